@@ -1,0 +1,39 @@
+# Two targets do everything on a fresh machine: `make hello` and `make test`. POSIX make, so that FreeBSD's reads it too.
+.POSIX:
+
+PYTHON = python3
+VENV = .venv
+BIN = $(VENV)/bin
+
+help:
+	@echo 'make hello   set up, build GNU Hello through the daemon, show the result'
+	@echo 'make test    set up, run all tests'
+	@echo 'make lint    set up, check types and style'
+	@echo 'make clean   remove what make made (not the store)'
+
+hello: $(VENV)/.ready
+	@sh scripts/need hello
+	@sh scripts/hello $(BIN)
+
+test: $(VENV)/.ready-test
+	@sh scripts/need test
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/.ready-test
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+$(VENV)/.ready: pyproject.toml scripts/venv scripts/need
+	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) terminal
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready
+	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) test
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help hello test lint clean

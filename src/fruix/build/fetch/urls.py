@@ -1,0 +1,113 @@
+"""From the URLs of a derivation to plain `http(s)` URLs, in the order in which to try them.
+
+`mirror://NAME/PATH` stands for PATH below each of NAME's mirrors. The lists below are defaults; the operator's configuration can
+replace or add some. `mirror://debian/PATH` is special: its mirrors are those of the machine's own apt configuration,
+read from `/etc/apt` (one-line and deb822 forms, see sources.list(5)), so that a machine behind a local mirror uses it.
+
+Cost: a few small files read per download. Nothing is fetched here.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlsplit
+
+from fruix.errors import UsageError
+
+SCHEMES = ("http", "https")
+
+MIRRORS: Mapping[str, tuple[str, ...]] = {
+    "gnu": (
+        "https://ftpmirror.gnu.org/gnu/",
+        "https://ftp.gnu.org/gnu/",
+        "https://mirrors.kernel.org/gnu/",
+    ),
+    "kernel.org": ("https://www.kernel.org/pub/", "https://mirrors.edge.kernel.org/pub/"),
+    "savannah": ("https://download.savannah.gnu.org/releases/", "https://download.savannah.nongnu.org/releases/"),
+    "sourceforge": ("https://downloads.sourceforge.net/project/", "https://prdownloads.sourceforge.net/"),
+}
+
+_ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+(.*)$")
+
+
+def expand(urls: Iterable[str], mirrors: Mapping[str, tuple[str, ...]], *, apt_root: str = "/etc/apt") -> list[str]:
+    """Plain URLs for `urls`, mirrors put in, in order and without repetitions.
+
+    Raises:
+        UsageError: a URL of another scheme, or of an unknown mirror list.
+    """
+    known = {**MIRRORS, **mirrors}
+    plain: dict[str, None] = {}
+    for url in urls:
+        parts = urlsplit(url)
+        if parts.scheme == "mirror":
+            rest = parts.path.lstrip("/")
+            plain.update(dict.fromkeys(base.rstrip("/") + "/" + rest for base in _bases(parts.netloc, known, apt_root, url)))
+        elif parts.scheme in SCHEMES:
+            plain[url] = None
+        else:
+            raise UsageError(
+                f"URL '{url}' has scheme '{parts.scheme}'",
+                hint=f"the built-in fetcher takes {', '.join(SCHEMES)} and mirror:// URLs; add other files with 'fruix store add'",
+            )
+    return list(plain)
+
+
+def _bases(name: str, known: Mapping[str, tuple[str, ...]], apt_root: str, url: str) -> tuple[str, ...]:
+    if name == "debian" and name not in known:
+        return debian_mirrors(apt_root)
+    if name not in known:
+        raise UsageError(f"URL '{url}' names an unknown mirror list '{name}'", hint=f"known: debian, {', '.join(sorted(known))}")
+    return known[name]
+
+
+def debian_mirrors(apt_root: str = "/etc/apt") -> tuple[str, ...]:
+    """The archive roots that apt uses here, the main archive's before others (security, third parties)."""
+    found: dict[str, bool] = {}
+    for uri, components in _apt_entries(apt_root):
+        if urlsplit(uri).scheme in SCHEMES:
+            found[uri] = found.get(uri, False) or "main" in components
+    return tuple(sorted(found, key=lambda uri: _distance(uri, has_main=found[uri])))
+
+
+def _distance(uri: str, *, has_main: bool) -> tuple[bool, bool, bool]:
+    path = urlsplit(uri).path.rstrip("/")
+    return (not path.endswith("/debian"), "security" in uri, not has_main)
+
+
+def _apt_entries(apt_root: str) -> Iterable[tuple[str, list[str]]]:
+    for path in [os.path.join(apt_root, "sources.list"), *sorted(glob.glob(os.path.join(apt_root, "sources.list.d", "*.list")))]:
+        for line in _lines(path):
+            if match := _ONE_LINE.match(line):
+                yield match[1], match[2].split()
+    for path in sorted(glob.glob(os.path.join(apt_root, "sources.list.d", "*.sources"))):
+        for stanza in re.split(r"\n\s*\n", "\n".join(_lines(path))):
+            fields = _fields(stanza)
+            if fields.get("enabled", "yes") != "no":
+                for uri in fields.get("uris", "").split():
+                    yield uri, fields.get("components", "").split()
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return [line.rstrip("\n") for line in file if not line.lstrip().startswith("#")]
+    except OSError:
+        return []
+
+
+def _fields(stanza: str) -> dict[str, str]:
+    """A deb822 stanza's fields; continuation lines belong to the field above."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in stanza.splitlines():
+        if line[:1].isspace() and name:
+            fields[name] += " " + line.strip()
+        elif ":" in line:
+            name, _, value = line.partition(":")
+            name = name.strip().lower()
+            fields[name] = value.strip()
+    return fields

@@ -1,0 +1,176 @@
+"""What has to be done for a request: the graph of derivations to build, before anything is built.
+
+`plan()` walks from the requested derivations down to the first valid outputs and returns the goals with their
+dependencies, and the results of requests that need no work or can't be met. It only asks the store; it changes
+nothing but temporary roots (added before validity is tested, so that no collector comes in between).
+
+Cost: one derivation read and one validity query per derivation visited; iterative, so deep graphs are no problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fruix.errors import FruixError
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.storepath import StorePath
+from fruix.store import Store
+
+
+@dataclass(slots=True)
+class Goal:
+    """One derivation to build, and the derivations that must have been built before."""
+
+    path: StorePath
+    derivation: Derivation
+    dependencies: frozenset[StorePath]
+
+
+@dataclass(slots=True)
+class Plan:
+    """Goals in an order in which dependencies come first, and what is settled already."""
+
+    goals: dict[StorePath, Goal] = field(default_factory=dict)
+    settled: dict[StorePath, BuildResult] = field(default_factory=dict)
+    derivations: dict[StorePath, Derivation] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a client is told before a build (the plan line): nothing is substituted in this version, so that part is empty."""
+
+    will_build: frozenset[StorePath] = frozenset()
+    will_substitute: frozenset[StorePath] = frozenset()
+    unknown: frozenset[StorePath] = frozenset()
+    download_size: int = 0
+    nar_size: int = 0
+
+
+def plan(store: Store, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> Plan:
+    """The work for `requests`. Errors of single requests become failed results, not exceptions."""
+    result = Plan()
+    top = list(requests)
+    for request in top:
+        if request.outputs is None:
+            result.settled.setdefault(request.path, _opaque(store, request.path))
+    wanted = _wanted_outputs(top)
+    stack: list[tuple[StorePath, bool]] = [(path, False) for path in reversed(wanted)]
+    while stack:
+        path, expanded = stack.pop()
+        if expanded:
+            _close(result, path)
+        elif path not in result.goals and path not in result.settled:
+            needed = _open(store, result, path, wanted, mode if path in wanted else BuildMode.NORMAL)
+            if needed is not None:
+                stack.append((path, True))
+                stack.extend((dependency, False) for dependency in sorted(needed, reverse=True))
+    return result
+
+
+def missing(store: Store, requests: Iterable[DerivedPath]) -> Missing:
+    """What building `requests` would do."""
+    top = list(requests)
+    found = plan(store, top)
+    unknown = {path for path, result in found.settled.items() if not result.success}
+    return Missing(will_build=frozenset(found.goals), unknown=frozenset(unknown))
+
+
+def _wanted_outputs(requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
+    wanted: dict[StorePath, set[str]] = {}
+    for request in requests:
+        if request.outputs is not None:
+            wanted.setdefault(request.path, set()).update(request.outputs)
+    return wanted
+
+
+def _opaque(store: Store, path: StorePath) -> BuildResult:
+    store.add_temp_root(path)
+    if store.is_valid(path):
+        return BuildResult(BuildStatus.ALREADY_VALID)
+    return BuildResult(
+        BuildStatus.NO_SUBSTITUTERS, f"path '{path}' is not valid and this version has no substituters that could provide it"
+    )
+
+
+def _open(
+    store: Store, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], mode: BuildMode
+) -> set[StorePath] | None:
+    """Look at one derivation: settle it, or put it down as a goal and return what it needs first."""
+    store.add_temp_root(path)
+    if not store.is_valid(path):
+        found.settled[path] = BuildResult(BuildStatus.MISC_FAILURE, f"cannot build missing derivation '{path}'")
+        return None
+    try:
+        derivation = store.read_derivation(path)
+    except FruixError as error:
+        found.settled[path] = BuildResult(BuildStatus.INPUT_REJECTED, str(error))
+        return None
+    found.derivations[path] = derivation
+    names = wanted.get(path, set())
+    problem = _check_names(path, derivation, names)
+    if problem is None and mode == BuildMode.NORMAL and _outputs_valid(store, derivation, names):
+        found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=_paths(derivation))
+        return None
+    problem = problem or _check_sources(store, path, derivation)
+    if problem is not None:
+        found.settled[path] = problem
+        return None
+    needed: set[StorePath] = set()
+    for dependency, outputs in derivation.input_drvs.items():
+        wanted.setdefault(dependency, set()).update(outputs)
+        if not _have_outputs(store, found, dependency, outputs):
+            needed.add(dependency)
+    found.goals[path] = Goal(path, derivation, frozenset(needed))
+    return needed
+
+
+def _have_outputs(store: Store, found: Plan, path: StorePath, outputs: Iterable[str]) -> bool:
+    """Whether an input's wanted outputs are valid already; then it is no goal at all."""
+    if path in found.goals or path in found.settled or not store.is_valid(path):
+        return False
+    try:
+        derivation = found.derivations.setdefault(path, store.read_derivation(path))
+    except FruixError:
+        return False
+    return set(outputs) <= set(derivation.outputs) and _outputs_valid(store, derivation, set(outputs))
+
+
+def _close(found: Plan, path: StorePath) -> None:
+    """After all inputs have been looked at: goals move behind their dependencies; settled failures are inherited later."""
+    goal = found.goals.pop(path)
+    found.goals[path] = goal
+
+
+def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> BuildResult | None:
+    unknown = sorted(names - set(derivation.outputs) - set(ALL))
+    if not unknown:
+        return None
+    text = f"derivation '{path}' has no output '{unknown[0]}'; it has: {', '.join(sorted(derivation.outputs))}"
+    return BuildResult(BuildStatus.MISC_FAILURE, text)
+
+
+def _check_sources(store: Store, path: StorePath, derivation: Derivation) -> BuildResult | None:
+    for source in derivation.input_srcs:
+        if not store.is_valid(source):
+            text = f"derivation '{path}' needs source '{source}', which is not valid and can't be obtained"
+            return BuildResult(BuildStatus.MISC_FAILURE, text)
+    return None
+
+
+def _outputs_valid(store: Store, derivation: Derivation, names: set[str]) -> bool:
+    everything = not names or ALL[0] in names
+    for name, output in derivation.outputs.items():
+        if everything or name in names:
+            if output.path is None:
+                return False
+            store.add_temp_root(output.path)
+            if not store.is_valid(output.path):
+                return False
+    return True
+
+
+def _paths(derivation: Derivation) -> Mapping[str, StorePath]:
+    return {name: output.path for name, output in derivation.outputs.items() if output.path is not None}

@@ -1,0 +1,119 @@
+"""A build's log: raw bytes to a compressed file, lines to whoever listens, the last ones kept for the error message.
+
+The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends). Lines for listeners are
+split at LF, decoded leniently and cut at `MAX_LINE` bytes, so that output without line ends costs bounded memory. Two marks are
+understood and become phases instead of lines: `@ fruix phase NAME` of our own builder scripts, and the peers'
+`@nix {"action": "setPhase", …}`. They are data of the builder: all they can do is name a phase.
+
+Cost: one gzip update (level 1) and one `bytes.split` per chunk read.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import IO
+
+MAX_LINE = 16384
+PHASE_MARK = b"@ fruix phase "
+NIX_MARK = b"@nix "
+MAX_PHASE_NAME = 64
+
+
+def phase_of(line: bytes) -> str | None:
+    """The phase that a log line announces, or None for an ordinary line."""
+    if line.startswith(PHASE_MARK):
+        name = line[len(PHASE_MARK) :]
+    elif line.startswith(NIX_MARK):
+        try:
+            message = json.loads(line[len(NIX_MARK) :])
+        except (ValueError, RecursionError):
+            return None
+        if not isinstance(message, dict) or message.get("action") != "setPhase":
+            return None
+        name = str(message.get("phase", "")).encode()
+    else:
+        return None
+    text = name.strip().decode("ascii", "replace")[:MAX_PHASE_NAME]
+    return text if text.isprintable() and text else None
+
+
+class BuildLog:
+    """Collects one build's output. Not thread-safe: the build's own thread feeds it."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        on_line: Callable[[str], None],
+        on_phase: Callable[[str], None],
+        keep_lines: int,
+        max_size: int,
+    ) -> None:
+        self.path = path
+        self.size = 0
+        self.last_lines: deque[str] = deque(maxlen=keep_lines)
+        self._on_line = on_line
+        self._on_phase = on_phase
+        self._max_size = max_size
+        self._partial = b""
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        self._raw: IO[bytes] = os.fdopen(descriptor, "wb")
+        # mtime 0 and no name: the file's bytes depend on the log alone.
+        self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take what was read from the builder. False when the size limit has been passed (nothing more is kept)."""
+        self.size += len(chunk)
+        if self._max_size and self.size > self._max_size:
+            return False
+        self._file.write(chunk)
+        lines = (self._partial + chunk).split(b"\n")
+        self._partial = lines.pop()
+        for line in lines:
+            self._line(line)
+        while len(self._partial) > MAX_LINE:
+            self._line(self._partial[:MAX_LINE])
+            self._partial = self._partial[MAX_LINE:]
+        return True
+
+    def note(self, text: str) -> None:
+        """A line of the daemon's own, kept in the log like the builder's."""
+        self.feed(text.encode("utf-8", "surrogateescape") + b"\n")
+
+    def flush(self) -> None:
+        """Make what was written so far readable by others (`fruix log` of a running build)."""
+        self._file.flush(zlib.Z_SYNC_FLUSH)
+        self._raw.flush()
+
+    def close(self) -> None:
+        """Hand out the last, unfinished line and complete the file."""
+        if self._partial:
+            self._line(self._partial)
+            self._partial = b""
+        self._file.close()
+        self._raw.close()
+
+    def _line(self, raw: bytes) -> None:
+        phase = phase_of(raw)
+        if phase is not None:
+            self._on_phase(phase)
+            return
+        for start in range(0, max(len(raw), 1), MAX_LINE):
+            line = raw[start : start + MAX_LINE].rstrip(b"\r").decode("utf-8", "replace")
+            self.last_lines.append(line)
+            self._on_line(line)
+
+
+def read_log(path: str) -> Iterator[bytes]:
+    """The log's bytes in chunks, also of a build that still runs (what is there so far)."""
+    with open(path, "rb") as raw:
+        decompressor = zlib.decompressobj(wbits=31)
+        while chunk := raw.read(1 << 16):
+            yield decompressor.decompress(chunk)
+        yield decompressor.flush()

@@ -1,0 +1,60 @@
+"""The build record: a JSON file beside each log that says how its outputs came to be.
+
+Read by `--metadata`, `fruix log`, and whoever asks later how something was built. Written once, when the
+build has ended, well or not: into a temporary file, then renamed, so that a record is whole or absent. Fields are only ever added; `version`
+grows when one changes its meaning.
+
+Layout: see `docs/how-a-build-runs.md`, which shows a whole record.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+from fruix.errors import StoreError
+
+VERSION = 1
+SUFFIX = ".json"
+
+
+def record_path(log_file: str) -> str:
+    """Where the record of a build lies whose log is `log_file`."""
+    return log_file.removesuffix(".gz") + SUFFIX
+
+
+def write_record(log_file: str, record: Mapping[str, Any]) -> None:
+    """Put a record in place."""
+    path = record_path(log_file)
+    descriptor, temporary = tempfile.mkstemp(prefix=".record-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), 0o644)
+            json.dump({"version": VERSION, **record}, file, indent=1, ensure_ascii=True)
+            file.write("\n")
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def read_record(log_file: str) -> dict[str, Any] | None:
+    """The record beside `log_file`, or None if that derivation was never built here.
+
+    Raises:
+        StoreError: the file is there but is no record.
+    """
+    path = record_path(log_file)
+    try:
+        with open(path, encoding="utf-8") as file:
+            record = json.load(file)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise StoreError(f"build record is not JSON: {error}", where=path, hint="remove it and build again") from error
+    if not isinstance(record, dict) or record.get("version") != VERSION:
+        raise StoreError("build record of another version", where=path, hint="read it with the fruix that wrote it")
+    return record

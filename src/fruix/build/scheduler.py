@@ -1,0 +1,174 @@
+"""The global queue: one build per derivation however many clients ask, and a bounded number of them at once.
+
+A `Job` is one derivation being built. Sessions submit derivations whose inputs are ready and get a job, new or shared; what
+happens to it arrives in the session's own inbox (a `queue.SimpleQueue` of `(job, event)`, event None at the end), so
+that a session's thread alone writes to its client. A job that nobody waits for any more is cancelled.
+
+Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Threads are started when there is
+something to run and are reused. Costs: one lock, held for a few dictionary operations.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from fruix.build.settings import BuildOptions
+from fruix.errors import FruixError
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.events import BuildStarted, Event, PhaseStarted
+from fruix.model.storepath import StorePath
+
+Inbox = SimpleQueue[tuple["Job", Event | None]]
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One derivation being built, for one or more sessions."""
+
+    path: StorePath
+    derivation: Derivation
+    options: BuildOptions
+    kind: str
+    listeners: list[Inbox] = field(default_factory=list)
+    result: BuildResult | None = None
+    submitted: float = field(default_factory=time.time)
+    started: float = 0.0
+    phase: str = ""
+    cancelled: bool = False
+    waker: int = field(init=False, default=-1)  # readable once the job has been cancelled
+    _replay: dict[type[Event], Event] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _wake: int = -1
+
+    def __post_init__(self) -> None:
+        self.waker, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+
+    def join(self, inbox: Inbox) -> None:
+        """Listen; a late listener is first told what it missed that matters (start, phase)."""
+        with self._lock:
+            self.listeners.append(inbox)
+            for event in self._replay.values():
+                inbox.put((self, event))
+            if self.result is not None:
+                inbox.put((self, None))
+
+    def leave(self, inbox: Inbox) -> None:
+        """Stop listening; the last one to leave cancels the job."""
+        with self._lock:
+            if inbox in self.listeners:
+                self.listeners.remove(inbox)
+            if not self.listeners and self.result is None:
+                self.cancel()
+
+    def cancel(self) -> None:
+        """Make the build end soon: its thread is woken and kills the builder."""
+        self.cancelled = True
+        if self._wake >= 0:
+            os.write(self._wake, b"x")
+
+    def emit(self, event: Event) -> None:
+        """Tell all listeners. Called by the thread that runs the job."""
+        if isinstance(event, PhaseStarted):
+            self.phase = event.phase
+        with self._lock:
+            if isinstance(event, BuildStarted | PhaseStarted):
+                self._replay[type(event)] = event
+            for inbox in self.listeners:
+                inbox.put((self, event))
+
+    def finish(self, result: BuildResult) -> None:
+        """The end: all listeners are told."""
+        with self._lock:
+            self.result = result
+            for inbox in self.listeners:
+                inbox.put((self, None))
+            for descriptor in (self.waker, self._wake):
+                os.close(descriptor)
+            self.waker = self._wake = -1
+
+
+class Scheduler:
+    """Runs jobs on threads of its own, at most `slots[kind]` of a kind at once."""
+
+    def __init__(self, run: Callable[[Job], BuildResult], slots: Mapping[str, int]) -> None:
+        self._run = run
+        self._slots = dict(slots)
+        self._queues: dict[str, deque[Job]] = {kind: deque() for kind in slots}
+        self._idle = dict.fromkeys(slots, 0)
+        self._threads: dict[str, list[threading.Thread]] = {kind: [] for kind in slots}
+        self._jobs: dict[StorePath, Job] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+
+    def submit(self, path: StorePath, derivation: Derivation, options: BuildOptions, kind: str, inbox: Inbox) -> Job:
+        """The job that builds `path`: a running or waiting one if there is one that does the same, else a new one."""
+        with self._changed:
+            if self._closing:
+                raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
+            job = self._jobs.get(path)
+            if job is not None and not job.cancelled and job.options.mode == options.mode:
+                job.join(inbox)
+                return job
+            job = Job(path, derivation, options, kind)
+            job.join(inbox)
+            self._jobs[path] = job
+            self._queues[kind].append(job)
+            self._start_thread(kind)
+            self._changed.notify_all()
+            return job
+
+    def jobs(self) -> list[Job]:
+        """All that run or wait, oldest first."""
+        with self._changed:
+            return sorted(self._jobs.values(), key=lambda job: job.submitted)
+
+    def close(self) -> None:
+        """Cancel everything and wait until the last build has been cleaned up."""
+        with self._changed:
+            self._closing = True
+            for job in self._jobs.values():
+                job.cancel()
+            self._changed.notify_all()
+        for threads in self._threads.values():
+            for thread in threads:
+                thread.join()
+
+    def _start_thread(self, kind: str) -> None:
+        threads = self._threads[kind]
+        if self._idle[kind] < len(self._queues[kind]) and len(threads) < self._slots[kind]:
+            thread = threading.Thread(target=self._work, args=(kind,), name=f"{kind}-{len(threads)}", daemon=True)
+            threads.append(thread)
+            thread.start()
+
+    def _work(self, kind: str) -> None:
+        while (job := self._next(kind)) is not None:
+            job.started = time.time()
+            result = self._guarded(job)
+            with self._changed:
+                if self._jobs.get(job.path) is job:
+                    del self._jobs[job.path]
+                job.finish(result)
+
+    def _next(self, kind: str) -> Job | None:
+        with self._changed:
+            self._idle[kind] += 1
+            try:
+                while not self._queues[kind]:
+                    if self._closing:
+                        return None
+                    self._changed.wait()
+                return self._queues[kind].popleft()
+            finally:
+                self._idle[kind] -= 1
+
+    def _guarded(self, job: Job) -> BuildResult:
+        if job.cancelled:
+            return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+        return self._run(job)

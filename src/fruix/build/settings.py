@@ -1,0 +1,49 @@
+"""What an operator may decide about builds, and what a client may ask for in one request.
+
+Both are plain values: the daemon fills `BuildSettings` from its configuration file, a session fills `BuildOptions` from
+what its client sent. Times are seconds, sizes bytes; 0 means "no limit".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fruix.model.buildresult import BuildMode
+
+# The pool of build users: numeric ids alone, no entry in the host's passwd is needed or wanted.
+FIRST_BUILD_UID = 35001
+BUILD_UID_COUNT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BuildSettings:
+    """The operator's side."""
+
+    max_jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
+    uids: tuple[int, ...] = tuple(range(FIRST_BUILD_UID, FIRST_BUILD_UID + BUILD_UID_COUNT))
+    timeout: int = 86400
+    max_silent_time: int = 3600
+    max_log_size: int = 1 << 30
+    log_lines: int = 25
+    tmp_size: int = 8 << 30
+    max_download_size: int = 64 << 30
+    views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """The client's side; None stands for the operator's value."""
+
+    contract: str = "nix"
+    mode: BuildMode = BuildMode.NORMAL
+    keep_going: bool = False
+    keep_failed: bool = False
+    cores: int | None = None
+    timeout: int | None = None
+    max_silent_time: int | None = None

@@ -1,0 +1,68 @@
+"""The table of commands and the way from `sys.argv` to one of them.
+
+A command's module offers `configure(parser)` and `run(arguments) -> int`. Errors of ours become one message with
+what, where and what to do next, and the error's exit code; anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from fruix import __version__
+from fruix.errors import FruixError
+
+# name: (module, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "build": ("fruix.cli.build", "build packages or derivations"),
+    "daemon": ("fruix.cli.daemon", "run the build daemon"),
+    "doctor": ("fruix.cli.doctor", "say what this machine can isolate, and what it lacks"),
+    "log": ("fruix.cli.log", "print the log of a build"),
+    "packages": ("fruix.cli.packages", "list the packages of the catalogue"),
+    "show": ("fruix.cli.show", "describe a package or a derivation"),
+    "store": ("fruix.cli.store", "add to, read and query the store"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = _parser(words)
+    options = parser.parse_args(words)
+    try:
+        return int(options.run(options))
+    except FruixError as error:
+        report(error)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("fruix: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; don't let the interpreter complain when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def report(error: FruixError) -> None:
+    """An error for a person: what and where, then what to do next."""
+    print(f"fruix: error: {error}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+
+
+def _parser(words: list[str]) -> argparse.ArgumentParser:
+    """A parser that knows all commands by name, but imports only the one that is used."""
+    parser = argparse.ArgumentParser(prog="fruix", description="Build packages from exactly what was declared.")
+    parser.add_argument("--version", action="version", version=f"fruix {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    used = next((word for word in words if not word.startswith("-")), None)
+    for name, (module, help_text) in COMMANDS.items():
+        subparser = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        if name == used:
+            command = importlib.import_module(module)
+            command.configure(subparser)
+            subparser.set_defaults(run=command.run)
+    return parser

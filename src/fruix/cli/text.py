@@ -1,0 +1,72 @@
+"""Text for people's terminals: builder output made harmless, durations, sizes, colour when it is wanted.
+
+Log lines come from builders and may hold any bytes. On a terminal only tabs, printable characters and colours (SGR) pass;
+everything else, C1 controls included, is shown escaped, so that no builder moves the cursor, sets titles or talks to the clipboard.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TextIO
+
+_SGR = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+RESET = "\x1b[0m"
+STYLES = {"bold": "\x1b[1m", "dim": "\x1b[2m", "red": "\x1b[31m", "green": "\x1b[32m", "yellow": "\x1b[33m", "cyan": "\x1b[36m"}
+
+
+def harmless(line: str, *, colour: bool) -> str:
+    """A line of a builder as it may be shown; keeps its colours only if `colour`."""
+    parts: list[str] = []
+    last = 0
+    coloured = False
+    for match in _SGR.finditer(line):
+        parts.append(_CONTROL.sub(_escaped, line[last : match.start()]))
+        if colour:
+            parts.append(match[0])
+            coloured = True
+        last = match.end()
+    parts.append(_CONTROL.sub(_escaped, line[last:]))
+    return "".join(parts) + (RESET if coloured else "")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def wants_colour(stream: TextIO) -> bool:
+    """Whether colours suit `stream`: a terminal, not dumb, and NO_COLOR unset."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def styled(text: str, style: str, *, colour: bool) -> str:
+    """`text` in a style of `STYLES`, if colours are wanted."""
+    return f"{STYLES[style]}{text}{RESET}" if colour else text
+
+
+def duration(seconds: float) -> str:
+    """`0.4s`, `12s`, `3m07s`, `2h05m`."""
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes}m{rest:02d}s" if minutes < 60 else f"{minutes // 60}h{minutes % 60:02d}m"
+
+
+def size(count: int) -> str:
+    """A number of bytes in binary units with one decimal."""
+    value = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if value < 1024 or unit == "TiB":
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1024
+    raise AssertionError("unreachable")
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 build`, `2 builds`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,130 @@
+"""Every error that Fruix raises on purpose: one base, one class per decision that a reader can take.
+
+An error holds fields, not prose: what went wrong (`message`, one line, no trailing full stop), `where` (a path, an offset, a
+setting), and `hint` (what to do next). Rendering is the caller's: `str()` gives one line, the command line prints
+all three, each wire dialect words its own. Nothing here imports anything of Fruix.
+"""
+
+from __future__ import annotations
+
+import os
+
+
+class FruixError(Exception):
+    """Base of all. `exit_code` is what the command line leaves with."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+class UsageError(FruixError):
+    """The request itself is wrong: ask again, corrected."""
+
+    exit_code = 2
+
+
+class FormatError(FruixError):
+    """Bytes that are not what they should be (NAR, derivation, store path, hash, wire): get them anew."""
+
+
+class BadStorePathError(FormatError):
+    """A text that is no store path, or a name that no store path can have."""
+
+
+class BadHashError(FormatError):
+    """A text that is no hash of the expected algorithm."""
+
+
+class BadDerivationError(FormatError):
+    """A derivation that does not parse, or whose output paths are not what its contents say."""
+
+
+class BadNarError(FormatError):
+    """An archive that is not in canonical form."""
+
+
+class ProtocolError(FormatError):
+    """The peer broke the protocol: the connection can't go on."""
+
+
+class DisconnectedError(FruixError):
+    """The peer went away."""
+
+
+class UnreachableError(FruixError):
+    """No daemon answers at the socket."""
+
+
+class NotPermittedError(FruixError):
+    """This user may not do that."""
+
+
+class InvalidPathError(FruixError):
+    """A store path that is not valid (not registered) where a valid one is needed."""
+
+    def __init__(self, path: str, *, hint: str = "") -> None:
+        super().__init__(f"path '{path}' is not valid", hint=hint)
+        self.path = path
+
+
+class HashMismatchError(FruixError):
+    """Contents that do not have the hash they were declared to have."""
+
+    exit_code = 102
+
+    def __init__(self, subject: str, *, expected: str, got: str, hint: str = "") -> None:
+        super().__init__(f"hash mismatch in {subject}: expected {expected}, got {got}", hint=hint)
+        self.subject = subject
+        self.expected = expected
+        self.got = got
+
+
+class ReferenceCycleError(FruixError):
+    """Store objects that refer to each other in a circle."""
+
+
+class StoreError(FruixError):
+    """The store's own state (directories, database, locks) is not usable: an operator must look."""
+
+
+class ObjectRejectedError(FruixError):
+    """A file tree that can't become a store object (special file, foreign owner, too deep…)."""
+
+
+class SandboxError(FruixError):
+    """Setting up the isolation failed at `step` with `errno`; no builder ran."""
+
+    def __init__(self, step: str, errno: int, detail: str = "", *, hint: str = "") -> None:
+        reason = os.strerror(errno) if errno else "failed"
+        super().__init__(f"sandbox step '{step}': {reason}{f' ({detail})' if detail else ''}", hint=hint)
+        self.step = step
+        self.errno = errno
+        self.detail = detail
+
+
+class IsolationUnavailableError(FruixError):
+    """The machine can't isolate as asked. `missing` names what lacks, `setting` what would accept less."""
+
+    def __init__(self, missing: str, *, setting: str = "", hint: str = "") -> None:
+        accept = f"; set '{setting}' to accept less isolation" if setting else ""
+        super().__init__(f"isolation not available: {missing}{accept}", hint=hint)
+        self.missing = missing
+        self.setting = setting
+
+
+class HostViewError(FruixError):
+    """A derivation asks for a host view that this machine doesn't offer in that form."""
+
+
+class BuildError(FruixError):
+    """A build that failed; `exit_code` follows the peers' (100 permanent, 101 timeout, 102 hash, 104 check)."""
+
+    exit_code = 100

@@ -1,0 +1,22 @@
+"""Rules for all tests: in CI a skipped test is a failure, unless the machine really can't run it and the skip says so."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+# A skip may stay in CI if its reason begins with this: what follows names what no installation could add.
+MACHINE = "machine: "
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report: pytest.TestReport = yield  # type: ignore[misc,assignment]
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if MACHINE not in reason:
+            report.outcome = "failed"
+            report.longrepr = f"skipped in CI: {reason} (only reasons that begin with '{MACHINE}' may be)"
+    return report  # type: ignore[return-value]
