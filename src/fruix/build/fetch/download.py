@@ -53,13 +53,13 @@ def main(arguments: Mapping[str, Any]) -> int:
     """Fetch one file.
 
     Args:
-        arguments: `urls` (plain, in order), `hash` (SRI), `destination` (path to write), `max_size` (bytes),
-            `ca_file` (path of trusted certificates or ""), `proxies` (scheme → URL).
+        arguments: `urls` (plain, in order), `hash` (SRI, or "" if only the daemon can check it), `destination` (path to
+            write), `executable`, `max_size` (bytes), `ca_file` (trusted certificates or ""), `proxies` (scheme → URL).
 
     Returns:
         The exit status: 0 when `destination` holds the declared contents.
     """
-    wanted = Hash.parse(arguments["hash"])
+    wanted = Hash.parse(arguments["hash"]) if arguments["hash"] else None
     opener = _opener(arguments["ca_file"], arguments["proxies"])
     for url in arguments["urls"]:
         for attempt in range(ATTEMPTS):
@@ -74,9 +74,11 @@ def main(arguments: Mapping[str, Any]) -> int:
                     break
                 time.sleep(attempt)
             else:
+                if arguments["executable"]:
+                    os.chmod(arguments["destination"], 0o755)
                 _say(f"fetched {url}")
                 return 0
-    _say(f"none of {len(arguments['urls'])} URL(s) delivered a file with hash {wanted.sri}")
+    _say(f"none of {len(arguments['urls'])} URL(s) delivered the file{f' with hash {wanted.sri}' if wanted else ''}")
     return FAILED
 
 
@@ -104,8 +106,8 @@ def _is_final(error: Exception) -> bool:
     return isinstance(reason, socket.gaierror | ssl.SSLCertVerificationError | ConnectionRefusedError)
 
 
-def _fetch(opener: urllib.request.OpenerDirector, url: str, wanted: Hash, destination: str, max_size: int) -> None:
-    state = hasher(wanted.algorithm)
+def _fetch(opener: urllib.request.OpenerDirector, url: str, wanted: Hash | None, destination: str, max_size: int) -> None:
+    state = hasher(wanted.algorithm if wanted else "sha256")
     done = 0
     said = 0.0
     with opener.open(url, timeout=CONNECT_TIMEOUT) as response, _fresh(destination) as file:
@@ -121,8 +123,7 @@ def _fetch(opener: urllib.request.OpenerDirector, url: str, wanted: Hash, destin
                 _say(f"@ fruix progress {done} {total} {url}")
     if total and done != total:
         raise http.client.IncompleteRead(b"", total - done)
-    got = Hash(wanted.algorithm, state.digest())
-    if got != wanted:
+    if wanted and (got := Hash(wanted.algorithm, state.digest())) != wanted:
         raise _GiveUpOnMirrorError(f"hash mismatch: expected {wanted.sri}, got {got.sri}")
 
 

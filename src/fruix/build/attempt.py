@@ -1,0 +1,123 @@
+"""What is known about one attempt to build one derivation, collected while it runs and written down as its record."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from fruix.build.scheduler import Job
+from fruix.build.summary import TestSummary
+from fruix.model.buildresult import BuildResult
+from fruix.model.events import LogLine, PhaseStarted
+from fruix.model.hostview import HostView
+from fruix.model.pathinfo import PathInfo
+from fruix.sandbox import Exit, SandboxSpec, sandbox_kind
+
+
+@dataclass(slots=True)
+class Attempt:
+    """Grows from `started` to `result`; `record()` is its JSON form."""
+
+    job: Job
+    log_file: str
+    started: float = field(default_factory=time.time)
+    spec: SandboxSpec | None = None
+    view: HostView | None = None
+    inputs: int = 0
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    tests: TestSummary = field(default_factory=TestSummary)
+    exit: Exit | None = None
+    infos: list[PathInfo] = field(default_factory=list)
+    source: str = ""  # where a fetched file came from
+
+    def line(self, text: str) -> None:
+        """A line of the log: counted and passed on."""
+        self.tests.feed(text)
+        self.job.emit(LogLine(self.job.path, text))
+
+    def phase(self, name: str) -> None:
+        """The builder entered another phase."""
+        now = time.time()
+        self._end_phase(now)
+        self.phases.append({"name": name, "start": now})
+        self.job.emit(PhaseStarted(self.job.path, name, now))
+
+    def _end_phase(self, now: float) -> None:
+        if self.phases and "seconds" not in self.phases[-1]:
+            self.phases[-1]["seconds"] = round(now - self.phases[-1]["start"], 3)
+
+    def record(self, result: BuildResult) -> dict[str, Any]:
+        """Everything, as plain data."""
+        now = time.time()
+        self._end_phase(now)
+        derivation = self.job.derivation
+        return {
+            "derivation": str(self.job.path),
+            "name": derivation.name,
+            "system": derivation.system,
+            "builder": derivation.builder,
+            "contract": self.job.options.contract,
+            "status": result.status.name,
+            "message": result.message,
+            "outputs": {info_name: _output(info) for info_name, info in self._named_outputs().items()},
+            "isolation": self._isolation(),
+            "hostView": {"name": self.view.name, "fingerprint": self.view.fingerprint} if self.view else None,
+            "inputs": {
+                "sources": [str(path) for path in derivation.input_srcs],
+                "derivations": {str(path): list(names) for path, names in derivation.input_drvs.items()},
+                "closure": self.inputs,
+            },
+            "fetchedFrom": self.source,
+            "phases": self.phases,
+            "tests": str(self.tests),
+            "started": self.started,
+            "finished": now,
+            "resources": self._resources(),
+            "exit": {"code": self.exit.code, "signal": self.exit.signal} if self.exit else None,
+            "log": self.log_file,
+            "machine": {"kernel": platform.release(), "architecture": platform.machine(), "cpus": os.cpu_count()},
+        }
+
+    def _named_outputs(self) -> dict[str, PathInfo]:
+        by_path = {info.path: info for info in self.infos}
+        outputs = self.job.derivation.outputs
+        return {name: by_path[output.path] for name, output in outputs.items() if output.path in by_path}
+
+    def _isolation(self) -> dict[str, Any] | None:
+        spec = self.spec
+        if spec is None:
+            return None
+        return {
+            "kind": sandbox_kind(),
+            "name": spec.id,
+            "hostname": spec.hostname,
+            "uid": spec.identity.uid,
+            "gid": spec.identity.gid,
+            "insideUid": spec.identity.inside_uid,
+            "insideGid": spec.identity.inside_gid,
+            "userNamespace": spec.identity.user_namespace,
+            "network": spec.network,
+            "mounts": [{"source": bind.source, "target": bind.target, "writable": bind.writable} for bind in spec.binds],
+            "tmpfs": [mount.path for mount in spec.tmpfs],
+        }
+
+    def _resources(self) -> dict[str, int] | None:
+        if self.exit is None:
+            return None
+        return {
+            "cpuUserMicroseconds": self.exit.cpu_user_us,
+            "cpuSystemMicroseconds": self.exit.cpu_system_us,
+            "maxRssKiB": self.exit.max_rss_kib,
+        }
+
+
+def _output(info: PathInfo) -> dict[str, Any]:
+    return {
+        "path": str(info.path),
+        "narHash": info.nar_hash.sri,
+        "narSize": info.nar_size,
+        "references": [str(path) for path in info.references],
+    }

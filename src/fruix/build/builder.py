@@ -1,0 +1,78 @@
+"""The build half of the daemon behind one object: requests in, events while it works, results out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from fruix.build.goals import Missing, missing, plan
+from fruix.build.hostviews import HostViews
+from fruix.build.life import run_build
+from fruix.build.realise import Realisation
+from fruix.build.resources import Resources
+from fruix.build.scheduler import Job, Scheduler
+from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.model.buildresult import BuildResult
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import Event
+from fruix.model.hostview import HostView
+from fruix.sandbox import Journal, Spawner, UserPool
+from fruix.store import LocalStore
+
+DOWNLOAD_SLOTS = 4
+
+
+class Builder:
+    """Thread-safe; sessions call it from their own threads."""
+
+    def __init__(self, store: LocalStore, spawner: Spawner, settings: BuildSettings) -> None:
+        layout = store.layout
+        self.settings = settings
+        self._resources = Resources(
+            store=store,
+            spawner=spawner,
+            users=UserPool(layout.userpool, settings.uids),
+            journal=Journal(layout.journal),
+            views=HostViews(layout.views, settings.views),
+            settings=settings,
+        )
+        slots = {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS}
+        self._scheduler = Scheduler(lambda job: run_build(job, self._resources), slots)
+
+    def realise(
+        self,
+        requests: Sequence[DerivedPath],
+        options: BuildOptions,
+        on_event: Callable[[Event], None],
+        cancelled: threading.Event,
+    ) -> list[tuple[DerivedPath, BuildResult]]:
+        """Make `requests` valid.
+
+        Args:
+            requests: store paths, or derivations with the outputs wanted.
+            options: the client's wishes.
+            on_event: called on this thread, in order.
+            cancelled: set by the caller when its client has gone.
+
+        Returns:
+            One result per request, in order; failures are results too.
+        """
+        work = plan(self._resources.store, requests, options.mode)
+        results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
+        return [(request, results[request.path]) for request in requests]
+
+    def missing(self, requests: Iterable[DerivedPath]) -> Missing:
+        """What `realise` would do."""
+        return missing(self._resources.store, requests)
+
+    def host_view(self, name: str) -> HostView:
+        """A view's fingerprint and tools as they are now."""
+        return self._resources.views.resolve(name).view
+
+    def jobs(self) -> list[Job]:
+        """All builds that run or wait."""
+        return self._scheduler.jobs()
+
+    def close(self) -> None:
+        """End all builds and wait for their clean-up."""
+        self._scheduler.close()

@@ -1,0 +1,114 @@
+"""`builtin:fetchurl` (Nix's name) and `builtin:download` (Guix's): what a derivation asks for, and the sandbox that fetches it.
+
+Environment read: `urls` (blank separated) or `url`; Guix's `url` is Scheme text, one string or a list of them; `executable` ("1").
+The result lands in the workspace, under `OUTPUT_NAME`; the caller checks it and copies it into the store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fruix.build.fetch.local import find_source
+from fruix.build.fetch.urls import expand
+from fruix.build.settings import BuildSettings
+from fruix.errors import BadDerivationError
+from fruix.model.contentaddress import Method
+from fruix.model.derivation import Derivation
+from fruix.model.hashes import Hash
+
+OUTPUT_NAME = "output"
+BUILTINS = ("builtin:fetchurl", "builtin:download")
+PROGRESS_MARK = "@ fruix progress "
+
+_CA_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/usr/local/share/certs/ca-root-nss.crt",
+)
+_SCHEME_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One file to fetch: plain URLs in order, and the declared hash (of the file, or of its NAR)."""
+
+    urls: tuple[str, ...]
+    hash: Hash
+    method: Method
+    executable: bool
+
+
+def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]]) -> Download:
+    """What `derivation` wants fetched.
+
+    Raises:
+        BadDerivationError: not fixed-output, or without URL.
+        UsageError: a URL that can't be fetched.
+    """
+    address = derivation.outputs["out"].content_address if derivation.is_fixed else None
+    if address is None:
+        raise BadDerivationError(
+            f"'{derivation.builder}' needs a fixed output", where=derivation.name, hint="declare outputHash for output 'out'"
+        )
+    urls = _urls(derivation)
+    if not urls:
+        raise BadDerivationError(f"'{derivation.builder}' needs the variable 'url' or 'urls'", where=derivation.name)
+    executable = derivation.env.get("executable") == "1"
+    return Download(tuple(expand(urls, mirrors)), address.hash, address.method, executable)
+
+
+def _urls(derivation: Derivation) -> list[str]:
+    env = derivation.env
+    if derivation.builder == "builtin:download":
+        return [json.loads(f'"{text}"') for text in _SCHEME_STRING.findall(env.get("url", ""))]
+    return (env.get("urls") or env.get("url", "")).split()
+
+
+def local_copy(download: Download, settings: BuildSettings) -> str | None:
+    """An already downloaded file with the right contents, from the operator's source directories."""
+    if download.method != Method.FLAT:
+        return None
+    return find_source(settings.sources, download.hash, [url.rpartition("/")[2] for url in download.urls])
+
+
+def entry_arguments(download: Download, directory: str, settings: BuildSettings, ca_file: str) -> dict[str, Any]:
+    """Arguments of `download.main`, as seen from inside the sandbox."""
+    return {
+        "urls": list(download.urls),
+        # A NAR hash can't be checked on the way: the daemon does it.
+        "hash": download.hash.sri if download.method == Method.FLAT else "",
+        "destination": f"{directory}/{OUTPUT_NAME}",
+        "executable": download.executable,
+        "max_size": settings.max_download_size,
+        "ca_file": ca_file,
+        "proxies": urllib.request.getproxies(),
+    }
+
+
+def certificates() -> bytes:
+    """The host's trusted certificates (PEM), or nothing if there are none: then https fails, saying so."""
+    paths = (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, *_CA_FILES)
+    return next((data for path in paths if path and (data := _read(path))), b"")
+
+
+def resolver_files() -> dict[str, bytes]:
+    """Copies of what name resolution reads, by path."""
+    files = {path: _read(path) for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/services")}
+    files["/etc/nsswitch.conf"] = b"hosts: files dns\nservices: files\n"
+    return {path: data for path, data in files.items() if data}
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""

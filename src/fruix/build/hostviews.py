@@ -1,0 +1,68 @@
+"""The host views that this daemon offers, and whether a derivation's view is the one that this host has.
+
+A derivation names a view and the fingerprint that it was made for; another fingerprint means other tools, so it is
+refused with the differences, never built with what happens to be here.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from fruix.errors import HostViewError
+from fruix.model.derivation import Derivation
+from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, difference
+from fruix.sandbox.views import ResolvedView, definitions, known_view, resolve_view
+
+MAX_DIFFERENCES = 5
+
+
+class HostViews:
+    """Resolves views by name; thread-safe. Cheap when nothing has changed, see `sandbox.views`."""
+
+    def __init__(self, cache_directory: str, configured: Mapping[str, Mapping[str, Any]]) -> None:
+        self._cache = cache_directory
+        self._definitions = definitions(configured)
+        self._lock = threading.Lock()
+
+    def resolve(self, name: str) -> ResolvedView:
+        """The view as this host has it now.
+
+        Raises:
+            HostViewError: no such view here, or a tool that it needs is missing.
+        """
+        definition = self._definitions.get(name)
+        if definition is None:
+            raise HostViewError(
+                f"host view '{name}' is not offered here", hint=f"offered: {', '.join(sorted(self._definitions))}"
+            )
+        with self._lock:
+            return resolve_view(definition, self._cache)
+
+    def for_derivation(self, derivation: Derivation) -> ResolvedView | None:
+        """The view that `derivation` asks for, or None if it asks for none.
+
+        Raises:
+            HostViewError: not offered, or not with that fingerprint.
+        """
+        name = derivation.env.get(VIEW_VARIABLE)
+        if not name:
+            return None
+        wanted = derivation.env.get(VIEW_HASH_VARIABLE, "")
+        resolved = self.resolve(name)
+        if resolved.view.fingerprint == wanted:
+            return resolved
+        raise HostViewError(
+            f"host view '{name}' has changed since '{derivation.name}' was made: "
+            f"{self._explain(wanted, resolved.view)}",
+            hint="ask for the package again: it will be lowered for the tools that are here now",
+        )
+
+    def _explain(self, wanted: str, current: HostView) -> str:
+        old = known_view(wanted, self._cache)
+        if old is None:
+            return f"fingerprint {wanted[:16] or '(none)'}… was never seen on this host, it has {current.fingerprint[:16]}…"
+        changes = difference(old, current)
+        more = f", and {len(changes) - MAX_DIFFERENCES} more" if len(changes) > MAX_DIFFERENCES else ""
+        return ", ".join(changes[:MAX_DIFFERENCES]) + more

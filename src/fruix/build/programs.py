@@ -1,0 +1,178 @@
+"""What can run in a build's sandbox: the derivation's own builder, or the built-in fetcher. One interface for both.
+
+A program is prepared before anything global exists (so that bad requests fail early), gives the sandbox
+specification, and says afterwards where its results lie and which store paths may be referred to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from fruix.build.attempt import Attempt
+from fruix.build.fetch import builtin
+from fruix.build.logs import BuildLog
+from fruix.build.resources import Resources
+from fruix.build.specify import Surroundings, sandbox_spec
+from fruix.build.workspace import Workspace
+from fruix.errors import BadDerivationError, BuildError
+from fruix.model.derivation import Derivation
+from fruix.model.hostview import CONTRACT_VARIABLE
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Bind, Entry, File, SandboxSpec
+from fruix.sandbox.contracts import CONTRACTS, Contract
+from fruix.sandbox.views import ResolvedView
+from fruix.store import LocalStore
+
+
+class Program(Protocol):
+    """What a build's life needs to know of what it runs."""
+
+    networked: bool
+    candidates: list[StorePath]
+
+    def spec(self, area: Workspace, uid: int) -> SandboxSpec:
+        """The sandbox to run it in."""
+
+    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
+        """Whether its work could be done without running anything (a source that is at hand)."""
+
+    def results(self, area: Workspace) -> Mapping[str, str]:
+        """Output name → where it lies on the host."""
+
+
+def contract_of(derivation: Derivation, default: str) -> Contract:
+    """The contract that a derivation names, else its dialect's."""
+    name = derivation.env.get(CONTRACT_VARIABLE, default)
+    if name not in CONTRACTS:
+        raise BadDerivationError(f"unknown build contract '{name}'", hint=f"known: {', '.join(sorted(CONTRACTS))}")
+    return CONTRACTS[name]
+
+
+def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
+    """Everything the builder may see: closures of sources and of the wanted outputs of inputs."""
+    top = list(derivation.input_srcs)
+    for path, names in derivation.input_drvs.items():
+        outputs = store.derivation_outputs(path)
+        for name in names:
+            if name not in outputs:
+                raise BuildError(f"derivation requires non-existent output '{name}' from input derivation '{path}'")
+            top.append(outputs[name])
+    return sorted(store.closure(top))
+
+
+@dataclass(slots=True)
+class OwnBuilder:
+    """The derivation's builder, sealed: no network but its own loopback."""
+
+    derivation: Derivation
+    contract: Contract
+    view: ResolvedView | None
+    inputs: list[StorePath]
+    resources: Resources
+    attempt: Attempt
+    networked: bool = False
+
+    @property
+    def candidates(self) -> list[StorePath]:
+        """Paths that an output may refer to."""
+        return self.inputs
+
+    @classmethod
+    def prepare(cls, attempt: Attempt, with_: Resources) -> OwnBuilder:
+        """Check the contract, the view and the inputs."""
+        derivation = attempt.job.derivation
+        contract = contract_of(derivation, attempt.job.options.contract)
+        view = with_.views.for_derivation(derivation)
+        inputs = input_closure(with_.store, derivation)
+        attempt.view = view.view if view else None
+        attempt.inputs = len(inputs)
+        return cls(derivation, contract, view, inputs, with_, attempt)
+
+    def spec(self, area: Workspace, uid: int) -> SandboxSpec:
+        """By contract."""
+        store = self.resources.store
+        around = Surroundings(
+            contract=self.contract,
+            workspace=area,
+            uid=uid,
+            inputs=tuple((store.real(path), path) for path in self.inputs),
+            view=self.view,
+            store_directory=store.directory,
+            settings=self.resources.settings,
+            options=self.attempt.job.options,
+        )
+        return sandbox_spec(self.derivation, around)
+
+    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
+        """Never."""
+        return False
+
+    def results(self, area: Workspace) -> dict[str, str]:
+        """Outputs lie in the build's own store directory."""
+        outputs = self.derivation.outputs
+        return {name: f"{area.store}/{output.path.base}" for name, output in outputs.items() if output.path}
+
+
+@dataclass(slots=True)
+class Fetching:
+    """A download in a sandbox of its own: the host's network, nothing of the store, one writable directory."""
+
+    download: builtin.Download
+    resources: Resources
+    attempt: Attempt
+    networked: bool = True
+    candidates: list[StorePath] = field(default_factory=list)
+
+    @classmethod
+    def prepare(cls, attempt: Attempt, with_: Resources) -> Fetching:
+        """Check what is asked for; resolve mirrors."""
+        return cls(builtin.read_request(attempt.job.derivation, with_.settings.mirrors), with_, attempt)
+
+    def spec(self, area: Workspace, uid: int) -> SandboxSpec:
+        """Certificates and resolver files are copies; the code is already in the process."""
+        contract = CONTRACTS["fruix"]
+        certificates = builtin.certificates()
+        ca_file = "/etc/ssl/certs/ca-certificates.crt" if certificates else ""
+        files = dict(builtin.resolver_files())
+        if certificates:
+            files[ca_file] = certificates
+        return SandboxSpec(
+            id=area.name,
+            root=area.root,
+            identity=contract.identity(uid),
+            binds=(Bind(area.build, "/build", writable=True),),
+            files=tuple(File(path, data, 0o444) for path, data in sorted(files.items())),
+            hostname=contract.hostname,
+            domainname=contract.domainname,
+            network="host",
+            program=Entry(
+                "fruix.build.fetch.download:main",
+                builtin.entry_arguments(self.download, "/build", self.resources.settings, ca_file),
+            ),
+        )
+
+    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
+        """Take the file from the operator's source directories if it is there."""
+        path = builtin.local_copy(self.download, self.resources.settings)
+        if path is None:
+            return False
+        self.attempt.source = path
+        log.note(f"taken from {path}")
+        _copy_for(uid, path, f"{area.build}/{builtin.OUTPUT_NAME}")
+        return True
+
+    def results(self, area: Workspace) -> dict[str, str]:
+        """The one file."""
+        return {"out": f"{area.build}/{builtin.OUTPUT_NAME}"}
+
+
+def _copy_for(uid: int, source: str, destination: str) -> None:
+    """Copy a file's bytes; the result belongs to the build user, as if it had been fetched."""
+    descriptor = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with open(source, "rb") as file, os.fdopen(descriptor, "wb") as copy:
+        while chunk := file.read(1 << 20):
+            copy.write(chunk)
+        os.fchown(copy.fileno(), uid, uid)

@@ -1,0 +1,22 @@
+"""What builds share: the store, the spawner, the build users, the journal, the host views, the operator's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fruix.build.hostviews import HostViews
+from fruix.build.settings import BuildSettings
+from fruix.sandbox import Journal, Spawner, UserPool
+from fruix.store import LocalStore
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """All of them thread-safe."""
+
+    store: LocalStore
+    spawner: Spawner
+    users: UserPool
+    journal: Journal
+    views: HostViews
+    settings: BuildSettings

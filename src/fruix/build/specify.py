@@ -1,0 +1,85 @@
+"""From a derivation to what its sandbox shows: the build contract, the input closure and the host view as plain data.
+
+Pure apart from reading path names: the same derivation, contract, view and workspace give the same specification.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.build.workspace import Workspace
+from fruix.model.derivation import Derivation
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Bind, Exec, SandboxSpec, Tmpfs
+from fruix.sandbox.contracts import Contract
+from fruix.sandbox.views import ResolvedView
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a build's sandbox is made from besides the derivation itself."""
+
+    contract: Contract
+    workspace: Workspace
+    uid: int
+    inputs: tuple[tuple[str, StorePath], ...]  # (name on the host, path as seen inside), closed under references
+    view: ResolvedView | None
+    store_directory: str
+    settings: BuildSettings
+    options: BuildOptions
+
+
+def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
+    """The specification for running `derivation`'s own builder."""
+    contract = around.contract
+    inside = contract.build_directory(derivation.name + ".drv")
+    identity = contract.identity(around.uid)
+    view_binds = around.view.binds if around.view else ()
+    view_links = around.view.links if around.view else ()
+    return SandboxSpec(
+        id=around.workspace.name,
+        root=around.workspace.root,
+        identity=identity,
+        binds=(*view_binds, *_own_areas(around, inside), *_inputs(around.inputs)),
+        links=view_links,
+        files=contract.files(identity),
+        tmpfs=(Tmpfs("/tmp", around.settings.tmp_size, 0o1777),),
+        hostname=contract.hostname,
+        domainname=contract.domainname,
+        network="none",
+        program=Exec(
+            derivation.builder,
+            (derivation.builder.rpartition("/")[2], *derivation.args),
+            environment(derivation, around, inside),
+            inside,
+        ),
+        personality="linux32" if derivation.system == "i686-linux" else "native",
+    )
+
+
+def environment(derivation: Derivation, around: Surroundings, inside: str) -> dict[str, str]:
+    """The builder's environment, by contract; nothing of the daemon's own."""
+    cores = around.options.cores if around.options.cores is not None else around.settings.cores
+    return dict(
+        around.contract.environment(
+            derivation.env,
+            store=around.store_directory,
+            cores=cores,
+            build_directory=inside,
+            fixed_output=derivation.is_fixed,
+        )
+    )
+
+
+def _own_areas(around: Surroundings, inside: str) -> Iterable[Bind]:
+    """The build's own directories: where outputs go, and where it works."""
+    yield Bind(around.workspace.store, around.store_directory, writable=True)
+    yield Bind(around.workspace.build, inside, writable=True)
+
+
+def _inputs(inputs: Iterable[tuple[str, StorePath]]) -> Iterable[Bind]:
+    return (Bind(source, str(path)) for source, path in inputs)
+
+

@@ -1,0 +1,79 @@
+"""The directories of one build on the host: below the builds directory, which is root's alone (0700).
+
+    builds/NAME/         0700 root
+    builds/NAME/root/    0700 root, empty: where the sandbox mounts its root, in its own mount namespace
+    builds/NAME/build/   0700 build user: the working directory
+    builds/NAME/store/   1775 root:build group: seen inside as the store; outputs appear here
+
+Made before any process of the build exists; deleted by descriptor, without following links or crossing mounts,
+when all of them are dead.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fruix.model.storepath import StorePath
+from fruix.store.tree import delete_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where one build's directories are. `name` is also the name of its sandbox (`frx-…`)."""
+
+    name: str
+    base: str
+
+    @property
+    def root(self) -> str:
+        """Empty directory for the sandbox's root file system."""
+        return f"{self.base}/root"
+
+    @property
+    def build(self) -> str:
+        """The builder's working directory."""
+        return f"{self.base}/build"
+
+    @property
+    def store(self) -> str:
+        """The build's own view of the store directory."""
+        return f"{self.base}/store"
+
+
+def new_name(derivation: StorePath) -> str:
+    """A name for a build: lower-case letters and digits, unique on this machine, telling which derivation it is."""
+    return f"frx-{derivation.hash_part[:12]}-{secrets.token_hex(3)}"
+
+
+@contextmanager
+def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]:
+    """Make the directories; delete them at the end, whatever is in them by then."""
+    parent = os.open(builds, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        os.mkdir(name, 0o700, dir_fd=parent)
+        try:
+            _fill(parent, name, uid, gid)
+            yield Workspace(name, f"{builds}/{name}")
+        finally:
+            delete_tree(parent, name)
+    finally:
+        os.close(parent)
+
+
+def _fill(parent: int, name: str, uid: int, gid: int) -> None:
+    base = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        for child, mode, owner, group in (("root", 0o700, 0, 0), ("build", 0o700, uid, gid), ("store", 0o1775, 0, gid)):
+            os.mkdir(child, 0o700, dir_fd=base)
+            made = os.open(child, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=base)
+            try:
+                os.fchown(made, owner, group)
+                os.fchmod(made, mode)
+            finally:
+                os.close(made)
+    finally:
+        os.close(base)

@@ -1,0 +1,50 @@
+"""`fruix daemon`: run the build daemon in the foreground, or ask whether one runs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+
+from fruix.client import connect, socket_path
+from fruix.errors import UnreachableError
+
+POLL_INTERVAL = 0.05
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("--ping", action="store_true", help="ask the daemon at the socket for its version, and leave")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="with --ping: how long to wait for an answer")
+    parser.add_argument("--config", metavar="FILE", help="configuration (default: FRUIX_CONF, else /frx/etc/fruix.toml)")
+    parser.add_argument("--socket", metavar="FILE", help="where to listen")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run or ask."""
+    if options.ping:
+        return ping(options.wait)
+    from fruix.daemon.main import main  # noqa: PLC0415 - a big import that --ping doesn't need
+
+    return main(config=options.config, socket=options.socket)
+
+
+def ping(patience: float) -> int:
+    """Connect, say what answered.
+
+    Raises:
+        UnreachableError: nobody does, for `patience` seconds.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            store = connect(socket_path(os.environ))
+        except UnreachableError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(POLL_INTERVAL)
+        else:
+            print(store.daemon_version, file=sys.stdout)
+            store.close()
+            return 0

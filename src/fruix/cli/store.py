@@ -1,0 +1,113 @@
+"""`fruix store …`: add to, read and query the store."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from fruix.cli.connect import open_store
+from fruix.cli.listing import list_nar, read_nar_file
+from fruix.client import RemoteStore
+from fruix.errors import InvalidPathError, UsageError
+from fruix.model.contentaddress import Method
+from fruix.model.storepath import StorePath, in_store
+
+QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StorePath]]]] = {
+    "references": ("what a path refers to", lambda store, path: store.references(path)),
+    "referrers": ("what refers to a path", lambda store, path: store.referrers(path)),
+    "requisites": ("a path and all that it refers to, directly or not", lambda store, path: store.closure([path])),
+    "derivers": ("the derivations that a path is an output of", lambda store, path: store.valid_derivers(path)),
+}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Subcommands."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add = commands.add_parser("add", help="copy a file or tree into the store and print its path")
+    add.add_argument("source", metavar="FILE|DIRECTORY")
+    add.add_argument("--name", help="name in the store (default: the file's)")
+    add.add_argument("--flat", action="store_true", help="address a regular file by the hash of its bytes, not of its archive")
+    add.add_argument("--hash", default="sha256", metavar="ALGORITHM", help="default: sha256")
+    add.set_defaults(act=_add)
+    for name, help_text, act in (("cat", "print a file of the store", _cat), ("ls", "list what a path holds", _ls)):
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("path", metavar="PATH")
+        command.set_defaults(act=act)
+    info = commands.add_parser("info", help="what the store knows of paths")
+    info.add_argument("paths", nargs="+", metavar="PATH")
+    info.set_defaults(act=_info)
+    for name, (help_text, _) in QUERIES.items():
+        command = commands.add_parser(name, help=help_text)
+        command.add_argument("paths", nargs="+", metavar="PATH")
+        command.set_defaults(act=_query, query=name)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Connect and act."""
+    with open_store() as store:
+        options.act(store, options)
+    return 0
+
+
+def valid(store: RemoteStore, text: str) -> tuple[StorePath, str]:
+    """A path in the store as the user wrote it (links to it are followed): store path and the rest below it.
+
+    Raises:
+        UsageError: not in the store.
+        InvalidPathError: in the store, but not registered.
+    """
+    absolute = os.path.abspath(text)
+    if not absolute.startswith(store.directory + "/"):
+        absolute = os.path.realpath(text)
+    if not absolute.startswith(store.directory + "/"):
+        raise UsageError(f"'{text}' is not in the store", hint=f"store paths begin with {store.directory}/")
+    path, rest = in_store(absolute, store.directory)
+    if not store.is_valid(path):
+        raise InvalidPathError(str(path), hint="nothing of that name is registered in the store")
+    return path, rest
+
+
+def _add(store: RemoteStore, options: argparse.Namespace) -> None:
+    name = options.name or os.path.basename(os.path.abspath(options.source))
+    method = Method.FLAT if options.flat else Method.NAR
+    print(store.add_path(name, options.source, method, options.hash))
+
+
+def _cat(store: RemoteStore, options: argparse.Namespace) -> None:
+    path, rest = valid(store, options.path)
+    for chunk in read_nar_file(store.nar(path), rest, str(path)):
+        sys.stdout.buffer.write(chunk)
+    sys.stdout.buffer.flush()
+
+
+def _ls(store: RemoteStore, options: argparse.Namespace) -> None:
+    path, rest = valid(store, options.path)
+    for line in list_nar(store.nar(path), rest, str(path)):
+        print(line)
+
+
+def _info(store: RemoteStore, options: argparse.Namespace) -> None:
+    for text in options.paths:
+        path, _ = valid(store, text)
+        info = store.path_info(path)
+        if info is None:
+            raise InvalidPathError(str(path))
+        print(f"path: {info.path}")
+        print(f"nar hash: {info.nar_hash.sri}")
+        print(f"nar size: {info.nar_size}")
+        print(f"deriver: {info.deriver or ''}")
+        print(f"content address: {info.content_address or ''}")
+        print(f"built here: {'yes' if info.ultimate else 'no'}")
+        print(f"references: {' '.join(str(reference) for reference in info.references)}")
+
+
+def _query(store: RemoteStore, options: argparse.Namespace) -> None:
+    _, ask = QUERIES[options.query]
+    found: set[StorePath] = set()
+    for text in options.paths:
+        path, _ = valid(store, text)
+        found.update(ask(store, path))
+    for path in sorted(found):
+        print(path)

@@ -1,0 +1,151 @@
+"""The one form of metadata that a store object has.
+
+Files 0444 or 0555 (if the owner could execute), directories 0555, modification time 1 (one second after the epoch), owner the
+daemon, no extended attributes, no ACLs, no file flags. Set-id and write bits go with that. All by descriptor, or by (directory,
+name) without following; nothing is changed before its owner was checked, since a hard link could lead to somebody else's file.
+
+`Canonicalisation` is a `Preparation`: a build's output is made canonical by the very pass that reads it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+
+from fruix.errors import ObjectRejectedError
+from fruix.store import flags
+from fruix.store.tree.walk import Kind, Node, walk
+
+MODIFIED = 1  # seconds; 0 would look like "no time" to some programs
+DIRECTORY_MODE = 0o555
+_MODIFIED_NS = MODIFIED * 10**9
+
+Inode = tuple[int, int]
+"""A device and an inode number."""
+
+
+def file_mode(executable: bool) -> int:
+    """The mode of a regular file in the store."""
+    return 0o555 if executable else 0o444
+
+
+def finish_open(descriptor: int, mode: int, accessed_ns: int = _MODIFIED_NS) -> None:
+    """Give an open, fresh file or directory of ours its final mode and times."""
+    os.fchmod(descriptor, mode)
+    os.utime(descriptor, ns=(accessed_ns, _MODIFIED_NS))
+
+
+def finish_symlink(parent: int, name: bytes, accessed_ns: int = _MODIFIED_NS) -> None:
+    """Give a fresh symlink of ours its final times."""
+    os.utime(name, ns=(accessed_ns, _MODIFIED_NS), dir_fd=parent, follow_symlinks=False)
+
+
+@dataclass(slots=True)
+class Links:
+    """How often each regular file with several hard links occurs in the outputs of one build.
+
+    Count all outputs of a build (`add`) before taking the first: a file is safe in place only if every link to it lies
+    inside the outputs (otherwise a builder could keep one elsewhere).
+    """
+
+    seen: dict[Inode, int] = field(default_factory=dict)
+    taken: set[Inode] = field(default_factory=set)
+
+    def add(self, parent: int, name: bytes) -> None:
+        """Count the links in one tree. Missing trees and special files are left for the taking itself to report."""
+        with closing(walk(parent, name)) as nodes:
+            for node in nodes:
+                if node.kind is Kind.FILE and node.status.st_nlink > 1:
+                    inode = (node.status.st_dev, node.status.st_ino)
+                    self.seen[inode] = self.seen.get(inode, 0) + 1
+
+    def reach_outside(self, status: os.stat_result) -> bool:
+        """Whether the file has a name that is in none of the outputs."""
+        return status.st_nlink > max(self.seen.get((status.st_dev, status.st_ino), 0), 1)
+
+
+class Canonicalisation:
+    """Makes each node of a walk canonical; see `fruix.store.tree.dump.Preparation`.
+
+    Args:
+        owner: numeric user that must own every file, or None to accept any.
+        links: the link counts of all outputs of the build.
+        fresh: replaces a file that has links outside by a fresh copy, given (node, open file); returns the new file's descriptor.
+    """
+
+    def __init__(self, owner: int | None, links: Links, fresh: Callable[[Node, int], int]) -> None:
+        self._owner = owner
+        self._links = links
+        self._fresh = fresh
+        self._self = (os.geteuid(), os.getegid())
+
+    def file(self, node: Node, descriptor: int) -> int:
+        """Check the owner, break links that lead outside, then set mode, times and owner."""
+        self._check_owner(node)
+        flags.clear(node.parent, node.name, node.status)
+        if self._links.reach_outside(node.status):
+            return self._fresh(node, descriptor)
+        self._finish(node, descriptor, file_mode(node.is_executable))
+        if node.status.st_nlink > 1:
+            self._links.taken.add((node.status.st_dev, node.status.st_ino))
+        return descriptor
+
+    def symlink(self, node: Node) -> None:
+        """Set the link's own owner and times."""
+        self._check_owner(node)
+        flags.clear(node.parent, node.name, node.status)
+        if (node.status.st_uid, node.status.st_gid) != self._self:
+            os.chown(node.name, *self._self, dir_fd=node.parent, follow_symlinks=False)
+        if node.status.st_nlink > 1:
+            self._links.taken.add((node.status.st_dev, node.status.st_ino))
+        finish_symlink(node.parent, node.name, node.status.st_atime_ns)
+
+    def directory(self, node: Node) -> None:
+        """Check the owner and take the directory over, before its children are touched."""
+        self._check_owner(node)
+        flags.clear(node.parent, node.name, node.status)
+        self._finish(node, node.descriptor, 0o700)
+
+    def end(self, node: Node) -> None:
+        """Set the final mode, and the times once more: replaced children changed them."""
+        finish_open(node.descriptor, DIRECTORY_MODE, node.status.st_atime_ns)
+
+    def _finish(self, node: Node, descriptor: int, mode: int) -> None:
+        status = node.status
+        flags.strip_attributes(descriptor)
+        if (status.st_uid, status.st_gid) != self._self:
+            # Mode first: a set-id bit must never be seen on a file that is ours already.
+            os.fchmod(descriptor, mode)
+            os.fchown(descriptor, *self._self)
+        finish_open(descriptor, mode, status.st_atime_ns)
+
+    def _check_owner(self, node: Node) -> None:
+        if self._owner is None or node.status.st_uid == self._owner:
+            return
+        inode = (node.status.st_dev, node.status.st_ino)
+        if node.status.st_uid == self._self[0] and inode in self._links.taken:
+            return  # another name of a file that was made ours a moment ago
+        raise ObjectRejectedError(
+            f"invalid ownership on file '{node.path}'",
+            hint=f"it belongs to user {node.status.st_uid}, the build ran as {self._owner}",
+        )
+
+
+def check_top(status: os.stat_result, owner: int, path: str) -> None:
+    """The first look at an output, before anything of it is touched.
+
+    Raises:
+        ObjectRejectedError: special file, foreign owner, or writable for others.
+    """
+    kind = stat.S_IFMT(status.st_mode)
+    if kind not in {stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK}:
+        raise ObjectRejectedError(f"file '{path}' has an unsupported type")
+    writable = kind != stat.S_IFLNK and status.st_mode & 0o022
+    if status.st_uid != owner or writable:
+        raise ObjectRejectedError(
+            f"suspicious ownership or permission on '{path}'; rejecting this build output",
+            hint=f"owner {status.st_uid} (expected {owner}), mode {stat.S_IMODE(status.st_mode):04o}",
+        )

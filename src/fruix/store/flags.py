@@ -1,0 +1,98 @@
+"""The platform's room of `store/`: file flags, extended attributes, clones and syncing a whole file system.
+
+Linux: no file flags that a build could set; extended attributes (which hold ACLs too) by `listxattr`; `FICLONE`; `syncfs`.
+FreeBSD: `chflagsat`, `extattr_*_fd` for the user name space (ACLs go with chmod under ZFS's default `aclmode`); clones only by
+`copy_file_range`; no `syncfs` (the caller then syncs file by file). Everything is by descriptor or (directory, name) and follows
+no symlink.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import sys
+
+_LINUX = sys.platform.startswith("linux")
+_FICLONE = 0x40049409  # linux/fs.h
+_AT_SYMLINK_NOFOLLOW = 0x200  # FreeBSD's sys/fcntl.h
+_EXTATTR_NAMESPACE_USER = 1  # FreeBSD's sys/extattr.h
+# Attributes that the system sets by itself and that no build can use (Nix's `ignored-acls`).
+_KEPT_ATTRIBUTES = frozenset({"security.csm", "security.selinux", "system.nfs4_acl"})
+_NOT_SUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODATA})
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _failure() -> OSError:
+    number = ctypes.get_errno()
+    return OSError(number, os.strerror(number))
+
+
+def clear(parent: int, name: bytes, status: os.stat_result) -> None:
+    """Clear flags such as "immutable" that would forbid to change or delete the file."""
+    if getattr(status, "st_flags", 0) == 0:
+        return
+    if _libc.chflagsat(parent, name, ctypes.c_ulong(0), _AT_SYMLINK_NOFOLLOW) != 0:
+        raise _failure()
+
+
+def strip_attributes(descriptor: int) -> None:
+    """Remove extended attributes (with them ACLs and file capabilities) of an open file or directory."""
+    (_strip_linux if _LINUX else _strip_freebsd)(descriptor)
+
+
+def _strip_linux(descriptor: int) -> None:
+    try:
+        names = os.listxattr(descriptor)
+    except OSError as error:
+        if error.errno in _NOT_SUPPORTED:
+            return
+        raise
+    for name in names:
+        if name not in _KEPT_ATTRIBUTES:
+            os.removexattr(descriptor, name)
+
+
+def _strip_freebsd(descriptor: int) -> None:
+    list_fd = _libc.extattr_list_fd
+    list_fd.restype = ctypes.c_ssize_t
+    list_fd.argtypes = [ctypes.c_int, ctypes.c_int, ctypes.c_void_p, ctypes.c_size_t]
+    size = list_fd(descriptor, _EXTATTR_NAMESPACE_USER, None, 0)
+    if size < 0 and ctypes.get_errno() in _NOT_SUPPORTED:
+        return
+    if size < 0:
+        raise _failure()
+    buffer = ctypes.create_string_buffer(max(size, 1))
+    size = list_fd(descriptor, _EXTATTR_NAMESPACE_USER, buffer, size)
+    names, position = buffer.raw[: max(size, 0)], 0
+    while position < len(names):  # each name: one length byte, then the name
+        end = position + 1 + names[position]
+        if _libc.extattr_delete_fd(descriptor, _EXTATTR_NAMESPACE_USER, names[position + 1 : end]) != 0:
+            raise _failure()
+        position = end
+
+
+def clone(source: int, destination: int) -> bool:
+    """Make `destination` share all data of `source` (copy on write). False when the file system can't."""
+    if not _LINUX:
+        return False
+    try:
+        fcntl.ioctl(destination, _FICLONE, source)
+    except OSError:
+        return False
+    return True
+
+
+def sync_file_system(descriptor: int) -> bool:
+    """Write the whole file system that holds `descriptor` to disk. False when this system has no such call.
+
+    Raises:
+        OSError: the system reports that data could not be written.
+    """
+    if not _LINUX:
+        return False
+    if _libc.syncfs(descriptor) != 0:
+        raise _failure()
+    return True

@@ -1,0 +1,196 @@
+"""Where a store's parts lie: the directories, their names, owners and modes (docs/store.md).
+
+`Layout` is three texts and the names derived from them; `create` makes what is missing and refuses what is unsafe. The
+environment variables of the peers are honoured, so that one environment serves all clients.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from fruix.errors import StoreError, UsageError
+from fruix.model.storepath import DEFAULT_STORE, StorePath
+
+DEFAULT_STATE = "/frx/var/fruix"
+DEFAULT_LOG = "/frx/var/log/fruix"
+
+# field → variables that set it, the first that is there wins
+_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "store": ("FRUIX_STORE_DIR", "NIX_STORE_DIR"),
+    "state": ("FRUIX_STATE_DIR", "NIX_STATE_DIR"),
+    "log": ("FRUIX_LOG_DIR", "NIX_LOG_DIR"),
+}
+_DEFAULTS: Mapping[str, str] = {"store": DEFAULT_STORE, "state": DEFAULT_STATE, "log": DEFAULT_LOG}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The three directories of a store; absolute, without a slash at the end."""
+
+    store: str = DEFAULT_STORE
+    state: str = DEFAULT_STATE
+    log: str = DEFAULT_LOG
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """The layout that the environment asks for.
+
+        Raises:
+            UsageError: a variable holds something that is no absolute, normal path.
+        """
+        return cls(**{field: _directory(environment, field) for field in _VARIABLES})
+
+    @property
+    def database(self) -> str:
+        """The SQLite file; `schema`, `big-lock` and `reserved` lie beside it."""
+        return f"{self.state}/db/db.sqlite"
+
+    @property
+    def big_lock(self) -> str:
+        """Held shared by every process that has the store open."""
+        return f"{self.state}/db/big-lock"
+
+    @property
+    def gcroots(self) -> str:
+        """Links that keep paths alive."""
+        return f"{self.state}/gcroots"
+
+    @property
+    def profiles(self) -> str:
+        """Generations of profiles."""
+        return f"{self.state}/profiles"
+
+    @property
+    def temproots(self) -> str:
+        """Roots of running sessions."""
+        return f"{self.state}/temproots"
+
+    @property
+    def userpool(self) -> str:
+        """Lock files of build users."""
+        return f"{self.state}/userpool"
+
+    @property
+    def builds(self) -> str:
+        """Build directories and their journals; only the daemon may enter."""
+        return f"{self.state}/builds"
+
+    @property
+    def views(self) -> str:
+        """What is remembered about host views."""
+        return f"{self.state}/views"
+
+    @property
+    def socket(self) -> str:
+        """Where the daemon listens."""
+        return f"{self.state}/daemon-socket/socket"
+
+    @property
+    def logs(self) -> str:
+        """Build logs."""
+        return f"{self.log}/drvs"
+
+    def log_file(self, drv: StorePath) -> str:
+        """The (compressed) log of a derivation's last build."""
+        return f"{self.logs}/{drv.base[:2]}/{drv.base[2:]}.gz"
+
+    def create(self) -> None:
+        """Make all directories that are missing, and check those that are there.
+
+        Raises:
+            StoreError: the store or a parent of it is a symlink, or a directory could be changed by anybody.
+            OSError: as the system says.
+        """
+        _refuse_symlinks(self.store)
+        for path, mode in self._directories():
+            _make(path, mode)
+        _link("../profiles", f"{self.gcroots}/profiles")
+
+    def _directories(self) -> tuple[tuple[str, int], ...]:
+        state = self.state
+        return (
+            (self.store, 0o755),
+            (state, 0o755),
+            (f"{state}/db", 0o755),
+            (self.gcroots, 0o755),
+            (f"{self.gcroots}/auto", 0o755),
+            (f"{self.gcroots}/per-user", 0o755),
+            (self.profiles, 0o755),
+            (f"{self.profiles}/per-user", 0o755),
+            (self.temproots, 0o755),
+            (self.userpool, 0o755),
+            (self.builds, 0o700),  # nobody may enter a build in progress
+            (self.views, 0o700),
+            (f"{state}/daemon-socket", 0o755),
+            (self.log, 0o755),
+            (self.logs, 0o755),
+        )
+
+    def exposed_parents(self) -> list[str]:
+        """The parents of store and state that anybody can write (also with the sticky bit): unfit for a daemon."""
+        found = {p for path in (self.store, self.state) for p in _parents(path) if os.stat(p).st_mode & stat.S_IWOTH}
+        return sorted(found)
+
+
+def _directory(environment: Mapping[str, str], field: str) -> str:
+    for variable in _VARIABLES[field]:
+        value = environment.get(variable, "")
+        if not value:
+            continue
+        path = value.rstrip("/")
+        if not path.startswith("/") or os.path.normpath(path) != path:
+            raise UsageError("not an absolute path in normal form", where=f"{variable}={value}")
+        return path
+    return _DEFAULTS[field]
+
+
+def _parents(path: str) -> list[str]:
+    """All proper parents that exist, from the root on."""
+    parts = path.split("/")[1:-1]
+    candidates = ["/", *("/" + "/".join(parts[: count + 1]) for count in range(len(parts)))]
+    return [candidate for candidate in candidates if os.path.isdir(candidate)]
+
+
+def _refuse_symlinks(store: str) -> None:
+    for path in [*_parents(store), store]:
+        if os.path.islink(path):
+            raise StoreError(
+                f"the path '{path}' is a symlink; this is not allowed for the store and its parent directories",
+                hint="set FRUIX_STORE_DIR to the real directory",
+            )
+
+
+def _make(path: str, mode: int) -> None:
+    """Make a directory with its parents; mode as given whatever the umask, 0755 for the parents."""
+    missing = []
+    current = path
+    while not os.path.lexists(current):
+        missing.append(current)
+        current = os.path.dirname(current)
+    for directory in reversed(missing):
+        try:
+            os.mkdir(directory, 0o700)
+        except FileExistsError:
+            continue  # another process was faster
+        os.chmod(directory, mode if directory == path else 0o755)
+    status = os.stat(path)
+    if not stat.S_ISDIR(status.st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
+    if status.st_mode & stat.S_IWOTH or status.st_uid not in {0, os.geteuid()}:
+        raise StoreError(
+            f"the directory could be changed by others (owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})",
+            where=path,
+            hint="give it to the daemon's user and take away the write permission of others",
+        )
+
+
+def _link(target: str, path: str) -> None:
+    try:
+        os.symlink(target, path)
+    except FileExistsError:
+        return

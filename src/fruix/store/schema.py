@@ -1,0 +1,119 @@
+"""The database's schema: that of Nix's version 10, plus `FailedPaths` (Guix) and `FruixSync` (ours).
+
+So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row: everything whose `ValidPaths.id` is
+up to `mark` is known to be on disk (see `fruix.store.sync`). Ids never come back (AUTOINCREMENT), which the mark relies on.
+The meaning of the columns is told in docs/store.md.
+"""
+
+from __future__ import annotations
+
+VERSION = "10"
+
+CREATE = """
+create table if not exists ValidPaths (
+    id               integer primary key autoincrement not null,
+    path             text unique not null,
+    hash             text not null,
+    registrationTime integer not null,
+    deriver          text,
+    narSize          integer,
+    ultimate         integer,
+    sigs             text,
+    ca               text
+);
+
+create table if not exists Refs (
+    referrer  integer not null references ValidPaths(id) on delete cascade,
+    reference integer not null references ValidPaths(id) on delete restrict,
+    primary key (referrer, reference)
+);
+create index if not exists IndexReferrer on Refs(referrer);
+create index if not exists IndexReference on Refs(reference);
+
+-- A path's reference to itself would forbid, by `restrict`, to delete the path.
+create trigger if not exists DeleteSelfRefs before delete on ValidPaths
+begin
+    delete from Refs where referrer = old.id and reference = old.id;
+end;
+
+create table if not exists DerivationOutputs (
+    drv  integer not null references ValidPaths(id) on delete cascade,
+    id   text not null,
+    path text not null,
+    primary key (drv, id)
+);
+create index if not exists IndexDerivationOutputs on DerivationOutputs(path);
+
+create table if not exists SchemaMigrations (migration text primary key not null);
+
+create table if not exists FailedPaths (path text primary key not null, time integer not null);
+
+create table if not exists FruixSync (id integer primary key check (id = 1), mark integer not null);
+insert or ignore into FruixSync (id, mark) values (1, 0);
+"""
+
+# Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never the consistency.
+CONNECTION = (
+    "pragma foreign_keys = 1",
+    "pragma synchronous = normal",
+    "pragma busy_timeout = 3600000",
+    "pragma wal_autocheckpoint = 40000",
+)
+
+INFO = """
+select v.path, v.hash, v.registrationTime, v.deriver, v.narSize, v.ultimate, v.sigs, v.ca,
+       (select group_concat(w.path, ' ') from Refs r join ValidPaths w on w.id = r.reference where r.referrer = v.id)
+from ValidPaths v
+"""
+INFO_BY_PATH = INFO + "where v.path = ?"
+INFO_AFTER_ID = INFO + "where v.id > ? order by v.id"
+
+IS_VALID = "select 1 from ValidPaths where path = ?"
+VALID_OF = "select value from json_each(?) where value in (select path from ValidPaths)"
+ALL_PATHS = "select path from ValidPaths order by path"
+HASH_PART = "select path from ValidPaths where path >= ? and path < ? limit 1"
+REFERENCES = """
+select w.path from ValidPaths v join Refs r on r.referrer = v.id join ValidPaths w on w.id = r.reference
+where v.path = ? order by w.path
+"""
+REFERRERS = """
+select w.path from ValidPaths v join Refs r on r.reference = v.id join ValidPaths w on w.id = r.referrer
+where v.path = ? order by w.path
+"""
+DERIVERS = """
+select v.path from DerivationOutputs d join ValidPaths v on v.id = d.drv where d.path = ? order by v.path
+"""
+OUTPUTS = """
+select d.id, d.path from ValidPaths v join DerivationOutputs d on d.drv = v.id where v.path = ? order by d.id
+"""
+CLOSURE = """
+with recursive closed(id) as (
+    select v.id from json_each(?) j join ValidPaths v on v.path = j.value
+    union
+    select r.reference from closed c join Refs r on r.referrer = c.id
+)
+select v.path from closed c join ValidPaths v on v.id = c.id
+"""
+REFERRERS_CLOSURE = """
+with recursive closed(id) as (
+    select v.id from json_each(?) j join ValidPaths v on v.path = j.value
+    union
+    select r.referrer from closed c join Refs r on r.reference = c.id
+)
+select v.path from closed c join ValidPaths v on v.id = c.id
+"""
+
+FIND_ID = "select id from ValidPaths where path = ?"
+INSERT_PATH = """
+insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca)
+values (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+UPDATE_PATH = "update ValidPaths set hash = ?, narSize = ?, ultimate = ?, sigs = ?, ca = ? where id = ?"
+INSERT_REFERENCE = "insert or replace into Refs (referrer, reference) values (?, ?)"
+INSERT_OUTPUT = "insert or replace into DerivationOutputs (drv, id, path) values (?, ?, ?)"
+DELETE_REFERENCES_OF = "delete from Refs where referrer in (select id from ValidPaths where path = ?)"
+DELETE_PATH = "delete from ValidPaths where path = ?"
+
+LAST_ID = "select coalesce(max(id), 0) from ValidPaths"
+GET_MARK = "select mark from FruixSync where id = 1"
+SET_MARK = "update FruixSync set mark = ? where id = 1 and mark < ?"

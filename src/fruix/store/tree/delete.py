@@ -1,0 +1,154 @@
+"""Deleting a tree that somebody hostile made: constant depth, constant descriptors, no way out.
+
+Works by flattening: every sub-directory found is renamed up into the top directory and emptied from there, so neither the depth
+of the tree nor the length of its paths matters. What is renamed is looked at only afterwards, under its new name which
+nobody else knows; a rename moves a symlink itself, and it fails on a mount point (EBUSY), so the deletion can
+neither be led astray by a swap nor descend into something mounted (C2 of the threats in docs/isolation.md). A directory
+of another device is refused.
+
+Cost: one unlink per file, open + list + rename + rmdir per directory; as fast as `shutil.rmtree` for ordinary trees.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator
+from itertools import count
+
+from fruix.errors import StoreError
+from fruix.store import flags
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat
+
+_ROUNDS = 1000  # how often a directory may turn out not to be empty (somebody still writes) before we give up
+
+
+def delete_tree(parent: int, name: bytes) -> None:
+    """Delete whatever lies at `name` in the open directory `parent`; nothing there is fine.
+
+    Raises:
+        StoreError: a file system is mounted inside, or somebody keeps adding files.
+        OSError: as the system says.
+    """
+    try:
+        status = lstat(parent, name)
+    except FileNotFoundError:
+        return
+    flags.clear(parent, name, status)
+    if not stat.S_ISDIR(status.st_mode):
+        os.unlink(name, dir_fd=parent)
+        return
+    if status.st_dev != os.fstat(parent).st_dev:
+        raise StoreError("refusing to delete across file systems", where=os.fsdecode(name))
+    top = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    try:
+        _Flattening(top).run()
+    finally:
+        os.close(top)
+    os.rmdir(name, dir_fd=parent)
+
+
+class _Flattening:
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._device = os.fstat(top).st_dev
+        self._queue: list[bytes] = []
+        self._names = _fresh_names()
+
+    def run(self) -> None:
+        os.fchmod(self._top, 0o700)
+        for _ in range(_ROUNDS):
+            self._empty(self._top)
+            while self._queue:
+                self._take(self._queue.pop())
+            if not _has_entries(self._top):
+                return
+        raise StoreError("directory is being written to while it is deleted")
+
+    def _take(self, name: bytes) -> None:
+        """Empty and remove one of the directories that were moved up (or whatever was swapped in for it)."""
+        try:
+            inside = os.open(name, OPEN_DIRECTORY, dir_fd=self._top)
+        except OSError as error:
+            if error.errno not in {errno.ENOTDIR, errno.ELOOP, errno.EMLINK}:
+                raise
+            os.unlink(name, dir_fd=self._top)
+            return
+        try:
+            status = os.fstat(inside)
+            if status.st_dev != self._device:
+                raise StoreError("refusing to delete across file systems", where=os.fsdecode(name))
+            if status.st_mode & 0o700 != 0o700:
+                os.fchmod(inside, 0o700)
+            self._empty(inside)
+        finally:
+            os.close(inside)
+        try:
+            os.rmdir(name, dir_fd=self._top)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+            # Entries may be skipped when a directory changes while it is listed; `run` looks again.
+
+    def _empty(self, directory: int) -> None:
+        """Unlink the files of a directory and move its sub-directories up."""
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                name = os.fsencode(entry.name)
+                if entry.is_dir(follow_symlinks=False):
+                    self._move_up(directory, name)
+                else:
+                    self._unlink(directory, name)
+
+    def _unlink(self, directory: int, name: bytes) -> None:
+        try:
+            os.unlink(name, dir_fd=directory)
+        except FileNotFoundError:
+            return
+        except (IsADirectoryError, PermissionError):
+            # A directory by now, or (FreeBSD) a file with an immutable flag.
+            status = lstat(directory, name)
+            if stat.S_ISDIR(status.st_mode):
+                self._move_up(directory, name)
+            else:
+                flags.clear(directory, name, status)
+                os.unlink(name, dir_fd=directory)
+
+    def _move_up(self, directory: int, name: bytes) -> None:
+        fresh = next(self._names)
+        try:
+            _rename(directory, name, self._top, fresh)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                raise StoreError("a file system is mounted inside a tree to delete", where=os.fsdecode(name)) from error
+            raise
+        self._queue.append(fresh)
+
+
+def _rename(directory: int, name: bytes, top: int, fresh: bytes) -> None:
+    """Move a sub-directory; without root that needs the write bit on the directory itself (its `..` changes)."""
+    try:
+        os.rename(name, fresh, src_dir_fd=directory, dst_dir_fd=top)
+    except PermissionError:
+        inside = os.open(name, OPEN_DIRECTORY, dir_fd=directory)
+        try:
+            flags.clear(directory, name, os.fstat(inside))
+            os.fchmod(inside, 0o700)
+        finally:
+            os.close(inside)
+        os.rename(name, fresh, src_dir_fd=directory, dst_dir_fd=top)
+
+
+def _fresh_names() -> Iterator[bytes]:
+    # Random, so that no name in a hostile tree can collide with one of ours.
+    prefix = b".doomed-" + secrets.token_hex(8).encode() + b"-"
+    return (prefix + str(number).encode() for number in count())
+
+
+def _has_entries(directory: int) -> bool:
+    with os.scandir(directory) as entries:
+        return next(entries, None) is not None

@@ -1,0 +1,86 @@
+"""Opening files and directories by (directory descriptor, one name), never through a symlink.
+
+Rule of everything in `store/tree`: a path that somebody else may have had a hand in is walked one component at a time. No call
+here resolves more than one component, except `open_chain`, which walks an absolute path component by component and refuses
+symlinks on the way (sandbox threats "delete race" and "copy through a planted link", docs/isolation.md).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from fruix.errors import ObjectRejectedError, StoreError
+
+OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a fifo swapped in after the type check must not block us; it has no effect on regular files.
+OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+CREATE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+READ_SIZE = 1 << 20
+
+
+def lstat(parent: int, name: bytes) -> os.stat_result:
+    """The status of one name in a directory, not following a symlink."""
+    return os.stat(name, dir_fd=parent, follow_symlinks=False)
+
+
+def open_directory(parent: int, name: bytes, *, expect: os.stat_result | None = None) -> int:
+    """Open a subdirectory; with `expect` it must be the very directory that was looked at before."""
+    descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    if expect is not None:
+        _check_same(descriptor, expect, name)
+    return descriptor
+
+
+def open_file(parent: int, name: bytes, expect: os.stat_result) -> int:
+    """Open a regular file for reading; it must be the very file that was looked at before.
+
+    Raises:
+        ObjectRejectedError: something else is there now.
+        OSError: it can't be opened.
+    """
+    descriptor = os.open(name, OPEN_FILE, dir_fd=parent)
+    _check_same(descriptor, expect, name)
+    return descriptor
+
+
+def _check_same(descriptor: int, expect: os.stat_result, name: bytes) -> None:
+    found = os.fstat(descriptor)
+    same = (found.st_dev, found.st_ino) == (expect.st_dev, expect.st_ino)
+    if not same or stat.S_IFMT(found.st_mode) != stat.S_IFMT(expect.st_mode):
+        os.close(descriptor)
+        raise ObjectRejectedError("file was replaced while it was read", where=os.fsdecode(name))
+
+
+def open_chain(path: str) -> int:
+    """Open a directory by absolute path, refusing a symlink in any component.
+
+    Raises:
+        StoreError: the path is relative, or a component is a symlink or no directory.
+        FileNotFoundError: a component is missing.
+    """
+    if not path.startswith("/"):
+        raise StoreError("an absolute path is needed", where=path)
+    current = os.open("/", OPEN_DIRECTORY)
+    for component in filter(None, path.split("/")):
+        try:
+            following = os.open(component, OPEN_DIRECTORY, dir_fd=current)
+        except NotADirectoryError as error:
+            raise StoreError(
+                f"the component '{component}' is a symlink or no directory", where=path, hint="give the real path"
+            ) from error
+        finally:
+            os.close(current)
+        current = following
+    return current
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of it (one write may take less than it is given)."""
+    written = os.write(descriptor, data)
+    if written == len(data):
+        return
+    rest = memoryview(data)[written:]
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]

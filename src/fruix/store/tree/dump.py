@@ -1,0 +1,124 @@
+"""A tree as an archive (NAR) stream, and the contents of one file.
+
+Streams: pieces of structure are gathered, contents go out in reads of `READ_SIZE`, so memory is bounded by a few of those whatever
+the tree. A `Preparation` may look at each node before it is read, change it, or hand out another descriptor to read from:
+that is how outputs are made canonical, hashed and scanned in a single pass. Format: `fruix.model.nar`.
+
+Cost: about 30 µs a small file; big files at the speed of read(2).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Protocol
+
+from fruix.errors import ObjectRejectedError
+from fruix.model.nar import write
+from fruix.store.tree.descriptors import READ_SIZE, open_file
+from fruix.store.tree.walk import MAX_DEPTH, Kind, Node, walk
+
+_GATHER = 1 << 16
+
+
+class Preparation(Protocol):
+    """What is done to each node before it goes into the stream."""
+
+    def file(self, node: Node, descriptor: int) -> int:
+        """Called with the open file; returns the descriptor to read (another one if it closed the first)."""
+
+    def symlink(self, node: Node) -> None:
+        """Called before the target is read."""
+
+    def directory(self, node: Node) -> None:
+        """Called before the directory's children."""
+
+    def end(self, node: Node) -> None:
+        """Called after the directory's children."""
+
+
+class _AsItIs:
+    def file(self, node: Node, descriptor: int) -> int:  # noqa: ARG002 - the protocol's shape
+        return descriptor
+
+    def symlink(self, node: Node) -> None:
+        pass
+
+    directory = end = symlink
+
+
+AS_IT_IS: Preparation = _AsItIs()
+
+
+def dump(
+    parent: int, name: bytes, *, prepare: Preparation = AS_IT_IS, where: str = "", max_depth: int = MAX_DEPTH
+) -> Iterator[bytes]:
+    """The archive of the tree at `name` in the open directory `parent`, in chunks of up to `READ_SIZE`.
+
+    Raises:
+        ObjectRejectedError: something that an archive can't hold, or a file that changed while it was read.
+        OSError: as the system says.
+    """
+    gathered = bytearray(write.MAGIC)
+    with closing(walk(parent, name, where=where, max_depth=max_depth)) as nodes:
+        for node in nodes:
+            if node.depth and node.kind is not Kind.END:
+                gathered += write.entry_head(node.name)
+            if node.kind is Kind.FILE:
+                yield from _file(node, prepare, gathered)
+            else:
+                gathered += _structure(node, prepare)
+            if node.depth and node.kind is not Kind.DIRECTORY:
+                gathered += write.ENTRY_TAIL
+            if len(gathered) >= _GATHER:
+                yield bytes(gathered)
+                gathered.clear()
+    yield bytes(gathered)
+
+
+def _structure(node: Node, prepare: Preparation) -> bytes:
+    if node.kind is Kind.SYMLINK:
+        prepare.symlink(node)
+        return write.symlink(os.readlink(node.name, dir_fd=node.parent))
+    if node.kind is Kind.DIRECTORY:
+        prepare.directory(node)
+        return write.DIRECTORY_HEAD
+    prepare.end(node)
+    return write.DIRECTORY_TAIL
+
+
+def _file(node: Node, prepare: Preparation, gathered: bytearray) -> Iterator[bytes]:
+    """One regular file: small contents are gathered with the structure, big ones go out as they are read."""
+    descriptor = prepare.file(node, open_file(node.parent, node.name, node.status))
+    try:
+        size = os.fstat(descriptor).st_size
+        gathered += write.file_head(size, node.is_executable)
+        for chunk in contents(descriptor, size, where=node.path):
+            if len(chunk) < _GATHER:
+                gathered += chunk
+                continue
+            if gathered:
+                yield bytes(gathered)
+                gathered.clear()
+            yield chunk
+        gathered += write.file_tail(size)
+    finally:
+        os.close(descriptor)
+
+
+def contents(descriptor: int, size: int, *, where: str) -> Iterator[bytes]:
+    """Exactly `size` bytes from an open file.
+
+    Raises:
+        ObjectRejectedError: the file is shorter or longer by now.
+    """
+    left = size
+    while left:
+        chunk = os.read(descriptor, min(left, READ_SIZE))
+        if not chunk:
+            break
+        left -= len(chunk)
+        yield chunk
+    if left or os.read(descriptor, 1):
+        raise ObjectRejectedError("file changed while it was read", where=where)

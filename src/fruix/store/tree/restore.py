@@ -1,0 +1,106 @@
+"""An archive stream as a tree: fresh, canonical inodes in a directory that only we can enter.
+
+The reader (`fruix.model.nar.read`) accepts only the one canonical form: names sorted, unique, without `/`, `.` and `..`, bounded
+depth and lengths. Here each name is one component below a held descriptor, created with O_EXCL|O_NOFOLLOW, so a
+symlink that the archive itself made is never followed. Since just one byte string describes a tree, the stream's hash is
+the hash of what is on disk.
+
+Cost: about 40 µs a small file; big contents are written as they come, without copying.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+
+from fruix.errors import BadNarError
+from fruix.model.nar import NarReader
+from fruix.model.nar.events import (
+    DirectoryEnd,
+    DirectoryStart,
+    Entry,
+    Event,
+    FileData,
+    FileEnd,
+    FileStart,
+    Symlink,
+)
+from fruix.store.canonical import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
+from fruix.store.tree.descriptors import CREATE_FILE, open_directory, write_all
+
+
+def restore(chunks: Iterable[bytes], parent: int, name: bytes) -> None:
+    """Create the tree that the archive in `chunks` describes at `name`, where nothing may be.
+
+    Raises:
+        BadNarError: not a canonical archive, too short, or bytes after its end.
+        OSError: as the system says; a part of the tree may be left.
+    """
+    reader = NarReader()
+    with Restoring(parent, name) as restoring:
+        for chunk in chunks:
+            for event in reader.feed(chunk):
+                restoring.take(event)
+            if reader.done and reader.leftover:
+                raise BadNarError(f"{len(reader.leftover)} bytes follow the end of the archive", where=os.fsdecode(name))
+        reader.finish()
+
+
+class Restoring:
+    """Takes the events of one archive. A context manager, so that descriptors are closed whatever comes."""
+
+    def __init__(self, parent: int, name: bytes) -> None:
+        self._directories = [parent]  # the first is the caller's
+        self._name = name  # of the next node
+        self._file = -1
+        self._mode = 0
+        self._handlers: dict[type, Callable[..., None]] = {
+            FileData: self._file_data,
+            FileStart: self._file_start,
+            FileEnd: self._file_end,
+            Symlink: self._symlink,
+            DirectoryStart: self._directory_start,
+            Entry: self._entry,
+            DirectoryEnd: self._directory_end,
+        }
+
+    def __enter__(self) -> Restoring:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for descriptor in [*self._directories[1:], *([self._file] if self._file >= 0 else [])]:
+            os.close(descriptor)
+
+    def take(self, event: Event) -> None:
+        """Do what one event says."""
+        self._handlers[type(event)](event)
+
+    def _file_start(self, event: FileStart) -> None:
+        self._mode = file_mode(event.executable)
+        self._file = os.open(self._name, CREATE_FILE, 0o600, dir_fd=self._directories[-1])
+
+    def _file_data(self, event: FileData) -> None:
+        write_all(self._file, event.data)
+
+    def _file_end(self, _event: FileEnd) -> None:
+        finish_open(self._file, self._mode)
+        descriptor, self._file = self._file, -1
+        os.close(descriptor)
+
+    def _symlink(self, event: Symlink) -> None:
+        os.symlink(event.target, self._name, dir_fd=self._directories[-1])
+        finish_symlink(self._directories[-1], self._name)
+
+    def _directory_start(self, _event: DirectoryStart) -> None:
+        outer = self._directories[-1]
+        os.mkdir(self._name, 0o700, dir_fd=outer)
+        self._directories.append(open_directory(outer, self._name))
+
+    def _entry(self, event: Entry) -> None:
+        self._name = event.name
+
+    def _directory_end(self, _event: DirectoryEnd) -> None:
+        descriptor = self._directories[-1]
+        finish_open(descriptor, DIRECTORY_MODE)
+        self._directories.pop()
+        os.close(descriptor)

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from queue import SimpleQueue
+
+import pytest
+
+from fruix.build.goals import Goal, Plan
+from fruix.build.realise import Realisation
+from fruix.build.scheduler import Inbox, Job, Scheduler
+from fruix.build.settings import BuildOptions
+from fruix.errors import FruixError
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.events import Event, LogLine
+from fruix.model.storepath import StorePath
+
+STORE = "/frx/store"
+
+
+def path(name: str) -> StorePath:
+    return StorePath.of(STORE, "0" * 32 + f"-{name}.drv")
+
+
+def derivation(name: str) -> Derivation:
+    return Derivation(name, {}, {}, (), "x86_64-linux", "/bin/sh", (), {})
+
+
+Run = Callable[[Job], BuildResult]
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., Scheduler]]:
+    made: list[Scheduler] = []
+
+    def scheduler(run: Run, jobs: int = 2) -> Scheduler:
+        made.append(Scheduler(run, {"build": jobs, "download": 1}))
+        return made[-1]
+
+    yield scheduler
+    for one in made:
+        one.close()
+
+
+def ok(job: Job) -> BuildResult:
+    del job
+    return BuildResult(BuildStatus.BUILT)
+
+
+def submit(scheduler: Scheduler, name: str, inbox: Inbox) -> Job:
+    return scheduler.submit(path(name), derivation(name), BuildOptions(), "build", inbox)
+
+
+def test_one_build_however_many_ask(make: Callable[..., Scheduler]) -> None:
+    gate = threading.Event()
+    runs: list[Job] = []
+
+    def run(job: Job) -> BuildResult:
+        runs.append(job)
+        gate.wait()
+        job.emit(LogLine(job.path, "hello"))
+        return ok(job)
+
+    scheduler = make(run)
+    inboxes: list[Inbox] = [SimpleQueue() for _ in range(5)]
+    jobs = {id(submit(scheduler, "a", inbox)) for inbox in inboxes}
+    gate.set()
+    for inbox in inboxes:
+        assert isinstance(inbox.get()[1], LogLine)
+        assert inbox.get()[1] is None
+    assert len(jobs) == len(runs) == 1
+
+
+def test_never_more_than_the_slots(make: Callable[..., Scheduler]) -> None:
+    lock = threading.Lock()
+    now = most = 0
+    together = threading.Barrier(3)
+
+    def run(job: Job) -> BuildResult:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        together.wait()
+        with lock:
+            now -= 1
+        return ok(job)
+
+    scheduler = make(run, 3)
+    inbox: Inbox = SimpleQueue()
+    for number in range(12):
+        submit(scheduler, f"j{number}", inbox)
+    for _ in range(12):
+        assert inbox.get()[1] is None
+    assert most == 3
+
+
+def test_abandoned_jobs_are_cancelled(make: Callable[..., Scheduler]) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def run(job: Job) -> BuildResult:
+        started.set()
+        import select
+
+        select.select([job.waker], [], [])
+        ended.set()
+        return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+
+    scheduler = make(run)
+    first: Inbox = SimpleQueue()
+    second: Inbox = SimpleQueue()
+    job = submit(scheduler, "a", first)
+    started.wait()
+    assert submit(scheduler, "a", second) is job
+    job.leave(first)
+    assert not job.cancelled
+    job.leave(second)
+    ended.wait()
+    assert job.cancelled
+
+
+def test_closing_ends_everything(make: Callable[..., Scheduler]) -> None:
+    def run(job: Job) -> BuildResult:
+        import select
+
+        select.select([job.waker], [], [])
+        return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+
+    scheduler = make(run, 1)
+    inbox: Inbox = SimpleQueue()
+    jobs = [submit(scheduler, name, inbox) for name in "abc"]
+    scheduler.close()
+    assert all(job.result is not None and not job.result.success for job in jobs)
+    with pytest.raises(FruixError, match="shutting down"):
+        submit(scheduler, "d", inbox)
+
+
+def goals(edges: Mapping[str, str]) -> Plan:
+    """`{"a": "bc"}`: a needs b and c."""
+    plan = Plan()
+    for name, needs in edges.items():
+        plan.goals[path(name)] = Goal(path(name), derivation(name), frozenset(path(need) for need in needs))
+    return plan
+
+
+def realise(scheduler: Scheduler, plan: Plan, options: BuildOptions) -> dict[str, BuildResult]:
+    events: list[Event] = []
+    results = Realisation(plan, scheduler, options, events.append, threading.Event()).run()
+    return {drv.name.removesuffix(".drv"): result for drv, result in results.items()}
+
+
+def test_dependencies_first(make: Callable[..., Scheduler]) -> None:
+    order: list[str] = []
+
+    def run(job: Job) -> BuildResult:
+        order.append(job.derivation.name)
+        return ok(job)
+
+    results = realise(make(run), goals({"top": "ab", "a": "c", "b": "c", "c": ""}), BuildOptions())
+    assert all(result.success for result in results.values())
+    assert order[0] == "c"
+    assert order[-1] == "top"
+    assert len(order) == 4
+
+
+def failing(*names: str) -> Run:
+    def run(job: Job) -> BuildResult:
+        failed = job.derivation.name in names
+        return BuildResult(BuildStatus.PERMANENT_FAILURE, "no") if failed else ok(job)
+
+    return run
+
+
+def test_keep_going_does_all_that_can_be_done(make: Callable[..., Scheduler]) -> None:
+    plan = goals({"top": "ab", "a": "c", "b": "", "c": "", "other": ""})
+    results = realise(make(failing("c")), plan, BuildOptions(keep_going=True))
+    assert {name: result.status for name, result in results.items()} == {
+        "c": BuildStatus.PERMANENT_FAILURE,
+        "a": BuildStatus.DEPENDENCY_FAILED,
+        "top": BuildStatus.DEPENDENCY_FAILED,
+        "b": BuildStatus.BUILT,
+        "other": BuildStatus.BUILT,
+    }
+    assert "'c.drv'" in results["a"].message
+
+
+def test_without_it_the_first_failure_ends_the_request(make: Callable[..., Scheduler]) -> None:
+    results = realise(make(failing("a"), 1), goals({"a": "", "top": "a"}), BuildOptions())
+    assert results["a"].status == BuildStatus.PERMANENT_FAILURE
+    assert not results["top"].success
+
+
+def test_a_long_chain_of_failures_needs_no_stack(make: Callable[..., Scheduler]) -> None:
+    names = [f"n{number}" for number in range(3000)]
+    plan = Plan()
+    for name, below in zip(names, ["", *names[:-1]], strict=True):
+        needs = frozenset({path(below)}) if below else frozenset()
+        plan.goals[path(name)] = Goal(path(name), derivation(name), needs)
+    results = realise(make(failing("n0")), plan, BuildOptions(keep_going=True))
+    assert results["n2999"].status == BuildStatus.DEPENDENCY_FAILED
+
+
+def test_a_gone_client_ends_its_request(make: Callable[..., Scheduler]) -> None:
+    cancelled = threading.Event()
+
+    def run(job: Job) -> BuildResult:
+        cancelled.set()
+        import select
+
+        select.select([job.waker], [], [])
+        return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+
+    results = Realisation(goals({"a": ""}), make(run), BuildOptions(), lambda event: None, cancelled).run()
+    assert not results[path("a")].success
