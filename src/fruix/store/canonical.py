@@ -17,30 +17,11 @@ from dataclasses import dataclass, field
 
 from fruix.errors import ObjectRejectedError
 from fruix.store import flags
+from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 from fruix.store.tree.walk import Kind, Node, walk
-
-MODIFIED = 1  # seconds; 0 would look like "no time" to some programs
-DIRECTORY_MODE = 0o555
-_MODIFIED_NS = MODIFIED * 10**9
 
 Inode = tuple[int, int]
 """A device and an inode number."""
-
-
-def file_mode(executable: bool) -> int:
-    """The mode of a regular file in the store."""
-    return 0o555 if executable else 0o444
-
-
-def finish_open(descriptor: int, mode: int, accessed_ns: int = _MODIFIED_NS) -> None:
-    """Give an open, fresh file or directory of ours its final mode and times."""
-    os.fchmod(descriptor, mode)
-    os.utime(descriptor, ns=(accessed_ns, _MODIFIED_NS))
-
-
-def finish_symlink(parent: int, name: bytes, accessed_ns: int = _MODIFIED_NS) -> None:
-    """Give a fresh symlink of ours its final times."""
-    os.utime(name, ns=(accessed_ns, _MODIFIED_NS), dir_fd=parent, follow_symlinks=False)
 
 
 @dataclass(slots=True)

@@ -184,6 +184,11 @@ class Database:
         """Every registered path, in order."""
         return self._paths(schema.ALL_PATHS)
 
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with the file and with references between rows."""
+        found = [str(row[0]) for row in self._rows("pragma quick_check") if row[0] != "ok"]
+        return found + [f"dangling row in {row[0]}" for row in self._rows("pragma foreign_key_check")]
+
     # Deletion and the sync mark
 
     def remove(self, paths: Iterable[StorePath]) -> None:

@@ -15,6 +15,7 @@ import os
 import sys
 
 _LINUX = sys.platform.startswith("linux")
+HAS_SYNCFS = _LINUX
 _FICLONE = 0x40049409  # linux/fs.h
 _AT_SYMLINK_NOFOLLOW = 0x200  # FreeBSD's sys/fcntl.h
 _EXTATTR_NAMESPACE_USER = 1  # FreeBSD's sys/extattr.h

@@ -25,7 +25,7 @@ from fruix.model.nar.events import (
     FileStart,
     Symlink,
 )
-from fruix.store.canonical import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
+from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 from fruix.store.tree.descriptors import CREATE_FILE, open_directory, write_all
 
 

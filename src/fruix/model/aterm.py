@@ -1,0 +1,242 @@
+r"""The text form of derivations (ATerm): parser and printer, byte for byte.
+
+    drv     = "Derive(" outputs "," inputs "," strs "," str "," str "," strs "," env ")"
+    outputs = list of "(" name "," path "," method+algorithm "," hash ")"
+    inputs  = list of "(" path "," strs ")"
+    env     = list of "(" name "," value ")"
+    str     = DQUOTE *( byte / "\" byte ) DQUOTE      n, r, t after a backslash stand for LF, CR, TAB
+
+Rules: no white space, nothing after the end; outputs, inputs and variables in ascending byte order without repetitions (a file in
+another order would hash differently once it is written again); no NUL. Flat grammar, so no recursion; cost is
+one regular expression match per string.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NoReturn, TypeVar
+
+from fruix.errors import BadDerivationError, BadHashError, BadStorePathError, FormatError
+from fruix.model.contentaddress import parse_output_method
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.hashes import Hash
+from fruix.model.storepath import DEFAULT_STORE, StorePath, check_name
+from fruix.model.text import to_bytes, to_text
+
+MAX_SIZE = 64 << 20
+
+_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+_ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
+_ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_TO_ESCAPE = re.compile(r'["\\\n\r\t]')
+_WRITTEN = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+def parse(data: bytes, name: str, directory: str = DEFAULT_STORE) -> Derivation:
+    """Read a derivation.
+
+    Args:
+        data: the file's bytes.
+        name: the derivation's name (of its store path, without `.drv`); also used in messages.
+        directory: the store directory in which all paths must be.
+
+    Raises:
+        BadDerivationError: with the offset where it goes wrong.
+    """
+    if len(data) > MAX_SIZE:
+        raise BadDerivationError(f"derivation is larger than {MAX_SIZE} bytes", where=name)
+    if b"\0" in data:
+        raise BadDerivationError(f"derivation contains a NUL byte at offset {data.index(0)}", where=name)
+    return _Parser(data, name, directory).derivation()
+
+
+class _Parser:
+    def __init__(self, data: bytes, name: str, directory: str) -> None:
+        self._data = data
+        self._name = name
+        self._directory = directory
+        self._position = 0
+
+    def derivation(self) -> Derivation:
+        if self._data.startswith(b"DrvWithVersion("):
+            self._fail(
+                "experimental Nix feature 'dynamic-derivations' is disabled: unknown derivation ATerm format version"
+            )
+        self._expect(b"Derive(")
+        outputs = self._mapping(self._output, "output")
+        self._expect(b",")
+        inputs = self._mapping(self._input, "input derivation")
+        self._expect(b",")
+        sources = self._ordered([self._path(text) for text in self._strings()], "input source")
+        self._expect(b",")
+        system, builder = self._string(), self._comma_string()
+        self._expect(b",")
+        arguments = self._strings()
+        self._expect(b",")
+        env = self._mapping(self._variable, "environment variable")
+        self._expect(b")")
+        if self._position != len(self._data):
+            self._fail("text after the end")
+        if not outputs:
+            self._fail("a derivation must have at least one output")
+        return Derivation(
+            self._name,
+            outputs,
+            inputs,
+            tuple(sources),
+            to_text(system),
+            to_text(builder),
+            tuple(map(to_text, arguments)),
+            env,
+        )
+
+    # One item of each list: (key for order and uniqueness, value)
+
+    def _output(self) -> tuple[str, DerivationOutput]:
+        name, path, method, digest = (to_text(part) for part in self._tuple(4))
+        self._checked(lambda: check_name(name))
+        if digest and digest != "impure":
+            self._checked(lambda: Hash.parse(digest, parse_output_method(method)[1]))
+        return name, DerivationOutput(self._path(to_bytes(path)) if path else None, method, digest)
+
+    def _input(self) -> tuple[StorePath, tuple[str, ...]]:
+        self._expect(b"(")
+        path = self._path(self._string())
+        self._expect(b",")
+        names = self._ordered([to_text(name) for name in self._strings()], "wanted output")
+        self._expect(b")")
+        return path, tuple(names)
+
+    def _variable(self) -> tuple[str, str]:
+        name, value = self._tuple(2)
+        return to_text(name), to_text(value)
+
+    # The grammar's parts
+
+    def _mapping(self, item: Callable[[], tuple[T, V]], what: str) -> dict[T, V]:
+        items = self._list(item)
+        self._ordered([key for key, _ in items], what)
+        return dict(items)
+
+    def _list(self, item: Callable[[], V]) -> list[V]:
+        self._expect(b"[")
+        items: list[V] = []
+        if self._data.startswith(b"]", self._position):
+            self._position += 1
+            return items
+        while True:
+            items.append(item())
+            if self._data.startswith(b"]", self._position):
+                self._position += 1
+                return items
+            self._expect(b",")
+
+    def _strings(self) -> list[bytes]:
+        return self._list(self._string)
+
+    def _tuple(self, count: int) -> list[bytes]:
+        self._expect(b"(")
+        parts = [self._string(), *(self._comma_string() for _ in range(count - 1))]
+        self._expect(b")")
+        return parts
+
+    def _comma_string(self) -> bytes:
+        self._expect(b",")
+        return self._string()
+
+    def _string(self) -> bytes:
+        match = _STRING.match(self._data, self._position)
+        if match is None:
+            self._fail("expected a string")
+        self._position = match.end()
+        text = match[1]
+        return _ESCAPED.sub(_unescaped, text) if b"\\" in text else text
+
+    def _path(self, text: bytes) -> StorePath:
+        return self._checked(lambda: StorePath.parse(to_text(text), self._directory))
+
+    def _ordered(self, keys: list[T], what: str) -> list[T]:
+        encoded = [to_bytes(str(key)) for key in keys]
+        for before, after in itertools.pairwise(encoded):
+            if before >= after:
+                problem = "given twice" if before == after else "out of order"
+                self._fail(f"{what} '{to_text(after)}' is {problem}")
+        return keys
+
+    def _checked(self, check: Callable[[], V]) -> V:
+        try:
+            return check()
+        except (BadStorePathError, BadHashError, FormatError) as error:
+            self._fail(error.message)
+
+    def _expect(self, token: bytes) -> None:
+        if not self._data.startswith(token, self._position):
+            self._fail(f"expected string '{to_text(token)}'")
+        self._position += len(token)
+
+    def _fail(self, why: str) -> NoReturn:
+        raise BadDerivationError(f"error parsing derivation '{self._name}': {why} at offset {self._position}")
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return _ESCAPES.get(match[1], match[1])
+
+
+def render(
+    derivation: Derivation,
+    *,
+    inputs: Mapping[str, Sequence[str]] | None = None,
+    mask_outputs: bool = False,
+) -> bytes:
+    """The text form.
+
+    Args:
+        derivation: what to write.
+        inputs: written in place of the input derivations (hash modulo: hex hash → outputs).
+        mask_outputs: leave out all output paths and the variables named like outputs (hash modulo of the top level).
+    """
+    if inputs is None:
+        inputs = {path.text: names for path, names in derivation.input_drvs.items()}
+    outputs = (
+        (
+            name,
+            "" if mask_outputs or output.path is None else output.path.text,
+            output.method_algorithm,
+            output.hash,
+        )
+        for name, output in sorted(derivation.outputs.items(), key=_by_key)
+    )
+    hidden = derivation.outputs if mask_outputs else {}
+    variables = (
+        (name, "" if name in hidden else value) for name, value in sorted(derivation.env.items(), key=_by_key)
+    )
+    text = (
+        f"Derive({_listed(_tupled(parts) for parts in outputs)}"
+        f",{_listed(f'({_quoted(path)},{_listed(map(_quoted, sorted(names)))})' for path, names in sorted(inputs.items()))}"
+        f",{_listed(_quoted(path.text) for path in sorted(derivation.input_srcs))}"
+        f",{_quoted(derivation.system)},{_quoted(derivation.builder)}"
+        f",{_listed(map(_quoted, derivation.args))}"
+        f",{_listed(_tupled(pair) for pair in variables)})"
+    )
+    return to_bytes(text)
+
+
+def _by_key(item: tuple[str, object]) -> bytes:
+    return to_bytes(item[0])
+
+
+def _quoted(text: str) -> str:
+    return f'"{_TO_ESCAPE.sub(lambda match: _WRITTEN[match[0]], text)}"'
+
+
+def _tupled(parts: Iterable[str]) -> str:
+    return f"({','.join(map(_quoted, parts))})"
+
+
+def _listed(items: Iterable[str]) -> str:
+    return f"[{','.join(items)}]"

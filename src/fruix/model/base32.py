@@ -1,0 +1,54 @@
+"""nix32: the base-32 of store paths.
+
+Its alphabet leaves out e, o, u and t; the text is written most significant group first while the bytes are least significant first.
+
+Cost: one big-integer conversion and one table look-up per character.
+"""
+
+from __future__ import annotations
+
+from fruix.errors import BadHashError
+
+ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
+_VALUES = {character: value for value, character in enumerate(ALPHABET)}
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]  # two characters are ten bits
+
+
+def encoded_size(size: int) -> int:
+    """Characters for `size` bytes: 16 → 26, 20 → 32, 32 → 52, 64 → 103."""
+    return (8 * size - 1) // 5 + 1 if size else 0
+
+
+def encode(data: bytes) -> str:
+    """The nix32 text of `data`."""
+    length = encoded_size(len(data))
+    value = int.from_bytes(data, "little")
+    odd = length & 1
+    pairs = [_PAIRS[(value >> shift) & 1023] for shift in range(10 * (length // 2 - 1), -10, -10)]
+    return (ALPHABET[value >> (10 * (length // 2))] if odd else "") + "".join(pairs)
+
+
+def decode(text: str, size: int | None = None) -> bytes:
+    """The bytes of a nix32 text.
+
+    Args:
+        text: characters of the alphabet, nothing else.
+        size: bytes expected; None takes what the length implies.
+
+    Raises:
+        BadHashError: wrong length, a character outside of the alphabet, or bits left over at the end.
+    """
+    expected = len(text) * 5 // 8 if size is None else size
+    if encoded_size(expected) != len(text):
+        raise BadHashError(
+            f"'{text}' has {len(text)} characters, nix32 of {expected} bytes has {encoded_size(expected)}"
+        )
+    value = 0
+    try:
+        for character in text:
+            value = value << 5 | _VALUES[character]
+    except KeyError:
+        raise BadHashError(f"'{text}' contains '{character}', which is not in the nix32 alphabet") from None
+    if value >> (8 * expected):
+        raise BadHashError(f"'{text}' has bits beyond its {expected} bytes")
+    return value.to_bytes(expected, "little")

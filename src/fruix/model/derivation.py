@@ -1,0 +1,84 @@
+"""Derivations: a builder, its arguments and environment, its inputs and the outputs it promises.
+
+A value; the text form is in `aterm`, hashes and output paths in `drvhash`. Texts are bytes kept as `str` (see `text`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fruix.model.contentaddress import ContentAddress, parse_output_method
+from fruix.model.hashes import Hash
+from fruix.model.storepath import DEFAULT_STORE, StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class DerivationOutput:
+    """One output as the file has it.
+
+    `path` None: not known before the build; `method_algorithm` and `hash` (base16) both set: fixed output.
+    """
+
+    path: StorePath | None
+    method_algorithm: str = ""
+    hash: str = ""
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether the contents are declared."""
+        return bool(self.hash)
+
+    @property
+    def content_address(self) -> ContentAddress | None:
+        """The declared contents of a fixed output.
+
+        Raises:
+            FormatError: unknown method or algorithm, or a malformed hash.
+        """
+        if not self.hash:
+            return None
+        method, algorithm = parse_output_method(self.method_algorithm)
+        return ContentAddress(method, Hash.parse(self.hash, algorithm))
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What to build. `name` is the store path's name without `.drv` (not the variable `name`)."""
+
+    name: str
+    outputs: Mapping[str, DerivationOutput]
+    input_drvs: Mapping[StorePath, tuple[str, ...]]
+    input_srcs: tuple[StorePath, ...]
+    system: str
+    builder: str
+    args: tuple[str, ...]
+    env: Mapping[str, str]
+
+    @property
+    def is_fixed(self) -> bool:
+        """Fixed-output in the strict sense: one output, `out`, with declared contents."""
+        return len(self.outputs) == 1 and "out" in self.outputs and self.outputs["out"].is_fixed
+
+    @property
+    def references(self) -> tuple[StorePath, ...]:
+        """What the .drv file refers to: input derivations and sources, sorted."""
+        return tuple(sorted({*self.input_drvs, *self.input_srcs}))
+
+    @property
+    def output_paths(self) -> Mapping[str, StorePath]:
+        """The outputs whose paths are known."""
+        return {name: output.path for name, output in self.outputs.items() if output.path is not None}
+
+    @classmethod
+    def parse(cls, data: bytes, name: str, directory: str = DEFAULT_STORE) -> Derivation:
+        """Read the text form (see `aterm.parse`)."""
+        from fruix.model import aterm  # noqa: PLC0415 - aterm makes Derivations
+
+        return aterm.parse(data, name, directory)
+
+    def to_bytes(self) -> bytes:
+        """The text form."""
+        from fruix.model import aterm  # noqa: PLC0415 - aterm takes Derivations
+
+        return aterm.render(self)

@@ -1,0 +1,133 @@
+"""The one event stream: what the wire, the terminal, logs and machine-readable output are fed from. Pure data.
+
+`to_json` and `from_json` give each event a flat dictionary with its kind under `event`; unknown kinds are refused, unknown
+fields ignored, so that newer writers can be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from fruix.errors import FormatError
+from fruix.model.buildresult import BuildStatus
+from fruix.model.storepath import DEFAULT_STORE, StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStarted:
+    """A builder runs. `time` in seconds since the epoch."""
+
+    drv: StorePath
+    name: str
+    log_file: str = ""
+    pid: int = 0
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStarted:
+    """A builder said that it entered a phase."""
+
+    drv: StorePath
+    phase: str
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line of a builder's output, without its line end."""
+
+    drv: StorePath
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A transfer: `done` of `total` bytes (0: unknown) of `what` (a URL)."""
+
+    drv: StorePath
+    done: int
+    total: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFinished:
+    """All outputs are registered."""
+
+    drv: StorePath
+    seconds: float
+    outputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailed:
+    """It did not work out."""
+
+    drv: StorePath
+    status: BuildStatus
+    message: str
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A build waits for something (a lock, a build user)."""
+
+    drv: StorePath
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A text for the person at the other end; levels as in the Nix protocol (0 error, 1 warning, 3 info)."""
+
+    level: int
+    text: str
+
+
+Event = BuildStarted | PhaseStarted | LogLine | Progress | BuildFinished | BuildFailed | Waiting | Message
+KINDS: Mapping[str, type[Event]] = {
+    "build-started": BuildStarted,
+    "phase-started": PhaseStarted,
+    "log-line": LogLine,
+    "progress": Progress,
+    "build-finished": BuildFinished,
+    "build-failed": BuildFailed,
+    "waiting": Waiting,
+    "message": Message,
+}
+_NAMES = {kind: name for name, kind in KINDS.items()}
+
+
+def to_json(event: Event) -> dict[str, Any]:
+    """Plain data for `json.dumps`."""
+    result: dict[str, Any] = {"event": _NAMES[type(event)]}
+    for field in fields(event):
+        value = getattr(event, field.name)
+        result[field.name] = str(value) if isinstance(value, StorePath) else value
+    if isinstance(event, BuildFailed):
+        result["status"] = event.status.name
+    return result
+
+
+def from_json(data: Mapping[str, Any], directory: str = DEFAULT_STORE) -> Event:
+    """The inverse.
+
+    Raises:
+        FormatError: unknown kind or missing field.
+    """
+    kind = KINDS.get(str(data.get("event")))
+    if kind is None:
+        raise FormatError(f"unknown event {data.get('event')!r}")
+    values = {field.name: data[field.name] for field in fields(kind) if field.name in data}
+    try:
+        if "drv" in values:
+            values["drv"] = StorePath.parse(values["drv"], directory)
+        if "status" in values:
+            values["status"] = BuildStatus[values["status"]]
+        return kind(**values)
+    except (TypeError, KeyError) as error:
+        raise FormatError(f"incomplete event {data.get('event')!r}: {error}") from error

@@ -1,0 +1,35 @@
+"""A host view as a value: its name, the fingerprint of all that it shows, and what it shows.
+
+Resolving one on a machine is the sandbox's affair (`fruix.sandbox.views`); derivations carry name and fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Variables by which a derivation asks for a view and a build contract.
+VIEW_VARIABLE = "fruixHostView"
+VIEW_HASH_VARIABLE = "fruixHostViewHash"
+CONTRACT_VARIABLE = "fruixContract"
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """`fingerprint`: 64 hex digits over everything shown; `tools`: path as seen inside → SHA-256 (hex) or link text."""
+
+    name: str
+    fingerprint: str
+    tools: Mapping[str, str] = field(default_factory=dict)
+
+
+def difference(old: HostView, new: HostView) -> list[str]:
+    """What changed from one fingerprint to the other, a line each: changed things, missing ones, new ones."""
+    changed = [
+        f"changed {path}"
+        for path in sorted(old.tools.keys() & new.tools.keys())
+        if old.tools[path] != new.tools[path]
+    ]
+    missing = [f"missing {path}" for path in sorted(old.tools.keys() - new.tools.keys())]
+    added = [f"new {path}" for path in sorted(new.tools.keys() - old.tools.keys())]
+    return changed + missing + added

@@ -1,0 +1,157 @@
+"""Store paths: one component below the store directory, 32 characters of nix32, a dash, a name.
+
+Parsed once at the edge and then passed around as values; everything inside Fruix that names a store object is a `StorePath`.
+Rules for names are the stricter ones of both peers: 1 to 211 characters of `A-Z a-z 0-9 + - . _ ? =`, not beginning with a dot.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Self
+
+from fruix.errors import BadStorePathError
+
+DEFAULT_STORE = "/frx/store"
+HASH_PART_SIZE = 32
+MAX_NAME_SIZE = 211
+
+_BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}")
+_BAD_IN_NAME = re.compile(r"[^0-9A-Za-z+\-._?=]")
+_BAD_IN_HASH = re.compile(r"[^0-9abcdfghijklmnpqrsvwxyz]")
+
+
+def check_name(name: str) -> None:
+    """Refuse what can't be the name of a store path.
+
+    Raises:
+        BadStorePathError: with the reason.
+    """
+    if not name:
+        raise BadStorePathError("name must not be empty")
+    if len(name) > MAX_NAME_SIZE:
+        raise BadStorePathError(f"name '{name}' must be no longer than {MAX_NAME_SIZE} characters")
+    if bad := _BAD_IN_NAME.search(name):
+        raise BadStorePathError(
+            f"name '{name}' contains illegal character {bad[0]!r}",
+            hint="allowed: letters, digits and + - . _ ? =",
+        )
+    if name.startswith("."):
+        raise BadStorePathError(f"name '{name}' can't begin with a dot")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class StorePath:
+    """One store path; `text` is the whole path. Make it with `parse`, `of` or a function of `makepath`."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def parse(cls, text: str, directory: str = DEFAULT_STORE) -> Self:
+        """A full path, checked. `//`, `.` and `..` are resolved textually first, as Nix does.
+
+        Raises:
+            BadStorePathError: not exactly one well-formed component below `directory`.
+        """
+        head, _, base = text.rpartition("/")
+        if head != directory or not _BASE.fullmatch(base):
+            head, base = _canonical(text, directory)
+        return cls(f"{head}/{base}")
+
+    @classmethod
+    def of(cls, directory: str, base: str) -> Self:
+        """From a base name, checked.
+
+        Raises:
+            BadStorePathError: no well-formed base name.
+        """
+        if not _BASE.fullmatch(base):
+            _explain(base, f"{directory}/{base}")
+        return cls(f"{directory}/{base}")
+
+    @property
+    def directory(self) -> str:
+        """The store directory."""
+        return self.text.rpartition("/")[0]
+
+    @property
+    def base(self) -> str:
+        """Hash part, dash and name."""
+        return self.text.rpartition("/")[2]
+
+    @property
+    def hash_part(self) -> str:
+        """The 32 characters."""
+        return self.base[:HASH_PART_SIZE]
+
+    @property
+    def name(self) -> str:
+        """What follows the dash."""
+        return self.base[HASH_PART_SIZE + 1 :]
+
+    @property
+    def is_derivation(self) -> bool:
+        """Whether the name says that it is a derivation."""
+        return self.text.endswith(".drv")
+
+
+def in_store(text: str, directory: str = DEFAULT_STORE) -> tuple[StorePath, str]:
+    """Split a path at or below a store path into that and the rest (`""` or `/bin/sh`).
+
+    Raises:
+        BadStorePathError: not in the store.
+    """
+    if not text.startswith(directory + "/"):
+        raise BadStorePathError(
+            f"path '{text}' is not in the store", hint=f"store paths begin with {directory}/"
+        )
+    base, slash, rest = text[len(directory) + 1 :].partition("/")
+    return StorePath.of(directory, base), slash + rest
+
+
+def parse_base(base: str, directory: str = DEFAULT_STORE) -> StorePath:
+    """A base name (as in narinfo files) as a store path; same as `StorePath.of` with the arguments turned round."""
+    return StorePath.of(directory, base)
+
+
+@lru_cache(maxsize=64)
+def _directory_parts(directory: str) -> str:
+    return posixpath.normpath(directory)
+
+
+def _canonical(text: str, directory: str) -> tuple[str, str]:
+    if not text.startswith("/") or "\0" in text:
+        raise BadStorePathError(f"path '{text}' is not an absolute path")
+    # posixpath keeps two leading slashes (POSIX lets them mean something); store paths don't.
+    normal = posixpath.normpath("/" + text.lstrip("/"))
+    head, _, base = normal.rpartition("/")
+    if head != _directory_parts(directory):
+        raise BadStorePathError(
+            f"path '{text}' is not in the store", hint=f"store paths begin with {directory}/"
+        )
+    if not _BASE.fullmatch(base):
+        _explain(base, text)
+    return directory, base
+
+
+def _explain(base: str, whole: str) -> None:
+    """Say what exactly is wrong with a base name."""
+    prefix = f"path '{whole}' is not a valid store path"
+    if len(base) < HASH_PART_SIZE + 1:
+        raise BadStorePathError(f"{prefix}: '{base}' is too short to be a valid store path")
+    if bad := _BAD_IN_HASH.search(base[:HASH_PART_SIZE]):
+        raise BadStorePathError(
+            f"{prefix}: store path '{base}' contains illegal base-32 character {bad[0]!r}"
+        )
+    if base[HASH_PART_SIZE] != "-":
+        raise BadStorePathError(f"{prefix}: a dash must follow the hash part")
+    try:
+        check_name(base[HASH_PART_SIZE + 1 :])
+    except BadStorePathError as error:
+        raise BadStorePathError(f"{prefix}: {error.message}", hint=error.hint) from None
+    raise BadStorePathError(prefix)

@@ -1,0 +1,17 @@
+"""Bytes of the outside world as `str`, without loss.
+
+Names, arguments and variables of derivations are bytes that are almost always UTF-8. They are kept as `str` decoded with
+`surrogateescape`, so that an invalid sequence survives the round trip byte for byte.
+"""
+
+from __future__ import annotations
+
+
+def to_text(data: bytes | bytearray | memoryview) -> str:
+    """Decode; every byte string has a text."""
+    return bytes(data).decode("utf-8", "surrogateescape")
+
+
+def to_bytes(text: str) -> bytes:
+    """Encode; the inverse of `to_text`."""
+    return text.encode("utf-8", "surrogateescape")

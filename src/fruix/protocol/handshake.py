@@ -1,0 +1,125 @@
+"""The greeting: who speaks which dialect, and what both sides know.
+
+The daemon has to name its version before it has heard the client's, so it announces 1.100 to everybody: clients of the Guix
+dialect see a daemon of their newest version, clients of the Nix dialect take the smaller of both numbers. What the client
+then names decides: minor 0x60 and above is Guix, anything below Nix (34 and later are served).
+
+Pure but for the `send` it is given; what can fail for other reasons than bytes belongs after it, where it can be reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from fruix.errors import ProtocolError
+from fruix.protocol import guix, nix
+from fruix.protocol.source import Source
+from fruix.protocol.wire import Context, Dialect, List, Text, read_string, write_string, write_u64
+
+CLIENT_MAGIC = 0x6E697863
+SERVER_MAGIC = 0x6478696F
+MAJOR = 1
+ANNOUNCED = (MAJOR << 8) | guix.NEWEST
+# A greeting is small; a stranger at the socket gets no more.
+BUDGET = 1 << 14
+
+FEATURES_SINCE = 38
+_FEATURES = List(Text(256), limit=64)
+
+UNKNOWN, TRUSTED, NOT_TRUSTED = range(3)
+
+Send = Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a client learns about the daemon."""
+
+    context: Context
+    daemon_version: str
+    trusted: bool | None
+
+
+def serve(source: Source, send: Send, *, directory: str, version: str, trusted: bool) -> Context:
+    """The daemon's side, up to where the first messages (`Last` or an error) are due.
+
+    Raises:
+        ProtocolError: a peer that speaks something else.
+    """
+    source.expect(BUDGET)
+    if source.u64() != CLIENT_MAGIC:
+        raise ProtocolError("the peer's greeting is none of this protocol")
+    send(_numbers(SERVER_MAGIC, ANNOUNCED))
+    context = _understand(source.u64(), directory)
+    if context.dialect is Dialect.NIX and context.minor >= FEATURES_SINCE:
+        features = _exchange(source, send, context, (nix.FEATURE,), first=False)
+        context = Context(context.dialect, context.minor, directory, features)
+    if source.u64():
+        source.u64()  # a processor to stay on; the system knows better
+    source.u64()  # whether to keep a reserve of disk space; no client has asked otherwise
+    if context.dialect is Dialect.NIX:
+        send(_introduction(version, trusted, context))
+    return context
+
+
+def greet(source: Source, send: Send, *, directory: str) -> Greeting:
+    """The client's side, in the Nix dialect.
+
+    Raises:
+        ProtocolError: a daemon that speaks something else, or an older version than ours can.
+    """
+    source.expect(BUDGET)
+    send(_numbers(CLIENT_MAGIC, (MAJOR << 8) | nix.NEWEST))
+    if source.u64() != SERVER_MAGIC:
+        raise ProtocolError("what answers is no build daemon", hint="is this the daemon's socket?")
+    theirs = source.u64()
+    minor = min(theirs & 0xFF, nix.NEWEST)
+    if theirs >> 8 != MAJOR or minor < nix.OLDEST:
+        raise ProtocolError(f"the daemon speaks version {theirs >> 8}.{theirs & 0xFF}, older than 1.{nix.OLDEST}")
+    context = Context(Dialect.NIX, minor, directory)
+    features: frozenset[str] = frozenset()
+    if minor >= FEATURES_SINCE:
+        features = _exchange(source, send, context, (nix.FEATURE,), first=True)
+    send(_numbers(0, 0))
+    version = str(read_string(source, 256), "utf-8", "replace")
+    trust = source.u64() if minor >= 35 else UNKNOWN
+    known = {TRUSTED: True, NOT_TRUSTED: False}.get(trust)
+    return Greeting(Context(Dialect.NIX, minor, directory, features), version, known)
+
+
+def _understand(number: int, directory: str) -> Context:
+    minor = number & 0xFF
+    if number >> 8 != MAJOR:
+        raise ProtocolError(f"the client speaks version {number >> 8}.{minor}, not 1.x")
+    if minor >= guix.OLDEST:
+        return Context(Dialect.GUIX, min(minor, guix.NEWEST), directory)
+    return Context(Dialect.NIX, min(minor, nix.NEWEST), directory)
+
+
+def _exchange(source: Source, send: Send, context: Context, ours: Iterable[str], *, first: bool) -> frozenset[str]:
+    """Lists of features both ways, the client's first; those that both have count."""
+    offered = frozenset(ours)
+    sink = bytearray()
+    _FEATURES.write(sink, sorted(offered), context)
+    if first:
+        send(bytes(sink))
+    theirs = _FEATURES.parse(_FEATURES.read(source, context), context)
+    if not first:
+        # Names of ours go only to clients that know them.
+        sink.clear()
+        _FEATURES.write(sink, sorted(offered & set(theirs)), context)
+        send(bytes(sink))
+    return offered & set(theirs)
+
+
+def _introduction(version: str, trusted: bool, context: Context) -> bytes:
+    sink = bytearray()
+    write_string(sink, version.encode())
+    if context.minor >= 35:
+        write_u64(sink, TRUSTED if trusted else NOT_TRUSTED)
+    return bytes(sink)
+
+
+def _numbers(*values: int) -> bytes:
+    return b"".join(value.to_bytes(8, "little") for value in values)

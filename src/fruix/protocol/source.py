@@ -1,0 +1,168 @@
+"""Where bytes come from: buffered exact reads, with a budget, over anything that can be asked for more.
+
+No sockets here: a `Source` is given a function `receive(limit) -> bytes` (1 to `limit` bytes, empty at the end of the
+stream), so that tests and replays read from memory with the code that the daemon and the clients run.
+
+Rules: memory grows only with bytes that have really arrived, never with a length that was merely announced; each message
+has a budget (`expect`), and what goes beyond it is a `ProtocolError`. Streams (archives, framed data) are read by `read_some`
+and cost no budget. Costs: a read that the buffer can satisfy is one slice.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator
+
+from fruix.errors import DisconnectedError, ProtocolError
+
+# One receive takes at most this much: small messages come whole, and big streams in few system calls.
+CHUNK = 1 << 16
+# What one message (a request's or a reply's fields) may hold. Lists of 10^5 paths are usual: 8 MB.
+MESSAGE_LIMIT = 64 << 20
+
+_U64 = struct.Struct("<Q")
+
+
+class Source:
+    """Bytes from a peer, in order."""
+
+    __slots__ = ("_at", "_data", "_left", "_receive")
+
+    def __init__(self, receive: Callable[[int], bytes]) -> None:
+        self._receive = receive
+        self._data = b""
+        self._at = 0
+        self._left = MESSAGE_LIMIT
+
+    @classmethod
+    def of(cls, data: bytes) -> Source:
+        """A source that holds `data` and nothing more."""
+        source = cls(lambda _: b"")
+        source._data = data
+        return source
+
+    @property
+    def buffered(self) -> int:
+        """Bytes that have arrived and were not read yet."""
+        return len(self._data) - self._at
+
+    def expect(self, budget: int = MESSAGE_LIMIT) -> None:
+        """A new message begins: exact reads from now on may take `budget` bytes in total."""
+        self._left = budget
+
+    def at_end(self) -> bool:
+        """Whether the peer has closed its side and nothing is left; waits if that isn't known yet."""
+        return not self.buffered and not self._fill()
+
+    def read_exact(self, size: int) -> bytes:
+        """Exactly `size` bytes.
+
+        Raises:
+            DisconnectedError: the stream ends before.
+            ProtocolError: more than the message's budget.
+        """
+        self._left -= size
+        if self._left < 0:
+            raise ProtocolError(f"message too long: {size} more bytes announced than allowed")
+        at = self._at
+        end = at + size
+        if end <= len(self._data):
+            self._at = end
+            return self._data[at:end]
+        return self._gather(size)
+
+    def u64(self) -> int:
+        """A little-endian 64 bit number."""
+        at = self._at
+        if at + 8 <= len(self._data):
+            self._at = at + 8
+            self._left -= 8
+            return int.from_bytes(self._data[at : at + 8], "little")
+        return int.from_bytes(self.read_exact(8), "little")
+
+    def read_some(self, limit: int) -> bytes:
+        """Between 1 and `limit` bytes of a stream: what is there, else what arrives next.
+
+        Raises:
+            DisconnectedError: the stream ends here.
+        """
+        if not self.buffered and not self._fill():
+            raise DisconnectedError("the peer closed the connection in the middle of a message")
+        at = self._at
+        self._at = min(at + limit, len(self._data))
+        return self._data[at : self._at]
+
+    def unread(self, data: bytes) -> None:
+        """Give back the last bytes that `read_some` returned."""
+        self._data = data + self._data[self._at :]
+        self._at = 0
+
+    def _fill(self) -> bool:
+        self._data = self._receive(CHUNK)
+        self._at = 0
+        return bool(self._data)
+
+    def _gather(self, size: int) -> bytes:
+        """Collect pieces as they arrive; nothing is allocated in advance."""
+        pieces = bytearray()
+        while len(pieces) < size:
+            pieces += self.read_some(size - len(pieces))
+        return bytes(pieces)
+
+
+class FramedSource(Source):
+    """A framed stream: length-prefixed pieces, ended by an empty one; itself a source of the bytes within.
+
+    Reading beyond the last frame is the end of the stream, which `at_end` tells and reads answer with `ProtocolError`.
+    After any error `drain` brings the outer source behind the stream, so that the connection can go on.
+    """
+
+    __slots__ = ("_frame", "_outer", "ended")
+
+    def __init__(self, outer: Source) -> None:
+        super().__init__(self._next)
+        self._outer = outer
+        self._frame = 0
+        self.ended = False
+
+    def read_some(self, limit: int) -> bytes:
+        """Between 1 and `limit` bytes.
+
+        Raises:
+            ProtocolError: the framed stream has ended.
+        """
+        if self.at_end():
+            raise ProtocolError("the framed stream ended before what it should hold")
+        return super().read_some(limit)
+
+    def chunks(self) -> Iterator[bytes]:
+        """All that is left, piece by piece."""
+        while not self.at_end():
+            yield super().read_some(CHUNK)
+
+    def drain(self) -> None:
+        """Read and drop the rest."""
+        for _ in self.chunks():
+            pass
+
+    def _next(self, limit: int) -> bytes:
+        if self.ended:
+            return b""
+        if not self._frame:
+            self._outer.expect()
+            self._frame = self._outer.u64()
+            if not self._frame:
+                self.ended = True
+                return b""
+        data = self._outer.read_some(min(limit, self._frame))
+        self._frame -= len(data)
+        return data
+
+
+def frames(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The framed form of a stream."""
+    for chunk in chunks:
+        if chunk:
+            yield _U64.pack(len(chunk))
+            yield chunk
+    yield _U64.pack(0)

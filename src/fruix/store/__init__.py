@@ -1,0 +1,33 @@
+"""One machine's store: files, database, locks, roots.
+
+What lives here: `LocalStore` (`local`) and the interface that it shares with the remote one (`interface`); where
+things lie (`layout`); the database (`schema`, `database`, `registration`); adding (`adding`, `staging`) and taking outputs
+(`ingest`, `canonical`); trees (`tree/`); locks and roots; the sync mark and recovery (`sync`).
+
+Rules: nothing here knows builds or sockets. A path is valid when it has a row, and only then; what a valid path holds never changes.
+Whatever others may have had a hand in is walked by directory descriptors without following links. `flags` is the only file that
+knows which system it runs on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fruix.store.canonical import Links
+    from fruix.store.interface import Store
+    from fruix.store.layout import Layout
+    from fruix.store.local import LocalStore
+
+__all__ = ["Layout", "Links", "LocalStore", "Store"]
+
+_MODULES = {"Layout": "layout", "Links": "canonical", "LocalStore": "local", "Store": "interface"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import on first use: commands that only ask the daemon need no database."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

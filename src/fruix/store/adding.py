@@ -1,0 +1,199 @@
+"""The ways into the store: texts, files, trees and archives.
+
+All follow one order: object into the staging directory (fresh, canonical), path from its hash, temporary root, *then* the question
+whether the path is valid, lock, final name by one rename, registration. Adding what is there already changes nothing.
+Contents are streams; just texts (derivations, scripts) are held in memory, since they arrive so.
+
+Cost: a text is one small file, one rename and one transaction (about 0.2 ms, no fsync); big contents go at SHA-256 speed, hashed in
+a thread of their own while they are written.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from fruix.errors import HashMismatchError, ObjectRejectedError
+from fruix.model.contentaddress import ContentAddress, Method, path_for
+from fruix.model.hashes import Hash
+from fruix.model.nar import write
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath, check_name
+from fruix.store.contents import check_address, nar_hash
+from fruix.store.locks import PathLocks
+from fruix.store.staging import Staging
+from fruix.store.temproots import TempRoots
+from fruix.store.tree.descriptors import CREATE_FILE, write_all
+from fruix.store.tree.hashing import StreamHash
+from fruix.store.tree.metadata import file_mode, finish_open
+from fruix.store.tree.restore import restore
+
+
+class Adding:
+    """Adds objects to one store. Thread-safe, like its parts."""
+
+    def __init__(
+        self,
+        directory: str,
+        staging: Staging,
+        roots: TempRoots,
+        locks: Callable[[], PathLocks],
+        valid: Callable[[StorePath], bool],
+        register: Callable[[PathInfo, bool], None],
+    ) -> None:
+        """`register` is given the new path's info and whether it replaces a valid one."""
+        self._directory = directory
+        self._staging = staging
+        self._roots = roots
+        self._locks = locks
+        self._valid = valid
+        self._register = register
+
+    def text(self, name: str, contents: bytes, references: Sequence[StorePath]) -> StorePath:
+        """Add a text; see `Store.add_text`."""
+        check_name(name)
+        address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
+        ordered = tuple(sorted(set(references)))
+        path = path_for(address, name, self._directory, ordered)
+        self._roots.add(path)
+        if self._valid(path):
+            return path
+        archive = b"".join(_file_archive(contents))
+        info = PathInfo(
+            path=path,
+            nar_hash=Hash.of("sha256", archive),
+            nar_size=len(archive),
+            references=ordered,
+            content_address=address,
+        )
+        # No lock: whoever adds the same text at the same time renames the same bytes to the same name.
+        with self._staging.place() as place:
+            self._write((contents,), place)
+            self._staging.publish(place, path.base)
+        self._register(info, False)
+        return path
+
+    def dump(
+        self,
+        name: str,
+        method: Method,
+        algorithm: str,
+        chunks: Iterable[bytes],
+        references: Sequence[StorePath],
+        *,
+        repair: bool,
+        size: int | None = None,
+    ) -> PathInfo:
+        """Add contents whose path follows from them; see `LocalStore.add_dump`.
+
+        `size`: of a plain file, where it is known before; it saves a second pass.
+        """
+        check_name(name)
+        with self._staging.place() as place:
+            digest, archive, nar_size = self._stage(place, method, algorithm, chunks, size)
+            address = ContentAddress(method, digest)
+            ordered = tuple(sorted(set(references)))
+            path = path_for(address, name, self._directory, ordered)
+            info = PathInfo(
+                path=path, nar_hash=archive, nar_size=nar_size, references=ordered, content_address=address
+            )
+            self._publish(place, info, repair=repair)
+        return info
+
+    def nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool) -> None:
+        """Add an archive whose path is known; see `Store.add_nar`."""
+        self._roots.add(info.path)
+        if self._valid(info.path) and not repair:
+            deque(chunks, maxlen=0)  # the sender goes on after the archive
+            return
+        with self._staging.place() as place:
+            with StreamHash(info.nar_hash.algorithm) as stream:
+                restore(_limited(_hashed(chunks, stream), info), self._staging.directory, place)
+                found, size = stream.finish(), stream.size
+            if (found, size) != (info.nar_hash, info.nar_size):
+                raise HashMismatchError(
+                    f"archive of '{info.path}'",
+                    expected=f"{info.nar_hash.prefixed} ({info.nar_size} bytes)",
+                    got=f"{found.prefixed} ({size} bytes)",
+                )
+            check_address(self._staging.directory, place, info)
+            self._publish(place, info, repair=repair)
+
+    def _publish(self, place: bytes, info: PathInfo, *, repair: bool) -> None:
+        """Final name and registration, unless somebody else was faster (then the staged object is dropped)."""
+        self._roots.add(info.path)
+        with self._locks() as locks:
+            locks.acquire([info.path], wait=True)
+            valid = self._valid(info.path)
+            if valid and not repair:
+                self._staging.drop(place)
+                return
+            self._staging.publish(place, info.path.base)
+            self._register(info, valid)
+
+    def _stage(
+        self, place: bytes, method: Method, algorithm: str, chunks: Iterable[bytes], size: int | None
+    ) -> tuple[Hash, Hash, int]:
+        """Write the contents; returns their hash, and the hash and size of their archive."""
+        if method is Method.GIT:
+            raise ObjectRejectedError("content-addressing method 'git' is not supported")
+        if method is Method.NAR:
+            return self._stage_tree(place, algorithm, chunks)
+        return self._stage_file(place, algorithm, chunks, size)
+
+    def _stage_tree(self, place: bytes, algorithm: str, chunks: Iterable[bytes]) -> tuple[Hash, Hash, int]:
+        with StreamHash(algorithm) as content, StreamHash("sha256") as archive:
+            streams = [content] if algorithm == "sha256" else [content, archive]
+            restore(_hashed(chunks, *streams), self._staging.directory, place)
+            digest = content.finish()
+            return digest, digest if algorithm == "sha256" else archive.finish(), content.size
+
+    def _stage_file(
+        self, place: bytes, algorithm: str, chunks: Iterable[bytes], size: int | None
+    ) -> tuple[Hash, Hash, int]:
+        with StreamHash(algorithm) as content, StreamHash("sha256") as archive:
+            if size is None:
+                self._write(_hashed(chunks, content), place)
+            else:
+                archive.update(write.MAGIC + write.file_head(size, executable=False))
+                self._write(_hashed(chunks, content, archive), place)
+                archive.update(write.file_tail(size))
+            digest = content.finish()
+            if content.size == size:
+                return digest, archive.finish(), archive.size
+        # An archive names the size before the contents, and that is known only now: a second pass, out of the cache.
+        return digest, *nar_hash(self._staging.directory, place)
+
+    def _write(self, chunks: Iterable[bytes], place: bytes) -> None:
+        descriptor = os.open(place, CREATE_FILE, 0o600, dir_fd=self._staging.directory)
+        try:
+            for chunk in chunks:
+                write_all(descriptor, chunk)
+            finish_open(descriptor, file_mode(executable=False))
+        finally:
+            os.close(descriptor)
+
+
+def _hashed(chunks: Iterable[bytes], *streams: StreamHash) -> Iterator[bytes]:
+    for chunk in chunks:
+        for stream in streams:
+            stream.update(chunk)
+        yield chunk
+
+
+def _limited(chunks: Iterable[bytes], info: PathInfo) -> Iterator[bytes]:
+    """Stop a sender who promised less than he sends, before the disk is full."""
+    left = info.nar_size
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise HashMismatchError(
+                f"archive of '{info.path}'", expected=f"{info.nar_size} bytes", got="more than that"
+            )
+        yield chunk
+
+
+def _file_archive(contents: bytes) -> tuple[bytes, ...]:
+    size = len(contents)
+    return (write.MAGIC, write.file_head(size, executable=False), contents, write.file_tail(size))

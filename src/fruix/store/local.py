@@ -1,0 +1,362 @@
+"""The store of this machine: one object for everything that `store/` does.
+
+Any number of threads share one `LocalStore`. It is put together from parts with one task each: `Database`, `Registrar`, `Staging`,
+`Adding`, `Syncer`, `TempRoots`, `PathLocks`; this file only connects them. Several processes may have a store open (locks are files);
+temporary roots are seen by their own process only.
+
+Opening, in this order: directories; the lock of the whole store; database; staging directory (those of dead processes go);
+if nobody else has the store open, recovery of what was registered after the sync mark. Closing syncs, so that the next
+opening finds nothing to check.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import Literal, Self
+
+from fruix.errors import BadDerivationError, BadStorePathError, InvalidPathError, ObjectRejectedError, StoreError
+from fruix.model.contentaddress import ContentAddress, Method
+from fruix.model.derivation import Derivation
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store import contents, sync, taking, verify
+from fruix.store.adding import Adding
+from fruix.store.canonical import Links
+from fruix.store.database import Database
+from fruix.store.layout import Layout
+from fruix.store.locks import PathLocks, StoreLock
+from fruix.store.registration import Registrar, drv_name
+from fruix.store.roots import add_indirect_root
+from fruix.store.staging import Staging
+from fruix.store.temproots import TempRoots
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
+from fruix.store.tree.dump import dump
+from fruix.store.tree.dump import contents as file_contents
+
+_NIX32 = frozenset("0123456789abcdfghijklmnpqrsvwxyz")
+_HASH_PART_SIZE = 32
+_MAX_DERIVATION = 64 << 20
+
+Durability = Literal["background", "strict"]
+
+
+class LocalStore:
+    """A store on this machine's disk; implements `Store`. A context manager."""
+
+    def __init__(self, layout: Layout, *, durability: Durability = "background") -> None:
+        """Nothing is touched before `open`.
+
+        Args:
+            layout: where the parts lie.
+            durability: `background`: what is registered is on disk some seconds later; `strict`: before the call returns.
+        """
+        self.layout = layout
+        self.durability = durability
+        self.temp_roots = TempRoots()
+        self.recovered: list[StorePath] = []
+        """What the last `open` had to drop after an unclean stop."""
+        self.database = Database(layout.database, layout.store)
+        self._registrar = Registrar(self.database, self._derivation_bytes)
+        self._opened = ExitStack()
+        self._descriptor = -1
+
+    @property
+    def directory(self) -> str:
+        """The store directory, part of every path."""
+        return self.layout.store
+
+    # Opening and closing
+
+    def open(self) -> Self:
+        """Open the store, creating what is missing, and recover from an unclean stop.
+
+        Raises:
+            StoreError: directories or database not usable.
+        """
+        with ExitStack() as opened:
+            self.layout.create()
+            self._descriptor = open_chain(self.layout.store)
+            opened.callback(os.close, self._descriptor)
+            lock = StoreLock(self.layout.big_lock)
+            opened.callback(lock.close)
+            self.database.open()
+            opened.callback(self.database.close)
+            self._staging = Staging(self._descriptor)
+            opened.callback(self._staging.close)
+            if lock.alone:
+                self.recovered = sync.recover(self.database, self._descriptor, self._staging.remove)
+                lock.share()
+            self._syncer = sync.Syncer(self.database, self._descriptor)
+            self._syncer.start()
+            opened.callback(self._syncer.stop)
+            self._adding = Adding(
+                self.directory, self._staging, self.temp_roots, self._path_locks, self.is_valid, self._register_one
+            )
+            self._opened = opened.pop_all()
+        return self
+
+    def close(self) -> None:
+        """Bring everything to disk and let go of all files. No other call may be running."""
+        self._opened.close()
+
+    def __enter__(self) -> Self:
+        return self.open()
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    # Queries
+
+    def is_valid(self, path: StorePath) -> bool:
+        """See `Store.is_valid`."""
+        return self.database.is_valid(path)
+
+    def valid_paths(self, paths: Iterable[StorePath]) -> set[StorePath]:
+        """See `Store.valid_paths`."""
+        return self.database.valid_of(paths)
+
+    def path_info(self, path: StorePath) -> PathInfo | None:
+        """See `Store.path_info`."""
+        return self.database.info(path)
+
+    def references(self, path: StorePath) -> list[StorePath]:
+        """See `Store.references`."""
+        found = self.database.references(path)
+        if not found:
+            self._require(path)
+        return found
+
+    def referrers(self, path: StorePath) -> list[StorePath]:
+        """See `Store.referrers`."""
+        return self.database.referrers(path)
+
+    def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
+        """See `Store.closure`."""
+        roots = set(paths)
+        found = self.database.closure(roots)
+        if missing := sorted(roots - found):
+            raise InvalidPathError(str(missing[0]))
+        return found
+
+    def valid_derivers(self, path: StorePath) -> list[StorePath]:
+        """See `Store.valid_derivers`."""
+        return self.database.derivers(path)
+
+    def from_hash_part(self, text: str) -> StorePath | None:
+        """See `Store.from_hash_part`."""
+        if len(text) != _HASH_PART_SIZE or not _NIX32.issuperset(text):
+            raise BadStorePathError(f"'{text}' is no hash part of a store path", hint="32 characters of nix32")
+        return self.database.by_hash_part(text)
+
+    def all_valid_paths(self) -> list[StorePath]:
+        """See `Store.all_valid_paths`."""
+        return self.database.all_paths()
+
+    def derivation_outputs(self, drv: StorePath) -> Mapping[str, StorePath]:
+        """See `Store.derivation_outputs`."""
+        found = self.database.outputs(drv)
+        if not found:
+            self._require(drv)
+        return found
+
+    def read_derivation(self, path: StorePath) -> Derivation:
+        """See `Store.read_derivation`."""
+        self._require(path)
+        return Derivation.parse(self._derivation_bytes(path), drv_name(path), self.directory)
+
+    def nar(self, path: StorePath) -> Iterator[bytes]:
+        """See `Store.nar`."""
+        self._require(path)
+        return dump(self._descriptor, _name(path), where=path.base)
+
+    def real(self, path: StorePath) -> str:
+        """The name under which the host finds a path's files."""
+        return f"{self.layout.store}/{path.base}"
+
+    def object_hash(self, path: StorePath, method: Method, algorithm: str) -> Hash:
+        """The hash of a path's files on disk, registered or not.
+
+        Raises:
+            ObjectRejectedError: `method` needs a plain file, and it is none.
+            FileNotFoundError: nothing is there.
+        """
+        return contents.object_hash(self._descriptor, _name(path), method, algorithm, where=str(path))
+
+    def _require(self, path: StorePath) -> None:
+        if not self.is_valid(path):
+            raise InvalidPathError(str(path))
+
+    def _derivation_bytes(self, path: StorePath) -> bytes:
+        try:
+            status = lstat(self._descriptor, _name(path))
+            if status.st_size > _MAX_DERIVATION:
+                raise BadDerivationError(f"derivation of more than {_MAX_DERIVATION} bytes", where=str(path))
+            return b"".join(contents.flat_chunks(self._descriptor, _name(path), where=str(path)))
+        except FileNotFoundError as error:
+            raise InvalidPathError(str(path), hint="its file is missing from the store") from error
+        except ObjectRejectedError as error:
+            raise BadDerivationError("derivation is no plain file", where=str(path)) from error
+
+    # Adding
+
+    def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
+        """See `Store.add_text`."""
+        return self._adding.text(name, contents, references)
+
+    def add_path(self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256") -> StorePath:
+        """See `Store.add_path`."""
+        directory, base = os.path.split(source.rstrip("/"))
+        # The caller's own path: links on the way to it are his; from here on none is followed.
+        parent = os.open(directory or ".", OPEN_DIRECTORY & ~os.O_NOFOLLOW)
+        try:
+            if method is Method.NAR:
+                stream, size = dump(parent, os.fsencode(base), where=source), None
+            else:
+                size = lstat(parent, os.fsencode(base)).st_size
+                stream = contents.flat_chunks(parent, os.fsencode(base), where=source)
+            return self._adding.dump(name, method, algorithm, stream, (), repair=False, size=size).path
+        finally:
+            os.close(parent)
+
+    def add_dump(
+        self,
+        name: str,
+        method: Method,
+        algorithm: str,
+        chunks: Iterable[bytes],
+        references: Sequence[StorePath] = (),
+        *,
+        repair: bool = False,
+    ) -> PathInfo:
+        """Add contents whose path follows from them: an archive for `NAR`, a plain file's bytes for the other methods.
+
+        Raises:
+            BadNarError: not a canonical archive.
+            BadStorePathError: a name that no path can have.
+            InvalidPathError: a reference is not valid.
+            ObjectRejectedError: a method that is not supported.
+        """
+        return self._adding.dump(name, method, algorithm, chunks, references, repair=repair)
+
+    def add_nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool = False) -> None:
+        """See `Store.add_nar`."""
+        self._adding.nar(info, chunks, repair=repair)
+
+    def take_output(
+        self,
+        source: str,
+        path: StorePath,
+        *,
+        build_uid: int,
+        candidates: Iterable[StorePath],
+        copy: bool = False,
+        links: Links | None = None,
+        expected: ContentAddress | None = None,
+    ) -> PathInfo:
+        """Take a finished build's output out of the build's area and put it at its final name; `register` makes it valid.
+
+        The caller holds the lock of `path`, and everything of the build is dead and unmounted.
+
+        Args:
+            source: absolute host name of the output; no parent may be a symlink.
+            path: its store path.
+            build_uid: the user that must own every file.
+            candidates: what it may refer to (the closure of the inputs and all outputs).
+            copy: copy into fresh inodes (anything of the build could still have a descriptor).
+            links: hard links of all outputs of this build, from `count_links`; without, only of this one.
+            expected: what a fixed output must hold, checked before it gets its final name.
+
+        Returns:
+            Its info: hash, size, references; neither deriver nor signatures.
+
+        Raises:
+            FileNotFoundError: there is no output.
+            ObjectRejectedError: what is there can't be a store object.
+            HashMismatchError: not what `expected` says.
+        """
+        return taking.take_output(
+            self._staging,
+            source,
+            path,
+            build_uid=build_uid,
+            candidates=candidates,
+            copy=copy,
+            links=links,
+            expected=expected,
+        )
+
+    def count_links(self, sources: Iterable[str]) -> Links:
+        """Count the hard links in all outputs of a build, before the first is taken. Missing outputs are skipped."""
+        return taking.count_links(sources)
+
+    def register(self, infos: Sequence[PathInfo]) -> None:
+        """Make paths valid whose files are in place: all or none.
+
+        Raises:
+            InvalidPathError: a reference is neither valid nor among them.
+            ReferenceCycleError: they refer to each other in a circle.
+            BadDerivationError: a `.drv` that does not hold what it should.
+            ObjectRejectedError: a content address that does not fit its path.
+        """
+        self._registrar.register(infos)
+        self._syncer.changed()
+        if self.durability == "strict":
+            self._syncer.wait()
+
+    def _register_one(self, info: PathInfo, replaced: bool) -> None:
+        self.register([info])
+        if replaced:
+            self._syncer.wait_for_files()  # its row lies before the mark: no start would check it again
+
+    def sync(self) -> None:
+        """Return when everything that is registered now is on disk."""
+        self._syncer.wait()
+
+    # Locks, roots, upkeep
+
+    def _path_locks(self) -> PathLocks:
+        return PathLocks(self._descriptor)
+
+    def lock_paths(self, paths: Iterable[StorePath]) -> PathLocks:
+        """Lock paths that are to be made; waits. Use it as a context manager."""
+        locks = self._path_locks()
+        locks.acquire(paths, wait=True)
+        return locks
+
+    def try_lock_paths(self, paths: Iterable[StorePath]) -> PathLocks | None:
+        """The same without waiting: None when one of the paths is locked by somebody else."""
+        locks = self._path_locks()
+        return locks if locks.acquire(paths, wait=False) else None
+
+    def add_temp_root(self, path: StorePath) -> None:
+        """See `Store.add_temp_root`."""
+        self.temp_roots.add(path)
+
+    def add_indirect_root(self, link: str) -> None:
+        """See `Store.add_indirect_root`."""
+        add_indirect_root(self.layout.gcroots, link)
+
+    def delete_unregistered(self, path: StorePath) -> None:
+        """Delete the files at a path that is not valid; nothing there is fine. The caller holds its lock.
+
+        Raises:
+            StoreError: the path is valid.
+        """
+        if self.is_valid(path):
+            raise StoreError("refusing to delete a valid path", where=str(path))
+        self._staging.remove(path.base)
+
+    def verify(self, *, contents: bool = False) -> list[str]:
+        """Check the store; one line per problem, nothing is changed.
+
+        Args:
+            contents: read and hash every path too.
+        """
+        return list(verify.problems(self.database, self._descriptor, contents=contents))
+
+
+def _name(path: StorePath) -> bytes:
+    return os.fsencode(path.base)

@@ -1,0 +1,127 @@
+"""Where objects are made before they get their final name: one private directory per process, inside the store.
+
+`<store>/.tmp-<random>` has mode 0700, so nobody sees an object before its metadata is canonical, and lies in the store's file
+system, so that giving the final name is one rename. Its owner holds a flock on it for life; whoever opens the store later
+removes such directories whose lock is free (what was in them is garbage of a dead process).
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from itertools import count
+
+from fruix.errors import StoreError
+from fruix.store.tree.delete import delete_tree
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, open_directory
+
+PREFIX = b".tmp-"
+_IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
+
+
+class Staging:
+    """This process's private directory. Thread-safe; `directory` is an open descriptor."""
+
+    def __init__(self, store: int) -> None:
+        """Make the directory in the store that is open as `store`, after removing those of dead processes."""
+        self._store = store
+        self._numbers = count()
+        self._sweep()
+        self._name, self.directory = self._create()
+
+    def _create(self) -> tuple[bytes, int]:
+        while True:
+            name = PREFIX + secrets.token_hex(8).encode()
+            os.mkdir(name, 0o700, dir_fd=self._store)
+            with suppress(FileNotFoundError):  # swept away by another process before it was locked
+                descriptor = open_directory(self._store, name)
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink:
+                    return name, descriptor
+                os.close(descriptor)
+
+    def _sweep(self) -> None:
+        with os.scandir(self._store) as entries:
+            found = [os.fsencode(entry.name) for entry in entries if os.fsencode(entry.name).startswith(PREFIX)]
+        for name in found:
+            try:
+                descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self._store)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                delete_tree(self._store, name)
+            except (BlockingIOError, FileNotFoundError):
+                continue  # its owner lives, or another process is sweeping too
+            finally:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """Remove the directory with all that was left in it."""
+        delete_tree(self._store, self._name)
+        os.close(self.directory)
+
+    @contextmanager
+    def place(self) -> Iterator[bytes]:
+        """A fresh name in `directory`; what still lies there at the end is deleted."""
+        name = b"%d" % next(self._numbers)
+        try:
+            yield name
+        except BaseException:
+            delete_tree(self.directory, name)
+            raise
+        # After success it was published: nothing to delete, and no call spent on finding that out.
+
+    def drop(self, name: bytes) -> None:
+        """Delete what was made at a place after all."""
+        delete_tree(self.directory, name)
+
+    def publish(self, name: bytes, base: str) -> None:
+        """Give a finished object its final name in the store, replacing whatever garbage lies there."""
+        final = os.fsencode(base)
+        try:
+            self._rename(name, final)
+        except OSError as error:
+            if error.errno not in _IN_THE_WAY:
+                raise
+            self.remove(base)
+            self._rename(name, final)
+
+    def _rename(self, name: bytes, final: bytes) -> None:
+        try:
+            os.rename(name, final, src_dir_fd=self.directory, dst_dir_fd=self._store)
+        except PermissionError:
+            # Without root, moving a directory needs its write bit (the entry `..` changes).
+            _with_write_bit(self.directory, name, self._store, final)
+
+    def remove(self, base: str) -> None:
+        """Delete what lies at a final name; it is gone from there at once, whatever its size."""
+        with self.place() as name:
+            try:
+                os.rename(os.fsencode(base), name, src_dir_fd=self._store, dst_dir_fd=self.directory)
+            except FileNotFoundError:
+                return
+            except PermissionError:
+                _with_write_bit(self._store, os.fsencode(base), self.directory, name)
+            except OSError as error:
+                if error.errno == errno.EBUSY:
+                    raise StoreError("a file system is mounted on a store path", where=base) from error
+                raise
+            delete_tree(self.directory, name)
+
+
+def _with_write_bit(source: int, name: bytes, destination: int, new_name: bytes) -> None:
+    descriptor = open_directory(source, name)
+    try:
+        mode = os.fstat(descriptor).st_mode & 0o7777
+        os.fchmod(descriptor, mode | 0o200)
+        try:
+            os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=destination)
+        finally:
+            os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,83 @@
+"""From a build's output area to the final name: the steps of `LocalStore.take_output` in their order.
+
+Look without touching; rename or copy into the staging directory; one pass that makes canonical, hashes and scans; check of a fixed
+output; final name. Until the last step nobody but us can see the object, and if a step fails nothing is left of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+
+from fruix.errors import FruixError, HashMismatchError
+from fruix.model.contentaddress import ContentAddress, Method
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store import contents, ingest
+from fruix.store.canonical import Links
+from fruix.store.staging import Staging
+from fruix.store.tree.descriptors import open_chain
+from fruix.store.tree.dump import AS_IT_IS
+
+
+def count_links(sources: Iterable[str]) -> Links:
+    """Count the hard links in several trees."""
+    links = Links()
+    for source in sources:
+        # What is missing or can't be an object is reported by the taking itself.
+        with suppress(FileNotFoundError, FruixError):
+            parent = open_chain(os.path.dirname(source))
+            try:
+                links.add(parent, os.fsencode(os.path.basename(source)))
+            finally:
+                os.close(parent)
+    return links
+
+
+def take_output(
+    staging: Staging,
+    source: str,
+    path: StorePath,
+    *,
+    build_uid: int,
+    candidates: Iterable[StorePath],
+    copy: bool,
+    links: Links | None,
+    expected: ContentAddress | None,
+) -> PathInfo:
+    """See `LocalStore.take_output`."""
+    parent = open_chain(os.path.dirname(source))
+    name = os.fsencode(os.path.basename(source))
+    by_part = {candidate.hash_part.encode(): candidate for candidate in candidates}
+    try:
+        if links is None:
+            links = Links()
+            links.add(parent, name)
+        with staging.place() as place:
+            copied = ingest.take(parent, name, staging, place, owner=build_uid, copy=copy, where=str(path))
+            prepare = AS_IT_IS if copied else ingest.canonicalisation(staging, links, build_uid)
+            found = ingest.read(staging, place, candidates=by_part, prepare=prepare, where=str(path))
+            info = PathInfo(
+                path=path,
+                nar_hash=found.nar_hash,
+                nar_size=found.nar_size,
+                references=tuple(sorted(by_part[part] for part in found.references)),
+                content_address=expected,
+            )
+            if expected is not None:
+                _check(staging, place, info, expected)
+            staging.publish(place, path.base)
+    finally:
+        os.close(parent)
+    return info
+
+
+def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddress) -> None:
+    algorithm = expected.hash.algorithm
+    if expected.method is Method.NAR and algorithm == info.nar_hash.algorithm:
+        found = info.nar_hash
+    else:
+        found = contents.object_hash(staging.directory, place, expected.method, algorithm, where=str(info.path))
+    if found != expected.hash:
+        raise HashMismatchError(f"'{info.path}'", expected=expected.hash.sri, got=found.sri)

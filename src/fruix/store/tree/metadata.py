@@ -1,0 +1,28 @@
+"""The metadata that every store object has, whatever it was before.
+
+Files 0444, or 0555 if executable; directories 0555; modification time 1 (one second after the epoch).
+"""
+
+from __future__ import annotations
+
+import os
+
+MODIFIED = 1  # seconds; 0 would look like "no time" to some programs
+DIRECTORY_MODE = 0o555
+_MODIFIED_NS = MODIFIED * 10**9
+
+
+def file_mode(executable: bool) -> int:
+    """The mode of a regular file in the store."""
+    return 0o555 if executable else 0o444
+
+
+def finish_open(descriptor: int, mode: int, accessed_ns: int = _MODIFIED_NS) -> None:
+    """Give an open, fresh file or directory of ours its final mode and times."""
+    os.fchmod(descriptor, mode)
+    os.utime(descriptor, ns=(accessed_ns, _MODIFIED_NS))
+
+
+def finish_symlink(parent: int, name: bytes, accessed_ns: int = _MODIFIED_NS) -> None:
+    """Give a fresh symlink of ours its final times."""
+    os.utime(name, ns=(accessed_ns, _MODIFIED_NS), dir_fd=parent, follow_symlinks=False)

@@ -1,0 +1,49 @@
+"""Stores in temporary directories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fruix.store.layout import Layout
+from fruix.store.local import LocalStore
+from fruix.store.tree.delete import delete_tree
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Iterator[Layout]:
+    base = os.path.realpath(tmp_path)
+    yield Layout(f"{base}/store", f"{base}/state", f"{base}/log")
+    # pytest's own cleaning up does not manage every tree that is made here.
+    descriptor = os.open(base, os.O_RDONLY)
+    try:
+        for name in os.listdir(base):
+            delete_tree(descriptor, os.fsencode(name))
+    finally:
+        os.close(descriptor)
+
+
+@pytest.fixture
+def store(layout: Layout) -> Iterator[LocalStore]:
+    with LocalStore(layout) as opened:
+        yield opened
+
+
+@pytest.fixture
+def area(tmp_path: Path) -> Iterator[str]:
+    """A build's output area: a private directory, with one inside that the build could write to."""
+    path = os.path.realpath(tmp_path) + "/area"
+    os.mkdir(path, 0o700)
+    os.mkdir(path + "/out")
+    yield path + "/out"
+    descriptor = os.open(os.path.dirname(path), os.O_RDONLY)
+    try:
+        delete_tree(descriptor, b"area")
+    finally:
+        os.close(descriptor)
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes files of another user: needs root")

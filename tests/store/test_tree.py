@@ -1,0 +1,383 @@
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fruix.errors import BadNarError, ObjectRejectedError, StoreError
+from fruix.model.nar import write
+from fruix.store.tree import MAX_DEPTH, Kind, copy_tree, delete_tree, dump, open_chain, restore, walk
+from store.helpers import directory_fd, file_archive, golden, golden_bytes, make_golden_tree, snapshot, write_file
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> int:
+    return directory_fd(tmp_path)
+
+
+def archive_of(parent: int, name: bytes) -> bytes:
+    return b"".join(dump(parent, name))
+
+
+def tree_of(entries: bytes) -> bytes:
+    return write.MAGIC + write.DIRECTORY_HEAD + entries + write.DIRECTORY_TAIL
+
+
+def entry(name: bytes, node: bytes) -> bytes:
+    return write.entry_head(name) + node + write.ENTRY_TAIL
+
+
+FILE = write.file_head(2, False) + b"hi" + write.file_tail(2)
+
+
+# Dumping and restoring
+
+
+def test_dump_of_the_golden_tree(tmp_path: Path, here: int) -> None:
+    make_golden_tree(str(tmp_path / "tree"))
+    assert archive_of(here, b"tree") == golden_bytes("nar/tree.nar")
+
+
+def test_restore_of_the_golden_archive(tmp_path: Path, here: int) -> None:
+    data = golden_bytes("nar/tree.nar")
+    restore([data[i : i + 7] for i in range(0, len(data), 7)], here, b"tree")
+    assert archive_of(here, b"tree") == data
+    for directory, directories, files in os.walk(os.fsencode(tmp_path / "tree")):
+        for name in [*directories, *files, b"."]:
+            status = os.lstat(os.path.join(directory, name))
+            assert status.st_mtime == 1
+            assert os.path.islink(os.path.join(directory, name)) or status.st_mode & 0o7777 in {0o444, 0o555}
+    assert os.stat(tmp_path / "tree").st_mode & 0o7777 == 0o555
+    assert os.stat(tmp_path / "tree" / "run.sh").st_mode & 0o7777 == 0o555
+
+
+@pytest.mark.parametrize("name", list(golden("nar/small.json")))
+def test_small_archives_come_back(here: int, name: str) -> None:
+    data = bytes.fromhex(golden("nar/small.json")[name]["hex"])
+    restore([data], here, b"x")
+    assert archive_of(here, b"x") == data
+
+
+names = st.binary(min_size=1, max_size=20).filter(lambda n: n not in {b".", b".."} and not {0, 47} & set(n))
+trees = st.recursive(
+    st.one_of(st.binary(max_size=100), st.tuples(st.just("link"), names)),
+    lambda children: st.dictionaries(names, children, max_size=4),
+    max_leaves=8,
+)
+
+
+def nar_node(tree: object) -> bytes:
+    if isinstance(tree, bytes):
+        return write.file_head(len(tree), len(tree) % 2 == 1) + tree + write.file_tail(len(tree))
+    if isinstance(tree, tuple):
+        return write.symlink(tree[1])
+    assert isinstance(tree, dict)
+    inside = b"".join(entry(name, nar_node(tree[name])) for name in sorted(tree))
+    return write.DIRECTORY_HEAD + inside + write.DIRECTORY_TAIL
+
+
+@given(trees)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+def test_dump_of_restored_is_the_archive(here: int, tree: object) -> None:
+    data = write.MAGIC + nar_node(tree)
+    try:
+        restore([data], here, b"x")
+        assert archive_of(here, b"x") == data
+    finally:
+        delete_tree(here, b"x")
+
+
+def test_big_file_is_streamed(tmp_path: Path, here: int) -> None:
+    data = os.urandom(5_000_001)
+    write_file(tmp_path / "big", data, 0o755)
+    assert archive_of(here, b"big") == file_archive(data, executable=True)
+    assert max(map(len, dump(here, b"big"))) <= 1 << 20
+
+
+def test_file_that_grows_while_it_is_read(tmp_path: Path, here: int) -> None:
+    write_file(tmp_path / "f", bytes(3 << 20))
+    chunks = dump(here, b"f")
+    next(chunks)
+    with open(tmp_path / "f", "ab") as file:
+        file.write(b"more")
+    with pytest.raises(ObjectRejectedError, match="changed while it was read"):
+        list(chunks)
+
+
+def test_file_that_shrinks_while_it_is_read(tmp_path: Path, here: int) -> None:
+    write_file(tmp_path / "f", bytes(3 << 20))
+    chunks = dump(here, b"f")
+    next(chunks)
+    os.truncate(tmp_path / "f", 10)
+    with pytest.raises(ObjectRejectedError, match="changed while it was read"):
+        list(chunks)
+
+
+EVIL = {
+    "link, then a directory of that name": tree_of(
+        entry(b"a", write.symlink(b"../canary"))
+        + entry(b"a", write.DIRECTORY_HEAD + entry(b"f", FILE) + write.DIRECTORY_TAIL)
+    ),
+    "unsorted": tree_of(entry(b"b", FILE) + entry(b"a", FILE)),
+    "duplicate": tree_of(entry(b"a", FILE) + entry(b"a", FILE)),
+    "dot dot": tree_of(entry(b"..", FILE)),
+    "dot": tree_of(entry(b".", FILE)),
+    "slash": tree_of(entry(b"a/b", FILE)),
+    "absolute": tree_of(entry(b"/tmp/x", FILE)),
+    "empty name": tree_of(entry(b"", FILE)),
+    "NUL in name": tree_of(entry(b"a\0b", FILE)),
+    "long name": tree_of(entry(b"a" * 256, FILE)),
+    "NUL in target": write.MAGIC + write.symlink(b"a\0b"),
+    "something after the end": write.MAGIC + FILE + b"\0" * 8,
+    "no archive": b"hello world, this is no archive",
+    "cut": (write.MAGIC + FILE)[:-8],
+    "nothing": b"",
+    "too deep": write.MAGIC
+    + (write.DIRECTORY_HEAD + write.entry_head(b"d")) * 5000
+    + FILE
+    + (write.ENTRY_TAIL + write.DIRECTORY_TAIL) * 5000,
+}
+
+
+@pytest.mark.parametrize("what", EVIL)
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_evil_archives_are_refused(tmp_path: Path, what: str, size: int) -> None:
+    canary, inside = tmp_path / "canary", tmp_path / "inside"
+    canary.mkdir()
+    inside.mkdir()
+    write_file(canary / "f", b"mine")
+    before = snapshot(canary)
+    data = EVIL[what]
+    parent = directory_fd(inside)
+    with pytest.raises(BadNarError):
+        restore([data[i : i + size] for i in range(0, len(data), size)], parent, b"x")
+    assert snapshot(canary) == before
+    assert os.listdir(tmp_path / "inside") in ([], ["x"])
+    delete_tree(parent, b"x")
+    os.close(parent)
+
+
+def test_restore_does_not_write_over_anything(tmp_path: Path, here: int) -> None:
+    write_file(tmp_path / "canary", b"mine")
+    os.symlink("canary", tmp_path / "x")
+    with pytest.raises(FileExistsError):
+        restore([write.MAGIC + FILE], here, b"x")
+    assert (tmp_path / "canary").read_bytes() == b"mine"
+
+
+def test_no_descriptor_is_left(tmp_path: Path, here: int) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for data in EVIL.values():
+        with pytest.raises(BadNarError):
+            restore([data], here, b"x")
+        delete_tree(here, b"x")
+    make_golden_tree(str(tmp_path / "tree"))
+    nodes = walk(here, b"tree")
+    for node in nodes:
+        if node.depth == 3:
+            break
+    with closing(nodes):
+        assert len(os.listdir("/proc/self/fd")) > before
+    del nodes
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# Walking
+
+
+def test_special_files_are_refused(tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "d").mkdir()
+    os.mkfifo(tmp_path / "d" / "fifo")
+    with pytest.raises(ObjectRejectedError, match="file 'd/fifo' has an unsupported type"):
+        list(walk(here, b"d"))
+    with socket.socket(socket.AF_UNIX) as unix:
+        monkeypatch.chdir(tmp_path)  # a socket's name must be short
+        unix.bind("socket")
+        with pytest.raises(ObjectRejectedError, match="file 'socket' has an unsupported type"):
+            list(walk(here, b"socket"))
+
+
+def test_depth_limit_is_the_archive_reader_s(tmp_path: Path, here: int) -> None:
+    deepest = tmp_path.joinpath("d", *["d"] * (MAX_DEPTH - 1))
+    deepest.mkdir(parents=True)
+    (deepest / "f").touch()  # at level MAX_DEPTH
+    data = archive_of(here, b"d")
+    restore([data], here, b"copy")
+    assert archive_of(here, b"copy") == data
+    (deepest / "g").mkdir()
+    (deepest / "g" / "h").touch()
+    with pytest.raises(ObjectRejectedError, match="levels"):
+        archive_of(here, b"d")
+
+
+def test_walk_tells_where(tmp_path: Path, here: int) -> None:
+    make_golden_tree(str(tmp_path / "tree"))
+    seen = [node.path for node in walk(here, b"tree") if node.kind is Kind.DIRECTORY]
+    assert seen[:3] == ["tree", "tree/a", "tree/a/nested"]
+    assert [node.path for node in walk(here, b"tree", where="/frx/store/x")][0] == "/frx/store/x"
+
+
+def test_open_chain_refuses_links(tmp_path: Path) -> None:
+    real = os.path.realpath(tmp_path)
+    os.mkdir(real + "/d")
+    os.symlink("d", real + "/l")
+    os.close(open_chain(real + "/d"))
+    with pytest.raises(StoreError, match="symlink"):
+        open_chain(real + "/l")
+    with pytest.raises(StoreError, match="absolute"):
+        open_chain("d")
+    with pytest.raises(FileNotFoundError):
+        open_chain(real + "/nothing/d")
+
+
+# Deleting
+
+
+def test_a_tree_of_20000_levels_is_deleted(tmp_path: Path, here: int) -> None:
+    os.mkdir("deep", dir_fd=here)
+    inner = os.open("deep", os.O_RDONLY, dir_fd=here)
+    for _ in range(20_000):
+        os.mkdir("d" * 100, dir_fd=inner)
+        following = os.open("d" * 100, os.O_RDONLY, dir_fd=inner)
+        os.close(inner)
+        inner = following
+    os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=inner))
+    os.close(inner)
+    with pytest.raises(ObjectRejectedError):
+        list(walk(here, b"deep"))
+    delete_tree(here, b"deep")
+    assert os.listdir(tmp_path) == []
+
+
+def test_hostile_names_and_modes_are_deleted(tmp_path: Path, here: int) -> None:
+    root = os.fsencode(tmp_path / "t")
+    for name in [b"a\nb", b"\xff\xfe", b"-rf", b"x" * 255, b"..."]:
+        os.makedirs(root + b"/" + name + b"/inner/" + name)
+        write_file(os.fsdecode(root + b"/" + name + b"/f"), b"", 0)
+        os.chmod(root + b"/" + name + b"/inner", 0)
+        os.chmod(root + b"/" + name, 0o111)
+    os.mkfifo(root + b"/fifo")
+    os.symlink("/etc", root + b"/link")
+    os.chmod(root, 0)
+    delete_tree(here, b"t")
+    assert os.listdir(tmp_path) == []
+    assert os.path.isdir("/etc")
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "nothing"])
+def test_deleting_what_is_no_directory(tmp_path: Path, here: int, kind: str) -> None:
+    (tmp_path / "canary").mkdir()
+    if kind == "file":
+        write_file(tmp_path / "x")
+    elif kind == "link":
+        os.symlink("canary", tmp_path / "x")
+    delete_tree(here, b"x")
+    assert os.listdir(tmp_path) == ["canary"]
+
+
+def test_deletion_is_not_led_astray_by_swaps(tmp_path: Path, here: int) -> None:
+    """Somebody flips directories and symlinks to a canary while trees are deleted (CVE-2025-46415)."""
+    canary = tmp_path / "canary"
+    canary.mkdir()
+    for number in range(5):
+        write_file(canary / str(number), b"mine")
+    before = snapshot(canary)
+    work = tmp_path / "work"
+    stop = threading.Event()
+
+    def flip() -> None:
+        while not stop.is_set():
+            for name in "abc":
+                try:
+                    os.rename(work / name, work / (name + "-away"))
+                    os.symlink(canary, work / name)
+                    os.unlink(work / name)
+                    os.rename(work / (name + "-away"), work / name)
+                except OSError:
+                    continue
+
+    flipper = threading.Thread(target=flip)
+    flipper.start()
+    try:
+        for _ in range(300):
+            for name in "abc":
+                os.makedirs(work / name / "inner", exist_ok=True)
+                write_file(work / name / "f")
+            try:
+                delete_tree(here, b"work")
+            except OSError:
+                continue  # e.g. the directory was not empty at the end; what counts is the canary
+    finally:
+        stop.set()
+        flipper.join()
+    delete_tree(here, b"work")
+    assert snapshot(canary) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts: needs root")
+def test_deletion_does_not_enter_mounts(tmp_path: Path, here: int) -> None:
+    import subprocess
+
+    victim, target = tmp_path / "victim", tmp_path / "t" / "a" / "mounted"
+    victim.mkdir()
+    write_file(victim / "f", b"mine")
+    target.mkdir(parents=True)
+    # The same device: only the refused rename shows that something is mounted.
+    subprocess.run(["mount", "--bind", victim, target], check=True)
+    try:
+        with pytest.raises(StoreError, match="mounted"):
+            delete_tree(here, b"t")
+        assert (victim / "f").read_bytes() == b"mine"
+    finally:
+        subprocess.run(["umount", target], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "none", target], check=True)
+    try:
+        write_file(target / "f", b"mine")
+        with pytest.raises(StoreError, match="mounted"):
+            delete_tree(here, b"t")
+        with pytest.raises(ObjectRejectedError, match="mounted"):
+            list(walk(here, b"t"))
+        assert (target / "f").read_bytes() == b"mine"
+    finally:
+        subprocess.run(["umount", target], check=True)
+    delete_tree(here, b"t")
+
+
+# Copying
+
+
+def test_copy_is_canonical_and_shares_no_inode(tmp_path: Path, here: int) -> None:
+    make_golden_tree(str(tmp_path / "tree"))
+    os.link(tmp_path / "tree" / "hello", tmp_path / "tree" / "hello2")
+    os.chmod(tmp_path / "tree" / "hello", 0o4755)
+    copy_tree(here, b"tree", here, b"copy")
+    assert archive_of(here, b"copy") == archive_of(here, b"tree")
+    inodes = {node.status.st_ino for node in walk(here, b"tree")}
+    for node in walk(here, b"copy"):
+        assert node.status.st_ino not in inodes
+        assert node.status.st_mtime == 1
+        if node.kind is Kind.FILE:
+            assert node.status.st_nlink == 1
+            assert node.status.st_mode & 0o7777 in {0o444, 0o555}
+
+
+def test_copy_never_follows_what_is_planted_at_the_destination(tmp_path: Path, here: int) -> None:
+    write_file(tmp_path / "canary", b"mine")
+    write_file(tmp_path / "f", b"evil")
+    os.symlink("canary", tmp_path / "out")
+    with pytest.raises(FileExistsError):
+        copy_tree(here, b"f", here, b"out")
+    assert (tmp_path / "canary").read_bytes() == b"mine"
+
+
+def test_copy_refuses_special_files(tmp_path: Path, here: int) -> None:
+    (tmp_path / "d").mkdir()
+    os.mkfifo(tmp_path / "d" / "fifo")
+    with pytest.raises(ObjectRejectedError, match="unsupported type"):
+        copy_tree(here, b"d", here, b"copy")
