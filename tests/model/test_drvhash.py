@@ -4,13 +4,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from golden_data import GOLDEN, load
 
 from fruix.errors import BadDerivationError
 from fruix.model.aterm import parse, render
 from fruix.model.derivation import Derivation
 from fruix.model.drvhash import DerivationHasher, check_outputs, derivation_path, fill_outputs
 from fruix.model.storepath import StorePath
+from golden_data import GOLDEN, load
 
 ROWS = load("drvs.json")["derivations"]
 
@@ -110,6 +110,9 @@ def test_deep_chains_need_no_stack() -> None:
 def test_cycles_are_refused() -> None:
     path, drv = simple()
     other = next(p for p in FILES if p != path)
-    files = {path: replace(drv, input_drvs={other: ("out",)}), other: replace(drv, input_drvs={path: ("out",)})}
+    files = {
+        path: replace(drv, input_drvs={other: ("out",)}),
+        other: replace(drv, input_drvs={path: ("out",)}),
+    }
     with pytest.raises(BadDerivationError, match="cycle"):
         DerivationHasher(files.__getitem__).hash_modulo(path)

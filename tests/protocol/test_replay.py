@@ -1,10 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from protocol.replay import SESSIONS, Replay, recording, side
 
 from fruix.protocol import messages
-from fruix.protocol.values import KEYED_INFO
+from protocol.replay import SESSIONS, Replay, recording, side
 
 
 @pytest.mark.parametrize("name", SESSIONS)

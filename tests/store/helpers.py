@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from fruix.model.contentaddress import Method
 from fruix.model.hashes import Hash
 from fruix.model.makepath import fixed_path, output_path
-from fruix.model.contentaddress import Method
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
@@ -64,7 +64,9 @@ def file_archive(data: bytes, executable: bool = False) -> bytes:
     return write.MAGIC + write.file_head(len(data), executable) + data + write.file_tail(len(data))
 
 
-def info_of(store: LocalStore, name: str, data: bytes, references: Iterable[StorePath] = ()) -> tuple[PathInfo, bytes]:
+def info_of(
+    store: LocalStore, name: str, data: bytes, references: Iterable[StorePath] = ()
+) -> tuple[PathInfo, bytes]:
     """An (input-addressed) info for a plain file, with its archive."""
     archive = file_archive(data)
     path = output_path(name, "out", Hash.of("sha256", name.encode()).digest, store.directory)

@@ -128,7 +128,9 @@ def test_removal_of_a_path_that_refers_to_itself(tmp_path: Path) -> None:
     assert info.references == (path,)
     assert info.nar_size == 0
     with database.writing() as connection:
-        connection.execute("delete from ValidPaths where id = 7")  # as another program would: the trigger helps
+        connection.execute(
+            "delete from ValidPaths where id = 7"
+        )  # as another program would: the trigger helps
     assert database.all_paths() == []
     database.close()
 
@@ -144,7 +146,13 @@ def test_files_and_modes(tmp_path: Path) -> None:
     assert connection.execute("pragma journal_mode").fetchone() == ("wal",)
     names = {row[0] for row in connection.execute("select name from sqlite_master where sql is not null")}
     connection.close()
-    assert names >= {"IndexReferrer", "IndexReference", "IndexDerivationOutputs", "DeleteSelfRefs", "FailedPaths"}
+    assert names >= {
+        "IndexReferrer",
+        "IndexReference",
+        "IndexDerivationOutputs",
+        "DeleteSelfRefs",
+        "FailedPaths",
+    }
     database.close()
 
 
@@ -167,9 +175,14 @@ def test_what_is_no_database_is_explained(tmp_path: Path) -> None:
 def test_a_failed_transaction_leaves_nothing(tmp_path: Path) -> None:
     database = Database(str(tmp_path / "db.sqlite"), STORE)
     database.open()
-    with pytest.raises(ZeroDivisionError), database.writing() as connection:
-        connection.execute("insert into ValidPaths (path, hash, registrationTime) values ('a', 'b', 1)")
-        _ = 1 / 0
+
+    def fail_half_way() -> None:
+        with database.writing() as connection:
+            connection.execute("insert into ValidPaths (path, hash, registrationTime) values ('a', 'b', 1)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_half_way()
     assert database.all_paths() == []
     database.close()
 

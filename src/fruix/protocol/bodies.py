@@ -110,7 +110,9 @@ def read_objects(stream: Source, context: Context) -> Iterator[tuple[PathInfo, N
         body.drain()
 
 
-def write_objects(objects: Iterable[tuple[PathInfo, Iterable[bytes]]], count: int, context: Context) -> Iterator[bytes]:
+def write_objects(
+    objects: Iterable[tuple[PathInfo, Iterable[bytes]]], count: int, context: Context
+) -> Iterator[bytes]:
     """The inverse of `read_objects`, before framing."""
     head = bytearray()
     write_u64(head, count)

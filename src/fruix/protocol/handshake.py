@@ -24,6 +24,10 @@ ANNOUNCED = (MAJOR << 8) | guix.NEWEST
 # A greeting is small; a stranger at the socket gets no more.
 BUDGET = 1 << 14
 
+# Older clients send another greeting; nobody has them any more, and their requests would be refused anyway.
+LEAST = 20
+VERSION_SINCE = 33
+TRUST_SINCE = 35
 FEATURES_SINCE = 38
 _FEATURES = List(Text(256), limit=64)
 
@@ -76,28 +80,32 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
     theirs = source.u64()
     minor = min(theirs & 0xFF, nix.NEWEST)
     if theirs >> 8 != MAJOR or minor < nix.OLDEST:
-        raise ProtocolError(f"the daemon speaks version {theirs >> 8}.{theirs & 0xFF}, older than 1.{nix.OLDEST}")
+        raise ProtocolError(
+            f"the daemon speaks version {theirs >> 8}.{theirs & 0xFF}, older than 1.{nix.OLDEST}"
+        )
     context = Context(Dialect.NIX, minor, directory)
     features: frozenset[str] = frozenset()
     if minor >= FEATURES_SINCE:
         features = _exchange(source, send, context, (nix.FEATURE,), first=True)
     send(_numbers(0, 0))
     version = str(read_string(source, 256), "utf-8", "replace")
-    trust = source.u64() if minor >= 35 else UNKNOWN
+    trust = source.u64() if minor >= TRUST_SINCE else UNKNOWN
     known = {TRUSTED: True, NOT_TRUSTED: False}.get(trust)
     return Greeting(Context(Dialect.NIX, minor, directory, features), version, known)
 
 
 def _understand(number: int, directory: str) -> Context:
     minor = number & 0xFF
-    if number >> 8 != MAJOR:
-        raise ProtocolError(f"the client speaks version {number >> 8}.{minor}, not 1.x")
+    if number >> 8 != MAJOR or minor < LEAST:
+        raise ProtocolError(f"the client speaks version {number >> 8}.{minor}, which is not served")
     if minor >= guix.OLDEST:
         return Context(Dialect.GUIX, min(minor, guix.NEWEST), directory)
     return Context(Dialect.NIX, min(minor, nix.NEWEST), directory)
 
 
-def _exchange(source: Source, send: Send, context: Context, ours: Iterable[str], *, first: bool) -> frozenset[str]:
+def _exchange(
+    source: Source, send: Send, context: Context, ours: Iterable[str], *, first: bool
+) -> frozenset[str]:
     """Lists of features both ways, the client's first; those that both have count."""
     offered = frozenset(ours)
     sink = bytearray()
@@ -115,8 +123,9 @@ def _exchange(source: Source, send: Send, context: Context, ours: Iterable[str],
 
 def _introduction(version: str, trusted: bool, context: Context) -> bytes:
     sink = bytearray()
-    write_string(sink, version.encode())
-    if context.minor >= 35:
+    if context.minor >= VERSION_SINCE:
+        write_string(sink, version.encode())
+    if context.minor >= TRUST_SINCE:
         write_u64(sink, TRUSTED if trusted else NOT_TRUSTED)
     return bytes(sink)
 

@@ -47,7 +47,11 @@ class Record(Generic[T]):
     def parse(self, raw: Any, context: Context) -> T:
         """See `Codec`."""
         parts = (part for part in self.fields if part.present(context))
-        values = {part.name: part.codec.parse(data, context) for part, data in zip(parts, raw, strict=True) if keeps(part)}
+        values = {
+            part.name: part.codec.parse(data, context)
+            for part, data in zip(parts, raw, strict=True)
+            if keeps(part)
+        }
         return self.make(**values)
 
     def write(self, sink: bytearray, value: T, context: Context) -> None:
@@ -130,7 +134,9 @@ class Operation:
 
     def present(self, context: Context) -> bool:
         """Whether that version of the protocol has the operation."""
-        return self.since <= context.minor < self.until and (not self.feature or self.feature in context.features)
+        return self.since <= context.minor < self.until and (
+            not self.feature or self.feature in context.features
+        )
 
     def replies(self, result: Any) -> Sequence[Any]:
         """What a handler returned, as the reply's values: nothing, the one value, or a tuple of several."""
@@ -153,4 +159,6 @@ def row(
     feature: str = "",
 ) -> Operation:
     """A row, as the tables write it."""
-    return Operation(number, name, Layout(tuple(request)), Layout(tuple(reply)), body, reply_body, since, until, feature)
+    return Operation(
+        number, name, Layout(tuple(request)), Layout(tuple(reply)), body, reply_body, since, until, feature
+    )

@@ -116,6 +116,7 @@ class Failure:
     message: str
     status: int = 1
     traces: tuple[str, ...] = ()
+    name: str = "Error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +267,7 @@ def write(sink: bytearray, message: Message, context: Context) -> None:
     if isinstance(message, Failure):
         write_u64(sink, Code.ERROR)
         if _record_errors(context):
-            _RECORD_ERROR.write(sink, ("Error", "Error", message.message, 0, message.traces), context)
+            _RECORD_ERROR.write(sink, ("Error", message.name, message.message, 0, message.traces), context)
         else:
             _PLAIN_ERROR.write(sink, (message.message, message.status), context)
         return
@@ -286,7 +287,9 @@ def read(source: Source, context: Context) -> Message:
     if code == Code.ERROR:
         return _read_error(source, context)
     if code not in _LAYOUTS:
-        raise ProtocolError(f"message code {code:#x}, which there is not", hint="is this a build daemon's socket?")
+        raise ProtocolError(
+            f"message code {code:#x}, which there is not", hint="is this a build daemon's socket?"
+        )
     kind, layout = _LAYOUTS[Code(code)]
     message: Message = kind(*layout.parse(layout.read(source, context), context))
     return message
@@ -297,7 +300,8 @@ def _read_error(source: Source, context: Context) -> Failure:
         message, status = _PLAIN_ERROR.parse(_PLAIN_ERROR.read(source, context), context)
         return Failure(message, status)
     values = _RECORD_ERROR.parse(_RECORD_ERROR.read(source, context), context)
-    return Failure(values[2], traces=values[4])
+    _, name, text, _, traces = values
+    return Failure(text, traces=traces, name=name)
 
 
 def _record_errors(context: Context) -> bool:

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 from fruix.protocol.layout import Body, Field, Operation, row
 from fruix.protocol.options import NIX_OPTIONS
-from fruix.protocol.shared import ANSWER_PATHS, ASK, ASK_MANY, DERIVED_PATHS, DONE, SHARED, SUBSTITUTABLE_REPLY
+from fruix.protocol.shared import (
+    ANSWER_PATHS,
+    ASK,
+    ASK_MANY,
+    DERIVED_PATHS,
+    DONE,
+    SHARED,
+    SUBSTITUTABLE_REPLY,
+)
 from fruix.protocol.values import (
     ADDRESS,
     BASE_NAME,
@@ -26,7 +34,7 @@ from fruix.protocol.values import (
     SUBSTITUTABLE_DETAILS,
     UNKEYED_INFO,
 )
-from fruix.protocol.wire import BOOL, LIST_LIMIT, NAME, Constant, List, Map, Maybe
+from fruix.protocol.wire import BOOL, LIST_LIMIT, NAME, List, Map, Maybe
 
 OLDEST = 34
 NEWEST = 38

@@ -25,7 +25,6 @@ from fruix.protocol.wire import (
     BOOL,
     I64,
     NAME,
-    NAME_LIMIT,
     TEXT,
     U64,
     Context,
@@ -70,7 +69,9 @@ def _address(text: str, _context: Context) -> ContentAddress | None:
 
 PATH = Converted(_path, lambda value, _: str(value))
 OPTIONAL_PATH = Converted(_optional_path, lambda value, _: str(value) if value else "")
-BASE_NAME = Converted(lambda text, context: StorePath.of(context.directory, text), lambda value, _: value.base)
+BASE_NAME = Converted(
+    lambda text, context: StorePath.of(context.directory, text), lambda value, _: value.base
+)
 PATHS = List(PATH)
 PATH_SET = List(PATH, ordered=True)
 NAMES = List(NAME)
@@ -160,7 +161,9 @@ class Realisation:
 
 
 REALISATION = Converted(
-    lambda text, context: Realisation.parse(text, context.directory), lambda value, _: value.to_text(), 1 << 16
+    lambda text, context: Realisation.parse(text, context.directory),
+    lambda value, _: value.to_text(),
+    1 << 16,
 )
 
 # Minor 16 and later: all fields. Guix stayed at the older form, which is GUIX_INFO.
@@ -222,7 +225,7 @@ class _Mode:
 
 MODE = _Mode()
 OUTPUT = Record(
-    lambda path, method_algorithm, hash: DerivationOutput(path, method_algorithm, hash),  # noqa: A006 - its name
+    DerivationOutput,
     (Field("path", OPTIONAL_PATH), Field("method_algorithm", NAME), Field("hash", NAME)),
 )
 

@@ -137,7 +137,7 @@ class Bool:
 
     def parse(self, raw: Any, _context: Context) -> bool:
         """See `Codec`."""
-        return raw != 0
+        return bool(raw)
 
     def write(self, sink: bytearray, value: bool, _context: Context) -> None:
         """See `Codec`."""

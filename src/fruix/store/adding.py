@@ -14,13 +14,13 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from fruix.errors import HashMismatchError, ObjectRejectedError
+from fruix.errors import HashMismatchError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name
-from fruix.store.contents import check_address, nar_hash
+from fruix.store.contents import check_address, check_method, nar_hash
 from fruix.store.locks import PathLocks
 from fruix.store.staging import Staging
 from fruix.store.temproots import TempRoots
@@ -36,6 +36,7 @@ class Adding:
     def __init__(
         self,
         directory: str,
+        *,
         staging: Staging,
         roots: TempRoots,
         locks: Callable[[], PathLocks],
@@ -136,8 +137,7 @@ class Adding:
         self, place: bytes, method: Method, algorithm: str, chunks: Iterable[bytes], size: int | None
     ) -> tuple[Hash, Hash, int]:
         """Write the contents; returns their hash, and the hash and size of their archive."""
-        if method is Method.GIT:
-            raise ObjectRejectedError("content-addressing method 'git' is not supported")
+        check_method(method, algorithm)
         if method is Method.NAR:
             return self._stage_tree(place, algorithm, chunks)
         return self._stage_file(place, algorithm, chunks, size)

@@ -19,7 +19,6 @@ from fruix.store.tree.dump import contents, dump
 from fruix.store.tree.hashing import StreamHash
 
 
-
 def hash_stream(chunks: Iterable[bytes], algorithm: str = "sha256") -> tuple[Hash, int]:
     """The hash and the size of a stream."""
     with StreamHash(algorithm) as stream:
@@ -58,9 +57,8 @@ def object_hash(parent: int, name: bytes, method: Method, algorithm: str, *, whe
     """
     if method is Method.NAR:
         return nar_hash(parent, name, algorithm)[0]
-    if method in {Method.FLAT, Method.TEXT}:
-        return hash_stream(flat_chunks(parent, name, where=where), algorithm)[0]
-    raise ObjectRejectedError(f"content-addressing method '{method.value}' is not supported", where=where)
+    check_method(method, algorithm)
+    return hash_stream(flat_chunks(parent, name, where=where), algorithm)[0]
 
 
 def hash_modulo(chunks: Iterable[bytes], hash_part: bytes, algorithm: str) -> tuple[Hash, Hash]:
@@ -124,6 +122,18 @@ def check_address(parent: int, name: bytes, info: PathInfo) -> None:
         raise HashMismatchError(f"'{info.path}'", expected=expected.prefixed, got=found[0].prefixed)
 
 
+def check_method(method: Method, algorithm: str) -> None:
+    """Refuse ways of addressing that this store can't compute.
+
+    Raises:
+        ObjectRejectedError: git objects, or texts by another algorithm than SHA-256.
+    """
+    if method is Method.GIT:
+        raise ObjectRejectedError("content-addressing method 'git' is not supported")
+    if method is Method.TEXT and algorithm != "sha256":
+        raise ObjectRejectedError(f"texts are addressed by sha256, not by {algorithm}")
+
+
 def check_address_path(info: PathInfo) -> None:
     """Check that a path is the one that its content address and references give.
 
@@ -133,6 +143,7 @@ def check_address_path(info: PathInfo) -> None:
     address, path = info.content_address, info.path
     if address is None:
         return
+    check_method(address.method, address.hash.algorithm)
     others = tuple(reference for reference in info.references if reference != path)
     if path_for(address, path.name, path.directory, others, path in info.references) != path:
         raise ObjectRejectedError(

@@ -52,7 +52,8 @@ class Database:
         found = _read_text(version_file)
         if found not in {None, "0", schema.VERSION}:
             raise StoreError(
-                f"current store schema is version {found}, but only {schema.VERSION} is supported", where=version_file
+                f"current store schema is version {found}, but only {schema.VERSION} is supported",
+                where=version_file,
             )
         _create_file(self.file, 0o644)
         with _explained(self.file):

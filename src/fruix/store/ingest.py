@@ -39,7 +39,9 @@ class Ingested:
     references: frozenset[bytes]
 
 
-def take(parent: int, name: bytes, staging: Staging, place: bytes, *, owner: int, copy: bool, where: str) -> bool:
+def take(
+    parent: int, name: bytes, staging: Staging, place: bytes, *, owner: int, copy: bool, where: str
+) -> bool:
     """Bring an output into the staging directory under the name `place`.
 
     Returns:
@@ -64,7 +66,12 @@ def take(parent: int, name: bytes, staging: Staging, place: bytes, *, owner: int
 
 
 def read(
-    staging: Staging, place: bytes, *, candidates: Iterable[bytes], prepare: Preparation = AS_IT_IS, where: str
+    staging: Staging,
+    place: bytes,
+    *,
+    candidates: Iterable[bytes],
+    prepare: Preparation = AS_IT_IS,
+    where: str,
 ) -> Ingested:
     """The one pass over a staged output."""
     scanner = ReferenceScanner(candidates)

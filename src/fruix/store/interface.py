@@ -85,7 +85,9 @@ class Store(Protocol):
             BadDerivationError: the name ends in `.drv` and the contents are not right.
         """
 
-    def add_path(self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256") -> StorePath:
+    def add_path(
+        self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
+    ) -> StorePath:
         """Add a file or tree of the caller, streamed.
 
         Raises:

@@ -133,7 +133,12 @@ class Layout:
 
     def exposed_parents(self) -> list[str]:
         """The parents of store and state that anybody can write (also with the sticky bit): unfit for a daemon."""
-        found = {p for path in (self.store, self.state) for p in _parents(path) if os.stat(p).st_mode & stat.S_IWOTH}
+        found = {
+            p
+            for path in (self.store, self.state)
+            for p in _parents(path)
+            if os.stat(p).st_mode & stat.S_IWOTH
+        }
         return sorted(found)
 
 

@@ -16,7 +16,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Literal, Self
 
-from fruix.errors import BadDerivationError, BadStorePathError, InvalidPathError, ObjectRejectedError, StoreError
+from fruix.errors import (
+    BadDerivationError,
+    BadStorePathError,
+    InvalidPathError,
+    ObjectRejectedError,
+    StoreError,
+)
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
@@ -34,7 +40,6 @@ from fruix.store.staging import Staging
 from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
 from fruix.store.tree.dump import dump
-from fruix.store.tree.dump import contents as file_contents
 
 _NIX32 = frozenset("0123456789abcdfghijklmnpqrsvwxyz")
 _HASH_PART_SIZE = 32
@@ -93,7 +98,12 @@ class LocalStore:
             self._syncer.start()
             opened.callback(self._syncer.stop)
             self._adding = Adding(
-                self.directory, self._staging, self.temp_roots, self._path_locks, self.is_valid, self._register_one
+                self.directory,
+                staging=self._staging,
+                roots=self.temp_roots,
+                locks=self._path_locks,
+                valid=self.is_valid,
+                register=self._register_one,
             )
             self._opened = opened.pop_all()
         return self
@@ -148,7 +158,9 @@ class LocalStore:
     def from_hash_part(self, text: str) -> StorePath | None:
         """See `Store.from_hash_part`."""
         if len(text) != _HASH_PART_SIZE or not _NIX32.issuperset(text):
-            raise BadStorePathError(f"'{text}' is no hash part of a store path", hint="32 characters of nix32")
+            raise BadStorePathError(
+                f"'{text}' is no hash part of a store path", hint="32 characters of nix32"
+            )
         return self.database.by_hash_part(text)
 
     def all_valid_paths(self) -> list[StorePath]:
@@ -206,7 +218,9 @@ class LocalStore:
         """See `Store.add_text`."""
         return self._adding.text(name, contents, references)
 
-    def add_path(self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256") -> StorePath:
+    def add_path(
+        self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
+    ) -> StorePath:
         """See `Store.add_path`."""
         directory, base = os.path.split(source.rstrip("/"))
         # The caller's own path: links on the way to it are his; from here on none is followed.

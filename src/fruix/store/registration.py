@@ -60,10 +60,14 @@ class Registrar:
         with self._database.writing() as connection:
             ids = {info.path: _upsert(connection, info, now) for info in order}
             for path, drv in derivations.items():
-                rows = [(ids[path], name, str(output.path)) for name, output in drv.outputs.items() if output.path]
+                rows = [
+                    (ids[path], name, str(output.path)) for name, output in drv.outputs.items() if output.path
+                ]
                 connection.executemany(schema.INSERT_OUTPUT, rows)
             for info in order:
-                rows_of = [(ids[info.path], _find(connection, ids, reference)) for reference in info.references]
+                rows_of = [
+                    (ids[info.path], _find(connection, ids, reference)) for reference in info.references
+                ]
                 connection.executemany(schema.INSERT_REFERENCE, rows_of)
 
     def _check_derivations(
@@ -119,7 +123,9 @@ def _sorted(by_path: Mapping[StorePath, PathInfo]) -> list[PathInfo]:
         return [by_path[path] for path in graphlib.TopologicalSorter(graph).static_order()]
     except graphlib.CycleError as error:
         cycle = error.args[1]
-        raise ReferenceCycleError(f"cycle detected in the references of '{cycle[0]}' from '{cycle[1]}'") from error
+        raise ReferenceCycleError(
+            f"cycle detected in the references of '{cycle[0]}' from '{cycle[1]}'"
+        ) from error
 
 
 def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:
@@ -134,7 +140,8 @@ def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:
     deriver = str(info.deriver) if info.deriver else None
     registered = info.registration_time or now
     cursor = connection.execute(
-        schema.INSERT_PATH, (str(info.path), nar_hash, registered, deriver, size, ultimate, signatures, address)
+        schema.INSERT_PATH,
+        (str(info.path), nar_hash, registered, deriver, size, ultimate, signatures, address),
     )
     return int(cursor.lastrowid or 0)
 

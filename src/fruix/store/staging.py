@@ -46,7 +46,9 @@ class Staging:
 
     def _sweep(self) -> None:
         with os.scandir(self._store) as entries:
-            found = [os.fsencode(entry.name) for entry in entries if os.fsencode(entry.name).startswith(PREFIX)]
+            found = [
+                os.fsencode(entry.name) for entry in entries if os.fsencode(entry.name).startswith(PREFIX)
+            ]
         for name in found:
             try:
                 descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self._store)

@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 class Syncer:
     """Advances the mark of one store. Thread-safe."""
 
-    def __init__(self, database: Database, store: int, *, interval: float = INTERVAL) -> None:
+    def __init__(self, database: Database, store: int, *, interval: float | None = None) -> None:
         self._database = database
         self._store = store
-        self._interval = interval
+        self._interval = INTERVAL if interval is None else interval
         self._turn = threading.Lock()
         self._mark = 0
         self._failure: OSError | None = None
@@ -132,7 +132,7 @@ class Syncer:
 
 
 def sync_tree(parent: int, name: bytes) -> None:
-    """fsync each file and directory of a tree: for systems that can't sync one file system."""
+    """Fsync each file and directory of a tree: for systems that can't sync one file system."""
     with closing(walk(parent, name)) as nodes:
         for node in nodes:
             if node.kind is Kind.FILE:

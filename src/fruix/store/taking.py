@@ -78,6 +78,8 @@ def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddr
     if expected.method is Method.NAR and algorithm == info.nar_hash.algorithm:
         found = info.nar_hash
     else:
-        found = contents.object_hash(staging.directory, place, expected.method, algorithm, where=str(info.path))
+        found = contents.object_hash(
+            staging.directory, place, expected.method, algorithm, where=str(info.path)
+        )
     if found != expected.hash:
         raise HashMismatchError(f"'{info.path}'", expected=expected.hash.sri, got=found.sri)

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from contextlib import closing
 
 from fruix.store import flags
-from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 from fruix.store.tree.descriptors import CREATE_FILE, READ_SIZE, open_directory, open_file, write_all
+from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 from fruix.store.tree.walk import Kind, Node, walk
 
 # What copy_file_range says when it can't for these two files; then read and write do it.

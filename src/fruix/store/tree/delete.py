@@ -124,7 +124,9 @@ class _Flattening:
             return
         except OSError as error:
             if error.errno == errno.EBUSY:
-                raise StoreError("a file system is mounted inside a tree to delete", where=os.fsdecode(name)) from error
+                raise StoreError(
+                    "a file system is mounted inside a tree to delete", where=os.fsdecode(name)
+                ) from error
             raise
         self._queue.append(fresh)
 

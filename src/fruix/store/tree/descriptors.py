@@ -68,7 +68,9 @@ def open_chain(path: str) -> int:
             following = os.open(component, OPEN_DIRECTORY, dir_fd=current)
         except NotADirectoryError as error:
             raise StoreError(
-                f"the component '{component}' is a symlink or no directory", where=path, hint="give the real path"
+                f"the component '{component}' is a symlink or no directory",
+                where=path,
+                hint="give the real path",
             ) from error
         finally:
             os.close(current)

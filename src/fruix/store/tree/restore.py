@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from typing import Self
 
 from fruix.errors import BadNarError
 from fruix.model.nar import NarReader
@@ -25,8 +26,8 @@ from fruix.model.nar.events import (
     FileStart,
     Symlink,
 )
-from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 from fruix.store.tree.descriptors import CREATE_FILE, open_directory, write_all
+from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 
 
 def restore(chunks: Iterable[bytes], parent: int, name: bytes) -> None:
@@ -42,7 +43,9 @@ def restore(chunks: Iterable[bytes], parent: int, name: bytes) -> None:
             for event in reader.feed(chunk):
                 restoring.take(event)
             if reader.done and reader.leftover:
-                raise BadNarError(f"{len(reader.leftover)} bytes follow the end of the archive", where=os.fsdecode(name))
+                raise BadNarError(
+                    f"{len(reader.leftover)} bytes follow the end of the archive", where=os.fsdecode(name)
+                )
         reader.finish()
 
 
@@ -64,7 +67,7 @@ class Restoring:
             DirectoryEnd: self._directory_end,
         }
 
-    def __enter__(self) -> Restoring:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_error: object) -> None:

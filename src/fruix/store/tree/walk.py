@@ -13,8 +13,8 @@ from __future__ import annotations
 import enum
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 
 from fruix.errors import ObjectRejectedError
 from fruix.store.tree.descriptors import lstat, open_directory
@@ -40,7 +40,7 @@ class Node:
     """One object of a tree.
 
     `parent` is the descriptor of the directory that holds it, open as long as the walk stands at this node; `descriptor`
-    is the directory's own for DIRECTORY and END, else -1. `prefix` is where it lies, for messages.
+    is the directory's own for DIRECTORY and END, else -1. `place` is where it lies, for messages.
     """
 
     kind: Kind
@@ -49,12 +49,12 @@ class Node:
     status: os.stat_result
     descriptor: int
     depth: int
-    prefix: bytes
+    place: bytes
 
     @property
     def path(self) -> str:
-        """The place below (and with) the root's name, for messages."""
-        return os.fsdecode(self.prefix + self.name)
+        """Where it lies, from the root's name (or what was given for it) on."""
+        return os.fsdecode(self.place)
 
     @property
     def is_executable(self) -> bool:
@@ -68,7 +68,9 @@ class _Frame:
     names: list[bytes]  # the ones still to do, last first
 
 
-def walk(parent: int, name: bytes, *, where: str = "", max_depth: int = MAX_DEPTH) -> Iterator[Node]:
+def walk(
+    parent: int, name: bytes, *, where: str = "", max_depth: int = MAX_DEPTH
+) -> Generator[Node, None, None]:
     """Walk the tree at `name` in the open directory `parent`. Close the generator to drop its descriptors early.
 
     Args:
@@ -81,22 +83,18 @@ def walk(parent: int, name: bytes, *, where: str = "", max_depth: int = MAX_DEPT
         ObjectRejectedError: special file, other device, too deep, too many entries.
         OSError: as the system says.
     """
-    prefix = os.fsencode(where)[: -len(name)] if where.endswith(os.fsdecode(name)) else b""
     status = lstat(parent, name)
     device = status.st_dev
     stack: list[_Frame] = []
     try:
-        node = _node(parent, name, status, 0, prefix)
+        node = _node(parent, name, status, 0, os.fsencode(where) or name)
         yield node
         if node.kind is Kind.DIRECTORY:
             stack.append(_Frame(node, _names(node)))
         while stack:
             frame = stack[-1]
             if not frame.names:
-                inside = frame.node
-                yield Node(
-                    Kind.END, inside.parent, inside.name, inside.status, inside.descriptor, inside.depth, inside.prefix
-                )
+                yield replace(frame.node, kind=Kind.END)
                 os.close(stack.pop().node.descriptor)
                 continue
             node = _child(frame, device, max_depth)
@@ -113,24 +111,23 @@ def _child(frame: _Frame, device: int, max_depth: int) -> Node:
     outer = frame.node
     name = frame.names.pop()
     status = lstat(outer.descriptor, name)
-    node_prefix = outer.prefix + outer.name + b"/"
-    where = os.fsdecode(node_prefix + name)
+    place = outer.place + b"/" + name
     if status.st_dev != device:
-        raise ObjectRejectedError("a file system is mounted inside the tree", where=where)
+        raise ObjectRejectedError("a file system is mounted inside the tree", where=os.fsdecode(place))
     if outer.depth >= max_depth:
-        raise ObjectRejectedError(f"more than {max_depth} levels of directories", where=where[:200])
-    return _node(outer.descriptor, name, status, outer.depth + 1, node_prefix)
+        raise ObjectRejectedError(f"more than {max_depth} levels of directories", where=outer.path)
+    return _node(outer.descriptor, name, status, outer.depth + 1, place)
 
 
-def _node(parent: int, name: bytes, status: os.stat_result, depth: int, prefix: bytes) -> Node:
+def _node(parent: int, name: bytes, status: os.stat_result, depth: int, place: bytes) -> Node:
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None:
         raise ObjectRejectedError(
-            f"file '{os.fsdecode(prefix + name)}' has an unsupported type",
+            f"file '{os.fsdecode(place)}' has an unsupported type",
             hint="only regular files, directories and symlinks can be kept in the store",
         )
     descriptor = open_directory(parent, name, expect=status) if kind is Kind.DIRECTORY else -1
-    return Node(kind, parent, name, status, descriptor, depth, prefix)
+    return Node(kind, parent, name, status, descriptor, depth, place)
 
 
 def _names(node: Node) -> list[bytes]:

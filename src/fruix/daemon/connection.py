@@ -1,0 +1,151 @@
+"""One client's socket: buffered reads with a deadline, whole writes, and word of the client's going away.
+
+Between requests a client may be silent for as long as it likes. Within one, each receive must bring something in time, and the
+fields of a request must be complete by a deadline, so that half a message holds nothing for ever. The kernel does
+the timing (SO_RCVTIMEO): the common case stays one system call for a read and one for a write.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import struct
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fruix.errors import DisconnectedError
+from fruix.protocol.source import Source
+
+
+class Connection:
+    """Owns the socket."""
+
+    def __init__(self, stream: socket.socket, *, patience: int = 60) -> None:
+        """`patience`: seconds that a client has for the rest of what it began."""
+        stream.setblocking(True)
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", patience, 0))
+        self.stream = stream
+        self.source = Source(self._receive)
+        self._patience = patience
+        self._idle = False
+        self._deadline: float | None = None
+
+    def wait(self) -> bool:
+        """Wait for a request to begin; False if the client has left instead."""
+        self._idle = True
+        try:
+            return not self.source.at_end()
+        finally:
+            self._idle = False
+
+    @contextmanager
+    def deadline(self) -> Iterator[None]:
+        """What is read in this context has to be complete in time (streams are read outside of it)."""
+        self._deadline = time.monotonic() + self._patience
+        try:
+            yield
+        finally:
+            self._deadline = None
+
+    def send(self, data: bytes | bytearray) -> None:
+        """Send all of it.
+
+        Raises:
+            DisconnectedError: the client has gone.
+        """
+        try:
+            self.stream.sendall(data)
+        except OSError as error:
+            raise DisconnectedError(f"the client has gone: {error}") from error
+
+    def close(self) -> None:
+        """Close the socket."""
+        self.stream.close()
+
+    def _receive(self, limit: int) -> bytes:
+        while True:
+            try:
+                data = self.stream.recv(limit)
+            except BlockingIOError:
+                if self._idle:
+                    continue
+                raise DisconnectedError("the client stopped in the middle of a message") from None
+            except OSError as error:
+                raise DisconnectedError(f"the client has gone: {error}") from error
+            if self._deadline is not None and time.monotonic() > self._deadline:
+                raise DisconnectedError("the client took too long to send a request")
+            return data
+
+
+class HangupWatcher:
+    """Sets an event when a client goes away while its session is busy. One thread for all sessions."""
+
+    # Where the system can't tell that the other side closed its half, readable with nothing to read means the same.
+    _EVENTS = getattr(select, "POLLRDHUP", select.POLLIN)
+
+    def __init__(self) -> None:
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._poller = select.poll()
+        self._poller.register(self._wake_receiver, select.POLLIN)
+        self._watched: dict[int, tuple[socket.socket, threading.Event]] = {}
+        self._lock = threading.Lock()
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="hangups", daemon=True)
+        self._thread.start()
+
+    @contextmanager
+    def watch(self, stream: socket.socket) -> Iterator[threading.Event]:
+        """An event that is set if the client of `stream` leaves during this context."""
+        gone = threading.Event()
+        descriptor = stream.fileno()
+        with self._lock:
+            self._watched[descriptor] = stream, gone
+            self._poller.register(descriptor, self._EVENTS)
+        self._wake()
+        try:
+            yield gone
+        finally:
+            with self._lock:
+                if self._watched.pop(descriptor, None):
+                    self._poller.unregister(descriptor)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._closing = True
+        self._wake()
+        self._thread.join()
+        self._wake_receiver.close()
+        self._wake_sender.close()
+
+    def _wake(self) -> None:
+        self._wake_sender.send(b"x")
+
+    def _run(self) -> None:
+        while not self._closing:
+            for descriptor, _ in self._poller.poll():
+                if descriptor == self._wake_receiver.fileno():
+                    self._wake_receiver.recv(4096)
+                else:
+                    self._look(descriptor)
+
+    def _look(self, descriptor: int) -> None:
+        with self._lock:
+            if descriptor not in self._watched:
+                return
+            stream, gone = self._watched[descriptor]
+            if self._EVENTS == select.POLLIN and _has_data(stream):
+                # It sent its next request early; from here on only a real hang-up counts.
+                self._poller.modify(descriptor, 0)
+                return
+            gone.set()
+            del self._watched[descriptor]
+            self._poller.unregister(descriptor)
+
+
+def _has_data(stream: socket.socket) -> bool:
+    try:
+        return bool(stream.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+    except OSError:
+        return False

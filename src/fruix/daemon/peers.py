@@ -1,0 +1,119 @@
+"""Who is at the other end of a connection, and what that user may do.
+
+Decided once per connection, by the numeric user that the kernel names and fresh look-ups of names and groups; a look-up that fails
+is a refusal. Users of the build pool are refused before a single byte of theirs is read, whatever the lists say. Trusted
+users are as good as root: they may change what the daemon believes.
+
+A connected descriptor is a capability: whoever it is passed on to acts as the user who opened it.
+"""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import socket
+import struct
+import sys
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from fruix.errors import NotPermittedError
+
+EVERYBODY = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """The kernel's word on the other end; `pid` 0 if it isn't known."""
+
+    uid: int
+    gid: int
+    pid: int = 0
+
+    @property
+    def name(self) -> str:
+        """The user's name, or the number if it has none."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return str(self.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What the lists say."""
+
+    allowed: Collection[str]
+    trusted: Collection[str]
+    build_uids: Collection[int]
+
+    def admit(self, peer: Peer) -> bool:
+        """Whether an admitted peer is trusted.
+
+        Raises:
+            NotPermittedError: not admitted at all.
+        """
+        if peer.uid in self.build_uids:
+            raise NotPermittedError(f"user {peer.uid} is a build user and may not connect to the daemon")
+        if peer.uid in {0, os.geteuid()}:
+            return True
+        try:
+            if matches(peer, self.trusted):
+                return True
+            if matches(peer, self.allowed):
+                return False
+        except OSError as error:
+            raise NotPermittedError(f"can't find out who user {peer.uid} is: {error}") from error
+        raise NotPermittedError(
+            f"user '{peer.name}' is not allowed to connect to the daemon",
+            hint="the daemon's setting 'allowed-users' says who is",
+        )
+
+
+def matches(peer: Peer, entries: Iterable[str]) -> bool:
+    """Whether a list of user names, numeric uids, `@group` and `*` names the peer."""
+    return any(_matches(peer, entry) for entry in entries)
+
+
+def _matches(peer: Peer, entry: str) -> bool:
+    if entry == EVERYBODY:
+        return True
+    if entry.isdecimal():
+        return peer.uid == int(entry)
+    try:
+        if entry.startswith("@"):
+            return grp.getgrnam(entry[1:]).gr_gid in _groups(peer)
+        return pwd.getpwnam(entry).pw_uid == peer.uid
+    except KeyError:
+        return False  # a name that nobody has
+
+
+def _groups(peer: Peer) -> set[int]:
+    """The peer's group and those of its user; a uid without a name has no others."""
+    try:
+        user = pwd.getpwuid(peer.uid)
+    except KeyError:
+        return {peer.gid}
+    return {peer.gid, *os.getgrouplist(user.pw_name, user.pw_gid)}
+
+
+def credentials(connection: socket.socket) -> Peer:
+    """The user at the other end, as of when it connected.
+
+    Raises:
+        OSError: the kernel doesn't say.
+    """
+    if sys.platform == "linux":
+        pid, uid, gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        return Peer(uid, gid, pid)
+    return _xucred(connection.getsockopt(0, 1, _XUCRED.size))
+
+
+# FreeBSD, unix(4) LOCAL_PEERCRED at level SOL_LOCAL: version, uid, number of groups, 16 groups, pid.
+_XUCRED = struct.Struct("@IIh16IxxxxQ")
+
+
+def _xucred(data: bytes) -> Peer:
+    _, uid, _, gid, *_, pid = _XUCRED.unpack(data.ljust(_XUCRED.size, b"\0"))
+    return Peer(uid, gid, pid & 0xFFFFFFFF)

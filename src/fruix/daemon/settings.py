@@ -1,0 +1,186 @@
+"""The daemon's configuration file (TOML): what an operator may decide, checked when it is read.
+
+Every key is a row of `_KEYS`; an unknown key or a value of the wrong kind is an error that names file and key, never a
+silent default. Sizes in bytes, times in seconds, 0 for no limit. Described in docs/daemon.md; `etc/fruix.toml` is a sample.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from fruix.errors import UsageError
+
+if TYPE_CHECKING:
+    from fruix.build.settings import BuildSettings
+
+DEFAULT_FILE = "/frx/etc/fruix.toml"
+SOURCES_VARIABLE = "FRUIX_SOURCES"
+FILE_VARIABLE = "FRUIX_CONF"
+BIGGEST_UID = (1 << 32) - 2
+SIZE_LIMIT = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. What is None or empty here is the default of the part that it is for."""
+
+    durability: Literal["background", "strict"] = "background"
+    allowed_users: tuple[str, ...] = ("*",)
+    trusted_users: tuple[str, ...] = ("root",)
+    max_connections: int = 1024
+    max_connections_per_user: int = 256
+    max_request_size: int = 64 << 20
+    request_timeout: int = 60
+    building: Mapping[str, Any] = field(default_factory=dict)
+    first_build_uid: int | None = None
+    build_uid_count: int | None = None
+
+    @property
+    def build(self) -> BuildSettings:
+        """The part for builds."""
+        from fruix.build import settings  # noqa: PLC0415 - not needed to read a file
+
+        values = dict(self.building)
+        if self.first_build_uid is not None or self.build_uid_count is not None:
+            first = settings.FIRST_BUILD_UID if self.first_build_uid is None else self.first_build_uid
+            count = settings.BUILD_UID_COUNT if self.build_uid_count is None else self.build_uid_count
+            values["uids"] = tuple(range(first, first + count))
+        return settings.BuildSettings(**values)
+
+
+def load(environment: Mapping[str, str], file: str | None = None) -> Settings:
+    """The settings of this machine.
+
+    Args:
+        environment: `FRUIX_CONF` names the file, `FRUIX_SOURCES` more directories of sources (separated by colons).
+        file: the file, if the command line names one.
+
+    Raises:
+        UsageError: not readable, no TOML, or a key or value that there is not.
+    """
+    named = file or environment.get(FILE_VARIABLE)
+    settings = parse(_read(named or DEFAULT_FILE, needed=bool(named)), named or DEFAULT_FILE)
+    more = tuple(part for part in environment.get(SOURCES_VARIABLE, "").split(":") if part)
+    if not more:
+        return settings
+    sources = (*more, *settings.building.get("sources", ()))
+    return _replace(settings, building={**settings.building, "sources": sources})
+
+
+def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
+    """The settings that a file's text holds.
+
+    Raises:
+        UsageError: no TOML, or a key or value that there is not.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"no TOML: {error}", where=file) from None
+    settings = Settings()
+    for key, value in data.items():
+        if key not in _KEYS:
+            known = ", ".join(sorted(_KEYS))
+            raise UsageError(f"unknown setting '{key}'", where=file, hint=f"known: {known}")
+        name, check = _KEYS[key]
+        try:
+            checked = check(value)
+        except (TypeError, ValueError) as error:
+            raise UsageError(f"setting '{key}': {error}", where=file) from None
+        if name.startswith("building."):
+            settings = _replace(settings, building={**settings.building, name.removeprefix("building."): checked})
+        else:
+            settings = _replace(settings, **{name: checked})
+    return settings
+
+
+def _replace(settings: Settings, **changes: Any) -> Settings:
+    from dataclasses import replace  # noqa: PLC0415 - here only
+
+    return replace(settings, **changes)
+
+
+def _read(file: str, *, needed: bool) -> str:
+    try:
+        with open(file, encoding="utf-8") as stream:
+            return stream.read()
+    except FileNotFoundError:
+        if needed:
+            raise UsageError("there is no such configuration file", where=file) from None
+        return ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"can't read the configuration: {error}", where=file) from error
+
+
+def _number(least: int, most: int = SIZE_LIMIT) -> Callable[[Any], int]:
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(f"{value!r} is not a whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError(f"{value!r} is not a list of texts")
+    return tuple(cast("list[str]", value))
+
+
+def _directories(value: Any) -> tuple[str, ...]:
+    names = _strings(value)
+    if relative := [name for name in names if not name.startswith("/")]:
+        raise ValueError(f"'{relative[0]}' is not an absolute file name")
+    return names
+
+
+def _word(*words: str) -> Callable[[Any], str]:
+    def check(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+        return str(value)
+
+    return check
+
+
+def _table(check: Callable[[Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
+    def check_all(value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise TypeError(f"{value!r} is not a table")
+        return {name: check(item) for name, item in value.items()}
+
+    return check_all
+
+
+def _any_table(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(f"{value!r} is not a table")
+    return value
+
+
+# Key in the file → field (those of builds are `BuildSettings` fields) and check.
+_KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "durability": ("durability", _word("background", "strict")),
+    "allowed-users": ("allowed_users", _strings),
+    "trusted-users": ("trusted_users", _strings),
+    "max-connections": ("max_connections", _number(1, 1 << 16)),
+    "max-connections-per-user": ("max_connections_per_user", _number(1, 1 << 16)),
+    "max-request-size": ("max_request_size", _number(1 << 16, 1 << 32)),
+    "request-timeout": ("request_timeout", _number(1, 1 << 20)),
+    "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
+    "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
+    "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),
+    "cores": ("building.cores", _number(1, 1 << 16)),
+    "timeout": ("building.timeout", _number(0)),
+    "max-silent-time": ("building.max_silent_time", _number(0)),
+    "max-log-size": ("building.max_log_size", _number(0)),
+    "log-lines": ("building.log_lines", _number(0, 1 << 16)),
+    "tmp-size": ("building.tmp_size", _number(1 << 20)),
+    "max-download-size": ("building.max_download_size", _number(0)),
+    "sources": ("building.sources", _directories),
+    "mirrors": ("building.mirrors", _table(_strings)),
+    "views": ("building.views", _table(_any_table)),
+}

@@ -1,0 +1,56 @@
+"""What a NAR says, in the order in which it says it.
+
+A file is `FileStart`, any number of `FileData`, `FileEnd`; a directory is `DirectoryStart`, then `Entry` and a node for each entry,
+`DirectoryEnd`; a symlink is one event.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FileStart:
+    """A regular file of `size` bytes."""
+
+    executable: bool
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileData:
+    """Some of its bytes: a view of what was fed, good until the next `feed`."""
+
+    data: memoryview
+
+
+@dataclass(frozen=True, slots=True)
+class FileEnd:
+    """All of it was there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    """A symlink (1 to 4095 bytes, no NUL)."""
+
+    target: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryStart:
+    """A directory's entries follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """The node that follows has this name (1 to 255 bytes, no slash, no NUL, not `.` or `..`)."""
+
+    name: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryEnd:
+    """No more entries."""
+
+
+Event = FileStart | FileData | FileEnd | Symlink | DirectoryStart | Entry | DirectoryEnd

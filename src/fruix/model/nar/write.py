@@ -1,0 +1,58 @@
+"""The pieces of a NAR; put together in the right order they are the archive.
+
+A file is `file_head`, its bytes, `file_tail`; a directory is `DIRECTORY_HEAD`, for each entry (sorted by name as bytes)
+`entry_head`, the node, `ENTRY_TAIL`, then `DIRECTORY_TAIL`. Before everything `MAGIC`.
+"""
+
+from __future__ import annotations
+
+import struct
+
+_LENGTH = struct.Struct("<Q")
+
+
+def padding(size: int) -> bytes:
+    """The zero bytes that follow `size` bytes."""
+    return bytes(-size % 8)
+
+
+def string(data: bytes) -> bytes:
+    """Length, bytes, padding."""
+    return _LENGTH.pack(len(data)) + data + padding(len(data))
+
+
+def _strings(*words: bytes) -> bytes:
+    return b"".join(map(string, words))
+
+
+OPEN = string(b"(")
+CLOSE = string(b")")
+MAGIC = string(b"nix-archive-1")
+FILE = _strings(b"(", b"type", b"regular", b"contents")
+EXECUTABLE_FILE = _strings(b"(", b"type", b"regular", b"executable", b"", b"contents")
+SYMLINK = _strings(b"(", b"type", b"symlink", b"target")
+DIRECTORY_HEAD = _strings(b"(", b"type", b"directory")
+DIRECTORY_TAIL = CLOSE
+ENTRY = _strings(b"entry", b"(", b"name")
+NODE = string(b"node")
+ENTRY_TAIL = CLOSE
+
+
+def file_head(size: int, executable: bool) -> bytes:
+    """What comes before a regular file's bytes."""
+    return (EXECUTABLE_FILE if executable else FILE) + _LENGTH.pack(size)
+
+
+def file_tail(size: int) -> bytes:
+    """What comes after them."""
+    return padding(size) + CLOSE
+
+
+def symlink(target: bytes) -> bytes:
+    """A whole symlink node."""
+    return SYMLINK + string(target) + CLOSE
+
+
+def entry_head(name: bytes) -> bytes:
+    """What comes before an entry's node."""
+    return ENTRY + string(name) + NODE

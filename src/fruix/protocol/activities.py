@@ -1,0 +1,248 @@
+"""Events of builds as messages, by dialect, and back.
+
+Three writers, one interface: our own clients get each event whole (as JSON in one result message), clients of the Nix dialect get
+activities (a build, its log lines and phase, a transfer below it), clients of the Guix dialect get trace lines. `EventReader`
+is the client's side and understands the first two.
+
+A builder's output is data in all of them: a line that looks like one of the peers' in-band commands stays a log line.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
+
+from fruix.errors import FormatError
+from fruix.model.buildresult import BuildStatus
+from fruix.model.events import (
+    BuildFailed,
+    BuildFinished,
+    BuildStarted,
+    Event,
+    LogLine,
+    Message,
+    PhaseStarted,
+    Progress,
+    Waiting,
+    from_json,
+    to_json,
+)
+from fruix.model.storepath import StorePath
+from fruix.protocol import messages as wire
+from fruix.protocol.messages import ActivityType, Level, ResultType
+from fruix.protocol.nix import FEATURE
+from fruix.protocol.options import ClientOptions
+from fruix.protocol.wire import Context, Dialect
+
+
+class EventWriter(Protocol):
+    """From events to messages; holds what a session has to remember for that."""
+
+    def messages(self, event: Event) -> Iterable[wire.Message]:
+        """The messages that tell a client of `event`."""
+
+
+class OwnWriter:
+    """For our own clients: nothing is lost."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._verbosity = options.verbosity
+
+    def messages(self, event: Event) -> Iterable[wire.Message]:
+        """See `EventWriter`."""
+        if isinstance(event, Message) and event.level > self._verbosity:
+            return ()
+        return (wire.Result(0, ResultType.EVENT, (json.dumps(to_json(event)),)),)
+
+
+class NixWriter:
+    """Activities. Ids are unique within the session, which is all that clients need."""
+
+    def __init__(self, options: ClientOptions) -> None:
+        self._verbosity = options.verbosity
+        self._ids = itertools.count(1)
+        self._builds: dict[StorePath, int] = {}
+        self._transfers: dict[StorePath, int] = {}
+        self._waits: dict[StorePath, int] = {}
+
+    def messages(self, event: Event) -> Iterator[wire.Message]:
+        """See `EventWriter`."""
+        match event:
+            case BuildStarted():
+                yield from self._end(self._waits, event.drv)
+                yield self._begin(
+                    self._builds,
+                    event.drv,
+                    ActivityType.BUILD,
+                    f"building '{event.drv}'",
+                    _build_fields(event.drv),
+                )
+            case LogLine():
+                yield wire.Result(self._builds.get(event.drv, 0), ResultType.BUILD_LOG_LINE, (event.line,))
+            case PhaseStarted():
+                yield wire.Result(self._builds.get(event.drv, 0), ResultType.SET_PHASE, (event.phase,))
+            case Progress():
+                yield from self._progress(event)
+            case Waiting():
+                yield from self._end(self._waits, event.drv)
+                yield self._begin(
+                    self._waits, event.drv, ActivityType.BUILD_WAITING, event.reason, (str(event.drv),)
+                )
+            case BuildFinished() | BuildFailed():
+                for running in (self._waits, self._transfers, self._builds):
+                    yield from self._end(running, event.drv)
+            case Message() if event.level <= self._verbosity:
+                yield wire.Next(event.text + "\n")
+
+    def _begin(
+        self,
+        running: dict[StorePath, int],
+        drv: StorePath,
+        kind: ActivityType,
+        text: str,
+        fields: tuple[int | str, ...],
+    ) -> wire.Message:
+        running[drv] = next(self._ids)
+        parent = self._builds.get(drv, 0) if running is not self._builds else 0
+        return wire.StartActivity(running[drv], Level.INFO, kind, text, fields, parent)
+
+    def _end(self, running: dict[StorePath, int], drv: StorePath) -> Iterator[wire.Message]:
+        if (activity := running.pop(drv, 0)) != 0:
+            yield wire.StopActivity(activity)
+
+    def _progress(self, event: Progress) -> Iterator[wire.Message]:
+        if event.drv not in self._transfers:
+            text = f"downloading '{event.what}'"
+            yield self._begin(self._transfers, event.drv, ActivityType.FILE_TRANSFER, text, (event.what,))
+        yield wire.Result(self._transfers[event.drv], ResultType.PROGRESS, (event.done, event.total, 0, 0))
+
+
+def _build_fields(drv: StorePath) -> tuple[int | str, ...]:
+    """Derivation, machine (this one), round, rounds."""
+    return (str(drv), "", 1, 1)
+
+
+# How the trace of a failed build ends.
+_GUIX_ENDINGS = {
+    BuildStatus.TIMED_OUT: "timeout",
+    BuildStatus.LOG_LIMIT_EXCEEDED: "timeout",
+    BuildStatus.CACHED_FAILURE: "cached",
+}
+
+
+class GuixWriter:
+    """Trace lines, if the client wants them; with multiplexed output each line is preceded by whose it is."""
+
+    def __init__(self, options: ClientOptions, system: str) -> None:
+        self._options = options
+        self._system = system
+        self._multiplexed = options.overrides.get("multiplexed-build-output") == "true"
+        self._log = options.verbosity >= options.build_verbosity
+        self._pids: dict[StorePath, int] = {}
+
+    def messages(self, event: Event) -> Iterator[wire.Message]:
+        """See `EventWriter`."""
+        text = self._text(event)
+        if text:
+            yield wire.Next(text)
+
+    def _text(self, event: Event) -> str:
+        match event:
+            case BuildStarted():
+                self._pids[event.drv] = event.pid
+                return self._trace(f"build-started {event.drv} - {self._system} {event.log_file} {event.pid}")
+            case LogLine() if self._log:
+                line = event.line + "\n"
+                size = len(line.encode("utf-8", "surrogateescape"))
+                return (
+                    f"@ build-log {self._pids.get(event.drv, 0)} {size}\n{line}"
+                    if self._multiplexed
+                    else line
+                )
+            case BuildFinished():
+                return self._trace(f"build-succeeded {event.drv} -")
+            case BuildFailed():
+                reason = " ".join(event.message.splitlines()[:1])
+                ending = _GUIX_ENDINGS.get(event.status, f"1 {reason}")
+                return f"{event.message}\n" + self._trace(f"build-failed {event.drv} - {ending}")
+            case Message() if event.level <= self._options.verbosity:
+                return event.text + "\n"
+            case _:
+                return ""
+
+    def _trace(self, text: str) -> str:
+        return f"@ {text}\n" if self._options.print_build_trace else ""
+
+
+def event_writer(context: Context, options: ClientOptions, system: str) -> EventWriter:
+    """The writer that suits a session.
+
+    Args:
+        context: what was agreed on.
+        options: what the client set.
+        system: this machine's system type, like `x86_64-linux`.
+    """
+    if context.dialect is Dialect.GUIX:
+        return GuixWriter(options, system)
+    return OwnWriter(options) if FEATURE in context.features else NixWriter(options)
+
+
+class EventReader:
+    """From messages to events, on the client's side.
+
+    A daemon that isn't ours says less: names are derived from paths, moments are those of arrival, and that a build has stopped is
+    all that is known of its end.
+    """
+
+    def __init__(self, context: Context, clock: Callable[[], float]) -> None:
+        self._directory = context.directory
+        self._clock = clock
+        self._builds: dict[int, tuple[StorePath, float]] = {}
+        self._transfers: dict[int, tuple[StorePath, str]] = {}
+
+    def events(self, message: wire.Message) -> Iterator[Event]:
+        """What a message tells; nothing for what has no event."""
+        match message:
+            case wire.Next():
+                yield Message(Level.NOTICE, message.text.removesuffix("\n"))
+            case wire.StartActivity():
+                yield from self._started(message)
+            case wire.Result(type=ResultType.EVENT, fields=(str(text),)):
+                yield _own_event(text, self._directory)
+            case wire.Result():
+                yield from self._result(message)
+            case wire.StopActivity():
+                self._transfers.pop(message.id, None)
+                if message.id in self._builds:
+                    drv, begun = self._builds.pop(message.id)
+                    yield BuildFinished(drv, self._clock() - begun, {})
+
+    def _started(self, message: wire.StartActivity) -> Iterator[Event]:
+        match message.type, message.fields:
+            case ActivityType.BUILD, (str(text), *_):
+                drv, now = StorePath.parse(text, self._directory), self._clock()
+                self._builds[message.id] = drv, now
+                yield BuildStarted(drv, drv.name.removesuffix(".drv"), time=now)
+            case ActivityType.BUILD_WAITING, (str(text), *_):
+                yield Waiting(StorePath.parse(text, self._directory), message.text)
+            case ActivityType.FILE_TRANSFER, (str(url), *_) if message.parent in self._builds:
+                self._transfers[message.id] = self._builds[message.parent][0], url
+
+    def _result(self, message: wire.Result) -> Iterator[Event]:
+        match message.type, message.fields:
+            case ResultType.BUILD_LOG_LINE, (str(line),) if message.id in self._builds:
+                yield LogLine(self._builds[message.id][0], line)
+            case ResultType.SET_PHASE, (str(phase),) if message.id in self._builds:
+                yield PhaseStarted(self._builds[message.id][0], phase, self._clock())
+            case ResultType.PROGRESS, (int(done), int(total), *_) if message.id in self._transfers:
+                drv, url = self._transfers[message.id]
+                yield Progress(drv, done, total, url)
+
+
+def _own_event(text: str, directory: str) -> Event:
+    try:
+        return from_json(json.loads(text), directory)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"malformed event: {error}") from None

@@ -1,0 +1,361 @@
+"""Outputs of builds, hostile ones above all (B1 to B6 and A1, A2 of the threats in docs/isolation.md)."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+from collections.abc import Callable
+
+import pytest
+
+from fruix.errors import HashMismatchError, ObjectRejectedError, StoreError
+from fruix.model.contentaddress import ContentAddress, Method
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store import flags
+from fruix.store.local import LocalStore
+from store.helpers import BUILD_UID, directory_fd, file_archive, snapshot, some_path, write_file
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes files of another user: needs root")
+
+MODES = [False, True]
+
+
+def give(root: str) -> None:
+    """Make a tree the build user's."""
+    for directory, directories, files in os.walk(root):
+        for name in [*directories, *files, "."]:
+            os.lchown(os.path.join(directory, name), BUILD_UID, BUILD_UID)
+    os.lchown(root, BUILD_UID, BUILD_UID)
+
+
+def take(store: LocalStore, source: str, *, copy: bool = False, **more: object) -> PathInfo:
+    path = some_path("out", store.directory)
+    with store.lock_paths([path]):
+        return store.take_output(source, path, build_uid=BUILD_UID, candidates=[path], copy=copy, **more)  # type: ignore[arg-type]
+
+
+def archive(store: LocalStore, path: StorePath) -> bytes:
+    from fruix.store.tree import dump
+
+    parent = directory_fd(store.directory)
+    try:
+        return b"".join(dump(parent, path.base.encode()))
+    finally:
+        os.close(parent)
+
+
+def nothing_but(store: LocalStore, *paths: StorePath) -> bool:
+    """Whether the store holds these paths and no traces of anything else."""
+    entries = {name for name in os.listdir(store.directory) if not name.startswith(".tmp-")}
+    staging = [name for name in os.listdir(store.directory) if name.startswith(".tmp-")]
+    return entries == {path.base for path in paths} and all(
+        os.listdir(f"{store.directory}/{name}") == [] for name in staging
+    )
+
+
+@pytest.mark.parametrize("copy", MODES)
+def test_an_output_becomes_canonical(store: LocalStore, area: str, copy: bool) -> None:
+    source = f"{area}/x"
+    os.makedirs(f"{source}/bin")
+    write_file(f"{source}/bin/run", b"#!/bin/sh\n", 0o4755)
+    write_file(f"{source}/data", b"data", 0o600)
+    write_file(f"{source}/odd", b"odd", 0o2654)
+    os.symlink("/etc/passwd", f"{source}/link")
+    os.chmod(f"{source}/bin", 0o1700)
+    give(source)
+    os.chmod(f"{source}/bin/run", 0o6755)
+    passwd = os.lstat("/etc/passwd")
+    info = take(store, source, copy=copy)
+    real = store.real(info.path)
+    modes = {"": 0o555, "/bin": 0o555, "/bin/run": 0o555, "/data": 0o444, "/odd": 0o444}
+    assert {name: os.lstat(real + name).st_mode & 0o7777 for name in modes} == modes
+    for name in [*modes, "/link"]:
+        status = os.lstat(real + name)
+        assert (status.st_uid, status.st_gid, status.st_mtime) == (0, 0, 1)
+    assert os.readlink(f"{real}/link") == "/etc/passwd"
+    assert os.lstat("/etc/passwd") == passwd
+    data = archive(store, info.path)
+    assert (info.nar_hash, info.nar_size) == (Hash.of("sha256", data), len(data))
+    assert not os.path.lexists(source)
+    assert nothing_but(store, info.path)
+    assert not store.is_valid(info.path)
+
+
+@pytest.mark.parametrize("copy", MODES)
+def test_references_are_found(store: LocalStore, area: str, copy: bool) -> None:
+    own = some_path("out", store.directory)
+    inputs = [some_path(f"input{number}", store.directory) for number in range(40)]
+    source = f"{area}/x"
+    os.mkdir(source)
+    write_file(f"{source}/big", bytes((1 << 20) - 10) + str(inputs[3]).encode() + bytes(2 << 20))
+    write_file(f"{source}/self", f"at {own}/bin".encode())
+    os.symlink(f"{inputs[7]}/lib", f"{source}/link")
+    write_file(f"{source}/{inputs[9].base}", b"in a name")
+    write_file(f"{source}/undeclared", str(some_path("undeclared", store.directory)).encode())
+    give(source)
+    with store.lock_paths([own]):
+        info = store.take_output(source, own, build_uid=BUILD_UID, candidates=[own, *inputs], copy=copy)
+    assert info.references == tuple(sorted([own, inputs[3], inputs[7], inputs[9]]))
+
+
+@pytest.mark.parametrize("copy", MODES)
+@pytest.mark.parametrize("inside", [False, True])
+def test_special_files_are_refused(store: LocalStore, area: str, copy: bool, inside: bool) -> None:
+    source = f"{area}/x"
+    if inside:
+        os.mkdir(source)
+    os.mkfifo(f"{source}/fifo" if inside else source, 0o600)
+    give(source) if inside else os.chown(source, BUILD_UID, BUILD_UID)
+    with pytest.raises(ObjectRejectedError, match="unsupported type"):
+        take(store, source, copy=copy)
+    assert nothing_but(store)
+
+
+def hard_link_to_a_host_file(area: str) -> str:
+    write_file(f"{os.path.dirname(area)}/victim", b"secret", 0o600)
+    os.link(f"{os.path.dirname(area)}/victim", f"{area}/x/stolen")
+    return f"{os.path.dirname(area)}/victim"
+
+
+def file_of_another_user(area: str) -> str:
+    write_file(f"{area}/x/foreign", b"theirs")
+    os.chown(f"{area}/x/foreign", 12345, 12345)
+    return ""
+
+
+def link_of_another_user(area: str) -> str:
+    os.symlink("x", f"{area}/x/foreign")
+    return ""
+
+
+@pytest.mark.parametrize("copy", MODES)
+@pytest.mark.parametrize("plant", [hard_link_to_a_host_file, file_of_another_user, link_of_another_user])
+def test_foreign_files_are_refused_untouched(
+    store: LocalStore, area: str, plant: Callable[[str], str], copy: bool
+) -> None:
+    os.mkdir(f"{area}/x")
+    give(f"{area}/x")
+    victim = plant(area)
+    before = snapshot(os.path.dirname(area)).get(victim)
+    with pytest.raises(ObjectRejectedError, match="invalid ownership on file"):
+        take(store, f"{area}/x", copy=copy)
+    assert snapshot(os.path.dirname(area)).get(victim) == before
+    assert nothing_but(store)
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
+def test_output_that_others_could_write_is_refused(store: LocalStore, area: str, mode: int) -> None:
+    os.mkdir(f"{area}/x")
+    os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+    os.chmod(f"{area}/x", mode)
+    with pytest.raises(ObjectRejectedError, match="suspicious ownership or permission"):
+        take(store, f"{area}/x")
+
+
+def test_output_of_another_user_is_refused(store: LocalStore, area: str) -> None:
+    write_file(f"{area}/x", b"root's")
+    with pytest.raises(ObjectRejectedError, match="suspicious ownership or permission"):
+        take(store, f"{area}/x")
+    assert os.stat(f"{area}/x").st_mode & 0o777 == 0o644
+
+
+def test_output_that_is_a_symlink(store: LocalStore, area: str) -> None:
+    canary = snapshot("/etc/apt")
+    os.symlink("/etc/apt", f"{area}/x")
+    os.lchown(f"{area}/x", BUILD_UID, BUILD_UID)
+    info = take(store, f"{area}/x")
+    assert os.readlink(store.real(info.path)) == "/etc/apt"
+    assert os.lstat(store.real(info.path)).st_uid == 0
+    assert snapshot("/etc/apt") == canary
+
+
+def test_a_parent_that_is_a_symlink_is_refused(store: LocalStore, area: str) -> None:
+    write_file(f"{area}/x", b"x")
+    os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+    os.symlink("out", f"{os.path.dirname(area)}/detour")
+    with pytest.raises(StoreError, match="symlink"):
+        take(store, f"{os.path.dirname(area)}/detour/x")
+
+
+def test_missing_output(store: LocalStore, area: str) -> None:
+    with pytest.raises(FileNotFoundError):
+        take(store, f"{area}/x")
+    assert nothing_but(store)
+
+
+def test_a_link_kept_outside_can_not_change_the_store(store: LocalStore, area: str) -> None:
+    os.mkdir(f"{area}/x")
+    write_file(f"{area}/x/f", b"good", 0o755)
+    os.link(f"{area}/x/f", f"{area}/kept")
+    give(area)
+    with open(f"{area}/kept", "r+b") as kept:
+        info = take(store, f"{area}/x")
+        kept.write(b"evil")
+    assert os.stat(f"{area}/kept").st_uid == BUILD_UID  # not ours: nothing was done to it
+    with open(f"{store.real(info.path)}/f", "rb") as file:
+        assert file.read() == b"good"
+    status = os.stat(f"{store.real(info.path)}/f")
+    assert (status.st_nlink, status.st_uid, status.st_mode & 0o7777, status.st_mtime) == (1, 0, 0o555, 1)
+    assert os.stat(store.real(info.path)).st_mtime == 1
+    assert info.nar_hash == Hash.of("sha256", archive(store, info.path))
+
+
+def test_links_inside_an_output_stay(store: LocalStore, area: str) -> None:
+    os.mkdir(f"{area}/x")
+    write_file(f"{area}/x/a", b"same", 0o755)
+    os.link(f"{area}/x/a", f"{area}/x/b")
+    give(area)
+    info = take(store, f"{area}/x")
+    a, b = (os.stat(f"{store.real(info.path)}/{name}") for name in "ab")
+    assert a.st_ino == b.st_ino
+    assert (a.st_uid, a.st_mode & 0o7777, a.st_nlink) == (0, 0o555, 2)
+
+
+@pytest.mark.parametrize("counted", [True, False])
+def test_links_between_outputs(store: LocalStore, area: str, counted: bool) -> None:
+    """Counted together the shared inode is taken; otherwise each output gets a file of its own."""
+    for name in "xy":
+        os.mkdir(f"{area}/{name}")
+    write_file(f"{area}/x/f", b"shared")
+    os.link(f"{area}/x/f", f"{area}/y/f")
+    give(area)
+    links = store.count_links([f"{area}/x", f"{area}/y", f"{area}/missing"]) if counted else None
+    infos = []
+    for name in "xy":
+        path = some_path(name, store.directory)
+        with store.lock_paths([path]):
+            infos.append(
+                store.take_output(f"{area}/{name}", path, build_uid=BUILD_UID, candidates=[], links=links)
+            )
+    x, y = (os.stat(f"{store.real(info.path)}/f") for info in infos)
+    assert (x.st_ino == y.st_ino) == counted
+    assert x.st_uid == y.st_uid == 0
+    assert infos[0].nar_hash == infos[1].nar_hash
+
+
+def test_smuggled_descriptors_see_nothing_of_a_copy(store: LocalStore, area: str) -> None:
+    write_file(f"{area}/x", b"good")
+    os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+    inode = os.stat(f"{area}/x").st_ino
+    with open(f"{area}/x", "r+b") as smuggled:
+        info = take(store, f"{area}/x", copy=True)
+        smuggled.write(b"evil")
+    assert os.stat(store.real(info.path)).st_ino != inode
+    assert archive(store, info.path) == file_archive(b"good")
+
+
+def test_planted_names_are_not_followed(store: LocalStore, area: str) -> None:
+    canary = f"{os.path.dirname(area)}/canary"
+    write_file(canary, b"mine")
+    path = some_path("out", store.directory)
+    for name in [".tmp", "out.tmp", f"{path.base}.tmp", ".tmp-x", "0", "1"]:
+        os.symlink(canary, f"{area}/{name}")
+    write_file(f"{area}/x", b"evil")
+    give(area)
+    take(store, f"{area}/x", copy=True)
+    with open(canary, "rb") as file:
+        assert file.read() == b"mine"
+
+
+def test_attributes_go(store: LocalStore, area: str) -> None:
+    os.mkdir(f"{area}/x")
+    write_file(f"{area}/x/f", b"f")
+    give(area)
+    for name in [f"{area}/x", f"{area}/x/f"]:
+        try:
+            os.setxattr(name, "user.note", b"hidden")
+            os.setxattr(name, "trusted.note", b"hidden")
+        except OSError:
+            pytest.skip("machine: the file system of the temporary directory has no extended attributes")
+    info = take(store, f"{area}/x")
+    for name in ["", "/f"]:
+        assert set(os.listxattr(store.real(info.path) + name)) <= flags._KEPT_ATTRIBUTES
+
+
+def test_garbage_at_the_final_name_is_replaced(store: LocalStore, area: str) -> None:
+    path = some_path("out", store.directory)
+    os.makedirs(f"{store.real(path)}/old/old")
+    write_file(f"{area}/x", b"new")
+    os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+    take(store, f"{area}/x")
+    assert archive(store, path) == file_archive(b"new")
+    assert nothing_but(store, path)
+
+
+def test_output_on_another_file_system(store: LocalStore, area: str) -> None:
+    subprocess.run(["mount", "-t", "tmpfs", "none", area], check=True)
+    try:
+        write_file(f"{area}/x", b"data", 0o755)
+        os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+        info = take(store, f"{area}/x")
+        assert archive(store, info.path) == file_archive(b"data", executable=True)
+        assert not os.path.lexists(f"{area}/x")
+    finally:
+        subprocess.run(["umount", area], check=True)
+
+
+def test_nothing_foreign_is_ever_visible(store: LocalStore, area: str) -> None:
+    """A rejected set-id output: no moment at which the store shows it to others."""
+    os.mkdir(f"{area}/x")
+    write_file(f"{area}/x/helper", b"evil")
+    give(area)
+    os.chmod(f"{area}/x/helper", 0o6755)
+    os.mkfifo(f"{area}/x/z")  # the last in order: everything before it was processed
+    with pytest.raises(ObjectRejectedError):
+        take(store, f"{area}/x")
+    assert nothing_but(store)
+    staging = [name for name in os.listdir(store.directory) if name.startswith(".tmp-")]
+    assert [stat.S_IMODE(os.stat(f"{store.directory}/{name}").st_mode) for name in staging] == [0o700]
+
+
+@pytest.mark.parametrize("method", [Method.FLAT, Method.NAR])
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512", "md5"])
+def test_fixed_outputs_are_checked_before_they_are_seen(
+    store: LocalStore, area: str, method: Method, algorithm: str
+) -> None:
+    def made(data: bytes) -> str:
+        write_file(f"{area}/x", data)
+        os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+        return f"{area}/x"
+
+    hashed = b"good" if method is Method.FLAT else file_archive(b"good")
+    expected = ContentAddress(method, Hash.of(algorithm, hashed))
+    info = take(store, made(b"good"), copy=True, expected=expected)
+    assert info.content_address == expected
+    store.delete_unregistered(info.path)
+    with pytest.raises(HashMismatchError) as caught:
+        take(store, made(b"evil"), copy=True, expected=expected)
+    assert caught.value.expected == expected.hash.sri
+    assert nothing_but(store)
+
+
+@pytest.mark.parametrize("kind", ["executable", "directory", "symlink"])
+def test_flat_fixed_outputs_are_plain_files(store: LocalStore, area: str, kind: str) -> None:
+    if kind == "executable":
+        write_file(f"{area}/x", b"good", 0o755)
+    elif kind == "directory":
+        os.mkdir(f"{area}/x")
+    else:
+        os.symlink("/etc/hostname", f"{area}/x")
+    os.lchown(f"{area}/x", BUILD_UID, BUILD_UID)
+    with pytest.raises(ObjectRejectedError, match="should be a non-executable regular file"):
+        take(store, f"{area}/x", expected=ContentAddress(Method.FLAT, Hash.of("sha256", b"good")))
+
+
+def test_depth_bomb_is_refused_and_goes(store: LocalStore, area: str) -> None:
+    os.mkdir(f"{area}/x")
+    inner = directory_fd(f"{area}/x")
+    for _ in range(3000):
+        os.mkdir("d", dir_fd=inner)
+        following = os.open("d", os.O_RDONLY, dir_fd=inner)
+        os.fchown(following, BUILD_UID, BUILD_UID)
+        os.close(inner)
+        inner = following
+    os.close(inner)
+    os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+    with pytest.raises(ObjectRejectedError, match="levels"):
+        take(store, f"{area}/x")
+    assert nothing_but(store)
