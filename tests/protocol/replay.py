@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from fruix.errors import FruixError
 from fruix.protocol import handshake, messages
+from fruix.protocol.bodies import NarBody
 from fruix.protocol.layout import Body, Operation
 from fruix.protocol.operations import operations
 from fruix.protocol.source import FramedSource, Source
@@ -30,7 +32,7 @@ def side(session: dict[str, Any], direction: str) -> bytes:
 @dataclass
 class Call:
     operation: Operation
-    values: tuple[Any, ...]
+    values: tuple[Any, ...] | None
     body: bytes = b""
     messages: list[messages.Message] = field(default_factory=list)
     reply: tuple[Any, ...] | None = None
@@ -41,6 +43,7 @@ class Replay:
     """Decodes; `client_again` and `server_again` hold what encoding the decoded values gave."""
 
     def __init__(self, session: dict[str, Any]) -> None:
+        self.session = session
         self.client = Source.of(side(session, "c"))
         self.server = Source.of(side(session, "s"))
         self.client_again = bytearray()
@@ -87,25 +90,36 @@ class Replay:
         table = operations(self.context)
         while self.client.buffered:
             operation = table[self.u64s(self.client, self.client_again, 1)[0]]
-            raw = operation.request.read(self.client, self.context)
-            values = operation.request.parse(raw, self.context)
-            operation.request.write(self.client_again, values, self.context)
-            call = Call(operation, values)
+            call = Call(operation, self.request(operation))
             self.calls.append(call)
             call.body = self.body(operation.body, self.client, self.client_again)
-            if isinstance(self.messages(call.messages), messages.Failure):
+            failed = isinstance(self.messages(call.messages), messages.Failure)
+            assert failed or call.values is not None
+            if failed:
                 continue
             raw = operation.reply.read(self.server, self.context)
             call.reply = operation.reply.parse(raw, self.context)
             operation.reply.write(self.server_again, call.reply, self.context)
             call.reply_body = self.body(operation.reply_body, self.server, self.server_again)
 
+    def request(self, operation: Operation) -> tuple[Any, ...] | None:
+        """None, and the bytes as they were, for a request that was recorded because it is wrong."""
+        before = self.client.buffered
+        raw = operation.request.read(self.client, self.context)
+        try:
+            values = operation.request.parse(raw, self.context)
+        except FruixError:
+            everything = side(self.session, "c")
+            start, end = len(everything) - before, len(everything) - self.client.buffered
+            self.client_again += everything[start:end]
+            return None
+        operation.request.write(self.client_again, values, self.context)
+        return values
+
     def body(self, kind: Body, source: Source, sink: bytearray) -> bytes:
         if kind is Body.FRAMED:
             return self.framed(source, sink)
         if kind is Body.NAR:
-            from fruix.protocol.bodies import NarBody
-
             data = b"".join(NarBody(source).chunks())
             sink += data
             return data

@@ -10,20 +10,14 @@ import pytest
 
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
-from fruix.store.tree.delete import delete_tree
+from store.helpers import empty
 
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Iterator[Layout]:
     base = os.path.realpath(tmp_path)
     yield Layout(f"{base}/store", f"{base}/state", f"{base}/log")
-    # pytest's own cleaning up does not manage every tree that is made here.
-    descriptor = os.open(base, os.O_RDONLY)
-    try:
-        for name in os.listdir(base):
-            delete_tree(descriptor, os.fsencode(name))
-    finally:
-        os.close(descriptor)
+    empty(base)
 
 
 @pytest.fixture
@@ -39,11 +33,4 @@ def area(tmp_path: Path) -> Iterator[str]:
     os.mkdir(path, 0o700)
     os.mkdir(path + "/out")
     yield path + "/out"
-    descriptor = os.open(os.path.dirname(path), os.O_RDONLY)
-    try:
-        delete_tree(descriptor, b"area")
-    finally:
-        os.close(descriptor)
-
-
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes files of another user: needs root")
+    empty(path)

@@ -14,6 +14,7 @@ from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.local import LocalStore
+from fruix.store.tree import delete_tree
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "golden")
 BUILD_UID = 35001
@@ -31,6 +32,16 @@ def golden_bytes(name: str) -> bytes:
 
 def directory_fd(path: str | os.PathLike[str]) -> int:
     return os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def empty(path: str | os.PathLike[str]) -> None:
+    """Delete what is in a directory: pytest's own cleaning up does not manage every tree that is made here."""
+    parent = directory_fd(path)
+    try:
+        for name in os.listdir(parent):
+            delete_tree(parent, os.fsencode(name))
+    finally:
+        os.close(parent)
 
 
 def write_file(path: str | os.PathLike[str], data: bytes = b"", mode: int = 0o644) -> None:

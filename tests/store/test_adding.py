@@ -21,6 +21,7 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.contents import hash_modulo
+from fruix.store.interface import Store
 from fruix.store.local import LocalStore
 from store.helpers import (
     directory_fd,
@@ -32,6 +33,11 @@ from store.helpers import (
     some_path,
     write_file,
 )
+
+
+def as_store(store: LocalStore) -> Store:
+    """The type checker proves that LocalStore implements the interface."""
+    return store
 
 
 def leftovers(store: LocalStore) -> list[str]:
@@ -47,7 +53,7 @@ def leftovers(store: LocalStore) -> list[str]:
 
 
 def test_text(store: LocalStore) -> None:
-    first = store.add_text("builder.sh", b"echo building > $out\n")
+    first = as_store(store).add_text("builder.sh", b"echo building > $out\n")
     second = store.add_text("with-ref.txt", f"see {first}\n".encode(), [first])
     info = store.path_info(second)
     assert info is not None

@@ -203,6 +203,77 @@ def test_a_link_kept_outside_can_not_change_the_store(store: LocalStore, area: s
     assert info.nar_hash == Hash.of("sha256", archive(store, info.path))
 
 
+def test_links_inside_and_outside(store: LocalStore, area: str) -> None:
+    """Replacing the first name lowers the count of links; the second must be replaced all the same."""
+    os.mkdir(f"{area}/x")
+    write_file(f"{area}/x/a", b"good")
+    os.link(f"{area}/x/a", f"{area}/x/b")
+    os.link(f"{area}/x/a", f"{area}/kept")
+    give(area)
+    with open(f"{area}/kept", "r+b") as kept:
+        info = take(store, f"{area}/x")
+        kept.write(b"evil")
+    for name in "ab":
+        with open(f"{store.real(info.path)}/{name}", "rb") as file:
+            assert file.read() == b"good"
+    assert os.stat(f"{area}/kept").st_nlink == 1
+
+
+def test_links_to_an_output_that_was_rejected(store: LocalStore, area: str) -> None:
+    for name in "xy":
+        os.mkdir(f"{area}/{name}")
+    write_file(f"{area}/x/f", b"good")
+    os.link(f"{area}/x/f", f"{area}/y/f")
+    os.link(f"{area}/x/f", f"{area}/kept")
+    os.mkfifo(f"{area}/x/a")
+    give(area)
+    links = store.count_links([f"{area}/y", f"{area}/x"])
+    with pytest.raises(ObjectRejectedError):
+        take(store, f"{area}/x", links=links)
+    info = take(store, f"{area}/y", links=links)
+    with open(f"{area}/kept", "wb") as kept:
+        kept.write(b"evil")
+    with open(f"{store.real(info.path)}/f", "rb") as file:
+        assert file.read() == b"good"
+
+
+@pytest.mark.parametrize("copy", MODES)
+def test_sparse_bombs_are_refused_unread(store: LocalStore, area: str, copy: bool) -> None:
+    os.mkdir(f"{area}/x")
+    write_file(f"{area}/x/a", bytes(1000))
+    with open(f"{area}/x/b", "wb") as file:
+        os.truncate(file.fileno(), 1 << 42)
+    give(area)
+    with pytest.raises(ObjectRejectedError, match="more than 1000000 bytes"):
+        take(store, f"{area}/x", copy=copy, max_size=1_000_000)
+    assert nothing_but(store)
+
+
+def test_a_valid_path_is_not_replaced(store: LocalStore, area: str) -> None:
+    write_file(f"{area}/x", b"first")
+    give(area)
+    info = take(store, f"{area}/x")
+    store.register([info])
+    write_file(f"{area}/x", b"second")
+    give(area)
+    with pytest.raises(StoreError, match="refusing to replace a valid path"):
+        take(store, f"{area}/x")
+    assert store.verify(contents=True) == []
+
+
+def test_no_descriptor_is_left(store: LocalStore, area: str) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for copy in MODES:
+        os.mkdir(f"{area}/x")
+        write_file(f"{area}/x/foreign")
+        os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
+        with pytest.raises(ObjectRejectedError):
+            take(store, f"{area}/x", copy=copy)
+        if copy:
+            assert os.path.exists(f"{area}/x/foreign")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
 def test_links_inside_an_output_stay(store: LocalStore, area: str) -> None:
     os.mkdir(f"{area}/x")
     write_file(f"{area}/x/a", b"same", 0o755)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from fruix.model.nar import write
 from fruix.store.tree import MAX_DEPTH, Kind, copy_tree, delete_tree, dump, open_chain, restore, walk
 from store.helpers import (
     directory_fd,
+    empty,
     file_archive,
     golden,
     golden_bytes,
@@ -25,8 +27,11 @@ from store.helpers import (
 
 
 @pytest.fixture
-def here(tmp_path: Path) -> int:
-    return directory_fd(tmp_path)
+def here(tmp_path: Path) -> Iterator[int]:
+    descriptor = directory_fd(tmp_path)
+    yield descriptor
+    os.close(descriptor)
+    empty(tmp_path)
 
 
 def archive_of(parent: int, name: bytes) -> bytes:

@@ -78,7 +78,11 @@ class Attempt:
             "resources": self._resources(),
             "exit": {"code": self.exit.code, "signal": self.exit.signal} if self.exit else None,
             "log": self.log_file,
-            "machine": {"kernel": platform.release(), "architecture": platform.machine(), "cpus": os.cpu_count()},
+            "machine": {
+                "kernel": platform.release(),
+                "architecture": platform.machine(),
+                "cpus": os.cpu_count(),
+            },
         }
 
     def _named_outputs(self) -> dict[str, PathInfo]:
@@ -100,7 +104,10 @@ class Attempt:
             "insideGid": spec.identity.inside_gid,
             "userNamespace": spec.identity.user_namespace,
             "network": spec.network,
-            "mounts": [{"source": bind.source, "target": bind.target, "writable": bind.writable} for bind in spec.binds],
+            "mounts": [
+                {"source": bind.source, "target": bind.target, "writable": bind.writable}
+                for bind in spec.binds
+            ],
             "tmpfs": [mount.path for mount in spec.tmpfs],
         }
 

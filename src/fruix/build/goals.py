@@ -91,7 +91,8 @@ def _opaque(store: Store, path: StorePath) -> BuildResult:
     if store.is_valid(path):
         return BuildResult(BuildStatus.ALREADY_VALID)
     return BuildResult(
-        BuildStatus.NO_SUBSTITUTERS, f"path '{path}' is not valid and this version has no substituters that could provide it"
+        BuildStatus.NO_SUBSTITUTERS,
+        f"path '{path}' is not valid and this version has no substituters that could provide it",
     )
 
 
@@ -101,7 +102,9 @@ def _open(
     """Look at one derivation: settle it, or put it down as a goal and return what it needs first."""
     store.add_temp_root(path)
     if not store.is_valid(path):
-        found.settled[path] = BuildResult(BuildStatus.MISC_FAILURE, f"cannot build missing derivation '{path}'")
+        found.settled[path] = BuildResult(
+            BuildStatus.MISC_FAILURE, f"cannot build missing derivation '{path}'"
+        )
         return None
     try:
         derivation = store.read_derivation(path)
@@ -148,7 +151,9 @@ def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> Bu
     unknown = sorted(names - set(derivation.outputs) - set(ALL))
     if not unknown:
         return None
-    text = f"derivation '{path}' has no output '{unknown[0]}'; it has: {', '.join(sorted(derivation.outputs))}"
+    text = (
+        f"derivation '{path}' has no output '{unknown[0]}'; it has: {', '.join(sorted(derivation.outputs))}"
+    )
     return BuildResult(BuildStatus.MISC_FAILURE, text)
 
 

@@ -35,7 +35,8 @@ class HostViews:
         definition = self._definitions.get(name)
         if definition is None:
             raise HostViewError(
-                f"host view '{name}' is not offered here", hint=f"offered: {', '.join(sorted(self._definitions))}"
+                f"host view '{name}' is not offered here",
+                hint=f"offered: {', '.join(sorted(self._definitions))}",
             )
         with self._lock:
             return resolve_view(definition, self._cache)

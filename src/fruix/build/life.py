@@ -53,7 +53,7 @@ def run_build(job: Job, with_: Resources) -> BuildResult:
             stack.enter_context(with_.store.lock_paths(_output_paths(job)))
             if all(with_.store.is_valid(path) for path in _output_paths(job)):
                 return BuildResult(BuildStatus.ALREADY_VALID, outputs=_named(job))
-            log = _open_log(stack, attempt, with_)
+            log = _open_log(attempt, with_)
             try:
                 _build(stack, attempt, log, with_)
             finally:
@@ -63,7 +63,9 @@ def run_build(job: Job, with_: Resources) -> BuildResult:
     except FruixError as error:
         result = _failure(attempt, error, last_lines)
     except OSError as error:
-        result = _failure(attempt, FruixError(f"{error.strerror}", where=str(error.filename or "")), last_lines)
+        result = _failure(
+            attempt, FruixError(f"{error.strerror}", where=str(error.filename or "")), last_lines
+        )
     _report(attempt, result)
     return result
 
@@ -97,11 +99,15 @@ def _program(attempt: Attempt, with_: Resources) -> Program:
     if not builder.startswith("builtin:"):
         return OwnBuilder.prepare(attempt, with_)
     if builder not in BUILTINS:
-        raise BadDerivationError(f"unsupported builtin builder '{builder}'", hint=f"there are: {', '.join(BUILTINS)}")
+        raise BadDerivationError(
+            f"unsupported builtin builder '{builder}'", hint=f"there are: {', '.join(BUILTINS)}"
+        )
     return Fetching.prepare(attempt, with_)
 
 
-def _run(program: Program, attempt: Attempt, log: BuildLog, area: Workspace, uid: int, with_: Resources) -> Ending:
+def _run(
+    program: Program, attempt: Attempt, log: BuildLog, area: Workspace, uid: int, with_: Resources
+) -> Ending:
     """Start it, watch it, end it: when this returns nothing of the build is alive and nothing is mounted."""
     spec = attempt.spec = program.spec(area, uid)
     if program.done_without_sandbox(area, uid, log):
@@ -142,7 +148,9 @@ def _judge(ending: Ending, attempt: Attempt, with_: Resources) -> None:
         reason = messages.ending_reason(
             ending,
             timeout=options.timeout if options.timeout is not None else settings.timeout,
-            max_silent_time=options.max_silent_time if options.max_silent_time is not None else settings.max_silent_time,
+            max_silent_time=options.max_silent_time
+            if options.max_silent_time is not None
+            else settings.max_silent_time,
             max_log_size=settings.max_log_size,
         )
         raise _FailedError(reason, messages.STATUS_OF_ENDING[ending])
@@ -157,7 +165,7 @@ def _exit_status(attempt: Attempt, exited: Exit) -> BuildStatus:
     return BuildStatus.TRANSIENT_FAILURE if transient else BuildStatus.PERMANENT_FAILURE
 
 
-def _open_log(stack: ExitStack, attempt: Attempt, with_: Resources) -> BuildLog:
+def _open_log(attempt: Attempt, with_: Resources) -> BuildLog:
     settings = with_.settings
     return BuildLog(
         attempt.log_file,

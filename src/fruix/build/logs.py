@@ -62,7 +62,9 @@ class BuildLog:
         self._max_size = max_size
         self._partial = b""
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        descriptor = os.open(
+            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644
+        )
         self._raw: IO[bytes] = os.fdopen(descriptor, "wb")
         # mtime 0 and no name: the file's bytes depend on the log alone.
         self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)

@@ -43,7 +43,9 @@ STATUS_OF_ENDING: Mapping[Ending, BuildStatus] = {
 
 def status_of(error: FruixError) -> BuildStatus:
     """The build status that an error stands for."""
-    return next((status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), BuildStatus.MISC_FAILURE)
+    return next(
+        (status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), BuildStatus.MISC_FAILURE
+    )
 
 
 def exit_reason(exited: Exit) -> str:

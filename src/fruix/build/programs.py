@@ -47,7 +47,9 @@ def contract_of(derivation: Derivation, default: str) -> Contract:
     """The contract that a derivation names, else its dialect's."""
     name = derivation.env.get(CONTRACT_VARIABLE, default)
     if name not in CONTRACTS:
-        raise BadDerivationError(f"unknown build contract '{name}'", hint=f"known: {', '.join(sorted(CONTRACTS))}")
+        raise BadDerivationError(
+            f"unknown build contract '{name}'", hint=f"known: {', '.join(sorted(CONTRACTS))}"
+        )
     return CONTRACTS[name]
 
 
@@ -58,7 +60,9 @@ def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
         outputs = store.derivation_outputs(path)
         for name in names:
             if name not in outputs:
-                raise BuildError(f"derivation requires non-existent output '{name}' from input derivation '{path}'")
+                raise BuildError(
+                    f"derivation requires non-existent output '{name}' from input derivation '{path}'"
+                )
             top.append(outputs[name])
     return sorted(store.closure(top))
 
@@ -106,7 +110,7 @@ class OwnBuilder:
         )
         return sandbox_spec(self.derivation, around)
 
-    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
+    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:  # noqa: ARG002
         """Never."""
         return False
 
@@ -171,7 +175,9 @@ class Fetching:
 
 def _copy_for(uid: int, source: str, destination: str) -> None:
     """Copy a file's bytes; the result belongs to the build user, as if it had been fetched."""
-    descriptor = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    descriptor = os.open(
+        destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+    )
     with open(source, "rb") as file, os.fdopen(descriptor, "wb") as copy:
         while chunk := file.read(1 << 20):
             copy.write(chunk)

@@ -107,7 +107,11 @@ class Realisation:
         self._running[goal.path] = job
 
     def _dependency_failure(self, goal: Goal) -> BuildResult:
-        failed = [path for path in sorted(goal.dependencies) if path in self._results and not self._results[path].success]
+        failed = [
+            path
+            for path in sorted(goal.dependencies)
+            if path in self._results and not self._results[path].success
+        ]
         plural = "dependency" if len(failed) == 1 else "dependencies"
         text = f"cannot build '{goal.path}': {len(failed)} {plural} failed ('{failed[0].name}'{', …' if failed[1:] else ''})"
         return BuildResult(BuildStatus.DEPENDENCY_FAILED, text)

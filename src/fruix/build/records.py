@@ -54,7 +54,11 @@ def read_record(log_file: str) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise StoreError(f"build record is not JSON: {error}", where=path, hint="remove it and build again") from error
+        raise StoreError(
+            f"build record is not JSON: {error}", where=path, hint="remove it and build again"
+        ) from error
     if not isinstance(record, dict) or record.get("version") != VERSION:
-        raise StoreError("build record of another version", where=path, hint="read it with the fruix that wrote it")
+        raise StoreError(
+            "build record of another version", where=path, hint="read it with the fruix that wrote it"
+        )
     return record

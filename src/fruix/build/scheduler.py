@@ -107,7 +107,9 @@ class Scheduler:
         self._changed = threading.Condition()
         self._closing = False
 
-    def submit(self, path: StorePath, derivation: Derivation, options: BuildOptions, kind: str, inbox: Inbox) -> Job:
+    def submit(
+        self, path: StorePath, derivation: Derivation, options: BuildOptions, kind: str, inbox: Inbox
+    ) -> Job:
         """The job that builds `path`: a running or waiting one if there is one that does the same, else a new one."""
         with self._changed:
             if self._closing:
@@ -143,7 +145,9 @@ class Scheduler:
     def _start_thread(self, kind: str) -> None:
         threads = self._threads[kind]
         if self._idle[kind] < len(self._queues[kind]) and len(threads) < self._slots[kind]:
-            thread = threading.Thread(target=self._work, args=(kind,), name=f"{kind}-{len(threads)}", daemon=True)
+            thread = threading.Thread(
+                target=self._work, args=(kind,), name=f"{kind}-{len(threads)}", daemon=True
+            )
             threads.append(thread)
             thread.start()
 

@@ -24,7 +24,9 @@ class Surroundings:
     contract: Contract
     workspace: Workspace
     uid: int
-    inputs: tuple[tuple[str, StorePath], ...]  # (name on the host, path as seen inside), closed under references
+    inputs: tuple[
+        tuple[str, StorePath], ...
+    ]  # (name on the host, path as seen inside), closed under references
     view: ResolvedView | None
     store_directory: str
     settings: BuildSettings
@@ -45,7 +47,8 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
         binds=(*view_binds, *_own_areas(around, inside), *_inputs(around.inputs)),
         links=view_links,
         files=contract.files(identity),
-        tmpfs=(Tmpfs("/tmp", around.settings.tmp_size, 0o1777),),
+        # The sandbox's own; nothing of the host's.
+        tmpfs=(Tmpfs("/tmp", around.settings.tmp_size, 0o1777),),  # noqa: S108
         hostname=contract.hostname,
         domainname=contract.domainname,
         network="none",
@@ -81,5 +84,3 @@ def _own_areas(around: Surroundings, inside: str) -> Iterable[Bind]:
 
 def _inputs(inputs: Iterable[tuple[str, StorePath]]) -> Iterable[Bind]:
     return (Bind(source, str(path)) for source, path in inputs)
-
-

@@ -49,25 +49,31 @@ def supervise(pidfd: int, output: int, waker: int, log: BuildLog, limits: Limits
     begun = heard = flushed = time.monotonic()
     while True:
         ready = {descriptor for descriptor, _ in poller.poll(_patience(begun, heard, limits) * 1000)}
-        now = time.monotonic()
         if waker in ready:
             return Ending.CANCELLED
         if output in ready:
             chunk = _read(output)
-            heard = now if chunk else heard
+            heard = time.monotonic() if chunk else heard
             if chunk == b"":
                 poller.unregister(output)
             elif chunk and not log.feed(chunk):
                 return Ending.LOG_LIMIT
         elif pidfd in ready:
             return Ending.EXITED
-        if limits.timeout and now - begun >= limits.timeout:
-            return Ending.TIMEOUT
-        if limits.max_silent_time and now - heard >= limits.max_silent_time:
-            return Ending.SILENCE
-        if now - flushed >= FLUSH_INTERVAL:
+        if (ending := _limit_passed(begun, heard, limits)) is not None:
+            return ending
+        if time.monotonic() - flushed >= FLUSH_INTERVAL:
             log.flush()
-            flushed = now
+            flushed = time.monotonic()
+
+
+def _limit_passed(begun: float, heard: float, limits: Limits) -> Ending | None:
+    now = time.monotonic()
+    if limits.timeout and now - begun >= limits.timeout:
+        return Ending.TIMEOUT
+    if limits.max_silent_time and now - heard >= limits.max_silent_time:
+        return Ending.SILENCE
+    return None
 
 
 def drain(output: int, log: BuildLog) -> None:

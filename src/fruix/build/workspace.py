@@ -59,7 +59,7 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
             _fill(parent, name, uid, gid)
             yield Workspace(name, f"{builds}/{name}")
         finally:
-            delete_tree(parent, name)
+            delete_tree(parent, os.fsencode(name))
     finally:
         os.close(parent)
 
@@ -67,7 +67,11 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
 def _fill(parent: int, name: str, uid: int, gid: int) -> None:
     base = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
-        for child, mode, owner, group in (("root", 0o700, 0, 0), ("build", 0o700, uid, gid), ("store", 0o1775, 0, gid)):
+        for child, mode, owner, group in (
+            ("root", 0o700, 0, 0),
+            ("build", 0o700, uid, gid),
+            ("store", 0o1775, 0, gid),
+        ):
             os.mkdir(child, 0o700, dir_fd=base)
             made = os.open(child, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=base)
             try:

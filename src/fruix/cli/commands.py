@@ -55,12 +55,16 @@ def report(error: FruixError) -> None:
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:
     """A parser that knows all commands by name, but imports only the one that is used."""
-    parser = argparse.ArgumentParser(prog="fruix", description="Build packages from exactly what was declared.")
+    parser = argparse.ArgumentParser(
+        prog="fruix", description="Build packages from exactly what was declared."
+    )
     parser.add_argument("--version", action="version", version=f"fruix {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     used = next((word for word in words if not word.startswith("-")), None)
     for name, (module, help_text) in COMMANDS.items():
-        subparser = commands.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        subparser = commands.add_parser(
+            name, help=help_text, description=help_text[0].upper() + help_text[1:] + "."
+        )
         if name == used:
             command = importlib.import_module(module)
             command.configure(subparser)

@@ -15,9 +15,19 @@ POLL_INTERVAL = 0.05
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("--ping", action="store_true", help="ask the daemon at the socket for its version, and leave")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="with --ping: how long to wait for an answer")
-    parser.add_argument("--config", metavar="FILE", help="configuration (default: FRUIX_CONF, else /frx/etc/fruix.toml)")
+    parser.add_argument(
+        "--ping", action="store_true", help="ask the daemon at the socket for its version, and leave"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="with --ping: how long to wait for an answer",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="configuration (default: FRUIX_CONF, else /frx/etc/fruix.toml)"
+    )
     parser.add_argument("--socket", metavar="FILE", help="where to listen")
 
 

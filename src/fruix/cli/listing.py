@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fruix.errors import UsageError
-from fruix.model.nar.events import DirectoryEnd, DirectoryStart, Entry, Event, FileData, FileEnd, FileStart, Symlink
+from fruix.model.nar.events import (
+    DirectoryEnd,
+    DirectoryStart,
+    Entry,
+    Event,
+    FileData,
+    FileEnd,
+    FileStart,
+    Symlink,
+)
 from fruix.model.nar.read import NarReader
 
 
@@ -55,7 +64,9 @@ def read_nar_file(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[by
             continue
         if isinstance(event, DirectoryStart | Symlink):
             kind = "a directory" if isinstance(event, DirectoryStart) else "a symlink"
-            raise UsageError(f"'{shown}/{rest.strip('/')}' is {kind}, not a file", hint=f"fruix store ls {shown}")
+            raise UsageError(
+                f"'{shown}/{rest.strip('/')}' is {kind}, not a file", hint=f"fruix store ls {shown}"
+            )
         if isinstance(event, FileStart):
             found = True
         elif isinstance(event, FileData):

@@ -16,7 +16,9 @@ from fruix.errors import FruixError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue")
+    parser.add_argument(
+        "target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue"
+    )
     parser.add_argument("--record", action="store_true", help="print the build record (JSON) instead")
     parser.add_argument("--raw", action="store_true", help="print the log's bytes as they are")
 

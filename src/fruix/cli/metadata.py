@@ -9,19 +9,19 @@ from typing import Any
 
 from fruix.build.records import read_record
 from fruix.errors import FruixError
-from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
 
 RUN_TIMEOUT = 60
 
 
-def collect(drv: StorePath, derivation: Derivation, source: tuple[StorePath, str] | None, layout: Layout, program: str) -> dict[str, str]:
+def collect(
+    drv: StorePath, source: tuple[StorePath, str] | None, layout: Layout, program: str
+) -> dict[str, str]:
     """The metadata of one built derivation.
 
     Args:
         drv: its path.
-        derivation: its contents.
         source: store path and SHA-256 (hex) of its source, if it has one.
         layout: where the records are.
         program: name of the program to run below the output's `bin`, to show that the result works.
@@ -31,10 +31,14 @@ def collect(drv: StorePath, derivation: Derivation, source: tuple[StorePath, str
     """
     record = read_record(layout.log_file(drv))
     if record is None:
-        raise FruixError(f"no build record of '{drv}'", hint="it was not built on this machine, or its log was removed")
+        raise FruixError(
+            f"no build record of '{drv}'", hint="it was not built on this machine, or its log was removed"
+        )
     output = record["outputs"].get("out") or next(iter(record["outputs"].values()), None)
     if output is None:
-        raise FruixError(f"the last build of '{drv}' failed; its record has no output", hint=f"fruix log {drv}")
+        raise FruixError(
+            f"the last build of '{drv}' failed; its record has no output", hint=f"fruix log {drv}"
+        )
     isolation: Mapping[str, Any] = record["isolation"] or {}
     view: Mapping[str, str] = record["hostView"] or {}
     return {
@@ -60,7 +64,9 @@ def collect(drv: StorePath, derivation: Derivation, source: tuple[StorePath, str
 def run(program: str) -> str:
     """What a program prints when run without arguments, on one line; empty if there is none such."""
     try:
-        done = subprocess.run([program], stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_TIMEOUT, check=False)
+        done = subprocess.run(
+            [program], stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_TIMEOUT, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return " ".join(done.stdout.decode("utf-8", "replace").split())

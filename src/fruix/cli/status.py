@@ -79,7 +79,14 @@ class Status:
             case BuildFailed():
                 build = self.running.pop(event.drv, None) or Running(short_name(event.drv), now)
                 self.failures.append(
-                    Failure(event.drv, build.phase, event.message, tuple(build.lines), build.log_file, event.seconds)
+                    Failure(
+                        event.drv,
+                        build.phase,
+                        event.message,
+                        tuple(build.lines),
+                        build.log_file,
+                        event.seconds,
+                    )
                 )
             case _:
                 pass

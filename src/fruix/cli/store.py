@@ -17,8 +17,14 @@ from fruix.model.storepath import StorePath, in_store
 QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StorePath]]]] = {
     "references": ("what a path refers to", lambda store, path: store.references(path)),
     "referrers": ("what refers to a path", lambda store, path: store.referrers(path)),
-    "requisites": ("a path and all that it refers to, directly or not", lambda store, path: store.closure([path])),
-    "derivers": ("the derivations that a path is an output of", lambda store, path: store.valid_derivers(path)),
+    "requisites": (
+        "a path and all that it refers to, directly or not",
+        lambda store, path: store.closure([path]),
+    ),
+    "derivers": (
+        "the derivations that a path is an output of",
+        lambda store, path: store.valid_derivers(path),
+    ),
 }
 
 
@@ -28,10 +34,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = commands.add_parser("add", help="copy a file or tree into the store and print its path")
     add.add_argument("source", metavar="FILE|DIRECTORY")
     add.add_argument("--name", help="name in the store (default: the file's)")
-    add.add_argument("--flat", action="store_true", help="address a regular file by the hash of its bytes, not of its archive")
+    add.add_argument(
+        "--flat",
+        action="store_true",
+        help="address a regular file by the hash of its bytes, not of its archive",
+    )
     add.add_argument("--hash", default="sha256", metavar="ALGORITHM", help="default: sha256")
     add.set_defaults(act=_add)
-    for name, help_text, act in (("cat", "print a file of the store", _cat), ("ls", "list what a path holds", _ls)):
+    for name, help_text, act in (
+        ("cat", "print a file of the store", _cat),
+        ("ls", "list what a path holds", _ls),
+    ):
         command = commands.add_parser(name, help=help_text)
         command.add_argument("path", metavar="PATH")
         command.set_defaults(act=act)

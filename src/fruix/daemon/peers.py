@@ -15,7 +15,7 @@ import pwd
 import socket
 import struct
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fruix.errors import NotPermittedError
@@ -104,16 +104,23 @@ def credentials(connection: socket.socket) -> Peer:
     Raises:
         OSError: the kernel doesn't say.
     """
-    if sys.platform == "linux":
-        pid, uid, gid = struct.unpack("iII", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        return Peer(uid, gid, pid)
-    return _xucred(connection.getsockopt(0, 1, _XUCRED.size))
+    return _ASK.get(sys.platform, _xucred)(connection)
 
 
+def _ucred(connection: socket.socket) -> Peer:
+    """Linux, unix(7) SO_PEERCRED."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, gid = _UCRED.unpack(data)
+    return Peer(uid, gid, pid)
+
+
+_UCRED = struct.Struct("@iII")
+_ASK: Mapping[str, Callable[[socket.socket], Peer]] = {"linux": _ucred}
 # FreeBSD, unix(4) LOCAL_PEERCRED at level SOL_LOCAL: version, uid, number of groups, 16 groups, pid.
 _XUCRED = struct.Struct("@IIh16IxxxxQ")
 
 
-def _xucred(data: bytes) -> Peer:
+def _xucred(connection: socket.socket) -> Peer:
+    data = connection.getsockopt(0, 1, _XUCRED.size)
     _, uid, _, gid, *_, pid = _XUCRED.unpack(data.ljust(_XUCRED.size, b"\0"))
     return Peer(uid, gid, pid & 0xFFFFFFFF)

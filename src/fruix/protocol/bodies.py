@@ -35,10 +35,12 @@ class NarBody:
         Raises:
             BadNarError: malformed; the source is then somewhere in the middle.
         """
-        while not self._reader.done:
+        done = self._reader.done
+        while not done:
             data = self._source.read_some(CHUNK)
             deque(self._reader.feed(data), maxlen=0)
-            if self._reader.done and (rest := bytes(self._reader.leftover)):
+            done = self._reader.done
+            if rest := self._reader.leftover:
                 self._source.unread(rest)
                 data = data[: len(data) - len(rest)]
             yield data

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fruix.protocol.layout import Body, Field, Operation, row
 from fruix.protocol.options import GUIX_OPTIONS
 from fruix.protocol.shared import ANSWER_PATH, ANSWER_PATHS, ASK, ASK_MANY, DONE, SHARED, SUBSTITUTABLE_REPLY
-from fruix.protocol.values import GUIX_INFO, SUBSTITUTABLE_DETAILS
+from fruix.protocol.values import GUIX_INFO, PATHS, SUBSTITUTABLE_DETAILS
 from fruix.protocol.wire import BOOL, NAME, Constant, List, Maybe
 
 OLDEST = 0x60  # what tells this dialect from the other
@@ -30,7 +30,8 @@ GUIX: tuple[Operation, ...] = (
     row(19, "SetOptions", [Field("options", GUIX_OPTIONS)]),
     row(21, "QuerySubstitutablePathInfo", ASK, [Field("info", Maybe(SUBSTITUTABLE_DETAILS))]),
     row(26, "QueryPathInfo", ASK, [Field("info", GUIX_INFO)]),
-    row(27, "ImportPaths", (), ANSWER_PATHS, body=Body.MESSAGES),
+    # In the order in which they came.
+    row(27, "ImportPaths", (), [Field("paths", PATHS)], body=Body.MESSAGES),
     row(30, "QuerySubstitutablePathInfos", ASK_MANY, SUBSTITUTABLE_REPLY),
     row(31, "QueryValidPaths", ASK_MANY, ANSWER_PATHS),
     row(80, "BuiltinBuilders", (), [Field("names", List(NAME))]),

@@ -43,7 +43,7 @@ _HEAD = (
     Field("fallback", BOOL),
     Field("verbosity", U64),
 )
-_SETTINGS = Field("overrides", Map(NAME, TEXT, limit=1 << 10))
+SETTINGS_LIMIT = 1 << 10
 
 NIX_OPTIONS = Record(
     ClientOptions,
@@ -57,7 +57,7 @@ NIX_OPTIONS = Record(
         Field("obsolete trace", Constant(0)),
         Field("cores", U64),
         Field("use_substitutes", BOOL),
-        _SETTINGS,
+        Field("overrides", Map(NAME, TEXT, SETTINGS_LIMIT)),
     ),
 )
 GUIX_OPTIONS = Record(
@@ -69,6 +69,6 @@ GUIX_OPTIONS = Record(
         Field("log_type", U64),
         Field("print_build_trace", BOOL),
         Field("use_substitutes", BOOL),
-        _SETTINGS,
+        Field("overrides", Map(NAME, TEXT, SETTINGS_LIMIT, ordered=False)),
     ),
 )

@@ -229,11 +229,12 @@ class List(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Map(Generic[K, T]):
-    """A count and pairs, as a dictionary; written in the order of its keys."""
+    """A count and pairs, as a dictionary; written in the order of its keys, unless that isn't usual where it stands."""
 
     key: Codec[K]
     value: Codec[T]
     limit: int = MAP_LIMIT
+    ordered: bool = True
 
     def read(self, source: Source, context: Context) -> list[tuple[Any, Any]]:
         """See `Codec`."""
@@ -250,7 +251,7 @@ class Map(Generic[K, T]):
     def write(self, sink: bytearray, value: Mapping[K, T], context: Context) -> None:
         """See `Codec`."""
         write_u64(sink, len(value))
-        for key in sorted(value):  # type: ignore[type-var]
+        for key in sorted(value) if self.ordered else value:  # type: ignore[type-var]
             self.key.write(sink, key, context)
             self.value.write(sink, value[key], context)
 

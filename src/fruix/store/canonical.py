@@ -29,10 +29,12 @@ class Links:
     """How often each regular file with several hard links occurs in the outputs of one build.
 
     Count all outputs of a build (`add`) before taking the first: a file is safe in place only if every link to it lies
-    inside the outputs (otherwise a builder could keep one elsewhere).
+    inside the outputs (otherwise a builder could keep one elsewhere). The verdict is that of the counting: later, when some
+    names were replaced or a rejected output was deleted, the count of links left says nothing any more.
     """
 
     seen: dict[Inode, int] = field(default_factory=dict)
+    total: dict[Inode, int] = field(default_factory=dict)
     taken: set[Inode] = field(default_factory=set)
 
     def add(self, parent: int, name: bytes) -> None:
@@ -42,10 +44,12 @@ class Links:
                 if node.kind is Kind.FILE and node.status.st_nlink > 1:
                     inode = (node.status.st_dev, node.status.st_ino)
                     self.seen[inode] = self.seen.get(inode, 0) + 1
+                    self.total[inode] = node.status.st_nlink
 
     def reach_outside(self, status: os.stat_result) -> bool:
         """Whether the file has a name that is in none of the outputs."""
-        return status.st_nlink > max(self.seen.get((status.st_dev, status.st_ino), 0), 1)
+        inode = (status.st_dev, status.st_ino)
+        return max(status.st_nlink, self.total.get(inode, 1)) > self.seen.get(inode, 1)
 
 
 class Canonicalisation:
@@ -54,7 +58,7 @@ class Canonicalisation:
     Args:
         owner: numeric user that must own every file, or None to accept any.
         links: the link counts of all outputs of the build.
-        fresh: replaces a file that has links outside by a fresh copy, given (node, open file); returns the new file's descriptor.
+        fresh: puts a fresh copy in the place of a file that has links outside, given (node, open file); returns it, opened.
     """
 
     def __init__(self, owner: int | None, links: Links, fresh: Callable[[Node, int], int]) -> None:
@@ -104,14 +108,24 @@ class Canonicalisation:
         finish_open(descriptor, mode, status.st_atime_ns)
 
     def _check_owner(self, node: Node) -> None:
-        if self._owner is None or node.status.st_uid == self._owner:
+        if self._owner is None:
             return
         inode = (node.status.st_dev, node.status.st_ino)
         if node.status.st_uid == self._self[0] and inode in self._links.taken:
             return  # another name of a file that was made ours a moment ago
+        check_owner(node, self._owner)
+
+
+def check_owner(node: Node, owner: int) -> None:
+    """Refuse what does not belong to the build user.
+
+    Raises:
+        ObjectRejectedError: it belongs to somebody else.
+    """
+    if node.status.st_uid != owner:
         raise ObjectRejectedError(
             f"invalid ownership on file '{node.path}'",
-            hint=f"it belongs to user {node.status.st_uid}, the build ran as {self._owner}",
+            hint=f"it belongs to user {node.status.st_uid}, the build ran as {owner}",
         )
 
 

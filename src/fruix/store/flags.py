@@ -39,6 +39,19 @@ def clear(parent: int, name: bytes, status: os.stat_result) -> None:
         raise _failure()
 
 
+def open_up(parent: int, name: bytes) -> None:
+    """Give ourselves all rights on a directory of ours that lacks them (only needed without root)."""
+    if not _LINUX:
+        os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
+        return
+    # Linux's chmod can't be told not to follow; a descriptor that only names the directory can be changed through /proc.
+    descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    try:
+        os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
+    finally:
+        os.close(descriptor)
+
+
 def strip_attributes(descriptor: int) -> None:
     """Remove extended attributes (with them ACLs and file capabilities) of an open file or directory."""
     (_strip_linux if _LINUX else _strip_freebsd)(descriptor)

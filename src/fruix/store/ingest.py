@@ -16,18 +16,17 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fruix.errors import ObjectRejectedError
 from fruix.model.hashes import Hash
 from fruix.model.refscan import ReferenceScanner
-from fruix.store.canonical import Canonicalisation, Links, check_top
+from fruix.store.canonical import Canonicalisation, Links, check_owner, check_top
 from fruix.store.staging import Staging
 from fruix.store.tree.copy import copy_data, copy_tree
 from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import CREATE_FILE, lstat, open_file
-from fruix.store.tree.dump import AS_IT_IS, Preparation, dump
+from fruix.store.tree.dump import AS_IT_IS, Preparation, SizeBudget, dump
 from fruix.store.tree.hashing import StreamHash
 from fruix.store.tree.metadata import file_mode, finish_open
-from fruix.store.tree.walk import Node
+from fruix.store.tree.walk import Kind, Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,15 @@ class Ingested:
 
 
 def take(
-    parent: int, name: bytes, staging: Staging, place: bytes, *, owner: int, copy: bool, where: str
+    parent: int,
+    name: bytes,
+    staging: Staging,
+    place: bytes,
+    *,
+    owner: int,
+    copy: bool,
+    max_size: int | None,
+    where: str,
 ) -> bool:
     """Bring an output into the staging directory under the name `place`.
 
@@ -48,7 +55,7 @@ def take(
         Whether it was copied (then it is canonical already).
 
     Raises:
-        ObjectRejectedError: foreign owner, writable for others, special file.
+        ObjectRejectedError: foreign owner, writable for others, special file, too big.
         FileNotFoundError: there is no output.
     """
     check_top(lstat(parent, name), owner, where)
@@ -60,7 +67,7 @@ def take(
                 raise
         else:
             return False
-    copy_tree(parent, name, staging.directory, place, check=_owned_by(owner), where=where)
+    copy_tree(parent, name, staging.directory, place, check=_Inspection(owner, max_size), where=where)
     delete_tree(parent, name)
     return True
 
@@ -71,12 +78,13 @@ def read(
     *,
     candidates: Iterable[bytes],
     prepare: Preparation = AS_IT_IS,
+    max_size: int | None = None,
     where: str,
 ) -> Ingested:
     """The one pass over a staged output."""
     scanner = ReferenceScanner(candidates)
     with StreamHash("sha256") as stream:
-        for chunk in dump(staging.directory, place, prepare=prepare, where=where):
+        for chunk in dump(staging.directory, place, prepare=prepare, max_size=max_size, where=where):
             stream.update(chunk)  # another thread hashes this while we scan it
             scanner.feed(chunk)
         return Ingested(stream.finish(), stream.size, frozenset(scanner.found))
@@ -90,30 +98,24 @@ def canonicalisation(staging: Staging, links: Links, owner: int) -> Canonicalisa
 def _replace(staging: Staging, node: Node, source: int) -> int:
     """Put a fresh copy in the place of a file that somebody else may have a link to."""
     with staging.place() as fresh:
+        target = os.open(fresh, CREATE_FILE, 0o600, dir_fd=staging.directory)
         try:
-            target = os.open(fresh, CREATE_FILE, 0o600, dir_fd=staging.directory)
-            try:
-                copy_data(source, target)
-                finish_open(target, file_mode(node.is_executable))
-            finally:
-                os.close(target)
+            copy_data(source, target)
+            finish_open(target, file_mode(node.is_executable))
         finally:
-            os.close(source)
+            os.close(target)
         os.rename(fresh, node.name, src_dir_fd=staging.directory, dst_dir_fd=node.parent)
     return open_file(node.parent, node.name, lstat(node.parent, node.name))
 
 
-def _owned_by(owner: int) -> _Owner:
-    return _Owner(owner)
+class _Inspection:
+    """What each node must satisfy before it is copied."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Owner:
-    uid: int
+    def __init__(self, owner: int, max_size: int | None) -> None:
+        self._owner = owner
+        self._budget = SizeBudget(max_size)
 
     def __call__(self, node: Node) -> None:
-        if node.status.st_uid != self.uid:
-            raise ObjectRejectedError(
-                f"invalid ownership on file '{node.path}'",
-                hint=f"it belongs to user {node.status.st_uid}, the build ran as {self.uid}",
-            )
+        check_owner(node, self._owner)
+        if node.kind is Kind.FILE:
+            self._budget.spend(node.status.st_size, node.path)

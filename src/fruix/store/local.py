@@ -269,6 +269,7 @@ class LocalStore:
         copy: bool = False,
         links: Links | None = None,
         expected: ContentAddress | None = None,
+        max_size: int | None = None,
     ) -> PathInfo:
         """Take a finished build's output out of the build's area and put it at its final name; `register` makes it valid.
 
@@ -282,6 +283,7 @@ class LocalStore:
             copy: copy into fresh inodes (anything of the build could still have a descriptor).
             links: hard links of all outputs of this build, from `count_links`; without, only of this one.
             expected: what a fixed output must hold, checked before it gets its final name.
+            max_size: bytes of contents that it may have in all its files together.
 
         Returns:
             Its info: hash, size, references; neither deriver nor signatures.
@@ -290,7 +292,10 @@ class LocalStore:
             FileNotFoundError: there is no output.
             ObjectRejectedError: what is there can't be a store object.
             HashMismatchError: not what `expected` says.
+            StoreError: the path is valid already.
         """
+        if self.is_valid(path):
+            raise StoreError("refusing to replace a valid path", where=str(path))
         return taking.take_output(
             self._staging,
             source,
@@ -300,6 +305,7 @@ class LocalStore:
             copy=copy,
             links=links,
             expected=expected,
+            max_size=max_size,
         )
 
     def count_links(self, sources: Iterable[str]) -> Links:
@@ -323,7 +329,7 @@ class LocalStore:
     def _register_one(self, info: PathInfo, replaced: bool) -> None:
         self.register([info])
         if replaced:
-            self._syncer.wait_for_files()  # its row lies before the mark: no start would check it again
+            self._syncer.wait_for_files(info)  # its row lies before the mark: no start would check it again
 
     def sync(self) -> None:
         """Return when everything that is registered now is on disk."""

@@ -17,7 +17,7 @@ from itertools import count
 
 from fruix.errors import StoreError
 from fruix.store.tree.delete import delete_tree
-from fruix.store.tree.descriptors import OPEN_DIRECTORY, open_directory
+from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, open_directory
 
 PREFIX = b".tmp-"
 _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
@@ -52,7 +52,9 @@ class Staging:
         for name in found:
             try:
                 descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self._store)
-            except (FileNotFoundError, NotADirectoryError):
+            except OSError as error:
+                if error.errno not in {errno.ENOENT, *NO_DIRECTORY}:
+                    raise
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

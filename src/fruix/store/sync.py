@@ -67,10 +67,10 @@ class Syncer:
             if self._mark < target:
                 self._advance()
 
-    def wait_for_files(self) -> None:
-        """Bring files to disk that belong to rows below the mark (after a repair)."""
+    def wait_for_files(self, info: PathInfo) -> None:
+        """Bring a path to disk whose row may lie before the mark (after a repair)."""
         with self._turn:
-            self._sync_files(())
+            self._sync_files([info])
             self._database.sync_log()
 
     def stop(self) -> None:

@@ -45,6 +45,7 @@ def take_output(
     copy: bool,
     links: Links | None,
     expected: ContentAddress | None,
+    max_size: int | None,
 ) -> PathInfo:
     """See `LocalStore.take_output`."""
     parent = open_chain(os.path.dirname(source))
@@ -55,9 +56,13 @@ def take_output(
             links = Links()
             links.add(parent, name)
         with staging.place() as place:
-            copied = ingest.take(parent, name, staging, place, owner=build_uid, copy=copy, where=str(path))
+            copied = ingest.take(
+                parent, name, staging, place, owner=build_uid, copy=copy, max_size=max_size, where=str(path)
+            )
             prepare = AS_IT_IS if copied else ingest.canonicalisation(staging, links, build_uid)
-            found = ingest.read(staging, place, candidates=by_part, prepare=prepare, where=str(path))
+            found = ingest.read(
+                staging, place, candidates=by_part, prepare=prepare, max_size=max_size, where=str(path)
+            )
             info = PathInfo(
                 path=path,
                 nar_hash=found.nar_hash,

@@ -56,11 +56,15 @@ def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]])
     address = derivation.outputs["out"].content_address if derivation.is_fixed else None
     if address is None:
         raise BadDerivationError(
-            f"'{derivation.builder}' needs a fixed output", where=derivation.name, hint="declare outputHash for output 'out'"
+            f"'{derivation.builder}' needs a fixed output",
+            where=derivation.name,
+            hint="declare outputHash for output 'out'",
         )
     urls = _urls(derivation)
     if not urls:
-        raise BadDerivationError(f"'{derivation.builder}' needs the variable 'url' or 'urls'", where=derivation.name)
+        raise BadDerivationError(
+            f"'{derivation.builder}' needs the variable 'url' or 'urls'", where=derivation.name
+        )
     executable = derivation.env.get("executable") == "1"
     return Download(tuple(expand(urls, mirrors)), address.hash, address.method, executable)
 
@@ -79,7 +83,9 @@ def local_copy(download: Download, settings: BuildSettings) -> str | None:
     return find_source(settings.sources, download.hash, [url.rpartition("/")[2] for url in download.urls])
 
 
-def entry_arguments(download: Download, directory: str, settings: BuildSettings, ca_file: str) -> dict[str, Any]:
+def entry_arguments(
+    download: Download, directory: str, settings: BuildSettings, ca_file: str
+) -> dict[str, Any]:
     """Arguments of `download.main`, as seen from inside the sandbox."""
     return {
         "urls": list(download.urls),

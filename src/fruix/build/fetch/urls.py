@@ -26,14 +26,19 @@ MIRRORS: Mapping[str, tuple[str, ...]] = {
         "https://mirrors.kernel.org/gnu/",
     ),
     "kernel.org": ("https://www.kernel.org/pub/", "https://mirrors.edge.kernel.org/pub/"),
-    "savannah": ("https://download.savannah.gnu.org/releases/", "https://download.savannah.nongnu.org/releases/"),
+    "savannah": (
+        "https://download.savannah.gnu.org/releases/",
+        "https://download.savannah.nongnu.org/releases/",
+    ),
     "sourceforge": ("https://downloads.sourceforge.net/project/", "https://prdownloads.sourceforge.net/"),
 }
 
 _ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+(.*)$")
 
 
-def expand(urls: Iterable[str], mirrors: Mapping[str, tuple[str, ...]], *, apt_root: str = "/etc/apt") -> list[str]:
+def expand(
+    urls: Iterable[str], mirrors: Mapping[str, tuple[str, ...]], *, apt_root: str = "/etc/apt"
+) -> list[str]:
     """Plain URLs for `urls`, mirrors put in, in order and without repetitions.
 
     Raises:
@@ -45,7 +50,11 @@ def expand(urls: Iterable[str], mirrors: Mapping[str, tuple[str, ...]], *, apt_r
         parts = urlsplit(url)
         if parts.scheme == "mirror":
             rest = parts.path.lstrip("/")
-            plain.update(dict.fromkeys(base.rstrip("/") + "/" + rest for base in _bases(parts.netloc, known, apt_root, url)))
+            plain.update(
+                dict.fromkeys(
+                    base.rstrip("/") + "/" + rest for base in _bases(parts.netloc, known, apt_root, url)
+                )
+            )
         elif parts.scheme in SCHEMES:
             plain[url] = None
         else:
@@ -60,7 +69,10 @@ def _bases(name: str, known: Mapping[str, tuple[str, ...]], apt_root: str, url: 
     if name == "debian" and name not in known:
         return debian_mirrors(apt_root)
     if name not in known:
-        raise UsageError(f"URL '{url}' names an unknown mirror list '{name}'", hint=f"known: debian, {', '.join(sorted(known))}")
+        raise UsageError(
+            f"URL '{url}' names an unknown mirror list '{name}'",
+            hint=f"known: debian, {', '.join(sorted(known))}",
+        )
     return known[name]
 
 
@@ -79,7 +91,10 @@ def _distance(uri: str, *, has_main: bool) -> tuple[bool, bool, bool]:
 
 
 def _apt_entries(apt_root: str) -> Iterable[tuple[str, list[str]]]:
-    for path in [os.path.join(apt_root, "sources.list"), *sorted(glob.glob(os.path.join(apt_root, "sources.list.d", "*.list")))]:
+    for path in [
+        os.path.join(apt_root, "sources.list"),
+        *sorted(glob.glob(os.path.join(apt_root, "sources.list.d", "*.list"))),
+    ]:
         for line in _lines(path):
             if match := _ONE_LINE.match(line):
                 yield match[1], match[2].split()

@@ -13,7 +13,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 
 from fruix.store import flags
 from fruix.store.tree.descriptors import CREATE_FILE, READ_SIZE, open_directory, open_file, write_all
@@ -88,12 +88,13 @@ def copy_data(source: int, target: int) -> None:
     """All data of an open file into an empty one, by the cheapest way that works."""
     if flags.clone(source, target):
         return
-    try:
-        while os.copy_file_range(source, target, 1 << 30):
-            pass
-    except OSError as error:
-        if error.errno not in _CANT_COPY:
-            raise
+    with suppress(AttributeError):  # not in every Python of every system
+        try:
+            while os.copy_file_range(source, target, 1 << 30):
+                pass
+        except OSError as error:
+            if error.errno not in _CANT_COPY:
+                raise
     # Also after a copy_file_range that ended early: some file systems report an end where there is none.
     while chunk := os.read(source, READ_SIZE):
         write_all(target, chunk)

@@ -20,7 +20,7 @@ from itertools import count
 
 from fruix.errors import StoreError
 from fruix.store import flags
-from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat
+from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, lstat
 
 _ROUNDS = 1000  # how often a directory may turn out not to be empty (somebody still writes) before we give up
 
@@ -42,7 +42,7 @@ def delete_tree(parent: int, name: bytes) -> None:
         return
     if status.st_dev != os.fstat(parent).st_dev:
         raise StoreError("refusing to delete across file systems", where=os.fsdecode(name))
-    top = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    top = _open(parent, name)
     try:
         _Flattening(top).run()
     finally:
@@ -70,9 +70,9 @@ class _Flattening:
     def _take(self, name: bytes) -> None:
         """Empty and remove one of the directories that were moved up (or whatever was swapped in for it)."""
         try:
-            inside = os.open(name, OPEN_DIRECTORY, dir_fd=self._top)
+            inside = _open(self._top, name)
         except OSError as error:
-            if error.errno not in {errno.ENOTDIR, errno.ELOOP, errno.EMLINK}:
+            if error.errno not in NO_DIRECTORY:
                 raise
             os.unlink(name, dir_fd=self._top)
             return
@@ -131,17 +131,21 @@ class _Flattening:
         self._queue.append(fresh)
 
 
+def _open(parent: int, name: bytes) -> int:
+    try:
+        return os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    except PermissionError:
+        flags.open_up(parent, name)
+        return os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+
+
 def _rename(directory: int, name: bytes, top: int, fresh: bytes) -> None:
     """Move a sub-directory; without root that needs the write bit on the directory itself (its `..` changes)."""
     try:
         os.rename(name, fresh, src_dir_fd=directory, dst_dir_fd=top)
     except PermissionError:
-        inside = os.open(name, OPEN_DIRECTORY, dir_fd=directory)
-        try:
-            flags.clear(directory, name, os.fstat(inside))
-            os.fchmod(inside, 0o700)
-        finally:
-            os.close(inside)
+        flags.clear(directory, name, lstat(directory, name))
+        flags.open_up(directory, name)
         os.rename(name, fresh, src_dir_fd=directory, dst_dir_fd=top)
 
 

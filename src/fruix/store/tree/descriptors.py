@@ -7,6 +7,7 @@ symlinks on the way (sandbox threats "delete race" and "copy through a planted l
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -18,6 +19,8 @@ OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLO
 CREATE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 READ_SIZE = 1 << 20
+# What systems say when OPEN_DIRECTORY meets a symlink or a file.
+NO_DIRECTORY = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EMLINK})
 
 
 def lstat(parent: int, name: bytes) -> os.stat_result:
@@ -66,7 +69,9 @@ def open_chain(path: str) -> int:
     for component in filter(None, path.split("/")):
         try:
             following = os.open(component, OPEN_DIRECTORY, dir_fd=current)
-        except NotADirectoryError as error:
+        except OSError as error:
+            if error.errno not in NO_DIRECTORY:
+                raise
             raise StoreError(
                 f"the component '{component}' is a symlink or no directory",
                 where=path,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from typing import Protocol
 
 from fruix.errors import ObjectRejectedError
@@ -26,7 +26,7 @@ class Preparation(Protocol):
     """What is done to each node before it goes into the stream."""
 
     def file(self, node: Node, descriptor: int) -> int:
-        """Called with the open file; returns the descriptor to read (another one if it closed the first)."""
+        """Called with the open file; returns the descriptor to read: this one or another, both are closed afterwards."""
 
     def symlink(self, node: Node) -> None:
         """Called before the target is read."""
@@ -51,21 +51,55 @@ class _AsItIs:
 AS_IT_IS: Preparation = _AsItIs()
 
 
+class SizeBudget:
+    """A limit for the sum of file sizes, looked at before anything is read: a sparse file claims more than any disk holds."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._spent = 0
+
+    def spend(self, size: int, where: str) -> None:
+        """Count a file.
+
+        Raises:
+            ObjectRejectedError: the limit is passed.
+        """
+        self._spent += size
+        if self._limit is not None and self._spent > self._limit:
+            raise ObjectRejectedError(f"more than {self._limit} bytes of contents", where=where)
+
+
 def dump(
-    parent: int, name: bytes, *, prepare: Preparation = AS_IT_IS, where: str = "", max_depth: int = MAX_DEPTH
+    parent: int,
+    name: bytes,
+    *,
+    prepare: Preparation = AS_IT_IS,
+    where: str = "",
+    max_depth: int = MAX_DEPTH,
+    max_size: int | None = None,
 ) -> Iterator[bytes]:
     """The archive of the tree at `name` in the open directory `parent`, in chunks of up to `READ_SIZE`.
+
+    Args:
+        parent: descriptor of the directory that holds the tree.
+        name: the tree's name there.
+        prepare: what is done to each node first.
+        where: text for messages in place of the name.
+        max_depth: levels below the root.
+        max_size: bytes of contents in all files together.
 
     Raises:
         ObjectRejectedError: something that an archive can't hold, or a file that changed while it was read.
         OSError: as the system says.
     """
     gathered = bytearray(write.MAGIC)
+    budget = SizeBudget(max_size)
     with closing(walk(parent, name, where=where, max_depth=max_depth)) as nodes:
         for node in nodes:
             if node.depth and node.kind is not Kind.END:
                 gathered += write.entry_head(node.name)
             if node.kind is Kind.FILE:
+                budget.spend(node.status.st_size, node.path)
                 yield from _file(node, prepare, gathered)
             else:
                 gathered += _structure(node, prepare)
@@ -90,8 +124,12 @@ def _structure(node: Node, prepare: Preparation) -> bytes:
 
 def _file(node: Node, prepare: Preparation, gathered: bytearray) -> Iterator[bytes]:
     """One regular file: small contents are gathered with the structure, big ones go out as they are read."""
-    descriptor = prepare.file(node, open_file(node.parent, node.name, node.status))
-    try:
+    with ExitStack() as opened:
+        found = open_file(node.parent, node.name, node.status)
+        opened.callback(os.close, found)
+        descriptor = prepare.file(node, found)
+        if descriptor != found:
+            opened.callback(os.close, descriptor)
         size = os.fstat(descriptor).st_size
         gathered += write.file_head(size, node.is_executable)
         for chunk in contents(descriptor, size, where=node.path):
@@ -103,8 +141,6 @@ def _file(node: Node, prepare: Preparation, gathered: bytearray) -> Iterator[byt
                 gathered.clear()
             yield chunk
         gathered += write.file_tail(size)
-    finally:
-        os.close(descriptor)
 
 
 def contents(descriptor: int, size: int, *, where: str) -> Iterator[bytes]:

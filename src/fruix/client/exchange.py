@@ -1,0 +1,156 @@
+"""Requests and replies over one connection, in the Nix dialect.
+
+One request at a time. An error that the daemon reports leaves the connection usable and is raised as the class that the daemon
+named; an error in the exchange itself (a disconnection, bytes that are no message) closes it.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from fruix import errors
+from fruix.errors import DisconnectedError, FruixError, InvalidPathError, ProtocolError
+from fruix.model.events import Event
+from fruix.protocol import handshake, messages
+from fruix.protocol.activities import EventReader
+from fruix.protocol.layout import Body
+from fruix.protocol.operations import by_name
+from fruix.protocol.source import Source, frames
+from fruix.protocol.wire import Dialect
+
+# What one reply may hold: a million paths.
+REPLY_LIMIT = 1 << 30
+# Small pieces of a stream go out together.
+SEND_SIZE = 1 << 18
+
+OnEvent = Callable[[Event], None]
+
+_INVALID_PATH = re.compile(r"path '([^']+)' is not valid")
+
+
+class Exchange:
+    """A greeted connection. Not for several threads at once."""
+
+    def __init__(self, stream: socket.socket, directory: str, where: str) -> None:
+        """Greet the daemon at the other end.
+
+        Args:
+            stream: connected; owned from here on.
+            directory: the store directory.
+            where: how to call the other end in errors.
+
+        Raises:
+            ProtocolError: no daemon, or too old a one.
+            FruixError: what the daemon says against serving this user.
+        """
+        self._stream = stream
+        self._where = where
+        self.source = Source(self._receive)
+        try:
+            self.greeting = handshake.greet(self.source, self._send, directory=directory)
+            self.context = self.greeting.context
+            failed = self._listen(None)
+            if failed is not None:
+                raise _error(failed)
+        except BaseException:
+            stream.close()
+            raise
+
+    def close(self) -> None:
+        """Leave. The daemon ends the session and forgets its temporary roots."""
+        self._stream.close()
+
+    def call(
+        self, name: str, *values: Any, body: Iterable[bytes] | None = None, on_event: OnEvent | None = None
+    ) -> Any:
+        """Ask, and return the reply: nothing, one value, or a tuple of several.
+
+        Args:
+            name: the operation's.
+            values: as in its row.
+            body: what is sent framed after them.
+            on_event: told of what happens meanwhile.
+
+        Raises:
+            FruixError: what the daemon answered.
+            DisconnectedError: it has gone.
+        """
+        operation = by_name(Dialect.NIX)[name]
+        request = bytearray(operation.number.to_bytes(8, "little"))
+        operation.request.write(request, values, self.context)
+        try:
+            self._send_all(request, body if operation.body is Body.FRAMED else None)
+            self.source.expect(REPLY_LIMIT)
+            failed = self._listen(on_event)
+            raw = operation.reply.read(self.source, self.context) if failed is None else []
+        except BaseException:
+            self.close()  # something may be half sent or half read
+            raise
+        if failed is not None:
+            raise _error(failed)
+        reply = operation.reply.parse(raw, self.context)
+        return reply[0] if len(reply) == 1 else reply or None
+
+    def _send_all(self, request: bytearray, body: Iterable[bytes] | None) -> None:
+        if body is None:
+            self._send(request)
+            return
+        pending = request
+        for piece in frames(iter(body)):
+            pending += piece
+            if len(pending) >= SEND_SIZE:
+                self._send(pending)
+                pending = bytearray()
+        self._send(pending)
+
+    def _listen(self, on_event: OnEvent | None) -> messages.Failure | None:
+        """Read messages to the one that ends them; returns it if it is an error."""
+        reader = EventReader(self.context, time.time)
+        while True:
+            message = messages.read(self.source, self.context)
+            if isinstance(message, messages.Last):
+                return None
+            if isinstance(message, messages.Failure):
+                return message
+            if on_event is not None:
+                for event in reader.events(message):
+                    on_event(event)
+
+    def _receive(self, limit: int) -> bytes:
+        try:
+            return self._stream.recv(limit)
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def _send(self, data: bytes | bytearray) -> None:
+        try:
+            self._stream.sendall(data)
+        except OSError as error:
+            raise self._gone(error) from error
+
+    def _gone(self, error: OSError) -> DisconnectedError:
+        return DisconnectedError(f"the daemon has gone: {error}", where=self._where, hint="its log says why")
+
+
+def _error(message: messages.Failure) -> FruixError:
+    """The error that a daemon reported, as the class that it named if that is one of ours."""
+    hint = message.traces[0] if message.traces else ""
+    if message.name == InvalidPathError.__name__ and (match := _INVALID_PATH.fullmatch(message.message)):
+        return InvalidPathError(match[1], hint=hint)
+    kind = getattr(errors, message.name, None)
+    if isinstance(kind, type) and kind in _PLAIN:
+        error: FruixError = kind(message.message, hint=hint)
+        return error
+    return FruixError(message.message, hint=hint)
+
+
+# Those whose constructors take a message.
+_PLAIN = frozenset(
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, FruixError) and "__init__" not in vars(kind)
+) - {ProtocolError, DisconnectedError}

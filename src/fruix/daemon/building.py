@@ -1,0 +1,90 @@
+"""Handlers of the operations that build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fruix.daemon.errors import BuildsFailedError
+from fruix.daemon.service import MissingLike
+from fruix.daemon.session import Session
+from fruix.errors import FruixError, NotPermittedError
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.storepath import StorePath
+from fruix.protocol import messages
+from fruix.protocol.wire import Dialect
+
+# The Guix dialect's status of a failed request, by the worst of its results; anything else is 1.
+_TIMED_OUT = frozenset({BuildStatus.TIMED_OUT, BuildStatus.LOG_LIMIT_EXCEEDED})
+_PERMANENT = frozenset({BuildStatus.PERMANENT_FAILURE, BuildStatus.CACHED_FAILURE, BuildStatus.DEPENDENCY_FAILED})
+
+_REPAIR_REFUSED = {
+    Dialect.NIX: "repairing is not allowed because you are not in 'trusted-users'",
+    Dialect.GUIX: "repairing is a privileged operation",
+}
+
+
+def query_missing(session: Session, requests: tuple[DerivedPath, ...]) -> MissingLike:
+    """40."""
+    return session.service.builder.missing(requests)
+
+
+def build_paths_with_results(
+    session: Session, requests: tuple[DerivedPath, ...], mode: BuildMode
+) -> list[tuple[DerivedPath, BuildResult]]:
+    """46: failures are results."""
+    _check_mode(session, mode)
+    return session.realise(requests, mode)
+
+
+def build_paths(session: Session, requests: tuple[DerivedPath, ...], mode: BuildMode) -> None:
+    """9: a failure is an error of the request.
+
+    Raises:
+        BuildsFailedError: something could not be built.
+    """
+    _check_mode(session, mode)
+    results = session.realise(requests, mode)
+    if session.context.dialect is Dialect.GUIX:
+        # There, asking for a path that nobody can provide is no error.
+        results = [(request, result) for request, result in results if request.outputs is not None]
+    failed = [(request, result) for request, result in results if not result.success]
+    if failed:
+        raise _failure(session, failed)
+
+
+def ensure_path(session: Session, path: StorePath) -> None:
+    """10: there is nothing to get it from, so it is there or it is not.
+
+    Raises:
+        FruixError: it is not.
+    """
+    session.store.add_temp_root(path)
+    if not session.store.is_valid(path):
+        quoted = f"`{path}'" if session.context.dialect is Dialect.GUIX else f"'{path}'"
+        raise FruixError(f"path {quoted} does not exist and cannot be created")
+
+
+def _check_mode(session: Session, mode: BuildMode) -> None:
+    if mode is BuildMode.REPAIR and not session.trusted:
+        raise NotPermittedError(_REPAIR_REFUSED[session.context.dialect])
+
+
+def _failure(session: Session, failed: Sequence[tuple[DerivedPath, BuildResult]]) -> BuildsFailedError:
+    """One error for all; Nix clients are told the single reasons first if there are several."""
+    status = _status([result.status for _, result in failed])
+    if session.context.dialect is Dialect.GUIX:
+        names = ", ".join(f"`{request.path}'" for request, _ in failed)
+        return BuildsFailedError(f"build of {names} failed", status)
+    if len(failed) == 1:
+        return BuildsFailedError(failed[0][1].message, status)
+    for _, result in failed:
+        session.tell(messages.Next(f"error: {result.message}\n"))
+    names = ", ".join(f"'{request}'" for request, _ in failed)
+    return BuildsFailedError(f"build of {names} failed", status)
+
+
+def _status(statuses: Sequence[BuildStatus]) -> int:
+    if _TIMED_OUT.intersection(statuses):
+        return 101
+    return 100 if _PERMANENT.intersection(statuses) else 1

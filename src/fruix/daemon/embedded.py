@@ -1,0 +1,119 @@
+"""A daemon for one client, without a socket in the file system: `fruix build` on a machine where no daemon runs.
+
+The same code in a forked child at the other end of a socket pair: spawner, settings, store, one session. It ends when its client does,
+however that ends, and takes running builds with it. One at a time works on a state directory; a second one waits for the
+first. What keeps it from starting is told to the client in the greeting.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from fruix.daemon.listening import StateLock
+from fruix.daemon.server import refuse
+from fruix.errors import FruixError, StoreError, UnreachableError
+from fruix.store.layout import Layout
+
+if TYPE_CHECKING:
+    from fruix.client import RemoteStore
+    from fruix.daemon.peers import Peer
+    from fruix.daemon.service import Service
+
+OWNER = "embedded daemon"
+
+
+@contextmanager
+def embedded_store(environment: Mapping[str, str]) -> Iterator[RemoteStore]:
+    """A store served by a child of this process, which must not have started threads yet.
+
+    Raises:
+        FruixError: what keeps the child from serving.
+    """
+    from fruix.client import RemoteStore  # noqa: PLC0415 - the child doesn't need it
+
+    layout = Layout.from_environment(environment)
+    ours, theirs = socket.socketpair()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        _child(theirs, environment, layout)
+    theirs.close()
+    try:
+        with RemoteStore(ours, layout.store, where="the embedded daemon") as store:
+            yield store
+    finally:
+        ours.close()
+        os.waitpid(child, 0)
+
+
+def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout) -> None:
+    """Serve and leave, without anything that the parent wanted to do at its own exit."""
+    status = 1
+    try:
+        # The terminal's signals are for the client; when it dies of them, the socket tells.
+        os.setsid()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.umask(0o022)
+        logging.basicConfig(level=logging.WARNING, format="fruix daemon: %(message)s", stream=sys.stderr)
+        _serve(stream, environment, layout)
+        status = 0
+    except BaseException:  # nothing may get back into the parent's code
+        logging.getLogger("fruix.daemon").exception("embedded daemon failed")
+    finally:
+        os._exit(status)
+
+
+def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout) -> None:
+    from fruix.daemon.peers import Peer  # noqa: PLC0415
+    from fruix.daemon.service import open_service  # noqa: PLC0415
+    from fruix.daemon.settings import load  # noqa: PLC0415
+    from fruix.sandbox import Spawner  # noqa: PLC0415 - forked before anything else is imported or opened
+
+    with ExitStack() as closing:
+        try:
+            spawner = Spawner.start()
+            closing.callback(spawner.close)
+            settings = load(environment)
+            layout.create()
+            _take(closing.enter_context(StateLock(layout.state)))
+            service = open_service(layout, settings, spawner)
+            closing.callback(service.close)
+        except (FruixError, OSError) as error:
+            problem = error if isinstance(error, FruixError) else StoreError(str(error))
+            refuse(stream, problem, layout.store, "fruix")
+            return
+        serve_one(stream, Peer(os.geteuid(), os.getegid(), os.getppid()), service)
+
+
+def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:
+    """One trusted session on this thread."""
+    from fruix.daemon.connection import Connection  # noqa: PLC0415
+    from fruix.daemon.session import Session  # noqa: PLC0415
+
+    Session(Connection(stream), peer, service, trusted=True).run()
+    stream.close()
+
+
+def _take(lock: StateLock) -> None:
+    """The state's lock: waits for another embedded daemon, which ends with its client; refuses beside a real one."""
+    try:
+        lock.take(OWNER)
+    except StoreError as error:
+        holder = lock.holder()
+        if not holder.startswith(OWNER):
+            raise UnreachableError(
+                f"a daemon works on this store ({holder}), but doesn't answer at the socket",
+                where=lock.path,
+                hint="name its socket in FRUIX_DAEMON_SOCKET, or stop it",
+            ) from error
+        print(f"waiting for another fruix ({holder})", file=sys.stderr)
+        lock.take(OWNER, wait=True)

@@ -1,0 +1,39 @@
+"""Errors as clients see them: texts by dialect, names and hints for our own clients.
+
+The Guix dialect quotes paths in its older way and knows a status; the Nix dialect has neither. Our own clients get the class's
+name and the hint apart from the message, so that they can raise the same error again.
+"""
+
+from __future__ import annotations
+
+from fruix.errors import BuildError, FruixError, InvalidPathError
+from fruix.protocol.messages import Failure
+from fruix.protocol.nix import FEATURE
+from fruix.protocol.wire import Context, Dialect
+
+
+class BuildsFailedError(BuildError):
+    """What a client asked for was not built; `status` is that of the Guix dialect (100 failed, 101 out of time, 1 else)."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def failure(error: Exception, context: Context) -> Failure:
+    """The message that tells a client of `error`."""
+    status = error.status if isinstance(error, BuildsFailedError) else 1
+    if not isinstance(error, FruixError):
+        kind = "" if isinstance(error, OSError) else f"internal error in the daemon: {type(error).__name__}: "
+        return Failure(f"{kind}{error}", status)
+    if context.dialect is Dialect.GUIX:
+        return Failure(_guix_text(error), status)
+    if FEATURE in context.features:
+        return Failure(str(error), traces=(error.hint,) if error.hint else (), name=type(error).__name__)
+    return Failure(f"{error}\n{error.hint}" if error.hint else str(error))
+
+
+def _guix_text(error: FruixError) -> str:
+    if isinstance(error, InvalidPathError):
+        return f"path `{error.path}' is not valid"
+    return str(error)

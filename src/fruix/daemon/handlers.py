@@ -1,0 +1,216 @@
+"""What the daemon does for each operation: functions by number, the same for both dialects where they ask the same.
+
+A handler gets its session and the request's values in the order of the table's row, and returns the reply's: nothing, one
+value, or a tuple. What it can't do it raises. Operations without a handler are answered as not implemented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from fruix.daemon import building, options, receiving
+from fruix.daemon.session import Session
+from fruix.errors import InvalidPathError, NotPermittedError, UsageError
+from fruix.model.events import Message
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.protocol.activities import event_writer
+from fruix.protocol.options import ClientOptions
+from fruix.protocol.values import UnkeyedInfo
+from fruix.protocol.wire import Dialect
+
+Handler = Callable[..., Any]
+
+
+def _require(session: Session, path: StorePath) -> PathInfo:
+    info = session.store.path_info(path)
+    if info is None:
+        raise InvalidPathError(str(path))
+    return info
+
+
+def is_valid_path(session: Session, path: StorePath) -> bool:
+    """1."""
+    return session.store.is_valid(path)
+
+
+def query_path_hash(session: Session, path: StorePath) -> Hash:
+    """4."""
+    return _require(session, path).nar_hash
+
+
+def query_references(session: Session, path: StorePath) -> list[StorePath]:
+    """5."""
+    return session.store.references(path)
+
+
+def query_referrers(session: Session, path: StorePath) -> list[StorePath]:
+    """6."""
+    return session.store.referrers(path)
+
+
+def add_temp_root(session: Session, path: StorePath) -> None:
+    """11."""
+    session.store.add_temp_root(path)
+
+
+def add_indirect_root(session: Session, link: str) -> None:
+    """12."""
+    session.store.add_indirect_root(link)
+
+
+def query_deriver(session: Session, path: StorePath) -> StorePath | None:
+    """18."""
+    return _require(session, path).deriver
+
+
+def set_options(session: Session, chosen: ClientOptions) -> None:
+    """19. Warnings go to Nix clients only: the other dialect's read one message here and no more."""
+    options.check(chosen)
+    session.options = chosen
+    if session.context.dialect is Dialect.NIX:
+        for warning in options.warnings(chosen, trusted=session.trusted):
+            _show(session, warning)
+
+
+def query_derivation_outputs(session: Session, path: StorePath) -> list[StorePath]:
+    """22."""
+    return list(session.store.derivation_outputs(path).values())
+
+
+def query_all_valid_paths(session: Session) -> list[StorePath]:
+    """23."""
+    return session.store.all_valid_paths()
+
+
+def query_path_info(session: Session, path: StorePath) -> UnkeyedInfo | None:
+    """26, Nix."""
+    info = session.store.path_info(path)
+    return None if info is None else UnkeyedInfo.of(info)
+
+
+def query_path_info_guix(session: Session, path: StorePath) -> UnkeyedInfo:
+    """26, Guix: an invalid path is an error."""
+    return UnkeyedInfo.of(_require(session, path))
+
+
+def query_derivation_output_names(session: Session, path: StorePath) -> list[str]:
+    """28."""
+    return list(session.store.derivation_outputs(path))
+
+
+def query_path_from_hash_part(session: Session, hash_part: str) -> StorePath | None:
+    """29."""
+    return session.store.from_hash_part(hash_part)
+
+
+def query_valid_paths(session: Session, paths: tuple[StorePath, ...], _substitute: bool = False) -> set[StorePath]:
+    """31. There is nothing to substitute from."""
+    return session.store.valid_paths(paths)
+
+
+def query_valid_derivers(session: Session, path: StorePath) -> list[StorePath]:
+    """33."""
+    return session.store.valid_derivers(path)
+
+
+def verify_store(session: Session, contents: bool, repair: bool) -> bool:
+    """35. Problems are told as messages.
+
+    Raises:
+        NotPermittedError: repairing is for trusted users.
+        UsageError: nobody can repair yet.
+    """
+    if repair and not session.trusted:
+        raise NotPermittedError("you are not privileged to repair paths")
+    if repair:
+        raise UsageError("repairing is not implemented in this version of fruix", hint="verify without repairing")
+    problems = session.store.verify(contents=contents)
+    for problem in problems:
+        _show(session, Message(0, problem))
+    return bool(problems)
+
+
+def nar_from_path(session: Session, path: StorePath) -> Iterator[bytes]:
+    """38. Checked before the reply begins, since afterwards nothing can be reported."""
+    _require(session, path)
+    return session.store.nar(path)
+
+
+def query_derivation_output_map(session: Session, path: StorePath) -> Mapping[str, StorePath]:
+    """41."""
+    return session.store.derivation_outputs(path)
+
+
+def query_host_view(session: Session, name: str) -> tuple[str, Mapping[str, str]]:
+    """Ours."""
+    view = session.service.builder.host_view(name)
+    return view.fingerprint, view.tools
+
+
+def _show(session: Session, message: Message) -> None:
+    session.tell(*event_writer(session.context, session.options, session.service.system).messages(message))
+
+
+def nothing(_session: Session, *_values: Any) -> tuple[()]:
+    """For what needs no work: no substituters, no failed builds kept, roots synchronised at once."""
+    return ()
+
+
+def no(_session: Session, *_values: Any) -> bool:
+    """For questions about substitutes."""
+    return False
+
+
+_SHARED: Mapping[int, Handler] = {
+    1: is_valid_path,
+    3: no,
+    4: query_path_hash,
+    5: query_references,
+    6: query_referrers,
+    8: receiving.add_text_to_store,
+    9: building.build_paths,
+    10: building.ensure_path,
+    11: add_temp_root,
+    12: add_indirect_root,
+    13: nothing,
+    18: query_deriver,
+    19: set_options,
+    21: lambda *_: None,
+    22: query_derivation_outputs,
+    23: query_all_valid_paths,
+    24: nothing,
+    25: nothing,
+    28: query_derivation_output_names,
+    29: query_path_from_hash_part,
+    30: nothing,
+    31: query_valid_paths,
+    32: nothing,
+    33: query_valid_derivers,
+    35: verify_store,
+}
+
+HANDLERS: Mapping[Dialect, Mapping[int, Handler]] = {
+    Dialect.NIX: {
+        **_SHARED,
+        7: receiving.add_to_store,
+        26: query_path_info,
+        38: nar_from_path,
+        39: receiving.add_to_store_nar,
+        40: building.query_missing,
+        41: query_derivation_output_map,
+        43: nothing,
+        44: receiving.add_multiple_to_store,
+        46: building.build_paths_with_results,
+        0x46520001: query_host_view,
+    },
+    Dialect.GUIX: {
+        **_SHARED,
+        7: receiving.add_to_store_guix,
+        26: query_path_info_guix,
+        80: lambda *_: ["download"],
+        81: nothing,
+    },
+}

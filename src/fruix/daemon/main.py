@@ -1,0 +1,92 @@
+"""The daemon's life: `main` runs it in the foreground until SIGTERM or SIGINT.
+
+The order matters. The spawner is forked first, when this process is still small and single-threaded and knows nothing worth
+stealing; then settings, the lock of the state directory, the store (opening it undoes an unclean stop), what crashed builds left; and
+only when all of that is well, the socket appears. The end goes the other way round.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from fruix.daemon import listening
+from fruix.daemon.server import Server
+from fruix.daemon.service import open_service
+from fruix.daemon.settings import Settings, load
+from fruix.errors import UsageError
+from fruix.store.layout import Layout
+
+log = logging.getLogger("fruix.daemon")
+
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def main(*, config: str | None = None, socket: str | None = None) -> int:
+    """Run the daemon.
+
+    Args:
+        config: its configuration file (default: `FRUIX_CONF`, else the usual place).
+        socket: where to listen (default: in the state directory).
+
+    Returns:
+        The exit status.
+
+    Raises:
+        FruixError: what keeps it from running.
+    """
+    logging.basicConfig(level=logging.INFO, format="fruix daemon: %(message)s", stream=sys.stderr)
+    if os.geteuid() != 0:
+        raise UsageError("the daemon has to be run by root", hint="sudo fruix daemon, or the systemd unit")
+    environment = dict(os.environ)
+    os.umask(0o022)
+    with ExitStack() as closing:
+        # Their flags have to be right before the spawner inherits them.
+        passed = listening.passed_sockets(environment)
+        from fruix.sandbox import Spawner  # noqa: PLC0415 - the order is the point
+
+        spawner = Spawner.start()
+        closing.callback(spawner.close)
+        run(load(environment, config), environment, socket, passed, spawner)
+    return 0
+
+
+def run(
+    settings: Settings,
+    environment: Mapping[str, str],
+    path: str | None,
+    passed: list[listening.Listener],
+    spawner: object,
+) -> None:
+    """Everything after the spawner."""
+    layout = Layout.from_environment(environment)
+    with ExitStack() as closing:
+        layout.create()
+        lock = closing.enter_context(listening.StateLock(layout.state))
+        lock.take("daemon")
+        service = open_service(layout, settings, spawner)  # type: ignore[arg-type]
+        closing.callback(service.close)
+        listeners = passed or [_listen(closing, path or layout.socket)]
+        server = Server(service, listeners)
+        _stop_on_signals(server)
+        listening.notify(environment, "READY=1")
+        log.info("ready: store %s, socket %s", layout.store, ", ".join(str(s.getsockname()) for s in listeners))
+        server.run()
+        listening.notify(environment, "STOPPING=1")
+        log.info("stopping")
+
+
+def _listen(closing: ExitStack, path: str) -> listening.Listener:
+    listener = listening.listen(path)
+    closing.callback(listener.close)
+    closing.callback(listening.forget, path)
+    return listener
+
+
+def _stop_on_signals(server: Server) -> None:
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, lambda *_: server.stop())

@@ -1,0 +1,150 @@
+"""What all sessions of a daemon share: store, builder, settings, and what is alive right now.
+
+`open_service` puts the real parts together, in the order that safety asks for; sessions see interfaces only, so that
+tests give them small fakes.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fruix import __version__
+from fruix.build.settings import BuildOptions
+from fruix.daemon.connection import HangupWatcher
+from fruix.daemon.settings import Settings
+from fruix.model.buildresult import BuildResult
+from fruix.model.contentaddress import Method
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import Event
+from fruix.model.hostview import HostView
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.model.systems import this_system
+from fruix.store.interface import Store
+from fruix.store.layout import Layout
+
+if TYPE_CHECKING:
+    from fruix.sandbox import Spawner
+
+
+class SessionRoots(Protocol):
+    """Temporary roots that go with a session."""
+
+    def session(self, roots: set[StorePath] | None = None) -> AbstractContextManager[set[StorePath]]:
+        """Roots added by this thread during the context are the session's."""
+
+
+class DaemonStore(Store, Protocol):
+    """What a daemon needs of its store besides the interface of all stores."""
+
+    @property
+    def temp_roots(self) -> SessionRoots:
+        """See `SessionRoots`."""
+
+    def add_dump(
+        self,
+        name: str,
+        method: Method,
+        algorithm: str,
+        chunks: Iterable[bytes],
+        references: Sequence[StorePath] = (),
+        *,
+        repair: bool = False,
+    ) -> PathInfo:
+        """Add contents whose path follows from them."""
+
+    def verify(self, *, contents: bool = False) -> list[str]:
+        """Check the store; one line per problem."""
+
+
+class MissingLike(Protocol):
+    """What a build would do."""
+
+    @property
+    def will_build(self) -> Iterable[StorePath]:
+        """Derivations."""
+
+    @property
+    def will_substitute(self) -> Iterable[StorePath]:
+        """Outputs."""
+
+    @property
+    def unknown(self) -> Iterable[StorePath]:
+        """Paths that can't be had."""
+
+    @property
+    def download_size(self) -> int:
+        """Bytes."""
+
+    @property
+    def nar_size(self) -> int:
+        """Bytes."""
+
+
+class BuilderLike(Protocol):
+    """The build half; see `fruix.build.builder.Builder`."""
+
+    def realise(
+        self,
+        requests: Sequence[DerivedPath],
+        options: BuildOptions,
+        on_event: Callable[[Event], None],
+        cancelled: threading.Event,
+    ) -> list[tuple[DerivedPath, BuildResult]]:
+        """Make requests valid."""
+
+    def missing(self, requests: Iterable[DerivedPath]) -> MissingLike:
+        """What `realise` would do."""
+
+    def host_view(self, name: str) -> HostView:
+        """A host view as it is now."""
+
+    def close(self) -> None:
+        """End all builds."""
+
+
+@dataclass(slots=True)
+class Service:
+    """Shared by all sessions of a daemon; its parts are thread-safe."""
+
+    store: DaemonStore
+    builder: BuilderLike
+    settings: Settings
+    hangups: HangupWatcher = field(default_factory=HangupWatcher)
+    version: str = f"fruix {__version__}"
+    system: str = field(default_factory=lambda: this_system(os.uname().sysname, os.uname().machine))
+    _closing: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """End all builds, then let go of everything, last opened first. No session may be running."""
+        self.hangups.close()
+        self._closing.close()
+
+    def on_close(self, callback: Callable[[], Any]) -> None:
+        """Have something closed after what is opened later."""
+        self._closing.callback(callback)
+
+
+def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Service:
+    """Open the store (which recovers it), undo what a crashed daemon left behind, and start the build half.
+
+    Raises:
+        FruixError: what keeps the daemon from running.
+    """
+    from fruix.build.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
+    from fruix.sandbox import recover  # noqa: PLC0415
+    from fruix.store import LocalStore  # noqa: PLC0415
+
+    with ExitStack() as closing:
+        store = LocalStore(layout, durability=settings.durability).open()
+        closing.callback(store.close)
+        recover(layout.builds)
+        builder = Builder(store, spawner, settings.build)
+        closing.callback(builder.close)
+        return Service(store, builder, settings, _closing=closing.pop_all())
+    raise AssertionError

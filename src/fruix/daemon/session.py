@@ -1,0 +1,179 @@
+"""One connection: greeting, then requests one after the other until the client leaves.
+
+Order within a request, which everything rests on: all of its fields are read; then they are judged; then the work is done, telling the
+client of it; then what is left of the request's stream is read; then the reply goes out in one write. So any error that comes after
+the reading is an answer like another, and the connection goes on; an error while reading ends it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+
+from fruix.build.settings import BuildOptions
+from fruix.daemon import options
+from fruix.daemon.connection import Connection
+from fruix.daemon.errors import failure
+from fruix.daemon.peers import Peer
+from fruix.daemon.service import Service
+from fruix.errors import DisconnectedError, FruixError, ProtocolError
+from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import Event
+from fruix.protocol import handshake, messages, nix
+from fruix.protocol.activities import event_writer
+from fruix.protocol.bodies import RequestBody, request_body
+from fruix.protocol.layout import Body, Operation
+from fruix.protocol.operations import operations
+from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
+from fruix.protocol.wire import Context, Dialect
+
+log = logging.getLogger(__name__)
+
+
+class Session:
+    """Serves one client; `run` returns when it has gone. What handlers may use is public."""
+
+    def __init__(self, connection: Connection, peer: Peer, service: Service, *, trusted: bool) -> None:
+        self.connection = connection
+        self.peer = peer
+        self.service = service
+        self.store = service.store
+        self.trusted = trusted
+        self.context = Context(Dialect.NIX, nix.NEWEST, service.store.directory)
+        self.options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
+        self.body: RequestBody = request_body(Body.NONE, connection.source)
+
+    def run(self) -> None:
+        """Greet and serve. The connection stays open; the caller closes it."""
+        try:
+            with self.store.temp_roots.session():
+                if self._greet():
+                    self._serve()
+        except DisconnectedError:
+            pass
+        except ProtocolError as error:
+            log.warning("client %s (user %s): %s", self.peer.pid, self.peer.uid, error)
+
+    def tell(self, *said: messages.Message) -> None:
+        """Send messages within the work on a request."""
+        self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
+
+    def realise(
+        self, requests: Sequence[DerivedPath], mode: BuildMode
+    ) -> list[tuple[DerivedPath, BuildResult]]:
+        """Build, telling the client of events; give up when it goes away.
+
+        Raises:
+            DisconnectedError: it has gone.
+        """
+        writer = event_writer(self.context, self.options, self.service.system)
+        with self.service.hangups.watch(self.connection.stream) as gone:
+
+            def on_event(event: Event) -> None:
+                if said := [*writer.messages(event)]:
+                    try:
+                        self.tell(*said)
+                    except DisconnectedError:
+                        gone.set()
+
+            results = self.service.builder.realise(requests, self.build_options(mode), on_event, gone)
+            if gone.is_set():
+                raise DisconnectedError("the client has gone during a build")
+            return results
+
+    def build_options(self, mode: BuildMode) -> BuildOptions:
+        """What the client has set, for one request."""
+        return options.build_options(self.options, self.context.dialect, mode)
+
+    def _greet(self) -> bool:
+        """The greeting, and whether requests may follow."""
+        with self.connection.deadline():
+            self.context = handshake.serve(
+                self.connection.source,
+                self.connection.send,
+                directory=self.store.directory,
+                version=self.service.version,
+                trusted=self.trusted,
+            )
+        if self.context.dialect is Dialect.GUIX:
+            self.options = ClientOptions()
+        elif self.context.minor < nix.OLDEST:
+            least = f"1.{nix.OLDEST}"
+            error = ProtocolError(f"protocol 1.{self.context.minor} is too old, this daemon serves {least} and newer")
+            self._answer(messages.encode(failure(error, self.context), self.context))
+            return False
+        self._answer(messages.LAST)
+        return True
+
+    def _serve(self) -> None:
+        from fruix.daemon.handlers import HANDLERS  # noqa: PLC0415 - handlers know sessions
+
+        table = operations(self.context)
+        handlers = HANDLERS[self.context.dialect]
+        connection, source, budget = self.connection, self.connection.source, self.service.settings.max_request_size
+        while connection.wait():
+            source.expect(budget)
+            with connection.deadline():
+                number = source.u64()
+                operation = table.get(number)
+                if operation is None:
+                    raise self._broken(ProtocolError(f"invalid operation {number}"))
+                raw = self._read(operation)
+            handler = handlers.get(number)
+            self.body = request_body(operation.body, source)
+            try:
+                if handler is None:
+                    raise FruixError(
+                        f"operation {number} ({operation.name}) is not implemented in this version of fruix"
+                    )
+                result = handler(self, *operation.request.parse(raw, self.context))
+                reply = bytearray(messages.LAST)
+                stream = result if operation.reply_body is Body.NAR else None
+                if stream is None:
+                    operation.reply.write(reply, operation.replies(result), self.context)
+                self._leave_body()
+            except (FruixError, OSError) as error:
+                self._fail(error)
+            except Exception as error:  # a bug must not take the others' daemon down
+                log.exception("operation %s failed", operation.name)
+                self._fail(error)
+            else:
+                self._answer(reply, stream)
+
+    def _read(self, operation: Operation) -> list[object]:
+        try:
+            return operation.request.read(self.connection.source, self.context)
+        except ProtocolError as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: ProtocolError) -> ProtocolError:
+        """Tell the client; nothing more can be read from it."""
+        self._answer(messages.encode(failure(error, self.context), self.context))
+        return error
+
+    def _leave_body(self) -> None:
+        """Bring the source behind the request's stream.
+
+        Raises:
+            ProtocolError: impossible; the connection has to end.
+        """
+        self.body.drain()
+
+    def _fail(self, error: Exception) -> None:
+        """Answer a request with an error; the client may still be sending its stream, so that is read first."""
+        if isinstance(error, DisconnectedError):
+            raise error
+        answer = messages.encode(failure(error, self.context), self.context)
+        try:
+            self._leave_body()
+        except ProtocolError as broken:
+            self._answer(answer)
+            raise broken from error
+        self._answer(answer)
+
+    def _answer(self, data: bytes | bytearray, stream: Iterable[bytes] | None = None) -> None:
+        """Send a reply in one write, and its stream after it; an error in the middle of a stream ends the connection."""
+        self.connection.send(data)
+        for chunk in stream or ():
+            self.connection.send(chunk)

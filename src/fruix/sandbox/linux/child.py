@@ -1,0 +1,259 @@
+"""From a forked process to a builder: the ordered steps, as a table.
+
+The child is root in fresh namespaces and does nothing before the parent has released it. Every step that fails ends the attempt: the
+status pipe says which one and why, and no builder runs in a sandbox that is only partly set up. The pipe is closed by
+a successful exec, which is how the parent learns of it.
+
+The builder is process 1 of its namespace, as with both peers: when it ends, the kernel kills all others and its exit is seen only
+after they are gone. (It also means that it gets no default signal actions and that orphans become its children.)
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from fruix.sandbox.linux import devices, identity, landlock, libc, mounts, network, seccomp
+from fruix.sandbox.spec import Entry, Exec, SandboxSpec
+
+SETUP_FAILED = 127
+_OOM_SCORE = "500"  # builders go before daemons
+_MIB = 1 << 20
+_DEFAULT_LIMITS = {"core": (0, 0), "stack": (8 * _MIB, -1)}
+
+
+@dataclass(slots=True)
+class Child:
+    """What the steps need."""
+
+    spec: SandboxSpec
+    log: int
+    status: int
+    filter: bytes
+    last_capability: int = 0
+    entry: Callable[[object], int] | None = None
+
+
+def namespaces(spec: SandboxSpec) -> int:
+    """The clone flags for a sandbox."""
+    flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
+    return flags if spec.network == "host" else flags | libc.CLONE_NEWNET
+
+
+def run(child: Child, release: int) -> NoReturn:
+    """Wait for the release, take the steps, run the program. Never returns."""
+    step = "release"
+    try:
+        if os.read(release, 1) != b"x":
+            os._exit(SETUP_FAILED)  # the parent died
+        os.close(release)
+        for step, action in STEPS:
+            if child.spec.fault == step:
+                raise OSError(5, "injected for a test")
+            action(child)
+    except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the parent
+        _report(child.status, step, error)
+    finally:
+        os._exit(SETUP_FAILED)
+
+
+def _report(status: int, step: str, error: BaseException) -> None:
+    code = error.errno if isinstance(error, OSError) and error.errno else 0
+    detail = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+    os.write(status, json.dumps({"step": step, "errno": code, "detail": detail}).encode()[:4096])
+
+
+# The steps, in order. Each takes the Child.
+
+
+def _session(child: Child) -> None:
+    """A session without terminal; standard input from nowhere, both outputs to the log."""
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(null, 0)
+    os.dup2(child.log, 1)
+    os.dup2(child.log, 2)
+    # CPython ignores SIGPIPE and SIGXFSZ, and an exec would keep that; handlers are reset by the exec itself.
+    for number in (
+        signal.SIGPIPE,
+        signal.SIGXFSZ,
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+    ):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
+        file.write(_OOM_SCORE)
+
+
+def _die_with_parent(_child: Child) -> None:
+    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _load_entry(child: Child) -> None:
+    """Code of ours that runs instead of an exec: imported while there are files to import from."""
+    child.last_capability = identity.read_last_capability()
+    program = child.spec.program
+    if isinstance(program, Entry):
+        module, _, function = program.function.partition(":")
+        child.entry = getattr(importlib.import_module(module), function)
+        if child.spec.network == "host":
+            _warm_resolver()
+
+
+def _warm_resolver() -> None:
+    """Make the C library load what name resolution needs, while it can."""
+    try:
+        socket.getaddrinfo("localhost", 80, proto=socket.IPPROTO_TCP)
+    except OSError:
+        return
+    "x".encode("idna")
+
+
+def _propagation(_child: Child) -> None:
+    mounts.stop_propagation()
+
+
+def _root(child: Child) -> None:
+    mounts.new_root(child.spec.root)
+
+
+def _skeleton(child: Child) -> None:
+    """Everything that must exist before the root is sealed."""
+    points = [mount.path for mount in child.spec.tmpfs]
+    mounts.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
+    devices.make_mount_points()
+    mounts.make_links(devices.LINKS)
+    mounts.make_files(child.spec.files)
+
+
+def _binds(child: Child) -> None:
+    mounts.bind_all(child.spec.binds)
+    mounts.make_links(child.spec.links)
+
+
+def _seal(child: Child) -> None:
+    mounts.seal()
+    mounts.open_writable(child.spec.binds)
+
+
+def _devices(_child: Child) -> None:
+    devices.bind_devices()
+    devices.mount_pts_and_shm()
+
+
+def _tmpfs(child: Child) -> None:
+    mounts.mount_tmpfs(child.spec.tmpfs)
+
+
+def _loopback(child: Child) -> None:
+    if child.spec.network == "none":
+        network.loopback_up()
+
+
+def _names(child: Child) -> None:
+    libc.sethostname(child.spec.hostname.encode())
+    libc.setdomainname(child.spec.domainname.encode())
+
+
+def _proc(_child: Child) -> None:
+    mounts.mount_proc()
+
+
+def _switch(_child: Child) -> None:
+    mounts.switch_root()
+
+
+def _limits(child: Child) -> None:
+    for name, wanted in {**_DEFAULT_LIMITS, **child.spec.limits}.items():
+        which = getattr(resource, f"RLIMIT_{name.upper()}")
+        resource.setrlimit(which, _within(wanted, resource.getrlimit(which)[1]))
+    os.umask(child.spec.umask)
+
+
+def _within(wanted: tuple[int, int], present: int) -> tuple[int, int]:
+    """A limit no higher than the hard one that is there: raising that takes a capability that containers' root lacks."""
+
+    def lower(value: int, bound: int) -> int:
+        unlimited = resource.RLIM_INFINITY
+        return bound if bound != unlimited and (value == unlimited or value > bound) else value
+
+    hard = lower(wanted[1], present)
+    return lower(wanted[0], hard), hard
+
+
+def _cgroup_namespace(_child: Child) -> None:
+    libc.unshare(libc.CLONE_NEWCGROUP)
+
+
+def _drop(child: Child) -> None:
+    identity.drop(child.spec.identity, child.last_capability)
+    _die_with_parent(child)  # a change of ids has cleared it
+
+
+def _no_new_privileges(_child: Child) -> None:
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+
+
+def _landlock(child: Child) -> None:
+    if not landlock.scope() and child.spec.network == "host":
+        raise OSError(38, "sharing the host's network needs Landlock scoping (Linux 6.12)")
+
+
+def _filter(child: Child) -> None:
+    if child.spec.personality == "linux32":
+        libc.personality(libc.PER_LINUX32)
+    seccomp.load(child.filter)
+
+
+def _program(child: Child) -> None:
+    program = child.spec.program
+    if isinstance(program, Exec):
+        libc.close_on_exec_from(3)
+        os.chdir(program.directory)
+        os.execve(program.path, list(program.argv), dict(program.environment))  # noqa: S606 - a list, no shell
+    assert child.entry is not None
+    libc.close_from(3)  # the status pipe too: the parent sees its end
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace", closefd=False)
+    code = SETUP_FAILED
+    try:
+        code = child.entry(program.arguments)
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
+    ("session", _session),
+    ("die-with-parent", _die_with_parent),
+    ("load-entry", _load_entry),
+    ("propagation", _propagation),
+    ("root", _root),
+    ("skeleton", _skeleton),
+    ("binds", _binds),
+    ("seal", _seal),  # after the binds, before devices and writable areas
+    ("devices", _devices),
+    ("tmpfs", _tmpfs),
+    ("loopback", _loopback),
+    ("names", _names),
+    ("proc", _proc),  # by a process inside the process namespace
+    ("switch-root", _switch),
+    ("limits", _limits),
+    ("cgroup-namespace", _cgroup_namespace),  # after the parent has moved us into the build's cgroup
+    ("drop", _drop),  # the bounding set first, it needs a capability; ids last
+    ("no-new-privileges", _no_new_privileges),
+    ("landlock", _landlock),
+    ("filter", _filter),  # needs no-new-privileges, and nothing that it forbids may come after it
+    ("exec", _program),
+)

@@ -1,0 +1,88 @@
+"""Giving up root for good: capabilities, groups, ids; checked afterwards."""
+
+from __future__ import annotations
+
+import os
+
+from fruix.sandbox.linux import libc
+from fruix.sandbox.spec import Identity
+
+_STATUS = "/proc/self/status"
+_LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
+_MOST_CAPABILITIES = 64
+
+
+def read_last_capability() -> int:
+    """The highest capability number of this kernel; read while /proc is still the host's."""
+    try:
+        with open(_LAST_CAPABILITY, encoding="ascii") as file:
+            return int(file.read())
+    except OSError:
+        return _MOST_CAPABILITIES - 1
+
+
+def drop(identity: Identity, last_capability: int) -> None:
+    """Become the build user, inside a user namespace of its own if the contract wants other ids inside.
+
+    The namespace is made after everything has been mounted, so the builder has no power over any mount.
+    """
+    if identity.user_namespace:
+        _set_ids(identity.uid, identity.gid)
+        _own_namespace(identity)
+    _drop_bounding_set(last_capability)
+    libc.prctl(libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_CLEAR_ALL)
+    if identity.user_namespace:
+        libc.drop_all_capabilities()
+    else:
+        _set_ids(identity.uid, identity.gid)
+    verify(identity)
+
+
+def _set_ids(uid: int, gid: int) -> None:
+    os.setgroups([])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def _own_namespace(identity: Identity) -> None:
+    # After a change of ids /proc/self belongs to root, and its map files can't be written, until the process is dumpable.
+    libc.prctl(libc.PR_SET_DUMPABLE, 1)
+    libc.unshare(libc.CLONE_NEWUSER)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{identity.inside_uid} {identity.uid} 1")
+    _write("/proc/self/gid_map", f"{identity.inside_gid} {identity.gid} 1")
+    libc.prctl(libc.PR_SET_DUMPABLE, 0)
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _drop_bounding_set(last: int) -> None:
+    for capability in range(last + 1):
+        try:
+            libc.prctl(libc.PR_CAPBSET_DROP, capability)
+        except OSError as error:
+            if error.errno != 22:  # EINVAL: this kernel doesn't know that one
+                raise
+
+
+def verify(identity: Identity) -> None:
+    """Be sure.
+
+    Raises:
+        OSError: EPERM, something of root's power is left.
+    """
+    inside = (identity.inside_uid, identity.inside_gid)
+    if os.getresuid() != (inside[0],) * 3 or os.getresgid() != (inside[1],) * 3:
+        raise OSError(1, f"ids are {os.getresuid()}:{os.getresgid()}, not {inside}")
+    if not set(os.getgroups()) <= {inside[1]}:
+        raise OSError(1, f"supplementary groups are left: {os.getgroups()}")
+    with open(_STATUS, encoding="ascii") as file:
+        sets = dict(line.split(":\t") for line in file.read().splitlines() if line.startswith("Cap"))
+    if any(int(value, 16) for value in sets.values()):
+        raise OSError(1, f"capabilities are left: {sets}")

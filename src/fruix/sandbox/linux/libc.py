@@ -1,0 +1,164 @@
+"""System calls that `os` lacks, through ctypes. Numbers and structures are the kernel's (include/uapi); nothing here decides anything.
+
+`ctypes` passes a bare Python int to a variadic function as 32 bits, so `syscall` wraps every argument in an explicit type.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import struct
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.syscall.restype = ctypes.c_long
+
+# mount(2)
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
+MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
+MNT_DETACH = 2
+# mount_setattr(2)
+MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
+AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
+# clone(2), unshare(2)
+CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x20000, 0x2000000, 0x4000000
+CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x8000000, 0x10000000, 0x20000000, 0x40000000
+# prctl(2)
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 24, 38, 47
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+# personality(2)
+PER_LINUX32 = 8
+CLOSE_RANGE_CLOEXEC = 4
+_CAPABILITY_VERSION_3 = 0x20080522
+
+# Numbers below 424 differ per architecture.
+_NUMBERS = {
+    "x86_64": {"pivot_root": 155, "capset": 126, "clone": 56},
+    "aarch64": {"pivot_root": 41, "capset": 91, "clone": 220},
+}
+_SHARED = {"mount_setattr": 442, "close_range": 436}
+
+
+def number(call: str) -> int:
+    """The number of a system call on this machine.
+
+    Raises:
+        OSError: this architecture is not known here (ENOSYS).
+    """
+    if call in _SHARED:
+        return _SHARED[call]
+    try:
+        return _NUMBERS[platform.machine()][call]
+    except KeyError:
+        raise OSError(38, f"system call {call} is not known on {platform.machine()}") from None
+
+
+def check(result: int, what: str = "") -> int:
+    """Turn a C result into itself or an OSError."""
+    if result < 0:
+        error = ctypes.get_errno()
+        raise OSError(error, f"{os.strerror(error)}{f': {what}' if what else ''}")
+    return result
+
+
+def syscall(call: str | int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
+    """A raw system call; integers as 64 bits, bytes and buffers by address."""
+    wrapped = [
+        ctypes.c_long(argument)
+        if isinstance(argument, int)
+        else ctypes.c_void_p(None)
+        if argument is None
+        else ctypes.cast(argument, ctypes.c_void_p)
+        if isinstance(argument, ctypes.Array)
+        else ctypes.c_char_p(argument)
+        for argument in arguments
+    ]
+    which = call if isinstance(call, int) else number(call)
+    return check(_libc.syscall(ctypes.c_long(which), *wrapped), str(call))
+
+
+def mount(
+    source: bytes | None, target: bytes, fstype: bytes | None, flags: int, data: bytes | None = None
+) -> None:
+    """mount(2)."""
+    result = _libc.mount(source, target, fstype, ctypes.c_ulong(flags), data)
+    check(result, f"mount {(source or b'').decode(errors='replace')} on {target.decode(errors='replace')}")
+
+
+def umount(target: bytes, flags: int) -> None:
+    """umount2(2)."""
+    check(_libc.umount2(target, flags), f"umount {target.decode(errors='replace')}")
+
+
+def mount_setattr(path: bytes, flags: int, set_: int, clear: int = 0) -> None:
+    """Change mount attributes; with AT_RECURSIVE in `flags` of everything below too (Linux 5.12)."""
+    attributes = ctypes.create_string_buffer(struct.pack("=QQQQ", set_, clear, 0, 0), 32)
+    syscall("mount_setattr", AT_FDCWD, path, flags, attributes, 32)
+
+
+def pivot_root(new: bytes, old: bytes) -> None:
+    """pivot_root(2)."""
+    syscall("pivot_root", new, old)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    check(_libc.unshare(flags), "unshare")
+
+
+def prctl(option: int, *arguments: int) -> int:
+    """prctl(2) with up to four arguments."""
+    padded = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
+    return check(_libc.prctl(option, *padded), f"prctl {option}")
+
+
+def sethostname(name: bytes) -> None:
+    """The host name of this UTS namespace."""
+    check(_libc.sethostname(name, ctypes.c_size_t(len(name))), "sethostname")
+
+
+def setdomainname(name: bytes) -> None:
+    """The (NIS) domain name of this UTS namespace."""
+    check(_libc.setdomainname(name, ctypes.c_size_t(len(name))), "setdomainname")
+
+
+def personality(persona: int) -> None:
+    """personality(2)."""
+    check(_libc.personality(ctypes.c_ulong(persona)), "personality")
+
+
+def drop_all_capabilities() -> None:
+    """Empty effective, permitted and inheritable sets (capset)."""
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)
+    syscall("capset", header, ctypes.create_string_buffer(24))
+
+
+def close_on_exec_from(lowest: int) -> None:
+    """Every descriptor from `lowest` on is closed by the next exec."""
+    syscall("close_range", lowest, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC)
+
+
+def close_from(lowest: int) -> None:
+    """Close every descriptor from `lowest` on."""
+    syscall("close_range", lowest, 0xFFFFFFFF, 0)
+
+
+def clone(flags: int) -> int:
+    """Fork into new namespaces with one system call. 0 in the child.
+
+    Only for a single-threaded process: the C library's fork handlers don't run; Python's own are run here.
+    """
+    library = ctypes.PyDLL(None, use_errno=True)
+    library.syscall.restype = ctypes.c_long
+    call = [ctypes.c_long(value) for value in (number("clone"), flags | 17, 0, 0, 0, 0)]  # 17 = SIGCHLD
+    api = ctypes.pythonapi
+    api.PyOS_BeforeFork()
+    pid = int(library.syscall(*call))
+    if pid == 0:
+        api.PyOS_AfterFork_Child()
+        return 0
+    error = ctypes.get_errno()
+    api.PyOS_AfterFork_Parent()
+    if pid < 0:
+        raise OSError(error, f"{os.strerror(error)}: clone")
+    return pid

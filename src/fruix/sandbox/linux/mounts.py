@@ -1,0 +1,177 @@
+"""The file system that a builder sees, put together below the new root, which is the current directory.
+
+Order matters: first everything read-only (skeleton, generated files, binds), then ONE recursive `mount_setattr` that makes all of it read-only,
+nosuid and nodev, sub-mounts of binds included; then devices (nodev would disable them) and writable areas. A read-only flag in the bind itself would be
+ignored by the kernel, and a remount would not recurse.
+
+Targets are made through directory descriptors without following links, and sources are opened with O_PATH|O_NOFOLLOW, looked at, and
+mounted through the descriptor: what is mounted is what was checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+from fruix.sandbox.linux import libc
+from fruix.sandbox.spec import Bind, File, Link, Tmpfs
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_SEALED = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV
+_ROOT_OPTIONS = b"mode=755,size=16m,nr_inodes=100k"
+
+
+def stop_propagation() -> None:
+    """Nothing mounted from here on reaches the host, nor the other way round."""
+    libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
+
+
+def new_root(path: str) -> None:
+    """A fresh tmpfs on `path`; it becomes the current directory."""
+    libc.mount(b"tmpfs", os.fsencode(path), b"tmpfs", libc.MS_NOSUID | libc.MS_NODEV, _ROOT_OPTIONS)
+    os.chdir(path)
+
+
+def make_files(files: Iterable[File]) -> None:
+    """Generated files."""
+    for file in files:
+        with _parent(file.path) as (directory, name):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+            try:
+                view = memoryview(file.data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fchmod(descriptor, file.mode)
+            finally:
+                os.close(descriptor)
+
+
+def make_links(links: Iterable[Link]) -> None:
+    """Symlinks of the specification."""
+    for link in links:
+        with _parent(link.path) as (directory, name):
+            os.symlink(link.target, name, dir_fd=directory)
+
+
+def bind_all(binds: Iterable[Bind]) -> None:
+    """Every bind, in order; a bind below a writable one needs that one first."""
+    for bind in binds:
+        _bind(bind)
+
+
+def seal() -> None:
+    """All that is mounted so far becomes read-only, nosuid and nodev."""
+    libc.mount_setattr(b".", libc.AT_RECURSIVE, _SEALED)
+
+
+def open_writable(binds: Iterable[Bind]) -> None:
+    """The build's own areas become writable again: each that one mount, nothing mounted below it."""
+    for bind in binds:
+        if bind.writable:
+            libc.mount_setattr(_relative(bind.target), 0, 0, libc.MOUNT_ATTR_RDONLY)
+
+
+def mount_tmpfs(mounts: Iterable[Tmpfs]) -> None:
+    """Writable memory; the mount points are made by `make_mount_points` before the root is sealed."""
+    for mount in mounts:
+        size = f",size={mount.size}" if mount.size else ""
+        options = f"mode={mount.mode:o}{size}".encode()
+        libc.mount(b"tmpfs", _relative(mount.path), b"tmpfs", libc.MS_NOSUID | libc.MS_NODEV, options)
+
+
+def make_directories(paths: Iterable[str]) -> None:
+    """Directories that are to be mounted on, or that are just there."""
+    for path in paths:
+        os.close(_directory(path))
+
+
+def mount_proc() -> None:
+    """Of this process namespace."""
+    libc.mount(b"proc", b"proc", b"proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+
+
+def switch_root() -> None:
+    """The current directory becomes `/`; the old root is stacked on top of it and let go."""
+    libc.pivot_root(b".", b".")
+    libc.umount(b".", libc.MNT_DETACH)
+    os.chdir("/")
+
+
+def _bind(bind: Bind) -> None:
+    source = os.open(bind.source, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        kind = stat.S_IFMT(os.fstat(source).st_mode)
+        if kind == stat.S_IFLNK:
+            make_links([Link(bind.target, os.readlink("", dir_fd=source))])
+            return
+        if kind not in {stat.S_IFDIR, stat.S_IFREG}:
+            raise OSError(22, f"only files, directories and symlinks can be shown: {bind.source}")
+        with _parent(bind.target) as (directory, name):
+            _make_target(directory, name, kind)
+            # Mounting on a descriptor's path follows nothing: the target is what was just made.
+            target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+            try:
+                libc.mount(_by_descriptor(source), _by_descriptor(target), None, libc.MS_BIND | libc.MS_REC)
+            finally:
+                os.close(target)
+    except OSError as error:
+        raise OSError(error.errno, f"{error.strerror} ({bind.source} at {bind.target})") from error
+    finally:
+        os.close(source)
+
+
+def _make_target(directory: int, name: str, kind: int) -> None:
+    with contextlib.suppress(FileExistsError):
+        if kind == stat.S_IFDIR:
+            os.mkdir(name, 0o755, dir_fd=directory)
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(name, flags, 0o444, dir_fd=directory))
+
+
+def _by_descriptor(descriptor: int) -> bytes:
+    return b"/proc/self/fd/%d" % descriptor
+
+
+def _relative(path: str) -> bytes:
+    return os.fsencode("./" + path.strip("/"))
+
+
+def _parts(path: str) -> list[str]:
+    parts = path.strip("/").split("/")
+    if not path.startswith("/") or not all(parts) or any(part in {".", ".."} for part in parts):
+        raise OSError(22, f"not a plain absolute path: {path}")
+    return parts
+
+
+@contextlib.contextmanager
+def _parent(path: str) -> Iterator[tuple[int, str]]:
+    parts = _parts(path)
+    directory = _walk(parts[:-1])
+    try:
+        yield directory, parts[-1]
+    finally:
+        os.close(directory)
+
+
+def _directory(path: str) -> int:
+    return _walk(_parts(path))
+
+
+def _walk(parts: list[str]) -> int:
+    """Open the directory below the current one, making what is missing, following no link."""
+    directory = os.open(".", _DIRECTORY)
+    for part in parts:
+        try:
+            try:
+                below = os.open(part, _DIRECTORY, dir_fd=directory)
+            except FileNotFoundError:
+                os.mkdir(part, 0o755, dir_fd=directory)
+                below = os.open(part, _DIRECTORY, dir_fd=directory)
+        finally:
+            os.close(directory)
+        directory = below
+    return directory

@@ -1,0 +1,103 @@
+"""Build users: a pool of numeric ids, one per running build, locked by files so that two daemons never share one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fruix.errors import FruixError
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A build user that is ours until it is released; the group has the same number."""
+
+    uid: int
+
+    @property
+    def gid(self) -> int:
+        """Its group."""
+        return self.uid
+
+
+class UserPool:
+    """Hands out users; waits when all are in use. Thread-safe.
+
+    Args:
+        directory: where the lock files are (one per uid).
+        uids: the pool.
+    """
+
+    def __init__(self, directory: str, uids: Sequence[int]) -> None:
+        if 0 in uids or os.getuid() in uids:
+            raise FruixError(f"build users may be neither root nor the daemon's own user: {os.getuid()}")
+        self._directory = directory
+        self._free = list(reversed(uids))
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def acquire(self) -> Iterator[User]:
+        """A user nobody else has, with no process of its own left from before.
+
+        Raises:
+            FruixError: processes of every free build user run that aren't ours.
+        """
+        uid, lock = self._take()
+        try:
+            yield User(uid)
+        finally:
+            os.close(lock)
+            with self._changed:
+                self._free.append(uid)
+                self._changed.notify()
+
+    def _take(self) -> tuple[int, int]:
+        while True:
+            with self._changed:
+                while not self._free:
+                    self._changed.wait()
+                candidates = list(reversed(self._free))
+                for uid in candidates:
+                    lock = self._lock(uid)
+                    if lock is not None:
+                        self._free.remove(uid)
+                        return uid, lock
+                raise FruixError(
+                    f"all free build users ({candidates[0]}…{candidates[-1]}) are in use by others",
+                    hint=f"end their processes, or remove what holds the locks in {self._directory}",
+                )
+
+    def _lock(self, uid: int) -> int | None:
+        path = f"{self._directory}/{uid}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if processes_of(uid):
+            os.close(descriptor)
+            return None
+        return descriptor
+
+
+def processes_of(uid: int) -> list[int]:
+    """Processes whose real user is `uid` (from /proc; empty where there is none)."""
+    found = []
+    try:
+        entries = os.listdir("/proc")
+    except FileNotFoundError:
+        return []
+    for entry in entries:
+        if entry.isdigit():
+            try:
+                status = os.stat(f"/proc/{entry}")
+            except OSError:
+                continue
+            if status.st_uid == uid:
+                found.append(int(entry))
+    return found

@@ -1,0 +1,184 @@
+"""The spawner's own side: a small single-threaded process that forks every builder and tells how each ends.
+
+Talks to the daemon over one SOCK_SEQPACKET socket: a request is a few bytes with three descriptors (the specification in
+a memory file, the log, a control socket for this one sandbox). On the control socket it answers with one JSON message when
+the program runs or could not be started, and one when everything of it is gone. `kill`, or the control socket's end, kills the
+sandbox. The daemon's end, seen as the end of the request socket, kills all.
+
+Nothing here blocks on one sandbox: all descriptors are polled in one loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import socket
+from dataclasses import dataclass, field
+from typing import Any
+
+from fruix.sandbox.linux import libc
+from fruix.sandbox.linux.cgroup import CgroupParent
+from fruix.sandbox.linux.start import Started, start
+from fruix.sandbox.spec import SandboxSpec
+
+MESSAGE_SIZE = 1 << 16
+DESCRIPTORS = 3
+
+
+@dataclass(slots=True)
+class _Sandbox:
+    started: Started
+    control: socket.socket
+    running: bool = False
+    report: bytes = b""
+    listening: set[int] = field(default_factory=set)
+
+
+class SpawnerProcess:
+    """The loop. Runs until the daemon closes its end."""
+
+    def __init__(self, requests: socket.socket) -> None:
+        self._requests = requests
+        self._poll = select.poll()
+        self._sandboxes: dict[int, _Sandbox] = {}  # by each descriptor that is polled for it
+        self._cgroups = CgroupParent.find()
+
+    def serve(self) -> None:
+        """Serve until the end, then kill what is left."""
+        self._poll.register(self._requests, select.POLLIN)
+        try:
+            while self._once():
+                pass
+        finally:
+            for sandbox in {id(sandbox): sandbox for sandbox in self._sandboxes.values()}.values():
+                sandbox.started.kill()
+                self._reap(sandbox)
+
+    def _once(self) -> bool:
+        for descriptor, _ in self._poll.poll():
+            if descriptor == self._requests.fileno():
+                if not self._request():
+                    return False
+            elif (sandbox := self._sandboxes.get(descriptor)) is not None:
+                self._event(sandbox, descriptor)
+        return True
+
+    def _request(self) -> bool:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._requests, MESSAGE_SIZE, DESCRIPTORS)
+        except ConnectionError:
+            return False
+        if not data:
+            return False
+        memory, log, control = descriptors
+        with open(memory, "rb") as file, socket.socket(fileno=control) as connection:
+            try:
+                spec = SandboxSpec.from_json(file.read())
+                started = start(spec, log, self._cgroups)
+            except Exception as error:  # noqa: BLE001 - the daemon is told, the spawner lives on
+                _send(connection, {"failed": _failure(error)})
+                return True
+            finally:
+                os.close(log)
+            sandbox = _Sandbox(started, connection.dup())
+        for wanted in (started.status, started.pidfd, sandbox.control.fileno()):
+            self._listen(sandbox, wanted)
+        return True
+
+    def _listen(self, sandbox: _Sandbox, descriptor: int) -> None:
+        self._sandboxes[descriptor] = sandbox
+        sandbox.listening.add(descriptor)
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _ignore(self, sandbox: _Sandbox, descriptor: int) -> None:
+        if descriptor in sandbox.listening:
+            sandbox.listening.remove(descriptor)
+            del self._sandboxes[descriptor]
+            self._poll.unregister(descriptor)
+
+    def _event(self, sandbox: _Sandbox, descriptor: int) -> None:
+        if descriptor == sandbox.started.status:
+            self._status(sandbox)
+        elif descriptor == sandbox.started.pidfd:
+            self._end(sandbox)
+        else:
+            # A request to kill, or the daemon's thread has gone: the same.
+            with contextlib.suppress(OSError):
+                sandbox.control.recv(MESSAGE_SIZE)
+            sandbox.started.kill()
+            self._ignore(sandbox, descriptor)
+
+    def _status(self, sandbox: _Sandbox) -> None:
+        """The setup failed (a report), or the program runs (the pipe's end)."""
+        report = os.read(sandbox.started.status, MESSAGE_SIZE)
+        if report:
+            sandbox.report += report
+            return
+        self._ignore(sandbox, sandbox.started.status)
+        if not sandbox.report:
+            sandbox.running = True
+            _send(sandbox.control, {"started": sandbox.started.pid}, [sandbox.started.pidfd])
+
+    def _end(self, sandbox: _Sandbox) -> None:
+        """The first process has ended, and with it all of its namespace."""
+        while sandbox.started.status in sandbox.listening:
+            self._status(sandbox)
+        message = self._reap(sandbox)
+        if sandbox.running:
+            _send(sandbox.control, {"exit": message})
+        else:
+            _send(sandbox.control, {"failed": _report(sandbox.report)})
+        for descriptor in list(sandbox.listening):
+            self._ignore(sandbox, descriptor)
+        for descriptor in (sandbox.started.status, sandbox.started.pidfd):
+            os.close(descriptor)
+        sandbox.control.close()
+
+    def _reap(self, sandbox: _Sandbox) -> dict[str, Any]:
+        _, status, usage = os.wait4(sandbox.started.pid, 0)
+        used = sandbox.started.clean()
+        code = os.waitstatus_to_exitcode(status)
+        return {
+            "code": code if code >= 0 else None,
+            "signal": -code if code < 0 else None,
+            "cpu_user_us": used.get("user_usec", round(usage.ru_utime * 1e6)),
+            "cpu_system_us": used.get("system_usec", round(usage.ru_stime * 1e6)),
+            "max_rss_kib": max(used.get("memory_peak", 0) // 1024, usage.ru_maxrss),
+        }
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    return {
+        "step": "spawn",
+        "errno": getattr(error, "errno", None) or 0,
+        "detail": f"{type(error).__name__}: {error}",
+    }
+
+
+def _report(report: bytes) -> dict[str, Any]:
+    """What the child said; a child that was killed before it could say anything said nothing."""
+    try:
+        return dict(json.loads(report))
+    except ValueError:
+        return {
+            "step": "setup",
+            "errno": 0,
+            "detail": "the process was killed before it could run the program",
+        }
+
+
+def _send(control: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+    with contextlib.suppress(OSError):  # the daemon's thread may have gone
+        socket.send_fds(control, [json.dumps(message).encode()], descriptors or [])
+
+
+def main(requests: socket.socket) -> None:
+    """The spawner's life, in a freshly forked process that has nothing but this socket."""
+    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    # Interrupts from a terminal are for the daemon, which then closes the socket.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    SpawnerProcess(requests).serve()

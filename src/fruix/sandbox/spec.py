@@ -1,0 +1,155 @@
+"""What a sandbox shows and runs, as plain data: the whole of what the daemon tells the spawner about a build.
+
+The same specification serves every platform. Paths of targets are absolute, as seen from inside; sources are absolute paths on the
+host. JSON-able, since it crosses a process border: `to_json`/`from_json`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A host file or directory shown at `target`: read-only, or writable for the build's own areas (directories only).
+
+    A source that is a symlink is re-created as such, never followed.
+    """
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symlink at `path`."""
+
+    path: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A generated, read-only file."""
+
+    path: str
+    data: bytes
+    mode: int = 0o444
+
+
+@dataclass(frozen=True, slots=True)
+class Tmpfs:
+    """A writable file system in memory of at most `size` bytes (0: the kernel's default, half of the memory)."""
+
+    path: str
+    size: int
+    mode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who the builder is: ids on the host, and what they look like from inside.
+
+    They differ only with a user namespace of the builder's own.
+    """
+
+    uid: int
+    gid: int
+    inside_uid: int
+    inside_gid: int
+    user_namespace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exec:
+    """Run a program: its path as seen inside, argument vector, whole environment, working directory."""
+
+    path: str
+    argv: tuple[str, ...]
+    environment: Mapping[str, str]
+    directory: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Run a function of ours, `module:function`, with JSON-able arguments; its integer result is the exit status."""
+
+    function: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxSpec:
+    """One sandbox.
+
+    Attributes:
+        id: its name; also that of its cgroup or jail (`frx-…`).
+        root: an empty directory on the host, only root's, on which the sandbox mounts its root.
+        network: `none` (a loopback of its own) or `host` (only for `Entry` programs).
+        limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard); -1 is unlimited.
+        personality: `native` or `linux32`.
+        memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
+        fault: for tests: the name of a step that fails.
+    """
+
+    id: str
+    root: str
+    identity: Identity
+    program: Exec | Entry
+    binds: tuple[Bind, ...] = ()
+    links: tuple[Link, ...] = ()
+    files: tuple[File, ...] = ()
+    tmpfs: tuple[Tmpfs, ...] = ()
+    hostname: str = "localhost"
+    domainname: str = "(none)"
+    network: str = "none"
+    umask: int = 0o022
+    limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    personality: str = "native"
+    nested_namespaces: bool = False
+    memory_max: int = 0
+    pids_max: int = 0
+    fault: str = ""
+
+    def to_json(self) -> bytes:
+        """For the spawner."""
+        data = asdict(self)
+        data["files"] = [
+            {**asdict(file), "data": base64.b64encode(file.data).decode("ascii")} for file in self.files
+        ]
+        data["program"]["kind"] = type(self.program).__name__
+        return json.dumps(data, ensure_ascii=True).encode("ascii")
+
+    @classmethod
+    def from_json(cls, text: bytes) -> Self:
+        """The inverse of `to_json`."""
+        data = json.loads(text)
+        return cls(**{name: _READERS.get(name, _same)(value) for name, value in data.items()})
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _program(value: dict[str, Any]) -> Exec | Entry:
+    if value.pop("kind") == "Entry":
+        return Entry(**value)
+    return Exec(value["path"], tuple(value["argv"]), value["environment"], value["directory"])
+
+
+_READERS: Mapping[str, Any] = {
+    "identity": lambda value: Identity(**value),
+    "program": _program,
+    "binds": lambda values: tuple(Bind(**value) for value in values),
+    "links": lambda values: tuple(Link(**value) for value in values),
+    "files": lambda values: tuple(
+        File(value["path"], base64.b64decode(value["data"]), value["mode"]) for value in values
+    ),
+    "tmpfs": lambda values: tuple(Tmpfs(**value) for value in values),
+    "limits": lambda values: {name: tuple(pair) for name, pair in values.items()},
+}

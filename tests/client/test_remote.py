@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.serving import Running, build_events, running
+from fruix.build.settings import BuildOptions
+from fruix.client import connect
+from fruix.errors import (
+    BadStorePathError,
+    FruixError,
+    HostViewError,
+    InvalidPathError,
+    UnreachableError,
+    UsageError,
+)
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.contentaddress import Method
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.events import Event
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path) as found:
+        yield found
+
+
+def some(directory: str, name: str = "thing") -> StorePath:
+    return StorePath.of(directory, f"{'a' * 32}-{name}")
+
+
+def test_greeting(daemon: Running) -> None:
+    with daemon.connect() as store:
+        assert store.daemon_version.startswith("fruix ")
+        assert store.trusted is True
+
+
+def test_texts_and_queries_agree_with_the_local_store(daemon: Running) -> None:
+    with daemon.connect() as store:
+        first = store.add_text("first", b"one")
+        second = store.add_text("second", f"see {first}".encode(), [first])
+        local = daemon.store
+        assert store.is_valid(first)
+        assert not store.is_valid(some(store.directory))
+        assert store.valid_paths([first, second, some(store.directory)]) == {first, second}
+        assert store.path_info(second) == local.path_info(second)
+        assert store.path_info(some(store.directory)) is None
+        assert store.references(second) == [first]
+        assert store.referrers(first) == [second]
+        assert store.closure([second]) == {first, second}
+        assert store.from_hash_part(first.hash_part) == first
+        assert store.from_hash_part("0" * 32) is None
+        assert store.all_valid_paths() == sorted([first, second])
+        assert store.valid_derivers(first) == []
+        assert b"".join(store.nar(second)) == b"".join(local.nar(second))
+
+
+def test_trees_and_files(daemon: Running, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "bin").mkdir(parents=True)
+    (tree / "bin" / "tool").write_bytes(os.urandom(300_000))
+    (tree / "link").symlink_to("bin/tool")
+    with daemon.connect() as store:
+        path = store.add_path("tree", str(tree))
+        assert Path(f"{path}/bin/tool").read_bytes() == (tree / "bin" / "tool").read_bytes()
+        flat = store.add_path("tool", str(tree / "bin" / "tool"), Method.FLAT)
+        assert Path(str(flat)).read_bytes() == (tree / "bin" / "tool").read_bytes()
+        assert store.path_info(flat) == daemon.store.path_info(flat)
+
+
+def test_archives(daemon: Running) -> None:
+    with daemon.connect() as store:
+        archive = b"".join(store.nar(store.add_text("a", b"text")))
+        path = some(store.directory)
+        info = PathInfo(path, Hash.of("sha256", archive), len(archive))
+        store.add_nar(info, [archive[:10], archive[10:]])
+        assert b"".join(store.nar(path)) == archive
+        wrong = PathInfo(some(store.directory, "wrong"), Hash.of("sha256", b""), len(archive))
+        with pytest.raises(FruixError, match="hash mismatch"):
+            store.add_nar(wrong, [archive])
+        assert not store.is_valid(wrong.path)
+
+
+def test_errors_keep_the_session_and_their_class(daemon: Running) -> None:
+    with daemon.connect() as store:
+        with pytest.raises(BadStorePathError, match="dot"):
+            store.add_text(".hidden", b"")
+        with pytest.raises(InvalidPathError) as caught:
+            store.add_text("name", b"", [some(store.directory)])
+        assert caught.value.path == str(some(store.directory))
+        with pytest.raises(HostViewError) as view:
+            store.host_view("nope")
+        assert view.value.hint == "offered: base"
+        with pytest.raises(InvalidPathError):
+            list(store.nar(some(store.directory)))
+        with pytest.raises(BadStorePathError):
+            store.from_hash_part("short")
+        assert store.is_valid(store.add_text("still", b"works"))
+
+
+def test_an_error_while_sending_closes(daemon: Running, tmp_path: Path) -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError("disk gone")
+
+    with daemon.connect() as store:
+        path = some(store.directory)
+        with pytest.raises(OSError, match="disk gone"):
+            store.add_nar(PathInfo(path, Hash.of("sha256", b""), 10), broken())
+        with pytest.raises(FruixError):
+            store.is_valid(path)
+    with daemon.connect() as store:
+        assert not store.is_valid(path)
+
+
+def test_roots(daemon: Running) -> None:
+    with daemon.connect() as store:
+        path = some(store.directory)
+        store.add_temp_root(path)
+        assert path in daemon.store.temp_roots
+        with pytest.raises(UsageError):
+            store.add_indirect_root("relative")
+        store.add_indirect_root("/somewhere/result")
+
+
+def test_host_view(daemon: Running) -> None:
+    with daemon.connect() as store:
+        assert store.host_view("base") == daemon.builder.host_view("base")
+
+
+def test_build_passes_events_options_and_results(daemon: Running) -> None:
+    with daemon.connect() as store:
+        drv = some(store.directory, "thing.drv")
+        daemon.builder.events = build_events(drv)
+        failed = BuildResult(
+            BuildStatus.OUTPUT_REJECTED, "no\nway", 1, True, 5, 6, 7, None, {"out": some(store.directory)}, "ab" * 32
+        )
+        daemon.builder.results = {drv: failed}
+        seen: list[Event] = []
+        options = BuildOptions(
+            keep_going=True, keep_failed=True, cores=3, timeout=0, max_silent_time=9, mode=BuildMode.CHECK
+        )
+        request = DerivedPath(drv, ALL)
+        assert store.build([request], options, seen.append) == [(request, failed)]
+        assert seen == daemon.builder.events
+        assert daemon.builder.seen == [options]
+        assert store.missing([request]).will_build == (drv,)
+
+
+def test_build_without_options_has_none(daemon: Running) -> None:
+    with daemon.connect() as store:
+        store.build([DerivedPath(some(store.directory, "a.drv"), ("out",))])
+        assert daemon.builder.seen == [BuildOptions()]
+
+
+def test_leaving_during_a_build_cancels_it(daemon: Running) -> None:
+    daemon.builder.wait = True
+    store = daemon.connect()
+
+    def leave() -> None:
+        daemon.builder.started.wait(60)
+        store._exchange._stream.shutdown(2)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    with pytest.raises(FruixError):
+        store.build([DerivedPath(some(store.directory, "a.drv"), ALL)])
+    thread.join()
+    assert daemon.builder.cancelled.wait(60)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: None, "there is no socket of that name"),
+        (lambda path: path.write_text(""), "daemon"),
+    ],
+)
+def test_nobody_there(tmp_path: Path, make: object, reason: str) -> None:
+    assert callable(make)
+    make(tmp_path / "socket")
+    with pytest.raises(UnreachableError, match=reason) as caught:
+        connect(str(tmp_path / "socket"))
+    assert "FRUIX_DAEMON_SOCKET" in caught.value.hint
+    assert caught.value.where == str(tmp_path / "socket")

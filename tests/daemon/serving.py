@@ -1,0 +1,113 @@
+"""A daemon in this process: the real server, sessions and store, with a builder that only pretends."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fruix.build.settings import BuildOptions
+from fruix.client import RemoteStore
+from fruix.daemon.listening import listen
+from fruix.daemon.server import Server
+from fruix.daemon.service import Service
+from fruix.daemon.settings import Settings
+from fruix.errors import HostViewError
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
+from fruix.model.hostview import HostView
+from fruix.model.storepath import StorePath
+from fruix.protocol.values import Missing
+from fruix.store import Layout, LocalStore
+
+
+@dataclass
+class FakeBuilder:
+    """Tells of a build and returns `results`; with `wait` set it waits to be cancelled."""
+
+    results: dict[StorePath, BuildResult] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    wait: bool = False
+    started: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    seen: list[BuildOptions] = field(default_factory=list)
+
+    def realise(
+        self,
+        requests: Sequence[DerivedPath],
+        options: BuildOptions,
+        on_event: Callable[[Event], None],
+        cancelled: threading.Event,
+    ) -> list[tuple[DerivedPath, BuildResult]]:
+        self.seen.append(options)
+        for event in self.events:
+            on_event(event)
+        self.started.set()
+        if self.wait and cancelled.wait(60):
+            self.cancelled.set()
+        default = BuildResult(BuildStatus.ALREADY_VALID)
+        return [(request, self.results.get(request.path, default)) for request in requests]
+
+    def missing(self, requests: Iterable[DerivedPath]) -> Missing:
+        return Missing(will_build=tuple(request.path for request in requests))
+
+    def host_view(self, name: str) -> HostView:
+        if name != "base":
+            raise HostViewError(f"host view '{name}' is not offered here", hint="offered: base")
+        return HostView(name, "ab" * 32, {"/usr/bin/cc": "cd" * 32, "/bin": "usr/bin"})
+
+    def close(self) -> None:
+        pass
+
+
+def build_events(drv: StorePath) -> list[Event]:
+    return [
+        BuildStarted(drv, "thing", "/log/thing.gz", 42, 1.5),
+        PhaseStarted(drv, "configure", 2.5),
+        LogLine(drv, "@nix {} not a command \udcff"),
+        BuildFinished(drv, 3.5, {"out": "/frx/store/x"}),
+    ]
+
+
+@dataclass
+class Running:
+    socket: str
+    store: LocalStore
+    builder: FakeBuilder
+    server: Server
+
+    def connect(self) -> RemoteStore:
+        return RemoteStore(self.plug(), self.store.directory)
+
+    def plug(self) -> socket.socket:
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.settimeout(60)
+        stream.connect(self.socket)
+        return stream
+
+
+def layout(tmp_path: Path) -> Layout:
+    return Layout(store=f"{tmp_path}/frx/store", state=f"{tmp_path}/frx/var/fruix", log=f"{tmp_path}/frx/log")
+
+
+@contextmanager
+def running(tmp_path: Path, settings: Settings | None = None) -> Iterator[Running]:
+    where = layout(tmp_path)
+    builder = FakeBuilder()
+    with LocalStore(where) as store:
+        service = Service(store, builder, settings or Settings())
+        listener = listen(where.socket)
+        server = Server(service, [listener])
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            yield Running(where.socket, store, builder, server)
+        finally:
+            server.stop()
+            thread.join()
+            listener.close()
+            service.close()
