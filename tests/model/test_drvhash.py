@@ -55,7 +55,7 @@ def test_fill_outputs_makes_what_clients_make() -> None:
             blank = replace(
                 drv,
                 outputs={name: replace(output, path=None) for name, output in drv.outputs.items()},
-                env={name: "" if name in drv.outputs else value for name, value in drv.env.items()},
+                env={name: value for name, value in drv.env.items() if name not in drv.outputs},
             )
             assert fill_outputs(blank, hasher()) == drv
 

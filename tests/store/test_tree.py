@@ -320,10 +320,13 @@ def test_deletion_is_not_led_astray_by_swaps(tmp_path: Path, here: int) -> None:
     try:
         for _ in range(300):
             # What fails because of the flipping does not matter; what counts is the canary.
-            with suppress(OSError):
-                for name in "abc":
-                    os.makedirs(work / name / "inner", exist_ok=True)
-                    write_file(work / name / "inner" / "g")
+            work.mkdir(exist_ok=True)
+            for name in "abc":
+                fresh = tmp_path / "fresh" / name
+                (fresh / "inner").mkdir(parents=True, exist_ok=True)
+                write_file(fresh / "inner" / "g")
+                with suppress(OSError):
+                    os.rename(fresh, work / name)  # does not write through a link
             with suppress(OSError):
                 delete_tree(here, b"work")
     finally:

@@ -9,6 +9,7 @@ from fruix.build.goals import Missing, missing, plan
 from fruix.build.hostviews import HostViews
 from fruix.build.life import run_build
 from fruix.build.realise import Realisation
+from fruix.build.recovery import journal_of
 from fruix.build.resources import Resources
 from fruix.build.scheduler import Job, Scheduler
 from fruix.build.settings import BuildOptions, BuildSettings
@@ -16,7 +17,7 @@ from fruix.model.buildresult import BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView
-from fruix.sandbox import Journal, Spawner, UserPool
+from fruix.sandbox import Spawner, UserPool
 from fruix.store import LocalStore
 
 DOWNLOAD_SLOTS = 4
@@ -32,7 +33,7 @@ class Builder:
             store=store,
             spawner=spawner,
             users=UserPool(layout.userpool, settings.uids),
-            journal=Journal(layout.journal),
+            journal=journal_of(layout),
             views=HostViews(layout.views, settings.views),
             settings=settings,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from fruix.build.attempt import Attempt
@@ -31,7 +31,10 @@ class Program(Protocol):
     """What a build's life needs to know of what it runs."""
 
     networked: bool
-    candidates: list[StorePath]
+
+    @property
+    def candidates(self) -> list[StorePath]:
+        """Store paths that its outputs may refer to, besides themselves."""
 
     def spec(self, area: Workspace, uid: int) -> SandboxSpec:
         """The sandbox to run it in."""
@@ -128,7 +131,11 @@ class Fetching:
     resources: Resources
     attempt: Attempt
     networked: bool = True
-    candidates: list[StorePath] = field(default_factory=list)
+
+    @property
+    def candidates(self) -> list[StorePath]:
+        """None: a fetched file refers to nothing."""
+        return []
 
     @classmethod
     def prepare(cls, attempt: Attempt, with_: Resources) -> Fetching:

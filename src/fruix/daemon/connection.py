@@ -35,19 +35,17 @@ class Connection:
     def wait(self) -> bool:
         """Wait for a request to begin; False if the client has left instead."""
         self._idle = True
-        try:
-            return not self.source.at_end()
-        finally:
-            self._idle = False
+        ended = self.source.at_end()
+        self._idle = False
+        return not ended
 
-    @contextmanager
-    def deadline(self) -> Iterator[None]:
-        """What is read in this context has to be complete in time (streams are read outside of it)."""
+    def begin(self) -> None:
+        """What is read from here to `complete` has to arrive in time (streams come after it)."""
         self._deadline = time.monotonic() + self._patience
-        try:
-            yield
-        finally:
-            self._deadline = None
+
+    def complete(self) -> None:
+        """See `begin`."""
+        self._deadline = None
 
     def send(self, data: bytes | bytearray) -> None:
         """Send all of it.

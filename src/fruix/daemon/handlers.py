@@ -6,11 +6,11 @@ value, or a tuple. What it can't do it raises. Operations without a handler are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fruix.daemon import building, options, receiving
-from fruix.daemon.session import Session
+from fruix.daemon.session import Handler, Session
 from fruix.errors import InvalidPathError, NotPermittedError, UsageError
 from fruix.model.events import Message
 from fruix.model.hashes import Hash
@@ -20,9 +20,6 @@ from fruix.protocol.activities import event_writer
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.values import UnkeyedInfo
 from fruix.protocol.wire import Dialect
-
-Handler = Callable[..., Any]
-
 
 def _require(session: Session, path: StorePath) -> PathInfo:
     info = session.store.path_info(path)

@@ -154,10 +154,10 @@ def refuse(stream: socket.socket, error: FruixError, directory: str, version: st
     """Greet a peer only to tell it why it isn't served."""
     connection = Connection(stream, patience=REFUSAL_PATIENCE)
     try:
-        with connection.deadline():
-            context = handshake.serve(
-                connection.source, connection.send, directory=directory, version=version, trusted=False
-            )
+        connection.begin()
+        context = handshake.serve(
+            connection.source, connection.send, directory=directory, version=version, trusted=False
+        )
         connection.send(messages.encode(failure(error, context), context))
     except (DisconnectedError, ProtocolError):
         return

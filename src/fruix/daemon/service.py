@@ -137,13 +137,13 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
         FruixError: what keeps the daemon from running.
     """
     from fruix.build.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
-    from fruix.sandbox import recover  # noqa: PLC0415
+    from fruix.build.recovery import recover_builds  # noqa: PLC0415
     from fruix.store import LocalStore  # noqa: PLC0415
 
     with ExitStack() as closing:
         store = LocalStore(layout, durability=settings.durability).open()
         closing.callback(store.close)
-        recover(layout.builds)
+        recover_builds(layout)
         builder = Builder(store, spawner, settings.build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())

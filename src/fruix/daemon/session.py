@@ -8,7 +8,8 @@ the reading is an answer like another, and the connection goes on; an error whil
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from fruix.build.settings import BuildOptions
 from fruix.daemon import options
@@ -29,6 +30,8 @@ from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.wire import Context, Dialect
 
 log = logging.getLogger(__name__)
+
+Handler = Callable[..., Any]
 
 
 class Session:
@@ -88,14 +91,15 @@ class Session:
 
     def _greet(self) -> bool:
         """The greeting, and whether requests may follow."""
-        with self.connection.deadline():
-            self.context = handshake.serve(
-                self.connection.source,
-                self.connection.send,
-                directory=self.store.directory,
-                version=self.service.version,
-                trusted=self.trusted,
-            )
+        self.connection.begin()
+        self.context = handshake.serve(
+            self.connection.source,
+            self.connection.send,
+            directory=self.store.directory,
+            version=self.service.version,
+            trusted=self.trusted,
+        )
+        self.connection.complete()
         if self.context.dialect is Dialect.GUIX:
             self.options = ClientOptions()
         elif self.context.minor < nix.OLDEST:
@@ -114,25 +118,17 @@ class Session:
         connection, source, budget = self.connection, self.connection.source, self.service.settings.max_request_size
         while connection.wait():
             source.expect(budget)
-            with connection.deadline():
-                number = source.u64()
-                operation = table.get(number)
-                if operation is None:
-                    raise self._broken(ProtocolError(f"invalid operation {number}"))
-                raw = self._read(operation)
-            handler = handlers.get(number)
+            connection.begin()
+            number = source.u64()
+            operation = table.get(number)
+            if operation is None:
+                raise self._broken(ProtocolError(f"invalid operation {number}"))
+            raw = self._read(operation)
+            connection.complete()
             self.body = request_body(operation.body, source)
             try:
-                if handler is None:
-                    raise FruixError(
-                        f"operation {number} ({operation.name}) is not implemented in this version of fruix"
-                    )
-                result = handler(self, *operation.request.parse(raw, self.context))
-                reply = bytearray(messages.LAST)
-                stream = result if operation.reply_body is Body.NAR else None
-                if stream is None:
-                    operation.reply.write(reply, operation.replies(result), self.context)
-                self._leave_body()
+                reply, stream = self._work(operation, handlers.get(number), raw)
+                self.body.drain()
             except (FruixError, OSError) as error:
                 self._fail(error)
             except Exception as error:  # a bug must not take the others' daemon down
@@ -141,7 +137,21 @@ class Session:
             else:
                 self._answer(reply, stream)
 
-    def _read(self, operation: Operation) -> list[object]:
+    def _work(
+        self, operation: Operation, handler: Handler | None, raw: list[Any]
+    ) -> tuple[bytearray, Iterable[bytes]]:
+        """Do what is asked; the reply, and what is to be streamed after it."""
+        if handler is None:
+            text = f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"
+            raise FruixError(text)
+        result = handler(self, *operation.request.parse(raw, self.context))
+        reply = bytearray(messages.LAST)
+        if operation.reply_body is Body.NAR:
+            return reply, result
+        operation.reply.write(reply, operation.replies(result), self.context)
+        return reply, ()
+
+    def _read(self, operation: Operation) -> list[Any]:
         try:
             return operation.request.read(self.connection.source, self.context)
         except ProtocolError as error:
@@ -152,28 +162,20 @@ class Session:
         self._answer(messages.encode(failure(error, self.context), self.context))
         return error
 
-    def _leave_body(self) -> None:
-        """Bring the source behind the request's stream.
-
-        Raises:
-            ProtocolError: impossible; the connection has to end.
-        """
-        self.body.drain()
-
     def _fail(self, error: Exception) -> None:
         """Answer a request with an error; the client may still be sending its stream, so that is read first."""
         if isinstance(error, DisconnectedError):
             raise error
         answer = messages.encode(failure(error, self.context), self.context)
         try:
-            self._leave_body()
+            self.body.drain()
         except ProtocolError as broken:
             self._answer(answer)
             raise broken from error
         self._answer(answer)
 
-    def _answer(self, data: bytes | bytearray, stream: Iterable[bytes] | None = None) -> None:
+    def _answer(self, data: bytes | bytearray, stream: Iterable[bytes] = ()) -> None:
         """Send a reply in one write, and its stream after it; an error in the middle of a stream ends the connection."""
         self.connection.send(data)
-        for chunk in stream or ():
+        for chunk in stream:
             self.connection.send(chunk)

@@ -115,7 +115,9 @@ def fill_outputs(
     derivation: Derivation, hasher: DerivationHasher, directory: str = DEFAULT_STORE
 ) -> Derivation:
     """A client's last step: put computed output paths into the outputs and into the variables named like them."""
-    paths = computed_outputs(derivation, hasher, directory)
+    # The variables must be there, empty, when the hash is taken: a daemon will hash the finished text with them masked.
+    blank = replace(derivation, env={**derivation.env, **dict.fromkeys(derivation.outputs, "")})
+    paths = computed_outputs(blank, hasher, directory)
     outputs = {name: replace(output, path=paths[name]) for name, output in derivation.outputs.items()}
     env = {**derivation.env, **{name: path.text for name, path in paths.items()}}
     return replace(derivation, outputs=outputs, env=env)

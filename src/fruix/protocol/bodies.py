@@ -68,6 +68,7 @@ class NoBody:
         """Nothing to do."""
 
 
+NO_BODY = NoBody()
 RequestBody = FramedSource | NarBody | NoBody
 
 
@@ -75,7 +76,7 @@ def request_body(kind: Body, source: Source) -> RequestBody:
     """The stream that follows a request's fields."""
     if kind is Body.FRAMED:
         return FramedSource(source)
-    return NarBody(source) if kind is Body.NAR else NoBody()
+    return NarBody(source) if kind is Body.NAR else NO_BODY
 
 
 def flat_contents(chunks: Iterable[bytes]) -> Iterator[bytes]:

@@ -67,7 +67,10 @@ def run(child: Child, release: int) -> NoReturn:
 
 def _report(status: int, step: str, error: BaseException) -> None:
     code = error.errno if isinstance(error, OSError) and error.errno else 0
-    detail = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+    if not isinstance(error, OSError):
+        detail = f"{type(error).__name__}: {error}"
+    else:
+        detail = "" if error.strerror == os.strerror(code) else str(error.strerror)
     os.write(status, json.dumps({"step": step, "errno": code, "detail": detail}).encode()[:4096])
 
 
@@ -75,10 +78,8 @@ def _report(status: int, step: str, error: BaseException) -> None:
 
 
 def _session(child: Child) -> None:
-    """A session without terminal; standard input from nowhere, both outputs to the log."""
+    """A session without terminal; both outputs to the log."""
     os.setsid()
-    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    os.dup2(null, 0)
     os.dup2(child.log, 1)
     os.dup2(child.log, 2)
     # CPython ignores SIGPIPE and SIGXFSZ, and an exec would keep that; handlers are reset by the exec itself.
@@ -171,7 +172,9 @@ def _proc(_child: Child) -> None:
 
 
 def _switch(_child: Child) -> None:
+    """The sandbox's own root, and its own /dev/null as standard input."""
     mounts.switch_root()
+    os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
 
 
 def _limits(child: Child) -> None:

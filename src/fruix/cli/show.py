@@ -1,0 +1,72 @@
+"""`fruix show`: a package's definition, or a derivation's contents."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from fruix.cli.connect import open_store
+from fruix.model.derivation import Derivation
+from fruix.model.storepath import StorePath
+from fruix.packages.catalogue import find
+from fruix.packages.package import Package
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("target", metavar="PACKAGE|DRV", help="a package of the catalogue, or a derivation")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it."""
+    if "/" not in options.target:
+        _show_package(find(options.target))
+        return 0
+    with open_store() as store:
+        path = StorePath.parse(options.target, store.directory)
+        _show_derivation(path, store.read_derivation(path))
+    return 0
+
+
+def _show_package(package: Package) -> None:
+    origin = package.source
+    rows = {
+        "name": package.name,
+        "version": package.version,
+        "synopsis": package.synopsis,
+        "description": package.description,
+        "home page": package.home_page,
+        "licence": package.license,
+        "build system": package.build_system,
+        "outputs": " ".join(package.outputs),
+        "inputs": " ".join(item.full_name for item in package.inputs),
+        "native inputs": " ".join(item.full_name for item in package.native_inputs),
+        "source": " ".join(origin.urls) if origin else "",
+        "sha256": origin.sha256 if origin else "",
+    }
+    for key, value in rows.items():
+        if value:
+            print(f"{key}: {value}")
+
+
+def _show_derivation(path: StorePath, derivation: Derivation) -> None:
+    print(
+        json.dumps(
+            {
+                "path": str(path),
+                "name": derivation.name,
+                "system": derivation.system,
+                "builder": derivation.builder,
+                "args": list(derivation.args),
+                "outputs": {
+                    name: {"path": str(output.path or ""), "method": output.method_algorithm, "hash": output.hash}
+                    for name, output in derivation.outputs.items()
+                },
+                "inputDerivations": {str(drv): list(names) for drv, names in derivation.input_drvs.items()},
+                "inputSources": [str(source) for source in derivation.input_srcs],
+                "environment": dict(derivation.env),
+            },
+            indent=2,
+            ensure_ascii=True,
+        )
+    )

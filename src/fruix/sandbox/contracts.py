@@ -1,0 +1,151 @@
+"""Build contracts: what a builder may rely on, one row per dialect. Names, ids, files below /etc and variables.
+
+`fruix` is our own: a fixed build directory, /tmp for temporary files, ids that are the same inside and outside. `guix` and `nix` are what
+builders of those worlds find with their own daemons, byte for byte (see docs/isolation.md). A contract is a row of data; nothing here
+asks for a dialect's name.
+
+Precedence of variables, in all rows: first the defaults, then the derivation's own, then those that point to the build
+directory, then those that describe the log.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from fruix.sandbox.spec import File, Identity
+
+_TEMPORARY = ("TMPDIR", "TEMPDIR", "TMP", "TEMP")
+_FILE_MODE = 0o644
+_HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
+_NOBODY = "nobody:x:65534:65534:Nobody:/:/noshell\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """One row.
+
+    Attributes:
+        directory: the build directory as seen inside; `{name}` stands for the derivation's file name.
+        temporary: what TMPDIR and its kin say; empty: the build directory.
+        inside: (uid, gid) that the builder sees, by a user namespace; None: its ids on the host.
+        etc: name below /etc → text; `{uid}` and `{gid}` stand for the ids inside.
+        after: variables that override the derivation's own.
+        fixed_output: more of them for fixed-output derivations.
+        count_cores: whether "0 cores" is told to builders as the number of processors.
+    """
+
+    name: str
+    directory: str
+    etc: Mapping[str, str]
+    temporary: str = ""
+    inside: tuple[int, int] | None = None
+    after: Mapping[str, str] = field(default_factory=dict)
+    fixed_output: Mapping[str, str] = field(default_factory=dict)
+    count_cores: bool = True
+    hostname: str = "localhost"
+    domainname: str = "(none)"
+
+    def build_directory(self, drv_file_name: str) -> str:
+        """Where the builder starts, as it sees it; `drv_file_name` is the name part with `.drv`."""
+        return self.directory.replace("{name}", drv_file_name)
+
+    def identity(self, uid: int) -> Identity:
+        """Who the builder is when it runs as the build user `uid` (its group has the same number)."""
+        inside_uid, inside_gid = self.inside or (uid, uid)
+        return Identity(uid, uid, inside_uid, inside_gid, user_namespace=self.inside is not None)
+
+    def files(self, identity: Identity) -> tuple[File, ...]:
+        """Generated files, in order of their paths."""
+        ids = {"{uid}": str(identity.inside_uid), "{gid}": str(identity.inside_gid)}
+        return tuple(
+            File(f"/etc/{name}", _filled(text, ids).encode("ascii"), _FILE_MODE)
+            for name, text in sorted(self.etc.items())
+        )
+
+    def environment(
+        self,
+        env: Mapping[str, str],
+        *,
+        store: str,
+        cores: int,
+        build_directory: str,
+        fixed_output: bool,
+    ) -> Mapping[str, str]:
+        """All variables of a builder, sorted by name.
+
+        Args:
+            env: the derivation's own.
+            store: the store directory.
+            cores: what the client or the operator allows; 0: as many as there are.
+            build_directory: as from `build_directory()`.
+            fixed_output: whether the derivation has a fixed output.
+        """
+        told_cores = cores or (_processors() if self.count_cores else 0)
+        variables = {
+            "PATH": "/path-not-set",
+            "HOME": "/homeless-shelter",
+            "NIX_STORE": store,
+            "NIX_BUILD_CORES": str(told_cores),
+            **env,
+            "NIX_BUILD_TOP": build_directory,
+            "PWD": build_directory,
+            **dict.fromkeys(_TEMPORARY, self.temporary or build_directory),
+            **(self.fixed_output if fixed_output else {}),
+            **self.after,
+        }
+        return dict(sorted(variables.items()))
+
+
+def _filled(text: str, values: Mapping[str, str]) -> str:
+    for placeholder, value in values.items():
+        text = text.replace(placeholder, value)
+    return text
+
+
+def _processors() -> int:
+    return os.cpu_count() or 1
+
+
+_ROWS = (
+    Contract(
+        name="fruix",
+        directory="/build",
+        temporary="/tmp",
+        etc={
+            "passwd": "root:x:0:0:Fruix build root:/build:/noshell\n"
+            "frxbld:x:{uid}:{gid}:Fruix build user:/build:/noshell\n" + _NOBODY,
+            "group": "root:x:0:\nfrxbld:!:{gid}:\nnogroup:x:65534:\n",
+            "hosts": _HOSTS,
+            # Without it the C library asks a name server first, even for localhost.
+            "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\n",
+        },
+    ),
+    Contract(
+        name="guix",
+        directory="/tmp/guix-build-{name}-0",
+        inside=(30001, 30000),
+        etc={
+            "passwd": "nixbld:x:{uid}:{gid}:Nix build user:/:/noshell\n" + _NOBODY,
+            "group": "nixbld:!:{gid}:\n",
+            "hosts": _HOSTS,
+        },
+        count_cores=False,
+    ),
+    Contract(
+        name="nix",
+        directory="/build",
+        inside=(1000, 100),
+        etc={
+            "passwd": "root:x:0:0:Nix build user:/build:/noshell\n"
+            "nixbld:x:{uid}:{gid}:Nix build user:/build:/noshell\n" + _NOBODY,
+            "group": "root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n",
+            "hosts": _HOSTS,
+        },
+        after={"NIX_LOG_FD": "2", "TERM": "xterm-256color"},
+        fixed_output={"NIX_OUTPUT_CHECKED": "1"},
+    ),
+)
+
+CONTRACTS: Mapping[str, Contract] = {row.name: row for row in _ROWS}
