@@ -113,7 +113,9 @@ def test_redirects_only_to_http(server: str, tmp_path: Path, capsys: pytest.Capt
     assert "root:" not in capsys.readouterr().out
 
 
-def test_incomplete_and_too_long_bodies_fail(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_incomplete_and_too_long_bodies_fail(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert fetch(tmp_path / "out", server + "/short") == download.FAILED
     assert fetch(tmp_path / "out", server + "/good", max_size=1000) == download.FAILED
     assert "limit of 1000 bytes" in capsys.readouterr().out

@@ -18,7 +18,11 @@ class Listener:
 
 def open_log(path: Path, listener: Listener, *, keep: int = 25, max_size: int = 0) -> BuildLog:
     return BuildLog(
-        str(path), on_line=listener.lines.append, on_phase=listener.phases.append, keep_lines=keep, max_size=max_size
+        str(path),
+        on_line=listener.lines.append,
+        on_phase=listener.phases.append,
+        keep_lines=keep,
+        max_size=max_size,
     )
 
 

@@ -8,7 +8,10 @@ from fruix.build.summary import TestSummary
 @pytest.mark.parametrize(
     ("log", "summary"),
     [
-        ("# TOTAL: 5\n# PASS:  5\n# SKIP:  0\n# XFAIL: 0\n# FAIL:  0\n# XPASS: 0\n# ERROR: 0", "pass=5 fail=0"),
+        (
+            "# TOTAL: 5\n# PASS:  5\n# SKIP:  0\n# XFAIL: 0\n# FAIL:  0\n# XPASS: 0\n# ERROR: 0",
+            "pass=5 fail=0",
+        ),
         ("# PASS:  3\n# SKIP:  2\n# FAIL:  1\n# PASS:  4\n# ERROR: 1", "pass=7 fail=2 skip=2"),
         ("\x1b[0;32m# PASS:  3\x1b[m", "pass=3 fail=0"),
         ("All 7 tests passed", "pass=7 fail=0"),

@@ -41,17 +41,23 @@ def test_no_apt_no_mirrors(tmp_path: Path) -> None:
 
 
 def test_mirrors_are_put_in_in_order(apt: str) -> None:
-    urls = expand(["http://a.example/x", "mirror://debian/pool/h.tar.gz", "http://a.example/x"], {}, apt_root=apt)
+    urls = expand(
+        ["http://a.example/x", "mirror://debian/pool/h.tar.gz", "http://a.example/x"], {}, apt_root=apt
+    )
     assert urls[:2] == ["http://a.example/x", "https://one.example/debian/pool/h.tar.gz"]
     assert len(urls) == len(set(urls)) == 6
 
 
 def test_known_lists_and_configured_ones() -> None:
-    assert expand(["mirror://gnu/hello/hello.tar.gz"], {}) == [base + "hello/hello.tar.gz" for base in MIRRORS["gnu"]]
+    assert expand(["mirror://gnu/hello/hello.tar.gz"], {}) == [
+        base + "hello/hello.tar.gz" for base in MIRRORS["gnu"]
+    ]
     assert expand(["mirror://gnu/h"], {"gnu": ("http://near.example/g",)}) == ["http://near.example/g/h"]
 
 
-@pytest.mark.parametrize("url", ["file:///etc/shadow", "ftp://x/y", "data:,x", "gopher://x", "/etc/shadow", "mirror://nowhere/x"])
+@pytest.mark.parametrize(
+    "url", ["file:///etc/shadow", "ftp://x/y", "data:,x", "gopher://x", "/etc/shadow", "mirror://nowhere/x"]
+)
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match=r"scheme|unknown mirror"):
         expand([url], {})

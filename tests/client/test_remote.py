@@ -141,7 +141,16 @@ def test_build_passes_events_options_and_results(daemon: Running) -> None:
         drv = some(store.directory, "thing.drv")
         daemon.builder.events = build_events(drv)
         failed = BuildResult(
-            BuildStatus.OUTPUT_REJECTED, "no\nway", 1, True, 5, 6, 7, None, {"out": some(store.directory)}, "ab" * 32
+            BuildStatus.OUTPUT_REJECTED,
+            "no\nway",
+            1,
+            True,
+            5,
+            6,
+            7,
+            None,
+            {"out": some(store.directory)},
+            "ab" * 32,
         )
         daemon.builder.results = {drv: failed}
         seen: list[Event] = []
@@ -180,7 +189,7 @@ def test_leaving_during_a_build_cancels_it(daemon: Running) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
-        (lambda path: None, "there is no socket of that name"),
+        (str, "there is no socket of that name"),
         (lambda path: path.write_text(""), "daemon"),
     ],
 )

@@ -75,10 +75,11 @@ def build_events(drv: StorePath) -> list[Event]:
 
 @dataclass
 class Running:
-    socket: str
+    path: str
     store: LocalStore
     builder: FakeBuilder
     server: Server
+    plugged: list[socket.socket] = field(default_factory=list)
 
     def connect(self) -> RemoteStore:
         return RemoteStore(self.plug(), self.store.directory)
@@ -86,7 +87,8 @@ class Running:
     def plug(self) -> socket.socket:
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         stream.settimeout(60)
-        stream.connect(self.socket)
+        stream.connect(self.path)
+        self.plugged.append(stream)
         return stream
 
 
@@ -105,8 +107,11 @@ def running(tmp_path: Path, settings: Settings | None = None) -> Iterator[Runnin
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            yield Running(where.socket, store, builder, server)
+            daemon = Running(where.socket, store, builder, server)
+            yield daemon
         finally:
+            for stream in daemon.plugged:
+                stream.close()
             server.stop()
             thread.join()
             listener.close()

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from golden_data import load
 
 from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.spec import Identity
+from golden_data import load
 
 UID = 35001
 

@@ -29,7 +29,6 @@ class BuildSettings:
     max_silent_time: int = 3600
     max_log_size: int = 1 << 30
     log_lines: int = 25
-    tmp_size: int = 8 << 30
     max_download_size: int = 64 << 30
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()

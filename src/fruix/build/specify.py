@@ -12,7 +12,7 @@ from fruix.build.settings import BuildOptions, BuildSettings
 from fruix.build.workspace import Workspace
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Exec, SandboxSpec, Tmpfs
+from fruix.sandbox import Bind, Exec, SandboxSpec
 from fruix.sandbox.contracts import Contract
 from fruix.sandbox.views import ResolvedView
 
@@ -47,8 +47,6 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
         binds=(*view_binds, *_own_areas(around, inside), *_inputs(around.inputs)),
         links=view_links,
         files=contract.files(identity),
-        # The sandbox's own; nothing of the host's.
-        tmpfs=(Tmpfs("/tmp", around.settings.tmp_size, 0o1777),),  # noqa: S108
         hostname=contract.hostname,
         domainname=contract.domainname,
         network="none",
@@ -77,8 +75,9 @@ def environment(derivation: Derivation, around: Surroundings, inside: str) -> di
 
 
 def _own_areas(around: Surroundings, inside: str) -> Iterable[Bind]:
-    """The build's own directories: where outputs go, and where it works."""
+    """The build's own directories: where outputs go, and where it works (below /tmp, in one contract)."""
     yield Bind(around.workspace.store, around.store_directory, writable=True)
+    yield Bind(around.workspace.tmp, "/tmp", writable=True)  # noqa: S108 - the name inside
     yield Bind(around.workspace.build, inside, writable=True)
 
 

@@ -3,6 +3,7 @@
     builds/NAME/         0700 root
     builds/NAME/root/    0700 root, empty: where the sandbox mounts its root, in its own mount namespace
     builds/NAME/build/   0700 build user: the working directory
+    builds/NAME/tmp/     1777 root: seen inside as /tmp
     builds/NAME/store/   1775 root:build group: seen inside as the store; outputs appear here
 
 Made before any process of the build exists; deleted by descriptor, without following links or crossing mounts,
@@ -39,6 +40,11 @@ class Workspace:
         return f"{self.base}/build"
 
     @property
+    def tmp(self) -> str:
+        """The build's own /tmp."""
+        return f"{self.base}/tmp"
+
+    @property
     def store(self) -> str:
         """The build's own view of the store directory."""
         return f"{self.base}/store"
@@ -70,6 +76,7 @@ def _fill(parent: int, name: str, uid: int, gid: int) -> None:
         for child, mode, owner, group in (
             ("root", 0o700, 0, 0),
             ("build", 0o700, uid, gid),
+            ("tmp", 0o1777, 0, 0),
             ("store", 0o1775, 0, gid),
         ):
             os.mkdir(child, 0o700, dir_fd=base)

@@ -28,6 +28,8 @@ def socket_path(environment: Mapping[str, str]) -> str:
         if path.startswith("/"):
             return path
         raise UsageError(
-            f"'{value}' is no local socket", where=variable, hint="a file name like /frx/var/fruix/daemon-socket/socket"
+            f"'{value}' is no local socket",
+            where=variable,
+            hint="a file name like /frx/var/fruix/daemon-socket/socket",
         )
     return Layout.from_environment(environment).socket

@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 class RemoteStore:
     """A connection to a daemon. A context manager. Implements `Store`; errors of the daemon are raised as they were there."""
 
-    def __init__(self, stream: socket.socket, directory: str = DEFAULT_STORE, *, where: str = "daemon") -> None:
+    def __init__(
+        self, stream: socket.socket, directory: str = DEFAULT_STORE, *, where: str = "daemon"
+    ) -> None:
         """Take over a connected socket and greet; see `Exchange`."""
         self._directory = directory
         self._exchange = Exchange(stream, directory, where)
@@ -125,9 +127,9 @@ class RemoteStore:
     def nar(self, path: StorePath) -> Iterator[bytes]:
         """See `Store.nar`. Nothing else can be asked before the end; leaving early closes the connection."""
         self._call("NarFromPath", path)
-        return self._archive(path)
+        return self._archive()
 
-    def _archive(self, path: StorePath) -> Iterator[bytes]:
+    def _archive(self) -> Iterator[bytes]:
         complete = False
         try:
             yield from NarBody(self._exchange.source).chunks()
@@ -148,7 +150,9 @@ class RemoteStore:
         """See `Store.add_text`."""
         return self._add(name, Method.TEXT, "sha256", [contents], references)
 
-    def add_path(self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256") -> StorePath:
+    def add_path(
+        self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
+    ) -> StorePath:
         """See `Store.add_path`."""
         from fruix.store.contents import flat_chunks  # noqa: PLC0415 - only for files
         from fruix.store.tree.dump import dump  # noqa: PLC0415
@@ -176,7 +180,12 @@ class RemoteStore:
         self._call("AddIndirectRoot", link)
 
     def _add(
-        self, name: str, method: Method, algorithm: str, chunks: Iterable[bytes], references: Sequence[StorePath]
+        self,
+        name: str,
+        method: Method,
+        algorithm: str,
+        chunks: Iterable[bytes],
+        references: Sequence[StorePath],
     ) -> StorePath:
         info: PathInfo = self._call(
             "AddToStore", name, render_method(method, algorithm), references, False, body=chunks
@@ -218,7 +227,9 @@ class RemoteStore:
             ProtocolError: it is no fruix daemon.
         """
         if FEATURE not in self._exchange.context.features:
-            raise ProtocolError(f"'{self.daemon_version}' has no host views", hint="connect to a fruix daemon")
+            raise ProtocolError(
+                f"'{self.daemon_version}' has no host views", hint="connect to a fruix daemon"
+            )
         fingerprint, tools = self._call("QueryHostView", name)
         return HostView(name, fingerprint, tools)
 

@@ -16,7 +16,9 @@ from fruix.protocol.wire import Dialect
 
 # The Guix dialect's status of a failed request, by the worst of its results; anything else is 1.
 _TIMED_OUT = frozenset({BuildStatus.TIMED_OUT, BuildStatus.LOG_LIMIT_EXCEEDED})
-_PERMANENT = frozenset({BuildStatus.PERMANENT_FAILURE, BuildStatus.CACHED_FAILURE, BuildStatus.DEPENDENCY_FAILED})
+_PERMANENT = frozenset(
+    {BuildStatus.PERMANENT_FAILURE, BuildStatus.CACHED_FAILURE, BuildStatus.DEPENDENCY_FAILED}
+)
 
 _REPAIR_REFUSED = {
     Dialect.NIX: "repairing is not allowed because you are not in 'trusted-users'",

@@ -115,5 +115,5 @@ def _take(lock: StateLock) -> None:
                 where=lock.path,
                 hint="name its socket in FRUIX_DAEMON_SOCKET, or stop it",
             ) from error
-        print(f"waiting for another fruix ({holder})", file=sys.stderr)
+        logging.getLogger("fruix.daemon").warning("waiting for another fruix (%s)", holder)
         lock.take(OWNER, wait=True)

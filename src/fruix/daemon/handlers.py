@@ -18,8 +18,8 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.protocol.activities import event_writer
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.values import UnkeyedInfo
 from fruix.protocol.wire import Dialect
+
 
 def _require(session: Session, path: StorePath) -> PathInfo:
     info = session.store.path_info(path)
@@ -82,15 +82,14 @@ def query_all_valid_paths(session: Session) -> list[StorePath]:
     return session.store.all_valid_paths()
 
 
-def query_path_info(session: Session, path: StorePath) -> UnkeyedInfo | None:
-    """26, Nix."""
-    info = session.store.path_info(path)
-    return None if info is None else UnkeyedInfo.of(info)
+def query_path_info(session: Session, path: StorePath) -> PathInfo | None:
+    """26, Nix. Written field by field, so the whole info does."""
+    return session.store.path_info(path)
 
 
-def query_path_info_guix(session: Session, path: StorePath) -> UnkeyedInfo:
+def query_path_info_guix(session: Session, path: StorePath) -> PathInfo:
     """26, Guix: an invalid path is an error."""
-    return UnkeyedInfo.of(_require(session, path))
+    return _require(session, path)
 
 
 def query_derivation_output_names(session: Session, path: StorePath) -> list[str]:
@@ -103,7 +102,9 @@ def query_path_from_hash_part(session: Session, hash_part: str) -> StorePath | N
     return session.store.from_hash_part(hash_part)
 
 
-def query_valid_paths(session: Session, paths: tuple[StorePath, ...], _substitute: bool = False) -> set[StorePath]:
+def query_valid_paths(
+    session: Session, paths: tuple[StorePath, ...], _substitute: bool = False
+) -> set[StorePath]:
     """31. There is nothing to substitute from."""
     return session.store.valid_paths(paths)
 
@@ -123,7 +124,9 @@ def verify_store(session: Session, contents: bool, repair: bool) -> bool:
     if repair and not session.trusted:
         raise NotPermittedError("you are not privileged to repair paths")
     if repair:
-        raise UsageError("repairing is not implemented in this version of fruix", hint="verify without repairing")
+        raise UsageError(
+            "repairing is not implemented in this version of fruix", hint="verify without repairing"
+        )
     problems = session.store.verify(contents=contents)
     for problem in problems:
         _show(session, Message(0, problem))

@@ -157,7 +157,11 @@ def _check_free(path: str) -> None:
     except FileNotFoundError:
         return
     if not stat.S_ISSOCK(status.st_mode):
-        raise StoreError("what is at the socket's place is no socket", where=path, hint="remove it, or choose another place")
+        raise StoreError(
+            "what is at the socket's place is no socket",
+            where=path,
+            hint="remove it, or choose another place",
+        )
 
 
 def _remove(path: str) -> None:

@@ -70,11 +70,14 @@ def run(
         lock.take("daemon")
         service = open_service(layout, settings, spawner)  # type: ignore[arg-type]
         closing.callback(service.close)
-        listeners = passed or [_listen(closing, path or layout.socket)]
+        where = "passed by the service manager" if passed else path or layout.socket
+        listeners = passed or [_listen(closing, where)]
         server = Server(service, listeners)
         _stop_on_signals(server)
         listening.notify(environment, "READY=1")
-        log.info("ready: store %s, socket %s", layout.store, ", ".join(str(s.getsockname()) for s in listeners))
+        log.info(
+            "ready: store %s, socket %s", layout.store, ", ".join(str(s.getsockname()) for s in listeners)
+        )
         server.run()
         listening.notify(environment, "STOPPING=1")
         log.info("stopping")

@@ -24,7 +24,9 @@ BIGGEST = (1 << 31) - 1
 
 def _number(name: str, value: str) -> int:
     if not value.isascii() or not value.isdecimal() or int(value) > BIGGEST:
-        raise UsageError(f"configuration setting `{name}' should have an integer value", hint="0 means no limit")
+        raise UsageError(
+            f"configuration setting `{name}' should have an integer value", hint="0 means no limit"
+        )
     return int(value)
 
 
@@ -61,8 +63,14 @@ def warnings(options: ClientOptions, *, trusted: bool) -> Iterator[Message]:
     """What a client is told about settings that have no effect."""
     for name in sorted(options.overrides):
         if name not in _SETTINGS and name not in _IGNORED:
-            reason = "it can't be set by clients" if trusted else "it is a restricted setting and you are not a trusted user"
-            yield Message(Level.WARN, f"warning: ignoring the client-specified setting '{name}', because {reason}")
+            reason = (
+                "it can't be set by clients"
+                if trusted
+                else "it is a restricted setting and you are not a trusted user"
+            )
+            yield Message(
+                Level.WARN, f"warning: ignoring the client-specified setting '{name}', because {reason}"
+            )
 
 
 def check(options: ClientOptions) -> None:

@@ -20,7 +20,9 @@ from fruix.protocol.source import Source
 from fruix.protocol.wire import CONTENTS_LIMIT
 
 
-def add_text_to_store(session: Session, name: str, contents: bytes, references: tuple[StorePath, ...]) -> StorePath:
+def add_text_to_store(
+    session: Session, name: str, contents: bytes, references: tuple[StorePath, ...]
+) -> StorePath:
     """8."""
     return session.store.add_text(name, contents, references)
 
@@ -75,7 +77,9 @@ def add_multiple_to_store(session: Session, repair: bool, unchecked: bool) -> No
         _receive(session, info, body.chunks(), repair=repair, unchecked=unchecked)
 
 
-def _receive(session: Session, info: PathInfo, chunks: Iterable[bytes], *, repair: bool, unchecked: bool) -> None:
+def _receive(
+    session: Session, info: PathInfo, chunks: Iterable[bytes], *, repair: bool, unchecked: bool
+) -> None:
     """Add an object whose path the client names."""
     vouched = session.trusted and unchecked
     if not vouched and info.content_address is None and (repair or not session.store.is_valid(info.path)):
@@ -104,4 +108,3 @@ def _gather(chunks: Iterable[bytes]) -> bytes:
         if len(found) > CONTENTS_LIMIT:
             raise UsageError(f"a text of more than {CONTENTS_LIMIT} bytes", hint="add it as a file")
     return bytes(found)
-

@@ -6,6 +6,7 @@ tests give them small fakes.
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +28,8 @@ from fruix.model.storepath import StorePath
 from fruix.model.systems import this_system
 from fruix.store.interface import Store
 from fruix.store.layout import Layout
+
+log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from fruix.sandbox import Spawner
@@ -147,4 +150,3 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
         builder = Builder(store, spawner, settings.build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())
-    raise AssertionError

@@ -104,7 +104,9 @@ class Session:
             self.options = ClientOptions()
         elif self.context.minor < nix.OLDEST:
             least = f"1.{nix.OLDEST}"
-            error = ProtocolError(f"protocol 1.{self.context.minor} is too old, this daemon serves {least} and newer")
+            error = ProtocolError(
+                f"protocol 1.{self.context.minor} is too old, this daemon serves {least} and newer"
+            )
             self._answer(messages.encode(failure(error, self.context), self.context))
             return False
         self._answer(messages.LAST)
@@ -115,7 +117,11 @@ class Session:
 
         table = operations(self.context)
         handlers = HANDLERS[self.context.dialect]
-        connection, source, budget = self.connection, self.connection.source, self.service.settings.max_request_size
+        connection, source, budget = (
+            self.connection,
+            self.connection.source,
+            self.service.settings.max_request_size,
+        )
         while connection.wait():
             source.expect(budget)
             connection.begin()
@@ -142,7 +148,9 @@ class Session:
     ) -> tuple[bytearray, Iterable[bytes]]:
         """Do what is asked; the reply, and what is to be streamed after it."""
         if handler is None:
-            text = f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"
+            text = (
+                f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"
+            )
             raise FruixError(text)
         result = handler(self, *operation.request.parse(raw, self.context))
         reply = bytearray(messages.LAST)

@@ -91,7 +91,9 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
         except (TypeError, ValueError) as error:
             raise UsageError(f"setting '{key}': {error}", where=file) from None
         if name.startswith("building."):
-            settings = _replace(settings, building={**settings.building, name.removeprefix("building."): checked})
+            settings = _replace(
+                settings, building={**settings.building, name.removeprefix("building."): checked}
+            )
         else:
             settings = _replace(settings, **{name: checked})
     return settings

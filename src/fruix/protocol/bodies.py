@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from fruix.errors import FormatError, ObjectRejectedError, ProtocolError
+from fruix.errors import BadNarError, ObjectRejectedError, ProtocolError
 from fruix.model.nar.events import FileData, FileEnd, FileStart
 from fruix.model.nar.read import NarReader
 from fruix.model.pathinfo import PathInfo
@@ -28,6 +28,7 @@ class NarBody:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._reader = NarReader()
+        self._broken: BadNarError | None = None
 
     def chunks(self) -> Iterator[bytes]:
         """The archive's bytes, never one beyond its end.
@@ -38,7 +39,7 @@ class NarBody:
         done = self._reader.done
         while not done:
             data = self._source.read_some(CHUNK)
-            deque(self._reader.feed(data), maxlen=0)
+            self._follow(data)
             done = self._reader.done
             if rest := self._reader.leftover:
                 self._source.unread(rest)
@@ -51,10 +52,20 @@ class NarBody:
         Raises:
             ProtocolError: malformed, so that the connection can't go on.
         """
+        if self._broken is None:
+            try:
+                deque(self.chunks(), maxlen=0)
+            except BadNarError:
+                pass
+        if self._broken is not None:
+            raise ProtocolError(f"can't go on behind a malformed archive: {self._broken}")
+
+    def _follow(self, data: bytes) -> None:
         try:
-            deque(self.chunks(), maxlen=0)
-        except FormatError as error:
-            raise ProtocolError(str(error)) from error
+            deque(self._reader.feed(data), maxlen=0)
+        except BadNarError as error:
+            self._broken = error
+            raise
 
 
 class NoBody:

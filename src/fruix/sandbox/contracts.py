@@ -112,7 +112,7 @@ _ROWS = (
     Contract(
         name="fruix",
         directory="/build",
-        temporary="/tmp",
+        temporary="/tmp",  # noqa: S108 - seen from inside: the build's own
         etc={
             "passwd": "root:x:0:0:Fruix build root:/build:/noshell\n"
             "frxbld:x:{uid}:{gid}:Fruix build user:/build:/noshell\n" + _NOBODY,
@@ -124,7 +124,7 @@ _ROWS = (
     ),
     Contract(
         name="guix",
-        directory="/tmp/guix-build-{name}-0",
+        directory="/tmp/guix-build-{name}-0",  # noqa: S108 - likewise
         inside=(30001, 30000),
         etc={
             "passwd": "nixbld:x:{uid}:{gid}:Nix build user:/:/noshell\n" + _NOBODY,

@@ -70,7 +70,7 @@ def _report(status: int, step: str, error: BaseException) -> None:
     if not isinstance(error, OSError):
         detail = f"{type(error).__name__}: {error}"
     else:
-        detail = "" if error.strerror == os.strerror(code) else str(error.strerror)
+        detail = str(error.strerror).removeprefix(os.strerror(code)).removeprefix(": ")
     os.write(status, json.dumps({"step": step, "errno": code, "detail": detail}).encode()[:4096])
 
 

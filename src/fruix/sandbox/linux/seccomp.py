@@ -1,0 +1,3 @@
+"""placeholder"""
+def build_filter(*, nested_namespaces: bool = False) -> bytes: return b""
+def load(program: bytes) -> None: ...

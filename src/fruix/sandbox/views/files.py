@@ -1,0 +1,36 @@
+"""Small JSON files of the cache directory: written whole or not at all, and worth nothing if they can't be read.
+
+Whatever is wrong with such a file (missing, cut off, not ours) it is as if it were not there; it can always be made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from typing import Any
+
+
+def read_json(path: str) -> Any:
+    """The value, or None."""
+    try:
+        with open(path, encoding="ascii") as file:
+            return json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def write_json(path: str, value: Any) -> None:
+    """Replace the file in one step; names that aren't UTF-8 survive."""
+    directory = os.path.dirname(path)
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)
+    try:
+        with open(descriptor, "w", encoding="ascii") as file:
+            json.dump(value, file, ensure_ascii=True, separators=(",", ":"))
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,188 @@
+"""Looking at the host's file system, and remembering every look: what was there, what was not, with its status.
+
+The record of all looks is what a later resolution is checked against: if each would see the same again, the result is the same. Names are
+resolved here link by link, as inside of the sandbox they must be found by the same steps.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import os
+import stat
+import struct
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+_MOST_LINKS = 40
+_STATUS = struct.Struct("<7Q")
+_ABSENT = b"absent"
+# Kinds of looks: a thing's whole status, or only which directory it is (its entries don't matter).
+WHOLE, PASSED = "w", "p"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a name leads: the links on the way (path → text) and the canonical path of what is there."""
+
+    links: Mapping[str, str]
+    path: str
+    mode: int
+
+    @property
+    def is_directory(self) -> bool:
+        """Else it's a file, or something that can't be shown."""
+        return stat.S_ISDIR(self.mode)
+
+    @property
+    def is_file(self) -> bool:
+        """A regular one."""
+        return stat.S_ISREG(self.mode)
+
+
+def status_key(status: os.stat_result) -> bytes:
+    """What changes if contents could have changed. The change time can't be set by anyone."""
+    return _STATUS.pack(
+        status.st_mode,
+        status.st_dev & 0xFFFFFFFFFFFFFFFF,
+        status.st_ino,
+        status.st_size,
+        status.st_nlink,
+        status.st_mtime_ns & 0xFFFFFFFFFFFFFFFF,
+        status.st_ctime_ns & 0xFFFFFFFFFFFFFFFF,
+    )
+
+
+class Host:
+    """A look at the host; each object is one moment's, as nothing is looked at twice."""
+
+    def __init__(self) -> None:
+        self._statuses: dict[str, os.stat_result | None] = {}
+        self._looks: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
+        self._names: dict[str, list[str]] = {}
+        self.newest = 0  # the latest change time among all that matters whole
+
+    def status(self, path: str, look: str = WHOLE) -> os.stat_result | None:
+        """Of the thing itself, not of what a link points to; None if there is none."""
+        if path not in self._statuses:
+            self._statuses[path] = _status(path)
+        status = self._statuses[path]
+        if look == WHOLE or path not in self._looks:
+            self._looks[path] = look
+        if look == WHOLE and status is not None:
+            self.newest = max(self.newest, status.st_ctime_ns)
+        return status
+
+    def link_text(self, path: str) -> str:
+        """Where a link points."""
+        if path not in self._texts:
+            self._texts[path] = os.readlink(path)
+        return self._texts[path]
+
+    def find(self, path: str) -> Found | None:
+        """Resolve an absolute path; None if it leads nowhere or in circles."""
+        links: dict[str, str] = {}
+        done: list[str] = []
+        ahead = deque(path.split("/"))
+        mode = stat.S_IFDIR
+        while ahead:
+            part = ahead.popleft()
+            if part in {"", "."}:
+                continue
+            if part == "..":
+                del done[-1:]
+                continue
+            here = "/".join(["", *done, part])
+            status = self.status(here, PASSED)
+            if status is None:
+                return None
+            mode = status.st_mode
+            if not stat.S_ISLNK(mode):
+                done.append(part)
+                continue
+            if len(links) >= _MOST_LINKS:
+                return None
+            text = links[here] = self.link_text(here)
+            if text.startswith("/"):
+                done = []
+            ahead.extendleft(reversed(text.split("/")))
+        return self._arrived(links, "/" + "/".join(done), mode)
+
+    def _arrived(self, links: Mapping[str, str], path: str, mode: int) -> Found:
+        # A `..` may have led back to a directory after something else was looked at.
+        status = self.status(path, PASSED)
+        return Found(links, path, mode if status is None else status.st_mode)
+
+    def names(self, directory: str) -> list[str]:
+        """Sorted; none if it can't be listed. Its whole status matters from now on."""
+        self.status(directory)
+        if directory not in self._names:
+            try:
+                self._names[directory] = sorted(os.listdir(directory))
+            except OSError:
+                self._names[directory] = []
+        return self._names[directory]
+
+    def matches(self, pattern: str) -> list[str]:
+        """Paths that match, in order; only parts that have a pattern are listed."""
+        paths = [""]
+        for part in pattern.strip("/").split("/"):
+            if not any(special in part for special in "*?["):
+                paths = [f"{path}/{part}" for path in paths]
+                continue
+            paths = [
+                f"{path}/{name}"
+                for path in paths
+                if (found := self.find(path)) and found.is_directory
+                for name in fnmatch.filter(self.names(found.path), part)
+            ]
+        return [path for path in paths if self.find(path)]
+
+    def walk(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Everything below a canonical directory and the directory itself, parents first."""
+        ahead = [top]
+        while ahead:
+            path = ahead.pop()
+            status = self.status(path)
+            if status is None:
+                continue
+            yield path, status
+            if stat.S_ISDIR(status.st_mode):
+                ahead.extend(f"{path}/{name}" for name in reversed(self.names(path)))
+
+    def looks(self) -> list[tuple[str, str]]:
+        """(path, kind of look) of everything looked at, for `digest`."""
+        return list(self._looks.items())
+
+    def digest(self) -> str:
+        """Of what all looks saw; equal to `digest_of(looks())` as long as nothing changes."""
+        return _digest((look, self._statuses[path]) for path, look in self._looks.items())
+
+
+def digest_of(looks: Iterable[tuple[str, str]]) -> str:
+    """Look again."""
+    return _digest((look, _status(path)) for path, look in looks)
+
+
+def _digest(seen: Iterable[tuple[str, os.stat_result | None]]) -> str:
+    sha256 = hashlib.sha256()
+    for look, status in seen:
+        sha256.update(_look_key(look, status))
+    return sha256.hexdigest()
+
+
+def _look_key(look: str, status: os.stat_result | None) -> bytes:
+    if status is None:
+        return _ABSENT
+    if look == PASSED and stat.S_ISDIR(status.st_mode):
+        return b"directory %d %d;" % (status.st_dev, status.st_ino)
+    return status_key(status)
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None

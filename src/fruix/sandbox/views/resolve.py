@@ -1,0 +1,153 @@
+"""From a definition to what this host has: binds and links for a sandbox, and the fingerprint of it all.
+
+A resolution is kept with the record of every look at the host that led to it. Asking again looks once more at the same places (a
+`lstat` each, some ten thousand for a C compiler with its headers) and opens nothing. Kept in the cache directory: `NAME.state` (the last
+resolution), `NAME.hashes` (contents of files), `FINGERPRINT.json` (what a fingerprint stood for, to explain a later difference).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fruix.errors import HostViewError
+from fruix.model.hostview import HostView
+from fruix.sandbox.spec import Bind, Link
+from fruix.sandbox.views.definition import ViewDefinition
+from fruix.sandbox.views.files import read_json, write_json
+from fruix.sandbox.views.fingerprint import SETTLED_NS, FileHashes, Shown, digest_shown, show_file, show_tree
+from fruix.sandbox.views.gather import Gathered
+from fruix.sandbox.views.host import Host, digest_of
+
+# Where programs look by themselves: libraries' names in linker scripts, loaders' names in programs.
+_WAYS = ("/lib", "/lib64")
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedView:
+    """A view as this host has it now; `binds` and `links` are disjoint, and no bind lies below another or below a link."""
+
+    view: HostView
+    binds: tuple[Bind, ...]
+    links: tuple[Link, ...]
+
+
+def resolve_view(definition: ViewDefinition, cache_dir: str) -> ResolvedView:
+    """What is to be shown; read from the cache if the host is still the same.
+
+    Raises:
+        HostViewError: a required tool or tree is missing, or things changed meanwhile.
+    """
+    state_file = f"{cache_dir}/{definition.name}.state"
+    kept = _kept(read_json(state_file), definition)
+    if kept is not None:
+        return kept
+    started = time.time_ns()
+    host = Host()
+    gathered = _gather(definition, host)
+    hashes = FileHashes(f"{cache_dir}/{definition.name}.hashes")
+    shown = list(_shown(gathered, hashes))
+    resolved = _resolved(definition.name, shown)
+    hashes.save()
+    _keep_manifest(resolved.view, cache_dir)
+    if host.newest < started - SETTLED_NS:
+        write_json(state_file, _state(definition, shown, host))
+    return resolved
+
+
+def known_view(fingerprint: str, cache_dir: str) -> HostView | None:
+    """What a fingerprint stood for, if this host ever had it. The fingerprint may be anything: it comes from a client."""
+    if not _FINGERPRINT.fullmatch(fingerprint):
+        return None
+    try:
+        view = HostView(**read_json(f"{cache_dir}/{fingerprint}.json"))
+    except TypeError:
+        return None
+    return view if view.fingerprint == fingerprint else None
+
+
+def _gather(definition: ViewDefinition, host: Host) -> Gathered:
+    gathered = Gathered(host)
+    for tree in definition.trees:
+        if not gathered.add_tree(tree):
+            raise HostViewError(
+                f"host view '{definition.name}' needs the directory {tree}, which is not there"
+            )
+    for tree in definition.optional_trees:
+        gathered.add_tree(tree)
+    for way in (*definition.path, *_WAYS):
+        gathered.add_way(way)
+    for tool in definition.tools:
+        if not _add_tool(gathered, tool, tool, definition.path):
+            raise HostViewError(
+                f"host view '{definition.name}' needs the tool '{tool}', "
+                f"which is not in {' or '.join(definition.path)}",
+                hint="install it, or change the view in the configuration",
+            )
+    for tool in definition.optional:
+        _add_tool(gathered, tool, None, definition.path)
+    for pattern in definition.files:
+        for path in host.matches(pattern):
+            gathered.add_file(path)
+    gathered.close()
+    return gathered
+
+
+def _add_tool(gathered: Gathered, tool: str, need: str | None, path: Iterable[str]) -> bool:
+    """In every directory of the path, as scripts name tools by either."""
+    found = [gathered.add_file(f"{directory}/{tool}", need) for directory in path]
+    return any(found)
+
+
+def _shown(gathered: Gathered, hashes: FileHashes) -> Iterable[Shown]:
+    for path, text in gathered.links.items():
+        yield path, "link", text
+    for path in gathered.files:
+        yield show_file(path, gathered.host, hashes)
+    for path in gathered.trees:
+        yield show_tree(path, gathered.host, hashes)
+
+
+def _resolved(name: str, shown: Iterable[Shown]) -> ResolvedView:
+    items = sorted(shown)
+    return ResolvedView(
+        HostView(name, digest_shown(items), {path: value for path, _, value in items}),
+        tuple(Bind(path, path) for path, kind, _ in items if kind != "link"),
+        tuple(Link(path, text) for path, kind, text in items if kind == "link"),
+    )
+
+
+def _state(definition: ViewDefinition, shown: list[Shown], host: Host) -> dict[str, Any]:
+    return {
+        "format": _FORMAT,
+        "definition": _plain(definition),
+        "shown": shown,
+        "looks": host.looks(),
+        "digest": host.digest(),
+    }
+
+
+def _kept(state: Any, definition: ViewDefinition) -> ResolvedView | None:
+    """The last resolution, if it was of the same definition and every look still sees the same."""
+    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+        return None
+    if state["definition"] != _plain(definition) or digest_of(state["looks"]) != state["digest"]:
+        return None
+    return _resolved(definition.name, [(path, kind, value) for path, kind, value in state["shown"]])
+
+
+def _plain(definition: ViewDefinition) -> dict[str, Any]:
+    """As JSON gives it back."""
+    return {
+        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(definition).items()
+    }
+
+
+def _keep_manifest(view: HostView, cache_dir: str) -> None:
+    if known_view(view.fingerprint, cache_dir) is None:
+        write_json(f"{cache_dir}/{view.fingerprint}.json", asdict(view))

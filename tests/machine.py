@@ -1,0 +1,134 @@
+"""A whole store with a builder on a private /frx, for tests that build for real (root and Linux namespaces)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fruix.build.builder import Builder
+from fruix.build.platforms import local_system
+from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.model.buildresult import BuildResult
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.drvhash import DerivationHasher, fill_outputs
+from fruix.model.events import Event
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Spawner
+from fruix.sandbox.linux import libc
+from fruix.store import Layout, LocalStore
+
+BUSYBOX = "/bin/busybox"
+_private = threading.local()
+
+
+@contextmanager
+def private_frx() -> Iterator[None]:
+    """An empty file system on /frx that only this process and its children see."""
+    os.makedirs("/frx", exist_ok=True)
+    if not getattr(_private, "done", False):
+        libc.unshare(libc.CLONE_NEWNS)
+        libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
+        _private.done = True
+    libc.mount(b"tmpfs", b"/frx", b"tmpfs", 0, b"mode=755")
+    try:
+        yield
+    finally:
+        libc.umount(b"/frx", libc.MNT_DETACH)
+
+
+@dataclass
+class Machine:
+    """A store, a builder, and shortcuts."""
+
+    store: LocalStore
+    builder: Builder
+    events: list[Event] = field(default_factory=list)
+    _shell: StorePath | None = None
+
+    def shell(self, scratch: Path) -> StorePath:
+        """A store object with busybox and links for its applets."""
+        if self._shell is None:
+            tree = scratch / "bb" / "bin"
+            tree.mkdir(parents=True)
+            (tree / "busybox").write_bytes(Path(BUSYBOX).read_bytes())
+            (tree / "busybox").chmod(0o755)
+            for applet in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
+                if applet != "busybox":
+                    (tree / applet).symlink_to("busybox")
+            self._shell = self.store.add_path("bb", str(scratch / "bb"))
+        return self._shell
+
+    def derivation(
+        self,
+        name: str,
+        script: str,
+        shell: StorePath,
+        *,
+        env: Mapping[str, str] | None = None,
+        inputs: Iterable[StorePath] = (),
+        sources: Iterable[StorePath] = (),
+        outputs: Mapping[str, DerivationOutput] | None = None,
+        system: str | None = None,
+        builder: str | None = None,
+    ) -> StorePath:
+        """Add a derivation whose builder is busybox's shell running `script`."""
+        plain = Derivation(
+            name,
+            outputs or {"out": DerivationOutput(None)},
+            dict.fromkeys(sorted(inputs), ("out",)),
+            tuple(sorted({shell, *sources})),
+            system or local_system(),
+            builder or f"{shell}/bin/sh",
+            ("-c", f"PATH={shell}/bin\n{script}"),
+            dict(env or {}),
+        )
+        drv = fill_outputs(plain, DerivationHasher(self.store.read_derivation), self.store.directory)
+        return self.store.add_text(name + ".drv", drv.to_bytes(), list(drv.references))
+
+    def build(self, *drvs: StorePath, options: BuildOptions | None = None) -> list[BuildResult]:
+        """Build all outputs; events are kept."""
+        requests = [DerivedPath(drv, ALL) for drv in drvs]
+        results = self.builder.realise(
+            requests, options or BuildOptions("fruix"), self.events.append, threading.Event()
+        )
+        return [result for _, result in results]
+
+    def output(self, drv: StorePath, name: str = "out") -> Path:
+        """Where an output lies."""
+        return Path(self.store.real(self.store.derivation_outputs(drv)[name]))
+
+
+@contextmanager
+def machine(settings: BuildSettings | None = None) -> Iterator[Machine]:
+    """A machine for the length of a test; afterwards nothing of a build may be left."""
+    with private_frx():
+        spawner = Spawner.start()  # before the store has threads
+        try:
+            with LocalStore(Layout()).open() as store:
+                builder = Builder(store, spawner, settings or BuildSettings(max_jobs=2, cores=2))
+                try:
+                    yield Machine(store, builder)
+                finally:
+                    builder.close()
+                assert left_over(store) == []
+                assert store.verify(contents=True) == []
+        finally:
+            spawner.close()
+
+
+def left_over(store: LocalStore) -> list[str]:
+    """Traces that a build should not have left."""
+    builds = [name for name in os.listdir(store.layout.builds) if name.startswith("frx-")]
+    journal = (
+        os.listdir(f"{store.layout.builds}/journal")
+        if os.path.isdir(f"{store.layout.builds}/journal")
+        else []
+    )
+    locks = [name for name in os.listdir(store.layout.store) if name.endswith((".lock", ".chroot"))]
+    return [*builds, *journal, *locks]

@@ -1,0 +1,116 @@
+"""Values for every codec, derived from the codec itself, so that a new row is tested without a new strategy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.contentaddress import ContentAddress, Method
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.hashes import Hash
+from fruix.model.storepath import StorePath
+from fruix.protocol import values, wire
+from fruix.protocol.layout import Field, Layout, Record, keeps
+from fruix.protocol.values import Realisation
+from fruix.protocol.wire import Codec, Context, Dialect
+
+STORE = "/frx/store"
+NIX32 = "0123456789abcdfghijklmnpqrsvwxyz"
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.just("\udc80\udcff")
+names = st.text("abcXYZ019+-._?=", min_size=1, max_size=12).filter(lambda name: name[0] != ".")
+hashes = st.binary(min_size=32, max_size=32).map(lambda digest: Hash("sha256", digest))
+
+
+def paths(suffix: str = "") -> st.SearchStrategy[StorePath]:
+    parts = st.text(NIX32, min_size=32, max_size=32)
+    return st.builds(lambda part, name: StorePath.of(STORE, f"{part}-{name}{suffix}"), parts, names)
+
+
+addresses = st.builds(ContentAddress, st.sampled_from([Method.TEXT, Method.NAR, Method.FLAT]), hashes)
+outputs = st.lists(names, min_size=1, max_size=3, unique=True).map(lambda found: tuple(sorted(found)))
+
+
+def derived(context: Context) -> st.SearchStrategy[DerivedPath]:
+    wanted = st.just(ALL) | outputs
+    alone = paths(".txt") if context.dialect is Dialect.GUIX else paths() | paths(".drv")
+    return st.builds(DerivedPath, paths(".drv"), wanted) | st.builds(DerivedPath, alone)
+
+
+def build_results(context: Context) -> st.SearchStrategy[BuildResult]:
+    numbers = st.integers(0, 1 << 40)
+    micros = st.none() | numbers if context.minor >= 37 else st.none()
+    produced = st.dictionaries(names, paths(), max_size=3)
+    return st.builds(
+        lambda drv_hash, outs, **rest: BuildResult(outputs=outs, drv_hash=drv_hash if outs else "", **rest),
+        drv_hash=hashes.map(lambda found: found.base16),
+        outs=produced,
+        status=st.sampled_from(BuildStatus),
+        message=texts,
+        times_built=numbers,
+        non_deterministic=st.booleans(),
+        start_time=numbers,
+        stop_time=numbers,
+        cpu_user_us=micros,
+        cpu_system_us=micros,
+    )
+
+
+def optional(found: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | found
+
+
+def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
+    """Codecs whose values have a meaning of their own, by identity."""
+    realisations = st.builds(Realisation, names.map(lambda name: f"sha256:ab!{name}"), paths())
+    return {
+        id(values.PATH): paths(),
+        id(values.BASE_NAME): paths(),
+        id(values.OPTIONAL_PATH): optional(paths()),
+        id(values.HASH): hashes,
+        id(values.ADDRESS): optional(addresses),
+        id(values.DERIVED): derived(context),
+        id(values.MODE): st.sampled_from(BuildMode),
+        id(values.REALISATION): realisations,
+        id(values.BUILD_RESULT): build_results(context),
+    }
+
+
+def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:
+    if (found := known(context).get(id(codec))) is not None:
+        return found
+    match codec:
+        case wire.Number():
+            return st.integers(0, codec.limit)
+        case wire.Signed():
+            return st.integers(-(1 << 63), (1 << 63) - 1)
+        case wire.Bool():
+            return st.booleans()
+        case wire.Text():
+            return texts
+        case wire.Octets():
+            return st.binary(max_size=100)
+        case wire.List():
+            items = st.lists(of_codec(codec.item, context), max_size=4)
+            return items.map(sorted).map(tuple) if codec.ordered else items.map(tuple)
+        case wire.Map():
+            return st.dictionaries(of_codec(codec.key, context), of_codec(codec.value, context), max_size=3)
+        case wire.Maybe():
+            return optional(of_codec(codec.item, context))
+        case wire.Pair():
+            return st.tuples(of_codec(codec.first, context), of_codec(codec.second, context))
+        case Record():
+            return st.builds(codec.make, **of_fields(codec.fields, context))
+        case _:
+            raise AssertionError(f"no strategy for {codec}")
+
+
+def of_fields(fields: tuple[Field, ...], context: Context) -> dict[str, st.SearchStrategy[Any]]:
+    return {field.name: of_codec(field.codec, context) for field in fields if keeps(field) and field.present(context)}
+
+
+def of_layout(layout: Layout, context: Context) -> st.SearchStrategy[tuple[Any, ...]]:
+    parts = [of_codec(field.codec, context) for field in layout.fields if keeps(field)]
+    return st.tuples(*parts)

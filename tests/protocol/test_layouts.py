@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fruix.errors import DisconnectedError, ProtocolError
+from fruix.protocol import messages
+from fruix.protocol.layout import Layout, Operation
+from fruix.protocol.operations import operations
+from fruix.protocol.source import Source
+from fruix.protocol.values import BUILD_RESULT, KEYED_INFO
+from fruix.protocol.wire import Codec, Context, Dialect
+from protocol.strategies import STORE, of_codec, of_layout, texts
+
+OWN = frozenset({"fruix-1"})
+CONTEXTS = [
+    Context(Dialect.NIX, 34, STORE),
+    Context(Dialect.NIX, 37, STORE),
+    Context(Dialect.NIX, 38, STORE, OWN),
+    Context(Dialect.GUIX, 0x63, STORE),
+    Context(Dialect.GUIX, 0x64, STORE),
+]
+ROWS = [(context, row) for context in CONTEXTS for row in operations(context).values()]
+few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def row_id(value: Any) -> str:
+    return value.name if isinstance(value, Operation) else f"{value.dialect.value}-{value.minor}"
+
+
+@pytest.mark.parametrize(("context", "row"), ROWS, ids=row_id)
+@few
+@given(data=st.data())
+def test_requests_and_replies_come_back_as_they_were(context: Context, row: Operation, data: st.DataObject) -> None:
+    for layout in (row.request, row.reply):
+        given_values = data.draw(of_layout(layout, context))
+        round_trip(layout, given_values, context)
+
+
+def round_trip(layout: Layout, given_values: tuple[Any, ...], context: Context) -> None:
+    sink = bytearray()
+    layout.write(sink, given_values, context)
+    assert len(sink) % 8 == 0
+    source = Source.of(bytes(sink))
+    assert layout.parse(layout.read(source, context), context) == given_values
+    assert source.buffered == 0
+    if sink:
+        with pytest.raises(DisconnectedError):
+            layout.read(Source.of(bytes(sink[:-1])), context)
+
+
+@pytest.mark.parametrize("codec", [KEYED_INFO, BUILD_RESULT], ids=["info", "result"])
+@pytest.mark.parametrize("context", CONTEXTS[:3], ids=row_id)
+@few
+@given(data=st.data())
+def test_values_come_back(codec: Codec[Any], context: Context, data: st.DataObject) -> None:
+    value = data.draw(of_codec(codec, context))
+    sink = bytearray()
+    codec.write(sink, value, context)
+    assert codec.parse(codec.read(Source.of(bytes(sink)), context), context) == value
+
+
+fields = st.lists(st.integers(0, (1 << 64) - 1) | texts, max_size=3).map(tuple)
+numbers = st.integers(0, (1 << 64) - 1)
+said = st.one_of(
+    st.builds(messages.Next, texts),
+    st.builds(messages.Read, numbers),
+    st.builds(messages.Write, st.binary(max_size=50)),
+    st.just(messages.Last()),
+    st.builds(messages.StartActivity, numbers, numbers, numbers, texts, fields, numbers),
+    st.builds(messages.StopActivity, numbers),
+    st.builds(messages.Result, numbers, numbers, fields),
+)
+
+
+@given(said)
+def test_messages_come_back(message: messages.Message) -> None:
+    for context in CONTEXTS:
+        data = messages.encode(message, context)
+        source = Source.of(data)
+        assert messages.read(source, context) == message
+        assert source.buffered == 0
+
+
+@given(texts, st.integers(0, 200), st.lists(texts, max_size=3))
+def test_errors_have_a_form_for_each_version(text: str, status: int, traces: list[str]) -> None:
+    failure = messages.Failure(text, status, tuple(traces), "UsageError")
+    for context in CONTEXTS:
+        again = messages.read(Source.of(messages.encode(failure, context)), context)
+        if context.dialect is Dialect.GUIX:
+            assert again == messages.Failure(text, status)
+        else:
+            assert again == messages.Failure(text, 1, tuple(traces), "UsageError")
+
+
+def test_unknown_message_codes_are_refused() -> None:
+    with pytest.raises(ProtocolError, match="message code 0x7"):
+        messages.read(Source.of(bytes([7, 0, 0, 0, 0, 0, 0, 0])), CONTEXTS[0])
+
+
+def test_numbers_are_unique() -> None:
+    from fruix.protocol.operations import TABLES
+
+    for table in TABLES.values():
+        assert len({row.number for row in table}) == len(table)
+
+
+def test_a_layout_wants_as_many_values_as_it_has() -> None:
+    layout = operations(CONTEXTS[0])[1].request
+    with pytest.raises(ValueError, match="no value for field 'path'"):
+        layout.write(bytearray(), (), CONTEXTS[0])
+    with pytest.raises(ValueError, match="more values"):
+        layout.write(bytearray(), (1, 2), CONTEXTS[0])
