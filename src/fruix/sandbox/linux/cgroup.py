@@ -1,6 +1,186 @@
-"""placeholder"""
-class Cgroup: ...
+"""Control groups (v2): one per sandbox where the system allows it, for a kill that misses nobody, limits and figures.
+
+Namespaces alone already end with their first process. What a cgroup adds: `cgroup.kill` also reaches helpers outside of them,
+`memory.max` and `pids.max` hold for the whole build, and CPU time counts processes that nobody waited for. Where there is no writable v2
+hierarchy all of this is absent, and `fruix doctor` says so.
+
+Interface: Documentation/admin-guide/cgroup-v2.rst of the kernel.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import time
+from dataclasses import dataclass
+from typing import Self
+
+_MOUNTS = "/proc/self/mountinfo"
+_POLL = 0.001  # seconds, doubled up to the next figure
+_LONGEST_POLL = 0.05
+_REMOVE_PATIENCE = 10.0
+_USAGE = (("cpu.stat", ("user_usec", "system_usec")),)
+_PEAKS = (("memory.peak", "memory_peak"), ("pids.peak", "pids_peak"))
+
+
+@dataclass(frozen=True, slots=True)
+class Cgroup:
+    """One sandbox's group."""
+
+    path: str
+
+    def add(self, pid: int) -> None:
+        """Move a process in; its children follow."""
+        _write(f"{self.path}/cgroup.procs", str(pid))
+
+    def set_limits(self, *, memory_max: int | None = None, pids_max: int | None = None) -> list[str]:
+        """Set limits; returns the names of those that this system's controllers can't enforce."""
+        missing = []
+        for name, value in (("memory.max", memory_max), ("pids.max", pids_max)):
+            if value:
+                try:
+                    _write(f"{self.path}/{name}", str(value))
+                except OSError:
+                    missing.append(name)
+        if memory_max and "memory.max" not in missing:
+            for name, text in (("memory.swap.max", "0"), ("memory.oom.group", "1")):
+                with contextlib.suppress(OSError):
+                    _write(f"{self.path}/{name}", text)
+        return missing
+
+    def kill(self) -> None:
+        """SIGKILL to every process in it, at once where the kernel can (5.14), else one by one until none is left."""
+        try:
+            _write(f"{self.path}/cgroup.kill", "1")
+        except FileNotFoundError:
+            for pid in _read(f"{self.path}/cgroup.procs").split():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGKILL)
+
+    def wait_empty(self, timeout: float) -> None:
+        """Return when no process is left.
+
+        Raises:
+            TimeoutError: some are, after `timeout` seconds.
+        """
+        deadline = time.monotonic() + timeout
+        pause = _POLL
+        while "populated 1" in _read(f"{self.path}/cgroup.events"):
+            if time.monotonic() > deadline:
+                raise TimeoutError(errno.ETIMEDOUT, "processes that don't die", self.path)
+            self.kill()
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_POLL)
+
+    def usage(self) -> dict[str, int]:
+        """What was used, as far as the kernel says: `user_usec`, `system_usec`, `memory_peak` (bytes), `pids_peak`."""
+        found: dict[str, int] = {}
+        for file, names in _USAGE:
+            for line in _read(f"{self.path}/{file}").splitlines():
+                name, _, value = line.partition(" ")
+                if name in names:
+                    found[name] = int(value)
+        for file, name in _PEAKS:
+            if text := _read(f"{self.path}/{file}"):
+                found[name] = int(text)
+        return found
+
+    def remove(self) -> None:
+        """Remove the empty group, and groups that were made in it; the kernel may be a moment late in seeing that it is empty."""
+        deadline = time.monotonic() + _REMOVE_PATIENCE
+        for directory, _, _ in os.walk(self.path, topdown=False):
+            while True:
+                try:
+                    os.rmdir(directory)
+                except FileNotFoundError:
+                    break
+                except OSError as error:
+                    if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                        raise
+                    time.sleep(_POLL)
+                else:
+                    break
+
+
+@dataclass(frozen=True, slots=True)
 class CgroupParent:
+    """The group below which sandboxes get theirs: the daemon's own."""
+
+    path: str
+
     @classmethod
-    def find(cls): return None
-def remove_leftovers(prefix): return []
+    def find(cls) -> Self | None:
+        """The daemon's group in the v2 hierarchy (wherever it is mounted), if it is writable and groups can be made in it."""
+        mount, own = mount_point(), _own_group()
+        if mount is None or own is None:
+            return None
+        path = os.path.normpath(f"{mount}/{own}")
+        probe = f"{path}/frx-probe-{os.getpid()}"
+        try:
+            os.mkdir(probe)
+            os.rmdir(probe)
+        except OSError:
+            return None
+        parent = cls(path)
+        parent._delegate()
+        return parent
+
+    def create(self, name: str) -> Cgroup:
+        """A fresh group for one sandbox."""
+        path = f"{self.path}/{name}"
+        os.mkdir(path)
+        return Cgroup(path)
+
+    def _delegate(self) -> None:
+        """Offer controllers to the groups below. Not possible while we are in this group ourselves, unless it is the root."""
+        for controller in ("memory", "pids", "cpu", "io"):
+            with contextlib.suppress(OSError):
+                _write(f"{self.path}/cgroup.subtree_control", f"+{controller}")
+
+
+def mount_point() -> str | None:
+    """Where the v2 hierarchy is mounted."""
+    for line in _read(_MOUNTS).splitlines():
+        before, _, after = line.partition(" - ")
+        if after.startswith("cgroup2 "):
+            return before.split()[4]
+    return None
+
+
+def _own_group() -> str | None:
+    for line in _read("/proc/self/cgroup").splitlines():
+        if line.startswith("0::"):
+            return line[3:]
+    return None
+
+
+def remove_leftovers(prefix: str) -> list[str]:
+    """Kill and remove the groups of a crashed daemon's sandboxes; returns their names."""
+    parent = CgroupParent.find()
+    if parent is None:
+        return []
+    names = sorted(name for name in os.listdir(parent.path) if name.startswith(prefix))
+    for name in names:
+        group = Cgroup(f"{parent.path}/{name}")
+        group.kill()
+        group.wait_empty(_REMOVE_PATIENCE)
+        group.remove()
+    return names
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="ascii", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)

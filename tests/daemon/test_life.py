@@ -1,0 +1,228 @@
+"""The daemon as a process: start, signals, activation, a second one, embedded ones. Real spawner, store and builder."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from fruix.client import RemoteStore, connect
+from fruix.daemon.embedded import embedded_store
+from fruix.daemon.listening import StateLock
+from fruix.errors import FruixError, UnreachableError
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
+
+PATIENCE = 60
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    directory = tmp_path / "frx"
+    names = {"FRUIX_STORE_DIR": "store", "FRUIX_STATE_DIR": "state", "FRUIX_LOG_DIR": "log"}
+    (tmp_path / "x.toml").touch()
+    return {
+        "PATH": os.environ["PATH"],
+        "FRUIX_CONF": str(tmp_path / "x.toml"),
+        **{variable: str(directory / name) for variable, name in names.items()},
+    }
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "fruix", "daemon", *arguments]
+
+
+@contextmanager
+def daemon(environment: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(command(*arguments), env=environment, stderr=subprocess.PIPE)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(path: str, directory: str) -> RemoteStore:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return connect(path, directory)
+        except UnreachableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def socket_of(environment: dict[str, str]) -> str:
+    return f"{environment['FRUIX_STATE_DIR']}/daemon-socket/socket"
+
+
+def children(pid: int) -> set[int]:
+    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_start_work_and_orderly_end(environment: dict[str, str], number: signal.Signals) -> None:
+    path = socket_of(environment)
+    with daemon(environment) as process:
+        with wait_for(path, environment["FRUIX_STORE_DIR"]) as store:
+            added = store.add_text("a", b"b")
+            assert store.is_valid(added)
+            spawners = children(process.pid)
+            assert spawners
+            process.send_signal(number)
+            assert process.wait(PATIENCE) == 0
+        assert not os.path.exists(path)
+        assert not any(os.path.exists(f"/proc/{pid}") for pid in spawners)
+    with daemon(environment), wait_for(path, environment["FRUIX_STORE_DIR"]) as store:
+        assert store.is_valid(added)
+
+
+def test_a_killed_daemon_is_replaced(environment: dict[str, str]) -> None:
+    path = socket_of(environment)
+    with daemon(environment), wait_for(path, environment["FRUIX_STORE_DIR"]) as store:
+        added = store.add_text("a", b"b")
+    assert os.path.exists(path)
+    with daemon(environment), wait_for(path, environment["FRUIX_STORE_DIR"]) as store:
+        assert store.is_valid(added)
+
+
+def test_a_second_daemon_is_refused(environment: dict[str, str]) -> None:
+    with daemon(environment) as first:
+        wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
+        second = subprocess.run(command(), env=environment, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"another daemon is running on this state directory (daemon, process {first.pid})" in second.stderr
+        assert "hint: " in second.stderr
+        wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
+
+
+def test_bad_settings_keep_it_from_starting(environment: dict[str, str]) -> None:
+    Path(environment["FRUIX_CONF"]).write_text("max-job = 1")
+    run = subprocess.run(command(), env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 2
+    assert "unknown setting 'max-job'" in run.stderr
+    assert environment["FRUIX_CONF"] in run.stderr
+
+
+def test_it_is_for_root(environment: dict[str, str]) -> None:
+    run = subprocess.run(
+        command(), env=environment, capture_output=True, text=True, check=False, user=65534, group=65534, extra_groups=[]
+    )
+    if "No module named" in run.stderr or "Permission denied" in run.stderr:
+        pytest.skip("machine: another user can't read the project here")
+    assert run.returncode == 2
+    assert "has to be run by root" in run.stderr
+
+
+def test_socket_activation_and_notification(environment: dict[str, str], tmp_path: Path) -> None:
+    path, told = str(tmp_path / "passed"), str(tmp_path / "told")
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        listener.bind(path)
+        listener.listen()
+        manager.bind(told)
+        manager.settimeout(PATIENCE)
+        start = (
+            "import os, sys; os.dup2(int(sys.argv[1]), 3); os.set_inheritable(3, True);"
+            "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1');"
+            "os.execv(sys.executable, [sys.executable, '-m', 'fruix', 'daemon'])"
+        )
+        process = subprocess.Popen(
+            [sys.executable, "-c", start, str(listener.fileno())],
+            env={**environment, "NOTIFY_SOCKET": told},
+            pass_fds=[listener.fileno()],
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            assert manager.recv(100) == b"READY=1"
+            connect(path, environment["FRUIX_STORE_DIR"]).close()
+            process.terminate()
+            assert manager.recv(100) == b"STOPPING=1"
+            assert process.wait(PATIENCE) == 0
+        finally:
+            process.kill()
+            process.wait()
+        assert os.path.exists(path)
+
+
+def peer_as(uid: int, path: str) -> bytes:
+    """What a process of that user gets to read after it has sent a greeting."""
+    script = (
+        "import socket, sys\n"
+        "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
+        "s.sendall(bytes.fromhex('6378696e00000000' '2501000000000000' + '00' * 16))\n"
+        "data = b''\n"
+        "try:\n"
+        "    while piece := s.recv(4096): data += piece\n"
+        "except ConnectionResetError: pass\n"
+        "sys.stdout.buffer.write(data)\n"
+    )
+    run = subprocess.run(
+        ["/usr/bin/python3", "-c", script, path],
+        capture_output=True,
+        check=True,
+        user=uid,
+        group=uid,
+        extra_groups=[],
+        timeout=PATIENCE,
+    )
+    return run.stdout
+
+
+def test_peers_are_looked_at(environment: dict[str, str]) -> None:
+    Path(environment["FRUIX_CONF"]).write_text('allowed-users = ["root"]')
+    # Not below pytest's own directory, which other users can't enter.
+    with tempfile.TemporaryDirectory() as directory:
+        os.chmod(directory, 0o755)
+        path = f"{directory}/socket"
+        with daemon(environment, "--socket", path):
+            wait_for(path, environment["FRUIX_STORE_DIR"]).close()
+            assert b"is not allowed to connect to the daemon" in peer_as(65534, path)
+            assert peer_as(35001, path) == b""
+
+
+def test_embedded(environment: dict[str, str]) -> None:
+    with embedded_store(environment) as store:
+        added = store.add_text("a", b"b")
+    with embedded_store(environment) as store:
+        assert store.is_valid(added)
+        assert store.trusted
+    assert not children(os.getpid())
+
+
+def test_embedded_errors_are_the_clients(environment: dict[str, str]) -> None:
+    Path(environment["FRUIX_CONF"]).write_text("max-job = 1")
+    with pytest.raises(FruixError, match="unknown setting 'max-job'"), embedded_store(environment):
+        pass
+
+
+def test_embedded_beside_a_daemon_is_refused(environment: dict[str, str]) -> None:
+    os.makedirs(environment["FRUIX_STATE_DIR"])
+    with StateLock(environment["FRUIX_STATE_DIR"]) as lock:
+        lock.take("daemon")
+        with pytest.raises(FruixError, match="doesn't answer at the socket"), embedded_store(environment):
+            pass
+
+
+def test_embedded_ends_with_its_client(environment: dict[str, str]) -> None:
+    script = (
+        "import os, sys\n"
+        "from fruix.daemon.embedded import embedded_store\n"
+        "with embedded_store(os.environ) as store:\n"
+        "    store.add_text('a', b'b')\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", script], env=environment, check=False)
+    assert run.returncode == -9
+    # The lock is free again: the child has noticed and has gone.
+    with embedded_store(environment) as store:
+        assert len(store.all_valid_paths()) == 1
