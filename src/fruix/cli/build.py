@@ -22,18 +22,35 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.packages.load import from_expression, from_file
 from fruix.packages.lower import Lowering
 
-EXIT_OF_STATUS = {BuildStatus.TIMED_OUT: 101, BuildStatus.LOG_LIMIT_EXCEEDED: 101, BuildStatus.OUTPUT_REJECTED: 102}
+EXIT_OF_STATUS = {
+    BuildStatus.TIMED_OUT: 101,
+    BuildStatus.LOG_LIMIT_EXCEEDED: 101,
+    BuildStatus.OUTPUT_REJECTED: 102,
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("targets", nargs="*", metavar="PACKAGE|DRV|PATH", help="packages of the catalogue, or store paths")
-    parser.add_argument("-f", "--file", action="append", default=[], help="build the packages that a Python file defines")
     parser.add_argument(
-        "-e", "--expression", action="append", default=[], metavar="EXPR", help="build the package that a Python expression gives"
+        "targets", nargs="*", metavar="PACKAGE|DRV|PATH", help="packages of the catalogue, or store paths"
     )
-    parser.add_argument("-k", "--keep-going", action="store_true", help="after a failure, build what does not depend on it")
-    parser.add_argument("-c", "--cores", type=int, help="processors that each build may use (default: the daemon's setting)")
+    parser.add_argument(
+        "-f", "--file", action="append", default=[], help="build the packages that a Python file defines"
+    )
+    parser.add_argument(
+        "-e",
+        "--expression",
+        action="append",
+        default=[],
+        metavar="EXPR",
+        help="build the package that a Python expression gives",
+    )
+    parser.add_argument(
+        "-k", "--keep-going", action="store_true", help="after a failure, build what does not depend on it"
+    )
+    parser.add_argument(
+        "-c", "--cores", type=int, help="processors that each build may use (default: the daemon's setting)"
+    )
     parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be built, and stop")
     parser.add_argument("-v", "--verbose", action="store_true", help="show the builders' output")
     parser.add_argument(
@@ -47,7 +64,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Build."""
     if not options.targets and not options.file and not options.expression:
-        raise UsageError("nothing to build", hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION")
+        raise UsageError(
+            "nothing to build",
+            hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION",
+        )
     with open_store() as store:
         work = lowering(store)
         targets = _targets(store, work, options)
@@ -66,7 +86,10 @@ def run(options: argparse.Namespace) -> int:
 def _targets(store: RemoteStore, work: Lowering, options: argparse.Namespace) -> list[Target]:
     packages = [package for file in options.file for package in from_file(file)]
     packages += [from_expression(text) for text in options.expression]
-    return [*named_targets(store, work, options.targets), *(package_target(work, package) for package in packages)]
+    return [
+        *named_targets(store, work, options.targets),
+        *(package_target(work, package) for package in packages),
+    ]
 
 
 def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
@@ -91,12 +114,16 @@ def _print_plan(will_build: Sequence[object], dry_run: bool) -> None:
         print(f"  {path}", file=sys.stderr)
 
 
-def _build(store: RemoteStore, requests: Sequence[DerivedPath], planned: int, options: argparse.Namespace) -> None:
+def _build(
+    store: RemoteStore, requests: Sequence[DerivedPath], planned: int, options: argparse.Namespace
+) -> None:
     if not planned and all(store.is_valid(request.path) for request in requests):
         return
     display = open_display(verbose=options.verbose, planned=planned)
     try:
-        results = store.build(requests, BuildOptions(keep_going=options.keep_going, cores=options.cores), display.event)
+        results = store.build(
+            requests, BuildOptions(keep_going=options.keep_going, cores=options.cores), display.event
+        )
     finally:
         display.close()
     failed = [(request, result) for request, result in results if not result.success]
@@ -109,7 +136,10 @@ def _failure(failed: Sequence[tuple[DerivedPath, BuildResult]], *, explained: bo
     request, result = failed[0]
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     reason = "" if explained else f": {result.message}"
-    error = BuildError(f"'{request.path}'{more} could not be built{reason}", hint="look at the log, correct the cause, build again")
+    error = BuildError(
+        f"'{request.path}'{more} could not be built{reason}",
+        hint="look at the log, correct the cause, build again",
+    )
     error.exit_code = EXIT_OF_STATUS.get(result.status, BuildError.exit_code)
     return error
 

@@ -11,7 +11,12 @@ from fruix.packages.catalogue import all_packages
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("pattern", nargs="?", default="", help="show only those whose name or synopsis matches (regular expression)")
+    parser.add_argument(
+        "pattern",
+        nargs="?",
+        default="",
+        help="show only those whose name or synopsis matches (regular expression)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

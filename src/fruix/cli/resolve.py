@@ -53,7 +53,8 @@ def is_store_path(store: RemoteStore, text: str) -> bool:
 def named_targets(store: RemoteStore, work: Lowering, words: Sequence[str]) -> list[Target]:
     """Package names of the catalogue, and store paths."""
     return [
-        path_target(store, word) if is_store_path(store, word) else package_target(work, find(word)) for word in words
+        path_target(store, word) if is_store_path(store, word) else package_target(work, find(word))
+        for word in words
     ]
 
 
@@ -71,5 +72,7 @@ def derivation_for(store: RemoteStore, text: str) -> StorePath:
     info = store.path_info(path)
     derivers = [info.deriver] if info and info.deriver else store.valid_derivers(path)
     if not derivers:
-        raise UsageError(f"'{path}' was not made by a derivation that is known here", hint="give the derivation itself")
+        raise UsageError(
+            f"'{path}' was not made by a derivation that is known here", hint="give the derivation itself"
+        )
     return derivers[0]

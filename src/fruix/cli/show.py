@@ -59,7 +59,11 @@ def _show_derivation(path: StorePath, derivation: Derivation) -> None:
                 "builder": derivation.builder,
                 "args": list(derivation.args),
                 "outputs": {
-                    name: {"path": str(output.path or ""), "method": output.method_algorithm, "hash": output.hash}
+                    name: {
+                        "path": str(output.path or ""),
+                        "method": output.method_algorithm,
+                        "hash": output.hash,
+                    }
                     for name, output in derivation.outputs.items()
                 },
                 "inputDerivations": {str(drv): list(names) for drv, names in derivation.input_drvs.items()},

@@ -1,0 +1,186 @@
+"""Packages → derivations in a store.
+
+A `Lowering` goes over a graph of packages once (iterative, memoised), adds each builder script and derivation to the store, and remembers
+what it has done. Nothing is built. The same definitions give the same derivations, whoever lowers them and however often.
+
+Cost: about two small additions per package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from fruix.model.contentaddress import Method, render_output_method
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.drvhash import DerivationHasher, fill_outputs
+from fruix.model.hashes import Hash
+from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
+from fruix.model.storepath import StorePath
+from fruix.packages.build_systems import recipe
+from fruix.packages.package import Origin, Package
+from fruix.packages.phases import script
+from fruix.store.interface import Store
+
+SHELL = "/bin/sh"
+HOST_PATH = ("/usr/bin", "/bin")
+# Variable → directory of each input that goes into it, when the input is one that the result uses too.
+SEARCH_PATHS = {
+    "CPATH": "include",
+    "LIBRARY_PATH": "lib",
+    "PKG_CONFIG_PATH": "lib/pkgconfig",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LoweringContext:
+    """What derivations depend on besides the definitions: the system, and the host views' fingerprints as they are now."""
+
+    system: str
+    view_fingerprint: Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A lowered origin."""
+
+    drv: StorePath
+    output: StorePath
+    hash: Hash
+    file_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A lowered package."""
+
+    drv: StorePath
+    derivation: Derivation
+    source: Source | None
+
+
+class Lowering:
+    """One run over package graphs, into one store."""
+
+    def __init__(self, store: Store, context: LoweringContext) -> None:
+        self._store = store
+        self._context = context
+        self._packages: dict[int, tuple[Package, Lowered]] = {}  # by identity: comparing graphs would be slow
+        self._sources: dict[Origin, Source] = {}
+        self._derivations: dict[StorePath, Derivation] = {}
+        self._hasher = DerivationHasher(self._derivations.__getitem__)
+        self._views: dict[str, str] = {}
+
+    @property
+    def origins(self) -> list[Source]:
+        """All sources that were lowered so far."""
+        return list(self._sources.values())
+
+    def lowered(self, package: Package) -> Lowered:
+        """A package's derivation; everything that it needs is lowered first.
+
+        Raises:
+            UsageError: something is wrong with a definition; the message names the package.
+        """
+        stack = [package]
+        while stack:
+            current = stack[-1]
+            missing = [item for item in _inputs(current) if id(item) not in self._packages]
+            if id(current) in self._packages:
+                stack.pop()
+            elif missing:
+                stack.extend(missing)
+            else:
+                self._packages[id(current)] = (current, self._lower(current))
+                stack.pop()
+        return self._packages[id(package)][1]
+
+    def _lower(self, package: Package) -> Lowered:
+        made = recipe(package)
+        builder = self._store.add_text(f"{package.full_name}-builder.sh", script(made.phases).encode())
+        source = self._source(package.source) if package.source else None
+        patches = [self._patch(path) for path in package.source.patches] if package.source else []
+        inputs = [self.lowered(item) for item in package.inputs]
+        native = [self.lowered(item) for item in package.native_inputs]
+        derivation = Derivation(
+            name=package.full_name,
+            outputs={name: DerivationOutput(None) for name in package.outputs},
+            input_drvs=_input_drvs([*inputs, *native], source),
+            input_srcs=tuple(sorted({builder, *patches})),
+            system=self._context.system,
+            builder=SHELL,
+            args=(builder.text,),
+            env={
+                **_search_paths(inputs, [*inputs, *native]),
+                **made.environment,
+                VIEW_VARIABLE: package.host_view,
+                VIEW_HASH_VARIABLE: self._view(package.host_view),
+                CONTRACT_VARIABLE: "fruix",
+                "pname": package.name,
+                "version": package.version,
+                "source": source.output.text if source else "",
+                "patches": " ".join(path.text for path in patches),
+            },
+        )
+        drv, derivation = self._add(derivation)
+        return Lowered(drv, derivation, source)
+
+    def _source(self, origin: Origin) -> Source:
+        if origin not in self._sources:
+            drv, derivation = self._add(
+                Derivation(
+                    name=origin.store_name,
+                    outputs={
+                        "out": DerivationOutput(
+                            None, render_output_method(Method.FLAT, "sha256"), origin.hash.base16
+                        )
+                    },
+                    input_drvs={},
+                    input_srcs=(),
+                    system="builtin",
+                    builder="builtin:fetchurl",
+                    args=(),
+                    env={"url": origin.urls[0], "urls": " ".join(origin.urls), "name": origin.store_name},
+                )
+            )
+            output = derivation.output_paths["out"]
+            self._sources[origin] = Source(drv, output, origin.hash, origin.file_names)
+        return self._sources[origin]
+
+    def _patch(self, path: str) -> StorePath:
+        return self._store.add_path(path.rpartition("/")[2], path)
+
+    def _view(self, name: str) -> str:
+        if name not in self._views:
+            self._views[name] = self._context.view_fingerprint(name)
+        return self._views[name]
+
+    def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:
+        derivation = fill_outputs(plain, self._hasher, self._store.directory)
+        path = self._store.add_text(
+            f"{derivation.name}.drv", derivation.to_bytes(), list(derivation.references)
+        )
+        self._derivations[path] = derivation
+        return path, derivation
+
+
+def _inputs(package: Package) -> Sequence[Package]:
+    return (*package.inputs, *package.native_inputs)
+
+
+def _input_drvs(inputs: Iterable[Lowered], source: Source | None) -> dict[StorePath, tuple[str, ...]]:
+    found = {item.drv: tuple(sorted(item.derivation.outputs)) for item in inputs}
+    if source is not None:
+        found[source.drv] = ("out",)
+    return dict(sorted(found.items()))
+
+
+def _search_paths(inputs: Sequence[Lowered], everything: Sequence[Lowered]) -> dict[str, str]:
+    """PATH from all inputs and the host view, the others from those that the result uses too."""
+    programs = [f"{path}/bin" for item in everything for path in item.derivation.output_paths.values()]
+    found = {"PATH": ":".join(dict.fromkeys((*programs, *HOST_PATH)))}
+    for variable, directory in SEARCH_PATHS.items():
+        parts = [f"{path}/{directory}" for item in inputs for path in item.derivation.output_paths.values()]
+        if parts:
+            found[variable] = ":".join(dict.fromkeys(parts))
+    return found

@@ -1,0 +1,122 @@
+"""Packages and origins: immutable records, changed by `inherit`.
+
+hello = Package(name="hello", version="2.12.3", source=Origin(urls=(…,), sha256="…"), build_system="gnu", synopsis="…")
+quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Self
+
+from fruix.errors import UsageError
+from fruix.model.hashes import Hash
+from fruix.model.storepath import check_name
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """A hint for a misspelt word: the nearest known ones, or all of them if none is near."""
+    known = sorted(known)
+    close = difflib.get_close_matches(word, known, n=3)
+    return (
+        f"did you mean {' or '.join(repr(name) for name in close)}?"
+        if close
+        else f"there are: {', '.join(known)}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a source comes from: a file with a known hash.
+
+    Attributes:
+        urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors.
+        sha256: of the file's bytes, in any text form.
+        patches: local files, applied in order with `patch -p1`.
+        file_name: name in the store; default: the first URL's last part.
+    """
+
+    urls: tuple[str, ...]
+    sha256: str
+    patches: tuple[str, ...] = ()
+    file_name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.urls:
+            raise UsageError("an origin needs at least one URL")
+        Hash.parse(self.sha256, "sha256")
+
+    @property
+    def hash(self) -> Hash:
+        """The declared hash."""
+        return Hash.parse(self.sha256, "sha256")
+
+    @property
+    def store_name(self) -> str:
+        """The file's name in the store."""
+        return self.file_name or self.urls[0].rpartition("/")[2]
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Names under which somebody may have downloaded it already."""
+        return tuple(dict.fromkeys((self.store_name, *(url.rpartition("/")[2] for url in self.urls))))
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package.
+
+    Attributes:
+        build_system: a name of `build_systems.BUILD_SYSTEMS`; `arguments` are its arguments.
+        inputs: packages whose headers, libraries and programs the build uses and the result may refer to.
+        native_inputs: packages whose programs only the build uses.
+        host_view: the view of host tools in which it is built.
+    """
+
+    name: str
+    version: str
+    build_system: str = "gnu"
+    source: Origin | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    inputs: tuple[Package, ...] = ()
+    native_inputs: tuple[Package, ...] = ()
+    outputs: tuple[str, ...] = ("out",)
+    synopsis: str = ""
+    description: str = ""
+    license: str = ""
+    home_page: str = ""
+    host_view: str = "base"
+
+    def __post_init__(self) -> None:
+        check_name(self.full_name)
+        for output in self.outputs:
+            check_name(output)
+        for what in ("inputs", "native_inputs"):
+            for item in getattr(self, what):
+                if not isinstance(item, Package):
+                    raise UsageError(f"{what} of '{self.name}' holds {item!r}, which is not a package")
+
+    @property
+    def full_name(self) -> str:
+        """Name and version, as in the store."""
+        return f"{self.name}-{self.version}" if self.version else self.name
+
+    def inherit(self, **changes: Any) -> Self:
+        """This package with some fields changed and the rest kept.
+
+        Raises:
+            UsageError: no such field.
+        """
+        known = {item.name for item in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise UsageError(
+                    f"a package has no field '{name}'", where=self.name, hint=nearest(name, known)
+                )
+        return replace(self, **changes)
+
+    def __hash__(self) -> int:
+        """By identity of name and version; equality compares everything."""
+        return hash((self.name, self.version))

@@ -1,0 +1,78 @@
+"""The phases of a builder: named pieces of POSIX shell, in order. A value; every change gives a new one.
+
+STANDARD.replace("check", "./run-tests").insert_after("install", "man", "install -m 444 x.1 $out/share/man/man1")
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from fruix.errors import UsageError
+from fruix.packages.package import nearest
+
+_NAME = re.compile(r"[a-z][a-z0-9-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """(name, script) in order; names are unique: lower-case letters, digits and dashes."""
+
+    items: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        names = self.names
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise UsageError(
+                    f"'{name}' can't be the name of a phase", hint="lower-case letters, digits and dashes"
+                )
+        if len(set(names)) != len(names):
+            raise UsageError(f"a phase is there twice: {', '.join(names)}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """In order."""
+        return tuple(name for name, _ in self.items)
+
+    def replace(self, name: str, script: str) -> Self:
+        """Another script for a phase."""
+        at = self._index(name)
+        return type(self)((*self.items[:at], (name, script), *self.items[at + 1 :]))
+
+    def insert_before(self, name: str, new: str, script: str) -> Self:
+        """A new phase before one that is there."""
+        at = self._index(name)
+        return type(self)((*self.items[:at], (new, script), *self.items[at:]))
+
+    def insert_after(self, name: str, new: str, script: str) -> Self:
+        """A new phase after one that is there."""
+        at = self._index(name)
+        return type(self)((*self.items[: at + 1], (new, script), *self.items[at + 1 :]))
+
+    def remove(self, name: str) -> Self:
+        """Without a phase."""
+        at = self._index(name)
+        return type(self)((*self.items[:at], *self.items[at + 1 :]))
+
+    def _index(self, name: str) -> int:
+        if name not in self.names:
+            raise UsageError(f"there is no phase '{name}'", hint=nearest(name, self.names))
+        return self.names.index(name)
+
+
+def script(phases: Phases, preamble: str = "") -> str:
+    """The builder: a POSIX shell script that runs the phases and says so in its log.
+
+    Each phase is a function, called as a plain command so that `set -e` holds inside; a line `@ fruix phase NAME` comes before it.
+    """
+    functions = "".join(
+        f"\nphase_{_function(name)}() {{\n:\n{text.strip()}\n}}\n" for name, text in phases.items
+    )
+    calls = "".join(f"echo '@ fruix phase {name}'\nphase_{_function(name)}\n" for name in phases.names)
+    return f"set -eu\n{preamble}{functions}\n{calls}"
+
+
+def _function(name: str) -> str:
+    return name.replace("-", "_")
