@@ -98,6 +98,23 @@ def test_marks(line: bytes, phase: str | None) -> None:
     assert phase_of(line) == phase
 
 
+def test_progress_is_no_line(tmp_path: Path) -> None:
+    heard = Listener()
+    seen: list[tuple[int, int, str]] = []
+    log = BuildLog(
+        str(tmp_path / "log.gz"),
+        on_line=heard.lines.append,
+        on_phase=heard.phases.append,
+        on_progress=lambda *what: seen.append(what),
+        keep_lines=9,
+        max_size=0,
+    )
+    log.feed(b"@ fruix progress 5 10 http://x/y\n@ fruix progress x 1 y\n@ fruix progress 5\n")
+    log.close()
+    assert seen == [(5, 10, "http://x/y")]
+    assert len(heard.lines) == 2
+
+
 @given(st.lists(st.binary(max_size=40)))
 def test_chunk_borders_do_not_matter(tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]) -> None:
     directory = tmp_path_factory.mktemp("log")

@@ -11,7 +11,7 @@ from typing import Any
 from fruix.build.scheduler import Job
 from fruix.build.summary import TestSummary
 from fruix.model.buildresult import BuildResult
-from fruix.model.events import LogLine, PhaseStarted
+from fruix.model.events import LogLine, PhaseStarted, Progress
 from fruix.model.hostview import HostView
 from fruix.model.pathinfo import PathInfo
 from fruix.sandbox import Exit, SandboxSpec, sandbox_kind
@@ -44,6 +44,10 @@ class Attempt:
         self._end_phase(now)
         self.phases.append({"name": name, "start": now})
         self.job.emit(PhaseStarted(self.job.path, name, now))
+
+    def progress(self, done: int, total: int, what: str) -> None:
+        """A transfer went on."""
+        self.job.emit(Progress(self.job.path, done, total, what))
 
     def _end_phase(self, now: float) -> None:
         if self.phases and "seconds" not in self.phases[-1]:

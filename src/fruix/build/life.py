@@ -171,6 +171,7 @@ def _open_log(attempt: Attempt, with_: Resources) -> BuildLog:
         attempt.log_file,
         on_line=attempt.line,
         on_phase=attempt.phase,
+        on_progress=attempt.progress,
         keep_lines=settings.log_lines,
         max_size=settings.max_log_size,
     )

@@ -3,7 +3,8 @@
 The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends). Lines for listeners are
 split at LF, decoded leniently and cut at `MAX_LINE` bytes, so that output without line ends costs bounded memory. Two marks are
 understood and become phases instead of lines: `@ fruix phase NAME` of our own builder scripts, and the peers'
-`@nix {"action": "setPhase", …}`. They are data of the builder: all they can do is name a phase.
+`@nix {"action": "setPhase", …}`; a third, `@ fruix progress DONE TOTAL URL`, is a transfer's. They are data of the builder: all they
+can do is name a phase or show a figure.
 
 Cost: one gzip update (level 1) and one `bytes.split` per chunk read.
 """
@@ -20,6 +21,7 @@ from typing import IO
 
 MAX_LINE = 16384
 PHASE_MARK = b"@ fruix phase "
+PROGRESS_MARK = b"@ fruix progress "
 NIX_MARK = b"@nix "
 MAX_PHASE_NAME = 64
 
@@ -42,6 +44,16 @@ def phase_of(line: bytes) -> str | None:
     return text if text.isprintable() and text else None
 
 
+def progress_of(line: bytes) -> tuple[int, int, str] | None:
+    """Bytes done, bytes in all (0: unknown) and what is transferred, or None for an ordinary line."""
+    if not line.startswith(PROGRESS_MARK):
+        return None
+    parts = line[len(PROGRESS_MARK) :].decode("ascii", "replace").split(" ", 2)
+    if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
+        return None
+    return int(parts[0][:18]), int(parts[1][:18]), parts[2]
+
+
 class BuildLog:
     """Collects one build's output. Not thread-safe: the build's own thread feeds it."""
 
@@ -51,6 +63,7 @@ class BuildLog:
         *,
         on_line: Callable[[str], None],
         on_phase: Callable[[str], None],
+        on_progress: Callable[[int, int, str], None] = lambda done, total, what: None,
         keep_lines: int,
         max_size: int,
     ) -> None:
@@ -59,6 +72,7 @@ class BuildLog:
         self.last_lines: deque[str] = deque(maxlen=keep_lines)
         self._on_line = on_line
         self._on_phase = on_phase
+        self._on_progress = on_progress
         self._max_size = max_size
         self._partial = b""
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -102,9 +116,11 @@ class BuildLog:
         self._raw.close()
 
     def _line(self, raw: bytes) -> None:
-        phase = phase_of(raw)
-        if phase is not None:
+        if (phase := phase_of(raw)) is not None:
             self._on_phase(phase)
+            return
+        if (progress := progress_of(raw)) is not None:
+            self._on_progress(*progress)
             return
         for start in range(0, max(len(raw), 1), MAX_LINE):
             line = raw[start : start + MAX_LINE].rstrip(b"\r").decode("utf-8", "replace")

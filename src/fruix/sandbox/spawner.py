@@ -69,10 +69,9 @@ class Child:
     def finish(self) -> Exit:
         """Kill what still runs, wait until everything is dead and its cgroup is gone, and let go of it."""
         try:
-            ended = self.wait(0)
-            if ended is None:
+            if not select.select([self.pidfd], [], [], 0)[0]:
                 self.kill()
-                ended = self.wait(None)
+            ended = self.wait(None)
             assert ended is not None
             return ended
         finally:
@@ -140,7 +139,11 @@ class Spawner:
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
-    data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_SIZE, 1)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_SIZE, 1)
+    except ConnectionResetError:
+        # The spawner closed its end before it read our last "kill"; what it had to say is still there.
+        data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_SIZE, 1)
     return (json.loads(data) if data else {}), descriptors
 
 

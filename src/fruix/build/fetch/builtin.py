@@ -25,7 +25,7 @@ from fruix.model.hashes import Hash
 
 OUTPUT_NAME = "output"
 BUILTINS = ("builtin:fetchurl", "builtin:download")
-PROGRESS_MARK = "@ fruix progress "
+
 
 _CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",

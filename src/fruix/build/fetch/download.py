@@ -75,8 +75,9 @@ def main(arguments: Mapping[str, Any]) -> int:
                 _say(f"{url}: {error}")
                 break
             except (OSError, http.client.HTTPException) as error:
-                _say(f"{url}: {error}{'' if attempt + 1 == ATTEMPTS else '; trying again'}")
-                if _is_final(error):
+                final = attempt + 1 == ATTEMPTS or _is_final(error)
+                _say(f"{url}: {error}{'' if final else '; trying again'}")
+                if final:
                     break
                 time.sleep(attempt)
             else:
