@@ -211,5 +211,5 @@ def test_a_gone_client_ends_its_request(make: Callable[..., Scheduler]) -> None:
         select.select([job.waker], [], [])
         return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 
-    results = Realisation(goals({"a": ""}), make(run), BuildOptions(), lambda event: None, cancelled).run()
+    results = Realisation(goals({"a": ""}), make(run), BuildOptions(), lambda _event: None, cancelled).run()
     assert not results[path("a")].success

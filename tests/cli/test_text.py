@@ -30,11 +30,15 @@ def test_colours_pass_only_where_they_are_wanted() -> None:
     assert harmless("plain\ttext é", colour=True) == "plain\ttext é"
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0.44, "0.4s"), (12.3, "12s"), (187, "3m07s"), (7500, "2h05m")])
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.44, "0.4s"), (12.3, "12s"), (187, "3m07s"), (7500, "2h05m")]
+)
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-@pytest.mark.parametrize(("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 << 30, "5.0 GiB")])
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (5 << 30, "5.0 GiB")]
+)
 def test_sizes(count: int, text: str) -> None:
     assert size(count) == text

@@ -101,7 +101,10 @@ def test_a_second_daemon_is_refused(environment: dict[str, str]) -> None:
         wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
         second = subprocess.run(command(), env=environment, capture_output=True, text=True, check=False)
         assert second.returncode == 1
-        assert f"another daemon is running on this state directory (daemon, process {first.pid})" in second.stderr
+        assert (
+            f"another daemon is running on this state directory (daemon, process {first.pid})"
+            in second.stderr
+        )
         assert "hint: " in second.stderr
         wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
 
@@ -116,7 +119,14 @@ def test_bad_settings_keep_it_from_starting(environment: dict[str, str]) -> None
 
 def test_it_is_for_root(environment: dict[str, str]) -> None:
     run = subprocess.run(
-        command(), env=environment, capture_output=True, text=True, check=False, user=65534, group=65534, extra_groups=[]
+        command(),
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        user=65534,
+        group=65534,
+        extra_groups=[],
     )
     if "No module named" in run.stderr or "Permission denied" in run.stderr:
         pytest.skip("machine: another user can't read the project here")
@@ -126,7 +136,10 @@ def test_it_is_for_root(environment: dict[str, str]) -> None:
 
 def test_socket_activation_and_notification(environment: dict[str, str], tmp_path: Path) -> None:
     path, told = str(tmp_path / "passed"), str(tmp_path / "told")
-    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    with (
+        socket.socket(socket.AF_UNIX) as listener,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
+    ):
         listener.bind(path)
         listener.listen()
         manager.bind(told)

@@ -149,7 +149,9 @@ def test_every_operation_without_handler_says_so(daemon: Running, dialect: Diale
 
     user = client(daemon, dialect, 38 if dialect is Dialect.NIX else 0x64)
     user.greet()
-    missing = [row for row in TABLES[dialect] if row.number not in HANDLERS[dialect] and row.body is Body.NONE]
+    missing = [
+        row for row in TABLES[dialect] if row.number not in HANDLERS[dialect] and row.body is Body.NONE
+    ]
     plain = [row for row in missing if not row.request.fields]
     assert {row.number for row in missing} >= {14, 20, 34}
     for row in plain:
@@ -188,7 +190,9 @@ def test_errors_in_the_guix_dialect(daemon: Running) -> None:
         ((1).to_bytes(8, "little") + b"a\x01\0\0\0\0\0\0", "padded"),
     ],
 )
-def test_broken_strings_end_the_session_with_a_word(daemon: Running, request_bytes: bytes, reason: str) -> None:
+def test_broken_strings_end_the_session_with_a_word(
+    daemon: Running, request_bytes: bytes, reason: str
+) -> None:
     user = client(daemon)
     user.greet()
     user.stream.sendall((1).to_bytes(8, "little") + request_bytes)

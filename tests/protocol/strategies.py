@@ -108,7 +108,11 @@ def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:
 
 
 def of_fields(fields: tuple[Field, ...], context: Context) -> dict[str, st.SearchStrategy[Any]]:
-    return {field.name: of_codec(field.codec, context) for field in fields if keeps(field) and field.present(context)}
+    return {
+        field.name: of_codec(field.codec, context)
+        for field in fields
+        if keeps(field) and field.present(context)
+    }
 
 
 def of_layout(layout: Layout, context: Context) -> st.SearchStrategy[tuple[Any, ...]]:

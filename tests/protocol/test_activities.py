@@ -48,7 +48,9 @@ some_events = st.one_of(
 
 def sent(events: list[Event], context: Context) -> list[messages.Message]:
     writer = event_writer(context, ClientOptions(verbosity=3), "x86_64-linux")
-    data = b"".join(messages.encode(message, context) for event in events for message in writer.messages(event))
+    data = b"".join(
+        messages.encode(message, context) for event in events for message in writer.messages(event)
+    )
     source = Source.of(data)
     found = []
     while source.buffered:

@@ -93,7 +93,9 @@ def test_damaged_recordings(name: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0x22, 0x26) | st.integers(0x60, 0x70), st.lists(st.integers(0, 90) | st.binary(max_size=60)))
+@given(
+    st.integers(0x22, 0x26) | st.integers(0x60, 0x70), st.lists(st.integers(0, 90) | st.binary(max_size=60))
+)
 def test_noise_after_a_greeting(minor: int, parts: list[int | bytes]) -> None:
     head = [handshake.CLIENT_MAGIC, 0x100 | minor, *([0] if minor == 0x26 else []), 0, 0]
     noise = [part.to_bytes(8, "little") if isinstance(part, int) else part for part in parts]

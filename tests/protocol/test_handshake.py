@@ -20,7 +20,9 @@ def test_both_sides_understand_each_other() -> None:
 
     def serve() -> None:
         source = Source(theirs.recv)
-        found.append(handshake.serve(source, theirs.sendall, directory=STORE, version="fruix 1", trusted=False))
+        found.append(
+            handshake.serve(source, theirs.sendall, directory=STORE, version="fruix 1", trusted=False)
+        )
 
     with ours, theirs:
         thread = threading.Thread(target=serve)
@@ -79,5 +81,9 @@ def test_a_greeting_is_small() -> None:
         handshake.serve(Source.of(data), lambda _: None, directory=STORE, version="x", trusted=True)
     with pytest.raises(ProtocolError, match="at most 64"):
         handshake.serve(
-            Source.of(u64s(handshake.CLIENT_MAGIC, 0x126, 65)), lambda _: None, directory=STORE, version="x", trusted=True
+            Source.of(u64s(handshake.CLIENT_MAGIC, 0x126, 65)),
+            lambda _: None,
+            directory=STORE,
+            version="x",
+            trusted=True,
         )

@@ -34,7 +34,9 @@ def row_id(value: Any) -> str:
 @pytest.mark.parametrize(("context", "row"), ROWS, ids=row_id)
 @few
 @given(data=st.data())
-def test_requests_and_replies_come_back_as_they_were(context: Context, row: Operation, data: st.DataObject) -> None:
+def test_requests_and_replies_come_back_as_they_were(
+    context: Context, row: Operation, data: st.DataObject
+) -> None:
     for layout in (row.request, row.reply):
         given_values = data.draw(of_layout(layout, context))
         round_trip(layout, given_values, context)

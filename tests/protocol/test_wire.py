@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 
 from fruix.errors import DisconnectedError, FormatError, ProtocolError
 from fruix.protocol.source import CHUNK, FramedSource, Source, frames
-from fruix.protocol.wire import BOOL, I64, NAME, OCTETS, TEXT, U64, Codec, Context, Dialect, List, Map, Maybe, Number
+from fruix.protocol.wire import (
+    BOOL,
+    I64,
+    NAME,
+    OCTETS,
+    TEXT,
+    U64,
+    Codec,
+    Context,
+    Dialect,
+    List,
+    Map,
+    Maybe,
+    Number,
+)
 
 CONTEXT = Context(Dialect.NIX, 38, "/frx/store")
 

@@ -63,7 +63,7 @@ class BuildLog:
         *,
         on_line: Callable[[str], None],
         on_phase: Callable[[str], None],
-        on_progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+        on_progress: Callable[[int, int, str], None] | None = None,
         keep_lines: int,
         max_size: int,
     ) -> None:
@@ -119,7 +119,7 @@ class BuildLog:
         if (phase := phase_of(raw)) is not None:
             self._on_phase(phase)
             return
-        if (progress := progress_of(raw)) is not None:
+        if self._on_progress is not None and (progress := progress_of(raw)) is not None:
             self._on_progress(*progress)
             return
         for start in range(0, max(len(raw), 1), MAX_LINE):

@@ -42,7 +42,7 @@ class Workspace:
     @property
     def tmp(self) -> str:
         """The build's own /tmp."""
-        return f"{self.base}/tmp"
+        return f"{self.base}/tmp"  # noqa: S108 - a directory of the build
 
     @property
     def store(self) -> str:

@@ -75,9 +75,7 @@ def run(
         server = Server(service, listeners)
         _stop_on_signals(server)
         listening.notify(environment, "READY=1")
-        log.info(
-            "ready: store %s, socket %s", layout.store, ", ".join(str(s.getsockname()) for s in listeners)
-        )
+        log.info("ready: store %s, socket %s", layout.store, where)
         server.run()
         listening.notify(environment, "STOPPING=1")
         log.info("stopping")

@@ -52,7 +52,7 @@ def text_path(
     return make_store_path(_with_references("text", references), contents.digest, name, directory)
 
 
-def fixed_path(  # noqa: PLR0917 - the fields of a fixed output
+def fixed_path(
     name: str,
     method: Method,
     hash_: Hash,

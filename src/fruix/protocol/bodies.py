@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from fruix.errors import BadNarError, ObjectRejectedError, ProtocolError
 from fruix.model.nar.events import FileData, FileEnd, FileStart
@@ -53,10 +54,8 @@ class NarBody:
             ProtocolError: malformed, so that the connection can't go on.
         """
         if self._broken is None:
-            try:
+            with suppress(BadNarError):
                 deque(self.chunks(), maxlen=0)
-            except BadNarError:
-                pass
         if self._broken is not None:
             raise ProtocolError(f"can't go on behind a malformed archive: {self._broken}")
 

@@ -1,0 +1,118 @@
+/* One attempt per argument; prints the attempt's name and "ok", or the name of the errno it ended with. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <sys/xattr.h>
+#include <netinet/in.h>
+#include <arpa/inet.h>
+#include <unistd.h>
+
+static long tcp(const char *address, int port) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    inet_pton(AF_INET, address, &to.sin_addr);
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    return s < 0 ? s : connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+static long abstract_socket(const char *name) {
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    memcpy(to.sun_path + 1, name, strlen(name));
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    return connect(s, (struct sockaddr *)&to, offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+}
+
+#ifdef __x86_64__
+static long int80(long nr, long a, long b) {
+    long result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(nr), "b"(a), "c"(b) : "memory", "r8", "r9", "r10", "r11");
+    if (result < 0) { errno = -result; return -1; }
+    return result;
+}
+static char low[] __attribute__((aligned(16))) = "f";
+#endif
+
+static long attempt(const char *what, char **argv) {
+    struct open_how how = {.flags = O_CREAT | O_WRONLY, .mode = 06755};
+    char c = 'x';
+    if (!strcmp(what, "chmod")) return syscall(SYS_fchmodat, AT_FDCWD, "f", 04755);
+    if (!strcmp(what, "chmod-plain")) return syscall(SYS_fchmodat, AT_FDCWD, "f", 0755);
+#ifdef SYS_chmod
+    if (!strcmp(what, "chmod-old")) return syscall(SYS_chmod, "f", 02755);
+    if (!strcmp(what, "creat")) return syscall(SYS_creat, "g1", 06755);
+    if (!strcmp(what, "mknod-old")) return syscall(SYS_mknod, "g2", S_IFREG | 04755, 0);
+#endif
+    if (!strcmp(what, "fchmod")) return fchmod(open("f", O_RDONLY), 06755);
+    if (!strcmp(what, "fchmodat2")) return syscall(452, AT_FDCWD, "f", 04755, 0);
+    if (!strcmp(what, "open-create")) return syscall(SYS_openat, AT_FDCWD, "g3", O_CREAT | O_WRONLY, 06755);
+    if (!strcmp(what, "open-garbage-mode")) return syscall(SYS_openat, AT_FDCWD, "f", O_RDONLY, 07777);
+    if (!strcmp(what, "tmpfile")) return syscall(SYS_openat, AT_FDCWD, ".", O_TMPFILE | O_WRONLY, 04755);
+    if (!strcmp(what, "mknod")) return syscall(SYS_mknodat, AT_FDCWD, "g4", S_IFREG | 04755, 0);
+    if (!strcmp(what, "device")) return mknod("g5", S_IFCHR | 0666, 0x103);
+    if (!strcmp(what, "openat2")) return syscall(437, AT_FDCWD, "g6", &how, sizeof how);
+    if (!strcmp(what, "io_uring")) return syscall(425, 4, NULL);
+    if (!strcmp(what, "setxattr")) return setxattr("f", "user.x", "y", 1, 0);
+    if (!strcmp(what, "keyctl")) return syscall(SYS_keyctl, 0, -4, 1);
+    if (!strcmp(what, "add_key")) return syscall(SYS_add_key, "user", "x", "y", 1, -4);
+    if (!strcmp(what, "userns")) return unshare(CLONE_NEWUSER);
+    if (!strcmp(what, "clone3")) return syscall(435, NULL, 0);
+    if (!strcmp(what, "new-call")) return syscall(470);
+    if (!strcmp(what, "bpf")) return syscall(SYS_bpf, 0, NULL, 0);
+    if (!strcmp(what, "mount")) return syscall(SYS_mount, "x", "/tmp", "tmpfs", 0, NULL);
+    if (!strcmp(what, "umount")) return syscall(SYS_umount2, "/proc", 0);
+    if (!strcmp(what, "chroot")) return chroot("/");
+    if (!strcmp(what, "sethostname")) return sethostname("x", 1);
+    if (!strcmp(what, "setuid")) return setuid(0);
+    if (!strcmp(what, "host-loopback")) return tcp("127.0.0.1", atoi(argv[0]));
+    if (!strcmp(what, "network")) return tcp("10.1.2.3", 80);
+    if (!strcmp(what, "raw-socket")) return socket(AF_INET, SOCK_RAW, 1);
+    if (!strcmp(what, "abstract")) return abstract_socket(argv[0]);
+    if (!strcmp(what, "kill")) return kill(atoi(argv[0]), 0);
+    if (!strcmp(what, "ptrace")) return ptrace(PTRACE_ATTACH, atoi(argv[0]), NULL, NULL);
+    if (!strcmp(what, "terminal")) return ioctl(1, TIOCSTI, &c);
+    if (!strcmp(what, "open-write")) return open(argv[0], O_WRONLY);
+    if (!strcmp(what, "open")) return open(argv[0], O_RDONLY);
+    if (!strcmp(what, "link")) return link(argv[0], "g7");
+#ifdef __x86_64__
+    if (!strcmp(what, "int80-chmod")) return int80(15, (long)low, 04755);
+    if (!strcmp(what, "x32")) return syscall(0x40000000 + 39);
+#endif
+    fprintf(stderr, "unknown attempt %s\n", what);
+    exit(2);
+}
+
+int main(int argc, char **argv) {
+    close(open("f", O_CREAT | O_WRONLY, 0644));
+    for (int i = 1; i < argc; i++) {
+        char *name = strdup(argv[i]);
+        char *argument = strchr(name, '=');
+        char *rest[] = {argument ? argument + 1 : "", NULL};
+        if (argument) *argument = 0;
+        fflush(stdout);
+        pid_t child = fork();
+        if (child == 0) {
+            errno = 0;
+            long result = attempt(name, rest);
+            printf("%s %s\n", name, result < 0 ? strerrorname_np(errno) : "ok");
+            fflush(stdout);
+            _exit(0);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        if (WIFSIGNALED(status)) printf("%s signal %d\n", name, WTERMSIG(status));
+    }
+    return 0;
+}

@@ -1,0 +1,173 @@
+"""A builder tries every door; each must be shut as it should be, by the errno that says why."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from fruix.build.settings import BuildOptions
+from machine import Machine, machine
+
+SOURCE = Path(__file__).with_name("doors.c")
+
+EVERYWHERE = {
+    # No set-id bits, by any call
+    "chmod": "EPERM",
+    "fchmod": "EPERM",
+    "fchmodat2": "EPERM",
+    "open-create": "EPERM",
+    "tmpfile": "EPERM",
+    "mknod": "EPERM",
+    "openat2": "ENOSYS",
+    "io_uring": "ENOSYS",
+    # but what every program does goes
+    "chmod-plain": "ok",
+    "open-garbage-mode": "ok",
+    # No attributes, keys, new or dangerous calls
+    "setxattr": "EOPNOTSUPP",
+    "keyctl": "ENOSYS",
+    "add_key": "ENOSYS",
+    "bpf": "ENOSYS",
+    "clone3": "ENOSYS",
+    "new-call": "ENOSYS",
+    "userns": "EPERM",
+    # No root's power
+    "device": "EPERM",
+    "mount": "EPERM",
+    "umount": "EPERM",
+    "chroot": "EPERM",
+    "sethostname": "EPERM",
+    "setuid": "EPERM",
+    "raw-socket": "EPERM",
+    # No network, no terminal
+    "network": "ENETUNREACH",
+    "terminal": "ENOTTY",
+}
+X86 = {
+    "chmod-old": "EPERM",
+    "creat": "EPERM",
+    "mknod-old": "EPERM",
+    "int80-chmod": "EPERM",
+    "x32": "signal 31",
+}
+EXPECTED = {**EVERYWHERE, **(X86 if platform.machine() == "x86_64" else {})}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    built = tmp_path_factory.mktemp("doors") / "doors"
+    subprocess.run(["gcc", "-static", "-O1", "-o", built, SOURCE], check=True)
+    return built
+
+
+@pytest.fixture
+def here() -> Iterator[Machine]:
+    with machine() as one:
+        yield one
+
+
+def attempts(here: Machine, scratch: Path, program: Path, contract: str, *words: str) -> dict[str, str]:
+    shell = here.shell(scratch)
+    doors = here.store.add_path("doors", str(program))
+    drv = here.derivation(
+        f"doors-{contract}", f"cd /tmp; {doors} {' '.join(words)} | tee $out", shell, sources=[doors]
+    )
+    (result,) = here.build(drv, options=BuildOptions(contract))
+    assert result.success, result.message
+    return dict(line.split(" ", 1) for line in here.output(drv).read_text().splitlines())
+
+
+@pytest.mark.parametrize("contract", ["fruix", "nix", "guix"])
+def test_doors(here: Machine, tmp_path: Path, program: Path, contract: str) -> None:
+    found = attempts(here, tmp_path, program, contract, *EXPECTED)
+    # With a user namespace root has no number inside.
+    assert found == {**EXPECTED, "setuid": "EPERM" if contract == "fruix" else "EINVAL"}
+
+
+def test_the_host_is_out_of_reach(here: Machine, tmp_path: Path, program: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as named:
+        port = server.getsockname()[1]
+        name = f"fruix-test-{os.getpid()}"
+        named.bind("\0" + name)
+        named.listen()
+        shell = here.shell(tmp_path)
+        found = attempts(
+            here,
+            tmp_path,
+            program,
+            "fruix",
+            f"host-loopback={port}",
+            f"abstract={name}",
+            f"kill={os.getpid()}",
+            f"ptrace={os.getpid()}",
+            f"open-write={shell}/bin/busybox",
+            f"link={shell}/bin/busybox",
+            "open=/etc/shadow",
+            "open=/proc/1/root/../etc/shadow",
+            "open=/sys/kernel",
+        )
+    assert found["host-loopback"] == "ECONNREFUSED"
+    assert found["abstract"] == "ECONNREFUSED"
+    assert found["kill"] == found["ptrace"] == "ESRCH"
+    assert found["open-write"] in {"EROFS", "EACCES"}
+    assert found["link"] == "EXDEV"
+    assert found["open"] == "ENOENT"
+
+
+def test_an_undeclared_path_is_not_there(here: Machine, tmp_path: Path) -> None:
+    shell = here.shell(tmp_path)
+    secret = here.store.add_text("secret", b"x")
+    drv = here.derivation("peek", f"if [ -e {secret} ]; then exit 1; fi; ls $NIX_STORE > $out", shell)
+    (result,) = here.build(drv)
+    assert result.success, result.message
+    assert "secret" not in here.output(drv).read_text()
+
+
+def test_inputs_can_not_be_written(here: Machine, tmp_path: Path) -> None:
+    shell = here.shell(tmp_path)
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "f").write_text("as it was")
+    source = here.store.add_path("data", str(data))
+    script = f"(echo x > {source}/f) 2>/dev/null && exit 1; (rm -rf {source}) 2>/dev/null && exit 2; (mv {source} {source}x) 2>/dev/null && exit 3; echo > $out"
+    (result,) = here.build(here.derivation("vandal", script, shell, sources=[source]))
+    assert result.success, result.message
+    assert Path(here.store.real(source), "f").read_text() == "as it was"
+
+
+def test_descriptors(here: Machine, tmp_path: Path) -> None:
+    kept = os.open("/", os.O_RDONLY | os.O_DIRECTORY)
+    os.set_inheritable(kept, True)
+    try:
+        shell = here.shell(tmp_path)
+        drv = here.derivation(
+            "fds", "for i in 0 1 2 3 4 5 6 7 8 9; do readlink /proc/$$/fd/$i; done; echo > $out; true", shell
+        )
+        (result,) = here.build(drv)
+        assert result.success, result.message
+    finally:
+        os.close(kept)
+    from fruix.build.logs import read_log
+
+    shown = b"".join(read_log(here.store.layout.log_file(drv))).decode().splitlines()
+    assert shown[0] == "/dev/null"
+    assert [line.partition(":")[0] for line in shown[1:]] == ["pipe", "pipe"]
+
+
+def test_a_fork_bomb_ends(here: Machine, tmp_path: Path) -> None:
+    from fruix.build.settings import BuildOptions as Options
+    from fruix.sandbox.pool import processes_of
+
+    shell = here.shell(tmp_path)
+    script = (
+        "i=0; while [ $i -lt 200 ]; do (setsid sleep 1000 &) ; i=$((i+1)); done; echo started; sleep 1000"
+    )
+    (result,) = here.build(here.derivation("bomb", script, shell), options=Options("fruix", timeout=1))
+    assert not result.success
+    assert processes_of(35001) == []

@@ -1,0 +1,33 @@
+"""A builder lists all that it can see; the listing must equal the golden one of its contract, to the letter."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fruix.build.settings import BuildOptions
+from golden_data import GOLDEN
+from machine import machine
+
+LOOK = (Path(__file__).parent / "look.sh").read_text()
+IDS = {"fruix": ("$(id -u)", "$(id -g)"), "nix": ("1000", "100"), "guix": ("30001", "30000")}
+
+
+@pytest.mark.parametrize("contract", ["fruix", "nix", "guix"])
+def test_golden_listing(contract: str, tmp_path: Path) -> None:
+    with machine() as here:
+        shell = here.shell(tmp_path)
+        script = f"look() {{\n{LOOK}\n}}\nlook $(id -u) $(id -g) > $out 2>&1"
+        drv = here.derivation("look", script, shell, env={"shell": str(shell)})
+        (result,) = here.build(drv, options=BuildOptions(contract))
+        assert result.success, result.message
+        seen = here.output(drv).read_text()
+    seen = seen.replace("uid 350", "uid BUILD350")  # any of the pool
+    for number in range(1, 33):
+        seen = seen.replace(f"uid BUILD350{number:02} gid 350{number:02}", "uid POOL gid POOL")
+    golden = GOLDEN / f"seen-{contract}.txt"
+    if os.environ.get("FRUIX_RECORD"):
+        golden.write_text(seen)
+    assert seen == golden.read_text()
