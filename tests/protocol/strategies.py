@@ -78,7 +78,7 @@ def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
     }
 
 
-def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:
+def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 - a case per codec
     if (found := known(context).get(id(codec))) is not None:
         return found
     match codec:
