@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import Spawner
 from fruix.sandbox.linux import libc
 from fruix.store import Layout, LocalStore
+from fruix.store.tree import delete_tree
 
 BUSYBOX = "/bin/busybox"
 _private = threading.local()
@@ -29,17 +31,23 @@ _private = threading.local()
 
 @contextmanager
 def private_frx() -> Iterator[None]:
-    """An empty file system on /frx that only this process and its children see."""
+    """An empty directory on /frx that only this process and its children see."""
     os.makedirs("/frx", exist_ok=True)
     if not getattr(_private, "done", False):
         libc.unshare(libc.CLONE_NEWNS)
         libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
         _private.done = True
-    libc.mount(b"tmpfs", b"/frx", b"tmpfs", 0, b"mode=755")
+    # A directory, not a tmpfs for each: SQLite knows files by device and inode, and fresh file systems repeat those.
+    parent, directory = tempfile.gettempdir(), tempfile.mkdtemp(prefix="frx-test-")
+    os.chmod(directory, 0o755)
+    libc.mount(directory.encode(), b"/frx", None, libc.MS_BIND)
     try:
         yield
     finally:
         libc.umount(b"/frx", libc.MNT_DETACH)
+        descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+        delete_tree(descriptor, os.path.basename(directory).encode())
+        os.close(descriptor)
 
 
 @dataclass

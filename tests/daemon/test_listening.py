@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,11 @@ def test_a_stale_socket_is_replaced(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["file", "directory", "symlink"])
 def test_nothing_else_is_replaced(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "socket"
-    make = {"file": path.touch, "directory": path.mkdir, "symlink": lambda: path.symlink_to("/tmp/elsewhere")}
+    make: dict[str, Callable[[], object]] = {
+        "file": path.touch,
+        "directory": path.mkdir,
+        "symlink": lambda: path.symlink_to("/tmp/elsewhere"),
+    }
     make[kind]()
     with pytest.raises(StoreError, match="no socket"):
         listen(str(path))

@@ -180,7 +180,6 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-silent-time": ("building.max_silent_time", _number(0)),
     "max-log-size": ("building.max_log_size", _number(0)),
     "log-lines": ("building.log_lines", _number(0, 1 << 16)),
-    "tmp-size": ("building.tmp_size", _number(1 << 20)),
     "max-download-size": ("building.max_download_size", _number(0)),
     "sources": ("building.sources", _directories),
     "mirrors": ("building.mirrors", _table(_strings)),

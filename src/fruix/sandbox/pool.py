@@ -86,7 +86,7 @@ class UserPool:
 
 
 def processes_of(uid: int) -> list[int]:
-    """Processes whose real user is `uid` (from /proc; empty where there is none)."""
+    """Living processes of user `uid` (from /proc; empty where there is none); those that only wait to be reaped don't count."""
     found = []
     try:
         entries = os.listdir("/proc")
@@ -98,6 +98,15 @@ def processes_of(uid: int) -> list[int]:
                 status = os.stat(f"/proc/{entry}")
             except OSError:
                 continue
-            if status.st_uid == uid:
+            if status.st_uid == uid and not _is_dead(entry):
                 found.append(int(entry))
     return found
+
+
+def _is_dead(pid: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # After the name in parentheses, which may hold anything, comes the state.
+            return file.read().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
+    except (OSError, IndexError):
+        return True

@@ -33,7 +33,7 @@ from fruix.store.adding import Adding
 from fruix.store.canonical import Links
 from fruix.store.database import Database
 from fruix.store.layout import Layout
-from fruix.store.locks import PathLocks, StoreLock
+from fruix.store.locks import PathLocks, StoreLock, remove_stale
 from fruix.store.registration import Registrar, drv_name
 from fruix.store.roots import add_indirect_root
 from fruix.store.staging import Staging
@@ -93,6 +93,7 @@ class LocalStore:
             opened.callback(self._staging.close)
             if lock.alone:
                 self.recovered = sync.recover(self.database, self._descriptor, self._staging.remove)
+                remove_stale(self._descriptor)
                 lock.share()
             self._syncer = sync.Syncer(self.database, self._descriptor)
             self._syncer.start()

@@ -81,6 +81,18 @@ def _lock(store: int, name: bytes, *, wait: bool) -> int | None:
         os.close(descriptor)  # removed by its last holder: a new file has the name now
 
 
+def remove_stale(store: int) -> list[str]:
+    """Remove lock files that a crashed process left and that nobody holds; returns their names."""
+    removed = []
+    for name in sorted(os.listdir(store)):
+        if name.endswith(".lock") and (descriptor := _lock(store, os.fsencode(name), wait=False)) is not None:
+            os.unlink(name, dir_fd=store)
+            os.write(descriptor, _STALE)
+            os.close(descriptor)
+            removed.append(name)
+    return removed
+
+
 class StoreLock:
     """The `big-lock`: shared by all processes that have the store open, exclusive while one looks after a crash."""
 
