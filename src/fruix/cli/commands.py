@@ -37,13 +37,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FruixError as error:
         report(error)
         return error.exit_code
-    except KeyboardInterrupt:
-        print("fruix: interrupted", file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Whoever read our output has seen enough; don't let the interpreter complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except OSError as error:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+        report(FruixError(error.strerror or str(error), where=name))
+        return 1
+    except KeyboardInterrupt:
+        print("fruix: interrupted", file=sys.stderr)
+        return 130
 
 
 def report(error: FruixError) -> None:

@@ -18,6 +18,7 @@ from fruix import __version__
 from fruix.build.settings import BuildOptions
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
+from fruix.errors import StoreError
 from fruix.model.buildresult import BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
@@ -143,6 +144,7 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
     from fruix.build.recovery import recover_builds  # noqa: PLC0415
     from fruix.store import LocalStore  # noqa: PLC0415
 
+    _refuse_exposed(layout)
     with ExitStack() as closing:
         store = LocalStore(layout, durability=settings.durability).open()
         closing.callback(store.close)
@@ -150,3 +152,13 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
         builder = Builder(store, spawner, settings.build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())
+
+
+def _refuse_exposed(layout: Layout) -> None:
+    """A directory that anybody can write on the way to the store or the builds would let them swap what lies below."""
+    if exposed := layout.exposed_parents():
+        raise StoreError(
+            f"'{exposed[0]}' can be written by everybody",
+            where=layout.store,
+            hint="choose directories all of whose parents only root can write (FRUIX_STORE_DIR, FRUIX_STATE_DIR)",
+        )
