@@ -19,6 +19,7 @@ from fruix.client import RemoteStore, connect
 from fruix.daemon.embedded import embedded_store
 from fruix.daemon.listening import StateLock
 from fruix.errors import FruixError, UnreachableError
+from machine import private_frx
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
 
@@ -26,15 +27,15 @@ PATIENCE = 60
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    directory = tmp_path / "frx"
+def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
     names = {"FRUIX_STORE_DIR": "store", "FRUIX_STATE_DIR": "state", "FRUIX_LOG_DIR": "log"}
     (tmp_path / "x.toml").touch()
-    return {
-        "PATH": os.environ["PATH"],
-        "FRUIX_CONF": str(tmp_path / "x.toml"),
-        **{variable: str(directory / name) for variable, name in names.items()},
-    }
+    with private_frx():
+        yield {
+            "PATH": os.environ["PATH"],
+            "FRUIX_CONF": str(tmp_path / "x.toml"),
+            **{variable: f"/frx/{name}" for variable, name in names.items()},
+        }
 
 
 def command(*arguments: str) -> list[str]:
