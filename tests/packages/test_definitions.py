@@ -1,0 +1,252 @@
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fruix.errors import FruixError, UsageError
+from fruix.model.aterm import parse
+from fruix.model.contentaddress import Method
+from fruix.model.drvhash import DerivationHasher, check_outputs
+from fruix.model.hashes import Hash
+from fruix.model.makepath import fixed_path, text_path
+from fruix.model.storepath import StorePath
+from fruix.packages.build_systems import BUILD_SYSTEMS, recipe
+from fruix.packages.catalogue import all_packages, find
+from fruix.packages.load import from_expression, from_file
+from fruix.packages.lower import Lowering, LoweringContext
+from fruix.packages.package import Origin, Package
+from fruix.packages.phases import Phases, script
+
+SHA = "0" * 64
+
+
+class FakeStore:
+    """Takes additions; nothing else is asked of a store by lowering."""
+
+    directory = "/frx/store"
+
+    def __init__(self) -> None:
+        self.files: dict[StorePath, bytes] = {}
+
+    def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
+        path = text_path(name, Hash.of("sha256", contents), references)
+        self.files[path] = contents
+        return path
+
+    def add_path(
+        self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
+    ) -> StorePath:
+        path = fixed_path(name, method, Hash.of(algorithm, Path(source).read_bytes()))
+        self.files[path] = b""
+        return path
+
+
+def lowering(store: FakeStore, view: str = "f" * 64) -> Lowering:
+    return Lowering(store, LoweringContext("x86_64-linux", lambda _name: view))  # type: ignore[arg-type]
+
+
+def trivial(name: str, **fields: Any) -> Package:
+    return Package(
+        name=name, version="1", build_system="trivial", arguments={"script": "echo > $out"}, **fields
+    )
+
+
+def test_golden_derivation() -> None:
+    store = FakeStore()
+    lowered = lowering(store).lowered(trivial("tiny"))
+    builder = next(path for path in store.files if path.name == "tiny-1-builder.sh")
+    assert (
+        store.files[builder]
+        == b"set -eu\n\nphase_build() {\n:\necho > $out\n}\n\necho '@ fruix phase build'\nphase_build\n"
+    )
+    out = lowered.derivation.output_paths["out"]
+    assert store.files[lowered.drv].decode() == (
+        f'Derive([("out","{out}","","")],[],["{builder}"],"x86_64-linux","/bin/sh",["{builder}"],['
+        f'("LC_ALL","C"),("PATH","/usr/bin:/bin"),("SOURCE_DATE_EPOCH","1"),("TZ","UTC"),("fruixContract","fruix"),'
+        f'("fruixHostView","base"),("fruixHostViewHash","{"f" * 64}"),("out","{out}"),("patches",""),("pname","tiny"),'
+        f'("source",""),("version","1")])'
+    )
+
+
+def test_what_lowering_makes_a_daemon_accepts() -> None:
+    store = FakeStore()
+    low = trivial("low", source=Origin(("http://x.example/low.tar.gz",), SHA))
+    top = trivial("top", inputs=(low,), native_inputs=(trivial("tool"),), outputs=("out", "doc"))
+    work = lowering(store)
+    work.lowered(top)
+    drvs = {
+        path: parse(data, path.name.removesuffix(".drv"))
+        for path, data in store.files.items()
+        if path.is_derivation
+    }
+    assert len(drvs) == 4
+    for path, drv in drvs.items():
+        assert drv.to_bytes() == store.files[path]
+        check_outputs(drv, path, DerivationHasher(drvs.__getitem__))
+    env = work.lowered(top).derivation.env
+    low_out = work.lowered(low).derivation.output_paths["out"]
+    assert env["CPATH"] == f"{low_out}/include"
+    assert f"{low_out}/bin" in env["PATH"].split(":")
+    assert "tool" not in env["CPATH"]
+    assert env["PATH"].endswith("/usr/bin:/bin")
+
+
+def test_the_same_definition_gives_the_same_derivation() -> None:
+    first, second = (lowering(FakeStore()).lowered(find("hello")).drv for _ in range(2))
+    assert first == second
+    assert lowering(FakeStore(), view="e" * 64).lowered(find("hello")).drv != first
+
+
+def test_deep_graphs_are_lowered() -> None:
+    package = trivial("p0")
+    for number in range(1, 2000):
+        package = trivial(f"p{number}", inputs=(package,))
+    assert lowering(FakeStore()).lowered(package).drv.name == "p1999-1.drv"
+
+
+def test_a_shared_input_is_lowered_once() -> None:
+    store = FakeStore()
+    low = trivial("low")
+    lowering(store).lowered(trivial("top", inputs=(trivial("a", inputs=(low,)), trivial("b", inputs=(low,)))))
+    assert len([path for path in store.files if path.is_derivation]) == 4
+
+
+def test_sources_and_patches(tmp_path: Path) -> None:
+    (tmp_path / "fix.patch").write_text("x")
+    origin = Origin(
+        ("mirror://gnu/a/a-1.tar.gz", "http://b/c.tgz"), SHA, patches=(str(tmp_path / "fix.patch"),)
+    )
+    work = lowering(FakeStore())
+    lowered = work.lowered(trivial("a", source=origin))
+    assert lowered.source is not None
+    assert lowered.source.output == fixed_path("a-1.tar.gz", Method.FLAT, Hash.parse(SHA, "sha256"))
+    assert lowered.source.file_names == ("a-1.tar.gz", "c.tgz")
+    assert lowered.derivation.env["patches"].endswith("-fix.patch")
+    assert any(path.name == "fix.patch" for path in lowered.derivation.input_srcs)
+    assert work.origins == [lowered.source]
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["version", "synopsis", "license", "home_page"]),
+        st.from_regex(r"[a-z0-9]{1,9}", fullmatch=True),
+    )
+)
+def test_inherit_changes_what_it_says(changes: dict[str, str]) -> None:
+    base = find("hello")
+    made = base.inherit(**changes)
+    for field in (
+        "name",
+        "version",
+        "synopsis",
+        "license",
+        "home_page",
+        "source",
+        "build_system",
+        "description",
+    ):
+        assert getattr(made, field) == changes.get(field, getattr(base, field))
+
+
+def test_wrong_definitions_are_named() -> None:
+    with pytest.raises(UsageError, match="no field 'verson'") as caught:
+        find("hello").inherit(verson="1")
+    assert "'version'" in caught.value.hint
+    for wrong in (
+        lambda: Package(name="a b", version="1"),
+        lambda: Origin((), SHA),
+        lambda: Origin(("http://x/y",), "short"),
+        lambda: recipe(Package(name="x", version="1", build_system="gun")),
+        lambda: recipe(Package(name="x", version="1", arguments={"configure_flag": ()})),
+        lambda: recipe(Package(name="x", version="1", arguments={"tests": "no"})),
+        lambda: recipe(Package(name="x", version="1", build_system="trivial")),
+        lambda: recipe(Package(name="x", version="1", build_system="copy")),
+        lambda: Package(name="x", version="1", inputs=("hello",)),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(FruixError):
+            wrong()
+
+
+def test_phases() -> None:
+    phases = Phases((("a", "1"), ("b", "2")))
+    assert phases.insert_before("b", "x", "3").names == ("a", "x", "b")
+    assert phases.insert_after("b", "x", "3").names == ("a", "b", "x")
+    assert phases.replace("a", "9").items[0] == ("a", "9")
+    assert phases.remove("a").names == ("b",)
+    with pytest.raises(UsageError, match="no phase 'c'"):
+        phases.remove("c")
+    with pytest.raises(UsageError, match="twice"):
+        phases.insert_after("a", "b", "")
+    with pytest.raises(UsageError, match="can't be the name"):
+        Phases((("a b", ""),))
+
+
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+@pytest.mark.parametrize("system", sorted(BUILD_SYSTEMS))
+def test_builder_scripts_are_shell(system: str, shell: str) -> None:
+    arguments: dict[str, Any] = {
+        "trivial": {"script": "true"},
+        "copy": {"install": (("a", "bin/"),)},
+        "gnu": {},
+    }[system]
+    package = Package(
+        name="x",
+        version="1",
+        build_system=system,
+        arguments=arguments,
+        source=Origin(("http://x/y.tar",), SHA),
+    )
+    subprocess.run([shell, "-n"], input=script(recipe(package).phases).encode(), check=True)
+
+
+def test_phases_of_gnu_can_be_changed() -> None:
+    package = find("hello").inherit(
+        arguments={
+            "tests": False,
+            "phases": lambda phases: phases.replace("build", "echo mine").remove("strip"),
+        }
+    )
+    made = recipe(package).phases
+    assert "check" not in made.names
+    assert "strip" not in made.names
+    assert dict(made.items)["build"] == "echo mine"
+    assert recipe(find("hello")).phases.names == (
+        "unpack", "patch", "configure", "build", "check", "install", "strip", "record-source",
+    )  # fmt: skip
+
+
+def test_catalogue() -> None:
+    for package in all_packages():
+        assert package.synopsis
+        assert package.license
+        assert package.home_page.startswith("https://")
+        recipe(package)
+    with pytest.raises(UsageError) as caught:
+        find("hallo")
+    assert "hello" in caught.value.hint
+
+
+def test_files_and_expressions(tmp_path: Path) -> None:
+    file = tmp_path / "p.py"
+    file.write_text("a = find('hello')\npackages = [a, a.inherit(version='3')]\n")
+    assert [package.version for package in from_file(str(file))] == ["2.12.3", "3"]
+    assert from_expression("hello.inherit(version='9')").version == "9"
+    for text, why in (
+        ("x = (", "line 1"),
+        ("\nraise RuntimeError('boom')", "line 2: RuntimeError: boom"),
+        ("x = 1", "defines no package"),
+        ("packages = [1]", "defines no package"),
+        ("package = Package(nam='x')", "line 1: TypeError"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UsageError, match=why) as caught:
+            from_file(str(file))
+        assert str(file) in str(caught.value)
+    with pytest.raises(UsageError, match="neither a word"):
+        from_expression("nothing_like_it")

@@ -1,0 +1,113 @@
+"""Build users, journal entries, control groups and the doctor's probes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from fruix.errors import FruixError
+from fruix.sandbox import Journal, UserPool
+from fruix.sandbox.capabilities import probe
+from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
+
+
+def test_each_build_has_its_own_user(tmp_path: Path) -> None:
+    pool = UserPool(str(tmp_path), [35021, 35022])
+    with pool.acquire() as first, pool.acquire() as second:
+        assert (first.uid, first.gid, second.uid) == (35021, 35021, 35022)
+    with pool.acquire() as again:
+        assert again.uid in {35021, 35022}
+
+
+def test_who_comes_late_waits(tmp_path: Path) -> None:
+    pool = UserPool(str(tmp_path), [35023])
+    got: list[int] = []
+
+    def late() -> None:
+        with pool.acquire() as user:
+            got.append(user.uid)
+
+    with pool.acquire():
+        thread = threading.Thread(target=late)
+        thread.start()
+        time.sleep(0.05)
+        assert got == []
+    thread.join()
+    assert got == [35023]
+
+
+def test_two_daemons_never_share_a_user(tmp_path: Path) -> None:
+    with UserPool(str(tmp_path), [35024]).acquire(), pytest.raises(FruixError, match="in use by others"):  # noqa: SIM117
+        with UserPool(str(tmp_path), [35024]).acquire():
+            pass
+
+
+def test_a_user_with_processes_is_not_given_out(tmp_path: Path) -> None:
+    sleeper = subprocess.Popen(["sleep", "1000"], user=35025)
+    try:
+        with UserPool(str(tmp_path), [35025, 35026]).acquire() as user:
+            assert user.uid == 35026
+    finally:
+        sleeper.kill()
+        sleeper.wait()
+
+
+def test_root_is_no_build_user(tmp_path: Path) -> None:
+    with pytest.raises(FruixError, match="neither root"):
+        UserPool(str(tmp_path), [0])
+
+
+def test_journal(tmp_path: Path) -> None:
+    journal = Journal(str(tmp_path / "journal"))
+    assert journal.left_over() == []
+    with journal.entry("frx-a", uid=35001):
+        (entry,) = journal.left_over()
+        assert (entry.name, entry.fields["uid"]) == ("frx-a", 35001)
+    assert journal.left_over() == []
+    (tmp_path / "journal" / "frx-torn.json").write_text('{"na')
+    assert [(entry.name, entry.fields) for entry in journal.left_over()] == [("frx-torn", {})]
+    journal.forget("frx-torn")
+    assert journal.left_over() == []
+
+
+@pytest.mark.skipif(CgroupParent.find() is None, reason="machine: no writable cgroup v2 hierarchy")
+def test_groups_kill_and_vanish() -> None:
+    parent = CgroupParent.find()
+    assert parent is not None
+    group = parent.create(f"frx-test-{os.getpid()}")
+    sleepers = [subprocess.Popen(["sleep", "1000"]) for _ in range(20)]
+    for sleeper in sleepers:
+        group.add(sleeper.pid)
+    group.kill()
+    assert {sleeper.wait() for sleeper in sleepers} == {-9}
+    group.wait_empty(10)
+    assert group.usage()["user_usec"] >= 0
+    group.remove()
+    assert not os.path.exists(group.path)
+
+
+@pytest.mark.skipif(CgroupParent.find() is None, reason="machine: no writable cgroup v2 hierarchy")
+def test_groups_of_a_crashed_daemon_are_removed() -> None:
+    parent = CgroupParent.find()
+    assert parent is not None
+    prefix = f"frx-left-{os.getpid()}"
+    group = parent.create(f"{prefix}-1")
+    sleeper = subprocess.Popen(["sleep", "1000"])
+    group.add(sleeper.pid)
+    threading.Thread(target=sleeper.wait).start()
+    assert remove_leftovers(prefix) == [f"{prefix}-1"]
+    assert remove_leftovers(prefix) == []
+
+
+def test_the_doctor_finds_what_builds_need_here() -> None:
+    found = {capability.name: capability for capability in probe()}
+    lacking = [capability for capability in found.values() if capability.needed and not capability.available]
+    assert lacking == []
+    assert found["seccomp"].detail.endswith("instructions")
+    for capability in found.values():
+        assert capability.available or capability.remedy

@@ -1,0 +1,106 @@
+"""The filter as a program: run by an interpreter of our own for every ABI, also those that this machine doesn't have."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from fruix.errors import IsolationUnavailableError
+from fruix.sandbox.linux.seccomp import build_filter
+
+ALLOW, KILL, EPERM, ENOSYS, ENOTSUP = 0x7FFF0000, 0x80000000, 0x50001, 0x50000 + 38, 0x50000 + 95
+X86_64, I386, AARCH64, ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
+CREATE = 0x41
+
+
+def run(program: bytes, arch: int, number: int, *arguments: int) -> int:
+    """The verdict of a BPF program (only the opcodes that filters use)."""
+    padded = [*arguments, 0, 0, 0, 0, 0, 0][:6]
+    data = struct.pack("<IIQ6Q", number, arch, 0, *(value & (2**64 - 1) for value in padded))
+    position = accumulator = 0
+    for _ in range(10_000):
+        code, true, false, value = struct.unpack_from("<HBBI", program, position * 8)
+        position += 1
+        if code == 0x20:
+            accumulator = struct.unpack_from("<I", data, value)[0]
+        elif code == 0x06:
+            return int(value)
+        elif code == 0x05:
+            position += value
+        else:
+            holds = {
+                0x15: accumulator == value,
+                0x35: accumulator >= value,
+                0x45: bool(accumulator & value),
+                0x25: accumulator > value,
+            }
+            position += true if holds[code] else false
+    raise AssertionError("the program does not end")
+
+
+CASES = [
+    ("x86_64", X86_64, 0, (), ALLOW),  # read
+    ("x86_64", X86_64, 90, (0, 0o4755), EPERM),  # chmod
+    ("x86_64", X86_64, 90, (0, 0o755), ALLOW),
+    ("x86_64", X86_64, 91, (3, 0o2755), EPERM),  # fchmod
+    ("x86_64", X86_64, 268, (-100, 0, 0o4755), EPERM),  # fchmodat
+    ("x86_64", X86_64, 452, (-100, 0, 0o4755), EPERM),  # fchmodat2
+    ("x86_64", X86_64, 2, (0, CREATE, 0o4755), EPERM),  # open
+    ("x86_64", X86_64, 2, (0, 0, 0o7777), ALLOW),
+    ("x86_64", X86_64, 257, (-100, 0, CREATE, 0o4755), EPERM),  # openat
+    ("x86_64", X86_64, 257, (-100, 0, CREATE, 0o755), ALLOW),
+    ("x86_64", X86_64, 257, (-100, 0, 0x410001, 0o4755), EPERM),  # O_TMPFILE
+    ("x86_64", X86_64, 437, (), ENOSYS),  # openat2
+    ("x86_64", X86_64, 425, (), ENOSYS),  # io_uring_setup
+    ("x86_64", X86_64, 188, (), ENOTSUP),  # setxattr
+    ("x86_64", X86_64, 463, (), ENOTSUP),  # setxattrat
+    ("x86_64", X86_64, 250, (), ENOSYS),  # keyctl
+    ("x86_64", X86_64, 272, (0x10000000,), EPERM),  # unshare, user namespace
+    ("x86_64", X86_64, 272, (0x400,), ALLOW),
+    ("x86_64", X86_64, 56, (0x10000000 | 17,), EPERM),  # clone
+    ("x86_64", X86_64, 56, (17,), ALLOW),
+    ("x86_64", X86_64, 435, (), ENOSYS),  # clone3
+    ("x86_64", X86_64, 470, (), ENOSYS),
+    ("x86_64", X86_64, 0x40000000 + 39, (), KILL),  # x32
+    ("x86_64", I386, 15, (0, 0o4755), EPERM),  # int 0x80 chmod
+    ("x86_64", I386, 3, (), ALLOW),
+    ("x86_64", I386, 288, (), ENOSYS),
+    ("x86_64", AARCH64, 0, (), KILL),
+    ("aarch64", AARCH64, 63, (), ALLOW),  # read
+    ("aarch64", AARCH64, 52, (3, 0o4755), EPERM),  # fchmod
+    ("aarch64", AARCH64, 53, (-100, 0, 0o4755), EPERM),  # fchmodat
+    ("aarch64", AARCH64, 56, (-100, 0, CREATE, 0o4755), EPERM),  # openat
+    ("aarch64", AARCH64, 5, (), ENOTSUP),  # setxattr
+    ("aarch64", AARCH64, 219, (), ENOSYS),  # keyctl
+    ("aarch64", AARCH64, 97, (0x10000000,), EPERM),  # unshare
+    ("aarch64", AARCH64, 500, (), ENOSYS),
+    ("aarch64", ARM, 15, (0, 0o4755), EPERM),  # chmod
+    ("aarch64", ARM, 311, (), ENOSYS),  # keyctl
+    ("aarch64", X86_64, 0, (), KILL),
+]
+
+
+@pytest.mark.parametrize(("machine", "arch", "number", "arguments", "verdict"), CASES)
+def test_verdicts(machine: str, arch: int, number: int, arguments: tuple[int, ...], verdict: int) -> None:
+    assert run(build_filter(machine), arch, number, *arguments) == verdict
+
+
+def test_nested_namespaces_by_declaration_only() -> None:
+    program = build_filter("x86_64", nested_namespaces=True)
+    assert run(program, X86_64, 272, 0x10000000) == ALLOW
+    assert run(program, X86_64, 435) == ALLOW
+    assert run(program, X86_64, 90, 0, 0o4755) == EPERM
+
+
+def test_it_is_small_enough_and_ends_for_every_number() -> None:
+    for machine, arch in (("x86_64", X86_64), ("x86_64", I386), ("aarch64", AARCH64), ("aarch64", ARM)):
+        program = build_filter(machine)
+        assert len(program) // 8 <= 4096
+        for number in range(600):
+            assert run(program, arch, number) in {ALLOW, EPERM, ENOSYS, ENOTSUP}
+
+
+def test_other_machines_are_refused_by_name() -> None:
+    with pytest.raises(IsolationUnavailableError, match="riscv64"):
+        build_filter("riscv64")
