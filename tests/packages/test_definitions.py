@@ -190,16 +190,16 @@ def test_phases() -> None:
 @pytest.mark.parametrize("shell", ["sh", "bash"])
 @pytest.mark.parametrize("system", sorted(BUILD_SYSTEMS))
 def test_builder_scripts_are_shell(system: str, shell: str) -> None:
-    arguments: dict[str, Any] = {
+    arguments: dict[str, dict[str, Any]] = {
         "trivial": {"script": "true"},
         "copy": {"install": (("a", "bin/"),)},
         "gnu": {},
-    }[system]
+    }
     package = Package(
         name="x",
         version="1",
         build_system=system,
-        arguments=arguments,
+        arguments=arguments[system],
         source=Origin(("http://x/y.tar",), SHA),
     )
     subprocess.run([shell, "-n"], input=script(recipe(package).phases).encode(), check=True)
