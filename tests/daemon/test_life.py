@@ -119,19 +119,18 @@ def test_bad_settings_keep_it_from_starting(environment: dict[str, str]) -> None
 
 
 def test_it_is_for_root(environment: dict[str, str]) -> None:
+    # Another user may be unable to enter the project's directory, or to run root's own interpreter: look at the check itself then.
     run = subprocess.run(
-        command(),
-        env=environment,
+        [
+            sys.executable,
+            "-c",
+            "import os, sys; from fruix.daemon.main import main; os.setuid(65534); sys.exit(main())",
+        ],
+        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
         check=False,
-        user=65534,
-        group=65534,
-        extra_groups=[],
     )
-    if "No module named" in run.stderr or "Permission denied" in run.stderr:
-        pytest.skip("machine: another user can't read the project here")
-    assert run.returncode == 2
     assert "has to be run by root" in run.stderr
 
 
@@ -173,11 +172,11 @@ def peer_as(uid: int, path: str) -> bytes:
     script = (
         "import socket, sys\n"
         "s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])\n"
-        "s.sendall(bytes.fromhex('6378696e00000000' '2501000000000000' + '00' * 16))\n"
         "data = b''\n"
         "try:\n"
+        "    s.sendall(bytes.fromhex('6378696e00000000' '2501000000000000' + '00' * 16))\n"
         "    while piece := s.recv(4096): data += piece\n"
-        "except ConnectionResetError: pass\n"
+        "except ConnectionError: pass\n"  # the daemon may close before the greeting has been sent
         "sys.stdout.buffer.write(data)\n"
     )
     run = subprocess.run(
