@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -99,7 +100,9 @@ def test_asking_the_store(hello: dict[str, str]) -> None:
 def test_logs(hello: dict[str, str]) -> None:
     for target in ("hello", hello["out_path"], hello["drv_path"]):
         assert "# PASS:" in fruix("log", target).stdout
-    assert '"hostView"' in fruix("log", "--record", "hello").stdout
+    record = json.loads(fruix("log", "--record", "hello").stdout)
+    assert (record["contract"], record["hostView"]["name"]) == ("fruix", "base")
+    assert record["isolation"]["network"] == "none"
     shown = fruix("show", hello["drv_path"]).stdout
     assert '"builder": "/bin/sh"' in shown
 

@@ -12,7 +12,7 @@ from fruix.build.scheduler import Job
 from fruix.build.summary import TestSummary
 from fruix.model.buildresult import BuildResult
 from fruix.model.events import LogLine, PhaseStarted, Progress
-from fruix.model.hostview import HostView
+from fruix.model.hostview import CONTRACT_VARIABLE, HostView
 from fruix.model.pathinfo import PathInfo
 from fruix.sandbox import Exit, SandboxSpec, sandbox_kind
 
@@ -63,7 +63,7 @@ class Attempt:
             "name": derivation.name,
             "system": derivation.system,
             "builder": derivation.builder,
-            "contract": self.job.options.contract,
+            "contract": derivation.env.get(CONTRACT_VARIABLE, self.job.options.contract),
             "status": result.status.name,
             "message": result.message,
             "outputs": {info_name: _output(info) for info_name, info in self._named_outputs().items()},
