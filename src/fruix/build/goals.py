@@ -61,7 +61,9 @@ def plan(store: Store, requests: Iterable[DerivedPath], mode: BuildMode = BuildM
     while stack:
         path, expanded = stack.pop()
         if expanded:
-            _close(result, path)
+            result.goals[path] = result.goals.pop(
+                path
+            )  # behind its dependencies, which have been looked at by now
         elif path not in result.goals and path not in result.settled:
             needed = _open(store, result, path, wanted, mode if path in wanted else BuildMode.NORMAL)
             if needed is not None:
@@ -139,12 +141,6 @@ def _have_outputs(store: Store, found: Plan, path: StorePath, outputs: Iterable[
     except FruixError:
         return False
     return set(outputs) <= set(derivation.outputs) and _outputs_valid(store, derivation, set(outputs))
-
-
-def _close(found: Plan, path: StorePath) -> None:
-    """After all inputs have been looked at: goals move behind their dependencies; settled failures are inherited later."""
-    goal = found.goals.pop(path)
-    found.goals[path] = goal
 
 
 def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> BuildResult | None:

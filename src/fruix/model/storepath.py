@@ -114,11 +114,6 @@ def in_store(text: str, directory: str = DEFAULT_STORE) -> tuple[StorePath, str]
     return StorePath.of(directory, base), slash + rest
 
 
-def parse_base(base: str, directory: str = DEFAULT_STORE) -> StorePath:
-    """A base name (as in narinfo files) as a store path; same as `StorePath.of` with the arguments turned round."""
-    return StorePath.of(directory, base)
-
-
 @lru_cache(maxsize=64)
 def _directory_parts(directory: str) -> str:
     return posixpath.normpath(directory)

@@ -87,7 +87,10 @@ class Source:
             DisconnectedError: the stream ends here.
         """
         if not self.buffered and not self._fill():
-            raise DisconnectedError("the peer closed the connection in the middle of a message")
+            raise DisconnectedError(
+                "the peer closed the connection in the middle of a message",
+                hint="the daemon may have been stopped: look at its log, then ask again",
+            )
         at = self._at
         self._at = min(at + limit, len(self._data))
         return self._data[at : self._at]
