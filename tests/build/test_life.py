@@ -16,7 +16,15 @@ from fruix.build.settings import BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
-from fruix.model.events import BuildFailed, BuildFinished, BuildStarted, LogLine, PhaseStarted
+from fruix.model.events import (
+    BuilderExited,
+    BuildFailed,
+    BuildFinished,
+    BuildQueued,
+    BuildStarted,
+    LogLine,
+    PhaseStarted,
+)
 from fruix.model.storepath import StorePath
 from machine import Machine, machine
 
@@ -44,7 +52,7 @@ def test_a_build_becomes_valid(here: Machine, shell: StorePath) -> None:
     assert info is not None
     assert (info.deriver, info.ultimate, info.references) == (drv, True, ())
     kinds = [type(event) for event in here.events]
-    assert kinds == [BuildStarted, PhaseStarted, LogLine, BuildFinished]
+    assert kinds == [BuildQueued, BuildStarted, PhaseStarted, LogLine, BuilderExited, BuildFinished]
     assert [r.status for r in here.build(drv)] == [BuildStatus.ALREADY_VALID]
 
 
@@ -187,7 +195,7 @@ def test_cancelling_ends_the_build(here: Machine, shell: StorePath) -> None:
 
     ((_, result),) = here.builder.realise([DerivedPath(drv, ALL)], BuildOptions("fruix"), on_event, cancelled)
     assert not result.success
-    while here.builder.jobs():
+    while here.builder.active():
         time.sleep(0.01)
 
 

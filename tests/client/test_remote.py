@@ -18,12 +18,14 @@ from fruix.errors import (
     UnreachableError,
     UsageError,
 )
+from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import Event
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
+from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 
 
@@ -200,3 +202,19 @@ def test_nobody_there(tmp_path: Path, make: object, reason: str) -> None:
         connect(str(tmp_path / "socket"))
     assert "FRUIX_DAEMON_SOCKET" in caught.value.hint
     assert caught.value.where == str(tmp_path / "socket")
+
+
+def test_builds_of_all_clients_and_plans(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, daemon.connect() as store:
+        drv = StorePath.of(store.directory, f"{'a' * 32}-thing-1.drv")
+        row = ActiveBuild(
+            drv, "build", State.RUNNING, 5, 6, "check", 7, None, 42, 1, 2, 3, "/log", (Client(0, "root", 9),)
+        )
+        daemon.builder.rows = [row, ActiveBuild(drv, "download", State.QUEUED, 5)]
+        assert store.active_builds() == daemon.builder.rows
+        plan = store.plan([DerivedPath(drv, ALL)])
+        assert plan == BuildPlan((PlannedBuild(drv, missing=("out",)),), 2)
+        store.build([DerivedPath(drv, ALL)])
+        (asked,) = daemon.builder.clients
+        assert asked is not None
+        assert (asked.uid, asked.pid) == (os.getuid(), os.getpid())

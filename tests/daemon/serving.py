@@ -16,10 +16,12 @@ from fruix.daemon.server import Server
 from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
 from fruix.errors import HostViewError
+from fruix.model.activity import ActiveBuild, Client
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
 from fruix.model.hostview import HostView
+from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 from fruix.protocol.values import Missing
 from fruix.store import Layout, LocalStore
@@ -35,6 +37,8 @@ class FakeBuilder:
     started: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
     seen: list[BuildOptions] = field(default_factory=list)
+    clients: list[Client | None] = field(default_factory=list)
+    rows: list[ActiveBuild] = field(default_factory=list)
 
     def realise(
         self,
@@ -42,8 +46,10 @@ class FakeBuilder:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
+        client: Client | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         self.seen.append(options)
+        self.clients.append(client)
         for event in self.events:
             on_event(event)
         self.started.set()
@@ -54,6 +60,12 @@ class FakeBuilder:
 
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
         return Missing(will_build=tuple(request.path for request in requests))
+
+    def planned(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+        return BuildPlan(tuple(PlannedBuild(request.path, missing=("out",)) for request in requests), 2)
+
+    def active(self) -> list[ActiveBuild]:
+        return self.rows
 
     def host_view(self, name: str) -> HostView:
         if name != "base":

@@ -6,12 +6,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from fruix.model.activity import State
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
-from fruix.protocol import values, wire
+from fruix.protocol import looking, values, wire
 from fruix.protocol.layout import Field, Layout, Record, keeps
 from fruix.protocol.values import Realisation
 from fruix.protocol.wire import Codec, Context, Dialect
@@ -74,6 +75,7 @@ def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
         id(values.DERIVED): derived(context),
         id(values.MODE): st.sampled_from(BuildMode),
         id(values.REALISATION): realisations,
+        id(looking.STATE): st.sampled_from(State),
         id(values.BUILD_RESULT): build_results(context),
     }
 

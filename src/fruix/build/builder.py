@@ -6,17 +6,21 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from fruix.build.goals import Missing, missing, plan
+from fruix.build.history import History
 from fruix.build.hostviews import HostViews
 from fruix.build.life import run_build
+from fruix.build.looking import active_build, planned
 from fruix.build.realise import Realisation
 from fruix.build.recovery import journal_of
 from fruix.build.resources import Resources
-from fruix.build.scheduler import Job, Scheduler
+from fruix.build.scheduler import Scheduler
 from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.model.activity import ActiveBuild, Client
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView
+from fruix.model.planned import BuildPlan
 from fruix.sandbox import Spawner, UserPool
 from fruix.store import LocalStore
 
@@ -35,6 +39,7 @@ class Builder:
             users=UserPool(layout.userpool, settings.uids),
             journal=journal_of(layout),
             views=HostViews(layout.views, settings.views),
+            history=History(layout.history),
             settings=settings,
         )
         slots = {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS}
@@ -46,6 +51,7 @@ class Builder:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
+        client: Client | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Make `requests` valid.
 
@@ -54,12 +60,13 @@ class Builder:
             options: the client's wishes.
             on_event: called on this thread, in order.
             cancelled: set by the caller when its client has gone.
+            client: who asks.
 
         Returns:
             One result per request, in order; failures are results too.
         """
         work = plan(self._resources.store, requests, options.mode)
-        results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
+        results = Realisation(work, self._scheduler, options, on_event, cancelled, client).run()
         return [(request, results[request.path]) for request in requests]
 
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
@@ -70,9 +77,13 @@ class Builder:
         """A view's fingerprint and tools as they are now."""
         return self._resources.views.resolve(name).view
 
-    def jobs(self) -> list[Job]:
-        """All builds that run or wait."""
-        return self._scheduler.jobs()
+    def planned(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+        """What `realise` would do, with reasons and usual durations."""
+        return planned(self._resources.store, requests, self._resources.history, self.settings.max_jobs)
+
+    def active(self) -> list[ActiveBuild]:
+        """All builds that run or wait, oldest first, for all clients."""
+        return [active_build(job, self._resources.history) for job in self._scheduler.jobs()]
 
     def close(self) -> None:
         """End all builds and wait for their clean-up."""

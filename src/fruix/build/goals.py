@@ -20,6 +20,11 @@ from fruix.model.storepath import StorePath
 from fruix.store import Store
 
 
+def kind_of(derivation: Derivation) -> str:
+    """Which slots it takes, and what people call it: `download` or `build`."""
+    return "download" if derivation.builder.startswith("builtin:") else "build"
+
+
 @dataclass(slots=True)
 class Goal:
     """One derivation to build, and the derivations that must have been built before."""

@@ -31,7 +31,7 @@ from fruix.build.supervise import Ending, Limits, drain, supervise
 from fruix.build.workspace import Workspace, new_name, workspace
 from fruix.errors import BadDerivationError, FruixError
 from fruix.model.buildresult import BuildResult, BuildStatus
-from fruix.model.events import BuildFailed, BuildFinished, BuildStarted
+from fruix.model.events import BuilderExited, BuildFailed, BuildFinished, BuildStarted
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
 
@@ -66,7 +66,7 @@ def run_build(job: Job, with_: Resources) -> BuildResult:
         result = _failure(
             attempt, FruixError(f"{error.strerror}", where=str(error.filename or "")), last_lines
         )
-    _report(attempt, result)
+    _report(attempt, result, with_)
     return result
 
 
@@ -128,6 +128,7 @@ def _run(
             ending = supervise(child.pidfd, output, attempt.job.waker, log, limits)
         finally:
             attempt.exit = child.finish()
+            _tell_of_exit(attempt)
         drain(output, log)
         return ending
     finally:
@@ -139,6 +140,13 @@ def _run(
 def _announce(attempt: Attempt, pid: int) -> None:
     job = attempt.job
     job.emit(BuildStarted(job.path, job.derivation.name, attempt.log_file, pid, attempt.started))
+
+
+def _tell_of_exit(attempt: Attempt) -> None:
+    if attempt.exit is not None:
+        attempt.job.emit(
+            BuilderExited(attempt.job.path, attempt.exit.code, attempt.exit.signal, round(time.time(), 3))
+        )
 
 
 def _judge(ending: Ending, attempt: Attempt, with_: Resources) -> None:
@@ -218,12 +226,14 @@ def _failure(attempt: Attempt, error: FruixError, last_lines: tuple[str, ...]) -
     return BuildResult(status, message, start_time=int(attempt.started), stop_time=int(time.time()))
 
 
-def _report(attempt: Attempt, result: BuildResult) -> None:
+def _report(attempt: Attempt, result: BuildResult, with_: Resources) -> None:
     """The record, then the event: who is told about the end can read the record."""
     write_record(attempt.log_file, attempt.record(result))
     job = attempt.job
     seconds = round(time.time() - attempt.started, 3)
     if result.success:
+        phases = {phase["name"]: phase["seconds"] for phase in attempt.phases}
+        with_.history.add(job.kind, job.derivation.name, seconds, phases)
         job.emit(BuildFinished(job.path, seconds, {name: str(path) for name, path in result.outputs.items()}))
     else:
         job.emit(BuildFailed(job.path, result.status, result.message, seconds))

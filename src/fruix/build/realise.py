@@ -11,9 +11,10 @@ import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
-from fruix.build.goals import Goal, Plan
+from fruix.build.goals import Goal, Plan, kind_of
 from fruix.build.scheduler import Inbox, Job, Scheduler
 from fruix.build.settings import BuildOptions
+from fruix.model.activity import Client
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.events import Event
 from fruix.model.storepath import StorePath
@@ -32,6 +33,7 @@ class Realisation:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
+        client: Client | None = None,
     ) -> None:
         self._waiting = dict(plan.goals)
         self._results = dict(plan.settled)
@@ -39,6 +41,7 @@ class Realisation:
         self._options = options
         self._on_event = on_event
         self._cancelled = cancelled
+        self._client = client
         self._inbox: Inbox = SimpleQueue()
         self._running: dict[StorePath, Job] = {}
         self._open: dict[StorePath, set[StorePath]] = {}
@@ -102,8 +105,10 @@ class Realisation:
         return None
 
     def _submit(self, goal: Goal) -> None:
-        kind = "download" if goal.derivation.builder.startswith("builtin:") else "build"
-        job = self._scheduler.submit(goal.path, goal.derivation, self._options, kind, self._inbox)
+        kind = kind_of(goal.derivation)
+        job = self._scheduler.submit(
+            goal.path, goal.derivation, self._options, kind, self._inbox, self._client
+        )
         self._running[goal.path] = job
 
     def _dependency_failure(self, goal: Goal) -> BuildResult:

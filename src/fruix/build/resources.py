@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fruix.build.history import History
 from fruix.build.hostviews import HostViews
 from fruix.build.settings import BuildSettings
 from fruix.sandbox import Journal, Spawner, UserPool
@@ -19,4 +20,5 @@ class Resources:
     users: UserPool
     journal: Journal
     views: HostViews
+    history: History
     settings: BuildSettings

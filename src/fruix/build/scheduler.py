@@ -20,9 +20,10 @@ from queue import SimpleQueue
 
 from fruix.build.settings import BuildOptions
 from fruix.errors import FruixError
+from fruix.model.activity import Client
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
-from fruix.model.events import BuildStarted, Event, PhaseStarted
+from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
 from fruix.model.storepath import StorePath
 
 Inbox = SimpleQueue[tuple["Job", Event | None]]
@@ -36,11 +37,10 @@ class Job:
     derivation: Derivation
     options: BuildOptions
     kind: str
-    listeners: list[Inbox] = field(default_factory=list)
+    listeners: dict[Inbox, Client | None] = field(default_factory=dict)
     result: BuildResult | None = None
     submitted: float = field(default_factory=time.time)
     started: float = 0.0
-    phase: str = ""
     cancelled: bool = False
     waker: int = field(init=False, default=-1)  # readable once the job has been cancelled
     _replay: dict[type[Event], Event] = field(default_factory=dict)
@@ -49,11 +49,12 @@ class Job:
 
     def __post_init__(self) -> None:
         self.waker, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._replay[BuildQueued] = BuildQueued(self.path, self.kind, self.submitted)
 
-    def join(self, inbox: Inbox) -> None:
+    def join(self, inbox: Inbox, client: Client | None = None) -> None:
         """Listen; a late listener is first told what it missed that matters (start, phase)."""
         with self._lock:
-            self.listeners.append(inbox)
+            self.listeners[inbox] = client
             for event in self._replay.values():
                 inbox.put((self, event))
             if self.result is not None:
@@ -62,8 +63,7 @@ class Job:
     def leave(self, inbox: Inbox) -> None:
         """Stop listening; the last one to leave cancels the job."""
         with self._lock:
-            if inbox in self.listeners:
-                self.listeners.remove(inbox)
+            self.listeners.pop(inbox, None)
             if not self.listeners and self.result is None:
                 self.cancel()
 
@@ -75,13 +75,17 @@ class Job:
 
     def emit(self, event: Event) -> None:
         """Tell all listeners. Called by the thread that runs the job."""
-        if isinstance(event, PhaseStarted):
-            self.phase = event.phase
         with self._lock:
-            if isinstance(event, BuildStarted | PhaseStarted):
+            if isinstance(event, BuildStarted | PhaseStarted | BuilderExited):
                 self._replay[type(event)] = event
             for inbox in self.listeners:
                 inbox.put((self, event))
+
+    def seen(self) -> tuple[list[Event], list[Client]]:
+        """What a late listener would be told, and who listens."""
+        with self._lock:
+            clients = [client for client in self.listeners.values() if client is not None]
+            return list(self._replay.values()), clients
 
     def finish(self, result: BuildResult) -> None:
         """The end: all listeners are told."""
@@ -108,7 +112,13 @@ class Scheduler:
         self._closing = False
 
     def submit(
-        self, path: StorePath, derivation: Derivation, options: BuildOptions, kind: str, inbox: Inbox
+        self,
+        path: StorePath,
+        derivation: Derivation,
+        options: BuildOptions,
+        kind: str,
+        inbox: Inbox,
+        client: Client | None = None,
     ) -> Job:
         """The job that builds `path`: a running or waiting one if there is one that does the same, else a new one."""
         with self._changed:
@@ -116,10 +126,10 @@ class Scheduler:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
             job = self._jobs.get(path)
             if job is not None and not job.cancelled and job.options.mode == options.mode:
-                job.join(inbox)
+                job.join(inbox, client)
                 return job
             job = Job(path, derivation, options, kind)
-            job.join(inbox)
+            job.join(inbox, client)
             self._jobs[path] = job
             self._queues[kind].append(job)
             self._start_thread(kind)

@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("fruix.cli.doctor", "say what this machine can isolate, and what it lacks"),
     "log": ("fruix.cli.log", "print the log of a build"),
     "packages": ("fruix.cli.packages", "list the packages of the catalogue"),
+    "ps": ("fruix.cli.ps", "list the builds that run or wait, of all clients"),
     "show": ("fruix.cli.show", "describe a package or a derivation"),
     "store": ("fruix.cli.store", "add to, read and query the store"),
 }

@@ -17,6 +17,15 @@ def layout() -> Layout:
     return Layout.from_environment(os.environ)
 
 
+def connect_running() -> RemoteStore:
+    """A daemon that runs already: what an embedded one would be asked is not of interest, it has no other clients.
+
+    Raises:
+        UnreachableError: no daemon answers.
+    """
+    return connect(socket_path(os.environ))
+
+
 @contextmanager
 def open_store() -> Iterator[RemoteStore]:
     """A connection for the length of a command.

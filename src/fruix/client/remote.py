@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from fruix.client.exchange import Exchange
 from fruix.errors import InvalidPathError, ProtocolError, UnreachableError, UsageError
+from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method, render_method
 from fruix.model.derivation import Derivation
@@ -21,6 +22,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView
 from fruix.model.pathinfo import PathInfo
+from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.protocol.bodies import NarBody, flat_contents
 from fruix.protocol.nix import FEATURE
@@ -226,12 +228,31 @@ class RemoteStore:
             HostViewError: it offers none of that name.
             ProtocolError: it is no fruix daemon.
         """
-        if FEATURE not in self._exchange.context.features:
-            raise ProtocolError(
-                f"'{self.daemon_version}' has no host views", hint="connect to a fruix daemon"
-            )
-        fingerprint, tools = self._call("QueryHostView", name)
+        fingerprint, tools = self._call_own("has no host views", "QueryHostView", name)
         return HostView(name, fingerprint, tools)
+
+    def active_builds(self) -> list[ActiveBuild]:
+        """The builds of all clients that run or wait, oldest first.
+
+        Raises:
+            ProtocolError: it is no fruix daemon.
+        """
+        return list(self._call_own("can't list builds", "QueryActiveBuilds"))
+
+    def plan(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+        """What building `requests` would do, with reasons and usual durations if the daemon is one of ours."""
+        wanted = tuple(requests)
+        if FEATURE in self._exchange.context.features:
+            found: BuildPlan = self._call("QueryPlan", wanted)
+            return found
+        missing = self.missing(wanted)
+        problems = tuple(f"path '{path}' can't be had" for path in sorted(missing.unknown))
+        return BuildPlan(tuple(map(PlannedBuild, sorted(missing.will_build))), problems=problems)
+
+    def _call_own(self, lack: str, name: str, *values: Any) -> Any:
+        if FEATURE not in self._exchange.context.features:
+            raise ProtocolError(f"'{self.daemon_version}' {lack}", hint="connect to a fruix daemon")
+        return self._call(name, *values)
 
     def _set_options(self, options: ClientOptions) -> None:
         if options != self._options:

@@ -12,9 +12,12 @@ from typing import Any
 from fruix.daemon import building, options, receiving
 from fruix.daemon.session import Handler, Session
 from fruix.errors import InvalidPathError, NotPermittedError, UsageError
+from fruix.model.activity import ActiveBuild
+from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Message
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
+from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
 from fruix.protocol.activities import event_writer
 from fruix.protocol.options import ClientOptions
@@ -150,6 +153,16 @@ def query_host_view(session: Session, name: str) -> tuple[str, Mapping[str, str]
     return view.fingerprint, view.tools
 
 
+def query_active_builds(session: Session) -> list[ActiveBuild]:
+    """Ours: the builds of all clients, for anybody who may connect."""
+    return session.service.builder.active()
+
+
+def query_plan(session: Session, requests: tuple[DerivedPath, ...]) -> BuildPlan:
+    """Ours: `query_missing` with reasons and durations."""
+    return session.service.builder.planned(requests)
+
+
 def _show(session: Session, message: Message) -> None:
     session.tell(*event_writer(session.context, session.options, session.service.system).messages(message))
 
@@ -205,6 +218,8 @@ HANDLERS: Mapping[Dialect, Mapping[int, Handler]] = {
         44: receiving.add_multiple_to_store,
         46: building.build_paths_with_results,
         0x46520001: query_host_view,
+        0x46520002: query_active_builds,
+        0x46520003: query_plan,
     },
     Dialect.GUIX: {
         **_SHARED,

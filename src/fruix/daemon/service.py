@@ -19,12 +19,14 @@ from fruix.build.settings import BuildOptions
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
 from fruix.errors import StoreError
+from fruix.model.activity import ActiveBuild, Client
 from fruix.model.buildresult import BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView
 from fruix.model.pathinfo import PathInfo
+from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
 from fruix.model.systems import this_system
 from fruix.store.interface import Store
@@ -99,11 +101,18 @@ class BuilderLike(Protocol):
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
+        client: Client | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Make requests valid."""
 
     def missing(self, requests: Iterable[DerivedPath]) -> MissingLike:
         """What `realise` would do."""
+
+    def planned(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+        """The same with reasons and durations."""
+
+    def active(self) -> list[ActiveBuild]:
+        """All builds that run or wait."""
 
     def host_view(self, name: str) -> HostView:
         """A host view as it is now."""

@@ -16,6 +16,15 @@ from fruix.model.storepath import DEFAULT_STORE, StorePath
 
 
 @dataclass(frozen=True, slots=True)
+class BuildQueued:
+    """Its inputs are ready; it waits for a free slot of its kind (`build` or `download`). `time` in seconds since the epoch."""
+
+    drv: StorePath
+    kind: str
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class BuildStarted:
     """A builder runs. `time` in seconds since the epoch."""
 
@@ -32,6 +41,16 @@ class PhaseStarted:
 
     drv: StorePath
     phase: str
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuilderExited:
+    """The builder and everything of it is dead; its outputs are looked at now. `code` and `signal` as of its first process."""
+
+    drv: StorePath
+    code: int | None = None
+    signal: int | None = None
     time: float = 0.0
 
 
@@ -88,10 +107,23 @@ class Message:
     text: str
 
 
-Event = BuildStarted | PhaseStarted | LogLine | Progress | BuildFinished | BuildFailed | Waiting | Message
+Event = (
+    BuildQueued
+    | BuildStarted
+    | PhaseStarted
+    | BuilderExited
+    | LogLine
+    | Progress
+    | BuildFinished
+    | BuildFailed
+    | Waiting
+    | Message
+)
 KINDS: Mapping[str, type[Event]] = {
+    "build-queued": BuildQueued,
     "build-started": BuildStarted,
     "phase-started": PhaseStarted,
+    "builder-exited": BuilderExited,
     "log-line": LogLine,
     "progress": Progress,
     "build-finished": BuildFinished,

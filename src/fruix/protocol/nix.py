@@ -7,6 +7,7 @@ feature `fruix-1` in the greeting; nobody else can send or see them.
 from __future__ import annotations
 
 from fruix.protocol.layout import Body, Field, Operation, row
+from fruix.protocol.looking import ACTIVE_BUILD, BUILD_PLAN
 from fruix.protocol.options import NIX_OPTIONS
 from fruix.protocol.shared import (
     ANSWER_PATHS,
@@ -91,6 +92,14 @@ NIX: tuple[Operation, ...] = (
         "QueryHostView",
         [Field("name", NAME)],
         [Field("fingerprint", NAME), Field("tools", Map(NAME, NAME))],
+        feature=FEATURE,
+    ),
+    row(0x46520002, "QueryActiveBuilds", (), [Field("builds", List(ACTIVE_BUILD))], feature=FEATURE),
+    row(
+        0x46520003,
+        "QueryPlan",
+        [Field("requests", DERIVED_PATHS)],
+        [Field("plan", BUILD_PLAN)],
         feature=FEATURE,
     ),
 )

@@ -86,6 +86,11 @@ class Layout:
         return f"{self.state}/views"
 
     @property
+    def history(self) -> str:
+        """How long builds took."""
+        return f"{self.state}/history.jsonl"
+
+    @property
     def socket(self) -> str:
         """Where the daemon listens."""
         return f"{self.state}/daemon-socket/socket"

@@ -1,0 +1,132 @@
+"""How long builds usually take: the durations of the latest successful builds of each name, kept between starts.
+
+One append-only file of JSON lines in the state directory, one line per build (about 150 bytes, one `write`):
+
+    {"kind": "build", "name": "hello-2.12.3", "finished": 1764032405.1, "seconds": 21.4, "phases": {"configure": 9.8}}
+
+Read once, when somebody first asks, into the last `KEPT` of each package (the name without its version); a file that
+holds many more lines than that is rewritten then. A line that is no such object (a crash in the middle of a write) is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import tempfile
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+KEPT = 10
+# A file is rewritten when it has this many lines more than are kept.
+SLACK = 1000
+_VERSION = re.compile(r"-\d.*$", re.DOTALL)
+
+
+def package_of(name: str) -> str:
+    """`hello` for `hello-2.12.3`: what durations of different versions are kept under."""
+    return _VERSION.sub("", name) or name
+
+
+@dataclass(slots=True)
+class _Past:
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
+    lines: deque[bytes] = field(default_factory=lambda: deque(maxlen=KEPT))
+
+
+class History:
+    """Thread-safe. One process writes at a time (the holder of the state directory's lock)."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._past: dict[tuple[str, str], _Past] | None = None
+
+    def add(self, kind: str, name: str, seconds: float, phases: Mapping[str, float]) -> None:
+        """Remember a build that went well. That it can't be written is no reason to fail the build."""
+        entry = {
+            "kind": kind,
+            "name": name,
+            "finished": round(time.time(), 3),
+            "seconds": round(seconds, 3),
+            "phases": phases,
+        }
+        line = json.dumps(entry).encode() + b"\n"
+        with self._lock:
+            # Read first: a file that ends in half a line is put right then.
+            _take(self._loaded(), line)
+            try:
+                self._append(line)
+            except OSError as error:
+                log.warning("can't remember how long '%s' took: %s", name, error)
+
+    def _append(self, line: bytes) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o644)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
+
+    def usual_ms(self, kind: str, name: str) -> int | None:
+        """The median duration of the latest builds of that package, in milliseconds; None if it was never built here."""
+        with self._lock:
+            past = self._loaded().get((kind, package_of(name)))
+            return round(median(past.seconds) * 1000) if past else None
+
+    def _loaded(self) -> dict[tuple[str, str], _Past]:
+        if self._past is None:
+            self._past = {}
+            count, whole = 0, True
+            for line in _lines(self._path):
+                _take(self._past, line)
+                count, whole = count + 1, line.endswith(b"\n")
+            kept = sum(len(past.lines) for past in self._past.values())
+            if count > kept + SLACK or not whole:
+                try:
+                    self._rewrite()
+                except OSError as error:
+                    log.warning("can't rewrite the history of builds: %s", error)
+        return self._past
+
+    def _rewrite(self) -> None:
+        assert self._past is not None
+        descriptor, temporary = tempfile.mkstemp(prefix=".history-", dir=os.path.dirname(self._path))
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), 0o644)
+                for past in self._past.values():
+                    file.writelines(past.lines)
+            os.rename(temporary, self._path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+def _lines(path: str) -> list[bytes]:
+    try:
+        with open(path, "rb") as file:
+            return file.readlines()
+    except FileNotFoundError:
+        return []
+
+
+def _take(past: dict[tuple[str, str], _Past], line: bytes) -> None:
+    entry: Any = None
+    try:
+        entry = json.loads(line)
+        key = str(entry["kind"]), package_of(str(entry["name"]))
+        seconds = float(entry["seconds"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return
+    kept = past.setdefault(key, _Past())
+    kept.seconds.append(seconds)
+    kept.lines.append(line if line.endswith(b"\n") else line + b"\n")

@@ -1,0 +1,72 @@
+"""Looking at builds without touching them: those that run or wait, and those that a request would need.
+
+Costs: `active_build` reads what the sandbox uses from the system (a few files); `planned` is the walk of `goals.plan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fruix.build.goals import Goal, kind_of, plan
+from fruix.build.history import History
+from fruix.build.scheduler import Job
+from fruix.model.activity import ActiveBuild, State
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
+from fruix.model.planned import BuildPlan, PlannedBuild
+from fruix.sandbox.usage import usage_of
+from fruix.store import Store
+
+
+def active_build(job: Job, history: History) -> ActiveBuild:
+    """A job as a row."""
+    seen, clients = job.seen()
+    started = next((event for event in seen if isinstance(event, BuildStarted)), None)
+    phase = next((event for event in seen if isinstance(event, PhaseStarted)), None)
+    exited = any(isinstance(event, BuilderExited) for event in seen)
+    usage = usage_of(started.pid) if started and not exited else None
+    return ActiveBuild(
+        drv=job.path,
+        kind=job.kind,
+        state=_state(job, started=started is not None, exited=exited),
+        submitted_ms=_ms(job.submitted),
+        started_ms=_ms(job.started),
+        phase=phase.phase if phase else "",
+        phase_started_ms=_ms(phase.time) if phase else 0,
+        usual_ms=history.usual_ms(job.kind, job.derivation.name),
+        pid=started.pid if started else 0,
+        cpu_us=usage.cpu_us if usage else None,
+        memory=usage.memory if usage else None,
+        processes=usage.processes if usage else None,
+        log_file=started.log_file if started else "",
+        clients=tuple(sorted(clients, key=lambda client: (client.uid, client.pid))),
+    )
+
+
+def _state(job: Job, *, started: bool, exited: bool) -> State:
+    if exited:
+        return State.ENDING
+    if started:
+        return State.RUNNING
+    return State.PREPARING if job.started else State.QUEUED
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def planned(store: Store, requests: Iterable[DerivedPath], history: History, jobs: int) -> BuildPlan:
+    """What building `requests` would do, in an order in which dependencies come first."""
+    found = plan(store, requests)
+    problems = tuple(result.message for result in found.settled.values() if not result.success)
+    return BuildPlan(tuple(_row(store, goal, history) for goal in found.goals.values()), jobs, problems)
+
+
+def _row(store: Store, goal: Goal, history: History) -> PlannedBuild:
+    kind = kind_of(goal.derivation)
+    outputs = goal.derivation.outputs.items()
+    missing = [name for name, output in outputs if output.path is None or not store.is_valid(output.path)]
+    needs = tuple(sorted(goal.dependencies))
+    return PlannedBuild(
+        goal.path, kind, tuple(sorted(missing)), needs, history.usual_ms(kind, goal.derivation.name)
+    )
