@@ -36,8 +36,26 @@ class BuildSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """Who asks for a build: the user at the other end of the connection, as numbers of this machine."""
+
+    uid: int
+    gid: int
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """The client's side; None stands for the operator's value."""
+    """The client's side; None stands for the operator's value.
+
+    Attributes:
+        contract: the build contract of derivations that name none: the client's dialect.
+        keep_failed: keep a copy of what a failed build left, for `asker`.
+        max_jobs: how many builds of the request may run at once; 0: only those that a derivation wants to be local.
+        max_log_size: bytes; the lower of it and the operator's counts.
+        rounds: how often each derivation is built, with the same result each time.
+        asker: None: nobody in particular (the daemon itself).
+    """
 
     contract: str = "nix"
     mode: BuildMode = BuildMode.NORMAL
@@ -46,3 +64,7 @@ class BuildOptions:
     cores: int | None = None
     timeout: int | None = None
     max_silent_time: int | None = None
+    max_jobs: int | None = None
+    max_log_size: int | None = None
+    rounds: int = 1
+    asker: Asker | None = None

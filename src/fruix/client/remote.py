@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from fruix.client.exchange import Exchange
@@ -26,7 +27,7 @@ from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.protocol.bodies import NarBody, flat_contents
 from fruix.protocol.nix import FEATURE
-from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
+from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.values import Missing, UnkeyedInfo
 
 if TYPE_CHECKING:
@@ -217,7 +218,11 @@ class RemoteStore:
         Returns:
             One result per request, in order; failures are results too.
         """
-        self._set_options(_client_options(options))
+        chosen = _client_options(options)
+        if FEATURE not in self._exchange.context.features and chosen.max_jobs == ANY_JOBS:
+            # A daemon that isn't ours knows no bound but the client's.
+            chosen = replace(chosen, max_jobs=os.cpu_count() or 1)
+        self._set_options(chosen)
         mode = BuildMode.NORMAL if options is None else options.mode
         return list(self._call("BuildPathsWithResults", tuple(requests), mode, on_event=on_event))
 
@@ -267,10 +272,17 @@ def _client_options(options: BuildOptions | None) -> ClientOptions:
     """As the wire has them. What is None stays unsaid, so that the daemon's own setting holds."""
     if options is None:
         return ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
-    numbers = {"cores": options.cores, "timeout": options.timeout, "max-silent-time": options.max_silent_time}
+    numbers = {
+        "cores": options.cores,
+        "timeout": options.timeout,
+        "max-silent-time": options.max_silent_time,
+        "max-build-log-size": options.max_log_size,
+        "build-repeat": options.rounds - 1 if options.rounds > 1 else None,
+    }
     return ClientOptions(
         keep_failed=options.keep_failed,
         keep_going=options.keep_going,
+        max_jobs=ANY_JOBS if options.max_jobs is None else options.max_jobs,
         verbosity=NIX_DEFAULT_VERBOSITY,
         overrides={name: str(number) for name, number in numbers.items() if number is not None},
     )

@@ -11,15 +11,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fruix.build.settings import BuildOptions
+from fruix.build.settings import Asker, BuildOptions
 from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.protocol.messages import Level
-from fruix.protocol.options import ClientOptions
+from fruix.protocol.options import ANY_JOBS, ClientOptions
 from fruix.protocol.wire import Dialect
 
 BIGGEST = (1 << 31) - 1
+MOST_ROUNDS = 1000
 
 
 def _number(name: str, value: str) -> int:
@@ -36,24 +37,38 @@ def _boolean(name: str, value: str) -> bool:
     return value == "true"
 
 
+def _repetitions(name: str, value: str) -> int:
+    """Clients say how often a build is repeated, after the first time."""
+    again = _number(name, value)
+    if again >= MOST_ROUNDS:
+        raise UsageError(f"configuration setting `{name}' should be less than {MOST_ROUNDS}")
+    return again + 1
+
+
 # Setting → the field of `BuildOptions` that it is, and how its text is read. Guix's names begin with `build-`.
 _SETTINGS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "timeout": ("timeout", _number),
     "max-silent-time": ("max_silent_time", _number),
+    "max-build-log-size": ("max_log_size", _number),
     "cores": ("cores", _number),
+    "max-jobs": ("max_jobs", _number),
     "keep-failed": ("keep_failed", _boolean),
     "keep-going": ("keep_going", _boolean),
+    "repeat": ("rounds", _repetitions),
     "build-timeout": ("timeout", _number),
     "build-max-silent-time": ("max_silent_time", _number),
+    "build-max-log-size": ("max_log_size", _number),
     "build-cores": ("cores", _number),
+    "build-max-jobs": ("max_jobs", _number),
+    "build-repeat": ("rounds", _repetitions),
 }
 
 # Settings that clients send as a matter of course, and that mean nothing here or concern the client alone.
 _IGNORED = frozenset(
     {
-        "ssh-auth-sock", "experimental-features", "plugin-files", "max-jobs", "build-max-jobs", "poll-interval", "connect-timeout",
+        "ssh-auth-sock", "experimental-features", "plugin-files", "poll-interval", "connect-timeout",
         "log-lines", "substitute", "substituters", "extra-substituters", "fallback", "builders", "multiplexed-build-output",
-        "print-extended-build-trace", "build-repeat", "user-name", "terminal-columns", "locale", "substitute-urls",
+        "print-extended-build-trace", "user-name", "terminal-columns", "locale", "substitute-urls",
         "warn-dirty", "show-trace", "allow-dirty", "flake-registry", "nix-path", "pure-eval", "eval-cache", "use-xdg-base-directories",
     }
 )  # fmt: skip
@@ -82,8 +97,10 @@ def check(options: ClientOptions) -> None:
     _overrides(options)
 
 
-def build_options(options: ClientOptions, dialect: Dialect, mode: BuildMode) -> BuildOptions:
-    """The options of one build request. A field of 0 leaves the operator's value; an override says 0 and means it."""
+def build_options(
+    options: ClientOptions, dialect: Dialect, mode: BuildMode, asker: Asker | None = None
+) -> BuildOptions:
+    """The options of one build request. A time or core count of 0 leaves the operator's; an override says 0 and means it."""
     chosen = BuildOptions(
         contract=dialect.value,
         mode=mode,
@@ -91,6 +108,8 @@ def build_options(options: ClientOptions, dialect: Dialect, mode: BuildMode) -> 
         keep_failed=options.keep_failed,
         cores=options.cores or None,
         max_silent_time=options.max_silent_time or None,
+        max_jobs=None if options.max_jobs == ANY_JOBS else options.max_jobs,
+        asker=asker,
     )
     return replace(chosen, **_overrides(options))
 

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from fruix.build.settings import BuildOptions
+from fruix.build.settings import Asker, BuildOptions
 from fruix.daemon import options
 from fruix.daemon.connection import Connection
 from fruix.daemon.errors import failure
@@ -95,7 +95,8 @@ class Session:
 
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""
-        return options.build_options(self.options, self.context.dialect, mode)
+        asker = Asker(self.peer.uid, self.peer.gid, self.peer.pid)
+        return options.build_options(self.options, self.context.dialect, mode, asker)
 
     def _greet(self) -> bool:
         """The greeting, and whether requests may follow."""

@@ -16,6 +16,8 @@ from fruix.protocol.wire import BOOL, NAME, TEXT, U64, Constant, Map
 SHOW_BUILD_OUTPUT = 0
 HIDE_BUILD_OUTPUT = 7
 NIX_DEFAULT_VERBOSITY = 3
+# The number of jobs of a client that sets no bound of its own (0 is a bound: no job at all).
+ANY_JOBS = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class ClientOptions:
     fallback: bool = False
     verbosity: int = 0
     build_verbosity: int = 0
-    max_jobs: int = 0
+    max_jobs: int = ANY_JOBS
     max_silent_time: int = 0
     cores: int = 0
     use_substitutes: bool = True
