@@ -34,7 +34,7 @@ def give(root: str) -> None:
 def take(store: LocalStore, source: str, *, copy: bool = False, **more: object) -> PathInfo:
     path = some_path("out", store.directory)
     with store.lock_paths([path]):
-        return store.take_output(source, path, build_uid=BUILD_UID, candidates=[path], copy=copy, **more)  # type: ignore[arg-type]
+        return store.take_output(source, path, build_uid=BUILD_UID, candidates=[path], copy=copy, **more)
 
 
 def archive(store: LocalStore, path: StorePath) -> bytes:

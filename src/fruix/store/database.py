@@ -114,7 +114,8 @@ class Database:
                 else:
                     connection.close()
 
-    def _paths(self, statement: str, *parameters: object) -> list[StorePath]:
+    def paths(self, statement: str, *parameters: object) -> list[StorePath]:
+        """The paths that a query of one column gives, in its order."""
         return [self._path(row[0]) for row in self._rows(statement, *parameters)]
 
     def _path(self, text: object) -> StorePath:
@@ -156,15 +157,15 @@ class Database:
 
     def references(self, path: StorePath) -> list[StorePath]:
         """What a path refers to, in order."""
-        return self._paths(schema.REFERENCES, str(path))
+        return self.paths(schema.REFERENCES, str(path))
 
     def referrers(self, path: StorePath) -> list[StorePath]:
         """What refers to a path (with the path itself, if it does), in order."""
-        return self._paths(schema.REFERRERS, str(path))
+        return self.paths(schema.REFERRERS, str(path))
 
     def derivers(self, path: StorePath) -> list[StorePath]:
         """The valid derivations that have this path as an output."""
-        return self._paths(schema.DERIVERS, str(path))
+        return self.paths(schema.DERIVERS, str(path))
 
     def outputs(self, drv: StorePath) -> Mapping[str, StorePath]:
         """The outputs, with names, of a valid derivation; valid or not."""
@@ -174,20 +175,20 @@ class Database:
         """The valid path with this hash part (32 characters of nix32, checked by the caller)."""
         start = f"{self.directory}/{text}"
         # A range, not LIKE: no wildcards to escape. '-' is the character after the hash part, '.' its successor.
-        found = self._paths(schema.HASH_PART, start + "-", start + ".")
+        found = self.paths(schema.HASH_PART, start + "-", start + ".")
         return found[0] if found else None
 
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """The paths and all they refer to, directly or not. Paths that are not registered are left out."""
-        return set(self._paths(schema.CLOSURE, json.dumps([str(path) for path in paths])))
+        return set(self.paths(schema.CLOSURE, json.dumps([str(path) for path in paths])))
 
     def referrers_closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """The paths and all that refer to them, directly or not."""
-        return set(self._paths(schema.REFERRERS_CLOSURE, json.dumps([str(path) for path in paths])))
+        return set(self.paths(schema.REFERRERS_CLOSURE, json.dumps([str(path) for path in paths])))
 
     def all_paths(self) -> list[StorePath]:
         """Every registered path, in order."""
-        return self._paths(schema.ALL_PATHS)
+        return self.paths(schema.ALL_PATHS)
 
     def integrity(self) -> list[str]:
         """What SQLite finds wrong with the file and with references between rows."""

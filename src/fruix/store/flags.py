@@ -17,6 +17,7 @@ import sys
 _LINUX = sys.platform.startswith("linux")
 HAS_SYNCFS = _LINUX
 _FICLONE = 0x40049409  # linux/fs.h
+_RENAME_EXCHANGE = 2  # linux/fs.h
 _AT_SYMLINK_NOFOLLOW = 0x200  # FreeBSD's sys/fcntl.h
 _EXTATTR_NAMESPACE_USER = 1  # FreeBSD's sys/extattr.h
 # Attributes that the system sets by itself and that no build can use (Nix's `ignored-acls`).
@@ -97,6 +98,17 @@ def clone(source: int, destination: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def exchange(parent: int, name: bytes, other_parent: int, other_name: bytes) -> bool:
+    """Let two names change places in one step. False when the system or the file system can't."""
+    if not _LINUX or not hasattr(_libc, "renameat2"):
+        return False
+    if _libc.renameat2(parent, name, other_parent, other_name, _RENAME_EXCHANGE) == 0:
+        return True
+    if ctypes.get_errno() in {errno.ENOSYS, errno.EINVAL}:
+        return False
+    raise _failure()
 
 
 def sync_file_system(descriptor: int) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from fruix.errors import (
     BadDerivationError,
@@ -32,11 +32,13 @@ from fruix.store import contents, sync, taking, verify
 from fruix.store.adding import Adding
 from fruix.store.canonical import Links
 from fruix.store.database import Database
+from fruix.store.failures import Failures
 from fruix.store.layout import Layout
 from fruix.store.locks import PathLocks, StoreLock, remove_stale
 from fruix.store.registration import Registrar, drv_name
 from fruix.store.roots import add_indirect_root
 from fruix.store.staging import Staging
+from fruix.store.taking import Staged
 from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
 from fruix.store.tree.dump import dump
@@ -61,9 +63,9 @@ class LocalStore:
         self.layout = layout
         self.durability = durability
         self.temp_roots = TempRoots()
-        self.recovered: list[StorePath] = []
-        """What the last `open` had to drop after an unclean stop."""
+        self.recovered: list[StorePath] = []  # what the last `open` had to drop
         self.database = Database(layout.database, layout.store)
+        self.failures = Failures(self.database)
         self._registrar = Registrar(self.database, self._derivation_bytes)
         self._opened = ExitStack()
         self._descriptor = -1
@@ -104,7 +106,7 @@ class LocalStore:
                 roots=self.temp_roots,
                 locks=self._path_locks,
                 valid=self.is_valid,
-                register=self._register_one,
+                register=lambda info, again: (self.register_again if again else self.register)([info]),
             )
             self._opened = opened.pop_all()
         return self
@@ -260,7 +262,7 @@ class LocalStore:
         """See `Store.add_nar`."""
         self._adding.nar(info, chunks, repair=repair)
 
-    def take_output(
+    def stage_output(
         self,
         source: str,
         path: StorePath,
@@ -271,8 +273,8 @@ class LocalStore:
         links: Links | None = None,
         expected: ContentAddress | None = None,
         max_size: int | None = None,
-    ) -> PathInfo:
-        """Take a finished build's output out of the build's area and put it at its final name; `register` makes it valid.
+    ) -> Staged:
+        """Take a finished build's output out of the build's area: what is returned still needs its final name.
 
         The caller holds the lock of `path`, and everything of the build is dead and unmounted.
 
@@ -287,17 +289,14 @@ class LocalStore:
             max_size: bytes of contents that it may have in all its files together.
 
         Returns:
-            Its info: hash, size, references; neither deriver nor signatures.
+            It, with its info: hash, size, references; neither deriver nor signatures.
 
         Raises:
             FileNotFoundError: there is no output.
             ObjectRejectedError: what is there can't be a store object.
             HashMismatchError: not what `expected` says.
-            StoreError: the path is valid already.
         """
-        if self.is_valid(path):
-            raise StoreError("refusing to replace a valid path", where=str(path))
-        return taking.take_output(
+        return taking.stage_output(
             self._staging,
             source,
             path,
@@ -308,6 +307,18 @@ class LocalStore:
             expected=expected,
             max_size=max_size,
         )
+
+    def take_output(
+        self, source: str, path: StorePath, *, build_uid: int, candidates: Iterable[StorePath], **how: Any
+    ) -> PathInfo:
+        """`stage_output`, then the final name at once; `register` makes it valid.
+
+        Raises:
+            StoreError: the path is valid already.
+        """
+        if self.is_valid(path):
+            raise StoreError("refusing to replace a valid path", where=str(path))
+        return self.stage_output(source, path, build_uid=build_uid, candidates=candidates, **how).publish()
 
     def count_links(self, sources: Iterable[str]) -> Links:
         """Count the hard links in all outputs of a build, before the first is taken. Missing outputs are skipped."""
@@ -327,9 +338,10 @@ class LocalStore:
         if self.durability == "strict":
             self._syncer.wait()
 
-    def _register_one(self, info: PathInfo, replaced: bool) -> None:
-        self.register([info])
-        if replaced:
+    def register_again(self, infos: Sequence[PathInfo]) -> None:
+        """The same for paths that were valid and got new contents; returns when those are on disk."""
+        self.register(infos)
+        for info in infos:
             self._syncer.wait_for_files(info)  # its row lies before the mark: no start would check it again
 
     def sync(self) -> None:
@@ -369,6 +381,11 @@ class LocalStore:
         if self.is_valid(path):
             raise StoreError("refusing to delete a valid path", where=str(path))
         self._staging.remove(path.base)
+
+    def is_whole(self, path: StorePath) -> bool:
+        """Whether a valid path's files are what they were when it was registered. Reads all of them."""
+        info = self.path_info(path)
+        return info is not None and sync.is_whole(self._descriptor, info)
 
     def verify(self, *, contents: bool = False) -> list[str]:
         """Check the store; one line per problem, nothing is changed.

@@ -114,6 +114,12 @@ INSERT_OUTPUT = "insert or replace into DerivationOutputs (drv, id, path) values
 DELETE_REFERENCES_OF = "delete from Refs where referrer in (select id from ValidPaths where path = ?)"
 DELETE_PATH = "delete from ValidPaths where path = ?"
 
+FAILED = "select path from FailedPaths order by path"
+IS_FAILED = "select path from FailedPaths where path = ?"
+INSERT_FAILED = "insert or ignore into FailedPaths (path, time) values (?, ?)"
+DELETE_FAILED = "delete from FailedPaths where path = ?"
+DELETE_ALL_FAILED = "delete from FailedPaths"
+
 LAST_ID = "select coalesce(max(id), 0) from ValidPaths"
 GET_MARK = "select mark from FruixSync where id = 1"
 SET_MARK = "update FruixSync set mark = ? where id = 1 and mark < ?"

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from itertools import count
 
 from fruix.errors import StoreError
+from fruix.store import flags
 from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, open_directory
 
@@ -24,11 +25,11 @@ _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOT
 
 
 class Staging:
-    """This process's private directory. Thread-safe; `directory` is an open descriptor."""
+    """This process's private directory. Thread-safe; `directory` and `store` are open descriptors."""
 
     def __init__(self, store: int) -> None:
         """Make the directory in the store that is open as `store`, after removing those of dead processes."""
-        self._store = store
+        self.store = store
         self._numbers = count()
         self._sweep()
         self._name, self.directory = self._create()
@@ -36,29 +37,29 @@ class Staging:
     def _create(self) -> tuple[bytes, int]:
         while True:
             name = PREFIX + secrets.token_hex(8).encode()
-            os.mkdir(name, 0o700, dir_fd=self._store)
+            os.mkdir(name, 0o700, dir_fd=self.store)
             with suppress(FileNotFoundError):  # swept away by another process before it was locked
-                descriptor = open_directory(self._store, name)
+                descriptor = open_directory(self.store, name)
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if os.fstat(descriptor).st_nlink:
                     return name, descriptor
                 os.close(descriptor)
 
     def _sweep(self) -> None:
-        with os.scandir(self._store) as entries:
+        with os.scandir(self.store) as entries:
             found = [
                 os.fsencode(entry.name) for entry in entries if os.fsencode(entry.name).startswith(PREFIX)
             ]
         for name in found:
             try:
-                descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self._store)
+                descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self.store)
             except OSError as error:
                 if error.errno not in {errno.ENOENT, *NO_DIRECTORY}:
                     raise
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                delete_tree(self._store, name)
+                delete_tree(self.store, name)
             except (BlockingIOError, FileNotFoundError):
                 continue  # its owner lives, or another process is sweeping too
             finally:
@@ -66,7 +67,7 @@ class Staging:
 
     def close(self) -> None:
         """Remove the directory with all that was left in it."""
-        delete_tree(self._store, self._name)
+        delete_tree(self.store, self._name)
         os.close(self.directory)
 
     @contextmanager
@@ -78,7 +79,7 @@ class Staging:
         except BaseException:
             delete_tree(self.directory, name)
             raise
-        # After success it was published: nothing to delete, and no call spent on finding that out.
+        # After success it was published or is somebody's (`Staged`): no call is spent on finding that out.
 
     def drop(self, name: bytes) -> None:
         """Delete what was made at a place after all."""
@@ -95,22 +96,40 @@ class Staging:
             self.remove(base)
             self._rename(name, final)
 
+    def replace(self, name: bytes, base: str) -> None:
+        """Put a finished object where another one lies, which is deleted afterwards.
+
+        In one step where the system can exchange names, else by two renames, with nothing at the name in between.
+        """
+        final = os.fsencode(base)
+        try:
+            if flags.exchange(self.directory, name, self.store, final):
+                delete_tree(self.directory, name)
+                return
+        except FileNotFoundError:
+            pass  # nothing lies there
+        with self.place() as old:
+            with suppress(FileNotFoundError):
+                os.rename(final, old, src_dir_fd=self.store, dst_dir_fd=self.directory)
+            self._rename(name, final)
+            delete_tree(self.directory, old)
+
     def _rename(self, name: bytes, final: bytes) -> None:
         try:
-            os.rename(name, final, src_dir_fd=self.directory, dst_dir_fd=self._store)
+            os.rename(name, final, src_dir_fd=self.directory, dst_dir_fd=self.store)
         except PermissionError:
             # Without root, moving a directory needs its write bit (the entry `..` changes).
-            _with_write_bit(self.directory, name, self._store, final)
+            _with_write_bit(self.directory, name, self.store, final)
 
     def remove(self, base: str) -> None:
         """Delete what lies at a final name; it is gone from there at once, whatever its size."""
         with self.place() as name:
             try:
-                os.rename(os.fsencode(base), name, src_dir_fd=self._store, dst_dir_fd=self.directory)
+                os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
             except FileNotFoundError:
                 return
             except PermissionError:
-                _with_write_bit(self._store, os.fsencode(base), self.directory, name)
+                _with_write_bit(self.store, os.fsencode(base), self.directory, name)
             except OSError as error:
                 if error.errno == errno.EBUSY:
                     raise StoreError("a file system is mounted on a store path", where=base) from error

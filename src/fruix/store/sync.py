@@ -152,7 +152,7 @@ def recover(database: Database, store: int, remove: Callable[[str], None]) -> li
         The dropped paths, in order. After a clean stop nothing lies behind the mark, and this costs one query.
     """
     suspects = database.registered_after(database.mark())
-    broken = [info.path for info in suspects if not _is_whole(store, info)]
+    broken = [info.path for info in suspects if not is_whole(store, info)]
     if not broken:
         return []
     dropped = sorted(database.referrers_closure(broken))
@@ -163,7 +163,8 @@ def recover(database: Database, store: int, remove: Callable[[str], None]) -> li
     return dropped
 
 
-def _is_whole(store: int, info: PathInfo) -> bool:
+def is_whole(store: int, info: PathInfo) -> bool:
+    """Whether the files of a path are what its info says."""
     try:
         found, size = nar_hash(store, os.fsencode(info.path.base))
     except (OSError, FruixError):

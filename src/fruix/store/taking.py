@@ -1,7 +1,8 @@
-"""From a build's output area to the final name: the steps of `LocalStore.take_output` in their order.
+"""From a build's output area to the final name: the steps of `LocalStore.stage_output` in their order.
 
 Look without touching; rename or copy into the staging directory; one pass that makes canonical, hashes and scans; check of a fixed
-output; final name. Until the last step nobody but us can see the object, and if a step fails nothing is left of it.
+output. What is staged then gets its final name, takes the place of a damaged object, is kept under another name, or is dropped.
+Until then nobody but us can see it, and if a step fails nothing is left of it.
 """
 
 from __future__ import annotations
@@ -9,14 +10,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 
 from fruix.errors import FruixError, HashMismatchError
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store import contents, ingest
+from fruix.store import contents, flags, ingest
 from fruix.store.canonical import Links
 from fruix.store.staging import Staging
+from fruix.store.sync import sync_tree
+from fruix.store.tree.compare import Difference, compare
 from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import AS_IT_IS
 
@@ -35,7 +39,46 @@ def count_links(sources: Iterable[str]) -> Links:
     return links
 
 
-def take_output(
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An output that is canonical, hashed and scanned, and that nobody else can see yet. End it by one of its methods."""
+
+    info: PathInfo
+    place: bytes
+    staging: Staging
+
+    def publish(self) -> PathInfo:
+        """Give it its final name; whatever unregistered thing lies there goes."""
+        self.staging.publish(self.place, self.info.path.base)
+        return self.info
+
+    def replace(self) -> PathInfo:
+        """Put it where a damaged object lies. It is on disk before the old one goes."""
+        if not flags.sync_file_system(self.staging.directory):
+            sync_tree(self.staging.directory, self.place)
+        self.staging.replace(self.place, self.info.path.base)
+        return self.info
+
+    def keep(self, base: str) -> None:
+        """Keep it in the store under an unregistered name, for people to look at."""
+        self.staging.publish(self.place, base)
+
+    def differences(self, limit: int) -> list[Difference]:
+        """Where it differs from what lies at its final name, in order of the names; at most `limit` places."""
+        final = os.fsencode(self.info.path.base)
+        return compare(self.staging.store, final, self.staging.directory, self.place, limit=limit)
+
+    def differences_from(self, other: Staged, limit: int) -> list[Difference]:
+        """The same, from another staged output."""
+        directory = self.staging.directory
+        return compare(directory, other.place, directory, self.place, limit=limit)
+
+    def drop(self) -> None:
+        """Delete it."""
+        self.staging.drop(self.place)
+
+
+def stage_output(
     staging: Staging,
     source: str,
     path: StorePath,
@@ -46,8 +89,8 @@ def take_output(
     links: Links | None,
     expected: ContentAddress | None,
     max_size: int | None,
-) -> PathInfo:
-    """See `LocalStore.take_output`."""
+) -> Staged:
+    """See `LocalStore.stage_output`."""
     parent = open_chain(os.path.dirname(source))
     name = os.fsencode(os.path.basename(source))
     by_part = {candidate.hash_part.encode(): candidate for candidate in candidates}
@@ -72,10 +115,9 @@ def take_output(
             )
             if expected is not None:
                 _check(staging, place, info, expected)
-            staging.publish(place, path.base)
     finally:
         os.close(parent)
-    return info
+    return Staged(info, place, staging)
 
 
 def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddress) -> None:
