@@ -3,12 +3,13 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from daemon.serving import Running, build_events, running
-from fruix.build.settings import BuildOptions
+from fruix.build.settings import Asker, BuildOptions
 from fruix.client import connect
 from fruix.errors import (
     BadStorePathError,
@@ -27,6 +28,8 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
+
+ASKER = Asker(os.getuid(), os.getgid(), os.getpid())
 
 
 @pytest.fixture
@@ -157,19 +160,27 @@ def test_build_passes_events_options_and_results(daemon: Running) -> None:
         daemon.builder.results = {drv: failed}
         seen: list[Event] = []
         options = BuildOptions(
-            keep_going=True, keep_failed=True, cores=3, timeout=0, max_silent_time=9, mode=BuildMode.CHECK
+            keep_going=True,
+            keep_failed=True,
+            cores=3,
+            timeout=0,
+            max_silent_time=9,
+            max_jobs=0,
+            max_log_size=1000,
+            rounds=3,
+            mode=BuildMode.CHECK,
         )
         request = DerivedPath(drv, ALL)
         assert store.build([request], options, seen.append) == [(request, failed)]
         assert seen == daemon.builder.events
-        assert daemon.builder.seen == [options]
+        assert daemon.builder.seen == [replace(options, asker=ASKER)]
         assert store.missing([request]).will_build == (drv,)
 
 
 def test_build_without_options_has_none(daemon: Running) -> None:
     with daemon.connect() as store:
         store.build([DerivedPath(some(store.directory, "a.drv"), ("out",))])
-        assert daemon.builder.seen == [BuildOptions()]
+        assert daemon.builder.seen == [BuildOptions(asker=ASKER)]
 
 
 def test_leaving_during_a_build_cancels_it(daemon: Running) -> None:
