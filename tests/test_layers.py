@@ -9,7 +9,19 @@ import fruix
 
 ROOT = Path(fruix.__file__).parent
 # Lowest first; a layer may import from itself and from those before it.
-LAYERS = ("errors", "model", "store", "sandbox", "build", "protocol", "client", "daemon", "packages", "cli")
+LAYERS = (
+    "errors",
+    "model",
+    "store",
+    "sandbox",
+    "build",
+    "protocol",
+    "client",
+    "daemon",
+    "packages",
+    "testing",
+    "cli",
+)
 # What a layer may not import although it lies lower.
 FORBIDDEN = {
     "model": {"os", "socket", "time", "subprocess", "threading", "sqlite3", "pathlib", "io"},

@@ -1,24 +1,32 @@
-"""`fruix doctor`: one line for each thing that isolation needs of this machine, and what to do where it lacks."""
+"""`fruix doctor`: one line for each thing that isolation needs of this machine, and what to do where it lacks.
+
+With `--selftest` it builds on a scratch store instead, tries to break out, crashes and recovers; a line for each check.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from fruix.cli.text import styled, wants_colour
+from fruix.cli.text import duration, styled, wants_colour
 from fruix.sandbox.capabilities import Capability, probe
 
 MARKS = {True: ("ok", "green"), False: ("missing", "red")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """No arguments."""
-    del parser
+    """Arguments."""
+    parser.add_argument(
+        "--selftest",
+        action="store_true",
+        help="build on a scratch store of its own, try to break out, crash and recover (root; takes minutes)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the table; status 1 if something that builds need is missing."""
-    del options
+    if options.selftest:
+        return _selftest()
     found = probe()
     colour = wants_colour(sys.stdout)
     for capability in found:
@@ -36,3 +44,19 @@ def _line(capability: Capability, *, colour: bool) -> str:
         mark, style = "absent", "yellow"
     text = f"{styled(f'{mark:<8}', style, colour=colour)}{capability.name:<22} {capability.detail}"
     return f"{text}\n{'':8}-> {capability.remedy}" if not capability.available and capability.remedy else text
+
+
+def _selftest() -> int:
+    from fruix.testing.selftest import selftest  # noqa: PLC0415 - nothing else needs it
+
+    colour = wants_colour(sys.stdout)
+
+    def report(passed: bool, name: str, detail: str, seconds: float) -> None:
+        mark = styled(f"{'ok' if passed else 'FAILED':<8}", "green" if passed else "red", colour=colour)
+        print(f"{mark}{name:<22} {detail} ({duration(seconds)})", flush=True)
+
+    if failed := selftest(report):
+        print(f"self-test failed: {', '.join(failed)}", file=sys.stderr)
+        return 1
+    print("self-test passed")
+    return 0

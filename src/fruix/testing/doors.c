@@ -1,0 +1,122 @@
+/* Tries to get out of a sandbox, in POSIX C with the two systems' own calls. Prints one line per door: its name, and "ok" or the
+   number and text of the errno it ended with. Arguments: a read-only file, a path outside, a process outside, a TCP port and a
+   Unix socket outside. */
+#include <sys/param.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/un.h>
+#include <netinet/in.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static void door(const char *name, long result) {
+    if (result >= 0)
+        printf("%s ok\n", name);
+    else
+        printf("%s %d %s\n", name, errno, strerror(errno));
+    fflush(stdout);
+}
+
+static int tcp(int port) {
+    struct sockaddr_in to;
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_port = htons((unsigned short)port);
+    to.sin_addr.s_addr = htonl(0x7f000001);
+    return s < 0 ? s : connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+static int far_away(void) {
+    struct sockaddr_in to;
+    int s = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_port = htons(80);
+    to.sin_addr.s_addr = htonl(0xc0000201); /* 192.0.2.1, for documentation */
+    return s < 0 ? s : connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+static int own_loopback(void) {
+    struct sockaddr_in to;
+    socklen_t size = sizeof to;
+    int listener = socket(AF_INET, SOCK_STREAM, 0), s = socket(AF_INET, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(0x7f000001);
+    if (listener < 0 || s < 0) return -1;
+    if (bind(listener, (struct sockaddr *)&to, sizeof to) < 0 || listen(listener, 1) < 0) return -1;
+    if (getsockname(listener, (struct sockaddr *)&to, &size) < 0) return -1;
+    return connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+static int unix_socket(const char *path) {
+    struct sockaddr_un to;
+    int s = socket(AF_UNIX, SOCK_STREAM, 0);
+    memset(&to, 0, sizeof to);
+    to.sun_family = AF_UNIX;
+    strncpy(to.sun_path, path, sizeof to.sun_path - 1);
+    return s < 0 ? s : connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+static int mount_something(void) {
+#ifdef __FreeBSD__
+    char type[] = "fstype", tmpfs[] = "tmpfs", where[] = "fspath", here[] = "/tmp";
+    struct iovec pairs[4] = {{type, sizeof type}, {tmpfs, sizeof tmpfs}, {where, sizeof where}, {here, sizeof here}};
+    return nmount(pairs, 4, 0);
+#else
+    return mount("none", "/tmp", "tmpfs", 0, "");
+#endif
+}
+
+static int set_host_name(void) { return sethostname("gone", 4); }
+
+/* Above the root by a directory opened before a chroot of our own: needs the right to chroot. */
+static int climb(void) {
+    int root = open("/", O_RDONLY);
+    if (root < 0 || mkdir("/tmp/cell", 0755) < 0 || chroot("/tmp/cell") < 0) return -1;
+    return fchdir(root);
+}
+
+static int left_open(void) {
+    int fd;
+    for (fd = 3; fd < 1024; fd++)
+        if (fcntl(fd, F_GETFD) >= 0) {
+            printf("left-open-descriptor %d\n", fd);
+            return 0;
+        }
+    errno = EBADF;
+    return -1;
+}
+
+int main(int argc, char **argv) {
+    if (argc != 6) return 2;
+    door("descriptors", left_open());
+    door("write-read-only", open(argv[1], O_WRONLY));
+    door("link-read-only", link(argv[1], "/tmp/link"));
+    door("outside-path", open(argv[2], O_RDONLY));
+    door("parent-of-root", open("/../../../../etc/ssh", O_RDONLY));
+    door("signal-outside", kill((pid_t)atol(argv[3]), 0));
+    door("host-loopback", tcp(atoi(argv[4])));
+    door("network", far_away());
+    door("own-loopback", own_loopback());
+    door("host-unix-socket", unix_socket(argv[5]));
+    door("raw-socket", socket(AF_INET, SOCK_RAW, IPPROTO_ICMP));
+    door("become-root", setuid(0));
+    door("become-group", setgid(0));
+    door("device-node", mknod("/tmp/null", S_IFCHR | 0666, 0x103));
+    door("mount", mount_something());
+    door("host-name", set_host_name());
+    door("chroot", climb());
+    door("kernel-memory", open("/dev/mem", O_RDONLY));
+    door("write-root", open("/new", O_CREAT | O_WRONLY, 0666));
+    door("write-etc", open("/etc/passwd", O_WRONLY));
+    return 0;
+}

@@ -1,0 +1,60 @@
+"""`fruix doctor --selftest`: run every check on a scratch store with the real daemon; one line each, and a verdict.
+
+Takes half a minute to a few minutes. Needs root and the host view `base`; nothing outside of the scratch directory is changed.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable
+
+from fruix.errors import FruixError, UsageError
+from fruix.testing.checks import CHECKS, Bench
+from fruix.testing.crashes import CRASHES
+from fruix.testing.scratch import scratch
+from fruix.testing.traces import traces
+
+Report = Callable[[bool, str, str, float], None]
+
+
+def selftest(report: Report) -> list[str]:
+    """Run everything; `report` is told of each check (passed, name, detail, seconds). Returns the names of those that failed.
+
+    Raises:
+        UsageError: not root.
+    """
+    if os.geteuid() != 0:
+        raise UsageError("the self-test builds with a daemon of its own, which root has to run", hint="sudo")
+    failed = []
+    with scratch() as here:
+        bench = Bench(here)
+        for name, check in (*CHECKS, *CRASHES, ("daemon ends", _end)):
+            begun = time.monotonic()
+            passed, detail = _try(check, bench)
+            report(passed, name, detail, time.monotonic() - begun)
+            if not passed:
+                failed.append(name)
+            if here.daemon is None:  # nothing more can be tried
+                break
+    return failed
+
+
+def _end(bench: Bench) -> str:
+    status = bench.scratch.stop()
+    left = traces(bench.scratch.layout)
+    if status or left:
+        raise FruixError(f"status {status}; left behind: {'; '.join(left) or 'nothing'}")
+    return "status 0, nothing left behind"
+
+
+def _try(check: Callable[[Bench], str], bench: Bench) -> tuple[bool, str]:
+    try:
+        return True, check(bench)
+    except OSError as error:
+        code = errno.errorcode.get(error.errno or 0, "no errno")
+        return False, f"{type(error).__name__} {code}: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
+        hint = f"; hint: {error.hint}" if isinstance(error, FruixError) and error.hint else ""
+        return False, f"{type(error).__name__}: {error}{hint}"

@@ -1,0 +1,127 @@
+"""The self-test passes here, and fails, by name, when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+import fruix.testing.selftest as selftest_module
+from fruix.store.layout import Layout
+from fruix.testing import expected, scratch
+from fruix.testing.selftest import selftest
+from fruix.testing.traces import traces
+
+
+def run() -> tuple[list[str], dict[str, tuple[bool, str]]]:
+    seen: dict[str, tuple[bool, str]] = {}
+
+    def report(passed: bool, name: str, detail: str, _seconds: float) -> None:
+        seen[name] = (passed, detail)
+
+    return selftest(report), seen
+
+
+def left_directories() -> list[str]:
+    return [str(path) for parent in scratch.PARENTS for path in Path(parent).glob("fruix-selftest-*")]
+
+
+def test_everything_passes() -> None:
+    before = left_directories()
+    failed, seen = run()
+    assert failed == [], seen
+    assert all(passed for passed, _ in seen.values())
+    assert left_directories() == before
+
+
+def test_a_weaker_sandbox_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "program", "weakened")
+    environment = scratch._environment
+
+    def with_weakened(layout: Layout, base: str) -> dict[str, str]:
+        found = environment(layout, base)
+        found["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
+        return found
+
+    monkeypatch.setattr(scratch, "_environment", with_weakened)
+    failed, seen = run()
+    assert failed == ["what is seen"], seen
+    detail = seen["what is seen"][1]
+    assert "seen, should not be: host buildhost" in detail
+    assert "should be, not seen: host localhost" in detail
+    assert "seen, should not be: entry /etc/motd" in detail
+
+
+def test_a_daemon_that_does_not_start_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "program", "no_such_module")
+    failed, seen = run()
+    assert failed == ["daemon starts"]
+    assert "No module named no_such_module" in seen["daemon starts"][1]
+
+
+@pytest.mark.parametrize(
+    ("printed", "found"),
+    [
+        ("mount ok\n", "mount: ok, should be EPERM"),
+        ("mount 2 No such file or directory\n", "mount: ENOENT (No such file or directory), should be EPERM"),
+        ("", "mount: not tried, should be EPERM"),
+        ("left-open-descriptor 7\n", "left-open-descriptor: 7"),
+    ],
+)
+def test_open_doors(printed: str, found: str) -> None:
+    assert found in expected.open_doors(printed)
+
+
+def test_traces(tmp_path: Path) -> None:
+    layout = Layout(f"{tmp_path}/store", f"{tmp_path}/state", f"{tmp_path}/log")
+    assert traces(layout) == []
+    Path(layout.builds, "journal").mkdir(parents=True)
+    Path(layout.builds, "frx-x").mkdir()
+    Path(layout.builds, "journal", "frx-x.json").touch()
+    Path(layout.store).mkdir()
+    Path(layout.store, "abc.lock").touch()
+    Path(layout.userpool).mkdir()
+    lock = os.open(f"{layout.userpool}/{os.getuid()}", os.O_RDWR | os.O_CREAT)
+    import fcntl
+
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    found = traces(layout)
+    os.close(lock)
+    assert found[:4] == [
+        "build directory frx-x",
+        "journal entry frx-x.json",
+        "store directory holds abc.lock",
+        f"build user {os.getuid()} is locked",
+    ]
+    assert f"processes of build user {os.getuid()}" in found[4]
+    assert str(os.getpid()) in found[4]
+
+
+def test_the_command_says_what_failed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from fruix.cli.commands import main
+
+    monkeypatch.setattr(scratch, "program", "no_such_module")
+    assert main(["doctor", "--selftest"]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("FAILED  daemon starts")
+    assert err == "self-test failed: daemon starts\n"
+
+
+def test_only_the_standard_library_is_needed() -> None:
+    """Run without site-packages, as on a machine that has nothing but Python."""
+    import subprocess
+
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(selftest_module.__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "fruix", "doctor", "--selftest"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.splitlines()[-1] == "self-test passed"
