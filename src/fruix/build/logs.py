@@ -6,11 +6,15 @@ understood and become phases instead of lines: `@ fruix phase NAME` of our own b
 `@nix {"action": "setPhase", …}`; a third, `@ fruix progress DONE TOTAL URL`, is a transfer's. They are data of the builder: all they
 can do is name a phase or show a figure.
 
+While a build runs its file is locked shared (flock), which is how `follow_log` knows, also after a crash, that more may come.
+
 Cost: one gzip update (level 1) and one `bytes.split` per chunk read.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import gzip
 import json
 import os
@@ -18,6 +22,8 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import IO
+
+from fruix.errors import StoreError
 
 MAX_LINE = 16384
 PHASE_MARK = b"@ fruix phase "
@@ -75,11 +81,7 @@ class BuildLog:
         self._on_progress = on_progress
         self._max_size = max_size
         self._partial = b""
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        descriptor = os.open(
-            path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644
-        )
-        self._raw: IO[bytes] = os.fdopen(descriptor, "wb")
+        self._raw = _open_locked(path)
         # mtime 0 and no name: the file's bytes depend on the log alone.
         self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)
 
@@ -128,10 +130,56 @@ class BuildLog:
             self._on_line(line)
 
 
+def _open_locked(path: str) -> IO[bytes]:
+    """The file, locked before it is emptied: a reader sees the old log, or one that grows."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    with contextlib.suppress(BlockingIOError):  # whoever holds it alone can't keep us from building
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    os.ftruncate(descriptor, 0)
+    return os.fdopen(descriptor, "wb")
+
+
 def read_log(path: str) -> Iterator[bytes]:
-    """The log's bytes in chunks, also of a build that still runs (what is there so far)."""
+    """The log's bytes in chunks, also of a build that still runs (what is there so far).
+
+    Raises:
+        StoreError: it is no gzip file.
+    """
     with open(path, "rb") as raw:
-        decompressor = zlib.decompressobj(wbits=31)
+        yield from _decompressed(raw, zlib.decompressobj(wbits=31))
+
+
+def follow_log(path: str, pause: Callable[[], None]) -> Iterator[bytes]:
+    """The log's bytes, those to come too, to the build's end. `pause` is called when there is nothing new: it waits a moment.
+
+    Raises:
+        StoreError: it is no gzip file.
+    """
+    decompressor = zlib.decompressobj(wbits=31)
+    with open(path, "rb") as raw:
+        while True:
+            written = _is_written(raw)  # asked before reading: what comes in between is not lost
+            yield from _decompressed(raw, decompressor)
+            if decompressor.eof or not written:
+                return
+            pause()
+
+
+def _decompressed(raw: IO[bytes], decompressor: zlib._Decompress) -> Iterator[bytes]:
+    try:
         while chunk := raw.read(1 << 16):
-            yield decompressor.decompress(chunk)
-        yield decompressor.flush()
+            if data := decompressor.decompress(chunk):
+                yield data
+    except zlib.error as error:
+        raise StoreError(f"not a build log: {error}", where=raw.name) from error
+
+
+def _is_written(raw: IO[bytes]) -> bool:
+    """Whether a build still writes it: nobody else can lock it alone then."""
+    try:
+        fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(raw, fcntl.LOCK_UN)
+    return False

@@ -1,17 +1,24 @@
-"""`fruix log`: the log of a build, by derivation, by output, or by package name."""
+"""`fruix log`: the log of a build, finished or running, by derivation, by output, or by package name."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
+import time
+from collections.abc import Iterable
 
-from fruix.build.logs import read_log
+from fruix.build.logs import follow_log, read_log
 from fruix.build.records import read_record, record_path
-from fruix.cli.connect import layout, open_store
+from fruix.cli.connect import connect_running, layout, open_store
 from fruix.cli.resolve import derivation_for
 from fruix.cli.text import harmless, wants_colour
-from fruix.errors import FruixError
+from fruix.errors import BadStorePathError, FruixError, UnreachableError
+from fruix.model.activity import State
+from fruix.model.storepath import StorePath
+
+# Seconds between looks at a log that is being followed; a running build writes it out once a second.
+PAUSE = 0.2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,14 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue"
     )
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the build ends")
     parser.add_argument("--record", action="store_true", help="print the build record (JSON) instead")
     parser.add_argument("--raw", action="store_true", help="print the log's bytes as they are")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print it."""
-    with open_store() as store:
-        drv = derivation_for(store, options.target)
+    drv = _derivation(options.target)
     log_file = layout().log_file(drv)
     missing = f"no log of '{drv}'"
     hint = "it was never built on this machine"
@@ -36,22 +43,60 @@ def run(options: argparse.Namespace) -> int:
         with open(record_path(log_file), encoding="utf-8") as file:
             sys.stdout.write(file.read())
         return 0
+    if options.follow:
+        _wait_for_start(drv)
     if not os.path.exists(log_file):
         raise FruixError(missing, hint=hint)
-    _print(log_file, raw=options.raw or not sys.stdout.isatty())
+    chunks = follow_log(log_file, _pause) if options.follow else read_log(log_file)
+    _print(chunks, raw=options.raw or not sys.stdout.isatty())
     return 0
 
 
-def _print(log_file: str, *, raw: bool) -> None:
+def _derivation(text: str) -> StorePath:
+    """The derivation that is meant; one that is named needs no store to be found."""
+    try:
+        path = StorePath.parse(text, layout().store)
+    except BadStorePathError:
+        path = None
+    if path is not None and path.is_derivation:
+        return path
+    with open_store() as store:
+        return derivation_for(store, text)
+
+
+def _wait_for_start(drv: StorePath) -> None:
+    """While it is queued there is no log, or that of an earlier build."""
+    try:
+        store = connect_running()
+    except UnreachableError:
+        return  # an embedded daemon's build, or an old one: the log is all there is
+    told = False
+    with store:
+        while any(
+            build.drv == drv and build.state in {State.QUEUED, State.PREPARING}
+            for build in store.active_builds()
+        ):
+            if not told:
+                print(f"'{drv.name}' waits for its turn", file=sys.stderr)
+            told = True
+            time.sleep(PAUSE)
+
+
+def _pause() -> None:
+    sys.stdout.flush()
+    time.sleep(PAUSE)
+
+
+def _print(chunks: Iterable[bytes], *, raw: bool) -> None:
     sys.stdout.flush()
     if raw:
-        for chunk in read_log(log_file):
+        for chunk in chunks:
             sys.stdout.buffer.write(chunk)
-        sys.stdout.buffer.flush()
+            sys.stdout.buffer.flush()
         return
     colour = wants_colour(sys.stdout)
     partial = b""
-    for chunk in read_log(log_file):
+    for chunk in chunks:
         *lines, partial = (partial + chunk).split(b"\n")
         for line in lines:
             print(harmless(line.decode("utf-8", "replace"), colour=colour))

@@ -1,6 +1,6 @@
 """The figures of a running sandbox: of its cgroup, or, where it has none, summed over the processes of its namespace.
 
-A cgroup costs three small reads. Without one every process of the machine is looked at, two reads each: processor time is that
+A cgroup costs three small reads. Without one, or where it lacks a controller, every process of the machine is looked at, two reads each: processor time is that
 of the living and of the dead they have waited for, memory is resident sets (pages that they share count for each).
 
 Files: cgroup-v2.rst and proc(5).
@@ -19,8 +19,16 @@ PREFIX = "frx-"
 def read_usage(pid: int) -> tuple[int, int, int] | None:
     """Microseconds of processor time, bytes of memory, processes; None if it has ended."""
     group = _group_of(pid)
-    found = _of_group(group) if group else None
-    return found or _of_namespace(pid)
+    cpu, memory, processes = _of_group(group) if group else (None, None, None)
+    if cpu is None or memory is None or processes is None:
+        found = _of_namespace(pid)
+        if found is None:
+            return None
+        cpu, memory, processes = (
+            own if own is not None else summed
+            for own, summed in zip((cpu, memory, processes), found, strict=True)
+        )
+    return cpu, memory, processes
 
 
 def _group_of(pid: int) -> str | None:
@@ -33,12 +41,18 @@ def _group_of(pid: int) -> str | None:
     return None
 
 
-def _of_group(path: str) -> tuple[int, int, int] | None:
-    memory, processes = _read(f"{path}/memory.current"), _read(f"{path}/pids.current")
-    if not memory or not processes:  # those controllers aren't delegated here
-        return None
+def _of_group(path: str) -> tuple[int | None, int | None, int | None]:
+    """What the controllers that are delegated here say."""
     times = dict(line.split(" ", 1) for line in _read(f"{path}/cpu.stat").splitlines() if " " in line)
-    return int(times.get("usage_usec", 0)), int(memory), int(processes)
+    return (
+        _number(times.get("usage_usec", "")),
+        _number(_read(f"{path}/memory.current")),
+        _number(_read(f"{path}/pids.current")),
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() else None
 
 
 def _of_namespace(pid: int) -> tuple[int, int, int] | None:
