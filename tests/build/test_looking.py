@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.build.settings import Asker, BuildOptions, BuildSettings
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuilderExited, BuildQueued
@@ -40,12 +40,11 @@ def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePat
     cancelled = threading.Event()
 
     def ask(drv: StorePath, uid: int) -> None:
-        client = Client(uid, f"user{uid}", 100 + uid)
-        options = BuildOptions("fruix")
-        here.builder.realise([DerivedPath(drv, ALL)], options, here.events.append, cancelled, client)
+        options = BuildOptions("fruix", asker=Asker(uid, uid, 100 + uid))
+        here.builder.realise([DerivedPath(drv, ALL)], options, here.events.append, cancelled)
 
-    threads = [threading.Thread(target=ask, args=args) for args in zip(drvs, (7, 8), strict=True)]
-    threads += [threading.Thread(target=ask, args=(drvs[0], 9))]
+    threads = [threading.Thread(target=ask, args=args) for args in zip(drvs, (70007, 0), strict=True)]
+    threads += [threading.Thread(target=ask, args=(drvs[0], 70009))]
     for thread in threads:
         thread.start()
         time.sleep(0.2)  # so that the first one is the first
@@ -60,7 +59,7 @@ def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePat
             ),
         )
         assert (first.drv, first.state, first.kind) == (drvs[0], State.RUNNING, "build")
-        assert [client.user for client in first.clients] == ["user7", "user9"]
+        assert [client.user for client in first.clients] == ["70007", "70009"]
         assert first.pid > 0
         assert first.memory is not None
         assert first.memory > 1_000_000
@@ -69,7 +68,7 @@ def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePat
         assert first.submitted_ms <= first.started_ms <= first.phase_started_ms
         assert first.log_file.endswith("first-1.drv.gz")
         assert (second.drv, second.state, second.cpu_us, second.pid) == (drvs[1], State.QUEUED, None, 0)
-        assert second.clients == (Client(8, "user8", 108),)
+        assert second.clients == (Client(0, "root", 100),)
     finally:
         cancelled.set()
         for thread in threads:

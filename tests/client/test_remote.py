@@ -225,7 +225,3 @@ def test_builds_of_all_clients_and_plans(tmp_path: Path) -> None:
         assert store.active_builds() == daemon.builder.rows
         plan = store.plan([DerivedPath(drv, ALL)])
         assert plan == BuildPlan((PlannedBuild(drv, missing=("out",)),), 2)
-        store.build([DerivedPath(drv, ALL)])
-        (asked,) = daemon.builder.clients
-        assert asked is not None
-        assert (asked.uid, asked.pid) == (os.getuid(), os.getpid())

@@ -16,7 +16,7 @@ from fruix.daemon.server import Server
 from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
 from fruix.errors import HostViewError
-from fruix.model.activity import ActiveBuild, Client
+from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
@@ -37,7 +37,6 @@ class FakeBuilder:
     started: threading.Event = field(default_factory=threading.Event)
     cancelled: threading.Event = field(default_factory=threading.Event)
     seen: list[BuildOptions] = field(default_factory=list)
-    clients: list[Client | None] = field(default_factory=list)
     rows: list[ActiveBuild] = field(default_factory=list)
 
     def realise(
@@ -46,10 +45,8 @@ class FakeBuilder:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
-        client: Client | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         self.seen.append(options)
-        self.clients.append(client)
         for event in self.events:
             on_event(event)
         self.started.set()

@@ -15,7 +15,7 @@ from fruix.build.recovery import journal_of
 from fruix.build.resources import Resources
 from fruix.build.scheduler import Scheduler
 from fruix.build.settings import BuildOptions, BuildSettings
-from fruix.model.activity import ActiveBuild, Client
+from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
@@ -51,7 +51,6 @@ class Builder:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
-        client: Client | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Make `requests` valid.
 
@@ -60,13 +59,12 @@ class Builder:
             options: the client's wishes.
             on_event: called on this thread, in order.
             cancelled: set by the caller when its client has gone.
-            client: who asks.
 
         Returns:
             One result per request, in order; failures are results too.
         """
         work = plan(self._resources.store, requests, options.mode)
-        results = Realisation(work, self._scheduler, options, on_event, cancelled, client).run()
+        results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
         return [(request, results[request.path]) for request in requests]
 
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:

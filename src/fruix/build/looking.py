@@ -5,12 +5,14 @@ Costs: `active_build` reads what the sandbox uses from the system (a few files);
 
 from __future__ import annotations
 
+import pwd
 from collections.abc import Iterable
 
 from fruix.build.goals import Goal, kind_of, plan
 from fruix.build.history import History
 from fruix.build.scheduler import Job
-from fruix.model.activity import ActiveBuild, State
+from fruix.build.settings import Asker
+from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
 from fruix.model.planned import BuildPlan, PlannedBuild
@@ -20,7 +22,7 @@ from fruix.store import Store
 
 def active_build(job: Job, history: History) -> ActiveBuild:
     """A job as a row."""
-    seen, clients = job.seen()
+    seen, askers = job.seen()
     started = next((event for event in seen if isinstance(event, BuildStarted)), None)
     phase = next((event for event in seen if isinstance(event, PhaseStarted)), None)
     exited = any(isinstance(event, BuilderExited) for event in seen)
@@ -39,8 +41,16 @@ def active_build(job: Job, history: History) -> ActiveBuild:
         memory=usage.memory if usage else None,
         processes=usage.processes if usage else None,
         log_file=started.log_file if started else "",
-        clients=tuple(sorted(clients, key=lambda client: (client.uid, client.pid))),
+        clients=tuple(_client(asker) for asker in sorted(askers, key=lambda asker: (asker.uid, asker.pid))),
     )
+
+
+def _client(asker: Asker) -> Client:
+    try:
+        name = pwd.getpwuid(asker.uid).pw_name
+    except KeyError:
+        name = str(asker.uid)
+    return Client(asker.uid, name, asker.pid)
 
 
 def _state(job: Job, *, started: bool, exited: bool) -> State:

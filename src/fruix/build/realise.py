@@ -14,7 +14,6 @@ from queue import Empty, SimpleQueue
 from fruix.build.goals import Goal, Plan, kind_of
 from fruix.build.scheduler import Inbox, Job, Scheduler
 from fruix.build.settings import BuildOptions
-from fruix.model.activity import Client
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.events import Event
 from fruix.model.storepath import StorePath
@@ -33,7 +32,6 @@ class Realisation:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
-        client: Client | None = None,
     ) -> None:
         self._waiting = dict(plan.goals)
         self._results = dict(plan.settled)
@@ -41,7 +39,6 @@ class Realisation:
         self._options = options
         self._on_event = on_event
         self._cancelled = cancelled
-        self._client = client
         self._inbox: Inbox = SimpleQueue()
         self._running: dict[StorePath, Job] = {}
         self._open: dict[StorePath, set[StorePath]] = {}
@@ -106,9 +103,7 @@ class Realisation:
 
     def _submit(self, goal: Goal) -> None:
         kind = kind_of(goal.derivation)
-        job = self._scheduler.submit(
-            goal.path, goal.derivation, self._options, kind, self._inbox, self._client
-        )
+        job = self._scheduler.submit(goal.path, goal.derivation, self._options, kind, self._inbox)
         self._running[goal.path] = job
 
     def _dependency_failure(self, goal: Goal) -> BuildResult:

@@ -18,9 +18,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-from fruix.build.settings import BuildOptions
+from fruix.build.settings import Asker, BuildOptions
 from fruix.errors import FruixError
-from fruix.model.activity import Client
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
@@ -37,7 +36,7 @@ class Job:
     derivation: Derivation
     options: BuildOptions
     kind: str
-    listeners: dict[Inbox, Client | None] = field(default_factory=dict)
+    listeners: dict[Inbox, Asker | None] = field(default_factory=dict)
     result: BuildResult | None = None
     submitted: float = field(default_factory=time.time)
     started: float = 0.0
@@ -51,10 +50,10 @@ class Job:
         self.waker, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._replay[BuildQueued] = BuildQueued(self.path, self.kind, self.submitted)
 
-    def join(self, inbox: Inbox, client: Client | None = None) -> None:
+    def join(self, inbox: Inbox, asker: Asker | None = None) -> None:
         """Listen; a late listener is first told what it missed that matters (start, phase)."""
         with self._lock:
-            self.listeners[inbox] = client
+            self.listeners[inbox] = asker
             for event in self._replay.values():
                 inbox.put((self, event))
             if self.result is not None:
@@ -81,11 +80,11 @@ class Job:
             for inbox in self.listeners:
                 inbox.put((self, event))
 
-    def seen(self) -> tuple[list[Event], list[Client]]:
+    def seen(self) -> tuple[list[Event], list[Asker]]:
         """What a late listener would be told, and who listens."""
         with self._lock:
-            clients = [client for client in self.listeners.values() if client is not None]
-            return list(self._replay.values()), clients
+            askers = [asker for asker in self.listeners.values() if asker is not None]
+            return list(self._replay.values()), askers
 
     def finish(self, result: BuildResult) -> None:
         """The end: all listeners are told."""
@@ -118,7 +117,6 @@ class Scheduler:
         options: BuildOptions,
         kind: str,
         inbox: Inbox,
-        client: Client | None = None,
     ) -> Job:
         """The job that builds `path`: a running or waiting one if there is one that does the same, else a new one."""
         with self._changed:
@@ -126,10 +124,10 @@ class Scheduler:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
             job = self._jobs.get(path)
             if job is not None and not job.cancelled and job.options.mode == options.mode:
-                job.join(inbox, client)
+                job.join(inbox, options.asker)
                 return job
             job = Job(path, derivation, options, kind)
-            job.join(inbox, client)
+            job.join(inbox, options.asker)
             self._jobs[path] = job
             self._queues[kind].append(job)
             self._start_thread(kind)

@@ -19,7 +19,7 @@ from fruix.build.settings import BuildOptions
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
 from fruix.errors import StoreError
-from fruix.model.activity import ActiveBuild, Client
+from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
@@ -101,7 +101,6 @@ class BuilderLike(Protocol):
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
-        client: Client | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Make requests valid."""
 

@@ -18,7 +18,6 @@ from fruix.daemon.errors import failure
 from fruix.daemon.peers import Peer
 from fruix.daemon.service import Service
 from fruix.errors import DisconnectedError, FruixError, ProtocolError
-from fruix.model.activity import Client
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
@@ -81,17 +80,10 @@ class Session:
                     except DisconnectedError:
                         gone.set()
 
-            results = self.service.builder.realise(
-                requests, self.build_options(mode), on_event, gone, self.client
-            )
+            results = self.service.builder.realise(requests, self.build_options(mode), on_event, gone)
             if gone.is_set():
                 raise DisconnectedError("the client has gone during a build")
             return results
-
-    @property
-    def client(self) -> Client:
-        """Who asks, for those who look at builds."""
-        return Client(self.peer.uid, self.peer.name, self.peer.pid)
 
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""
