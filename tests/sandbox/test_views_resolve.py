@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ class Place:
         return str(path)
 
     def definition(self, *tools: str, name: str = "v", **more: tuple[str, ...]) -> ViewDefinition:
-        places = {
+        places: dict[str, Any] = {
             key: tuple(f"{self.top}/{item}" for item in value)
             for key, value in more.items()
             if key != "optional"

@@ -233,8 +233,8 @@ class RemoteStore:
             HostViewError: it offers none of that name.
             ProtocolError: it is no fruix daemon.
         """
-        fingerprint, tools = self._call_own("has no host views", "QueryHostView", name)
-        return HostView(name, fingerprint, tools)
+        fingerprint, tools, path = self._call_own("has no host views", "QueryHostView", name)
+        return HostView(name, fingerprint, tools, tuple(path))
 
     def active_builds(self) -> list[ActiveBuild]:
         """The builds of all clients that run or wait, oldest first.

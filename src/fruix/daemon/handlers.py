@@ -147,10 +147,10 @@ def query_derivation_output_map(session: Session, path: StorePath) -> Mapping[st
     return session.store.derivation_outputs(path)
 
 
-def query_host_view(session: Session, name: str) -> tuple[str, Mapping[str, str]]:
+def query_host_view(session: Session, name: str) -> tuple[str, Mapping[str, str], tuple[str, ...]]:
     """Ours."""
     view = session.service.builder.host_view(name)
-    return view.fingerprint, view.tools
+    return view.fingerprint, view.tools, view.path
 
 
 def query_active_builds(session: Session) -> list[ActiveBuild]:

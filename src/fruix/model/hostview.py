@@ -16,11 +16,18 @@ CONTRACT_VARIABLE = "fruixContract"
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """`fingerprint`: 64 hex digits over everything shown; `tools`: path as seen inside → SHA-256 (hex) or link text."""
+    """What a view shows.
+
+    Attributes:
+        fingerprint: 64 hex digits over everything shown.
+        tools: path as seen inside → SHA-256 (hex) or link text.
+        path: directories of programs, in the order in which they are to be searched.
+    """
 
     name: str
     fingerprint: str
     tools: Mapping[str, str] = field(default_factory=dict)
+    path: tuple[str, ...] = ("/usr/bin", "/bin")
 
 
 def difference(old: HostView, new: HostView) -> list[str]:

@@ -91,7 +91,7 @@ NIX: tuple[Operation, ...] = (
         0x46520001,
         "QueryHostView",
         [Field("name", NAME)],
-        [Field("fingerprint", NAME), Field("tools", Map(NAME, NAME))],
+        [Field("fingerprint", NAME), Field("tools", Map(NAME, NAME)), Field("path", List(NAME))],
         feature=FEATURE,
     ),
     row(0x46520002, "QueryActiveBuilds", (), [Field("builds", List(ACTIVE_BUILD))], feature=FEATURE),

@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fruix.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[^/\0]+)+")
+_LINUX_LIBRARIES = ("/lib/*-linux-*", "/usr/lib/*-linux-*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
+_FREEBSD_LIBRARIES = ("/lib", "/usr/lib")
+_FREEBSD_HINTS = (
+    "/var/run/ld-elf.so.hints"  # made by ldconfig(8); without it nothing in /usr/local/lib is found
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,9 @@ class ViewDefinition:
         optional_trees: those that are shown if they are there.
         files: patterns (`*`, `?`, `[…]` in the last part or a directory's name) of files shown if they are there.
         path: directories in which tools are looked up, as seen inside.
+        libraries: patterns of the directories in which the loader finds shared libraries by itself.
+        hints: the loader's list of more such directories, if this system has one; shown if it is there.
+        instead: what stands in for this view when a required tool is on none of its `path`.
     """
 
     name: str
@@ -38,6 +46,9 @@ class ViewDefinition:
     optional_trees: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     path: tuple[str, ...] = ("/usr/bin", "/bin")
+    libraries: tuple[str, ...] = _LINUX_LIBRARIES
+    hints: str = ""
+    instead: ViewDefinition | None = None
 
 
 def definitions(
@@ -66,7 +77,9 @@ def _configured(
     if unknown := sorted(table.keys() - _KEYS.keys() - {"extends"}):
         known = ", ".join(sorted([*_KEYS, "extends"]))
         raise UsageError(f"unknown key '{unknown[0]}'", where=where, hint=f"known: {known}")
-    lists = {_KEYS[key][0]: _strings(value, key, where) for key, value in table.items() if key in _KEYS}
+    lists: dict[str, Any] = {
+        _KEYS[key][0]: _strings(value, key, where) for key, value in table.items() if key in _KEYS
+    }
     if "extends" not in table:
         return ViewDefinition(name, **lists)
     base = defaults.get(table["extends"]) if isinstance(table["extends"], str) else None
@@ -78,10 +91,10 @@ def _configured(
             hint=f"known: {offered}",
         )
     fields = [field for field, _ in _KEYS.values()]
-    return ViewDefinition(
-        name,
-        **{field: tuple(dict.fromkeys((*getattr(base, field), *lists.get(field, ())))) for field in fields},
-    )
+    added: dict[str, Any] = {
+        field: tuple(dict.fromkeys((*getattr(base, field), *lists.get(field, ())))) for field in fields
+    }
+    return replace(base, name=name, instead=None, **added)
 
 
 def _strings(value: Any, key: str, where: str) -> tuple[str, ...]:
@@ -163,16 +176,21 @@ def _linux(machine: str) -> dict[str, ViewDefinition]:
 
 
 def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
-    """Whole directories: the base system belongs together, and /usr/bin has little that a build should not see."""
-    optional = ("/usr/share/misc", "/usr/share/locale")
-    tools = tuple(_FREEBSD_TOOLS.split())
-    base = ViewDefinition("base", tools=tools, trees=_FREEBSD_TREES, optional_trees=optional)
+    """Whole directories: the base system belongs together, and /usr/bin has little that a build should not see.
+
+    A base system without compiler or linker (they can be left out of it) takes those of ports.
+    """
     ports = ViewDefinition(
         "base+ports",
-        tools=tools,
+        tools=tuple(_FREEBSD_TOOLS.split()),
         trees=(*_FREEBSD_TREES, "/usr/local"),
-        optional_trees=optional,
+        optional_trees=("/usr/share/misc", "/usr/share/locale"),
         path=("/usr/local/bin", "/usr/bin", "/bin"),
+        libraries=_FREEBSD_LIBRARIES,
+        hints=_FREEBSD_HINTS,
+    )
+    base = replace(
+        ports, name="base", trees=_FREEBSD_TREES, path=("/usr/bin", "/bin"), hints="", instead=ports
     )
     return {view.name: view for view in (base, ports)}
 

@@ -17,7 +17,6 @@ from fruix.sandbox.views.elf import ElfFile, read_elf
 from fruix.sandbox.views.host import Found, Host
 
 _SHEBANG_SIZE = 256
-_LIBRARY_PLACES = ("/lib/*-linux-*", "/usr/lib/*-linux-*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +68,16 @@ class Gathered:
         if found is not None and found.is_directory:
             self._add_links(found)
 
-    def close(self) -> None:
+    def close(self, libraries: Iterable[str]) -> None:
         """Add what is needed by all that is there, and by what that adds, until nothing is missing.
+
+        Args:
+            libraries: patterns of the directories in which the loader looks by itself.
 
         Raises:
             HostViewError: something that a required tool needs isn't there.
         """
-        self._places = tuple(place for pattern in _LIBRARY_PLACES for place in self.host.matches(pattern))
+        self._places = tuple(place for pattern in libraries for place in self.host.matches(pattern))
         for tree in self.trees:
             self._look_through(tree)
         while self._tasks:

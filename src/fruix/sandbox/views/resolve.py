@@ -7,10 +7,11 @@ resolution), `NAME.hashes` (contents of files), `FINGERPRINT.json` (what a finge
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from fruix.errors import HostViewError
@@ -20,12 +21,13 @@ from fruix.sandbox.views.definition import ViewDefinition
 from fruix.sandbox.views.files import read_json, write_json
 from fruix.sandbox.views.fingerprint import SETTLED_NS, FileHashes, Shown, digest_shown, show_file, show_tree
 from fruix.sandbox.views.gather import Gathered
+from fruix.sandbox.views.hints import directories_of
 from fruix.sandbox.views.host import Host, digest_of
 
 # Where programs look by themselves: libraries' names in linker scripts, loaders' names in programs.
 _WAYS = ("/lib", "/lib64")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +51,15 @@ def resolve_view(definition: ViewDefinition, cache_dir: str) -> ResolvedView:
         return kept
     started = time.time_ns()
     host = Host()
-    gathered = _gather(definition, host)
+    used = _complete(definition, host)
+    gathered = _gather(used, host)
     hashes = FileHashes(f"{cache_dir}/{definition.name}.hashes")
     shown = list(_shown(gathered, hashes))
-    resolved = _resolved(definition.name, shown)
+    resolved = _resolved(definition.name, shown, used.path)
     hashes.save()
     _keep_manifest(resolved.view, cache_dir)
     if host.newest < started - SETTLED_NS:
-        write_json(state_file, _state(definition, shown, host))
+        write_json(state_file, _state(definition, shown, used.path, host))
     return resolved
 
 
@@ -66,9 +69,25 @@ def known_view(fingerprint: str, cache_dir: str) -> HostView | None:
         return None
     try:
         view = HostView(**read_json(f"{cache_dir}/{fingerprint}.json"))
+        view = replace(view, path=tuple(view.path))
     except TypeError:
         return None
     return view if view.fingerprint == fingerprint else None
+
+
+def _complete(definition: ViewDefinition, host: Host) -> ViewDefinition:
+    """The definition, or what stands in for it when it lacks a tool."""
+    if definition.instead is None:
+        return definition
+    places = [[f"{directory}/{tool}" for directory in definition.path] for tool in definition.tools]
+    if all(any(_is_file(host, path) for path in paths) for paths in places):
+        return definition
+    return replace(definition.instead, name=definition.name)
+
+
+def _is_file(host: Host, path: str) -> bool:
+    found = host.find(path)
+    return found is not None and found.is_file
 
 
 def _gather(definition: ViewDefinition, host: Host) -> Gathered:
@@ -94,7 +113,10 @@ def _gather(definition: ViewDefinition, host: Host) -> Gathered:
     for pattern in definition.files:
         for path in host.matches(pattern):
             gathered.add_file(path)
-    gathered.close()
+    more = (
+        directories_of(definition.hints) if definition.hints and gathered.add_file(definition.hints) else ()
+    )
+    gathered.close((*definition.libraries, *more))
     return gathered
 
 
@@ -113,20 +135,23 @@ def _shown(gathered: Gathered, hashes: FileHashes) -> Iterable[Shown]:
         yield show_tree(path, gathered.host, hashes)
 
 
-def _resolved(name: str, shown: Iterable[Shown]) -> ResolvedView:
+def _resolved(name: str, shown: Iterable[Shown], path: Iterable[str]) -> ResolvedView:
     items = sorted(shown)
     return ResolvedView(
-        HostView(name, digest_shown(items), {path: value for path, _, value in items}),
+        HostView(name, digest_shown(items), {path: value for path, _, value in items}, tuple(path)),
         tuple(Bind(path, path) for path, kind, _ in items if kind != "link"),
         tuple(Link(path, text) for path, kind, text in items if kind == "link"),
     )
 
 
-def _state(definition: ViewDefinition, shown: list[Shown], host: Host) -> dict[str, Any]:
+def _state(
+    definition: ViewDefinition, shown: list[Shown], path: tuple[str, ...], host: Host
+) -> dict[str, Any]:
     return {
         "format": _FORMAT,
         "definition": _plain(definition),
         "shown": shown,
+        "path": path,
         "looks": host.looks(),
         "digest": host.digest(),
     }
@@ -138,14 +163,14 @@ def _kept(state: Any, definition: ViewDefinition) -> ResolvedView | None:
         return None
     if state["definition"] != _plain(definition) or digest_of(state["looks"]) != state["digest"]:
         return None
-    return _resolved(definition.name, [(path, kind, value) for path, kind, value in state["shown"]])
+    shown = [(path, kind, value) for path, kind, value in state["shown"]]
+    return _resolved(definition.name, shown, state["path"])
 
 
 def _plain(definition: ViewDefinition) -> dict[str, Any]:
     """As JSON gives it back."""
-    return {
-        key: list(value) if isinstance(value, tuple) else value for key, value in asdict(definition).items()
-    }
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(definition)))
+    return plain
 
 
 def _keep_manifest(view: HostView, cache_dir: str) -> None:
