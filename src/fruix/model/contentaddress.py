@@ -32,7 +32,12 @@ _PREFIXES: dict[Method, str] = {
     Method.TEXT: "text:",
     Method.NAR: "fixed:r:",
     Method.GIT: "fixed:git:",
-    Method.FLAT: "fixed:",  # last: the others begin like it
+    Method.FLAT: "fixed:",
+}
+_METHODS = {
+    prefix + algorithm: (method, algorithm)
+    for method, prefix in _PREFIXES.items()
+    for algorithm in DIGEST_SIZES
 }
 # Method → what stands before the algorithm in a derivation's output tuple.
 _OUTPUT_PREFIXES: dict[Method, str] = {
@@ -49,9 +54,8 @@ def parse_method(text: str) -> tuple[Method, str]:
     Raises:
         FormatError: unknown method or algorithm.
     """
-    for method, prefix in _PREFIXES.items():
-        if text.startswith(prefix) and text[len(prefix) :] in DIGEST_SIZES:
-            return method, text[len(prefix) :]
+    if found := _METHODS.get(text):
+        return found
     raise FormatError(
         f"'{text}' is not a content-address method", hint="like text:sha256, fixed:sha256 or fixed:r:sha256"
     )

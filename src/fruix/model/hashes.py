@@ -51,10 +51,10 @@ def hasher(algorithm: str) -> Hasher:
 
 def fold(digest: bytes, size: int = 20) -> bytes:
     """XOR a digest onto itself until it has `size` bytes (not a truncation)."""
-    result = bytearray(size)
-    for index, byte in enumerate(digest):
-        result[index % size] ^= byte
-    return bytes(result)
+    result = 0
+    for start in range(0, len(digest), size):
+        result ^= int.from_bytes(digest[start : start + size], "little")
+    return result.to_bytes(size, "little")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -141,6 +141,8 @@ def _split(text: str) -> tuple[str | None, str, bool]:
     head, colon, rest = text.partition(":")
     if colon:
         return head, rest, False
+    if "-" not in text:
+        return None, text, False
     for algorithm in DIGEST_SIZES:  # names hold dashes themselves
         if text.startswith(algorithm + "-"):
             return algorithm, text[len(algorithm) + 1 :], True

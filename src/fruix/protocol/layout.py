@@ -33,32 +33,59 @@ class Field:
         return self.since <= context.minor < self.until
 
 
+class Plan:
+    """The fields of one version, worked out once: what a message is read and written with.
+
+    `kept` has the place of each value-carrying field among those present, its name and its parser.
+    """
+
+    __slots__ = ("kept", "reads", "writes")
+
+    def __init__(self, fields: Sequence[Field], context: Context) -> None:
+        present = [part for part in fields if part.present(context)]
+        self.reads = [part.codec.read for part in present]
+        self.writes = [(part.name if keeps(part) else "", part.codec.write) for part in present]
+        self.kept = [
+            (place, part.name, part.codec.parse) for place, part in enumerate(present) if keeps(part)
+        ]
+
+    def read(self, source: Source, context: Context) -> list[Any]:
+        """The raw form of all fields."""
+        return [read(source, context) for read in self.reads]
+
+
+def _plans() -> Any:
+    """By minor version; filled when it is first asked for."""
+    return field(default_factory=dict, init=False, compare=False, repr=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T]):
     """Fields one after the other, as the attributes of one object; the names of constants don't matter."""
 
     make: Callable[..., T]
     fields: tuple[Field, ...] = field(default=())
+    _plans: dict[int, Plan] = _plans()
+
+    def _plan(self, context: Context) -> Plan:
+        plan = self._plans.get(context.minor)
+        if plan is None:
+            plan = self._plans[context.minor] = Plan(self.fields, context)
+        return plan
 
     def read(self, source: Source, context: Context) -> list[Any]:
         """See `Codec`."""
-        return [part.codec.read(source, context) for part in self.fields if part.present(context)]
+        return self._plan(context).read(source, context)
 
     def parse(self, raw: Any, context: Context) -> T:
         """See `Codec`."""
-        parts = (part for part in self.fields if part.present(context))
-        values = {
-            part.name: part.codec.parse(data, context)
-            for part, data in zip(parts, raw, strict=True)
-            if keeps(part)
-        }
-        return self.make(**values)
+        kept = self._plan(context).kept
+        return self.make(**{name: parse(raw[place], context) for place, name, parse in kept})
 
     def write(self, sink: bytearray, value: T, context: Context) -> None:
         """See `Codec`."""
-        for part in self.fields:
-            if part.present(context):
-                part.codec.write(sink, getattr(value, part.name) if keeps(part) else None, context)
+        for name, write in self._plan(context).writes:
+            write(sink, getattr(value, name) if name else None, context)
 
 
 def keeps(part: Field) -> bool:
@@ -80,23 +107,30 @@ class Layout:
     """The fields of one message."""
 
     fields: tuple[Field, ...] = ()
+    _plans: dict[int, Plan] = _plans()
+
+    def _plan(self, context: Context) -> Plan:
+        plan = self._plans.get(context.minor)
+        if plan is None:
+            plan = self._plans[context.minor] = Plan(self.fields, context)
+        return plan
+
+    @property
+    def values(self) -> int:
+        """How many values a message carries, in any version."""
+        return sum(keeps(part) for part in self.fields)
 
     def read(self, source: Source, context: Context) -> list[Any]:
         """The raw form of all fields; a `ProtocolError` here ends the connection."""
-        return [part.codec.read(source, context) for part in self.fields if part.present(context)]
+        return self._plan(context).read(source, context)
 
     def parse(self, raw: Sequence[Any], context: Context) -> tuple[Any, ...]:
         """The values, in the order of the row; a `FruixError` here ends the request only."""
-        rest = iter(raw)
-        values = []
-        for part in self.fields:
-            if not part.present(context):
-                values.append(part.default)
-            elif keeps(part):
-                values.append(part.codec.parse(next(rest), context))
-            else:
-                next(rest)
-        return tuple(values)
+        kept = self._plan(context).kept
+        if len(kept) == len(self.fields):
+            return tuple([parse(raw[place], context) for place, _, parse in kept])
+        found = {name: parse(raw[place], context) for place, name, parse in kept}
+        return tuple([found.get(part.name, part.default) for part in self.fields if keeps(part)])
 
     def write(self, sink: bytearray, values: Sequence[Any], context: Context) -> None:
         """Append a message; `values` as `parse` gives them.
@@ -104,18 +138,19 @@ class Layout:
         Raises:
             ValueError: not as many values as the row has.
         """
-        rest = iter(values)
-        for part in self.fields:
-            value = next(rest, _MISSING) if keeps(part) else None
-            if value is _MISSING:
-                raise ValueError(f"no value for field '{part.name}'")
-            if part.present(context):
-                part.codec.write(sink, value, context)
-        if next(rest, _MISSING) is not _MISSING:
+        writes = self._plan(context).writes
+        if len(values) == len(self.fields) == len(writes) and all(name for name, _ in writes):
+            for value, (_, write) in zip(values, writes, strict=True):
+                write(sink, value, context)
+            return
+        names = [part.name for part in self.fields if keeps(part)]
+        if len(names) > len(values):
+            raise ValueError(f"no value for field '{names[len(values)]}'")
+        if len(names) < len(values):
             raise ValueError("more values than fields")
-
-
-_MISSING = object()
+        by_name = dict(zip(names, values, strict=True))
+        for name, write in writes:
+            write(sink, by_name[name] if name else None, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +166,7 @@ class Operation:
     since: int = 0
     until: int = 1 << 8
     feature: str = ""  # the feature that both sides must have named
+    reply_values: int = 0
 
     def present(self, context: Context) -> bool:
         """Whether that version of the protocol has the operation."""
@@ -140,10 +176,9 @@ class Operation:
 
     def replies(self, result: Any) -> Sequence[Any]:
         """What a handler returned, as the reply's values: nothing, the one value, or a tuple of several."""
-        count = sum(keeps(part) for part in self.reply.fields)
-        if count == 1:
+        if self.reply_values == 1:
             return (result,)
-        return result if count else ()
+        return result if self.reply_values else ()
 
 
 def row(
@@ -159,6 +194,7 @@ def row(
     feature: str = "",
 ) -> Operation:
     """A row, as the tables write it."""
+    answer = Layout(tuple(reply))
     return Operation(
-        number, name, Layout(tuple(request)), Layout(tuple(reply)), body, reply_body, since, until, feature
+        number, name, Layout(tuple(request)), answer, body, reply_body, since, until, feature, answer.values
     )

@@ -99,20 +99,25 @@ class Database:
                 raise
 
     def _rows(self, statement: str, *parameters: object) -> list[Row]:
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self._another()
+        try:
+            return connection.execute(statement, parameters).fetchall()
+        except sqlite3.Error as error:
+            raise _explanation(error, self.file) from error
+        finally:
+            if len(self._idle) < _MAX_IDLE:
+                self._idle.append(connection)
+            else:
+                connection.close()
+
+    def _another(self) -> sqlite3.Connection:
+        if self._writer is None:
+            raise StoreError("the store is not open", where=self.file)
         with _explained(self.file):
-            try:
-                connection = self._idle.pop()
-            except IndexError:
-                if self._writer is None:
-                    raise StoreError("the store is not open", where=self.file) from None
-                connection = self._connect()
-            try:
-                return connection.execute(statement, parameters).fetchall()
-            finally:
-                if len(self._idle) < _MAX_IDLE:
-                    self._idle.append(connection)
-                else:
-                    connection.close()
+            return self._connect()
 
     def paths(self, statement: str, *parameters: object) -> list[StorePath]:
         """The paths that a query of one column gives, in its order."""
@@ -251,7 +256,11 @@ def _explained(file: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"database: {error}", where=file, hint=_HINT) from error
+        raise _explanation(error, file) from error
+
+
+def _explanation(error: sqlite3.Error, file: str) -> StoreError:
+    return StoreError(f"database: {error}", where=file, hint=_HINT)
 
 
 def _create_file(path: str, mode: int) -> None:

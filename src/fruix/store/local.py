@@ -106,7 +106,7 @@ class LocalStore:
                 roots=self.temp_roots,
                 locks=self._path_locks,
                 valid=self.is_valid,
-                register=lambda info, again: (self.register_again if again else self.register)([info]),
+                register=self._register_added,
             )
             self._opened = opened.pop_all()
         return self
@@ -333,7 +333,10 @@ class LocalStore:
             BadDerivationError: a `.drv` that does not hold what it should.
             ObjectRejectedError: a content address that does not fit its path.
         """
-        self._registrar.register(infos)
+        self._register(infos)
+
+    def _register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
+        self._registrar.register(infos, addressed=addressed)
         self._syncer.changed()
         if self.durability == "strict":
             self._syncer.wait()
@@ -341,6 +344,14 @@ class LocalStore:
     def register_again(self, infos: Sequence[PathInfo]) -> None:
         """The same for paths that were valid and got new contents; returns when those are on disk."""
         self.register(infos)
+        self._sync_replaced(infos)
+
+    def _register_added(self, info: PathInfo, again: bool) -> None:
+        self._register([info], addressed=True)
+        if again:
+            self._sync_replaced([info])
+
+    def _sync_replaced(self, infos: Sequence[PathInfo]) -> None:
         for info in infos:
             self._syncer.wait_for_files(info)  # its row lies before the mark: no start would check it again
 

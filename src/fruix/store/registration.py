@@ -41,8 +41,12 @@ class Registrar:
         # Remembers hashes by path for good: a derivation's path is the hash of its text.
         self._hasher = DerivationHasher(self._input)
 
-    def register(self, infos: Sequence[PathInfo]) -> None:
+    def register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
         """Make the paths valid.
+
+        Args:
+            infos: all or none of them.
+            addressed: their content addresses were made from what was added, or checked against it, by the caller.
 
         Raises:
             InvalidPathError: a reference is neither valid nor in the set.
@@ -53,8 +57,9 @@ class Registrar:
         """
         by_path = {info.path: info for info in infos}
         order = _sorted(by_path)
-        for info in order:
-            check_address_path(info)
+        if not addressed:
+            for info in order:
+                check_address_path(info)
         derivations = self._check_derivations(by_path, order)
         now = int(time.time())
         with self._database.writing() as connection:
