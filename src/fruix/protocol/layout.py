@@ -54,18 +54,13 @@ class Plan:
         return [read(source, context) for read in self.reads]
 
 
-def _plans() -> Any:
-    """By minor version; filled when it is first asked for."""
-    return field(default_factory=dict, init=False, compare=False, repr=False)
-
-
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T]):
     """Fields one after the other, as the attributes of one object; the names of constants don't matter."""
 
     make: Callable[..., T]
     fields: tuple[Field, ...] = field(default=())
-    _plans: dict[int, Plan] = _plans()
+    _plans: dict[int, Plan] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def _plan(self, context: Context) -> Plan:
         plan = self._plans.get(context.minor)
@@ -107,7 +102,7 @@ class Layout:
     """The fields of one message."""
 
     fields: tuple[Field, ...] = ()
-    _plans: dict[int, Plan] = _plans()
+    _plans: dict[int, Plan] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def _plan(self, context: Context) -> Plan:
         plan = self._plans.get(context.minor)
