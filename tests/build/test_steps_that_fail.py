@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from fruix.build.builder import Builder
 from fruix.build.recovery import journal_of, recover_builds
+from fruix.build.settings import BuildSettings
 from fruix.errors import SandboxError
 from fruix.sandbox import Exec, Identity, SandboxSpec, Spawner
 from fruix.sandbox.linux.child import STEPS
 from fruix.store import Layout, LocalStore
-from machine import left_over, machine, private_frx
+from machine import Machine, left_over, private_frx
 
 
 def spec(root: Path, **changes: object) -> SandboxSpec:
@@ -64,12 +66,17 @@ def test_the_spawners_death_is_an_error_not_a_hang(tmp_path: Path) -> None:
 def test_what_a_killed_daemon_left_is_removed() -> None:
     with private_frx(), LocalStore(Layout()).open() as store:
         layout = store.layout
+        changed, tell = os.pipe()
         sleeper = os.fork()
         if sleeper == 0:
             os.setresgid(35009, 35009, 35009)
             os.setresuid(35009, 35009, 35009)
+            os.write(tell, b"x")
             signal.pause()
             os._exit(0)
+        os.close(tell)
+        assert os.read(changed, 1) == b"x"
+        os.close(changed)
         deep = Path(layout.builds, "frx-crashed-1/build/a/b")
         deep.mkdir(parents=True)
         (deep / "f").write_text("x")
@@ -78,11 +85,11 @@ def test_what_a_killed_daemon_left_is_removed() -> None:
         (journal / "frx-crashed-1.json").write_text('{"name": "frx-crashed-1", "uid": 35009}')
         assert [entry.name for entry in journal_of(layout).left_over()] == ["frx-crashed-1"]
         assert left_over(store) != []
-        done = recover_builds(layout)
+        done = recover_builds(store)
         assert "build directory frx-crashed-1" in done
         assert left_over(store) == []
         assert os.waitpid(sleeper, 0)[1] == signal.SIGKILL
-        assert recover_builds(layout) == []
+        assert recover_builds(store) == []
 
 
 def test_a_crash_in_between_leaves_only_what_recovery_knows(tmp_path: Path) -> None:
@@ -103,7 +110,7 @@ def test_a_crash_in_between_leaves_only_what_recovery_knows(tmp_path: Path) -> N
             pipe.read()  # ends when the spawner and the builder, which hold it too, have died
         with LocalStore(Layout()).open() as store:
             assert any(name.startswith("frx-") for name in os.listdir(store.layout.builds))
-            recover_builds(store.layout)
+            recover_builds(store)
             assert left_over(store) == []
             assert store.verify(contents=True) == []
 
@@ -111,11 +118,8 @@ def test_a_crash_in_between_leaves_only_what_recovery_knows(tmp_path: Path) -> N
 def _build_until_killed(scratch: Path, tell: int) -> None:
     os.set_inheritable(tell, True)
     spawner = Spawner.start()
-    del spawner
-    import machine as tools
-
-    tools._private.done = True
-    with machine() as here:
+    with LocalStore(Layout()).open() as store:  # of the parent's /frx
+        here = Machine(store, Builder(store, spawner, BuildSettings(max_jobs=1)))
         drv = here.derivation("endless", "echo running; sleep 1000", here.shell(scratch))
         here.events = _Telling(tell)  # type: ignore[assignment]
         here.build(drv)

@@ -65,9 +65,10 @@ def test_root_is_no_build_user(tmp_path: Path) -> None:
 def test_journal(tmp_path: Path) -> None:
     journal = Journal(str(tmp_path / "journal"))
     assert journal.left_over() == []
-    with journal.entry("frx-a", uid=35001):
-        (entry,) = journal.left_over()
-        assert (entry.name, entry.fields["uid"]) == ("frx-a", 35001)
+    journal.write("frx-a", uid=35001)
+    (entry,) = journal.left_over()
+    assert (entry.name, entry.fields["uid"]) == ("frx-a", 35001)
+    journal.forget("frx-a")
     assert journal.left_over() == []
     (tmp_path / "journal" / "frx-torn.json").write_text('{"na')
     assert [(entry.name, entry.fields) for entry in journal.left_over()] == [("frx-torn", {})]

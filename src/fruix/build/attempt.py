@@ -31,6 +31,7 @@ class Attempt:
     tests: TestSummary = field(default_factory=TestSummary)
     exit: Exit | None = None
     infos: list[PathInfo] = field(default_factory=list)
+    registered: bool = False
     source: str = ""  # where a fetched file came from
 
     def line(self, text: str) -> None:

@@ -12,6 +12,7 @@ Runs on a scheduler thread; many lives run side by side and share only the objec
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -33,7 +34,10 @@ from fruix.errors import BadDerivationError, FruixError
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.events import BuilderExited, BuildFailed, BuildFinished, BuildStarted
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Exit
+from fruix.sandbox import Exit, faults
+from fruix.store import LocalStore
+
+_log = logging.getLogger(__name__)
 
 
 class _FailedError(FruixError):
@@ -50,9 +54,12 @@ def run_build(job: Job, with_: Resources) -> BuildResult:
     last_lines: tuple[str, ...] = ()
     try:
         with ExitStack() as stack:
+            faults.reach("lock")
             stack.enter_context(with_.store.lock_paths(_output_paths(job)))
+            stack.callback(faults.reach, "unlock")
             if all(with_.store.is_valid(path) for path in _output_paths(job)):
                 return BuildResult(BuildStatus.ALREADY_VALID, outputs=_named(job))
+            faults.reach("log")
             log = _open_log(attempt, with_)
             try:
                 _build(stack, attempt, log, with_)
@@ -60,12 +67,8 @@ def run_build(job: Job, with_: Resources) -> BuildResult:
                 log.close()
                 last_lines = tuple(log.last_lines)
         result = _success(attempt)
-    except FruixError as error:
+    except (FruixError, OSError) as error:
         result = _failure(attempt, error, last_lines)
-    except OSError as error:
-        result = _failure(
-            attempt, FruixError(f"{error.strerror}", where=str(error.filename or "")), last_lines
-        )
     _report(attempt, result, with_)
     return result
 
@@ -77,6 +80,7 @@ def _build(stack: ExitStack, attempt: Attempt, log: BuildLog, with_: Resources) 
         if not store.is_valid(path):
             store.delete_unregistered(path)
     program = _program(attempt, with_)
+    faults.reach("user")
     user = stack.enter_context(with_.users.acquire())
     area = stack.enter_context(_area(job, with_, user.uid))
     ending = _run(program, attempt, log, area, user.uid, with_)
@@ -90,7 +94,20 @@ def _build(stack: ExitStack, attempt: Attempt, log: BuildLog, with_: Resources) 
         candidates=[*program.candidates, *_output_paths(job)],
         copy=program.networked,
     )
-    store.register(attempt.infos)
+    _register(attempt, store)
+
+
+def _register(attempt: Attempt, store: LocalStore) -> None:
+    """Make the outputs valid, or leave none of them behind."""
+    try:
+        faults.reach("register")
+        store.register(attempt.infos)
+        attempt.registered = True
+    except BaseException:
+        for info in attempt.infos:
+            if not store.is_valid(info.path):
+                store.delete_unregistered(info.path)
+        raise
 
 
 def _program(attempt: Attempt, with_: Resources) -> Program:
@@ -120,12 +137,15 @@ def _run(
     output, for_builder = os.pipe2(os.O_CLOEXEC)
     try:
         os.set_blocking(output, False)
+        faults.reach("spawn")
         child = with_.spawner.spawn(spec, for_builder)
         os.close(for_builder)
         for_builder = -1
         try:
             _announce(attempt, child.pid)
+            faults.reach("watch")
             ending = supervise(child.pidfd, output, attempt.job.waker, log, limits)
+            faults.reach("end")
         finally:
             attempt.exit = child.finish()
             _tell_of_exit(attempt)
@@ -187,10 +207,18 @@ def _open_log(attempt: Attempt, with_: Resources) -> BuildLog:
 
 @contextmanager
 def _area(job: Job, with_: Resources, uid: int) -> Iterator[Workspace]:
-    """The directories, with a journal entry around them: a crash in between is undone by the next start."""
-    name = new_name(job.path)
-    with with_.journal.entry(name, uid=uid), workspace(with_.store.layout.builds, name, uid, uid) as area:
-        yield area
+    """The directories, with a note in the journal around them: what is left of them, the next start removes."""
+    name, builds, outputs = new_name(job.path), with_.store.layout.builds, _output_paths(job)
+    faults.reach("journal")
+    with_.journal.write(name, uid=uid, outputs=[path.base for path in outputs])
+    try:
+        faults.reach("directories")
+        with workspace(builds, name, uid, uid) as area:
+            yield area
+    finally:
+        if not os.path.lexists(f"{builds}/{name}"):
+            faults.reach("remove-journal")
+            with_.journal.forget(name)
 
 
 def _output_paths(job: Job) -> list[StorePath]:
@@ -219,7 +247,12 @@ def _success(attempt: Attempt) -> BuildResult:
     )
 
 
-def _failure(attempt: Attempt, error: FruixError, last_lines: tuple[str, ...]) -> BuildResult:
+def _failure(attempt: Attempt, error: FruixError | OSError, last_lines: tuple[str, ...]) -> BuildResult:
+    if attempt.registered:
+        _log.warning("cleaning up after %s: %s; the next start does the rest", attempt.job.path, error)
+        return _success(attempt)
+    if isinstance(error, OSError):
+        error = FruixError(error.strerror or str(error), where=str(error.filename or ""))
     status = error.status if isinstance(error, _FailedError) else messages.status_of(error)
     reason = f"{error}. Hint: {error.hint}" if error.hint else str(error)
     message = messages.failure_message(attempt.job.path, attempt.job.derivation, reason, last_lines)
@@ -228,8 +261,13 @@ def _failure(attempt: Attempt, error: FruixError, last_lines: tuple[str, ...]) -
 
 def _report(attempt: Attempt, result: BuildResult, with_: Resources) -> None:
     """The record, then the event: who is told about the end can read the record."""
-    write_record(attempt.log_file, attempt.record(result))
     job = attempt.job
+    try:
+        faults.reach("record")
+        write_record(attempt.log_file, attempt.record(result))
+    except OSError as error:
+        _log.warning("no record of %s: %s", job.path, error)
+    faults.reach("answer")
     seconds = round(time.time() - attempt.started, 3)
     if result.success:
         phases = {phase["name"]: phase["seconds"] for phase in attempt.phases}

@@ -14,6 +14,7 @@ from fruix.errors import FruixError, HashMismatchError, ObjectRejectedError
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.sandbox import faults
 from fruix.store import LocalStore
 
 
@@ -40,6 +41,7 @@ def take_outputs(
     infos: list[PathInfo] = []
     try:
         for name, source in sources.items():
+            faults.reach("take-next" if infos else "take")
             output = derivation.outputs[name]
             assert output.path is not None
             expected = output.content_address if derivation.is_fixed else None
@@ -56,7 +58,7 @@ def take_outputs(
             except FileNotFoundError:
                 raise _missing(derivation, name) from None
             infos.append(replace(info, deriver=path, ultimate=True, content_address=expected))
-    except FruixError as error:
+    except (FruixError, OSError) as error:
         for info in infos:
             store.delete_unregistered(info.path)
         if isinstance(error, HashMismatchError):

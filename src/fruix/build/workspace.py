@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fruix.model.storepath import StorePath
+from fruix.sandbox import faults
 from fruix.store.tree import delete_tree
 
 
@@ -65,6 +66,7 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
             _fill(parent, name, uid, gid)
             yield Workspace(name, f"{builds}/{name}")
         finally:
+            faults.reach("remove-directories")
             delete_tree(parent, os.fsencode(name))
     finally:
         os.close(parent)

@@ -76,11 +76,13 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
     from fruix.daemon.peers import Peer  # noqa: PLC0415
     from fruix.daemon.service import open_service  # noqa: PLC0415
     from fruix.daemon.settings import load  # noqa: PLC0415
-    from fruix.sandbox import Spawner  # noqa: PLC0415 - forked before anything else is imported or opened
+    from fruix.sandbox import Spawner, faults  # noqa: PLC0415 - forked before anything else is imported or opened
 
     with ExitStack() as closing:
         try:
+            faults.begin(environment)
             spawner = Spawner.start()
+            faults.know("spawner", spawner.pid)
             closing.callback(spawner.close)
             settings = load(environment)
             layout.create()

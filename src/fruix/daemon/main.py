@@ -47,9 +47,11 @@ def main(*, config: str | None = None, socket: str | None = None) -> int:
     with ExitStack() as closing:
         # Their flags have to be right before the spawner inherits them.
         passed = listening.passed_sockets(environment)
-        from fruix.sandbox import Spawner  # noqa: PLC0415 - the order is the point
+        from fruix.sandbox import Spawner, faults  # noqa: PLC0415 - the order is the point
 
+        faults.begin(environment)
         spawner = Spawner.start()
+        faults.know("spawner", spawner.pid)
         closing.callback(spawner.close)
         run(load(environment, config), environment, socket, passed, spawner)
     return 0

@@ -156,7 +156,8 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
     with ExitStack() as closing:
         store = LocalStore(layout, durability=settings.durability).open()
         closing.callback(store.close)
-        recover_builds(layout)
+        for line in recover_builds(store):
+            log.warning("left by a crash, removed: %s", line)
         builder = Builder(store, spawner, settings.build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())

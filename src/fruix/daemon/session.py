@@ -28,6 +28,7 @@ from fruix.protocol.layout import Body, Operation
 from fruix.protocol.operations import operations
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.wire import Context, Dialect
+from fruix.sandbox import faults
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Session:
 
     def run(self) -> None:
         """Greet and serve. The connection stays open; the caller closes it."""
+        faults.know("client", self.peer.pid)
         try:
             with self.store.temp_roots.session():
                 if self._greet():

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,18 +29,17 @@ class Journal:
     def __init__(self, directory: str) -> None:
         self._directory = directory
 
-    @contextmanager
-    def entry(self, name: str, **fields: Any) -> Iterator[None]:
-        """Note a build for as long as it lasts. A crash leaves the note."""
+    def write(self, name: str, **fields: Any) -> None:
+        """Note what a build is about to make."""
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
         path = f"{self._directory}/{name}{_SUFFIX}"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump({"name": name, "daemon": os.getpid(), **fields}, file)
         try:
-            yield
-        finally:
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                json.dump({"name": name, "daemon": os.getpid(), **fields}, file)
+        except BaseException:
             os.unlink(path)
+            raise
 
     def left_over(self) -> list[JournalEntry]:
         """Entries of builds that a daemon did not live to finish. A half-written one counts by its name alone."""

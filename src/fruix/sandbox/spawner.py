@@ -12,10 +12,11 @@ import os
 import select
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from fruix.errors import SandboxError
+from fruix.sandbox import faults
 from fruix.sandbox.spec import SandboxSpec
 
 _MESSAGE_SIZE = 1 << 16
@@ -106,7 +107,7 @@ class Spawner:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         memory = os.memfd_create("specification")
         try:
-            os.write(memory, spec.to_json())
+            os.write(memory, replace(spec, fault=spec.fault or faults.text()).to_json())
             os.lseek(memory, 0, os.SEEK_SET)
             with self._lock:
                 socket.send_fds(self._requests, [b"spawn"], [memory, log, theirs.fileno()])
@@ -120,6 +121,7 @@ class Spawner:
             theirs.close()
         message, descriptors = _receive(control)
         if "started" in message:
+            faults.know("builder", message["started"])
             return Child(control, message["started"], descriptors[0])
         control.close()
         failed = message.get("failed") or {"step": "spawn", "errno": 0, "detail": "the spawner has gone"}

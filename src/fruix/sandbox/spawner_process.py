@@ -19,6 +19,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Any
 
+from fruix.sandbox import faults
 from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.cgroup import CgroupParent
 from fruix.sandbox.linux.start import Started, start
@@ -77,7 +78,10 @@ class SpawnerProcess:
         with open(memory, "rb") as file, socket.socket(fileno=control) as connection:
             try:
                 spec = SandboxSpec.from_json(file.read())
-                started = start(spec, log, self._cgroups)
+                with faults.armed(spec.fault):
+                    faults.know("daemon", os.getppid())
+                    faults.know("spawner", os.getpid())
+                    started = start(spec, log, self._cgroups)
             except Exception as error:  # noqa: BLE001 - the daemon is told, the spawner lives on
                 _send(connection, {"failed": _failure(error)})
                 return True
@@ -114,6 +118,9 @@ class SpawnerProcess:
     def _status(self, sandbox: _Sandbox) -> None:
         """The setup failed (a report), or the program runs (the pipe's end)."""
         report = os.read(sandbox.started.status, MESSAGE_SIZE)
+        if report.startswith(faults.MARK):
+            faults.strike(report.removeprefix(faults.MARK).decode())
+            return
         if report:
             sandbox.report += report
             return

@@ -94,7 +94,7 @@ class SandboxSpec:
         limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard); -1 is unlimited.
         personality: `native` or `linux32`.
         memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
-        fault: for tests: the name of a step that fails.
+        fault: for tests: what is to go wrong; see `faults`.
     """
 
     id: str

@@ -14,6 +14,7 @@ import importlib
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
+from fruix.sandbox import faults
 from fruix.sandbox.linux import devices, identity, landlock, libc, mounts, network, seccomp
 from fruix.sandbox.spec import Entry, Exec, SandboxSpec
 
@@ -52,17 +54,26 @@ def run(child: Child, release: int) -> NoReturn:
     """Wait for the release, take the steps, run the program. Never returns."""
     step = "release"
     try:
+        # Before the parent is heard of: should it die any time after its word, the kernel ends us.
+        _die_with_parent(child)
         if os.read(release, 1) != b"x":
             os._exit(SETUP_FAILED)  # the parent died
         os.close(release)
+        faults.strike_by(lambda victim: _ask_for(victim, child.status))
         for step, action in STEPS:
-            if child.spec.fault == step:
-                raise OSError(5, "injected for a test")
+            faults.reach(step)
             action(child)
     except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the parent
         _report(child.status, step, error)
     finally:
         os._exit(SETUP_FAILED)
+
+
+def _ask_for(victim: str, status: int) -> None:
+    """Have the spawner kill `victim`: as the first process of a namespace we can neither see nor be killed by ourselves."""
+    os.write(status, faults.MARK + victim.encode())
+    while True:
+        signal.pause()
 
 
 def _report(status: int, step: str, error: BaseException) -> None:
@@ -97,8 +108,13 @@ def _session(child: Child) -> None:
         file.write(_OOM_SCORE)
 
 
-def _die_with_parent(_child: Child) -> None:
+def _die_with_parent(child: Child) -> None:
+    """The parent's death is ours from here on; if it came before, nobody reads the status pipe any more."""
     libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    poller = select.poll()
+    poller.register(child.status, 0)
+    if poller.poll(0):
+        os._exit(SETUP_FAILED)
 
 
 def _load_entry(child: Child) -> None:
@@ -239,7 +255,6 @@ def _program(child: Child) -> None:
 
 STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
     ("session", _session),
-    ("die-with-parent", _die_with_parent),
     ("load-entry", _load_entry),
     ("propagation", _propagation),
     ("root", _root),

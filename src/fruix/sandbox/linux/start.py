@@ -6,13 +6,22 @@ import os
 import signal
 from dataclasses import dataclass
 
+from fruix.sandbox import faults
 from fruix.sandbox.linux import libc, seccomp
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
-from fruix.sandbox.linux.child import Child, namespaces, run
+from fruix.sandbox.linux.child import STEPS, Child, namespaces, run
 from fruix.sandbox.spec import SandboxSpec
 
 # How long a killed cgroup may take to become empty (seconds); its processes are dead by then, only the kernel is late.
 EMPTY_TIMEOUT = 10.0
+
+FAULT_STEPS = (
+    faults.Step("cgroup", "make the cgroup", "spawner"),
+    faults.Step("clone", "clone the first process", "spawner"),
+    faults.Step("enter-cgroup", "put that process into the cgroup", "spawner", builder=True),
+    faults.Step("release", "let that process begin", "spawner", builder=True),
+    *(faults.Step(name, f"set-up inside: {name}", "builder", builder=True) for name, _ in STEPS),
+)
 
 
 @dataclass(slots=True)
@@ -45,21 +54,33 @@ class Started:
 def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     """Clone the first process of a sandbox; it sets itself up on its own. Call in a single-threaded process only."""
     program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces)
+    faults.reach("cgroup")
     cgroup = parent.create(spec.id) if parent is not None else None
     status, status_child = os.pipe2(os.O_CLOEXEC)
     release_child, release = os.pipe2(os.O_CLOEXEC)
+    pid = pidfd = -1
     try:
+        faults.reach("clone")
         pid = libc.clone(namespaces(spec))
         if pid == 0:
-            os.close(release)  # so that the parent's death is seen
+            for descriptor in (release, status):  # so that the parent's death is seen
+                os.close(descriptor)
             run(Child(spec, log, status_child, program), release_child)
         pidfd = os.pidfd_open(pid)
+        faults.know("builder", pid)
+        faults.reach("enter-cgroup")
         if cgroup is not None:
             cgroup.set_limits(memory_max=spec.memory_max or None, pids_max=spec.pids_max or None)
             cgroup.add(pid)
+        faults.reach("release")
         os.write(release, b"x")
     except BaseException:
         os.close(status)
+        if pidfd >= 0:
+            os.close(pidfd)
+        if pid > 0:
+            os.kill(pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
+            os.waitpid(pid, 0)
         if cgroup is not None:
             cgroup.remove()
         raise
