@@ -13,7 +13,7 @@ from fruix.build.recovery import journal_of, recover_builds
 from fruix.build.settings import BuildSettings
 from fruix.errors import SandboxError
 from fruix.sandbox import Exec, Identity, SandboxSpec, Spawner
-from fruix.sandbox.linux.child import STEPS
+from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from machine import Machine, left_over, private_frx
 
@@ -23,7 +23,7 @@ def spec(root: Path, **changes: object) -> SandboxSpec:
     return SandboxSpec("frx-test", str(root), Identity(35009, 35009, 35009, 35009), program, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("step", [name for name, _ in STEPS])
+@pytest.mark.parametrize("step", [step.name for step in current().fault_steps if step.process == "builder"])
 def test_a_failing_step_is_named(tmp_path: Path, step: str) -> None:
     (tmp_path / "root").mkdir()
     spawner = Spawner.start()

@@ -162,7 +162,7 @@ def test_descriptors(here: Machine, tmp_path: Path) -> None:
 
 def test_a_fork_bomb_ends(here: Machine, tmp_path: Path) -> None:
     from fruix.build.settings import BuildOptions as Options
-    from fruix.sandbox.pool import processes_of
+    from fruix.sandbox.linux.processes import processes_of
 
     shell = here.shell(tmp_path)
     script = (

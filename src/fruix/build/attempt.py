@@ -14,7 +14,7 @@ from fruix.model.buildresult import BuildResult
 from fruix.model.events import LogLine, PhaseStarted, Progress
 from fruix.model.hostview import CONTRACT_VARIABLE, HostView
 from fruix.model.pathinfo import PathInfo
-from fruix.sandbox import Exit, SandboxSpec, sandbox_kind
+from fruix.sandbox import Exit, SandboxSpec, back_end
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Attempt:
         if spec is None:
             return None
         return {
-            "kind": sandbox_kind(),
+            "kind": back_end().kind,
             "name": spec.id,
             "hostname": spec.hostname,
             "uid": spec.identity.uid,
@@ -114,6 +114,7 @@ class Attempt:
                 for bind in spec.binds
             ],
             "tmpfs": [mount.path for mount in spec.tmpfs],
+            **back_end().describe(spec),
         }
 
     def _resources(self) -> dict[str, int] | None:

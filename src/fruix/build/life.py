@@ -144,7 +144,7 @@ def _run(
         try:
             _announce(attempt, child.pid)
             faults.reach("watch")
-            ending = supervise(child.pidfd, output, attempt.job.waker, log, limits)
+            ending = supervise(child.ended, output, attempt.job.waker, log, limits)
             faults.reach("end")
         finally:
             attempt.exit = child.finish()

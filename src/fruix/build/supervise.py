@@ -38,13 +38,13 @@ class Limits:
     max_silent_time: float
 
 
-def supervise(pidfd: int, output: int, waker: int, log: BuildLog, limits: Limits) -> Ending:
-    """Feed `log` from `output` until the process behind `pidfd` has ended, a limit is passed or `waker` is readable.
+def supervise(ended: int, output: int, waker: int, log: BuildLog, limits: Limits) -> Ending:
+    """Feed `log` from `output` until `ended` is readable, a limit is passed or `waker` is readable.
 
     `output` must be non-blocking. Nothing is killed here.
     """
     poller = select.poll()
-    for descriptor in (pidfd, output, waker):
+    for descriptor in (ended, output, waker):
         poller.register(descriptor, select.POLLIN)
     begun = heard = flushed = time.monotonic()
     while True:
@@ -58,7 +58,7 @@ def supervise(pidfd: int, output: int, waker: int, log: BuildLog, limits: Limits
                 poller.unregister(output)
             elif chunk and not log.feed(chunk):
                 return Ending.LOG_LIMIT
-        elif pidfd in ready:
+        elif ended in ready:
             return Ending.EXITED
         if (ending := _limit_passed(begun, heard, limits)) is not None:
             return ending

@@ -10,6 +10,7 @@ import sys
 
 from fruix.cli.text import duration, styled, wants_colour
 from fruix.sandbox.capabilities import Capability, probe
+from fruix.sandbox.platform import current
 
 MARKS = {True: ("ok", "green"), False: ("missing", "red")}
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the table; status 1 if something that builds need is missing."""
     if options.selftest:
         return _selftest()
-    found = probe()
+    found = probe(current().probes())
     colour = wants_colour(sys.stdout)
     for capability in found:
         print(_line(capability, colour=colour))

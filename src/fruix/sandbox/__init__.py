@@ -1,15 +1,17 @@
 """What a build may see, and running it so: specifications as plain data, the spawner, platform back ends, crash recovery.
 
 What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised), `views` (host tools), `spawner` (who forks), `pool`
-and `journal` (what a build holds), `recover`, `capabilities`, and one folder per platform (`linux/`).
+and `journal` (what a build holds), `recover`, `capabilities`, `platform` (which back end), and one folder per back end (`linux/`, `freebsd/`).
 
 Rules: nothing here knows derivations or stores; never less isolation than the specification says; a failed step is an error that
 names it.
 """
 
 from fruix.sandbox.journal import Journal, JournalEntry
+from fruix.sandbox.platform import Exit
+from fruix.sandbox.platform import current as back_end
 from fruix.sandbox.pool import User, UserPool
-from fruix.sandbox.spawner import Child, Exit, Spawner
+from fruix.sandbox.spawner import Child, Spawner
 from fruix.sandbox.spec import Bind, Entry, Exec, File, Identity, Link, SandboxSpec, Tmpfs
 
 __all__ = [
@@ -28,10 +30,5 @@ __all__ = [
     "Tmpfs",
     "User",
     "UserPool",
-    "sandbox_kind",
+    "back_end",
 ]
-
-
-def sandbox_kind() -> str:
-    """How builds are isolated here, as build records call it."""
-    return "linux-namespaces"

@@ -84,9 +84,9 @@ _strike_by: Callable[[str], None] | None = None
 
 def all_steps() -> tuple[Step, ...]:
     """Every step of a build on this machine, in order."""
-    from fruix.sandbox.linux.start import FAULT_STEPS  # noqa: PLC0415 - only for tests
+    from fruix.sandbox.platform import current  # noqa: PLC0415 - only for tests
 
-    return (*BEFORE_SETUP, *FAULT_STEPS, *AFTER_SETUP)
+    return (*BEFORE_SETUP, *current().fault_steps, *AFTER_SETUP)
 
 
 def arm(text: str) -> None:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fruix.errors import FruixError
+from fruix.sandbox.platform import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +80,7 @@ class UserPool:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if processes_of(uid):
+        if current().processes_of(uid):
             os.close(descriptor)
             return None
         return descriptor
-
-
-def processes_of(uid: int) -> list[int]:
-    """Living processes of user `uid` (from /proc; empty where there is none); those that only wait to be reaped don't count."""
-    found = []
-    try:
-        entries = os.listdir("/proc")
-    except FileNotFoundError:
-        return []
-    for entry in entries:
-        if entry.isdigit():
-            try:
-                status = os.stat(f"/proc/{entry}")
-            except OSError:
-                continue
-            if status.st_uid == uid and not _is_dead(entry):
-                found.append(int(entry))
-    return found
-
-
-def _is_dead(pid: str) -> bool:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # After the name in parentheses, which may hold anything, comes the state.
-            return file.read().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
-    except (OSError, IndexError):
-        return True

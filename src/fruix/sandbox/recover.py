@@ -1,29 +1,26 @@
 """Undoing what a daemon left that was killed: at start, before the socket opens. Idempotent.
 
-When a daemon dies, its spawner and all builders are killed by the kernel (parent-death signals), and namespaces and mounts vanish with their
-last process. What can be left: processes that are just dying, cgroups, lock files (free by themselves), directories. They
-are removed in that order; a directory is deleted only when nothing runs any more as the user that it was made for.
+When a daemon dies, its spawner and all builders end too, but nobody waited for that. What can be left: jails and cgroups, processes
+that are just dying, mounts (where they are global), lock files (free by themselves), directories. They are removed in that order; a
+directory is deleted only when nothing runs any more as the user that it was made for and nothing is mounted in it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import time
 from collections.abc import Callable
 
 from fruix.errors import StoreError
 from fruix.sandbox.journal import Journal
-from fruix.sandbox.linux.cgroup import remove_leftovers
-from fruix.sandbox.pool import processes_of
+from fruix.sandbox.platform import BackEnd, current
+from fruix.sandbox.spec import PREFIX
 
-PREFIX = "frx-"
 PATIENCE = 10.0  # seconds for killed processes to be gone
 
 
 def recover(journal: Journal, builds: str, delete: Callable[[int, bytes], None]) -> list[str]:
-    """Clean up after a crash.
+    """Clean up after a crash of a daemon that worked with the same back end.
 
     Args:
         journal: what was noted.
@@ -35,41 +32,32 @@ def recover(journal: Journal, builds: str, delete: Callable[[int, bytes], None])
 
     Raises:
         StoreError: a process of a crashed build can't be ended.
+        OSError: a mount can't be undone, so nothing was deleted.
     """
-    done = []
+    back_end = current()
     entries = journal.left_over()
+    done = back_end.end_leftovers(builds)
     for entry in entries:
         if uid := entry.fields.get("uid"):
-            _end_processes(int(uid), entry.name)
-    done += [f"cgroup {name}" for name in remove_leftovers(PREFIX)]
+            _end_processes(back_end, int(uid), entry.name)
+    done += back_end.unmount_leftovers(builds)
     done += [f"build directory {name}" for name in _delete_directories(builds, delete)]
     for entry in entries:
         journal.forget(entry.name)
     return done
 
 
-def _end_processes(uid: int, name: str) -> None:
+def _end_processes(back_end: BackEnd, uid: int, name: str) -> None:
     deadline = time.monotonic() + PATIENCE
-    while pids := processes_of(uid):
+    while pids := back_end.processes_of(uid):
         for pid in pids:
-            _kill(pid, uid)
+            back_end.kill_process(pid, uid)
         if time.monotonic() > deadline:
             raise StoreError(
                 f"processes of the crashed build '{name}' don't end: {pids}",
                 hint=f"they run as user {uid}; look at them by hand",
             )
         time.sleep(0.01)
-
-
-def _kill(pid: int, uid: int) -> None:
-    """Kill by descriptor, and only if it still is a process of that user."""
-    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
-        descriptor = os.pidfd_open(pid)
-        try:
-            if os.stat(f"/proc/{pid}").st_uid == uid:
-                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        finally:
-            os.close(descriptor)
 
 
 def _delete_directories(builds: str, delete: Callable[[int, bytes], None]) -> list[str]:

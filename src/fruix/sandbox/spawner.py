@@ -11,55 +11,47 @@ import json
 import os
 import select
 import socket
+import tempfile
 import threading
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import IO, Any, NoReturn
 
 from fruix.errors import SandboxError
 from fruix.sandbox import faults
+from fruix.sandbox.platform import Exit
 from fruix.sandbox.spec import SandboxSpec
 
 _MESSAGE_SIZE = 1 << 16
-
-
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """How a program ended: `code`, or the `signal` that killed it; what it used."""
-
-    code: int | None
-    signal: int | None
-    cpu_user_us: int
-    cpu_system_us: int
-    max_rss_kib: int
 
 
 class Child:
     """One running sandbox. Used by one thread.
 
     Attributes:
-        pid: of its first process, on the host.
-        pidfd: readable once that process has ended.
+        pid: of a process of it, on the host.
     """
 
-    def __init__(self, control: socket.socket, pid: int, pidfd: int) -> None:
+    def __init__(self, control: socket.socket, pid: int) -> None:
         self.pid = pid
-        self.pidfd = pidfd
         self._control = control
         self._exit: Exit | None = None
+
+    @property
+    def ended(self) -> int:
+        """A descriptor that is readable once everything of it is dead and unmounted: `wait` then knows how it ended."""
+        return self._control.fileno()
 
     def wait(self, timeout: float | None = None) -> Exit | None:
         """How it ended, or None if it still runs after `timeout` seconds.
 
         Raises:
-            SandboxError: the spawner has gone.
+            SandboxError: something of it can't be ended or unmounted, or the spawner has gone.
         """
-        if self._exit is None:
-            ready, _, _ = select.select([self._control], [], [], timeout)
-            if ready:
-                message = _receive(self._control)[0]
-                if "exit" not in message:
-                    raise SandboxError("wait", 0, "the spawner has gone", hint="restart the daemon")
-                self._exit = Exit(**message["exit"])
+        if self._exit is None and _readable(self._control, timeout):
+            message = _receive(self._control)
+            if "exit" not in message:
+                raise _failure("wait", message, hint="restart the daemon")
+            self._exit = Exit(**message["exit"])
         return self._exit
 
     def kill(self) -> None:
@@ -68,16 +60,15 @@ class Child:
             self._control.send(b"kill")
 
     def finish(self) -> Exit:
-        """Kill what still runs, wait until everything is dead and its cgroup is gone, and let go of it."""
+        """Kill what still runs, wait until everything is dead and nothing of it is left, and let go of it."""
         try:
-            if not select.select([self.pidfd], [], [], 0)[0]:
+            if self.wait(0) is None:
                 self.kill()
             ended = self.wait(None)
             assert ended is not None
             return ended
         finally:
             self._control.close()
-            os.close(self.pidfd)
 
 
 class Spawner:
@@ -105,27 +96,23 @@ class Spawner:
             SandboxError: a step of the setup failed, nothing runs.
         """
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        memory = os.memfd_create("specification")
         try:
-            os.write(memory, replace(spec, fault=spec.fault or faults.text()).to_json())
-            os.lseek(memory, 0, os.SEEK_SET)
-            with self._lock:
-                socket.send_fds(self._requests, [b"spawn"], [memory, log, theirs.fileno()])
+            told = replace(spec, fault=spec.fault or faults.text())
+            with _nameless_file(told.to_json()) as file, self._lock:
+                socket.send_fds(self._requests, [b"spawn"], [file.fileno(), log, theirs.fileno()])
         except OSError as error:
             control.close()
             raise SandboxError(
                 "spawn", error.errno or 0, "the spawner has gone", hint="restart the daemon"
             ) from error
         finally:
-            os.close(memory)
             theirs.close()
-        message, descriptors = _receive(control)
+        message = _receive(control)
         if "started" in message:
             faults.know("builder", message["started"])
-            return Child(control, message["started"], descriptors[0])
+            return Child(control, message["started"])
         control.close()
-        failed = message.get("failed") or {"step": "spawn", "errno": 0, "detail": "the spawner has gone"}
-        raise SandboxError(failed["step"], failed["errno"], failed["detail"])
+        raise _failure("spawn", message)
 
     def close(self) -> None:
         """End the spawner; it kills what still runs first."""
@@ -140,13 +127,36 @@ class Spawner:
         return False
 
 
-def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]]:
+def _nameless_file(data: bytes) -> IO[bytes]:
+    """A file that only its descriptor leads to, at its beginning: in memory where the system has that."""
+    if hasattr(os, "memfd_create"):
+        file: IO[bytes] = open(os.memfd_create("specification"), "w+b")  # noqa: SIM115 - the caller closes it
+    else:
+        file = tempfile.TemporaryFile()  # noqa: SIM115
+    file.write(data)
+    file.seek(0)  # which writes it out
+    return file
+
+
+def _readable(control: socket.socket, timeout: float | None) -> bool:
+    poller = select.poll()  # not select(), which only knows descriptors below 1024
+    poller.register(control, select.POLLIN)
+    return bool(poller.poll(None if timeout is None else timeout * 1000))
+
+
+def _receive(control: socket.socket) -> dict[str, Any]:
     try:
-        data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_SIZE, 1)
+        data = control.recv(_MESSAGE_SIZE)
     except ConnectionResetError:
         # The spawner closed its end before it read our last "kill"; what it had to say is still there.
-        data, descriptors, _, _ = socket.recv_fds(control, _MESSAGE_SIZE, 1)
-    return (json.loads(data) if data else {}), descriptors
+        data = control.recv(_MESSAGE_SIZE)
+    return json.loads(data) if data else {}
+
+
+def _failure(step: str, message: dict[str, Any], hint: str = "") -> SandboxError:
+    """What the spawner said, or that it says nothing any more."""
+    failed = message.get("failed") or {"step": step, "errno": 0, "detail": "the spawner has gone"}
+    return SandboxError(failed["step"], failed["errno"], failed["detail"], hint=hint)
 
 
 def _become_spawner(ours: socket.socket, theirs: socket.socket) -> NoReturn:

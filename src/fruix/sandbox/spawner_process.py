@@ -1,7 +1,7 @@
 """The spawner's own side: a small single-threaded process that forks every builder and tells how each ends.
 
 Talks to the daemon over one SOCK_SEQPACKET socket: a request is a few bytes with three descriptors (the specification in
-a memory file, the log, a control socket for this one sandbox). On the control socket it answers with one JSON message when
+a file without a name, the log, a control socket for this one sandbox). On the control socket it answers with one JSON message when
 the program runs or could not be started, and one when everything of it is gone. `kill`, or the control socket's end, kills the
 sandbox. The daemon's end, seen as the end of the request socket, kills all.
 
@@ -16,13 +16,11 @@ import os
 import select
 import signal
 import socket
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fruix.sandbox import faults
-from fruix.sandbox.linux import libc
-from fruix.sandbox.linux.cgroup import CgroupParent
-from fruix.sandbox.linux.start import Started, start
+from fruix.sandbox.platform import BackEnd, Started, current
 from fruix.sandbox.spec import SandboxSpec
 
 MESSAGE_SIZE = 1 << 16
@@ -41,11 +39,11 @@ class _Sandbox:
 class SpawnerProcess:
     """The loop. Runs until the daemon closes its end."""
 
-    def __init__(self, requests: socket.socket) -> None:
+    def __init__(self, requests: socket.socket, back_end: BackEnd) -> None:
         self._requests = requests
+        self._back_end = back_end
         self._poll = select.poll()
         self._sandboxes: dict[int, _Sandbox] = {}  # by each descriptor that is polled for it
-        self._cgroups = CgroupParent.find()
 
     def serve(self) -> None:
         """Serve until the end, then kill what is left."""
@@ -56,7 +54,7 @@ class SpawnerProcess:
         finally:
             for sandbox in {id(sandbox): sandbox for sandbox in self._sandboxes.values()}.values():
                 sandbox.started.kill()
-                self._reap(sandbox)
+                _finish(sandbox)
 
     def _once(self) -> bool:
         for descriptor, _ in self._poll.poll():
@@ -81,14 +79,14 @@ class SpawnerProcess:
                 with faults.armed(spec.fault):
                     faults.know("daemon", os.getppid())
                     faults.know("spawner", os.getpid())
-                    started = start(spec, log, self._cgroups)
+                    started = self._back_end.start(spec, log)
             except Exception as error:  # noqa: BLE001 - the daemon is told, the spawner lives on
                 _send(connection, {"failed": _failure(error)})
                 return True
             finally:
                 os.close(log)
             sandbox = _Sandbox(started, connection.dup())
-        for wanted in (started.status, started.pidfd, sandbox.control.fileno()):
+        for wanted in (started.status, started.ended, sandbox.control.fileno()):
             self._listen(sandbox, wanted)
         return True
 
@@ -106,7 +104,7 @@ class SpawnerProcess:
     def _event(self, sandbox: _Sandbox, descriptor: int) -> None:
         if descriptor == sandbox.started.status:
             self._status(sandbox)
-        elif descriptor == sandbox.started.pidfd:
+        elif descriptor == sandbox.started.ended:
             self._end(sandbox)
         else:
             # A request to kill, or the daemon's thread has gone: the same.
@@ -127,34 +125,25 @@ class SpawnerProcess:
         self._ignore(sandbox, sandbox.started.status)
         if not sandbox.report:
             sandbox.running = True
-            _send(sandbox.control, {"started": sandbox.started.pid}, [sandbox.started.pidfd])
+            _send(sandbox.control, {"started": sandbox.started.pid})
 
     def _end(self, sandbox: _Sandbox) -> None:
-        """The first process has ended, and with it all of its namespace."""
+        """The program has ended, and with it everything else of the sandbox."""
         while sandbox.started.status in sandbox.listening:
             self._status(sandbox)
-        message = self._reap(sandbox)
-        if sandbox.running:
-            _send(sandbox.control, {"exit": message})
-        else:
-            _send(sandbox.control, {"failed": _report(sandbox.report)})
         for descriptor in list(sandbox.listening):
             self._ignore(sandbox, descriptor)
-        for descriptor in (sandbox.started.status, sandbox.started.pidfd):
-            os.close(descriptor)
+        _send(sandbox.control, _finish(sandbox))
         sandbox.control.close()
 
-    def _reap(self, sandbox: _Sandbox) -> dict[str, Any]:
-        _, status, usage = os.wait4(sandbox.started.pid, 0)
-        used = sandbox.started.clean()
-        code = os.waitstatus_to_exitcode(status)
-        return {
-            "code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
-            "cpu_user_us": used.get("user_usec", round(usage.ru_utime * 1e6)),
-            "cpu_system_us": used.get("system_usec", round(usage.ru_stime * 1e6)),
-            "max_rss_kib": max(used.get("memory_peak", 0) // 1024, usage.ru_maxrss),
-        }
+
+def _finish(sandbox: _Sandbox) -> dict[str, Any]:
+    """The last message about a sandbox."""
+    try:
+        ended = asdict(sandbox.started.finish())
+    except OSError as error:
+        return {"failed": {**_failure(error), "step": "clean-up"}}
+    return {"exit": ended} if sandbox.running else {"failed": _report(sandbox.report)}
 
 
 def _failure(error: Exception) -> dict[str, Any]:
@@ -177,15 +166,16 @@ def _report(report: bytes) -> dict[str, Any]:
         }
 
 
-def _send(control: socket.socket, message: dict[str, Any], descriptors: list[int] | None = None) -> None:
+def _send(control: socket.socket, message: dict[str, Any]) -> None:
     with contextlib.suppress(OSError):  # the daemon's thread may have gone
-        socket.send_fds(control, [json.dumps(message).encode()], descriptors or [])
+        control.send(json.dumps(message).encode())
 
 
 def main(requests: socket.socket) -> None:
     """The spawner's life, in a freshly forked process that has nothing but this socket."""
-    libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+    back_end = current()
+    back_end.begin()
     # Interrupts from a terminal are for the daemon, which then closes the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    SpawnerProcess(requests).serve()
+    SpawnerProcess(requests, back_end).serve()

@@ -12,6 +12,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+PREFIX = "frx-"
+"""Names of sandboxes begin with it: by it left-overs are known."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bind:

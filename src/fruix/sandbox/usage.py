@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
+
+from fruix.sandbox.platform import current
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,5 @@ class Usage:
 
 def usage_of(pid: int) -> Usage | None:
     """The usage of the sandbox whose first process is `pid`; None if it has ended or this system doesn't say."""
-    if not sys.platform.startswith("linux"):
-        return None
-    from fruix.sandbox.linux.usage import read_usage  # noqa: PLC0415 - platform code
-
-    found = read_usage(pid)
+    found = current().usage(pid)
     return Usage(*found) if found else None

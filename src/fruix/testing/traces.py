@@ -6,7 +6,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 
-from fruix.sandbox.pool import processes_of
+from fruix.sandbox.platform import current
 from fruix.store.layout import Layout
 
 _BUILD = "frx-"
@@ -36,17 +36,12 @@ def _users(layout: Layout) -> Iterator[str]:
             yield f"build user {name} is locked"
         finally:
             os.close(descriptor)
-        if pids := processes_of(int(name)):
+        if pids := current().processes_of(int(name)):
             yield f"processes of build user {name}: {pids}"
 
 
 def _mounts(layout: Layout) -> Iterator[str]:
-    try:
-        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-            points = [line.split()[4] for line in file]
-    except FileNotFoundError:
-        return
-    yield from (f"mount {point}" for point in points if point.startswith(f"{layout.builds}/"))
+    yield from (f"mount {point}" for point in current().mounts_below(os.path.realpath(layout.builds)))
 
 
 def _names(directory: str) -> list[str]:

@@ -34,6 +34,13 @@ def new_root(path: str) -> None:
     os.chdir(path)
 
 
+def mounts_below(directory: str) -> list[str]:
+    """Mount points in a directory that this process sees."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        points = [line.split()[4] for line in file]
+    return [point for point in points if point.startswith(f"{directory}/")]
+
+
 def make_files(files: Iterable[File]) -> None:
     """Generated files."""
     for file in files:

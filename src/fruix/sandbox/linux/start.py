@@ -10,6 +10,7 @@ from fruix.sandbox import faults
 from fruix.sandbox.linux import libc, seccomp
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 from fruix.sandbox.linux.child import STEPS, Child, namespaces, run
+from fruix.sandbox.platform import Exit
 from fruix.sandbox.spec import SandboxSpec
 
 # How long a killed cgroup may take to become empty (seconds); its processes are dead by then, only the kernel is late.
@@ -26,7 +27,10 @@ FAULT_STEPS = (
 
 @dataclass(slots=True)
 class Started:
-    """A sandbox that is being set up: `status` yields a report of failure, or its end once the program runs."""
+    """A sandbox that is being set up: `status` yields a report of failure, or its end once the program runs.
+
+    With its first process the kernel ends all others of its namespace, so that one's descriptor tells of the end.
+    """
 
     pid: int
     pidfd: int
@@ -39,6 +43,26 @@ class Started:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
         except ProcessLookupError:
             return
+
+    @property
+    def ended(self) -> int:
+        """Readable once the first process has ended."""
+        return self.pidfd
+
+    def finish(self) -> Exit:
+        """Reap the first process and be sure that nothing is left."""
+        _, status, usage = os.wait4(self.pid, 0)
+        used = self.clean()
+        for descriptor in (self.status, self.pidfd):
+            os.close(descriptor)
+        code = os.waitstatus_to_exitcode(status)
+        return Exit(
+            code if code >= 0 else None,
+            -code if code < 0 else None,
+            used.get("user_usec", round(usage.ru_utime * 1e6)),
+            used.get("system_usec", round(usage.ru_stime * 1e6)),
+            max(used.get("memory_peak", 0) // 1024, usage.ru_maxrss),
+        )
 
     def clean(self) -> dict[str, int]:
         """After the first process has been reaped: be sure that nothing is left; returns what was used."""

@@ -1,0 +1,71 @@
+"""The Linux back end behind the common interface (`sandbox.platform.BackEnd`)."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fruix.sandbox.capabilities import Probe
+from fruix.sandbox.faults import Step
+from fruix.sandbox.linux import libc, processes
+from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
+from fruix.sandbox.linux.mounts import mounts_below
+from fruix.sandbox.linux.start import FAULT_STEPS, Started, start
+from fruix.sandbox.linux.usage import read_usage
+from fruix.sandbox.spec import PREFIX, SandboxSpec
+
+
+class LinuxBackEnd:
+    """Namespaces, and a cgroup per sandbox where there is one."""
+
+    kind = "linux-namespaces"
+    sysname = "Linux"
+    user_namespaces = True
+    fault_steps: Sequence[Step] = FAULT_STEPS
+
+    def __init__(self) -> None:
+        self._cgroups: CgroupParent | None = None
+
+    def begin(self) -> None:
+        """Die with the daemon, and find out where cgroups may be made."""
+        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+        self._cgroups = CgroupParent.find()
+
+    def start(self, spec: SandboxSpec, log: int) -> Started:
+        """Clone the first process; it sets itself up."""
+        return start(spec, log, self._cgroups)
+
+    def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:  # noqa: ARG002
+        """The specification says it all."""
+        return {}
+
+    def probes(self) -> Sequence[Probe]:
+        """Imported when asked for: the daemon doesn't need them."""
+        from fruix.sandbox.linux.probes import PROBES  # noqa: PLC0415
+
+        return PROBES
+
+    def processes_of(self, uid: int) -> list[int]:
+        """From /proc."""
+        return processes.processes_of(uid)
+
+    def kill_process(self, pid: int, uid: int) -> None:
+        """By process descriptor."""
+        processes.kill_process(pid, uid)
+
+    def usage(self, pid: int) -> tuple[int, int, int] | None:
+        """From its cgroup, or its processes."""
+        return read_usage(pid)
+
+    def mounts_below(self, directory: str) -> list[str]:
+        """From /proc."""
+        return mounts_below(directory)
+
+    def end_leftovers(self, builds: str) -> list[str]:  # noqa: ARG002
+        """Cgroups: namespaces have died with their processes."""
+        return [f"cgroup {name}" for name in remove_leftovers(PREFIX)]
+
+    def unmount_leftovers(self, builds: str) -> list[str]:  # noqa: ARG002
+        """Nothing: mounts vanish with their namespace."""
+        return []

@@ -1,0 +1,151 @@
+"""What the doctor tries on Linux: a table of what builds need, and of extras."""
+
+from __future__ import annotations
+
+import os
+
+from fruix.sandbox.capabilities import Probe, in_child
+from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp
+
+_USERNS_REMEDY = (
+    "allow user namespaces: sysctl user.max_user_namespaces (not 0), kernel.unprivileged_userns_clone=1 (older Debian), "
+    "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
+)
+_CONTAINER_REMEDY = "run on the machine itself, or in a container that may make namespaces and mounts (CAP_SYS_ADMIN, unmasked /proc)"
+
+
+def _kernel() -> str:
+    release = os.uname().release
+    numbers = tuple(int(part) for part in release.split("-")[0].split(".")[:2] if part.isdigit())
+    if numbers < (5, 12):
+        raise OSError(f"Linux {release} is too old")
+    return f"Linux {release} on {os.uname().machine}"
+
+
+def _root() -> str:
+    if os.geteuid() != 0:
+        raise OSError(f"running as user {os.geteuid()}")
+    return "running as root"
+
+
+def _namespaces() -> str:
+    libc.unshare(
+        libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS | libc.CLONE_NEWNET
+    )
+    return "mount, process, IPC, host name and network namespaces"
+
+
+def _user_namespaces() -> str:
+    libc.unshare(libc.CLONE_NEWUSER)
+    return "other ids inside, for derivations of Guix and Nix clients"
+
+
+def _mounts() -> str:
+    """A tmpfs, a bind in it, and the recursive attribute change."""
+    libc.unshare(libc.CLONE_NEWNS)
+    mounts.stop_propagation()
+    mounts.new_root("/tmp")  # noqa: S108 - in a mount namespace of its own
+    mounts.make_directories(["/dev/pts", "/etc"])
+    libc.mount(b"/etc", b"./etc", None, libc.MS_BIND | libc.MS_REC)
+    mounts.seal()
+    try:
+        os.close(os.open("./x", os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC))
+    except OSError:
+        libc.mount(b"devpts", b"./dev/pts", b"devpts", libc.MS_NOSUID, b"newinstance,ptmxmode=0666")
+        return "tmpfs, read-only binds, mount_setattr, devpts"
+    raise OSError("mount_setattr did not make the tree read-only")
+
+
+def _proc() -> str:
+    """/proc needs a process inside a fresh process namespace."""
+    libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWPID)
+    mounts.stop_propagation()
+    return in_child(_mount_proc)
+
+
+def _mount_proc() -> str:
+    libc.mount(b"proc", b"/proc", b"proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+    return "a process file system of its own"
+
+
+def _loopback() -> str:
+    libc.unshare(libc.CLONE_NEWNET)
+    network.loopback_up()
+    return "127.0.0.1 and ::1 of its own"
+
+
+def _filter() -> str:
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+    program = seccomp.build_filter()
+    seccomp.load(program)
+    return f"{len(program) // 8} instructions"
+
+
+def _landlock() -> str:
+    version = landlock.abi()
+    if not landlock.scope():
+        raise OSError(f"Landlock version {version}, scoping needs 6")
+    return f"Landlock version {version}, scoping"
+
+
+def _pidfd() -> str:
+    os.close(os.pidfd_open(os.getpid()))
+    return "processes are killed by descriptor"
+
+
+def _close_range() -> str:
+    libc.close_on_exec_from(1 << 20)
+    return "descriptors are closed by range"
+
+
+def _cgroup() -> str:
+    parent = cgroup.CgroupParent.find()
+    if parent is None:
+        raise OSError("no writable v2 hierarchy")
+    return parent.path
+
+
+def _controllers() -> str:
+    parent = cgroup.CgroupParent.find()
+    if parent is None:
+        raise OSError("no writable v2 hierarchy")
+    group = parent.create(f"frx-doctor-{os.getpid()}")
+    try:
+        missing = group.set_limits(memory_max=1 << 30, pids_max=100)
+    finally:
+        group.remove()
+    if missing:
+        raise OSError(f"not offered by the controllers: {', '.join(missing)}")
+    return "memory.max and pids.max"
+
+
+PROBES: tuple[Probe, ...] = (
+    Probe("kernel", _kernel, "use Linux 5.12 or later", in_child=False),
+    Probe("root", _root, "run the daemon as root; a mode without root comes later", in_child=False),
+    Probe("namespaces", _namespaces, _CONTAINER_REMEDY),
+    Probe("mounts", _mounts, _CONTAINER_REMEDY),
+    Probe("proc", _proc, _CONTAINER_REMEDY),
+    Probe("loopback", _loopback, _CONTAINER_REMEDY),
+    Probe("seccomp", _filter, "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64"),
+    Probe("pidfd", _pidfd, "use Linux 5.3 or later"),
+    Probe("close_range", _close_range, "use Linux 5.11 or later"),
+    Probe("user namespaces", _user_namespaces, _USERNS_REMEDY),
+    Probe(
+        "landlock",
+        _landlock,
+        "use Linux 6.12 or later with Landlock enabled: without it there are no downloads",
+        needed=False,
+    ),
+    Probe(
+        "cgroup",
+        _cgroup,
+        "mount cgroup2 and delegate a group to the daemon (systemd: Delegate=yes)",
+        needed=False,
+    ),
+    Probe(
+        "cgroup limits",
+        _controllers,
+        "offer the memory and pids controllers in the v2 hierarchy",
+        needed=False,
+    ),
+)

@@ -1,0 +1,41 @@
+"""Processes by user, from /proc, and killing one by descriptor so that no number is mistaken."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+
+
+def processes_of(uid: int) -> list[int]:
+    """Living processes of user `uid`; those that only wait to be reaped don't count."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                status = os.stat(f"/proc/{entry}")
+            except OSError:
+                continue
+            if status.st_uid == uid and not _is_dead(entry):
+                found.append(int(entry))
+    return found
+
+
+def kill_process(pid: int, uid: int) -> None:
+    """Kill by descriptor, and only if it still is a process of that user."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            if os.stat(f"/proc/{pid}").st_uid == uid:
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        finally:
+            os.close(descriptor)
+
+
+def _is_dead(pid: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # After the name in parentheses, which may hold anything, comes the state.
+            return file.read().rpartition(b")")[2].split()[0] in {b"Z", b"X"}
+    except (OSError, IndexError):
+        return True
