@@ -45,7 +45,20 @@ STATUS_OF_ENDING: Mapping[Ending, BuildStatus] = {
 # Text → (Nix's and our form, Guix's form); `{…}` are the fields given to `text`.
 TEXTS: Mapping[str, tuple[str, str]] = {
     "exit": ("builder failed with exit code {code}", "builder for `{drv}' failed with exit code {code}"),
-    "signal": ("builder failed due to signal {code}", "builder for `{drv}' failed due to signal {code} ({name})"),
+    "signal": (
+        "builder failed due to signal {code}",
+        "builder for `{drv}' failed due to signal {code} ({name})",
+    ),
+    "timeout": ("timed out after {limit} seconds", "building of `{drv}' timed out after {limit} seconds"),
+    "silence": (
+        "timed out after {limit} seconds of silence",
+        "building of `{drv}' timed out after {limit} seconds of silence",
+    ),
+    "log-limit": (
+        "killed after writing more than {limit} bytes of log output",
+        "building of `{drv}' killed after writing more than {limit} bytes of log output",
+    ),
+    "cancelled": ("cancelled, since nobody waits for it any more",) * 2,
     "no-output": (
         "builder failed to produce output path for output '{output}' at '{path}'",
         "builder for `{drv}' failed to produce output path `{path}'",
@@ -59,8 +72,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "output (`{path}') is not allowed to refer to path `{first}'{chain}",
     ),
     "bad-rule": (
-        "derivation '{drv}' output check for '{output}' contains output name '{word}', but this is not a valid output of this "
-        "derivation. (Valid outputs are [{valid}].)",
+        (
+            "derivation '{drv}' output check for '{output}' contains output name '{word}', but this is not a valid output of this "
+            "derivation. (Valid outputs are [{valid}].)"
+        ),
         "derivation contains an invalid reference specifier `{word}'",
     ),
     "graph-name": (
@@ -79,6 +94,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "platform mismatch\nRequired system: '{wanted}'\nCurrent system: '{here}'",
         "a `{wanted}' is required to build `{drv}', but I am a `{here}'",
     ),
+}
+
+_ENDINGS = {
+    Ending.CANCELLED: "cancelled",
+    Ending.TIMEOUT: "timeout",
+    Ending.SILENCE: "silence",
+    Ending.LOG_LIMIT: "log-limit",
 }
 
 
@@ -102,14 +124,9 @@ def exit_reason(exited: Exit, drv: StorePath, *, guix: bool) -> str:
     return text("signal", guix=guix, drv=drv, code=exited.signal, name=name)
 
 
-def ending_reason(ending: Ending, *, timeout: int, max_silent_time: int, max_log_size: int) -> str:
-    """Why the daemon ended a build that would have gone on."""
-    return {
-        Ending.CANCELLED: "cancelled, since nobody waits for it any more",
-        Ending.TIMEOUT: f"timed out after {timeout} seconds",
-        Ending.SILENCE: f"timed out after {max_silent_time} seconds of silence",
-        Ending.LOG_LIMIT: f"killed after writing more than {max_log_size} bytes of log output",
-    }.get(ending, ending.value)
+def ending_reason(ending: Ending, limit: int, drv: StorePath, *, guix: bool) -> str:
+    """Why the daemon ended a build that would have gone on; `limit` is the one that was passed (seconds or bytes)."""
+    return text(_ENDINGS[ending], guix=guix, drv=drv, limit=limit)
 
 
 def failure_message(
@@ -119,7 +136,8 @@ def failure_message(
     if guix:
         return f"{error}\nhint: {error.hint}" if error.hint else str(error)
     reason = f"{error}. Hint: {error.hint}" if error.hint else str(error)
+    reason += "" if "\n" in reason else "."
     outputs = "".join(f"\n  {output.path}" for output in derivation.outputs.values())
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {reason}.\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {path}"
+    return f"Cannot build '{path}'.\nReason: {reason}\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {path}"
