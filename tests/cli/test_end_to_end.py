@@ -103,8 +103,8 @@ def test_logs(hello: dict[str, str]) -> None:
     record = json.loads(fruix("log", "--record", "hello").stdout)
     assert (record["contract"], record["hostView"]["name"]) == ("fruix", "base")
     assert record["isolation"]["network"] == "none"
-    shown = fruix("show", hello["drv_path"]).stdout
-    assert '"builder": "/bin/sh"' in shown
+    for target in (hello["drv_path"], hello["out_path"]):
+        assert '"builder": "/bin/sh"' in fruix("show", target).stdout
 
 
 def test_adding(daemon: None, tmp_path: Path) -> None:

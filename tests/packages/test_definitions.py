@@ -132,6 +132,12 @@ def test_sources_and_patches(tmp_path: Path) -> None:
     assert work.origins == [lowered.source]
 
 
+def test_lists_are_as_good_as_tuples() -> None:
+    listed = Origin(["http://x/y"], SHA, patches=["a"])  # type: ignore[arg-type]
+    assert listed == Origin(("http://x/y",), SHA, patches=("a",))
+    assert hash(listed) == hash(Origin(("http://x/y",), SHA, patches=("a",)))
+
+
 @given(
     st.dictionaries(
         st.sampled_from(["version", "synopsis", "license", "home_page"]),
@@ -162,6 +168,9 @@ def test_wrong_definitions_are_named() -> None:
         lambda: Package(name="a b", version="1"),
         lambda: Origin((), SHA),
         lambda: Origin(("http://x/y",), "short"),
+        lambda: Origin("http://x/y", SHA),  # type: ignore[arg-type]
+        lambda: Origin(("http://x/y",), SHA, patches="fix.patch"),  # type: ignore[arg-type]
+        lambda: Package(name="x", version="1", outputs="out"),  # type: ignore[arg-type]
         lambda: recipe(Package(name="x", version="1", build_system="gun")),
         lambda: recipe(Package(name="x", version="1", arguments={"configure_flag": ()})),
         lambda: recipe(Package(name="x", version="1", arguments={"tests": "no"})),

@@ -65,7 +65,8 @@ def read_nar_file(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[by
         if isinstance(event, DirectoryStart | Symlink):
             kind = "a directory" if isinstance(event, DirectoryStart) else "a symlink"
             raise UsageError(
-                f"'{shown}/{rest.strip('/')}' is {kind}, not a file", hint=f"fruix store ls {shown}"
+                f"'{(shown + '/' + rest.strip('/')).rstrip('/')}' is {kind}, not a file",
+                hint=f"fruix store ls {shown}",
             )
         if isinstance(event, FileStart):
             found = True

@@ -6,6 +6,7 @@ import argparse
 import json
 
 from fruix.cli.connect import open_store
+from fruix.cli.resolve import derivation_for
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.packages.catalogue import find
@@ -14,7 +15,11 @@ from fruix.packages.package import Package
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("target", metavar="PACKAGE|DRV", help="a package of the catalogue, or a derivation")
+    parser.add_argument(
+        "target",
+        metavar="PACKAGE|DRV|PATH",
+        help="a package of the catalogue, or a derivation (or what it made)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         _show_package(find(options.target))
         return 0
     with open_store() as store:
-        path = StorePath.parse(options.target, store.directory)
+        path = derivation_for(store, options.target)
         _show_derivation(path, store.read_derivation(path))
     return 0
 

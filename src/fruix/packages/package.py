@@ -27,6 +27,14 @@ def nearest(word: str, known: Iterable[str]) -> str:
     )
 
 
+def _make_texts(record: Any, name: str) -> None:
+    """Lists are as good as tuples in a definition; a single text is a mistake that would go unnoticed, since it has items too."""
+    value = getattr(record, name)
+    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+        raise UsageError(f"'{name}' should be a list of texts, not {value!r}")
+    object.__setattr__(record, name, tuple(value))
+
+
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a source comes from: a file with a known hash.
@@ -44,6 +52,8 @@ class Origin:
     file_name: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("urls", "patches"):
+            _make_texts(self, name)
         if not self.urls:
             raise UsageError("an origin needs at least one URL")
         Hash.parse(self.sha256, "sha256")
@@ -91,6 +101,7 @@ class Package:
 
     def __post_init__(self) -> None:
         check_name(self.full_name)
+        _make_texts(self, "outputs")
         for output in self.outputs:
             check_name(output)
         for what in ("inputs", "native_inputs"):
