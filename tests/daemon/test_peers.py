@@ -4,6 +4,7 @@ import grp
 import os
 import pwd
 import socket
+import struct
 from typing import NoReturn
 
 import pytest
@@ -68,3 +69,29 @@ def test_a_failing_look_up_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_names() -> None:
     assert Peer(0, 0).name == "root"
     assert NAMELESS.name == "54321"
+
+
+class FreeBSDSocket:
+    """Answers LOCAL_PEERCRED with given bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def getsockopt(self, level: int, option: int, size: int) -> bytes:
+        assert (level, option, size) == (0, 1, 88)
+        return self.data
+
+
+def xucred(version: int, uid: int, groups: list[int], pid: int) -> bytes:
+    """As the kernel lays it out on a 64-bit machine: the process id at 80, in a union with a pointer."""
+    head = struct.pack("=IIhxx16I", version, uid, len(groups), *(groups + [0] * 16)[:16])
+    return head.ljust(80, b"\0") + struct.pack("=ii", pid, 0)
+
+
+def test_credentials_on_freebsd(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "freebsd13")
+    known = FreeBSDSocket(xucred(0, 1001, [1002, 5], 4711))
+    assert credentials(known) == Peer(1001, 1002, 4711)  # type: ignore[arg-type]
+    for data in (xucred(1, 1001, [1002], 1), xucred(0, 0, [], 1), xucred(0, 0, [0], 1)[:80]):
+        with pytest.raises(OSError, match="credentials of"):
+            credentials(FreeBSDSocket(data))  # type: ignore[arg-type]

@@ -9,6 +9,7 @@ A connected descriptor is a capability: whoever it is passed on to acts as the u
 
 from __future__ import annotations
 
+import errno
 import grp
 import os
 import pwd
@@ -116,11 +117,16 @@ def _ucred(connection: socket.socket) -> Peer:
 
 _UCRED = struct.Struct("@iII")
 _ASK: Mapping[str, Callable[[socket.socket], Peer]] = {"linux": _ucred}
-# FreeBSD, unix(4) LOCAL_PEERCRED at level SOL_LOCAL: version, uid, number of groups, 16 groups, pid.
-_XUCRED = struct.Struct("@IIh16IxxxxQ")
+# FreeBSD, unix(4) LOCAL_PEERCRED at level SOL_LOCAL: version, uid, number of groups, 16 groups, pid (13 and later, else 0 or rubbish).
+_XUCRED = struct.Struct("@IIh16I4xi4x")
+_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_VERSION = 0, 1, 0
 
 
 def _xucred(connection: socket.socket) -> Peer:
-    data = connection.getsockopt(0, 1, _XUCRED.size)
-    _, uid, _, gid, *_, pid = _XUCRED.unpack(data.ljust(_XUCRED.size, b"\0"))
-    return Peer(uid, gid, pid & 0xFFFFFFFF)
+    data = connection.getsockopt(_SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED.size)
+    if len(data) != _XUCRED.size:
+        raise OSError(errno.EPROTO, f"credentials of {len(data)} bytes, not {_XUCRED.size}")
+    version, uid, groups, gid, *_, pid = _XUCRED.unpack(data)
+    if version != _XUCRED_VERSION or groups < 1:
+        raise OSError(errno.EPROTO, f"credentials of version {version} with {groups} groups")
+    return Peer(uid, gid, max(pid, 0))

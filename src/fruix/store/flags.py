@@ -1,8 +1,8 @@
 """The platform's room of `store/`: file flags, extended attributes, clones and syncing a whole file system.
 
 Linux: no file flags that a build could set; extended attributes (which hold ACLs too) by `listxattr`; `FICLONE`; `syncfs`.
-FreeBSD: `chflagsat`, `extattr_*_fd` for the user name space (ACLs go with chmod under ZFS's default `aclmode`); clones only by
-`copy_file_range`; no `syncfs` (the caller then syncs file by file). Everything is by descriptor or (directory, name) and follows
+FreeBSD: `chflagsat`; `extattr_*_fd` for the user name space; ACLs by `acl_*_np` where the file system has them (UFS mounted with
+`acls`, ZFS); modes of symlinks; clones only by `copy_file_range`; no `syncfs` (the caller then syncs file by file). Everything is by descriptor or (directory, name) and follows
 no symlink.
 """
 
@@ -12,6 +12,7 @@ import ctypes
 import errno
 import fcntl
 import os
+import stat
 import sys
 
 _LINUX = sys.platform.startswith("linux")
@@ -22,7 +23,12 @@ _AT_SYMLINK_NOFOLLOW = 0x200  # FreeBSD's sys/fcntl.h
 _EXTATTR_NAMESPACE_USER = 1  # FreeBSD's sys/extattr.h
 # Attributes that the system sets by itself and that no build can use (Nix's `ignored-acls`).
 _KEPT_ATTRIBUTES = frozenset({"security.csm", "security.selinux", "system.nfs4_acl"})
-_NOT_SUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.ENODATA})
+_NOT_SUPPORTED = frozenset({errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
+# FreeBSD's sys/unistd.h and sys/acl.h: what fpathconf says of ACLs, and the kinds of ACLs.
+_PC_ACL_EXTENDED, _PC_ACL_NFS4 = 59, 64
+_ACL_ACCESS, _ACL_DEFAULT, _ACL_NFS4 = 2, 3, 4
+_ENOATTR = 87  # FreeBSD's, unknown to `errno`
+_SYMLINK_MODE = 0o755
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -55,14 +61,24 @@ def open_up(parent: int, name: bytes) -> None:
 
 def strip_attributes(descriptor: int) -> None:
     """Remove extended attributes (with them ACLs and file capabilities) of an open file or directory."""
-    (_strip_linux if _LINUX else _strip_freebsd)(descriptor)
+    if _LINUX:
+        _strip_linux(descriptor)
+    else:
+        _strip_freebsd(descriptor)
+        _strip_acls(descriptor)
+
+
+def finish_symlink_mode(parent: int, name: bytes) -> None:
+    """One mode for all symlinks, where they have any (it means nothing, but it can be seen)."""
+    if not _LINUX:
+        os.chmod(name, _SYMLINK_MODE, dir_fd=parent, follow_symlinks=False)
 
 
 def _strip_linux(descriptor: int) -> None:
     try:
         names = os.listxattr(descriptor)
     except OSError as error:
-        if error.errno in _NOT_SUPPORTED:
+        if error.errno in {*_NOT_SUPPORTED, errno.ENODATA}:
             return
         raise
     for name in names:
@@ -87,6 +103,43 @@ def _strip_freebsd(descriptor: int) -> None:
         if _libc.extattr_delete_fd(descriptor, _EXTATTR_NAMESPACE_USER, names[position + 1 : end]) != 0:
             raise _failure()
         position = end
+
+
+def _strip_acls(descriptor: int) -> None:
+    """Leave what the mode says and nothing more; the mode itself is set afterwards."""
+    if _has(descriptor, _PC_ACL_NFS4):
+        _reduce_acl(descriptor, _ACL_NFS4)
+    elif _has(descriptor, _PC_ACL_EXTENDED):
+        _reduce_acl(descriptor, _ACL_ACCESS)
+        if (
+            stat.S_ISDIR(os.fstat(descriptor).st_mode)
+            and _libc.acl_delete_fd_np(descriptor, _ACL_DEFAULT) != 0
+            and ctypes.get_errno() != _ENOATTR
+        ):
+            raise _failure()
+
+
+def _has(descriptor: int, question: int) -> bool:
+    try:
+        return os.fpathconf(descriptor, question) > 0
+    except OSError:
+        return False
+
+
+def _reduce_acl(descriptor: int, kind: int) -> None:
+    """Replace an ACL by what is left of it when it is made to say no more than a mode can."""
+    for name in ("acl_get_fd_np", "acl_strip_np"):
+        getattr(_libc, name).restype = ctypes.c_void_p
+    full = _libc.acl_get_fd_np(descriptor, kind)
+    if not full:
+        raise _failure()
+    plain = _libc.acl_strip_np(ctypes.c_void_p(full), 0)
+    try:
+        if not plain or _libc.acl_set_fd_np(descriptor, ctypes.c_void_p(plain), kind) != 0:
+            raise _failure()
+    finally:
+        for acl in filter(None, (full, plain)):
+            _libc.acl_free(ctypes.c_void_p(acl))
 
 
 def clone(source: int, destination: int) -> bool:

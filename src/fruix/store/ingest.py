@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from fruix.model.hashes import Hash
 from fruix.model.refscan import ReferenceScanner
+from fruix.store import flags
 from fruix.store.canonical import Canonicalisation, Links, check_owner, check_top
 from fruix.store.staging import Staging
 from fruix.store.tree.copy import copy_data, copy_tree
@@ -58,7 +59,9 @@ def take(
         ObjectRejectedError: foreign owner, writable for others, special file, too big.
         FileNotFoundError: there is no output.
     """
-    check_top(lstat(parent, name), owner, where)
+    status = lstat(parent, name)
+    check_top(status, owner, where)
+    flags.clear(parent, name, status)  # what can't be changed can't be moved either
     if not copy:
         try:
             os.rename(name, place, src_dir_fd=parent, dst_dir_fd=staging.directory)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 
+from fruix.store import flags
+
 MODIFIED = 1  # seconds; 0 would look like "no time" to some programs
 DIRECTORY_MODE = 0o555
 _MODIFIED_NS = MODIFIED * 10**9
@@ -24,5 +26,6 @@ def finish_open(descriptor: int, mode: int, accessed_ns: int = _MODIFIED_NS) -> 
 
 
 def finish_symlink(parent: int, name: bytes, accessed_ns: int = _MODIFIED_NS) -> None:
-    """Give a fresh symlink of ours its final times."""
+    """Give a fresh symlink of ours its final times (and mode, where symlinks have one)."""
+    flags.finish_symlink_mode(parent, name)
     os.utime(name, ns=(accessed_ns, _MODIFIED_NS), dir_fd=parent, follow_symlinks=False)

@@ -1,0 +1,53 @@
+"""Nothing outside of `sandbox/linux` needs what only Linux has: by name, with Python as it is on FreeBSD 13 (see `freebsd_names`)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+# Run again under another name; the builds that they do for real are the platform's own affair.
+AGAIN = ("tests/store", "tests/daemon", "tests/client")
+LINUX_ONLY = (
+    "tests/daemon/test_life.py",  # a private /frx, by mount namespace
+    "tests/store/test_taking.py::test_attributes_go",  # sets extended attributes by Linux's calls
+)
+IMPORT_ALL = """
+import freebsd_names, fruix, importlib, pkgutil
+for module in pkgutil.walk_packages(fruix.__path__, "fruix."):
+    if not module.name.startswith(("fruix.sandbox.linux", "fruix.testing.freebsd", "fruix.cli.doctor", "fruix.sandbox.capabilities", "fruix.sandbox.spawner_process")) and not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from fruix.build.platforms import local_system
+print(local_system())
+"""
+
+
+def run(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": f"{TESTS.parent}/src:{TESTS}", "CI": ""}
+    return subprocess.run(
+        [sys.executable, *words],
+        env=environment,
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_everything_can_be_imported() -> None:
+    done = run("-c", IMPORT_ALL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "x86_64-freebsd\n"
+
+
+def test_only_the_standard_library_is_imported() -> None:
+    done = run("-S", "-c", IMPORT_ALL)
+    assert done.returncode == 0, done.stderr
+
+
+def test_store_daemon_and_client_work() -> None:
+    ignored = [f"--deselect={name}" if "::" in name else f"--ignore={name}" for name in LINUX_ONLY]
+    done = run("-m", "pytest", "-q", "-x", "-p", "freebsd_names", "-p", "no:cacheprovider", *AGAIN, *ignored)
+    assert done.returncode == 0, done.stdout + done.stderr
