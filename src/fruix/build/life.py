@@ -129,7 +129,11 @@ def _run(
     spec = attempt.spec = program.spec(area, uid)
     if program.done_without_sandbox(area, uid, log):
         return Ending.EXITED
-    limits = _limits(attempt, with_)
+    options, settings = attempt.job.options, with_.settings
+    limits = Limits(
+        options.timeout if options.timeout is not None else settings.timeout,
+        options.max_silent_time if options.max_silent_time is not None else settings.max_silent_time,
+    )
     output, for_builder = os.pipe2(os.O_CLOEXEC)
     try:
         os.set_blocking(output, False)
@@ -167,32 +171,20 @@ def _tell_of_exit(attempt: Attempt) -> None:
 
 def _judge(ending: Ending, attempt: Attempt, with_: Resources) -> None:
     """Whether the builder did its work."""
-    job, guix = attempt.job, _speaks_guix(attempt)
+    options, settings = attempt.job.options, with_.settings
     if ending != Ending.EXITED:
-        limits = _limits(attempt, with_)
-        passed = {
-            Ending.TIMEOUT: limits.timeout,
-            Ending.SILENCE: limits.max_silent_time,
-            Ending.LOG_LIMIT: with_.settings.max_log_size,
-        }
-        reason = messages.ending_reason(ending, int(passed.get(ending, 0)), job.path, guix=guix)
+        reason = messages.ending_reason(
+            ending,
+            timeout=options.timeout if options.timeout is not None else settings.timeout,
+            max_silent_time=options.max_silent_time
+            if options.max_silent_time is not None
+            else settings.max_silent_time,
+            max_log_size=settings.max_log_size,
+        )
         raise _FailedError(reason, messages.STATUS_OF_ENDING[ending])
     exited = attempt.exit
     if exited is not None and (exited.signal is not None or exited.code != 0):
-        raise _FailedError(messages.exit_reason(exited, job.path, guix=guix), _exit_status(attempt, exited))
-
-
-def _limits(attempt: Attempt, with_: Resources) -> Limits:
-    options, settings = attempt.job.options, with_.settings
-    return Limits(
-        options.timeout if options.timeout is not None else settings.timeout,
-        options.max_silent_time if options.max_silent_time is not None else settings.max_silent_time,
-    )
-
-
-def _speaks_guix(attempt: Attempt) -> bool:
-    """Whether the client that asked first is of the Guix world: then the texts are too."""
-    return attempt.job.options.contract == "guix"
+        raise _FailedError(messages.exit_reason(exited), _exit_status(attempt, exited))
 
 
 def _exit_status(attempt: Attempt, exited: Exit) -> BuildStatus:
@@ -262,10 +254,8 @@ def _failure(attempt: Attempt, error: FruixError | OSError, last_lines: tuple[st
     if isinstance(error, OSError):
         error = FruixError(error.strerror or str(error), where=str(error.filename or ""))
     status = error.status if isinstance(error, _FailedError) else messages.status_of(error)
-    job = attempt.job
-    message = messages.failure_message(
-        job.path, job.derivation, error, last_lines, guix=_speaks_guix(attempt)
-    )
+    reason = f"{error}. Hint: {error.hint}" if error.hint else str(error)
+    message = messages.failure_message(attempt.job.path, attempt.job.derivation, reason, last_lines)
     return BuildResult(status, message, start_time=int(attempt.started), stop_time=int(time.time()))
 
 
