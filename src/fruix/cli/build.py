@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from fruix.build.fetch.local import find_source
 from fruix.build.settings import BuildOptions
 from fruix.cli import metadata
 from fruix.cli.connect import layout, open_store
-from fruix.cli.display import PlainDisplay, failure_report, open_display
+from fruix.cli.display import JsonDisplay, PlainDisplay, open_display, plan_event, result_event
+from fruix.cli.failures import failure_report
+from fruix.cli.links import check_links, link_names, make_links
+from fruix.cli.planning import headline, listing
 from fruix.cli.resolve import Target, lowering, named_targets, package_target
-from fruix.cli.text import plural
+from fruix.cli.status import Status
+from fruix.cli.trace import trace
 from fruix.client import RemoteStore
+from fruix.daemon.inform import on_request
 from fruix.errors import BuildError, UsageError
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
+from fruix.model.planned import BuildPlan
+from fruix.model.storepath import StorePath
 from fruix.packages.load import from_expression, from_file
 from fruix.packages.lower import Lowering
 
@@ -51,13 +61,39 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-c", "--cores", type=int, help="processors that each build may use (default: the daemon's setting)"
     )
-    parser.add_argument("-n", "--dry-run", action="store_true", help="say what would be built, and stop")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show the builders' output")
+    _configure_display(parser)
     parser.add_argument(
         "--metadata",
         metavar="FILE",
         default=os.environ.get("METADATA_OUT") or None,
         help="write how the package was built, as key=value lines (also: METADATA_OUT)",
+    )
+
+
+def _configure_display(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true", help="say what would be built or fetched, and why, and stop"
+    )
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="show the builders' output; twice: also what waits and how builders end",
+    )
+    parser.add_argument(
+        "-r",
+        "--root",
+        metavar="FILE",
+        help="make FILE a link to the result, which is kept as long as it is there",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per event and line (docs/events.md)"
+    )
+    parser.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="write what happened when, in Chrome's trace format (opens in Perfetto)",
     )
 
 
@@ -73,13 +109,20 @@ def run(options: argparse.Namespace) -> int:
         targets = _targets(store, work, options)
         _use_local_sources(store, work)
         requests = [target.request for target in targets]
-        missing = store.missing(requests)
-        _print_plan(missing.will_build, options.dry_run)
-        if not options.dry_run:
-            _build(store, requests, len(missing.will_build), options)
-            _print_results(store, requests)
-            if options.metadata:
-                _write_metadata(targets, options.metadata)
+        plan = store.plan(requests)
+        if options.dry_run:
+            return _dry_run(plan, as_json=options.json)
+        outputs = [_outputs(store, request) for request in requests]
+        links = link_names(os.path.abspath(options.root), outputs) if options.root else {}
+        check_links(links, store.directory)
+        display = _display(plan, options)
+        _build(store, requests, display, options)
+        make_links(store, links)
+        if not options.json:
+            for path in (path for found in outputs for path in found.values()):
+                print(path)
+        if options.metadata:
+            _write_metadata(targets, options.metadata)
     return 0
 
 
@@ -104,32 +147,59 @@ def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
             print(f"taken from {path}: {added}", file=sys.stderr)
 
 
-def _print_plan(will_build: Sequence[object], dry_run: bool) -> None:
-    if not will_build:
-        print("nothing to be done: everything is valid", file=sys.stderr)
-        return
-    verb = "would be built" if dry_run else "to build"
-    print(f"{plural(len(will_build), 'derivation')} {verb}:", file=sys.stderr)
-    for path in sorted(map(str, will_build)):
-        print(f"  {path}", file=sys.stderr)
+def _dry_run(plan: BuildPlan, *, as_json: bool) -> int:
+    """What would be done; status 1 if it can't be."""
+    if as_json:
+        JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan))
+    else:
+        for text in (headline(plan), *listing(plan)):
+            print(text, file=sys.stderr)
+    return 1 if plan.problems else 0
+
+
+def _display(plan: BuildPlan, options: argparse.Namespace) -> PlainDisplay:
+    if options.json:
+        display = JsonDisplay(sys.stderr, plan, sys.stdout)
+        display.put(plan_event(plan))
+        return display
+    print(headline(plan), file=sys.stderr)
+    if options.verbose >= 2:
+        for text in listing(plan):
+            print(text, file=sys.stderr)
+    return open_display(plan, verbosity=options.verbose)
 
 
 def _build(
-    store: RemoteStore, requests: Sequence[DerivedPath], planned: int, options: argparse.Namespace
+    store: RemoteStore, requests: Sequence[DerivedPath], display: PlainDisplay, options: argparse.Namespace
 ) -> None:
-    if not planned and all(store.is_valid(request.path) for request in requests):
-        return
-    display = open_display(verbose=options.verbose, planned=planned)
-    try:
-        results = store.build(
-            requests, BuildOptions(keep_going=options.keep_going, cores=options.cores), display.event
-        )
-    finally:
-        display.close()
+    on_request(display.dump)
+    with _trace_file(options.trace, display.status):
+        try:
+            results = store.build(
+                requests, BuildOptions(keep_going=options.keep_going, cores=options.cores), display.event
+            )
+        finally:
+            display.close()
+    if isinstance(display, JsonDisplay):
+        display.put(result_event(results))
     failed = [(request, result) for request, result in results if not result.success]
     if failed:
-        failure_report(display.status.failures, PlainDisplay(sys.stderr, verbose=False))
-        raise _failure(failed, explained=bool(display.status.failures))
+        failures = [] if options.json else display.status.failures
+        failure_report(failures, PlainDisplay(sys.stderr, BuildPlan()))
+        raise _failure(failed, explained=bool(failures))
+
+
+@contextmanager
+def _trace_file(file: str | None, status: Status) -> Iterator[None]:
+    """Written however it ends; that it can't be is said before anything is built."""
+    if file is None:
+        yield
+        return
+    with open(file, "w", encoding="utf-8") as out:
+        try:
+            yield
+        finally:
+            json.dump(trace(status, time.time()), out)
 
 
 def _failure(failed: Sequence[tuple[DerivedPath, BuildResult]], *, explained: bool) -> BuildError:
@@ -144,15 +214,14 @@ def _failure(failed: Sequence[tuple[DerivedPath, BuildResult]], *, explained: bo
     return error
 
 
-def _print_results(store: RemoteStore, requests: Sequence[DerivedPath]) -> None:
-    for request in requests:
-        if request.outputs is None:
-            print(request.path)
-            continue
-        outputs = store.derivation_outputs(request.path)
-        for name in sorted(outputs):
-            if "*" in request.outputs or name in request.outputs:
-                print(outputs[name])
+def _outputs(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:
+    """What a request gives: outputs by name, or the path itself under the empty name."""
+    if request.outputs is None:
+        return {"": request.path}
+    outputs = store.derivation_outputs(request.path)
+    return {
+        name: outputs[name] for name in sorted(outputs) if "*" in request.outputs or name in request.outputs
+    }
 
 
 def _write_metadata(targets: Sequence[Target], file: str) -> None:

@@ -1,64 +1,86 @@
-"""How a build is shown: plain lines (`PlainDisplay`) or a live status area on a terminal (`LiveDisplay`).
+"""How a build is shown: plain lines (`PlainDisplay`), a live status area on a terminal (`LiveDisplay`), or JSON lines (`JsonDisplay`).
 
-Both fold events into a `Status` and print to standard error. The live area takes at most a third of the screen and needs
-the `rich` library; without it, or without a terminal, there are plain lines. The report of a failure is the same in both.
+All of them fold events into a `Status`. What people read goes to standard error; the live area needs the `rich` library: without it, or
+without a terminal, there are plain lines. Levels of detail: 1 (`-v`) shows the builders' output, 2 (`-vv`) what waits and how builders end.
 """
 
 from __future__ import annotations
 
+import json
+import locale
+import os
 import sys
+import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-from fruix.cli.status import Failure, Status, short_name
-from fruix.cli.text import duration, harmless, plural, size, styled, wants_colour
+from fruix.cli.render import Form, status_area
+from fruix.cli.status import Status, short_name
+from fruix.cli.text import duration, harmless, styled, wants_colour
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import (
+    BuilderExited,
     BuildFailed,
     BuildFinished,
+    BuildQueued,
     BuildStarted,
     Event,
     LogLine,
     Message,
     PhaseStarted,
     Waiting,
+    to_json,
 )
+from fruix.model.planned import BuildPlan, estimate
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESH_PER_SECOND = 8
+# Of the JSON lines (docs/events.md). Grows when a field changes its meaning or goes; new fields and events don't count.
+EVENTS_VERSION = 1
 
 
 class PlainDisplay:
-    """One line per thing that happens; `verbose` also shows the builders' output."""
+    """One line per thing that happens."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool, planned: int = 0) -> None:
+    def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
         self.stream = stream
-        self.verbose = verbose
+        self.verbosity = verbosity
         self.colour = wants_colour(stream)
-        self.status = Status(planned=planned)
+        self.status = Status.of(plan)
+        self._lock = threading.RLock()
 
     def event(self, event: Event) -> None:
+        """Take an event in and show it."""
+        with self._lock:
+            self.status.apply(event, time.time())
+            self.show(event)
+
+    def show(self, event: Event) -> None:
         """Show one event."""
-        before = self.status.running.get(event.drv) if isinstance(event, PhaseStarted | LogLine) else None
-        self.status.apply(event, time.time())
-        name = before.name if before else ""
         match event:
             case BuildStarted():
                 self.line(f"building {short_name(event.drv)}", "bold")
             case PhaseStarted():
-                self.line(f"{name}: phase {event.phase}", "cyan")
-            case LogLine() if self.verbose:
-                self.write(f"{name}> {harmless(event.line, colour=self.colour)}")
+                self.line(f"{short_name(event.drv)}: phase {event.phase}", "cyan")
+            case LogLine() if self.verbosity >= 1:
+                self.write(f"{short_name(event.drv)}> {harmless(event.line, colour=self.colour)}")
             case BuildFinished():
                 self.line(f"built {short_name(event.drv)} in {duration(event.seconds)}", "green")
-            case BuildFailed():
+            case BuildFailed() if event.status is not BuildStatus.DEPENDENCY_FAILED:
                 self.line(f"failed: {short_name(event.drv)} after {duration(event.seconds)}", "red")
             case Waiting():
-                self.line(f"waiting: {harmless(event.reason, colour=False)}", "dim")
+                self.line(f"waiting: {event.reason}", "dim")
             case Message():
                 self.write(harmless(event.text, colour=self.colour))
+            case BuildQueued() if self.verbosity >= 2:
+                self.line(f"queued {short_name(event.drv)} ({event.kind})", "dim")
+            case BuilderExited() if self.verbosity >= 2:
+                how = f"signal {event.signal}" if event.signal is not None else f"exit code {event.code}"
+                self.line(f"{short_name(event.drv)}: builder ended with {how}", "dim")
             case _:
                 pass
 
@@ -71,15 +93,32 @@ class PlainDisplay:
         self.stream.write(text + "\n")
         self.stream.flush()
 
+    def dump(self) -> None:
+        """The state of everything, because somebody asked (SIGUSR1, SIGINFO)."""
+        with self._lock:
+            form = Form(self._width(), 3 * (len(self.status.nodes) + 2), self._utf8(), self.colour)
+            for text in status_area(self.status, time.time(), form):
+                self.write(text)
+
     def close(self) -> None:
         """Nothing more will be shown."""
 
+    def _width(self) -> int:
+        try:
+            return os.get_terminal_size(self.stream.fileno()).columns
+        except OSError:
+            return 120
+
+    def _utf8(self) -> bool:
+        encoding = getattr(self.stream, "encoding", None) or locale.getpreferredencoding(do_setlocale=False)
+        return encoding.lower().replace("-", "") == "utf8"
+
 
 class LiveDisplay(PlainDisplay):
-    """Finished things scroll by; below them what runs now, with phase and time."""
+    """Finished things scroll by; below them what runs now."""
 
-    def __init__(self, stream: TextIO, *, verbose: bool, planned: int = 0) -> None:
-        super().__init__(stream, verbose=verbose, planned=planned)
+    def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
+        super().__init__(stream, plan, verbosity=verbosity)
         from rich.console import Console  # noqa: PLC0415 - optional, and slow to import
         from rich.live import Live  # noqa: PLC0415
 
@@ -89,15 +128,15 @@ class LiveDisplay(PlainDisplay):
             get_renderable=self._render,
             refresh_per_second=REFRESH_PER_SECOND,
             transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
         )
         self._live.start()
 
-    def event(self, event: Event) -> None:
-        """Phases show in the status area, so they need no line of their own."""
-        if isinstance(event, PhaseStarted):
-            self.status.apply(event, time.time())
-        else:
-            super().event(event)
+    def show(self, event: Event) -> None:
+        """Starts and phases show in the status area, so they need no line of their own."""
+        if self.verbosity >= 2 or not isinstance(event, BuildStarted | PhaseStarted):
+            super().show(event)
 
     def write(self, text: str) -> None:
         """Above the status area."""
@@ -112,57 +151,67 @@ class LiveDisplay(PlainDisplay):
     def _render(self) -> Any:
         from rich.text import Text  # noqa: PLC0415
 
-        now = time.time()
-        room = max(2, self._console.size.height // 3 - 1)
-        builds = sorted(self.status.running.values(), key=lambda build: build.started)
-        rows = [_row(build, now) for build in builds[:room]]
-        if len(builds) > room:
-            rows.append(f"  … and {len(builds) - room} more")
-        rows.append(styled(self.status.counts(), "dim", colour=self.colour))
-        return Text.from_ansi("\n".join(rows))
+        width, height = self._console.size
+        with self._lock:
+            lines = status_area(
+                self.status, time.time(), Form(width, height, self._utf8(), colour=self.colour)
+            )
+        return Text.from_ansi("\n".join(lines), no_wrap=True)
 
 
-def _row(build: Any, now: float) -> str:
-    text = f"  {build.name:<32} {duration(now - build.started):>7}"
-    if build.total:
-        return f"{text}  {size(build.done)} of {size(build.total)}"
-    return f"{text}  {build.phase} {duration(now - build.phase_started)}" if build.phase else text
+class JsonDisplay(PlainDisplay):
+    """One JSON object per line on standard output, for programs; nothing for people but what they ask for by signal."""
+
+    def __init__(self, stream: TextIO, plan: BuildPlan, output: TextIO) -> None:
+        super().__init__(stream, plan)
+        self._output = output
+
+    def show(self, event: Event) -> None:
+        """A line."""
+        self.put(to_json(event))
+
+    def put(self, data: dict[str, Any]) -> None:
+        """One object, which says under `event` what it is."""
+        self._output.write(json.dumps({"version": EVENTS_VERSION, **data}) + "\n")
+        self._output.flush()
 
 
-def open_display(*, verbose: bool, planned: int) -> PlainDisplay:
+def plan_event(plan: BuildPlan) -> dict[str, Any]:
+    """The first line: what the request needs."""
+    guess = estimate(plan.builds, plan.jobs)
+    return {
+        "event": "plan",
+        "builds": [row.to_json() for row in plan.builds],
+        "jobs": plan.jobs,
+        "problems": list(plan.problems),
+        "estimated_seconds": guess.seconds,
+        "unknown_durations": guess.unknown,
+        "longest_path": [str(drv) for drv in guess.path],
+    }
+
+
+def result_event(results: Sequence[tuple[DerivedPath, BuildResult]]) -> dict[str, Any]:
+    """The last line: how each thing asked for ended."""
+    return {
+        "event": "result",
+        "success": all(result.success for _, result in results),
+        "results": [
+            {
+                "path": str(request.path),
+                "status": result.status.name,
+                "message": result.message,
+                "outputs": {name: str(path) for name, path in sorted(result.outputs.items())},
+            }
+            for request, result in results
+        ],
+    }
+
+
+def open_display(plan: BuildPlan, *, verbosity: int) -> PlainDisplay:
     """The display that suits standard error."""
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         try:
-            return LiveDisplay(sys.stderr, verbose=verbose, planned=planned)
+            return LiveDisplay(sys.stderr, plan, verbosity=verbosity)
         except ImportError:
             pass
-    return PlainDisplay(sys.stderr, verbose=verbose, planned=planned)
-
-
-def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
-    """What a person needs after a failed build: which, in which phase, the last lines, where the log is, what to do."""
-    for failure in failures:
-        name = short_name(failure.path)
-        phase = f" in phase {failure.phase}" if failure.phase else ""
-        reason = failure.message.splitlines()
-        display.write("")
-        display.line(f"{name} failed{phase} after {duration(failure.seconds)}", "red")
-        for text in _reason(reason):
-            display.write(f"  {harmless(text, colour=display.colour)}")
-        if failure.lines:
-            display.line(f"last {plural(len(failure.lines), 'line')} of its log:", "dim")
-            for text in failure.lines:
-                display.write(f"> {harmless(text, colour=display.colour)}")
-        if failure.log_file:
-            display.write(f"log file: {failure.log_file}")
-        display.write(f"whole log: fruix log {failure.path}")
-
-
-def _reason(message: list[str]) -> list[str]:
-    """The message without its own copy of the last log lines, which is shown once, below."""
-    kept: list[str] = []
-    for text in message:
-        if text.startswith(("Last ", "For full logs")):
-            break
-        kept.append(text)
-    return kept
+    return PlainDisplay(sys.stderr, plan, verbosity=verbosity)

@@ -1,25 +1,47 @@
 """What is going on, folded from the event stream: no input, no output, only data that renderers show.
 
-`Status.apply(event, now)` is the fold; `now` is given, so that tests need no clock.
+`Status.apply(event, now)` is the fold; `now` is given, so that tests need no clock. Each derivation of the request is a `Node`; one
+that the plan didn't name gets its node when it is first heard of.
 """
 
 from __future__ import annotations
 
-from collections import deque
+import enum
+from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from fruix.model.buildresult import BuildStatus
 from fruix.model.events import (
+    BuilderExited,
     BuildFailed,
     BuildFinished,
+    BuildQueued,
     BuildStarted,
     Event,
     LogLine,
     PhaseStarted,
     Progress,
 )
+from fruix.model.planned import BuildPlan, Estimate, longest_path
 from fruix.model.storepath import StorePath
 
 KEPT_LINES = 25
+
+
+class Stage(enum.Enum):
+    """How far a derivation is."""
+
+    WAITING = "waiting"  # for what it needs
+    QUEUED = "queued"  # for the daemon
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    BLOCKED = "blocked"  # something that it needs has failed
+
+
+ACTIVE = frozenset({Stage.QUEUED, Stage.RUNNING})
+UNFINISHED = ACTIVE | {Stage.WAITING}
 
 
 def short_name(path: StorePath) -> str:
@@ -28,22 +50,43 @@ def short_name(path: StorePath) -> str:
 
 
 @dataclass(slots=True)
-class Running:
-    """One build that runs."""
+class Node:
+    """One derivation. Moments in seconds since the epoch, 0 for "not yet"; `usual` in seconds, None for "not known"."""
 
-    name: str
-    started: float
-    log_file: str = ""
-    phase: str = ""
-    phase_started: float = 0.0
+    drv: StorePath
+    kind: str = "build"
+    needs: tuple[StorePath, ...] = ()
+    usual: float | None = None
+    stage: Stage = Stage.WAITING
+    queued: float = 0.0
+    started: float = 0.0
+    exited: float = 0.0
+    ended: float = 0.0
+    phases: list[tuple[str, float]] = field(default_factory=list)
     done: int = 0
     total: int = 0
+    log_file: str = ""
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return short_name(self.drv)
+
+    @property
+    def phase(self) -> str:
+        """The one it is in."""
+        return self.phases[-1][0] if self.phases else ""
+
+    def remaining(self, now: float) -> float:
+        """Seconds that it will still take as far as is known; never negative."""
+        elapsed = now - self.started if self.stage is Stage.RUNNING else 0.0
+        return max(0.0, (self.usual or 0.0) - elapsed)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One build that failed, with what a person needs to know about it."""
+    """One build that failed, with what a person needs to know about it. `blocked`: what could not be built for that reason."""
 
     path: StorePath
     phase: str
@@ -51,47 +94,100 @@ class Failure:
     lines: tuple[str, ...]
     log_file: str
     seconds: float
+    blocked: tuple[StorePath, ...] = ()
 
 
 @dataclass(slots=True)
 class Status:
     """The whole of a request: what runs, what is done, what failed."""
 
-    planned: int = 0
-    running: dict[StorePath, Running] = field(default_factory=dict)
-    finished: dict[StorePath, float] = field(default_factory=dict)
+    nodes: dict[StorePath, Node] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, plan: BuildPlan) -> Status:
+        """At the beginning of a request."""
+        rows = plan.builds
+        return cls(
+            {
+                row.drv: Node(
+                    row.drv, row.kind, row.needs, row.usual_ms / 1000 if row.usual_ms is not None else None
+                )
+                for row in rows
+            }
+        )
 
     def apply(self, event: Event, now: float) -> None:
         """Take one event in."""
         match event:
+            case BuildQueued():
+                node = self._node(event.drv)
+                node.stage, node.kind, node.queued = Stage.QUEUED, event.kind, event.time or now
+                self._settle(node.needs, now)
             case BuildStarted():
-                self.running[event.drv] = Running(short_name(event.drv), event.time or now, event.log_file)
-            case PhaseStarted() if build := self.running.get(event.drv):
-                build.phase, build.phase_started = event.phase, event.time or now
-            case LogLine() if build := self.running.get(event.drv):
-                build.lines.append(event.line)
-            case Progress() if build := self.running.get(event.drv):
-                build.done, build.total = event.done, event.total
+                node = self._node(event.drv)
+                node.stage, node.started, node.log_file = Stage.RUNNING, event.time or now, event.log_file
+                self._settle(node.needs, now)
+            case PhaseStarted():
+                self._node(event.drv).phases.append((event.phase, event.time or now))
+            case BuilderExited():
+                self._node(event.drv).exited = event.time or now
+            case LogLine():
+                self._node(event.drv).lines.append(event.line)
+            case Progress():
+                node = self._node(event.drv)
+                node.done, node.total = event.done, event.total
             case BuildFinished():
-                self.running.pop(event.drv, None)
-                self.finished[event.drv] = event.seconds
+                node = self._node(event.drv)
+                node.stage, node.ended = Stage.DONE, now
+                node.started = node.started or now - event.seconds
             case BuildFailed():
-                build = self.running.pop(event.drv, None) or Running(short_name(event.drv), now)
-                self.failures.append(
-                    Failure(
-                        event.drv,
-                        build.phase,
-                        event.message,
-                        tuple(build.lines),
-                        build.log_file,
-                        event.seconds,
-                    )
-                )
+                self._failed(event, now)
             case _:
                 pass
 
-    def counts(self) -> str:
-        """`2 running, 5 of 8 done`, with failures if there are any."""
-        text = f"{len(self.running)} running, {len(self.finished)} of {max(self.planned, len(self.finished))} done"
-        return f"{text}, {len(self.failures)} failed" if self.failures else text
+    def _node(self, drv: StorePath) -> Node:
+        return self.nodes.setdefault(drv, Node(drv))
+
+    def _settle(self, needs: Iterable[StorePath], now: float) -> None:
+        """What a build needed is there when it begins, whoever made it."""
+        for path in needs:
+            node = self.nodes.get(path)
+            if node is not None and node.stage in UNFINISHED:
+                node.stage, node.ended = Stage.DONE, now
+
+    def _failed(self, event: BuildFailed, now: float) -> None:
+        node = self._node(event.drv)
+        if event.status is BuildStatus.DEPENDENCY_FAILED:
+            node.stage = Stage.BLOCKED
+            return
+        node.stage, node.ended = Stage.FAILED, now
+        blocked = self._dependents(event.drv)
+        for path in blocked:
+            self.nodes[path].stage = Stage.BLOCKED
+        self.failures.append(
+            Failure(
+                event.drv, node.phase, event.message, tuple(node.lines), node.log_file, event.seconds, blocked
+            )
+        )
+
+    def _dependents(self, drv: StorePath) -> tuple[StorePath, ...]:
+        """All that need it, directly or not, in the plan's order (what is needed comes first there)."""
+        found = {drv}
+        for node in self.nodes.values():
+            if found.intersection(node.needs):
+                found.add(node.drv)
+        return tuple(path for path in self.nodes if path in found and path != drv)
+
+    def counts(self) -> Counter[Stage]:
+        """How many are how far."""
+        return Counter(node.stage for node in self.nodes.values())
+
+    def remaining(self, now: float) -> Estimate:
+        """The longest path of what is left, by usual durations."""
+        left = {node.drv: node for node in self.nodes.values() if node.stage in UNFINISHED}
+        seconds, path = longest_path(
+            {drv: node.remaining(now) for drv, node in left.items()},
+            {drv: node.needs for drv, node in left.items()},
+        )
+        return Estimate(seconds, path, sum(node.usual is None for node in left.values()))

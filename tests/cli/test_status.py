@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from cli.requests import BEGIN, EVENTS, FAILING, drv, folded
+from fruix.cli.status import Stage
+from fruix.model.buildresult import BuildStatus
+from fruix.model.events import BuildFailed, BuildFinished, BuildStarted
+from fruix.model.planned import BuildPlan
+
+
+def test_stages_and_what_is_left() -> None:
+    status = folded(EVENTS)
+    stages = {path.name.removesuffix(".drv"): node.stage for path, node in status.nodes.items()}
+    assert stages == {
+        "zlib-1.3.tar.gz": Stage.DONE,
+        "zlib-1.3": Stage.RUNNING,
+        "gcc-15": Stage.RUNNING,
+        "png-1.6": Stage.WAITING,
+        "hello-2": Stage.WAITING,
+        "manual-1": Stage.QUEUED,
+    }
+    left = status.remaining(BEGIN + 65)
+    assert left.path == (drv("gcc-15"), drv("hello-2"))
+    assert (left.seconds, left.unknown) == (300 - 64 + 20, 1)
+    late = status.remaining(BEGIN + 1000)  # later than usual is not less than nothing
+    assert late.path == (drv("zlib-1.3"), drv("png-1.6"), drv("hello-2"))
+    assert late.seconds == 50
+
+
+def test_a_failure_is_told_with_what_it_blocks() -> None:
+    status = folded([*EVENTS, *FAILING])
+    (failure,) = status.failures
+    assert (failure.path, failure.phase, failure.seconds) == (drv("zlib-1.3"), "build", 66)
+    assert failure.lines == ("cc -c \x1b[31mzlib.c",)
+    assert failure.blocked == (drv("png-1.6"), drv("hello-2"))
+    assert status.counts()[Stage.BLOCKED] == 2
+    # What depends on it is no failure of its own, however the daemon tells of it.
+    status.apply(
+        BuildFailed(drv("png-1.6"), BuildStatus.DEPENDENCY_FAILED, "1 dependency failed"), BEGIN + 72
+    )
+    assert len(status.failures) == 1
+    assert status.remaining(BEGIN + 72).path == (drv("gcc-15"),)
+
+
+def test_what_was_needed_is_done_when_its_user_begins() -> None:
+    """Somebody else's build of it isn't told of."""
+    status = folded([(0, BuildStarted(drv("png-1.6"), "png-1.6"))])
+    assert status.nodes[drv("zlib-1.3")].stage is Stage.DONE
+    assert status.nodes[drv("png-1.6")].started == BEGIN
+
+
+def test_events_of_what_no_plan_named() -> None:
+    status = folded([(5, BuildFinished(drv("other"), 2, {}))], BuildPlan())
+    node = status.nodes[drv("other")]
+    assert (node.stage, node.started, node.ended) == (Stage.DONE, BEGIN + 3, BEGIN + 5)
