@@ -20,6 +20,7 @@ from fruix.cli.links import check_links, link_names, make_links
 from fruix.cli.planning import headline, listing
 from fruix.cli.resolve import Target, lowering, named_targets, package_target
 from fruix.cli.status import Status
+from fruix.cli.text import speaks_utf8
 from fruix.cli.trace import trace
 from fruix.client import RemoteStore
 from fruix.daemon.inform import on_request
@@ -152,7 +153,7 @@ def _dry_run(plan: BuildPlan, *, as_json: bool) -> int:
     if as_json:
         JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan))
     else:
-        for text in (headline(plan), *listing(plan)):
+        for text in (headline(plan, utf8=speaks_utf8(sys.stderr)), *listing(plan)):
             print(text, file=sys.stderr)
     return 1 if plan.problems else 0
 
@@ -162,7 +163,7 @@ def _display(plan: BuildPlan, options: argparse.Namespace) -> PlainDisplay:
         display = JsonDisplay(sys.stderr, plan, sys.stdout)
         display.put(plan_event(plan))
         return display
-    print(headline(plan), file=sys.stderr)
+    print(headline(plan, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
     if options.verbose >= 2:
         for text in listing(plan):
             print(text, file=sys.stderr)

@@ -7,7 +7,6 @@ without a terminal, there are plain lines. Levels of detail: 1 (`-v`) shows the 
 from __future__ import annotations
 
 import json
-import locale
 import os
 import sys
 import threading
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fruix.cli.render import Form, status_area
 from fruix.cli.status import Status, short_name
-from fruix.cli.text import duration, harmless, styled, wants_colour
+from fruix.cli.text import duration, harmless, speaks_utf8, styled, wants_colour
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import (
@@ -96,7 +95,7 @@ class PlainDisplay:
     def dump(self) -> None:
         """The state of everything, because somebody asked (SIGUSR1, SIGINFO)."""
         with self._lock:
-            form = Form(self._width(), 3 * (len(self.status.nodes) + 2), self._utf8(), self.colour)
+            form = Form(self._width(), 3 * (len(self.status.nodes) + 2), speaks_utf8(self.stream), self.colour)
             for text in status_area(self.status, time.time(), form):
                 self.write(text)
 
@@ -108,10 +107,6 @@ class PlainDisplay:
             return os.get_terminal_size(self.stream.fileno()).columns
         except OSError:
             return 120
-
-    def _utf8(self) -> bool:
-        encoding = getattr(self.stream, "encoding", None) or locale.getpreferredencoding(do_setlocale=False)
-        return encoding.lower().replace("-", "") == "utf8"
 
 
 class LiveDisplay(PlainDisplay):
@@ -154,7 +149,7 @@ class LiveDisplay(PlainDisplay):
         width, height = self._console.size
         with self._lock:
             lines = status_area(
-                self.status, time.time(), Form(width, height, self._utf8(), colour=self.colour)
+                self.status, time.time(), Form(width, height, speaks_utf8(self.stream), self.colour)
             )
         return Text.from_ansi("\n".join(lines), no_wrap=True)
 

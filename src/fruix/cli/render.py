@@ -138,7 +138,7 @@ def _left(status: Status, now: float, form: Form) -> str:
     left = status.remaining(now)
     if not left.seconds:
         return ""
-    path = f": {chain(left.path, '→' if form.utf8 else '->')}" if len(left.path) > 1 else ""
+    path = f": {chain(left.path, utf8=form.utf8)}" if len(left.path) > 1 else ""
     return f"{'at least' if left.unknown else 'about'} {about(left.seconds)} left{path}"
 
 

@@ -6,6 +6,7 @@ everything else, C1 controls included, is shown escaped, so that no builder move
 
 from __future__ import annotations
 
+import locale
 import os
 import re
 from typing import TextIO
@@ -46,6 +47,12 @@ def _escaped(match: re.Match[str]) -> str:
 def wants_colour(stream: TextIO) -> bool:
     """Whether colours suit `stream`: a terminal, not dumb, and NO_COLOR unset."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def speaks_utf8(stream: TextIO) -> bool:
+    """Whether more than ASCII can be written to `stream`."""
+    encoding = getattr(stream, "encoding", None) or locale.getpreferredencoding(do_setlocale=False)
+    return encoding.lower().replace("-", "") == "utf8"
 
 
 def styled(text: str, style: str, *, colour: bool) -> str:

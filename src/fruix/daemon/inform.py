@@ -5,9 +5,16 @@ The work is done on a thread of its own, since a handler interrupts the main thr
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
+
+from fruix.model.activity import ActiveBuild
+from fruix.model.text import printable
+
+log = logging.getLogger(__name__)
 
 NAMES = ("SIGUSR1", "SIGINFO")
 
@@ -21,3 +28,15 @@ def on_request(show: Callable[[], None]) -> None:
     for name in NAMES:
         if (number := getattr(signal, name, None)) is not None:
             signal.signal(number, handler)
+
+
+def log_builds(builds: Iterable[ActiveBuild], connections: int) -> None:
+    """The daemon's answer: a line for each build in its log."""
+    rows = list(builds)
+    log.info("status: %d connections, %d builds", connections, len(rows))
+    now = time.time()
+    for row in rows:
+        clients = ", ".join(f"{client.user} (process {client.pid})" for client in row.clients)
+        seconds = now - (row.started_ms or row.submitted_ms) / 1000
+        phase = f", phase {row.phase}" if row.phase else ""
+        log.info("status: %s is %s%s for %.0f s; asked for by %s", row.drv, row.state, phase, seconds, clients or "nobody")
