@@ -9,7 +9,7 @@ from fruix.model.planned import BuildPlan
 
 def test_headline() -> None:
     assert (
-        headline(PLAN)
+        headline(PLAN, utf8=True)
         == "5 to build, 1 to fetch, about 5 min and 1 never done here, longest path gcc-15 → hello-2"
     )
     assert headline(BuildPlan((row("a-1"),)), utf8=True) == "1 to build"

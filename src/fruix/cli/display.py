@@ -95,7 +95,9 @@ class PlainDisplay:
     def dump(self) -> None:
         """The state of everything, because somebody asked (SIGUSR1, SIGINFO)."""
         with self._lock:
-            form = Form(self._width(), 3 * (len(self.status.nodes) + 2), speaks_utf8(self.stream), self.colour)
+            form = Form(
+                self._width(), 3 * (len(self.status.nodes) + 2), speaks_utf8(self.stream), self.colour
+            )
             for text in status_area(self.status, time.time(), form):
                 self.write(text)
 

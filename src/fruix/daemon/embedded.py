@@ -61,7 +61,8 @@ def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout
     try:
         # The terminal's signals are for the client; when it dies of them, the socket tells.
         os.setsid()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGUSR1):  # the client answers to those
+            signal.signal(number, signal.SIG_IGN)
         os.umask(0o022)
         logging.basicConfig(level=logging.WARNING, format="fruix daemon: %(message)s", stream=sys.stderr)
         _serve(stream, environment, layout)

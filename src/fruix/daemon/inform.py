@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterable
 
 from fruix.model.activity import ActiveBuild
-from fruix.model.text import printable
 
 log = logging.getLogger(__name__)
 
@@ -39,4 +38,11 @@ def log_builds(builds: Iterable[ActiveBuild], connections: int) -> None:
         clients = ", ".join(f"{client.user} (process {client.pid})" for client in row.clients)
         seconds = now - (row.started_ms or row.submitted_ms) / 1000
         phase = f", phase {row.phase}" if row.phase else ""
-        log.info("status: %s is %s%s for %.0f s; asked for by %s", row.drv, row.state, phase, seconds, clients or "nobody")
+        log.info(
+            "status: %s is %s%s for %.0f s; asked for by %s",
+            row.drv,
+            row.state,
+            phase,
+            seconds,
+            clients or "nobody",
+        )

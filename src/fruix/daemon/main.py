@@ -14,7 +14,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from fruix.daemon import listening
+from fruix.daemon import inform, listening
 from fruix.daemon.server import Server
 from fruix.daemon.service import open_service
 from fruix.daemon.settings import Settings, load
@@ -76,6 +76,7 @@ def run(
         listeners = passed or [_listen(closing, where)]
         server = Server(service, listeners)
         _stop_on_signals(server)
+        inform.on_request(lambda: inform.log_builds(service.builder.active(), server.connections))
         listening.notify(environment, "READY=1")
         log.info("ready: store %s, socket %s", layout.store, where)
         server.run()

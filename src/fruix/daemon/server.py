@@ -42,6 +42,11 @@ class Server:
         self._stop_receiver, self._stop_sender = socket.socketpair()
         self._stop_sender.setblocking(False)
 
+    @property
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._sessions)
+
     def stop(self) -> None:
         """Make `run` return; may be called from a signal handler."""
         try:

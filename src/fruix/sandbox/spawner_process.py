@@ -178,4 +178,5 @@ def main(requests: socket.socket) -> None:
     # Interrupts from a terminal are for the daemon, which then closes the socket.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a question to the daemon
     SpawnerProcess(requests, back_end).serve()

@@ -1,0 +1,210 @@
+"""Looking at builds from the command line, against a live daemon: ps, log -f, JSON lines, traces, roots, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from machine import private_frx
+
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_", "METADATA"))
+}
+COMMAND = [sys.executable, "-m", "fruix"]
+FILE = """
+def made(name, script, *inputs):
+    return Package(name=name, version="1", build_system="trivial", arguments={"script": script}, inputs=list(inputs))
+base = made("base", "echo '@ fruix phase first'; echo hello from base; echo base > $out")
+top = made("top", "echo top > $out", base)
+bad = made("bad", "echo '@ fruix phase doomed'; echo oops; exit 3")
+above = made("above", "echo above > $out", bad)
+endless = made("endless", "echo '@ fruix phase spin'; while :; do echo round and round; sleep 0.2; done")
+short = made("short", "i=0; while [ $i -lt 8 ]; do echo step $i; sleep 0.25; i=$((i+1)); done; echo x > $out")
+"""
+
+
+def fruix(*words: str, code: int = 0, **more: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [*COMMAND, *words], capture_output=True, text=True, env={**ENVIRONMENT, **more}, check=False
+    )
+    assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+    log = tmp_path_factory.mktemp("daemon") / "log"
+    with private_frx(), log.open("w") as stream:
+        process = subprocess.Popen([*COMMAND, "daemon"], env=ENVIRONMENT, stderr=stream, text=True)
+        try:
+            fruix("daemon", "--ping", "--wait", "60")
+            yield process, log
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 0
+        assert [name for name in os.listdir("/frx/var/fruix/builds") if name.startswith("frx-")] == []
+
+
+@pytest.fixture
+def package(daemon: object, tmp_path: Path) -> Any:
+    """A file that defines one package of FILE."""
+
+    def write(*names: str) -> str:
+        file = tmp_path / "packages.py"
+        file.write_text(f"{FILE}\npackages = [{', '.join(names)}]\n")
+        return str(file)
+
+    return write
+
+
+def events_of(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_lines_roots_and_traces(package: Any, tmp_path: Path) -> None:
+    result, trace = tmp_path / "result", tmp_path / "trace"
+    done = fruix(
+        "build", "-f", package("top", "base"), "--json", "--root", str(result), "--trace", str(trace)
+    )
+    events = events_of(done.stdout)
+    assert {event["version"] for event in events} == {1}
+    kinds = [event["event"] for event in events]
+    assert (kinds[0], kinds[-1]) == ("plan", "result")
+    assert [len(row["needs"]) for row in events[0]["builds"]] == [0, 1]
+    assert kinds.count("build-queued") == kinds.count("build-started") == kinds.count("build-finished") == 2
+    assert kinds.count("builder-exited") == 2
+    assert "hello from base" in [event.get("line") for event in events]
+    assert events[-1]["success"]
+    assert done.stderr == ""
+    outputs = [result_["outputs"]["out"] for result_ in events[-1]["results"]]
+    assert [os.readlink(link) for link in (result, tmp_path / "result-2")] == outputs
+    roots = {
+        os.readlink(f"/frx/var/fruix/gcroots/auto/{name}")
+        for name in os.listdir("/frx/var/fruix/gcroots/auto")
+    }
+    assert roots == {str(result), str(tmp_path / "result-2")}
+    slices = [event for event in json.loads(trace.read_text())["traceEvents"] if event["ph"] == "X"]
+    assert {event["name"] for event in slices} >= {"base-1", "top-1", "first", "outputs"}
+    # Again: nothing to do, the link is replaced, the time it took is known.
+    again = fruix("build", "-f", package("base"), "--root", str(result))
+    assert "everything is valid" in again.stderr
+    assert os.readlink(result) == outputs[1]
+
+
+def test_dry_run_says_why(package: Any) -> None:
+    fruix("build", "-f", package("base"))
+    shown = fruix("build", "-n", "-f", package("above")).stderr
+    assert shown.startswith("2 to build, longest path bad-1 -> above-1\n") or "→ above-1\n" in shown
+    assert (
+        "build  bad-1  (never done here)\n       missing: output 'out'\n       needed by: above-1\n" in shown
+    )
+    (plan,) = events_of(fruix("build", "-n", "--json", "-f", package("above")).stdout)
+    assert [row["missing"] for row in plan["builds"]] == [["out"], ["out"]]
+
+
+def test_the_cause_of_a_failure_comes_first(package: Any) -> None:
+    shown = fruix("build", "-k", "-f", package("above", "top"), code=100).stderr
+    report = shown[shown.index("\nbad-1 failed in phase doomed") :]
+    assert report.index("> oops") < report.index("not built because of it: above-1") < report.index("error:")
+    assert "above-1 failed" not in shown
+
+
+@pytest.mark.parametrize("way", ["file", "no directory"])
+def test_roots_that_are_refused(package: Any, tmp_path: Path, way: str) -> None:
+    target = tmp_path / "precious" if way == "file" else tmp_path / "none" / "link"
+    if way == "file":
+        target.write_text("mine")
+    shown = fruix(
+        "build", "-f", package("endless"), "-r", str(target), code=2
+    ).stderr  # before anything is built
+    assert "no link into the store" in shown or "no such directory" in shown
+    assert way != "file" or target.read_text() == "mine"
+
+
+def test_a_trace_that_cannot_be_written_is_refused_first(package: Any, tmp_path: Path) -> None:
+    shown = fruix("build", "-f", package("endless"), "--trace", f"{tmp_path}/none/trace", code=1).stderr
+    assert "none/trace" in shown
+    assert "building" not in shown
+
+
+def test_running_builds_are_listed_followed_and_asked_about(
+    package: Any, daemon: tuple[subprocess.Popen[str], Path], tmp_path: Path
+) -> None:
+    assert "nothing is being built" in fruix("ps").stdout
+    trace = tmp_path / "trace"
+    build = subprocess.Popen(
+        [*COMMAND, "build", "-f", package("endless"), "--trace", str(trace)],
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert build.stderr is not None
+    try:
+        while "phase spin" not in build.stderr.readline():
+            pass
+        (row,) = events_of(fruix("ps", "--json").stdout)
+        assert (row["version"], row["name"], row["state"], row["phase"]) == (
+            1,
+            "endless-1",
+            "running",
+            "spin",
+        )
+        assert [client["pid"] for client in row["clients"]] == [build.pid]
+        assert row["memory"] > 0
+        table = fruix("ps").stdout
+        assert "endless-1" in table
+        assert "1 build running, 0 queued" in table
+        follower = subprocess.Popen(
+            [*COMMAND, "log", "-f", row["drv"]], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
+        )
+        assert follower.stdout is not None
+        while "round and round" not in follower.stdout.readline():
+            pass
+        process, log = daemon
+        process.send_signal(signal.SIGUSR1)
+        while f"{row['drv']} is running, phase spin" not in log.read_text():
+            assert process.poll() is None
+        build.send_signal(signal.SIGUSR1)
+        while "endless-1  spin" not in (line := build.stderr.readline()):
+            assert line
+    finally:
+        build.send_signal(signal.SIGINT)
+    assert build.wait() == 130
+    assert follower.wait() == 0  # it ended with the build
+    assert "round and round" in follower.stdout.read()
+    build.stderr.close()
+    follower.stdout.close()
+    slices = [event for event in json.loads(trace.read_text())["traceEvents"] if event.get("cat") == "build"]
+    assert [event["args"]["result"] for event in slices] == ["unfinished"]
+
+
+def test_following_to_a_good_end(package: Any) -> None:
+    build = subprocess.Popen(
+        [*COMMAND, "build", "--json", "-f", package("short")],
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert build.stdout is not None
+    while json.loads(line := build.stdout.readline())["event"] != "build-started":
+        pass
+    followed = fruix("log", "-f", json.loads(line)["drv"]).stdout
+    assert [text for text in followed.splitlines() if text.startswith("step")] == [
+        f"step {number}" for number in range(8)
+    ]
+    assert build.stdout.read()
+    build.stdout.close()
+    assert build.wait() == 0
+
+
+def test_following_what_was_never_built(daemon: object) -> None:
+    shown = fruix("log", "-f", f"/frx/store/{'z' * 32}-never.drv", code=1).stderr
+    assert "no log of" in shown
