@@ -113,12 +113,12 @@ def run(options: argparse.Namespace) -> int:
         plan = store.plan(requests)
         if options.dry_run:
             return _dry_run(plan, as_json=options.json)
-        outputs = [_outputs(store, request) for request in requests]
-        links = link_names(os.path.abspath(options.root), outputs) if options.root else {}
-        check_links(links, store.directory)
+        root = os.path.abspath(options.root) if options.root else None
+        check_links([root] if root else [], store.directory)
         display = _display(plan, options)
         _build(store, requests, display, options)
-        make_links(store, links)
+        outputs = [_outputs(store, request) for request in requests]
+        make_links(store, link_names(root, outputs) if root else {})
         if not options.json:
             for path in (path for found in outputs for path in found.values()):
                 print(path)
