@@ -12,7 +12,7 @@ from fruix.sandbox.views import ViewDefinition, definitions
 
 def test_linux_offers_base() -> None:
     views = definitions({}, "Linux")
-    assert set(views) == {"base"}
+    assert set(views) == {"base", "base+cmake", "base+python"}
     base = views["base"]
     assert {"sh", "cc", "ld", "as", "ar", "ranlib", "make", "sed", "awk", "[", "install", "xargs"} <= set(
         base.tools
@@ -42,11 +42,19 @@ def test_no_library_pattern_matches_other_libraries() -> None:
 
 def test_freebsd_offers_whole_directories() -> None:
     views = definitions({}, "FreeBSD")
-    assert set(views) == {"base", "base+ports"}
+    assert set(views) == {"base", "base+ports", "base+cmake", "base+python"}
     assert "/usr/lib" in views["base"].trees
     assert "/usr/local" not in views["base"].trees
     assert "/usr/local" in views["base+ports"].trees
     assert all(view.files == () for view in views.values())
+
+
+def test_views_with_more_tools_hold_all_of_base() -> None:
+    for system in ("Linux", "FreeBSD"):
+        views = definitions({}, system)
+        for name, tool in (("base+cmake", "cmake"), ("base+python", "python3")):
+            assert {*views["base"].tools, tool} <= set(views[name].tools)
+            assert set(views["base"].trees) < set(views[name].trees)
 
 
 def test_other_systems_offer_what_is_configured() -> None:

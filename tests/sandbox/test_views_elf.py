@@ -9,13 +9,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elf_files import NEEDED, RPATH, RUNPATH, make
-from fruix.sandbox.views.elf import ElfFile, read_elf
+from fruix.model.elf import ElfFile, elf_in
+from fruix.sandbox.views.elf import read_elf
 
 
 def read(tmp_path: Path, data: bytes) -> ElfFile | None:
     path = tmp_path / "file"
     path.write_bytes(data)
-    return read_elf(str(path))
+    elf = read_elf(str(path))
+    assert elf_in(data) == elf
+    return elf
 
 
 @pytest.mark.parametrize("bits", [32, 64])

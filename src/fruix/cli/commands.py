@@ -20,11 +20,16 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("fruix.cli.build", "build packages or derivations"),
     "daemon": ("fruix.cli.daemon", "run the build daemon"),
     "doctor": ("fruix.cli.doctor", "say what this machine can isolate, and what it lacks"),
+    "edit": ("fruix.cli.edit", "open a package's definition in the editor"),
+    "graph": ("fruix.cli.graph", "draw what depends on what"),
+    "lint": ("fruix.cli.lint", "check package definitions"),
     "log": ("fruix.cli.log", "print the log of a build"),
     "packages": ("fruix.cli.packages", "list the packages of the catalogue"),
     "ps": ("fruix.cli.ps", "list the builds that run or wait, of all clients"),
     "show": ("fruix.cli.show", "describe a package or a derivation"),
+    "size": ("fruix.cli.size", "say what packages take on disk with all that they need"),
     "store": ("fruix.cli.store", "add to, read and query the store"),
+    "why": ("fruix.cli.why", "say by which way one package needs another"),
 }
 
 

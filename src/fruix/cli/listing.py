@@ -5,32 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fruix.errors import UsageError
-from fruix.model.nar.events import (
-    DirectoryEnd,
-    DirectoryStart,
-    Entry,
-    Event,
-    FileData,
-    FileEnd,
-    FileStart,
-    Symlink,
-)
-from fruix.model.nar.read import NarReader
-
-
-def members(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, Event]]:
-    """Every event of an archive with the path it belongs to (b"" for the top, parts joined by `/`)."""
-    reader = NarReader()
-    parts: list[bytes] = []
-    for chunk in chunks:
-        for event in reader.feed(chunk):
-            if isinstance(event, Entry):
-                parts.append(event.name)
-                continue
-            yield b"/".join(parts), event
-            if isinstance(event, DirectoryEnd | FileEnd | Symlink) and parts:
-                parts.pop()  # this node is over: back to its directory
-    reader.finish()
+from fruix.model.nar.events import DirectoryStart, FileData, FileEnd, FileStart, Symlink
+from fruix.model.nar.members import members
+from fruix.model.refscan import ReferenceScanner
+from fruix.model.storepath import StorePath
 
 
 def list_nar(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[str]:
@@ -74,6 +52,20 @@ def read_nar_file(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[by
             yield bytes(event.data)
     if not found:
         raise UsageError(f"'{shown}' has no file '{rest.strip('/')}'", hint=f"fruix store ls {shown}")
+
+
+def mentioning(chunks: Iterable[bytes], path: StorePath) -> Iterator[str]:
+    """The files and links in an archive that hold a store path's hash part."""
+    scanner = ReferenceScanner([])
+    for name, event in members(chunks):
+        if isinstance(event, FileStart | Symlink):
+            scanner = ReferenceScanner([path.hash_part.encode()])
+        if isinstance(event, FileData):
+            scanner.feed(event.data)
+        elif isinstance(event, Symlink):
+            scanner.feed(event.target)
+        if isinstance(event, FileEnd | Symlink) and scanner.found:
+            yield name.decode("utf-8", "backslashreplace") or "."
 
 
 def _wanted(rest: str) -> bytes:

@@ -6,7 +6,7 @@ import argparse
 import re
 
 from fruix.errors import UsageError
-from fruix.packages.catalogue import all_packages
+from fruix.packages.load import all_packages
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -11,7 +11,7 @@ from fruix.client import RemoteStore
 from fruix.errors import UsageError
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath, in_store
-from fruix.packages.catalogue import find
+from fruix.packages.load import find
 from fruix.packages.lower import Lowered, Lowering, LoweringContext
 from fruix.packages.package import Package
 

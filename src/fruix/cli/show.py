@@ -9,7 +9,7 @@ from fruix.cli.connect import open_store
 from fruix.cli.resolve import derivation_for
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.packages.catalogue import find
+from fruix.packages.load import find
 from fruix.packages.package import Package
 
 

@@ -11,25 +11,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fruix.errors import UsageError
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
 from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.storepath import StorePath
-from fruix.packages.build_systems import recipe
+from fruix.packages.build_systems import build_system
+from fruix.packages.catalogue import shipped
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import script
+from fruix.packages.search_paths import search_paths
 from fruix.store.interface import Store
 
 SHELL = "/bin/sh"
-HOST_PATH = ("/usr/bin", "/bin")
-# Variable → directory of each input that goes into it, when the input is one that the result uses too.
-SEARCH_PATHS = {
-    "CPATH": "include",
-    "LIBRARY_PATH": "lib",
-    "PKG_CONFIG_PATH": "lib/pkgconfig",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +48,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Lowered:
-    """A lowered package."""
+    """A lowered package; `propagated` are the inputs that those who use it get too, all of them."""
 
     drv: StorePath
     derivation: Derivation
     source: Source | None
+    propagated: tuple[Lowered, ...] = ()
+
+    @property
+    def output_texts(self) -> Iterable[str]:
+        """The paths of its outputs."""
+        return (path.text for path in self.derivation.output_paths.values())
 
 
 class Lowering:
@@ -85,10 +87,11 @@ class Lowering:
         stack = [package]
         while stack:
             current = stack[-1]
-            missing = [item for item in _inputs(current) if id(item) not in self._packages]
             if id(current) in self._packages:
                 stack.pop()
-            elif missing:
+                continue
+            missing = [item for item in all_inputs(current) if id(item) not in self._packages]
+            if missing:
                 stack.extend(missing)
             else:
                 self._packages[id(current)] = (current, self._lower(current))
@@ -96,34 +99,52 @@ class Lowering:
         return self._packages[id(package)][1]
 
     def _lower(self, package: Package) -> Lowered:
-        made = recipe(package)
+        try:
+            return self._lower_checked(package)
+        except UsageError as error:
+            file, line = package.location
+            raise UsageError(
+                error.message, where=f"{file}:{line}: {error.where or package.name}", hint=error.hint
+            ) from error
+
+    def _lower_checked(self, package: Package) -> Lowered:
+        system = build_system(package)
+        made = system.recipe(package)
+        view = package.host_view or system.host_view
         builder = self._store.add_text(f"{package.full_name}-builder.sh", script(made.phases).encode())
         source = self._source(package.source) if package.source else None
         patches = [self._patch(path) for path in package.source.patches] if package.source else []
-        inputs = [self.lowered(item) for item in package.inputs]
-        native = [self.lowered(item) for item in package.native_inputs]
-        derivation = Derivation(
-            name=package.full_name,
-            outputs={name: DerivationOutput(None) for name in package.outputs},
-            input_drvs=_input_drvs([*inputs, *native], source),
-            input_srcs=tuple(sorted({builder, *patches})),
-            system=self._context.system,
-            builder=SHELL,
-            args=(builder.text,),
-            env={
-                **_search_paths(inputs, [*inputs, *native]),
-                **made.environment,
-                VIEW_VARIABLE: package.host_view,
-                VIEW_HASH_VARIABLE: self._view(package.host_view),
-                CONTRACT_VARIABLE: "fruix",
-                "pname": package.name,
-                "version": package.version,
-                "source": source.output.text if source else "",
-                "patches": " ".join(path.text for path in patches),
-            },
+        propagated = self._with_propagated(package.propagated_inputs)
+        inputs = _unique((*self._with_propagated(package.inputs), *propagated))
+        native = self._with_propagated((*package.native_inputs, *map(shipped, system.tools)))
+        drv, derivation = self._add(
+            Derivation(
+                name=package.full_name,
+                outputs={name: DerivationOutput(None) for name in package.outputs},
+                input_drvs=_input_drvs((*inputs, *native), source),
+                input_srcs=tuple(sorted({builder, *patches})),
+                system=self._context.system,
+                builder=SHELL,
+                args=(builder.text,),
+                env={
+                    **search_paths(_outputs(inputs), _outputs(native)),
+                    **made.environment,
+                    VIEW_VARIABLE: view,
+                    VIEW_HASH_VARIABLE: self._view(view),
+                    CONTRACT_VARIABLE: "fruix",
+                    "pname": package.name,
+                    "version": package.version,
+                    "source": source.output.text if source else "",
+                    "patches": " ".join(path.text for path in patches),
+                },
+            )
         )
-        drv, derivation = self._add(derivation)
-        return Lowered(drv, derivation, source)
+        return Lowered(drv, derivation, source, propagated)
+
+    def _with_propagated(self, packages: Iterable[Package]) -> tuple[Lowered, ...]:
+        """Packages that are lowered already, each followed by what it propagates, without repetitions."""
+        lowered = [self._packages[id(package)][1] for package in packages]
+        return _unique(item for one in lowered for item in (one, *one.propagated))
 
     def _source(self, origin: Origin) -> Source:
         if origin not in self._sources:
@@ -164,8 +185,18 @@ class Lowering:
         return path, derivation
 
 
-def _inputs(package: Package) -> Sequence[Package]:
-    return (*package.inputs, *package.native_inputs)
+def all_inputs(package: Package) -> Sequence[Package]:
+    """The packages that a build of this one asks for itself, with the tools of its build system."""
+    tools = map(shipped, build_system(package).tools)
+    return (*package.inputs, *package.propagated_inputs, *package.native_inputs, *tools)
+
+
+def _unique(items: Iterable[Lowered]) -> tuple[Lowered, ...]:
+    return tuple({item.drv: item for item in items}.values())
+
+
+def _outputs(items: Iterable[Lowered]) -> list[str]:
+    return [path for item in items for path in item.output_texts]
 
 
 def _input_drvs(inputs: Iterable[Lowered], source: Source | None) -> dict[StorePath, tuple[str, ...]]:
@@ -173,14 +204,3 @@ def _input_drvs(inputs: Iterable[Lowered], source: Source | None) -> dict[StoreP
     if source is not None:
         found[source.drv] = ("out",)
     return dict(sorted(found.items()))
-
-
-def _search_paths(inputs: Sequence[Lowered], everything: Sequence[Lowered]) -> dict[str, str]:
-    """PATH from all inputs and the host view, the others from those that the result uses too."""
-    programs = [f"{path}/bin" for item in everything for path in item.derivation.output_paths.values()]
-    found = {"PATH": ":".join(dict.fromkeys((*programs, *HOST_PATH)))}
-    for variable, directory in SEARCH_PATHS.items():
-        parts = [f"{path}/{directory}" for item in inputs for path in item.derivation.output_paths.values()]
-        if parts:
-            found[variable] = ":".join(dict.fromkeys(parts))
-    return found

@@ -7,6 +7,7 @@ quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
@@ -81,8 +82,12 @@ class Package:
     Attributes:
         build_system: a name of `build_systems.BUILD_SYSTEMS`; `arguments` are its arguments.
         inputs: packages whose headers, libraries and programs the build uses and the result may refer to.
+        propagated_inputs: inputs that whoever has this package among its inputs gets too, such as a library whose headers its own include.
         native_inputs: packages whose programs only the build uses.
-        host_view: the view of host tools in which it is built.
+        host_view: the view of host tools in which it is built; if empty, the build system's.
+        untested: what upstream tests and this package does not, with the reason; the key `*` stands for the whole suite.
+        unreproducible: why two builds may differ; empty for a package that builds twice to the same bits.
+        location: file and line of the definition; no part of the value.
     """
 
     name: str
@@ -92,19 +97,24 @@ class Package:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[Package, ...] = ()
     native_inputs: tuple[Package, ...] = ()
+    propagated_inputs: tuple[Package, ...] = ()
     outputs: tuple[str, ...] = ("out",)
     synopsis: str = ""
     description: str = ""
     license: str = ""
     home_page: str = ""
-    host_view: str = "base"
+    host_view: str = ""
+    untested: Mapping[str, str] = field(default_factory=dict)
+    unreproducible: str = ""
+    location: tuple[str, int] = field(default=("", 0), init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "location", _definition())
         check_name(self.full_name)
         _make_texts(self, "outputs")
         for output in self.outputs:
             check_name(output)
-        for what in ("inputs", "native_inputs"):
+        for what in ("inputs", "native_inputs", "propagated_inputs"):
             for item in getattr(self, what):
                 if not isinstance(item, Package):
                     raise UsageError(f"{what} of '{self.name}' holds {item!r}, which is not a package")
@@ -120,7 +130,7 @@ class Package:
         Raises:
             UsageError: no such field.
         """
-        known = {item.name for item in fields(self)}
+        known = {item.name for item in fields(self) if item.init}
         for name in changes:
             if name not in known:
                 raise UsageError(
@@ -131,3 +141,14 @@ class Package:
     def __hash__(self) -> int:
         """By identity of name and version; equality compares everything."""
         return hash((self.name, self.version))
+
+
+def _definition() -> tuple[str, int]:
+    """Where the package that is being made is written down: the first frame that is neither ours nor a generated `__init__`."""
+    frame = sys._getframe(2)  # noqa: SLF001 - what `warnings` and `logging` use too
+    while frame.f_back is not None and frame.f_code.co_filename in _OURS:
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+_OURS = frozenset({__file__, "<string>", replace.__code__.co_filename})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,3 +45,15 @@ def environment_of(arguments: Mapping[str, Any]) -> dict[str, str]:
         **FIXED_ENVIRONMENT,
         **{str(name): str(value) for name, value in arguments["environment"].items()},
     }
+
+
+def changed(items: Sequence[tuple[str, str]], arguments: Mapping[str, Any]) -> Phases:
+    """The standard phases, without `check` if tests are off, after the package's own changes."""
+    standard = Phases(tuple(item for item in items if arguments["tests"] or item[0] != "check"))
+    phases: Phases = arguments["phases"](standard)
+    return phases
+
+
+def quoted(flag: str) -> str:
+    """For the shell, but with variables of the builder such as `$out` put in."""
+    return '"' + flag.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`") + '"'

@@ -30,7 +30,7 @@ class ViewDefinition:
     Attributes:
         tools: names that must be found on `path`.
         optional: names that are shown if they are there.
-        trees: directories shown whole, that must be there.
+        trees: directories shown whole, that must be there; patterns must match one at least.
         optional_trees: those that are shown if they are there.
         files: patterns (`*`, `?`, `[…]` in the last part or a directory's name) of files shown if they are there.
         path: directories in which tools are looked up, as seen inside.
@@ -172,7 +172,14 @@ def _linux(machine: str) -> dict[str, ViewDefinition]:
             *_TOOL_FILES,
         ),
     )
-    return {"base": base}
+    cmake = _more(base, "base+cmake", ("cmake", "ctest"), ("/usr/share/cmake*",))
+    # The interpreter and its standard library; nobody's other modules (those are in python3/dist-packages or site-packages).
+    python = _more(base, "base+python", ("python3",), ("/usr/lib*/python3.*",))
+    return {view.name: view for view in (base, cmake, python)}
+
+
+def _more(base: ViewDefinition, name: str, tools: tuple[str, ...], trees: tuple[str, ...]) -> ViewDefinition:
+    return replace(base, name=name, tools=(*base.tools, *tools), trees=(*base.trees, *trees))
 
 
 def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
@@ -192,7 +199,12 @@ def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
     base = replace(
         ports, name="base", trees=_FREEBSD_TREES, path=("/usr/bin", "/bin"), hints="", instead=ports
     )
-    return {view.name: view for view in (base, ports)}
+    # CMake and Python are ports: on FreeBSD the views that have them are one.
+    others = [replace(ports, name=name, tools=(*tools, *more)) for name, more in _PORTS.items()]
+    return {view.name: view for view in (base, ports, *others)}
+
+
+_PORTS = {"base+cmake": ("cmake", "ctest"), "base+python": ("python3",)}
 
 
 _DEFAULTS = {"Linux": _linux, "FreeBSD": _freebsd}

@@ -93,12 +93,13 @@ def _is_file(host: Host, path: str) -> bool:
 def _gather(definition: ViewDefinition, host: Host) -> Gathered:
     gathered = Gathered(host)
     for tree in definition.trees:
-        if not gathered.add_tree(tree):
+        if not _add_trees(gathered, tree):
             raise HostViewError(
-                f"host view '{definition.name}' needs the directory {tree}, which is not there"
+                f"host view '{definition.name}' needs the directory {tree}, which is not there",
+                hint="install what it belongs to, or change the view in the configuration",
             )
     for tree in definition.optional_trees:
-        gathered.add_tree(tree)
+        _add_trees(gathered, tree)
     for way in (*definition.path, *_WAYS):
         gathered.add_way(way)
     for tool in definition.tools:
@@ -118,6 +119,10 @@ def _gather(definition: ViewDefinition, host: Host) -> Gathered:
     )
     gathered.close((*definition.libraries, *more))
     return gathered
+
+
+def _add_trees(gathered: Gathered, pattern: str) -> bool:
+    return any([gathered.add_tree(path) for path in gathered.host.matches(pattern)])  # noqa: C419 - all of them
 
 
 def _add_tool(gathered: Gathered, tool: str, need: str | None, path: Iterable[str]) -> bool:

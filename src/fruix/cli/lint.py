@@ -1,0 +1,60 @@
+"""`fruix lint`: what is wrong, or could be better, in package definitions and in what came of them."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+
+from fruix.cli.connect import open_store
+from fruix.cli.resolve import lowering
+from fruix.cli.text import plural
+from fruix.packages.lint import Finding, lint
+from fruix.packages.lint_built import lint_built
+from fruix.packages.load import all_packages, find, from_file
+from fruix.packages.package import Package
+
+_LEVELS = ("note", "warning", "error")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="default: all that are known")
+    parser.add_argument(
+        "-f", "--file", action="append", default=[], help="the packages that a Python file defines"
+    )
+    parser.add_argument(
+        "-b", "--built", action="store_true", help="look at their outputs too, if they are built"
+    )
+    parser.add_argument(
+        "-l", "--level", choices=_LEVELS, default="note", help="show nothing below this (default: note)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """One line for each finding; the status is 1 if there is an error or a warning."""
+    packages = [find(word) for word in options.packages]
+    packages += [package for file in options.file for package in from_file(file)]
+    packages = packages or list(all_packages())
+    found = {package.full_name: lint(package) for package in packages}
+    if options.built:
+        with open_store() as store:
+            work = lowering(store)
+            for package in packages:
+                if all(finding.level != "error" for finding in found[package.full_name]):
+                    found[package.full_name] += lint_built(package, work, store)
+    for package in packages:
+        _print(package, found[package.full_name], options.level)
+    findings = [finding for some in found.values() for finding in some]
+    counts = [
+        plural(sum(finding.level == level for finding in findings), level) for level in reversed(_LEVELS)
+    ]
+    print(f"{plural(len(packages), 'package')}: {', '.join(counts)}")
+    return int(any(finding.level != "note" for finding in findings))
+
+
+def _print(package: Package, findings: Iterable[Finding], level: str) -> None:
+    file, line = package.location
+    for finding in findings:
+        if _LEVELS.index(finding.level) >= _LEVELS.index(level):
+            hint = f" ({finding.hint})" if finding.hint else ""
+            print(f"{file}:{line}: {finding.level}: {package.name}: {finding.check}: {finding.message}{hint}")

@@ -1,0 +1,41 @@
+"""The phase `check`: run a test suite, and count its results where upstream's own output has no summary that a build record understands."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from fruix.errors import UsageError
+from fruix.packages.package import Package
+
+# `tee` shows the output as it comes; the status goes past it through a file.
+_COUNTED = """
+log=$NIX_BUILD_TOP/.fruix-check failed=$NIX_BUILD_TOP/.fruix-check-failed
+{{ {{ {command}
+}} 2>&1 || echo yes > "$failed"; }} | tee "$log"
+echo "# PASS: $(grep -c -E {passed} "$log" || :)"
+echo "# FAIL: $(grep -c -E {failed} "$log" || :)"
+[ ! -e "$failed" ] || {{ echo "the test suite failed"; return 1; }}
+"""
+
+
+def check(package: Package, command: str, patterns: Sequence[str]) -> str:
+    """The phase's script.
+
+    Args:
+        package: for messages.
+        command: runs the tests, and fails if one does.
+        patterns: nothing, or two extended regular expressions: of lines that tell of a test passed, and of one failed.
+
+    Raises:
+        UsageError: another number of patterns.
+    """
+    if not patterns:
+        return command
+    if len(patterns) != 2:
+        raise UsageError(
+            f"argument 'count_tests' should be two patterns (passed, failed), not {patterns!r}",
+            where=package.name,
+        )
+    passed, failed = map(shlex.quote, patterns)
+    return _COUNTED.format(command=command.strip(), passed=passed, failed=failed)

@@ -1,0 +1,27 @@
+"""Language for lines and fields."""
+
+from fruix.packages.catalogue.readline import package as readline
+from fruix.packages.package import Origin, Package
+
+package = Package(
+    name="gawk",
+    version="5.2.1",
+    source=Origin(
+        urls=(
+            "mirror://debian/pool/main/g/gawk/gawk_5.2.1.orig.tar.xz",
+            "mirror://gnu/gawk/gawk-5.2.1.tar.xz",
+        ),
+        sha256="2337a0283b180ec1b9c727973a34781c6478b3ae9bcbdcca0a4dc49861d75a65",
+    ),
+    build_system="gnu",
+    arguments={
+        "configure_flags": ("--disable-nls", "--disable-mpfr"),
+        # The suite says one sentence for all of its programs, or how many have failed.
+        "count_tests": (r"^ALL TESTS PASSED", r"TESTS FAILED"),
+    },
+    inputs=(readline,),
+    synopsis="Language for lines and fields",
+    description="gawk is the GNU version of AWK: patterns, and what to do with lines that match.",
+    license="GPL-3.0-or-later",
+    home_page="https://www.gnu.org/software/gawk/",
+)

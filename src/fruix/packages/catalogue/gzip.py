@@ -1,0 +1,24 @@
+"""Compressor."""
+
+from fruix.packages.catalogue.less import package as less
+from fruix.packages.package import Origin, Package
+
+package = Package(
+    name="gzip",
+    version="1.13",
+    source=Origin(
+        urls=(
+            "mirror://debian/pool/main/g/gzip/gzip_1.13.orig.tar.xz",
+            "mirror://gnu/gzip/gzip-1.13.tar.xz",
+        ),
+        sha256="7454eb6935db17c6655576c2e1b0fabefd38b4d0936e0f87f48cd062ce91a057",
+    ),
+    build_system="gnu",
+    # A test runs zmore, which runs whatever PAGER says.
+    native_inputs=(less,),
+    arguments={"environment": {"PAGER": "less"}},
+    synopsis="Compressor",
+    description="gzip compresses files by the deflate method.",
+    license="GPL-3.0-or-later",
+    home_page="https://www.gnu.org/software/gzip/",
+)

@@ -1,0 +1,23 @@
+"""Macro processor."""
+
+from fruix.packages.package import Origin, Package
+
+package = Package(
+    name="m4",
+    version="1.4.19",
+    source=Origin(
+        urls=(
+            "mirror://debian/pool/main/m/m4/m4_1.4.19.orig.tar.xz",
+            "mirror://gnu/m4/m4-1.4.19.tar.xz",
+        ),
+        sha256="63aede5c6d33b6d9b13511cd0be2cac046f2e70fd0a07aa9573a04a82783af96",
+    ),
+    build_system="gnu",
+    arguments={
+        "configure_flags": ("--disable-nls",),
+    },
+    synopsis="Macro processor",
+    description="m4 copies text and expands macros as it goes.",
+    license="GPL-3.0-or-later",
+    home_page="https://www.gnu.org/software/m4/",
+)

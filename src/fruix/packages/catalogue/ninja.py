@@ -1,0 +1,23 @@
+"""Runs the commands of a build."""
+
+from fruix.packages.package import Origin, Package
+
+package = Package(
+    name="ninja",
+    version="1.12.1",
+    source=Origin(
+        # Debian's copy of an archive that upstream's host makes on demand.
+        urls=("mirror://debian/pool/main/n/ninja-build/ninja-build_1.12.1.orig.tar.gz",),
+        sha256="821bdff48a3f683bc4bb3b6f0b5fe7b2d647cf65d52aeb63328c91a6c6df285a",
+    ),
+    build_system="cmake",
+    arguments={
+        "configure_flags": ("-DBUILD_TESTING=OFF",),
+        "tests": False,
+    },
+    untested={"*": "upstream's tests need GoogleTest, which is not packaged"},
+    synopsis="Runs the commands of a build",
+    description="Ninja reads rules that other programs have written and runs what is out of date.",
+    license="Apache-2.0",
+    home_page="https://ninja-build.org/",
+)

@@ -1,0 +1,32 @@
+"""Finds the flags that libraries want."""
+
+from fruix.packages.package import Origin, Package
+
+package = Package(
+    name="pkgconf",
+    version="1.8.1",
+    source=Origin(
+        urls=(
+            "mirror://debian/pool/main/p/pkgconf/pkgconf_1.8.1.orig.tar.xz",
+            "https://distfiles.ariadne.space/pkgconf/pkgconf-1.8.1.tar.xz",
+        ),
+        sha256="644361ada2942be05655d4452eb018791647c31bba429b287f1f68deb2dc6840",
+    ),
+    build_system="gnu",
+    arguments={
+        "configure_flags": (
+            "--disable-static",
+            "--with-system-libdir=/usr/lib:/lib",
+            "--with-system-includedir=/usr/include",
+        ),
+        "tests": False,
+        "phases": lambda phases: phases.insert_after(
+            "install", "name-pkg-config", 'ln -s pkgconf "$out/bin/pkg-config"'
+        ),
+    },
+    untested={"*": "upstream's tests are run by Kyua, which is not packaged"},
+    synopsis="Finds the flags that libraries want",
+    description="pkgconf reads the .pc files of libraries and says what compilers and linkers need to use them. It serves as pkg-config, too.",
+    license="ISC",
+    home_page="http://pkgconf.org/",
+)

@@ -1,0 +1,98 @@
+"""What is wrong with a package's outputs: inputs that nothing refers to, tools that stayed in, libraries that would come from the host.
+
+Outputs are read through the store's archives, so it works for a store elsewhere too. Cost: each output is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from fruix.model.elf import ElfFile, elf_in
+from fruix.model.nar.events import FileData, FileEnd, FileStart, Symlink
+from fruix.model.nar.members import members
+from fruix.model.storepath import StorePath
+from fruix.packages.lint import Finding
+from fruix.packages.lower import Lowered, Lowering
+from fruix.packages.package import Package
+from fruix.store.interface import Store
+
+_ELF = b"\x7fELF"
+
+
+def lint_built(package: Package, work: Lowering, store: Store) -> Iterator[Finding]:
+    """What the outputs say; a note if they are not built."""
+    outputs = work.lowered(package).derivation.output_paths
+    if any(not store.is_valid(path) for path in outputs.values()):
+        yield Finding("built", "note", "not built: outputs were not looked at", f"fruix build {package.name}")
+        return
+    references = {item for path in outputs.values() for item in store.references(path)}
+    yield from _unused(package, work, references)
+    yield from _run_paths(outputs.values(), package, work, store)
+
+
+def _unused(package: Package, work: Lowering, references: set[StorePath]) -> Iterator[Finding]:
+    for item in package.inputs:
+        if not _used(work.lowered(item), references):
+            hint = "make it a native input if only the build needs it, else leave it out"
+            yield Finding("inputs", "warning", f"no output refers to the input {item.full_name}", hint)
+    for item in package.native_inputs:
+        if _used(work.lowered(item), references):
+            hint = "make it an input, or see to it that its path isn't written down"
+            yield Finding("inputs", "warning", f"an output refers to the native input {item.full_name}", hint)
+
+
+def _used(item: Lowered, references: set[StorePath]) -> bool:
+    return not references.isdisjoint(item.derivation.output_paths.values())
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What an output holds: files and links as full names, and ELF files that need libraries."""
+
+    names: list[str] = field(default_factory=list)
+    elves: list[tuple[str, ElfFile]] = field(default_factory=list)
+
+
+def _run_paths(
+    outputs: Iterable[StorePath], package: Package, work: Lowering, store: Store
+) -> Iterator[Finding]:
+    """Each library that is needed must be found by the run path, if an input or the package itself has it."""
+    own = [_look(store, path) for path in outputs]
+    inputs = [
+        _look(store, path)
+        for item in (*package.inputs, *package.propagated_inputs)
+        for path in work.lowered(item).derivation.output_paths.values()
+        if store.is_valid(path)
+    ]
+    there = {name for contents in (*inputs, *own) for name in contents.names}
+    offered = {name.rpartition("/")[2]: name for name in there if name.rpartition("/")[0].endswith("/lib")}
+    for file, elf in [pair for contents in own for pair in contents.elves]:
+        search = elf.search_from(file)
+        for directory in search:
+            if not directory.startswith(store.directory + "/"):
+                message = f"{file} searches {directory}, which is not in the store"
+                yield Finding("run-path", "error", message, "take it off the linker's arguments")
+        for name in elf.needed:
+            if name in offered and not any(
+                f"{directory.rstrip('/')}/{name}" in there for directory in search
+            ):
+                message = f"{file} needs {offered[name]}, but its run path does not lead there"
+                yield Finding("run-path", "error", message, "pass -Wl,-rpath to the linker")
+
+
+def _look(store: Store, path: StorePath) -> _Contents:
+    found = _Contents()
+    data = bytearray()
+    for name, event in members(store.nar(path)):
+        full = f"{path}/{name.decode('utf-8', 'surrogateescape')}"
+        if isinstance(event, FileStart | Symlink):
+            found.names.append(full)
+            data.clear()
+        elif isinstance(event, FileData) and (not data or data.startswith(_ELF)):
+            data += event.data
+        elif isinstance(event, FileEnd) and data.startswith(_ELF):
+            elf = elf_in(bytes(data))
+            if elf is not None and elf.needed:
+                found.elves.append((full, elf))
+    return found

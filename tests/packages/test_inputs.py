@@ -1,0 +1,106 @@
+"""What builds get of their inputs: search paths, propagated inputs, tools of build systems, views."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fruix.errors import UsageError
+from fruix.packages.build_systems import BUILD_SYSTEMS, recipe
+from fruix.packages.build_systems.checks import check
+from fruix.packages.graph import package_graph
+from fruix.packages.load import find
+from fruix.packages.package import Package
+from fruix.packages.phases import script
+from fruix.packages.search_paths import search_paths
+from packages.test_definitions import FakeStore, lowering, trivial
+
+
+def names(lowered: Any) -> set[str]:
+    return {path.name.removesuffix("-1.drv") for path in lowered.derivation.input_drvs}
+
+
+def test_search_paths() -> None:
+    found = search_paths(["/a", "/b"], ["/tool"])
+    assert found["PATH"] == "/a/bin:/a/sbin:/b/bin:/b/sbin:/tool/bin:/tool/sbin:/usr/bin:/bin"
+    assert found["CPATH"] == "/a/include:/b/include"
+    assert found["LIBRARY_PATH"] == "/a/lib:/b/lib"
+    assert (
+        found["PKG_CONFIG_PATH"] == "/a/lib/pkgconfig:/a/share/pkgconfig:/b/lib/pkgconfig:/b/share/pkgconfig"
+    )
+    assert found["CMAKE_PREFIX_PATH"] == "/a:/b"
+    assert found["ACLOCAL_PATH"].endswith(":/tool/share/aclocal")
+    assert found["PYTHONPATH"].endswith(":/tool/lib/python3/site-packages")
+    assert search_paths([], []) == {"PATH": "/usr/bin:/bin"}
+
+
+def test_propagated_inputs_reach_whoever_needs_them() -> None:
+    low = trivial("low")
+    middle = trivial("middle", propagated_inputs=(low,))
+    upper = trivial("upper", propagated_inputs=(middle,))
+    top, tool_user = trivial("top", inputs=(upper,)), trivial("tool-user", native_inputs=(upper,))
+    work = lowering(FakeStore())
+    assert names(work.lowered(middle)) == {"low"}
+    assert names(work.lowered(top)) == {"upper", "middle", "low"}
+    out = work.lowered(low).derivation.output_paths["out"]
+    assert work.lowered(top).derivation.env["CPATH"].endswith(f":{out}/include")
+    assert "CPATH" not in work.lowered(tool_user).derivation.env
+    assert f"{out}/bin" in work.lowered(tool_user).derivation.env["PATH"].split(":")
+    # what has it as an ordinary input keeps it to itself
+    assert names(work.lowered(trivial("above", inputs=(top,)))) == {"top"}
+
+
+def test_tools_and_views_come_with_the_build_system() -> None:
+    work = lowering(FakeStore())
+    lowered = work.lowered(Package(name="x", version="1", build_system="meson"))
+    assert {path.name for path in lowered.derivation.input_drvs} >= {"meson-1.0.1.drv", "ninja-1.12.1.drv"}
+    assert lowered.derivation.env["fruixHostView"] == "base+python"
+    assert (
+        work.lowered(Package(name="x", version="1", build_system="cmake")).derivation.env["fruixHostView"]
+        == "base+cmake"
+    )
+    mine = Package(name="x", version="1", build_system="cmake", host_view="mine")
+    assert work.lowered(mine).derivation.env["fruixHostView"] == "mine"
+
+
+def test_wrong_packages_are_named_with_their_place() -> None:
+    package = Package(name="x", version="1", arguments={"configure_flag": ()})
+    with pytest.raises(UsageError, match="unknown argument 'configure_flag'") as caught:
+        lowering(FakeStore()).lowered(package)
+    assert caught.value.where.startswith(f"{__file__}:{package.location[1]}: x")
+
+
+def test_every_compiling_build_system_sets_up_the_linker_and_checks_run_paths() -> None:
+    for name in ("gnu", "cmake", "meson"):
+        phases = recipe(Package(name="x", version="1", build_system=name)).phases
+        assert phases.names[0] == "set-up-linker"
+        assert "validate-runpath" in phases.names
+    assert set(BUILD_SYSTEMS) == {"cmake", "copy", "gnu", "meson", "python", "trivial"}
+
+
+def test_outputs_are_all_finished() -> None:
+    text = script(recipe(Package(name="x", version="1", outputs=("out", "lib"))).phases)
+    assert 'find "$out" "$lib" -name' in text
+    assert 'in_one_of "$library" $inputs "$out/lib" "$lib/lib"' in text
+
+
+def test_python_wants_a_command_for_its_tests() -> None:
+    with pytest.raises(UsageError, match="'check_command', or tests=False"):
+        recipe(Package(name="x", version="1", build_system="python"))
+    recipe(Package(name="x", version="1", build_system="python", arguments={"tests": False}))
+
+
+def test_counting_wants_two_patterns() -> None:
+    with pytest.raises(UsageError, match="two patterns"):
+        check(trivial("x"), "true", ("one",))
+
+
+def test_a_graph_of_definitions() -> None:
+    graph = package_graph([find("less"), find("inih")])
+    edges = {(edge.source, edge.target): edge.kind for edge in graph.edges}
+    assert edges[("less-668", "ncurses-6.4")] == "input"
+    assert edges[("inih-59", "ninja-1.12.1")] == "native"
+    assert [node.key for node in graph.nodes if node.root] == ["less-668", "inih-59"]
+    twice = package_graph([trivial("a", inputs=(trivial("b"), trivial("c", inputs=(trivial("b"),))))])
+    assert len(twice.nodes) == 4  # two different packages of one name and version are two

@@ -1,0 +1,177 @@
+"""The linker's wrapper and the check of run paths, as scripts on their own."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from fruix.packages.build_systems import linker
+
+
+@dataclass
+class Place:
+    """A directory that plays store and build directory; `ld` prints its arguments."""
+
+    root: Path
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    def library(self, name: str, file: str) -> Path:
+        path = self.store / name / "lib" / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        return path
+
+    def environment(self) -> dict[str, str]:
+        return {
+            "PATH": f"{self.root}/tools:/usr/bin:/bin",
+            "NIX_BUILD_TOP": f"{self.root}/build",
+            "NIX_STORE": str(self.store),
+            "out": f"{self.store}/mine",
+        }
+
+    def link(self, *arguments: str) -> list[str]:
+        """What the real linker is called with."""
+        script = f'set -eu\n{linker.SET_UP}\ncd "$NIX_BUILD_TOP"\n.fruix/ld "$@"\n'
+        done = subprocess.run(
+            ["sh", "-c", script, "sh", *arguments],
+            env=self.environment(),
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        return done.stdout.splitlines()
+
+    def run_paths(self, *arguments: str) -> list[str]:
+        words = self.link(*arguments)
+        assert words[: len(arguments) + 1] == ["--enable-new-dtags", *arguments]
+        added = words[len(arguments) + 1 :]
+        assert added[::2] == ["-rpath"] * (len(added) // 2)
+        return [path.removeprefix(f"{self.store}/") for path in added[1::2]]
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    for name in ("tools", "build", "store"):
+        (tmp_path / name).mkdir()
+    ld = tmp_path / "tools" / "ld"
+    ld.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    ld.chmod(0o755)
+    return Place(tmp_path)
+
+
+def test_libraries_of_the_store_get_run_paths(place: Place) -> None:
+    z, bz2 = place.library("z", "libz.so"), place.library("bz2", "libbz2.so.1.0")
+    place.library("other", "libz.so")
+    assert place.run_paths(f"-L{z.parent}", f"-L{place.store}/other/lib", "-lz") == ["z/lib"]
+    assert place.run_paths("-L", str(z.parent), "-l", "z", "-lz", "-lc") == ["z/lib"]
+    assert place.run_paths(str(bz2), "-o", "x") == ["bz2/lib"]
+    assert place.run_paths(f"-L{bz2.parent}", "-l:libbz2.so.1.0") == ["bz2/lib"]
+    assert place.run_paths(f"-L{z.parent}/../lib", "-lz") == ["z/lib"]
+
+
+def test_what_is_not_linked_dynamically_gets_none(place: Place) -> None:
+    z = place.library("z", "libz.so")
+    static = place.library("static", "libz.a")
+    where = [f"-L{z.parent}"]
+    assert place.run_paths(*where, "-Bstatic", "-lz", "-Bdynamic", "-lc") == []
+    assert place.run_paths(f"-L{static.parent}", *where, "-lz") == []
+    assert place.run_paths(*where) == []
+    assert place.run_paths("-o", str(z), "-soname", "libz.so.1", "main.o") == []
+    assert place.run_paths("/usr/lib/libhost.so") == []
+    assert place.link(*where, "-r", "-lz") == [*where, "-r", "-lz"]
+
+
+def test_libraries_of_the_build_itself(place: Place) -> None:
+    (place.root / "build" / "libmine.so").write_bytes(b"")
+    for words in (["-L.", "-lmine"], ["./libmine.so"], ["libmine.so"], [f"{place.root}/build/libmine.so"]):
+        assert place.run_paths(*words) == ["mine/lib"]
+
+
+def test_arguments_in_a_file(place: Place) -> None:
+    z = place.library("z", "libz.so")
+    (place.root / "build" / "words").write_text(f'"-L{z.parent}"\n-lz\n')
+    assert place.run_paths("@words") == ["z/lib"]
+
+
+def test_odd_arguments_go_through_as_they_are(place: Place) -> None:
+    assert place.link("a b", "*", "", "$x") == ["--enable-new-dtags", "a b", "*", "", "$x"]
+
+
+@dataclass
+class Compiled:
+    """An input with a library, and an output with a program that needs it; compiled and linked for real."""
+
+    place: Place
+
+    def build(self, *flags: str, needs: Sequence[str] = ("-lfruixlow",)) -> None:
+        low, mine = self.place.store / "low/lib", self.place.store / "mine/bin"
+        low.mkdir(parents=True, exist_ok=True)
+        mine.mkdir(parents=True, exist_ok=True)
+        self._compile("int low(void){return 0;}", "-shared", "-fPIC", "-o", f"{low}/libfruixlow.so")
+        self._compile(
+            "int low(void); int main(void){return low();}", "-o", f"{mine}/prog", f"-L{low}", *needs, *flags
+        )
+
+    def _compile(self, text: str, *words: str) -> None:
+        subprocess.run(["cc", "-x", "c", "-", "-x", "none", *words], input=text, text=True, check=True)
+
+    def validate(self) -> subprocess.CompletedProcess[str]:
+        environment = {**self.place.environment(), "LIBRARY_PATH": f"{self.place.store}/low/lib"}
+        script = f"set -eu\ncheck() {{\n{linker.validate(['out'])}\n}}\ncheck\n"
+        return subprocess.run(
+            ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False
+        )
+
+
+def test_a_right_run_path_passes(place: Place) -> None:
+    compiled = Compiled(place)
+    compiled.build(f"-Wl,-rpath,{place.store}/low/lib")
+    done = compiled.validate()
+    assert done.returncode == 0, done.stdout
+    assert "run paths: 1 files checked, 0 wrong" in done.stdout
+    compiled.build("-Wl,-rpath,$ORIGIN/../../low/lib")
+    assert compiled.validate().returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "why"),
+    [
+        ([], "its run path does not lead there"),
+        (["-Wl,-rpath,/usr/lib"], "'/usr/lib', which is not in the store"),
+        (["-Wl,-rpath,{store}/none"], "its run path does not lead there"),
+    ],
+)
+def test_wrong_run_paths_fail_the_build(place: Place, flags: Sequence[str], why: str) -> None:
+    compiled = Compiled(place)
+    compiled.build(*(flag.format(store=place.store) for flag in flags))
+    done = compiled.validate()
+    assert done.returncode == 1
+    assert f"{place.store}/mine/bin/prog: " in done.stdout
+    assert why in done.stdout
+    assert "-Wl,-rpath" in done.stdout
+
+
+def test_a_library_that_is_nowhere_fails_the_build(place: Place) -> None:
+    compiled = Compiled(place)
+    compiled.build()
+    (place.store / "low/lib/libfruixlow.so").unlink()
+    done = compiled.validate()
+    assert done.returncode == 1
+    assert "neither on its run path nor among the host view's libraries" in done.stdout
+
+
+def test_what_is_no_program_is_left_alone(place: Place) -> None:
+    directory = place.store / "mine/bin"
+    directory.mkdir(parents=True)
+    (directory / "script").write_text("#!/bin/sh\n")
+    (directory / "script").chmod(0o755)
+    (directory / "broken.so").write_bytes(b"\x7fELF")
+    done = Compiled(place).validate()
+    assert done.returncode == 0, done.stdout + done.stderr
