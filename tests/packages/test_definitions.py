@@ -14,6 +14,7 @@ from fruix.model.aterm import parse
 from fruix.model.contentaddress import Method
 from fruix.model.drvhash import DerivationHasher, check_outputs
 from fruix.model.hashes import Hash
+from fruix.model.hostview import HostView
 from fruix.model.makepath import fixed_path, text_path
 from fruix.model.storepath import StorePath
 from fruix.packages.build_systems import BUILD_SYSTEMS, recipe
@@ -47,7 +48,7 @@ class FakeStore:
 
 
 def lowering(store: FakeStore, view: str = "f" * 64) -> Lowering:
-    return Lowering(store, LoweringContext("x86_64-linux", lambda _name: view))  # type: ignore[arg-type]
+    return Lowering(store, LoweringContext("x86_64-linux", lambda name: HostView(name, view, {})))  # type: ignore[arg-type]
 
 
 def trivial(name: str, **fields: Any) -> Package:

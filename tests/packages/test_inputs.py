@@ -22,7 +22,7 @@ def names(lowered: Any) -> set[str]:
 
 
 def test_search_paths() -> None:
-    found = search_paths(["/a", "/b"], ["/tool"])
+    found = search_paths(["/a", "/b"], ["/tool"], ["/usr/bin", "/bin"])
     assert found["PATH"] == "/a/bin:/a/sbin:/b/bin:/b/sbin:/tool/bin:/tool/sbin:/usr/bin:/bin"
     assert found["CPATH"] == "/a/include:/b/include"
     assert found["LIBRARY_PATH"] == "/a/lib:/b/lib"
@@ -32,7 +32,7 @@ def test_search_paths() -> None:
     assert found["CMAKE_PREFIX_PATH"] == "/a:/b"
     assert found["ACLOCAL_PATH"].endswith(":/tool/share/aclocal")
     assert found["PYTHONPATH"].endswith(":/tool/lib/python3/site-packages")
-    assert search_paths([], []) == {"PATH": "/usr/bin:/bin"}
+    assert search_paths([], [], ["/usr/local/bin", "/bin"]) == {"PATH": "/usr/local/bin:/bin"}
 
 
 def test_propagated_inputs_reach_whoever_needs_them() -> None:

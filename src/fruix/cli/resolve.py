@@ -27,7 +27,7 @@ class Target:
 
 def lowering(store: RemoteStore) -> Lowering:
     """A lowering for this machine: views are asked of the daemon, since it will check them."""
-    context = LoweringContext(local_system(), lambda name: store.host_view(name).fingerprint)
+    context = LoweringContext(local_system(), store.host_view)
     return Lowering(store, context)
 
 

@@ -16,7 +16,7 @@ from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
-from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
+from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
 from fruix.model.storepath import StorePath
 from fruix.packages.build_systems import build_system
 from fruix.packages.catalogue import shipped
@@ -30,10 +30,10 @@ SHELL = "/bin/sh"
 
 @dataclass(frozen=True, slots=True)
 class LoweringContext:
-    """What derivations depend on besides the definitions: the system, and the host views' fingerprints as they are now."""
+    """What derivations depend on besides the definitions: the system, and the host views as they are now."""
 
     system: str
-    view_fingerprint: Callable[[str], str]
+    host_view: Callable[[str], HostView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Lowering:
         self._sources: dict[Origin, Source] = {}
         self._derivations: dict[StorePath, Derivation] = {}
         self._hasher = DerivationHasher(self._derivations.__getitem__)
-        self._views: dict[str, str] = {}
+        self._views: dict[str, HostView] = {}
 
     @property
     def origins(self) -> list[Source]:
@@ -110,7 +110,7 @@ class Lowering:
     def _lower_checked(self, package: Package) -> Lowered:
         system = build_system(package)
         made = system.recipe(package)
-        view = package.host_view or system.host_view
+        view = self._view(package.host_view or system.host_view)
         builder = self._store.add_text(f"{package.full_name}-builder.sh", script(made.phases).encode())
         source = self._source(package.source) if package.source else None
         patches = [self._patch(path) for path in package.source.patches] if package.source else []
@@ -127,10 +127,10 @@ class Lowering:
                 builder=SHELL,
                 args=(builder.text,),
                 env={
-                    **search_paths(_outputs(inputs), _outputs(native)),
+                    **search_paths(_outputs(inputs), _outputs(native), view.path),
                     **made.environment,
-                    VIEW_VARIABLE: view,
-                    VIEW_HASH_VARIABLE: self._view(view),
+                    VIEW_VARIABLE: view.name,
+                    VIEW_HASH_VARIABLE: view.fingerprint,
                     CONTRACT_VARIABLE: "fruix",
                     "pname": package.name,
                     "version": package.version,
@@ -171,9 +171,9 @@ class Lowering:
     def _patch(self, path: str) -> StorePath:
         return self._store.add_path(path.rpartition("/")[2], path)
 
-    def _view(self, name: str) -> str:
+    def _view(self, name: str) -> HostView:
         if name not in self._views:
-            self._views[name] = self._context.view_fingerprint(name)
+            self._views[name] = self._context.host_view(name)
         return self._views[name]
 
     def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:

@@ -29,15 +29,15 @@ SEARCH_PATHS = (
     SearchPath("CMAKE_PREFIX_PATH", ("",)),
     SearchPath("PYTHONPATH", ("lib/python3/site-packages",), every=True),
 )
-HOST_PATH = ("/usr/bin", "/bin")
 
 
-def search_paths(target: Iterable[str], native: Iterable[str]) -> Mapping[str, str]:
+def search_paths(target: Iterable[str], native: Iterable[str], host: Iterable[str]) -> Mapping[str, str]:
     """The variables for a build.
 
     Args:
         target: outputs of the inputs that the result uses too, in order, without repetitions.
         native: outputs of the inputs that only the build uses.
+        host: directories of the host view's programs.
 
     Returns:
         Variable → value; `PATH` ends with the host view's directories, and variables that would be empty are left out.
@@ -52,5 +52,5 @@ def search_paths(target: Iterable[str], native: Iterable[str]) -> Mapping[str, s
         )
         for path in SEARCH_PATHS
     }
-    found["PATH"] = ":".join(filter(None, (found["PATH"], *HOST_PATH)))
+    found["PATH"] = ":".join(filter(None, (found["PATH"], *host)))
     return {variable: value for variable, value in found.items() if value}

@@ -200,7 +200,7 @@ def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
         ports, name="base", trees=_FREEBSD_TREES, path=("/usr/bin", "/bin"), hints="", instead=ports
     )
     # CMake and Python are ports: on FreeBSD the views that have them are one.
-    others = [replace(ports, name=name, tools=(*tools, *more)) for name, more in _PORTS.items()]
+    others = [replace(ports, name=name, tools=(*ports.tools, *more)) for name, more in _PORTS.items()]
     return {view.name: view for view in (base, ports, *others)}
 
 
