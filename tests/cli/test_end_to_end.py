@@ -152,7 +152,7 @@ def test_a_failing_phase_is_reported(daemon: None, tmp_path: Path) -> None:
         (("build", "hello@1.0"), 2, "has version 2.12.3, not 1.0"),
         (("build",), 2, "nothing to build"),
         (("build", "-f", "/nowhere.py"), 2, "can't read package file"),
-        (("build", "-e", "1 +"), 2, "-e: line 1"),
+        (("build", "-e", "1 +"), 2, "-e:1: not Python"),
         (("build", "-e", "42"), 2, "gives int, not a package"),
         (("build", "-e", "hello.inherit(verson='2')"), 2, "did you mean 'version'"),
         (("build", "/etc/passwd"), 1, "is not in the store"),

@@ -93,7 +93,7 @@ def test_where_it_is_defined(on_path: Write) -> None:
 @pytest.mark.parametrize(
     ("text", "line", "why", "hint"),
     [
-        ("x = (", 1, "no Python", "correct"),
+        ("x = (", 1, "not Python", "correct"),
         ("\nraise RuntimeError('boom')", 2, "RuntimeError: boom", "correct"),
         ("package = Package(nam='x')", 1, "TypeError", "correct"),
         ("\n\npackage = find('hello').inherit(verson='2')", 3, "no field 'verson'", "did you mean 'version'"),

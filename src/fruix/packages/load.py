@@ -175,7 +175,7 @@ def _run(action: Callable[[], Any], where: str) -> Any:
         return action()
     except SyntaxError as error:
         raise UsageError(
-            f"no Python: {error.msg}", where=f"{error.filename}:{error.lineno}", hint=hint
+            f"not Python: {error.msg}", where=f"{error.filename}:{error.lineno}", hint=hint
         ) from error
     except FruixError as error:
         raise UsageError(error.message, where=_place(error, where), hint=error.hint or hint) from error
