@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from fruix.sandbox import faults
+from fruix.sandbox import faults, skeleton
 from fruix.sandbox.linux import devices, identity, landlock, libc, mounts, network, seccomp
 from fruix.sandbox.spec import Entry, Exec, SandboxSpec
 
@@ -148,15 +148,15 @@ def _root(child: Child) -> None:
 def _skeleton(child: Child) -> None:
     """Everything that must exist before the root is sealed."""
     points = [mount.path for mount in child.spec.tmpfs]
-    mounts.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
+    skeleton.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
     devices.make_mount_points()
-    mounts.make_links(devices.LINKS)
-    mounts.make_files(child.spec.files)
+    skeleton.make_links(devices.LINKS)
+    skeleton.make_files(child.spec.files)
 
 
 def _binds(child: Child) -> None:
     mounts.bind_all(child.spec.binds)
-    mounts.make_links(child.spec.links)
+    skeleton.make_links(child.spec.links)
 
 
 def _seal(child: Child) -> None:

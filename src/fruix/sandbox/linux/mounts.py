@@ -10,15 +10,14 @@ mounted through the descriptor: what is mounted is what was checked.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.spec import Bind, File, Link, Tmpfs
+from fruix.sandbox.skeleton import make_links, make_target, parent_of
+from fruix.sandbox.spec import Bind, Link, Tmpfs
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _SEALED = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV
 _ROOT_OPTIONS = b"mode=755,size=16m,nr_inodes=100k"
 
@@ -39,28 +38,6 @@ def mounts_below(directory: str) -> list[str]:
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         points = [line.split()[4] for line in file]
     return [point for point in points if point.startswith(f"{directory}/")]
-
-
-def make_files(files: Iterable[File]) -> None:
-    """Generated files."""
-    for file in files:
-        with _parent(file.path) as (directory, name):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(name, flags, 0o600, dir_fd=directory)
-            try:
-                view = memoryview(file.data)
-                while view:
-                    view = view[os.write(descriptor, view) :]
-                os.fchmod(descriptor, file.mode)
-            finally:
-                os.close(descriptor)
-
-
-def make_links(links: Iterable[Link]) -> None:
-    """Symlinks of the specification."""
-    for link in links:
-        with _parent(link.path) as (directory, name):
-            os.symlink(link.target, name, dir_fd=directory)
 
 
 def bind_all(binds: Iterable[Bind]) -> None:
@@ -89,12 +66,6 @@ def mount_tmpfs(mounts: Iterable[Tmpfs]) -> None:
         libc.mount(b"tmpfs", _relative(mount.path), b"tmpfs", libc.MS_NOSUID | libc.MS_NODEV, options)
 
 
-def make_directories(paths: Iterable[str]) -> None:
-    """Directories that are to be mounted on, or that are just there."""
-    for path in paths:
-        os.close(_directory(path))
-
-
 def mount_proc() -> None:
     """Of this process namespace."""
     libc.mount(b"proc", b"proc", b"proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
@@ -116,8 +87,8 @@ def _bind(bind: Bind) -> None:
             return
         if kind not in {stat.S_IFDIR, stat.S_IFREG}:
             raise OSError(22, f"only files, directories and symlinks can be shown: {bind.source}")
-        with _parent(bind.target) as (directory, name):
-            _make_target(directory, name, kind)
+        with parent_of(bind.target) as (directory, name):
+            make_target(directory, name, kind)
             # Mounting on a descriptor's path follows nothing: the target is what was just made.
             target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
             try:
@@ -130,55 +101,9 @@ def _bind(bind: Bind) -> None:
         os.close(source)
 
 
-def _make_target(directory: int, name: str, kind: int) -> None:
-    with contextlib.suppress(FileExistsError):
-        if kind == stat.S_IFDIR:
-            os.mkdir(name, 0o755, dir_fd=directory)
-        else:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(name, flags, 0o444, dir_fd=directory))
-
-
 def _by_descriptor(descriptor: int) -> bytes:
     return b"/proc/self/fd/%d" % descriptor
 
 
 def _relative(path: str) -> bytes:
     return os.fsencode("./" + path.strip("/"))
-
-
-def _parts(path: str) -> list[str]:
-    parts = path.strip("/").split("/")
-    if not path.startswith("/") or not all(parts) or any(part in {".", ".."} for part in parts):
-        raise OSError(22, f"not a plain absolute path: {path}")
-    return parts
-
-
-@contextlib.contextmanager
-def _parent(path: str) -> Iterator[tuple[int, str]]:
-    parts = _parts(path)
-    directory = _walk(parts[:-1])
-    try:
-        yield directory, parts[-1]
-    finally:
-        os.close(directory)
-
-
-def _directory(path: str) -> int:
-    return _walk(_parts(path))
-
-
-def _walk(parts: list[str]) -> int:
-    """Open the directory below the current one, making what is missing, following no link."""
-    directory = os.open(".", _DIRECTORY)
-    for part in parts:
-        try:
-            try:
-                below = os.open(part, _DIRECTORY, dir_fd=directory)
-            except FileNotFoundError:
-                os.mkdir(part, 0o755, dir_fd=directory)
-                below = os.open(part, _DIRECTORY, dir_fd=directory)
-        finally:
-            os.close(directory)
-        directory = below
-    return directory

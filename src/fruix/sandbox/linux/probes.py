@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from fruix.sandbox import skeleton
 from fruix.sandbox.capabilities import Probe, in_child
 from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp
 
@@ -45,7 +46,7 @@ def _mounts() -> str:
     libc.unshare(libc.CLONE_NEWNS)
     mounts.stop_propagation()
     mounts.new_root("/tmp")  # noqa: S108 - in a mount namespace of its own
-    mounts.make_directories(["/dev/pts", "/etc"])
+    skeleton.make_directories(["/dev/pts", "/etc"])
     libc.mount(b"/etc", b"./etc", None, libc.MS_BIND | libc.MS_REC)
     mounts.seal()
     try:

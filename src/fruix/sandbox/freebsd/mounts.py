@@ -1,0 +1,107 @@
+"""Mounting, and the mount table: what shows the builder its files, and how all of it goes away again.
+
+Mounts are global and outlive everybody, so what is mounted is always found again by its path below the build directory, never by memory.
+Directories are shown by nullfs, with all flags given at once (it can't be changed afterwards). Single files never are: a nullfs mount of
+one panics FreeBSD 13.2; they are copied (`show`).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Sequence
+
+from fruix.sandbox.freebsd import abi
+from fruix.sandbox.freebsd.abi import FileSystem, Pair, flag, text
+from fruix.sandbox.freebsd.kernel import Kernel, KernelError
+
+# Waits (seconds) between attempts to unmount what is still in use: a killed jail holds its root for a moment. Then force.
+PATIENCE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
+# What may be unmounted by force: the kinds that are mounted here, whose loss hurts nobody.
+_FORCED = frozenset({b"nullfs", b"devfs", b"tmpfs"})
+_GONE = frozenset({errno.EINVAL, errno.ENOENT})
+
+
+def nullfs(source: str, target: str) -> list[Pair]:
+    """Options that show the directory `source` at `target`; Unix sockets in it lead nowhere (from FreeBSD 15 on)."""
+    return [*_place("nullfs", os.fsencode(target), os.fsencode(source)), flag("nounixbypass")]
+
+
+def devfs(target: str, ruleset: int) -> list[Pair]:
+    """Options for a /dev that shows what a ruleset lets through."""
+    return [*_place("devfs", os.fsencode(target), b"devfs"), text("ruleset", b"%d" % ruleset)]
+
+
+def tmpfs(target: str, size: int, mode: int) -> list[Pair]:
+    """Options for a file system in memory; `size` 0: as large as the kernel likes."""
+    sized = [text("size", b"%d" % size)] if size else []
+    return [*_place("tmpfs", os.fsencode(target), b"tmpfs"), *sized, text("mode", b"%o" % mode)]
+
+
+def _place(fstype: str, target: bytes, source: bytes) -> list[Pair]:
+    return [text("fstype", fstype.encode()), text("fspath", target), text("from", source)]
+
+
+def mount(kernel: Kernel, options: Sequence[Pair], flags: int) -> None:
+    """Mount; the error says what and where."""
+    try:
+        kernel.nmount([*options, abi.buffer("errmsg", abi.MOUNT_ERRMSG_SIZE)], flags)
+    except KernelError as error:
+        target, source = (abi.string_in(value).decode(errors="replace") for _, value in options[1:3])
+        raise OSError(error.errno, f"{error.strerror} ({source} at {target})") from error
+
+
+def show_directory(
+    kernel: Kernel, source: str, target: str, *, writable: bool, table: Sequence[FileSystem]
+) -> None:
+    """Show a directory and what is mounted below it, which nullfs would show as empty directories."""
+    flags = abi.MNT_NOSUID if writable else abi.MNT_NOSUID | abi.MNT_RDONLY
+    mount(kernel, nullfs(source, target), flags)
+    for mounted in below(table, source):
+        part = os.fsdecode(mounted.target).removeprefix(source)
+        mount(kernel, nullfs(source + part, target + part), flags)
+
+
+def below(table: Sequence[FileSystem], directory: str) -> list[FileSystem]:
+    """The rows of a mount table that are mounted in a directory, oldest first."""
+    prefix = os.fsencode(directory).rstrip(b"/") + b"/"
+    return [mounted for mounted in table if mounted.target.startswith(prefix)]
+
+
+def unmount_below(kernel: Kernel, directory: str) -> list[str]:
+    """Unmount everything in a directory (a canonical path), the newest first; waits for what is busy, then uses force.
+
+    Returns:
+        The mount points.
+
+    Raises:
+        OSError: EBUSY, something is still mounted.
+    """
+    done: list[str] = []
+    for pause in (*PATIENCE, None):
+        there = reversed(below(kernel.getfsstat(), directory))
+        gone = [mounted for mounted in there if _unmount(kernel, mounted, by_force=pause is None)]
+        done += [os.fsdecode(mounted.target) for mounted in gone]
+        left = below(kernel.getfsstat(), directory)
+        if not left:
+            return done
+        if pause is not None:
+            time.sleep(pause)
+    names = ", ".join(os.fsdecode(mounted.target) for mounted in left)
+    raise OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: still mounted: {names}")
+
+
+def _unmount(kernel: Kernel, mounted: FileSystem, *, by_force: bool) -> bool:
+    """False if it is busy. Somebody else may have been faster, which is as good."""
+    try:
+        if by_force and mounted.fstype in _FORCED:
+            kernel.unmount(b"FSID:%d:%d" % mounted.fsid, abi.MNT_FORCE | abi.MNT_BYFSID)
+        else:
+            kernel.unmount(mounted.target, 0)
+    except KernelError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        if error.errno not in _GONE:
+            raise
+    return True

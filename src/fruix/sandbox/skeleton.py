@@ -1,0 +1,92 @@
+"""Directories, files and links that a sandbox's root holds, made below the current directory.
+
+Every path is walked through directory descriptors without following links, and made where it is missing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Iterator
+
+from fruix.sandbox.spec import File, Link
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def make_files(files: Iterable[File]) -> None:
+    """Generated files."""
+    for file in files:
+        with parent_of(file.path) as (directory, name):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+            try:
+                view = memoryview(file.data)
+                while view:
+                    view = view[os.write(descriptor, view) :]
+                os.fchmod(descriptor, file.mode)
+            finally:
+                os.close(descriptor)
+
+
+def make_links(links: Iterable[Link]) -> None:
+    """Symlinks of the specification."""
+    for link in links:
+        with parent_of(link.path) as (directory, name):
+            os.symlink(link.target, name, dir_fd=directory)
+
+
+def make_directories(paths: Iterable[str]) -> None:
+    """Directories that are to be mounted on, or that are just there."""
+    for path in paths:
+        os.close(open_directory(path))
+
+
+def make_target(directory: int, name: str, kind: int) -> None:
+    """An empty directory or file (`stat.S_IF…`) to be mounted on; one may be there already."""
+    with contextlib.suppress(FileExistsError):
+        if kind == stat.S_IFDIR:
+            os.mkdir(name, 0o755, dir_fd=directory)
+        else:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            os.close(os.open(name, flags, 0o444, dir_fd=directory))
+
+
+@contextlib.contextmanager
+def parent_of(path: str) -> Iterator[tuple[int, str]]:
+    """The directory in which `path` lies, open, and its last part."""
+    parts = _parts(path)
+    directory = _walk(parts[:-1])
+    try:
+        yield directory, parts[-1]
+    finally:
+        os.close(directory)
+
+
+def open_directory(path: str) -> int:
+    """A directory, open; made if it is missing."""
+    return _walk(_parts(path))
+
+
+def _walk(parts: list[str]) -> int:
+    """Open the directory below the current one, making what is missing, following no link."""
+    directory = os.open(".", _DIRECTORY)
+    for part in parts:
+        try:
+            try:
+                below = os.open(part, _DIRECTORY, dir_fd=directory)
+            except FileNotFoundError:
+                os.mkdir(part, 0o755, dir_fd=directory)
+                below = os.open(part, _DIRECTORY, dir_fd=directory)
+        finally:
+            os.close(directory)
+        directory = below
+    return directory
+
+
+def _parts(path: str) -> list[str]:
+    parts = path.strip("/").split("/")
+    if not path.startswith("/") or not all(parts) or any(part in {".", ".."} for part in parts):
+        raise OSError(22, f"not a plain absolute path: {path}")
+    return parts
