@@ -1,16 +1,14 @@
-"""`builtin:fetchurl` through the builder: a sandboxed download from a server on this machine's loopback."""
+"""`builtin:fetchurl` through the builder: a sandboxed download from a server on this machine."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
-import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+import network_rig as rig
 from fruix.build.records import read_record
 from fruix.build.settings import BuildSettings
 from fruix.model.buildresult import BuildStatus
@@ -18,14 +16,10 @@ from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.events import LogLine
 from fruix.model.storepath import StorePath
+from fruix.sandbox import networks
 from machine import Machine, machine
 
 DATA = b"a source\n" * 1000
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -33,13 +27,8 @@ def url(tmp_path: Path) -> Iterator[str]:
     served = tmp_path / "served"
     served.mkdir()
     (served / "file.tar.gz").write_bytes(DATA)
-    handler = functools.partial(Quiet, directory=str(served))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
+    with rig.private_network(), rig.web_server(served) as port:
+        yield f"http://{rig.HOST}:{port}"
 
 
 def fetch(
@@ -55,18 +44,51 @@ def fetch(
     return here.store.add_text("file.tar.gz.drv", drv.to_bytes())
 
 
-def test_a_download_is_registered(url: str) -> None:
-    with machine() as here:
+@pytest.mark.parametrize("way", [*networks.OWN, networks.HOST])
+def test_a_download_is_registered(url: str, way: str) -> None:
+    with machine(BuildSettings(fixed_output_network=way)) as here:
         drv = fetch(here, {"urls": f"{url}/missing {url}/file.tar.gz"})
         (result,) = here.build(drv)
         assert result.status == BuildStatus.BUILT, result.message
         assert here.output(drv).read_bytes() == DATA
         record = read_record(here.store.layout.log_file(drv))
         assert record is not None
-        assert record["isolation"]["network"] == "host"
+        assert record["isolation"]["network"] == way
         assert record["isolation"]["uid"] == 35001
         assert [mount["target"] for mount in record["isolation"]["mounts"]] == ["/build"]
         assert any(isinstance(event, LogLine) and "fetched" in event.line for event in here.events)
+
+
+@pytest.mark.parametrize("way", [*networks.OWN, networks.HOST])
+def test_names_are_resolved(url: str, way: str, tmp_path: Path) -> None:
+    port = url.rpartition(":")[2]
+    with (
+        rig.name_server() as asked,
+        machine(BuildSettings(fixed_output_network=way)) as here,
+        rig.resolv_conf(tmp_path),
+    ):
+        drv = fetch(here, {"url": f"http://{rig.NAME}:{port}/file.tar.gz"})
+        (result,) = here.build(drv)
+        assert result.success, result.message
+    assert any(b"\5files\7example\0" in question for question in asked)
+
+
+@pytest.mark.parametrize("way", networks.OWN)
+def test_the_hosts_loopback_is_no_source(url: str, way: str, tmp_path: Path) -> None:
+    with (
+        rig.web_server(tmp_path / "served", "127.0.0.1") as port,
+        machine(BuildSettings(fixed_output_network=way)) as here,
+    ):
+        (result,) = here.build(fetch(here, {"url": f"http://127.0.0.1:{port}/file.tar.gz"}))
+        assert not result.success
+        assert "refused" in result.message
+    del url
+
+
+def test_switched_off() -> None:
+    with machine(BuildSettings(fixed_output_network="none")) as here:
+        (result,) = here.build(fetch(here, {"url": "http://127.0.0.1:1/file.tar.gz"}))
+        assert "downloads are switched off" in result.message
 
 
 def test_guix_spells_it_in_scheme(url: str) -> None:

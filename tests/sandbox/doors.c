@@ -18,14 +18,28 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <arpa/inet.h>
 #include <unistd.h>
 
 static long tcp(const char *address, int port) {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     inet_pton(AF_INET, address, &to.sin_addr);
-    int s = socket(AF_INET, SOCK_STREAM, 0);
+    int s = socket(AF_INET, SOCK_STREAM, 0), once = 1;
+    setsockopt(s, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof once); /* where nobody answers, don't ask for minutes */
     return s < 0 ? s : connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+/* ADDRESS,PORT, of either family. */
+static long connect_to(char *where) {
+    char *comma = strchr(where, ',');
+    *comma = 0;
+    if (!strchr(where, ':')) return tcp(where, atoi(comma + 1));
+    struct sockaddr_in6 to = {.sin6_family = AF_INET6, .sin6_port = htons(atoi(comma + 1))};
+    inet_pton(AF_INET6, where, &to.sin6_addr);
+    int s = socket(AF_INET6, SOCK_STREAM, 0), once = 1;
+    setsockopt(s, IPPROTO_TCP, TCP_SYNCNT, &once, sizeof once);
+    return connect(s, (struct sockaddr *)&to, sizeof to);
 }
 
 static long abstract_socket(const char *name) {
@@ -77,6 +91,7 @@ static long attempt(const char *what, char **argv) {
     if (!strcmp(what, "sethostname")) return sethostname("x", 1);
     if (!strcmp(what, "setuid")) return setuid(0);
     if (!strcmp(what, "host-loopback")) return tcp("127.0.0.1", atoi(argv[0]));
+    if (!strncmp(what, "tcp", 3)) return connect_to(argv[0]);
     if (!strcmp(what, "network")) return tcp("10.1.2.3", 80);
     if (!strcmp(what, "raw-socket")) return socket(AF_INET, SOCK_RAW, 1);
     if (!strcmp(what, "abstract")) return abstract_socket(argv[0]);

@@ -15,14 +15,16 @@ from fruix.build.attempt import Attempt
 from fruix.build.fetch import builtin
 from fruix.build.logs import BuildLog
 from fruix.build.resources import Resources
-from fruix.build.specify import Surroundings, sandbox_spec
+from fruix.build.specify import Surroundings, identity_for, sandbox_spec
 from fruix.build.workspace import Workspace
-from fruix.errors import BadDerivationError, BuildError
+from fruix.errors import BadDerivationError, BuildError, IsolationUnavailableError
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import CONTRACT_VARIABLE
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Entry, File, SandboxSpec
+from fruix.sandbox import Bind, Entry, SandboxSpec
 from fruix.sandbox.contracts import CONTRACTS, Contract
+from fruix.sandbox.hostfiles import CERTIFICATES, host_files
+from fruix.sandbox.networks import NONE, SETTING, choose
 from fruix.sandbox.views import ResolvedView
 from fruix.store import LocalStore
 
@@ -30,7 +32,9 @@ from fruix.store import LocalStore
 class Program(Protocol):
     """What a build's life needs to know of what it runs."""
 
-    networked: bool
+    @property
+    def networked(self) -> bool:
+        """Whether descriptors could have got out: then outputs are copied."""
 
     @property
     def candidates(self) -> list[StorePath]:
@@ -72,7 +76,7 @@ def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
 
 @dataclass(slots=True)
 class OwnBuilder:
-    """The derivation's builder, sealed: no network but its own loopback."""
+    """The derivation's builder: sealed, unless its output is fixed. Then it may have the network (see `sandbox.networks`)."""
 
     derivation: Derivation
     contract: Contract
@@ -80,7 +84,12 @@ class OwnBuilder:
     inputs: list[StorePath]
     resources: Resources
     attempt: Attempt
-    networked: bool = False
+    network: str
+
+    @property
+    def networked(self) -> bool:
+        """Whether descriptors could have got out: then outputs are copied."""
+        return self.network != NONE
 
     @property
     def candidates(self) -> list[StorePath]:
@@ -94,9 +103,10 @@ class OwnBuilder:
         contract = contract_of(derivation, attempt.job.options.contract)
         view = with_.views.for_derivation(derivation)
         inputs = input_closure(with_.store, derivation)
+        network = choose(with_.settings.fixed_output_network) if derivation.is_fixed else NONE
         attempt.view = view.view if view else None
         attempt.inputs = len(inputs)
-        return cls(derivation, contract, view, inputs, with_, attempt)
+        return cls(derivation, contract, view, inputs, with_, attempt, network)
 
     def spec(self, area: Workspace, uid: int) -> SandboxSpec:
         """By contract."""
@@ -108,6 +118,7 @@ class OwnBuilder:
             inputs=tuple((store.real(path), path) for path in self.inputs),
             view=self.view,
             store_directory=store.directory,
+            network=self.network,
             settings=self.resources.settings,
             options=self.attempt.job.options,
         )
@@ -125,12 +136,21 @@ class OwnBuilder:
 
 @dataclass(slots=True)
 class Fetching:
-    """A download in a sandbox of its own: the host's network, nothing of the store, one writable directory."""
+    """A download in a sandbox of its own: the network, nothing of the store, one writable directory.
+
+    `at_hand` is an already downloaded file with the right contents; then there is no sandbox.
+    """
 
     download: builtin.Download
     resources: Resources
     attempt: Attempt
-    networked: bool = True
+    network: str
+    at_hand: str | None
+
+    @property
+    def networked(self) -> bool:
+        """Always; what is at hand is copied all the same."""
+        return True
 
     @property
     def candidates(self) -> list[StorePath]:
@@ -139,26 +159,32 @@ class Fetching:
 
     @classmethod
     def prepare(cls, attempt: Attempt, with_: Resources) -> Fetching:
-        """Check what is asked for; resolve mirrors."""
-        return cls(builtin.read_request(attempt.job.derivation, with_.settings.mirrors), with_, attempt)
+        """Check what is asked for; resolve mirrors; look among the files at hand."""
+        download = builtin.read_request(attempt.job.derivation, with_.settings.mirrors)
+        at_hand = builtin.local_copy(download, with_.settings)
+        network = NONE if at_hand else choose(with_.settings.fixed_output_network)
+        if network == NONE and not at_hand:
+            raise IsolationUnavailableError(
+                "downloads are switched off",
+                hint=f"put the file into one of the 'sources' directories, or change the setting '{SETTING}'",
+            )
+        return cls(download, with_, attempt, network, at_hand)
 
     def spec(self, area: Workspace, uid: int) -> SandboxSpec:
-        """Certificates and resolver files are copies; the code is already in the process."""
+        """The code is already in the process."""
         contract = CONTRACTS["fruix"]
-        certificates = builtin.certificates()
-        ca_file = "/etc/ssl/certs/ca-certificates.crt" if certificates else ""
-        files = dict(builtin.resolver_files())
-        if certificates:
-            files[ca_file] = certificates
+        identity = identity_for(contract, uid, self.network)
+        files = contract.files(identity, host_files(self.network))
+        ca_file = next((file.path for file in files if file.path.endswith(CERTIFICATES)), "")
         return SandboxSpec(
             id=area.name,
             root=area.root,
-            identity=contract.identity(uid),
+            identity=identity,
             binds=(Bind(area.build, "/build", writable=True),),
-            files=tuple(File(path, data, 0o444) for path, data in sorted(files.items())),
+            files=files,
             hostname=contract.hostname,
             domainname=contract.domainname,
-            network="host",
+            network=self.network,
             program=Entry(
                 "fruix.build.fetch.download:main",
                 builtin.entry_arguments(self.download, "/build", self.resources.settings, ca_file),
@@ -167,12 +193,11 @@ class Fetching:
 
     def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
         """Take the file from the operator's source directories if it is there."""
-        path = builtin.local_copy(self.download, self.resources.settings)
-        if path is None:
+        if self.at_hand is None:
             return False
-        self.attempt.source = path
-        log.note(f"taken from {path}")
-        _copy_for(uid, path, f"{area.build}/{builtin.OUTPUT_NAME}")
+        self.attempt.source = self.at_hand
+        log.note(f"taken from {self.at_hand}")
+        _copy_for(uid, self.at_hand, f"{area.build}/{builtin.OUTPUT_NAME}")
         return True
 
     def results(self, area: Workspace) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fruix.model.buildresult import BuildMode
+from fruix.sandbox import networks
 
 # The pool of build users: numeric ids alone, no entry in the host's passwd is needed or wanted.
 FIRST_BUILD_UID = 35001
@@ -30,6 +31,7 @@ class BuildSettings:
     max_log_size: int = 1 << 30
     log_lines: int = 25
     max_download_size: int = 64 << 30
+    fixed_output_network: str = networks.AUTO
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -6,14 +6,16 @@ Pure apart from reading path names: the same derivation, contract, view and work
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fruix.build.settings import BuildOptions, BuildSettings
 from fruix.build.workspace import Workspace
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Exec, SandboxSpec
+from fruix.sandbox import Bind, Exec, Identity, SandboxSpec
 from fruix.sandbox.contracts import Contract
+from fruix.sandbox.hostfiles import host_files
+from fruix.sandbox.networks import NONE, OWN
 from fruix.sandbox.views import ResolvedView
 
 
@@ -29,6 +31,7 @@ class Surroundings:
     ]  # (name on the host, path as seen inside), closed under references
     view: ResolvedView | None
     store_directory: str
+    network: str  # see sandbox.networks
     settings: BuildSettings
     options: BuildOptions
 
@@ -37,7 +40,7 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
     """The specification for running `derivation`'s own builder."""
     contract = around.contract
     inside = contract.build_directory(derivation.name + ".drv")
-    identity = contract.identity(around.uid)
+    identity = identity_for(contract, around.uid, around.network)
     view_binds = around.view.binds if around.view else ()
     view_links = around.view.links if around.view else ()
     return SandboxSpec(
@@ -46,10 +49,10 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
         identity=identity,
         binds=(*view_binds, *_own_areas(around, inside), *_inputs(around.inputs)),
         links=view_links,
-        files=contract.files(identity),
+        files=contract.files(identity, host_files(around.network) if around.network != NONE else None),
         hostname=contract.hostname,
         domainname=contract.domainname,
-        network="none",
+        network=around.network,
         program=Exec(
             derivation.builder,
             (derivation.builder.rpartition("/")[2], *derivation.args),
@@ -58,6 +61,12 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
         ),
         personality="linux32" if derivation.system == "i686-linux" else "native",
     )
+
+
+def identity_for(contract: Contract, uid: int, network: str) -> Identity:
+    """Who runs; a network of its own takes a user namespace, whatever the ids in it are."""
+    identity = contract.identity(uid)
+    return replace(identity, user_namespace=True) if network in OWN else identity
 
 
 def environment(derivation: Derivation, around: Surroundings, inside: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fruix.errors import UsageError
+from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
 
 if TYPE_CHECKING:
     from fruix.build.settings import BuildSettings
@@ -181,6 +182,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-log-size": ("building.max_log_size", _number(0)),
     "log-lines": ("building.log_lines", _number(0, 1 << 16)),
     "max-download-size": ("building.max_download_size", _number(0)),
+    "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
     "sources": ("building.sources", _directories),
     "mirrors": ("building.mirrors", _table(_strings)),
     "views": ("building.views", _table(_any_table)),

@@ -14,6 +14,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from fruix.sandbox.hostfiles import CERTIFICATES
 from fruix.sandbox.spec import File, Identity
 
 _TEMPORARY = ("TMPDIR", "TEMPDIR", "TMP", "TEMP")
@@ -31,6 +32,8 @@ class Contract:
         temporary: what TMPDIR and its kin say; empty: the build directory.
         inside: (uid, gid) that the builder sees, by a user namespace; None: its ids on the host.
         etc: name below /etc → text; `{uid}` and `{gid}` stand for the ids inside.
+        copied: names below /etc that a build with a network gets as copies of the host's, in place of generated ones.
+        etc_connected: more generated ones for such builds, in place of others.
         after: variables that override the derivation's own.
         fixed_output: more of them for fixed-output derivations.
         count_cores: whether "0 cores" is told to builders as the number of processors.
@@ -41,6 +44,8 @@ class Contract:
     etc: Mapping[str, str]
     temporary: str = ""
     inside: tuple[int, int] | None = None
+    copied: tuple[str, ...] = ()
+    etc_connected: Mapping[str, str] = field(default_factory=dict)
     after: Mapping[str, str] = field(default_factory=dict)
     fixed_output: Mapping[str, str] = field(default_factory=dict)
     count_cores: bool = True
@@ -56,13 +61,21 @@ class Contract:
         inside_uid, inside_gid = self.inside or (uid, uid)
         return Identity(uid, uid, inside_uid, inside_gid, user_namespace=self.inside is not None)
 
-    def files(self, identity: Identity) -> tuple[File, ...]:
-        """Generated files, in order of their paths."""
+    def files(self, identity: Identity, host: Mapping[str, bytes] | None = None) -> tuple[File, ...]:
+        """Files below /etc, in order of their paths.
+
+        Args:
+            identity: whose ids they name.
+            host: for a build with a network: the host's files (see `hostfiles`); None for a sealed one.
+        """
         ids = {"{uid}": str(identity.inside_uid), "{gid}": str(identity.inside_gid)}
-        return tuple(
-            File(f"/etc/{name}", _filled(text, ids).encode("ascii"), _FILE_MODE)
-            for name, text in sorted(self.etc.items())
-        )
+        texts = {**self.etc, **(self.etc_connected if host is not None else {})}
+        contents = {name: _filled(text, ids).encode("ascii") for name, text in texts.items()}
+        if host is not None:
+            for name in self.copied:
+                contents.pop(name, None)
+            contents |= {name: host[name] for name in self.copied if name in host}
+        return tuple(File(f"/etc/{name}", data, _FILE_MODE) for name, data in sorted(contents.items()))
 
     def environment(
         self,
@@ -121,6 +134,8 @@ _ROWS = (
             # Without it the C library asks a name server first, even for localhost.
             "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\nservices: files\n",
         },
+        copied=("resolv.conf", "hosts", "services", CERTIFICATES),
+        etc_connected={"nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\nservices: files\n"},
     ),
     Contract(
         name="guix",
@@ -131,6 +146,7 @@ _ROWS = (
             "group": "nixbld:!:{gid}:\n",
             "hosts": _HOSTS,
         },
+        copied=("resolv.conf", "hosts", "services", "nsswitch.conf"),
         count_cores=False,
     ),
     Contract(
@@ -143,6 +159,8 @@ _ROWS = (
             "group": "root:x:0:\nnixbld:!:{gid}:\nnogroup:x:65534:\n",
             "hosts": _HOSTS,
         },
+        copied=("resolv.conf", "hosts", "services", CERTIFICATES),
+        etc_connected={"nsswitch.conf": "hosts: files dns\nservices: files\n"},
         after={"NIX_LOG_FD": "2", "TERM": "xterm-256color"},
         fixed_output={"NIX_OUTPUT_CHECKED": "1"},
     ),

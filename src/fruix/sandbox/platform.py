@@ -87,6 +87,9 @@ class BackEnd(Protocol):
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """What build records say of this platform's isolation, besides the specification."""
 
+    def network_lacking(self, way: str) -> str:
+        """Why builds can't have the network by this way (see `networks`); empty if they can."""
+
     def probes(self) -> Sequence[Probe]:
         """What the doctor tries."""
 

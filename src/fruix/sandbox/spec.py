@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from fruix.sandbox import networks
+
 PREFIX = "frx-"
 """Names of sandboxes begin with it: by it left-overs are known."""
 
@@ -93,7 +95,8 @@ class SandboxSpec:
     Attributes:
         id: its name; also that of its cgroup or jail (`frx-…`).
         root: an empty directory on the host, only root's, on which the sandbox mounts its root.
-        network: `none` (a loopback of its own) or `host` (only for `Entry` programs).
+        network: `none` (a loopback of its own), `host` (shared; abstract sockets and signals are cut off), or the helper that connects a
+            network namespace of its own (see `networks`).
         limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard); -1 is unlimited.
         personality: `native` or `linux32`.
         memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
@@ -118,6 +121,11 @@ class SandboxSpec:
     memory_max: int = 0
     pids_max: int = 0
     fault: str = ""
+
+    def __post_init__(self) -> None:
+        """A network of its own has to belong to a user namespace of its own, or nothing could be connected to it."""
+        if self.network in networks.OWN and not self.identity.user_namespace:
+            raise ValueError(f"network '{self.network}' needs a user namespace")
 
     def to_json(self) -> bytes:
         """For the spawner."""

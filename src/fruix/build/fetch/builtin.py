@@ -7,9 +7,7 @@ The result lands in the workspace, under `OUTPUT_NAME`; the caller checks it and
 from __future__ import annotations
 
 import json
-import os
 import re
-import ssl
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,13 +24,6 @@ from fruix.model.hashes import Hash
 OUTPUT_NAME = "output"
 BUILTINS = ("builtin:fetchurl", "builtin:download")
 
-
-_CA_FILES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/cert.pem",
-    "/usr/local/share/certs/ca-root-nss.crt",
-)
 _SCHEME_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -97,24 +88,3 @@ def entry_arguments(
         "ca_file": ca_file,
         "proxies": urllib.request.getproxies(),
     }
-
-
-def certificates() -> bytes:
-    """The host's trusted certificates (PEM), or nothing if there are none: then https fails, saying so."""
-    paths = (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, *_CA_FILES)
-    return next((data for path in paths if path and (data := _read(path))), b"")
-
-
-def resolver_files() -> dict[str, bytes]:
-    """Copies of what name resolution reads, by path."""
-    files = {path: _read(path) for path in ("/etc/resolv.conf", "/etc/hosts", "/etc/services")}
-    files["/etc/nsswitch.conf"] = b"hosts: files dns\nservices: files\n"
-    return {path: data for path, data in files.items() if data}
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

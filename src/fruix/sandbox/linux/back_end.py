@@ -8,11 +8,12 @@ from typing import Any
 
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.faults import Step
-from fruix.sandbox.linux import libc, processes
+from fruix.sandbox.linux import landlock, libc, processes, uplink
 from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
 from fruix.sandbox.linux.mounts import mounts_below
 from fruix.sandbox.linux.start import FAULT_STEPS, Started, start
 from fruix.sandbox.linux.usage import read_usage
+from fruix.sandbox.networks import HOST
 from fruix.sandbox.spec import PREFIX, SandboxSpec
 
 
@@ -45,6 +46,17 @@ class LinuxBackEnd:
         from fruix.sandbox.linux.probes import PROBES  # noqa: PLC0415
 
         return PROBES
+
+    def network_lacking(self, way: str) -> str:
+        """Helpers have to be there; the host's network is shared only with Landlock's scoping."""
+        if way != HOST:
+            return uplink.lacking(way)
+        version = landlock.abi()
+        if version >= landlock.SCOPE_ABI:
+            return ""
+        return (
+            f"sharing the host's network needs Landlock scoping (Linux 6.12; here Landlock version {version})"
+        )
 
     def processes_of(self, uid: int) -> list[int]:
         """From /proc."""

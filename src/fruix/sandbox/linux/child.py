@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from fruix.sandbox import faults, skeleton
-from fruix.sandbox.linux import devices, identity, landlock, libc, mounts, network, seccomp
+from fruix.sandbox.linux import devices, identity, landlock, libc, mounts, network, seccomp, uplink
+from fruix.sandbox.networks import HOST, NONE, OWN
 from fruix.sandbox.spec import Entry, Exec, SandboxSpec
 
 SETUP_FAILED = 127
@@ -40,6 +41,7 @@ class Child:
     log: int
     status: int
     filter: bytes
+    uplink: uplink.Pipes | None = None
     last_capability: int = 0
     entry: Callable[[object], int] | None = None
 
@@ -47,7 +49,8 @@ class Child:
 def namespaces(spec: SandboxSpec) -> int:
     """The clone flags for a sandbox."""
     flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
-    return flags if spec.network == "host" else flags | libc.CLONE_NEWNET
+    # A network of its own with an uplink has to belong to the build user's own user namespace, which comes later.
+    return flags | libc.CLONE_NEWNET if spec.network == NONE else flags
 
 
 def run(child: Child, release: int) -> NoReturn:
@@ -124,7 +127,7 @@ def _load_entry(child: Child) -> None:
     if isinstance(program, Entry):
         module, _, function = program.function.partition(":")
         child.entry = getattr(importlib.import_module(module), function)
-        if child.spec.network == "host":
+        if child.spec.network != NONE:
             _warm_resolver()
 
 
@@ -174,7 +177,7 @@ def _tmpfs(child: Child) -> None:
 
 
 def _loopback(child: Child) -> None:
-    if child.spec.network == "none":
+    if child.spec.network == NONE:
         network.loopback_up()
 
 
@@ -215,6 +218,18 @@ def _cgroup_namespace(_child: Child) -> None:
     libc.unshare(libc.CLONE_NEWCGROUP)
 
 
+def _user_namespace(child: Child) -> None:
+    if child.spec.identity.user_namespace:
+        identity.enter_namespace(child.spec.identity, libc.CLONE_NEWNET if child.spec.network in OWN else 0)
+        _die_with_parent(child)  # a change of ids has cleared it
+
+
+def _uplink(child: Child) -> None:
+    if child.uplink is not None:
+        network.loopback_up()
+        uplink.wait(child.uplink)
+
+
 def _drop(child: Child) -> None:
     identity.drop(child.spec.identity, child.last_capability)
     _die_with_parent(child)  # a change of ids has cleared it
@@ -225,7 +240,7 @@ def _no_new_privileges(_child: Child) -> None:
 
 
 def _landlock(child: Child) -> None:
-    if not landlock.scope() and child.spec.network == "host":
+    if not landlock.scope() and child.spec.network == HOST:
         raise OSError(38, "sharing the host's network needs Landlock scoping (Linux 6.12)")
 
 
@@ -269,6 +284,8 @@ STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
     ("switch-root", _switch),
     ("limits", _limits),
     ("cgroup-namespace", _cgroup_namespace),  # after the parent has moved us into the build's cgroup
+    ("user-namespace", _user_namespace),  # after all mounts
+    ("uplink", _uplink),
     ("drop", _drop),  # the bounding set first, it needs a capability; ids last
     ("no-new-privileges", _no_new_privileges),
     ("landlock", _landlock),

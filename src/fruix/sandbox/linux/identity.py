@@ -21,37 +21,37 @@ def read_last_capability() -> int:
         return _MOST_CAPABILITIES - 1
 
 
-def drop(identity: Identity, last_capability: int) -> None:
-    """Become the build user, inside a user namespace of its own if the contract wants other ids inside.
+def enter_namespace(identity: Identity, more: int) -> None:
+    """Become the build user in a user namespace of its own, and in what else the clone flags `more` name.
 
-    The namespace is made after everything has been mounted, so the builder has no power over any mount.
+    It is made after everything has been mounted, so the builder has no power over any mount.
     """
-    if identity.user_namespace:
-        _set_ids(identity.uid, identity.gid)
-        _own_namespace(identity)
+    set_ids(identity)
+    # After a change of ids /proc/self belongs to root, and its map files can't be written, until the process is dumpable.
+    libc.prctl(libc.PR_SET_DUMPABLE, 1)
+    libc.unshare(libc.CLONE_NEWUSER | more)
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{identity.inside_uid} {identity.uid} 1")
+    _write("/proc/self/gid_map", f"{identity.inside_gid} {identity.gid} 1")
+    libc.prctl(libc.PR_SET_DUMPABLE, 0)
+
+
+def drop(identity: Identity, last_capability: int) -> None:
+    """Give up everything; the ids too, unless `enter_namespace` has changed them already."""
     _drop_bounding_set(last_capability)
     libc.prctl(libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_CLEAR_ALL)
     if identity.user_namespace:
         libc.drop_all_capabilities()
     else:
-        _set_ids(identity.uid, identity.gid)
+        set_ids(identity)
     verify(identity)
 
 
-def _set_ids(uid: int, gid: int) -> None:
+def set_ids(identity: Identity) -> None:
+    """The build user's ids as they are outside of a namespace of its own; no supplementary groups."""
     os.setgroups([])
-    os.setresgid(gid, gid, gid)
-    os.setresuid(uid, uid, uid)
-
-
-def _own_namespace(identity: Identity) -> None:
-    # After a change of ids /proc/self belongs to root, and its map files can't be written, until the process is dumpable.
-    libc.prctl(libc.PR_SET_DUMPABLE, 1)
-    libc.unshare(libc.CLONE_NEWUSER)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{identity.inside_uid} {identity.uid} 1")
-    _write("/proc/self/gid_map", f"{identity.inside_gid} {identity.gid} 1")
-    libc.prctl(libc.PR_SET_DUMPABLE, 0)
+    os.setresgid(identity.gid, identity.gid, identity.gid)
+    os.setresuid(identity.uid, identity.uid, identity.uid)
 
 
 def _write(path: str, text: str) -> None:

@@ -9,7 +9,7 @@ from fruix.sandbox.linux import libc
 
 _CREATE_RULESET, _RESTRICT_SELF = 444, 446
 _VERSION = 1
-_SCOPE_ABI = 6
+SCOPE_ABI = 6
 _SCOPED = 1 | 2  # abstract sockets, signals
 
 
@@ -23,7 +23,7 @@ def abi() -> int:
 
 def scope() -> bool:
     """Cut this process and its children off from the outside; False if the kernel can't (before 6.12)."""
-    if abi() < _SCOPE_ABI:
+    if abi() < SCOPE_ABI:
         return False
     attributes = ctypes.create_string_buffer(struct.pack("=QQQ", 0, 0, _SCOPED), 24)
     ruleset = libc.syscall(_CREATE_RULESET, attributes, 24, 0)

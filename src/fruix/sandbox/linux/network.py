@@ -1,4 +1,4 @@
-"""The loopback interface of a fresh network namespace."""
+"""What is looked at and changed in a network namespace without tools: the loopback interface, default routes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,35 @@ _SIOCSIFFLAGS = 0x8914
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 1, 8, 64
 
 
+# proc(5): destination and flags; a default route is up (1) and, in IPv4's table, has destination 0.
+_ROUTES, _ROUTES_6 = "/proc/self/net/route", "/proc/self/net/ipv6_route"
+_UP, _REJECT = 1, 0x200
+
+
 def loopback_up() -> None:
     """Bring `lo` up; 127.0.0.1 and ::1 come by themselves."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
         request = struct.pack("16sh22x", b"lo", _IFF_UP | _IFF_LOOPBACK | _IFF_RUNNING)
         fcntl.ioctl(control, _SIOCSIFFLAGS, request)
+
+
+def has_default_route() -> bool:
+    """Whether this network namespace has a default route, by IPv4 or IPv6."""
+    for line in _lines(_ROUTES)[1:]:
+        fields = line.split()
+        if fields[1] == "00000000" and int(fields[3], 16) & _UP and fields[7] == "00000000":
+            return True
+    for line in _lines(_ROUTES_6):
+        fields = line.split()
+        flags = int(fields[8], 16)
+        if fields[0] == "0" * 32 and fields[1] == "00" and flags & _UP and not flags & _REJECT:
+            return True
+    return False
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="ascii") as file:
+            return file.read().splitlines()
+    except FileNotFoundError:  # a kernel without that protocol
+        return []

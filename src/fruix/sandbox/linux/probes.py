@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from fruix.sandbox import skeleton
 from fruix.sandbox.capabilities import Probe, in_child
-from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp
+from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp, uplink
 
 _USERNS_REMEDY = (
     "allow user namespaces: sysctl user.max_user_namespaces (not 0), kernel.unprivileged_userns_clone=1 (older Debian), "
@@ -89,6 +90,13 @@ def _landlock() -> str:
     return f"Landlock version {version}, scoping"
 
 
+def _helper(way: str) -> str:
+    """A program that gives builds a network namespace of their own; found, not tried."""
+    if reason := uplink.lacking(way):
+        raise OSError(reason)
+    return "fixed-output builds and downloads get a network namespace of their own"
+
+
 def _pidfd() -> str:
     os.close(os.pidfd_open(os.getpid()))
     return "processes are killed by descriptor"
@@ -134,8 +142,12 @@ PROBES: tuple[Probe, ...] = (
     Probe(
         "landlock",
         _landlock,
-        "use Linux 6.12 or later with Landlock enabled: without it there are no downloads",
+        "use Linux 6.12 or later with Landlock enabled, if neither pasta nor slirp4netns can be had: without any of them there are no downloads",
         needed=False,
+    ),
+    *(
+        Probe(way, partial(_helper, way), f"install {package}", needed=False, in_child=False)
+        for way, package in (("pasta", "pasta (Debian's package 'passt')"), ("slirp4netns", "slirp4netns"))
     ),
     Probe(
         "cgroup",

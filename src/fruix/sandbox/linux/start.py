@@ -7,9 +7,10 @@ import signal
 from dataclasses import dataclass
 
 from fruix.sandbox import faults
-from fruix.sandbox.linux import libc, seccomp
+from fruix.sandbox.linux import libc, seccomp, uplink
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 from fruix.sandbox.linux.child import STEPS, Child, namespaces, run
+from fruix.sandbox.networks import OWN
 from fruix.sandbox.platform import Exit
 from fruix.sandbox.spec import SandboxSpec
 
@@ -36,6 +37,7 @@ class Started:
     pidfd: int
     status: int
     cgroup: Cgroup | None
+    beside: uplink.Beside | None = None
 
     def kill(self) -> None:
         """Kill the first process; the kernel kills the others of its namespace with it."""
@@ -66,6 +68,8 @@ class Started:
 
     def clean(self) -> dict[str, int]:
         """After the first process has been reaped: be sure that nothing is left; returns what was used."""
+        if self.beside is not None:
+            self.beside.stop()
         if self.cgroup is None:
             return {}
         self.cgroup.kill()
@@ -82,33 +86,47 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     cgroup = parent.create(spec.id) if parent is not None else None
     status, status_child = os.pipe2(os.O_CLOEXEC)
     release_child, release = os.pipe2(os.O_CLOEXEC)
-    pid = pidfd = -1
+    pipes = uplink.Pipes.make() if spec.network in OWN else None
+    pid, started = -1, None
     try:
         faults.reach("clone")
         pid = libc.clone(namespaces(spec))
         if pid == 0:
             for descriptor in (release, status):  # so that the parent's death is seen
                 os.close(descriptor)
-            run(Child(spec, log, status_child, program), release_child)
-        pidfd = os.pidfd_open(pid)
+            if pipes is not None:
+                pipes.keep_sandbox_ends()
+            run(Child(spec, log, status_child, program, pipes), release_child)
+        started = Started(pid, os.pidfd_open(pid), status, cgroup)
         faults.know("builder", pid)
+        if pipes is not None:
+            started.beside = uplink.start(spec, pid, pipes)
         faults.reach("enter-cgroup")
         if cgroup is not None:
             cgroup.set_limits(memory_max=spec.memory_max or None, pids_max=spec.pids_max or None)
-            cgroup.add(pid)
+            for member in (pid, *([started.beside.pid] if started.beside else ())):
+                cgroup.add(member)
         faults.reach("release")
         os.write(release, b"x")
     except BaseException:
         os.close(status)
-        if pidfd >= 0:
-            os.close(pidfd)
-        if pid > 0:
-            os.kill(pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
-            os.waitpid(pid, 0)
-        if cgroup is not None:
-            cgroup.remove()
+        _undo(pid, started, cgroup)
         raise
     finally:
         for descriptor in (status_child, release_child, release):
             os.close(descriptor)
-    return Started(pid, pidfd, status, cgroup)
+        if pipes is not None:
+            pipes.close()
+    return started
+
+
+def _undo(pid: int, started: Started | None, cgroup: Cgroup | None) -> None:
+    """Nothing is left of a sandbox that could not be started."""
+    if pid > 0:
+        os.kill(pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
+        os.waitpid(pid, 0)
+    if started is not None:
+        os.close(started.pidfd)
+        started.clean()
+    elif cgroup is not None:
+        cgroup.remove()

@@ -1,0 +1,44 @@
+"""Files of the host that a build with a network needs to find its way: copies, never binds (most of them are symlinks, and change).
+
+Names are relative to `/etc`. What the host lacks is absent.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+
+from fruix.sandbox.networks import NAME_SERVER, OWN
+
+CERTIFICATES = "ssl/certs/ca-certificates.crt"
+_COPIED = ("resolv.conf", "hosts", "services", "nsswitch.conf")
+_CERTIFICATE_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/cert.pem",
+    "/usr/local/share/certs/ca-root-nss.crt",
+)
+
+
+def host_files(network: str) -> Mapping[str, bytes]:
+    """Contents by name, for a build that has the network by way of `network` (see `networks`)."""
+    files = {name: _read(f"/etc/{name}") for name in _COPIED}
+    if network in OWN:
+        files["resolv.conf"] = f"nameserver {NAME_SERVER}\n".encode()
+    files[CERTIFICATES] = _certificates()
+    return {name: data for name, data in files.items() if data}
+
+
+def _certificates() -> bytes:
+    """The host's trusted certificates (PEM), or nothing if there are none: then https fails, saying so."""
+    paths = (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, *_CERTIFICATE_FILES)
+    return next((data for path in paths if path and (data := _read(path))), b"")
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
