@@ -25,6 +25,7 @@ import time
 from dataclasses import dataclass
 from typing import NoReturn
 
+from fruix.sandbox import skeleton
 from fruix.sandbox.linux import identity, libc, mounts, network
 from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
 from fruix.sandbox.spec import Bind, File, SandboxSpec
@@ -237,10 +238,10 @@ def _small_root(place: str) -> None:
     name_servers = _resolver_configuration()
     mounts.stop_propagation()
     mounts.new_root(place)
-    mounts.make_directories(["/proc", "/tmp", "/dev/net", "/etc"])  # noqa: S108 - pasta mounts its own empty root there
+    skeleton.make_directories(["/proc", "/tmp", "/dev/net", "/etc"])  # noqa: S108 - pasta mounts its own empty root there
     mounts.bind_all(Bind(path, path) for path in _PROGRAMS if os.path.lexists(path))
     empty = [File(f"/dev/{name}", b"", 0o444) for name in _DEVICES]
-    mounts.make_files([File("/etc/resolv.conf", name_servers, 0o444), *empty])
+    skeleton.make_files([File("/etc/resolv.conf", name_servers, 0o444), *empty])
     mounts.seal()
     for name in _DEVICES:
         libc.mount(f"/dev/{name}".encode(), f"dev/{name}".encode(), None, libc.MS_BIND)
