@@ -7,6 +7,7 @@ import platform
 from fruix.errors import BuildError
 from fruix.model.derivation import Derivation
 from fruix.model.systems import this_system
+from fruix.sandbox import back_end
 
 # What else a machine of a system runs by itself.
 ALSO_RUNS: dict[str, tuple[str, ...]] = {"x86_64-linux": ("i686-linux",)}
@@ -14,7 +15,7 @@ ALSO_RUNS: dict[str, tuple[str, ...]] = {"x86_64-linux": ("i686-linux",)}
 
 def local_system() -> str:
     """This machine's system name, like `x86_64-linux`."""
-    return this_system(platform.system(), platform.machine())
+    return this_system(back_end().sysname, platform.machine())
 
 
 def check_system(derivation: Derivation) -> None:

@@ -7,7 +7,6 @@ tests give them small fakes.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from fruix import __version__
+from fruix.build.platforms import local_system
 from fruix.build.settings import BuildOptions
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
@@ -28,7 +28,6 @@ from fruix.model.hostview import HostView
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
-from fruix.model.systems import this_system
 from fruix.store.interface import Store
 from fruix.store.layout import Layout
 
@@ -129,7 +128,7 @@ class Service:
     settings: Settings
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
     version: str = f"fruix {__version__}"
-    system: str = field(default_factory=lambda: this_system(os.uname().sysname, os.uname().machine))
+    system: str = field(default_factory=local_system)
     _closing: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fruix.sandbox.hostfiles import CERTIFICATES
+from fruix.sandbox.platform import current
 from fruix.sandbox.spec import File, Identity
 
 _TEMPORARY = ("TMPDIR", "TEMPDIR", "TMP", "TEMP")
@@ -30,7 +31,7 @@ class Contract:
     Attributes:
         directory: the build directory as seen inside; `{name}` stands for the derivation's file name.
         temporary: what TMPDIR and its kin say; empty: the build directory.
-        inside: (uid, gid) that the builder sees, by a user namespace; None: its ids on the host.
+        inside: (uid, gid) that the builder sees, where there are user namespaces; None: its ids on the host.
         etc: name below /etc → text; `{uid}` and `{gid}` stand for the ids inside.
         copied: names below /etc that a build with a network gets as copies of the host's, in place of generated ones.
         etc_connected: more generated ones for such builds, in place of others.
@@ -58,8 +59,9 @@ class Contract:
 
     def identity(self, uid: int) -> Identity:
         """Who the builder is when it runs as the build user `uid` (its group has the same number)."""
-        inside_uid, inside_gid = self.inside or (uid, uid)
-        return Identity(uid, uid, inside_uid, inside_gid, user_namespace=self.inside is not None)
+        inside = self.inside if current().user_namespaces else None
+        inside_uid, inside_gid = inside or (uid, uid)
+        return Identity(uid, uid, inside_uid, inside_gid, user_namespace=inside is not None)
 
     def files(self, identity: Identity, host: Mapping[str, bytes] | None = None) -> tuple[File, ...]:
         """Files below /etc, in order of their paths.

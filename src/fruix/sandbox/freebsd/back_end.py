@@ -1,0 +1,80 @@
+"""The FreeBSD back end behind the common interface (`sandbox.platform.BackEnd`)."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fruix.sandbox.capabilities import Probe
+from fruix.sandbox.faults import Step
+from fruix.sandbox.freebsd import jail, limits, mounts, undo
+from fruix.sandbox.freebsd.kernel import Kernel
+from fruix.sandbox.freebsd.libc import Libc
+from fruix.sandbox.freebsd.start import FAULT_STEPS, Started, start
+from fruix.sandbox.spec import SandboxSpec
+
+
+class FreeBSDBackEnd:
+    """A jail per sandbox, with a supervisor each.
+
+    Args:
+        kernel: the system calls; the running kernel's own by default.
+        sysname: what builders see of the system, as `uname -s` says.
+    """
+
+    kind = "freebsd-jail"
+    user_namespaces = False
+    fault_steps: Sequence[Step] = FAULT_STEPS
+
+    def __init__(self, kernel: Kernel | None = None, sysname: str = "FreeBSD") -> None:
+        self.sysname = sysname
+        self.kernel = kernel or Libc()
+
+    def begin(self) -> None:
+        """Nothing: the daemon's death is seen as the end of its socket, and every sandbox has to be undone then."""
+
+    def start(self, spec: SandboxSpec, log: int) -> Started:
+        """Fork a supervisor."""
+        return start(self.kernel, spec, log)
+
+    def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
+        """Whether there is a network stack of its own, and whether limits are enforced."""
+        wanted = limits.wanted(spec)
+        return {
+            "vnet": spec.network == "none" and jail.has_vnet(self.kernel),
+            "limitsEnforced": sorted(wanted) if limits.enabled(self.kernel) else [],
+            "limitsNotEnforced": [] if limits.enabled(self.kernel) else sorted(wanted),
+        }
+
+    def probes(self) -> Sequence[Probe]:
+        """None yet."""
+        return ()
+
+    def processes_of(self, uid: int) -> list[int]:
+        """As the kernel says."""
+        return self.kernel.processes_of(uid)
+
+    def kill_process(self, pid: int, uid: int) -> None:
+        """Numbers are all there is; they are looked up right before."""
+        if pid in self.kernel.processes_of(uid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def usage(self, pid: int) -> tuple[int, int, int] | None:  # noqa: ARG002
+        """Not known while it runs."""
+        return None
+
+    def mounts_below(self, directory: str) -> list[str]:
+        """From the system's mount table."""
+        return [os.fsdecode(found.target) for found in mounts.below(self.kernel.getfsstat(), directory)]
+
+    def end_leftovers(self, builds: str) -> list[str]:
+        """Supervisors are waited for, jails removed."""
+        return undo.end_leftovers(self.kernel, builds)
+
+    def unmount_leftovers(self, builds: str) -> list[str]:
+        """Whatever is still mounted."""
+        return undo.unmount_leftovers(self.kernel, builds)

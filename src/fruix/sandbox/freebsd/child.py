@@ -1,0 +1,160 @@
+"""From a process that the supervisor forked to a builder in its jail: the ordered steps, as a table.
+
+Each step comes before the privilege that it needs is lost. Every descriptor but the standard ones and the status pipe is closed before
+the jail is entered: entering is refused while a directory is open, and on FreeBSD 12, where it is not, that would be a way out. A step
+that fails ends the attempt, and the status pipe says which; a successful exec closes that pipe, which is how the spawner learns of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from fruix.sandbox import faults
+from fruix.sandbox.freebsd import abi, jail, network
+from fruix.sandbox.freebsd.abi import Pair
+from fruix.sandbox.freebsd.kernel import Kernel, KernelError
+from fruix.sandbox.program import (
+    SETUP_FAILED,
+    EntryPoint,
+    default_signals,
+    load_entry,
+    report,
+    run_entry,
+    set_limits,
+)
+from fruix.sandbox.spec import Exec, SandboxSpec
+
+STATUS = 3
+"""Where the status pipe is once everything else is closed."""
+_LOGIN = b"frxbld"
+
+
+@dataclass(slots=True)
+class Child:
+    """What the steps need. `supervisor`: the process whose child this is."""
+
+    kernel: Kernel
+    spec: SandboxSpec
+    jail: list[Pair]
+    log: int
+    status: int
+    supervisor: int
+    entry: EntryPoint | None = None
+
+
+def run(child: Child) -> NoReturn:
+    """Take the steps, run the program. Never returns."""
+    step = ""
+    try:
+        faults.know("builder", os.getpid())
+        faults.strike_by(lambda victim: _ask_for(victim, child))
+        for step, action in STEPS:
+            faults.reach(step)
+            action(child)
+    except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the spawner
+        report(child.status, step, error)
+    finally:
+        os._exit(SETUP_FAILED)
+
+
+def _ask_for(victim: str, child: Child) -> None:
+    """Have the spawner kill `victim`: from inside the jail we can't."""
+    if victim == "builder":
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.write(child.status, faults.MARK + victim.encode())
+    while True:
+        signal.pause()
+
+
+def _session(child: Child) -> None:
+    """A session without terminal, which ends with the supervisor; nothing to read, both outputs to the log."""
+    os.setsid()
+    death = bytearray(int(signal.SIGKILL).to_bytes(4, "little"))
+    child.kernel.procctl(0, abi.PROC_PDEATHSIG_CTL, death)
+    if os.getppid() != child.supervisor:  # it died before we could ask
+        os._exit(SETUP_FAILED)
+    signal.set_wakeup_fd(-1)
+    default_signals()
+
+
+def _load_entry(child: Child) -> None:
+    child.entry = load_entry(child.spec)
+
+
+def _descriptors(child: Child) -> None:
+    nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    for descriptor, place in ((nothing, 0), (child.log, 1), (child.log, 2)):
+        os.dup2(descriptor, place)
+    os.dup2(child.status, STATUS, inheritable=False)
+    child.status = STATUS
+    child.kernel.closefrom(STATUS + 1)
+
+
+def _login(child: Child) -> None:
+    """Else getlogin(2) tells who started the daemon."""
+    child.kernel.setlogin(_LOGIN)
+
+
+def _jail(child: Child) -> None:
+    jail.enter(child.kernel, child.jail)
+
+
+def _loopback(child: Child) -> None:
+    if abi.integer("vnet", abi.NEW) in child.jail:
+        network.loopback_up(child.kernel)
+
+
+def _limits(child: Child) -> None:
+    set_limits(child.spec.limits)
+    os.umask(child.spec.umask)
+
+
+def _drop(child: Child) -> None:
+    """By number: nobody of that name has to exist. Verified."""
+    uid, gid = child.spec.identity.uid, child.spec.identity.gid
+    os.setgroups([gid])
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    if os.getresuid() != (uid,) * 3 or os.getresgid() != (gid,) * 3 or not set(os.getgroups()) <= {gid}:
+        ids = f"{os.getresuid()}:{os.getresgid()}, groups {os.getgroups()}"
+        raise OSError(errno.EPERM, f"{os.strerror(errno.EPERM)}: ids are {ids}")
+
+
+def _no_new_privileges(child: Child) -> None:
+    """Set-id programs stay powerless, besides every mount being nosuid; kernels before 13 don't have it."""
+    enable = bytearray(abi.PROC_NO_NEW_PRIVS_ENABLE.to_bytes(4, "little"))
+    try:
+        child.kernel.procctl(0, abi.PROC_NO_NEW_PRIVS_CTL, enable)
+    except KernelError as error:
+        release = abi.integer_in(child.kernel.sysctl(b"kern.osreldate"))
+        if error.errno != errno.EINVAL or abi.has("no_new_privs", release):
+            raise
+
+
+def _program(child: Child) -> None:
+    program = child.spec.program
+    if isinstance(program, Exec):
+        os.chdir(program.directory)
+        os.execve(program.path, list(program.argv), dict(program.environment))  # noqa: S606 - a list, no shell
+    assert child.entry is not None
+    child.kernel.closefrom(STATUS)  # the spawner sees its end
+    run_entry(child.entry, program.arguments)
+
+
+STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
+    ("session", _session),
+    ("load-entry", _load_entry),  # while there are files to import from
+    ("descriptors", _descriptors),  # before the jail
+    ("login", _login),  # as root, after the session
+    ("jail", _jail),
+    ("loopback", _loopback),  # still root in the jail
+    ("limits", _limits),
+    ("drop", _drop),
+    ("no-new-privileges", _no_new_privileges),
+    ("exec", _program),
+)

@@ -1,0 +1,88 @@
+"""Starting a sandbox, from the spawner's side: pipes, a supervisor, and what to do when that one dies."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any
+
+from fruix.sandbox import faults
+from fruix.sandbox.freebsd import child, devices, supervisor
+from fruix.sandbox.freebsd.kernel import Kernel
+from fruix.sandbox.freebsd.undo import undo_foreign
+from fruix.sandbox.platform import Exit
+from fruix.sandbox.spec import SandboxSpec
+
+_CHUNK = 4096
+FAULT_STEPS = (
+    faults.Step("devfs-rules", "look after the devfs ruleset", "spawner"),
+    faults.Step("supervisor", "fork the supervisor", "spawner"),
+    *(
+        faults.Step(name, f"set-up outside: {name}", "supervisor", builder=True)
+        for name, _ in supervisor.STEPS
+    ),
+    *(faults.Step(name, f"set-up inside: {name}", "builder", builder=True) for name, _ in child.STEPS),
+)
+
+
+@dataclass(slots=True)
+class Started:
+    """A sandbox under its supervisor, which is `pid`; `ended` yields its report when everything is dead and unmounted."""
+
+    kernel: Kernel
+    spec: SandboxSpec
+    pid: int
+    status: int
+    ended: int
+    control: int
+
+    def kill(self) -> None:
+        """Tell the supervisor to end it."""
+        with contextlib.suppress(OSError):  # it has ended, or was told often enough
+            os.write(self.control, b"k")
+
+    def finish(self) -> Exit:
+        """Wait for the supervisor's report and end; without a report, undo in its place."""
+        data = b"".join(iter(lambda: os.read(self.ended, _CHUNK), b""))
+        os.waitpid(self.pid, 0)
+        for descriptor in (self.status, self.ended, self.control):
+            os.close(descriptor)
+        if not data:
+            return self._in_its_place()
+        result: dict[str, Any] = json.loads(data)
+        if result["left"]:
+            raise OSError(errno.EBUSY, result["left"])
+        return Exit(**result["exit"])
+
+    def _in_its_place(self) -> Exit:
+        base = os.path.dirname(os.path.realpath(self.spec.root))
+        undo_foreign(self.kernel, self.spec.id, self.spec.identity.uid, base)
+        return Exit(None, signal.SIGKILL, 0, 0, 0)
+
+
+def start(kernel: Kernel, spec: SandboxSpec, log: int) -> Started:
+    """Fork the supervisor, which does the rest. Call in a single-threaded process only."""
+    faults.reach("devfs-rules")
+    devices.ensure_ruleset(kernel)  # here, one after the other, so that no two supervisors do it at once
+    faults.reach("supervisor")
+    status, status_child = os.pipe()
+    control_child, control = os.pipe()
+    ended, result = os.pipe()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            supervisor.run(kernel, spec, (log, status_child, control_child, result))
+    except BaseException:
+        for descriptor in (status, control, ended):
+            os.close(descriptor)
+        raise
+    finally:
+        for descriptor in (status_child, control_child, result):
+            os.close(descriptor)
+    faults.know("builder", pid)
+    os.set_blocking(control, False)
+    return Started(kernel, spec, pid, status, ended, control)

@@ -1,0 +1,219 @@
+"""One sandbox's supervisor: the process that mounts, forks the builder, waits for all of it, and undoes everything.
+
+It is forked by the spawner, is root and outside of the jail, and holds four descriptors: the log, the status pipe (a setup that failed),
+the control pipe (a byte or its end: kill), the report pipe (how it went, written when nothing is left; its end without a report
+tells the spawner to undo what the supervisor could not). It is the reaper of all that it started.
+
+What it makes in this order is undone in the reverse one: limits and skeleton, mounts, devices, jail. While it works it holds a lock on the
+build directory, so that a new daemon's recovery waits for it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import resource
+import select
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from fruix.sandbox import faults
+from fruix.sandbox.freebsd import child as children
+from fruix.sandbox.freebsd import devices, jail, limits, mounts, reaper, show, users
+from fruix.sandbox.freebsd.abi import MNT_NOSUID
+from fruix.sandbox.freebsd.kernel import Kernel
+from fruix.sandbox.freebsd.release import release_in
+from fruix.sandbox.freebsd.undo import hold, undo
+from fruix.sandbox.program import report
+from fruix.sandbox.skeleton import make_directories, make_files, make_links
+from fruix.sandbox.spec import SandboxSpec
+
+_FIRST = 3  # the descriptors that are kept begin here
+_HIGH = 64  # where none of those that are moved there can be
+_ROOT_MODE = 0o755
+_DRAIN = 512
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Its state. `base`: the build directory, canonical; `root` lies in it; `wake` is readable when a child has ended."""
+
+    kernel: Kernel
+    spec: SandboxSpec
+    base: str
+    root: str
+    log: int
+    status: int
+    control: int
+    result: int
+    wake: int
+    builder: int = 0
+    builder_status: int | None = None
+
+    def live(self) -> None:
+        """From nothing to nothing."""
+        if self._set_up():
+            self._watch()
+        left = ""
+        try:
+            self._end()
+        except BaseException as error:  # noqa: BLE001 - the spawner is told
+            left = str(error) or type(error).__name__
+        os.write(self.result, json.dumps({"exit": self._exit(), "left": left}).encode())
+
+    def _set_up(self) -> bool:
+        """Whether a child was forked; else the status pipe says why not."""
+        step = ""
+        try:
+            for step, action in STEPS:
+                if self.control in _readable((self.control,), 0):
+                    raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+                faults.reach(step)
+                action(self)
+        except BaseException as error:  # noqa: BLE001 - likewise
+            report(self.status, step, error)
+        finally:
+            os.close(self.status)  # from now on only the child holds it
+        return self.builder != 0
+
+    def _watch(self) -> None:
+        """Until the builder has ended, or shall end."""
+        while True:
+            reaper.reap(self._note)
+            if self.builder_status is not None:
+                return
+            if self.control in _readable((self.control, self.wake), None):
+                return
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.wake, _DRAIN)
+
+    def _end(self) -> None:
+        reaper.end_descendants(self.kernel, self.spec.id, self._note)
+        undo(self.kernel, self.spec.id, self.base)
+
+    def _note(self, pid: int, status: int) -> None:
+        if pid == self.builder:
+            self.builder_status = status
+
+    def _exit(self) -> dict[str, Any]:
+        code = os.waitstatus_to_exitcode(
+            signal.SIGKILL if self.builder_status is None else self.builder_status
+        )
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return {
+            "code": code if code >= 0 else None,
+            "signal": -code if code < 0 else None,
+            "cpu_user_us": round(used.ru_utime * 1e6),
+            "cpu_system_us": round(used.ru_stime * 1e6),
+            "max_rss_kib": used.ru_maxrss,
+        }
+
+
+def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoReturn:
+    """The supervisor's whole life, in a freshly forked process. `descriptors`: log, status, control and report."""
+    try:
+        faults.know("builder", os.getpid())
+        log, status, control, result = _keep(kernel, descriptors)
+        root = os.path.realpath(spec.root)
+        base = os.path.dirname(root)
+        Supervisor(kernel, spec, base, root, log, status, control, result, _wake_on_exit()).live()
+    finally:
+        os._exit(0)
+
+
+def _keep(kernel: Kernel, descriptors: Sequence[int]) -> list[int]:
+    """Close everything else: other sandboxes' pipes above all, whose ends would never be seen."""
+    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH) for descriptor in descriptors]
+    kept = [os.dup2(descriptor, _FIRST + index, inheritable=False) for index, descriptor in enumerate(high)]
+    kernel.closefrom(_FIRST + len(kept))
+    return kept
+
+
+def _wake_on_exit() -> int:
+    """A descriptor that becomes readable whenever a child ends."""
+    reading, writing = os.pipe()
+    for descriptor in (reading, writing):
+        os.set_blocking(descriptor, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    return reading
+
+
+def _readable(descriptors: Sequence[int], timeout: float | None) -> set[int]:
+    poller = select.poll()
+    for descriptor in descriptors:
+        poller.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poller.poll(timeout)}
+
+
+# The steps, in order. Each takes the Supervisor; the root is the current directory from the second on.
+
+
+def _begin(here: Supervisor) -> None:
+    """Refuse what there is no way to do here; be found by a recovery; be the one to whom orphans fall."""
+    if here.spec.personality != "native":
+        raise OSError(
+            errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: personality {here.spec.personality}"
+        )
+    hold(here.base)
+    reaper.acquire(here.kernel)
+
+
+def _root(here: Supervisor) -> None:
+    """Nobody but root reaches it from outside: the directories above it are closed."""
+    os.chmod(here.root, _ROOT_MODE)
+    os.chdir(here.root)
+    make_directories(["/dev", "/etc", *(mount.path for mount in here.spec.tmpfs)])
+    make_files(here.spec.files)
+
+
+def _mounts(here: Supervisor) -> None:
+    table = here.kernel.getfsstat()
+    for bind in here.spec.binds:
+        show.show(here.kernel, bind, here.root, table)
+    make_links(here.spec.links)
+
+
+def _devices(here: Supervisor) -> None:
+    devices.mount_devices(here.kernel, f"{here.root}/dev")
+
+
+def _tmpfs(here: Supervisor) -> None:
+    for wanted in here.spec.tmpfs:
+        options = mounts.tmpfs(here.root + wanted.path, wanted.size, wanted.mode)
+        mounts.mount(here.kernel, options, MNT_NOSUID)
+
+
+def _users(here: Supervisor) -> None:
+    users.make_databases(here.spec.files, here.root)
+
+
+def _limits(here: Supervisor) -> None:
+    limits.apply(here.kernel, here.spec)
+
+
+def _fork(here: Supervisor) -> None:
+    parameters = jail.parameters(here.kernel, here.spec, here.root, release_in(here.root))
+    os.chdir("/")
+    supervisor = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        children.run(children.Child(here.kernel, here.spec, parameters, here.log, here.status, supervisor))
+    here.builder = pid
+
+
+STEPS: tuple[tuple[str, Callable[[Supervisor], None]], ...] = (
+    ("reaper", _begin),
+    ("root", _root),
+    ("mounts", _mounts),
+    ("devices", _devices),
+    ("tmpfs", _tmpfs),
+    ("users", _users),
+    ("resource-limits", _limits),
+    ("fork", _fork),
+)
