@@ -9,6 +9,7 @@ help:
 	@echo 'make hello   set up, build GNU Hello through the daemon, show the result'
 	@echo 'make test    set up, run all tests'
 	@echo 'make lint    set up, check types and style'
+	@echo 'make bench   set up, measure the daemon against its peers (as root)'
 	@echo 'make clean   remove what make made (not the store)'
 
 hello: $(VENV)/.ready
@@ -32,8 +33,12 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) test
 	@touch $@
 
+bench: $(VENV)/.ready
+	@sh benchmarks/peers /var/tmp/fruix-peers
+	$(BIN)/python benchmarks/run $(BENCH_FLAGS)
+
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help hello test lint clean
+.PHONY: help hello test lint bench clean

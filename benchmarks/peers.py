@@ -1,0 +1,147 @@
+"""The daemons that are measured: how each is started on a store of its own, in one private mount namespace.
+
+All run as root below `/frx` (a directory of this run's, see `run`), with two jobs of one core, no substitutes, and real sandboxes with build users. Nix
+and Guix come out of Debian's packages: 2.8.0 as `nix-daemon` of the host, the newer ones unpacked into folders by `benchmarks/peers`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from wire import Client, DaemonError
+
+GROUP = "frxbench"
+_PATIENCE = 30.0
+_NIX_CONF = f"""sandbox = true
+sandbox-paths =
+sandbox-fallback = false
+build-users-group = {GROUP}
+substituters =
+max-jobs = 2
+cores = 1
+"""
+
+
+@dataclass
+class Daemon:
+    """One of them."""
+
+    name: str
+    dialect: str
+    base: str
+    store: str
+    socket: str
+    command: list[str]
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    paths: dict[str, str] = field(default_factory=dict)  # what rows leave for later rows
+
+    def start(self) -> float:
+        """Start it; seconds from the start of the program to the first finished greeting."""
+        begun = time.perf_counter()
+        log = open(f"{self.base}/daemon.log", "ab")  # noqa: SIM115 - the child's
+        self.process = subprocess.Popen(
+            self.command,
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+        log.close()
+        while True:
+            try:
+                self.client().close()
+                return time.perf_counter() - begun
+            except (OSError, DaemonError):
+                if self.process.poll() is not None or time.perf_counter() - begun > _PATIENCE:
+                    raise SystemExit(f"{self.name} does not start: see {self.base}/daemon.log") from None
+                time.sleep(0.0005)
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait()
+            self.process = None
+            if os.path.exists(self.socket):
+                os.unlink(self.socket)
+
+    def client(self) -> Client:
+        """A new connection."""
+        return Client(self.dialect, self.socket)
+
+    def processes(self) -> list[int]:
+        """It and all its descendants."""
+        assert self.process is not None
+        found = [self.process.pid]
+        for pid in found:
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+                found += [int(child) for child in file.read().split()]
+        return found
+
+
+def _fruix(root: str) -> Daemon:
+    base = f"{root}/fruix"
+    os.makedirs(base)
+    configuration = f"{base}/fruix.toml"
+    with open(configuration, "w", encoding="ascii") as file:
+        file.write("max-jobs = 2\ncores = 1\n")
+    environment = {
+        "FRUIX_STORE_DIR": f"{base}/store", "FRUIX_STATE_DIR": f"{base}/var", "FRUIX_LOG_DIR": f"{base}/log", "FRUIX_CONF": configuration,
+    }  # fmt: skip
+    socket = f"{base}/var/daemon-socket/socket"
+    command = [sys.executable, "-m", "fruix", "daemon"]
+    return Daemon("fruix", "nix", base, f"{base}/store", socket, command, environment)
+
+
+def _nix(title: str, program: str) -> Callable[[str], Daemon]:
+    def make(root: str) -> Daemon:
+        base = f"{root}/{title}"
+        # Without a state directory that it can write to, it would take itself for a client of the socket: its own.
+        for name in ("store", "var", "log", "conf"):
+            os.makedirs(f"{base}/{name}")
+        with open(f"{base}/conf/nix.conf", "w", encoding="ascii") as file:
+            file.write(_NIX_CONF)
+        environment = {
+            "NIX_STORE_DIR": f"{base}/store", "NIX_STATE_DIR": f"{base}/var", "NIX_LOG_DIR": f"{base}/log",
+            "NIX_CONF_DIR": f"{base}/conf", "NIX_DAEMON_SOCKET_PATH": f"{base}/socket",
+        }  # fmt: skip
+        return Daemon(title, "nix", base, f"{base}/store", f"{base}/socket", [program], environment)
+
+    return make
+
+
+def _guix(title: str, program: str) -> Callable[[str], Daemon]:
+    def make(root: str) -> Daemon:
+        base = f"{root}/{title}"
+        os.makedirs(f"{base}/store")
+        environment = {
+            "NIX_STORE_DIR": f"{base}/store", "GUIX_STATE_DIRECTORY": f"{base}/var", "GUIX_DATABASE_DIRECTORY": f"{base}/db",
+            "GUIX_LOG_DIRECTORY": f"{base}/log", "GUIX_CONFIGURATION_DIRECTORY": f"{base}/conf",
+        }  # fmt: skip
+        command = [
+            program, f"--build-users-group={GROUP}", "-M", "2", "-c", "1", "--no-substitutes", "--no-offload",
+            f"--listen={base}/socket",
+        ]  # fmt: skip
+        return Daemon(title, "guix", base, f"{base}/store", f"{base}/socket", command, environment)
+
+    return make
+
+
+def available(prefixes: str) -> dict[str, Callable[[str], Daemon]]:
+    """The daemons that can be started here, by name; `prefixes` is where `benchmarks/peers` unpacked the newer ones."""
+    makers: dict[str, Callable[[str], Daemon]] = {"fruix": _fruix}
+    for name, program, make in (
+        ("nix-2.34", f"{prefixes}/nix/usr/bin/nix-daemon", _nix),
+        ("nix-2.8", "/usr/bin/nix-daemon", _nix),
+        ("guix-1.5", f"{prefixes}/guix/usr/bin/guix-daemon", _guix),
+    ):
+        if os.path.exists(program):
+            makers[name] = make(name, program)
+    return makers

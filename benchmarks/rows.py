@@ -1,0 +1,310 @@
+"""What is measured, a function per row: given a daemon and the round's number, it returns one figure (seconds, or a rate).
+
+Everything that a row needs before the clock starts is made before. Names carry the round, so that nothing is measured that
+was already there. Rows run in this order, each on all daemons in turn, round by round.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.drvhash import DerivationHasher, fill_outputs
+from fruix.model.storepath import StorePath
+from peers import Daemon
+from wire import Client, bytes_archive, file_archive, is_valid_request
+
+TEXTS = 20_000
+INPUTS = 500
+MANY = 100
+SINGLE = 10
+ROUND_TRIPS = 4_000
+
+
+@dataclass(frozen=True)
+class Data:
+    """What is added: an archive with a static shell, a big file, an archive of a tree."""
+
+    shell: bytes
+    big_file: str
+    tree: bytes
+    big_output: int = 256  # MiB
+
+
+@dataclass(frozen=True)
+class Row:
+    """`rate`: more is better."""
+
+    key: str
+    title: str
+    unit: str
+    measure: Callable[[Daemon, Data, int], float]
+    rounds: int = 5
+    rate: bool = False
+
+
+def _timed(work: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    work()
+    return time.perf_counter() - begun
+
+
+def _shell(daemon: Daemon, data: Data) -> str:
+    if "shell" not in daemon.paths:
+        client = daemon.client()
+        daemon.paths["shell"] = client.add_archive("shell", bytes_archive(data.shell))
+        client.close()
+    return daemon.paths["shell"]
+
+
+def _derivation(
+    daemon: Daemon, client: Client, name: str, shell: str, script: str, inputs: Iterable[str] = ()
+) -> str:
+    """Add a derivation whose builder is the shell."""
+    sources = tuple(sorted(StorePath(path) for path in {shell, *inputs}))
+    env = {"PATH": f"{shell}/bin", "name": name}
+    plain = Derivation(
+        name,
+        {"out": DerivationOutput(None)},
+        {},
+        sources,
+        "x86_64-linux",
+        f"{shell}/bin/sh",
+        ("-c", script),
+        env,
+    )
+    whole = fill_outputs(plain, DerivationHasher(_no_inputs), daemon.store)
+    return client.add_text(f"{name}.drv", whole.to_bytes(), [path.text for path in sources])
+
+
+def _no_inputs(path: StorePath) -> Derivation:
+    raise KeyError(path)
+
+
+def startup(daemon: Daemon, _data: Data, _round: int) -> float:
+    """From the start of the program to the first finished greeting."""
+    daemon.stop()
+    return daemon.start()
+
+
+def connect(daemon: Daemon, _data: Data, _round: int) -> float:
+    """A connection and its greeting; median of 20."""
+    seconds = []
+    for _ in range(20):
+        begun = time.perf_counter()
+        client = daemon.client()
+        seconds.append(time.perf_counter() - begun)
+        client.close()
+        time.sleep(0.005)
+    return statistics.median(seconds)
+
+
+def memory(daemon: Daemon, _data: Data, _round: int) -> float:
+    """Proportional set size of all its processes with one idle client, MiB."""
+    client = daemon.client()
+    time.sleep(0.2)
+    total = 0
+    for pid in daemon.processes():
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    client.close()
+    return total / 1024
+
+
+def one_build(daemon: Daemon, data: Data, number: int) -> float:
+    """A trivial build; median of 10 in a row."""
+    shell = _shell(daemon, data)
+    client = daemon.client()
+    derivations = [
+        _derivation(daemon, client, f"one-{number}-{index}", shell, "echo hi > $out")
+        for index in range(SINGLE)
+    ]
+    seconds = [_timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
+    daemon.paths["built"] = derivations[0]
+    client.close()
+    return statistics.median(seconds)
+
+
+def many_builds(daemon: Daemon, data: Data, number: int) -> float:
+    """100 independent trivial builds in one request, two jobs."""
+    shell = _shell(daemon, data)
+    client = daemon.client()
+    derivations = [
+        _derivation(daemon, client, f"many-{number}-{index}", shell, "echo hi > $out")
+        for index in range(MANY)
+    ]
+    seconds = _timed(lambda: client.build(derivations))
+    daemon.paths["many"] = " ".join(derivations)
+    client.close()
+    return seconds
+
+
+def many_inputs(daemon: Daemon, data: Data, number: int) -> float:
+    """A trivial build that sees 500 inputs; median of 3."""
+    shell = _shell(daemon, data)
+    client = daemon.client()
+    if "inputs" not in daemon.paths:
+        paths = [client.add_text(f"input-{index}", b"%d" % index) for index in range(INPUTS)]
+        daemon.paths["inputs"] = " ".join(paths)
+    inputs = daemon.paths["inputs"].split()
+    derivations = [
+        _derivation(daemon, client, f"inputs-{number}-{index}", shell, "echo hi > $out", inputs)
+        for index in range(3)
+    ]
+    seconds = [_timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
+    client.close()
+    return statistics.median(seconds)
+
+
+def nothing_one(daemon: Daemon, _data: Data, _round: int) -> float:
+    """A request for one derivation that is built already; median of 50."""
+    client = daemon.client()
+    drv = daemon.paths["built"]
+    seconds = [_timed(lambda: client.build([drv])) for _ in range(50)]
+    client.close()
+    return statistics.median(seconds)
+
+
+def nothing_many(daemon: Daemon, _data: Data, _round: int) -> float:
+    """The same for 100 of them; median of 5."""
+    client = daemon.client()
+    derivations = daemon.paths["many"].split()
+    seconds = [_timed(lambda: client.build(derivations)) for _ in range(5)]
+    client.close()
+    return statistics.median(seconds)
+
+
+def big_output(daemon: Daemon, data: Data, number: int) -> float:
+    """A build that leaves a file of 256 MiB: made, hashed, scanned for references, registered."""
+    shell = _shell(daemon, data)
+    client = daemon.client()
+    script = f"head -c {data.big_output << 20} /dev/urandom > $out"
+    drv = _derivation(daemon, client, f"big-output-{number}", shell, script)
+    seconds = _timed(lambda: client.build([drv]))
+    client.close()
+    return seconds
+
+
+def add_file(daemon: Daemon, data: Data, number: int) -> float:
+    """A file of 1 GiB over the socket."""
+    client = daemon.client()
+    begun = time.perf_counter()
+    daemon.paths["big"] = client.add_archive(f"big-{number}", file_archive(data.big_file))
+    seconds = time.perf_counter() - begun
+    client.close()
+    return seconds
+
+
+def dump_file(daemon: Daemon, _data: Data, _round: int) -> float:
+    """The archive of that file over the socket."""
+    client = daemon.client()
+    seconds = _timed(lambda: client.dump(daemon.paths["big"]))
+    client.close()
+    return seconds
+
+
+def add_tree(daemon: Daemon, data: Data, number: int) -> float:
+    """A tree of 20,000 small files over the socket."""
+    client = daemon.client()
+    begun = time.perf_counter()
+    daemon.paths["tree"] = client.add_archive(f"tree-{number}", bytes_archive(data.tree))
+    seconds = time.perf_counter() - begun
+    client.close()
+    return seconds
+
+
+def dump_tree(daemon: Daemon, _data: Data, _round: int) -> float:
+    """The archive of that tree over the socket."""
+    client = daemon.client()
+    seconds = _timed(lambda: client.dump(daemon.paths["tree"]))
+    client.close()
+    return seconds
+
+
+def add_texts(daemon: Daemon, _data: Data, number: int) -> float:
+    """20,000 small texts, most with references to two earlier ones, one after the other."""
+    client = daemon.client()
+    paths: list[str] = []
+    begun = time.perf_counter()
+    for index in range(TEXTS):
+        references = {paths[-1], paths[index // 2]} if index > 10 else set()
+        text = f"{index} {number} " + " ".join(references)
+        paths.append(client.add_text(f"n{index}-{number}", text.encode(), references))
+    seconds = time.perf_counter() - begun
+    daemon.paths["texts"] = " ".join(paths)
+    client.close()
+    return seconds
+
+
+def closure(daemon: Daemon, _data: Data, _round: int) -> float:
+    """The closure of those 20,000 texts as a client finds it: one question for each path."""
+    client = daemon.client()
+    begun = time.perf_counter()
+    todo = [daemon.paths["texts"].split()[-1]]
+    seen = set(todo)
+    while todo:
+        for path in client.references(todo.pop()):
+            if path not in seen:
+                seen.add(path)
+                todo.append(path)
+    seconds = time.perf_counter() - begun
+    client.close()
+    return seconds
+
+
+def valid_rate(daemon: Daemon, _data: Data, _round: int) -> float:
+    """IsValidPath, one after the other; daemon and client on a processor each."""
+    requests = [is_valid_request(path) for path in daemon.paths["texts"].split()[:ROUND_TRIPS]]
+    return _rate(daemon, lambda client: [client.is_valid(request) for request in requests])
+
+
+def info_rate(daemon: Daemon, _data: Data, _round: int) -> float:
+    """QueryPathInfo, likewise."""
+    paths = daemon.paths["texts"].split()[:ROUND_TRIPS]
+    return _rate(daemon, lambda client: [client.references(path) for path in paths])
+
+
+def _rate(daemon: Daemon, work: Callable[[Client], object]) -> float:
+    client = daemon.client()
+    before = os.sched_getaffinity(0)
+    processors = sorted(before)
+    pids = daemon.processes()
+    try:
+        _pin(pids, {processors[-1]})
+        os.sched_setaffinity(0, {processors[0]})
+        return ROUND_TRIPS / _timed(lambda: work(client))
+    finally:
+        os.sched_setaffinity(0, before)
+        _pin(pids, before)
+        client.close()
+
+
+def _pin(pids: Iterable[int], processors: set[int]) -> None:
+    for pid in pids:
+        for thread in os.listdir(f"/proc/{pid}/task"):
+            os.sched_setaffinity(int(thread), processors)
+
+
+ROWS: tuple[Row, ...] = (
+    Row("startup", "start of the daemon to the first greeting", "ms", startup),
+    Row("connect", "connect and greet", "ms", connect),
+    Row("memory", "memory with one idle client", "MiB", memory, rounds=1),
+    Row("build", "one trivial sandboxed build", "ms", one_build),
+    Row("builds", "100 trivial builds, two jobs", "s", many_builds),
+    Row("inputs", "a build that sees 500 inputs", "ms", many_inputs),
+    Row("nothing", "nothing to do, 1 derivation", "ms", nothing_one),
+    Row("nothings", "nothing to do, 100 derivations", "ms", nothing_many),
+    Row("output", "a build with an output of 256 MiB", "s", big_output, rounds=3),
+    Row("texts", "add 20,000 small texts", "s", add_texts, rounds=3),
+    Row("closure", "closure of 20,000 paths", "s", closure, rounds=3),
+    Row("valid", "IsValidPath", "1/s", valid_rate, rate=True),
+    Row("info", "QueryPathInfo", "1/s", info_rate, rate=True),
+    Row("add-tree", "add a tree of 20,000 files", "s", add_tree, rounds=3),
+    Row("dump-tree", "dump a tree of 20,000 files", "s", dump_tree, rounds=3),
+    Row("add-file", "add a file of 1 GiB", "s", add_file, rounds=3),
+    Row("dump-file", "dump a file of 1 GiB", "s", dump_file, rounds=3),
+)

@@ -1,0 +1,267 @@
+"""A client of either dialect that does as little as possible: what is measured should be the daemon.
+
+Requests are put together from bytes that were made before the clock starts, where that matters. Formats: docs/clients.md and the
+tables in `src/fruix/protocol`; this module does not use them, so that a change there shows in the figures of one daemon only.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+from collections.abc import Callable, Iterable
+
+from fruix.model.nar import write as nar
+
+_U64 = struct.Struct("<Q")
+_CLIENT_MAGIC, _DAEMON_MAGIC = 0x6E697863, 0x6478696F
+_NEXT, _WRITE, _LAST, _ERROR = 0x6F6C6D67, 0x64617416, 0x616C7473, 0x63787470
+_START, _STOP, _RESULT = 0x53545254, 0x53544F50, 0x52534C54
+_MINE = {"nix": 0x123, "guix": 0x164}
+CHUNK = 1 << 20
+
+Write = Callable[[bytes], None]
+
+
+class DaemonError(Exception):
+    """What the daemon answered."""
+
+
+def number(value: int) -> bytes:
+    """A number on the wire."""
+    return _U64.pack(value)
+
+
+def string(value: str | bytes) -> bytes:
+    """A string on the wire: its length, its bytes, padding to 8."""
+    return nar.string(value.encode() if isinstance(value, str) else value)
+
+
+def strings(values: Iterable[str]) -> bytes:
+    """A list of strings."""
+    items = [string(value) for value in values]
+    return number(len(items)) + b"".join(items)
+
+
+class Client:
+    """One connection; operations are methods. `dialect` is `nix` or `guix`."""
+
+    def __init__(self, dialect: str, path: str) -> None:
+        """Connect and greet."""
+        self.dialect = dialect
+        self._stream = socket.socket(socket.AF_UNIX)
+        self._stream.connect(path)
+        self._file = self._stream.makefile("rb", CHUNK)
+        self._send(number(_CLIENT_MAGIC))
+        if self._number() != _DAEMON_MAGIC:
+            raise DaemonError("no daemon there")
+        self._minor = min(self._number() & 0xFF, _MINE[dialect] & 0xFF)
+        self._send(number(_MINE[dialect]) + number(0) + number(0))
+        if dialect == "nix" and self._minor >= 33:
+            self._string()
+        if dialect == "nix" and self._minor >= 35:
+            self._number()
+        self._listen()
+
+    def close(self) -> None:
+        """Leave."""
+        self._file.close()
+        self._stream.close()
+
+    # Operations
+
+    def is_valid(self, request: bytes) -> bool:
+        """Operation 1, with a request from `is_valid_request`."""
+        self._send(request)
+        self._listen()
+        return bool(self._number())
+
+    def references(self, path: str) -> list[str]:
+        """Operation 26: all about a path, of which the references are kept."""
+        self._call(26, string(path))
+        if self.dialect == "nix" and not self._number():
+            raise DaemonError(f"{path} is not valid")
+        self._string()
+        self._string()
+        found = self._strings()
+        self._number()
+        self._number()
+        if self.dialect == "nix":
+            self._number()
+            self._strings()
+            self._string()
+        return found
+
+    def add_text(self, name: str, text: bytes, references: Iterable[str] = ()) -> str:
+        """Add a small file; its path."""
+        ordered = sorted(references)
+        if self.dialect == "guix":
+            self._call(8, string(name) + string(text) + strings(ordered))
+            return self._string()
+        self._send(
+            number(7) + string(name) + string("text:sha256") + strings(ordered) + number(0)
+            + number(len(text)) + text + number(0)
+        )  # fmt: skip
+        self._listen()
+        return self._path_info()
+
+    def add_archive(self, name: str, feed: Callable[[Write], None]) -> str:
+        """Add a tree whose archive `feed` writes; its path."""
+        if self.dialect == "guix":
+            self._send(number(7) + string(name) + number(1) + number(1) + string("sha256"))
+            feed(self._send)
+            self._listen()
+            return self._string()
+        self._send(number(7) + string(name) + string("fixed:r:sha256") + strings(()) + number(0))
+        feed(self._send_frame)
+        self._send(number(0))
+        self._listen()
+        return self._path_info()
+
+    def build(self, derivations: Iterable[str]) -> None:
+        """Operation 9: build all outputs."""
+        suffix = "!out" if self.dialect == "nix" else ""
+        self._call(9, strings(drv + suffix for drv in derivations) + number(0))
+        self._number()
+
+    def dump(self, path: str) -> int:
+        """The size of a path's archive, as it comes over the wire."""
+        if self.dialect == "guix":
+            sizes: list[int] = []
+            self._call(16, string(path) + number(0), lambda data: sizes.append(len(data)))
+            self._number()
+            return sum(sizes)
+        self._call(38, string(path))
+        return self._skip_archive()
+
+    def set_jobs(self, jobs: int) -> None:
+        """Nothing of the client's own limits: all daemons are started with their number of jobs."""
+
+    # Parts
+
+    def _call(self, operation: int, request: bytes, sink: Callable[[bytes], object] | None = None) -> None:
+        self._send(number(operation) + request)
+        self._listen(sink)
+
+    def _send(self, data: bytes) -> None:
+        self._stream.sendall(data)
+
+    def _send_frame(self, data: bytes) -> None:
+        if data:
+            self._stream.sendall(number(len(data)))
+            self._stream.sendall(data)
+
+    def _read(self, size: int) -> bytes:
+        data: bytes = self._file.read(size)
+        if len(data) < size:
+            raise DaemonError("the daemon closed the connection")
+        return data
+
+    def _number(self) -> int:
+        value: int = _U64.unpack(self._read(8))[0]
+        return value
+
+    def _bytes(self) -> bytes:
+        size = self._number()
+        return self._read(size + -size % 8)[:size]
+
+    def _string(self) -> str:
+        return self._bytes().decode()
+
+    def _strings(self) -> list[str]:
+        return [self._string() for _ in range(self._number())]
+
+    def _fields(self) -> None:
+        for _ in range(self._number()):
+            (self._bytes if self._number() else self._number)()
+
+    def _path_info(self) -> str:
+        path = self._string()
+        for _ in range(2):
+            self._string()
+        self._strings()
+        for _ in range(3):
+            self._number()
+        self._strings()
+        self._string()
+        return path
+
+    def _listen(self, sink: Callable[[bytes], object] | None = None) -> None:
+        """Messages up to the one that ends them."""
+        while (kind := self._number()) != _LAST:
+            if kind == _NEXT:
+                self._bytes()
+            elif kind == _WRITE:
+                data = self._bytes()
+                if sink is not None:
+                    sink(data)
+            elif kind == _ERROR:
+                raise DaemonError(self._error())
+            elif kind == _START:
+                self._read(24)
+                self._bytes()
+                self._fields()
+                self._number()
+            elif kind == _STOP:
+                self._number()
+            elif kind == _RESULT:
+                self._read(16)
+                self._fields()
+            else:
+                raise DaemonError(f"unknown message {kind:#x}")
+
+    def _error(self) -> str:
+        if self.dialect == "guix" or self._minor < 26:
+            return self._string()
+        for read in (self._bytes, self._number, self._bytes):
+            read()
+        return self._string()
+
+    def _skip_archive(self) -> int:
+        """An archive without a length: read by its syntax; files of any size are skipped in pieces."""
+        total = 0
+        depth = 0
+        contents = False
+        while True:
+            size = self._number()
+            total += 8 + size + -size % 8
+            if contents:
+                left = size + -size % 8
+                while left:
+                    left -= len(self._read(min(left, CHUNK)))
+                contents = False
+                continue
+            word = self._read(size + -size % 8)[:size]
+            contents = word == b"contents"
+            depth += (word == b"(") - (word == b")")
+            if depth == 0 and word == b")":
+                return total
+
+
+def is_valid_request(path: str) -> bytes:
+    """Operation 1's request."""
+    return number(1) + string(path)
+
+
+def file_archive(path: str) -> Callable[[Write], None]:
+    """Writes the archive of one big file, read in pieces."""
+
+    def feed(write: Write) -> None:
+        size = os.path.getsize(path)
+        write(nar.MAGIC + nar.file_head(size, executable=False))
+        with open(path, "rb") as file:
+            while chunk := file.read(CHUNK):
+                write(chunk)
+        write(nar.file_tail(size))
+
+    return feed
+
+
+def bytes_archive(data: bytes) -> Callable[[Write], None]:
+    """Writes an archive that is held in memory."""
+
+    def feed(write: Write) -> None:
+        for start in range(0, len(data), CHUNK):
+            write(data[start : start + CHUNK])
+
+    return feed
