@@ -14,6 +14,7 @@ from fruix.sandbox.freebsd import jail, limits, mounts, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
 from fruix.sandbox.freebsd.start import FAULT_STEPS, Started, start
+from fruix.sandbox.networks import HOST, NONE
 from fruix.sandbox.spec import SandboxSpec
 
 
@@ -44,10 +45,14 @@ class FreeBSDBackEnd:
         """Whether there is a network stack of its own, and whether limits are enforced."""
         wanted = limits.wanted(spec)
         return {
-            "vnet": spec.network == "none" and jail.has_vnet(self.kernel),
+            "vnet": spec.network == NONE and jail.has_vnet(self.kernel),
             "limitsEnforced": sorted(wanted) if limits.enabled(self.kernel) else [],
             "limitsNotEnforced": [] if limits.enabled(self.kernel) else sorted(wanted),
         }
+
+    def network_lacking(self, way: str) -> str:
+        """A jail can share the host's network, which is no way out: Unix sockets are files here, and no file is shared."""
+        return "" if way == HOST else f"{way} is for Linux"
 
     def probes(self) -> Sequence[Probe]:
         """None yet."""

@@ -1,0 +1,70 @@
+"""The release that a base system says it is; the users' file from which its databases are made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from fruix.sandbox.contracts import CONTRACTS
+from fruix.sandbox.freebsd.release import Release, release_in
+from fruix.sandbox.freebsd.users import make_databases, master_of
+from fruix.sandbox.spec import File, Identity
+
+SCRIPT = '#!/bin/sh\n#-\n# SPDX\nset -e\nUSERLAND_VERSION="13.2-RELEASE-p4"\n: ${LOADER_DIR:=$ROOT/boot}\n'
+HEADER = "/*\n * scheme is:  <major><two digit minor>Rxx\n */\n#undef __FreeBSD_version\n#define __FreeBSD_version 1302001\t/* Master */\n"
+
+
+def base(root: Path, script: str = SCRIPT, header: str = HEADER) -> Path:
+    (root / "bin").mkdir(parents=True)
+    (root / "bin/freebsd-version").write_text(script)
+    (root / "usr/include/sys").mkdir(parents=True)
+    (root / "usr/include/sys/param.h").write_text(header)
+    return root
+
+
+def test_a_base_system_says_its_release(tmp_path: Path) -> None:
+    assert release_in(str(base(tmp_path))) == Release("13.2-RELEASE-p4", 1302001)
+
+
+@pytest.mark.parametrize(
+    ("script", "header"),
+    [
+        ('USERLAND_VERSION="' + "x" * 32 + '"\n', HEADER),
+        ("echo no\n", HEADER),
+        (SCRIPT, "#define __FreeBSD_version_major 13\n"),
+    ],
+)
+def test_what_is_no_base_system_says_nothing(tmp_path: Path, script: str, header: str) -> None:
+    assert release_in(str(base(tmp_path / "b", script, header))) is None
+    assert release_in(str(tmp_path / "none")) is None
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    base(tmp_path)
+    (tmp_path / "bin/freebsd-version").rename(tmp_path / "other")
+    (tmp_path / "bin/freebsd-version").symlink_to(tmp_path / "other")
+    assert release_in(str(tmp_path)) is None
+
+
+def test_users_in_the_form_of_their_databases() -> None:
+    files = CONTRACTS["fruix"].files(Identity(35001, 35001, 35001, 35001))
+    passwd = next(file.data for file in files if file.path == "/etc/passwd")
+    assert master_of(passwd).decode().splitlines() == [
+        "root:*:0:0::0:0:Fruix build root:/build:/noshell",
+        "frxbld:*:35001:35001::0:0:Fruix build user:/build:/noshell",
+        "nobody:*:65534:65534::0:0:Nobody:/:/noshell",
+    ]
+
+
+def test_a_program_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "pwd_mkdb"
+    program.write_text('#!/bin/sh\necho "$2: broken" >&2\nexit 1\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("fruix.sandbox.freebsd.users._PROGRAM", str(program))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OSError, match=f"pwd_mkdb: {tmp_path}/etc: broken"):
+        make_databases([File("/etc/passwd", b"a:x:1:1:A:/:/sh\n")], str(tmp_path))
+    assert (tmp_path / "etc/master.passwd").read_text() == "a:*:1:1::0:0:A:/:/sh\n"
+    assert (tmp_path / "etc/master.passwd").stat().st_mode & 0o777 == 0o600
+    make_databases([], str(tmp_path))
