@@ -7,10 +7,8 @@ package = Package(
     name="bash",
     version="5.2.37",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/b/bash/bash_5.2.37.orig.tar.xz",
-            "mirror://gnu/bash/bash-5.2.37.tar.gz",
-        ),
+        # Debian's own archive of upstream's release: upstream's has another hash.
+        urls=("mirror://debian/pool/main/b/bash/bash_5.2.37.orig.tar.xz",),
         sha256="370704c9c859f4060b7df19055e43bb9b5fa09d887699cf6ba87885c5485d36a",
     ),
     build_system="gnu",

@@ -14,9 +14,15 @@ package = Package(
         sha256="7454eb6935db17c6655576c2e1b0fabefd38b4d0936e0f87f48cd062ce91a057",
     ),
     build_system="gnu",
-    # A test runs zmore, which runs whatever PAGER says.
+    # A test runs zmore, which runs more.
     native_inputs=(less,),
-    arguments={"environment": {"PAGER": "less"}},
+    arguments={
+        "phases": lambda phases: phases.insert_before(
+            "check",
+            "provide-more",
+            'ln -s "$(command -v less)" "$NIX_BUILD_TOP/.fruix/more" && PATH=$PATH:$NIX_BUILD_TOP/.fruix',
+        ),
+    },
     synopsis="Compressor",
     description="gzip compresses files by the deflate method.",
     license="GPL-3.0-or-later",

@@ -7,10 +7,8 @@ package = Package(
     name="libpng",
     version="1.6.48",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/libp/libpng1.6/libpng1.6_1.6.48.orig.tar.gz",
-            "mirror://sourceforge/libpng/libpng16/1.6.48/libpng-1.6.48.tar.gz",
-        ),
+        # Debian's copy of an archive that upstream's host makes on demand.
+        urls=("mirror://debian/pool/main/libp/libpng1.6/libpng1.6_1.6.48.orig.tar.gz",),
         sha256="b17e99026055727e8cba99160c3a9a7f9af788e9f786daeadded5a42243f1dd0",
     ),
     build_system="gnu",

@@ -13,6 +13,7 @@ package = Package(
     build_system="gnu",
     arguments={
         "configure_flags": ("--disable-nls", "--without-guile"),
+        "make_flags": ("man_MANS=",),
         "tests": False,
         # Debian's archive has no manual, but configure wants to make its Makefile.
         "phases": lambda phases: phases.insert_before(

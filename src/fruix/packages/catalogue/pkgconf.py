@@ -6,10 +6,8 @@ package = Package(
     name="pkgconf",
     version="1.8.1",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/p/pkgconf/pkgconf_1.8.1.orig.tar.xz",
-            "https://distfiles.ariadne.space/pkgconf/pkgconf-1.8.1.tar.xz",
-        ),
+        # Debian's own archive of upstream's release: upstream's has another hash.
+        urls=("mirror://debian/pool/main/p/pkgconf/pkgconf_1.8.1.orig.tar.xz",),
         sha256="644361ada2942be05655d4452eb018791647c31bba429b287f1f68deb2dc6840",
     ),
     build_system="gnu",

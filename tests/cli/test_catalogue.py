@@ -1,0 +1,246 @@
+"""A piece of the catalogue built for real, with every build system, and what the commands say of it. On a private /frx.
+
+`make catalogue` builds all of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from machine import private_frx
+
+ENVIRONMENT = {
+    name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_", "METADATA"))
+}
+# A program that finds two libraries by pkg-config and by header, in a package file of a user's.
+BOTH_C = r"""
+#include <stdio.h>
+#include <bzlib.h>
+#include <zlib.h>
+int main(void) { printf("%s %s\n", zlibVersion(), BZ2_bzlibVersion()); return 0; }
+"""
+CONFIGURE = r"""
+pkg-config --exists zlib || exit 1
+printf 'prefix = %s\nLIBS = %s -lbz2\n' "${1#--prefix=}" "$(pkg-config --libs zlib)" > Makefile
+cat >> Makefile <<'EOF'
+all: both
+both: both.c
+	$(CC) -o both both.c $(LIBS)
+check: both
+	./both
+	@echo '# PASS:  1'
+install: both
+	mkdir -p $(prefix)/bin
+	cp both $(prefix)/bin/
+EOF
+"""
+PACKAGE = """
+import os
+# A tree of files as the source: made by a package of its own; of several of that name, a builder sees its own input only.
+tree = Package(name="both-source", version="1", build_system="trivial", arguments={{"script": {script!r}}})
+package = Package(
+    name="both",
+    version="1",
+    build_system="gnu",
+    arguments={{
+        "phases": lambda phases: phases.replace("unpack", f"cp -R '{{os.sep}}frx/store/'*-both-source-1 source && chmod -R u+w source && cd source"){more}
+    }},
+    inputs=(find("bzip2"), find("zlib"){inputs}),
+    native_inputs=(tree, find("pkgconf")),
+    synopsis="Both libraries",
+)
+"""
+
+
+def fruix(*words: str, code: int = 0, path: str = "", **more: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "fruix", *words],
+        capture_output=True,
+        text=True,
+        env={**ENVIRONMENT, **({"FRUIX_PACKAGE_PATH": path} if path else {}), **more},
+        check=False,
+    )
+    assert done.returncode == code, f"{words}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def write_package(directory: Path, *, inputs: str = "", more: str = "") -> Path:
+    script = f"mkdir $out\ncat > $out/both.c <<'END'{BOTH_C}END\ncat > $out/configure <<'END'{CONFIGURE}END\n"
+    path = directory / "both.py"
+    path.write_text(PACKAGE.format(script=script, inputs=inputs, more=more))
+    return path
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[None]:
+    with private_frx():
+        process = subprocess.Popen([sys.executable, "-m", "fruix", "daemon"], env=ENVIRONMENT)
+        try:
+            fruix("daemon", "--ping", "--wait", "60")
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            assert process.wait() == 0
+
+
+@pytest.fixture(scope="module")
+def package_path(daemon: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    directory = tmp_path_factory.mktemp("packages")
+    write_package(directory)
+    return str(directory)
+
+
+@pytest.fixture(scope="module")
+def both(package_path: str) -> Path:
+    """The program of the package path; builds zlib, bzip2 and pkgconf on the way."""
+    return Path(fruix("build", "both", path=package_path).stdout.strip())
+
+
+def store_paths(text: str) -> set[str]:
+    return {
+        word.partition("-")[2] for word in text.replace("/", " ").split() if len(word.partition("-")[0]) == 32
+    }
+
+
+def test_libraries_are_found_through_the_store_and_at_run_time(both: Path) -> None:
+    program = str(both / "bin/both")
+    assert subprocess.check_output([program], text=True) == "1.3.1 1.0.8, 13-Jul-2019\n"
+    loaded = subprocess.check_output([program], text=True, env={"LD_TRACE_LOADED_OBJECTS": "1"})
+    places = {line.split()[0]: line.split()[2] for line in loaded.splitlines() if "=>" in line}
+    assert places["libz.so.1"].startswith("/frx/store/")
+    assert places["libbz2.so.1.0"].startswith("/frx/store/")
+    assert not places["libc.so.6"].startswith("/frx/store/")
+
+
+def test_upstreams_tests_are_in_the_record(both: Path) -> None:
+    for name in ("zlib", "bzip2"):
+        counts = dict(
+            part.split("=") for part in json.loads(fruix("log", "--record", name).stdout)["tests"].split()
+        )
+        assert int(counts["pass"]) >= 3
+        assert counts["fail"] == "0"
+        assert "files checked, 0 wrong" in fruix("log", name).stdout
+
+
+@pytest.mark.parametrize("name", ["inih", "python-idna"])
+def test_other_build_systems(daemon: None, name: str) -> None:
+    """Meson (with Ninja, built by CMake, and Meson itself, run by the view's Python), and Python (with its build backend)."""
+    out = Path(fruix("build", name).stdout.strip())
+    tests = json.loads(fruix("log", "--record", name).stdout)["tests"]
+    assert tests.startswith("pass=")
+    assert not tests.startswith("pass=0")
+    assert " fail=0" in tests
+    wanted = {"inih": "lib/libinih.so.0", "python-idna": "lib/python3/site-packages/idna/core.py"}
+    assert (out / wanted[name]).exists()
+
+
+def test_an_undeclared_library_is_not_found(daemon: None, package_path: str, tmp_path: Path) -> None:
+    path = write_package(tmp_path)
+    path.write_text(path.read_text().replace('find("bzip2"), find("zlib")', 'find("zlib"), '))
+    done = fruix("build", "-f", str(path), code=100)
+    assert "failed in phase build" in done.stderr
+
+
+def test_a_lost_run_path_fails_the_build(both: Path, tmp_path: Path) -> None:
+    path = write_package(tmp_path, more='.insert_before("build", "lose", "unset COMPILER_PATH")')
+    done = fruix("build", "-f", str(path), code=100)
+    assert "failed in phase check" in done.stderr or "failed in phase validate-runpath" in done.stderr
+    path = write_package(
+        tmp_path, more='.insert_before("build", "lose", "unset COMPILER_PATH").remove("check")'
+    )
+    done = fruix("build", "-f", str(path), code=100)
+    assert "failed in phase validate-runpath" in done.stderr
+    assert "its run path does not lead there" in done.stderr
+
+
+def test_why(both: Path, package_path: str) -> None:
+    lines = fruix("why", "both", "zlib", path=package_path).stdout.splitlines()
+    assert lines[0] == str(both)
+    assert lines[1].strip() == "in bin/both"
+    assert lines[2].startswith("└─ /frx/store/")
+    assert lines[2].endswith("-zlib-1.3.1")
+    assert len(lines) == 3
+    done = fruix("why", "both", "pkgconf", code=1, path=package_path)
+    assert "does not need 'pkgconf' to be run" in done.stderr
+    assert "fruix why --build both pkgconf" in done.stderr
+    assert store_paths(fruix("why", "--build", "both", "pkgconf", path=package_path).stdout) == {
+        "both-1.drv",
+        "pkgconf-1.8.1.drv",
+    }
+    assert "is not built" in fruix("why", "less", "ncurses", code=2).stderr
+
+
+def test_size(both: Path, package_path: str) -> None:
+    lines = fruix("size", "--bytes", "both", path=package_path).stdout.splitlines()
+    rows = {line.split()[-1].partition("-")[2]: line.split() for line in lines[1:-1]}
+    assert set(rows) >= {"both-1", "zlib-1.3.1", "bzip2-1.0.8"}
+    own = {name: int(row[0]) for name, row in rows.items()}
+    assert list(own.values()) == sorted(own.values(), reverse=True)
+    assert int(rows["both-1"][2]) == sum(own.values()) == int(lines[-1].split()[0])
+    assert abs(sum(float(row[1].rstrip("%")) for row in rows.values()) - 100) < 1
+
+
+def test_graphs(both: Path, package_path: str, tmp_path: Path) -> None:
+    dot = fruix("graph", "both", path=package_path).stdout
+    assert '"both-1" -> "zlib-1.3.1";' in dot
+    assert '"both-1" -> "pkgconf-1.8.1" [style=dashed];' in dot
+    picture = tmp_path / "both.svg"
+    fruix("graph", str(both), "-o", str(picture))
+    names = {element.text for element in ET.parse(picture).getroot().iter("{http://www.w3.org/2000/svg}text")}
+    assert {"both-1", "zlib-1.3.1", "bzip2-1.0.8"} <= names
+    assert "pkgconf-1.8.1" not in names
+    assert "both-1-builder.sh" not in fruix("graph", "-t", "derivations", "both", path=package_path).stdout
+    assert "pkgconf-1.8.1.drv" in fruix("graph", "-t", "derivations", "both", path=package_path).stdout
+    assert "has no definition" in fruix("graph", "-t", "inputs", str(both), code=2).stderr
+
+
+def test_lint_looks_at_outputs(both: Path, package_path: str, tmp_path: Path) -> None:
+    assert "0 errors, 0 warnings" in fruix("lint", "--built", "zlib", "bzip2", "pkgconf").stdout
+    path = write_package(tmp_path, inputs=', find("pkgconf")')
+    path.write_text(path.read_text().replace('(tree, find("pkgconf"))', "(tree,)"))
+    fruix("build", "-f", str(path))
+    found = fruix("lint", "--built", "-f", str(path), code=1).stdout
+    assert (
+        f"{path}:5: warning: both: inputs: no output refers to the input pkgconf-1.8.1 (make it a native input"
+        in found
+    )
+    assert "license: there is none" in found
+    assert (
+        "note"
+        not in fruix("lint", "-l", "warning", "-f", str(path), code=1).stdout.rpartition("\n1 package")[0]
+    )
+
+
+def test_edit(package_path: str, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "$@"\nexit 3\n')
+    editor.chmod(0o755)
+    assert (
+        fruix("edit", "both", VISUAL=f"{editor} -w", code=3, path=package_path).stdout
+        == f"-w +5 {package_path}/both.py\n"
+    )
+    (tmp_path / "code").symlink_to(editor)
+    assert fruix(
+        "edit", "both", VISUAL="", EDITOR=f"{tmp_path}/code", code=3, path=package_path
+    ).stdout.endswith("both.py:5\n")
+    assert (
+        "can't run the editor" in fruix("edit", "both", VISUAL="/no/editor", code=2, path=package_path).stderr
+    )
+    assert "did you mean" in fruix("edit", "bothh", code=2, path=package_path).stderr
+
+
+def test_a_broken_file_on_the_path(daemon: None, tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("\npackage = Package(name='broken', version=1/0)\n")
+    done = fruix("build", "broken", code=2, path=str(tmp_path))
+    assert f"{tmp_path}/broken.py:2: ZeroDivisionError" in done.stderr
+    assert "hint: correct the definition there" in done.stderr
+    assert "Traceback" not in done.stderr
