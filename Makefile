@@ -8,6 +8,7 @@ BIN = $(VENV)/bin
 help:
 	@echo 'make hello   set up, build GNU Hello through the daemon, show the result'
 	@echo 'make test    set up, run all tests'
+	@echo 'make catalogue  set up, build every package of the catalogue twice (as root; takes a while)'
 	@echo 'make lint    set up, check types and style'
 	@echo 'make bench   set up, measure the daemon against its peers (as root)'
 	@echo 'make clean   remove what make made (not the store)'
@@ -19,6 +20,10 @@ hello: $(VENV)/.ready
 test: $(VENV)/.ready-test
 	@sh scripts/need test
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+catalogue: $(VENV)/.ready
+	@sh scripts/need catalogue
+	@$(BIN)/python scripts/catalogue $(CATALOGUE_FLAGS)
 
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check
@@ -41,4 +46,4 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help hello test lint bench clean
+.PHONY: help catalogue hello test lint bench clean

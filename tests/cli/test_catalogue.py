@@ -198,7 +198,7 @@ def test_graphs(both: Path, package_path: str, tmp_path: Path) -> None:
     names = {element.text for element in ET.parse(picture).getroot().iter("{http://www.w3.org/2000/svg}text")}
     assert {"both-1", "zlib-1.3.1", "bzip2-1.0.8"} <= names
     assert "pkgconf-1.8.1" not in names
-    assert "both-1-builder.sh" not in fruix("graph", "-t", "derivations", "both", path=package_path).stdout
+    assert "trivial-builder.sh" not in fruix("graph", "-t", "derivations", "both", path=package_path).stdout
     assert "pkgconf-1.8.1.drv" in fruix("graph", "-t", "derivations", "both", path=package_path).stdout
     assert "has no definition" in fruix("graph", "-t", "inputs", str(both), code=2).stderr
 

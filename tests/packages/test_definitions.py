@@ -60,7 +60,7 @@ def trivial(name: str, **fields: Any) -> Package:
 def test_golden_derivation() -> None:
     store = FakeStore()
     lowered = lowering(store).lowered(trivial("tiny"))
-    builder = next(path for path in store.files if path.name == "tiny-1-builder.sh")
+    builder = next(path for path in store.files if path.name == "trivial-builder.sh")
     assert (
         store.files[builder]
         == b"set -eu\n\nphase_build() {\n:\necho > $out\n}\n\necho '@ fruix phase build'\nphase_build\n"

@@ -3,7 +3,7 @@
 A `Lowering` goes over a graph of packages once (iterative, memoised), adds each builder script and derivation to the store, and remembers
 what it has done. Nothing is built. The same definitions give the same derivations, whoever lowers them and however often.
 
-Cost: about two small additions per package.
+Cost: two small additions per package (its derivation and its source's), and one per builder script of its own.
 """
 
 from __future__ import annotations
@@ -72,6 +72,7 @@ class Lowering:
         self._derivations: dict[StorePath, Derivation] = {}
         self._hasher = DerivationHasher(self._derivations.__getitem__)
         self._views: dict[str, HostView] = {}
+        self._builders: dict[tuple[str, str], StorePath] = {}
 
     @property
     def origins(self) -> list[Source]:
@@ -111,7 +112,7 @@ class Lowering:
         system = build_system(package)
         made = system.recipe(package)
         view = self._view(package.host_view or system.host_view)
-        builder = self._store.add_text(f"{package.full_name}-builder.sh", script(made.phases).encode())
+        builder = self._builder(package.build_system, script(made.phases))
         source = self._source(package.source) if package.source else None
         patches = [self._patch(path) for path in package.source.patches] if package.source else []
         propagated = self._with_propagated(package.propagated_inputs)
@@ -167,6 +168,13 @@ class Lowering:
             output = derivation.output_paths["out"]
             self._sources[origin] = Source(drv, output, origin.hash, origin.file_names)
         return self._sources[origin]
+
+    def _builder(self, build_system: str, text: str) -> StorePath:
+        """Packages without arguments of their own share one."""
+        key = (build_system, text)
+        if key not in self._builders:
+            self._builders[key] = self._store.add_text(f"{build_system}-builder.sh", text.encode())
+        return self._builders[key]
 
     def _patch(self, path: str) -> StorePath:
         return self._store.add_path(path.rpartition("/")[2], path)
