@@ -16,6 +16,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NoReturn, TypeVar
 
 from fruix.errors import BadDerivationError, BadHashError, BadStorePathError, FormatError
@@ -27,10 +28,17 @@ from fruix.model.text import to_bytes, to_text
 
 MAX_SIZE = 64 << 20
 
-_STRING = re.compile(rb'"([^"\\]*(?:\\.[^"\\]*)*)"', re.DOTALL)
+_BODY = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
+_STRING = re.compile(b'"(' + _BODY + b')"', re.DOTALL)
+# Whole lists, for speed: what doesn't match is read again step by step, which finds where it goes wrong.
+_WHOLE_STRINGS = re.compile(b'\\[(?:"%b"(?:,"%b")*+)?+\\]' % (_BODY, _BODY), re.DOTALL)
+_PAIR = re.compile(b'\\("(%b)","(%b)"\\)' % (_BODY, _BODY), re.DOTALL)
+_ONE_PAIR = b'\\("%b","%b"\\)' % (_BODY, _BODY)
+_WHOLE_PAIRS = re.compile(b"\\[(?:%b(?:,%b)*+)?+\\]" % (_ONE_PAIR, _ONE_PAIR), re.DOTALL)
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPES = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
 _TO_ESCAPE = re.compile(r'["\\\n\r\t]')
+_SHORT = 256  # characters; longer texts are scripts, and not kept
 _WRITTEN = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 T = TypeVar("T")
@@ -78,7 +86,7 @@ class _Parser:
         self._expect(b",")
         arguments = self._strings()
         self._expect(b",")
-        env = self._mapping(self._variable, "environment variable")
+        env = self._variables()
         self._expect(b")")
         if self._position != len(self._data):
             self._fail("text after the end")
@@ -137,7 +145,22 @@ class _Parser:
             self._expect(b",")
 
     def _strings(self) -> list[bytes]:
-        return self._list(self._string)
+        whole = _WHOLE_STRINGS.match(self._data, self._position)
+        if whole is None:
+            return self._list(self._string)
+        self._position = whole.end()
+        return [_plain(text) for text in _STRING.findall(whole[0])]
+
+    def _variables(self) -> dict[str, str]:
+        whole = _WHOLE_PAIRS.match(self._data, self._position)
+        if whole is None:
+            return self._mapping(self._variable, "environment variable")
+        pairs = [(_plain(name), _plain(value)) for name, value in _PAIR.findall(whole[0])]
+        for (before, _), (after, _) in itertools.pairwise(pairs):
+            if before >= after:
+                return self._mapping(self._variable, "environment variable")
+        self._position = whole.end()
+        return {to_text(name): to_text(value) for name, value in pairs}
 
     def _tuple(self, count: int) -> list[bytes]:
         self._expect(b"(")
@@ -154,8 +177,7 @@ class _Parser:
         if match is None:
             self._fail("expected a string")
         self._position = match.end()
-        text = match[1]
-        return _ESCAPED.sub(_unescaped, text) if b"\\" in text else text
+        return _plain(match[1])
 
     def _path(self, text: bytes) -> StorePath:
         return self._checked(lambda: StorePath.parse(to_text(text), self._directory))
@@ -181,6 +203,10 @@ class _Parser:
 
     def _fail(self, why: str) -> NoReturn:
         raise BadDerivationError(f"error parsing derivation '{self._name}': {why} at offset {self._position}")
+
+
+def _plain(text: bytes) -> bytes:
+    return _ESCAPED.sub(_unescaped, text) if b"\\" in text else text
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
@@ -231,7 +257,15 @@ def _by_key(item: tuple[str, object]) -> bytes:
 
 
 def _quoted(text: str) -> str:
+    return _quoted_again(text) if len(text) <= _SHORT else _quoted_once(text)
+
+
+def _quoted_once(text: str) -> str:
     return f'"{_TO_ESCAPE.sub(lambda match: _WRITTEN[match[0]], text)}"'
+
+
+# A derivation is written several times (once per hash), and most of its strings are in others too.
+_quoted_again = lru_cache(maxsize=1 << 14)(_quoted_once)
 
 
 def _tupled(parts: Iterable[str]) -> str:

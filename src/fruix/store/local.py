@@ -35,7 +35,8 @@ from fruix.store.database import Database
 from fruix.store.failures import Failures
 from fruix.store.layout import Layout
 from fruix.store.locks import PathLocks, StoreLock, remove_stale
-from fruix.store.registration import Registrar, drv_name
+from fruix.store.parsed import DerivationCache
+from fruix.store.registration import Registrar
 from fruix.store.roots import add_indirect_root
 from fruix.store.staging import Staging
 from fruix.store.taking import Staged
@@ -66,7 +67,8 @@ class LocalStore:
         self.recovered: list[StorePath] = []  # what the last `open` had to drop
         self.database = Database(layout.database, layout.store)
         self.failures = Failures(self.database)
-        self._registrar = Registrar(self.database, self._derivation_bytes)
+        self._parsed = DerivationCache()
+        self._registrar = Registrar(self.database, self._derivation_bytes, self._parsed)
         self._opened = ExitStack()
         self._descriptor = -1
 
@@ -180,7 +182,7 @@ class LocalStore:
     def read_derivation(self, path: StorePath) -> Derivation:
         """See `Store.read_derivation`."""
         self._require(path)
-        return Derivation.parse(self._derivation_bytes(path), drv_name(path), self.directory)
+        return self._parsed.get(path, self._derivation_bytes)
 
     def nar(self, path: StorePath) -> Iterator[bytes]:
         """See `Store.nar`."""

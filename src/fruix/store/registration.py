@@ -27,15 +27,19 @@ from fruix.model.storepath import StorePath
 from fruix.store import schema
 from fruix.store.contents import check_address_path
 from fruix.store.database import Database
+from fruix.store.parsed import DerivationCache
 
 
 class Registrar:
     """Registers paths of one store. Thread-safe."""
 
-    def __init__(self, database: Database, read: Callable[[StorePath], bytes]) -> None:
-        """`read` gives the bytes of a derivation's file, registered or not."""
+    def __init__(
+        self, database: Database, read: Callable[[StorePath], bytes], parsed: DerivationCache
+    ) -> None:
+        """`read` gives the bytes of a derivation's file, registered or not; `parsed` learns what was checked."""
         self._database = database
         self._read = read
+        self._parsed = parsed
         self._checking = threading.Lock()
         self._pending: Mapping[StorePath, PathInfo] = {}
         # Remembers hashes by path for good: a derivation's path is the hash of its text.
@@ -98,7 +102,7 @@ class Registrar:
                 where=str(path),
                 hint="derivations are added as text, with all their inputs as references",
             )
-        drv = Derivation.parse(data, drv_name(path), path.directory)
+        drv = self._parsed.parse(path, data)
         missing = sorted(set(drv.references) - set(info.references))
         if missing:
             raise BadDerivationError(f"input '{missing[0]}' is not among its references", where=str(path))
@@ -108,12 +112,7 @@ class Registrar:
     def _input(self, path: StorePath) -> Derivation:
         if path not in self._pending and not self._database.is_valid(path):
             raise InvalidPathError(str(path))
-        return Derivation.parse(self._read(path), drv_name(path), path.directory)
-
-
-def drv_name(path: StorePath) -> str:
-    """The name of the derivation that a `.drv` path holds."""
-    return path.name.removesuffix(".drv")
+        return self._parsed.get(path, self._read)
 
 
 def _sorted(by_path: Mapping[StorePath, PathInfo]) -> list[PathInfo]:
