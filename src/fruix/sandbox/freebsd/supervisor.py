@@ -156,10 +156,14 @@ def _readable(descriptors: Sequence[int], timeout: float | None) -> set[int]:
 
 def _begin(here: Supervisor) -> None:
     """Refuse what there is no way to do here; be found by a recovery; be the one to whom orphans fall."""
-    if here.spec.personality != "native":
-        raise OSError(
-            errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: personality {here.spec.personality}"
-        )
+    spec = here.spec
+    impossible = {
+        f"personality '{spec.personality}'": spec.personality != "native",
+        "other ids inside than outside": spec.identity.user_namespace,
+        "namespaces of the builder's own": spec.nested_namespaces,
+    }
+    if wanted := [what for what, asked in impossible.items() if asked]:
+        raise OSError(errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: {', '.join(wanted)}")
     hold(here.base)
     reaper.acquire(here.kernel)
 

@@ -1,0 +1,271 @@
+"""A sandbox's life under its supervisor: real processes, on a kernel that only keeps books (so nothing is isolated here)."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from fake_kernel import Fake
+from fruix.errors import SandboxError
+from fruix.sandbox import Bind, Exec, File, Identity, SandboxSpec, Spawner, platform
+from fruix.sandbox.freebsd import abi
+from fruix.sandbox.freebsd.abi import FileSystem, Pair
+from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
+from fruix.sandbox.freebsd.kernel import KernelError
+from fruix.sandbox.freebsd.start import FAULT_STEPS
+from fruix.sandbox.linux.processes import processes_of
+
+UID = 35031
+_libc = ctypes.CDLL(None)
+_SUBREAPER, _DEATH_SIGNAL = 36, 1  # of Linux's prctl
+
+
+@dataclass
+class Processes(Fake):
+    """Its process control is real, its mounts are a file that all processes share."""
+
+    book: str = ""
+
+    def procctl(self, pid: int, command: int, argument: bytearray | None) -> None:
+        assert pid in {0, os.getpid()}
+        if command == abi.PROC_REAP_ACQUIRE:
+            _libc.prctl(_SUBREAPER, 1)
+        elif command == abi.PROC_PDEATHSIG_CTL:
+            assert argument is not None
+            _libc.prctl(_DEATH_SIGNAL, int.from_bytes(argument, "little"))
+        elif command == abi.PROC_REAP_KILL and not (self._kill(UID) + self._kill_child()):
+            raise KernelError("procctl", errno.ESRCH)
+
+    def _kill(self, uid: int) -> int:
+        pids = processes_of(uid)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        return len(pids)
+
+    def _kill_child(self) -> int:
+        """A child that is still root."""
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+                children = [int(pid) for pid in file.read().split()]
+        except FileNotFoundError:
+            return 0
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        return len(children)
+
+    def nmount(self, options: Sequence[Pair], flags: int) -> None:
+        values = {name: abi.string_in(value) for name, value in options}
+        target = values[b"fspath\0"]
+        if values[b"fstype\0"] == b"devfs":
+            for name in (b"null", b"zero", b"random", b"urandom"):
+                Path(os.fsdecode(target + b"/" + name)).touch()
+        with open(self.book, "ab") as file:
+            file.write(b"+%b %d %b\n" % (values[b"fstype\0"], flags, target))
+
+    def unmount(self, path: bytes, flags: int) -> None:
+        with open(self.book, "ab") as file:
+            file.write(b"-x %d %b\n" % (flags, path))
+
+    def getfsstat(self) -> list[FileSystem]:
+        found: list[FileSystem] = []
+        for line in Path(self.book).read_bytes().splitlines():
+            kind, flags, target = line[1:].split(b" ", 2)
+            if line.startswith(b"+"):
+                found.append(FileSystem(kind, b"", target, int(flags)))
+            else:
+                found = [mounted for mounted in found if mounted.target != target]
+        return found
+
+    def processes_of(self, uid: int) -> list[int]:
+        return processes_of(uid)
+
+    def jail_get(self, parameters: Sequence[Pair], flags: int) -> int:  # noqa: ARG002
+        """A jail is there as long as it has processes."""
+        if dict(parameters).get(b"lastjid\0") is None and processes_of(UID):
+            return 1
+        raise KernelError("jail_get", errno.ENOENT)
+
+    def jail_remove(self, jid: int) -> None:
+        assert jid == 1
+        self._kill(UID)
+
+    def closefrom(self, lowest: int) -> None:
+        os.closerange(lowest, 4096)
+
+
+@pytest.fixture
+def spawner(tmp_path: Path) -> Iterator[Spawner]:
+    before = platform.current()
+    (tmp_path / "book").touch()
+    (tmp_path / "b" / "root").mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    platform.use(FreeBSDBackEnd(Processes(book=f"{tmp_path}/book")))
+    process = Spawner.start()
+    try:
+        yield process
+    finally:
+        process.close()
+        platform.use(before)
+    lines = [line.split() for line in (tmp_path / "book").read_text().splitlines()]
+    for base in {target.split("/root/")[0] for _, _, target in lines}:
+        own = [(kind, target) for kind, _, target in lines if target.startswith(f"{base}/")]
+        mounted = [target for kind, target in own if kind.startswith("+")]
+        assert [target for kind, target in own if kind.startswith("-")] == mounted[::-1]
+    assert processes_of(UID) == []
+
+
+def spec(scratch: Path, script: str) -> SandboxSpec:
+    (scratch / "source").mkdir(exist_ok=True)
+    return SandboxSpec(
+        "frx-test",
+        f"{scratch}/b/root",
+        Identity(UID, UID, UID, UID),
+        Exec("/bin/sh", ("sh", "-c", script), {"PATH": "/usr/bin:/bin"}, "/"),
+        binds=(Bind(f"{scratch}/source", "/usr/bin"),),
+        files=(File("/etc/hosts", b"127.0.0.1 localhost\n"),),
+    )
+
+
+def run(spawner: Spawner, wanted: SandboxSpec, log: Path) -> tuple[int | None, int | None, str]:
+    with open(log, "wb") as file:
+        ended = spawner.spawn(wanted, file.fileno())
+    assert ended.wait(None) is not None
+    done = ended.finish()
+    return done.code, done.signal, log.read_text()
+
+
+def test_output_and_status(spawner: Spawner, tmp_path: Path) -> None:
+    script = (
+        "id -u; id -g; id -G; cat; ls -l /proc/self/fd | grep -c -- '->'; umask; ps -o sid= -p $$ >&2; exit 7"
+    )
+    code, number, said = run(spawner, spec(tmp_path, script), tmp_path / "log")
+    lines = said.split()
+    assert (code, number) == (7, None)
+    # Descriptors of `ls`: the three standard ones and the directory it lists.
+    assert lines[:5] == [str(UID)] * 3 + ["4", "0022"]
+    assert (tmp_path / "b/root/etc/hosts").read_text() == "127.0.0.1 localhost\n"
+    assert (tmp_path / "b/root").stat().st_mode & 0o777 == 0o755
+
+
+def test_a_signal_is_told(spawner: Spawner, tmp_path: Path) -> None:
+    assert run(spawner, spec(tmp_path, "kill -9 $$"), tmp_path / "log")[:2] == (None, 9)
+
+
+def test_orphans_are_dead_before_the_end_is_told(spawner: Spawner, tmp_path: Path) -> None:
+    script = "for i in 1 2 3; do (trap '' TERM HUP; setsid sleep 1000 >/dev/null 2>&1 &) ; done; exit 0"
+    assert run(spawner, spec(tmp_path, script), tmp_path / "log")[0] == 0
+    assert processes_of(UID) == []
+
+
+def test_killing(spawner: Spawner, tmp_path: Path) -> None:
+    with open(os.devnull, "wb") as log:
+        child = spawner.spawn(spec(tmp_path, "sleep 1000 & wait"), log.fileno())
+    assert child.wait(0) is None
+    done = child.finish()
+    assert (done.code, done.signal) == (None, signal.SIGKILL)
+
+
+def test_a_supervisor_that_is_killed(spawner: Spawner, tmp_path: Path) -> None:
+    """The spawner undoes in its place; a build whose end nobody saw counts as killed."""
+    with open(os.devnull, "wb") as log:
+        child = spawner.spawn(spec(tmp_path, "setsid sleep 1000 & wait"), log.fileno())
+    while not processes_of(UID):
+        time.sleep(0.01)
+    os.kill(child.pid, signal.SIGKILL)
+    ended = child.wait(None)
+    assert ended is not None
+    assert (ended.code, ended.signal) == (None, signal.SIGKILL)
+    assert processes_of(UID) == []
+    child.finish()
+
+
+def test_the_spawners_end_ends_all(spawner: Spawner, tmp_path: Path) -> None:
+    with open(os.devnull, "wb") as log:
+        child = spawner.spawn(spec(tmp_path, "sleep 1000"), log.fileno())
+    spawner.close()  # the fixture looks at what is left
+    with pytest.raises(SandboxError, match="the spawner has gone"):
+        child.finish()
+
+
+def test_two_at_once(spawner: Spawner, tmp_path: Path) -> None:
+    """Each supervisor lets go of the other's pipes, or neither end would ever be seen."""
+    (tmp_path / "c" / "root").mkdir(parents=True)
+    identity = Identity(UID - 1, UID - 1, UID - 1, UID - 1)
+    other = replace(spec(tmp_path, "exit 3"), id="frx-other", root=f"{tmp_path}/c/root", identity=identity)
+    with open(os.devnull, "wb") as log:
+        first = spawner.spawn(spec(tmp_path, "exit 2"), log.fileno())
+        second = spawner.spawn(other, log.fileno())
+    for child, code in ((second, 3), (first, 2)):
+        ended = child.wait(None)
+        assert ended is not None
+        assert ended.code == code
+        child.finish()
+
+
+def test_recovery_waits_for_a_supervisor(spawner: Spawner, tmp_path: Path) -> None:
+    builds = tmp_path / "builds"
+    (builds / "frx-test" / "root").mkdir(parents=True)
+    wanted = replace(spec(tmp_path, "sleep 1000"), root=f"{builds}/frx-test/root")
+    with open(os.devnull, "wb") as log:
+        child = spawner.spawn(wanted, log.fileno())
+    back_end = platform.current()
+    assert back_end.mounts_below(str(builds)) != []
+    os.kill(spawner.pid, signal.SIGKILL)
+    back_end.end_leftovers(str(builds))
+    assert back_end.mounts_below(str(builds)) == []
+    with pytest.raises(SandboxError, match="the spawner has gone"):
+        child.finish()
+    assert processes_of(UID) == []
+
+
+NAMES = [step.name for step in FAULT_STEPS if step.process != "spawner"]
+
+
+@pytest.mark.parametrize("step", NAMES)
+def test_a_failing_step_is_named(spawner: Spawner, tmp_path: Path, step: str) -> None:
+    with (
+        open(os.devnull, "wb") as log,
+        pytest.raises(SandboxError, match=f"step '{step}': Input/output error") as caught,
+    ):
+        spawner.spawn(replace(spec(tmp_path, "exit 0"), fault=step), log.fileno())
+    assert caught.value.errno == errno.EIO
+
+
+@pytest.mark.parametrize("step", NAMES)
+def test_a_death_at_any_step_leaves_nothing(spawner: Spawner, tmp_path: Path, step: str) -> None:
+    assert run(spawner, replace(spec(tmp_path, "exit 0"), fault=f"{step}:builder"), tmp_path / "log")[:2] == (
+        None,
+        signal.SIGKILL,
+    )
+
+
+def test_a_program_that_is_not_there(spawner: Spawner, tmp_path: Path) -> None:
+    wanted = replace(spec(tmp_path, ""), program=Exec("/none", ("none",), {}, "/"))
+    with (
+        open(os.devnull, "wb") as log,
+        pytest.raises(SandboxError, match="step 'exec': No such file or directory"),
+    ):
+        spawner.spawn(wanted, log.fileno())
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"personality": "linux32"}, "personality 'linux32'"),
+        ({"identity": Identity(UID, UID, 1000, 100, user_namespace=True)}, "other ids inside"),
+        ({"nested_namespaces": True}, "namespaces of the builder's own"),
+    ],
+)
+def test_what_jails_can_not_do_is_refused(
+    spawner: Spawner, tmp_path: Path, changes: dict[str, object], said: str
+) -> None:
+    with open(os.devnull, "wb") as log, pytest.raises(SandboxError, match=said):
+        spawner.spawn(replace(spec(tmp_path, "exit 0"), **changes), log.fileno())  # type: ignore[arg-type]
