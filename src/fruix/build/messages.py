@@ -1,16 +1,18 @@
-"""The error texts of builds, in one place: what a client is told when a build doesn't succeed.
+"""The error texts of builds: from what went wrong to a reason, a status, and the message that a client is told.
 
-The forms are those that users of the peers know (see the manual of `nix-build`); the last lines of the log are part of the message, since a
-client may have joined late or not have listened at all.
+Texts are rows of `fruix.model.reasons`; each client reads them in its own words, also when several share one build. The message of a result has the
+form that users of Nix know: derivation, reason, outputs, the last lines of the log (a client may have joined late or not have
+listened at all).
 """
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Mapping
 
-from fruix.build.supervise import Ending
 from fruix.errors import (
     BadDerivationError,
+    BuildError,
     FruixError,
     HashMismatchError,
     HostViewError,
@@ -20,6 +22,8 @@ from fruix.errors import (
 )
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
+from fruix.model.hashes import Hash
+from fruix.model.reasons import OTHER, Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
 
@@ -33,41 +37,77 @@ STATUS_OF_ERROR: tuple[tuple[type[FruixError], BuildStatus], ...] = (
     (UsageError, BuildStatus.INPUT_REJECTED),
 )
 
-STATUS_OF_ENDING: Mapping[Ending, BuildStatus] = {
-    Ending.CANCELLED: BuildStatus.MISC_FAILURE,
-    Ending.TIMEOUT: BuildStatus.TIMED_OUT,
-    Ending.SILENCE: BuildStatus.TIMED_OUT,
-    Ending.LOG_LIMIT: BuildStatus.LOG_LIMIT_EXCEEDED,
+# By kind of reason. Limits that depend on the machine may be kept another time.
+STATUS_OF_REASON: Mapping[str, BuildStatus] = {
+    "timeout": BuildStatus.TIMED_OUT,
+    "silence": BuildStatus.TIMED_OUT,
+    "log-limit": BuildStatus.LOG_LIMIT_EXCEEDED,
+    "processes": BuildStatus.TRANSIENT_FAILURE,
+    "memory": BuildStatus.TRANSIENT_FAILURE,
+    "disk": BuildStatus.TRANSIENT_FAILURE,
+    "inodes": BuildStatus.TRANSIENT_FAILURE,
+    "files": BuildStatus.OUTPUT_REJECTED,
+    "no-output": BuildStatus.OUTPUT_REJECTED,
+    "check-differs": BuildStatus.NOT_DETERMINISTIC,
+    "check-differs-kept": BuildStatus.NOT_DETERMINISTIC,
+    "round-differs": BuildStatus.NOT_DETERMINISTIC,
+    "round-differs-kept": BuildStatus.NOT_DETERMINISTIC,
+    "cached": BuildStatus.CACHED_FAILURE,
+    "dependencies": BuildStatus.DEPENDENCY_FAILED,
 }
+
+
+class FailedError(BuildError):
+    """A build that failed for a reason that has a row of texts."""
+
+    def __init__(
+        self, drv: StorePath, why: Reason, *, status: BuildStatus | None = None, hint: str = ""
+    ) -> None:
+        """`status`: default: the one of the reason's kind."""
+        super().__init__(text_of(why, drv), hint=hint)
+        self.why = why
+        self.status = status or STATUS_OF_REASON.get(str(why["kind"]), BuildStatus.MISC_FAILURE)
 
 
 def status_of(error: FruixError) -> BuildStatus:
     """The build status that an error stands for."""
+    if isinstance(error, FailedError):
+        return error.status
     return next(
         (status for kind, status in STATUS_OF_ERROR if isinstance(error, kind)), BuildStatus.MISC_FAILURE
     )
 
 
-def exit_reason(exited: Exit) -> str:
-    """`builder failed with exit code 2`, `builder failed due to signal 9`."""
-    if exited.signal is not None:
-        return f"builder failed due to signal {exited.signal}"
-    return f"builder failed with exit code {exited.code}"
+def reason_of(error: FruixError) -> Reason:
+    """Why, as data."""
+    if isinstance(error, FailedError):
+        return error.why
+    if isinstance(error, HashMismatchError):
+        return _mismatch(error)
+    return reason(OTHER, text=str(error))
 
 
-def ending_reason(ending: Ending, *, timeout: int, max_silent_time: int, max_log_size: int) -> str:
-    """Why the daemon ended a build that would have gone on."""
-    return {
-        Ending.CANCELLED: "cancelled, since nobody waits for it any more",
-        Ending.TIMEOUT: f"timed out after {timeout} seconds",
-        Ending.SILENCE: f"timed out after {max_silent_time} seconds of silence",
-        Ending.LOG_LIMIT: f"killed after writing more than {max_log_size} bytes of log output",
-    }.get(ending, ending.value)
+def _mismatch(error: HashMismatchError) -> Reason:
+    """Programs of the Guix world read the hashes in their own form."""
+    values = {"path": error.subject, "expected": error.expected, "got": error.got}
+    for name, text in (("expected", error.expected), ("got", error.got)):
+        found = Hash.parse(text)
+        values[f"{name}32"] = found.base16 if found.algorithm == "md5" else found.base32
+        values["algorithm"] = found.algorithm
+    return reason("hash-mismatch", **values)
 
 
-def failure_message(path: StorePath, derivation: Derivation, reason: str, last_lines: Iterable[str]) -> str:
+def exit_reason(exited: Exit) -> Reason:
+    """How a builder ended that didn't succeed."""
+    if exited.signal is None:
+        return reason("exit-code", code=exited.code or 0)
+    name = signal.strsignal(exited.signal) or "unknown signal"
+    return reason("signal", signal=exited.signal, name=name)
+
+
+def failure_message(path: StorePath, derivation: Derivation, why: str, last_lines: Iterable[str]) -> str:
     """The whole message about a failed build."""
     outputs = "".join(f"\n  {output.path}" for output in derivation.outputs.values())
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {reason}.\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {path}"
+    return f"Cannot build '{path}'.\nReason: {why}.\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {path}"

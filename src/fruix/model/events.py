@@ -7,11 +7,12 @@ fields ignored, so that newer writers can be read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from fruix.errors import FormatError
 from fruix.model.buildresult import BuildStatus
+from fruix.model.reasons import Reason
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 
 
@@ -26,13 +27,17 @@ class BuildQueued:
 
 @dataclass(frozen=True, slots=True)
 class BuildStarted:
-    """A builder runs. `time` in seconds since the epoch."""
+    """A builder runs. `time` in seconds since the epoch, `purpose` one of `build`, `check`, `repair`."""
 
     drv: StorePath
     name: str
     log_file: str = ""
     pid: int = 0
     time: float = 0.0
+    purpose: str = "build"
+    round: int = 1
+    rounds: int = 1
+    outputs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +79,32 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class BuildFinished:
-    """All outputs are registered."""
+    """All outputs are registered; or, `checked`, they were made again and are the same."""
 
     drv: StorePath
     seconds: float
     outputs: Mapping[str, str]
+    checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class BuildFailed:
-    """It did not work out."""
+    """It did not work out, or could not even be tried (`status` tells). `reason`: see `fruix.model.reasons`."""
 
     drv: StorePath
     status: BuildStatus
     message: str
     seconds: float = 0.0
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something about a build that a person should know. `text` is what `reason` says."""
+
+    drv: StorePath
+    text: str
+    reason: Reason = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +132,7 @@ Event = (
     | Progress
     | BuildFinished
     | BuildFailed
+    | Note
     | Waiting
     | Message
 )
@@ -128,6 +145,7 @@ KINDS: Mapping[str, type[Event]] = {
     "progress": Progress,
     "build-finished": BuildFinished,
     "build-failed": BuildFailed,
+    "note": Note,
     "waiting": Waiting,
     "message": Message,
 }
@@ -137,9 +155,9 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 def to_json(event: Event) -> dict[str, Any]:
     """Plain data for `json.dumps`."""
     result: dict[str, Any] = {"event": _NAMES[type(event)]}
-    for field in fields(event):
-        value = getattr(event, field.name)
-        result[field.name] = str(value) if isinstance(value, StorePath) else value
+    for part in fields(event):
+        value = getattr(event, part.name)
+        result[part.name] = str(value) if isinstance(value, StorePath) else value
     if isinstance(event, BuildFailed):
         result["status"] = event.status.name
     return result
@@ -154,7 +172,7 @@ def from_json(data: Mapping[str, Any], directory: str = DEFAULT_STORE) -> Event:
     kind = KINDS.get(str(data.get("event")))
     if kind is None:
         raise FormatError(f"unknown event {data.get('event')!r}")
-    values = {field.name: data[field.name] for field in fields(kind) if field.name in data}
+    values = {part.name: data[part.name] for part in fields(kind) if part.name in data}
     try:
         if "drv" in values:
             values["drv"] = StorePath.parse(values["drv"], directory)

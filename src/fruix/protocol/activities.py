@@ -23,12 +23,14 @@ from fruix.model.events import (
     Event,
     LogLine,
     Message,
+    Note,
     PhaseStarted,
     Progress,
     Waiting,
     from_json,
     to_json,
 )
+from fruix.model.reasons import OTHER, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages as wire
 from fruix.protocol.messages import ActivityType, Level, ResultType
@@ -71,13 +73,15 @@ class NixWriter:
         """See `EventWriter`."""
         match event:
             case BuildStarted():
-                yield from self._end(self._waits, event.drv)
+                for running in (self._waits, self._builds):  # of the round before
+                    yield from self._end(running, event.drv)
                 yield self._begin(
                     self._builds,
                     event.drv,
                     ActivityType.BUILD,
-                    f"building '{event.drv}'",
-                    _build_fields(event.drv),
+                    f"{_NIX_PURPOSES.get(event.purpose, event.purpose)} '{event.drv}'",
+                    # Derivation, machine (this one), round, rounds.
+                    (str(event.drv), "", event.round, event.rounds),
                 )
             case LogLine():
                 yield wire.Result(self._builds.get(event.drv, 0), ResultType.BUILD_LOG_LINE, (event.line,))
@@ -93,7 +97,7 @@ class NixWriter:
             case BuildFinished() | BuildFailed():
                 for running in (self._waits, self._transfers, self._builds):
                     yield from self._end(running, event.drv)
-            case Message() if event.level <= self._verbosity:
+            case Message() | Note() if isinstance(event, Note) or event.level <= self._verbosity:
                 yield wire.Next(event.text + "\n")
 
     def _begin(
@@ -119,10 +123,8 @@ class NixWriter:
         yield wire.Result(self._transfers[event.drv], ResultType.PROGRESS, (event.done, event.total, 0, 0))
 
 
-def _build_fields(drv: StorePath) -> tuple[int | str, ...]:
-    """Derivation, machine (this one), round, rounds."""
-    return (str(drv), "", 1, 1)
-
+_NIX_PURPOSES = {"build": "building", "check": "checking outputs of", "repair": "repairing outputs of"}
+_GUIX_PURPOSES = {"build": "building", "check": "checking", "repair": "repairing"}
 
 # How the trace of a failed build ends.
 _GUIX_ENDINGS = {
@@ -130,6 +132,10 @@ _GUIX_ENDINGS = {
     BuildStatus.LOG_LIMIT_EXCEEDED: "timeout",
     BuildStatus.CACHED_FAILURE: "cached",
 }
+# Failures before there was anything to trace.
+_GUIX_UNTRACED = frozenset(
+    {"dependencies", "missing-derivation", "missing-outputs", "no-slots", "irreparable"}
+)
 
 
 class GuixWriter:
@@ -144,7 +150,10 @@ class GuixWriter:
 
     def messages(self, event: Event) -> Iterator[wire.Message]:
         """See `EventWriter`."""
-        text = self._text(event)
+        if isinstance(event, Note):
+            text = text_of(event.reason or reason(OTHER, text=event.text), event.drv, guix=True) + "\n"
+        else:
+            text = self._text(event)
         if text:
             yield wire.Next(text)
 
@@ -152,7 +161,8 @@ class GuixWriter:
         match event:
             case BuildStarted():
                 self._pids[event.drv] = event.pid
-                return self._trace(f"build-started {event.drv} - {self._system} {event.log_file} {event.pid}")
+                started = f"build-started {event.drv} - {self._system} {event.log_file} {event.pid}"
+                return self._purpose(event) + self._trace(started)
             case LogLine() if self._log:
                 line = event.line + "\n"
                 size = len(line.encode("utf-8", "surrogateescape"))
@@ -162,15 +172,35 @@ class GuixWriter:
                     else line
                 )
             case BuildFinished():
-                return self._trace(f"build-succeeded {event.drv} -")
+                # After a check once per output that was compared, and once more.
+                times = len(event.outputs) + 1 if event.checked else 1
+                return self._trace(f"build-succeeded {event.drv} -") * times
             case BuildFailed():
-                reason = " ".join(event.message.splitlines()[:1])
-                ending = _GUIX_ENDINGS.get(event.status, f"1 {reason}")
-                return f"{event.message}\n" + self._trace(f"build-failed {event.drv} - {ending}")
+                return self._failed(event)
             case Message() if event.level <= self._options.verbosity:
                 return event.text + "\n"
             case _:
                 return ""
+
+    def _purpose(self, event: BuildStarted) -> str:
+        if self._options.verbosity < 1:
+            return ""
+        paths = ", ".join(f"`{path}'" for path in event.outputs.values())
+        rounds = f" (round {event.round}/{event.rounds})" if event.rounds > 1 else ""
+        return f"{_GUIX_PURPOSES.get(event.purpose, event.purpose)} path(s) {paths}{rounds}\n"
+
+    def _failed(self, event: BuildFailed) -> str:
+        why = event.reason or reason(OTHER, text=event.message)
+        said = text_of(why, event.drv, guix=True)
+        before = ""
+        if why["kind"] == "hash-mismatch":
+            hashes = f"{why.get('algorithm')} {why.get('expected32')} {why.get('got32')}"
+            before = self._trace(f"hash-mismatch {why.get('path')} {hashes}")
+        if why["kind"] in _GUIX_UNTRACED:
+            return f"{said}\n"
+        started = int(self._pids.pop(event.drv, None) is not None)
+        ending = _GUIX_ENDINGS.get(event.status, f"{started} {said.partition(chr(10))[0]}")
+        return f"{before}{said}\n" + self._trace(f"build-failed {event.drv} - {ending}")
 
     def _trace(self, text: str) -> str:
         return f"@ {text}\n" if self._options.print_build_trace else ""
