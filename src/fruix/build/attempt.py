@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import platform
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fruix.build.limits import Limits
+from fruix.build.logs import BuildLog
+from fruix.build.purposes import Subject
 from fruix.build.scheduler import Job
 from fruix.build.summary import TestSummary
 from fruix.model.buildresult import BuildResult
-from fruix.model.events import LogLine, PhaseStarted, Progress
+from fruix.model.events import LogLine, Note, PhaseStarted, Progress
 from fruix.model.hostview import CONTRACT_VARIABLE, HostView
 from fruix.model.pathinfo import PathInfo
+from fruix.model.reasons import Reason, text_of
 from fruix.sandbox import Exit, SandboxSpec, back_end
 
 
@@ -31,8 +35,44 @@ class Attempt:
     tests: TestSummary = field(default_factory=TestSummary)
     exit: Exit | None = None
     infos: list[PathInfo] = field(default_factory=list)
-    registered: bool = False
+    settled: bool = False  # the outputs are what they should be: whatever comes afterwards, it went well
     source: str = ""  # where a fetched file came from
+    limits: Limits = field(default_factory=Limits)
+    purpose: str = "build"
+    round: int = 0
+    rounds: int = 1
+    began: bool = False  # there is a log
+    subject: Subject | None = None
+    reason: Reason = field(default_factory=dict)
+    kept: str = ""
+    last_lines: tuple[str, ...] = ()
+    early_notes: list[Note] = field(default_factory=list)  # told before the end
+    late_notes: list[Note] = field(default_factory=list)  # and after it
+
+    def begin_round(self, number: int) -> None:
+        """Another build of the same: what was counted belongs to the one before."""
+        self.round = number
+        self.phases, self.tests = [], TestSummary()
+
+    def note(self, why: Reason, *, late: bool = False) -> None:
+        """Something that the clients are to be told when the build has ended."""
+        note = Note(self.job.path, text_of(why, self.job.path), why)
+        (self.late_notes if late else self.early_notes).append(note)
+
+    def difference_lines(self) -> list[str]:
+        """Where results differ that should be equal, a line each."""
+        found = self.subject.differences if self.subject else []
+        named = len(found) > 1
+        return [
+            f"{path.name}/{place}" if named else str(place) for path, _, places in found for place in places
+        ]
+
+    def tell_differences(self, log: BuildLog) -> None:
+        """Write them to the log."""
+        for path, kept, places in self.subject.differences if self.subject else ():
+            log.note(f"first: {path}, second: {kept or '(not kept)'}")
+            for place in places:
+                log.note(f"  {place}")
 
     def line(self, text: str) -> None:
         """A line of the log: counted and passed on."""
@@ -65,8 +105,15 @@ class Attempt:
             "system": derivation.system,
             "builder": derivation.builder,
             "contract": derivation.env.get(CONTRACT_VARIABLE, self.job.options.contract),
+            "purpose": self.purpose,
+            "rounds": self.rounds,
             "status": result.status.name,
             "message": result.message,
+            "reason": dict(self.reason),
+            "notes": [note.text for note in (*self.early_notes, *self.late_notes)],
+            "differences": self._differences(),
+            "kept": self.kept,
+            "limits": asdict(self.limits),
             "outputs": {info_name: _output(info) for info_name, info in self._named_outputs().items()},
             "isolation": self._isolation(),
             "hostView": {"name": self.view.name, "fingerprint": self.view.fingerprint} if self.view else None,
@@ -89,6 +136,12 @@ class Attempt:
                 "cpus": os.cpu_count(),
             },
         }
+
+    def _differences(self) -> list[dict[str, Any]]:
+        return [
+            {"output": str(path), "other": kept, "places": [asdict(place) for place in places]}
+            for path, kept, places in (self.subject.differences if self.subject else ())
+        ]
 
     def _named_outputs(self) -> dict[str, PathInfo]:
         by_path = {info.path: info for info in self.infos}

@@ -22,7 +22,6 @@ from fruix.errors import (
 )
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
-from fruix.model.hashes import Hash
 from fruix.model.reasons import OTHER, Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
@@ -48,6 +47,7 @@ STATUS_OF_REASON: Mapping[str, BuildStatus] = {
     "inodes": BuildStatus.TRANSIENT_FAILURE,
     "files": BuildStatus.OUTPUT_REJECTED,
     "no-output": BuildStatus.OUTPUT_REJECTED,
+    "hash-mismatch": BuildStatus.OUTPUT_REJECTED,
     "check-differs": BuildStatus.NOT_DETERMINISTIC,
     "check-differs-kept": BuildStatus.NOT_DETERMINISTIC,
     "round-differs": BuildStatus.NOT_DETERMINISTIC,
@@ -82,19 +82,7 @@ def reason_of(error: FruixError) -> Reason:
     """Why, as data."""
     if isinstance(error, FailedError):
         return error.why
-    if isinstance(error, HashMismatchError):
-        return _mismatch(error)
     return reason(OTHER, text=str(error))
-
-
-def _mismatch(error: HashMismatchError) -> Reason:
-    """Programs of the Guix world read the hashes in their own form."""
-    values = {"path": error.subject, "expected": error.expected, "got": error.got}
-    for name, text in (("expected", error.expected), ("got", error.got)):
-        found = Hash.parse(text)
-        values[f"{name}32"] = found.base16 if found.algorithm == "md5" else found.base32
-        values["algorithm"] = found.algorithm
-    return reason("hash-mismatch", **values)
 
 
 def exit_reason(exited: Exit) -> Reason:
@@ -105,9 +93,16 @@ def exit_reason(exited: Exit) -> Reason:
     return reason("signal", signal=exited.signal, name=name)
 
 
-def failure_message(path: StorePath, derivation: Derivation, why: str, last_lines: Iterable[str]) -> str:
-    """The whole message about a failed build."""
+def failure_message(
+    path: StorePath,
+    derivation: Derivation,
+    why: str,
+    last_lines: Iterable[str],
+    details: Iterable[str] = (),
+) -> str:
+    """The whole message about a failed build; `details` are lines that belong to the reason."""
     outputs = "".join(f"\n  {output.path}" for output in derivation.outputs.values())
+    more = "".join(f"\n  {line}" for line in details)
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {why}.\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {path}"
+    return f"Cannot build '{path}'.\nReason: {why}.{more}\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {path}"

@@ -1,8 +1,8 @@
-"""Taking a finished build's outputs into the store: only after everything of the build is dead and unmounted.
+"""Taking a finished build's outputs out of its reach: only after everything of the build is dead and unmounted.
 
-Each declared output must exist; `LocalStore.take_output` does the rest in one pass: rename (sealed builds) or copy into fresh inodes (builds
+Each declared output must exist; `LocalStore.stage_output` does the rest in one pass: rename (sealed builds) or copy into fresh inodes (builds
 that had a network), checks, canonical metadata, hash, references, and a fixed output's declared hash, before anything gets its final name.
-Nothing is registered here; if one output is refused, those taken before it are removed again.
+Nothing is registered here; if one output is refused, those taken before it are dropped.
 """
 
 from __future__ import annotations
@@ -10,15 +10,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from fruix.errors import FruixError, HashMismatchError, ObjectRejectedError
+from fruix.build.messages import FailedError
+from fruix.errors import FruixError, HashMismatchError
 from fruix.model.derivation import Derivation
-from fruix.model.pathinfo import PathInfo
+from fruix.model.hashes import Hash
+from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from fruix.store import LocalStore
+from fruix.store.taking import Staged
 
 
-def take_outputs(
+def stage_outputs(
     store: LocalStore,
     derivation: Derivation,
     path: StorePath,
@@ -27,26 +30,29 @@ def take_outputs(
     build_uid: int,
     candidates: Collection[StorePath],
     copy: bool,
-) -> list[PathInfo]:
-    """Move all outputs of `derivation` (at `path`) from `sources` (output name → host path) to their final names.
+    max_files: int = 0,
+) -> list[Staged]:
+    """Take all outputs of `derivation` (at `path`) from `sources` (output name → host path) into the store's private directory.
 
     Returns:
-        One path info per output, ready to be registered together.
+        The outputs with their infos, ready to be published and registered together.
 
     Raises:
-        ObjectRejectedError: an output is missing or can't be a store object.
-        HashMismatchError: a fixed output has other contents than declared.
+        ObjectRejectedError: an output can't be a store object.
+        FailedError: an output is missing, a fixed output has other contents than declared, or there are too many files.
     """
     links = store.count_links(sources.values())
-    infos: list[PathInfo] = []
+    if max_files and links.nodes > max_files:
+        raise FailedError(path, reason("files", limit=max_files))
+    staged: list[Staged] = []
     try:
         for name, source in sources.items():
-            faults.reach("take-next" if infos else "take")
+            faults.reach("take-next" if staged else "take")
             output = derivation.outputs[name]
             assert output.path is not None
             expected = output.content_address if derivation.is_fixed else None
             try:
-                info = store.take_output(
+                found = store.stage_output(
                     source,
                     output.path,
                     build_uid=build_uid,
@@ -56,29 +62,36 @@ def take_outputs(
                     expected=expected,
                 )
             except FileNotFoundError:
-                raise _missing(derivation, name) from None
-            infos.append(replace(info, deriver=path, ultimate=True, content_address=expected))
-    except (FruixError, OSError) as error:
-        for info in infos:
-            store.delete_unregistered(info.path)
-        if isinstance(error, HashMismatchError):
-            raise _mismatch(error, path) from error
+                raise _missing(derivation, path, name) from None
+            except HashMismatchError as error:
+                raise _mismatch(error, derivation, path, name) from error
+            info = replace(found.info, deriver=path, ultimate=True, content_address=expected)
+            staged.append(replace(found, info=info))
+    except (FruixError, OSError):
+        drop(staged)
         raise
-    return infos
+    return staged
 
 
-def _missing(derivation: Derivation, name: str) -> ObjectRejectedError:
-    final = derivation.outputs[name].path
-    return ObjectRejectedError(
-        f"builder failed to produce output path for output '{name}' at '{final}'",
-        hint=f"the builder has to create ${name}; its log shows what it did instead",
-    )
+def drop(staged: list[Staged]) -> None:
+    """Delete outputs that nobody wants."""
+    for output in staged:
+        output.drop()
 
 
-def _mismatch(error: HashMismatchError, path: StorePath) -> HashMismatchError:
-    return HashMismatchError(
-        f"fixed-output derivation '{path}'",
-        expected=error.expected,
-        got=error.got,
-        hint="if the new contents are what you want, declare their hash; otherwise the source has been changed",
-    )
+def _missing(derivation: Derivation, path: StorePath, name: str) -> FailedError:
+    why = reason("no-output", output=name, path=str(derivation.outputs[name].path))
+    hint = f"the builder has to create ${name}; its log shows what it did instead"
+    return FailedError(path, why, hint=hint)
+
+
+def _mismatch(error: HashMismatchError, derivation: Derivation, path: StorePath, name: str) -> FailedError:
+    """Programs of the Guix world read the hashes in their own form."""
+    output = derivation.outputs[name]
+    values = {"expected": error.expected, "got": error.got}
+    for key, text in tuple(values.items()):
+        found = Hash.parse(text)
+        values[f"{key}32"] = found.base16 if found.algorithm == "md5" else found.nix32
+    why = reason("hash-mismatch", path=str(output.path), algorithm=output.method_algorithm, **values)
+    hint = "if the new contents are what you want, declare their hash; otherwise the source has been changed"
+    return FailedError(path, why, hint=hint)

@@ -29,6 +29,13 @@ class BuildSettings:
     timeout: int = 86400
     max_silent_time: int = 3600
     max_log_size: int = 1 << 30
+    max_processes: int = 4096
+    max_memory: int = 0
+    max_file_size: int = 64 << 30
+    max_output_files: int = 1 << 22
+    min_free: int = 64 << 20
+    min_free_files: int = 1024
+    cache_failures: bool = False
     log_lines: int = 25
     max_download_size: int = 64 << 30
     fixed_output_network: str = networks.AUTO

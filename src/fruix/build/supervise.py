@@ -7,73 +7,85 @@ pipe is drained by the caller once everything is dead.
 
 from __future__ import annotations
 
-import enum
 import os
 import select
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 
+from fruix.build.limits import INTERVAL, Limits
 from fruix.build.logs import BuildLog
+from fruix.model.reasons import Reason, reason
 
 CHUNK = 1 << 16
 # A running log is made readable for others this often (seconds).
 FLUSH_INTERVAL = 1.0
 
 
-class Ending(enum.Enum):
-    """Why supervision ended."""
+def supervise(
+    ended: int,
+    output: int,
+    waker: int,
+    log: BuildLog,
+    limits: Limits,
+    watch: Callable[[], Reason | None] = lambda: None,
+) -> Reason | None:
+    """Feed `log` from `output` until `ended` is readable (None), or there is a reason to end it.
 
-    EXITED = "exited"
-    CANCELLED = "cancelled"
-    TIMEOUT = "timed out"
-    SILENCE = "silent for too long"
-    LOG_LIMIT = "log too long"
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Seconds; 0 means none."""
-
-    timeout: float
-    max_silent_time: float
-
-
-def supervise(ended: int, output: int, waker: int, log: BuildLog, limits: Limits) -> Ending:
-    """Feed `log` from `output` until `ended` is readable, a limit is passed or `waker` is readable.
-
-    `output` must be non-blocking. Nothing is killed here.
+    `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here.
     """
     poller = select.poll()
     for descriptor in (ended, output, waker):
         poller.register(descriptor, select.POLLIN)
-    begun = heard = flushed = time.monotonic()
+    clock = _Clock(limits)
     while True:
-        ready = {descriptor for descriptor, _ in poller.poll(_patience(begun, heard, limits) * 1000)}
+        ready = {descriptor for descriptor, _ in poller.poll(clock.patience() * 1000)}
         if waker in ready:
-            return Ending.CANCELLED
+            return reason("cancelled")
         if output in ready:
             chunk = _read(output)
-            heard = time.monotonic() if chunk else heard
             if chunk == b"":
                 poller.unregister(output)
-            elif chunk and not log.feed(chunk):
-                return Ending.LOG_LIMIT
+            elif chunk:
+                clock.heard = time.monotonic()
+                if not log.feed(chunk):
+                    return reason("log-limit", limit=limits.max_log_size)
         elif ended in ready:
-            return Ending.EXITED
-        if (ending := _limit_passed(begun, heard, limits)) is not None:
-            return ending
-        if time.monotonic() - flushed >= FLUSH_INTERVAL:
+            return None
+        if (why := clock.tick(log, watch)) is not None:
+            return why
+
+
+class _Clock:
+    """What happens by itself as time goes by."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._begun = self._flushed = self._watched = self.heard = time.monotonic()
+
+    def patience(self) -> float:
+        """Seconds until the next of it."""
+        now = time.monotonic()
+        moments = [now + INTERVAL]
+        if self._limits.timeout:
+            moments.append(self._begun + self._limits.timeout)
+        if self._limits.max_silent_time:
+            moments.append(self.heard + self._limits.max_silent_time)
+        return max(0.0, min(moments) - now) + 0.001
+
+    def tick(self, log: BuildLog, watch: Callable[[], Reason | None]) -> Reason | None:
+        """Do what is due; a reason to end the build, if there is one."""
+        now, limits = time.monotonic(), self._limits
+        if limits.timeout and now - self._begun >= limits.timeout:
+            return reason("timeout", limit=limits.timeout)
+        if limits.max_silent_time and now - self.heard >= limits.max_silent_time:
+            return reason("silence", limit=limits.max_silent_time)
+        if now - self._flushed >= FLUSH_INTERVAL:
             log.flush()
-            flushed = time.monotonic()
-
-
-def _limit_passed(begun: float, heard: float, limits: Limits) -> Ending | None:
-    now = time.monotonic()
-    if limits.timeout and now - begun >= limits.timeout:
-        return Ending.TIMEOUT
-    if limits.max_silent_time and now - heard >= limits.max_silent_time:
-        return Ending.SILENCE
-    return None
+            self._flushed = now
+        if now - self._watched < INTERVAL:
+            return None
+        self._watched = now
+        return watch()
 
 
 def drain(output: int, log: BuildLog) -> None:
@@ -81,17 +93,6 @@ def drain(output: int, log: BuildLog) -> None:
     while chunk := _read(output):
         if not log.feed(chunk):
             return
-
-
-def _patience(begun: float, heard: float, limits: Limits) -> float:
-    """Seconds until the next thing that happens by itself."""
-    now = time.monotonic()
-    moments = [now + FLUSH_INTERVAL]
-    if limits.timeout:
-        moments.append(begun + limits.timeout)
-    if limits.max_silent_time:
-        moments.append(heard + limits.max_silent_time)
-    return max(0.0, min(moments) - now) + 0.001
 
 
 def _read(descriptor: int) -> bytes | None:

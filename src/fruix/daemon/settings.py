@@ -127,6 +127,12 @@ def _number(least: int, most: int = SIZE_LIMIT) -> Callable[[Any], int]:
     return check
 
 
+def _truth(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
 def _strings(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
         raise ValueError(f"{value!r} is not a list of texts")
@@ -181,6 +187,13 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-silent-time": ("building.max_silent_time", _number(0)),
     "max-log-size": ("building.max_log_size", _number(0)),
     "log-lines": ("building.log_lines", _number(0, 1 << 16)),
+    "max-processes": ("building.max_processes", _number(0, 1 << 22)),
+    "max-memory": ("building.max_memory", _number(0)),
+    "max-file-size": ("building.max_file_size", _number(0)),
+    "max-output-files": ("building.max_output_files", _number(0)),
+    "min-free": ("building.min_free", _number(0)),
+    "min-free-files": ("building.min_free_files", _number(0)),
+    "cache-failures": ("building.cache_failures", _truth),
     "max-download-size": ("building.max_download_size", _number(0)),
     "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
     "sources": ("building.sources", _directories),

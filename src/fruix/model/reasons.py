@@ -117,6 +117,18 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "corrupted": ("path '{path}' is corrupted or missing!", "path `{path}' is corrupted or missing!"),
     "kept": ("note: keeping build directory '{path}'", "note: keeping build directory `{path}'"),
     "not-kept": ("note: the build directory could not be kept: {text}",) * 2,
+    "kept-without": (
+        "note: without {count} special files, files of other users or too deep directories",
+        "note: without {count} special files, files of other users or too deep directories",
+    ),
+    "maybe-processes": (
+        "note: the builder may have run into the limit of {limit} processes and threads (setting max-processes)",
+        "note: the builder may have run into the limit of {limit} processes and threads",
+    ),
+    "maybe-file-size": (
+        "note: the builder has run into the limit of {limit} bytes for a file (setting max-file-size)",
+        "note: the builder has run into the limit of {limit} bytes for a file",
+    ),
     "disk-full": ("note: build failure may have been caused by lack of free disk space",) * 2,
 }
 

@@ -67,6 +67,11 @@ AFTER_SETUP = (
     Step("record", "write the build record"),
     Step("answer", "tell those who wait"),
 )
+# Only when a damaged output is replaced.
+IN_REPAIRS = (
+    Step("replace", "put a fresh output where a damaged one lies"),
+    Step("register-again", "register what it is now"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +169,7 @@ def strike(victim: str) -> None:
 
 def _parse(text: str) -> _Fault:
     step, _, action = text.partition(":")
-    names = [known.name for known in all_steps()]
+    names = [known.name for known in (*all_steps(), *IN_REPAIRS)]
     if step not in names:
         raise UsageError(f"{VARIABLE}: no step '{step}'", hint=f"steps: {', '.join(names)}")
     if not action:

@@ -23,13 +23,17 @@ from fruix.sandbox.spec import SandboxSpec
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a sandbox's program ended, when everything of it is dead and unmounted: `code` or `signal`; what all of it used."""
+    """How a sandbox's program ended, when everything of it is dead and unmounted: `code` or `signal`; what all of it used.
+
+    `oom_kills`: how often the limit on memory killed something of it, where the system counts that.
+    """
 
     code: int | None
     signal: int | None
     cpu_user_us: int
     cpu_system_us: int
     max_rss_kib: int
+    oom_kills: int = 0
 
 
 class Started(Protocol):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fruix.errors import FruixError
 from fruix.sandbox.platform import current
+
+_LOOK = 0.2  # seconds between looks whether anybody still wants a build that waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,13 @@ class UserPool:
         self._changed = threading.Condition()
 
     @contextmanager
-    def acquire(self) -> Iterator[User]:
-        """A user nobody else has, with no process of its own left from before.
+    def acquire(self, given_up: Callable[[], bool] = lambda: False) -> Iterator[User]:
+        """A user nobody else has, with no process of its own left from before; waits for one until `given_up`.
 
         Raises:
-            FruixError: processes of every free build user run that aren't ours.
+            FruixError: processes of every free build user run that aren't ours, or it was given up.
         """
-        uid, lock = self._take()
+        uid, lock = self._take(given_up)
         try:
             yield User(uid)
         finally:
@@ -56,11 +58,13 @@ class UserPool:
                 self._free.append(uid)
                 self._changed.notify()
 
-    def _take(self) -> tuple[int, int]:
+    def _take(self, given_up: Callable[[], bool]) -> tuple[int, int]:
         while True:
             with self._changed:
                 while not self._free:
-                    self._changed.wait()
+                    if given_up():
+                        raise FruixError("cancelled while waiting for a build user")
+                    self._changed.wait(_LOOK)
                 candidates = list(reversed(self._free))
                 for uid in candidates:
                     lock = self._lock(uid)

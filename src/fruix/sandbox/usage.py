@@ -9,7 +9,7 @@ from fruix.sandbox.platform import current
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time so far in microseconds, memory in bytes, number of processes; of everything in the sandbox."""
+    """Processor time so far in microseconds, memory in bytes, number of processes and threads; of everything in the sandbox."""
 
     cpu_us: int
     memory: int

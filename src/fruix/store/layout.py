@@ -81,6 +81,11 @@ class Layout:
         return f"{self.state}/builds"
 
     @property
+    def kept(self) -> str:
+        """What failed builds left, below the number of the user who asked to keep it."""
+        return f"{self.state}/kept"
+
+    @property
     def views(self) -> str:
         """What is remembered about host views."""
         return f"{self.state}/views"
@@ -130,6 +135,7 @@ class Layout:
             (self.temproots, 0o755),
             (self.userpool, 0o755),
             (self.builds, 0o700),  # nobody may enter a build in progress
+            (self.kept, 0o711),  # each user's own is found only by its number
             (self.views, 0o700),
             (f"{state}/daemon-socket", 0o755),
             (self.log, 0o755),

@@ -21,7 +21,7 @@ _MOUNTS = "/proc/self/mountinfo"
 _POLL = 0.001  # seconds, doubled up to the next figure
 _LONGEST_POLL = 0.05
 _REMOVE_PATIENCE = 10.0
-_USAGE = (("cpu.stat", ("user_usec", "system_usec")),)
+_USAGE = (("cpu.stat", ("user_usec", "system_usec")), ("memory.events", ("oom_kill",)))
 _PEAKS = (("memory.peak", "memory_peak"), ("pids.peak", "pids_peak"))
 
 
@@ -75,7 +75,7 @@ class Cgroup:
             pause = min(2 * pause, _LONGEST_POLL)
 
     def usage(self) -> dict[str, int]:
-        """What was used, as far as the kernel says: `user_usec`, `system_usec`, `memory_peak` (bytes), `pids_peak`."""
+        """What was used, as far as the kernel says: `user_usec`, `system_usec`, `oom_kill`, `memory_peak` (bytes), `pids_peak`."""
         found: dict[str, int] = {}
         for file, names in _USAGE:
             for line in _read(f"{self.path}/{file}").splitlines():

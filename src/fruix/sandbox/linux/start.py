@@ -64,6 +64,7 @@ class Started:
             used.get("user_usec", round(usage.ru_utime * 1e6)),
             used.get("system_usec", round(usage.ru_stime * 1e6)),
             max(used.get("memory_peak", 0) // 1024, usage.ru_maxrss),
+            used.get("oom_kill", 0),
         )
 
     def clean(self) -> dict[str, int]:

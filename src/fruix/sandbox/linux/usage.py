@@ -1,7 +1,8 @@
 """The figures of a running sandbox: of its cgroup, or, where it has none, summed over the processes of its namespace.
 
-A cgroup costs three small reads. Without one, or where it lacks a controller, every process of the machine is looked at, two reads each: processor time is that
-of the living and of the dead they have waited for, memory is resident sets (pages that they share count for each).
+A cgroup costs three small reads. Without one, or where it lacks a controller, every process of the machine is looked at, three reads each: processor time is
+that of the living and of the dead they have waited for, memory is what is resident and not shared with a file. Threads count as processes, as they do
+for the limits.
 
 Files: cgroup-v2.rst and proc(5).
 """
@@ -63,21 +64,24 @@ def _of_namespace(pid: int) -> tuple[int, int, int] | None:
     cpu = memory = count = 0
     for name in os.listdir("/proc"):
         if name.isdecimal() and (figures := _of_process(name, namespace)) is not None:
-            cpu, memory, count = cpu + figures[0], memory + figures[1], count + 1
+            cpu, memory, count = cpu + figures[0], memory + figures[1], count + figures[2]
     return (cpu, memory, count) if count else None
 
 
-def _of_process(name: str, namespace: int) -> tuple[int, int] | None:
+def _of_process(name: str, namespace: int) -> tuple[int, int, int] | None:
     try:
         if os.stat(f"/proc/{name}/ns/pid").st_ino != namespace:
             return None
         with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
             # The second field is the program's name in parentheses, which may hold anything.
             fields = file.read().rpartition(")")[2].split()
+        with open(f"/proc/{name}/statm", encoding="ascii") as file:
+            _, resident, shared, *_ = map(int, file.read().split())
     except OSError:
         return None  # it has just ended
     ticks = sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
-    return ticks * 1_000_000 // os.sysconf("SC_CLK_TCK"), int(fields[21]) * resource.getpagesize()
+    microseconds = ticks * 1_000_000 // os.sysconf("SC_CLK_TCK")
+    return microseconds, (resident - shared) * resource.getpagesize(), int(fields[17])
 
 
 def _read(path: str) -> str:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import enum
 import os
 import stat
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 from fruix.errors import ObjectRejectedError
@@ -69,7 +69,12 @@ class _Frame:
 
 
 def walk(
-    parent: int, name: bytes, *, where: str = "", max_depth: int = MAX_DEPTH
+    parent: int,
+    name: bytes,
+    *,
+    where: str = "",
+    max_depth: int = MAX_DEPTH,
+    skip: Callable[[bytes], None] | None = None,
 ) -> Generator[Node, None, None]:
     """Walk the tree at `name` in the open directory `parent`. Close the generator to drop its descriptors early.
 
@@ -78,6 +83,7 @@ def walk(
         name: the root's name there.
         where: text for messages in place of the root's name.
         max_depth: levels below the root.
+        skip: told of each special file and of what lies too deep, which is then left out instead of refused.
 
     Raises:
         ObjectRejectedError: special file, other device, too deep, too many entries.
@@ -97,7 +103,10 @@ def walk(
                 yield replace(frame.node, kind=Kind.END)
                 os.close(stack.pop().node.descriptor)
                 continue
-            node = _child(frame, device, max_depth)
+            found = _child(frame, device, max_depth, skip)
+            if found is None:
+                continue
+            node = found
             if node.kind is Kind.DIRECTORY:
                 stack.append(_Frame(node, []))  # on the stack first: its descriptor is closed whatever comes
                 stack[-1].names = _names(node)
@@ -107,13 +116,16 @@ def walk(
             os.close(frame.node.descriptor)
 
 
-def _child(frame: _Frame, device: int, max_depth: int) -> Node:
+def _child(frame: _Frame, device: int, max_depth: int, skip: Callable[[bytes], None] | None) -> Node | None:
     outer = frame.node
     name = frame.names.pop()
     status = lstat(outer.descriptor, name)
     place = outer.place + b"/" + name
     if status.st_dev != device:
         raise ObjectRejectedError("a file system is mounted inside the tree", where=os.fsdecode(place))
+    if skip is not None and (outer.depth >= max_depth or stat.S_IFMT(status.st_mode) not in _KINDS):
+        skip(place)
+        return None
     if outer.depth >= max_depth:
         raise ObjectRejectedError(f"more than {max_depth} levels of directories", where=outer.path)
     return _node(outer.descriptor, name, status, outer.depth + 1, place)
