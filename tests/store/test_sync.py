@@ -281,7 +281,7 @@ def test_taken_but_never_registered(layout: Layout, area: str) -> None:
     os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
     with LocalStore(layout) as store:
         with store.lock_paths([path]):
-            info = store.take_output(f"{area}/x", path, build_uid=BUILD_UID, candidates=[])
+            info = store.stage_output(f"{area}/x", path, build_uid=BUILD_UID, candidates=[]).publish()
         assert not store.is_valid(path)
         store.delete_unregistered(path)
         assert not os.path.lexists(store.real(path))

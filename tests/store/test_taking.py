@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -31,10 +32,12 @@ def give(root: str) -> None:
     os.lchown(root, BUILD_UID, BUILD_UID)
 
 
-def take(store: LocalStore, source: str, *, copy: bool = False, **more: object) -> PathInfo:
+def take(store: LocalStore, source: str, *, copy: bool = False, **more: Any) -> PathInfo:
     path = some_path("out", store.directory)
     with store.lock_paths([path]):
-        return store.take_output(source, path, build_uid=BUILD_UID, candidates=[path], copy=copy, **more)
+        return store.stage_output(
+            source, path, build_uid=BUILD_UID, candidates=[path], copy=copy, **more
+        ).publish()
 
 
 def archive(store: LocalStore, path: StorePath) -> bytes:
@@ -97,7 +100,9 @@ def test_references_are_found(store: LocalStore, area: str, copy: bool) -> None:
     write_file(f"{source}/undeclared", str(some_path("undeclared", store.directory)).encode())
     give(source)
     with store.lock_paths([own]):
-        info = store.take_output(source, own, build_uid=BUILD_UID, candidates=[own, *inputs], copy=copy)
+        info = store.stage_output(
+            source, own, build_uid=BUILD_UID, candidates=[own, *inputs], copy=copy
+        ).publish()
     assert info.references == tuple(sorted([own, inputs[3], inputs[7], inputs[9]]))
 
 
@@ -299,7 +304,9 @@ def test_links_between_outputs(store: LocalStore, area: str, counted: bool) -> N
         path = some_path(name, store.directory)
         with store.lock_paths([path]):
             infos.append(
-                store.take_output(f"{area}/{name}", path, build_uid=BUILD_UID, candidates=[], links=links)
+                store.stage_output(
+                    f"{area}/{name}", path, build_uid=BUILD_UID, candidates=[], links=links
+                ).publish()
             )
     x, y = (os.stat(f"{store.real(info.path)}/f") for info in infos)
     assert (x.st_ino == y.st_ino) == counted

@@ -99,7 +99,7 @@ class Building:
         published: list[PathInfo] = []
         try:
             for output in staged:
-                if not store.is_valid(output.info.path):
+                if not output.valid:
                     published.append(output.publish())  # noqa: PERF401 - known even if the next one fails
             faults.reach("register")
             store.register(published)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from fruix.errors import (
     BadDerivationError,
@@ -308,19 +308,8 @@ class LocalStore:
             links=links,
             expected=expected,
             max_size=max_size,
+            valid=self.is_valid(path),
         )
-
-    def take_output(
-        self, source: str, path: StorePath, *, build_uid: int, candidates: Iterable[StorePath], **how: Any
-    ) -> PathInfo:
-        """`stage_output`, then the final name at once; `register` makes it valid.
-
-        Raises:
-            StoreError: the path is valid already.
-        """
-        if self.is_valid(path):
-            raise StoreError("refusing to replace a valid path", where=str(path))
-        return self.stage_output(source, path, build_uid=build_uid, candidates=candidates, **how).publish()
 
     def count_links(self, sources: Iterable[str]) -> Links:
         """Count the hard links in all outputs of a build, before the first is taken. Missing outputs are skipped."""

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fruix.errors import FruixError, HashMismatchError
+from fruix.errors import FruixError, HashMismatchError, StoreError
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
@@ -46,9 +46,16 @@ class Staged:
     info: PathInfo
     place: bytes
     staging: Staging
+    valid: bool  # another object has its final name
 
     def publish(self) -> PathInfo:
-        """Give it its final name; whatever unregistered thing lies there goes."""
+        """Give it its final name; whatever unregistered thing lies there goes.
+
+        Raises:
+            StoreError: the path is valid already.
+        """
+        if self.valid:
+            raise StoreError("refusing to replace a valid path", where=str(self.info.path))
         self.staging.publish(self.place, self.info.path.base)
         return self.info
 
@@ -89,6 +96,7 @@ def stage_output(
     links: Links | None,
     expected: ContentAddress | None,
     max_size: int | None,
+    valid: bool,
 ) -> Staged:
     """See `LocalStore.stage_output`."""
     parent = open_chain(os.path.dirname(source))
@@ -117,7 +125,7 @@ def stage_output(
                 _check(staging, place, info, expected)
     finally:
         os.close(parent)
-    return Staged(info, place, staging)
+    return Staged(info, place, staging, valid)
 
 
 def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddress) -> None:
