@@ -12,12 +12,18 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from fruix.sandbox.networks import NONE
 from fruix.sandbox.spec import Entry, SandboxSpec
 
 SETUP_FAILED = 127
 """Exit status of a child that could not run its program; the status pipe says why."""
 _MIB = 1 << 20
-_DEFAULT_LIMITS: Mapping[str, tuple[int, int]] = {"core": (0, 0), "stack": (8 * _MIB, -1)}
+# Open files as service managers give them: the daemon's own limit may be high, and there are programs that close all up to theirs.
+_DEFAULT_LIMITS: Mapping[str, tuple[int, int]] = {
+    "core": (0, 0),
+    "stack": (8 * _MIB, -1),
+    "nofile": (1024, 524288),
+}
 _REPORT_SIZE = 4096
 
 EntryPoint = Callable[[Mapping[str, Any]], int]
@@ -51,7 +57,7 @@ def load_entry(spec: SandboxSpec) -> EntryPoint | None:
         return None
     module, _, function = program.function.partition(":")
     entry: EntryPoint = getattr(importlib.import_module(module), function)
-    if spec.network != "none":
+    if spec.network != NONE:
         _warm_resolver()
     return entry
 

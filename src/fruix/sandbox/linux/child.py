@@ -10,14 +10,9 @@ after they are gone. (It also means that it gets no default signal actions and t
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
-import resource
 import select
 import signal
-import socket
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -25,12 +20,18 @@ from typing import NoReturn
 from fruix.sandbox import faults, skeleton
 from fruix.sandbox.linux import devices, identity, landlock, libc, mounts, network, seccomp, uplink
 from fruix.sandbox.networks import HOST, NONE, OWN
-from fruix.sandbox.spec import Entry, Exec, SandboxSpec
+from fruix.sandbox.program import (
+    SETUP_FAILED,
+    EntryPoint,
+    default_signals,
+    load_entry,
+    report,
+    run_entry,
+    set_limits,
+)
+from fruix.sandbox.spec import Exec, SandboxSpec
 
-SETUP_FAILED = 127
 _OOM_SCORE = "500"  # builders go before daemons
-_MIB = 1 << 20
-_DEFAULT_LIMITS = {"core": (0, 0), "stack": (8 * _MIB, -1)}
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Child:
     filter: bytes
     uplink: uplink.Pipes | None = None
     last_capability: int = 0
-    entry: Callable[[object], int] | None = None
+    entry: EntryPoint | None = None
 
 
 def namespaces(spec: SandboxSpec) -> int:
@@ -67,7 +68,7 @@ def run(child: Child, release: int) -> NoReturn:
             faults.reach(step)
             action(child)
     except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the parent
-        _report(child.status, step, error)
+        report(child.status, step, error)
     finally:
         os._exit(SETUP_FAILED)
 
@@ -79,15 +80,6 @@ def _ask_for(victim: str, status: int) -> None:
         signal.pause()
 
 
-def _report(status: int, step: str, error: BaseException) -> None:
-    code = error.errno if isinstance(error, OSError) and error.errno else 0
-    if not isinstance(error, OSError):
-        detail = f"{type(error).__name__}: {error}"
-    else:
-        detail = str(error.strerror).removeprefix(os.strerror(code)).removeprefix(": ")
-    os.write(status, json.dumps({"step": step, "errno": code, "detail": detail}).encode()[:4096])
-
-
 # The steps, in order. Each takes the Child.
 
 
@@ -96,17 +88,7 @@ def _session(child: Child) -> None:
     os.setsid()
     os.dup2(child.log, 1)
     os.dup2(child.log, 2)
-    # CPython ignores SIGPIPE and SIGXFSZ, and an exec would keep that; handlers are reset by the exec itself.
-    for number in (
-        signal.SIGPIPE,
-        signal.SIGXFSZ,
-        signal.SIGINT,
-        signal.SIGTERM,
-        signal.SIGHUP,
-        signal.SIGUSR1,
-    ):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    default_signals()
     with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
         file.write(_OOM_SCORE)
 
@@ -123,21 +105,7 @@ def _die_with_parent(child: Child) -> None:
 def _load_entry(child: Child) -> None:
     """Code of ours that runs instead of an exec: imported while there are files to import from."""
     child.last_capability = identity.read_last_capability()
-    program = child.spec.program
-    if isinstance(program, Entry):
-        module, _, function = program.function.partition(":")
-        child.entry = getattr(importlib.import_module(module), function)
-        if child.spec.network != NONE:
-            _warm_resolver()
-
-
-def _warm_resolver() -> None:
-    """Make the C library load what name resolution needs, while it can."""
-    try:
-        socket.getaddrinfo("localhost", 80, proto=socket.IPPROTO_TCP)
-    except OSError:
-        return
-    "x".encode("idna")
+    child.entry = load_entry(child.spec)
 
 
 def _propagation(_child: Child) -> None:
@@ -197,21 +165,8 @@ def _switch(_child: Child) -> None:
 
 
 def _limits(child: Child) -> None:
-    for name, wanted in {**_DEFAULT_LIMITS, **child.spec.limits}.items():
-        which = getattr(resource, f"RLIMIT_{name.upper()}")
-        resource.setrlimit(which, _within(wanted, resource.getrlimit(which)[1]))
+    set_limits(child.spec.limits)
     os.umask(child.spec.umask)
-
-
-def _within(wanted: tuple[int, int], present: int) -> tuple[int, int]:
-    """A limit no higher than the hard one that is there: raising that takes a capability that containers' root lacks."""
-
-    def lower(value: int, bound: int) -> int:
-        unlimited = resource.RLIM_INFINITY
-        return bound if bound != unlimited and (value == unlimited or value > bound) else value
-
-    hard = lower(wanted[1], present)
-    return lower(wanted[0], hard), hard
 
 
 def _cgroup_namespace(_child: Child) -> None:
@@ -258,14 +213,7 @@ def _program(child: Child) -> None:
         os.execve(program.path, list(program.argv), dict(program.environment))  # noqa: S606 - a list, no shell
     assert child.entry is not None
     libc.close_from(3)  # the status pipe too: the parent sees its end
-    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace", closefd=False)
-    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace", closefd=False)
-    code = SETUP_FAILED
-    try:
-        code = child.entry(program.arguments)
-    finally:
-        sys.stdout.flush()
-        os._exit(code)
+    run_entry(child.entry, program.arguments)
 
 
 STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
