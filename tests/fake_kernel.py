@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -67,8 +68,13 @@ class Fake:
         self.calls.append(("jail_set", list(parameters), flags))
         return 1
 
-    def jail_get(self, parameters: Sequence[Pair], flags: int) -> int:  # noqa: ARG002
+    def jail_get(self, parameters: Sequence[Pair], flags: int) -> int:
         wanted = dict(parameters)
+        if flags & abi.JAIL_OWN_DESC:
+            descriptor = wanted[b"desc\0"]
+            assert isinstance(descriptor, bytearray)
+            assert bytes(descriptor) == b"\xff\xff\xff\xff"
+            descriptor[:] = os.dup(0).to_bytes(4, "little")
         last = wanted.get(b"lastjid\0")
         for name, (jid, path) in sorted(self.jails.items(), key=lambda item: item[1]):
             if last is None and name.encode() == abi.string_in(wanted[b"name\0"]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +86,15 @@ def test_finding_and_removing() -> None:
     assert not jail.remove(kernel, "frx-a")
     assert ("jail_remove", 7) in kernel.calls
     assert list(kernel.jails) == ["www"]
+
+
+def test_a_descriptor_that_owns_the_jail() -> None:
+    jails = {"frx-a": (7, ROOT)}
+    descriptor = jail.own(Fake(variables(1501000), jails=dict(jails)), "frx-a")
+    assert descriptor is not None
+    assert not os.get_inheritable(descriptor)
+    os.close(descriptor)
+    assert jail.own(Fake(variables(1403000), jails=dict(jails)), "frx-a") is None
 
 
 def test_the_interfaces_are_kept() -> None:

@@ -8,6 +8,7 @@ that fails ends the attempt, and the status pipe says which; a successful exec c
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 from collections.abc import Callable
@@ -29,20 +30,26 @@ from fruix.sandbox.program import (
 )
 from fruix.sandbox.spec import Exec, SandboxSpec
 
-STATUS = 3
-"""Where the status pipe is once everything else is closed."""
+STATUS, ENTERED = 3, 4
+"""Where the status pipe is, and the one for the jail's number, once everything else is closed."""
 _LOGIN = b"frxbld"
 
 
 @dataclass(slots=True)
 class Child:
-    """What the steps need. `supervisor`: the process whose child this is."""
+    """What the steps need.
+
+    Attributes:
+        entered: the supervisor is told here that the jail exists.
+        supervisor: the process whose child this is.
+    """
 
     kernel: Kernel
     spec: SandboxSpec
     jail: list[Pair]
     log: int
     status: int
+    entered: int
     supervisor: int
     entry: EntryPoint | None = None
 
@@ -90,9 +97,13 @@ def _descriptors(child: Child) -> None:
     nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
     for descriptor, place in ((nothing, 0), (child.log, 1), (child.log, 2)):
         os.dup2(descriptor, place)
-    os.dup2(child.status, STATUS, inheritable=False)
-    child.status = STATUS
-    child.kernel.closefrom(STATUS + 1)
+    # Both may be where the other belongs, so neither is moved there at once.
+    high = [fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, ENTERED + 1) for pipe in (child.status, child.entered)]
+    child.status, child.entered = (
+        os.dup2(descriptor, place, inheritable=False)
+        for descriptor, place in zip(high, (STATUS, ENTERED), strict=True)
+    )
+    child.kernel.closefrom(ENTERED + 1)
 
 
 def _login(child: Child) -> None:
@@ -101,7 +112,9 @@ def _login(child: Child) -> None:
 
 
 def _jail(child: Child) -> None:
-    jail.enter(child.kernel, child.jail)
+    number = jail.enter(child.kernel, child.jail)
+    os.write(child.entered, b"%d" % number)
+    os.close(child.entered)
 
 
 def _loopback(child: Child) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -99,6 +100,23 @@ def enter(kernel: Kernel, pairs: list[Pair]) -> int:
     return kernel.jail_set(
         [*pairs, buffer("errmsg", abi.JAIL_ERRMSG_SIZE)], abi.JAIL_CREATE | abi.JAIL_ATTACH
     )
+
+
+def own(kernel: Kernel, name: str) -> int | None:
+    """A descriptor with whose last copy the kernel removes the jail, however we end; None where there are none (before 15).
+
+    Whoever holds it may do with the jail what we may: it must never get into one.
+    """
+    if not abi.has("jail descriptors", abi.integer_in(kernel.sysctl(b"kern.osreldate"))):
+        return None
+    descriptor = buffer("desc", 4, struct.pack("=i", -1))
+    try:
+        kernel.jail_get([text("name", name.encode()), descriptor], abi.JAIL_OWN_DESC)
+    except KernelError:  # it has ended already, or the kernel is younger than its number says
+        return None
+    number = abi.integer_in(descriptor[1])
+    os.set_inheritable(number, False)
+    return number
 
 
 def find(kernel: Kernel, name: str) -> int | None:

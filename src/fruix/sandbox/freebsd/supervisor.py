@@ -41,7 +41,13 @@ _DRAIN = 512
 
 @dataclass(slots=True)
 class Supervisor:
-    """Its state. `base`: the build directory, canonical; `root` lies in it; `wake` is readable when a child has ended."""
+    """Its state.
+
+    Attributes:
+        base: the build directory, canonical; `root` lies in it.
+        wake: readable when a child has ended.
+        entered: readable when the jail exists.
+    """
 
     kernel: Kernel
     spec: SandboxSpec
@@ -52,6 +58,7 @@ class Supervisor:
     control: int
     result: int
     wake: int
+    entered: int = -1
     builder: int = 0
     builder_status: int | None = None
 
@@ -83,12 +90,17 @@ class Supervisor:
 
     def _watch(self) -> None:
         """Until the builder has ended, or shall end."""
+        waited_for = [self.control, self.wake, self.entered]
         while True:
             reaper.reap(self._note)
             if self.builder_status is not None:
                 return
-            if self.control in _readable((self.control, self.wake), None):
+            ready = _readable(waited_for, None)
+            if self.control in ready:
                 return
+            if self.entered in ready:
+                waited_for.remove(self.entered)
+                jail.own(self.kernel, self.spec.id)  # open until we end, so that the jail can't outlive us
             with contextlib.suppress(BlockingIOError):
                 os.read(self.wake, _DRAIN)
 
@@ -205,9 +217,14 @@ def _fork(here: Supervisor) -> None:
     parameters = jail.parameters(here.kernel, here.spec, here.root, release_in(here.root))
     os.chdir("/")
     supervisor = os.getpid()
+    here.entered, entered = os.pipe()
     pid = os.fork()
     if pid == 0:
-        children.run(children.Child(here.kernel, here.spec, parameters, here.log, here.status, supervisor))
+        os.close(here.entered)
+        children.run(
+            children.Child(here.kernel, here.spec, parameters, here.log, here.status, entered, supervisor)
+        )
+    os.close(entered)
     here.builder = pid
 
 
