@@ -130,13 +130,11 @@ def machine(settings: BuildSettings | None = None) -> Iterator[Machine]:
             spawner.close()
 
 
-def left_over(store: LocalStore) -> list[str]:
+def left_over(where: LocalStore | Layout) -> list[str]:
     """Traces that a build should not have left."""
-    builds = [name for name in os.listdir(store.layout.builds) if name.startswith("frx-")]
-    journal = (
-        os.listdir(f"{store.layout.builds}/journal")
-        if os.path.isdir(f"{store.layout.builds}/journal")
-        else []
-    )
-    locks = [name for name in os.listdir(store.layout.store) if name.endswith((".lock", ".chroot"))]
+    layout = where if isinstance(where, Layout) else where.layout
+    builds = [name for name in os.listdir(layout.builds) if name.startswith("frx-")]
+    notes = f"{layout.builds}/journal"
+    journal = os.listdir(notes) if os.path.isdir(notes) else []
+    locks = [name for name in os.listdir(layout.store) if name.endswith((".lock", ".chroot"))]
     return [*builds, *journal, *locks]

@@ -110,6 +110,10 @@ class SandboxError(FruixError):
         self.detail = detail
 
 
+class StillRunningError(SandboxError):
+    """Nobody can say that everything of a build is dead: nothing of it may be touched before the next start has looked after it."""
+
+
 class IsolationUnavailableError(FruixError):
     """The machine can't isolate as asked. `missing` names what lacks, `setting` what would accept less."""
 

@@ -21,6 +21,7 @@ import os
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO
 
 from fruix.errors import StoreError
@@ -90,7 +91,8 @@ class BuildLog:
         self.size += len(chunk)
         if self._max_size and self.size > self._max_size:
             return False
-        self._file.write(chunk)
+        with self._explained():
+            self._file.write(chunk)
         lines = (self._partial + chunk).split(b"\n")
         self._partial = lines.pop()
         for line in lines:
@@ -106,16 +108,30 @@ class BuildLog:
 
     def flush(self) -> None:
         """Make what was written so far readable by others (`fruix log` of a running build)."""
-        self._file.flush(zlib.Z_SYNC_FLUSH)
-        self._raw.flush()
+        with self._explained():
+            self._file.flush(zlib.Z_SYNC_FLUSH)
+            self._raw.flush()
 
     def close(self) -> None:
         """Hand out the last, unfinished line and complete the file."""
         if self._partial:
             self._line(self._partial)
             self._partial = b""
-        self._file.close()
-        self._raw.close()
+        with self._explained():
+            try:
+                self._file.close()
+            finally:
+                self._raw.close()
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """A full disk says which file it was about."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(
+                error.errno, f"the build log can't be written: {error.strerror}", self.path
+            ) from error
 
     def _line(self, raw: bytes) -> None:
         if (phase := phase_of(raw)) is not None:

@@ -10,6 +10,7 @@ something to run and are reused. Costs: one lock, held for a few dictionary oper
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -24,6 +25,9 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
 from fruix.model.storepath import StorePath
+
+_log = logging.getLogger(__name__)
+_NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
 
 Inbox = SimpleQueue[tuple["Job", Event | None]]
 
@@ -130,7 +134,13 @@ class Scheduler:
             job.join(inbox, options.asker)
             self._jobs[path] = job
             self._queues[kind].append(job)
-            self._start_thread(kind)
+            try:
+                self._start_thread(kind)
+            except RuntimeError as error:
+                self._queues[kind].remove(job)
+                del self._jobs[path]
+                job.finish(BuildResult(BuildStatus.MISC_FAILURE, _NO_THREAD))
+                raise FruixError(_NO_THREAD, hint="raise the limits that the daemon runs under") from error
             self._changed.notify_all()
             return job
 
@@ -151,13 +161,24 @@ class Scheduler:
                 thread.join()
 
     def _start_thread(self, kind: str) -> None:
+        """One more, if there is need and room.
+
+        Raises:
+            RuntimeError: the system gives us no thread, and there is none that could do the work.
+        """
         threads = self._threads[kind]
         if self._idle[kind] < len(self._queues[kind]) and len(threads) < self._slots[kind]:
             thread = threading.Thread(
                 target=self._work, args=(kind,), name=f"{kind}-{len(threads)}", daemon=True
             )
-            threads.append(thread)
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:
+                if not threads:
+                    raise
+                _log.warning("no further thread for %ss can be started: %d go on", kind, len(threads))
+            else:
+                threads.append(thread)
 
     def _work(self, kind: str) -> None:
         while (job := self._next(kind)) is not None:
@@ -183,4 +204,9 @@ class Scheduler:
     def _guarded(self, job: Job) -> BuildResult:
         if job.cancelled:
             return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
-        return self._run(job)
+        try:
+            return self._run(job)
+        except Exception as error:  # noqa: BLE001 - a bug must leave nobody waiting, and the thread goes on
+            _log.exception("building %s", job.path)
+            text = f"cannot build '{job.path}': internal error: {type(error).__name__}: {error}"
+            return BuildResult(BuildStatus.MISC_FAILURE, text)

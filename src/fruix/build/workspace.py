@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fruix.errors import StillRunningError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from fruix.store.tree import delete_tree
@@ -58,16 +59,24 @@ def new_name(derivation: StorePath) -> str:
 
 @contextmanager
 def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]:
-    """Make the directories; delete them at the end, whatever is in them by then."""
+    """Make the directories; delete them at the end, whatever is in them by then.
+
+    Only after a `StillRunningError` they stay: mounts or processes may be in them.
+    """
+    dead = True
     parent = os.open(builds, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         os.mkdir(name, 0o700, dir_fd=parent)
         try:
             _fill(parent, name, uid, gid)
             yield Workspace(name, f"{builds}/{name}")
+        except StillRunningError:
+            dead = False
+            raise
         finally:
-            faults.reach("remove-directories")
-            delete_tree(parent, os.fsencode(name))
+            if dead:
+                faults.reach("remove-directories")
+                delete_tree(parent, os.fsencode(name))
     finally:
         os.close(parent)
 

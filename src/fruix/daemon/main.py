@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
 import signal
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from fruix.daemon import inform, listening
 from fruix.daemon.server import Server
@@ -20,6 +22,9 @@ from fruix.daemon.service import open_service
 from fruix.daemon.settings import Settings, load
 from fruix.errors import UsageError
 from fruix.store.layout import Layout
+
+if TYPE_CHECKING:
+    from fruix.sandbox import Spawner
 
 log = logging.getLogger("fruix.daemon")
 
@@ -50,11 +55,11 @@ def main(*, config: str | None = None, socket: str | None = None) -> int:
         from fruix.sandbox import Spawner, faults  # noqa: PLC0415 - the order is the point
 
         faults.begin(environment)
+        _allow_many_files()
         spawner = Spawner.start()
         faults.know("spawner", spawner.pid)
         closing.callback(spawner.close)
-        run(load(environment, config), environment, socket, passed, spawner)
-    return 0
+        return 0 if run(load(environment, config), environment, socket, passed, spawner) else 1
 
 
 def run(
@@ -62,26 +67,33 @@ def run(
     environment: Mapping[str, str],
     path: str | None,
     passed: list[listening.Listener],
-    spawner: object,
-) -> None:
-    """Everything after the spawner."""
+    spawner: Spawner,
+) -> bool:
+    """Everything after the spawner; False when it ended because that has gone."""
     layout = Layout.from_environment(environment)
     with ExitStack() as closing:
         layout.create()
         lock = closing.enter_context(listening.StateLock(layout.state))
         lock.take("daemon")
-        service = open_service(layout, settings, spawner)  # type: ignore[arg-type]
+        service = open_service(layout, settings, spawner)
         closing.callback(service.close)
         where = "passed by the service manager" if passed else path or layout.socket
         listeners = passed or [_listen(closing, where)]
-        server = Server(service, listeners)
+        server = Server(service, listeners, spawner)
         _stop_on_signals(server)
         inform.on_request(lambda: inform.log_builds(service.builder.active(), server.connections))
         listening.notify(environment, "READY=1")
         log.info("ready: store %s, socket %s", layout.store, where)
-        server.run()
+        well = server.run()
         listening.notify(environment, "STOPPING=1")
         log.info("stopping")
+        return well
+
+
+def _allow_many_files() -> None:
+    """As many open files as we may have; builders don't inherit this."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _listen(closing: ExitStack, path: str) -> listening.Listener:

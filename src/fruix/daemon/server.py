@@ -7,12 +7,17 @@ Stopping: no new clients; sessions lose their sockets, which cancels their build
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import os
 import select
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 from fruix.daemon.connection import Connection
 from fruix.daemon.errors import failure
@@ -24,16 +29,34 @@ from fruix.protocol import handshake, messages
 
 log = logging.getLogger(__name__)
 
-# A peer that is refused gets this long (seconds) for its greeting.
+# Seconds: what a refused peer gets for its greeting, sessions for telling their clients of the end, the kernel when it has no descriptor.
 REFUSAL_PATIENCE = 5
+LAST_WORDS = 5.0
+RETRY_PAUSE = 0.1
+
+STOPPING = "the daemon is shutting down"
+NO_SPAWNER = "the process that starts builders (the spawner) has gone"
+_TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+
+
+class HasDescriptor(Protocol):
+    """Something that can be polled."""
+
+    def fileno(self) -> int:
+        """Its descriptor."""
 
 
 class Server:
     """Serves the clients of some listening sockets until `stop`."""
 
-    def __init__(self, service: Service, listeners: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, service: Service, listeners: Sequence[socket.socket], spawner: HasDescriptor | None = None
+    ) -> None:
+        """`spawner`: what is readable once the spawner has gone, without which nothing can be built."""
         self._service = service
         self._listeners = listeners
+        self._spawner = spawner
+        self._spare = _spare_descriptor()
         settings = service.settings
         self._access = Access(settings.allowed_users, settings.trusted_users, settings.build.uids)
         self._lock = threading.Lock()
@@ -54,34 +77,67 @@ class Server:
         except OSError:
             return  # it is stopping already
 
-    def run(self) -> None:
-        """Accept until `stop`, then end all sessions and wait for them."""
+    def run(self) -> bool:
+        """Accept until `stop`, then end all sessions and wait for them.
+
+        Returns:
+            False when it ended because the spawner has gone: the daemon has to be started again.
+        """
         poller = select.poll()
         sockets = {listener.fileno(): listener for listener in self._listeners}
-        for descriptor in (*sockets, self._stop_receiver.fileno()):
+        stop = self._stop_receiver.fileno()
+        spawner = self._spawner.fileno() if self._spawner else stop
+        for descriptor in (*sockets, stop, spawner):
             poller.register(descriptor, select.POLLIN)
+        reason = STOPPING
         try:
             while True:
                 ready = [descriptor for descriptor, _ in poller.poll()]
-                if self._stop_receiver.fileno() in ready:
-                    return
+                if stop in ready:
+                    return True
+                if spawner in ready:
+                    reason = NO_SPAWNER
+                    log.error("%s: ending, to be started again", reason)
+                    self._service.builder.close()  # what ran fails by itself, and says why
+                    return False
                 for descriptor in ready:
                     self._accept(sockets[descriptor])
         finally:
-            self._end_sessions()
+            self._end_sessions(reason)
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             stream, _ = listener.accept()
         except OSError as error:
-            # Too many open files, or a client that has left already: the others must not suffer.
             log.warning("can't accept a connection: %s", error)
-            return
+            if error.errno in _TOO_MANY_FILES:
+                self._refuse_for_want_of_descriptors(listener)
+            return  # else a client that has left already
         try:
             self.serve(stream)
         except (FruixError, OSError, RuntimeError) as error:
             log.warning("connection refused: %s", error)
+            if not isinstance(error, NotPermittedError):
+                self._refuse_here(stream, f"the daemon can't serve another client now: {error}")
             stream.close()
+
+    def _refuse_for_want_of_descriptors(self, listener: socket.socket) -> None:
+        """Tell the client, by means of the one descriptor that is kept for that; the others go on."""
+        if self._spare >= 0:
+            os.close(self._spare)
+            with contextlib.suppress(OSError), listener.accept()[0] as stream:
+                self._refuse_here(stream, "the daemon has too many open files")
+        self._spare = _spare_descriptor()
+        if self._spare < 0:
+            time.sleep(RETRY_PAUSE)  # somebody else took it: don't ask the kernel all the time
+
+    def _refuse_here(self, stream: socket.socket, why: str) -> None:
+        """On the main thread, so with little patience."""
+        error = FruixError(
+            why, hint="ask again a little later, or raise the limits that the daemon runs under"
+        )
+        with contextlib.suppress(OSError):
+            refuse(stream, error, self._service.store.directory, self._service.version, patience=1)
 
     def serve(self, stream: socket.socket) -> None:
         """Serve a connected socket in a thread of its own, which closes it.
@@ -144,20 +200,37 @@ class Server:
             if not self._users[peer.uid]:
                 del self._users[peer.uid]
 
-    def _end_sessions(self) -> None:
+    def _end_sessions(self, reason: str) -> None:
+        """Those that wait for a request end; those that build are told, and have a moment to tell their client."""
+        self._service.stopping = reason
         with self._lock:
             running = list(self._sessions.items())
             for _, stream in running:
-                _shut(stream)
+                _shut(stream, socket.SHUT_RD)
+        deadline = time.monotonic() + LAST_WORDS
+        for thread, _ in running:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        with self._lock:
+            for stream in self._sessions.values():
+                _shut(stream, socket.SHUT_RDWR)
         for thread, _ in running:
             thread.join()
+        if self._spare >= 0:
+            os.close(self._spare)
         self._stop_receiver.close()
         self._stop_sender.close()
 
 
-def refuse(stream: socket.socket, error: FruixError, directory: str, version: str) -> None:
+def refuse(
+    stream: socket.socket,
+    error: FruixError,
+    directory: str,
+    version: str,
+    *,
+    patience: int = REFUSAL_PATIENCE,
+) -> None:
     """Greet a peer only to tell it why it isn't served."""
-    connection = Connection(stream, patience=REFUSAL_PATIENCE)
+    connection = Connection(stream, patience=patience)
     try:
         connection.begin()
         context = handshake.serve(
@@ -168,8 +241,16 @@ def refuse(stream: socket.socket, error: FruixError, directory: str, version: st
         return
 
 
-def _shut(stream: socket.socket) -> None:
+def _shut(stream: socket.socket, how: int) -> None:
     try:
-        stream.shutdown(socket.SHUT_RDWR)
+        stream.shutdown(how)
     except OSError:
         return  # the client was faster
+
+
+def _spare_descriptor() -> int:
+    """One that can be given up to accept a client only to refuse it; -1 if there is none."""
+    try:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1

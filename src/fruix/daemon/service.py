@@ -129,6 +129,7 @@ class Service:
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
     version: str = f"fruix {__version__}"
     system: str = field(default_factory=local_system)
+    stopping: str = ""  # why the daemon is ending, once it is
     _closing: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:

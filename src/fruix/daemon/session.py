@@ -83,6 +83,8 @@ class Session:
                         gone.set()
 
             results = self.service.builder.realise(requests, self.build_options(mode), on_event, gone)
+            if gone.is_set() and self.service.stopping:
+                raise FruixError(self.service.stopping, hint="ask again when it has been started anew")
             if gone.is_set():
                 raise DisconnectedError("the client has gone during a build")
             return results

@@ -6,6 +6,7 @@ A big or threaded process never forks: forking costs what it has resident, and l
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import json
 import os
@@ -16,12 +17,14 @@ import threading
 from dataclasses import replace
 from typing import IO, Any, NoReturn
 
-from fruix.errors import SandboxError
+from fruix.errors import SandboxError, StillRunningError
 from fruix.sandbox import faults
 from fruix.sandbox.platform import Exit
 from fruix.sandbox.spec import SandboxSpec
 
 _MESSAGE_SIZE = 1 << 16
+_GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
+CLEAN_UP = "clean-up"  # the step of a failure after which something is left
 
 
 class Child:
@@ -45,12 +48,12 @@ class Child:
         """How it ended, or None if it still runs after `timeout` seconds.
 
         Raises:
-            SandboxError: something of it can't be ended or unmounted, or the spawner has gone.
+            StillRunningError: something of it can't be ended or unmounted, or the spawner has gone.
         """
         if self._exit is None and _readable(self._control, timeout):
             message = _receive(self._control)
             if "exit" not in message:
-                raise _failure("wait", message, hint="restart the daemon")
+                raise _still_running("wait", message)
             self._exit = Exit(**message["exit"])
         return self._exit
 
@@ -94,17 +97,18 @@ class Spawner:
 
         Raises:
             SandboxError: a step of the setup failed, nothing runs.
+            StillRunningError: the spawner has gone.
         """
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             told = replace(spec, fault=spec.fault or faults.text())
             with _nameless_file(told.to_json()) as file, self._lock:
-                socket.send_fds(self._requests, [b"spawn"], [file.fileno(), log, theirs.fileno()])
+                socket.send_fds(self._requests, [b"spawn"], [theirs.fileno(), file.fileno(), log])
         except OSError as error:
             control.close()
-            raise SandboxError(
-                "spawn", error.errno or 0, "the spawner has gone", hint="restart the daemon"
-            ) from error
+            if error.errno in _GONE:
+                raise _still_running("spawn", {}) from error
+            raise SandboxError("spawn", error.errno or 0, "asking the spawner") from error
         finally:
             theirs.close()
         message = _receive(control)
@@ -112,7 +116,16 @@ class Spawner:
             faults.know("builder", message["started"])
             return Child(control, message["started"])
         control.close()
-        raise _failure("spawn", message)
+        failed = message.get("failed")
+        if failed is None and not _readable(self._requests, 0):  # it lives, but couldn't take our descriptors
+            raise SandboxError("spawn", errno.EMFILE, "in the spawner", hint="raise the limit on open files")
+        if failed is None or failed["step"] == CLEAN_UP:
+            raise _still_running("spawn", message)
+        raise SandboxError(failed["step"], failed["errno"], failed["detail"])
+
+    def fileno(self) -> int:
+        """Of the socket to the spawner: readable when it has gone."""
+        return self._requests.fileno()
 
     def close(self) -> None:
         """End the spawner; it kills what still runs first."""
@@ -153,10 +166,15 @@ def _receive(control: socket.socket) -> dict[str, Any]:
     return json.loads(data) if data else {}
 
 
-def _failure(step: str, message: dict[str, Any], hint: str = "") -> SandboxError:
+def _still_running(step: str, message: dict[str, Any]) -> StillRunningError:
     """What the spawner said, or that it says nothing any more."""
     failed = message.get("failed") or {"step": step, "errno": 0, "detail": "the spawner has gone"}
-    return SandboxError(failed["step"], failed["errno"], failed["detail"], hint=hint)
+    return StillRunningError(
+        failed["step"],
+        failed["errno"],
+        failed["detail"],
+        hint="the daemon's next start cleans up: then build again",
+    )
 
 
 def _become_spawner(ours: socket.socket, theirs: socket.socket) -> NoReturn:

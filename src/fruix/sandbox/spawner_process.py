@@ -1,7 +1,7 @@
 """The spawner's own side: a small single-threaded process that forks every builder and tells how each ends.
 
-Talks to the daemon over one SOCK_SEQPACKET socket: a request is a few bytes with three descriptors (the specification in
-a file without a name, the log, a control socket for this one sandbox). On the control socket it answers with one JSON message when
+Talks to the daemon over one SOCK_SEQPACKET socket: a request is a few bytes with three descriptors (a control socket for this
+one sandbox, the specification in a file without a name, the log). On the control socket it answers with one JSON message when
 the program runs or could not be started, and one when everything of it is gone. `kill`, or the control socket's end, kills the
 sandbox. The daemon's end, seen as the end of the request socket, kills all.
 
@@ -11,6 +11,7 @@ Nothing here blocks on one sandbox: all descriptors are polled in one loop.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
@@ -21,6 +22,7 @@ from typing import Any
 
 from fruix.sandbox import faults
 from fruix.sandbox.platform import BackEnd, Started, current
+from fruix.sandbox.spawner import CLEAN_UP
 from fruix.sandbox.spec import SandboxSpec
 
 MESSAGE_SIZE = 1 << 16
@@ -72,23 +74,33 @@ class SpawnerProcess:
             return False
         if not data:
             return False
-        memory, log, control = descriptors
-        with open(memory, "rb") as file, socket.socket(fileno=control) as connection:
-            try:
-                spec = SandboxSpec.from_json(file.read())
-                with faults.armed(spec.fault):
-                    faults.know("daemon", os.getppid())
-                    faults.know("spawner", os.getpid())
-                    started = self._back_end.start(spec, log)
-            except Exception as error:  # noqa: BLE001 - the daemon is told, the spawner lives on
-                _send(connection, {"failed": _failure(error)})
-                return True
-            finally:
-                os.close(log)
-            sandbox = _Sandbox(started, connection.dup())
-        for wanted in (started.status, started.ended, sandbox.control.fileno()):
-            self._listen(sandbox, wanted)
+        control, *others = descriptors or [-1]
+        if control >= 0:  # else not even one descriptor was left: the daemon sees the end of its side
+            self._spawn(socket.socket(fileno=control), others)
         return True
+
+    def _spawn(self, control: socket.socket, descriptors: list[int]) -> None:
+        """Start a sandbox, or say why not; the spawner lives on in any case."""
+        try:
+            if len(descriptors) < DESCRIPTORS - 1:
+                raise OSError(errno.EMFILE, "the spawner has too many open files")
+            memory, log = descriptors
+            with open(memory, "rb", closefd=False) as file:
+                spec = SandboxSpec.from_json(file.read())
+            with faults.armed(spec.fault):
+                faults.know("daemon", os.getppid())
+                faults.know("spawner", os.getpid())
+                started = self._back_end.start(spec, log)
+        except Exception as error:  # noqa: BLE001 - the daemon is told
+            with control:
+                _send(control, {"failed": _failure(error)})
+            return
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        sandbox = _Sandbox(started, control)
+        for wanted in (started.status, started.ended, control.fileno()):
+            self._listen(sandbox, wanted)
 
     def _listen(self, sandbox: _Sandbox, descriptor: int) -> None:
         self._sandboxes[descriptor] = sandbox
@@ -142,15 +154,18 @@ def _finish(sandbox: _Sandbox) -> dict[str, Any]:
     try:
         ended = asdict(sandbox.started.finish())
     except OSError as error:
-        return {"failed": {**_failure(error), "step": "clean-up"}}
+        return {"failed": {**_failure(error), "step": CLEAN_UP}}
     return {"exit": ended} if sandbox.running else {"failed": _report(sandbox.report)}
 
 
 def _failure(error: Exception) -> dict[str, Any]:
+    if not isinstance(error, OSError) or not error.errno:
+        return {"step": "spawn", "errno": 0, "detail": f"{type(error).__name__}: {error}"}
+    detail = str(error.filename or error.strerror or "")
     return {
         "step": "spawn",
-        "errno": getattr(error, "errno", None) or 0,
-        "detail": f"{type(error).__name__}: {error}",
+        "errno": error.errno,
+        "detail": detail if detail != os.strerror(error.errno) else "",
     }
 
 

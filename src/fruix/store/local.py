@@ -116,9 +116,10 @@ class LocalStore:
     def close(self) -> None:
         """Bring everything to disk and let go of all files. No other call may be running."""
         self._opened.close()
+        self._descriptor = -1
 
     def __enter__(self) -> Self:
-        return self.open()
+        return self if self._descriptor >= 0 else self.open()
 
     def __exit__(self, *_error: object) -> None:
         self.close()

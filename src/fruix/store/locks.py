@@ -59,9 +59,7 @@ class PathLocks:
             name, descriptor = self._held.pop()
             with suppress(FileNotFoundError):
                 os.unlink(name, dir_fd=self._store)
-            # After the unlink: a waiter that sees no byte has the file that is still there.
-            os.write(descriptor, _STALE)
-            os.close(descriptor)
+            _mark_stale(descriptor)
 
 
 def _lock(store: int, name: bytes, *, wait: bool) -> int | None:
@@ -87,10 +85,16 @@ def remove_stale(store: int) -> list[str]:
     for name in sorted(os.listdir(store)):
         if name.endswith(".lock") and (descriptor := _lock(store, os.fsencode(name), wait=False)) is not None:
             os.unlink(name, dir_fd=store)
-            os.write(descriptor, _STALE)
-            os.close(descriptor)
+            _mark_stale(descriptor)
             removed.append(name)
     return removed
+
+
+def _mark_stale(descriptor: int) -> None:
+    """Give a lock back whose file was unlinked: a waiter that sees no byte (or counts a link) has the file that is still there."""
+    with suppress(OSError):  # a full disk has no room for the byte; the lock must be let go all the same
+        os.write(descriptor, _STALE)
+    os.close(descriptor)
 
 
 class StoreLock:
