@@ -100,6 +100,7 @@ class Building:
         try:
             for output in staged:
                 if not output.valid:
+                    faults.reach("publish-next" if published else "publish")
                     published.append(output.publish())  # noqa: PERF401 - known even if the next one fails
             faults.reach("register")
             store.register(published)

@@ -58,8 +58,10 @@ BEFORE_SETUP = (
 AFTER_SETUP = (
     Step("watch", "read the builder's output until it ends", builder=True),
     Step("end", "kill what is left and wait for it", builder=True),
-    Step("take", "move the first output to its final name"),
-    Step("take-next", "move another output to its final name"),
+    Step("take", "take the first output out of the build's area, look through it and hash it"),
+    Step("take-next", "take another output"),
+    Step("publish", "give the first output its final name"),
+    Step("publish-next", "give another output its final name"),
     Step("register", "make the outputs valid"),
     Step("remove-directories", "delete the build's directories"),
     Step("remove-journal", "remove the note"),
