@@ -101,7 +101,7 @@ class Building:
             for output in staged:
                 if not output.valid:
                     faults.reach("publish-next" if published else "publish")
-                    published.append(output.publish())  # noqa: PERF401 - known even if the next one fails
+                    published.append(output.publish())
             faults.reach("register")
             store.register(published)
         except BaseException:
