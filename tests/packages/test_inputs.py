@@ -51,6 +51,11 @@ def test_propagated_inputs_reach_whoever_needs_them() -> None:
     assert names(work.lowered(trivial("above", inputs=(top,)))) == {"top"}
 
 
+def test_inputs_may_be_lists() -> None:
+    low = trivial("low")
+    assert trivial("top", inputs=[low]).inputs == (low,)
+
+
 def test_tools_and_views_come_with_the_build_system() -> None:
     work = lowering(FakeStore())
     lowered = work.lowered(Package(name="x", version="1", build_system="meson"))

@@ -45,9 +45,13 @@ def _show_package(package: Package) -> None:
         "build system": package.build_system,
         "outputs": " ".join(package.outputs),
         "inputs": " ".join(item.full_name for item in package.inputs),
+        "propagated inputs": " ".join(item.full_name for item in package.propagated_inputs),
         "native inputs": " ".join(item.full_name for item in package.native_inputs),
+        "not tested": "; ".join(f"{what}: {why}" for what, why in package.untested.items()),
+        "may differ": package.unreproducible,
         "source": " ".join(origin.urls) if origin else "",
         "sha256": origin.sha256 if origin else "",
+        "defined in": "{}:{}".format(*package.location),
     }
     for key, value in rows.items():
         if value:

@@ -115,9 +115,7 @@ class Package:
         for output in self.outputs:
             check_name(output)
         for what in ("inputs", "native_inputs", "propagated_inputs"):
-            for item in getattr(self, what):
-                if not isinstance(item, Package):
-                    raise UsageError(f"{what} of '{self.name}' holds {item!r}, which is not a package")
+            _make_packages(self, what)
 
     @property
     def full_name(self) -> str:
@@ -141,6 +139,21 @@ class Package:
     def __hash__(self) -> int:
         """By identity of name and version; equality compares everything."""
         return hash((self.name, self.version))
+
+
+def _make_packages(package: Package, name: str) -> None:
+    value = getattr(package, name)
+    if not isinstance(value, list | tuple):
+        raise UsageError(f"{name} of '{package.name}' should be a list of packages, not {_shown(value)}")
+    for item in value:
+        if not isinstance(item, Package):
+            hint = f"find({item!r}) gives the package of that name" if isinstance(item, str) else ""
+            raise UsageError(f"{name} of '{package.name}' holds {item!r}, which is not a package", hint=hint)
+    object.__setattr__(package, name, tuple(value))
+
+
+def _shown(value: object) -> str:
+    return f"the package '{value.name}'" if isinstance(value, Package) else repr(value)
 
 
 def _definition() -> tuple[str, int]:
