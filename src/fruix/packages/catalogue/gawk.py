@@ -14,14 +14,22 @@ package = Package(
     build_system="gnu",
     arguments={
         "configure_flags": ("--disable-nls", "--disable-mpfr"),
+        # The suite says one sentence for all of its programs, or how many have failed.
+        "count_tests": (r"^ALL TESTS PASSED", r"TESTS FAILED"),
         # Debian's archive has no manual, from which the examples of awklib are made.
         "phases": lambda phases: phases.insert_before(
             "configure", "no-manual", "sed -i '/^SUBDIRS/s/ doc awklib / /' Makefile.in"
+        ).insert_before(
+            "check",
+            "leave-out-tests",
+            r"sed -i -E '/^\t[a-z]/s/\<(commas|iolint|mbstr1|mbstr2)\>//g' test/Makefile",
         ),
-        # The suite says one sentence for all of its programs, or how many have failed.
-        "count_tests": (r"^ALL TESTS PASSED", r"TESTS FAILED"),
     },
     inputs=(readline,),
+    untested={
+        "commas, mbstr1, mbstr2": "they want the locale en_US.UTF-8; the host view has C alone",
+        "iolint": "it wants cksum, which the host view does not have",
+    },
     synopsis="Language for lines and fields",
     description="gawk is the GNU version of AWK: patterns, and what to do with lines that match.",
     license="GPL-3.0-or-later",
