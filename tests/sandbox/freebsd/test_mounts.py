@@ -144,7 +144,7 @@ def test_files_are_copied_never_mounted(tmp_path: Path, monkeypatch: pytest.Monk
     root.mkdir()
     monkeypatch.chdir(root)
     kernel = Fake()
-    show.show(kernel, Bind(str(source), "/frx/store/source.tar"), str(root), [])
+    show.show(kernel, Bind(str(source), "/frx/store/source.tar"), str(root), [], 35001)
     copy = root / "frx/store/source.tar"
     status = copy.stat()
     assert copy.read_bytes() == source.read_bytes()
@@ -156,14 +156,23 @@ def test_files_are_copied_never_mounted(tmp_path: Path, monkeypatch: pytest.Monk
     assert kernel.calls == []
 
 
+def test_writable_areas_have_the_builders_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("tmp", "root", "other"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "root")
+    show.show(Fake(), Bind(f"{tmp_path}/tmp", "/tmp", writable=True), str(tmp_path / "root"), [], 35001)
+    show.show(Fake(), Bind(f"{tmp_path}/other", "/other"), str(tmp_path / "root"), [], 35001)
+    assert [(tmp_path / name).stat().st_gid for name in ("tmp", "other")] == [35001, 0]
+
+
 def test_links_stay_links_and_others_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to("nowhere")
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").touch()
     (tmp_path / "root").mkdir()
     monkeypatch.chdir(tmp_path / "root")
-    show.show(Fake(), Bind(f"{tmp_path}/link", "/a/link"), "", [])
+    show.show(Fake(), Bind(f"{tmp_path}/link", "/a/link"), "", [], 35001)
     assert os.readlink("a/link") == "nowhere"
     for bind in (Bind(f"{tmp_path}/pipe", "/pipe"), Bind(f"{tmp_path}/file", "/file", writable=True)):
         with pytest.raises(OSError, match="can be shown"):
-            show.show(Fake(), bind, "", [])
+            show.show(Fake(), bind, "", [], 35001)

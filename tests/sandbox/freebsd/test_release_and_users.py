@@ -30,7 +30,7 @@ def test_a_base_system_says_its_release(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "header"),
     [
-        ('USERLAND_VERSION="' + "x" * 32 + '"\n', HEADER),
+        ('USERLAND_VERSION="' + "x" * 31 + '"\n', HEADER),
         ("echo no\n", HEADER),
         (SCRIPT, "#define __FreeBSD_version_major 13\n"),
     ],

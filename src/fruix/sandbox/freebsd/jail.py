@@ -73,7 +73,7 @@ def parameters(kernel: Kernel, spec: SandboxSpec, root: str, release: Release | 
     domain = "" if spec.domainname == _UNSET_DOMAIN else spec.domainname
     numbers = {**networks[spec.network], **dict.fromkeys(("sysvmsg", "sysvsem", "sysvshm"), abi.NEW)}
     return [
-        text("path", root.encode()),
+        text("path", os.fsencode(root)),
         text("name", spec.id.encode()),
         text("host.hostname", spec.hostname.encode()),
         text("host.domainname", domain.encode()),

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 _VERSION_SCRIPT = "bin/freebsd-version"
 _PARAMETERS = "usr/include/sys/param.h"
-_NAME = re.compile(rb'^USERLAND_VERSION="([\x21-\x7e]{1,31})"$', re.MULTILINE)
+# The kernel takes 31 bytes with the NUL.
+_NAME = re.compile(rb'^USERLAND_VERSION="([\x21-\x7e]{1,30})"$', re.MULTILINE)
 _DATE = re.compile(rb"^#define\s+__FreeBSD_version\s+([0-9]{6,8})\b", re.MULTILINE)
 _LIMIT = 1 << 16
 

@@ -21,14 +21,23 @@ from fruix.sandbox.spec import Bind, Link
 _CHUNK = 1 << 20
 
 
-def show(kernel: Kernel, bind: Bind, root: str, table: Sequence[FileSystem]) -> None:
-    """Show one source below `root`, which is the current directory; `table`: the mounts from before.
+def show(kernel: Kernel, bind: Bind, root: str, table: Sequence[FileSystem], group: int) -> None:
+    """Show one source.
+
+    Args:
+        kernel: the system.
+        bind: what and where.
+        root: the sandbox's root, which is the current directory.
+        table: the mounts from before.
+        group: the builder's; it gets directories that may be written to, since what is made in them gets their group.
 
     Raises:
         OSError: it is of another kind, or can't be shown.
     """
     kind = stat.S_IFMT(os.lstat(bind.source).st_mode)
     if kind == stat.S_IFDIR:
+        if bind.writable:
+            os.chown(bind.source, -1, group, follow_symlinks=False)
         os.close(open_directory(bind.target))
         mounts.show_directory(kernel, bind.source, root + bind.target, writable=bind.writable, table=table)
     elif kind == stat.S_IFLNK:
@@ -46,8 +55,9 @@ def _copy(source: str, target: str) -> None:
     with open(descriptor, "rb", buffering=0) as file, parent_of(target) as (directory, name):
         status = os.fstat(descriptor)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with open(os.open(name, flags, 0o600, dir_fd=directory), "wb", buffering=0) as copy:
+        with open(os.open(name, flags, 0o600, dir_fd=directory), "wb") as copy:
             shutil.copyfileobj(file, copy, _CHUNK)
+            copy.flush()
             # New files get the group of their directory here, which may be the builder's.
             os.fchown(copy.fileno(), 0, 0)
             os.fchmod(copy.fileno(), status.st_mode & 0o555)

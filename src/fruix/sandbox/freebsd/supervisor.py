@@ -191,7 +191,7 @@ def _root(here: Supervisor) -> None:
 def _mounts(here: Supervisor) -> None:
     table = here.kernel.getfsstat()
     for bind in here.spec.binds:
-        show.show(here.kernel, bind, here.root, table)
+        show.show(here.kernel, bind, here.root, table, here.spec.identity.gid)
     make_links(here.spec.links)
 
 
