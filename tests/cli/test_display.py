@@ -50,6 +50,7 @@ def test_the_root_cause_first_and_what_depends_on_it_in_one_line() -> None:
         "> cc -c zlib.c",
         "log file: /log/zlib.gz",
         f"whole log: fruix log {drv('zlib-1.3')}",
+        f"a shell in its sandbox: fruix enter {drv('zlib-1.3')}",
         "not built because of it: png-1.6, hello-2",
     ]
 

@@ -208,3 +208,33 @@ def test_following_to_a_good_end(package: Any) -> None:
 def test_following_what_was_never_built(daemon: object) -> None:
     shown = fruix("log", "-f", f"/frx/store/{'z' * 32}-never.drv", code=1).stderr
     assert "no log of" in shown
+
+
+def test_entering(package: Any) -> None:
+    fruix("build", "-f", package("bad"), code=100)
+    (plan,) = events_of(fruix("build", "-n", "--json", "-f", package("bad")).stdout)
+    drv = plan["builds"][0]["drv"]
+    done = fruix("enter", drv, "--", "sh", "-c", "echo $pname in $PWD; exit 6", code=6)
+    assert done.stdout == "bad in /build\n"
+    assert "nothing that is done there is kept" in done.stderr
+    again = fruix("enter", drv, "--", "/etc/fruix-builder", code=3)  # the builder, as it failed
+    assert "oops\n" in again.stdout
+    piped = subprocess.run(
+        [*COMMAND, "enter", drv],
+        input="echo $((6*7))\nexit 5\n",
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+        check=False,
+    )
+    assert piped.returncode == 5
+    assert "42\n" in piped.stdout
+    assert not os.path.lexists(fruix("show", drv).stdout.split()[-1])
+
+
+def test_entering_builds_the_inputs_first(package: Any) -> None:
+    (plan,) = events_of(fruix("build", "-n", "--json", "-f", package("above")).stdout)
+    above = plan["builds"][-1]["drv"]
+    failed = fruix("enter", above, code=100).stderr
+    assert "an input of" in failed
+    assert "bad-1 failed in phase doomed" in failed

@@ -16,6 +16,7 @@ from fruix.errors import (
     FruixError,
     HostViewError,
     InvalidPathError,
+    NotPermittedError,
     UnreachableError,
     UsageError,
 )
@@ -225,3 +226,42 @@ def test_builds_of_all_clients_and_plans(tmp_path: Path) -> None:
         assert store.active_builds() == daemon.builder.rows
         plan = store.plan([DerivedPath(drv, ALL)])
         assert plan == BuildPlan((PlannedBuild(drv, missing=("out",)),), 2)
+
+
+def test_a_terminal_comes_with_a_message(daemon: Running) -> None:
+    seen: list[tuple[str, bytes]] = []
+
+    def on_open(descriptor: int, text: str) -> None:
+        assert not os.get_inheritable(descriptor)
+        with open(descriptor, "rb") as file:
+            seen.append((text, file.read()))
+
+    with daemon.connect() as store:
+        drv = some(store.directory, "thing.drv")
+        assert store.enter(drv, "xterm", ["a", "b"], on_open) == 7
+        assert store.enter(drv, "dumb", ["die"], on_open) == 128 + 9
+        assert seen == [("shell on xterm", b"('a', 'b')"), ("shell on dumb", b"('die',)")]
+        assert not store.is_valid(drv)  # the connection goes on
+
+
+def test_entering_is_for_trusted_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fruix.daemon.peers import Access
+
+    monkeypatch.setattr(Access, "admit", lambda *_: False)
+    with running(tmp_path) as daemon, daemon.connect() as store:
+        drv = some(store.directory, "thing.drv")
+        with pytest.raises(NotPermittedError, match="for trusted users"):
+            store.enter(drv, "xterm", (), lambda *_: pytest.fail("opened"))
+
+
+def test_who_leaves_a_sandbox_ends_it(daemon: Running) -> None:
+    daemon.builder.wait = True
+    store = daemon.connect()
+
+    def on_open(descriptor: int, _text: str) -> None:
+        os.close(descriptor)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.enter(some(store.directory, "thing.drv"), "xterm", (), on_open)
+    assert daemon.builder.cancelled.wait(60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from fruix.build.entering import Entering, enter
 from fruix.build.goals import Missing, missing, plan
 from fruix.build.history import History
 from fruix.build.hostviews import HostViews
@@ -21,7 +22,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView
 from fruix.model.planned import BuildPlan
-from fruix.sandbox import Spawner, UserPool
+from fruix.sandbox import Exit, Spawner, UserPool
 from fruix.store import LocalStore
 
 DOWNLOAD_SLOTS = 4
@@ -82,6 +83,16 @@ class Builder:
     def active(self) -> list[ActiveBuild]:
         """All builds that run or wait, oldest first, for all clients."""
         return [active_build(job, self._resources.history) for job in self._scheduler.jobs()]
+
+    def enter(
+        self,
+        asked: Entering,
+        options: BuildOptions,
+        on_open: Callable[[int, str], None],
+        gone: threading.Event,
+    ) -> Exit:
+        """A shell in a sandbox, to its end; see `fruix.build.entering`."""
+        return enter(asked, options, self._resources, on_open, gone)
 
     def close(self) -> None:
         """End all builds and wait for their clean-up."""

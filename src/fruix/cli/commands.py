@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "daemon": ("fruix.cli.daemon", "run the build daemon"),
     "doctor": ("fruix.cli.doctor", "say what this machine can isolate, and what it lacks"),
     "edit": ("fruix.cli.edit", "open a package's definition in the editor"),
+    "enter": ("fruix.cli.enter", "a shell in the sandbox of a derivation"),
     "graph": ("fruix.cli.graph", "draw what depends on what"),
     "lint": ("fruix.cli.lint", "check package definitions"),
     "log": ("fruix.cli.log", "print the log of a build"),

@@ -26,6 +26,8 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
         if failure.log_file:
             display.write(f"log file: {failure.log_file}")
         display.write(f"whole log: fruix log {failure.path}")
+        if failure.kind == "build":
+            display.write(f"a shell in its sandbox: fruix enter {failure.path}")
         if failure.blocked:
             # The last in the plan is what was asked for: name the near ones and the far ones are a number.
             names = some(map(short_name, failure.blocked))

@@ -95,6 +95,7 @@ class Failure:
     log_file: str
     seconds: float
     blocked: tuple[StorePath, ...] = ()
+    kind: str = "build"
 
 
 @dataclass(slots=True)
@@ -167,7 +168,14 @@ class Status:
             self.nodes[path].stage = Stage.BLOCKED
         self.failures.append(
             Failure(
-                event.drv, node.phase, event.message, tuple(node.lines), node.log_file, event.seconds, blocked
+                event.drv,
+                node.phase,
+                event.message,
+                tuple(node.lines),
+                node.log_file,
+                event.seconds,
+                blocked,
+                node.kind,
             )
         )
 

@@ -6,6 +6,7 @@ named; an error in the exchange itself (a disconnection, bytes that are no messa
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import time
@@ -49,6 +50,7 @@ class Exchange:
         """
         self._stream = stream
         self._where = where
+        self._descriptors: list[int] | None = None
         self.source = Source(self._receive)
         try:
             self.greeting = handshake.greet(self.source, self._send, directory=directory)
@@ -65,7 +67,12 @@ class Exchange:
         self._stream.close()
 
     def call(
-        self, name: str, *values: Any, body: Iterable[bytes] | None = None, on_event: OnEvent | None = None
+        self,
+        name: str,
+        *values: Any,
+        body: Iterable[bytes] | None = None,
+        on_event: OnEvent | None = None,
+        descriptors: list[int] | None = None,
     ) -> Any:
         """Ask, and return the reply: nothing, one value, or a tuple of several.
 
@@ -74,11 +81,13 @@ class Exchange:
             values: as in its row.
             body: what is sent framed after them.
             on_event: told of what happens meanwhile.
+            descriptors: takes those that come with messages; they are then the caller's. Without it none is taken.
 
         Raises:
             FruixError: what the daemon answered.
             DisconnectedError: it has gone.
         """
+        self._descriptors = descriptors
         operation = by_name(Dialect.NIX)[name]
         request = bytearray(operation.number.to_bytes(8, "little"))
         operation.request.write(request, values, self.context)
@@ -122,7 +131,13 @@ class Exchange:
 
     def _receive(self, limit: int) -> bytes:
         try:
-            return self._stream.recv(limit)
+            if self._descriptors is None:
+                return self._stream.recv(limit)
+            data, passed, _, _ = socket.recv_fds(self._stream, limit, 1)  # its flags have no effect
+            for descriptor in passed:
+                os.set_inheritable(descriptor, False)
+            self._descriptors += passed
+            return data  # noqa: TRY300 - one answer or the other
         except OSError as error:
             raise self._gone(error) from error
 

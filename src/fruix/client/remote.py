@@ -20,7 +20,7 @@ from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method, render_method
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import Event
+from fruix.model.events import Event, Message
 from fruix.model.hostview import HostView
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
@@ -254,10 +254,50 @@ class RemoteStore:
         problems = tuple(f"path '{path}' can't be had" for path in sorted(missing.unknown))
         return BuildPlan(tuple(map(PlannedBuild, sorted(missing.will_build))), problems=problems)
 
-    def _call_own(self, lack: str, name: str, *values: Any) -> Any:
+    def enter(
+        self, drv: StorePath, terminal: str, command: Sequence[str], on_open: Callable[[int, str], None]
+    ) -> int:
+        """A shell in the sandbox of a derivation whose inputs are valid.
+
+        Args:
+            drv: the derivation.
+            terminal: the kind of terminal (TERM) that it is shown on.
+            command: what to run instead of an interactive shell; empty: nothing.
+            on_open: given the outer end of the sandbox's terminal, which it has to close, and a line about what runs; the shell is
+                ended when this returns.
+
+        Returns:
+            The exit status, 128 and more for signals.
+
+        Raises:
+            NotPermittedError: the daemon doesn't trust this user.
+        """
+        descriptors: list[int] = []
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, Message) and descriptors:
+                on_open(descriptors.pop(), event.text)
+
+        try:
+            return int(
+                self._call_own(
+                    "can't be entered",
+                    "EnterSandbox",
+                    drv,
+                    terminal,
+                    tuple(command),
+                    on_event=on_event,
+                    descriptors=descriptors,
+                )
+            )
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _call_own(self, lack: str, name: str, *values: Any, **how: Any) -> Any:
         if FEATURE not in self._exchange.context.features:
             raise ProtocolError(f"'{self.daemon_version}' {lack}", hint="connect to a fruix daemon")
-        return self._call(name, *values)
+        return self._call(name, *values, **how)
 
     def _set_options(self, options: ClientOptions) -> None:
         if options != self._options:

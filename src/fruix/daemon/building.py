@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fruix.daemon.errors import BuildsFailedError
 from fruix.daemon.service import MissingLike
 from fruix.daemon.session import Session
-from fruix.errors import FruixError, NotPermittedError
+from fruix.errors import DisconnectedError, FruixError, NotPermittedError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.storepath import StorePath
@@ -65,6 +65,33 @@ def ensure_path(session: Session, path: StorePath) -> None:
     if not session.store.is_valid(path):
         quoted = f"`{path}'" if session.context.dialect is Dialect.GUIX else f"'{path}'"
         raise FruixError(f"path {quoted} does not exist and cannot be created")
+
+
+def enter_sandbox(session: Session, path: StorePath, terminal: str, command: tuple[str, ...]) -> int:
+    """Ours: a shell in a derivation's sandbox; the client gets the outer end of its terminal. The reply is its exit status.
+
+    Raises:
+        NotPermittedError: for trusted users only: it holds a build user for as long as it likes.
+    """
+    from fruix.build.entering import Entering  # noqa: PLC0415 - the build half
+
+    if not session.trusted:
+        raise NotPermittedError(
+            "entering sandboxes is for trusted users",
+            hint="ask for your name in the daemon's setting 'trusted-users', or use an embedded daemon",
+        )
+
+    def on_open(descriptor: int, text: str) -> None:
+        session.connection.send_descriptor(
+            messages.encode(messages.Next(f"{text}\n"), session.context), descriptor
+        )
+
+    with session.service.hangups.watch(session.connection.stream) as gone:
+        options = session.build_options(BuildMode.NORMAL)
+        exited = session.service.builder.enter(Entering(path, terminal, command), options, on_open, gone)
+        if gone.is_set():
+            raise DisconnectedError("the client has gone")
+    return 128 + exited.signal if exited.signal is not None else exited.code or 0
 
 
 def _check_mode(session: Session, mode: BuildMode) -> None:

@@ -58,6 +58,18 @@ class Connection:
         except OSError as error:
             raise DisconnectedError(f"the client has gone: {error}") from error
 
+    def send_descriptor(self, data: bytes, descriptor: int) -> None:
+        """Send data with a descriptor that the client gets a copy of.
+
+        Raises:
+            DisconnectedError: the client has gone.
+        """
+        try:
+            sent = socket.send_fds(self.stream, [data], [descriptor])
+        except OSError as error:
+            raise DisconnectedError(f"the client has gone: {error}") from error
+        self.send(data[sent:])
+
     def close(self) -> None:
         """Close the socket."""
         self.stream.close()

@@ -220,6 +220,7 @@ HANDLERS: Mapping[Dialect, Mapping[int, Handler]] = {
         0x46520001: query_host_view,
         0x46520002: query_active_builds,
         0x46520003: query_plan,
+        0x46520004: building.enter_sandbox,
     },
     Dialect.GUIX: {
         **_SHARED,

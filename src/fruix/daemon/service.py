@@ -34,7 +34,8 @@ from fruix.store.layout import Layout
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from fruix.sandbox import Spawner
+    from fruix.build.entering import Entering
+    from fruix.sandbox import Exit, Spawner
 
 
 class SessionRoots(Protocol):
@@ -111,6 +112,15 @@ class BuilderLike(Protocol):
 
     def active(self) -> list[ActiveBuild]:
         """All builds that run or wait."""
+
+    def enter(
+        self,
+        asked: Entering,
+        options: BuildOptions,
+        on_open: Callable[[int, str], None],
+        gone: threading.Event,
+    ) -> Exit:
+        """A shell in a sandbox, to its end."""
 
     def host_view(self, name: str) -> HostView:
         """A host view as it is now."""

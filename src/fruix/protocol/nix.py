@@ -35,7 +35,7 @@ from fruix.protocol.values import (
     SUBSTITUTABLE_DETAILS,
     UNKEYED_INFO,
 )
-from fruix.protocol.wire import BOOL, LIST_LIMIT, NAME, List, Map, Maybe
+from fruix.protocol.wire import BOOL, LIST_LIMIT, NAME, TEXT, U64, List, Map, Maybe
 
 OLDEST = 34
 NEWEST = 38
@@ -92,6 +92,13 @@ NIX: tuple[Operation, ...] = (
         "QueryHostView",
         [Field("name", NAME)],
         [Field("fingerprint", NAME), Field("tools", Map(NAME, NAME)), Field("path", List(NAME))],
+        feature=FEATURE,
+    ),
+    row(
+        0x46520004,
+        "EnterSandbox",  # the terminal's outer end comes with the message that says what runs
+        [Field("drv", PATH), Field("terminal", NAME), Field("command", List(TEXT))],
+        [Field("status", U64)],
         feature=FEATURE,
     ),
     row(0x46520002, "QueryActiveBuilds", (), [Field("builds", List(ACTIVE_BUILD))], feature=FEATURE),

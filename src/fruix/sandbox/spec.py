@@ -100,6 +100,8 @@ class SandboxSpec:
         limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard); -1 is unlimited.
         personality: `native` or `linux32`.
         memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
+        terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the controlling terminal and the standard
+            input too. Never a terminal that somebody sits at.
         fault: for tests: what is to go wrong; see `faults`.
     """
 
@@ -120,6 +122,7 @@ class SandboxSpec:
     nested_namespaces: bool = False
     memory_max: int = 0
     pids_max: int = 0
+    terminal: bool = False
     fault: str = ""
 
     def __post_init__(self) -> None:

@@ -10,9 +10,11 @@ after they are gone. (It also means that it gets no default signal actions and t
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -84,8 +86,11 @@ def _ask_for(victim: str, status: int) -> None:
 
 
 def _session(child: Child) -> None:
-    """A session without terminal; both outputs to the log."""
+    """A session without terminal, or with one of its own; both outputs to the log."""
     os.setsid()
+    if child.spec.terminal:
+        fcntl.ioctl(child.log, termios.TIOCSCTTY, 0)
+        os.dup2(child.log, 0)
     os.dup2(child.log, 1)
     os.dup2(child.log, 2)
     default_signals()
@@ -158,10 +163,11 @@ def _proc(_child: Child) -> None:
     mounts.mount_proc()
 
 
-def _switch(_child: Child) -> None:
+def _switch(child: Child) -> None:
     """The sandbox's own root, and its own /dev/null as standard input."""
     mounts.switch_root()
-    os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
+    if not child.spec.terminal:
+        os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
 
 
 def _limits(child: Child) -> None:

@@ -1,0 +1,73 @@
+"""`fruix enter`: a shell in the sandbox of a derivation, with its environment and directories."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from fruix.build.settings import BuildOptions
+from fruix.cli.connect import open_store
+from fruix.cli.display import open_display
+from fruix.cli.failures import failure_report
+from fruix.cli.planning import headline
+from fruix.cli.relay import relay
+from fruix.cli.resolve import derivation_for
+from fruix.cli.text import harmless, speaks_utf8
+from fruix.client import RemoteStore
+from fruix.errors import BuildError
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.storepath import StorePath
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument(
+        "target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue"
+    )
+    parser.add_argument(
+        "words", nargs="*", metavar="COMMAND", help="after '--': run this and leave, instead of a shell"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build what it needs, then go in."""
+    with open_store() as store:
+        drv = derivation_for(store, options.target)
+        _build_inputs(store, drv)
+        return store.enter(drv, os.environ.get("TERM", "dumb"), options.words, _inside(drv))
+
+
+def _inside(drv: StorePath) -> Callable[[int, str], None]:
+    def on_open(outer: int, text: str) -> None:
+        print(
+            f"entering the sandbox of {drv.name.removesuffix('.drv')}: {harmless(text, colour=False)}",
+            file=sys.stderr,
+        )
+        print("nothing that is done there is kept; /etc/fruix-builder runs the builder", file=sys.stderr)
+        relay(outer)
+
+    return on_open
+
+
+def _build_inputs(store: RemoteStore, drv: StorePath) -> None:
+    """The shell sees them."""
+    derivation = store.read_derivation(drv)
+    requests = [DerivedPath(path, tuple(names)) for path, names in derivation.input_drvs.items()]
+    plan = store.plan(requests)
+    if not plan.builds and not plan.problems:
+        return
+    print(f"its inputs first: {headline(plan, utf8=speaks_utf8(sys.stderr))}", file=sys.stderr)
+    display = open_display(plan, verbosity=0)
+    try:
+        results = store.build(requests, BuildOptions(), display.event)
+    finally:
+        display.close()
+    failed = [result for _, result in results if not result.success]
+    if failed:
+        failure_report(display.status.failures, display)
+        raise BuildError(
+            f"an input of '{drv.name}' can't be built: {failed[0].message.splitlines()[0]}",
+            hint="enter that one first",
+        )

@@ -1,0 +1,193 @@
+"""Shells in real sandboxes: what they are and see, and that nothing is left of them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fruix.build.entering import Entering
+from fruix.build.settings import BuildOptions
+from fruix.errors import UsageError
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Exit
+from machine import Machine, left_over, machine
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Machine]:
+    with machine() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shell(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
+    return here.shell(tmp_path_factory.mktemp("scratch"))
+
+
+def read_all(outer: int) -> str:
+    """To the end of the terminal, as a person sees it."""
+    text = b""
+    while True:
+        try:
+            data = os.read(outer, 4096)
+        except OSError:
+            data = b""
+        if not data:
+            return text.decode().replace("\r\n", "\n")
+        text += data
+
+
+def enter(
+    here: Machine,
+    drv: StorePath,
+    *command: str,
+    use: Callable[[int], object] | None = None,
+    options: BuildOptions | None = None,
+    gone: threading.Event | None = None,
+) -> tuple[Exit, str]:
+    """Run to the end; what the terminal showed. `use` works on the outer end first."""
+    shown: list[str] = []
+    threads: list[threading.Thread] = []
+
+    def on_open(outer: int, _text: str) -> None:
+        mine = os.dup(outer)
+
+        def work() -> None:
+            if use is not None:
+                use(mine)
+            shown.append(read_all(mine))
+            os.close(mine)
+
+        threads.append(threading.Thread(target=work))
+        threads[0].start()
+
+    asked = Entering(drv, "vt100", command)
+    try:
+        exited = here.builder.enter(
+            asked, options or BuildOptions("fruix"), on_open, gone or threading.Event()
+        )
+    finally:
+        for thread in threads:
+            thread.join()
+        assert left_over(here.store) == []
+    return exited, "".join(shown)
+
+
+def test_it_is_where_and_who_the_builder_would_be(here: Machine, shell: StorePath) -> None:
+    probe = "pwd; id -u; echo $HOME $greeting $NIX_BUILD_TOP; ls -1 /"
+    drv = here.derivation("probed", f"{probe}; exit 1", shell, env={"greeting": "hi"})
+    assert not here.build(drv)[0].success
+    exited, shown = enter(here, drv, "sh", "-c", f"PATH={shell}/bin; {probe}; test -e $out")
+    assert exited.code == 1  # there is no output
+    built = [text for text in (event_line(event) for event in here.events) if text]
+    # Another build user may have had the same number, or the next one.
+    assert [line for line in shown.splitlines() if not line.isdecimal()] == [
+        line for line in built if not line.isdecimal()
+    ]
+    assert not here.store.is_valid(here.store.derivation_outputs(drv)["out"])
+
+
+def event_line(event: object) -> str:
+    return getattr(event, "line", "")
+
+
+def test_a_terminal_of_its_own_and_nothing_of_ours(here: Machine, shell: StorePath) -> None:
+    drv = here.derivation("tty", "exit 1", shell)
+    script = (
+        f"PATH={shell}/bin; test -t 0 && test -t 1 && test -t 2 && echo three; echo $TERM; "
+        "exec 3</dev/tty && echo controlling; ls /proc/self/fd | wc -l"
+    )
+    exited, shown = enter(here, drv, "sh", "-c", script)
+    assert exited.code == 0
+    three, term, controlling, descriptors = shown.splitlines()
+    assert (three, term, controlling) == ("three", "vt100", "controlling")
+    assert int(descriptors) <= 5  # the three, /dev/tty, and the directory that is being listed
+
+
+def test_an_interactive_shell(here: Machine, shell: StorePath) -> None:
+    drv = here.derivation("talk-1", "echo built > $out", shell)
+
+    def use(outer: int) -> None:
+        os.write(outer, f"echo $((6*7)); {shell}/bin/touch here; cd /; /etc/fruix-builder; exit 5\n".encode())
+
+    exited, shown = enter(here, drv, use=use)
+    assert exited.code == 5
+    assert "[talk-1]$ " in shown
+    assert "42\n" in shown
+    assert not here.store.is_valid(here.store.derivation_outputs(drv)["out"])
+    assert not os.path.lexists(here.output(drv))
+
+
+def test_keys_reach_what_runs_in_the_foreground(here: Machine, shell: StorePath) -> None:
+    drv = here.derivation("keys", "exit 1", shell)
+
+    def use(outer: int) -> None:
+        os.write(outer, f"{shell}/bin/sleep 1000; echo woken\n".encode())
+        while b"sleep 1000" not in os.read(outer, 4096):
+            pass
+        os.write(outer, b"\x03")
+        os.write(outer, b"exit\n")
+
+    exited, _ = enter(here, drv, use=use)
+    assert exited.code in {0, 130}
+
+
+@pytest.mark.parametrize("way", ["told", "hung up"])
+def test_a_client_that_leaves_takes_everything_along(here: Machine, shell: StorePath, way: str) -> None:
+    drv = here.derivation("left", "exit 1", shell)
+    gone = threading.Event()
+    pause = f"{shell}/bin/sleep"
+    script = f"trap '' HUP; {pause} 1000 & echo there; while :; do {pause} 1000; done"
+    if way == "hung up":
+        script = "echo there; read -r line"  # a shell ends with its terminal
+
+    def use(outer: int) -> None:
+        while b"there" not in os.read(outer, 4096):
+            pass
+        if way == "told":
+            gone.set()
+        else:
+            null = os.open("/dev/null", os.O_RDONLY)
+            os.dup2(null, outer)  # closes the outer end
+            os.close(null)
+
+    exited, _ = enter(here, drv, "sh", "-c", script, use=use, gone=gone)
+    assert exited.code != 0
+
+
+def test_what_cannot_be_entered(here: Machine, shell: StorePath) -> None:
+    fetch = here.derivation("file", "", shell, builder="builtin:fetchurl", env={"url": "http://localhost/"})
+    with pytest.raises(UsageError, match="built by the daemon itself"):
+        enter(here, fetch)
+    tool = here.store.add_text("tool", b"no shell")
+    bare = here.derivation("bare", "", tool, builder=f"{tool}")
+    with pytest.raises(UsageError, match="no shell can be run"):
+        enter(here, bare)
+    here_too = here.derivation("fine", "", shell)
+    with pytest.raises(UsageError, match="no kind of terminal"):
+        here.builder.enter(
+            Entering(here_too, "$(evil)"), BuildOptions("fruix"), lambda *_: None, threading.Event()
+        )
+    assert left_over(here.store) == []
+
+
+@pytest.mark.parametrize("contract", ["nix", "guix"])
+def test_other_contracts(here: Machine, shell: StorePath, contract: str) -> None:
+    drv = here.derivation(f"for-{contract}", "exit 1", shell)
+    exited, shown = enter(here, drv, f"{shell}/bin/id", "-u", options=BuildOptions(contract))
+    assert (exited.code, shown.strip()) == (0, {"nix": "1000", "guix": "30001"}[contract])
+
+
+def test_a_client_that_cannot_be_told(here: Machine, shell: StorePath, tmp_path: Path) -> None:
+    drv = here.derivation("untold", "exit 1", shell)
+
+    def fail(_outer: int, _text: str) -> None:
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError):
+        here.builder.enter(Entering(drv), BuildOptions("fruix"), fail, threading.Event())
+    assert left_over(here.store) == []
