@@ -68,7 +68,8 @@ class Connection:
             sent = socket.send_fds(self.stream, [data], [descriptor])
         except OSError as error:
             raise DisconnectedError(f"the client has gone: {error}") from error
-        self.send(data[sent:])
+        if sent < len(data):
+            self.send(data[sent:])
 
     def close(self) -> None:
         """Close the socket."""
