@@ -41,6 +41,12 @@ def read_all(outer: int) -> str:
         text += data
 
 
+def read_until(outer: int, end: bytes) -> None:
+    shown = b""
+    while not shown.endswith(end):
+        shown += os.read(outer, 1)
+
+
 def enter(
     here: Machine,
     drv: StorePath,
@@ -126,10 +132,10 @@ def test_keys_reach_what_runs_in_the_foreground(here: Machine, shell: StorePath)
     drv = here.derivation("keys", "exit 1", shell)
 
     def use(outer: int) -> None:
-        os.write(outer, f"{shell}/bin/sleep 1000; echo woken\n".encode())
-        while b"sleep 1000" not in os.read(outer, 4096):
-            pass
+        os.write(outer, f"echo slee''ping; {shell}/bin/sleep 1000; echo woken\n".encode())
+        read_until(outer, b"sleeping")  # said by echo; what is typed is shown too, but not like that
         os.write(outer, b"\x03")
+        read_until(outer, b"$ ")
         os.write(outer, b"exit\n")
 
     exited, _ = enter(here, drv, use=use)
@@ -146,8 +152,7 @@ def test_a_client_that_leaves_takes_everything_along(here: Machine, shell: Store
         script = "echo there; read -r line"  # a shell ends with its terminal
 
     def use(outer: int) -> None:
-        while b"there" not in os.read(outer, 4096):
-            pass
+        read_until(outer, b"there")
         if way == "told":
             gone.set()
         else:
