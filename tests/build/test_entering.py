@@ -132,8 +132,12 @@ def test_keys_reach_what_runs_in_the_foreground(here: Machine, shell: StorePath)
     drv = here.derivation("keys", "exit 1", shell)
 
     def use(outer: int) -> None:
-        os.write(outer, f"echo slee''ping; {shell}/bin/sleep 1000; echo woken\n".encode())
-        read_until(outer, b"sleeping")  # said by echo; what is typed is shown too, but not like that
+        # Said by what runs in the foreground (what is typed is shown too, but not like that).
+        os.write(
+            outer,
+            f"{shell}/bin/sh -c \"echo slee''ping; exec {shell}/bin/sleep 1000\"; echo woken\n".encode(),
+        )
+        read_until(outer, b"sleeping")
         os.write(outer, b"\x03")
         read_until(outer, b"$ ")
         os.write(outer, b"exit\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib
 import json
 import os
@@ -9,6 +10,7 @@ import resource
 import signal
 import socket
 import sys
+import termios
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
@@ -48,6 +50,11 @@ def default_signals() -> None:
     for number in (*ignored, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def take_terminal(terminal: int) -> None:
+    """Make the inner end of a terminal pair the controlling terminal of our session, which must have none yet."""
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 
 def load_entry(spec: SandboxSpec) -> EntryPoint | None:

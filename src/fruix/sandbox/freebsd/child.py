@@ -27,6 +27,7 @@ from fruix.sandbox.program import (
     report,
     run_entry,
     set_limits,
+    take_terminal,
 )
 from fruix.sandbox.spec import Exec, SandboxSpec
 
@@ -94,8 +95,12 @@ def _load_entry(child: Child) -> None:
 
 
 def _descriptors(child: Child) -> None:
-    nothing = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    for descriptor, place in ((nothing, 0), (child.log, 1), (child.log, 2)):
+    if child.spec.terminal:
+        take_terminal(child.log)
+        source = child.log
+    else:
+        source = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    for descriptor, place in ((source, 0), (child.log, 1), (child.log, 2)):
         os.dup2(descriptor, place)
     # Both may be where the other belongs, so neither is moved there at once.
     high = [fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, ENTERED + 1) for pipe in (child.status, child.entered)]

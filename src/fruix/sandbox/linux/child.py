@@ -10,11 +10,9 @@ after they are gone. (It also means that it gets no default signal actions and t
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import signal
-import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
@@ -30,6 +28,7 @@ from fruix.sandbox.program import (
     report,
     run_entry,
     set_limits,
+    take_terminal,
 )
 from fruix.sandbox.spec import Exec, SandboxSpec
 
@@ -89,7 +88,7 @@ def _session(child: Child) -> None:
     """A session without terminal, or with one of its own; both outputs to the log."""
     os.setsid()
     if child.spec.terminal:
-        fcntl.ioctl(child.log, termios.TIOCSCTTY, 0)
+        take_terminal(child.log)
         os.dup2(child.log, 0)
     os.dup2(child.log, 1)
     os.dup2(child.log, 2)
