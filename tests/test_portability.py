@@ -17,7 +17,7 @@ LINUX_ONLY = (
 IMPORT_ALL = """
 import freebsd_names, fruix, importlib, pkgutil
 for module in pkgutil.walk_packages(fruix.__path__, "fruix."):
-    if not module.name.startswith(("fruix.sandbox.linux", "fruix.testing.freebsd", "fruix.cli.doctor", "fruix.sandbox.capabilities", "fruix.sandbox.spawner_process")) and not module.name.endswith("__main__"):
+    if not module.name.startswith(("fruix.sandbox.linux", "fruix.testing.freebsd")) and not module.name.endswith("__main__"):
         importlib.import_module(module.name)
 from fruix.build.platforms import local_system
 print(local_system())

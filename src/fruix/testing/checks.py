@@ -62,7 +62,7 @@ class Bench:
         """Build; what fails is the check's failure."""
         built = self.build(name, script, sources=sources, env=env)
         if not built.result.success:
-            raise FailedError(_told(built.result))
+            raise FailedError(told(built.result))
         self.made[name] = built.output
         return built
 
@@ -85,7 +85,8 @@ class Bench:
             raise FailedError(f"left behind: {'; '.join(left)}")
 
 
-def _told(result: BuildResult) -> str:
+def told(result: BuildResult) -> str:
+    """A result on one line."""
     return f"{result.status.name}: {' | '.join(result.message.splitlines())}"
 
 
@@ -118,7 +119,7 @@ def _first_build(bench: Bench) -> str:
 def _valid_already(bench: Bench) -> str:
     again = bench.build("first", 'echo "made by $(id -u)" > $out')
     if again.result.status.name != "ALREADY_VALID":
-        raise FailedError(_told(again.result))
+        raise FailedError(told(again.result))
     return "nothing was built"
 
 
@@ -202,7 +203,7 @@ def _process_outside() -> Iterator[int]:
 def _failing_builder(bench: Bench) -> str:
     built = bench.build("failing", "echo to the log; mkdir $out; exit 7")
     if built.result.success or "exit code 7" not in built.result.message:
-        raise FailedError(_told(built.result))
+        raise FailedError(told(built.result))
     if os.path.lexists(built.output.text):
         raise FailedError(f"its output is there: {built.output}")
     bench.clean()

@@ -1,54 +1,47 @@
 """Crashes on purpose, and what is left of them: nothing, and the same build succeeds afterwards.
 
-A daemon is killed while a builder runs, a client goes away while its build runs.
+A client goes away while its build runs; the daemon is killed then. After that, every step of a build in its order
+(`sandbox.faults`): the step fails, then the daemon is killed when the step is about to be taken, and where the builder runs, the spawner
+and the builder too. Each time a new daemon starts, without the fault.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from fruix.errors import DisconnectedError, FruixError
+from fruix.model.buildresult import BuildResult
 from fruix.model.events import Event, LogLine
+from fruix.model.storepath import StorePath
+from fruix.sandbox.faults import Step, all_steps
 from fruix.testing import small
-from fruix.testing.checks import Bench, FailedError
+from fruix.testing.checks import Bench, FailedError, told
 from fruix.testing.traces import traces
 
 # Long enough to be caught running, by whoever is to be killed or to leave.
 SLOW = "echo running; sleep 2; echo done > $out"
+# Two outputs, so that there is a step between them.
+TWO = "echo running; echo one > $out; echo two > $more"
+OUTPUTS = ("out", "more")
 PATIENCE = 30.0  # seconds for a daemon to clean up after a client that has gone
+# The step at which the other processes are killed too: the builder runs.
+RUNNING = "watch"
+
+Check = tuple[str, Callable[[Bench], str]]
 
 
 class _LeftError(Exception):
     """Our own way out of a build."""
 
 
-def _interrupted(bench: Bench, name: str, interrupt: Callable[[], None]) -> None:
-    """Build, and call `interrupt` as soon as the builder runs; it ends the build, or raises."""
-
-    def watch(event: Event) -> None:
-        if isinstance(event, LogLine):
-            interrupt()
-
-    store = bench.scratch.connect()
-    try:
-        drv, _ = small.add(store, name, SLOW)
-        small.build_added(store, drv, watch)
-    except (DisconnectedError, ConnectionError, _LeftError):
-        return
-    finally:
-        store.close()
-    raise FailedError("the build went on as if nothing had happened")
-
-
-def daemon_killed(bench: Bench) -> str:
-    """SIGKILL to the daemon while a builder runs."""
-    _interrupted(bench, "daemon-killed", bench.scratch.crash)
-    bench.scratch.start()
-    bench.clean()
-    bench.succeed("daemon-killed", SLOW)
-    bench.clean()
-    return "a new start left nothing behind, and the same build succeeded"
+def crash_checks() -> Iterator[Check]:
+    """All of them, in order."""
+    yield "client goes away", client_gone
+    yield "daemon killed", daemon_killed
+    for step in all_steps():
+        yield f"crash: {step.name}", lambda bench, step=step: crash(bench, step)  # type: ignore[misc]
 
 
 def client_gone(bench: Bench) -> str:
@@ -66,7 +59,74 @@ def client_gone(bench: Bench) -> str:
     return "its build was ended and cleaned up"
 
 
-CRASHES: tuple[tuple[str, Callable[[Bench], str]], ...] = (
-    ("client goes away", client_gone),
-    ("daemon killed", daemon_killed),
-)
+def daemon_killed(bench: Bench) -> str:
+    """SIGKILL to the daemon while a builder runs."""
+    _interrupted(bench, "daemon-killed", bench.scratch.crash)
+    bench.scratch.start()
+    bench.clean()
+    bench.succeed("daemon-killed", SLOW)
+    bench.clean()
+    return "a new start left nothing behind, and the same build succeeded"
+
+
+def crash(bench: Bench, step: Step) -> str:
+    """One step: it fails, and processes die when it is about to be taken."""
+    actions = ["", "daemon", *(("spawner", "builder") if step.name == RUNNING else ())]
+    for action in actions:
+        _crash(bench, step, action)
+    killed = " and ".join(action for action in actions if action)
+    return f"{step.what}: fails, {killed} killed, each time recovered"
+
+
+def _crash(bench: Bench, step: Step, action: str) -> None:
+    fault = f"{step.name}:{action}" if action else step.name
+    name = f"crash-{fault.replace(':', '-')}"
+    bench.scratch.stop()
+    bench.scratch.start(fault=fault)
+    first = _build(bench, name)
+    _check_first(first, fault, action)
+    if first is None:
+        bench.scratch.crash()
+    else:
+        bench.scratch.stop()
+    bench.scratch.start()
+    if left := traces(bench.scratch.layout):
+        raise FailedError(f"{fault}: after a new start there is {'; '.join(left)}")
+    again = _build(bench, name)
+    if again is None or not again.success:
+        raise FailedError(f"{fault}: the same build then fails: {told(again) if again else 'no answer'}")
+    bench.clean()
+
+
+def _check_first(result: BuildResult | None, fault: str, action: str) -> None:
+    """The fault must have been felt: no fault would prove nothing."""
+    if (result is None) != (action == "daemon"):
+        raise FailedError(f"{fault}: {told(result) if result else 'the daemon has gone'}")
+    if action and result is not None and result.success:
+        raise FailedError(f"{fault}: the build succeeded all the same")
+
+
+def _build(bench: Bench, name: str) -> BuildResult | None:
+    """None: the daemon went away before it could answer."""
+    try:
+        with closing(bench.scratch.connect()) as store:
+            drv, _ = small.add(store, name, TWO, outputs=OUTPUTS)
+            return small.build_added(store, drv)
+    except (DisconnectedError, ConnectionError):
+        return None
+
+
+def _interrupted(bench: Bench, name: str, interrupt: Callable[[], None]) -> StorePath:
+    """Build, and call `interrupt` as soon as the builder runs; it ends the build, or raises."""
+
+    def watch(event: Event) -> None:
+        if isinstance(event, LogLine):
+            interrupt()
+
+    with closing(bench.scratch.connect()) as store:
+        drv, _ = small.add(store, name, SLOW)
+        try:
+            small.build_added(store, drv, watch)
+        except (DisconnectedError, ConnectionError, _LeftError):
+            return drv
+    raise FailedError("the build went on as if nothing had happened")

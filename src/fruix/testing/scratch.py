@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 import fruix
 from fruix.client import RemoteStore, connect
 from fruix.errors import FruixError, UnreachableError, UsageError
+from fruix.sandbox.faults import VARIABLE
 from fruix.store.layout import Layout
 from fruix.store.tree import delete_tree
 
@@ -29,6 +30,8 @@ STOP_PATIENCE = 60.0  # and to end
 _POLL = 0.02
 # The module that is run as `fruix`: the double of another system's calls puts its own here.
 program = "fruix"
+# What daemons get of the caller's environment: what Python needs, and no setting that could change the outcome.
+KEPT = ["PATH", "PYTHONDONTWRITEBYTECODE"]
 
 
 @dataclass(slots=True)
@@ -64,8 +67,8 @@ class Scratch:
     daemon: Daemon | None = None
     _started: int = field(default=0)
 
-    def start(self) -> None:
-        """Start a daemon and wait until it answers.
+    def start(self, *, fault: str = "") -> None:
+        """Start a daemon, with a fault armed (see `sandbox.faults`), and wait until it answers.
 
         Raises:
             FruixError: it ended, or never answered; with what it said.
@@ -75,7 +78,7 @@ class Scratch:
         with open(output, "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *(["-S"] if sys.flags.no_site else []), "-m", program, "daemon"],
-                env=self.environment,
+                env={**self.environment, VARIABLE: fault},
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -148,9 +151,8 @@ def _exposed(path: str) -> bool:
 
 
 def _environment(layout: Layout, base: str) -> dict[str, str]:
-    """Nothing of the caller's but what Python and the daemon need: no setting of theirs may change the outcome."""
     source = os.path.dirname(os.path.dirname(os.path.abspath(fruix.__file__)))
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONDONTWRITEBYTECODE") if name in os.environ}
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {
         **kept,
         "PYTHONPATH": source,

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import time
 from collections.abc import Callable
 
 from fruix.errors import FruixError, UsageError
 from fruix.testing.checks import CHECKS, Bench
-from fruix.testing.crashes import CRASHES
+from fruix.testing.crashes import crash_checks
 from fruix.testing.scratch import scratch
 from fruix.testing.traces import traces
+
+LONGEST = 900  # seconds for one check: whatever hangs that long is not going to end
 
 Report = Callable[[bool, str, str, float], None]
 
@@ -30,7 +33,7 @@ def selftest(report: Report) -> list[str]:
     failed = []
     with scratch() as here:
         bench = Bench(here)
-        for name, check in (*CHECKS, *CRASHES, ("daemon ends", _end)):
+        for name, check in (*CHECKS, *crash_checks(), ("daemon ends", _end)):
             begun = time.monotonic()
             passed, detail = _try(check, bench)
             report(passed, name, detail, time.monotonic() - begun)
@@ -50,6 +53,8 @@ def _end(bench: Bench) -> str:
 
 
 def _try(check: Callable[[Bench], str], bench: Bench) -> tuple[bool, str]:
+    signal.signal(signal.SIGALRM, _hangs)
+    signal.alarm(LONGEST)
     try:
         return True, check(bench)
     except OSError as error:
@@ -58,3 +63,9 @@ def _try(check: Callable[[Bench], str], bench: Bench) -> tuple[bool, str]:
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
         hint = f"; hint: {error.hint}" if isinstance(error, FruixError) and error.hint else ""
         return False, f"{type(error).__name__}: {error}{hint}"
+    finally:
+        signal.alarm(0)
+
+
+def _hangs(_number: int, _frame: object) -> None:
+    raise FruixError(f"no end after {LONGEST} seconds")

@@ -40,11 +40,12 @@ def add(
     *,
     sources: Iterable[StorePath] = (),
     env: Mapping[str, str] | None = None,
+    outputs: Iterable[str] = ("out",),
 ) -> tuple[StorePath, Derivation]:
     """Add a derivation whose builder is the view's shell running `script`."""
     plain = Derivation(
         name=name,
-        outputs={"out": DerivationOutput(None)},
+        outputs={output: DerivationOutput(None) for output in outputs},
         input_drvs={},
         input_srcs=tuple(sorted(sources)),
         system=local_system(),

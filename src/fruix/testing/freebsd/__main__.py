@@ -1,0 +1,57 @@
+"""`python -m fruix.testing.freebsd COMMAND…`: `fruix COMMAND…` with jails, on Linux, by the double.
+
+The machine exists for the length of the first command, in a mount namespace of its own; commands that it starts (the self-test's daemons) find it by a
+variable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import runpy
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from fruix.sandbox import platform
+from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
+from fruix.sandbox.linux import libc
+from fruix.testing import expected, scratch
+from fruix.testing.freebsd import Double
+
+VARIABLE = "FRUIX_FREEBSD_DOUBLE"
+# Another user's process outside of the jail can be addressed, if not harmed.
+WEAKER = {"signal-outside": frozenset({"EPERM"})}
+
+
+@contextlib.contextmanager
+def _machine() -> Iterator[str]:
+    """The directory of its state: the caller's, or a new one."""
+    if VARIABLE in os.environ:
+        yield os.environ[VARIABLE]
+        return
+    libc.unshare(libc.CLONE_NEWNS)
+    libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
+    directory = os.environ[VARIABLE] = tempfile.mkdtemp(prefix="fruix-freebsd-")
+    owner = os.getpid()
+    try:
+        yield directory
+    finally:
+        if os.getpid() == owner:  # and not a process that it forked
+            shutil.rmtree(directory)
+
+
+def main() -> None:
+    """Run the command."""
+    with _machine() as directory:
+        platform.use(FreeBSDBackEnd(Double(directory), sysname=os.uname().sysname))
+        scratch.program = "fruix.testing.freebsd"
+        scratch.KEPT.append(VARIABLE)
+        expected.DOORS.update(WEAKER)
+        sys.argv[0] = "fruix"
+        runpy.run_module("fruix", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()
