@@ -20,23 +20,49 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.events import Event
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Spawner
+from fruix.sandbox import Spawner, platform
+from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
+from fruix.testing.freebsd import Double
+from fruix.testing.freebsd import Machine as FreeBSD
 
 BUSYBOX = "/bin/busybox"
 _private = threading.local()
+
+
+def own_mounts() -> None:
+    """From here on what this process and its children mount is seen by nobody else."""
+    if not getattr(_private, "done", False):
+        libc.unshare(libc.CLONE_NEWNS)
+        libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
+        _private.done = True
+
+
+@contextmanager
+def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
+    """Builds are isolated by the FreeBSD back end, on a double of that system's calls; afterwards no mount and no jail may be left."""
+    own_mounts()
+    before = platform.current()
+    with tempfile.TemporaryDirectory(prefix="freebsd-") as directory:
+        kernel = Double(directory, machine)
+        platform.use(FreeBSDBackEnd(kernel, sysname=os.uname().sysname))
+        try:
+            yield kernel
+        finally:
+            platform.use(before)
+        assert [row.target for row in kernel.getfsstat()] == [b"/"]
+        with kernel.state.tables() as tables:
+            assert tables.jails == []
+            assert tables.limits == []
 
 
 @contextmanager
 def private_frx() -> Iterator[None]:
     """An empty directory on /frx that only this process and its children see."""
     os.makedirs("/frx", exist_ok=True)
-    if not getattr(_private, "done", False):
-        libc.unshare(libc.CLONE_NEWNS)
-        libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
-        _private.done = True
+    own_mounts()
     # A directory, not a tmpfs for each: SQLite knows files by device and inode, and fresh file systems repeat those.
     parent, directory = tempfile.gettempdir(), tempfile.mkdtemp(prefix="frx-test-")
     os.chmod(directory, 0o755)

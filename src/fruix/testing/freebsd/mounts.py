@@ -11,6 +11,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.kernel import KernelError
@@ -64,7 +65,8 @@ def nmount(tables: Tables, pairs: Pairs, flags: int) -> None:
     source = mount(
         tables, pairs, target, sum(linux for number, (_, linux) in _FLAGS.items() if flags & number)
     )
-    tables.mounts.append(Mount(_number(target), fstype, source, target, flags))
+    number = _number(target)
+    tables.mounts.append(Mount(number, _linux_mounts()[number].mark, fstype, source, target, flags))
 
 
 def _nullfs(_tables: Tables, pairs: Pairs, target: str, flags: int) -> str:
@@ -128,7 +130,7 @@ def unmount(tables: Tables, path: bytes, flags: int) -> None:
         raise KernelError("unmount", errno.EBUSY)
     try:
         detach = libc.MNT_DETACH if flags & abi.MNT_FORCE else 0
-        libc.umount(os.fsencode(mount.target), detach | _UMOUNT_NOFOLLOW)
+        libc.umount(_linux_mounts()[mount.number].target, detach | _UMOUNT_NOFOLLOW)
     except OSError as error:
         raise KernelError("unmount", error.errno or 0) from error
     tables.mounts.remove(mount)
@@ -151,12 +153,10 @@ def _by_path(tables: Tables, path: bytes) -> Mount:
 
 def present(tables: Tables) -> list[Mount]:
     """The mounts that are still there, oldest first; the others are forgotten."""
-    there = set()
-    with open("/proc/self/mountinfo", "rb") as file:
-        for line in file:
-            number, _, _, _, target, *_ = line.split()
-            there.add((int(number), _plain(target)))
-    tables.mounts = [mount for mount in tables.mounts if (mount.number, mount.target) in there]
+    there = _linux_mounts()
+    tables.mounts = [
+        mount for mount in tables.mounts if mount.number in there and there[mount.number].mark == mount.mark
+    ]
     return tables.mounts
 
 
@@ -177,11 +177,22 @@ def table(tables: Tables) -> list[abi.FileSystem]:
     ]
 
 
-def _plain(text: bytes) -> str:
-    """Undo the octal escapes of mountinfo."""
-    return (
-        os.fsdecode(text.decode("unicode_escape").encode("latin-1")) if b"\\" in text else os.fsdecode(text)
-    )
+@dataclass(frozen=True, slots=True)
+class _LinuxMount:
+    """`target`: where it is now, as directories above it may have been renamed; `mark`: device and root, as numbers come again."""
+
+    target: bytes
+    mark: str
+
+
+def _linux_mounts() -> dict[int, _LinuxMount]:
+    found = {}
+    with open("/proc/self/mountinfo", "rb") as file:
+        for line in file:
+            number, _, device, root, target, *_ = line.split()
+            plain = target.decode("unicode_escape").encode("latin-1") if b"\\" in target else target
+            found[int(number)] = _LinuxMount(plain, os.fsdecode(device + b" " + root))
+    return found
 
 
 def _number(target: str) -> int:

@@ -26,9 +26,10 @@ class Machine:
 
 @dataclass(slots=True)
 class Mount:
-    """One mount. `number`: Linux's own for it."""
+    """One mount. `number` and `mark`: by which Linux knows it; `target`: its name as of when it was mounted, as in the kernel's table."""
 
     number: int
+    mark: str
     fstype: str
     source: str
     target: str
