@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from fruix.errors import DisconnectedError, FruixError
-from fruix.model.buildresult import BuildResult
+from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.events import Event, LogLine
 from fruix.model.storepath import StorePath
 from fruix.sandbox.faults import Step, all_steps
@@ -23,7 +23,7 @@ from fruix.testing.traces import traces
 # Long enough to be caught running, by whoever is to be killed or to leave.
 SLOW = "echo running; sleep 2; echo done > $out"
 # Two outputs, so that there is a step between them.
-TWO = "echo running; echo one > $out; echo two > $more"
+TWO = "echo one > $out; echo two > $more"
 OUTPUTS = ("out", "more")
 PATIENCE = 30.0  # seconds for a daemon to clean up after a client that has gone
 # The step at which the other processes are killed too: the builder runs.
@@ -83,7 +83,8 @@ def _crash(bench: Bench, step: Step, action: str) -> None:
     name = f"crash-{fault.replace(':', '-')}"
     bench.scratch.stop()
     bench.scratch.start(fault=fault)
-    first = _build(bench, name)
+    script = TWO if action in {"", "daemon"} else f"sleep 2; {TWO}"  # the victim shall not be too late
+    first = _build(bench, name, script)
     _check_first(first, fault, action)
     if first is None:
         bench.scratch.crash()
@@ -92,7 +93,7 @@ def _crash(bench: Bench, step: Step, action: str) -> None:
     bench.scratch.start()
     if left := traces(bench.scratch.layout):
         raise FailedError(f"{fault}: after a new start there is {'; '.join(left)}")
-    again = _build(bench, name)
+    again = _build(bench, name, script)
     if again is None or not again.success:
         raise FailedError(f"{fault}: the same build then fails: {told(again) if again else 'no answer'}")
     bench.clean()
@@ -108,14 +109,16 @@ def _check_first(result: BuildResult | None, fault: str, action: str) -> None:
         raise FailedError(f"{fault}: the build succeeded all the same")
 
 
-def _build(bench: Bench, name: str) -> BuildResult | None:
+def _build(bench: Bench, name: str, script: str) -> BuildResult | None:
     """None: the daemon went away before it could answer."""
-    try:
-        with closing(bench.scratch.connect()) as store:
-            drv, _ = small.add(store, name, TWO, outputs=OUTPUTS)
+    with closing(bench.scratch.connect()) as store:
+        drv, _ = small.add(store, name, script, outputs=OUTPUTS)
+        try:
             return small.build_added(store, drv)
-    except (DisconnectedError, ConnectionError):
-        return None
+        except (DisconnectedError, ConnectionError):
+            return None
+        except FruixError as error:
+            return BuildResult(BuildStatus.MISC_FAILURE, str(error))
 
 
 def _interrupted(bench: Bench, name: str, interrupt: Callable[[], None]) -> StorePath:
