@@ -10,7 +10,7 @@ from typing import Any
 
 from fruix.build.limits import Limits
 from fruix.build.logs import BuildLog
-from fruix.build.purposes import Subject
+from fruix.build.purposes import Compared, Subject
 from fruix.build.scheduler import Job
 from fruix.build.summary import TestSummary
 from fruix.model.buildresult import BuildResult
@@ -18,6 +18,7 @@ from fruix.model.events import LogLine, Note, PhaseStarted, Progress
 from fruix.model.hostview import CONTRACT_VARIABLE, HostView
 from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import Reason, text_of
+from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit, SandboxSpec, back_end
 
 
@@ -54,25 +55,41 @@ class Attempt:
         self.round = number
         self.phases, self.tests = [], TestSummary()
 
+    def tell(self, why: Reason) -> None:
+        """Something that people should know at once."""
+        self.job.emit(Note(self.job.path, text_of(why, self.job.path), why))
+
     def note(self, why: Reason, *, late: bool = False) -> None:
         """Something that the clients are to be told when the build has ended."""
         note = Note(self.job.path, text_of(why, self.job.path), why)
         (self.late_notes if late else self.early_notes).append(note)
 
+    @property
+    def outputs(self) -> list[StorePath]:
+        """The paths of all outputs."""
+        return [output.path for output in self.job.derivation.outputs.values() if output.path is not None]
+
+    @property
+    def differences(self) -> list[Compared]:
+        """Results that differ and should be equal."""
+        return self.subject.differences if self.subject else []
+
     def difference_lines(self) -> list[str]:
-        """Where results differ that should be equal, a line each."""
-        found = self.subject.differences if self.subject else []
-        named = len(found) > 1
+        """Where, a line each."""
+        named = len(self.differences) > 1
         return [
-            f"{path.name}/{place}" if named else str(place) for path, _, places in found for place in places
+            f"{found.path.name}/{place}" if named else str(place)
+            for found in self.differences
+            for place in found.places
         ]
 
     def tell_differences(self, log: BuildLog) -> None:
         """Write them to the log."""
-        for path, kept, places in self.subject.differences if self.subject else ():
-            log.note(f"first: {path}, second: {kept or '(not kept)'}")
-            for place in places:
-                log.note(f"  {place}")
+        for found in self.differences:
+            log.append(f"first: {found.first or '(not kept)'}")
+            log.append(f"second: {found.second or '(not kept)'}")
+            for place in found.places:
+                log.append(f"  {place}")
 
     def line(self, text: str) -> None:
         """A line of the log: counted and passed on."""
@@ -139,8 +156,13 @@ class Attempt:
 
     def _differences(self) -> list[dict[str, Any]]:
         return [
-            {"output": str(path), "other": kept, "places": [asdict(place) for place in places]}
-            for path, kept, places in (self.subject.differences if self.subject else ())
+            {
+                "output": str(found.path),
+                "first": found.first,
+                "second": found.second,
+                "places": [asdict(place) for place in found.places],
+            }
+            for found in self.differences
         ]
 
     def _named_outputs(self) -> dict[str, PathInfo]:

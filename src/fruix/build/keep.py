@@ -3,7 +3,8 @@
     kept/                          0711 root
     kept/UID/                      0700 UID
     kept/UID/NAME/                 0700 UID, NAME as the sandbox's
-    kept/UID/NAME/build, tmp, store    what was there (empty ones are left out)
+    kept/UID/NAME/build, tmp       what was there (an empty `tmp` is left out)
+    kept/UID/NAME/store/…          outputs, as far as there are some
     kept/UID/NAME/environment      the builder's variables, as a shell script
 
 Never the directories themselves and never a `chown -R`: a builder could have left hard links to files that aren't its own. The copy is made of fresh
@@ -16,7 +17,9 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 from fruix.build.attempt import Attempt
 from fruix.build.resources import Resources
@@ -30,7 +33,6 @@ from fruix.store.tree.keep import Keeper
 
 # Names of copies that are being made; a start removes those that a crash left.
 UNFINISHED = ".new-"
-_PARTS = ("build", "tmp", "store")
 
 
 def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
@@ -42,7 +44,8 @@ def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
     build_uid = spec.identity.uid if spec else -1
     try:
         keeper = Keeper(build_uid, uid, gid, room=_room(with_))
-        path = _keep(with_.store.layout.kept, area, keeper, environment)
+        copy = _Copy(area, keeper, environment, [path.base for path in attempt.outputs])
+        path = copy.make(with_.store.layout.kept)
     except (OSError, FruixError) as error:
         attempt.note(reason("not-kept", text=str(error)), late=True)
         return ""
@@ -52,55 +55,83 @@ def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
     return path
 
 
+def remove_unfinished(kept: str) -> list[str]:
+    """Delete copies that a crash left half made; their names."""
+    parent = open_chain(kept)
+    try:
+        names = sorted(name for name in os.listdir(parent) if name.startswith(UNFINISHED))
+        for name in names:
+            delete_tree(parent, os.fsencode(name))
+        return names
+    finally:
+        os.close(parent)
+
+
 def _room(with_: Resources) -> int:
     status = os.statvfs(with_.store.layout.state)
     return max(0, status.f_bavail * status.f_frsize - with_.settings.min_free)
 
 
-def _keep(kept: str, area: Workspace, keeper: Keeper, environment: Mapping[str, str]) -> str:
-    parent = open_chain(kept)
-    try:
-        unfinished = UNFINISHED + area.name
-        os.mkdir(unfinished, 0o700, dir_fd=parent)
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One copy being made."""
+
+    area: Workspace
+    keeper: Keeper
+    environment: Mapping[str, str]
+    outputs: Sequence[str]
+
+    def make(self, kept: str) -> str:
+        """Make it below the directory `kept`; its name."""
+        parent = open_chain(kept)
         try:
-            _fill(parent, unfinished, area, keeper, environment)
-            return f"{kept}/{_place(parent, unfinished, area.name, keeper)}"
-        except BaseException:
-            delete_tree(parent, os.fsencode(unfinished))
-            raise
-    finally:
-        os.close(parent)
-
-
-def _fill(
-    parent: int, unfinished: str, area: Workspace, keeper: Keeper, environment: Mapping[str, str]
-) -> None:
-    base = open_chain(area.base)
-    target = open_directory(parent, os.fsencode(unfinished))
-    try:
-        for name in map(os.fsencode, _PARTS):
-            directory = open_directory(base, name)
+            unfinished = UNFINISHED + self.area.name
+            os.mkdir(unfinished, 0o700, dir_fd=parent)
             try:
-                wanted = name == b"build" or bool(os.listdir(directory))
-            finally:
-                os.close(directory)
-            if wanted:
-                keeper.copy(base, name, target)
-        script = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items())
-        _write(target, "environment", script.encode("utf-8", "surrogateescape"), keeper)
-        os.fchown(target, keeper.uid, keeper.gid)
-    finally:
-        os.close(target)
-        os.close(base)
+                self._fill(parent, os.fsencode(unfinished))
+                return f"{kept}/{_place(parent, unfinished, self.area.name, self.keeper)}"
+            except BaseException:
+                delete_tree(parent, os.fsencode(unfinished))
+                raise
+        finally:
+            os.close(parent)
 
+    def _fill(self, parent: int, unfinished: bytes) -> None:
+        with ExitStack() as opened:
 
-def _write(directory: int, name: str, data: bytes, keeper: Keeper) -> None:
-    descriptor = os.open(name, CREATE_FILE, 0o600, dir_fd=directory)
-    try:
-        write_all(descriptor, data)
-        os.fchown(descriptor, keeper.uid, keeper.gid)
-    finally:
-        os.close(descriptor)
+            def hold(descriptor: int) -> int:
+                opened.callback(os.close, descriptor)
+                return descriptor
+
+            base, target = hold(open_chain(self.area.base)), hold(open_directory(parent, unfinished))
+            self.keeper.copy(base, b"build", target)
+            if os.listdir(hold(open_directory(base, b"tmp"))):
+                self.keeper.copy(base, b"tmp", target)
+            self._outputs(hold(open_directory(base, b"store")), target)
+            self._environment(target)
+            os.fchown(target, self.keeper.uid, self.keeper.gid)
+
+    def _outputs(self, store: int, target: int) -> None:
+        found = [name for name in self.outputs if name in os.listdir(store)]
+        if not found:
+            return
+        os.mkdir("store", 0o700, dir_fd=target)
+        directory = open_directory(target, b"store")
+        try:
+            for name in found:
+                self.keeper.copy(store, os.fsencode(name), directory)
+            os.fchown(directory, self.keeper.uid, self.keeper.gid)
+        finally:
+            os.close(directory)
+
+    def _environment(self, target: int) -> None:
+        script = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
+        descriptor = os.open("environment", CREATE_FILE, 0o600, dir_fd=target)
+        try:
+            write_all(descriptor, script.encode("utf-8", "surrogateescape"))
+            os.fchown(descriptor, self.keeper.uid, self.keeper.gid)
+        finally:
+            os.close(descriptor)
 
 
 def _place(parent: int, unfinished: str, name: str, keeper: Keeper) -> str:

@@ -44,15 +44,16 @@ from fruix.store.taking import Staged
 # How often a build that waits for somebody else's lock looks again (seconds).
 LOCK_POLL = 0.1
 
-# By contract: what the name of a result gets that differs from the valid one. Ours is kept always, theirs if a client wants
-# to keep what failed.
+# By the client's world: what the name of a result gets that differs from the valid one.
 _SUFFIXES = {"guix": "-check"}
 _SUFFIX = ".check"
 
 
 def run_build(job: Job, with_: Resources) -> BuildResult:
     """Build `job.derivation`; the result says how it went, no exception leaves but bugs."""
-    attempt = Attempt(job, _log_file(job, with_), limits=Limits.of(job.options, with_.settings))
+    # A check doesn't replace what tells how the valid outputs were made.
+    log_file = with_.store.layout.log_file(job.path, check=job.options.mode is BuildMode.CHECK)
+    attempt = Attempt(job, log_file, limits=Limits.of(job.options, with_.settings))
     try:
         with ExitStack() as stack:
             faults.reach("lock")
@@ -72,12 +73,6 @@ def run_build(job: Job, with_: Resources) -> BuildResult:
     return result
 
 
-def _log_file(job: Job, with_: Resources) -> str:
-    """A check doesn't replace what tells how the valid outputs were made."""
-    name = with_.store.layout.log_file(job.path)
-    return name.removesuffix(".gz") + ".check.gz" if job.options.mode is BuildMode.CHECK else name
-
-
 def _lock(stack: ExitStack, job: Job, store: LocalStore) -> None:
     """Lock the outputs; somebody else may hold them for long, so this can be cancelled."""
     paths, told = _output_paths(job), False
@@ -93,10 +88,10 @@ def _lock(stack: ExitStack, job: Job, store: LocalStore) -> None:
 def _purpose(attempt: Attempt, with_: Resources) -> Purpose:
     job = attempt.job
     options = job.options
-    keep = options.keep_failed or options.contract == "fruix"
+    keep = options.keep_failed or options.keep_differing
     suffix = _SUFFIXES.get(options.contract, _SUFFIX)
     subject = attempt.subject = Subject(with_.store, job.path, _output_paths(job), keep, suffix)
-    return purpose_of(options.mode, subject, remember_failures=with_.settings.cache_failures)
+    return purpose_of(options.mode, subject, attempt.tell, remember_failures=with_.settings.cache_failures)
 
 
 def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, with_: Resources) -> None:

@@ -19,6 +19,7 @@ from fruix.sandbox.usage import Usage, usage_of
 INTERVAL = 0.5
 # Below this a failed build is said to have failed perhaps for want of space (bytes; the peers' figure).
 NEARLY_FULL = 8 << 20
+NEARLY_NO_INODES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,14 @@ class Limits:
         )
 
     @property
+    def processes_at_most(self) -> int:
+        """What the kernel allows: somewhat more than the limit, so that a build is seen passing it, and not only failing at it."""
+        return self.max_processes and self.max_processes + self.max_processes // 8 + 16
+
+    @property
     def resources(self) -> Mapping[str, tuple[int, int]]:
         """Resource limits for a sandbox specification."""
-        wanted = {"nproc": self.max_processes, "fsize": self.max_file_size}
+        wanted = {"nproc": self.processes_at_most, "fsize": self.max_file_size}
         return {name: (value, value) for name, value in wanted.items() if value}
 
 
@@ -90,10 +96,10 @@ class Watch:
 
 
 def passed(limits: Limits, usage: Usage | None) -> Reason | None:
-    """Whether what a sandbox uses is too much. The number of processes can't be passed, only reached: the kernel sees to that."""
+    """Whether what a sandbox uses is too much."""
     if usage is None:
         return None
-    if limits.max_processes and usage.processes >= limits.max_processes:
+    if limits.max_processes and usage.processes > limits.max_processes:
         return reason("processes", limit=limits.max_processes)
     if limits.max_memory and usage.memory > limits.max_memory:
         return reason("memory", limit=limits.max_memory)
@@ -101,6 +107,10 @@ def passed(limits: Limits, usage: Usage | None) -> Reason | None:
 
 
 def nearly_full(directories: Sequence[str]) -> bool:
-    """Whether one of the file systems has hardly any space left."""
+    """Whether one of the file systems has hardly any space or inodes left."""
     found = [os.statvfs(directory) for directory in directories]
-    return any(status.f_bavail * status.f_frsize < NEARLY_FULL for status in found)
+    return any(
+        status.f_bavail * status.f_frsize < NEARLY_FULL
+        or (status.f_files and status.f_favail < NEARLY_NO_INODES)
+        for status in found
+    )

@@ -106,6 +106,10 @@ class BuildLog:
         """A line of the daemon's own, kept in the log like the builder's."""
         self.feed(text.encode("utf-8", "surrogateescape") + b"\n")
 
+    def append(self, text: str) -> None:
+        """A line for the file alone: nobody listens to it, and it counts for nothing."""
+        self._file.write(text.encode("utf-8", "surrogateescape") + b"\n")
+
     def flush(self) -> None:
         """Make what was written so far readable by others (`fruix log` of a running build)."""
         with self._explained():

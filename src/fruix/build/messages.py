@@ -99,10 +99,12 @@ def failure_message(
     why: str,
     last_lines: Iterable[str],
     details: Iterable[str] = (),
+    *,
+    check: bool = False,
 ) -> str:
     """The whole message about a failed build; `details` are lines that belong to the reason."""
     outputs = "".join(f"\n  {output.path}" for output in derivation.outputs.values())
     more = "".join(f"\n  {line}" for line in details)
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {why}.{more}\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {path}"
+    return f"Cannot build '{path}'.\nReason: {why}.{more}\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {'--check ' if check else ''}{path}"

@@ -7,7 +7,7 @@ keep is dropped by its caller (`build.life`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -29,7 +29,7 @@ SHOWN = 100
 class Subject:
     """Which outputs, in which store; `keep`: whether a result that differs is kept (`suffix`: of its name) for people to look at.
 
-    What a comparison finds is gathered in `differences`: (output, where the other result lies, places).
+    What comparisons find is gathered in `differences`.
     """
 
     store: LocalStore
@@ -37,17 +37,43 @@ class Subject:
     outputs: Sequence[StorePath]
     keep: bool
     suffix: str
-    differences: list[tuple[StorePath, str, list[Difference]]] = field(default_factory=list)
+    differences: list[Compared] = field(default_factory=list)
 
-    def differ(self, kind: str, output: Staged, places: list[Difference]) -> Reason:
-        """Note that `output` isn't what it was; the reason that it gives."""
-        path = output.info.path
-        kept = f"{path}{self.suffix}" if self.keep else ""
-        if kept:
-            output.keep(path.base + self.suffix)
-        self.differences.append((path, kept, places))
-        values = {"path": str(path), "kept": kept}
-        return reason(f"{kind}-kept" if kept else kind, **values)
+    def checked(self, output: Staged) -> Reason:
+        """A fresh output isn't what the valid one is: the reason that it gives."""
+        path, places = output.info.path, output.differences(SHOWN)
+        kept = self._kept(output)
+        self.differences.append(Compared(path, str(path), kept, places))
+        return _differs("check-differs", path, kept)
+
+    def repeated(self, old: Staged, new: Staged) -> Reason:
+        """The output of a round isn't what it was in the round before. The later one is kept at its own name, if that is free."""
+        path, places = new.info.path, new.differences_from(old, SHOWN)
+        kept = self._kept(old)
+        if kept and not new.valid:
+            new.keep(path.base)
+        self.differences.append(Compared(path, kept, str(path) if kept else "", places))
+        return _differs("round-differs", path, kept)
+
+    def _kept(self, output: Staged) -> str:
+        if not self.keep:
+            return ""
+        output.keep(output.info.path.base + self.suffix)
+        return f"{output.info.path}{self.suffix}"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two results of `path` that differ at `places`; where they lie ("": not kept)."""
+
+    path: StorePath
+    first: str
+    second: str
+    places: list[Difference]
+
+
+def _differs(kind: str, path: StorePath, kept: str) -> Reason:
+    return reason(f"{kind}-kept" if kept else kind, path=str(path), kept=kept)
 
 
 class Purpose(Protocol):
@@ -135,7 +161,7 @@ class Checking:
         for output in staged:
             info = store.path_info(output.info.path)
             if info is not None and info.nar_hash != output.info.nar_hash:
-                found.append(self.subject.differ("check-differs", output, output.differences(SHOWN)))
+                found.append(self.subject.checked(output))
             else:
                 output.staging.remove(output.info.path.base + self.subject.suffix)  # of an earlier check
         if found:
@@ -148,6 +174,7 @@ class Repairing:
     """Put fresh outputs where damaged or missing ones are; whole ones stay as they are."""
 
     subject: Subject
+    tell: Callable[[Reason], None]
     damaged: list[StorePath] = field(default_factory=list)
     name: str = "repair"
 
@@ -155,6 +182,8 @@ class Repairing:
         """Reads and hashes every output anew."""
         store = self.subject.store
         self.damaged = [path for path in self.subject.outputs if not store.is_whole(path)]
+        for path in self.damaged:
+            self.tell(reason("corrupted", path=str(path)))
         return not self.damaged
 
     def conclude(self, staged: list[Staged]) -> list[PathInfo]:
@@ -179,18 +208,19 @@ def compare_rounds(subject: Subject, previous: list[Staged], latest: list[Staged
     found = []
     for old, new in zip(previous, latest, strict=True):
         if (old.info.nar_hash, old.info.references) != (new.info.nar_hash, new.info.references):
-            places = new.differences_from(old, SHOWN)
-            found.append(subject.differ("round-differs", old, places))
+            found.append(subject.repeated(old, new))
     if found:
         raise FailedError(subject.drv, found[0])
 
 
-def purpose_of(mode: BuildMode, subject: Subject, *, remember_failures: bool) -> Purpose:
-    """The purpose of a build in a mode of the protocol."""
+def purpose_of(
+    mode: BuildMode, subject: Subject, tell: Callable[[Reason], None], *, remember_failures: bool
+) -> Purpose:
+    """The purpose of a build in a mode of the protocol. `tell` is told of what people should know at once."""
     match mode:
         case BuildMode.CHECK:
             return Checking(subject)
         case BuildMode.REPAIR:
-            return Repairing(subject)
+            return Repairing(subject, tell)
         case _:
             return Building(subject, remember_failures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from fruix.build.keep import remove_unfinished
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Journal
 from fruix.sandbox.recover import recover
@@ -28,6 +29,7 @@ def recover_builds(store: LocalStore) -> list[str]:
     journal = journal_of(store.layout)
     outputs = [name for entry in journal.left_over() for name in entry.fields.get("outputs", ())]
     done = [f"output {name}" for name in outputs if _remove_unregistered(store, name)]
+    done += [f"unfinished copy {name}" for name in remove_unfinished(store.layout.kept)]
     return done + recover(journal, store.layout.builds, delete_tree)
 
 

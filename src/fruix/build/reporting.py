@@ -53,7 +53,10 @@ def failure(
     details = attempt.difference_lines()
     if len(details) > _DIFFERENCES_TOLD:
         details = [*details[:_DIFFERENCES_TOLD], "… (all that were looked at are in the log)"]
-    message = messages.failure_message(job.path, job.derivation, why, attempt.last_lines, details)
+    check = job.options.mode is BuildMode.CHECK
+    message = messages.failure_message(
+        job.path, job.derivation, why, attempt.last_lines, details, check=check
+    )
     return BuildResult(
         status,
         message,

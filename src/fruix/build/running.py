@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -22,7 +23,8 @@ from fruix.sandbox import Exit, faults
 
 # What shells say of a child that died of a file that grew too big.
 _SHELL_XFSZ = 128 + signal.SIGXFSZ
-_NO_MORE_PROCESSES = os.strerror(11)  # EAGAIN, as every program says it
+# As every program says it.
+_NO_MORE_PROCESSES, _TOO_LARGE = os.strerror(errno.EAGAIN), os.strerror(errno.EFBIG)
 
 
 def run_program(
@@ -39,7 +41,7 @@ def run_program(
         program.spec(area, uid),
         limits=limits.resources,
         memory_max=limits.max_memory,
-        pids_max=limits.max_processes,
+        pids_max=limits.processes_at_most,
     )
     attempt.spec = spec
     if program.done_without_sandbox(area, uid, log):
@@ -113,8 +115,13 @@ def _judge(attempt: Attempt, exited: Exit, log: BuildLog, *, full: bool) -> None
 
 def _suspected(limits: Limits, exited: Exit, log: BuildLog) -> Reason | None:
     """A limit that the builder may have run into: the kernel told it and not us."""
-    if limits.max_file_size and (exited.signal == signal.SIGXFSZ or exited.code == _SHELL_XFSZ):
+
+    def said(words: str) -> bool:
+        return any(words in line for line in log.last_lines)
+
+    died = exited.signal == signal.SIGXFSZ or exited.code == _SHELL_XFSZ
+    if limits.max_file_size and (died or said(_TOO_LARGE)):
         return reason("maybe-file-size", limit=limits.max_file_size)
-    if limits.max_processes and any(_NO_MORE_PROCESSES in line for line in log.last_lines):
+    if limits.max_processes and said(_NO_MORE_PROCESSES):
         return reason("maybe-processes", limit=limits.max_processes)
     return None

@@ -59,7 +59,8 @@ class BuildOptions:
 
     Attributes:
         contract: the build contract of derivations that name none: the client's dialect.
-        keep_failed: keep a copy of what a failed build left, for `asker`.
+        keep_failed: keep a copy of what a failed build left, for `asker`; and results that differ.
+        keep_differing: keep results of a check or of rounds that differ, for people to look at.
         max_jobs: how many builds of the request may run at once; 0: only those that a derivation wants to be local.
         max_log_size: bytes; the lower of it and the operator's counts.
         rounds: how often each derivation is built, with the same result each time.
@@ -70,6 +71,7 @@ class BuildOptions:
     mode: BuildMode = BuildMode.NORMAL
     keep_going: bool = False
     keep_failed: bool = False
+    keep_differing: bool = True
     cores: int | None = None
     timeout: int | None = None
     max_silent_time: int | None = None

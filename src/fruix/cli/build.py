@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from fruix.build.fetch.local import find_source
-from fruix.build.settings import BuildOptions
-from fruix.cli import metadata
+from fruix.cli import difference, metadata, modes
 from fruix.cli.connect import layout, open_store
 from fruix.cli.display import JsonDisplay, PlainDisplay, open_display, plan_event, result_event
 from fruix.cli.failures import failure_report
@@ -25,10 +24,12 @@ from fruix.cli.trace import trace
 from fruix.client import RemoteStore
 from fruix.daemon.inform import on_request
 from fruix.errors import BuildError, UsageError
-from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import Event
 from fruix.model.planned import BuildPlan
+from fruix.model.reasons import Reason
 from fruix.model.storepath import StorePath
 from fruix.packages.load import from_expression, from_file
 from fruix.packages.lower import Lowering
@@ -37,6 +38,7 @@ EXIT_OF_STATUS = {
     BuildStatus.TIMED_OUT: 101,
     BuildStatus.LOG_LIMIT_EXCEEDED: 101,
     BuildStatus.OUTPUT_REJECTED: 102,
+    BuildStatus.NOT_DETERMINISTIC: 104,
 }
 
 
@@ -56,12 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="EXPR",
         help="build the package that a Python expression gives",
     )
-    parser.add_argument(
-        "-k", "--keep-going", action="store_true", help="after a failure, build what does not depend on it"
-    )
-    parser.add_argument(
-        "-c", "--cores", type=int, help="processors that each build may use (default: the daemon's setting)"
-    )
+    modes.configure(parser)
     _configure_display(parser)
     parser.add_argument(
         "--metadata",
@@ -163,7 +160,8 @@ def _display(plan: BuildPlan, options: argparse.Namespace) -> PlainDisplay:
         display = JsonDisplay(sys.stderr, plan, sys.stdout)
         display.put(plan_event(plan))
         return display
-    print(headline(plan, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+    if plan.builds or modes.mode_of(options) is BuildMode.NORMAL:
+        print(headline(plan, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
     if options.verbose >= 2:
         for text in listing(plan):
             print(text, file=sys.stderr)
@@ -174,11 +172,16 @@ def _build(
     store: RemoteStore, requests: Sequence[DerivedPath], display: PlainDisplay, options: argparse.Namespace
 ) -> None:
     on_request(display.dump)
+    differing: list[Reason] = []
+
+    def on_event(event: Event) -> None:
+        display.event(event)
+        if (why := difference.reason_of_difference(event)) is not None:
+            differing.append(why)
+
     with _trace_file(options.trace, display.status):
         try:
-            results = store.build(
-                requests, BuildOptions(keep_going=options.keep_going, cores=options.cores), display.event
-            )
+            results = store.build(requests, modes.build_options(options), on_event)
         finally:
             display.close()
     if isinstance(display, JsonDisplay):
@@ -186,7 +189,10 @@ def _build(
     failed = [(request, result) for request, result in results if not result.success]
     if failed:
         failures = [] if options.json else display.status.failures
-        failure_report(failures, PlainDisplay(sys.stderr, BuildPlan()))
+        report = PlainDisplay(sys.stderr, BuildPlan())
+        failure_report(failures, report)
+        for why in differing:
+            difference.compare(why, report.write)
         raise _failure(failed, explained=bool(failures))
 
 

@@ -28,6 +28,7 @@ from fruix.model.events import (
     Event,
     LogLine,
     Message,
+    Note,
     PhaseStarted,
     Waiting,
     to_json,
@@ -62,18 +63,19 @@ class PlainDisplay:
         """Show one event."""
         match event:
             case BuildStarted():
-                self.line(f"building {short_name(event.drv)}", "bold")
+                self.line(_beginning(event), "bold")
             case PhaseStarted():
                 self.line(f"{short_name(event.drv)}: phase {event.phase}", "cyan")
             case LogLine() if self.verbosity >= 1:
                 self.write(f"{short_name(event.drv)}> {harmless(event.line, colour=self.colour)}")
             case BuildFinished():
-                self.line(f"built {short_name(event.drv)} in {duration(event.seconds)}", "green")
+                how = "checked, the same again:" if event.checked else "built"
+                self.line(f"{how} {short_name(event.drv)} in {duration(event.seconds)}", "green")
             case BuildFailed() if event.status is not BuildStatus.DEPENDENCY_FAILED:
                 self.line(f"failed: {short_name(event.drv)} after {duration(event.seconds)}", "red")
             case Waiting():
                 self.line(f"waiting: {event.reason}", "dim")
-            case Message():
+            case Message() | Note():
                 self.write(harmless(event.text, colour=self.colour))
             case BuildQueued() if self.verbosity >= 2:
                 self.line(f"queued {short_name(event.drv)} ({event.kind})", "dim")
@@ -109,6 +111,14 @@ class PlainDisplay:
             return os.get_terminal_size(self.stream.fileno()).columns
         except OSError:
             return 120
+
+
+_PURPOSES = {"build": "building", "check": "checking", "repair": "repairing"}
+
+
+def _beginning(event: BuildStarted) -> str:
+    rounds = f" (round {event.round} of {event.rounds})" if event.rounds > 1 else ""
+    return f"{_PURPOSES.get(event.purpose, event.purpose)} {short_name(event.drv)}{rounds}"
 
 
 class LiveDisplay(PlainDisplay):

@@ -25,7 +25,8 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
                 display.write(f"> {harmless(text, colour=display.colour)}")
         if failure.log_file:
             display.write(f"log file: {failure.log_file}")
-        display.write(f"whole log: fruix log {failure.path}")
+        check = "--check " if failure.log_file.endswith(".check.gz") else ""
+        display.write(f"whole log: fruix log {check}{failure.path}")
         if failure.kind == "build":
             display.write(f"a shell in its sandbox: fruix enter {failure.path}")
         if failure.blocked:

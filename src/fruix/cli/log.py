@@ -28,13 +28,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the build ends")
     parser.add_argument("--record", action="store_true", help="print the build record (JSON) instead")
+    parser.add_argument(
+        "--check", action="store_true", help="of the last check ('fruix build --check') instead of the build"
+    )
     parser.add_argument("--raw", action="store_true", help="print the log's bytes as they are")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print it."""
     drv = _derivation(options.target)
-    log_file = layout().log_file(drv)
+    log_file = layout().log_file(drv, check=options.check)
     missing = f"no log of '{drv}'"
     hint = "it was never built on this machine"
     if options.record:

@@ -16,8 +16,9 @@ from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.protocol.messages import Level
+from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ANY_JOBS, ClientOptions
-from fruix.protocol.wire import Dialect
+from fruix.protocol.wire import Context
 
 BIGGEST = (1 << 31) - 1
 MOST_ROUNDS = 1000
@@ -98,14 +99,18 @@ def check(options: ClientOptions) -> None:
 
 
 def build_options(
-    options: ClientOptions, dialect: Dialect, mode: BuildMode, asker: Asker | None = None
+    options: ClientOptions, context: Context, mode: BuildMode, asker: Asker | None = None
 ) -> BuildOptions:
-    """The options of one build request. A time or core count of 0 leaves the operator's; an override says 0 and means it."""
+    """The options of one build request. A time or core count of 0 leaves the operator's; an override says 0 and means it.
+
+    Clients of other worlds get differing results kept only if they ask for it, as they are used to.
+    """
     chosen = BuildOptions(
-        contract=dialect.value,
+        contract=context.dialect.value,
         mode=mode,
         keep_going=options.keep_going,
         keep_failed=options.keep_failed,
+        keep_differing=FEATURE in context.features,
         cores=options.cores or None,
         max_silent_time=options.max_silent_time or None,
         max_jobs=None if options.max_jobs == ANY_JOBS else options.max_jobs,

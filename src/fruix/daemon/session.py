@@ -92,7 +92,7 @@ class Session:
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""
         asker = Asker(self.peer.uid, self.peer.gid, self.peer.pid)
-        return options.build_options(self.options, self.context.dialect, mode, asker)
+        return options.build_options(self.options, self.context, mode, asker)
 
     def _greet(self) -> bool:
         """The greeting, and whether requests may follow."""

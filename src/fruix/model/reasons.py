@@ -38,8 +38,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "building of `{drv}' killed after writing more than {limit} bytes of log output",
     ),
     "processes": (
-        "killed when it had {limit} processes and threads (setting max-processes)",
-        "building of `{drv}' killed when it had {limit} processes and threads",
+        "killed when it had more than {limit} processes and threads (setting max-processes)",
+        "building of `{drv}' killed when it had more than {limit} processes and threads",
     ),
     "memory": (
         "killed for using more than {limit} bytes of memory (setting max-memory)",
@@ -126,8 +126,8 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "note: the builder may have run into the limit of {limit} processes and threads",
     ),
     "maybe-file-size": (
-        "note: the builder has run into the limit of {limit} bytes for a file (setting max-file-size)",
-        "note: the builder has run into the limit of {limit} bytes for a file",
+        "note: the builder may have run into the limit of {limit} bytes for a file (setting max-file-size)",
+        "note: the builder may have run into the limit of {limit} bytes for a file",
     ),
     "disk-full": ("note: build failure may have been caused by lack of free disk space",) * 2,
 }

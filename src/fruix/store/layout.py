@@ -105,9 +105,9 @@ class Layout:
         """Build logs."""
         return f"{self.log}/drvs"
 
-    def log_file(self, drv: StorePath) -> str:
-        """The (compressed) log of a derivation's last build."""
-        return f"{self.logs}/{drv.base[:2]}/{drv.base[2:]}.gz"
+    def log_file(self, drv: StorePath, *, check: bool = False) -> str:
+        """The (compressed) log of a derivation's last build, or of its last check, which has one of its own."""
+        return f"{self.logs}/{drv.base[:2]}/{drv.base[2:]}{'.check' if check else ''}.gz"
 
     def create(self) -> None:
         """Make all directories that are missing, and check those that are there.

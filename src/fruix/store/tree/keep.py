@@ -32,7 +32,7 @@ class Keeper:
     nodes: int = 0
 
     def copy(self, parent: int, name: bytes, to: int) -> None:
-        """Copy the directory `name` in `parent` into the open directory `to`, under the same name.
+        """Copy what lies at `name` in `parent` into the open directory `to`, under the same name.
 
         Raises:
             ObjectRejectedError: there is no room for it.

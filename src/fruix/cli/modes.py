@@ -1,0 +1,83 @@
+"""How a build is asked for: the flags of `fruix build` that say what it is for and what it may take, as `BuildOptions`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from fruix.build.settings import BuildOptions
+from fruix.model.buildresult import BuildMode
+
+
+def _number(least: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+        return int(text)
+
+    return read
+
+
+# Flags, metavar, least value, help; all default to what the daemon is set to.
+_NUMBERS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
+    (
+        ("-j", "--max-jobs"),
+        "N",
+        0,
+        "builds of this request at once (0: only what has to be built on this machine)",
+    ),
+    (("-c", "--cores"), "N", 0, "processors that each build may use (0: all)"),
+    (("--timeout",), "SECONDS", 0, "end a build that takes longer (0: never)"),
+    (("--max-silent-time",), "SECONDS", 0, "end a build that says nothing for so long (0: never)"),
+    (("--max-log-size",), "BYTES", 1, "end a build that writes more to its log"),
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    for flags, metavar, least, help_text in _NUMBERS:
+        parser.add_argument(*flags, metavar=metavar, type=_number(least), help=help_text)
+    parser.add_argument(
+        "-k", "--keep-going", action="store_true", help="after a failure, build what does not depend on it"
+    )
+    parser.add_argument(
+        "-K", "--keep-failed", action="store_true", help="keep a copy of what a failed build left"
+    )
+    purposes = parser.add_mutually_exclusive_group()
+    purposes.add_argument(
+        "--check", action="store_true", help="build again what is valid, and compare; nothing is replaced"
+    )
+    purposes.add_argument(
+        "--repair",
+        action="store_true",
+        help="build again what is damaged or missing, and put it in its place",
+    )
+    parser.add_argument(
+        "--rounds",
+        metavar="N",
+        type=_number(1),
+        default=1,
+        help="build N times, with the same result each time",
+    )
+
+
+def build_options(options: argparse.Namespace) -> BuildOptions:
+    """What the flags say."""
+    return BuildOptions(
+        mode=mode_of(options),
+        keep_going=options.keep_going,
+        keep_failed=options.keep_failed,
+        cores=options.cores,
+        timeout=options.timeout,
+        max_silent_time=options.max_silent_time,
+        max_jobs=options.max_jobs,
+        max_log_size=options.max_log_size,
+        rounds=options.rounds,
+    )
+
+
+def mode_of(options: argparse.Namespace) -> BuildMode:
+    """What the build is for."""
+    if options.check:
+        return BuildMode.CHECK
+    return BuildMode.REPAIR if options.repair else BuildMode.NORMAL
