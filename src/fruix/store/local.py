@@ -25,7 +25,6 @@ from fruix.errors import (
 )
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
-from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import contents, sync, taking, verify
@@ -193,15 +192,6 @@ class LocalStore:
     def real(self, path: StorePath) -> str:
         """The name under which the host finds a path's files."""
         return f"{self.layout.store}/{path.base}"
-
-    def object_hash(self, path: StorePath, method: Method, algorithm: str) -> Hash:
-        """The hash of a path's files on disk, registered or not.
-
-        Raises:
-            ObjectRejectedError: `method` needs a plain file, and it is none.
-            FileNotFoundError: nothing is there.
-        """
-        return contents.object_hash(self._descriptor, _name(path), method, algorithm, where=str(path))
 
     def _require(self, path: StorePath) -> None:
         if not self.is_valid(path):
