@@ -158,7 +158,7 @@ def test_failures_of_inputs_name_the_cause(here: Machine, shell: StorePath) -> N
 
 def test_other_systems_and_builders(here: Machine, shell: StorePath) -> None:
     for changes, why in (
-        ({"system": "m68k-linux"}, "a 'm68k-linux' is required"),
+        ({"system": "m68k-linux"}, "Required system: 'm68k-linux'"),
         ({"builder": "/nowhere/sh"}, "sandbox step 'exec': No such file or directory"),
         ({"builder": "builtin:nothing"}, "unsupported builtin builder"),
     ):

@@ -13,6 +13,7 @@ from fruix.build.logs import BuildLog
 from fruix.build.purposes import Compared, Subject
 from fruix.build.scheduler import Job
 from fruix.build.summary import TestSummary
+from fruix.model.attributes import Attributes
 from fruix.model.buildresult import BuildResult
 from fruix.model.events import LogLine, Note, PhaseStarted, Progress
 from fruix.model.hostview import CONTRACT_VARIABLE, HostView
@@ -31,6 +32,7 @@ class Attempt:
     started: float = field(default_factory=time.time)
     spec: SandboxSpec | None = None
     view: HostView | None = None
+    attributes: Attributes = field(default_factory=Attributes)
     inputs: int = 0
     phases: list[dict[str, Any]] = field(default_factory=list)
     tests: TestSummary = field(default_factory=TestSummary)
@@ -134,6 +136,12 @@ class Attempt:
             "outputs": {info_name: _output(info) for info_name, info in self._named_outputs().items()},
             "isolation": self._isolation(),
             "hostView": {"name": self.view.name, "fingerprint": self.view.fingerprint} if self.view else None,
+            "declared": {
+                "preferLocalBuild": self.attributes.prefer_local,
+                "allowSubstitutes": self.attributes.allow_substitutes,
+                "requiredSystemFeatures": list(self.attributes.required_features),
+                "structured": self.attributes.structured is not None,
+            },
             "inputs": {
                 "sources": [str(path) for path in derivation.input_srcs],
                 "derivations": {str(path): list(names) for path, names in derivation.input_drvs.items()},

@@ -19,12 +19,11 @@ from dataclasses import dataclass, replace
 
 from fruix.build.attempt import Attempt
 from fruix.build.goals import kind_of
-from fruix.build.platforms import check_system
 from fruix.build.programs import OwnBuilder
 from fruix.build.resources import Resources
 from fruix.build.scheduler import Job
 from fruix.build.settings import BuildOptions
-from fruix.build.workspace import Workspace, new_name, workspace
+from fruix.build.workspace import Workspace, new_name, put_files, workspace
 from fruix.errors import UsageError
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.storepath import StorePath
@@ -80,13 +79,13 @@ def enter(
             f"'{asked.path.name}' is built by the daemon itself ({derivation.builder})",
             hint="there is no sandbox with a shell to enter",
         )
-    check_system(derivation)
     job = Job(asked.path, derivation, options, "build")
     try:
         program = OwnBuilder.prepare(Attempt(job, ""), with_)
         for path in program.inputs:
             with_.store.add_temp_root(path)
         with with_.users.acquire() as user, _area(asked.path, with_, user.uid) as area:
+            put_files(area, program.given.files, user.uid)
             spec = _with_shell(program.spec(area, user.uid), find_shell(program, with_), asked)
             return _run(spec, with_, on_open, gone)
     finally:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fruix.errors import HostViewError
+from fruix.model.attributes import Attributes, variable
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, difference
 from fruix.sandbox.views import ResolvedView, definitions, known_view, resolve_view
@@ -41,16 +42,16 @@ class HostViews:
         with self._lock:
             return resolve_view(definition, self._cache)
 
-    def for_derivation(self, derivation: Derivation) -> ResolvedView | None:
+    def for_derivation(self, derivation: Derivation, attributes: Attributes) -> ResolvedView | None:
         """The view that `derivation` asks for, or None if it asks for none.
 
         Raises:
             HostViewError: not offered, or not with that fingerprint.
         """
-        name = derivation.env.get(VIEW_VARIABLE)
+        name = variable(derivation, attributes, VIEW_VARIABLE)
         if not name:
             return None
-        wanted = derivation.env.get(VIEW_HASH_VARIABLE, "")
+        wanted = variable(derivation, attributes, VIEW_HASH_VARIABLE)
         resolved = self.resolve(name)
         if resolved.view.fingerprint == wanted:
             return resolved

@@ -24,8 +24,7 @@ from fruix.build.limits import Limits
 from fruix.build.logs import BuildLog
 from fruix.build.messages import FailedError
 from fruix.build.outputs import drop, stage_outputs
-from fruix.build.platforms import check_system
-from fruix.build.programs import Fetching, OwnBuilder, Program
+from fruix.build.programs import Fetching, OwnBuilder, Program, contract_of
 from fruix.build.purposes import Purpose, Subject, compare_rounds, purpose_of
 from fruix.build.reporting import failure, report, success
 from fruix.build.resources import Resources
@@ -97,7 +96,6 @@ def _purpose(attempt: Attempt, with_: Resources) -> Purpose:
 def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, with_: Resources) -> None:
     """All rounds, and what they were for."""
     job = attempt.job
-    check_system(job.derivation)
     program = _program(attempt, with_)
     faults.reach("user")
     user = stack.enter_context(with_.users.acquire(lambda: job.cancelled))
@@ -130,6 +128,8 @@ def _stage(program: Program, attempt: Attempt, area: Workspace, user: User, with
         job.derivation,
         job.path,
         program.results(area),
+        attributes=attempt.attributes,
+        guix=contract_of(job.derivation, job.options.contract).guix_attributes,
         build_uid=user.uid,
         candidates=[*program.candidates, *_output_paths(job)],
         copy=program.networked,

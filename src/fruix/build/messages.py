@@ -52,6 +52,17 @@ STATUS_OF_REASON: Mapping[str, BuildStatus] = {
     "check-differs-kept": BuildStatus.NOT_DETERMINISTIC,
     "round-differs": BuildStatus.NOT_DETERMINISTIC,
     "round-differs-kept": BuildStatus.NOT_DETERMINISTIC,
+    "cycle": BuildStatus.OUTPUT_REJECTED,
+    "not-allowed": BuildStatus.OUTPUT_REJECTED,
+    "too-large": BuildStatus.OUTPUT_REJECTED,
+    "closure-too-large": BuildStatus.OUTPUT_REJECTED,
+    "fixed-references": BuildStatus.OUTPUT_REJECTED,
+    "bad-rule": BuildStatus.INPUT_REJECTED,
+    "graph-name": BuildStatus.INPUT_REJECTED,
+    "graph-path": BuildStatus.INPUT_REJECTED,
+    "graph-invalid": BuildStatus.INPUT_REJECTED,
+    "no-sandbox": BuildStatus.INPUT_REJECTED,
+    "host-path": BuildStatus.INPUT_REJECTED,
     "cached": BuildStatus.CACHED_FAILURE,
     "dependencies": BuildStatus.DEPENDENCY_FAILED,
 }
@@ -105,6 +116,7 @@ def failure_message(
     """The whole message about a failed build; `details` are lines that belong to the reason."""
     outputs = "".join(f"\n  {output.path}" for output in derivation.outputs.values())
     more = "".join(f"\n  {line}" for line in details)
+    why += "" if "\n" in why else "."
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {why}.{more}\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {'--check ' if check else ''}{path}"
+    return f"Cannot build '{path}'.\nReason: {why}{more}\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {'--check ' if check else ''}{path}"

@@ -2,16 +2,21 @@
 
 Each declared output must exist; `LocalStore.stage_output` does the rest in one pass: rename (sealed builds) or copy into fresh inodes (builds
 that had a network), checks, canonical metadata, hash, references, and a fixed output's declared hash, before anything gets its final name.
-Nothing is registered here; if one output is refused, those taken before it are dropped.
+What the derivation declares about its outputs is checked next. Nothing is registered here; if one output is refused, all are dropped.
+
+All outputs are staged, also those that are valid already; what becomes of them is the purpose's business. No path needs rewriting for that: each
+build has a store directory of its own, in which every output has its real name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from fruix.build.messages import FailedError
+from fruix.build.references import Mentions, Outputs, check_outputs
 from fruix.errors import FruixError, HashMismatchError
+from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
 from fruix.model.reasons import reason
@@ -27,6 +32,8 @@ def stage_outputs(
     path: StorePath,
     sources: Mapping[str, str],
     *,
+    attributes: Attributes,
+    guix: bool = False,
     build_uid: int,
     candidates: Collection[StorePath],
     copy: bool,
@@ -34,12 +41,25 @@ def stage_outputs(
 ) -> list[Staged]:
     """Take all outputs of `derivation` (at `path`) from `sources` (output name → host path) into the store's private directory.
 
+    Args:
+        store: where they go.
+        derivation: whose outputs they are.
+        path: its own path.
+        sources: output name → where it lies on the host.
+        attributes: what the derivation declares about its outputs.
+        guix: by the rules of that world.
+        build_uid: who owns every file.
+        candidates: what they may refer to.
+        copy: into fresh inodes.
+        max_files: in all of them together; 0: no limit.
+
     Returns:
         The outputs with their infos, ready to be published and registered together.
 
     Raises:
         ObjectRejectedError: an output can't be a store object.
-        FailedError: an output is missing, a fixed output has other contents than declared, or there are too many files.
+        FailedError: an output is missing, a fixed output has other contents than declared, there are too many files, or an output
+            breaks a rule.
     """
     links = store.count_links(sources.values())
     if max_files and links.nodes > max_files:
@@ -56,7 +76,7 @@ def stage_outputs(
                     source,
                     output.path,
                     build_uid=build_uid,
-                    candidates=candidates,
+                    candidates=() if name in attributes.discard_references else candidates,
                     copy=copy,
                     links=links,
                     expected=expected,
@@ -65,12 +85,26 @@ def stage_outputs(
                 raise _missing(derivation, path, name) from None
             except HashMismatchError as error:
                 raise _mismatch(error, derivation, path, name) from error
-            info = replace(found.info, deriver=path, ultimate=True, content_address=expected)
+            # In Guix's world a fixed output may refer to others; then its path doesn't follow from its contents alone.
+            address = None if guix and found.info.references else expected
+            info = replace(found.info, deriver=path, ultimate=True, content_address=address)
             staged.append(replace(found, info=info))
+        infos = dict(zip(sources, (output.info for output in staged), strict=True))
+        check_outputs(Outputs(path, derivation, infos, store, _mentions(staged), guix), attributes)
     except (FruixError, OSError):
         drop(staged)
         raise
     return staged
+
+
+def _mentions(staged: list[Staged]) -> Mentions:
+    """Looks into outputs that nobody else can see yet."""
+
+    def find(path: StorePath, others: Sequence[StorePath]) -> Mapping[StorePath, Sequence[str]]:
+        (output,) = (output for output in staged if output.info.path == path)
+        return output.mentions(others)
+
+    return find
 
 
 def drop(staged: list[Staged]) -> None:

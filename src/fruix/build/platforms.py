@@ -1,16 +1,37 @@
-"""Which systems' derivations can be built here."""
+"""Which derivations this machine can build: their system, and the features that they require.
+
+A machine builds for its own system, for those that its kernel runs as well, and for what the operator adds (`extra-platforms`: an emulator
+is registered with the kernel). In Guix's world any system of the same kernel is tried, so such an emulator needs no setting. Features are
+words that derivations and operators agree on; only `kvm` means something here: the device is shown to the builder.
+"""
 
 from __future__ import annotations
 
+import os
 import platform
 
-from fruix.errors import BuildError
+from fruix.build.messages import FailedError
+from fruix.build.settings import BuildSettings
+from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
+from fruix.model.reasons import reason
+from fruix.model.storepath import StorePath
 from fruix.model.systems import this_system
 from fruix.sandbox import back_end
+from fruix.sandbox.contracts import Contract
 
-# What else a machine of a system runs by itself.
-ALSO_RUNS: dict[str, tuple[str, ...]] = {"x86_64-linux": ("i686-linux",)}
+KVM = "kvm"
+KVM_DEVICE = "/dev/kvm"
+# What a machine of a system runs by itself. Nix and Guix have different names for 32-bit ARM.
+ALSO_RUNS: dict[str, tuple[str, ...]] = {
+    "x86_64-linux": ("i686-linux",),
+    "aarch64-linux": ("armv7l-linux", "armhf-linux"),
+    "armv7l-linux": ("armhf-linux",),
+}
+# Of those, the ones whose builders must be told that the machine has 32 bits.
+NARROW = frozenset({"i686-linux", "armv7l-linux", "armhf-linux"})
+# Agreed on by the packages of the Nix world; a machine has them until its operator says otherwise.
+COMMON_FEATURES = ("benchmark", "big-parallel", "nixos-test")
 
 
 def local_system() -> str:
@@ -18,16 +39,63 @@ def local_system() -> str:
     return this_system(back_end().sysname, platform.machine())
 
 
-def check_system(derivation: Derivation) -> None:
-    """Refuse what this machine can't run. Built-ins run anywhere.
+def personality(system: str) -> str:
+    """How the kernel presents itself to builders for `system`: `native` or `linux32`."""
+    return "linux32" if system in NARROW and system in ALSO_RUNS.get(local_system(), ()) else "native"
+
+
+def features(settings: BuildSettings) -> tuple[str, ...]:
+    """What this machine offers: as the operator says, else the common ones, and `kvm` if it can be used."""
+    if settings.system_features is not None:
+        return settings.system_features
+    usable = os.access(KVM_DEVICE, os.R_OK | os.W_OK)
+    return tuple(sorted((*COMMON_FEATURES, KVM) if usable else COMMON_FEATURES))
+
+
+def check_machine(
+    drv: StorePath,
+    derivation: Derivation,
+    attributes: Attributes,
+    contract: Contract,
+    settings: BuildSettings,
+) -> None:
+    """Refuse what this machine can't build as it is declared.
 
     Raises:
-        BuildError: the derivation is for another system.
+        FailedError: another system, a feature that is missing, or no sandbox is asked for.
     """
     here = local_system()
-    if derivation.builder.startswith("builtin:") or derivation.system in (here, *ALSO_RUNS.get(here, ())):
-        return
-    raise BuildError(
-        f"a '{derivation.system}' is required to build '{derivation.name}', but this machine is a '{here}'",
-        hint="build it on a machine of that system",
-    )
+    if not _runs(derivation.system, here, settings, guix=contract.guix_attributes):
+        hint = "build it on such a machine; if this one has an emulator, name the system in 'extra-platforms'"
+        raise FailedError(drv, reason("system", wanted=derivation.system, here=here), hint=hint)
+    check_features(drv, attributes, settings)
+    if attributes.no_sandbox:
+        hint = "declare what the build needs as inputs, or use a host view"
+        raise FailedError(drv, reason("no-sandbox"), hint=hint)
+    if attributes.host_paths:
+        raise FailedError(drv, reason("host-path", path=attributes.host_paths[0]), hint="use a host view")
+
+
+def check_features(drv: StorePath, attributes: Attributes, settings: BuildSettings) -> None:
+    """Refuse a derivation whose features are not all there.
+
+    Raises:
+        FailedError: one is missing.
+    """
+    offered = features(settings)
+    if missing := sorted(set(attributes.required_features) - set(offered)):
+        wanted = ", ".join(sorted(set(attributes.required_features)))
+        hint = f"if this machine has '{missing[0]}', name it in the setting 'system-features'"
+        raise FailedError(drv, reason("features", wanted=wanted, here=", ".join(offered)), hint=hint)
+
+
+def _runs(system: str, here: str, settings: BuildSettings, *, guix: bool) -> bool:
+    if system in (here, *ALSO_RUNS.get(here, ()), *settings.extra_platforms):
+        return True
+    return guix and system.rpartition("-")[2] == here.rpartition("-")[2]
+
+
+def wants_kvm(attributes: Attributes, contract: Contract, settings: BuildSettings) -> bool:
+    """Whether the builder is shown the device: if it requires it, or (in Guix's world, where it can't) if it is there."""
+    asked = contract.guix_attributes or KVM in attributes.required_features
+    return asked and KVM in features(settings) and os.path.exists(KVM_DEVICE)

@@ -12,12 +12,17 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fruix.build.attempt import Attempt
+from fruix.build.environment import Circumstances, Given, given
 from fruix.build.fetch import builtin
+from fruix.build.graphs import graph_files, graph_objects
 from fruix.build.logs import BuildLog
+from fruix.build.platforms import check_machine, wants_kvm
+from fruix.build.references import check_words
 from fruix.build.resources import Resources
 from fruix.build.specify import Surroundings, identity_for, sandbox_spec
-from fruix.build.workspace import Workspace
+from fruix.build.workspace import Workspace, put_files
 from fruix.errors import BadDerivationError, BuildError, IsolationUnavailableError
+from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import CONTRACT_VARIABLE
 from fruix.model.storepath import StorePath
@@ -74,6 +79,23 @@ def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
     return sorted(store.closure(top))
 
 
+def given_to_builder(
+    attempt: Attempt, contract: Contract, inputs: list[StorePath], with_: Resources
+) -> Given:
+    """What the derivation's own builder is started with."""
+    job, attributes, options = attempt.job, attempt.attributes, attempt.job.options
+    around = Circumstances(
+        store=with_.store.directory,
+        cores=options.cores if options.cores is not None else with_.settings.cores,
+        directory=contract.build_directory(job.derivation.name + ".drv"),
+    )
+    plain = attributes.structured is None
+    guix = contract.guix_attributes
+    files = graph_files(with_.store, job.path, attributes, inputs, guix=guix) if plain else {}
+    objects = {} if plain else graph_objects(with_.store, job.path, attributes, inputs)
+    return given(job.derivation, attributes, contract, around, graph_files=files, graph_objects=objects)
+
+
 @dataclass(slots=True)
 class OwnBuilder:
     """The derivation's builder: sealed, unless its output is fixed. Then it may have the network (see `sandbox.networks`)."""
@@ -82,6 +104,7 @@ class OwnBuilder:
     contract: Contract
     view: ResolvedView | None
     inputs: list[StorePath]
+    given: Given
     resources: Resources
     attempt: Attempt
     network: str
@@ -98,15 +121,20 @@ class OwnBuilder:
 
     @classmethod
     def prepare(cls, attempt: Attempt, with_: Resources) -> OwnBuilder:
-        """Check the contract, the view and the inputs."""
-        derivation = attempt.job.derivation
-        contract = contract_of(derivation, attempt.job.options.contract)
-        view = with_.views.for_derivation(derivation)
+        """Check the contract, what is declared, the view and the inputs."""
+        job, settings = attempt.job, with_.settings
+        derivation = job.derivation
+        contract = contract_of(derivation, job.options.contract)
+        attributes = attempt.attributes = read_attributes(derivation, guix=contract.guix_attributes)
+        check_machine(job.path, derivation, attributes, contract, settings)
+        check_words(job.path, derivation, attributes)
+        view = with_.views.for_derivation(derivation, attributes)
         inputs = input_closure(with_.store, derivation)
-        network = choose(with_.settings.fixed_output_network) if derivation.is_fixed else NONE
+        network = choose(settings.fixed_output_network) if derivation.is_fixed else NONE
         attempt.view = view.view if view else None
         attempt.inputs = len(inputs)
-        return cls(derivation, contract, view, inputs, with_, attempt, network)
+        what = given_to_builder(attempt, contract, inputs, with_)
+        return cls(derivation, contract, view, inputs, what, with_, attempt, network)
 
     def spec(self, area: Workspace, uid: int) -> SandboxSpec:
         """By contract."""
@@ -119,13 +147,14 @@ class OwnBuilder:
             view=self.view,
             store_directory=store.directory,
             network=self.network,
-            settings=self.resources.settings,
-            options=self.attempt.job.options,
+            given=self.given,
+            kvm=wants_kvm(self.attempt.attributes, self.contract, self.resources.settings),
         )
         return sandbox_spec(self.derivation, around)
 
     def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:  # noqa: ARG002
-        """Never."""
+        """Never; but its files are put in place."""
+        put_files(area, self.given.files, uid)
         return False
 
     def results(self, area: Workspace) -> dict[str, str]:

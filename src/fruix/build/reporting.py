@@ -49,7 +49,9 @@ def failure(
     attempt.reason = messages.reason_of(error)
     if status is BuildStatus.PERMANENT_FAILURE and with_.settings.cache_failures:
         _remember(attempt, with_)
-    why = f"{error}. Hint: {error.hint}" if error.hint else str(error)
+    why = str(error)
+    if error.hint:
+        why += ("\nHint: " if "\n" in why else ". Hint: ") + error.hint
     details = attempt.difference_lines()
     if len(details) > _DIFFERENCES_TOLD:
         details = [*details[:_DIFFERENCES_TOLD], "… (all that were looked at are in the log)"]

@@ -21,7 +21,12 @@ BUILD_UID_COUNT = 32
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
-    """The operator's side."""
+    """The operator's side.
+
+    Attributes:
+        system_features: what derivations may require; None: see `platforms.features`.
+        extra_platforms: systems that this machine builds for besides its own.
+    """
 
     max_jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -42,6 +47,8 @@ class BuildSettings:
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    system_features: tuple[str, ...] | None = None
+    extra_platforms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

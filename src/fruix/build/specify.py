@@ -5,10 +5,12 @@ Pure apart from reading path names: the same derivation, contract, view and work
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.build.environment import Given
+from fruix.build.platforms import KVM, KVM_DEVICE, personality
 from fruix.build.workspace import Workspace
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
@@ -32,8 +34,8 @@ class Surroundings:
     view: ResolvedView | None
     store_directory: str
     network: str  # see sandbox.networks
-    settings: BuildSettings
-    options: BuildOptions
+    given: Given
+    kvm: bool = False  # show the device
 
 
 def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
@@ -41,6 +43,7 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
     contract = around.contract
     inside = contract.build_directory(derivation.name + ".drv")
     identity = identity_for(contract, around.uid, around.network)
+    identity = _with_kvm(identity) if around.kvm else identity
     view_binds = around.view.binds if around.view else ()
     view_links = around.view.links if around.view else ()
     return SandboxSpec(
@@ -55,11 +58,12 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
         network=around.network,
         program=Exec(
             derivation.builder,
-            (derivation.builder.rpartition("/")[2], *derivation.args),
-            environment(derivation, around, inside),
+            (derivation.builder.rpartition("/")[2], *around.given.arguments),
+            around.given.variables,
             inside,
         ),
-        personality="linux32" if derivation.system == "i686-linux" else "native",
+        personality=personality(derivation.system),
+        devices=(KVM,) if around.kvm else (),
     )
 
 
@@ -69,18 +73,10 @@ def identity_for(contract: Contract, uid: int, network: str) -> Identity:
     return replace(identity, user_namespace=True) if network in OWN else identity
 
 
-def environment(derivation: Derivation, around: Surroundings, inside: str) -> dict[str, str]:
-    """The builder's environment, by contract; nothing of the daemon's own."""
-    cores = around.options.cores if around.options.cores is not None else around.settings.cores
-    return dict(
-        around.contract.environment(
-            derivation.env,
-            store=around.store_directory,
-            cores=cores,
-            build_directory=inside,
-            fixed_output=derivation.is_fixed,
-        )
-    )
+def _with_kvm(identity: Identity) -> Identity:
+    """The device is for a group, unless everybody may use it."""
+    status = os.stat(KVM_DEVICE)
+    return identity if status.st_mode & 0o006 == 0o006 else replace(identity, groups=(status.st_gid,))
 
 
 def _own_areas(around: Surroundings, inside: str) -> Iterable[Bind]:

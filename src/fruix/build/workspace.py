@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from fruix.errors import StillRunningError
+from fruix.errors import BadDerivationError, StillRunningError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from fruix.store.tree import delete_tree
@@ -99,3 +99,30 @@ def _fill(parent: int, name: str, uid: int, gid: int) -> None:
                 os.close(made)
     finally:
         os.close(base)
+
+
+def put_files(area: Workspace, files: Mapping[str, bytes], uid: int) -> None:
+    """Make files in the builder's working directory, owned by the build user; no process of the build exists yet.
+
+    Names are plain ones and new; nothing is followed or replaced, and only the file that was made changes its owner.
+    """
+    if not files:
+        return
+    directory = os.open(area.build, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for name, data in files.items():
+            if "/" in name or "\0" in name or name in {"", ".", ".."}:
+                raise BadDerivationError(f"'{name}' can't be the name of a file for the builder")
+            _put_file(directory, name, data, uid)
+    finally:
+        os.close(directory)
+
+
+def _put_file(directory: int, name: str, data: bytes, uid: int) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fchmod(descriptor, 0o644)
+        os.fchown(descriptor, uid, uid)

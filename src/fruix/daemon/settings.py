@@ -197,6 +197,8 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-download-size": ("building.max_download_size", _number(0)),
     "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
     "sources": ("building.sources", _directories),
+    "system-features": ("building.system_features", _strings),
+    "extra-platforms": ("building.extra_platforms", _strings),
     "mirrors": ("building.mirrors", _table(_strings)),
     "views": ("building.views", _table(_any_table)),
 }

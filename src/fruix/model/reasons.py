@@ -70,7 +70,26 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "hash mismatch in fixed-output derivation '{drv}': expected {expected}, got {got}",
         "hash mismatch for store item '{path}'",
     ),
-    "cycle": ("{text}", "cycle detected in the references of `{path}'"),
+    "cycle": (
+        "cycle detected in the references of output '{output}' from output '{other}'{found}",
+        "cycle detected in the references of `{path}'{found}",
+    ),
+    "not-allowed": (
+        "output '{path}' is not allowed to refer to the following paths:{all}",
+        "output (`{path}') is not allowed to refer to path `{first}'{found}",
+    ),
+    "too-large": (
+        "path '{path}' is too large at {size} bytes; limit is {limit} bytes",
+        "path `{path}' is too large at {size} bytes; limit is {limit} bytes",
+    ),
+    "closure-too-large": (
+        "closure of path '{path}' is too large at {size} bytes; limit is {limit} bytes{found}",
+        "closure of path `{path}' is too large at {size} bytes; limit is {limit} bytes{found}",
+    ),
+    "fixed-references": (
+        "fixed-output derivations must not reference store paths: '{drv}' references {count} distinct paths, e.g. '{path}'{found}",
+        "fixed-output derivations must not reference store paths: `{drv}' references {count} distinct paths, e.g. `{path}'{found}",
+    ),
     # Building again
     "check-differs": (
         "derivation '{drv}' may not be deterministic: output '{path}' differs",
@@ -92,6 +111,36 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "some outputs of '{drv}' are not valid, so checking is not possible",
         "{drv} is missing outputs; build it normally before using `--check'",
     ),
+    # What a derivation declares and can't have
+    "bad-rule": (
+        (
+            "output check for '{output}' contains output name '{word}', but this is not a valid output of this derivation"
+            " (valid outputs are: {valid})"
+        ),
+        "derivation contains an invalid reference specifier `{word}'",
+    ),
+    "graph-name": (
+        "invalid file name '{name}' in 'exportReferencesGraph'",
+        "invalid file name `{name}' in `exportReferencesGraph'",
+    ),
+    "graph-path": (
+        "path '{path}' is not in the store",
+        "`exportReferencesGraph' contains a non-store path `{path}'",
+    ),
+    "graph-invalid": (
+        "cannot export references of path '{path}' because it is not in the input closure of the derivation",
+        "`exportReferencesGraph' contains an invalid path `{path}'",
+    ),
+    "system": (
+        "platform mismatch\nRequired system: '{wanted}'\nCurrent system: '{here}'",
+        "a `{wanted}' is required to build `{drv}', but I am a `{here}'",
+    ),
+    "features": (
+        "missing system features\nRequired features: {{{wanted}}}\nAvailable features: {{{here}}}",
+        "missing system features: {wanted}",
+    ),
+    "no-sandbox": ("it has '__noChroot' set, but there are no builds without a sandbox",) * 2,
+    "host-path": ("it requests the impure path '{path}', but none is allowed",) * 2,
     # Before anything is built
     "cached": (
         "the build of '{path}' failed previously (cached)",

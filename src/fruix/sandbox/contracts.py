@@ -5,7 +5,7 @@ builders of those worlds find with their own daemons, byte for byte (see docs/is
 asks for a dialect's name.
 
 Precedence of variables, in all rows: first the defaults, then the derivation's own, then those that point to the build
-directory, then those that describe the log.
+directory, then what a fixed-output derivation takes from the daemon, then those that describe the log.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ class Contract:
         etc_connected: more generated ones for such builds, in place of others.
         after: variables that override the derivation's own.
         fixed_output: more of them for fixed-output derivations.
+        guix_attributes: what a derivation declares is read by Guix's rules (no structured attributes, no files, no placeholders).
         count_cores: whether "0 cores" is told to builders as the number of processors.
     """
 
@@ -49,6 +50,7 @@ class Contract:
     etc_connected: Mapping[str, str] = field(default_factory=dict)
     after: Mapping[str, str] = field(default_factory=dict)
     fixed_output: Mapping[str, str] = field(default_factory=dict)
+    guix_attributes: bool = False
     count_cores: bool = True
     hostname: str = "localhost"
     domainname: str = "(none)"
@@ -87,6 +89,7 @@ class Contract:
         cores: int,
         build_directory: str,
         fixed_output: bool,
+        impure: Mapping[str, str] | None = None,
     ) -> Mapping[str, str]:
         """All variables of a builder, sorted by name.
 
@@ -96,6 +99,7 @@ class Contract:
             cores: what the client or the operator allows; 0: as many as there are.
             build_directory: as from `build_directory()`.
             fixed_output: whether the derivation has a fixed output.
+            impure: variables that it may take from the daemon.
         """
         told_cores = cores or (_processors() if self.count_cores else 0)
         variables = {
@@ -108,6 +112,7 @@ class Contract:
             "PWD": build_directory,
             **dict.fromkeys(_TEMPORARY, self.temporary or build_directory),
             **(self.fixed_output if fixed_output else {}),
+            **(impure or {}),
             **self.after,
         }
         return dict(sorted(variables.items()))
@@ -149,6 +154,7 @@ _ROWS = (
             "hosts": _HOSTS,
         },
         copied=("resolv.conf", "hosts", "services", "nsswitch.conf"),
+        guix_attributes=True,
         count_cores=False,
     ),
     Contract(

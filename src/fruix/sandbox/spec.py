@@ -60,7 +60,7 @@ class Tmpfs:
 class Identity:
     """Who the builder is: ids on the host, and what they look like from inside.
 
-    They differ only with a user namespace of the builder's own.
+    They differ only with a user namespace of the builder's own. `groups`: supplementary groups, by their ids on the host.
     """
 
     uid: int
@@ -68,6 +68,7 @@ class Identity:
     inside_uid: int
     inside_gid: int
     user_namespace: bool = False
+    groups: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,7 @@ class SandboxSpec:
             network namespace of its own (see `networks`).
         limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard); -1 is unlimited.
         personality: `native` or `linux32`.
+        devices: names below /dev that are shown besides the usual ones.
         memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
         terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the controlling terminal and the standard
             input too. Never a terminal that somebody sits at.
@@ -119,6 +121,7 @@ class SandboxSpec:
     umask: int = 0o022
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     personality: str = "native"
+    devices: tuple[str, ...] = ()
     nested_namespaces: bool = False
     memory_max: int = 0
     pids_max: int = 0
@@ -157,7 +160,8 @@ def _program(value: dict[str, Any]) -> Exec | Entry:
 
 
 _READERS: Mapping[str, Any] = {
-    "identity": lambda value: Identity(**value),
+    "identity": lambda value: Identity(**{**value, "groups": tuple(value["groups"])}),
+    "devices": tuple,
     "program": _program,
     "binds": lambda values: tuple(Bind(**value) for value in values),
     "links": lambda values: tuple(Link(**value) for value in values),

@@ -18,6 +18,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import contents, flags, ingest
 from fruix.store.canonical import Links
+from fruix.store.mentions import mentions
 from fruix.store.staging import Staging
 from fruix.store.sync import sync_tree
 from fruix.store.tree.compare import Difference, compare
@@ -79,6 +80,12 @@ class Staged:
         """The same, from another staged output."""
         directory = self.staging.directory
         return compare(directory, other.place, directory, self.place, limit=limit)
+
+    def mentions(self, others: Iterable[StorePath]) -> dict[StorePath, list[str]]:
+        """Which of its files hold the hash part of each of `others`: a few names from its top on."""
+        parts = {other.hash_part.encode(): other for other in others}
+        found = mentions(self.staging.directory, self.place, parts)
+        return {parts[part]: places for part, places in found.items()}
 
     def drop(self) -> None:
         """Delete it."""

@@ -124,7 +124,7 @@ def _skeleton(child: Child) -> None:
     """Everything that must exist before the root is sealed."""
     points = [mount.path for mount in child.spec.tmpfs]
     skeleton.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
-    devices.make_mount_points()
+    devices.make_mount_points(child.spec.devices)
     skeleton.make_links(devices.LINKS)
     skeleton.make_files(child.spec.files)
 
@@ -139,8 +139,8 @@ def _seal(child: Child) -> None:
     mounts.open_writable(child.spec.binds)
 
 
-def _devices(_child: Child) -> None:
-    devices.bind_devices()
+def _devices(child: Child) -> None:
+    devices.bind_devices(child.spec.devices)
     devices.mount_pts_and_shm()
 
 
@@ -204,9 +204,14 @@ def _landlock(child: Child) -> None:
         raise OSError(38, "sharing the host's network needs Landlock scoping (Linux 6.12)")
 
 
+def _personality(child: Child) -> None:
+    """Addresses that don't change from run to run, and 32 bits if the system says so."""
+    libc.personality(
+        libc.ADDR_NO_RANDOMIZE | (libc.PER_LINUX32 if child.spec.personality == "linux32" else 0)
+    )
+
+
 def _filter(child: Child) -> None:
-    if child.spec.personality == "linux32":
-        libc.personality(libc.PER_LINUX32)
     seccomp.load(child.filter)
 
 
@@ -241,6 +246,7 @@ STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
     ("uplink", _uplink),
     ("drop", _drop),  # the bounding set first, it needs a capability; ids last
     ("no-new-privileges", _no_new_privileges),
+    ("personality", _personality),
     ("landlock", _landlock),
     ("filter", _filter),  # needs no-new-privileges, and nothing that it forbids may come after it
     ("exec", _program),

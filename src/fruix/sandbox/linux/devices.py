@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from fruix.sandbox.linux import libc
 from fruix.sandbox.spec import Link
@@ -18,15 +19,15 @@ LINKS = (
 DIRECTORIES = ("/dev/pts", "/dev/shm")  # noqa: S108 - a mount point inside
 
 
-def make_mount_points() -> None:
+def make_mount_points(more: Iterable[str] = ()) -> None:
     """Empty files for the devices; before the root is sealed."""
-    for name in DEVICES:
+    for name in (*DEVICES, *more):
         os.close(os.open(f"dev/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
 
 
-def bind_devices() -> None:
+def bind_devices(more: Iterable[str] = ()) -> None:
     """The host's devices; after the root is sealed, since nodev would disable them."""
-    for name in DEVICES:
+    for name in (*DEVICES, *more):
         target = f"dev/{name}".encode()
         libc.mount(f"/dev/{name}".encode(), target, None, libc.MS_BIND)
         libc.mount(None, target, None, libc.MS_REMOUNT | libc.MS_BIND | libc.MS_NOSUID | libc.MS_NOEXEC)

@@ -10,6 +10,7 @@ from fruix.sandbox.spec import Identity
 _STATUS = "/proc/self/status"
 _LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
 _MOST_CAPABILITIES = 64
+_OVERFLOW_GID = 65534
 
 
 def read_last_capability() -> int:
@@ -48,8 +49,8 @@ def drop(identity: Identity, last_capability: int) -> None:
 
 
 def set_ids(identity: Identity) -> None:
-    """The build user's ids as they are outside of a namespace of its own; no supplementary groups."""
-    os.setgroups([])
+    """The build user's ids as they are outside of a namespace of its own; the supplementary groups that it may have, mostly none."""
+    os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
 
@@ -80,7 +81,9 @@ def verify(identity: Identity) -> None:
     inside = (identity.inside_uid, identity.inside_gid)
     if os.getresuid() != (inside[0],) * 3 or os.getresgid() != (inside[1],) * 3:
         raise OSError(1, f"ids are {os.getresuid()}:{os.getresgid()}, not {inside}")
-    if not set(os.getgroups()) <= {inside[1]}:
+    # A group of the host has no number of its own in a user namespace.
+    expected = {_OVERFLOW_GID} if identity.user_namespace and identity.groups else set(identity.groups)
+    if not set(os.getgroups()) <= {inside[1], *expected}:
         raise OSError(1, f"supplementary groups are left: {os.getgroups()}")
     with open(_STATUS, encoding="ascii") as file:
         sets = dict(line.split(":\t") for line in file.read().splitlines() if line.startswith("Cap"))

@@ -1,0 +1,135 @@
+"""What a builder is started with: its arguments, its variables, and files in its working directory.
+
+Made from the derivation, its attributes and the contract, and from nothing of the daemon's own but the variables that a fixed-output
+derivation names in `impureEnvVars`. Placeholders of outputs are replaced by their paths. Pure, but for those variables.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, AnyStr
+
+from fruix.model import structured
+from fruix.model.attributes import Attributes
+from fruix.model.derivation import Derivation
+from fruix.model.hashes import Hash
+from fruix.model.makepath import placeholder
+from fruix.model.text import to_bytes
+from fruix.sandbox.contracts import Contract
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Arguments without the program's own name; variables by name; files by name in the working directory."""
+
+    arguments: tuple[str, ...]
+    variables: Mapping[str, str]
+    files: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What doesn't come from the derivation: the store directory, processors to use, the working directory as the builder sees it."""
+
+    store: str
+    cores: int
+    directory: str
+
+
+def given(
+    derivation: Derivation,
+    attributes: Attributes,
+    contract: Contract,
+    around: Circumstances,
+    *,
+    graph_files: Mapping[str, bytes],
+    graph_objects: Mapping[str, Any],
+) -> Given:
+    """Put everything together.
+
+    Args:
+        derivation: what is to be built.
+        attributes: what it declares.
+        contract: what its builder may rely on.
+        around: see there.
+        graph_files: exported graphs as files.
+        graph_objects: exported graphs as JSON values.
+    """
+    replace = {} if contract.guix_attributes else _placeholders(derivation)
+    if attributes.structured is None:
+        variables, files = _plain(derivation, attributes, replace, around.directory)
+    else:
+        variables, files = _structured(
+            derivation, attributes.structured, graph_objects, replace, around.directory
+        )
+    environment = contract.environment(
+        variables,
+        store=around.store,
+        cores=around.cores,
+        build_directory=around.directory,
+        fixed_output=derivation.is_fixed,
+        impure=_impure(attributes) if derivation.is_fixed else {},
+    )
+    arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
+    return Given(arguments, environment, {**files, **graph_files})
+
+
+def attribute_file(name: str) -> str:
+    """The file in which a variable's value is passed (`passAsFile`)."""
+    return f".attr-{Hash.of('sha256', to_bytes(name)).nix32}"
+
+
+def _plain(
+    derivation: Derivation, attributes: Attributes, replace: Mapping[str, str], directory: str
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    variables: dict[str, str] = {}
+    files: dict[str, bytes] = {}
+    for name, value in derivation.env.items():
+        text = _replaced(value, replace)
+        if name in attributes.files:
+            files[attribute_file(name)] = to_bytes(text)
+            variables[f"{name}Path"] = f"{directory}/{attribute_file(name)}"
+        else:
+            variables[name] = text
+    return variables, files
+
+
+def _structured(
+    derivation: Derivation,
+    attributes: Mapping[str, Any],
+    graphs: Mapping[str, Any],
+    replace: Mapping[str, str],
+    directory: str,
+) -> tuple[dict[str, str], dict[str, bytes]]:
+    outputs = {name: str(output.path) for name, output in derivation.outputs.items()}
+    values = {**attributes, "outputs": outputs, **graphs}
+    files = {
+        structured.JSON_FILE: _replaced(structured.to_json(values), _encoded(replace)),
+        structured.SHELL_FILE: _replaced(structured.to_shell(values), _encoded(replace)),
+    }
+    variables = {
+        "NIX_ATTRS_JSON_FILE": f"{directory}/{structured.JSON_FILE}",
+        "NIX_ATTRS_SH_FILE": f"{directory}/{structured.SHELL_FILE}",
+    }
+    return variables, files
+
+
+def _placeholders(derivation: Derivation) -> dict[str, str]:
+    return {placeholder(name): path.text for name, path in derivation.output_paths.items()}
+
+
+def _encoded(replace: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {old.encode(): new.encode() for old, new in replace.items()}
+
+
+def _replaced(text: AnyStr, replace: Mapping[AnyStr, AnyStr]) -> AnyStr:
+    for old, new in replace.items():
+        text = text.replace(old, new)
+    return text
+
+
+def _impure(attributes: Attributes) -> dict[str, str]:
+    """The daemon's own values; a variable that it doesn't have is empty."""
+    return {name: os.environ.get(name, "") for name in attributes.impure_variables}
