@@ -1,10 +1,10 @@
 """Finding store paths in contents: which of some hash parts (32 characters of nix32) occur anywhere in a stream of bytes.
 
-Exact, across chunk borders. Few candidates are searched one by one with `bytes.find` (several GB/s each); for many, every fourth byte is
-classed by `bytes.translate` as nix32 character or not: 32 characters in a row hold eight classed bytes in a row, so only places with
-such a run are looked at closely, with one regular expression and a set. Compressed or split paths are not seen.
+Exact, across chunk borders, whatever the number of candidates. Every fourth byte is classed by `bytes.translate` as nix32 character
+or not: 32 characters in a row hold eight classed bytes in a row, so only places with such a run are looked at closely, with one
+regular expression and a set. Compressed or split paths are not seen.
 
-Cost: 0.6 to 1.2 GB/s on binaries with any number of candidates, less on text made of nix32 characters only.
+Cost: no more than SHA-256 of the same bytes on binaries and on text (docs/performance.md); more on text that is all nix32 characters.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from fruix.model.base32 import ALPHABET
 from fruix.model.storepath import HASH_PART_SIZE
 
-FEW = 8
 _STRIDE = 4
 _RUN = b"\1" * (HASH_PART_SIZE // _STRIDE)
 _CLASSES = bytes(1 if chr(byte) in ALPHABET else 0 for byte in range(256))
@@ -52,12 +51,6 @@ class ReferenceScanner:
         )
 
     def _look(self, data: bytes) -> None:
-        if len(self._missing) <= FEW:
-            self._settle({part for part in self._missing if part in data})
-        else:
-            self._look_for_many(data)
-
-    def _look_for_many(self, data: bytes) -> None:
         classes = data[::_STRIDE].translate(_CLASSES)
         position = classes.find(_RUN)
         while position >= 0:
