@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import secrets
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -93,7 +94,7 @@ def test_doors(here: Machine, tmp_path: Path, program: Path, contract: str) -> N
 def test_the_host_is_out_of_reach(here: Machine, tmp_path: Path, program: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as named:
         port = server.getsockname()[1]
-        name = f"fruix-test-{os.getpid()}"
+        name = f"fruix-test-{secrets.token_hex(8)}"
         named.bind("\0" + name)
         named.listen()
         shell = here.shell(tmp_path)

@@ -9,6 +9,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from typing import Self
 
 from fruix.sandbox.spec import File, Link
 
@@ -62,6 +63,37 @@ def parent_of(path: str) -> Iterator[tuple[int, str]]:
         yield directory, parts[-1]
     finally:
         os.close(directory)
+
+
+class HeldParent:
+    """The directory in which the last path lay, kept open for the next one: hundreds of inputs lie in the store's. A context manager.
+
+    Whatever is mounted at a path lies below the directory that is held, so that one never goes out of sight.
+    """
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._directory = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._let_go()
+
+    def of(self, path: str) -> tuple[int, str]:
+        """The directory in which `path` lies, open until the next call, and its last part."""
+        parts = _parts(path)
+        parent = "/".join(parts[:-1])
+        if self._directory < 0 or parent != self._path:
+            self._let_go()
+            self._directory, self._path = _walk(parts[:-1]), parent
+        return self._directory, parts[-1]
+
+    def _let_go(self) -> None:
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
 
 
 def open_directory(path: str) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from fruix.sandbox import networks
@@ -135,12 +135,9 @@ class SandboxSpec:
 
     def to_json(self) -> bytes:
         """For the spawner."""
-        data = asdict(self)
-        data["files"] = [
-            {**asdict(file), "data": base64.b64encode(file.data).decode("ascii")} for file in self.files
-        ]
-        data["program"]["kind"] = type(self.program).__name__
-        return json.dumps(data, ensure_ascii=True).encode("ascii")
+        data = {name: getattr(self, name) for name in self.__slots__}
+        data["program"] = [type(self.program).__name__, *_row(self.program)]
+        return json.dumps(data, ensure_ascii=True, default=_row).encode("ascii")
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
@@ -149,25 +146,37 @@ class SandboxSpec:
         return cls(**{name: _READERS.get(name, _same)(value) for name, value in data.items()})
 
 
+def _row(value: Any) -> Any:
+    """A value of ours as the list of its fields, in their order: there can be thousands of binds. Bytes as base64."""
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return [getattr(value, name) for name in value.__slots__]
+
+
 def _same(value: Any) -> Any:
     return value
 
 
-def _program(value: dict[str, Any]) -> Exec | Entry:
-    if value.pop("kind") == "Entry":
-        return Entry(**value)
-    return Exec(value["path"], tuple(value["argv"]), value["environment"], value["directory"])
+def _identity(row: list[Any]) -> Identity:
+    *ids, groups = row
+    return Identity(*ids, groups=tuple(groups))
+
+
+def _program(row: list[Any]) -> Exec | Entry:
+    kind, *fields = row
+    if kind == "Entry":
+        return Entry(*fields)
+    path, argv, environment, directory = fields
+    return Exec(path, tuple(argv), environment, directory)
 
 
 _READERS: Mapping[str, Any] = {
-    "identity": lambda value: Identity(**{**value, "groups": tuple(value["groups"])}),
+    "identity": _identity,
     "devices": tuple,
     "program": _program,
-    "binds": lambda values: tuple(Bind(**value) for value in values),
-    "links": lambda values: tuple(Link(**value) for value in values),
-    "files": lambda values: tuple(
-        File(value["path"], base64.b64decode(value["data"]), value["mode"]) for value in values
-    ),
-    "tmpfs": lambda values: tuple(Tmpfs(**value) for value in values),
+    "binds": lambda rows: tuple([Bind(*row) for row in rows]),
+    "links": lambda rows: tuple([Link(*row) for row in rows]),
+    "files": lambda rows: tuple([File(path, base64.b64decode(data), mode) for path, data, mode in rows]),
+    "tmpfs": lambda rows: tuple([Tmpfs(*row) for row in rows]),
     "limits": lambda values: {name: tuple(pair) for name, pair in values.items()},
 }

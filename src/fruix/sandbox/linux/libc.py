@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import signal
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -22,6 +23,7 @@ MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2
 AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
 # clone(2), unshare(2)
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x20000, 0x2000000, 0x4000000
+CLONE_INTO_CGROUP = 0x200000000
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x8000000, 0x10000000, 0x20000000, 0x40000000
 # prctl(2)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 24, 38, 47
@@ -34,10 +36,10 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 # Numbers below 424 differ per architecture.
 _NUMBERS = {
-    "x86_64": {"pivot_root": 155, "capset": 126, "clone": 56},
-    "aarch64": {"pivot_root": 41, "capset": 91, "clone": 220},
+    "x86_64": {"pivot_root": 155, "capset": 126},
+    "aarch64": {"pivot_root": 41, "capset": 91},
 }
-_SHARED = {"mount_setattr": 442, "close_range": 436}
+_SHARED = {"mount_setattr": 442, "close_range": 436, "clone3": 435}
 
 
 def number(call: str) -> int:
@@ -144,14 +146,18 @@ def close_from(lowest: int) -> None:
     syscall("close_range", lowest, 0xFFFFFFFF, 0)
 
 
-def clone(flags: int) -> int:
-    """Fork into new namespaces with one system call. 0 in the child.
+def clone(flags: int, cgroup: int = -1) -> int:
+    """Fork into new namespaces with one system call, and into the group whose directory is open as `cgroup`. 0 in the child.
 
-    Only for a single-threaded process: the C library's fork handlers don't run; Python's own are run here.
+    A process born in its group saves the move there, which waits for all processors. Only for a single-threaded process: the C
+    library's fork handlers don't run; Python's own are run here. struct clone_args: clone(2).
     """
     library = ctypes.PyDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long
-    call = [ctypes.c_long(value) for value in (number("clone"), flags | 17, 0, 0, 0, 0)]  # 17 = SIGCHLD
+    into = CLONE_INTO_CGROUP if cgroup >= 0 else 0
+    arguments = struct.pack("=11Q", flags | into, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, max(cgroup, 0))
+    buffer = ctypes.create_string_buffer(arguments, len(arguments))
+    call = (ctypes.c_long(number("clone3")), buffer, ctypes.c_size_t(len(arguments)))
     api = ctypes.pythonapi
     api.PyOS_BeforeFork()
     pid = int(library.syscall(*call))

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.skeleton import make_links, make_target, parent_of
+from fruix.sandbox.skeleton import HeldParent, make_links, make_target
 from fruix.sandbox.spec import Bind, Link, Tmpfs
 
 _SEALED = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV
@@ -42,8 +42,9 @@ def mounts_below(directory: str) -> list[str]:
 
 def bind_all(binds: Iterable[Bind]) -> None:
     """Every bind, in order; a bind below a writable one needs that one first."""
-    for bind in binds:
-        _bind(bind)
+    with HeldParent() as held:
+        for bind in binds:
+            _bind(bind, held)
 
 
 def seal() -> None:
@@ -78,7 +79,7 @@ def switch_root() -> None:
     os.chdir("/")
 
 
-def _bind(bind: Bind) -> None:
+def _bind(bind: Bind, held: HeldParent) -> None:
     source = os.open(bind.source, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         kind = stat.S_IFMT(os.fstat(source).st_mode)
@@ -87,14 +88,14 @@ def _bind(bind: Bind) -> None:
             return
         if kind not in {stat.S_IFDIR, stat.S_IFREG}:
             raise OSError(22, f"only files, directories and symlinks can be shown: {bind.source}")
-        with parent_of(bind.target) as (directory, name):
-            make_target(directory, name, kind)
-            # Mounting on a descriptor's path follows nothing: the target is what was just made.
-            target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
-            try:
-                libc.mount(_by_descriptor(source), _by_descriptor(target), None, libc.MS_BIND | libc.MS_REC)
-            finally:
-                os.close(target)
+        directory, name = held.of(bind.target)
+        make_target(directory, name, kind)
+        # Mounting on a descriptor's path follows nothing: the target is what was just made.
+        target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        try:
+            libc.mount(_by_descriptor(source), _by_descriptor(target), None, libc.MS_BIND | libc.MS_REC)
+        finally:
+            os.close(target)
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror} ({bind.source} at {bind.target})") from error
     finally:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fruix.sandbox import faults
@@ -84,14 +86,15 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     """Clone the first process of a sandbox; it sets itself up on its own. Call in a single-threaded process only."""
     program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces)
     faults.reach("cgroup")
-    cgroup = parent.create(spec.id) if parent is not None else None
+    cgroup = _cgroup(spec, parent)
     status, status_child = os.pipe2(os.O_CLOEXEC)
     release_child, release = os.pipe2(os.O_CLOEXEC)
     pipes = uplink.Pipes.make() if spec.network in OWN else None
     pid, started = -1, None
     try:
         faults.reach("clone")
-        pid = libc.clone(namespaces(spec))
+        with _entrance(cgroup) as descriptor:
+            pid = libc.clone(namespaces(spec), descriptor)
         if pid == 0:
             for descriptor in (release, status):  # so that the parent's death is seen
                 os.close(descriptor)
@@ -103,10 +106,8 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
         if pipes is not None:
             started.beside = uplink.start(spec, pid, pipes)
         faults.reach("enter-cgroup")
-        if cgroup is not None:
-            cgroup.set_limits(memory_max=spec.memory_max or None, pids_max=spec.pids_max or None)
-            for member in (pid, *([started.beside.pid] if started.beside else ())):
-                cgroup.add(member)
+        if cgroup is not None and started.beside is not None:
+            cgroup.add(started.beside.pid)
         faults.reach("release")
         os.write(release, b"x")
     except BaseException:
@@ -119,6 +120,28 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
         if pipes is not None:
             pipes.close()
     return started
+
+
+def _cgroup(spec: SandboxSpec, parent: CgroupParent | None) -> Cgroup | None:
+    """The sandbox's group, with its limits, where there are groups."""
+    if parent is None:
+        return None
+    cgroup = parent.create(spec.id)
+    cgroup.set_limits(memory_max=spec.memory_max or None, pids_max=spec.pids_max or None)
+    return cgroup
+
+
+@contextmanager
+def _entrance(cgroup: Cgroup | None) -> Iterator[int]:
+    """An open group to be born in, or -1."""
+    if cgroup is None:
+        yield -1
+        return
+    descriptor = os.open(cgroup.path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _undo(pid: int, started: Started | None, cgroup: Cgroup | None) -> None:
