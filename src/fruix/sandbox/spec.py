@@ -159,7 +159,7 @@ def _same(value: Any) -> Any:
 
 def _identity(row: list[Any]) -> Identity:
     *ids, groups = row
-    return Identity(*ids, groups=tuple(groups))
+    return Identity(*ids, tuple(groups))
 
 
 def _program(row: list[Any]) -> Exec | Entry:
