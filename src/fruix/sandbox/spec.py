@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from fruix.sandbox import networks
@@ -158,8 +158,8 @@ def _same(value: Any) -> Any:
 
 
 def _identity(row: list[Any]) -> Identity:
-    *ids, groups = row
-    return Identity(*ids, tuple(groups))
+    identity = Identity(*row)
+    return replace(identity, groups=tuple(identity.groups))
 
 
 def _program(row: list[Any]) -> Exec | Entry:
