@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from fruix.build.entering import Entering
-from fruix.build.settings import BuildOptions
-from fruix.errors import UsageError
+from fruix.build.kept import find_kept
+from fruix.build.settings import Asker, BuildOptions
+from fruix.errors import ObjectRejectedError, UsageError
+from fruix.model.activity import State
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
 from machine import Machine, left_over, machine
@@ -54,6 +56,7 @@ def enter(
     use: Callable[[int], object] | None = None,
     options: BuildOptions | None = None,
     gone: threading.Event | None = None,
+    fresh: bool = False,
 ) -> tuple[Exit, str]:
     """Run to the end; what the terminal showed. `use` works on the outer end first."""
     shown: list[str] = []
@@ -71,7 +74,7 @@ def enter(
         threads.append(threading.Thread(target=work))
         threads[0].start()
 
-    asked = Entering(drv, "vt100", command)
+    asked = Entering(drv, "vt100", command, fresh)
     try:
         exited = here.builder.enter(
             asked, options or BuildOptions("fruix"), on_open, gone or threading.Event()
@@ -157,6 +160,10 @@ def test_a_client_that_leaves_takes_everything_along(here: Machine, shell: Store
 
     def use(outer: int) -> None:
         read_until(outer, b"there")
+        while not (rows := here.builder.active()):
+            pass
+        assert [(row.drv, row.kind, row.state) for row in rows] == [(drv, "shell", State.RUNNING)]
+        assert (rows[0].memory or 0) > 0
         if way == "told":
             gone.set()
         else:
@@ -166,6 +173,7 @@ def test_a_client_that_leaves_takes_everything_along(here: Machine, shell: Store
 
     exited, _ = enter(here, drv, "sh", "-c", script, use=use, gone=gone)
     assert exited.code != 0
+    assert here.builder.active() == []
 
 
 def test_what_cannot_be_entered(here: Machine, shell: StorePath) -> None:
@@ -200,3 +208,56 @@ def test_a_client_that_cannot_be_told(here: Machine, shell: StorePath, tmp_path:
     with pytest.raises(ConnectionError):
         here.builder.enter(Entering(drv), BuildOptions("fruix"), fail, threading.Event())
     assert left_over(here.store) == []
+
+
+def failed(here: Machine, shell: StorePath, name: str, asker: Asker) -> StorePath:
+    """A derivation whose directories are kept after it has failed."""
+    script = "mkdir work; echo half > work/file; ln -s file work/link; echo aside > /tmp/note; chmod +x work/file; exit 1"
+    drv = here.derivation(name, script, shell)
+    options = BuildOptions("fruix", keep_failed=True, asker=asker)
+    assert not here.build(drv, options=options)[0].success
+    return drv
+
+
+def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
+    asker = Asker(70001, 70001)
+    options = BuildOptions("fruix", asker=asker)
+    drv = failed(here, shell, "kept", asker)
+    look = f"PATH={shell}/bin; cat work/link /tmp/note && echo more >> work/file && stat -c %u work/file && id -u"
+    for _ in range(2):  # what is done inside is done to a copy
+        exited, shown = enter(here, drv, "sh", "-c", look, options=options)
+        assert exited.code == 0, shown
+        half, aside, owner, who = shown.splitlines()
+        assert (half, aside) == ("half", "aside")
+        assert owner == who
+    exited, _ = enter(here, drv, "sh", "-c", "test -e work", options=options, fresh=True)
+    assert exited.code == 1
+    # Another user's are nobody else's affair.
+    exited, _ = enter(
+        here, drv, "sh", "-c", "test -e work", options=BuildOptions("fruix", asker=Asker(70002, 1))
+    )
+    assert exited.code == 1
+
+
+def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: StorePath) -> None:
+    asker = Asker(70003, 70003)
+    drv = failed(here, shell, "changed", asker)
+    found = find_kept(here.store.layout.kept, 70003, drv)
+    assert found is not None
+    kept = Path(found)
+    (kept / "build" / "work" / "file").unlink()
+    (kept / "build" / "work" / "file").symlink_to("/etc/shadow")
+    os.mkfifo(kept / "build" / "fifo")
+    (kept / "build" / "not-mine").write_text("root's")
+    _, shown = enter(here, drv, f"{shell}/bin/find", ".", options=BuildOptions("fruix", asker=asker))
+    assert sorted(shown.split()) == [".", "./work", "./work/file", "./work/link"]
+    _, shown = enter(here, drv, f"{shell}/bin/cat", "work/file", options=BuildOptions("fruix", asker=asker))
+    assert "root:" not in shown
+    os.rename(kept / "tmp", kept / "other")
+    (kept / "tmp").symlink_to("/etc")
+    with pytest.raises(ObjectRejectedError, match="no directory"):
+        enter(here, drv, options=BuildOptions("fruix", asker=asker))
+    os.rename(kept, kept.parent / "aside")
+    kept.symlink_to("/")
+    exited, _ = enter(here, drv, "sh", "-c", "test -e work", options=BuildOptions("fruix", asker=asker))
+    assert exited.code == 1  # a link is none of ours: fresh directories

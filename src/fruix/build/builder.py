@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from fruix.build.entering import Entering, enter
+from fruix.build.entering import Entering, Shells, enter
 from fruix.build.goals import Missing, missing, plan
 from fruix.build.history import History
 from fruix.build.hostviews import HostViews
@@ -43,6 +43,7 @@ class Builder:
             history=History(layout.history),
             settings=settings,
         )
+        self._shells = Shells()
         slots = {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS}
         self._scheduler = Scheduler(lambda job: run_build(job, self._resources), slots)
 
@@ -81,8 +82,9 @@ class Builder:
         return planned(self._resources.store, requests, self._resources.history, self.settings.max_jobs)
 
     def active(self) -> list[ActiveBuild]:
-        """All builds that run or wait, oldest first, for all clients."""
-        return [active_build(job, self._resources.history) for job in self._scheduler.jobs()]
+        """All builds that run or wait, oldest first, for all clients; then the shells that are open."""
+        builds = [active_build(job, self._resources.history) for job in self._scheduler.jobs()]
+        return [*builds, *self._shells.rows()]
 
     def enter(
         self,
@@ -92,7 +94,7 @@ class Builder:
         gone: threading.Event,
     ) -> Exit:
         """A shell in a sandbox, to its end; see `fruix.build.entering`."""
-        return enter(asked, options, self._resources, on_open, gone)
+        return enter(asked, options, self._resources, self._shells, on_open, gone)
 
     def close(self) -> None:
         """End all builds and wait for their clean-up."""

@@ -13,21 +13,27 @@ import os
 import re
 import shlex
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from fruix.build.attempt import Attempt
 from fruix.build.goals import kind_of
+from fruix.build.keep import free_room
+from fruix.build.kept import bring_back, find_kept
+from fruix.build.looking import client_of, with_usage
 from fruix.build.programs import OwnBuilder
 from fruix.build.resources import Resources
 from fruix.build.scheduler import Job
-from fruix.build.settings import BuildOptions
+from fruix.build.settings import Asker, BuildOptions
 from fruix.build.workspace import Workspace, new_name, put_files, workspace
 from fruix.errors import UsageError
+from fruix.model.activity import ActiveBuild, State
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Exec, Exit, File, SandboxSpec
+from fruix.sandbox import Exec, Exit, File, SandboxSpec, Spawner
 
 # How often it is looked whether the client is still there (seconds).
 POLL = 0.2
@@ -46,17 +52,44 @@ class Entering:
     Attributes:
         terminal: the name of its terminal's kind (TERM).
         command: run instead of an interactive shell, if not empty.
+        fresh: new directories, also where a failed build's are kept.
     """
 
     path: StorePath
     terminal: str = "dumb"
     command: tuple[str, ...] = ()
+    fresh: bool = False
+
+
+class Shells:
+    """Those that are open, for whoever looks at builds: each holds a build user. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, ActiveBuild] = {}
+
+    @contextmanager
+    def noted(self, pid: int, path: StorePath, asker: Asker | None) -> Iterator[None]:
+        """One is open during this context."""
+        now = round(time.time() * 1000)
+        clients = (client_of(asker),) if asker else ()
+        self._open[pid] = ActiveBuild(
+            path, "shell", State.RUNNING, now, now, phase="shell", pid=pid, clients=clients
+        )
+        try:
+            yield
+        finally:
+            del self._open[pid]
+
+    def rows(self) -> list[ActiveBuild]:
+        """Rows like those of builds, oldest first."""
+        return [with_usage(row) for row in list(self._open.values())]
 
 
 def enter(
     asked: Entering,
     options: BuildOptions,
     with_: Resources,
+    shells: Shells,
     on_open: Callable[[int, str], None],
     gone: threading.Event,
 ) -> Exit:
@@ -66,6 +99,7 @@ def enter(
         asked: of which derivation, and how.
         options: of the request; contract and cores count.
         with_: what builds share.
+        shells: where it is noted while it is open.
         on_open: given the terminal's outer end (closed after the call) and a line about what runs.
         gone: set when the client has left.
 
@@ -87,7 +121,9 @@ def enter(
         with with_.users.acquire() as user, _area(asked.path, with_, user.uid) as area:
             put_files(area, program.given.files, user.uid)
             spec = _with_shell(program.spec(area, user.uid), find_shell(program, with_), asked)
-            return _run(spec, with_, on_open, gone)
+            said = _fill(area, asked, options, with_, user.uid)
+            noted = partial(shells.noted, path=asked.path, asker=options.asker)
+            return _run(spec, said, with_.spawner, noted, on_open, gone)
     finally:
         job.finish(BuildResult(BuildStatus.MISC_FAILURE))  # lets go of its descriptors; nobody listens
 
@@ -102,6 +138,16 @@ def _area(path: StorePath, with_: Resources, uid: int) -> Iterator[Workspace]:
     finally:
         if not os.path.lexists(f"{builds}/{name}"):
             with_.journal.forget(name)
+
+
+def _fill(area: Workspace, asked: Entering, options: BuildOptions, with_: Resources, uid: int) -> str:
+    """Bring back what a failed build left, if it was kept for who asks; says what there is."""
+    owner = options.asker.uid if options.asker else os.getuid()
+    found = None if asked.fresh else find_kept(with_.store.layout.kept, owner, asked.path)
+    if found is None:
+        return "fresh directories"
+    skipped = bring_back(found, area, owner, uid, free_room(with_))
+    return f"a copy of {found}" + (f" without {skipped} files that can't be copied" if skipped else "")
 
 
 def find_shell(program: OwnBuilder, with_: Resources) -> str:
@@ -151,21 +197,29 @@ def _argv(shell: str, command: Sequence[str]) -> tuple[str, ...]:
 
 
 def _run(
-    spec: SandboxSpec, with_: Resources, on_open: Callable[[int, str], None], gone: threading.Event
+    spec: SandboxSpec,
+    said: str,
+    spawner: Spawner,
+    noted: Callable[[int], AbstractContextManager[None]],
+    on_open: Callable[[int, str], None],
+    gone: threading.Event,
 ) -> Exit:
     outer, inner = os.openpty()
     try:
-        child = with_.spawner.spawn(spec, inner)
+        child = spawner.spawn(spec, inner)
         os.close(inner)
         inner = -1
         try:
             assert isinstance(spec.program, Exec)
-            on_open(outer, f"{spec.program.path} in {spec.program.directory}, network: {spec.network}")
+            on_open(
+                outer, f"{spec.program.path} in {spec.program.directory}, network: {spec.network}, {said}"
+            )
             # The client's copy is the last one from here on: when it closes that, the terminal hangs up.
             os.close(outer)
             outer = -1
-            while child.wait(POLL) is None and not gone.is_set():
-                pass
+            with noted(child.pid):
+                while child.wait(POLL) is None and not gone.is_set():
+                    pass
         finally:
             exited = child.finish()
         return exited

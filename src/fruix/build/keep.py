@@ -43,7 +43,7 @@ def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
     environment = spec.program.environment if spec and isinstance(spec.program, Exec) else {}
     build_uid = spec.identity.uid if spec else -1
     try:
-        keeper = Keeper(build_uid, uid, gid, room=_room(with_))
+        keeper = Keeper(build_uid, uid, gid, room=free_room(with_))
         copy = _Copy(area, keeper, environment, [path.base for path in attempt.outputs])
         path = copy.make(with_.store.layout.kept)
     except (OSError, FruixError) as error:
@@ -67,7 +67,8 @@ def remove_unfinished(kept: str) -> list[str]:
         os.close(parent)
 
 
-def _room(with_: Resources) -> int:
+def free_room(with_: Resources) -> int:
+    """How many bytes copies may take: what is free, without what is always to be left free."""
     status = os.statvfs(with_.store.layout.state)
     return max(0, status.f_bavail * status.f_frsize - with_.settings.min_free)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pwd
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fruix.build.goals import Goal, kind_of, plan
 from fruix.build.history import History
@@ -26,8 +27,7 @@ def active_build(job: Job, history: History) -> ActiveBuild:
     started = next((event for event in seen if isinstance(event, BuildStarted)), None)
     phase = next((event for event in seen if isinstance(event, PhaseStarted)), None)
     exited = any(isinstance(event, BuilderExited) for event in seen)
-    usage = usage_of(started.pid) if started and not exited else None
-    return ActiveBuild(
+    row = ActiveBuild(
         drv=job.path,
         kind=job.kind,
         state=_state(job, started=started is not None, exited=exited),
@@ -37,15 +37,22 @@ def active_build(job: Job, history: History) -> ActiveBuild:
         phase_started_ms=_ms(phase.time) if phase else 0,
         usual_ms=history.usual_ms(job.kind, job.derivation.name),
         pid=started.pid if started else 0,
-        cpu_us=usage.cpu_us if usage else None,
-        memory=usage.memory if usage else None,
-        processes=usage.processes if usage else None,
         log_file=started.log_file if started else "",
-        clients=tuple(_client(asker) for asker in sorted(askers, key=lambda asker: (asker.uid, asker.pid))),
+        clients=tuple(client_of(asker) for asker in sorted(askers, key=lambda asker: (asker.uid, asker.pid))),
     )
+    return with_usage(row) if started and not exited else row
 
 
-def _client(asker: Asker) -> Client:
+def with_usage(row: ActiveBuild) -> ActiveBuild:
+    """The same with what its sandbox uses, if the system says."""
+    usage = usage_of(row.pid)
+    if usage is None:
+        return row
+    return replace(row, cpu_us=usage.cpu_us, memory=usage.memory, processes=usage.processes)
+
+
+def client_of(asker: Asker) -> Client:
+    """For people: with the user's name, if there is one."""
     try:
         name = pwd.getpwuid(asker.uid).pw_name
     except KeyError:

@@ -52,9 +52,14 @@ class Workspace:
         return f"{self.base}/store"
 
 
+def name_prefix(derivation: StorePath) -> str:
+    """How the names of a derivation's builds begin."""
+    return f"frx-{derivation.hash_part[:12]}-"
+
+
 def new_name(derivation: StorePath) -> str:
     """A name for a build: lower-case letters and digits, unique on this machine, telling which derivation it is."""
-    return f"frx-{derivation.hash_part[:12]}-{secrets.token_hex(3)}"
+    return name_prefix(derivation) + secrets.token_hex(3)
 
 
 @contextmanager

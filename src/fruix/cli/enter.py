@@ -27,6 +27,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue"
     )
     parser.add_argument(
+        "--fresh", action="store_true", help="new directories, also where those of a failed build are kept"
+    )
+    parser.add_argument(
         "words", nargs="*", metavar="COMMAND", help="after '--': run this and leave, instead of a shell"
     )
 
@@ -36,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
     with open_store() as store:
         drv = derivation_for(store, options.target)
         _build_inputs(store, drv)
-        return store.enter(drv, os.environ.get("TERM", "dumb"), options.words, _inside(drv))
+        return store.enter(
+            drv, os.environ.get("TERM", "dumb"), options.words, _inside(drv), fresh=options.fresh
+        )
 
 
 def _inside(drv: StorePath) -> Callable[[int, str], None]:

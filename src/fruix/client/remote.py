@@ -255,7 +255,13 @@ class RemoteStore:
         return BuildPlan(tuple(map(PlannedBuild, sorted(missing.will_build))), problems=problems)
 
     def enter(
-        self, drv: StorePath, terminal: str, command: Sequence[str], on_open: Callable[[int, str], None]
+        self,
+        drv: StorePath,
+        terminal: str,
+        command: Sequence[str],
+        on_open: Callable[[int, str], None],
+        *,
+        fresh: bool = False,
     ) -> int:
         """A shell in the sandbox of a derivation whose inputs are valid.
 
@@ -263,6 +269,7 @@ class RemoteStore:
             drv: the derivation.
             terminal: the kind of terminal (TERM) that it is shown on.
             command: what to run instead of an interactive shell; empty: nothing.
+            fresh: new directories, also where a failed build's are kept.
             on_open: given the outer end of the sandbox's terminal, which it has to close, and a line about what runs; the shell is
                 ended when this returns.
 
@@ -286,6 +293,7 @@ class RemoteStore:
                     drv,
                     terminal,
                     tuple(command),
+                    fresh,
                     on_event=on_event,
                     descriptors=descriptors,
                 )

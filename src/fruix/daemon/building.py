@@ -67,7 +67,9 @@ def ensure_path(session: Session, path: StorePath) -> None:
         raise FruixError(f"path {quoted} does not exist and cannot be created")
 
 
-def enter_sandbox(session: Session, path: StorePath, terminal: str, command: tuple[str, ...]) -> int:
+def enter_sandbox(
+    session: Session, path: StorePath, terminal: str, command: tuple[str, ...], fresh: bool
+) -> int:
     """Ours: a shell in a derivation's sandbox; the client gets the outer end of its terminal. The reply is its exit status.
 
     Raises:
@@ -88,7 +90,9 @@ def enter_sandbox(session: Session, path: StorePath, terminal: str, command: tup
 
     with session.service.hangups.watch(session.connection.stream) as gone:
         options = session.build_options(BuildMode.NORMAL)
-        exited = session.service.builder.enter(Entering(path, terminal, command), options, on_open, gone)
+        exited = session.service.builder.enter(
+            Entering(path, terminal, command, fresh), options, on_open, gone
+        )
         if gone.is_set():
             raise DisconnectedError("the client has gone")
     return 128 + exited.signal if exited.signal is not None else exited.code or 0

@@ -97,7 +97,7 @@ NIX: tuple[Operation, ...] = (
     row(
         0x46520004,
         "EnterSandbox",  # the terminal's outer end comes with the message that says what runs
-        [Field("drv", PATH), Field("terminal", NAME), Field("command", List(TEXT))],
+        [Field("drv", PATH), Field("terminal", NAME), Field("command", List(TEXT)), Field("fresh", BOOL)],
         [Field("status", U64)],
         feature=FEATURE,
     ),
