@@ -76,7 +76,7 @@ for file in [name for name in wheel.namelist() if name.endswith(".dist-info/entr
             first, dot, rest = attribute.partition(".")
             os.makedirs(out + "/bin", exist_ok=True)
             with open(f"{out}/bin/{script}", "w") as launcher:
-                launcher.write(LAUNCHER.format(python="/usr/bin/python3", paths=[p for p in paths if os.path.isdir(p)], module=module, first=first, rest=dot + rest))
+                launcher.write(LAUNCHER.format(python=sys.executable, paths=[p for p in paths if os.path.isdir(p)], module=module, first=first, rest=dot + rest))
             os.chmod(f"{out}/bin/{script}", 0o755)
             print("installed", f"{out}/bin/{script}")
 """

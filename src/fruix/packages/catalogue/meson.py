@@ -10,7 +10,7 @@ mkdir -p "$site" "$out/bin" "$out/share/man/man1"
 cp -R mesonbuild "$site/"
 cp man/meson.1 "$out/share/man/man1/"
 {{
-    echo '#!/usr/bin/python3'
+    echo "#!$(command -v python3)"
     echo 'import sys'
     echo "sys.path.insert(1, '$site')"
     echo 'from mesonbuild.mesonmain import main'
