@@ -120,6 +120,9 @@ class Fake:
     def processes_of(self, uid: int) -> list[int]:
         return self.users.get(uid, [])
 
+    def usage_beside(self, pid: int) -> tuple[int, int, int] | None:
+        return next(((0, 0, len(pids)) for pids in self.users.values() if pid in pids), None)
+
     def rctl_add_rule(self, rule: bytes) -> None:
         self.calls.append(("rctl_add_rule", rule))
 

@@ -116,17 +116,29 @@ def test_mount_table() -> None:
 
 
 def process(pid: int, state: int) -> bytes:
-    """`struct kinfo_proc`: its own size first, the number at 72, the state at 388."""
-    row = bytearray(1088)
-    struct.pack_into("<i", row, 0, 1088)
-    struct.pack_into("<i", row, 72, pid)
-    row[388] = state
+    """`struct kinfo_proc`: its own size first, the number at 72, real user at 172, resident pages at 264, microseconds of run time at 328,
+    those of its children (seconds, microseconds) at 352, the state at 388.
+    """
+    row = bytearray(b"\xee" * 1088)
+    for offset, layout, value in (
+        (0, "<i", 1088),
+        (72, "<i", pid),
+        (168, "<I", 0),
+        (172, "<I", 35001),
+        (264, "<q", 250),
+        (328, "<Q", 1_500_000),
+        (352, "<q", 2),
+        (360, "<q", 30),
+        (388, "<B", state),
+    ):
+        struct.pack_into(layout, row, offset, value)
     return bytes(row)
 
 
 def test_process_table() -> None:
     sleeping, zombie = 3, 5
-    assert abi.living_processes_in(process(4711, sleeping) + process(4712, zombie)) == [4711]
+    table = process(4711, sleeping) + process(4712, zombie)
+    assert abi.living_processes_in(table) == [abi.Process(4711, 35001, 3_500_030, 250)]
     assert abi.living_processes_in(b"") == []
     with pytest.raises(OSError, match="another size"):
         abi.living_processes_in(struct.pack("<i", 1096) + bytes(1092))

@@ -177,9 +177,10 @@ def test_a_supervisor_that_is_killed(spawner: Spawner, tmp_path: Path) -> None:
     """The spawner undoes in its place; a build whose end nobody saw counts as killed."""
     with open(os.devnull, "wb") as log:
         child = spawner.spawn(spec(tmp_path, "setsid sleep 1000 & wait"), log.fileno())
-    while not processes_of(UID):
+    while child.pid not in processes_of(UID):
         time.sleep(0.01)
-    os.kill(child.pid, signal.SIGKILL)
+    status = Path(f"/proc/{child.pid}/stat").read_text()
+    os.kill(int(status.rpartition(")")[2].split()[1]), signal.SIGKILL)
     ended = child.wait(None)
     assert ended is not None
     assert (ended.code, ended.signal) == (None, signal.SIGKILL)

@@ -42,15 +42,17 @@ DRB_HIDE, DRB_UNHIDE = 0x1, 0x2
 # ioctl(2) of sockets
 SIOCAIFADDR, SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8044692B, 0xC0206911, 0x80206910
 IFF_UP = 0x1
-# sysctl(3): processes by effective or real user; state of one that waits to be reaped
-KERN_PROC_UID, KERN_PROC_RUID = (1, 14, 5), (1, 14, 6)
+# sysctl(3): processes by number, effective or real user; state of one that waits to be reaped
+KERN_PROC_PID, KERN_PROC_UID, KERN_PROC_RUID = (1, 14, 1), (1, 14, 5), (1, 14, 6)
 SZOMB = 5
 
 STATFS_SIZE = 2344
 REAPER_SIZE = 80
 KINFO_PROC_SIZE = 1088
 _STATFS_FSID, _STATFS_TYPE, _STATFS_FROM, _STATFS_ON = 192, 280, 296, 1320
-_KINFO_PID, _KINFO_STATE = 72, 388
+_KINFO = struct.Struct(
+    "=i68xi96xI88xq56xQ16xqq20xB"
+)  # size, pid, real user, resident pages, run time, children's, state
 _DEVFS_RULE = struct.Struct("=IIii200siiIIHH")
 _IFALIASREQ = struct.Struct("=16s16s16s16si")
 _IFREQ_FLAGS = struct.Struct("=16sH14x")
@@ -76,6 +78,16 @@ class FileSystem:
     target: bytes
     flags: int = 0
     fsid: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One that lives (`struct kinfo_proc`): `uid` its real user, `cpu_us` of it and the dead it waited for, `pages` resident."""
+
+    pid: int
+    uid: int
+    cpu_us: int
+    pages: int
 
 
 def major(osreldate: int) -> int:
@@ -185,12 +197,13 @@ def _file_system(row: bytes) -> FileSystem:
     )
 
 
-def living_processes_in(table: bytes) -> list[int]:
-    """Process numbers from an array of `struct kinfo_proc`, without those that only wait to be reaped."""
+def living_processes_in(table: bytes) -> list[Process]:
+    """From an array of `struct kinfo_proc`, without those that only wait to be reaped."""
     if table and struct.unpack_from("=i", table)[0] != KINFO_PROC_SIZE:
         raise OSError(22, "struct kinfo_proc has another size on this machine")
+    rows = [_KINFO.unpack_from(table, start) for start in range(0, len(table), KINFO_PROC_SIZE)]
     return [
-        int(struct.unpack_from("=i", table, start + _KINFO_PID)[0])
-        for start in range(0, len(table), KINFO_PROC_SIZE)
-        if table[start + _KINFO_STATE] != SZOMB
+        Process(pid, uid, own_us + 1_000_000 * seconds + microseconds, pages)
+        for _, pid, uid, pages, own_us, seconds, microseconds, state in rows
+        if state != SZOMB
     ]

@@ -68,9 +68,9 @@ class FreeBSDBackEnd:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def usage(self, pid: int) -> tuple[int, int, int] | None:  # noqa: ARG002
-        """Not known while it runs."""
-        return None
+    def usage(self, pid: int) -> tuple[int, int, int] | None:
+        """Of all processes of the build user, whom no other build shares."""
+        return self.kernel.usage_beside(pid)
 
     def mounts_below(self, directory: str) -> list[str]:
         """From the system's mount table."""

@@ -78,6 +78,12 @@ class Kernel(Protocol):
     def processes_of(self, uid: int) -> list[int]:
         """Living processes whose effective or real user is `uid`, by number; in jails too."""
 
+    def usage_beside(self, pid: int) -> tuple[int, int, int] | None:
+        """What all living processes of the real user of process `pid` use; None: no such process.
+
+        Microseconds of processor time (with that of the dead they waited for), bytes of memory, how many they are.
+        """
+
     def rctl_add_rule(self, rule: bytes) -> None:
         """Add a resource limit such as `jail:frx-x:maxproc:deny=100`. ENOSYS: the kernel doesn't account resources."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import resource
 from collections.abc import Sequence
 from ctypes import c_char, c_char_p, c_int, c_int64, c_long, c_size_t, c_uint, c_ulong, c_void_p
 
@@ -127,13 +128,21 @@ class Libc:
 
     def processes_of(self, uid: int) -> list[int]:
         """sysctl(3), by effective and by real user."""
-        return sorted(
-            {
-                pid
-                for kind in (abi.KERN_PROC_UID, abi.KERN_PROC_RUID)
-                for pid in abi.living_processes_in(self._process_table((*kind, uid)))
-            }
-        )
+        kinds = (abi.KERN_PROC_UID, abi.KERN_PROC_RUID)
+        return sorted({process.pid for kind in kinds for process in self._processes(*kind, uid)})
+
+    def usage_beside(self, pid: int) -> tuple[int, int, int] | None:
+        """sysctl(3), by number and by real user."""
+        try:
+            users = [process.uid for process in self._processes(*abi.KERN_PROC_PID, pid)]
+        except KernelError as error:
+            if error.errno == errno.ESRCH:
+                return None
+            raise
+        found = [process for uid in users for process in self._processes(*abi.KERN_PROC_RUID, uid)]
+        pages = sum(process.pages for process in found)
+        cpu = sum(process.cpu_us for process in found)
+        return (cpu, pages * resource.getpagesize(), len(found)) if found else None
 
     def rctl_add_rule(self, rule: bytes) -> None:
         """rctl_add_rule(2)."""
@@ -150,6 +159,9 @@ class Libc:
     def closefrom(self, lowest: int) -> None:
         """closefrom(2)."""
         self._library.closefrom(lowest)
+
+    def _processes(self, *mib: int) -> list[abi.Process]:
+        return abi.living_processes_in(self._process_table(mib))
 
     def _process_table(self, mib: tuple[int, ...]) -> bytes:
         """An array of `struct kinfo_proc`."""

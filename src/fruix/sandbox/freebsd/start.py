@@ -31,14 +31,23 @@ FAULT_STEPS = (
 
 @dataclass(slots=True)
 class Started:
-    """A sandbox under its supervisor, which is `pid`; `ended` yields its report when everything is dead and unmounted."""
+    """A sandbox under its supervisor; `ended` yields that one's report when everything is dead and unmounted."""
 
     kernel: Kernel
     spec: SandboxSpec
-    pid: int
+    supervisor: int
     status: int
     ended: int
     control: int
+    birth: int
+
+    @property
+    def pid(self) -> int:
+        """The builder's number once it runs, before that the supervisor's. Told once."""
+        try:
+            return int(os.read(self.birth, _CHUNK))
+        except (BlockingIOError, ValueError):
+            return self.supervisor
 
     def kill(self) -> None:
         """Tell the supervisor to end it."""
@@ -48,8 +57,8 @@ class Started:
     def finish(self) -> Exit:
         """Wait for the supervisor's report and end; without a report, undo in its place."""
         data = b"".join(iter(lambda: os.read(self.ended, _CHUNK), b""))
-        os.waitpid(self.pid, 0)
-        for descriptor in (self.status, self.ended, self.control):
+        os.waitpid(self.supervisor, 0)
+        for descriptor in (self.status, self.ended, self.control, self.birth):
             os.close(descriptor)
         if not data:
             return self._in_its_place()
@@ -72,17 +81,19 @@ def start(kernel: Kernel, spec: SandboxSpec, log: int) -> Started:
     status, status_child = os.pipe()
     control_child, control = os.pipe()
     ended, result = os.pipe()
+    birth, birth_child = os.pipe()
     try:
         pid = os.fork()
         if pid == 0:
-            supervisor.run(kernel, spec, (log, status_child, control_child, result))
+            supervisor.run(kernel, spec, (log, status_child, control_child, birth_child, result))
     except BaseException:
-        for descriptor in (status, control, ended):
+        for descriptor in (status, control, ended, birth):
             os.close(descriptor)
         raise
     finally:
-        for descriptor in (status_child, control_child, result):
+        for descriptor in (status_child, control_child, birth_child, result):
             os.close(descriptor)
     faults.know("builder", pid)
-    os.set_blocking(control, False)
-    return Started(kernel, spec, pid, status, ended, control)
+    for descriptor in (control, birth):
+        os.set_blocking(descriptor, False)
+    return Started(kernel, spec, pid, status, ended, control, birth)

@@ -1,7 +1,7 @@
 """One sandbox's supervisor: the process that mounts, forks the builder, waits for all of it, and undoes everything.
 
-It is forked by the spawner, is root and outside of the jail, and holds four descriptors: the log, the status pipe (a setup that failed),
-the control pipe (a byte or its end: kill), the report pipe (how it went, written when nothing is left; its end without a report
+It is forked by the spawner, is root and outside of the jail, and holds five descriptors: the log, the status pipe (a setup that failed),
+the control pipe (a byte or its end: kill), the birth pipe (the builder's process number), the report pipe (how it went, written when nothing is left; its end without a report
 tells the spawner to undo what the supervisor could not). It is the reaper of all that it started.
 
 What it makes in this order is undone in the reverse one: limits and skeleton, mounts, devices, jail. While it works it holds a lock on the
@@ -56,6 +56,7 @@ class Supervisor:
     log: int
     status: int
     control: int
+    birth: int
     result: int
     wake: int
     entered: int = -1
@@ -127,13 +128,13 @@ class Supervisor:
 
 
 def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoReturn:
-    """The supervisor's whole life, in a freshly forked process. `descriptors`: log, status, control and report."""
+    """The supervisor's whole life, in a freshly forked process. `descriptors`: log, status, control, birth and report."""
     try:
         faults.know("builder", os.getpid())
-        log, status, control, result = _keep(kernel, descriptors)
+        log, status, control, birth, result = _keep(kernel, descriptors)
         root = os.path.realpath(spec.root)
         base = os.path.dirname(root)
-        Supervisor(kernel, spec, base, root, log, status, control, result, _wake_on_exit()).live()
+        Supervisor(kernel, spec, base, root, log, status, control, birth, result, _wake_on_exit()).live()
     finally:
         os._exit(0)
 
@@ -225,6 +226,7 @@ def _fork(here: Supervisor) -> None:
             children.Child(here.kernel, here.spec, parameters, here.log, here.status, entered, supervisor)
         )
     os.close(entered)
+    os.write(here.birth, b"%d" % pid)
     here.builder = pid
 
 

@@ -115,6 +115,10 @@ class Double:
         """See `processes`."""
         return processes.of_user(uid)
 
+    def usage_beside(self, pid: int) -> tuple[int, int, int] | None:
+        """See `processes`."""
+        return processes.usage_beside(pid)
+
     def rctl_add_rule(self, rule: bytes) -> None:
         """Kept, if the machine accounts resources."""
         self._accounting("rctl_add_rule")

@@ -36,6 +36,26 @@ def of_user(uid: int) -> list[int]:
     return sorted(pid for pid, fields in _all() if str(uid) in fields["Uid"].split()[:2])
 
 
+def usage_beside(pid: int) -> tuple[int, int, int] | None:
+    """Microseconds, bytes and number of all living processes with the real user of one of them."""
+    users = {number: fields["Uid"].split()[0] for number, fields in _all()}
+    same = [number for number, user in users.items() if user == users.get(pid)]
+    if not same:
+        return None
+    ticks = sum(_ticks(number) for number in same)
+    memory = sum(int(fields.get("VmRSS", "0 kB").split()[0]) for number, fields in _all() if number in same)
+    return ticks * 1_000_000 // os.sysconf("SC_CLK_TCK"), memory << 10, len(same)
+
+
+def _ticks(pid: int) -> int:
+    """Of a process and of the dead that it waited for."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
+            return sum(int(field) for field in file.read().rpartition(")")[2].split()[11:15])
+    except OSError:
+        return 0
+
+
 def space_of(pid: int) -> str:
     """The UTS namespace of a process; empty if it is gone."""
     try:
