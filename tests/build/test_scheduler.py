@@ -2,18 +2,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from queue import SimpleQueue
+from dataclasses import replace
 
 import pytest
 
 from fruix.build.goals import Goal, Plan
+from fruix.build.inbox import Inbox
 from fruix.build.realise import Realisation
-from fruix.build.scheduler import Inbox, Job, Scheduler
+from fruix.build.scheduler import Job, Scheduler
 from fruix.build.settings import BuildOptions
 from fruix.errors import FruixError
-from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
-from fruix.model.events import BuildQueued, Event, LogLine
+from fruix.model.events import BuildFailed, BuildQueued, Event, LogLine
 from fruix.model.storepath import StorePath
 
 STORE = "/frx/store"
@@ -63,7 +64,7 @@ def test_one_build_however_many_ask(make: Callable[..., Scheduler]) -> None:
         return ok(job)
 
     scheduler = make(run)
-    inboxes: list[Inbox] = [SimpleQueue() for _ in range(5)]
+    inboxes = [Inbox() for _ in range(5)]
     jobs = {id(submit(scheduler, "a", inbox)) for inbox in inboxes}
     gate.set()
     for inbox in inboxes:
@@ -91,7 +92,7 @@ def test_never_more_than_the_slots(make: Callable[..., Scheduler]) -> None:
         return ok(job)
 
     scheduler = make(run, 3)
-    inbox: Inbox = SimpleQueue()
+    inbox = Inbox()
     for number in range(12):
         submit(scheduler, f"j{number}", inbox)
     said = [type(inbox.get()[1]) for _ in range(24)]
@@ -111,8 +112,8 @@ def test_abandoned_jobs_are_cancelled(make: Callable[..., Scheduler]) -> None:
         return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 
     scheduler = make(run)
-    first: Inbox = SimpleQueue()
-    second: Inbox = SimpleQueue()
+    first = Inbox()
+    second = Inbox()
     job = submit(scheduler, "a", first)
     started.wait()
     assert submit(scheduler, "a", second) is job
@@ -131,7 +132,7 @@ def test_closing_ends_everything(make: Callable[..., Scheduler]) -> None:
         return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 
     scheduler = make(run, 1)
-    inbox: Inbox = SimpleQueue()
+    inbox = Inbox()
     jobs = [submit(scheduler, name, inbox) for name in "abc"]
     scheduler.close()
     assert all(job.result is not None and not job.result.success for job in jobs)
@@ -216,3 +217,98 @@ def test_a_gone_client_ends_its_request(make: Callable[..., Scheduler]) -> None:
 
     results = Realisation(goals({"a": ""}), make(run), BuildOptions(), lambda _event: None, cancelled).run()
     assert not results[path("a")].success
+
+
+def test_a_request_has_its_own_share_of_the_jobs(make: Callable[..., Scheduler]) -> None:
+    lock = threading.Lock()
+    now = most = 0
+
+    def run(job: Job) -> BuildResult:
+        nonlocal now, most
+        with lock:
+            now += 1
+            most = max(most, now)
+        with lock:
+            now -= 1
+        return ok(job)
+
+    plan = goals(dict.fromkeys("abcdefgh", ""))
+    results = realise(make(run, 4), plan, BuildOptions(max_jobs=1))
+    assert all(result.success for result in results.values())
+    assert most == 1
+
+
+def test_without_a_share_only_what_wants_to_be_here_is_built(make: Callable[..., Scheduler]) -> None:
+    plan = goals({"f": "n", "n": "", "o": ""})
+    here = replace(derivation("n"), env={"preferLocalBuild": "1"})
+    plan.goals[path("n")] = replace(plan.goals[path("n")], derivation=here)
+    events: list[Event] = []
+    options = BuildOptions(max_jobs=0, keep_going=True)
+    results = Realisation(plan, make(ok), options, events.append, threading.Event()).run()
+    assert results[path("n")].success
+    for name in "fo":
+        assert "unable to start any build; increase '--max-jobs'" in results[path(name)].message
+    failed = [event for event in events if isinstance(event, BuildFailed)]
+    assert {event.drv for event in failed} == {path("f"), path("o")}
+    assert {event.reason["kind"] for event in failed} == {"no-slots"}
+
+
+def test_many_stuck_goals_need_no_stack(make: Callable[..., Scheduler]) -> None:
+    plan = goals({f"n{number}": "" for number in range(2000)})
+    results = realise(make(ok), plan, BuildOptions(max_jobs=0, keep_going=True))
+    assert len(results) == 2000
+
+
+def test_only_what_was_asked_for_is_checked(make: Callable[..., Scheduler]) -> None:
+    modes: dict[str, BuildMode] = {}
+
+    def run(job: Job) -> BuildResult:
+        modes[job.derivation.name] = job.options.mode
+        return ok(job)
+
+    plan = goals({"top": "a", "a": ""})
+    plan.goals[path("top")] = replace(plan.goals[path("top")], mode=BuildMode.CHECK)
+    realise(make(run), plan, BuildOptions(mode=BuildMode.CHECK))
+    assert modes == {"a": BuildMode.NORMAL, "top": BuildMode.CHECK}
+
+
+def test_failures_without_a_build_are_told(make: Callable[..., Scheduler]) -> None:
+    plan = goals({"top": "a", "a": ""})
+    plan.settled[path("gone")] = BuildResult(BuildStatus.MISC_FAILURE, "missing")
+    events: list[Event] = []
+    options = BuildOptions(keep_going=True)
+    Realisation(plan, make(failing("a")), options, events.append, threading.Event()).run()
+    failed = {
+        event.drv.name.removesuffix(".drv"): event.reason
+        for event in events
+        if isinstance(event, BuildFailed)
+    }
+    assert failed["gone"] == {"kind": "other", "text": "missing"}
+    assert failed["top"] == {"kind": "dependencies", "count": 1, "noun": "dependency", "first": "a.drv"}
+
+
+def test_what_is_asked_for_in_other_ways_is_another_build(make: Callable[..., Scheduler]) -> None:
+    gate = threading.Event()
+
+    def run(job: Job) -> BuildResult:
+        gate.wait()
+        return ok(job)
+
+    scheduler, inbox = make(run, 4), Inbox()
+    jobs = {
+        scheduler.submit(path("a"), derivation("a"), options, "build", inbox)
+        for options in (
+            BuildOptions(),
+            BuildOptions(cores=3),
+            BuildOptions(rounds=2),
+            BuildOptions(mode=BuildMode.CHECK),
+        )
+    }
+    gate.set()
+    assert len(jobs) == 3
+
+
+def test_goals_in_a_circle_fail(make: Callable[..., Scheduler]) -> None:
+    results = realise(make(ok), goals({"a": "b", "b": "a", "c": ""}), BuildOptions(keep_going=True))
+    assert results["c"].success
+    assert "need each other" in results["a"].message

@@ -16,6 +16,7 @@ from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store import Store
 
@@ -27,20 +28,25 @@ def kind_of(derivation: Derivation) -> str:
 
 @dataclass(slots=True)
 class Goal:
-    """One derivation to build, and the derivations that must have been built before."""
+    """One derivation to build, and the derivations that must have been built before.
+
+    `mode`: what was asked for is checked or repaired; what it needs is only built if it is missing.
+    """
 
     path: StorePath
     derivation: Derivation
     dependencies: frozenset[StorePath]
+    mode: BuildMode = BuildMode.NORMAL
 
 
 @dataclass(slots=True)
 class Plan:
-    """Goals in an order in which dependencies come first, and what is settled already."""
+    """Goals in an order in which dependencies come first, and what is settled already; `reasons` for what can't be done."""
 
     goals: dict[StorePath, Goal] = field(default_factory=dict)
     settled: dict[StorePath, BuildResult] = field(default_factory=dict)
     derivations: dict[StorePath, Derivation] = field(default_factory=dict)
+    reasons: dict[StorePath, Reason] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,7 @@ def plan(store: Store, requests: Iterable[DerivedPath], mode: BuildMode = BuildM
         if request.outputs is None:
             result.settled.setdefault(request.path, _opaque(store, request.path))
     wanted = _wanted_outputs(top)
+    asked_for = frozenset(wanted)
     stack: list[tuple[StorePath, bool]] = [(path, False) for path in reversed(wanted)]
     while stack:
         path, expanded = stack.pop()
@@ -70,7 +77,7 @@ def plan(store: Store, requests: Iterable[DerivedPath], mode: BuildMode = BuildM
                 path
             )  # behind its dependencies, which have been looked at by now
         elif path not in result.goals and path not in result.settled:
-            needed = _open(store, result, path, wanted, mode if path in wanted else BuildMode.NORMAL)
+            needed = _open(store, result, path, wanted, mode if path in asked_for else BuildMode.NORMAL)
             if needed is not None:
                 stack.append((path, True))
                 stack.extend((dependency, False) for dependency in sorted(needed, reverse=True))
@@ -109,9 +116,8 @@ def _open(
     """Look at one derivation: settle it, or put it down as a goal and return what it needs first."""
     store.add_temp_root(path)
     if not store.is_valid(path):
-        found.settled[path] = BuildResult(
-            BuildStatus.MISC_FAILURE, f"cannot build missing derivation '{path}'"
-        )
+        why = found.reasons[path] = reason("missing-derivation")
+        found.settled[path] = BuildResult(BuildStatus.MISC_FAILURE, text_of(why, path))
         return None
     try:
         derivation = store.read_derivation(path)
@@ -133,7 +139,7 @@ def _open(
         wanted.setdefault(dependency, set()).update(outputs)
         if not _have_outputs(store, found, dependency, outputs):
             needed.add(dependency)
-    found.goals[path] = Goal(path, derivation, frozenset(needed))
+    found.goals[path] = Goal(path, derivation, frozenset(needed), mode)
     return needed
 
 

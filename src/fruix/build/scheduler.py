@@ -1,10 +1,9 @@
 """The global queue: one build per derivation however many clients ask, and a bounded number of them at once.
 
 A `Job` is one derivation being built. Sessions submit derivations whose inputs are ready and get a job, new or shared; what
-happens to it arrives in the session's own inbox (a `queue.SimpleQueue` of `(job, event)`, event None at the end), so
-that a session's thread alone writes to its client. A job that nobody waits for any more is cancelled.
+happens to it arrives in the session's own inbox (`build.inbox`), so that a session's thread alone writes to its client. A job that nobody waits for any more is cancelled.
 
-Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Threads are started when there is
+Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Who gets a free one: `build.turns`. Threads are started when there is
 something to run and are reused. Costs: one lock, held for a few dictionary operations.
 """
 
@@ -14,22 +13,20 @@ import logging
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from queue import SimpleQueue
 
+from fruix.build.inbox import Inbox
 from fruix.build.settings import Asker, BuildOptions
+from fruix.build.turns import Turns
 from fruix.errors import FruixError
-from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
 from fruix.model.storepath import StorePath
 
 _log = logging.getLogger(__name__)
 _NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
-
-Inbox = SimpleQueue[tuple["Job", Event | None]]
 
 
 @dataclass(eq=False, slots=True)
@@ -59,9 +56,9 @@ class Job:
         with self._lock:
             self.listeners[inbox] = asker
             for event in self._replay.values():
-                inbox.put((self, event))
+                inbox.put(self, event)
             if self.result is not None:
-                inbox.put((self, None))
+                inbox.put(self, None)
 
     def leave(self, inbox: Inbox) -> None:
         """Stop listening; the last one to leave cancels the job."""
@@ -79,10 +76,13 @@ class Job:
     def emit(self, event: Event) -> None:
         """Tell all listeners. Called by the thread that runs the job."""
         with self._lock:
+            if isinstance(event, BuildStarted):
+                self._replay.pop(BuilderExited, None)  # of the round before
             if isinstance(event, BuildStarted | PhaseStarted | BuilderExited):
                 self._replay[type(event)] = event
-            for inbox in self.listeners:
-                inbox.put((self, event))
+            listeners = list(self.listeners)
+        for inbox in listeners:  # this may take a moment: whoever wants to leave meanwhile can
+            inbox.put(self, event)
 
     def seen(self) -> tuple[list[Event], list[Asker]]:
         """What a late listener would be told, and who listens."""
@@ -95,10 +95,18 @@ class Job:
         with self._lock:
             self.result = result
             for inbox in self.listeners:
-                inbox.put((self, None))
+                inbox.put(self, None)
             for descriptor in (self.waker, self._wake):
                 os.close(descriptor)
             self.waker = self._wake = -1
+
+
+_Key = tuple[StorePath, BuildMode, int]
+
+
+def _key(path: StorePath, options: BuildOptions) -> _Key:
+    """Requests with the same key can share a build."""
+    return path, options.mode, options.rounds
 
 
 class Scheduler:
@@ -107,10 +115,10 @@ class Scheduler:
     def __init__(self, run: Callable[[Job], BuildResult], slots: Mapping[str, int]) -> None:
         self._run = run
         self._slots = dict(slots)
-        self._queues: dict[str, deque[Job]] = {kind: deque() for kind in slots}
+        self._queues: dict[str, Turns] = {kind: Turns() for kind in slots}
         self._idle = dict.fromkeys(slots, 0)
         self._threads: dict[str, list[threading.Thread]] = {kind: [] for kind in slots}
-        self._jobs: dict[StorePath, Job] = {}
+        self._jobs: dict[_Key, Job] = {}
         self._changed = threading.Condition()
         self._closing = False
 
@@ -126,19 +134,23 @@ class Scheduler:
         with self._changed:
             if self._closing:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
-            job = self._jobs.get(path)
-            if job is not None and not job.cancelled and job.options.mode == options.mode:
+            key, queue = _key(path, options), self._queues[kind]
+            line = (options.asker.uid if options.asker else None, inbox)
+            job = self._jobs.get(key)
+            if job is not None and not job.cancelled:
                 job.join(inbox, options.asker)
+                if queue.is_waiting(job):
+                    queue.add(job, line)
                 return job
             job = Job(path, derivation, options, kind)
             job.join(inbox, options.asker)
-            self._jobs[path] = job
-            self._queues[kind].append(job)
+            self._jobs[key] = job
+            queue.add(job, line)
             try:
                 self._start_thread(kind)
             except RuntimeError as error:
-                self._queues[kind].remove(job)
-                del self._jobs[path]
+                queue.remove(job)
+                del self._jobs[key]
                 job.finish(BuildResult(BuildStatus.MISC_FAILURE, _NO_THREAD))
                 raise FruixError(_NO_THREAD, hint="raise the limits that the daemon runs under") from error
             self._changed.notify_all()
@@ -185,8 +197,10 @@ class Scheduler:
             job.started = time.time()
             result = self._guarded(job)
             with self._changed:
-                if self._jobs.get(job.path) is job:
-                    del self._jobs[job.path]
+                self._queues[kind].done(job)
+                key = _key(job.path, job.options)
+                if self._jobs.get(key) is job:
+                    del self._jobs[key]
                 job.finish(result)
 
     def _next(self, kind: str) -> Job | None:
@@ -197,7 +211,7 @@ class Scheduler:
                     if self._closing:
                         return None
                     self._changed.wait()
-                return self._queues[kind].popleft()
+                return self._queues[kind].take()
             finally:
                 self._idle[kind] -= 1
 

@@ -147,7 +147,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "builder for `{path}' failed previously (cached)",
     ),
     "dependencies": (
-        "{count} dependencies failed ({first})",
+        "{count} {noun} failed ('{first}')",
         "cannot build derivation `{drv}': {count} dependencies couldn't be built",
     ),
     "missing-derivation": (
