@@ -98,6 +98,7 @@ while read -r file; do
     for place in $own; do
         case $place in
         "$NIX_STORE"/*) ;;
+        /usr/local/lib/gcc*) ;; # where FreeBSD's ports have the compiler's own libraries
         *) complain "its run path has '$place', which is not in the store" ;;
         esac
     done
