@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from fruix.errors import StoreError
-from fruix.sandbox.journal import Journal
+from fruix.sandbox.journal import Journal, JournalEntry
 from fruix.sandbox.platform import BackEnd, current
 from fruix.sandbox.spec import PREFIX
 
@@ -31,20 +31,30 @@ def recover(journal: Journal, builds: str, delete: Callable[[int, bytes], None])
         What was removed, a line each, for the log.
 
     Raises:
-        StoreError: a process of a crashed build can't be ended.
-        OSError: a mount can't be undone, so nothing was deleted.
+        StoreError: a process of a crashed build can't be ended, or a mount not be undone; then nothing was deleted.
     """
-    back_end = current()
     entries = journal.left_over()
-    done = back_end.end_leftovers(builds)
-    for entry in entries:
-        if uid := entry.fields.get("uid"):
-            _end_processes(back_end, int(uid), entry.name)
-    done += back_end.unmount_leftovers(builds)
+    try:
+        done = _end(current(), entries, builds)
+    except OSError as error:
+        raise StoreError(
+            f"what a crashed daemon left can't be ended or unmounted: {error.strerror}",
+            where=builds,
+            hint="nothing was deleted; end or unmount it by hand, then start again",
+        ) from error
     done += [f"build directory {name}" for name in _delete_directories(builds, delete)]
     for entry in entries:
         journal.forget(entry.name)
     return done
+
+
+def _end(back_end: BackEnd, entries: Iterable[JournalEntry], builds: str) -> list[str]:
+    """Everything dead, then everything unmounted."""
+    done = back_end.end_leftovers(builds)
+    for entry in entries:
+        if uid := entry.fields.get("uid"):
+            _end_processes(back_end, int(uid), entry.name)
+    return done + back_end.unmount_leftovers(builds)
 
 
 def _end_processes(back_end: BackEnd, uid: int, name: str) -> None:

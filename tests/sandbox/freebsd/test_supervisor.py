@@ -14,14 +14,15 @@ from pathlib import Path
 import pytest
 
 from fake_kernel import Fake
-from fruix.errors import SandboxError
-from fruix.sandbox import Bind, Exec, File, Identity, SandboxSpec, Spawner, platform
-from fruix.sandbox.freebsd import abi
+from fruix.errors import SandboxError, StoreError
+from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, platform
+from fruix.sandbox.freebsd import abi, mounts
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.freebsd.start import FAULT_STEPS
 from fruix.sandbox.linux.processes import processes_of
+from fruix.sandbox.recover import recover
 
 UID = 35031
 _libc = ctypes.CDLL(None)
@@ -225,6 +226,25 @@ def test_recovery_waits_for_a_supervisor(spawner: Spawner, tmp_path: Path) -> No
     with pytest.raises(SandboxError, match="the spawner has gone"):
         child.finish()
     assert processes_of(UID) == []
+
+
+def test_what_can_not_be_unmounted_is_not_deleted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(call: str, what: object) -> None:
+        if call == "unmount":
+            raise KernelError(call, errno.EBUSY, what=str(what))
+
+    builds = tmp_path / "builds"
+    (builds / "frx-left/root").mkdir(parents=True)
+    stuck = FileSystem(b"ufs", b"/dev/da0", os.fsencode(builds / "frx-left/root"))
+    before = platform.current()
+    monkeypatch.setattr(mounts, "PATIENCE", (0,))
+    platform.use(FreeBSDBackEnd(Fake(table=[stuck], before=busy)))
+    try:
+        with pytest.raises(StoreError, match="still mounted"):
+            recover(Journal(str(tmp_path / "journal")), str(builds), lambda *_: pytest.fail("deleted"))
+    finally:
+        platform.use(before)
+    assert (builds / "frx-left/root").exists()
 
 
 NAMES = [step.name for step in FAULT_STEPS if step.process != "spawner"]

@@ -40,14 +40,15 @@ class Started:
     ended: int
     control: int
     birth: int
+    builder: int = 0
 
     @property
     def pid(self) -> int:
-        """The builder's number once it runs, before that the supervisor's. Told once."""
-        try:
-            return int(os.read(self.birth, _CHUNK))
-        except (BlockingIOError, ValueError):
-            return self.supervisor
+        """The builder's number once it has been forked, before that the supervisor's."""
+        if not self.builder:
+            with contextlib.suppress(BlockingIOError):
+                self.builder = int(os.read(self.birth, _CHUNK) or b"0")
+        return self.builder or self.supervisor
 
     def kill(self) -> None:
         """Tell the supervisor to end it."""
