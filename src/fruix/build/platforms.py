@@ -48,8 +48,20 @@ def features(settings: BuildSettings) -> tuple[str, ...]:
     """What this machine offers: as the operator says, else the common ones, and `kvm` if it can be used."""
     if settings.system_features is not None:
         return settings.system_features
-    usable = os.access(KVM_DEVICE, os.R_OK | os.W_OK)
+    usable = kvm_groups() is not None
     return tuple(sorted((*COMMON_FEATURES, KVM) if usable else COMMON_FEATURES))
+
+
+def kvm_groups() -> tuple[int, ...] | None:
+    """The groups that a builder needs to use the device; None: there is none, or it is for root alone."""
+    try:
+        status = os.stat(KVM_DEVICE)
+    except OSError:
+        return None
+    if status.st_mode & 0o006 == 0o006:
+        return ()
+    # Never root's own group: much else is open to that.
+    return (status.st_gid,) if status.st_mode & 0o060 == 0o060 and status.st_gid != 0 else None
 
 
 def check_machine(

@@ -5,12 +5,11 @@ Pure apart from reading path names: the same derivation, contract, view and work
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from fruix.build.environment import Given
-from fruix.build.platforms import KVM, KVM_DEVICE, personality
+from fruix.build.platforms import KVM, kvm_groups, personality
 from fruix.build.workspace import Workspace
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
@@ -43,7 +42,8 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
     contract = around.contract
     inside = contract.build_directory(derivation.name + ".drv")
     identity = identity_for(contract, around.uid, around.network)
-    identity = _with_kvm(identity) if around.kvm else identity
+    if around.kvm:
+        identity = replace(identity, groups=kvm_groups() or ())
     view_binds = around.view.binds if around.view else ()
     view_links = around.view.links if around.view else ()
     return SandboxSpec(
@@ -71,12 +71,6 @@ def identity_for(contract: Contract, uid: int, network: str) -> Identity:
     """Who runs; a network of its own takes a user namespace, whatever the ids in it are."""
     identity = contract.identity(uid)
     return replace(identity, user_namespace=True) if network in OWN else identity
-
-
-def _with_kvm(identity: Identity) -> Identity:
-    """The device is for a group, unless everybody may use it."""
-    status = os.stat(KVM_DEVICE)
-    return identity if status.st_mode & 0o006 == 0o006 else replace(identity, groups=(status.st_gid,))
 
 
 def _own_areas(around: Surroundings, inside: str) -> Iterable[Bind]:
