@@ -23,7 +23,7 @@ from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.linux import libc
-from machine import Machine, machine, private_frx
+from machine import BUSYBOX, Machine, machine, private_frx
 
 DRV = StorePath("/frx/store/00000000000000000000000000000000-x.drv")
 NIX, GUIX = CONTRACTS["nix"], CONTRACTS["guix"]
@@ -240,6 +240,21 @@ def test_addresses_are_not_random(here: Machine, shell: StorePath) -> None:
         assert here.build(drv)[0].success
         seen.append(here.output(drv).read_text())
     assert seen[0] == seen[1] != ""
+
+
+def test_a_program_of_another_system(here: Machine, shell: StorePath, tmp_path: Path) -> None:
+    """Guix tries it; if the kernel can't run it, that is what the message says."""
+    elf = bytearray(Path(BUSYBOX).read_bytes()[:4096])
+    elf[18:20] = (243).to_bytes(2, "little")  # e_machine: RISC-V
+    (tmp_path / "sh").write_bytes(elf)
+    (tmp_path / "sh").chmod(0o755)
+    foreign = here.store.add_path("sh", str(tmp_path / "sh"))
+    drv = here.derivation(
+        "foreign", "", shell, sources=[foreign], builder=str(foreign), system="riscv64-linux"
+    )
+    (result,) = here.build(drv, options=BuildOptions("guix"))
+    assert "Required system: 'riscv64-linux'" in result.message
+    assert "no emulator for it is registered" in result.message
 
 
 @pytest.mark.parametrize("extra", [(), ("riscv64-linux",)])

@@ -7,11 +7,13 @@ words that derivations and operators agree on; only `kvm` means something here: 
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 
 from fruix.build.messages import FailedError
 from fruix.build.settings import BuildSettings
+from fruix.errors import FruixError, SandboxError
 from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
 from fruix.model.reasons import reason
@@ -105,6 +107,15 @@ def _runs(system: str, here: str, settings: BuildSettings, *, guix: bool) -> boo
     if system in (here, *ALSO_RUNS.get(here, ()), *settings.extra_platforms):
         return True
     return guix and system.rpartition("-")[2] == here.rpartition("-")[2]
+
+
+def explain_start(drv: StorePath, derivation: Derivation, error: SandboxError) -> FruixError:
+    """Why a builder could not be started: a program of another system that was tried all the same, or as it says."""
+    here = local_system()
+    if error.errno != errno.ENOEXEC or derivation.system == here:
+        return error
+    hint = "this machine's kernel can't run it, and no emulator for it is registered"
+    return FailedError(drv, reason("system", wanted=derivation.system, here=here), hint=hint)
 
 
 def wants_kvm(attributes: Attributes, contract: Contract, settings: BuildSettings) -> bool:

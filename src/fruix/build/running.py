@@ -12,10 +12,12 @@ from fruix.build import messages
 from fruix.build.attempt import Attempt
 from fruix.build.limits import Limits, Watch, nearly_full
 from fruix.build.logs import BuildLog
+from fruix.build.platforms import explain_start
 from fruix.build.programs import Program
 from fruix.build.resources import Resources
 from fruix.build.supervise import drain, supervise
 from fruix.build.workspace import Workspace
+from fruix.errors import SandboxError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuilderExited, BuildStarted
 from fruix.model.reasons import Reason, reason
@@ -51,7 +53,10 @@ def run_program(
     try:
         os.set_blocking(output, False)
         faults.reach("spawn")
-        child = with_.spawner.spawn(spec, for_builder)
+        try:
+            child = with_.spawner.spawn(spec, for_builder)
+        except SandboxError as error:
+            raise explain_start(attempt.job.path, attempt.job.derivation, error) from error
         os.close(for_builder)
         for_builder = -1
         try:

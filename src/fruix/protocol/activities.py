@@ -196,6 +196,8 @@ class GuixWriter:
         if why["kind"] == "hash-mismatch":
             hashes = f"{why.get('algorithm')} {why.get('expected32')} {why.get('got32')}"
             before = self._trace(f"hash-mismatch {why.get('path')} {hashes}")
+        if why["kind"] == "system":
+            before = self._trace(f"unsupported-platform {event.drv} {why.get('wanted')}")
         if why["kind"] in _GUIX_UNTRACED:
             return f"{said}\n"
         started = int(self._pids.pop(event.drv, None) is not None)
