@@ -102,8 +102,7 @@ def test_the_interfaces_are_kept() -> None:
     real: type[Kernel] = Libc
     assert isinstance(back_end, BackEnd)
     assert real is Libc
-    assert back_end.describe(spec(memory_max=1 << 30)) == {
-        "vnet": True,
-        "limitsEnforced": [],
-        "limitsNotEnforced": ["memoryuse"],
-    }
+    limited = spec(memory_max=1 << 30)
+    assert back_end.describe(limited) == {"vnet": True, "jailLimits": []}
+    accounting = FreeBSDBackEnd(Fake(variables(1302001, vimage=False, racct=b"\1")))
+    assert accounting.describe(limited) == {"vnet": False, "jailLimits": ["memoryuse"]}

@@ -42,12 +42,10 @@ class FreeBSDBackEnd:
         return start(self.kernel, spec, log)
 
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
-        """Whether there is a network stack of its own, and whether limits are enforced."""
-        wanted = limits.wanted(spec)
+        """Whether there is a network stack of its own, and which limits the kernel keeps for the jail as a whole."""
         return {
             "vnet": spec.network == NONE and jail.has_vnet(self.kernel),
-            "limitsEnforced": sorted(wanted) if limits.enabled(self.kernel) else [],
-            "limitsNotEnforced": [] if limits.enabled(self.kernel) else sorted(wanted),
+            "jailLimits": sorted(limits.wanted(spec)) if limits.enabled(self.kernel) else [],
         }
 
     def network_lacking(self, way: str) -> str:
