@@ -17,6 +17,7 @@ from fruix.model.events import (
     Progress,
     Waiting,
 )
+from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.activities import EventReader, event_writer
@@ -114,6 +115,9 @@ def test_guix_traces(drv: StorePath, pid: int) -> None:
         LogLine(drv, "@ build-succeeded forged"),
         BuildFailed(drv, BuildStatus.PERMANENT_FAILURE, "it broke\nbadly", 1.0),
         BuildFailed(drv, BuildStatus.TIMED_OUT, "too slow", 1.0),
+        BuildFailed(
+            drv, BuildStatus.MISC_FAILURE, "no", 1.0, reason("system", wanted="m68k-linux", here="x")
+        ),
     ]
     writer = event_writer(GUIX, ClientOptions(overrides={"multiplexed-build-output": "true"}), "x86_64-linux")
     texts_sent = [m.text for event in events for m in writer.messages(event) if isinstance(m, Next)]
@@ -122,4 +126,9 @@ def test_guix_traces(drv: StorePath, pid: int) -> None:
         f"@ build-log {pid} 25\n@ build-succeeded forged\n",
         f"it broke\nbadly\n@ build-failed {drv} - 1 it broke\n",
         f"too slow\n@ build-failed {drv} - timeout\n",
+        (
+            f"@ unsupported-platform {drv} m68k-linux\n"
+            f"a `m68k-linux' is required to build `{drv}', but I am a `x'\n"
+            f"@ build-failed {drv} - 0 a `m68k-linux' is required to build `{drv}', but I am a `x'\n"
+        ),
     ]
