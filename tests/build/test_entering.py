@@ -12,7 +12,7 @@ import pytest
 from fruix.build.entering import Entering
 from fruix.build.kept import find_kept
 from fruix.build.settings import Asker, BuildOptions
-from fruix.errors import ObjectRejectedError, UsageError
+from fruix.errors import FruixError, ObjectRejectedError, UsageError
 from fruix.model.activity import State
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
@@ -184,6 +184,9 @@ def test_what_cannot_be_entered(here: Machine, shell: StorePath) -> None:
     bare = here.derivation("bare", "", tool, builder=f"{tool}")
     with pytest.raises(UsageError, match="no shell can be run"):
         enter(here, bare)
+    foreign = here.derivation("foreign", "", shell, system="vax-netbsd")
+    with pytest.raises(FruixError, match="vax-netbsd"):
+        enter(here, foreign)
     here_too = here.derivation("fine", "", shell)
     with pytest.raises(UsageError, match="no kind of terminal"):
         here.builder.enter(

@@ -11,6 +11,7 @@ import pytest
 
 from fruix.build.settings import Asker, BuildOptions, BuildSettings
 from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuilderExited, BuildQueued
 from fruix.model.storepath import StorePath
@@ -115,6 +116,8 @@ def test_a_plan_says_why_and_how_long(here: Machine, shell: StorePath) -> None:
     assert (plan.jobs, plan.problems) == (1, ())
     assert here.build(top)[0].success
     assert here.builder.planned([DerivedPath(top, ALL)]).builds == ()
+    (again,) = here.builder.planned([DerivedPath(top, ALL)], BuildMode.CHECK).builds
+    assert (again.drv, again.missing, again.needs) == (top, (), ())
     newer = here.derivation("top-2", "echo z > $out", shell, inputs=[base])
     (row,) = here.builder.planned([DerivedPath(newer, ALL)]).builds
     assert row.usual_ms is not None

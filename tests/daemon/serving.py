@@ -19,7 +19,7 @@ from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
 from fruix.errors import HostViewError
 from fruix.model.activity import ActiveBuild
-from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
 from fruix.model.hostview import HostView
@@ -61,7 +61,7 @@ class FakeBuilder:
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
         return Missing(will_build=tuple(request.path for request in requests))
 
-    def planned(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+    def planned(self, requests: Iterable[DerivedPath], _mode: BuildMode) -> BuildPlan:
         return BuildPlan(tuple(PlannedBuild(request.path, missing=("out",)) for request in requests), 2)
 
     def active(self) -> list[ActiveBuild]:

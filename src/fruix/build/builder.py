@@ -17,7 +17,7 @@ from fruix.build.resources import Resources
 from fruix.build.scheduler import Scheduler
 from fruix.build.settings import BuildOptions, BuildSettings
 from fruix.model.activity import ActiveBuild
-from fruix.model.buildresult import BuildResult
+from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView
@@ -77,9 +77,10 @@ class Builder:
         """A view's fingerprint and tools as they are now."""
         return self._resources.views.resolve(name).view
 
-    def planned(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+    def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         """What `realise` would do, with reasons and usual durations."""
-        return planned(self._resources.store, requests, self._resources.history, self.settings.max_jobs)
+        with_ = self._resources
+        return planned(with_.store, requests, mode, with_.history, self.settings.max_jobs)
 
     def active(self) -> list[ActiveBuild]:
         """All builds that run or wait, oldest first, for all clients; then the shells that are open."""

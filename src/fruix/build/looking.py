@@ -14,6 +14,7 @@ from fruix.build.history import History
 from fruix.build.scheduler import Job
 from fruix.build.settings import Asker
 from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
 from fruix.model.planned import BuildPlan, PlannedBuild
@@ -72,9 +73,11 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def planned(store: Store, requests: Iterable[DerivedPath], history: History, jobs: int) -> BuildPlan:
+def planned(
+    store: Store, requests: Iterable[DerivedPath], mode: BuildMode, history: History, jobs: int
+) -> BuildPlan:
     """What building `requests` would do, in an order in which dependencies come first."""
-    found = plan(store, requests)
+    found = plan(store, requests, mode)
     problems = tuple(result.message for result in found.settled.values() if not result.success)
     return BuildPlan(tuple(_row(store, goal, history) for goal in found.goals.values()), jobs, problems)
 

@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
         targets = _targets(store, work, options)
         _use_local_sources(store, work)
         requests = [target.request for target in targets]
-        plan = store.plan(requests)
+        plan = store.plan(requests, modes.mode_of(options))
         if options.dry_run:
             return _dry_run(plan, as_json=options.json)
         root = os.path.abspath(options.root) if options.root else None

@@ -77,6 +77,8 @@ def _reasons(row: PlannedBuild, needed_by: dict[StorePath, list[str]]) -> list[s
     if row.missing:
         outputs = ", ".join(f"'{harmless(name, colour=False)}'" for name in row.missing)
         reasons.append(f"missing: output{'s' if len(row.missing) > 1 else ''} {outputs}")
+    else:
+        reasons.append("valid already: built again, as asked")
     if row.drv in needed_by:
         reasons.append(f"needed by: {some(needed_by[row.drv])}")
     if row.needs:

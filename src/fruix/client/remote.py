@@ -244,11 +244,11 @@ class RemoteStore:
         """
         return list(self._call_own("can't list builds", "QueryActiveBuilds"))
 
-    def plan(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+    def plan(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         """What building `requests` would do, with reasons and usual durations if the daemon is one of ours."""
         wanted = tuple(requests)
         if FEATURE in self._exchange.context.features:
-            found: BuildPlan = self._call("QueryPlan", wanted)
+            found: BuildPlan = self._call("QueryPlan", wanted, mode)
             return found
         missing = self.missing(wanted)
         problems = tuple(f"path '{path}' can't be had" for path in sorted(missing.unknown))

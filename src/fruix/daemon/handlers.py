@@ -13,6 +13,7 @@ from fruix.daemon import building, options, receiving
 from fruix.daemon.session import Handler, Session
 from fruix.errors import InvalidPathError, NotPermittedError, UsageError
 from fruix.model.activity import ActiveBuild
+from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Message
 from fruix.model.hashes import Hash
@@ -158,9 +159,9 @@ def query_active_builds(session: Session) -> list[ActiveBuild]:
     return session.service.builder.active()
 
 
-def query_plan(session: Session, requests: tuple[DerivedPath, ...]) -> BuildPlan:
+def query_plan(session: Session, requests: tuple[DerivedPath, ...], mode: BuildMode) -> BuildPlan:
     """Ours: `query_missing` with reasons and durations."""
-    return session.service.builder.planned(requests)
+    return session.service.builder.planned(requests, mode)
 
 
 def _show(session: Session, message: Message) -> None:

@@ -20,7 +20,7 @@ from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
 from fruix.errors import StoreError
 from fruix.model.activity import ActiveBuild
-from fruix.model.buildresult import BuildResult
+from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
@@ -107,7 +107,7 @@ class BuilderLike(Protocol):
     def missing(self, requests: Iterable[DerivedPath]) -> MissingLike:
         """What `realise` would do."""
 
-    def planned(self, requests: Iterable[DerivedPath]) -> BuildPlan:
+    def planned(self, requests: Iterable[DerivedPath], mode: BuildMode) -> BuildPlan:
         """The same with reasons and durations."""
 
     def active(self) -> list[ActiveBuild]:

@@ -105,7 +105,7 @@ NIX: tuple[Operation, ...] = (
     row(
         0x46520003,
         "QueryPlan",
-        [Field("requests", DERIVED_PATHS)],
+        [Field("requests", DERIVED_PATHS), Field("mode", MODE)],
         [Field("plan", BUILD_PLAN)],
         feature=FEATURE,
     ),
