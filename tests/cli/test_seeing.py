@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ top = made("top", "echo top > $out", base)
 bad = made("bad", "echo '@ fruix phase doomed'; echo oops; exit 3")
 above = made("above", "echo above > $out", bad)
 endless = made("endless", "echo '@ fruix phase spin'; while :; do echo round and round; sleep 0.2; done")
+nasty = made("nasty", r"printf '%b' '\\033]52;c;ZWNobw==\\007 \\033[2J \\033[8mhidden \\033[6n \\033c \\0302\\0233 over\\rwrite \\033[31mred\\n'; exit 1")
+brief = made("brief", "sleep 1; echo x > $out")
 short = made("short", "i=0; while [ $i -lt 8 ]; do echo step $i; sleep 0.25; i=$((i+1)); done; echo x > $out")
 """
 
@@ -238,3 +241,61 @@ def test_entering_builds_the_inputs_first(package: Any) -> None:
     failed = fruix("enter", above, code=100).stderr
     assert "an input of" in failed
     assert "bad-1 failed in phase doomed" in failed
+
+
+def on_terminal(*words: str, term: str) -> bytes:
+    """All that a command writes to a terminal of that kind."""
+    outer, inner = os.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *words],
+        env={**ENVIRONMENT, "TERM": term},
+        stdin=subprocess.DEVNULL,
+        stdout=inner,
+        stderr=inner,
+    )
+    os.close(inner)
+    written = b""
+    try:
+        while data := os.read(outer, 4096):
+            written += data
+    except OSError:
+        pass  # the inner end is closed
+    os.close(outer)
+    process.wait()
+    return written
+
+
+@pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
+def test_no_builder_talks_to_the_terminal(package: Any, term: str) -> None:
+    file = package("nasty")
+    built = on_terminal("build", "-v", "-f", file, term=term)
+    (plan,) = events_of(fruix("build", "-n", "--json", "-f", file).stdout)
+    logged = on_terminal("log", plan["builds"][0]["drv"], term=term)
+    followed = on_terminal("log", "-f", plan["builds"][0]["drv"], term=term)
+    for written in (built, logged, followed):
+        assert b"ZWNobw==" in written  # shown, but as text
+        for sequence in (
+            b"\x1b]",
+            b"\x07",
+            b"\x1b[2J",
+            b"\x1b[8m",
+            b"\x1b[6n",
+            b"\x1bc",
+            b"\xc2\x9b",
+            b"over\rwrite",
+        ):
+            assert sequence not in written
+        assert (b"\x1b[31m" in written) is (term != "dumb")
+    assert (
+        b"\x1b]" in fruix("log", "--raw", plan["builds"][0]["drv"]).stdout.encode()
+    )  # who asks gets all of it
+
+
+def test_a_live_terminal_is_left_clean(package: Any) -> None:
+    written = on_terminal("build", "-f", package("brief"), term="xterm").decode()
+    # Lines as a terminal has them in the end: what was drawn over is gone.
+    assert "0 of 1 done, 1 running" in written
+    assert written.count("\x1b[?25l") == written.count("\x1b[?25h")  # the cursor is back
+    assert re.search(r"\r?/frx/store/\S+-brief-1\s*$", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written))
+    again = on_terminal("build", "-f", package("brief"), term="xterm").decode()
+    assert "\x1b" not in again  # nothing to show

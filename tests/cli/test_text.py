@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fruix.cli.text import duration, harmless, size
 
@@ -14,6 +18,31 @@ NASTY = [
     "\x08\x7f\x00",
     "\x1b[6n",  # asks the terminal, which answers into the shell
     "\u202eright to left",
+    "\x1b[8mhidden\x1b[28m",
+    "\x1b[31;8mhidden",
+    "\x1b[0008mhidden",
+    "\x1b[38;5;1;8mhidden",
+    "\x1b[" + "1;" * 500 + "m",
+    "\x1b[?25l\x1b[?1049h",  # no cursor, another screen
+    "\x1bc",  # reset
+    "\x1b]2;\x1b[31mcolour inside of a title\x07",
+    "\x1b[31\x1b[0m;5m",
+    "\x1bP+q544e\x1b\\",  # asks for capabilities
+    "\x1b(0lqk",  # line drawing instead of letters
+    "\x0e\x0f",
+    "\x84\x90\x9d0;title\x9c",
+    "\x1b[5;1R",
+    '@nix {"action":"msg"}\x1b[A',
+    "\u2066isolated",
+]
+COLOURS = [
+    "\x1b[m",
+    "\x1b[0m",
+    "\x1b[1;31m",
+    "\x1b[38;5;8m",
+    "\x1b[48;2;8;8;8m",
+    "\x1b[1;38;5;208;4m",
+    "\x1b[97m",
 ]
 
 
@@ -21,7 +50,29 @@ NASTY = [
 @pytest.mark.parametrize("colour", [True, False])
 def test_no_control_reaches_the_terminal(line: str, colour: bool) -> None:
     shown = harmless(line, colour=colour)
-    assert all(character == "\t" or character.isprintable() for character in shown.replace("\x1b[0m", ""))
+    for colours in ("\x1b[0m", "\x1b[31m", "\x1b[28m", "\x1b[38;5;1m"):
+        shown = shown.replace(colours, "")
+    assert all(character == "\t" or character.isprintable() for character in shown)
+
+
+@pytest.mark.parametrize("colour", COLOURS)
+def test_colours_pass(colour: str) -> None:
+    assert harmless(f"{colour}x", colour=True) == f"{colour}x\x1b[0m"
+    assert harmless(f"{colour}x", colour=False) == "x"
+
+
+@given(
+    st.lists(
+        st.sampled_from(["\x1b", "[", "m", ";", "8", "3", "38;5;", "a", "\x9b", "\x07", "]"]), max_size=12
+    )
+)
+def test_pieces_of_sequences(pieces: list[str]) -> None:
+    shown = harmless("".join(pieces), colour=True)
+    for sequence in re.findall(r"\x1b\[([0-9;]*)m", shown):
+        rest = re.sub(r"[34]8;5;\d+", "", sequence)
+        assert "8" not in re.sub(r"\d\d+", "", rest).split(";")
+    assert all(character.isprintable() for character in re.sub(r"\x1b\[[0-9;]*m", "", shown))
+    assert "\x1b" not in harmless("".join(pieces), colour=False)
 
 
 def test_colours_pass_only_where_they_are_wanted() -> None:

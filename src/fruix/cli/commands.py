@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from fruix import __version__
+from fruix.cli.text import harmless
 from fruix.errors import FruixError
 
 # name: (module, one line of help)
@@ -58,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def report(error: FruixError) -> None:
-    """An error for a person: what and where, then what to do next."""
-    print(f"fruix: error: {error}", file=sys.stderr)
+    """An error for a person: what and where, then what to do next. It may quote a builder's output."""
+    print(f"fruix: error: {harmless(str(error), colour=False)}", file=sys.stderr)
     if error.hint:
-        print(f"hint: {error.hint}", file=sys.stderr)
+        print(f"hint: {harmless(error.hint, colour=False)}", file=sys.stderr)
 
 
 def _parser(words: list[str]) -> argparse.ArgumentParser:

@@ -216,7 +216,7 @@ def result_event(results: Sequence[tuple[DerivedPath, BuildResult]]) -> dict[str
 
 def open_display(plan: BuildPlan, *, verbosity: int) -> PlainDisplay:
     """The display that suits standard error."""
-    if sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if plan.builds and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         try:
             return LiveDisplay(sys.stderr, plan, verbosity=verbosity)
         except ImportError:
