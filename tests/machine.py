@@ -27,6 +27,7 @@ from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
 from fruix.testing.freebsd import Double
 from fruix.testing.freebsd import Machine as FreeBSD
+from fruix.testing.freebsd.jails import living
 
 BUSYBOX = "/bin/busybox"
 _private = threading.local()
@@ -54,7 +55,7 @@ def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
             platform.use(before)
         assert [row.target for row in kernel.getfsstat()] == [b"/"]
         with kernel.state.tables() as tables:
-            assert tables.jails == []
+            assert living(tables, dying=True) == []
             assert tables.limits == []
 
 

@@ -3,7 +3,7 @@
     builds/NAME/         0700 root
     builds/NAME/root/    0700 root, empty: where the sandbox mounts its root, in its own mount namespace
     builds/NAME/build/   0700 build user: the working directory
-    builds/NAME/tmp/     1777 root: seen inside as /tmp
+    builds/NAME/tmp/     1777 root, or root:build group: seen inside as /tmp
     builds/NAME/store/   1775 root:build group: seen inside as the store; outputs appear here
 
 Made before any process of the build exists; deleted by descriptor, without following links or crossing mounts,
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from fruix.errors import BadDerivationError, StillRunningError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
+from fruix.sandbox.platform import current
 from fruix.store.tree import delete_tree
 
 
@@ -92,7 +93,8 @@ def _fill(parent: int, name: str, uid: int, gid: int) -> None:
         for child, mode, owner, group in (
             ("root", 0o700, 0, 0),
             ("build", 0o700, uid, gid),
-            ("tmp", 0o1777, 0, 0),
+            # Where new files take the group of their directory (FreeBSD), that must not be root's.
+            ("tmp", 0o1777, 0, 0 if current().user_namespaces else gid),
             ("store", 0o1775, 0, gid),
         ):
             os.mkdir(child, 0o700, dir_fd=base)

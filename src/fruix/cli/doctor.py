@@ -1,5 +1,6 @@
 """`fruix doctor`: one line for each thing that isolation needs of this machine, and what to do where it lacks.
 
+With `--try` it goes through one jail step by step, on FreeBSD, and prints every system call.
 With `--selftest` it builds on a scratch store instead, tries to break out, crashes and recovers; a line for each check.
 """
 
@@ -18,6 +19,12 @@ MARKS = {True: ("ok", "green"), False: ("missing", "red")}
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument(
+        "--try",
+        action="store_true",
+        dest="trial",
+        help="on FreeBSD: go through one sandbox step by step and print each system call's result, errno and message (root)",
+    )
+    parser.add_argument(
         "--selftest",
         action="store_true",
         help="build on a scratch store of its own, try to break out, crash and recover (root; takes minutes)",
@@ -28,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
     """Print the table; status 1 if something that builds need is missing."""
     if options.selftest:
         return _selftest()
+    if options.trial:
+        return _trial()
     found = probe(current().probes())
     colour = wants_colour(sys.stdout)
     for capability in found:
@@ -45,6 +54,16 @@ def _line(capability: Capability, *, colour: bool) -> str:
         mark, style = "absent", "yellow"
     text = f"{styled(f'{mark:<8}', style, colour=colour)}{capability.name:<22} {capability.detail}"
     return f"{text}\n{'':8}-> {capability.remedy}" if not capability.available and capability.remedy else text
+
+
+def _trial() -> int:
+    from fruix.testing.trial import trial  # noqa: PLC0415 - likewise
+
+    failed = trial()
+    for line in failed:
+        print(f"FAILED  {line}", file=sys.stderr)
+    print("trial failed" if failed else "trial passed: everything went as it should and was undone")
+    return 1 if failed else 0
 
 
 def _selftest() -> int:

@@ -87,6 +87,7 @@ _armed: _Fault | None = None
 _text = ""
 _processes: dict[str, int] = {}
 _strike_by: Callable[[str], None] | None = None
+_watcher: Callable[[str], None] | None = None
 
 
 def all_steps() -> tuple[Step, ...]:
@@ -148,12 +149,20 @@ def strike_by(deliver: Callable[[str], None]) -> None:
     _strike_by = deliver
 
 
+def watch(tell: Callable[[str], None]) -> None:
+    """Have `tell` called with the name of each step that is reached, here and in processes forked from now on."""
+    global _watcher  # noqa: PLW0603
+    _watcher = tell
+
+
 def reach(step: str) -> None:
     """Say that `step` is about to be taken.
 
     Raises:
         OSError: the fault wants it to fail.
     """
+    if _watcher is not None:
+        _watcher(step)
     if _armed is None or _armed.step != step:
         return
     if not _armed.victim:

@@ -53,8 +53,10 @@ class FreeBSDBackEnd:
         return "" if way == HOST else f"{way} is for Linux"
 
     def probes(self) -> Sequence[Probe]:
-        """None yet."""
-        return ()
+        """Imported when asked for: the daemon doesn't need them."""
+        from fruix.sandbox.freebsd.probes import probes  # noqa: PLC0415
+
+        return probes(self.kernel)
 
     def processes_of(self, uid: int) -> list[int]:
         """As the kernel says."""
