@@ -13,6 +13,7 @@ from fruix.build.life import run_build
 from fruix.build.looking import active_build, planned
 from fruix.build.realise import Realisation
 from fruix.build.recovery import journal_of
+from fruix.build.repairing import survey
 from fruix.build.resources import Resources
 from fruix.build.scheduler import Scheduler
 from fruix.build.settings import BuildOptions, BuildSettings
@@ -65,6 +66,10 @@ class Builder:
         Returns:
             One result per request, in order; failures are results too.
         """
+        if options.mode is BuildMode.REPAIR:
+            work, repairs = survey(self._resources.store, requests, cancelled)
+            results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
+            return [(repair.request, repair.result(results)) for repair in repairs]
         work = plan(self._resources.store, requests, options.mode)
         results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
         return [(request, results[request.path]) for request in requests]

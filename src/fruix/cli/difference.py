@@ -37,6 +37,13 @@ def compare(why: Reason, show: Callable[[str], None]) -> None:
     pair = [str(why["path"]), str(why["kept"])]
     command = [program, "--exclude-directory-metadata=yes", *pair]
     show(f"$ {PROGRAM} {' '.join(command[1:])}")
+    try:
+        _run(command, show)
+    except OSError as error:
+        show(f"it could not be run: {error.strerror}")
+
+
+def _run(command: list[str], show: Callable[[str], None]) -> None:
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **_as_nobody()
     ) as process:

@@ -8,10 +8,12 @@ import sys
 from collections.abc import Callable, Iterable
 
 from fruix.cli.connect import open_store
+from fruix.cli.display import PlainDisplay
 from fruix.cli.listing import list_nar, read_nar_file
 from fruix.client import RemoteStore
 from fruix.errors import InvalidPathError, UsageError
 from fruix.model.contentaddress import Method
+from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath, in_store
 
 QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StorePath]]]] = {
@@ -55,13 +57,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         command = commands.add_parser(name, help=help_text)
         command.add_argument("paths", nargs="+", metavar="PATH")
         command.set_defaults(act=_query, query=name)
+    _configure_upkeep(commands)
+
+
+def _configure_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    verify = commands.add_parser("verify", help="check that every valid path is there; status 1 if not")
+    verify.add_argument("--contents", action="store_true", help="read and hash every path too")
+    verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
+    verify.set_defaults(act=_verify)
+    failures = commands.add_parser(
+        "failures", help="builds that are remembered to have failed (setting cache-failures)"
+    )
+    failures.add_argument("--clear", nargs="*", metavar="PATH", help="forget these outputs, or all of them")
+    failures.set_defaults(act=_failures)
 
 
 def run(options: argparse.Namespace) -> int:
     """Connect and act."""
     with open_store() as store:
-        options.act(store, options)
-    return 0
+        return int(options.act(store, options) or 0)
 
 
 def valid(store: RemoteStore, text: str) -> tuple[StorePath, str]:
@@ -123,4 +137,21 @@ def _query(store: RemoteStore, options: argparse.Namespace) -> None:
         path, _ = valid(store, text)
         found.update(ask(store, path))
     for path in sorted(found):
+        print(path)
+
+
+def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
+    display = PlainDisplay(sys.stderr, BuildPlan())
+    bad = store.verify(contents=options.contents, repair=options.repair, on_event=display.event)
+    if not bad:
+        print("everything is as it should be", file=sys.stderr)
+    return int(bad)
+
+
+def _failures(store: RemoteStore, options: argparse.Namespace) -> None:
+    if options.clear is not None:
+        paths = [StorePath.parse(text, store.directory) for text in options.clear]
+        store.clear_failures(paths or None)
+        return
+    for path in store.failures():
         print(path)

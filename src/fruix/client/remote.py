@@ -226,6 +226,29 @@ class RemoteStore:
         mode = BuildMode.NORMAL if options is None else options.mode
         return list(self._call("BuildPathsWithResults", tuple(requests), mode, on_event=on_event))
 
+    def verify(
+        self, *, contents: bool, repair: bool = False, on_event: Callable[[Event], None] | None = None
+    ) -> bool:
+        """Have the daemon check its store; problems are told as events.
+
+        Args:
+            contents: read and hash every path too.
+            repair: build again what is damaged (for trusted users).
+            on_event: told of what happens.
+
+        Returns:
+            Whether something is wrong (with `repair`: still is).
+        """
+        return bool(self._call("VerifyStore", contents, repair, on_event=on_event))
+
+    def failures(self) -> list[StorePath]:
+        """Outputs of builds that are remembered to have failed for good."""
+        return list(self._call("QueryFailedPaths"))
+
+    def clear_failures(self, paths: Iterable[StorePath] | None) -> None:
+        """Forget that they failed; None: all of them."""
+        self._call("ClearFailedPaths", ["*"] if paths is None else [str(path) for path in paths])
+
     def host_view(self, name: str) -> HostView:
         """A host view of the daemon's machine, as it is now.
 

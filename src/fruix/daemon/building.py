@@ -10,6 +10,7 @@ from fruix.daemon.session import Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import Message
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.wire import Dialect
@@ -53,6 +54,16 @@ def build_paths(session: Session, requests: tuple[DerivedPath, ...], mode: Build
     failed = [(request, result) for request, result in results if not result.success]
     if failed:
         raise _failure(session, failed)
+
+
+def repair(session: Session, *, contents: bool) -> bool:
+    """35 with repair: build again what is missing or (`contents`) damaged; whether everything is whole afterwards."""
+    requests = [DerivedPath(path, None) for path in session.store.damaged(contents=contents)]
+    results = session.realise(requests, BuildMode.REPAIR, keep_going=True)
+    failed = [result for _, result in results if not result.success]
+    for result in failed:
+        session.show(Message(0, result.message))
+    return not failed
 
 
 def ensure_path(session: Session, path: StorePath) -> None:

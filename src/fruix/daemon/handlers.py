@@ -11,7 +11,7 @@ from typing import Any
 
 from fruix.daemon import building, options, receiving
 from fruix.daemon.session import Handler, Session
-from fruix.errors import InvalidPathError, NotPermittedError, UsageError
+from fruix.errors import InvalidPathError, NotPermittedError
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
@@ -20,7 +20,6 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
-from fruix.protocol.activities import event_writer
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Dialect
 
@@ -73,7 +72,7 @@ def set_options(session: Session, chosen: ClientOptions) -> None:
     session.options = chosen
     if session.context.dialect is Dialect.NIX:
         for warning in options.warnings(chosen, trusted=session.trusted):
-            _show(session, warning)
+            session.show(warning)
 
 
 def query_derivation_outputs(session: Session, path: StorePath) -> list[StorePath]:
@@ -123,18 +122,29 @@ def verify_store(session: Session, contents: bool, repair: bool) -> bool:
 
     Raises:
         NotPermittedError: repairing is for trusted users.
-        UsageError: nobody can repair yet.
     """
     if repair and not session.trusted:
         raise NotPermittedError("you are not privileged to repair paths")
-    if repair:
-        raise UsageError(
-            "repairing is not implemented in this version of fruix", hint="verify without repairing"
-        )
-    problems = session.store.verify(contents=contents)
+    problems = session.store.verify(contents=contents and not repair)
     for problem in problems:
-        _show(session, Message(0, problem))
-    return bool(problems)
+        session.show(Message(0, problem))
+    return not building.repair(session, contents=contents) if repair else bool(problems)
+
+
+def query_failed_paths(session: Session) -> list[StorePath]:
+    """24."""
+    return session.store.failures.all()
+
+
+def clear_failed_paths(session: Session, names: list[str]) -> None:
+    """25. Clients send `*` for all of them.
+
+    Raises:
+        BadStorePathError: no path of this store.
+    """
+    everything = "*" in names
+    paths = [StorePath.parse(name, session.store.directory) for name in names if name != "*"]
+    session.store.failures.clear(None if everything else paths)
 
 
 def nar_from_path(session: Session, path: StorePath) -> Iterator[bytes]:
@@ -164,12 +174,8 @@ def query_plan(session: Session, requests: tuple[DerivedPath, ...], mode: BuildM
     return session.service.builder.planned(requests, mode)
 
 
-def _show(session: Session, message: Message) -> None:
-    session.tell(*event_writer(session.context, session.options, session.service.system).messages(message))
-
-
 def nothing(_session: Session, *_values: Any) -> tuple[()]:
-    """For what needs no work: no substituters, no failed builds kept, roots synchronised at once."""
+    """For what needs no work: no substituters, roots synchronised at once."""
     return ()
 
 
@@ -195,8 +201,8 @@ _SHARED: Mapping[int, Handler] = {
     21: lambda *_: None,
     22: query_derivation_outputs,
     23: query_all_valid_paths,
-    24: nothing,
-    25: nothing,
+    24: query_failed_paths,
+    25: clear_failed_paths,
     28: query_derivation_output_names,
     29: query_path_from_hash_part,
     30: nothing,

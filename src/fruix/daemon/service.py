@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from fruix.build.entering import Entering
     from fruix.sandbox import Exit, Spawner
+    from fruix.store.failures import Failures
 
 
 class SessionRoots(Protocol):
@@ -63,6 +64,13 @@ class DaemonStore(Store, Protocol):
         repair: bool = False,
     ) -> PathInfo:
         """Add contents whose path follows from them."""
+
+    @property
+    def failures(self) -> Failures:
+        """Builds that are known to fail."""
+
+    def damaged(self, *, contents: bool) -> list[StorePath]:
+        """Valid paths whose files are gone or (`contents`) not what they were."""
 
     def verify(self, *, contents: bool = False) -> list[str]:
         """Check the store; one line per problem."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fruix.build.settings import Asker, BuildOptions
@@ -20,7 +21,7 @@ from fruix.daemon.service import Service
 from fruix.errors import DisconnectedError, FruixError, ProtocolError
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import Event
+from fruix.model.events import Event, Message
 from fruix.protocol import handshake, messages, nix
 from fruix.protocol.activities import event_writer
 from fruix.protocol.bodies import RequestBody, request_body
@@ -64,10 +65,14 @@ class Session:
         """Send messages within the work on a request."""
         self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
 
+    def show(self, message: Message) -> None:
+        """Send a text for people, if the client's verbosity wants it."""
+        self.tell(*event_writer(self.context, self.options, self.service.system).messages(message))
+
     def realise(
-        self, requests: Sequence[DerivedPath], mode: BuildMode
+        self, requests: Sequence[DerivedPath], mode: BuildMode, *, keep_going: bool = False
     ) -> list[tuple[DerivedPath, BuildResult]]:
-        """Build, telling the client of events; give up when it goes away.
+        """Build, telling the client of events; give up when it goes away. `keep_going`: whatever the client has set.
 
         Raises:
             DisconnectedError: it has gone.
@@ -82,7 +87,9 @@ class Session:
                     except DisconnectedError:
                         gone.set()
 
-            results = self.service.builder.realise(requests, self.build_options(mode), on_event, gone)
+            chosen = self.build_options(mode)
+            chosen = replace(chosen, keep_going=True) if keep_going else chosen
+            results = self.service.builder.realise(requests, chosen, on_event, gone)
             if gone.is_set() and self.service.stopping:
                 raise FruixError(self.service.stopping, hint="ask again when it has been started anew")
             if gone.is_set():

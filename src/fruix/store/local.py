@@ -388,6 +388,10 @@ class LocalStore:
         """
         return list(verify.problems(self.database, self._descriptor, contents=contents))
 
+    def damaged(self, *, contents: bool) -> list[StorePath]:
+        """Valid paths whose files are gone or (`contents`) not what they were, in the order of registration."""
+        return verify.damaged(self.database, self._descriptor, contents=contents)
+
 
 def _name(path: StorePath) -> bytes:
     return os.fsencode(path.base)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from fruix.errors import FruixError
 from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
 from fruix.store.contents import nar_hash
 from fruix.store.database import Database
 from fruix.store.tree.descriptors import lstat
@@ -21,6 +22,12 @@ def problems(database: Database, store: int, *, contents: bool) -> Iterator[str]
         yield f"database: {trouble}"
     for info in database.registered_after(0):
         yield from _problems_of(info, store, contents=contents)
+
+
+def damaged(database: Database, store: int, *, contents: bool) -> list[StorePath]:
+    """The paths with problems, in that order."""
+    infos = database.registered_after(0)
+    return [info.path for info in infos if any(_problems_of(info, store, contents=contents))]
 
 
 def _problems_of(info: PathInfo, store: int, *, contents: bool) -> Iterator[str]:

@@ -1,0 +1,106 @@
+"""Over the wire: checking and repairing the whole store, and builds that are remembered to have failed. A real daemon on a private /frx."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.test_end_to_end import ENVIRONMENT, daemon, fruix
+
+__all__ = ["daemon"]
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> str:
+    file = tmp_path / "thing.py"
+    file.write_text(
+        'package = Package(name="thing", version="1", source=None, build_system="trivial",'
+        ' arguments={"script": "mkdir $out; echo x > $out/f; cat /proc/sys/kernel/random/uuid > $out/id"},'
+        ' synopsis="x", license="MIT", home_page="https://example.org")\n'
+    )
+    return str(file)
+
+
+def test_verify_and_repair(daemon: None, package: str) -> None:
+    out = Path(fruix("build", "-f", package).stdout.strip())
+    assert "everything is as it should be" in fruix("store", "verify", "--contents").stderr
+    (out / "f").chmod(0o644)
+    (out / "f").write_text("spoilt")
+    assert "everything is" in fruix("store", "verify").stderr, "only the contents tell"
+    assert f"path '{out}' was modified!" in fruix("store", "verify", "--contents", code=1).stderr
+    repaired = fruix("store", "verify", "--contents", "--repair").stderr
+    assert f"path '{out}' is corrupted or missing!" in repaired
+    assert "repairing thing-1" in repaired
+    assert (out / "f").read_text() == "x\n"
+    assert "everything is" in fruix("store", "verify", "--contents").stderr
+
+
+def test_what_nobody_can_make_again(daemon: None, tmp_path: Path) -> None:
+    (tmp_path / "source").write_text("x")
+    path = Path(fruix("store", "add", str(tmp_path / "source")).stdout.strip())
+    path.unlink()
+    assert f"path '{path}' disappeared" in fruix("store", "verify", code=1).stderr
+    assert "nothing on this machine can make it again" in fruix("store", "verify", "--repair", code=1).stderr
+    path.write_text("x")
+    path.chmod(0o444)
+
+
+@pytest.fixture
+def diffoscope() -> Iterator[Path]:
+    """One that says what it was asked, and much more; where everybody may run it."""
+    with tempfile.TemporaryDirectory() as directory:
+        tools = Path(directory)
+        tools.chmod(0o755)
+        (tools / "diffoscope").write_text('#!/bin/sh\necho "user $(id -u) compares $*"\nseq 1000\n')
+        (tools / "diffoscope").chmod(0o755)
+        yield tools
+
+
+def test_check_and_rounds(daemon: None, package: str, diffoscope: Path) -> None:
+    out = fruix("build", "-f", package).stdout.strip()
+    checked = fruix(
+        "build", "--check", "-f", package, code=104, PATH=f"{diffoscope}:{ENVIRONMENT['PATH']}"
+    ).stderr
+    assert f"output '{out}' differs from '{out}.check'" in checked
+    assert "id: " in checked
+    assert "bytes differ, first at offset" in checked
+    assert f"user 65534 compares --exclude-directory-metadata=yes {out} {out}.check" in checked
+    assert "only the first 200 lines are shown" in checked
+    log = fruix("log", "--check", out).stdout
+    assert f"second: {out}.check" in log
+    other = fruix("build", "--rounds", "2", "-e", _other(package), code=104).stderr
+    assert "(round 2 of 2)" in other
+    assert "from previous round" in other
+
+
+def _other(package: str) -> str:
+    text = Path(package).read_text().removeprefix("package = ").strip()
+    return text.replace('"thing"', '"other"')
+
+
+def test_wrong_numbers(daemon: None) -> None:
+    for words in (["-j", "-1"], ["--rounds", "0"], ["--timeout", "x"], ["--check", "--repair"]):
+        assert "fruix build: error: " in fruix("build", "hello", *words, code=2).stderr
+
+
+def test_nothing_is_built_without_jobs(daemon: None, package: str) -> None:
+    text = fruix("build", "-j", "0", "-e", _other(package).replace("other", "third"), code=100).stderr
+    assert "unable to start any build; increase '--max-jobs'" in text
+
+
+def test_remembered_failures(daemon: None) -> None:
+    assert fruix("store", "failures").stdout == ""
+    fruix("store", "failures", "--clear")
+    done = subprocess.run(
+        [sys.executable, "-m", "fruix", "store", "failures", "--clear", "nonsense"],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
