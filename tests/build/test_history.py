@@ -17,6 +17,8 @@ from fruix.build.history import KEPT, History, package_of
         ("hello-2.12.3.tar.gz", "hello"),
         ("python-3.11-doc", "python"),
         ("gtk4-4.2", "gtk4"),
+        ("sed_4.9.orig.tar.xz", "sed"),
+        ("x86_64-tool-2.1", "x86_64-tool"),
         ("plain", "plain"),
         ("-1", "-1"),
     ],

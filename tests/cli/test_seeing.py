@@ -138,10 +138,14 @@ def test_a_trace_that_cannot_be_written_is_refused_first(package: Any, tmp_path:
     assert "building" not in shown
 
 
+@pytest.mark.parametrize(
+    ("how", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+)
 def test_running_builds_are_listed_followed_and_asked_about(
-    package: Any, daemon: tuple[subprocess.Popen[str], Path], tmp_path: Path
+    package: Any, daemon: tuple[subprocess.Popen[str], Path], tmp_path: Path, how: signal.Signals, status: int
 ) -> None:
-    assert "nothing is being built" in fruix("ps").stdout
+    while "nothing is being built" not in fruix("ps").stdout:  # the one before is being cleaned up
+        pass
     trace = tmp_path / "trace"
     build = subprocess.Popen(
         [*COMMAND, "build", "-f", package("endless"), "--trace", str(trace)],
@@ -179,8 +183,8 @@ def test_running_builds_are_listed_followed_and_asked_about(
         while "endless-1  spin" not in (line := build.stderr.readline()):
             assert line
     finally:
-        build.send_signal(signal.SIGINT)
-    assert build.wait() == 130
+        build.send_signal(how)
+    assert build.wait() == status
     assert follower.wait() == 0  # it ended with the build
     assert "round and round" in follower.stdout.read()
     build.stderr.close()

@@ -28,12 +28,14 @@ log = logging.getLogger(__name__)
 KEPT = 10
 # A file is rewritten when it has this many lines more than are kept.
 SLACK = 1000
-_VERSION = re.compile(r"-\d.*$", re.DOTALL)
+# `-1.2` and what follows; file names of some archives have `_1.2` instead.
+_VERSIONS = (re.compile(r"-\d.*$", re.DOTALL), re.compile(r"_\d.*$", re.DOTALL))
 
 
 def package_of(name: str) -> str:
     """`hello` for `hello-2.12.3`: what durations of different versions are kept under."""
-    return _VERSION.sub("", name) or name
+    found = next((match for pattern in _VERSIONS if (match := pattern.search(name))), None)
+    return name[: found.start()] or name if found else name
 
 
 @dataclass(slots=True)

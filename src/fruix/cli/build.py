@@ -15,6 +15,7 @@ from fruix.cli import difference, metadata, modes
 from fruix.cli.connect import layout, open_store
 from fruix.cli.display import JsonDisplay, PlainDisplay, open_display, plan_event, result_event
 from fruix.cli.failures import failure_report
+from fruix.cli.interrupts import end_in_order
 from fruix.cli.links import check_links, link_names, make_links
 from fruix.cli.planning import headline, listing
 from fruix.cli.resolve import Target, lowering, named_targets, package_target
@@ -172,6 +173,7 @@ def _build(
     store: RemoteStore, requests: Sequence[DerivedPath], display: PlainDisplay, options: argparse.Namespace
 ) -> None:
     on_request(display.dump)
+    end_in_order()
     differing: list[Reason] = []
 
     def on_event(event: Event) -> None:

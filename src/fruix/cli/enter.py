@@ -11,6 +11,7 @@ from fruix.build.settings import BuildOptions
 from fruix.cli.connect import open_store
 from fruix.cli.display import open_display
 from fruix.cli.failures import failure_report
+from fruix.cli.interrupts import end_in_order
 from fruix.cli.planning import headline
 from fruix.cli.relay import relay
 from fruix.cli.resolve import derivation_for
@@ -37,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Build what it needs, then go in."""
     with open_store() as store:
+        end_in_order()
         drv = derivation_for(store, options.target)
         _build_inputs(store, drv)
         return store.enter(
