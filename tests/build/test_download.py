@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import http.server
+import lzma
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,8 +16,13 @@ import pytest
 from fruix.build.fetch import download
 from fruix.build.fetch.local import find_source
 from fruix.model.hashes import Hash
+from fruix.store.tree.dump import dump
+from golden_data import GOLDEN
 
 DATA = b"contents of a tarball\n" * 5000
+
+
+NAR = (GOLDEN / "nar" / "tree.nar").read_bytes()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -32,6 +39,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "/to-file": lambda: self._redirect("file:///etc/passwd"),
             "/loop": lambda: self._redirect("/loop"),
             "/flaky": self._flaky,
+            "/tree.nar": lambda: self._body(NAR),
+            "/tree.nar.xz": lambda: self._body(lzma.compress(NAR)),
+            "/not.xz": lambda: self._body(NAR),
+            "/half.nar.xz": lambda: self._body(lzma.compress(NAR)[:-20]),
         }
         routes.get(self.path, lambda: self.send_error(404))()
 
@@ -78,6 +89,7 @@ def fetch(destination: Path, *urls: str, **changes: Any) -> int:
         "hash": Hash.of("sha256", DATA).sri,
         "destination": str(destination),
         "executable": False,
+        "unpack": False,
         "max_size": 0,
         "ca_file": "",
         "proxies": {},
@@ -131,6 +143,38 @@ def test_unreachable_mirror_says_so(tmp_path: Path, capsys: pytest.CaptureFixtur
 def test_executable(server: str, tmp_path: Path) -> None:
     assert fetch(tmp_path / "out", server + "/good", executable=True, hash="") == 0
     assert (tmp_path / "out").stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("name", ["tree.nar", "tree.nar.xz"])
+def test_archives_are_unpacked(server: str, tmp_path: Path, name: str) -> None:
+    assert fetch(tmp_path / "out", f"{server}/{name}", unpack=True, hash="") == 0
+    assert os.listdir(tmp_path) == ["out"]
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        assert b"".join(dump(directory, b"out")) == NAR
+    finally:
+        os.close(directory)
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("good", ""),
+        ("not.xz", "not an xz file"),
+        ("half.nar.xz", "not an xz file"),
+        ("tree.nar", "more than the limit"),
+    ],
+)
+def test_what_is_no_archive(
+    server: str, tmp_path: Path, name: str, why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limit = len(NAR) if name == "tree.nar" else 0
+    assert (
+        fetch(tmp_path / "out", f"{server}/{name}", unpack=True, hash="", max_size=limit and limit - 1) == 1
+    )
+    said = capsys.readouterr().out
+    assert why in said or "longer than the limit" in said
+    assert "none of 1 URL(s) delivered the file" in said
 
 
 def test_a_planted_link_is_not_followed(server: str, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import lzma
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.events import LogLine
 from fruix.model.storepath import StorePath
 from fruix.sandbox import networks
+from golden_data import GOLDEN
 from machine import Machine, machine
 
 DATA = b"a source\n" * 1000
@@ -131,3 +133,13 @@ def test_sources_at_hand_need_no_network(tmp_path: Path) -> None:
         record = read_record(here.store.layout.log_file(drv))
         assert record is not None
         assert record["fetchedFrom"].endswith("/some-name")
+
+
+def test_an_archive_is_unpacked_in_the_sandbox(url: str, tmp_path: Path) -> None:
+    nar = (GOLDEN / "nar" / "tree.nar").read_bytes()
+    (tmp_path / "served" / "tree.nar.xz").write_bytes(lzma.compress(nar))
+    with machine() as here:
+        drv = fetch(here, {"url": f"{url}/tree.nar.xz", "unpack": "1"}, data=nar, method="r:sha256")
+        (result,) = here.build(drv)
+        assert result.success, result.message
+        assert b"".join(here.store.nar(here.store.derivation_outputs(drv)["out"])) == nar

@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
 from fruix.build.attempt import Attempt
-from fruix.build.fetch.builtin import BUILTINS
+from fruix.build.builtins.program import BUILDERS, Builtin
+from fruix.build.fetch.builtin import FETCHERS
 from fruix.build.keep import keep_build
 from fruix.build.limits import Limits
 from fruix.build.logs import BuildLog
@@ -137,16 +138,23 @@ def _stage(program: Program, attempt: Attempt, area: Workspace, user: User, with
     )
 
 
+# Builder → what runs it; any other builder is the derivation's own program.
+_BUILTINS: Mapping[str, Callable[[Attempt, Resources], Program]] = {
+    **dict.fromkeys(FETCHERS, Fetching.prepare),
+    **dict.fromkeys(BUILDERS, Builtin.prepare),
+}
+
+
 def _program(attempt: Attempt, with_: Resources) -> Program:
-    """What runs: a built-in fetcher, or the derivation's own builder."""
+    """What runs: a builder of ours, or the derivation's own."""
     builder = attempt.job.derivation.builder
     if not builder.startswith("builtin:"):
         return OwnBuilder.prepare(attempt, with_)
-    if builder not in BUILTINS:
+    if builder not in _BUILTINS:
         raise BadDerivationError(
-            f"unsupported builtin builder '{builder}'", hint=f"there are: {', '.join(BUILTINS)}"
+            f"unsupported builtin builder '{builder}'", hint=f"there are: {', '.join(_BUILTINS)}"
         )
-    return Fetching.prepare(attempt, with_)
+    return _BUILTINS[builder](attempt, with_)
 
 
 @contextmanager

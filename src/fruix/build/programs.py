@@ -15,13 +15,14 @@ from fruix.build.attempt import Attempt
 from fruix.build.environment import Circumstances, Given, given
 from fruix.build.fetch import builtin
 from fruix.build.graphs import graph_files, graph_objects
+from fruix.build.inputs import input_closure
 from fruix.build.logs import BuildLog
 from fruix.build.platforms import check_machine, wants_kvm
 from fruix.build.references import check_words
 from fruix.build.resources import Resources
 from fruix.build.specify import Surroundings, identity_for, sandbox_spec
 from fruix.build.workspace import Workspace, put_files
-from fruix.errors import BadDerivationError, BuildError, IsolationUnavailableError
+from fruix.errors import BadDerivationError, IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import CONTRACT_VARIABLE
@@ -31,7 +32,6 @@ from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.hostfiles import CERTIFICATES, host_files
 from fruix.sandbox.networks import NONE, SETTING, choose
 from fruix.sandbox.views import ResolvedView
-from fruix.store import LocalStore
 
 
 class Program(Protocol):
@@ -63,20 +63,6 @@ def contract_of(derivation: Derivation, default: str) -> Contract:
             f"unknown build contract '{name}'", hint=f"known: {', '.join(sorted(CONTRACTS))}"
         )
     return CONTRACTS[name]
-
-
-def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
-    """Everything the builder may see: closures of sources and of the wanted outputs of inputs."""
-    top = list(derivation.input_srcs)
-    for path, names in derivation.input_drvs.items():
-        outputs = store.derivation_outputs(path)
-        for name in names:
-            if name not in outputs:
-                raise BuildError(
-                    f"derivation requires non-existent output '{name}' from input derivation '{path}'"
-                )
-            top.append(outputs[name])
-    return sorted(store.closure(top))
 
 
 def given_to_builder(

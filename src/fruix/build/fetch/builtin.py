@@ -1,6 +1,7 @@
 """`builtin:fetchurl` (Nix's name) and `builtin:download` (Guix's): what a derivation asks for, and the sandbox that fetches it.
 
-Environment read: `urls` (blank separated) or `url`; Guix's `url` is Scheme text, one string or a list of them; `executable` ("1").
+Environment read: `urls` (blank separated) or `url`; Guix's `url` is Scheme text, one string or a list of them; `executable` ("1");
+`unpack` ("1", Nix's only): the file is an archive.
 The result lands in the workspace, under `OUTPUT_NAME`; the caller checks it and copies it into the store.
 """
 
@@ -22,7 +23,7 @@ from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
 
 OUTPUT_NAME = "output"
-BUILTINS = ("builtin:fetchurl", "builtin:download")
+FETCHERS = ("builtin:fetchurl", "builtin:download")
 
 _SCHEME_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
@@ -35,6 +36,7 @@ class Download:
     hash: Hash
     method: Method
     executable: bool
+    unpack: bool = False
 
 
 def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]]) -> Download:
@@ -56,8 +58,9 @@ def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]])
         raise BadDerivationError(
             f"'{derivation.builder}' needs the variable 'url' or 'urls'", where=derivation.name
         )
-    executable = derivation.env.get("executable") == "1"
-    return Download(tuple(expand(urls, mirrors)), address.hash, address.method, executable)
+    executable, unpack = (derivation.env.get(name) == "1" for name in ("executable", "unpack"))
+    unpack = unpack and derivation.builder == "builtin:fetchurl"
+    return Download(tuple(expand(urls, mirrors)), address.hash, address.method, executable, unpack)
 
 
 def _urls(derivation: Derivation) -> list[str]:
@@ -81,9 +84,10 @@ def entry_arguments(
     return {
         "urls": list(download.urls),
         # A NAR hash can't be checked on the way: the daemon does it.
-        "hash": download.hash.sri if download.method == Method.FLAT else "",
+        "hash": download.hash.sri if download.method == Method.FLAT and not download.unpack else "",
         "destination": f"{directory}/{OUTPUT_NAME}",
         "executable": download.executable,
+        "unpack": download.unpack,
         "max_size": settings.max_download_size,
         "ca_file": ca_file,
         "proxies": urllib.request.getproxies(),

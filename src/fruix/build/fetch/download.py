@@ -23,6 +23,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fruix import __version__
+from fruix.build.fetch.unpack import unpack
+from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
 
 CHUNK = 1 << 16
@@ -60,7 +62,8 @@ def main(arguments: Mapping[str, Any]) -> int:
 
     Args:
         arguments: `urls` (plain, in order), `hash` (SRI, or "" if only the daemon can check it), `destination` (path to
-            write), `executable`, `max_size` (bytes), `ca_file` (trusted certificates or ""), `proxies` (scheme → URL).
+            write), `executable`, `unpack` (it is an archive), `max_size` (bytes), `ca_file` (trusted certificates or ""),
+            `proxies` (scheme → URL).
 
     Returns:
         The exit status: 0 when `destination` holds the declared contents.
@@ -71,6 +74,8 @@ def main(arguments: Mapping[str, Any]) -> int:
         for attempt in range(ATTEMPTS):
             try:
                 _fetch(opener, url, wanted, arguments["destination"], arguments["max_size"])
+                if arguments["unpack"]:
+                    _unpack(arguments["destination"], url, arguments["max_size"])
             except _GiveUpOnMirrorError as error:
                 _say(f"{url}: {error}")
                 break
@@ -89,6 +94,13 @@ def main(arguments: Mapping[str, Any]) -> int:
         f"none of {len(arguments['urls'])} URL(s) delivered the file{f' with hash {wanted.sri}' if wanted else ''}"
     )
     return FAILED
+
+
+def _unpack(destination: str, url: str, max_size: int) -> None:
+    try:
+        unpack(destination, url, max_size)
+    except FormatError as error:
+        raise _GiveUpOnMirrorError(str(error)) from error
 
 
 def _opener(ca_file: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:

@@ -1,0 +1,50 @@
+"""`builtin:unpack-channel`: a channel's tarball becomes a directory that holds its one entry under the channel's name.
+
+Variables read: `src`, `channelName`. Compressions: gzip, bzip2, xz, as far as this Python has them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tarfile
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+# Imported by tarfile when it needs them, which is too late in a sandbox.
+for _module in ("bz2", "gzip", "lzma", "zlib"):
+    with suppress(ImportError):
+        __import__(_module)
+
+_FAILED = 1
+
+
+def main(arguments: Mapping[str, Any]) -> int:
+    """Unpack.
+
+    Args:
+        arguments: `out`, `source` (the tarball), `name` (what its entry is to be called).
+
+    Returns:
+        The exit status.
+    """
+    out, source, name = arguments["out"], arguments["source"], arguments["name"]
+    os.mkdir(out, 0o755)
+    try:
+        with tarfile.open(source, "r:*", encoding="utf-8") as archive:
+            safely = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
+            archive.extractall(out, **safely)  # type: ignore[arg-type]  # noqa: S202 - by a build user in its sandbox
+    except (tarfile.TarError, EOFError, OSError) as error:
+        return _fail(f"can't unpack '{source}': {error}")
+    entries = os.listdir(out)
+    if len(entries) != 1:
+        return _fail(f"channel tarball '{source}' contains {len(entries)} entries, not one")
+    os.rename(f"{out}/{entries[0]}", f"{out}/{name}")
+    return 0
+
+
+def _fail(text: str) -> int:
+    sys.stdout.write(f"error: {text}\n")
+    sys.stdout.flush()
+    return _FAILED

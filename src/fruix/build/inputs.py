@@ -1,0 +1,22 @@
+"""What a builder may see of the store."""
+
+from __future__ import annotations
+
+from fruix.errors import BuildError
+from fruix.model.derivation import Derivation
+from fruix.model.storepath import StorePath
+from fruix.store import LocalStore
+
+
+def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
+    """Everything the builder may see: closures of sources and of the wanted outputs of inputs."""
+    top = list(derivation.input_srcs)
+    for path, names in derivation.input_drvs.items():
+        outputs = store.derivation_outputs(path)
+        for name in names:
+            if name not in outputs:
+                raise BuildError(
+                    f"derivation requires non-existent output '{name}' from input derivation '{path}'"
+                )
+            top.append(outputs[name])
+    return sorted(store.closure(top))
