@@ -2,13 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 
 import pytest
 
+from fruix.daemon import rootless
+
 # A skip may stay in CI if its reason begins with this: what follows names what no installation could add.
 MACHINE = "machine: "
+
+
+def _begin_without_root() -> None:
+    """An ordinary user's tests all run as root of a user namespace, as that user's daemon does; before any thread is there."""
+    home = tempfile.mkdtemp(prefix="frx-home-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    os.chmod(home, 0o755)
+    rootless.become_root(home)
+
+
+# Where ordinary users don't look for programs: chroot, ip.
+os.environ["PATH"] += ":/usr/sbin:/sbin"
+if rootless.possible():
+    _begin_without_root()
 
 
 @pytest.hookimpl(wrapper=True)

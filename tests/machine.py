@@ -13,16 +13,18 @@ from pathlib import Path
 
 from fruix.build.builder import Builder
 from fruix.build.platforms import local_system
-from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.build.settings import FIRST_BUILD_UID, BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.events import Event
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Spawner, platform
+from fruix.sandbox import Identity, Spawner, platform
+from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc
+from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
 from fruix.testing.freebsd import Double
@@ -30,6 +32,7 @@ from fruix.testing.freebsd import Machine as FreeBSD
 from fruix.testing.freebsd.jails import living
 
 BUSYBOX = "/bin/busybox"
+FIRST = FIRST_BUILD_UID
 _private = threading.local()
 
 
@@ -57,6 +60,36 @@ def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
         with kernel.state.tables() as tables:
             assert living(tables, dying=True) == []
             assert tables.limits == []
+
+
+def shares_user() -> bool:
+    """Whether builds run as the tests' own user: an ordinary one, without subordinate ids."""
+    return not current().has_users((FIRST,))
+
+
+def build_uid() -> int:
+    """The first build user, as this process sees its files and processes."""
+    return os.getuid() if shares_user() else FIRST
+
+
+def identity(number: int = FIRST) -> Identity:
+    """A builder's, for sandboxes that are made by hand."""
+    return CONTRACTS["fruix"].identity(os.getuid() if shares_user() else number, number)
+
+
+def builders() -> list[int]:
+    """Processes of the first build user that still live; where it is our own, those that aren't of this session don't count."""
+    if not shares_user():
+        return current().processes_of(FIRST)
+    return [pid for pid in current().processes_of(os.getuid()) if _is_ours(pid)]
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether a process is in a namespace below ours, as builders are."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+    except OSError:
+        return False
 
 
 @contextmanager

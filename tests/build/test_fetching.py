@@ -56,7 +56,7 @@ def test_a_download_is_registered(url: str, way: str) -> None:
         record = read_record(here.store.layout.log_file(drv))
         assert record is not None
         assert record["isolation"]["network"] == way
-        assert record["isolation"]["uid"] == 35001
+        assert record["isolation"]["insideUid"] == 35001
         assert [mount["target"] for mount in record["isolation"]["mounts"]] == ["/build"]
         assert any(isinstance(event, LogLine) and "fetched" in event.line for event in here.events)
 

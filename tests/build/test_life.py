@@ -26,7 +26,9 @@ from fruix.model.events import (
     PhaseStarted,
 )
 from fruix.model.storepath import StorePath
-from machine import Machine, machine
+from fruix.sandbox.contracts import CONTRACTS
+from fruix.sandbox.linux import userns
+from machine import FIRST, Machine, build_uid, builders, machine
 
 
 @pytest.fixture
@@ -66,7 +68,10 @@ def test_record_and_log(here: Machine, shell: StorePath) -> None:
     assert record["tests"] == "pass=5 fail=0"
     assert [phase["name"] for phase in record["phases"]] == ["check"]
     assert record["isolation"]["kind"] == "linux-namespaces"
-    assert record["isolation"]["uid"] == record["isolation"]["gid"] == 35001
+    identity = CONTRACTS["fruix"].identity(build_uid(), FIRST)
+    assert record["isolation"]["insideUid"] == record["isolation"]["insideGid"] == FIRST
+    host = (record["isolation"]["uid"], record["isolation"]["gid"])
+    assert host == userns.on_host(identity.uid, identity.gid)
     assert record["isolation"]["hostname"] == "localhost"
     assert record["status"] == "BUILT"
     assert record["exit"] == {"code": 0, "signal": None}
@@ -175,9 +180,7 @@ def test_an_unknown_derivation(here: Machine) -> None:
 def test_processes_left_behind_are_dead(here: Machine, shell: StorePath) -> None:
     script = "(setsid sh -c 'trap \"\" TERM HUP; while :; do echo y >> /build/y; done' >/dev/null 2>&1 &); echo x > $out"
     assert here.build(here.derivation("daemons", script, shell))[0].success
-    from fruix.sandbox.linux.processes import processes_of
-
-    assert processes_of(35001) == []
+    assert builders() == []
 
 
 def test_a_builder_that_closes_its_output_is_waited_for(here: Machine, shell: StorePath) -> None:

@@ -24,6 +24,7 @@ from fruix.model.events import Event
 from fruix.model.hostview import HostView
 from fruix.model.planned import BuildPlan
 from fruix.sandbox import Exit, Spawner, UserPool
+from fruix.sandbox.platform import current
 from fruix.store import LocalStore
 
 DOWNLOAD_SLOTS = 4
@@ -38,7 +39,7 @@ class Builder:
         self._resources = Resources(
             store=store,
             spawner=spawner,
-            users=UserPool(layout.userpool, settings.uids),
+            users=UserPool(layout.userpool, settings.uids, shared=not current().has_users(settings.uids)),
             journal=journal_of(layout),
             views=HostViews(layout.views, settings.views),
             history=History(layout.history),

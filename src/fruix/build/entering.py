@@ -120,7 +120,7 @@ def enter(
             with_.store.add_temp_root(path)
         with with_.users.acquire() as user, _area(asked.path, with_, user.uid) as area:
             put_files(area, program.given.files, user.uid)
-            spec = _with_shell(program.spec(area, user.uid), find_shell(program, with_), asked)
+            spec = _with_shell(program.spec(area, user), find_shell(program, with_), asked)
             said = _fill(area, asked, options, with_, user.uid)
             noted = partial(shells.noted, path=asked.path, asker=options.asker)
             return _run(spec, said, with_.spawner, noted, on_open, gone)

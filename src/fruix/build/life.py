@@ -106,7 +106,7 @@ def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, 
         for number in range(1, attempt.rounds + 1):
             attempt.begin_round(number)
             with _area(job, with_, user.uid) as area, _kept_if_it_fails(attempt, program, area, with_):
-                run_program(program, attempt, log, area, user.uid, with_)
+                run_program(program, attempt, log, area, user, with_)
                 latest = _stage(program, attempt, area, user, with_)
                 staged, previous = latest, staged
                 try:

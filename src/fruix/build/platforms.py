@@ -62,8 +62,9 @@ def kvm_groups() -> tuple[int, ...] | None:
         return None
     if status.st_mode & 0o006 == 0o006:
         return ()
-    # Never root's own group: much else is open to that.
-    return (status.st_gid,) if status.st_mode & 0o060 == 0o060 and status.st_gid != 0 else None
+    # Never root's own group: much else is open to that. Without root the group has no number here.
+    usable = status.st_mode & 0o060 == 0o060 and status.st_gid != 0
+    return (status.st_gid,) if usable and back_end().has_users((status.st_gid,)) else None
 
 
 def check_machine(

@@ -27,7 +27,7 @@ from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import CONTRACT_VARIABLE
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Entry, SandboxSpec
+from fruix.sandbox import Bind, Entry, SandboxSpec, User
 from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.hostfiles import CERTIFICATES, host_files
 from fruix.sandbox.networks import NONE, SETTING, choose
@@ -45,7 +45,7 @@ class Program(Protocol):
     def candidates(self) -> list[StorePath]:
         """Store paths that its outputs may refer to, besides themselves."""
 
-    def spec(self, area: Workspace, uid: int) -> SandboxSpec:
+    def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """The sandbox to run it in."""
 
     def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
@@ -122,13 +122,13 @@ class OwnBuilder:
         what = given_to_builder(attempt, contract, inputs, with_)
         return cls(derivation, contract, view, inputs, what, with_, attempt, network)
 
-    def spec(self, area: Workspace, uid: int) -> SandboxSpec:
+    def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """By contract."""
         store = self.resources.store
         around = Surroundings(
             contract=self.contract,
             workspace=area,
-            uid=uid,
+            user=user,
             inputs=tuple((store.real(path), path) for path in self.inputs),
             view=self.view,
             store_directory=store.directory,
@@ -185,10 +185,10 @@ class Fetching:
             )
         return cls(download, with_, attempt, network, at_hand)
 
-    def spec(self, area: Workspace, uid: int) -> SandboxSpec:
+    def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """The code is already in the process."""
         contract = CONTRACTS["fruix"]
-        identity = identity_for(contract, uid, self.network)
+        identity = identity_for(contract, user, self.network)
         files = contract.files(identity, host_files(self.network))
         ca_file = next((file.path for file in files if file.path.endswith(CERTIFICATES)), "")
         return SandboxSpec(

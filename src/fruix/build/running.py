@@ -21,7 +21,7 @@ from fruix.errors import SandboxError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuilderExited, BuildStarted
 from fruix.model.reasons import Reason, reason
-from fruix.sandbox import Exit, faults
+from fruix.sandbox import Exit, User, faults
 
 # What shells say of a child that died of a file that grew too big.
 _SHELL_XFSZ = 128 + signal.SIGXFSZ
@@ -30,7 +30,7 @@ _NO_MORE_PROCESSES, _TOO_LARGE = os.strerror(errno.EAGAIN), os.strerror(errno.EF
 
 
 def run_program(
-    program: Program, attempt: Attempt, log: BuildLog, area: Workspace, uid: int, with_: Resources
+    program: Program, attempt: Attempt, log: BuildLog, area: Workspace, user: User, with_: Resources
 ) -> None:
     """Start it, watch it, end it: when this returns nothing of the build is alive and nothing is mounted.
 
@@ -40,13 +40,13 @@ def run_program(
     """
     limits = attempt.limits
     spec = replace(
-        program.spec(area, uid),
+        program.spec(area, user),
         limits=limits.resources,
         memory_max=limits.max_memory,
         pids_max=limits.processes_at_most,
     )
     attempt.spec = spec
-    if program.done_without_sandbox(area, uid, log):
+    if program.done_without_sandbox(area, user.uid, log):
         return
     directories = (with_.store.layout.builds, with_.store.layout.store)
     output, for_builder = os.pipe2(os.O_CLOEXEC)

@@ -13,7 +13,7 @@ from fruix.build.platforms import KVM, kvm_groups, personality
 from fruix.build.workspace import Workspace
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Exec, Identity, SandboxSpec
+from fruix.sandbox import Bind, Exec, Identity, SandboxSpec, User
 from fruix.sandbox.contracts import Contract
 from fruix.sandbox.hostfiles import host_files
 from fruix.sandbox.networks import NONE, OWN
@@ -26,7 +26,7 @@ class Surroundings:
 
     contract: Contract
     workspace: Workspace
-    uid: int
+    user: User
     inputs: tuple[
         tuple[str, StorePath], ...
     ]  # (name on the host, path as seen inside), closed under references
@@ -41,8 +41,8 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
     """The specification for running `derivation`'s own builder."""
     contract = around.contract
     inside = contract.build_directory(derivation.name + ".drv")
-    identity = identity_for(contract, around.uid, around.network)
-    if around.kvm:
+    identity = identity_for(contract, around.user, around.network)
+    if around.kvm and not identity.shared:  # which keeps the groups that it has
         identity = replace(identity, groups=kvm_groups() or ())
     view_binds = around.view.binds if around.view else ()
     view_links = around.view.links if around.view else ()
@@ -67,9 +67,9 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
     )
 
 
-def identity_for(contract: Contract, uid: int, network: str) -> Identity:
+def identity_for(contract: Contract, user: User, network: str) -> Identity:
     """Who runs; a network of its own takes a user namespace, whatever the ids in it are."""
-    identity = contract.identity(uid)
+    identity = contract.identity(user.uid, user.number)
     return replace(identity, user_namespace=True) if network in OWN else identity
 
 

@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "log": ("fruix.cli.log", "print the log of a build"),
     "packages": ("fruix.cli.packages", "list the packages of the catalogue"),
     "ps": ("fruix.cli.ps", "list the builds that run or wait, of all clients"),
+    "run": ("fruix.cli.run", "run a program that finds the store at its place"),
+    "shell": ("fruix.cli.run", "start a shell that finds the store at its place"),
     "show": ("fruix.cli.show", "describe a package or a derivation"),
     "size": ("fruix.cli.size", "say what packages take on disk with all that they need"),
     "store": ("fruix.cli.store", "add to, read and query the store"),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fruix.client import RemoteStore, connect, socket_path
+from fruix.daemon import rootless
 from fruix.errors import UnreachableError
 from fruix.store.layout import Layout
 
@@ -20,32 +21,57 @@ def layout() -> Layout:
 def connect_running() -> RemoteStore:
     """A daemon that runs already: what an embedded one would be asked is not of interest, it has no other clients.
 
+    Without root the user's own daemon counts too; then this process sees the user's store at `/frx` from here on.
+
     Raises:
         UnreachableError: no daemon answers.
     """
+    try:
+        return connect(socket_path(os.environ))
+    except UnreachableError:
+        if not _own_daemon_answers():
+            raise
+    rootless.enter_view(rootless.home(os.environ))
     return connect(socket_path(os.environ))
 
 
 @contextmanager
 def open_store() -> Iterator[RemoteStore]:
-    """A connection for the length of a command.
+    """A connection for the length of a command; see `connect_running`, with an embedded daemon if none runs.
 
     Raises:
-        UnreachableError: no daemon answers, and this user can't run an embedded one.
+        FruixError: what keeps an embedded daemon from working.
     """
     try:
-        store = connect(socket_path(os.environ))
-    except UnreachableError as error:
-        if os.geteuid() != 0:
-            hint = "start it ('fruix daemon', as root), or name its socket in FRUIX_DAEMON_SOCKET; without root there is no embedded mode yet"
-            raise UnreachableError(error.message, where=error.where, hint=hint) from error
+        store = connect_running()
+    except UnreachableError:
         from fruix.daemon.embedded import embedded_store  # noqa: PLC0415 - only when there is no daemon
 
-        print("no daemon at the socket: working with an embedded one", file=sys.stderr)
-        with embedded_store(os.environ) as store:
+        home = rootless.home(os.environ) if rootless.possible() else None
+        whose = f" on the store in {home}" if home else ""
+        print(f"no daemon at the socket: working with an embedded one{whose}", file=sys.stderr)
+        with embedded_store(os.environ, home) as store:
             yield store
         return
     try:
         yield store
     finally:
         store.close()
+
+
+def see_store() -> None:
+    """Have the store at its place for this process and what it executes; nothing to do where the system's daemon answers.
+
+    Raises:
+        FruixError: the host allows no user namespace; says which of its settings.
+    """
+    if not rootless.possible():
+        return
+    try:
+        connect(socket_path(os.environ)).close()
+    except UnreachableError:
+        rootless.enter_view(rootless.home(os.environ))
+
+
+def _own_daemon_answers() -> bool:
+    return rootless.possible() and rootless.daemon_answers(rootless.home(os.environ), os.environ)

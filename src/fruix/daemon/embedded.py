@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from fruix.daemon import rootless
 from fruix.daemon.listening import StateLock
 from fruix.daemon.server import refuse
 from fruix.errors import FruixError, StoreError, UnreachableError
@@ -30,8 +31,12 @@ OWNER = "embedded daemon"
 
 
 @contextmanager
-def embedded_store(environment: Mapping[str, str]) -> Iterator[RemoteStore]:
+def embedded_store(environment: Mapping[str, str], home: str | None = None) -> Iterator[RemoteStore]:
     """A store served by a child of this process, which must not have started threads yet.
+
+    Args:
+        environment: as of this process.
+        home: without root, the user's directory: parent and child both see it at `/frx` from then on (see `rootless`).
 
     Raises:
         FruixError: what keeps the child from serving.
@@ -45,9 +50,11 @@ def embedded_store(environment: Mapping[str, str]) -> Iterator[RemoteStore]:
     child = os.fork()
     if child == 0:
         ours.close()
-        _child(theirs, environment, layout)
+        _child(theirs, environment, layout, home)
     theirs.close()
     try:
+        if home is not None:
+            rootless.enter_view(home)
         with RemoteStore(ours, layout.store, where="the embedded daemon") as store:
             yield store
     finally:
@@ -55,7 +62,7 @@ def embedded_store(environment: Mapping[str, str]) -> Iterator[RemoteStore]:
         os.waitpid(child, 0)
 
 
-def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout) -> None:
+def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout, home: str | None) -> None:
     """Serve and leave, without anything that the parent wanted to do at its own exit."""
     status = 1
     try:
@@ -65,7 +72,7 @@ def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             signal.signal(number, signal.SIG_IGN)
         os.umask(0o022)
         logging.basicConfig(level=logging.WARNING, format="fruix daemon: %(message)s", stream=sys.stderr)
-        _serve(stream, environment, layout)
+        _serve(stream, environment, layout, home)
         status = 0
     except BaseException:  # nothing may get back into the parent's code
         logging.getLogger("fruix.daemon").exception("embedded daemon failed")
@@ -73,7 +80,7 @@ def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout
         os._exit(status)
 
 
-def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout) -> None:
+def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout, home: str | None) -> None:
     from fruix.daemon.peers import Peer  # noqa: PLC0415
     from fruix.daemon.service import open_service  # noqa: PLC0415
     from fruix.daemon.settings import load  # noqa: PLC0415
@@ -81,6 +88,8 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
 
     with ExitStack() as closing:
         try:
+            if home is not None:
+                rootless.become_root(home)
             faults.begin(environment)
             spawner = Spawner.start()
             faults.know("spawner", spawner.pid)

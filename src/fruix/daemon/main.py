@@ -14,9 +14,10 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fruix.daemon import inform, listening
+from fruix.daemon import inform, listening, rootless
 from fruix.daemon.server import Server
 from fruix.daemon.service import open_service
 from fruix.daemon.settings import Settings, load
@@ -45,10 +46,15 @@ def main(*, config: str | None = None, socket: str | None = None) -> int:
         FruixError: what keeps it from running.
     """
     logging.basicConfig(level=logging.INFO, format="fruix daemon: %(message)s", stream=sys.stderr)
-    if os.geteuid() != 0:
-        raise UsageError("the daemon has to be run by root", hint="sudo fruix daemon, or the systemd unit")
     environment = dict(os.environ)
     os.umask(0o022)
+    confined = rootless.possible()
+    if confined:
+        home = rootless.home(environment)
+        rootless.become_root(home)
+        log.info("without root: %s is shown at %s", home, rootless.PLACE)
+    elif os.geteuid() != 0:
+        raise UsageError("the daemon has to be run by root", hint="sudo fruix daemon")
     with ExitStack() as closing:
         # Their flags have to be right before the spawner inherits them.
         passed = listening.passed_sockets(environment)
@@ -59,7 +65,10 @@ def main(*, config: str | None = None, socket: str | None = None) -> int:
         spawner = Spawner.start()
         faults.know("spawner", spawner.pid)
         closing.callback(spawner.close)
-        return 0 if run(load(environment, config), environment, socket, passed, spawner) else 1
+        settings = load(environment, config)
+        if confined:  # other users have no numbers here, so none can be told from another
+            settings = replace(settings, allowed_users=(), trusted_users=())
+        return 0 if run(settings, environment, socket, passed, spawner) else 1
 
 
 def run(

@@ -59,11 +59,19 @@ class Contract:
         """Where the builder starts, as it sees it; `drv_file_name` is the name part with `.drv`."""
         return self.directory.replace("{name}", drv_file_name)
 
-    def identity(self, uid: int) -> Identity:
-        """Who the builder is when it runs as the build user `uid` (its group has the same number)."""
+    def identity(self, uid: int, number: int | None = None) -> Identity:
+        """Who the builder is when it runs as the build user `uid` (its group has the same number).
+
+        Args:
+            uid: on the host.
+            number: its number by contract, if that differs: see `pool.User`.
+        """
+        shared = number is not None and number != uid
         inside = self.inside if current().user_namespaces else None
+        if number is not None and shared:
+            inside = inside or (number, number)
         inside_uid, inside_gid = inside or (uid, uid)
-        return Identity(uid, uid, inside_uid, inside_gid, user_namespace=inside is not None)
+        return Identity(uid, uid, inside_uid, inside_gid, user_namespace=inside is not None, shared=shared)
 
     def files(self, identity: Identity, host: Mapping[str, bytes] | None = None) -> tuple[File, ...]:
         """Files below /etc, in order of their paths.

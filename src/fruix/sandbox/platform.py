@@ -91,6 +91,9 @@ class BackEnd(Protocol):
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """What build records say of this platform's isolation, besides the specification."""
 
+    def has_users(self, uids: tuple[int, ...]) -> bool:
+        """Whether processes can run as these users here; if not, all builds share the daemon's own."""
+
     def network_lacking(self, way: str) -> str:
         """Why builds can't have the network by this way (see `networks`); empty if they can."""
 

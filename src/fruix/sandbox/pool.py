@@ -17,9 +17,20 @@ _LOOK = 0.2  # seconds between looks whether anybody still wants a build that wa
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A build user that is ours until it is released; the group has the same number."""
+    """A build user that is ours until it is released; the group has the same number.
+
+    Attributes:
+        uid: on the host (or in the daemon's own user namespace): owns its files and processes.
+        number: what it is by contract; another one than `uid` only if all builds share the daemon's user.
+    """
 
     uid: int
+    number: int
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is the daemon's own user under another number."""
+        return self.uid != self.number
 
     @property
     def gid(self) -> int:
@@ -33,12 +44,14 @@ class UserPool:
     Args:
         directory: where the lock files are (one per uid).
         uids: the pool.
+        shared: processes can't run as these users, since the daemon is confined to one id: they are but numbers for its own user.
     """
 
-    def __init__(self, directory: str, uids: Sequence[int]) -> None:
+    def __init__(self, directory: str, uids: Sequence[int], *, shared: bool = False) -> None:
         if 0 in uids or os.getuid() in uids:
             raise FruixError(f"build users may be neither root nor the daemon's own user: {os.getuid()}")
         self._directory = directory
+        self._shared = shared
         self._free = list(reversed(uids))
         self._changed = threading.Condition()
 
@@ -51,7 +64,7 @@ class UserPool:
         """
         uid, lock = self._take(given_up)
         try:
-            yield User(uid)
+            yield User(os.getuid() if self._shared else uid, uid)
         finally:
             os.close(lock)
             with self._changed:
@@ -84,7 +97,7 @@ class UserPool:
         except BlockingIOError:
             os.close(descriptor)
             return None
-        if current().processes_of(uid):
+        if not self._shared and current().processes_of(uid):
             os.close(descriptor)
             return None
         return descriptor

@@ -52,7 +52,8 @@ def _end(back_end: BackEnd, entries: Iterable[JournalEntry], builds: str) -> lis
     """Everything dead, then everything unmounted."""
     done = back_end.end_leftovers(builds)
     for entry in entries:
-        if uid := entry.fields.get("uid"):
+        # Without root builds may have run as the daemon's own user: then nothing but their namespace ends them, and it has.
+        if (uid := entry.fields.get("uid")) and uid != os.getuid():
             _end_processes(back_end, int(uid), entry.name)
     return done + back_end.unmount_leftovers(builds)
 

@@ -60,7 +60,8 @@ class Tmpfs:
 class Identity:
     """Who the builder is: ids on the host, and what they look like from inside.
 
-    They differ only with a user namespace of the builder's own. `groups`: supplementary groups, by their ids on the host.
+    They differ only with a user namespace of the builder's own. `groups`: supplementary groups, by their ids on the host. `shared`: on the
+    host the ids are the daemon's own, and its supplementary groups can't be given up (a daemon without root).
     """
 
     uid: int
@@ -69,6 +70,7 @@ class Identity:
     inside_gid: int
     user_namespace: bool = False
     groups: tuple[int, ...] = ()
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)

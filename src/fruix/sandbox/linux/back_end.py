@@ -8,7 +8,7 @@ from typing import Any
 
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.faults import Step
-from fruix.sandbox.linux import landlock, libc, processes, uplink
+from fruix.sandbox.linux import landlock, libc, processes, uplink, userns
 from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
 from fruix.sandbox.linux.mounts import mounts_below
 from fruix.sandbox.linux.start import FAULT_STEPS, Started, start
@@ -37,15 +37,26 @@ class LinuxBackEnd:
         """Clone the first process; it sets itself up."""
         return start(spec, log, self._cgroups)
 
-    def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:  # noqa: ARG002
-        """The specification says it all."""
-        return {}
+    def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
+        """Without root: the ids that the host knows the builder by, and whether it shares the daemon's."""
+        if not userns.confined():
+            return {}
+        uid, gid = userns.on_host(spec.identity.uid, spec.identity.gid)
+        return {
+            "uid": uid,
+            "gid": gid,
+            "withoutRoot": "one id" if spec.identity.shared else "subordinate ids",
+        }
 
     def probes(self) -> Sequence[Probe]:
         """Imported when asked for: the daemon doesn't need them."""
         from fruix.sandbox.linux.probes import PROBES  # noqa: PLC0415
 
         return PROBES
+
+    def has_users(self, uids: tuple[int, ...]) -> bool:
+        """Not in a user namespace into which only one user is mapped."""
+        return userns.has_users(uids)
 
     def network_lacking(self, way: str) -> str:
         """Helpers have to be there; the host's network is shared only with Landlock's scoping."""

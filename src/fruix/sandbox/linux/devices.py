@@ -30,7 +30,8 @@ def bind_devices(more: Iterable[str] = ()) -> None:
     for name in (*DEVICES, *more):
         target = f"dev/{name}".encode()
         libc.mount(f"/dev/{name}".encode(), target, None, libc.MS_BIND)
-        libc.mount(None, target, None, libc.MS_REMOUNT | libc.MS_BIND | libc.MS_NOSUID | libc.MS_NOEXEC)
+        # Adding to the flags, not replacing them: in a user namespace the host's may not be taken away.
+        libc.mount_setattr(target, 0, libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC)
 
 
 def mount_pts_and_shm() -> None:

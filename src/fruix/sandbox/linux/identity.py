@@ -50,7 +50,8 @@ def drop(identity: Identity, last_capability: int) -> None:
 
 def set_ids(identity: Identity) -> None:
     """The build user's ids as they are outside of a namespace of its own; the supplementary groups that it may have, mostly none."""
-    os.setgroups(identity.groups)
+    if not identity.shared:
+        os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
 
@@ -81,8 +82,9 @@ def verify(identity: Identity) -> None:
     inside = (identity.inside_uid, identity.inside_gid)
     if os.getresuid() != (inside[0],) * 3 or os.getresgid() != (inside[1],) * 3:
         raise OSError(1, f"ids are {os.getresuid()}:{os.getresgid()}, not {inside}")
-    # A group of the host has no number of its own in a user namespace.
-    expected = {_OVERFLOW_GID} if identity.user_namespace and identity.groups else set(identity.groups)
+    # A group of the host has no number of its own in a user namespace; of a shared user all are left.
+    nameless = identity.shared or (identity.user_namespace and identity.groups)
+    expected = {_OVERFLOW_GID} if nameless else set(identity.groups)
     if not set(os.getgroups()) <= {inside[1], *expected}:
         raise OSError(1, f"supplementary groups are left: {os.getgroups()}")
     with open(_STATUS, encoding="ascii") as file:

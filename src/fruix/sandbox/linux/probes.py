@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from functools import partial
 
+from fruix.errors import IsolationUnavailableError
 from fruix.sandbox import skeleton
 from fruix.sandbox.capabilities import Probe, in_child
-from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp, uplink
+from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp, uplink, userns
 
 _USERNS_REMEDY = (
     "allow user namespaces: sysctl user.max_user_namespaces (not 0), kernel.unprivileged_userns_clone=1 (older Debian), "
@@ -24,13 +25,28 @@ def _kernel() -> str:
     return f"Linux {release} on {os.uname().machine}"
 
 
-def _root() -> str:
+def _power() -> str:
+    """Root, or a user namespace in which to be it."""
+    if os.geteuid() == 0:
+        return "running as root"
+    user = os.geteuid()
+    subordinates = userns.find_subordinates()
+    _become_root()
+    builders = f"{subordinates.count} ids for builders" if subordinates else "one id for all builds"
+    return f"user {user}, root of a user namespace, {builders}"
+
+
+def _become_root() -> None:
+    """Without root the probes that follow are those of the mode without root: in a user namespace."""
     if os.geteuid() != 0:
-        raise OSError(f"running as user {os.geteuid()}")
-    return "running as root"
+        try:
+            userns.become_root(subordinates=userns.find_subordinates())
+        except IsolationUnavailableError as error:
+            raise OSError(f"{error.missing} ({error.hint})") from error
 
 
 def _namespaces() -> str:
+    _become_root()
     libc.unshare(
         libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS | libc.CLONE_NEWNET
     )
@@ -38,12 +54,14 @@ def _namespaces() -> str:
 
 
 def _user_namespaces() -> str:
+    _become_root()
     libc.unshare(libc.CLONE_NEWUSER)
     return "other ids inside, for derivations of Guix and Nix clients"
 
 
 def _mounts() -> str:
     """A tmpfs, a bind in it, and the recursive attribute change."""
+    _become_root()
     libc.unshare(libc.CLONE_NEWNS)
     mounts.stop_propagation()
     mounts.new_root("/tmp")  # noqa: S108 - in a mount namespace of its own
@@ -60,6 +78,7 @@ def _mounts() -> str:
 
 def _proc() -> str:
     """/proc needs a process inside a fresh process namespace."""
+    _become_root()
     libc.unshare(libc.CLONE_NEWNS | libc.CLONE_NEWPID)
     mounts.stop_propagation()
     return in_child(_mount_proc)
@@ -71,6 +90,7 @@ def _mount_proc() -> str:
 
 
 def _loopback() -> str:
+    _become_root()
     libc.unshare(libc.CLONE_NEWNET)
     network.loopback_up()
     return "127.0.0.1 and ::1 of its own"
@@ -85,6 +105,7 @@ def _filter() -> str:
 
 def _landlock() -> str:
     version = landlock.abi()
+    libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
     if not landlock.scope():
         raise OSError(f"Landlock version {version}, scoping needs 6")
     return f"Landlock version {version}, scoping"
@@ -130,7 +151,7 @@ def _controllers() -> str:
 
 PROBES: tuple[Probe, ...] = (
     Probe("kernel", _kernel, "use Linux 5.12 or later", in_child=False),
-    Probe("root", _root, "run the daemon as root; a mode without root comes later", in_child=False),
+    Probe("power", _power, _USERNS_REMEDY),
     Probe("namespaces", _namespaces, _CONTAINER_REMEDY),
     Probe("mounts", _mounts, _CONTAINER_REMEDY),
     Probe("proc", _proc, _CONTAINER_REMEDY),

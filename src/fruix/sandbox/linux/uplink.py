@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from fruix.sandbox import skeleton
-from fruix.sandbox.linux import identity, libc, mounts, network
+from fruix.sandbox.linux import identity, libc, mounts, network, userns
 from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
 from fruix.sandbox.spec import Bind, File, SandboxSpec
 
@@ -105,8 +105,7 @@ def lacking(name: str) -> str:
 
 def can_make_devices() -> bool:
     """Whether this process may make a device node for the helper: root, and not just of a user namespace."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        return os.geteuid() == 0 and file.read().split() == ["0", "0", "4294967295"]
+    return os.geteuid() == 0 and not userns.confined()
 
 
 @dataclass(slots=True)

@@ -1,0 +1,114 @@
+"""Run a command as an ordinary user with a home of its own; for tests of the mode without root, by root.
+
+    python tests/ordinary_user.py [--subordinate-ids] COMMAND ARGUMENT…
+
+The user has no entry in the host's files. In a private mount namespace it gets one (and subordinate ids, if asked for), and the interpreter and
+this project are made reachable if they lie in a directory that only root may enter. One supplementary group stays, as users have.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from fruix.sandbox.linux import libc
+
+UID, GROUP = 12345, 12346
+NAME = "fruix-test"
+FIRST_SUBORDINATE = 700000
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+def run(
+    command: Sequence[str], *, subordinate_ids: bool = False, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Run it, with variables `more`; the home is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="frx-home-", ignore_cleanup_errors=True) as home:
+        os.chmod(home, 0o755)
+        os.chown(home, UID, UID)
+        flags = ["--subordinate-ids"] if subordinate_ids else []
+        done = subprocess.run(
+            [sys.executable, __file__, *flags, "--home", home, *command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**_environment(home), **more},
+        )
+        subprocess.run(["chmod", "-R", "u+rwX", home], check=True)
+        shutil.rmtree(home)
+        return done
+
+
+def _environment(home: str) -> dict[str, str]:
+    kept = {
+        name: os.environ[name] for name in ("CI", "LANG", "FRUIX_SOURCES", "http_proxy") if name in os.environ
+    }
+    path = os.pathsep.join([os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin", "/bin"])
+    return {
+        **kept,
+        "PATH": path,
+        "HOME": home,
+        "TMPDIR": home,
+        "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/.hypothesis",
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
+
+
+def _become(command: Sequence[str], *, subordinate_ids: bool) -> None:
+    libc.unshare(libc.CLONE_NEWNS)
+    libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
+    _add_lines("/etc/passwd", f"{NAME}:x:{UID}:{UID}::{os.environ['HOME']}:/bin/sh\n")
+    if subordinate_ids:
+        for file in ("/etc/subuid", "/etc/subgid"):
+            _add_lines(file, f"{NAME}:{FIRST_SUBORDINATE}:65536\n")
+    for path in {str(PROJECT), sys.prefix, sys.base_prefix}:
+        _make_reachable(path)
+    os.setgroups([GROUP])
+    os.setresgid(UID, UID, UID)
+    os.setresuid(UID, UID, UID)
+    os.execvp(command[0], list(command))
+
+
+def _add_lines(file: str, text: str) -> None:
+    """In this mount namespace alone."""
+    with tempfile.NamedTemporaryFile("w", delete=False) as copy:
+        copy.write(Path(file).read_text() if os.path.exists(file) else "")
+        copy.write(text)
+    os.chmod(copy.name, 0o644)
+    if not os.path.exists(file):
+        Path(file).touch()
+    libc.mount(copy.name.encode(), file.encode(), None, libc.MS_BIND)
+    os.unlink(copy.name)
+
+
+def _make_reachable(path: str) -> None:
+    """Cover the first directory on the way that others may not enter by one in which `path` alone is."""
+    for parent in reversed(Path(path).parents):
+        if not parent.stat().st_mode & 0o001:
+            kept = os.open(path, os.O_PATH | os.O_DIRECTORY)
+            libc.mount(b"tmpfs", str(parent).encode(), b"tmpfs", 0, b"mode=755")
+            os.makedirs(path)
+            libc.mount(b"/proc/self/fd/%d" % kept, path.encode(), None, libc.MS_BIND | libc.MS_REC)
+            os.close(kept)
+            return
+
+
+def main(words: list[str]) -> None:
+    """The command line; `--home` is for `run`."""
+    subordinate_ids = words[:1] == ["--subordinate-ids"]
+    words = words[subordinate_ids:]
+    if words[:1] == ["--home"]:
+        _become(words[2:], subordinate_ids=subordinate_ids)
+    done = run(words, subordinate_ids=subordinate_ids)
+    sys.stdout.write(done.stdout)
+    sys.stderr.write(done.stderr)
+    sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
