@@ -26,8 +26,15 @@ def _begin_without_root() -> None:
 
 # Where ordinary users don't look for programs: chroot, ip.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
-if rootless.possible():
+_WITHOUT_ROOT = rootless.possible()
+if _WITHOUT_ROOT:
     _begin_without_root()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Without root what leaves the host's network can't come back: it goes last."""
+    if _WITHOUT_ROOT:
+        items.sort(key=lambda item: hasattr(getattr(item, "module", None), "rig"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -66,6 +66,7 @@ def _become(command: Sequence[str], *, subordinate_ids: bool) -> None:
     if subordinate_ids:
         for file in ("/etc/subuid", "/etc/subgid"):
             _add_lines(file, f"{NAME}:{FIRST_SUBORDINATE}:65536\n")
+    _make_tun_usable()
     for path in {str(PROJECT), sys.prefix, sys.base_prefix}:
         _make_reachable(path)
     os.setgroups([GROUP])
@@ -84,6 +85,16 @@ def _add_lines(file: str, text: str) -> None:
         Path(file).touch()
     libc.mount(copy.name.encode(), file.encode(), None, libc.MS_BIND)
     os.unlink(copy.name)
+
+
+def _make_tun_usable() -> None:
+    """As most hosts have it: for everybody."""
+    with tempfile.TemporaryDirectory() as place:
+        libc.mount(b"tmpfs", place.encode(), b"tmpfs", 0, b"mode=755")
+        os.mknod(f"{place}/tun", 0o020600, os.stat("/dev/net/tun").st_rdev)
+        os.chmod(f"{place}/tun", 0o666)
+        libc.mount(f"{place}/tun".encode(), b"/dev/net/tun", None, libc.MS_BIND)
+        libc.umount(place.encode(), libc.MNT_DETACH)
 
 
 def _make_reachable(path: str) -> None:

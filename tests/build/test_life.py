@@ -130,7 +130,8 @@ def fixed(data: bytes, algorithm: str = "sha256") -> dict[str, DerivationOutput]
 
 def test_fixed_outputs(here: Machine, shell: StorePath) -> None:
     good = here.derivation("good", "printf good > $out", shell, outputs=fixed(b"good"))
-    assert here.build(good)[0].success
+    (result,) = here.build(good)
+    assert result.success, result.message
     bad = here.derivation("bad", "printf bad > $out", shell, outputs=fixed(b"good"))
     (result,) = here.build(bad)
     assert result.status == BuildStatus.OUTPUT_REJECTED

@@ -118,22 +118,6 @@ def test_bad_settings_keep_it_from_starting(environment: dict[str, str]) -> None
     assert environment["FRUIX_CONF"] in run.stderr
 
 
-def test_it_is_for_root(environment: dict[str, str]) -> None:
-    # Another user may be unable to enter the project's directory, or to run root's own interpreter: look at the check itself then.
-    run = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import os, sys; from fruix.daemon.main import main; os.setuid(65534); sys.exit(main())",
-        ],
-        env={**environment, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "has to be run by root" in run.stderr
-
-
 def test_socket_activation_and_notification(environment: dict[str, str], tmp_path: Path) -> None:
     path, told = str(tmp_path / "passed"), str(tmp_path / "told")
     with (

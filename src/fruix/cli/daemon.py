@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 
-from fruix.client import connect, socket_path
+from fruix.cli.connect import connect_running
 from fruix.errors import UnreachableError
 
 POLL_INTERVAL = 0.05
@@ -49,7 +48,7 @@ def ping(patience: float) -> int:
     deadline = time.monotonic() + patience
     while True:
         try:
-            store = connect(socket_path(os.environ))
+            store = connect_running()
         except UnreachableError:
             if time.monotonic() >= deadline:
                 raise

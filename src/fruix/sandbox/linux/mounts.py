@@ -68,8 +68,18 @@ def mount_tmpfs(mounts: Iterable[Tmpfs]) -> None:
 
 
 def mount_proc() -> None:
-    """Of this process namespace."""
-    libc.mount(b"proc", b"proc", b"proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+    """Of this process namespace.
+
+    Raises:
+        OSError: among others EPERM, without root where parts of the host's own are covered: the kernel wants none uncovered.
+    """
+    try:
+        libc.mount(b"proc", b"proc", b"proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
+    except PermissionError as error:
+        if covered := mounts_below("/proc"):
+            why = f"the host's /proc is masked, as in containers ({', '.join(covered[:3])}): run outside of the container, or as root"
+            raise OSError(error.errno, why) from error
+        raise
 
 
 def switch_root() -> None:

@@ -104,7 +104,7 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
         started = Started(pid, os.pidfd_open(pid), status, cgroup)
         faults.know("builder", pid)
         if pipes is not None:
-            started.beside = uplink.start(spec, pid, pipes)
+            started.beside = uplink.start(spec, pipes)
         faults.reach("enter-cgroup")
         if cgroup is not None and started.beside is not None:
             cgroup.add(started.beside.pid)

@@ -6,7 +6,7 @@ builder.
 
 Who is who: the sandbox's first process, by then the build user, makes its user and network namespaces and says "ready"; the *supervisor*, cloned
 beside it into process and mount namespaces of its own, then shows itself a small read-only root, becomes the build user too and starts the helper,
-which joins those namespaces by descriptors that are its standard input and output (pasta closes all others). The helper can't
+which joins those namespaces by the descriptors that came with the word, its standard input and output (pasta closes all others). The helper can't
 escape its end: it dies with the supervisor's process namespace, the supervisor with the spawner (parent-death signal) or the sandbox (its cgroup, and
 `Beside.stop`). When it ends too early its last words reach the sandbox, which has waited for a default route to appear.
 
@@ -21,6 +21,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import time
 from dataclasses import dataclass
 from typing import NoReturn
@@ -110,7 +111,7 @@ def can_make_devices() -> bool:
 
 @dataclass(slots=True)
 class Pipes:
-    """Between sandbox and supervisor: "ready" goes one way, last words come back."""
+    """Between sandbox and supervisor: "ready", with the namespaces' descriptors, goes one way over a socket, last words come back by a pipe."""
 
     hears_ready: int
     says_ready: int
@@ -119,8 +120,9 @@ class Pipes:
 
     @classmethod
     def make(cls) -> Pipes:
-        """Two pipes, closed by an exec."""
-        return cls(*os.pipe2(os.O_CLOEXEC), *os.pipe2(os.O_CLOEXEC))
+        """Closed by an exec."""
+        hears, says = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(hears.detach(), says.detach(), *os.pipe2(os.O_CLOEXEC))
 
     def close(self) -> None:
         """All ends, in the process that needs none."""
@@ -147,12 +149,12 @@ class Beside:
         os.close(self.pidfd)
 
 
-def start(spec: SandboxSpec, sandbox: int, pipes: Pipes) -> Beside:
-    """Clone the supervisor for the sandbox whose first process is `sandbox`. Call in a single-threaded process only."""
+def start(spec: SandboxSpec, pipes: Pipes) -> Beside:
+    """Clone the supervisor of a sandbox's helper. Call in a single-threaded process only."""
     flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
     pid = libc.clone(flags)
     if pid == 0:
-        _supervise(spec, sandbox, pipes)
+        _supervise(spec, pipes)
     return Beside(pid, os.pidfd_open(pid))
 
 
@@ -162,7 +164,7 @@ def wait(pipes: Pipes) -> None:
     Raises:
         OSError: ENETUNREACH with the helper's last words, or ETIMEDOUT.
     """
-    os.write(pipes.says_ready, b"x")
+    _say_ready(pipes.says_ready)
     deadline = time.monotonic() + PATIENCE
     pause = 0.001
     while not network.has_default_route():
@@ -174,20 +176,33 @@ def wait(pipes: Pipes) -> None:
         pause = min(2 * pause, 0.05)
 
 
-def _supervise(spec: SandboxSpec, sandbox: int, pipes: Pipes) -> NoReturn:
+def _say_ready(descriptor: int) -> None:
+    """With our namespaces: a process outside may not look them up, as long as it isn't the host's root."""
+    namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")]
+    with socket.socket(fileno=descriptor) as supervisor:
+        socket.send_fds(supervisor, [b"x"], namespaces)
+    for namespace in namespaces:
+        os.close(namespace)
+
+
+def _hear_ready(descriptor: int) -> list[int]:
+    """The namespaces; none if the sandbox ended before it got there, or the spawner died."""
+    with socket.socket(fileno=descriptor) as sandbox:
+        return list(socket.recv_fds(sandbox, 1, 2)[1])
+
+
+def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
     """The supervisor's life."""
     words = b""
     try:
         _close_all_but(pipes.hears_ready, pipes.says_trouble)
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.read(pipes.hears_ready, 1) != b"x":
-            os._exit(0)  # the sandbox ended before it got there, or the spawner died
+        namespaces = _hear_ready(pipes.hears_ready)
+        if not namespaces:
+            os._exit(0)
         program = shutil.which(spec.network)
         if program is None:
             raise FileNotFoundError(errno.ENOENT, f"{spec.network} is not installed")
-        namespaces = [
-            os.open(f"/proc/{sandbox}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")
-        ]
         _small_root(spec.root)
         identity.set_ids(spec.identity)
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of ids has cleared it

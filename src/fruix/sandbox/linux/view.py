@@ -24,13 +24,9 @@ def show(directory: str) -> None:
     """
     here = os.getcwd()
     try:
-        source = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            if not os.path.isdir(PLACE):
-                _make_up_root()
-            libc.mount(b"/proc/self/fd/%d" % source, PLACE.encode(), None, libc.MS_BIND | libc.MS_REC)
-        finally:
-            os.close(source)
+        if not os.path.isdir(PLACE):
+            _make_up_root()
+        libc.mount(os.fsencode(directory), PLACE.encode(), None, libc.MS_BIND | libc.MS_REC)
     except PermissionError as error:
         raise userns.refusal(error) from error
     with contextlib.suppress(OSError):

@@ -1,0 +1,130 @@
+"""The mode without root, as an ordinary user lives it; by root, which becomes one (`ordinary_user`), with subordinate ids and without.
+
+The tests of the sandbox, of builds and of networks are those that root passes, run again; the command line is tried from nothing.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import ordinary_user
+
+pytestmark = pytest.mark.skipif(
+    os.getuid() != 0 or not os.access("/", os.W_OK), reason="machine: this is an ordinary user already"
+)
+KINDS = pytest.mark.parametrize("subordinate_ids", [False, True], ids=["one-id", "subordinate-ids"])
+if os.path.exists("/proc/self/uid_map"):
+    with open("/proc/self/uid_map", encoding="ascii") as _file:
+        if _file.read().split() != ["0", "0", "4294967295"]:
+            pytestmark = pytest.mark.skip(reason="machine: this is an ordinary user already")
+
+SAME = (
+    "tests/sandbox/test_what_is_seen.py",
+    "tests/sandbox/test_escapes.py",
+    "tests/sandbox/test_userns.py",
+    "tests/build/test_life.py",
+    "tests/build/test_steps_that_fail.py",
+    "tests/build/test_fetching.py",
+    "tests/build/test_networked_builds.py",
+)
+
+WHOLE = """
+set -e
+cd "$HOME"
+cat > it.py <<'END'
+package = Package(name='it', version='1', build_system='trivial', arguments={'script': 'echo "made by $(id -u)" > $out'})
+END
+cat > slow.py <<'END'
+package = Package(name='slow', version='1', build_system='trivial', arguments={'script': 'echo waits; sleep 1000; echo > $out'})
+END
+data=$HOME/.local/share/fruix
+say() { echo "== $*"; }
+
+say embedded
+out=$(fruix build -f it.py 2>err); cat err
+test ! -e "$out"                            # nothing of it on the host itself
+fruix run cat "$out"
+fruix run sh -c 'exit 7' || echo "status $?"
+SHELL=/bin/pwd fruix shell
+
+say daemon
+fruix daemon 2>log & daemon=$!
+fruix daemon --ping --wait 60
+test "$(fruix build -f it.py 2>/dev/null)" = "$out"
+fruix store info "$out" | grep 'built here'
+fruix run fruix store cat "$out"             # a client in the view finds it too
+fruix daemon 2>second && exit 1; grep 'another daemon' second
+
+say killed
+fruix build -f slow.py >/dev/null 2>&1 & client=$!
+while ! ls "$data"/var/fruix/builds/ | grep -q '^frx-'; do sleep 0.05; done
+kill -9 $daemon; wait $daemon || :
+wait $client || :
+fruix daemon 2>log & daemon=$!
+fruix daemon --ping --wait 60
+ls "$data"/var/fruix/builds/ | grep '^frx-' && exit 1
+test "$(fruix build -f it.py 2>/dev/null)" = "$out"
+kill $daemon; wait $daemon
+test ! -e "$data"/var/fruix/daemon-socket/socket
+
+say owners
+find "$data" ! -user $(id -u) | head
+find "$data/store" -perm /222 ! -type l ! -path "$data/store" | head
+echo done
+"""
+
+
+def check(done: object) -> str:
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"  # type: ignore[attr-defined]
+    return str(done.stdout)  # type: ignore[attr-defined]
+
+
+@KINDS
+def test_the_same_tests(subordinate_ids: bool) -> None:
+    done = ordinary_user.run(
+        ["sh", "-c", f'cd "$PROJECT" && python -m pytest -q -x -p no:cacheprovider {" ".join(SAME)}'],
+        subordinate_ids=subordinate_ids,
+        PROJECT=str(ordinary_user.PROJECT),
+    )
+    assert " passed" in check(done)
+
+
+@KINDS
+def test_from_nothing(subordinate_ids: bool) -> None:
+    said = check(ordinary_user.run(["sh", "-c", WHOLE], subordinate_ids=subordinate_ids))
+    parts = {part.partition("\n")[0]: part.partition("\n")[2].splitlines() for part in said.split("== ")[1:]}
+    embedded, daemon = parts["embedded"], parts["daemon"]
+    assert "working with an embedded one on the store in" in embedded[0]
+    assert embedded[-3:-1] == ["made by 35001", "status 7"]
+    assert embedded[-1].startswith("/")
+    assert daemon[-2:][0] == "made by 35001"
+    assert "another daemon is running" in daemon[-1]
+    assert parts["owners"] == ["done"]
+
+
+def test_a_user_without_a_home() -> None:
+    done = ordinary_user.run(["env", "-u", "HOME", "fruix", "build", "hello"])
+    assert done.returncode == 2
+    assert "set HOME or XDG_DATA_HOME" in done.stderr
+
+
+def test_a_directory_that_others_may_write() -> None:
+    script = 'mkdir -p "$HOME/.local/share/fruix"; chmod 777 "$HOME/.local/share/fruix"; fruix build hello'
+    done = ordinary_user.run(["sh", "-c", script])
+    assert done.returncode == 1
+    assert "could be changed by others" in done.stderr
+
+
+def test_a_host_that_forbids_it() -> None:
+    """As seen by a user whose namespace allows no further ones; under another number than root's."""
+    script = (
+        "unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; "
+        "exec setpriv --inh-caps=-all --bounding-set=-all unshare --user true' 2>&1; "
+        "unshare --user --map-user=1000 --keep-caps sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; fruix build hello; fruix doctor'"
+    )
+    done = ordinary_user.run(["sh", "-c", script])
+    assert "this host allows none (user.max_user_namespaces is 0)" in done.stderr
+    assert "user.max_user_namespaces is 0" in done.stdout
+    assert "builds can't be isolated here" in done.stderr
