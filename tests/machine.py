@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import tempfile
 import threading
@@ -90,6 +91,22 @@ def _is_ours(pid: int) -> bool:
         return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
     except OSError:
         return False
+
+
+@contextmanager
+def process_of_the_host() -> Iterator[int]:
+    """A process whose number no process inside of a sandbox has: those begin at 1, and ours may be small too."""
+    while (pid := os.fork()) < 300:
+        if pid == 0:
+            signal.pause()
+            os._exit(0)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    try:
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fruix.build.settings import BuildOptions
-from machine import Machine, builders, machine, shares_user
+from machine import Machine, builders, machine, process_of_the_host, shares_user
 
 SOURCE = Path(__file__).with_name("doors.c")
 
@@ -95,7 +95,11 @@ def test_doors(here: Machine, tmp_path: Path, program: Path, contract: str) -> N
 
 
 def test_the_host_is_out_of_reach(here: Machine, tmp_path: Path, program: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket(socket.AF_UNIX) as named:
+    with (
+        process_of_the_host() as pid,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX) as named,
+    ):
         port = server.getsockname()[1]
         name = f"fruix-test-{secrets.token_hex(8)}"
         named.bind("\0" + name)
@@ -108,8 +112,8 @@ def test_the_host_is_out_of_reach(here: Machine, tmp_path: Path, program: Path) 
             "fruix",
             f"host-loopback={port}",
             f"abstract={name}",
-            f"kill={os.getpid()}",
-            f"ptrace={os.getpid()}",
+            f"kill={pid}",
+            f"ptrace={pid}",
             f"open-write={shell}/bin/busybox",
             f"link={shell}/bin/busybox",
             "open=/etc/shadow",
