@@ -18,7 +18,7 @@ from fruix.errors import BadDerivationError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Entry, SandboxSpec
+from fruix.sandbox import Bind, Entry, SandboxSpec, User
 from fruix.sandbox.contracts import CONTRACTS
 
 
@@ -78,10 +78,10 @@ class Builtin:
         attempt.inputs = len(inputs)
         return cls(derivation, Entry(function, {"out": str(out), **read(derivation)}), inputs, with_)
 
-    def spec(self, area: Workspace, uid: int) -> SandboxSpec:
+    def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """The code is already in the process."""
         contract, store = CONTRACTS["fruix"], self.resources.store
-        identity = contract.identity(uid)
+        identity = contract.identity(user.uid, user.number)
         return SandboxSpec(
             id=area.name,
             root=area.root,
