@@ -67,7 +67,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "suspicious ownership or permission on `{path}'; rejecting this build output",
     ),
     "hash-mismatch": (
-        "hash mismatch in fixed-output derivation '{drv}': expected {expected}, got {got}",
+        "hash mismatch in fixed-output derivation '{drv}':\n  specified: {expected}\n     got:    {got}",
         "hash mismatch for store item '{path}'",
     ),
     "cycle": (
