@@ -7,6 +7,7 @@ all three, each wire dialect words its own. Nothing here imports anything of Fru
 
 from __future__ import annotations
 
+import errno
 import os
 
 
@@ -132,3 +133,22 @@ class BuildError(FruixError):
     """A build that failed; `exit_code` follows the peers' (100 permanent, 101 timeout, 102 hash, 104 check)."""
 
     exit_code = 100
+
+
+# What to do about errors of the system that a reader can do something about.
+_REMEDIES = {
+    errno.ENOSPC: "free some space on that file system, then ask again",
+    errno.EDQUOT: "raise the quota on that file system, or free some space, then ask again",
+    errno.EMFILE: "raise the limit on open files (LimitNOFILE=, ulimit -n), or ask again a little later",
+    errno.ENFILE: "this machine has too many open files: ask again a little later",
+    errno.EAGAIN: "raise the limit on processes (TasksMax=, ulimit -u), or ask again a little later",
+    errno.EROFS: "that file system is mounted read-only",
+    errno.EIO: "look at the disk and at the kernel's messages",
+}
+
+
+def of_system(error: OSError) -> FruixError:
+    """An error of the operating system in the form of ours: what, where, what to do next."""
+    named = error.filename if error.filename2 is None else error.filename2
+    where = os.fsdecode(named) if isinstance(named, str | bytes) else ""
+    return FruixError(error.strerror or str(error), where=where, hint=_REMEDIES.get(error.errno or 0, ""))

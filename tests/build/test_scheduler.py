@@ -312,3 +312,28 @@ def test_goals_in_a_circle_fail(make: Callable[..., Scheduler]) -> None:
     results = realise(make(ok), goals({"a": "b", "b": "a", "c": ""}), BuildOptions(keep_going=True))
     assert results["c"].success
     assert "need each other" in results["a"].message
+
+
+def test_a_bug_leaves_nobody_waiting(make: Callable[..., Scheduler]) -> None:
+    def run(job: Job) -> BuildResult:
+        if job.derivation.name == "odd":
+            raise ZeroDivisionError("oops")
+        return ok(job)
+
+    scheduler = make(run, 1)
+    results = realise(scheduler, goals({"odd": "", "even": ""}), BuildOptions(keep_going=True))
+    assert "internal error: ZeroDivisionError: oops" in results["odd"].message
+    assert results["even"].success
+
+
+def test_no_thread_to_be_had(make: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    scheduler = make(ok)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        with pytest.raises(FruixError, match="a limit on processes") as caught:
+            submit(scheduler, "a", SimpleQueue())
+        assert "raise the limits" in caught.value.hint
+    assert realise(scheduler, goals({"a": ""}), BuildOptions())["a"].success

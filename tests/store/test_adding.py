@@ -15,6 +15,7 @@ from fruix.errors import (
     HashMismatchError,
     InvalidPathError,
     ObjectRejectedError,
+    StoreError,
 )
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
@@ -75,6 +76,27 @@ def test_text_with_an_invalid_reference(store: LocalStore) -> None:
     with pytest.raises(InvalidPathError, match="missing"):
         store.add_text("x", b"x", [missing])
     assert store.all_valid_paths() == []
+
+
+def test_only_ones_own_text_is_taken_back(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two add the same text without a lock; one of them can't register it, the other has its file there by then."""
+    register = store._registrar.register
+
+    def failing(_infos: object, **_how: object) -> None:
+        monkeypatch.setattr(store._registrar, "register", register)
+        store.add_text("shared", b"contents")  # the other one, in between
+        raise StoreError("database: database or disk is full")
+
+    monkeypatch.setattr(store._registrar, "register", failing)
+    with pytest.raises(StoreError):
+        store.add_text("shared", b"contents")
+    assert [path.name for path in store.all_valid_paths()] == ["shared"]
+    assert store.verify(contents=True) == []
+
+    monkeypatch.setattr(store._registrar, "register", failing)
+    with pytest.raises(StoreError):
+        store.add_text("alone", b"something else")
+    assert leftovers(store) == []
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "a\nb", "x" * 212])

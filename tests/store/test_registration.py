@@ -193,6 +193,7 @@ def test_spoilt_derivations_are_refused(store: LocalStore, how: str) -> None:
     with pytest.raises(BadDerivationError):
         store.add_text("d.drv", SPOIL[how](drv), drv.references)
     assert store.all_valid_paths() == []
+    assert [name for name in os.listdir(store.layout.store) if name.endswith("d.drv")] == []
     add(store, drv)
 
 
@@ -236,6 +237,7 @@ def test_derivation_that_is_no_plain_file(store: LocalStore, area: str, kind: st
     with pytest.raises(BadDerivationError, match="plain file"):
         store.add_path("d.drv", f"{area}/x")
     assert store.all_valid_paths() == []
+    assert [name for name in os.listdir(store.layout.store) if name.endswith("d.drv")] == []
 
 
 def test_derivations_of_a_set_may_need_each_other(store: LocalStore, tmp_path: os.PathLike[str]) -> None:

@@ -10,7 +10,7 @@ from fruix.build import messages
 from fruix.build.attempt import Attempt
 from fruix.build.records import write_record
 from fruix.build.resources import Resources
-from fruix.errors import FruixError
+from fruix.errors import FruixError, of_system
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import BuildFailed, BuildFinished
 from fruix.model.storepath import StorePath
@@ -44,7 +44,7 @@ def failure(
         _log.warning("cleaning up after %s: %s; the next start does the rest", job.path, error)
         return success(attempt, outputs)
     if isinstance(error, OSError):
-        error = FruixError(error.strerror or str(error), where=str(error.filename or ""))
+        error = of_system(error)
     status = messages.status_of(error)
     attempt.reason = messages.reason_of(error)
     if status is BuildStatus.PERMANENT_FAILURE and with_.settings.cache_failures:

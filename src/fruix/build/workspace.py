@@ -72,9 +72,11 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
     dead = True
     parent = os.open(builds, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        os.mkdir(name, 0o700, dir_fd=parent)
+        with _named(f"{builds}/{name}"):
+            os.mkdir(name, 0o700, dir_fd=parent)
         try:
-            _fill(parent, name, uid, gid)
+            with _named(f"{builds}/{name}"):
+                _fill(parent, name, uid, gid)
             yield Workspace(name, f"{builds}/{name}")
         except StillRunningError:
             dead = False
@@ -85,6 +87,16 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
                 delete_tree(parent, os.fsencode(name))
     finally:
         os.close(parent)
+
+
+@contextmanager
+def _named(path: str) -> Iterator[None]:
+    """Errors tell the whole name, not what it is by a descriptor."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = path
+        raise
 
 
 def _fill(parent: int, name: str, uid: int, gid: int) -> None:

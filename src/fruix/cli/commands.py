@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from fruix import __version__
 from fruix.cli.text import harmless
-from fruix.errors import FruixError
+from fruix.errors import FruixError, of_system
 
 # name: (module, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -52,8 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
-        report(FruixError(error.strerror or str(error), where=name))
+        report(of_system(error))
         return 1
     except KeyboardInterrupt:
         print("fruix: interrupted", file=sys.stderr)

@@ -6,7 +6,7 @@ name and the hint apart from the message, so that they can raise the same error 
 
 from __future__ import annotations
 
-from fruix.errors import BuildError, FruixError, InvalidPathError
+from fruix.errors import BuildError, FruixError, InvalidPathError, of_system
 from fruix.protocol.messages import Failure
 from fruix.protocol.nix import FEATURE
 from fruix.protocol.wire import Context, Dialect
@@ -23,9 +23,10 @@ class BuildsFailedError(BuildError):
 def failure(error: Exception, context: Context) -> Failure:
     """The message that tells a client of `error`."""
     status = error.status if isinstance(error, BuildsFailedError) else 1
+    if isinstance(error, OSError):
+        error = of_system(error)
     if not isinstance(error, FruixError):
-        kind = "" if isinstance(error, OSError) else f"internal error in the daemon: {type(error).__name__}: "
-        return Failure(f"{kind}{error}", status)
+        return Failure(f"internal error in the daemon: {type(error).__name__}: {error}", status)
     if context.dialect is Dialect.GUIX:
         return Failure(_guix_text(error), status)
     if FEATURE in context.features:

@@ -37,8 +37,10 @@ class Journal:
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
                 json.dump({"name": name, "daemon": os.getpid(), **fields}, file)
-        except BaseException:
+        except BaseException as error:
             os.unlink(path)
+            if isinstance(error, OSError):
+                error.filename = path
             raise
 
     def left_over(self) -> list[JournalEntry]:

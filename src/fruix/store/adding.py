@@ -70,9 +70,14 @@ class Adding:
         )
         # No lock: whoever adds the same text at the same time renames the same bytes to the same name.
         with self._staging.place() as place:
-            self._write((contents,), place)
+            inode = self._write((contents,), place)
             self._staging.publish(place, path.base)
-        self._register(info, False)
+        try:
+            self._register(info, False)
+        except BaseException:
+            if not self._valid(path):  # it may be that only waiting for the disk has failed
+                self._staging.retract(path.base, inode)
+            raise
         return path
 
     def dump(
@@ -131,7 +136,12 @@ class Adding:
                 self._staging.drop(place)
                 return
             self._staging.publish(place, info.path.base)
-            self._register(info, valid)
+            try:
+                self._register(info, valid)
+            except BaseException:
+                if not self._valid(info.path):
+                    self._staging.remove(info.path.base)
+                raise
 
     def _stage(
         self, place: bytes, method: Method, algorithm: str, chunks: Iterable[bytes], size: int | None
@@ -165,12 +175,14 @@ class Adding:
         # An archive names the size before the contents, and that is known only now: a second pass, out of the cache.
         return digest, *nar_hash(self._staging.directory, place)
 
-    def _write(self, chunks: Iterable[bytes], place: bytes) -> None:
+    def _write(self, chunks: Iterable[bytes], place: bytes) -> int:
+        """Write a plain file; returns its inode's number."""
         descriptor = os.open(place, CREATE_FILE, 0o600, dir_fd=self._staging.directory)
         try:
             for chunk in chunks:
                 write_all(descriptor, chunk)
             finish_open(descriptor, file_mode(executable=False))
+            return os.fstat(descriptor).st_ino
         finally:
             os.close(descriptor)
 

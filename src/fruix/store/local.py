@@ -92,7 +92,7 @@ class LocalStore:
             opened.callback(lock.close)
             self.database.open()
             opened.callback(self.database.close)
-            self._staging = Staging(self._descriptor)
+            self._staging = Staging(self._descriptor, self.layout.store)
             opened.callback(self._staging.close)
             if lock.alone:
                 self.recovered = sync.recover(self.database, self._descriptor, self._staging.remove)

@@ -21,15 +21,17 @@ from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, open_directory
 
 PREFIX = b".tmp-"
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
 
 
 class Staging:
     """This process's private directory. Thread-safe; `directory` and `store` are open descriptors."""
 
-    def __init__(self, store: int) -> None:
-        """Make the directory in the store that is open as `store`, after removing those of dead processes."""
+    def __init__(self, store: int, name: str) -> None:
+        """Make the directory in the store that is open as `store` (and called `name`), after removing those of dead processes."""
         self.store = store
+        self._store_name = name
         self._numbers = count()
         self._sweep()
         self._name, self.directory = self._create()
@@ -76,8 +78,10 @@ class Staging:
         name = b"%d" % next(self._numbers)
         try:
             yield name
-        except BaseException:
+        except BaseException as error:
             delete_tree(self.directory, name)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                error.filename = self._store_name  # by descriptor alone the kernel names nothing
             raise
         # After success it was published or is somebody's (`Staged`): no call is spent on finding that out.
 
@@ -120,6 +124,19 @@ class Staging:
         except PermissionError:
             # Without root, moving a directory needs its write bit (the entry `..` changes).
             _with_write_bit(self.directory, name, self.store, final)
+
+    def retract(self, base: str, inode: int) -> None:
+        """Take back a file that was published without a lock, unless it is somebody else's by now: theirs has the same contents."""
+        with self.place() as name:
+            try:
+                os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
+            except FileNotFoundError:
+                return
+            # Looked at only where nobody else can reach it: between a look and an unlink theirs could have come.
+            if os.lstat(name, dir_fd=self.directory).st_ino == inode:
+                os.unlink(name, dir_fd=self.directory)
+            else:
+                self._rename(name, os.fsencode(base))
 
     def remove(self, base: str) -> None:
         """Delete what lies at a final name; it is gone from there at once, whatever its size."""

@@ -88,20 +88,25 @@ class Cgroup:
         return found
 
     def remove(self) -> None:
-        """Remove the empty group, and groups that were made in it; the kernel may be a moment late in seeing that it is empty."""
+        """Remove the empty group, and groups that were made in it; the kernel may be a moment late in seeing that it is empty.
+
+        Needs no descriptor if there are none in it: it has to work when there are too many open files.
+        """
         deadline = time.monotonic() + _REMOVE_PATIENCE
-        for directory, _, _ in os.walk(self.path, topdown=False):
-            while True:
-                try:
-                    os.rmdir(directory)
-                except FileNotFoundError:
-                    break
-                except OSError as error:
-                    if error.errno != errno.EBUSY or time.monotonic() > deadline:
-                        raise
-                    time.sleep(_POLL)
-                else:
-                    break
+        while True:
+            try:
+                os.rmdir(self.path)
+            except FileNotFoundError:
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    raise
+            else:
+                return
+            for inner, _, _ in os.walk(self.path, topdown=False):
+                with contextlib.suppress(OSError):
+                    os.rmdir(inner)
+            time.sleep(_POLL)
 
 
 @dataclass(frozen=True, slots=True)

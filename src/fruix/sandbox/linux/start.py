@@ -85,13 +85,14 @@ class Started:
 def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     """Clone the first process of a sandbox; it sets itself up on its own. Call in a single-threaded process only."""
     program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces)
-    faults.reach("cgroup")
-    cgroup = _cgroup(spec, parent)
-    status, status_child = os.pipe2(os.O_CLOEXEC)
-    release_child, release = os.pipe2(os.O_CLOEXEC)
-    pipes = uplink.Pipes.make() if spec.network in OWN else None
-    pid, started = -1, None
+    pid, started, cgroup, pipes = -1, None, None, None
+    ends: list[int] = []  # of pipes, to be closed here
     try:
+        faults.reach("cgroup")
+        cgroup = _cgroup(spec, parent)
+        status, status_child = _pipe(ends)
+        release_child, release = _pipe(ends)
+        pipes = uplink.Pipes.make() if spec.network in OWN else None
         faults.reach("clone")
         with _entrance(cgroup) as descriptor:
             pid = libc.clone(namespaces(spec), descriptor)
@@ -110,12 +111,12 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
             cgroup.add(started.beside.pid)
         faults.reach("release")
         os.write(release, b"x")
+        ends.remove(status)
     except BaseException:
-        os.close(status)
         _undo(pid, started, cgroup)
         raise
     finally:
-        for descriptor in (status_child, release_child, release):
+        for descriptor in ends:
             os.close(descriptor)
         if pipes is not None:
             pipes.close()
@@ -142,6 +143,13 @@ def _entrance(cgroup: Cgroup | None) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _pipe(ends: list[int]) -> tuple[int, int]:
+    """A pipe whose ends are noted."""
+    pair = os.pipe2(os.O_CLOEXEC)
+    ends.extend(pair)
+    return pair
 
 
 def _undo(pid: int, started: Started | None, cgroup: Cgroup | None) -> None:

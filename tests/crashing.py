@@ -1,0 +1,124 @@
+"""Daemons that may crash and clients that may be killed, each in a process of its own, and what is looked for afterwards."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from fruix.build.settings import BUILD_UID_COUNT, FIRST_BUILD_UID, BuildOptions
+from fruix.client import RemoteStore, connect
+from fruix.daemon.main import main
+from fruix.errors import FruixError, UnreachableError
+from fruix.model.derivation import DerivationOutput
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.storepath import StorePath
+from fruix.sandbox import faults
+from fruix.sandbox.linux.cgroup import CgroupParent
+from fruix.sandbox.platform import current
+from fruix.store import Layout
+from machine import Machine, left_over
+
+SOCKET = Layout().socket
+PATIENCE = 60.0
+
+
+def child(work: Callable[[], int]) -> int:
+    """A process that does `work` and exits with what it returns."""
+    pid = os.fork()
+    if pid == 0:
+        code = 70
+        try:
+            code = work()
+        except FruixError as error:
+            os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+    return pid
+
+
+def exit_of(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def start_daemon(fault: str = "", limits: Mapping[int, int] | None = None) -> int:
+    """A daemon with a fault armed, under limits on resources."""
+
+    def work() -> int:
+        for which, value in (limits or {}).items():
+            resource.setrlimit(which, (value, value))
+        for name in [name for name in os.environ if name.startswith(("FRUIX_", "NIX_"))]:
+            del os.environ[name]
+        os.environ[faults.VARIABLE] = fault
+        return main()
+
+    return child(work)
+
+
+def connected(daemon: int) -> RemoteStore:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return connect(SOCKET, "/frx/store")
+        except UnreachableError:
+            assert time.monotonic() < deadline
+            assert os.waitpid(daemon, os.WNOHANG) == (0, 0), "the daemon ended before it was ready"
+            time.sleep(0.01)
+
+
+def ask(path: StorePath) -> tuple[int, dict[str, str]]:
+    """Build in a client process of its own: its exit status, and what it heard."""
+    reading, writing = os.pipe()
+
+    def work() -> int:
+        os.close(reading)
+        with connect(SOCKET, "/frx/store") as store:
+            try:
+                ((_, result),) = store.build([DerivedPath(path, ALL)], BuildOptions(), lambda _event: None)
+                heard = {"status": result.status.name, "message": result.message}
+            except FruixError as error:
+                heard = {"status": type(error).__name__, "message": str(error)}
+            os.write(writing, json.dumps(heard).encode())
+        return 0
+
+    pid = child(work)
+    os.close(writing)
+    with open(reading, "rb") as pipe:
+        said = pipe.read()
+    return exit_of(pid), json.loads(said) if said else {}
+
+
+def derivation(store: RemoteStore, name: str, shell: StorePath) -> StorePath:
+    here = Machine(store, None)  # type: ignore[arg-type]
+    outputs = {output: DerivationOutput(None) for output in ("out", "lib")}
+    script = "echo running; (setsid sleep 1000 &); mkdir $out $lib; echo x > $out/x; ln -s $out $lib/link"
+    return here.derivation(name, script, shell, outputs=outputs)
+
+
+def traces(store: RemoteStore) -> list[str]:
+    """All that a crashed build could have left, a line each."""
+    layout = Layout()
+    found = left_over(layout)
+    registered = {path.base for path in store.all_valid_paths()}
+    found += [
+        name for name in os.listdir(layout.store) if not name.startswith(".") and name not in registered
+    ]
+    if len(staging := [name for name in os.listdir(layout.store) if name.startswith(".tmp-")]) > 1:
+        found += staging
+    for uid in range(FIRST_BUILD_UID, FIRST_BUILD_UID + BUILD_UID_COUNT):
+        found += [f"process {pid} of user {uid}" for pid in current().processes_of(uid)]
+    found += [f"mount {mount}" for mount in current().mounts_below(layout.builds)]
+    for name in os.listdir(layout.userpool):
+        with open(f"{layout.userpool}/{name}", "rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.append(f"lock of user {name}")
+    if (parent := CgroupParent.find()) is not None:
+        found += [f"cgroup {name}" for name in os.listdir(parent.path) if name.startswith("frx-")]
+    return found

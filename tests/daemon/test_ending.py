@@ -1,0 +1,83 @@
+"""Clients of a daemon that ends or that has reached a limit are told so."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from daemon.serving import Running, running
+from fruix.build.settings import BuildOptions
+from fruix.daemon.server import Server
+from fruix.errors import FruixError
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.storepath import StorePath
+
+
+def a_drv(daemon: Running) -> StorePath:
+    return StorePath.of(daemon.store.directory, "0" * 32 + "-a.drv")
+
+
+def building(daemon: Running, told: list[FruixError]) -> threading.Thread:
+    """A client that waits for a build in a thread of its own; what it is told is put into `told`."""
+
+    def wait() -> None:
+        with daemon.connect() as client:
+            try:
+                client.build([DerivedPath(a_drv(daemon), ALL)], BuildOptions(), lambda _event: None)
+            except FruixError as error:
+                told.append(error)
+
+    daemon.builder.wait = True
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert daemon.builder.started.wait(60)
+    return thread
+
+
+def test_who_builds_is_told_of_the_end(tmp_path: Path) -> None:
+    told: list[FruixError] = []
+    with running(tmp_path) as daemon:
+        thread = building(daemon, told)
+        daemon.server.stop()
+        thread.join()
+    assert [error.message for error in told] == ["the daemon is shutting down"]
+    assert "ask again" in told[0].hint
+
+
+def test_without_the_spawner_it_ends(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        reading, writing = os.pipe()
+        with open(reading, "rb") as spawner, socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(f"{tmp_path}/other")
+            listener.listen()
+            server = Server(daemon.server._service, [listener], spawner)
+            ended: list[bool] = []
+            thread = threading.Thread(target=lambda: ended.append(server.run()))
+            thread.start()
+            os.close(writing)  # the spawner dies
+            thread.join()
+            assert ended == [False]
+
+
+def test_a_client_that_gets_no_thread_is_told_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("client-"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with running(tmp_path) as daemon:
+        with daemon.connect() as first:
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(FruixError, match="can't serve another client now") as caught:
+                daemon.connect()
+            assert "raise the limits" in caught.value.hint
+            assert first.all_valid_paths() == []
+        monkeypatch.undo()
+        with daemon.connect() as again:
+            assert again.all_valid_paths() == []
