@@ -334,6 +334,6 @@ def test_no_thread_to_be_had(make: Callable[..., Scheduler], monkeypatch: pytest
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         with pytest.raises(FruixError, match="a limit on processes") as caught:
-            submit(scheduler, "a", SimpleQueue())
+            submit(scheduler, "a", Inbox())
         assert "raise the limits" in caught.value.hint
     assert realise(scheduler, goals({"a": ""}), BuildOptions())["a"].success
