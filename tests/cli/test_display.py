@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from pathlib import Path
 
 from cli.requests import BEGIN, EVENTS, FAILING, PLAN, drv
 from fruix.cli.display import EVENTS_VERSION, JsonDisplay, PlainDisplay, plan_event, result_event
@@ -75,28 +77,43 @@ def test_json_lines_are_the_events() -> None:
 SCHEMA = {
     "plan": {"builds", "jobs", "problems", "estimated_seconds", "unknown_durations", "longest_path"},
     "build-queued": {"drv", "kind", "time"},
-    "build-started": {"drv", "name", "log_file", "pid", "time"},
+    "build-started": {"drv", "name", "log_file", "pid", "time", "purpose", "round", "rounds", "outputs"},
     "phase-started": {"drv", "phase", "time"},
     "builder-exited": {"drv", "code", "signal", "time"},
     "log-line": {"drv", "line"},
     "progress": {"drv", "done", "total", "what"},
-    "build-finished": {"drv", "seconds", "outputs"},
-    "build-failed": {"drv", "status", "message", "seconds"},
+    "build-finished": {"drv", "seconds", "outputs", "checked"},
+    "build-failed": {"drv", "status", "message", "seconds", "reason"},
+    "note": {"drv", "text", "reason"},
     "waiting": {"drv", "reason"},
     "message": {"level", "text"},
     "result": {"success", "results"},
 }
 
 
-def test_the_schema_only_grows() -> None:
-    assert EVENTS_VERSION == 1
+def fields_now() -> dict[str, set[str]]:
     fields = {name: set(kind.__dataclass_fields__) for name, kind in KINDS.items()}
     fields["plan"] = set(plan_event(PLAN)) - {"event"}
     fields["result"] = set(result_event([])) - {"event"}
+    return fields
+
+
+def test_the_schema_only_grows() -> None:
+    assert EVENTS_VERSION == 1
+    fields = fields_now()
     for name, promised in SCHEMA.items():
         assert promised <= fields[name], name
     planned = plan_event(PLAN)["builds"][0]
     assert {"drv", "kind", "missing", "needs", "usual_ms"} <= set(planned)
+
+
+def test_the_schema_is_described() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
+    described = {}
+    for line in text.splitlines():
+        if match := re.match(r"\| `([a-z-]+)` \| (.*?) \|", line):
+            described[match[1]] = set(re.findall(r"`([a-z_]+)`", match[2]))
+    assert described == fields_now()
 
 
 def test_a_dump_shows_everything(monkeypatch: object) -> None:
