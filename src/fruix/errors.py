@@ -100,6 +100,16 @@ class ObjectRejectedError(FruixError):
     """A file tree that can't become a store object (special file, foreign owner, too deep…)."""
 
 
+class SuspiciousObjectError(ObjectRejectedError):
+    """One whose owner or permissions show that others could still change it."""
+
+    def __init__(self, path: str, *, hint: str = "") -> None:
+        super().__init__(
+            f"suspicious ownership or permission on '{path}'; rejecting this build output", hint=hint
+        )
+        self.path = path
+
+
 class SandboxError(FruixError):
     """Setting up the isolation failed at `step` with `errno`; no builder ran."""
 

@@ -95,6 +95,14 @@ def test_too_many_files_in_outputs(tmp_path: Path) -> None:
         assert end_of(here, tmp_path, script.replace("100", "99")).success
 
 
+def test_an_output_that_claims_more_than_there_is(tmp_path: Path) -> None:
+    with machine(BuildSettings(max_output_size=1 << 30)) as here:
+        script = "mkdir $out; for i in 1 2 3; do truncate -s 500M $out/$i; done"
+        result = end_of(here, tmp_path, script)
+        assert result.status is BuildStatus.OUTPUT_REJECTED
+        assert f"more than {1 << 30} bytes of contents" in result.message
+
+
 @contextmanager
 def small_disk(here: Machine, options: str) -> Iterator[None]:
     """The builds directory on a file system of its own."""

@@ -10,7 +10,7 @@ from fruix.build.goals import Goal, Plan
 from fruix.build.inbox import Inbox
 from fruix.build.realise import Realisation
 from fruix.build.scheduler import Job, Scheduler
-from fruix.build.settings import BuildOptions
+from fruix.build.settings import Asker, BuildOptions
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
@@ -337,3 +337,23 @@ def test_no_thread_to_be_had(make: Callable[..., Scheduler], monkeypatch: pytest
             submit(scheduler, "a", Inbox())
         assert "raise the limits" in caught.value.hint
     assert realise(scheduler, goals({"a": ""}), BuildOptions())["a"].success
+
+
+def test_a_thousand_goals_of_one_do_not_starve_another(make: Callable[..., Scheduler]) -> None:
+    order: list[str] = []
+    gate = threading.Event()
+
+    def run(job: Job) -> BuildResult:
+        gate.wait()
+        order.append(job.derivation.name)
+        return ok(job)
+
+    scheduler, many, few = make(run, 2), Inbox(), Inbox()
+    options = [BuildOptions(asker=Asker(uid, 0)) for uid in (1000, 1001)]
+    for number in range(1000):
+        scheduler.submit(path(f"m{number}"), derivation("many"), options[0], "build", many)
+    scheduler.submit(path("few"), derivation("few"), options[1], "build", few)
+    gate.set()
+    while few.get()[1] is not None:
+        pass
+    assert order.index("few") <= 4

@@ -135,6 +135,7 @@ def _stage(program: Program, attempt: Attempt, area: Workspace, user: User, with
         candidates=[*program.candidates, *_output_paths(job)],
         copy=program.networked,
         max_files=with_.settings.max_output_files,
+        max_size=with_.settings.max_output_size,
     )
 
 

@@ -18,6 +18,7 @@ from fruix.errors import (
     HostViewError,
     ObjectRejectedError,
     ReferenceCycleError,
+    SuspiciousObjectError,
     UsageError,
 )
 from fruix.model.buildresult import BuildStatus
@@ -93,6 +94,8 @@ def reason_of(error: FruixError) -> Reason:
     """Why, as data."""
     if isinstance(error, FailedError):
         return error.why
+    if isinstance(error, SuspiciousObjectError):
+        return reason("suspicious", path=error.path)
     return reason(OTHER, text=str(error))
 
 

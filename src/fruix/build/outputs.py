@@ -38,6 +38,7 @@ def stage_outputs(
     candidates: Collection[StorePath],
     copy: bool,
     max_files: int = 0,
+    max_size: int = 0,
 ) -> list[Staged]:
     """Take all outputs of `derivation` (at `path`) from `sources` (output name → host path) into the store's private directory.
 
@@ -52,6 +53,7 @@ def stage_outputs(
         candidates: what they may refer to.
         copy: into fresh inodes.
         max_files: in all of them together; 0: no limit.
+        max_size: bytes of contents that each output may have; 0: no limit.
 
     Returns:
         The outputs with their infos, ready to be published and registered together.
@@ -80,6 +82,7 @@ def stage_outputs(
                     copy=copy,
                     links=links,
                     expected=expected,
+                    max_size=max_size or None,
                 )
             except FileNotFoundError:
                 raise _missing(derivation, path, name) from None

@@ -38,6 +38,7 @@ class BuildSettings:
     max_memory: int = 0
     max_file_size: int = 64 << 30
     max_output_files: int = 1 << 22
+    max_output_size: int = 256 << 30
     min_free: int = 64 << 20
     min_free_files: int = 1024
     cache_failures: bool = False

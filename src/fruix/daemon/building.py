@@ -17,9 +17,7 @@ from fruix.protocol.wire import Dialect
 
 # The Guix dialect's status of a failed request, by the worst of its results; anything else is 1.
 _TIMED_OUT = frozenset({BuildStatus.TIMED_OUT, BuildStatus.LOG_LIMIT_EXCEEDED})
-_PERMANENT = frozenset(
-    {BuildStatus.PERMANENT_FAILURE, BuildStatus.CACHED_FAILURE, BuildStatus.DEPENDENCY_FAILED}
-)
+_PERMANENT = frozenset({BuildStatus.PERMANENT_FAILURE, BuildStatus.CACHED_FAILURE})
 
 _REPAIR_REFUSED = {
     Dialect.NIX: "repairing is not allowed because you are not in 'trusted-users'",
@@ -116,7 +114,7 @@ def _check_mode(session: Session, mode: BuildMode) -> None:
 
 def _failure(session: Session, failed: Sequence[tuple[DerivedPath, BuildResult]]) -> BuildsFailedError:
     """One error for all; Nix clients are told the single reasons first if there are several."""
-    status = _status([result.status for _, result in failed])
+    status = _status([*session.failed, *(result.status for _, result in failed)])
     if session.context.dialect is Dialect.GUIX:
         names = ", ".join(f"`{request.path}'" for request, _ in failed)
         return BuildsFailedError(f"build of {names} failed", status)

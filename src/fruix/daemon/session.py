@@ -19,9 +19,9 @@ from fruix.daemon.errors import failure
 from fruix.daemon.peers import Peer
 from fruix.daemon.service import Service
 from fruix.errors import DisconnectedError, FruixError, ProtocolError
-from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import Event, Message
+from fruix.model.events import BuildFailed, Event, Message
 from fruix.protocol import handshake, messages, nix
 from fruix.protocol.activities import event_writer
 from fruix.protocol.bodies import RequestBody, request_body
@@ -48,6 +48,9 @@ class Session:
         self.context = Context(Dialect.NIX, nix.NEWEST, service.store.directory)
         self.options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
         self.body: RequestBody = request_body(Body.NONE, connection.source)
+        self.failed: set[BuildStatus] = (
+            set()
+        )  # how builds of the last request failed, also those it only needed
 
     def run(self) -> None:
         """Greet and serve. The connection stays open; the caller closes it."""
@@ -78,9 +81,12 @@ class Session:
             DisconnectedError: it has gone.
         """
         writer = event_writer(self.context, self.options, self.service.system)
+        self.failed.clear()
         with self.service.hangups.watch(self.connection.stream) as gone:
 
             def on_event(event: Event) -> None:
+                if isinstance(event, BuildFailed):
+                    self.failed.add(event.status)
                 if said := [*writer.messages(event)]:
                     try:
                         self.tell(*said)

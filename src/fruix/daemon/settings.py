@@ -190,6 +190,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-processes": ("building.max_processes", _number(0, 1 << 22)),
     "max-memory": ("building.max_memory", _number(0)),
     "max-file-size": ("building.max_file_size", _number(0)),
+    "max-output-size": ("building.max_output_size", _number(0)),
     "max-output-files": ("building.max_output_files", _number(0)),
     "min-free": ("building.min_free", _number(0)),
     "min-free-files": ("building.min_free_files", _number(0)),

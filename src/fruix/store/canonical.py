@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 
-from fruix.errors import ObjectRejectedError
+from fruix.errors import ObjectRejectedError, SuspiciousObjectError
 from fruix.store import flags
 from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 from fruix.store.tree.walk import Kind, Node, walk
@@ -142,7 +142,7 @@ def check_top(status: os.stat_result, owner: int, path: str) -> None:
         raise ObjectRejectedError(f"file '{path}' has an unsupported type")
     writable = kind != stat.S_IFLNK and status.st_mode & 0o022
     if status.st_uid != owner or writable:
-        raise ObjectRejectedError(
-            f"suspicious ownership or permission on '{path}'; rejecting this build output",
+        raise SuspiciousObjectError(
+            path,
             hint=f"owner {status.st_uid} (expected {owner}), mode {stat.S_IMODE(status.st_mode):04o}",
         )
