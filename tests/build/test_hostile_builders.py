@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -21,14 +22,20 @@ from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.usage import Usage
 from machine import Machine, machine
 
+# A user whom nobody else on this machine builds as at the same time: limits on processes count all of a user's.
+UID = 40000 + secrets.randbelow(20000)
 CONTRACTS = ("fruix", "guix")  # with the build user's own ids, and in a user namespace
+
+
+def settings(**some: Any) -> BuildSettings:
+    return BuildSettings(**{"max_jobs": 1, "uids": (UID, UID + 1), **some})
 
 
 def end_of(here: Machine, tmp_path: Path, script: str, contract: str = "fruix") -> BuildResult:
     """The result of a build, and nothing of it left."""
     drv = here.derivation("hostile", script, here.shell(tmp_path))
     (result,) = here.build(drv, options=BuildOptions(contract, timeout=60))
-    assert processes_of(35001) == []
+    assert processes_of(UID) == []
     record = read_record(here.store.layout.log_file(drv))
     assert record is not None
     assert record["status"] == result.status.name
@@ -37,7 +44,7 @@ def end_of(here: Machine, tmp_path: Path, script: str, contract: str = "fruix") 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_processes_without_end(tmp_path: Path, contract: str) -> None:
-    with machine(BuildSettings(max_processes=40)) as here:
+    with machine(settings(max_processes=40)) as here:
         # What it gets is bounded by the kernel; it stays, so that the daemon sees it.
         script = "trap '' TERM HUP INT; mkfifo p; sh -c 'while sleep 1000 & do :; done'; read x < p"
         result = end_of(here, tmp_path, script, contract)
@@ -46,7 +53,7 @@ def test_processes_without_end(tmp_path: Path, contract: str) -> None:
 
 
 def test_a_bomb_that_gives_up_by_itself_has_its_suspect_named(tmp_path: Path) -> None:
-    with machine(BuildSettings(max_processes=20)) as here:
+    with machine(settings(max_processes=20)) as here:
         result = end_of(here, tmp_path, "while sleep 1000 & do :; done")
         assert not result.success
         said = [event.text for event in here.events if isinstance(event, Note)]
@@ -54,7 +61,7 @@ def test_a_bomb_that_gives_up_by_itself_has_its_suspect_named(tmp_path: Path) ->
 
 
 def test_a_bomb_next_to_an_honest_build(tmp_path: Path) -> None:
-    with machine(BuildSettings(max_processes=300, max_jobs=2)) as here:
+    with machine(settings(max_processes=300, max_jobs=2)) as here:
         shell = here.shell(tmp_path)
         bomb = here.derivation("bomb", "b() { b | b & }; b; sleep 1000", shell)
         honest = here.derivation(
@@ -66,7 +73,7 @@ def test_a_bomb_next_to_an_honest_build(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("contract", CONTRACTS)
 def test_memory_without_end(tmp_path: Path, contract: str) -> None:
-    with machine(BuildSettings(max_memory=100 << 20)) as here:
+    with machine(settings(max_memory=100 << 20)) as here:
         # Doubles a text that the shell holds, and then keeps it.
         script = "x=0123456789abcdef; i=0; while [ $i -lt 23 ]; do x=$x$x; i=$((i+1)); done; while :; do sleep 1; done"
         result = end_of(here, tmp_path, script, contract)
@@ -76,7 +83,7 @@ def test_memory_without_end(tmp_path: Path, contract: str) -> None:
 @pytest.mark.parametrize("start", ["exec ", "", "true; "])
 def test_files_without_end(tmp_path: Path, start: str) -> None:
     """The first process of a sandbox gets no signal for it, only an error; the others do."""
-    with machine(BuildSettings(max_file_size=1 << 20)) as here:
+    with machine(settings(max_file_size=1 << 20)) as here:
         end = "; exit $?" if start == "true; " else ""
         result = end_of(here, tmp_path, f"{start}dd if=/dev/zero of=big bs=4096 count=1000{end}")
         assert "builder failed with exit code" in result.message
@@ -87,7 +94,7 @@ def test_files_without_end(tmp_path: Path, start: str) -> None:
 
 
 def test_too_many_files_in_outputs(tmp_path: Path) -> None:
-    with machine(BuildSettings(max_output_files=100)) as here:
+    with machine(settings(max_output_files=100)) as here:
         script = "mkdir $out; i=0; while [ $i -lt 100 ]; do : > $out/$i; i=$((i+1)); done"
         result = end_of(here, tmp_path, script)
         assert "its outputs hold more than 100 files and directories" in result.message
@@ -96,7 +103,7 @@ def test_too_many_files_in_outputs(tmp_path: Path) -> None:
 
 
 def test_an_output_that_claims_more_than_there_is(tmp_path: Path) -> None:
-    with machine(BuildSettings(max_output_size=1 << 30)) as here:
+    with machine(settings(max_output_size=1 << 30)) as here:
         script = "mkdir $out; for i in 1 2 3; do truncate -s 500M $out/$i; done"
         result = end_of(here, tmp_path, script)
         assert result.status is BuildStatus.OUTPUT_REJECTED
@@ -115,7 +122,7 @@ def small_disk(here: Machine, options: str) -> Iterator[None]:
 
 
 def test_a_disk_that_fills(tmp_path: Path) -> None:
-    with machine(BuildSettings(min_free=20 << 20)) as here, small_disk(here, "size=64m"):
+    with machine(settings(min_free=20 << 20)) as here, small_disk(here, "size=64m"):
         # Slowly enough to be seen, and without ever failing by itself.
         script = "while :; do dd if=/dev/zero bs=1M count=1 2>/dev/null >> big; sleep 0.05; done"
         result = end_of(here, tmp_path, script)
@@ -127,7 +134,7 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_is_full_at_once(tmp_path: Path) -> None:
-    with machine(BuildSettings(min_free=0)) as here, small_disk(here, "size=16m"):
+    with machine(settings(min_free=0)) as here, small_disk(here, "size=16m"):
         result = end_of(here, tmp_path, "cat /dev/zero > big")
         assert "builder failed with exit code 1" in result.message
         assert result.status is BuildStatus.TRANSIENT_FAILURE
@@ -136,14 +143,14 @@ def test_a_disk_that_is_full_at_once(tmp_path: Path) -> None:
 
 
 def test_inodes_without_end(tmp_path: Path) -> None:
-    with machine(BuildSettings(min_free=0, min_free_files=500)) as here, small_disk(here, "nr_inodes=3000"):
+    with machine(settings(min_free=0, min_free_files=500)) as here, small_disk(here, "nr_inodes=3000"):
         script = "i=0; while :; do : > f$i; i=$((i+1)); [ $((i % 100)) != 0 ] || sleep 0.05; done"
         result = end_of(here, tmp_path, script)
         assert "killed because less than 500 files could still be made on the disk of '" in result.message
 
 
 def test_inodes_that_are_gone_at_once(tmp_path: Path) -> None:
-    with machine(BuildSettings(min_free=0, min_free_files=0)) as here, small_disk(here, "nr_inodes=3000"):
+    with machine(settings(min_free=0, min_free_files=0)) as here, small_disk(here, "nr_inodes=3000"):
         result = end_of(here, tmp_path, "i=0; while :; do : > f$i; i=$((i+1)); done")
         assert result.status is BuildStatus.TRANSIENT_FAILURE
         said = [event.text for event in here.events if isinstance(event, Note)]
@@ -156,7 +163,7 @@ def test_inodes_that_are_gone_at_once(tmp_path: Path) -> None:
     ids=["lines", "one endless line", "small writes", "empty lines"],
 )
 def test_logs_without_end(tmp_path: Path, script: str) -> None:
-    with machine(BuildSettings(max_log_size=300_000)) as here:
+    with machine(settings(max_log_size=300_000)) as here:
         result = end_of(here, tmp_path, script)
         assert result.status is BuildStatus.LOG_LIMIT_EXCEEDED
         assert "killed after writing more than 300000 bytes of log output" in result.message
@@ -164,11 +171,11 @@ def test_logs_without_end(tmp_path: Path, script: str) -> None:
 
 
 def test_a_client_may_ask_for_less_log_but_not_for_more(tmp_path: Path) -> None:
-    settings = BuildSettings(max_log_size=5000)
+    settings = settings(max_log_size=5000)
     assert Limits.of(BuildOptions(max_log_size=100), settings).max_log_size == 100
     assert Limits.of(BuildOptions(max_log_size=9000), settings).max_log_size == 5000
     assert Limits.of(BuildOptions(), settings).max_log_size == 5000
-    assert Limits.of(BuildOptions(max_log_size=100), BuildSettings(max_log_size=0)).max_log_size == 100
+    assert Limits.of(BuildOptions(max_log_size=100), settings(max_log_size=0)).max_log_size == 100
     with machine(settings) as here:
         drv = here.derivation("loud", "yes", here.shell(tmp_path))
         (result,) = here.build(drv, options=BuildOptions("fruix", max_log_size=100))
@@ -176,7 +183,7 @@ def test_a_client_may_ask_for_less_log_but_not_for_more(tmp_path: Path) -> None:
 
 
 def test_silence_is_not_broken_by_closing_the_output(tmp_path: Path) -> None:
-    with machine() as here:
+    with machine(settings()) as here:
         drv = here.derivation(
             "mute", "exec >/dev/null 2>&1; trap '' TERM INT HUP; sleep 1000", here.shell(tmp_path)
         )
@@ -186,7 +193,7 @@ def test_silence_is_not_broken_by_closing_the_output(tmp_path: Path) -> None:
 
 
 def test_a_trickle_ends_in_time(tmp_path: Path) -> None:
-    with machine() as here:
+    with machine(settings()) as here:
         script = "trap '' TERM INT HUP; while :; do echo .; sleep 0.1; done"
         drv = here.derivation("trickle", script, here.shell(tmp_path))
         (result,) = here.build(drv, options=BuildOptions("fruix", max_silent_time=1, timeout=2))
@@ -194,14 +201,14 @@ def test_a_trickle_ends_in_time(tmp_path: Path) -> None:
 
 
 def test_orphans_that_rewrite_the_output(tmp_path: Path) -> None:
-    with machine() as here:
+    with machine(settings()) as here:
         writer = "trap '' TERM HUP; while :; do echo evil > $out; done"
         script = (
             f'for i in 1 2 3 4 5 6 7 8; do setsid sh -c "{writer}" >/dev/null 2>&1 & done; sleep 0.2; exit 0'
         )
         drv = here.derivation("orphans", script, here.shell(tmp_path))
         (result,) = here.build(drv, options=BuildOptions("fruix"))
-        assert processes_of(35001) == []
+        assert processes_of(UID) == []
         if result.success:
             assert here.store.is_whole(here.store.derivation_outputs(drv)["out"])
 
@@ -225,7 +232,7 @@ def test_a_client_that_leaves_two_that_stay(tmp_path: Path) -> None:
     """When one of two clients goes the build goes on; when the last one goes it ends."""
     from fruix.model.derivedpath import ALL, DerivedPath
 
-    with machine() as here:
+    with machine(settings()) as here:
         drv = here.derivation(
             "shared", "echo up; while [ ! -e /build/x ]; do sleep 0.05; done", here.shell(tmp_path)
         )
@@ -255,4 +262,4 @@ def test_a_client_that_leaves_two_that_stay(tmp_path: Path) -> None:
         threads[1].join()
         while here.builder.active():
             pass
-        assert processes_of(35001) == []
+        assert processes_of(UID) == []
