@@ -171,12 +171,12 @@ def test_logs_without_end(tmp_path: Path, script: str) -> None:
 
 
 def test_a_client_may_ask_for_less_log_but_not_for_more(tmp_path: Path) -> None:
-    settings = settings(max_log_size=5000)
-    assert Limits.of(BuildOptions(max_log_size=100), settings).max_log_size == 100
-    assert Limits.of(BuildOptions(max_log_size=9000), settings).max_log_size == 5000
-    assert Limits.of(BuildOptions(), settings).max_log_size == 5000
+    allowed = settings(max_log_size=5000)
+    assert Limits.of(BuildOptions(max_log_size=100), allowed).max_log_size == 100
+    assert Limits.of(BuildOptions(max_log_size=9000), allowed).max_log_size == 5000
+    assert Limits.of(BuildOptions(), allowed).max_log_size == 5000
     assert Limits.of(BuildOptions(max_log_size=100), settings(max_log_size=0)).max_log_size == 100
-    with machine(settings) as here:
+    with machine(allowed) as here:
         drv = here.derivation("loud", "yes", here.shell(tmp_path))
         (result,) = here.build(drv, options=BuildOptions("fruix", max_log_size=100))
         assert "more than 100 bytes" in result.message
