@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Iterator
 from queue import Empty
 
 import pytest
@@ -21,11 +19,8 @@ PATH = StorePath.of("/frx/store", "0" * 32 + "-a.drv")
 
 
 @pytest.fixture
-def job() -> Iterator[Job]:
-    made = Job(PATH, Derivation("a", {}, {}, (), "x86_64-linux", "/bin/sh", (), {}), BuildOptions(), "build")
-    yield made
-    os.close(made.waker)
-    os.close(made._wake)
+def job() -> Job:
+    return Job(PATH, Derivation("a", {}, {}, (), "x86_64-linux", "/bin/sh", (), {}), BuildOptions(), "build")
 
 
 @pytest.fixture(autouse=True)

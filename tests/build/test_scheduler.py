@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -357,3 +358,37 @@ def test_a_thousand_goals_of_one_do_not_starve_another(make: Callable[..., Sched
     while few.get()[1] is not None:
         pass
     assert order.index("few") <= 4
+
+
+def test_jobs_that_wait_cost_no_descriptors(make: Callable[..., Scheduler]) -> None:
+    gate = threading.Event()
+
+    def run(job: Job) -> BuildResult:
+        gate.wait()
+        return ok(job)
+
+    scheduler, inbox = make(run, 1), Inbox()
+    submit(scheduler, "first", inbox)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(500):
+        submit(scheduler, f"j{number}", inbox)
+    assert len(os.listdir("/proc/self/fd")) - before < 10
+    gate.set()
+
+
+def test_a_job_cancelled_before_its_turn_is_not_run(make: Callable[..., Scheduler]) -> None:
+    gate, ran = threading.Event(), []
+
+    def run(job: Job) -> BuildResult:
+        ran.append(job.derivation.name)
+        gate.wait()
+        return ok(job)
+
+    scheduler, inbox, other = make(run, 1), Inbox(), Inbox()
+    submit(scheduler, "first", inbox)
+    job = submit(scheduler, "second", other)
+    job.leave(other)
+    gate.set()
+    scheduler.close()
+    assert ran == ["first"]
+    assert job.result is not None

@@ -13,7 +13,6 @@ Runs on a scheduler thread; many lives run side by side and share only the objec
 from __future__ import annotations
 
 import os
-import select
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 
@@ -31,6 +30,7 @@ from fruix.build.reporting import failure, report, success
 from fruix.build.resources import Resources
 from fruix.build.running import run_program
 from fruix.build.scheduler import Job
+from fruix.build.supervise import readable
 from fruix.build.workspace import Workspace, new_name, workspace
 from fruix.errors import BadDerivationError, FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
@@ -80,7 +80,7 @@ def _lock(stack: ExitStack, job: Job, store: LocalStore) -> None:
         if not told:
             job.emit(Waiting(job.path, f"waiting for the lock on '{paths[0]}'"))
             told = True
-        if select.select([job.waker], [], [], LOCK_POLL)[0]:
+        if readable(job.waker, LOCK_POLL):
             raise FailedError(job.path, reason("cancelled"))
     stack.enter_context(locks)
 

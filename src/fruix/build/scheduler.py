@@ -42,13 +42,12 @@ class Job:
     submitted: float = field(default_factory=time.time)
     started: float = 0.0
     cancelled: bool = False
-    waker: int = field(init=False, default=-1)  # readable once the job has been cancelled
+    waker: int = -1  # once it has begun: readable when the job is cancelled
     _replay: dict[type[Event], Event] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _wake: int = -1
 
     def __post_init__(self) -> None:
-        self.waker, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._replay[BuildQueued] = BuildQueued(self.path, self.kind, self.submitted)
 
     def join(self, inbox: Inbox, asker: Asker | None = None) -> None:
@@ -66,6 +65,14 @@ class Job:
             self.listeners.pop(inbox, None)
             if not self.listeners and self.result is None:
                 self.cancel()
+
+    def begin(self) -> None:
+        """Its turn has come. Only from now on does it cost descriptors: thousands may wait."""
+        with self._lock:
+            self.started = time.time()
+            self.waker, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            if self.cancelled:
+                os.write(self._wake, b"x")
 
     def cancel(self) -> None:
         """Make the build end soon: its thread is woken and kills the builder."""
@@ -96,8 +103,9 @@ class Job:
             self.result = result
             for inbox in self.listeners:
                 inbox.put(self, None)
-            for descriptor in (self.waker, self._wake):
-                os.close(descriptor)
+            if self._wake >= 0:
+                os.close(self.waker)
+                os.close(self._wake)
             self.waker = self._wake = -1
 
 
@@ -194,7 +202,6 @@ class Scheduler:
 
     def _work(self, kind: str) -> None:
         while (job := self._next(kind)) is not None:
-            job.started = time.time()
             result = self._guarded(job)
             with self._changed:
                 self._queues[kind].done(job)
@@ -218,6 +225,11 @@ class Scheduler:
     def _guarded(self, job: Job) -> BuildResult:
         if job.cancelled:
             return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+        try:
+            job.begin()
+        except OSError as error:  # no descriptors left
+            text = f"cannot build '{job.path}': {error.strerror}"
+            return BuildResult(BuildStatus.MISC_FAILURE, text)
         try:
             return self._run(job)
         except Exception as error:  # noqa: BLE001 - a bug must leave nobody waiting, and the thread goes on

@@ -88,6 +88,13 @@ class _Clock:
         return watch()
 
 
+def readable(descriptor: int, timeout: float) -> bool:
+    """Whether there is something to read within `timeout` seconds (poll: select can't do with high numbers)."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(timeout * 1000))
+
+
 def drain(output: int, log: BuildLog) -> None:
     """Take what is left in the pipe, without waiting: all writers are dead."""
     while chunk := _read(output):
