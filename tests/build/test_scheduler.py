@@ -361,14 +361,16 @@ def test_a_thousand_goals_of_one_do_not_starve_another(make: Callable[..., Sched
 
 
 def test_jobs_that_wait_cost_no_descriptors(make: Callable[..., Scheduler]) -> None:
-    gate = threading.Event()
+    gate, started = threading.Event(), threading.Event()
 
     def run(job: Job) -> BuildResult:
+        started.set()
         gate.wait()
         return ok(job)
 
     scheduler, inbox = make(run, 1), Inbox()
     submit(scheduler, "first", inbox)
+    started.wait()
     before = len(os.listdir("/proc/self/fd"))
     for number in range(500):
         submit(scheduler, f"j{number}", inbox)
@@ -377,15 +379,18 @@ def test_jobs_that_wait_cost_no_descriptors(make: Callable[..., Scheduler]) -> N
 
 
 def test_a_job_cancelled_before_its_turn_is_not_run(make: Callable[..., Scheduler]) -> None:
-    gate, ran = threading.Event(), []
+    gate, started = threading.Event(), threading.Event()
+    ran: list[str] = []
 
     def run(job: Job) -> BuildResult:
         ran.append(job.derivation.name)
+        started.set()
         gate.wait()
         return ok(job)
 
     scheduler, inbox, other = make(run, 1), Inbox(), Inbox()
     submit(scheduler, "first", inbox)
+    started.wait()
     job = submit(scheduler, "second", other)
     job.leave(other)
     gate.set()
