@@ -214,6 +214,21 @@ def test_variables_of_the_daemon(here: Machine, shell: StorePath, monkeypatch: p
         assert here.build(sealed, options=options)[0].success
 
 
+def test_variables_that_cannot_be(here: Machine, shell: StorePath) -> None:
+    for name in ("A=B", ""):
+        result = failed(here, here.derivation("named", "exit 1", shell, env={name: "x"}))
+        assert result.status == BuildStatus.INPUT_REJECTED
+        assert "can't be the name of a variable" in result.message
+    big = "x" * 200_000
+    result = failed(here, here.derivation("big", "exit 1", shell, env={"big": big}))
+    assert (
+        "more than the system can give to a program. Hint: name big variables in passAsFile" in result.message
+    )
+    drv = here.derivation("filed", 'wc -c < "$bigPath" > $out', shell, env={"big": big, "passAsFile": "big"})
+    assert here.build(drv)[0].success
+    assert here.output(drv).read_text() == "200000\n"
+
+
 # Rules about outputs
 
 

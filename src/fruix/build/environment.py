@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, AnyStr
 
+from fruix.errors import BadDerivationError
 from fruix.model import structured
 from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
@@ -56,6 +57,9 @@ def given(
         around: see there.
         graph_files: exported graphs as files.
         graph_objects: exported graphs as JSON values.
+
+    Raises:
+        BadDerivationError: a variable with a name that no process can have.
     """
     replace = {} if contract.guix_attributes else _placeholders(derivation)
     if attributes.structured is None:
@@ -64,6 +68,8 @@ def given(
         variables, files = _structured(
             derivation, attributes.structured, graph_objects, replace, around.directory
         )
+    if wrong := [name for name in variables if not name or "=" in name]:
+        raise BadDerivationError(f"'{wrong[0]}' can't be the name of a variable")
     environment = contract.environment(
         variables,
         store=around.store,

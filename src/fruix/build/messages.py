@@ -62,6 +62,7 @@ STATUS_OF_REASON: Mapping[str, BuildStatus] = {
     "graph-name": BuildStatus.INPUT_REJECTED,
     "graph-path": BuildStatus.INPUT_REJECTED,
     "graph-invalid": BuildStatus.INPUT_REJECTED,
+    "too-much": BuildStatus.INPUT_REJECTED,
     "no-sandbox": BuildStatus.INPUT_REJECTED,
     "host-path": BuildStatus.INPUT_REJECTED,
     "cached": BuildStatus.CACHED_FAILURE,

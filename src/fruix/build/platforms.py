@@ -111,8 +111,10 @@ def _runs(system: str, here: str, settings: BuildSettings, *, guix: bool) -> boo
 
 
 def explain_start(drv: StorePath, derivation: Derivation, error: SandboxError) -> FruixError:
-    """Why a builder could not be started: a program of another system that was tried all the same, or as it says."""
+    """Why a builder could not be started: too much to tell it, a program of another system that was tried, or as it says."""
     here = local_system()
+    if error.errno == errno.E2BIG:
+        return FailedError(drv, reason("too-much"), hint="name big variables in passAsFile, or use __json")
     if error.errno != errno.ENOEXEC or derivation.system == here:
         return error
     hint = "this machine's kernel can't run it, and no emulator for it is registered"

@@ -17,7 +17,7 @@ from fruix.build.fetch import builtin
 from fruix.build.graphs import graph_files, graph_objects
 from fruix.build.inputs import input_closure
 from fruix.build.logs import BuildLog
-from fruix.build.platforms import check_machine, wants_kvm
+from fruix.build.platforms import check_features, check_machine, wants_kvm
 from fruix.build.references import check_words
 from fruix.build.resources import Resources
 from fruix.build.specify import Surroundings, identity_for, sandbox_spec
@@ -174,8 +174,12 @@ class Fetching:
 
     @classmethod
     def prepare(cls, attempt: Attempt, with_: Resources) -> Fetching:
-        """Check what is asked for; resolve mirrors; look among the files at hand."""
-        download = builtin.read_request(attempt.job.derivation, with_.settings.mirrors)
+        """Check what is asked for and declared; resolve mirrors; look among the files at hand."""
+        job = attempt.job
+        guix = contract_of(job.derivation, job.options.contract).guix_attributes
+        attempt.attributes = read_attributes(job.derivation, guix=guix)
+        check_features(job.path, attempt.attributes, with_.settings)
+        download = builtin.read_request(job.derivation, with_.settings.mirrors)
         at_hand = builtin.local_copy(download, with_.settings)
         network = NONE if at_hand else choose(with_.settings.fixed_output_network)
         if network == NONE and not at_hand:

@@ -139,6 +139,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "missing system features\nRequired features: {{{wanted}}}\nAvailable features: {{{here}}}",
         "missing system features: {wanted}",
     ),
+    "too-much": (
+        "its arguments and variables are more than the system can give to a program",
+        "arguments and variables of `{drv}' are more than the system can give to a program",
+    ),
     "no-sandbox": ("it has '__noChroot' set, but there are no builds without a sandbox",) * 2,
     "host-path": ("it requests the impure path '{path}', but none is allowed",) * 2,
     # Before anything is built
