@@ -111,7 +111,7 @@ def test_the_guix_dialect_has_no_activities(events: list[Event]) -> None:
 @given(drvs, numbers)
 def test_guix_traces(drv: StorePath, pid: int) -> None:
     events: list[Event] = [
-        BuildStarted(drv, "name", "/log/x.gz", pid, 1.0),
+        BuildStarted(drv, "name", "/log/x.gz", pid, 1.0, system="i686-linux"),
         LogLine(drv, "@ build-succeeded forged"),
         BuildFailed(drv, BuildStatus.PERMANENT_FAILURE, "it broke\nbadly", 1.0),
         BuildFailed(drv, BuildStatus.TIMED_OUT, "too slow", 1.0),
@@ -122,7 +122,7 @@ def test_guix_traces(drv: StorePath, pid: int) -> None:
     writer = event_writer(GUIX, ClientOptions(overrides={"multiplexed-build-output": "true"}), "x86_64-linux")
     texts_sent = [m.text for event in events for m in writer.messages(event) if isinstance(m, Next)]
     assert texts_sent == [
-        f"@ build-started {drv} - x86_64-linux /log/x.gz {pid}\n",
+        f"@ build-started {drv} - i686-linux /log/x.gz {pid}\n",
         f"@ build-log {pid} 25\n@ build-succeeded forged\n",
         f"it broke\nbadly\n@ build-failed {drv} - 1 it broke\n",
         f"too slow\n@ build-failed {drv} - timeout\n",

@@ -91,6 +91,7 @@ def _announce(attempt: Attempt, pid: int) -> None:
             round=attempt.round,
             rounds=attempt.rounds,
             outputs={name: str(output.path) for name, output in job.derivation.outputs.items()},
+            system=job.derivation.system,
         )
     )
 

@@ -38,6 +38,7 @@ class BuildStarted:
     round: int = 1
     rounds: int = 1
     outputs: Mapping[str, str] = field(default_factory=dict)
+    system: str = ""  # that it is built for
 
 
 @dataclass(frozen=True, slots=True)

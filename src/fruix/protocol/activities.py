@@ -161,7 +161,8 @@ class GuixWriter:
         match event:
             case BuildStarted():
                 self._pids[event.drv] = event.pid
-                started = f"build-started {event.drv} - {self._system} {event.log_file} {event.pid}"
+                system = event.system or self._system
+                started = f"build-started {event.drv} - {system} {event.log_file} {event.pid}"
                 return self._purpose(event) + self._trace(started)
             case LogLine() if self._log:
                 line = event.line + "\n"
