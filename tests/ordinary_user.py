@@ -2,6 +2,8 @@
 
     python tests/ordinary_user.py [--subordinate-ids] COMMAND ARGUMENT…
 
+`--subordinate-ids` also delegates a cgroup to it, so that there is one kind of user who has nothing, and one who has all.
+
 The user has no entry in the host's files. In a private mount namespace it gets one (and subordinate ids, if asked for), and the interpreter and
 this project are made reachable if they lie in a directory that only root may enter. One supplementary group stays, as users have.
 """
@@ -17,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fruix.sandbox.linux import libc
+from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
 
 UID, GROUP = 12345, 12346
 NAME = "fruix-test"
@@ -25,20 +28,21 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 
 def run(
-    command: Sequence[str], *, subordinate_ids: bool = False, **more: str
+    command: Sequence[str], *, subordinate_ids: bool = False, capture: bool = True, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run it, with variables `more`; the home is gone afterwards."""
+    """Run it, with variables `more`; the home is gone afterwards. `capture`: its output, instead of ours."""
     with tempfile.TemporaryDirectory(prefix="frx-home-", ignore_cleanup_errors=True) as home:
         os.chmod(home, 0o755)
         os.chown(home, UID, UID)
         flags = ["--subordinate-ids"] if subordinate_ids else []
         done = subprocess.run(
             [sys.executable, __file__, *flags, "--home", home, *command],
-            capture_output=True,
+            capture_output=capture,
             text=True,
             check=False,
             env={**_environment(home), **more},
         )
+        remove_leftovers(f"{NAME}-")
         subprocess.run(["chmod", "-R", "u+rwX", home], check=True)
         shutil.rmtree(home)
         return done
@@ -66,6 +70,7 @@ def _become(command: Sequence[str], *, subordinate_ids: bool) -> None:
     if subordinate_ids:
         for file in ("/etc/subuid", "/etc/subgid"):
             _add_lines(file, f"{NAME}:{FIRST_SUBORDINATE}:65536\n")
+        _delegate_cgroup()
     _make_tun_usable()
     for path in {str(PROJECT), sys.prefix, sys.base_prefix}:
         _make_reachable(path)
@@ -97,6 +102,17 @@ def _make_tun_usable() -> None:
         libc.umount(place.encode(), libc.MNT_DETACH)
 
 
+def _delegate_cgroup() -> None:
+    """As a service manager does for a user's services, where there are groups at all."""
+    parent = CgroupParent.find()
+    if parent is None:
+        return
+    group = parent.create(f"{NAME}-{os.getpid()}")
+    group.add(os.getpid())
+    for name in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
+        os.chown(f"{group.path}/{name}", UID, UID)
+
+
 def _make_reachable(path: str) -> None:
     """Cover the first directory on the way that others may not enter by one in which `path` alone is."""
     for parent in reversed(Path(path).parents):
@@ -115,10 +131,7 @@ def main(words: list[str]) -> None:
     words = words[subordinate_ids:]
     if words[:1] == ["--home"]:
         _become(words[2:], subordinate_ids=subordinate_ids)
-    done = run(words, subordinate_ids=subordinate_ids)
-    sys.stdout.write(done.stdout)
-    sys.stderr.write(done.stderr)
-    sys.exit(done.returncode)
+    sys.exit(run(words, subordinate_ids=subordinate_ids, capture=False).returncode)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import pytest
 
 import ordinary_user
 from fruix.sandbox.linux import userns
+from fruix.sandbox.linux.cgroup import CgroupParent
 
 pytestmark = pytest.mark.skipif(userns.confined(), reason="machine: this is an ordinary user already")
 KINDS = pytest.mark.parametrize("subordinate_ids", [False, True], ids=["one-id", "subordinate-ids"])
@@ -96,6 +97,12 @@ def test_from_nothing(subordinate_ids: bool) -> None:
     assert daemon[-2:][0] == "made by 35001"
     assert "another daemon is running" in daemon[-1]
     assert parts["owners"] == ["done"]
+
+
+@pytest.mark.skipif(CgroupParent.find() is None, reason="machine: no writable cgroup v2 hierarchy")
+def test_a_delegated_cgroup_is_used() -> None:
+    assert "ok      cgroup " in check(ordinary_user.run(["fruix", "doctor"], subordinate_ids=True))
+    assert "absent  cgroup " in check(ordinary_user.run(["fruix", "doctor"]))
 
 
 def test_a_user_without_a_home() -> None:
