@@ -167,9 +167,12 @@ def _unshare() -> None:
 
 
 def _write_maps(uids: str, gids: str) -> None:
-    for name, text in (("setgroups", "deny"), ("uid_map", uids), ("gid_map", gids)):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
+    try:
+        for name, text in (("setgroups", "deny"), ("uid_map", uids), ("gid_map", gids)):
+            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
+                file.write(text)
+    except OSError as error:
+        raise refusal(error) from error
 
 
 # What hosts forbid, and how to have it allowed: tried in this order.

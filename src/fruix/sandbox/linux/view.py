@@ -22,7 +22,10 @@ def show(directory: str) -> None:
     Raises:
         IsolationUnavailableError: mounting is refused, by what.
     """
-    here = os.getcwd()
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:  # somebody has removed it
+        here = "/"
     try:
         if not os.path.isdir(PLACE):
             _make_up_root()
