@@ -93,17 +93,21 @@ def test_a_builder_downloads(way: str, tmp_path: Path) -> None:
         assert builders() == []
 
 
-@pytest.mark.parametrize("contract", ["nix", "guix"])
-@pytest.mark.parametrize("way", networks.OWN)
-def test_the_contracts_ids_hold(way: str, contract: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("contract", ["fruix", "nix", "guix"])
+@pytest.mark.parametrize("way", [*WAYS, networks.NONE])
+def test_no_power_is_left(way: str, contract: str, tmp_path: Path) -> None:
+    """By whatever way, seen from inside: ids by contract, no capabilities, no new privileges, the filter."""
     with connected_machine(way) as here:
-        drv = here.derivation(
-            "ids", "id -u; id -g; printf x > $out", here.shell(tmp_path), outputs=fixed(b"x")
-        )
+        script = "id -u; id -g; grep -E '^(Cap|NoNewPrivs|Seccomp:)' /proc/self/status; printf x > $out"
+        drv = here.derivation("power", script, here.shell(tmp_path), outputs=fixed(b"x"))
         (result,) = here.build(drv, options=BuildOptions(contract))
         assert result.success, result.message
-        ids = {"nix": ["1000", "100"], "guix": ["30001", "30000"]}[contract]
-        assert lines(here)[:2] == ids
+    uid, gid, *status = lines(here)
+    assert (uid, gid) == {"fruix": ("35001", "35001"), "nix": ("1000", "100"), "guix": ("30001", "30000")}[
+        contract
+    ]
+    capabilities = dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), "0" * 16)
+    assert dict(line.split(":\t") for line in status) == {**capabilities, "NoNewPrivs": "1", "Seccomp": "2"}
 
 
 def doors(here: Machine, scratch: Path, program: Path, *words: str) -> dict[str, str]:
