@@ -13,6 +13,7 @@ from fruix.build.settings import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import DerivationOutput
 from fruix.model.events import BuildFailed
+from fruix.model.hashes import DIGEST_SIZES, Hash
 from fruix.model.makepath import placeholder
 from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
@@ -369,9 +370,7 @@ def test_only_some_outputs_are_valid(here: Machine, shell: StorePath, tmp_path: 
 
 
 def digest(data: bytes, algorithm: str) -> str:
-    import hashlib
-
-    return hashlib.new(algorithm, data).hexdigest()
+    return Hash.of(algorithm, data).base16
 
 
 NAR_OF_X = b"".join(
@@ -380,7 +379,7 @@ NAR_OF_X = b"".join(
 )
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "sha1", "sha256", "sha512"])
+@pytest.mark.parametrize("algorithm", sorted(DIGEST_SIZES))
 @pytest.mark.parametrize("recursive", [False, True], ids=["flat", "recursive"])
 def test_fixed_outputs_in_all_algorithms(
     here: Machine, shell: StorePath, algorithm: str, recursive: bool

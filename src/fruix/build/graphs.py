@@ -4,13 +4,15 @@ If derivations are among the paths, their outputs and what those need are listed
 be an input, and a path below it stands for it; Guix lists any valid path without showing it to the builder. Text form, for each path in byte
 order: the path, an empty line (a deriver, once), the number of references, each reference. JSON form: docs/derivations.md.
 
-Cost: one query per path of the closures; the sizes of closures in JSON are sums over the graph in memory.
+Cost: one query per path of the closures; see `closure_sizes`.
 """
 
 from __future__ import annotations
 
+import graphlib
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Sequence
+from operator import getitem
 from typing import Any
 
 from fruix.build.messages import FailedError
@@ -50,8 +52,9 @@ def graph_objects(
     """
     objects: dict[str, list[dict[str, Any]]] = {}
     for name, words in attributes.graphs.items():
-        infos = {info.path: info for info in _closure(store, _paths(store, drv, words, inputs, guix=False))}
-        objects[name] = [_object(info, infos) for info in infos.values()]
+        infos = _closure(store, _paths(store, drv, words, inputs, guix=False))
+        sizes = closure_sizes(infos)
+        objects[name] = [_object(info, sizes[info.path]) for info in infos]
     return objects
 
 
@@ -98,27 +101,42 @@ def _lines(info: PathInfo) -> str:
     return "".join(f"{line}\n" for line in (info.path, "", len(info.references), *info.references))
 
 
-def _object(info: PathInfo, infos: Mapping[StorePath, PathInfo]) -> dict[str, Any]:
+def _object(info: PathInfo, closure_size: int) -> dict[str, Any]:
     result: dict[str, Any] = {
         "path": str(info.path),
         "valid": True,
         "narHash": info.nar_hash.prefixed,
         "narSize": info.nar_size,
         "references": [str(path) for path in info.references],
-        "closureSize": _closure_size(info.path, infos),
+        "closureSize": closure_size,
     }
     if info.content_address is not None:
         result["ca"] = str(info.content_address)
     return result
 
 
-def _closure_size(path: StorePath, infos: Mapping[StorePath, PathInfo]) -> int:
-    seen, stack = {path}, [path]
-    size = 0
-    while stack:
-        info = infos[stack.pop()]
-        size += info.nar_size
-        new = [reference for reference in info.references if reference not in seen]
-        seen.update(new)
-        stack.extend(new)
-    return size
+def closure_sizes(infos: Sequence[PathInfo]) -> dict[StorePath, int]:
+    """The size of each path's closure; `infos` are closed under references.
+
+    Closures are sets of bits. Their sizes are looked up eight bits at a time: for n paths about n²/8 steps, not n².
+    """
+    numbers = {info.path: number for number, info in enumerate(infos)}
+    tables = [_sums(infos[start : start + 8]) for start in range(0, len(infos), 8)]
+    graph = {info.path: [path for path in info.references if path != info.path] for info in infos}
+    bits: dict[StorePath, int] = {}
+    sizes: dict[StorePath, int] = {}
+    for path in graphlib.TopologicalSorter(graph).static_order():
+        closure = 1 << numbers[path]
+        for reference in graph[path]:
+            closure |= bits[reference]
+        bits[path] = closure
+        sizes[path] = sum(map(getitem, tables, closure.to_bytes(len(tables), "little")))
+    return sizes
+
+
+def _sums(infos: Sequence[PathInfo]) -> list[int]:
+    """For each byte, the sum of the sizes that its bits stand for."""
+    sums = [0]
+    for info in infos:
+        sums += [already + info.nar_size for already in sums]
+    return sums
