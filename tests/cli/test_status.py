@@ -1,10 +1,13 @@
 from __future__ import annotations
 
-from cli.requests import BEGIN, EVENTS, FAILING, drv, folded
-from fruix.cli.status import Stage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cli.requests import BEGIN, EVENTS, FAILING, drv, folded, row
+from fruix.cli.status import UNFINISHED, Stage
 from fruix.model.buildresult import BuildStatus
-from fruix.model.events import BuildFailed, BuildFinished, BuildStarted
-from fruix.model.planned import BuildPlan
+from fruix.model.events import BuildFailed, BuildFinished, BuildQueued, BuildStarted
+from fruix.model.planned import BuildPlan, longest_path
 
 
 def test_stages_and_what_is_left() -> None:
@@ -24,6 +27,41 @@ def test_stages_and_what_is_left() -> None:
     late = status.remaining(BEGIN + 1000)  # later than usual is not less than nothing
     assert late.path == (drv("zlib-1.3"), drv("png-1.6"), drv("hello-2"))
     assert late.seconds == 50
+
+
+@given(st.lists(st.tuples(st.none() | st.integers(0, 9), st.sets(st.integers(0, 9))), max_size=10), st.data())
+def test_what_is_left_is_the_longest_path_of_all_that_is_unfinished(
+    graph: list[tuple[int | None, set[int]]], data: st.DataObject
+) -> None:
+    rows = [
+        row(str(number), *(str(before) for before in needs if before < number), usual=usual)
+        for number, (usual, needs) in enumerate(graph)
+    ]
+    status = folded([], BuildPlan(tuple(rows)))
+    for planned in rows:  # builds go on in some order that the graph allows; one may fail
+        if any(status.nodes[path].stage is not Stage.DONE for path in planned.needs):
+            continue
+        if status.nodes[planned.drv].stage is Stage.BLOCKED or not data.draw(st.booleans()):
+            continue
+        status.apply(BuildStarted(planned.drv, "", time=BEGIN), BEGIN)
+        ending = data.draw(st.sampled_from(["runs", "done", "failed"]))
+        if ending == "done":
+            status.apply(BuildFinished(planned.drv, 1, {}), BEGIN)
+        elif ending == "failed":
+            status.apply(BuildFailed(planned.drv, BuildStatus.PERMANENT_FAILURE, "no"), BEGIN)
+        status.remaining(BEGIN)
+    left = {path: node for path, node in status.nodes.items() if node.stage in UNFINISHED}
+    # What could begin has not been queued yet here; the daemon does that at once.
+    for path, node in left.items():
+        if node.stage is Stage.WAITING and not any(need in left for need in node.needs):
+            status.apply(BuildQueued(path, "build"), BEGIN)
+    seconds, _ = longest_path(
+        {path: node.remaining(BEGIN + 3) for path, node in left.items()},
+        {path: node.needs for path, node in left.items()},
+    )
+    found = status.remaining(BEGIN + 3)
+    assert found.seconds == seconds
+    assert set(found.path) <= set(left)
 
 
 def test_a_failure_is_told_with_what_it_blocks() -> None:

@@ -17,6 +17,7 @@ from fruix.errors import (
     HostViewError,
     InvalidPathError,
     NotPermittedError,
+    ProtocolError,
     UnreachableError,
     UsageError,
 )
@@ -265,3 +266,14 @@ def test_who_leaves_a_sandbox_ends_it(daemon: Running) -> None:
     with pytest.raises(KeyboardInterrupt):
         store.enter(some(store.directory, "thing.drv"), "xterm", (), on_open)
     assert daemon.builder.cancelled.wait(60)
+
+
+def test_daemons_of_other_kinds_say_less(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    with daemon.connect() as store:
+        drv = some(store.directory, "thing.drv")
+        monkeypatch.setattr("fruix.client.remote.FEATURE", "something else")
+        assert store.plan([DerivedPath(drv, ALL)]) == BuildPlan((PlannedBuild(drv),))
+        with pytest.raises(ProtocolError, match="can't list builds"):
+            store.active_builds()
+        with pytest.raises(ProtocolError, match="can't be entered"):
+            store.enter(drv, "dumb", (), lambda *_: None)

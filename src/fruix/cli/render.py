@@ -40,13 +40,10 @@ def status_area(status: Status, now: float, form: Form) -> list[str]:
 
 
 def _rows(status: Status, now: float, form: Form, room: int) -> list[Pieces]:
-    tree = list(_tree(status, now, form, room))
-    if len(tree) <= room:
-        return tree
-    active = sorted(
-        (node for node in status.nodes.values() if node.stage in ACTIVE),
-        key=lambda node: (node.stage is Stage.QUEUED, node.started or node.queued),
-    )
+    active = [node for node in status.nodes.values() if node.stage in ACTIVE]
+    if (shown := _with_dependents(status, active, room)) is not None:
+        return list(_tree(status, shown, now, form))
+    active.sort(key=lambda node: (node.stage is Stage.QUEUED, node.started or node.queued))
     rows = [_row(node, now, form) for node in active[: room if len(active) <= room else room - 1]]
     if len(active) > room:
         more = f"{'…' if form.utf8 else '...'} and {len(active) - room + 1} more"
@@ -54,17 +51,15 @@ def _rows(status: Status, now: float, form: Form, room: int) -> list[Pieces]:
     return rows
 
 
-def _tree(status: Status, now: float, form: Form, room: int) -> Iterator[Pieces]:
-    """What runs, below what waits for it; each derivation once. Stops soon after `room` is passed."""
+def _tree(status: Status, shown: set[StorePath], now: float, form: Form) -> Iterator[Pieces]:
+    """What runs, below what waits for it; each derivation once."""
     inner, last, line, gap = BRANCHES[form.utf8]
-    shown = _with_dependents(status)
-    claimed = {path for drv in shown for path in status.nodes[drv].needs}
-    stack = [(drv, "", "") for drv in reversed(shown) if drv not in claimed]
-    claimed = set()
-    count = 0
-    while stack and count <= room:
+    needed = {path for drv in shown for path in status.nodes[drv].needs}
+    roots = [drv for drv in status.nodes if drv in shown and drv not in needed]
+    stack = [(drv, "", "") for drv in reversed(roots)]
+    claimed: set[StorePath] = set()
+    while stack:
         drv, before, below = stack.pop()
-        count += 1
         node = status.nodes[drv]
         yield [(before, "dim"), *_row(node, now, form)]
         children = [path for path in node.needs if path in shown and path not in claimed]
@@ -74,13 +69,16 @@ def _tree(status: Status, now: float, form: Form, room: int) -> Iterator[Pieces]
             stack.append((path, below + branch, below + under))
 
 
-def _with_dependents(status: Status) -> dict[StorePath, None]:
-    """What is active and everything unfinished that needs it, in the plan's order (dependencies first there)."""
-    found: dict[StorePath, None] = {}
-    for node in status.nodes.values():
-        if node.stage in ACTIVE or (node.stage in UNFINISHED and any(path in found for path in node.needs)):
-            found[node.drv] = None
-    return found
+def _with_dependents(status: Status, active: list[Node], room: int) -> set[StorePath] | None:
+    """What is active and everything unfinished that needs it; None if that is more than there is room for."""
+    waiting = [node.drv for node in active]
+    found = set(waiting)
+    while waiting and len(found) <= room:
+        for path in status.users(waiting.pop()):
+            if path not in found and status.nodes[path].stage in UNFINISHED:
+                found.add(path)
+                waiting.append(path)
+    return found if len(found) <= room else None
 
 
 def _row(node: Node, now: float, form: Form) -> Pieces:

@@ -23,7 +23,7 @@ from fruix.model.events import (
     PhaseStarted,
     Progress,
 )
-from fruix.model.planned import BuildPlan, Estimate, longest_path
+from fruix.model.planned import BuildPlan, Estimate
 from fruix.model.storepath import StorePath
 
 KEPT_LINES = 25
@@ -98,12 +98,19 @@ class Failure:
     kind: str = "build"
 
 
+# The longest chain of builds after one: seconds by usual durations, steps, and the first of them.
+_Chain = tuple[float, int, StorePath | None]
+_NOTHING: _Chain = (0.0, 0, None)
+
+
 @dataclass(slots=True)
 class Status:
     """The whole of a request: what runs, what is done, what failed."""
 
     nodes: dict[StorePath, Node] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
+    _after: dict[StorePath, _Chain] | None = None
+    _users: dict[StorePath, list[StorePath]] | None = None
 
     @classmethod
     def of(cls, plan: BuildPlan) -> Status:
@@ -166,6 +173,7 @@ class Status:
         blocked = self._dependents(event.drv)
         for path in blocked:
             self.nodes[path].stage = Stage.BLOCKED
+        self._after = None
         self.failures.append(
             Failure(
                 event.drv,
@@ -179,12 +187,22 @@ class Status:
             )
         )
 
+    def users(self, drv: StorePath) -> list[StorePath]:
+        """What needs it directly. Which that is was said by the plan."""
+        if self._users is None:
+            self._users = {}
+            for node in self.nodes.values():
+                for path in node.needs:
+                    self._users.setdefault(path, []).append(node.drv)
+        return self._users.get(drv, [])
+
     def _dependents(self, drv: StorePath) -> tuple[StorePath, ...]:
         """All that need it, directly or not, in the plan's order (what is needed comes first there)."""
-        found = {drv}
-        for node in self.nodes.values():
-            if found.intersection(node.needs):
-                found.add(node.drv)
+        found, waiting = {drv}, [drv]
+        while waiting:
+            new = [path for path in self.users(waiting.pop()) if path not in found]
+            found.update(new)
+            waiting.extend(new)
         return tuple(path for path in self.nodes if path in found and path != drv)
 
     def counts(self) -> Counter[Stage]:
@@ -192,10 +210,33 @@ class Status:
         return Counter(node.stage for node in self.nodes.values())
 
     def remaining(self, now: float) -> Estimate:
-        """The longest path of what is left, by usual durations."""
-        left = {node.drv: node for node in self.nodes.values() if node.stage in UNFINISHED}
-        seconds, path = longest_path(
-            {drv: node.remaining(now) for drv, node in left.items()},
-            {drv: node.needs for drv, node in left.items()},
-        )
-        return Estimate(seconds, path, sum(node.usual is None for node in left.values()))
+        """The longest path of what is left, by usual durations: it begins with something active.
+
+        Cost: a look at each node; the chains behind them are computed once, and again after a failure.
+        """
+        left = [node for node in self.nodes.values() if node.stage in UNFINISHED]
+        first = [node for node in left if node.stage in ACTIVE] or left
+        if self._after is None:
+            self._after = self._chains()
+        after = self._after
+        weights = {node.drv: node.remaining(now) + after.get(node.drv, _NOTHING)[0] for node in first}
+        if not weights:
+            return Estimate(0.0)
+        start = max(weights, key=lambda drv: (weights[drv], after.get(drv, _NOTHING)[1]))
+        path: list[StorePath] = []
+        step: StorePath | None = start
+        while step is not None:
+            path.append(step)
+            step = after.get(step, _NOTHING)[2]
+        return Estimate(weights[start], tuple(path), sum(node.usual is None for node in left))
+
+    def _chains(self) -> dict[StorePath, _Chain]:
+        """What comes after each node at the least. Nodes are in the plan's order, so those that need one come behind it."""
+        after: dict[StorePath, _Chain] = {}
+        for node in reversed(self.nodes.values()):
+            if node.stage in UNFINISHED:
+                seconds, steps, _ = after.get(node.drv, _NOTHING)
+                chain = (seconds + (node.usual or 0.0), steps + 1, node.drv)
+                for path in node.needs:
+                    after[path] = max(after.get(path, _NOTHING), chain, key=lambda one: one[:2])
+        return after
