@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
         return _selftest()
     if options.trial:
         return _trial()
-    found = probe(current().probes())
+    found = [*probe(current().probes()), *_offers()]
     colour = wants_colour(sys.stdout)
     for capability in found:
         print(_line(capability, colour=colour))
@@ -46,6 +46,22 @@ def run(options: argparse.Namespace) -> int:
         print(f"builds can't be isolated here: {', '.join(lacking)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _offers() -> list[Capability]:
+    """What derivations may ask for here, without the operator's settings."""
+    from fruix.build import platforms  # noqa: PLC0415 - nothing else needs it
+
+    here = platforms.local_system()
+    systems = Capability("systems", True, ", ".join((here, *platforms.ALSO_RUNS.get(here, ()))))
+    if not here.endswith("-linux"):
+        return [systems]
+    usable = platforms.kvm_groups() is not None
+    detail = (
+        f"{platforms.KVM_DEVICE} for builds that require 'kvm'" if usable else "builders can't open /dev/kvm"
+    )
+    remedy = "give the device to a group: chgrp kvm /dev/kvm; chmod 660 /dev/kvm"
+    return [systems, Capability("kvm", usable, detail, needed=False, remedy=remedy)]
 
 
 def _line(capability: Capability, *, colour: bool) -> str:
