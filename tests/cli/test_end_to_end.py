@@ -205,6 +205,6 @@ def test_version_is_cheap() -> None:
 
 def test_doctor() -> None:
     shown = fruix("doctor").stdout
-    for name in ("kernel", "namespaces", "seccomp", "landlock", "cgroup"):
+    for name in ("kernel", "namespaces", "seccomp", "landlock", "cgroup", "systems", "kvm"):
         assert name in shown
     assert "missing" not in shown
