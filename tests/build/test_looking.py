@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from fruix.build.attempt import MOST_PHASES
+from fruix.build.records import read_record
 from fruix.build.settings import Asker, BuildOptions, BuildSettings
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.buildresult import BuildMode
@@ -132,3 +134,15 @@ def test_failed_builds_are_not_usual(here: Machine, shell: StorePath, tmp_path: 
     drv = here.derivation("bad-1", "exit 1", shell)
     assert not here.build(drv)[0].success
     assert here.builder.planned([DerivedPath(drv, ALL)]).builds[0].usual_ms is None
+
+
+def test_a_builder_that_announces_phases_for_ever(here: Machine, shell: StorePath) -> None:
+    drv = here.derivation(
+        "phases-1",
+        "i=0; while [ $i -lt 3000 ]; do echo @ fruix phase p$i; i=$((i+1)); done; echo > $out",
+        shell,
+    )
+    assert here.build(drv)[0].success
+    record = read_record(here.store.layout.log_file(drv))
+    assert record is not None
+    assert len(record["phases"]) == MOST_PHASES

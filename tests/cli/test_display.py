@@ -3,14 +3,26 @@ from __future__ import annotations
 import io
 import json
 import re
+import sys
 from pathlib import Path
 
+import pytest
+
 from cli.requests import BEGIN, EVENTS, FAILING, PLAN, drv
-from fruix.cli.display import EVENTS_VERSION, JsonDisplay, PlainDisplay, plan_event, result_event
+from fruix.cli.display import (
+    EVENTS_VERSION,
+    JsonDisplay,
+    LiveDisplay,
+    PlainDisplay,
+    open_display,
+    plan_event,
+    result_event,
+)
 from fruix.cli.failures import failure_report
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import KINDS, from_json
+from fruix.model.planned import BuildPlan
 
 
 def shown(verbosity: int) -> list[str]:
@@ -127,3 +139,33 @@ def test_a_dump_shows_everything(monkeypatch: object) -> None:
         assert name in stream.getvalue()
     assert BEGIN  # moments of the events are long past: durations are large, never negative
     assert "-" not in stream.getvalue().partition("gcc-15")[2].splitlines()[0]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("rich", "term", "plan", "live"),
+    [
+        (True, "xterm", PLAN, True),
+        (False, "xterm", PLAN, False),
+        (True, "dumb", PLAN, False),
+        (True, "xterm", BuildPlan(), False),
+    ],
+)
+def test_which_display(
+    rich: bool, term: str, plan: BuildPlan, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", term)
+    if not rich:
+        monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
+    display = open_display(plan, verbosity=0)
+    try:
+        assert isinstance(display, LiveDisplay) is live
+        display.event(EVENTS[3][1])
+        assert ("building zlib-1.3.tar.gz" in sys.stderr.getvalue()) is not live  # type: ignore[attr-defined]
+    finally:
+        display.close()

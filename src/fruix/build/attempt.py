@@ -22,6 +22,8 @@ from fruix.model.reasons import Reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit, SandboxSpec, back_end
 
+MOST_PHASES = 1000
+
 
 @dataclass(slots=True)
 class Attempt:
@@ -99,7 +101,9 @@ class Attempt:
         self.job.emit(LogLine(self.job.path, text))
 
     def phase(self, name: str) -> None:
-        """The builder entered another phase."""
+        """The builder entered another phase. One that goes on announcing phases is no longer listened to."""
+        if len(self.phases) >= MOST_PHASES:
+            return
         now = time.time()
         self._end_phase(now)
         self.phases.append({"name": name, "start": now})

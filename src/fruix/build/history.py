@@ -51,6 +51,7 @@ class History:
         self._path = path
         self._lock = threading.Lock()
         self._past: dict[tuple[str, str], _Past] | None = None
+        self._room = SLACK  # lines that may be added before the file is rewritten
 
     def add(self, kind: str, name: str, seconds: float, phases: Mapping[str, float]) -> None:
         """Remember a build that went well. That it can't be written is no reason to fail the build."""
@@ -66,7 +67,10 @@ class History:
             # Read first: a file that ends in half a line is put right then.
             _take(self._loaded(), line)
             try:
-                self._append(line)
+                if self._room > 0:
+                    self._append(line)
+                else:
+                    self._rewrite()
             except OSError as error:
                 log.warning("can't remember how long '%s' took: %s", name, error)
 
@@ -75,6 +79,7 @@ class History:
         descriptor = os.open(self._path, flags, 0o644)
         try:
             os.write(descriptor, line)
+            self._room -= 1
         finally:
             os.close(descriptor)
 
@@ -91,15 +96,20 @@ class History:
             for line in _lines(self._path):
                 _take(self._past, line)
                 count, whole = count + 1, line.endswith(b"\n")
-            kept = sum(len(past.lines) for past in self._past.values())
-            if count > kept + SLACK or not whole:
+            self._room = SLACK + self._kept() - count
+            if self._room <= 0 or not whole:
                 try:
                     self._rewrite()
                 except OSError as error:
                     log.warning("can't rewrite the history of builds: %s", error)
         return self._past
 
+    def _kept(self) -> int:
+        assert self._past is not None
+        return sum(len(past.lines) for past in self._past.values())
+
     def _rewrite(self) -> None:
+        """What is kept, and nothing else. Called once in `SLACK` builds and more, so its cost doesn't matter."""
         assert self._past is not None
         descriptor, temporary = tempfile.mkstemp(prefix=".history-", dir=os.path.dirname(self._path))
         try:
@@ -108,6 +118,7 @@ class History:
                 for past in self._past.values():
                     file.writelines(past.lines)
             os.rename(temporary, self._path)
+            self._room = SLACK + self._kept()
         except BaseException:
             os.unlink(temporary)
             raise
