@@ -89,7 +89,18 @@ def test_json_lines_are_the_events() -> None:
 SCHEMA = {
     "plan": {"builds", "jobs", "problems", "estimated_seconds", "unknown_durations", "longest_path"},
     "build-queued": {"drv", "kind", "time"},
-    "build-started": {"drv", "name", "log_file", "pid", "time", "purpose", "round", "rounds", "outputs"},
+    "build-started": {
+        "drv",
+        "name",
+        "log_file",
+        "pid",
+        "time",
+        "purpose",
+        "round",
+        "rounds",
+        "outputs",
+        "system",
+    },
     "phase-started": {"drv", "phase", "time"},
     "builder-exited": {"drv", "code", "signal", "time"},
     "log-line": {"drv", "line"},
@@ -158,7 +169,8 @@ class Terminal(io.StringIO):
 def test_which_display(
     rich: bool, term: str, plan: BuildPlan, live: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
     monkeypatch.setenv("TERM", term)
     if not rich:
         monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
@@ -166,6 +178,6 @@ def test_which_display(
     try:
         assert isinstance(display, LiveDisplay) is live
         display.event(EVENTS[3][1])
-        assert ("building zlib-1.3.tar.gz" in sys.stderr.getvalue()) is not live  # type: ignore[attr-defined]
+        assert ("building zlib-1.3.tar.gz" in stderr.getvalue()) is not live
     finally:
         display.close()
