@@ -143,6 +143,12 @@ def test_other_build_systems(daemon: None, name: str) -> None:
     assert (out / wanted[name]).exists()
 
 
+@pytest.mark.parametrize("name", ["zlib", "bzip2", "python-idna"])
+def test_a_second_build_gives_the_same_bits(both: Path, name: str) -> None:
+    before = fruix("build", name).stdout
+    assert fruix("build", "--check", name).stdout == before
+
+
 def test_an_undeclared_library_is_not_found(daemon: None, package_path: str, tmp_path: Path) -> None:
     path = write_package(tmp_path)
     path.write_text(path.read_text().replace('find("bzip2"), find("zlib")', 'find("zlib"), '))
