@@ -152,6 +152,16 @@ def test_patterns(place: Place) -> None:
     assert (binds, links) == ({"lib/x/crt1.o", "lib/x/crti.o"}, {"lib/x/crtz.o": "crt1.o"})
 
 
+def test_trees_by_pattern(place: Place) -> None:
+    for name in ("lib/python3.1/os.py", "lib/python3.2/os.py", "lib/python3/others.py", "lib/python3.3"):
+        place.file(name)
+    found = place.own(place.resolve(trees=("lib/python3.*",)))[0]
+    assert found == {"lib/python3.1", "lib/python3.2"}  # a file of that name is no tree
+    with pytest.raises(HostViewError, match=r"needs the directory .*/lib/perl\*") as caught:
+        place.resolve(trees=("lib/perl*",))
+    assert "install" in caught.value.hint
+
+
 def test_a_tree_is_one_bind_and_its_links_may_lead_out(place: Place) -> None:
     place.file("tree/deep/inner", mode=0o644)
     place.link("tree/in", "deep/inner")

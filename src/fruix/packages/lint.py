@@ -75,9 +75,8 @@ def _license(package: Package) -> Iterator[Finding]:
         )
     for word in words:
         if _VAGUE.fullmatch(word):
-            yield Finding(
-                "license", "warning", f"'{word}' is vague", f"write {word.rstrip('+')}-only or -or-later"
-            )
+            name = word.rstrip("+")
+            yield Finding("license", "warning", f"'{word}' is vague", f"write {name}-only or {name}-or-later")
 
 
 def _is_expression(words: list[str]) -> bool:
