@@ -6,6 +6,7 @@ import os
 import secrets
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from fruix.build.limits import Limits, Watch, passed
 from fruix.build.records import read_record
 from fruix.build.settings import BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import LogLine, Note
 from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.usage import Usage
@@ -192,6 +194,25 @@ def test_silence_is_not_broken_by_closing_the_output(tmp_path: Path) -> None:
         assert "timed out after 1 seconds of silence" in result.message
 
 
+def test_a_slow_listener_is_no_silence(tmp_path: Path) -> None:
+    """The builder's thread waits for a client; that isn't the builder's fault."""
+    with machine(settings(max_log_size=40_000_000)) as here:
+        drv = here.derivation(
+            "loud",
+            "yes 0123456789012345678901234567890123456789 | head -n 60000; echo x > $out",
+            here.shell(tmp_path),
+        )
+
+        def slowly(_event: object) -> None:
+            time.sleep(0.0001)
+
+        request = [DerivedPath(drv, ALL)]
+        ((_, result),) = here.builder.realise(
+            request, BuildOptions("fruix", max_silent_time=1), slowly, threading.Event()
+        )
+        assert result.success, result.message
+
+
 def test_a_trickle_ends_in_time(tmp_path: Path) -> None:
     with machine(settings()) as here:
         script = "trap '' TERM INT HUP; while :; do echo .; sleep 0.1; done"
@@ -230,8 +251,6 @@ def test_disks_are_looked_at_one_by_one(tmp_path: Path) -> None:
 
 def test_a_client_that_leaves_two_that_stay(tmp_path: Path) -> None:
     """When one of two clients goes the build goes on; when the last one goes it ends."""
-    from fruix.model.derivedpath import ALL, DerivedPath
-
     with machine(settings()) as here:
         drv = here.derivation(
             "shared", "echo up; while [ ! -e /build/x ]; do sleep 0.05; done", here.shell(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from queue import Empty
 
@@ -68,6 +69,23 @@ def test_who_reads_gets_everything(job: Job, monkeypatch: pytest.MonkeyPatch) ->
     inbox.put(job, None)
     reader.join()
     assert [event.line for event in found if isinstance(event, LogLine)] == [f"line {n}" for n in range(5000)]
+
+
+def test_a_reader_that_takes_one_at_a_time_does_not_hold_up_the_build(job: Job) -> None:
+    inbox, done = Inbox(), threading.Event()
+
+    def read() -> None:
+        while not done.wait(0.001):
+            with contextlib.suppress(Empty):
+                inbox.get(timeout=0)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(20_000):  # at the reader's pace this would take a while
+        inbox.put(job, LogLine(PATH, f"line {number}"))
+    done.set()
+    reader.join()
+    assert any(isinstance(event, Message) for event in everything(inbox))
 
 
 def test_after_a_gap_it_goes_on(job: Job) -> None:

@@ -1,13 +1,14 @@
 """What a session is told by its jobs: a queue that a slow client can't make grow without end.
 
-Everything but lines of logs always gets in. Of those a session may have `ROOM` bytes waiting; then the builder's thread waits for it, but no longer than
-`PATIENCE` each time it comes to a stop, since other clients may share the build. After that lines are left out for this session
-until it has read half of what waits; then it is told how many. The log file has all of them.
+Everything but lines of logs always gets in. Of those a session may have `ROOM` bytes waiting; then the builder's thread waits for it, for `PATIENCE`
+seconds in all until it has caught up, since other clients may share the build and limits have to be looked at. After that lines are left out for
+this session until it has read half of what waits; then it is told how many. The log file has all of them.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ class Inbox:
         self._changed = threading.Condition()
         self._waiting = 0  # bytes of log lines
         self._left_out = 0
+        self._patience = PATIENCE
 
     def put(self, job: Job, event: Event | None) -> None:
         """Add an event; a line may be left out."""
@@ -41,12 +43,14 @@ class Inbox:
             self._changed.notify_all()
 
     def _has_room(self, size: int) -> bool:
-        if self._left_out == 0:
-            self._changed.wait_for(lambda: self._waiting < ROOM, PATIENCE)
-        elif self._waiting >= ROOM // 2:
+        if self._left_out and self._waiting >= ROOM // 2:
             return False
         if self._waiting >= ROOM:
-            return False
+            begun = time.monotonic()
+            self._changed.wait_for(lambda: self._waiting < ROOM, max(0.0, self._patience))
+            self._patience -= time.monotonic() - begun
+            if self._waiting >= ROOM:
+                return False
         self._waiting += size
         return True
 
@@ -65,6 +69,8 @@ class Inbox:
             self._items.popleft()
             if isinstance(event, LogLine):
                 self._waiting -= _size(event)
+                if self._waiting < ROOM // 2:
+                    self._patience = PATIENCE
                 self._changed.notify_all()
             return job, event
 

@@ -46,9 +46,9 @@ def supervise(
             if chunk == b"":
                 poller.unregister(output)
             elif chunk:
-                clock.heard = time.monotonic()
                 if not log.feed(chunk):
                     return reason("log-limit", limit=limits.max_log_size)
+                clock.heard = time.monotonic()  # only now: it may have waited for those who listen
         elif ended in ready:
             return None
         if (why := clock.tick(log, watch)) is not None:
