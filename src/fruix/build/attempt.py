@@ -136,7 +136,7 @@ class Attempt:
             "notes": [note.text for note in (*self.early_notes, *self.late_notes)],
             "differences": self._differences(),
             "kept": self.kept,
-            "limits": asdict(self.limits),
+            "limits": {_camel(name): value for name, value in asdict(self.limits).items()},
             "outputs": {info_name: _output(info) for info_name, info in self._named_outputs().items()},
             "isolation": self._isolation(),
             "hostView": {"name": self.view.name, "fingerprint": self.view.fingerprint} if self.view else None,
@@ -212,6 +212,11 @@ class Attempt:
             "cpuSystemMicroseconds": self.exit.cpu_system_us,
             "maxRssKiB": self.exit.max_rss_kib,
         }
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 def _output(info: PathInfo) -> dict[str, Any]:
