@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruix.errors import FruixError, UsageError
+from fruix.model import attributes
 from fruix.model.aterm import parse
 from fruix.model.contentaddress import Method
 from fruix.model.drvhash import DerivationHasher, check_outputs
@@ -130,6 +132,26 @@ def test_sources_and_patches(tmp_path: Path) -> None:
     assert lowered.derivation.env["patches"].endswith("-fix.patch")
     assert any(path.name == "fix.patch" for path in lowered.derivation.input_srcs)
     assert work.origins == [lowered.source]
+
+
+def test_declared_attributes() -> None:
+    package = trivial("fast", declares={"requiredSystemFeatures": "kvm", "allowedReferences": ""})
+    found = attributes.read(lowering(FakeStore()).lowered(package).derivation)
+    assert found.required_features == ("kvm",)
+    assert found.rules["out"].allowed_references == ()
+    with pytest.raises(UsageError, match="declares 'requiredFeatures', which means nothing") as caught:
+        trivial("x", declares={"requiredFeatures": "kvm"})
+    assert "requiredSystemFeatures" in caught.value.hint
+    with pytest.raises(UsageError, match="should be a text"):
+        trivial("x", declares={"preferLocalBuild": True})
+
+
+def test_names_of_attributes_are_those_that_are_read() -> None:
+    """A variable that is offered changes what is read."""
+    for name in attributes.NAMES:
+        value = {"exportReferencesGraph": "a /frx/store/x", "allowSubstitutes": "0"}.get(name, "1")
+        drv = replace(lowering(FakeStore()).lowered(trivial("x")).derivation, env={name: value})
+        assert attributes.read(drv) != attributes.Attributes(), name
 
 
 def test_lists_are_as_good_as_tuples() -> None:

@@ -16,6 +16,12 @@ from fruix.errors import BadDerivationError
 from fruix.model import structured
 from fruix.model.derivation import Derivation
 
+# The variables that `read` knows, but for those that no new derivation should have.
+NAMES = (
+    "allowSubstitutes", "allowedReferences", "allowedRequisites", "disallowedReferences", "disallowedRequisites",
+    "exportReferencesGraph", "impureEnvVars", "passAsFile", "preferLocalBuild", "requiredSystemFeatures",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class OutputRules:

@@ -71,7 +71,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "hash mismatch for store item '{path}'",
     ),
     "cycle": (
-        "cycle detected in the references of output '{output}' from output '{other}'{found}",
+        "cycle detected in build of '{drv}' in the references of output '{output}' from output '{other}'{found}",
         "cycle detected in the references of `{path}'{found}",
     ),
     "not-allowed": (

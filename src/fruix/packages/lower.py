@@ -128,6 +128,7 @@ class Lowering:
                 builder=SHELL,
                 args=(builder.text,),
                 env={
+                    **package.declares,
                     **search_paths(_outputs(inputs), _outputs(native), view.path),
                     **made.environment,
                     VIEW_VARIABLE: view.name,

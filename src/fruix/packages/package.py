@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from fruix.errors import UsageError
+from fruix.model import attributes
 from fruix.model.hashes import Hash
 from fruix.model.storepath import check_name
 
@@ -87,6 +88,7 @@ class Package:
         host_view: the view of host tools in which it is built; if empty, the build system's.
         untested: what upstream tests and this package does not, with the reason; the key `*` stands for the whole suite.
         unreproducible: why two builds may differ; empty for a package that builds twice to the same bits.
+        declares: attributes of its derivation (docs/derivations.md), such as `{"requiredSystemFeatures": "kvm"}`.
         location: file and line of the definition; no part of the value.
     """
 
@@ -106,6 +108,7 @@ class Package:
     host_view: str = ""
     untested: Mapping[str, str] = field(default_factory=dict)
     unreproducible: str = ""
+    declares: Mapping[str, str] = field(default_factory=dict)
     location: tuple[str, int] = field(default=("", 0), init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -116,6 +119,12 @@ class Package:
             check_name(output)
         for what in ("inputs", "native_inputs", "propagated_inputs"):
             _make_packages(self, what)
+        for name, value in self.declares.items():
+            if name not in attributes.NAMES:
+                hint = nearest(name, attributes.NAMES)
+                raise UsageError(f"'{self.name}' declares '{name}', which means nothing", hint=hint)
+            if not isinstance(value, str):
+                raise UsageError(f"'{name}' of '{self.name}' should be a text, not {value!r}")
 
     @property
     def full_name(self) -> str:
