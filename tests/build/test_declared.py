@@ -343,7 +343,7 @@ def test_cycles(here: Machine, shell: StorePath) -> None:
     result = failed(here, drv)
     assert result.status == BuildStatus.OUTPUT_REJECTED
     assert (
-        "cycle detected in the references of output 'dev' from output 'out'\n  mentioned in ref"
+        "in the references of output 'dev' from output 'out'\n  mentioned in ref"
         in result.message
     )
     assert f"cycle detected in the references of `{min(paths.values())}'" in guix_text(here, drv)

@@ -141,6 +141,6 @@ def test_sizes_at_the_limit() -> None:
 
 def test_circles_of_any_length() -> None:
     three = info("a", "b"), info("b", "c"), info("c", "a", "c")
-    with pytest.raises(FailedError, match="references of output 'a' from output 'c'"):
+    with pytest.raises(FailedError, match="in the references of output 'a' from output 'c'"):
         check(store(), OutputRules(), *three)
     check(store(), OutputRules(), info("a", "b"), info("b", "b"))
