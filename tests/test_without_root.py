@@ -99,6 +99,30 @@ def test_from_nothing(subordinate_ids: bool) -> None:
     assert parts["owners"] == ["done"]
 
 
+LOOKING = """
+cd "$HOME"
+cat > bad.py <<'END'
+package = Package(name='bad', version='1', build_system='trivial', arguments={'script': 'echo some > file; exit 3'})
+END
+drv=$(fruix build -K -f bad.py 2>&1 | sed -n 's/^whole log: fruix log //p')
+fruix log "$drv"
+fruix log -f "$drv"
+fruix enter "$drv" -- sh -c 'cat file; exit 4' </dev/null || echo "status $?"
+fruix daemon 2>log & daemon=$!
+fruix daemon --ping --wait 60 >ping
+fruix enter --fresh "$drv" -- sh -c 'test -e file || echo fresh' </dev/null
+fruix ps
+kill $daemon; wait $daemon
+"""
+
+
+@KINDS
+def test_looking_around(subordinate_ids: bool) -> None:
+    said = check(ordinary_user.run(["sh", "-c", LOOKING], subordinate_ids=subordinate_ids))
+    mark = "@ fruix phase build"
+    assert said.splitlines() == [mark, mark, "some", "status 4", "fresh", "nothing is being built"]
+
+
 @pytest.mark.skipif(CgroupParent.find() is None, reason="machine: no writable cgroup v2 hierarchy")
 def test_a_delegated_cgroup_is_used() -> None:
     assert "ok      cgroup " in check(ordinary_user.run(["fruix", "doctor"], subordinate_ids=True))

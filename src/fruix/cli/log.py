@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from fruix.build.logs import follow_log, read_log
 from fruix.build.records import read_record, record_path
-from fruix.cli.connect import connect_running, layout, open_store
+from fruix.cli.connect import connect_running, layout, open_store, see_store
 from fruix.cli.resolve import derivation_for
 from fruix.cli.text import harmless, wants_colour
 from fruix.errors import BadStorePathError, FruixError, UnreachableError
@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print it."""
     drv = _derivation(options.target)
+    see_store()
     log_file = layout().log_file(drv, check=options.check)
     missing = f"no log of '{drv}'"
     hint = "it was never built on this machine"

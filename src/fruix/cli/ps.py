@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from fruix.cli.connect import connect_running
 from fruix.cli.text import duration, harmless, plural, size
+from fruix.errors import UnreachableError
 from fruix.model.activity import ActiveBuild, State
 
 HEADINGS = ("BUILD", "STATE", "PHASE", "TIME", "USUAL", "CPU", "MEMORY", "PROCS", "FOR")
@@ -23,7 +24,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the rows."""
-    with connect_running() as store:
+    try:
+        store = connect_running()
+    except UnreachableError as error:
+        hint = f"a build without a daemon is seen only by who started it; {error.hint}"
+        raise UnreachableError(error.message, where=error.where, hint=hint) from error
+    with store:
         builds = store.active_builds()
     if options.json:
         for build in builds:
