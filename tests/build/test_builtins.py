@@ -172,7 +172,13 @@ def test_a_channel(here: Machine, shell: StorePath, compression: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "why"), [(tarball("a", "b"), "contains 2 entries, not one"), (b"no archive", "can't unpack")]
+    ("data", "why"),
+    [
+        (tarball("a", "b"), "contains 2 entries, not one"),
+        (b"no archive", "can't unpack"),
+        (tarball("a")[:60], "can't unpack"),
+        (tarball("../a"), "can't unpack"),
+    ],
 )
 def test_channels_that_are_none(here: Machine, shell: StorePath, data: bytes, why: str) -> None:
     source = here.store.add_text("bad.tar", data)

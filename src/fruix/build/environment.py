@@ -68,8 +68,6 @@ def given(
         variables, files = _structured(
             derivation, attributes.structured, graph_objects, replace, around.directory
         )
-    if wrong := [name for name in variables if not name or "=" in name]:
-        raise BadDerivationError(f"'{wrong[0]}' can't be the name of a variable")
     environment = contract.environment(
         variables,
         store=around.store,
@@ -78,6 +76,8 @@ def given(
         fixed_output=derivation.is_fixed,
         impure=_impure(attributes) if derivation.is_fixed else {},
     )
+    if wrong := [name for name in environment if not name or "=" in name]:
+        raise BadDerivationError(f"'{wrong[0]}' can't be the name of a variable")
     arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
     return Given(arguments, environment, {**files, **graph_files})
 

@@ -60,6 +60,8 @@ def kvm_groups() -> tuple[int, ...] | None:
         status = os.stat(KVM_DEVICE)
     except OSError:
         return None
+    if not os.access(KVM_DEVICE, os.R_OK | os.W_OK):
+        return None  # a daemon without root, whose builders have its own rights
     if status.st_mode & 0o006 == 0o006:
         return ()
     # Never root's own group: much else is open to that. Without root the group has no number here.

@@ -168,8 +168,9 @@ def main(arguments: Mapping[str, Any]) -> int:
         profile.fill([Member(priority, path) for priority, path in arguments["members"]])
         if arguments["manifest"]:
             os.symlink(arguments["manifest"], f"{profile.out}/manifest.nix")
-    except FruixError as error:
-        _say(f"error: {error}" + (f"\n{error.hint}" if error.hint else ""))
+    except (FruixError, OSError) as error:
+        hint = getattr(error, "hint", "")
+        _say(f"error: {error}" + (f"\n{hint}" if hint else ""))
         return _FAILED
     _say(f"created {len(profile.owners)} symlinks in user environment")
     return 0
