@@ -74,7 +74,7 @@ class PlainDisplay:
             case BuildFailed() if event.status is not BuildStatus.DEPENDENCY_FAILED:
                 self.line(f"failed: {short_name(event.drv)} after {duration(event.seconds)}", "red")
             case Waiting():
-                self.line(f"waiting: {event.reason}", "dim")
+                self.line(f"{short_name(event.drv)}: {event.reason}", "dim")
             case Message() | Note():
                 self.write(harmless(event.text, colour=self.colour))
             case BuildQueued() if self.verbosity >= 2:

@@ -24,6 +24,7 @@ from fruix.model.storepath import StorePath
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
+    parser.usage = "fruix enter [-h] [--fresh] DRV|PATH|PACKAGE [-- COMMAND ...]"
     parser.add_argument(
         "target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue"
     )
