@@ -282,3 +282,26 @@ def test_a_client_that_leaves_two_that_stay(tmp_path: Path) -> None:
         while here.builder.active():
             pass
         assert processes_of(UID) == []
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("mkdir $out; cd $out; i=0; while [ $i -lt 3000 ]; do mkdir d; cd d; i=$((i+1)); done", "levels"),
+        ("mkdir $out; mkfifo \"$out/$(printf 'a\\nb')\"", "unsupported type"),
+        ("truncate -s 4000P $out || exit 9", "exit code 9"),
+    ],
+    ids=["a deep tree", "a fifo with a line end in its name", "a file of petabytes"],
+)
+def test_traps_for_who_reads_the_output(tmp_path: Path, script: str, why: str) -> None:
+    with machine(settings()) as here:
+        result = end_of(here, tmp_path, script)
+        assert not result.success
+        assert why in result.message
+        assert os.listdir(here.store.layout.builds) == ["journal"]
+
+
+def test_a_name_at_its_longest_and_strange_is_no_trap(tmp_path: Path) -> None:
+    with machine(settings()) as here:
+        script = "mkdir $out; n=$(printf '\\033[31m\\377%0240d' 0); : > \"$out/$n\""
+        assert end_of(here, tmp_path, script).success

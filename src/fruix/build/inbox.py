@@ -61,7 +61,7 @@ class Inbox:
             Empty: there was none for `timeout` seconds.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self._items, timeout):
+            if not self._items and not self._changed.wait_for(lambda: self._items, timeout):
                 raise Empty
             job, event = self._items[0]
             if self._left_out and self._waiting < ROOM // 2:
