@@ -94,6 +94,13 @@ def test_reaper_kill() -> None:
     assert bytes(abi.reaper_kill(9)) == b"\x09" + bytes(79)
 
 
+def test_reaper_status() -> None:
+    assert abi.owns_descendants(b"\x01" + bytes(79))
+    assert abi.owns_descendants(b"\x03" + bytes(79))  # init
+    assert not abi.owns_descendants(b"\x02" + bytes(79))
+    assert abi.REAPER_SIZE == 80
+
+
 def statfs(fstype: bytes, source: bytes, target: bytes, fsid: tuple[int, int]) -> bytes:
     """A row as the kernel writes it: version 0x20140518, flags at 8, fsid at 192, names at 280, 296 and 1320."""
     row = bytearray(2344)

@@ -16,7 +16,7 @@ import pytest
 from fake_kernel import Fake
 from fruix.errors import SandboxError, StoreError
 from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, platform
-from fruix.sandbox.freebsd import abi, mounts
+from fruix.sandbox.freebsd import abi, mounts, reaper
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
@@ -28,7 +28,7 @@ from machine import shares_user
 UID = 35031
 pytestmark = pytest.mark.skipif(shares_user(), reason="machine: this user has no subordinate ids")
 _libc = ctypes.CDLL(None)
-_SUBREAPER, _DEATH_SIGNAL = 36, 1  # of Linux's prctl
+_SUBREAPER, _GET_SUBREAPER, _DEATH_SIGNAL = 36, 37, 1  # of Linux's prctl
 
 
 @dataclass
@@ -41,6 +41,11 @@ class Processes(Fake):
         assert pid in {0, os.getpid()}
         if command == abi.PROC_REAP_ACQUIRE:
             _libc.prctl(_SUBREAPER, 1)
+        elif command == abi.PROC_REAP_STATUS:
+            owned = ctypes.c_int()
+            _libc.prctl(_GET_SUBREAPER, ctypes.byref(owned))
+            assert argument is not None
+            argument[0] = owned.value
         elif command == abi.PROC_PDEATHSIG_CTL:
             assert argument is not None
             _libc.prctl(_DEATH_SIGNAL, int.from_bytes(argument, "little"))
@@ -247,6 +252,14 @@ def test_what_can_not_be_unmounted_is_not_deleted(tmp_path: Path, monkeypatch: p
     finally:
         platform.use(before)
     assert (builds / "frx-left/root").exists()
+
+
+def test_only_a_reaper_kills_its_descendants() -> None:
+    """The kernel would take those of its own reaper instead: all processes of the system."""
+    kernel = Fake()
+    with pytest.raises(OSError, match="not the reaper"):
+        reaper.end_descendants(kernel, "frx-a", lambda *_: None)
+    assert {call[2] for call in kernel.calls if call[0] == "procctl"} == {abi.PROC_REAP_STATUS}
 
 
 NAMES = [step.name for step in FAULT_STEPS if step.process != "spawner"]

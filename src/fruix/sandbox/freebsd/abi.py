@@ -33,6 +33,7 @@ P_PID = 0
 PROC_REAP_ACQUIRE, PROC_REAP_STATUS, PROC_REAP_KILL = 2, 4, 6
 PROC_PDEATHSIG_CTL, PROC_NO_NEW_PRIVS_CTL = 11, 19
 PROC_NO_NEW_PRIVS_ENABLE = 1
+REAPER_STATUS_OWNED = 0x1
 # ioctl(2) of /dev
 DEVFSIO_RADD, DEVFSIO_RDEL, DEVFSIO_RGETNEXT = 0xC0EC4400, 0x80044401, 0xC0EC4404
 DEVFS_MAGIC = 0xDB0A087A
@@ -180,6 +181,11 @@ def interface_flags_in(request: bytes | bytearray) -> int:
 def reaper_kill(signal: int) -> bytearray:
     """`struct procctl_reaper_kill`: all descendants."""
     return bytearray(_REAPER_KILL.pack(signal, 0, 0, 0, 0))
+
+
+def owns_descendants(status: bytes | bytearray) -> bool:
+    """Whether `struct procctl_reaper_status` tells of a process that is a reaper itself."""
+    return bool(struct.unpack_from("=I", status)[0] & REAPER_STATUS_OWNED)
 
 
 def file_systems_in(table: bytes) -> list[FileSystem]:

@@ -79,6 +79,11 @@ def wait_until_gone(kernel: Kernel, name: str, until: float) -> None:
 
 
 def _kill_descendants(kernel: Kernel) -> None:
+    """Never for a process that is no reaper: the kernel would take its reaper's descendants instead, which are all processes of the system."""
+    status = bytearray(abi.REAPER_SIZE)
+    kernel.procctl(os.getpid(), abi.PROC_REAP_STATUS, status)
+    if not abi.owns_descendants(status):
+        raise OSError(errno.EPERM, f"{os.strerror(errno.EPERM)}: not the reaper of its descendants")
     try:
         kernel.procctl(os.getpid(), abi.PROC_REAP_KILL, abi.reaper_kill(signal.SIGKILL))
     except KernelError as error:

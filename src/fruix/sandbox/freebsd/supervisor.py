@@ -106,7 +106,8 @@ class Supervisor:
                 os.read(self.wake, _DRAIN)
 
     def _end(self) -> None:
-        reaper.end_descendants(self.kernel, self.spec.id, self._note)
+        if self.builder:  # else there is nobody, and we may be no reaper
+            reaper.end_descendants(self.kernel, self.spec.id, self._note)
         undo(self.kernel, self.spec.id, self.base)
 
     def _note(self, pid: int, status: int) -> None:
