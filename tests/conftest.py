@@ -37,6 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: hasattr(getattr(item, "module", None), "rig"))
 
 
+@pytest.fixture(scope="module", params=["namespaces", "jails"])
+def each_back_end(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Once with Linux's isolation, once with FreeBSD's on a double of its system calls. Name it with `usefixtures`."""
+    if request.param == "namespaces":
+        yield "linux-namespaces"
+        return
+    from machine import jails
+
+    with jails():
+        yield "freebsd-jail"
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     report: pytest.TestReport = yield  # type: ignore[assignment]

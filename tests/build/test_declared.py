@@ -19,11 +19,13 @@ from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
 from machine import Machine, machine
 
+pytestmark = pytest.mark.usefixtures("each_back_end")
+
 NIX, GUIX = BuildOptions("nix"), BuildOptions("guix")
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[Machine]:
+def here(each_back_end: str) -> Iterator[Machine]:
     with machine() as one:
         yield one
 

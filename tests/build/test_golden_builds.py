@@ -21,6 +21,8 @@ from fruix.model.storepath import StorePath
 from golden_data import GOLDEN, load
 from machine import Machine, machine
 
+pytestmark = pytest.mark.usefixtures("each_back_end")
+
 SHELL = StorePath("/frx/store/k11s6bj89zly0bjj3gyl7j37irz8y1nx-bb")
 SCRIPT = StorePath("/frx/store/89j2vn5c7kwrvvgf720f1vwxg8h3x0x0-builder.sh")
 WITH_REF = StorePath("/frx/store/5zivx8rgw6s9fr5zai70hxpibbkpf1z5-with-ref.txt")

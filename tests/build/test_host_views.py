@@ -15,6 +15,8 @@ from fruix.model.buildresult import BuildStatus
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from machine import Machine, machine
 
+pytestmark = pytest.mark.usefixtures("each_back_end")
+
 
 @pytest.fixture
 def tools() -> Iterator[Path]:

@@ -30,6 +30,8 @@ from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.linux import userns
 from machine import FIRST, Machine, build_uid, builders, machine
 
+pytestmark = pytest.mark.usefixtures("each_back_end")
+
 
 @pytest.fixture
 def here() -> Iterator[Machine]:
@@ -58,7 +60,7 @@ def test_a_build_becomes_valid(here: Machine, shell: StorePath) -> None:
     assert [r.status for r in here.build(drv)] == [BuildStatus.ALREADY_VALID]
 
 
-def test_record_and_log(here: Machine, shell: StorePath) -> None:
+def test_record_and_log(here: Machine, shell: StorePath, each_back_end: str) -> None:
     drv = here.derivation("recorded", "echo '@ fruix phase check'; echo '# PASS:  5'; echo x > $out", shell)
     here.build(drv)
     log_file = here.store.layout.log_file(drv)
@@ -67,7 +69,7 @@ def test_record_and_log(here: Machine, shell: StorePath) -> None:
     assert record is not None
     assert record["tests"] == "pass=5 fail=0"
     assert [phase["name"] for phase in record["phases"]] == ["check"]
-    assert record["isolation"]["kind"] == "linux-namespaces"
+    assert record["isolation"]["kind"] == each_back_end
     identity = CONTRACTS["fruix"].identity(build_uid(), FIRST)
     assert record["isolation"]["insideUid"] == record["isolation"]["insideGid"] == FIRST
     host = (record["isolation"]["uid"], record["isolation"]["gid"])

@@ -12,9 +12,11 @@ from fruix.model.derivation import DerivationOutput
 from fruix.model.storepath import StorePath
 from machine import Machine, machine
 
+pytestmark = pytest.mark.usefixtures("each_back_end")
+
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[Machine]:
+def here(each_back_end: str) -> Iterator[Machine]:
     with machine() as one:
         yield one
 
