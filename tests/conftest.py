@@ -37,12 +37,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: hasattr(getattr(item, "module", None), "rig"))
 
 
-@pytest.fixture(scope="module", params=["namespaces", "jails"])
+BACK_ENDS = ("namespaces", "jails")
+
+
+@pytest.fixture(scope="module", params=BACK_ENDS)
 def each_back_end(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Once with Linux's isolation, once with FreeBSD's on a double of its system calls. Name it with `usefixtures`."""
-    if request.param == "namespaces":
+    """Once with Linux's isolation, once with FreeBSD's on a double of its system calls: for all tests of a module (`usefixtures`)."""
+    yield from _back_end(request.param)
+
+
+@pytest.fixture(params=BACK_ENDS)
+def either_back_end(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same for one test of a module with others."""
+    yield from _back_end(request.param)
+
+
+def _back_end(name: str) -> Iterator[str]:
+    if name == "namespaces":
         yield "linux-namespaces"
         return
+    if os.geteuid() != 0:
+        pytest.skip(f"{MACHINE}jails need root")
     from machine import jails
 
     with jails():

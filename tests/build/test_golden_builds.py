@@ -36,7 +36,7 @@ def stand_in(
 
 
 @pytest.fixture(scope="module")
-def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def here(each_back_end: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     with machine() as one:
         shell = one.shell(tmp_path_factory.mktemp("shell"))
         stand_in(one, SHELL, list(one.store.nar(shell)))

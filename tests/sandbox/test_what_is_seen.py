@@ -11,7 +11,7 @@ import pytest
 from fruix.build.settings import BuildOptions, BuildSettings
 from fruix.sandbox.linux import userns
 from golden_data import GOLDEN
-from machine import machine, shares_user
+from machine import jails, machine, shares_user
 
 LOOK = (Path(__file__).parent / "look.sh").read_text()
 IDS = {"fruix": ("$(id -u)", "$(id -g)"), "nix": ("1000", "100"), "guix": ("30001", "30000")}
@@ -24,8 +24,19 @@ def _confinement(contract: str) -> str:
     return "-subordinate-ids" if userns.confined() and contract == "fruix" else ""
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="machine: jails need root")
+def test_golden_listing_in_a_jail(tmp_path: Path) -> None:
+    """Without /proc, of which the script complains; on a double of FreeBSD's calls."""
+    with jails():
+        compare("fruix", tmp_path, "-jail")
+
+
 @pytest.mark.parametrize("contract", ["fruix", "nix", "guix"])
 def test_golden_listing(contract: str, tmp_path: Path) -> None:
+    compare(contract, tmp_path, _confinement(contract))
+
+
+def compare(contract: str, tmp_path: Path, kind: str) -> None:
     # Without the device that some machines have and others don't.
     with machine(BuildSettings(max_jobs=2, cores=2, system_features=())) as here:
         shell = here.shell(tmp_path)
@@ -40,7 +51,7 @@ def test_golden_listing(contract: str, tmp_path: Path) -> None:
     seen = re.sub(
         r"groups( 65534)+", "groups", seen
     )  # those of an ordinary user, which have no numbers inside
-    golden = GOLDEN / f"seen-{contract}{_confinement(contract)}.txt"
+    golden = GOLDEN / f"seen-{contract}{kind}.txt"
     if os.environ.get("FRUIX_RECORD"):
         golden.write_text(seen)
     assert seen == golden.read_text()
