@@ -19,6 +19,8 @@ SAME = [
     "tests/sandbox/test_escapes.py",
     "tests/sandbox/test_userns.py",
     "tests/build/test_life.py",
+    "tests/build/test_declared.py",
+    "tests/build/test_unfit_outputs.py",
     "tests/build/test_steps_that_fail.py",
 ]
 # Once, since it takes a minute: with the identity that differs more from root's.
