@@ -71,7 +71,7 @@ def connected(daemon: int) -> RemoteStore:
             time.sleep(0.01)
 
 
-def ask(path: StorePath) -> tuple[int, dict[str, str]]:
+def ask(path: StorePath, options: BuildOptions | None = None) -> tuple[int, dict[str, str]]:
     """Build in a client process of its own: its exit status, and what it heard."""
     reading, writing = os.pipe()
 
@@ -79,7 +79,9 @@ def ask(path: StorePath) -> tuple[int, dict[str, str]]:
         os.close(reading)
         with connect(SOCKET, "/frx/store") as store:
             try:
-                ((_, result),) = store.build([DerivedPath(path, ALL)], BuildOptions(), lambda _event: None)
+                ((_, result),) = store.build(
+                    [DerivedPath(path, ALL)], options or BuildOptions(), lambda _event: None
+                )
                 heard = {"status": result.status.name, "message": result.message}
             except FruixError as error:
                 heard = {"status": type(error).__name__, "message": str(error)}

@@ -26,7 +26,7 @@ from fruix.build.resources import Resources
 from fruix.build.workspace import Workspace
 from fruix.errors import FruixError, ObjectRejectedError
 from fruix.model.reasons import reason
-from fruix.sandbox import Exec
+from fruix.sandbox import Exec, faults
 from fruix.store.tree import delete_tree, open_chain
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, open_directory, write_all
 from fruix.store.tree.keep import Keeper
@@ -89,6 +89,7 @@ class _Copy:
             unfinished = UNFINISHED + self.area.name
             os.mkdir(unfinished, 0o700, dir_fd=parent)
             try:
+                faults.reach("keep")
                 self._fill(parent, os.fsencode(unfinished))
                 return f"{kept}/{_place(parent, unfinished, self.area.name, self.keeper)}"
             except BaseException:

@@ -69,10 +69,11 @@ AFTER_SETUP = (
     Step("record", "write the build record"),
     Step("answer", "tell those who wait"),
 )
-# Only when a damaged output is replaced.
-IN_REPAIRS = (
+# Only when a damaged output is replaced, or a failed build kept.
+AT_TIMES = (
     Step("replace", "put a fresh output where a damaged one lies"),
     Step("register-again", "register what it is now"),
+    Step("keep", "copy what a failed build left"),
 )
 
 
@@ -180,7 +181,7 @@ def strike(victim: str) -> None:
 
 def _parse(text: str) -> _Fault:
     step, _, action = text.partition(":")
-    names = [known.name for known in (*all_steps(), *IN_REPAIRS)]
+    names = [known.name for known in (*all_steps(), *AT_TIMES)]
     if step not in names:
         raise UsageError(f"{VARIABLE}: no step '{step}'", hint=f"steps: {', '.join(names)}")
     if not action:
