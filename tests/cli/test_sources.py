@@ -83,9 +83,10 @@ def test_a_source_at_hand_is_found_by_its_hash(directory: Path) -> None:
     assert (out / "steps").read_text() == "before\n"
     assert "tests=pass=1 fail=0\n" in metadata.read_text()
     phases = [line.rpartition(" ")[2] for line in done.stderr.splitlines() if ": phase " in line]
-    assert phases == [
-        "unpack", "patch", "configure", "before", "build", "check", "install", "after", "strip", "record-source",
-    ]  # fmt: skip
+    assert phases[phases.index("build") - 1] == "before"
+    assert phases[phases.index("install") + 1] == "after"
+    standard = ["unpack", "patch", "configure", "build", "check", "install", "strip", "record-source"]
+    assert [phase for phase in phases if phase in standard] == standard
 
 
 def test_a_patch_that_does_not_apply_fails_in_its_phase(directory: Path) -> None:
