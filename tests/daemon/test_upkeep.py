@@ -71,6 +71,8 @@ def test_check_and_rounds(daemon: None, package: str, diffoscope: Path) -> None:
     assert "bytes differ, first at offset" in checked
     assert f"user 65534 compares --exclude-directory-metadata=yes {out} {out}.check" in checked
     assert "only the first 200 lines are shown" in checked
+    again = fruix("build", "--check", out, code=104).stderr
+    assert f"output '{out}' differs" in again, "an output is checked by its derivation"
     log = fruix("log", "--check", out).stdout
     assert f"second: {out}.check" in log
     other = fruix("build", "--rounds", "2", "-e", _other(package), code=104).stderr

@@ -132,3 +132,34 @@ def test_guix_traces(drv: StorePath, pid: int) -> None:
             f"@ build-failed {drv} - 0 a `m68k-linux' is required to build `{drv}', but I am a `x'\n"
         ),
     ]
+
+
+@given(drvs, numbers)
+def test_guix_downloads(drv: StorePath, pid: int) -> None:
+    out, url = "/frx/store/out", "https://example.org/x.tar.gz"
+    events: list[Event] = [
+        BuildStarted(drv, "x", "/log/x.gz", pid, outputs={"out": out}),
+        Progress(drv, 0, 100, url),
+        Progress(drv, 60, 100, url),
+        BuildFinished(drv, 1.0, {"out": out}),
+        BuildStarted(drv, "x", "/log/x.gz", pid, outputs={"out": out}),
+        Progress(drv, 7, 0, url),
+        BuildFailed(drv, BuildStatus.TRANSIENT_FAILURE, "gone"),
+    ]
+
+    def said(extended: str) -> list[str]:
+        options = ClientOptions(overrides={"print-extended-build-trace": extended})
+        writer = event_writer(GUIX, options, "x86_64-linux")
+        return "".join(
+            m.text for event in events for m in writer.messages(event) if isinstance(m, Next)
+        ).splitlines()
+
+    assert [line for line in said("1") if "download" in line] == [
+        f"@ download-started {out} {url} 100",
+        f"@ download-progress {out} {url} 100 0",
+        f"@ download-progress {out} {url} 100 60",
+        f"@ download-succeeded {out} {url} 100",
+        f"@ download-started {out} {url} -",
+        f"@ download-progress {out} {url} - 7",
+    ]
+    assert not any("download" in line for line in said("0"))

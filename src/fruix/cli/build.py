@@ -18,7 +18,14 @@ from fruix.cli.failures import failure_report
 from fruix.cli.interrupts import end_in_order
 from fruix.cli.links import check_links, link_names, make_links
 from fruix.cli.planning import headline, listing
-from fruix.cli.resolve import Target, lowering, named_targets, package_target
+from fruix.cli.resolve import (
+    Target,
+    derivation_for,
+    is_store_path,
+    lowering,
+    named_targets,
+    package_target,
+)
 from fruix.cli.status import Status
 from fruix.cli.text import speaks_utf8
 from fruix.cli.trace import trace
@@ -129,8 +136,17 @@ def _targets(store: RemoteStore, work: Lowering, options: argparse.Namespace) ->
     packages = [package for file in options.file for package in from_file(file)]
     packages += [from_expression(text) for text in options.expression]
     return [
-        *named_targets(store, work, options.targets),
+        *named_targets(store, work, _words(store, options)),
         *(package_target(work, package) for package in packages),
+    ]
+
+
+def _words(store: RemoteStore, options: argparse.Namespace) -> list[str]:
+    """What was named; of an output, what can be built again is its derivation."""
+    if not options.check:
+        return list(options.targets)
+    return [
+        str(derivation_for(store, word)) if is_store_path(store, word) else word for word in options.targets
     ]
 
 

@@ -138,6 +138,32 @@ _GUIX_UNTRACED = frozenset(
 )
 
 
+class _Downloads:
+    """Transfers as the Guix dialect tells of them: what is fetched (the output), from where, how big (`-`: not known), how far."""
+
+    def __init__(self) -> None:
+        self._outputs: dict[StorePath, str] = {}
+        self._running: dict[StorePath, str] = {}  # file, URL and size of those that have begun
+
+    def begin(self, event: BuildStarted) -> None:
+        """A build that may turn out to be one."""
+        self._outputs[event.drv] = next(iter(event.outputs.values()), "")
+
+    def progress(self, event: Progress) -> list[str]:
+        """Traces, without the mark."""
+        about = f"{self._outputs.get(event.drv, '')} {event.what} {event.total or '-'}"
+        known = self._running.get(event.drv, "").split(" ")[:2] == about.split(" ")[:2]
+        self._running[event.drv] = about
+        begin = [] if known else [f"download-started {about}"]
+        return [*begin, f"download-progress {about} {event.done}"]
+
+    def end(self, drv: StorePath, *, success: bool) -> list[str]:
+        """The build has ended."""
+        self._outputs.pop(drv, None)
+        about = self._running.pop(drv, None)
+        return [f"download-succeeded {about}"] if about and success else []
+
+
 class GuixWriter:
     """Trace lines, if the client wants them; with multiplexed output each line is preceded by whose it is."""
 
@@ -147,10 +173,14 @@ class GuixWriter:
         self._multiplexed = options.overrides.get("multiplexed-build-output") == "true"
         self._log = options.verbosity >= options.build_verbosity
         self._pids: dict[StorePath, int] = {}
+        self._downloads = _Downloads()
+        self._extended = options.overrides.get("print-extended-build-trace") == "1"
 
     def messages(self, event: Event) -> Iterator[wire.Message]:
         """See `EventWriter`."""
-        if isinstance(event, Note):
+        if isinstance(event, Progress):
+            text = "".join(map(self._trace, self._downloads.progress(event))) if self._extended else ""
+        elif isinstance(event, Note):
             text = text_of(event.reason or reason(OTHER, text=event.text), event.drv, guix=True) + "\n"
         else:
             text = self._text(event)
@@ -161,6 +191,7 @@ class GuixWriter:
         match event:
             case BuildStarted():
                 self._pids[event.drv] = event.pid
+                self._downloads.begin(event)
                 system = event.system or self._system
                 started = f"build-started {event.drv} - {system} {event.log_file} {event.pid}"
                 return self._purpose(event) + self._trace(started)
@@ -175,7 +206,8 @@ class GuixWriter:
             case BuildFinished():
                 # After a check once per output that was compared, and once more.
                 times = len(event.outputs) + 1 if event.checked else 1
-                return self._trace(f"build-succeeded {event.drv} -") * times
+                fetched = self._downloads.end(event.drv, success=True)
+                return "".join(map(self._trace, [*fetched, *[f"build-succeeded {event.drv} -"] * times]))
             case BuildFailed():
                 return self._failed(event)
             case Message() if event.level <= self._options.verbosity:
@@ -192,6 +224,7 @@ class GuixWriter:
 
     def _failed(self, event: BuildFailed) -> str:
         why = event.reason or reason(OTHER, text=event.message)
+        self._downloads.end(event.drv, success=False)
         said = text_of(why, event.drv, guix=True)
         before = ""
         if why["kind"] == "hash-mismatch":
