@@ -12,13 +12,18 @@ TESTS = Path(__file__).parent
 AGAIN = ("tests/store", "tests/daemon", "tests/client")
 LINUX_ONLY = (
     "tests/daemon/test_life.py",  # a private /frx, by mount namespace
+    "tests/daemon/test_upkeep.py",  # likewise
     "tests/store/test_taking.py::test_attributes_go",  # sets extended attributes by Linux's calls
 )
 IMPORT_ALL = """
 import freebsd_names, fruix, importlib, pkgutil
-for module in pkgutil.walk_packages(fruix.__path__, "fruix."):
-    if not module.name.startswith(("fruix.sandbox.linux", "fruix.testing.freebsd")) and not module.name.endswith("__main__"):
-        importlib.import_module(module.name)
+def load(package):
+    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if module.name not in {"fruix.sandbox.linux", "fruix.testing.freebsd"} and not module.name.endswith("__main__"):
+            loaded = importlib.import_module(module.name)
+            if module.ispkg:
+                load(loaded)
+load(fruix)
 from fruix.build.platforms import local_system
 print(local_system())
 """

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from fruix.sandbox.capabilities import Probe
@@ -32,7 +33,12 @@ class FreeBSDBackEnd:
 
     def __init__(self, kernel: Kernel | None = None, sysname: str = "FreeBSD") -> None:
         self.sysname = sysname
-        self.kernel = kernel or Libc()
+        self._given = kernel
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """The system calls; loaded when they are first needed, since the system's name alone needs none."""
+        return self._given or Libc()
 
     def begin(self) -> None:
         """Nothing: the daemon's death is seen as the end of its socket, and every sandbox has to be undone then."""
