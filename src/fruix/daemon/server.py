@@ -132,7 +132,9 @@ class Server:
             time.sleep(RETRY_PAUSE)  # somebody else took it: don't ask the kernel all the time
 
     def _refuse_here(self, stream: socket.socket, why: str) -> None:
-        """On the main thread, so with little patience."""
+        """On the main thread, so with little patience: who hasn't even greeted is left without a word."""
+        if not select.select([stream], [], [], RETRY_PAUSE)[0]:
+            return
         error = FruixError(
             why, hint="ask again a little later, or raise the limits that the daemon runs under"
         )
