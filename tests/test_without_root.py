@@ -44,6 +44,8 @@ test ! -e "$out"                            # nothing of it on the host itself
 fruix run cat "$out"
 fruix run sh -c 'exit 7' || echo "status $?"
 SHELL=/bin/pwd fruix shell
+sed 's/it/in-the-view/; s/echo/true; echo/' it.py > view.py
+fruix run sh -c 'cat $(fruix build -f view.py 2>/dev/null)'
 
 say daemon
 fruix daemon 2>log & daemon=$!
@@ -94,8 +96,9 @@ def test_from_nothing(subordinate_ids: bool) -> None:
     parts = {part.partition("\n")[0]: part.partition("\n")[2].splitlines() for part in said.split("== ")[1:]}
     embedded, daemon = parts["embedded"], parts["daemon"]
     assert "working with an embedded one on the store in" in embedded[0]
-    assert embedded[-3:-1] == ["made by 35001", "status 7"]
-    assert embedded[-1].startswith("/")
+    assert embedded[-4:-2] == ["made by 35001", "status 7"]
+    assert embedded[-2].startswith("/")
+    assert embedded[-1] == "made by 35001"
     assert daemon[-2:][0] == "made by 35001"
     assert "another daemon is running" in daemon[-1]
     assert parts["owners"] == ["done"]

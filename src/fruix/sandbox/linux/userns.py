@@ -65,7 +65,9 @@ def stay_oneself() -> None:
 
 
 def find_subordinates() -> Subordinates | None:
-    """This user's subordinate ids, if there are enough and the helpers are there."""
+    """This user's subordinate ids, if there are enough and the helpers are there, and are set-uid to somebody who exists here."""
+    if _outside("uid", 0) is None:
+        return None
     if shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
         return None
     uids, gids = _range("/etc/subuid"), _range("/etc/subgid")
