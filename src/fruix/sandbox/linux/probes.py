@@ -167,7 +167,13 @@ PROBES: tuple[Probe, ...] = (
         needed=False,
     ),
     *(
-        Probe(way, partial(_helper, way), f"install {package}", needed=False, in_child=False)
+        Probe(
+            way,
+            partial(_helper, way),
+            f"install {package}, and see that this user may open {uplink.TUN}",
+            needed=False,
+            in_child=False,
+        )
         for way, package in (("pasta", "pasta (Debian's package 'passt')"), ("slirp4netns", "slirp4netns"))
     ),
     Probe(
