@@ -52,6 +52,8 @@ def test_values_reach_their_parts() -> None:
         ("durability = 'never'", "'never' is none of background, strict"),
         ("allowed-users = 'me'", "is not a list of texts"),
         ("sources = ['relative']", "'relative' is not an absolute file name"),
+        ("system-features = ['kvm', 'uid-range']", "'uid-range' is nothing that this daemon can do"),
+        ("system-features = ['kvm gpu']", "'kvm gpu' is not a word"),
         ("mirrors = 3", "3 is not a table"),
         ("views.base = 3", "3 is not a table"),
         ("= 3", "no TOML"),

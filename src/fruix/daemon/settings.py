@@ -146,6 +146,19 @@ def _directories(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _features(value: Any) -> tuple[str, ...]:
+    """Words; some stand for abilities of a daemon, which this one doesn't have whatever its operator says."""
+    for name in (names := _strings(value)):
+        if name in _NOT_HERE:
+            raise ValueError(f"'{name}' is nothing that this daemon can do")
+        if len(name.split()) != 1 or name.strip() != name:
+            raise ValueError(f"'{name}' is not a word")
+    return names
+
+
+_NOT_HERE = frozenset({"uid-range", "recursive-nix", "ca-derivations"})
+
+
 def _word(*words: str) -> Callable[[Any], str]:
     def check(value: Any) -> str:
         if value not in words:
@@ -198,7 +211,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-download-size": ("building.max_download_size", _number(0)),
     "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
     "sources": ("building.sources", _directories),
-    "system-features": ("building.system_features", _strings),
+    "system-features": ("building.system_features", _features),
     "extra-platforms": ("building.extra_platforms", _strings),
     "mirrors": ("building.mirrors", _table(_strings)),
     "views": ("building.views", _table(_any_table)),
