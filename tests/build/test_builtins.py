@@ -16,6 +16,8 @@ from fruix.errors import BadDerivationError, FruixError
 from fruix.model.storepath import StorePath
 from machine import Machine, machine
 
+pytestmark = pytest.mark.usefixtures("each_back_end")
+
 
 def tree(top: Path, *files: str) -> Path:
     for file in files:
@@ -99,7 +101,7 @@ def test_groups_of_words() -> None:
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[Machine]:
+def here(each_back_end: str) -> Iterator[Machine]:
     with machine() as one:
         yield one
 
