@@ -17,6 +17,7 @@ from itertools import count
 
 from fruix.errors import StoreError
 from fruix.store import flags
+from fruix.store.names import check_names
 from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, open_directory
 
@@ -29,12 +30,21 @@ class Staging:
     """This process's private directory. Thread-safe; `directory` and `store` are open descriptors."""
 
     def __init__(self, store: int, name: str) -> None:
-        """Make the directory in the store that is open as `store` (and called `name`), after removing those of dead processes."""
+        """Make the directory in the store that is open as `store` (and called `name`), after removing those of dead processes.
+
+        Raises:
+            StoreError: the file system doesn't keep names as they are.
+        """
         self.store = store
         self._store_name = name
         self._numbers = count()
         self._sweep()
         self._name, self.directory = self._create()
+        try:
+            check_names(self.directory, name)
+        except BaseException:
+            self.close()
+            raise
 
     def _create(self) -> tuple[bytes, int]:
         while True:
