@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import threading
@@ -13,7 +14,8 @@ import pytest
 from fruix.errors import FruixError
 from fruix.sandbox import Journal, UserPool
 from fruix.sandbox.capabilities import probe
-from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
+from fruix.sandbox.linux import cgroup
+from fruix.sandbox.linux.cgroup import LEAF, CgroupParent, remove_leftovers
 from fruix.sandbox.platform import current
 from machine import shares_user
 
@@ -115,3 +117,59 @@ def test_the_doctor_finds_what_builds_need_here() -> None:
     assert found["seccomp"].detail.endswith("instructions")
     for capability in found.values():
         assert capability.available or capability.remedy
+
+
+class FakeGroup:
+    """A delegated group as the kernel presents it: controllers are handed on only while no process is in it."""
+
+    def __init__(self, path: Path, processes: set[int], controllers: str = "cpu memory pids") -> None:
+        self.path, self.processes, self.leaf = path, processes, set[int]()
+        self.files = {"cgroup.controllers": controllers, "cgroup.subtree_control": ""}
+
+    def read(self, name: str) -> str:
+        if name == f"{self.path}/cgroup.procs":
+            return " ".join(map(str, sorted(self.processes)))
+        return self.files[os.path.basename(name)]
+
+    def write(self, name: str, text: str) -> None:
+        if name == f"{self.path}/{LEAF}/cgroup.procs":
+            assert os.path.isdir(os.path.dirname(name))
+            self.processes.remove(int(text))
+            self.leaf.add(int(text))
+        elif name == f"{self.path}/cgroup.subtree_control":
+            if self.processes:
+                raise OSError(errno.EBUSY, "busy")
+            if text.removeprefix("+") not in self.files["cgroup.controllers"].split():
+                raise OSError(errno.ENOENT, "no such controller")
+            self.files["cgroup.subtree_control"] += text.replace("+", " ")
+
+
+@pytest.mark.parametrize(
+    ("inside", "controllers", "handed_on"),
+    [
+        ({10, 11}, "cpu memory pids", "memory pids cpu"),  # ours alone: a service with Delegate=yes
+        ({10, 11, 99}, "cpu memory pids", ""),  # somebody else's too: a login session
+        ({10, 11}, "", ""),  # nothing to hand on
+        (set(), "cpu memory pids", ""),  # we are elsewhere
+    ],
+)
+def test_the_daemon_makes_way_for_controllers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: set[int], controllers: str, handed_on: str
+) -> None:
+    fake = FakeGroup(tmp_path, set(inside), controllers)
+    monkeypatch.setattr(cgroup, "_read", fake.read)
+    monkeypatch.setattr(cgroup, "_write", fake.write)
+    CgroupParent(str(tmp_path)).make_way([10, 11])
+    assert fake.files["cgroup.subtree_control"].split() == handed_on.split()
+    assert fake.leaf == (inside if handed_on else set())
+    assert fake.processes == (set() if handed_on else inside)
+
+
+def test_from_its_leaf_the_daemon_finds_the_group_above(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cgroup, "mount_point", lambda: "/nowhere")
+    monkeypatch.setattr(cgroup, "_own_group", lambda: f"/fruix.service/{LEAF}")
+    monkeypatch.setattr(os, "mkdir", lambda _path: None)
+    monkeypatch.setattr(os, "rmdir", lambda _path: None)
+    parent = CgroupParent.find()
+    assert parent is not None
+    assert parent.path == "/nowhere/fruix.service"

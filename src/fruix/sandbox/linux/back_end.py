@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -32,6 +33,8 @@ class LinuxBackEnd:
         """Die with the daemon, and find out where cgroups may be made."""
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         self._cgroups = CgroupParent.find()
+        if self._cgroups is not None:
+            self._cgroups.make_way([os.getpid(), os.getppid()])
 
     def start(self, spec: SandboxSpec, log: int) -> Started:
         """Clone the first process; it sets itself up."""

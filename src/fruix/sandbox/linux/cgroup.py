@@ -14,10 +14,13 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
 _MOUNTS = "/proc/self/mountinfo"
+LEAF = "fruix.daemon"  # where the daemon's own processes are, in a group that is delegated to it
+_CONTROLLERS = ("memory", "pids", "cpu", "io")
 _POLL = 0.001  # seconds, doubled up to the next figure
 _LONGEST_POLL = 0.05
 _REMOVE_PATIENCE = 10.0
@@ -121,7 +124,7 @@ class CgroupParent:
         mount, own = mount_point(), _own_group()
         if mount is None or own is None:
             return None
-        path = os.path.normpath(f"{mount}/{own}")
+        path = os.path.normpath(f"{mount}/{own}").removesuffix(f"/{LEAF}")
         probe = f"{path}/frx-probe-{os.getpid()}"
         try:
             os.mkdir(probe)
@@ -138,9 +141,27 @@ class CgroupParent:
         os.mkdir(path)
         return Cgroup(path)
 
+    def make_way(self, pids: Collection[int]) -> None:
+        """Move the daemon's own processes into a leaf, if that is what keeps controllers from the sandboxes' groups.
+
+        A group with processes in it can't hand its controllers on. Only a group that is ours alone is changed so (a service
+        manager's delegated one); in any other, sandboxes go without those controllers.
+        """
+        offered = {*_CONTROLLERS} & {*_read(f"{self.path}/cgroup.controllers").split()}
+        if offered <= {*_read(f"{self.path}/cgroup.subtree_control").split()}:
+            return
+        inside = {int(word) for word in _read(f"{self.path}/cgroup.procs").split()}
+        if not inside or not inside <= set(pids):
+            return
+        with contextlib.suppress(OSError):
+            os.makedirs(f"{self.path}/{LEAF}", exist_ok=True)
+            for pid in inside:
+                _write(f"{self.path}/{LEAF}/cgroup.procs", str(pid))
+            self._delegate()
+
     def _delegate(self) -> None:
-        """Offer controllers to the groups below. Not possible while we are in this group ourselves, unless it is the root."""
-        for controller in ("memory", "pids", "cpu", "io"):
+        """Offer controllers to the groups below. Not possible while there are processes in this one, unless it is the root."""
+        for controller in _CONTROLLERS:
             with contextlib.suppress(OSError):
                 _write(f"{self.path}/cgroup.subtree_control", f"+{controller}")
 
