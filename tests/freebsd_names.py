@@ -64,20 +64,11 @@ ABSENT_IN_LIBC = frozenset(
         "memfd_create",
     ]
 )
-ONLY_IN_FREEBSD = frozenset(
-    [
-        "extattr_list_fd",
-        "extattr_delete_fd",
-        "chflagsat",
-        "acl_get_fd_np",
-        "acl_strip_np",
-        "acl_set_fd_np",
-        "acl_delete_fd_np",
-        "acl_free",
-    ]
-)
-
-
+_ONLY_IN_FREEBSD = """
+    extattr_list_fd extattr_delete_fd chflagsat acl_get_fd_np acl_strip_np acl_set_fd_np acl_delete_fd_np acl_free nmount unmount getfsstat
+    jail_set jail_get jail_attach jail_remove procctl sysctl sysctlbyname rctl_add_rule rctl_remove_rule rctl_get_racct setlogin closefrom
+"""
+ONLY_IN_FREEBSD = frozenset(_ONLY_IN_FREEBSD.split())
 _Socket = socket.socket
 
 
@@ -88,7 +79,7 @@ class FreeBSDLibrary(ctypes.CDLL):
         if name in ABSENT_IN_LIBC:
             raise AttributeError(f"{name}: not on FreeBSD")
         if name in ONLY_IN_FREEBSD:
-            return _not_supported
+            return _NotSupported()
         return super().__getattr__(name)
 
 
@@ -99,9 +90,6 @@ class _NotSupported:
     def __call__(self, *_arguments: Any) -> int:
         ctypes.set_errno(errno.EOPNOTSUPP)
         return -1
-
-
-_not_supported = _NotSupported()
 
 
 def _uname() -> os.uname_result:

@@ -30,9 +30,9 @@ from fruix.sandbox.linux import libc, userns
 from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
-from fruix.testing.freebsd import Double
-from fruix.testing.freebsd import Machine as FreeBSD
+from fruix.testing.freebsd.double import Double
 from fruix.testing.freebsd.jails import living
+from fruix.testing.freebsd.state import Machine as FreeBSD
 
 BUSYBOX = "/bin/busybox"
 FIRST = FIRST_BUILD_UID

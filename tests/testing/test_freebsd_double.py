@@ -16,9 +16,10 @@ from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, flag, integer, text
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.linux import libc
-from fruix.testing.freebsd import Double, Machine
+from fruix.testing.freebsd.double import Double
 from fruix.testing.freebsd.mounts import PanicError
 from fruix.testing.freebsd.parameters import ALL
+from fruix.testing.freebsd.state import Machine
 from machine import own_mounts
 
 CREATE, ATTACH, UPDATE = abi.JAIL_CREATE, abi.JAIL_ATTACH, abi.JAIL_UPDATE

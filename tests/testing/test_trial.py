@@ -12,7 +12,8 @@ from fruix.cli.commands import main
 from fruix.sandbox import platform
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.testing.freebsd import Double, Machine
+from fruix.testing.freebsd.double import Double
+from fruix.testing.freebsd.state import Machine
 from machine import jails
 
 CAPABILITIES = [

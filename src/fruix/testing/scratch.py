@@ -25,8 +25,8 @@ from fruix.store.tree import delete_tree
 
 # Where a scratch directory may be made: the first that is there and safe.
 PARENTS = ("/var/db", "/var/lib", "/var", "/root")
-START_PATIENCE = 60.0  # seconds for a daemon to answer
-STOP_PATIENCE = 60.0  # and to end
+START_PATIENCE = 300.0  # seconds for a daemon to answer
+STOP_PATIENCE = 300.0  # and to end
 _POLL = 0.02
 # The module that is run as `fruix`: the double of another system's calls puts its own here.
 program = "fruix"

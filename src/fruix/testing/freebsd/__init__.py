@@ -13,8 +13,3 @@ It answers as FreeBSD 13.2 does: same errors, same messages, same order of check
 
 Needs root and Linux. All processes that use one double must share a mount namespace.
 """
-
-from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.state import Machine
-
-__all__ = ["Double", "Machine"]

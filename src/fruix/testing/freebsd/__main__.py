@@ -18,7 +18,7 @@ from fruix.sandbox import platform
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc
 from fruix.testing import expected, scratch
-from fruix.testing.freebsd import Double
+from fruix.testing.freebsd.double import Double
 
 VARIABLE = "FRUIX_FREEBSD_DOUBLE"
 # Another user's process outside of the jail can be addressed, if not harmed.
