@@ -189,7 +189,8 @@ def _become_spawner(ours: socket.socket, theirs: socket.socket) -> NoReturn:
         gc.freeze()
         from fruix.sandbox.spawner_process import main  # noqa: PLC0415 - the daemon never needs it
 
-        main(socket.socket(fileno=keep))
+        with socket.socket(fileno=keep) as requests:
+            main(requests)
         code = 0
     finally:
         os._exit(code)

@@ -54,8 +54,10 @@ class SpawnerProcess:
             while self._once():
                 pass
         finally:
-            for sandbox in {id(sandbox): sandbox for sandbox in self._sandboxes.values()}.values():
+            left = {id(sandbox): sandbox for sandbox in self._sandboxes.values()}.values()
+            for sandbox in left:
                 sandbox.started.kill()
+            for sandbox in left:
                 _finish(sandbox)
 
     def _once(self) -> bool:
