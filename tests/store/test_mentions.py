@@ -43,3 +43,16 @@ def test_the_top_itself(tmp_path: Path) -> None:
         assert mentions(directory, b"top", [ONE]) == {ONE: [""]}
     finally:
         os.close(directory)
+
+
+def test_names_are_shown_on_one_line(tmp_path: Path) -> None:
+    """A name can't forge lines of a log or of a protocol."""
+    (tmp_path / "top").mkdir()
+    for name in (b"x\n@ build-succeeded", b"\x1b[2J", b"\xff"):
+        (tmp_path / "top" / os.fsdecode(name)).write_bytes(ONE)
+    directory = os.open(tmp_path, os.O_RDONLY)
+    try:
+        places = mentions(directory, b"top", [ONE])[ONE]
+    finally:
+        os.close(directory)
+    assert places == ["\\x1b[2J", "x\\n@ build-succeeded", "\\udcff"]

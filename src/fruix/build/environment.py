@@ -17,7 +17,7 @@ from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
 from fruix.model.makepath import placeholder
-from fruix.model.text import to_bytes
+from fruix.model.text import printable, to_bytes
 from fruix.sandbox.contracts import Contract
 
 
@@ -77,7 +77,7 @@ def given(
         impure=_impure(attributes) if derivation.is_fixed else {},
     )
     if wrong := [name for name in environment if not name or "=" in name]:
-        raise BadDerivationError(f"'{wrong[0]}' can't be the name of a variable")
+        raise BadDerivationError(f"'{printable(wrong[0])}' can't be the name of a variable")
     arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
     return Given(arguments, environment, {**files, **graph_files})
 

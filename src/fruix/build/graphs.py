@@ -21,6 +21,7 @@ from fruix.model.attributes import Attributes
 from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath, check_name, in_store
+from fruix.model.text import printable
 from fruix.store import LocalStore
 
 _FILE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
@@ -63,10 +64,10 @@ def _check_file_name(drv: StorePath, name: str, *, guix: bool) -> None:
         try:
             check_name(name)
         except BadStorePathError as error:
-            raise FailedError(drv, reason("graph-name", name=name), hint=error.message) from None
+            raise FailedError(drv, reason("graph-name", name=printable(name)), hint=error.message) from None
     elif not _FILE_NAME.fullmatch(name):
         hint = "letters, digits, '_', '.' and '-', with a letter or '_' first"
-        raise FailedError(drv, reason("graph-name", name=name), hint=hint)
+        raise FailedError(drv, reason("graph-name", name=printable(name)), hint=hint)
 
 
 def _paths(
@@ -78,7 +79,7 @@ def _paths(
         try:
             path, _ = in_store(word, store.directory)
         except BadStorePathError:
-            raise FailedError(drv, reason("graph-path", path=word)) from None
+            raise FailedError(drv, reason("graph-path", path=printable(word))) from None
         store.add_temp_root(path)
         if not (store.is_valid(path) if guix else path in known):
             raise FailedError(drv, reason("graph-invalid", path=str(path)))

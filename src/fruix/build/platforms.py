@@ -19,6 +19,7 @@ from fruix.model.derivation import Derivation
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.model.systems import this_system
+from fruix.model.text import printable
 from fruix.sandbox import back_end
 from fruix.sandbox.contracts import Contract
 
@@ -87,13 +88,15 @@ def check_machine(
     here = local_system()
     if not _runs(derivation.system, here, settings, guix=contract.guix_attributes):
         hint = "build it on such a machine; if this one has an emulator, name the system in 'extra-platforms'"
-        raise FailedError(drv, reason("system", wanted=derivation.system, here=here), hint=hint)
+        raise FailedError(drv, reason("system", wanted=printable(derivation.system), here=here), hint=hint)
     check_features(drv, attributes, settings)
     if attributes.no_sandbox:
         hint = "declare what the build needs as inputs, or use a host view"
         raise FailedError(drv, reason("no-sandbox"), hint=hint)
     if attributes.host_paths:
-        raise FailedError(drv, reason("host-path", path=attributes.host_paths[0]), hint="use a host view")
+        raise FailedError(
+            drv, reason("host-path", path=printable(attributes.host_paths[0])), hint="use a host view"
+        )
 
 
 def check_features(drv: StorePath, attributes: Attributes, settings: BuildSettings) -> None:
@@ -104,8 +107,8 @@ def check_features(drv: StorePath, attributes: Attributes, settings: BuildSettin
     """
     offered = features(settings)
     if missing := sorted(set(attributes.required_features) - set(offered)):
-        wanted = ", ".join(sorted(set(attributes.required_features)))
-        hint = f"if this machine has '{missing[0]}', name it in the setting 'system-features'"
+        wanted = printable(", ".join(sorted(set(attributes.required_features))))
+        hint = f"if this machine has '{printable(missing[0])}', name it in the setting 'system-features'"
         raise FailedError(drv, reason("features", wanted=wanted, here=", ".join(offered)), hint=hint)
 
 
@@ -123,7 +126,7 @@ def explain_start(drv: StorePath, derivation: Derivation, error: SandboxError) -
     if error.errno != errno.ENOEXEC or derivation.system == here:
         return error
     hint = "this machine's kernel can't run it, and no emulator for it is registered"
-    return FailedError(drv, reason("system", wanted=derivation.system, here=here), hint=hint)
+    return FailedError(drv, reason("system", wanted=printable(derivation.system), here=here), hint=hint)
 
 
 def wants_kvm(attributes: Attributes, contract: Contract, settings: BuildSettings) -> bool:

@@ -20,6 +20,7 @@ from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
+from fruix.model.text import printable
 
 Mentions = Callable[[StorePath, Sequence[StorePath]], Mapping[StorePath, Sequence[str]]]
 """(an output, paths) → files of the output that mention them."""
@@ -65,7 +66,9 @@ def check_words(drv: StorePath, derivation: Derivation, attributes: Attributes) 
             for word in words or ():
                 if _path(word, derivation, drv.directory) is None:
                     valid = ", ".join(sorted(derivation.outputs))
-                    raise FailedError(drv, reason("bad-rule", output=output, word=word, valid=valid))
+                    raise FailedError(
+                        drv, reason("bad-rule", output=output, word=printable(word), valid=valid)
+                    )
 
 
 def check_outputs(outputs: Outputs, attributes: Attributes) -> None:

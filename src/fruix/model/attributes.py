@@ -15,6 +15,7 @@ from typing import Any
 from fruix.errors import BadDerivationError
 from fruix.model import structured
 from fruix.model.derivation import Derivation
+from fruix.model.text import printable
 
 # The variables that `read` knows, but for those that no new derivation should have.
 NAMES = (
@@ -120,7 +121,7 @@ def _pairs(text: str) -> Mapping[str, tuple[str, ...]]:
     words = _words(text)
     if len(words) % 2:
         raise BadDerivationError(
-            f"odd number of tokens in 'exportReferencesGraph': '{text}'",
+            f"odd number of tokens in 'exportReferencesGraph': '{printable(text)}'",
             hint="write pairs: file name, store path",
         )
     return {name: (path,) for name, path in zip(words[::2], words[1::2], strict=True)}
@@ -238,4 +239,4 @@ def _wrong(name: str, wanted: str, value: object) -> BadDerivationError:
     found = structured.kind(value)
     if isinstance(value, list):
         found = "an array with other things"
-    return BadDerivationError(f"attribute '{name}' must be {wanted}, but it is {found}")
+    return BadDerivationError(f"attribute '{printable(name)}' must be {wanted}, but it is {found}")

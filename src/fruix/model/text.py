@@ -15,3 +15,8 @@ def to_text(data: bytes | bytearray | memoryview) -> str:
 def to_bytes(text: str) -> bytes:
     """Encode; the inverse of `to_text`."""
     return text.encode("utf-8", "surrogateescape")
+
+
+def printable(text: str) -> str:
+    """For people, on one line: what a terminal or a protocol of lines would take for something else is escaped."""
+    return text if text.isprintable() else ascii(text)[1:-1]

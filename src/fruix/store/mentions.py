@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from contextlib import closing
 
 from fruix.model.refscan import ReferenceScanner
+from fruix.model.text import printable
 from fruix.store.tree.descriptors import open_file
 from fruix.store.tree.dump import contents
 from fruix.store.tree.walk import Kind, Node, walk
@@ -19,7 +20,7 @@ from fruix.store.tree.walk import Kind, Node, walk
 def mentions(parent: int, name: bytes, parts: Iterable[bytes], most: int = 3) -> dict[bytes, list[str]]:
     """Hash part → places in the tree `name` of the open directory `parent`, at most `most` each.
 
-    A place is a file's name from the top of the tree on, empty for the top itself.
+    A place is a file's name from the top of the tree on, in printable form, empty for the top itself.
     """
     found: dict[bytes, list[str]] = {part: [] for part in parts}
     with closing(walk(parent, name)) as nodes:
@@ -28,7 +29,7 @@ def mentions(parent: int, name: bytes, parts: Iterable[bytes], most: int = 3) ->
             if not wanted:
                 break
             for part in _in(node, wanted):
-                found[part].append(os.fsdecode(node.place[len(name) + 1 :]))
+                found[part].append(printable(os.fsdecode(node.place[len(name) + 1 :])))
     return found
 
 

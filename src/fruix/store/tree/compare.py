@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from operator import xor
 
+from fruix.model.text import printable
 from fruix.store.tree.descriptors import open_file
 from fruix.store.tree.walk import Kind, Node, walk
 
@@ -81,8 +82,7 @@ def _key(node: Node | None) -> list[bytes]:
 
 
 def _shown(node: Node) -> str:
-    text = node.path.removeprefix("./")
-    return text if text.isprintable() else ascii(text)[1:-1]
+    return printable(node.path.removeprefix("./"))
 
 
 def _kind(node: Node) -> str:
