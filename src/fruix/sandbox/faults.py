@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import logging
 import os
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -44,8 +43,6 @@ class Step:
         """Whom a fault can kill there."""
         return VICTIMS if self.builder else tuple(victim for victim in VICTIMS if victim != "builder")
 
-
-_log = logging.getLogger(__name__)
 
 BEFORE_SETUP = (
     Step("lock", "lock the output paths"),
@@ -117,7 +114,9 @@ def begin(environment: Mapping[str, str]) -> None:
     arm(environment.get(VARIABLE, ""))
     know("daemon", os.getpid())
     if _armed is not None:
-        _log.warning("a fault is armed: %s", _text)
+        import logging  # noqa: PLC0415 - every command imports this module, hardly any needs that
+
+        logging.getLogger(__name__).warning("a fault is armed: %s", _text)
 
 
 @contextmanager
