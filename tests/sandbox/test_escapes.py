@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from fruix.build.settings import BuildOptions
+from fruix.sandbox.linux import libc
 from machine import Machine, builders, machine, process_of_the_host, shares_user
 
 SOURCE = Path(__file__).with_name("doors.c")
@@ -150,6 +151,33 @@ def test_inputs_can_not_be_written(here: Machine, tmp_path: Path) -> None:
     (result,) = here.build(here.derivation("vandal", script, shell, sources=[source]))
     assert result.success, result.message
     assert Path(here.store.real(source), "f").read_text() == "as it was"
+
+
+def test_a_mount_below_an_input_is_as_closed_as_the_input(here: Machine, tmp_path: Path) -> None:
+    """A read-only remount does not reach what is mounted further down; nor may it keep devices and set-id bits."""
+    shell = here.shell(tmp_path)
+    (tmp_path / "data/sub").mkdir(parents=True)
+    source = here.store.add_path("data", str(tmp_path / "data"))
+    below = os.fsencode(f"{here.store.real(source)}/sub")
+    libc.mount(b"tmpfs", below, b"tmpfs", 0, b"mode=1777")
+    try:
+        script = f"(echo x > {source}/sub/f) 2>/dev/null && exit 1; grep {source}/sub /proc/mounts | tee $out"
+        drv = here.derivation("below", script, shell, sources=[source])
+        (result,) = here.build(drv)
+        assert result.success, result.message
+        flags = here.output(drv).read_text().split()[3].split(",")
+        assert {"ro", "nosuid", "nodev"} <= set(flags)
+        assert os.listdir(below) == []
+    finally:
+        libc.umount(below, libc.MNT_DETACH)
+
+
+@pytest.mark.parametrize("name", ["/proc/self/exe", "/proc/1/exe"])
+def test_nobody_rewrites_the_program_that_runs(
+    here: Machine, tmp_path: Path, program: Path, name: str
+) -> None:
+    found = attempts(here, tmp_path, program, "fruix", f"open-write={name}")
+    assert found["open-write"] in {"EROFS", "EACCES", "ETXTBSY"}
 
 
 def test_descriptors(here: Machine, tmp_path: Path) -> None:

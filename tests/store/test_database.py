@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import os
 import sqlite3
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import fruix
 from fruix.errors import StoreError
 from fruix.model.storepath import StorePath
 from fruix.store.database import Database
@@ -228,3 +230,22 @@ def test_statements_hold_no_values() -> None:
             if name.endswith(".py"):
                 with open(os.path.join(directory, name), encoding="utf-8") as file:
                     assert not re.search(r"execute(many|script)?\(\s*f[\"']", file.read()), name
+
+
+def test_statements_are_constants() -> None:
+    """No statement is put together from text at run time: values go in as parameters."""
+    calls = 0
+    for path in sorted(Path(fruix.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and node.func.attr in {"execute", "executemany", "executescript", "_rows", "_paths"}
+            ):
+                calls += 1
+                statement = node.args[0]
+                constant = isinstance(statement, ast.Constant | ast.Name) or (
+                    isinstance(statement, ast.Attribute) and isinstance(statement.value, ast.Name)
+                )
+                assert constant, f"{path}:{node.lineno}: {ast.unparse(statement)}"
+    assert calls > 20
