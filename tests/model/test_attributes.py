@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fruix.errors import BadDerivationError
+from fruix.model import attributes
 from fruix.model.attributes import Attributes, OutputRules, read, variable
 from fruix.model.derivation import Derivation, DerivationOutput
 from golden_data import GOLDEN
@@ -132,3 +136,36 @@ def test_a_text_attribute_wherever_it_is() -> None:
     one, two = drv({"fruixHostView": "base"}), drv(fruixHostView="base")
     assert variable(one, read(one), "fruixHostView") == variable(two, read(two), "fruixHostView") == "base"
     assert variable(one, read(one), "nothing") == ""
+
+
+values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = (
+    *attributes.NAMES,
+    "outputChecks",
+    "unsafeDiscardReferences",
+    "__noChroot",
+    "__impureHostDeps",
+    "__json",
+)
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), values, max_size=6))
+def test_any_object_is_read_or_refused(found: dict[str, Any]) -> None:
+    with suppress(BadDerivationError):
+        result = read(drv(**{**found, "x": 1}))
+        assert result.structured is not None
+
+
+@given(st.dictionaries(st.sampled_from(NAMES), st.text(max_size=30), max_size=6), st.booleans())
+def test_any_variables_are_read_or_refused(env: dict[str, str], guix: bool) -> None:
+    with suppress(BadDerivationError):
+        result = read(drv(env), guix=guix)
+        assert all(result.graphs.values())

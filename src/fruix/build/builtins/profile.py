@@ -148,7 +148,7 @@ def _names(directory: str) -> Iterator[str]:
 
 def _propagated(path: str) -> list[str]:
     try:
-        with open(f"{path}/{_PROPAGATED}", encoding="utf-8") as file:
+        with open(f"{path}/{_PROPAGATED}", encoding="utf-8", errors="surrogateescape") as file:
             return file.read().split()
     except (FileNotFoundError, NotADirectoryError):
         return []
