@@ -10,7 +10,6 @@ from collections.abc import Iterator
 
 import pytest
 
-import machine
 from fruix.daemon import rootless
 
 # A skip may stay in CI if its reason begins with this: what follows names what no installation could add.
@@ -37,7 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if _WITHOUT_ROOT:
         for item in items:
             if "testing" in item.path.parts:
-                item.add_marker(pytest.mark.skip(reason=machine.NO_JAILS))
+                item.add_marker(pytest.mark.skip(reason=f"{MACHINE}jails need root"))
         items.sort(key=lambda item: hasattr(getattr(item, "module", None), "rig"))
 
 

@@ -16,6 +16,7 @@ from fruix.errors import FruixError, ObjectRejectedError, UsageError
 from fruix.model.activity import State
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
+from fruix.sandbox.linux import userns
 from machine import Machine, left_over, machine
 
 
@@ -213,6 +214,11 @@ def test_a_client_that_cannot_be_told(here: Machine, shell: StorePath, tmp_path:
     assert left_over(here.store) == []
 
 
+OTHER_USERS = pytest.mark.skipif(
+    userns.confined(), reason="machine: other users have no numbers without root"
+)
+
+
 def failed(here: Machine, shell: StorePath, name: str, asker: Asker) -> StorePath:
     """A derivation whose directories are kept after it has failed."""
     script = "mkdir work; echo half > work/file; ln -s file work/link; echo aside > /tmp/note; chmod +x work/file; exit 1"
@@ -222,6 +228,7 @@ def failed(here: Machine, shell: StorePath, name: str, asker: Asker) -> StorePat
     return drv
 
 
+@OTHER_USERS
 def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
     asker = Asker(70001, 70001)
     options = BuildOptions("fruix", asker=asker)
@@ -242,6 +249,7 @@ def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
     assert exited.code == 1
 
 
+@OTHER_USERS
 def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: StorePath) -> None:
     asker = Asker(70003, 70003)
     drv = failed(here, shell, "changed", asker)
