@@ -21,7 +21,7 @@ from pathlib import Path
 from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
 
-UID, GROUP = 12345, 12346
+UID, GID, GROUP = 12345, 12347, 12346
 NAME = "fruix-test"
 FIRST_SUBORDINATE = 700000
 PROJECT = Path(__file__).resolve().parent.parent
@@ -33,7 +33,7 @@ def run(
     """Run it, with variables `more`; the home is gone afterwards. `capture`: its output, instead of ours."""
     with tempfile.TemporaryDirectory(prefix="frx-home-", ignore_cleanup_errors=True) as home:
         os.chmod(home, 0o755)
-        os.chown(home, UID, UID)
+        os.chown(home, UID, GID)
         flags = ["--subordinate-ids"] if subordinate_ids else []
         done = subprocess.run(
             [sys.executable, __file__, *flags, "--home", home, *command],
@@ -66,7 +66,7 @@ def _environment(home: str) -> dict[str, str]:
 def _become(command: Sequence[str], *, subordinate_ids: bool) -> None:
     libc.unshare(libc.CLONE_NEWNS)
     libc.mount(None, b"/", None, libc.MS_REC | libc.MS_PRIVATE)
-    _add_lines("/etc/passwd", f"{NAME}:x:{UID}:{UID}::{os.environ['HOME']}:/bin/sh\n")
+    _add_lines("/etc/passwd", f"{NAME}:x:{UID}:{GID}::{os.environ['HOME']}:/bin/sh\n")
     if subordinate_ids:
         for file in ("/etc/subuid", "/etc/subgid"):
             _add_lines(file, f"{NAME}:{FIRST_SUBORDINATE}:65536\n")
@@ -75,7 +75,7 @@ def _become(command: Sequence[str], *, subordinate_ids: bool) -> None:
     for path in {str(PROJECT), sys.prefix, sys.base_prefix}:
         _make_reachable(path)
     os.setgroups([GROUP])
-    os.setresgid(UID, UID, UID)
+    os.setresgid(GID, GID, GID)
     os.setresuid(UID, UID, UID)
     os.execvp(command[0], list(command))
 
@@ -110,7 +110,7 @@ def _delegate_cgroup() -> None:
     group = parent.create(f"{NAME}-{os.getpid()}")
     group.add(os.getpid())
     for name in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
-        os.chown(f"{group.path}/{name}", UID, UID)
+        os.chown(f"{group.path}/{name}", UID, GID)
 
 
 def _make_reachable(path: str) -> None:

@@ -366,7 +366,7 @@ _REASONS = {
     errno.EACCES: "this user may not reach the socket",
     errno.ENOTSOCK: "what is there is no socket",
 }
-_HINT = "start the daemon ('fruix daemon', as root), or name its socket in FRUIX_DAEMON_SOCKET"
+_HINT = "start the daemon ('fruix daemon'), or name its socket in FRUIX_DAEMON_SOCKET"
 
 
 def connect(path: str, directory: str | None = None) -> RemoteStore:
