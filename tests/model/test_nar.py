@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from fruix.model.nar.events import (
     FileEnd,
     FileStart,
     Symlink,
+    WholeFile,
 )
 from golden_data import GOLDEN, load
 
@@ -55,7 +57,11 @@ def nar(tree: Tree) -> bytes:
 
 def kept(event: Event) -> Event:
     """Views are good until the next feed only."""
-    return FileData(memoryview(bytes(event.data))) if isinstance(event, FileData) else event
+    return (
+        replace(event, data=memoryview(bytes(event.data)))
+        if isinstance(event, FileData | WholeFile)
+        else event
+    )
 
 
 def read(chunks: Iterable[bytes], reader: NarReader | None = None) -> list[Event]:
@@ -89,6 +95,9 @@ def tree_of(events: list[Event]) -> Tree:
                 at.append(b"")
             case Entry():
                 at[-1] = event.name
+            case WholeFile():
+                data = bytes(event.data)
+                stack[-1][event.name] = (data, True) if event.executable else data
             case DirectoryEnd():
                 stack.pop()
                 at.pop()
@@ -98,6 +107,28 @@ def tree_of(events: list[Event]) -> Tree:
 @given(trees)
 def test_round_trip(tree: Tree) -> None:
     assert tree_of(read([nar(tree)])) == tree
+
+
+@given(trees, st.integers(1, 400))
+def test_whole_files_say_the_same(tree: Tree, size: int) -> None:
+    data = nar(tree)
+    chunks = [data[start : start + size] for start in range(0, len(data), size)]
+    assert tree_of(read(chunks, NarReader(whole_files=True))) == tree
+    if isinstance(tree, dict) and any(not isinstance(item, dict | str) for item in tree.values()):
+        assert any(isinstance(event, WholeFile) for event in read([data], NarReader(whole_files=True)))
+
+
+@given(trees, st.data())
+def test_whole_files_accept_nothing_more(tree: Tree, chosen: st.DataObject) -> None:
+    data = bytearray(nar(tree))
+    data[chosen.draw(st.integers(0, len(data) - 1))] ^= 1 << chosen.draw(st.integers(0, 7))
+    answers = []
+    for whole in (False, True):
+        try:
+            answers.append(tree_of(read([bytes(data)], NarReader(whole_files=whole))))
+        except BadNarError:
+            answers.append(None)
+    assert answers[0] == answers[1]
 
 
 @given(trees, st.integers(1, 50))

@@ -24,6 +24,7 @@ from fruix.model.nar.events import (
     FileEnd,
     FileStart,
     Symlink,
+    WholeFile,
 )
 
 MAX_DEPTH = 64
@@ -50,8 +51,10 @@ class NarReader:
         leftover: bytes that were fed after its end.
     """
 
-    def __init__(self, max_depth: int = MAX_DEPTH) -> None:
+    def __init__(self, max_depth: int = MAX_DEPTH, *, whole_files: bool = False) -> None:
+        """`whole_files`: say files in directories as `WholeFile` where all of one is in what was fed (it saves three events)."""
         self.done = False
+        self._whole_files = whole_files
         self.leftover = b""
         self._max_depth = max_depth
         self._pending = b""
@@ -206,6 +209,8 @@ class NarReader:
             return None
         self._check_name(found[0], position)
         self._names[-1] = found[0]
+        if self._whole_files and (whole := _whole_file(found[0], buffer, found[1] + len(write.NODE))):
+            return whole
         self._step = self._node
         return Entry(found[0]), found[1] + len(write.NODE)
 
@@ -257,3 +262,17 @@ class NarReader:
 
     def _fail(self, why: str, position: int) -> NoReturn:
         raise BadNarError(f"bad archive: {why}", where=f"offset {self._offset + position}")
+
+
+def _whole_file(name: bytes, buffer: bytes, position: int) -> tuple[Event, int] | None:
+    """The entry `name` as one event, if it is a regular file and all of it up to the entry's end is in `buffer`."""
+    executable = buffer.startswith(write.EXECUTABLE_FILE, position)
+    head = write.EXECUTABLE_FILE if executable else write.FILE
+    start = position + len(head) + _LENGTH.size
+    if len(buffer) < start or not buffer.startswith(head, position):
+        return None
+    end = start + int(_LENGTH.unpack_from(buffer, start - _LENGTH.size)[0])
+    tail = write.file_tail(end - start & _LENGTH.size - 1) + write.ENTRY_TAIL
+    if not buffer.startswith(tail, end):
+        return None
+    return WholeFile(name, executable, memoryview(buffer)[start:end]), end + len(tail)

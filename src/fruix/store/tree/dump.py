@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from typing import Protocol
 
 from fruix.errors import ObjectRejectedError
@@ -99,7 +99,8 @@ def dump(
             if node.depth and node.kind is not Kind.END:
                 gathered += write.entry_head(node.name)
             if node.kind is Kind.FILE:
-                budget.spend(node.status.st_size, node.path)
+                if max_size is not None:
+                    budget.spend(node.status.st_size, node.path)
                 yield from _file(node, prepare, gathered)
             else:
                 gathered += _structure(node, prepare)
@@ -124,23 +125,32 @@ def _structure(node: Node, prepare: Preparation) -> bytes:
 
 def _file(node: Node, prepare: Preparation, gathered: bytearray) -> Iterator[bytes]:
     """One regular file: small contents are gathered with the structure, big ones go out as they are read."""
-    with ExitStack() as opened:
-        found = open_file(node.parent, node.name, node.status)
-        opened.callback(os.close, found)
+    descriptor = found = open_file(node.parent, node.name, node.status)
+    try:
         descriptor = prepare.file(node, found)
-        if descriptor != found:
-            opened.callback(os.close, descriptor)
         size = os.fstat(descriptor).st_size
         gathered += write.file_head(size, node.is_executable)
-        for chunk in contents(descriptor, size, where=node.path):
-            if len(chunk) < _GATHER:
-                gathered += chunk
-                continue
+        if size < _GATHER:
+            gathered += _small(descriptor, size, node)
+        else:
             if gathered:
                 yield bytes(gathered)
                 gathered.clear()
-            yield chunk
+            yield from contents(descriptor, size, where=node.path)
         gathered += write.file_tail(size)
+    finally:
+        os.close(found)
+        if descriptor != found:
+            os.close(descriptor)
+
+
+def _small(descriptor: int, size: int, node: Node) -> bytes:
+    """All of a file in one read; whatever else that finds is read again with care."""
+    data = os.read(descriptor, size + 1)
+    if len(data) == size:
+        return data
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return b"".join(contents(descriptor, size, where=node.path))
 
 
 def contents(descriptor: int, size: int, *, where: str) -> Iterator[bytes]:

@@ -25,6 +25,7 @@ from fruix.model.nar.events import (
     FileEnd,
     FileStart,
     Symlink,
+    WholeFile,
 )
 from fruix.store.tree.descriptors import CREATE_FILE, open_directory, write_all
 from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
@@ -37,7 +38,7 @@ def restore(chunks: Iterable[bytes], parent: int, name: bytes) -> None:
         BadNarError: not a canonical archive, too short, or bytes after its end.
         OSError: as the system says; a part of the tree may be left.
     """
-    reader = NarReader()
+    reader = NarReader(whole_files=True)
     with Restoring(parent, name) as restoring:
         for chunk in chunks:
             for event in reader.feed(chunk):
@@ -58,6 +59,7 @@ class Restoring:
         self._file = -1
         self._mode = 0
         self._handlers: dict[type, Callable[..., None]] = {
+            WholeFile: self._whole_file,
             FileData: self._file_data,
             FileStart: self._file_start,
             FileEnd: self._file_end,
@@ -77,6 +79,13 @@ class Restoring:
     def take(self, event: Event) -> None:
         """Do what one event says."""
         self._handlers[type(event)](event)
+
+    def _whole_file(self, event: WholeFile) -> None:
+        self._file = descriptor = os.open(event.name, CREATE_FILE, 0o600, dir_fd=self._directories[-1])
+        write_all(descriptor, event.data)
+        finish_open(descriptor, file_mode(event.executable))
+        self._file = -1
+        os.close(descriptor)
 
     def _file_start(self, event: FileStart) -> None:
         self._mode = file_mode(event.executable)
