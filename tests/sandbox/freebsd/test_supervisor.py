@@ -163,6 +163,21 @@ def test_output_and_status(spawner: Spawner, tmp_path: Path) -> None:
     assert (tmp_path / "b/root").stat().st_mode & 0o777 == 0o755
 
 
+def test_without_databases_of_users_a_build_goes_on_and_says_so(
+    spawner: Spawner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spawner.close()
+    monkeypatch.setattr("fruix.sandbox.freebsd.users._PROGRAM", "/bin/false")
+    fresh = Spawner.start()  # with the other program
+    wanted = replace(spec(tmp_path, "echo on"), files=(File("/etc/passwd", b"a:x:1:1:A:/:/sh\n"),))
+    try:
+        code, _, said = run(fresh, wanted, tmp_path / "log")
+    finally:
+        fresh.close()
+    assert code == 0
+    assert said == "fruix: this build knows no users by name: Input/output error: /bin/false: \non\n"
+
+
 def test_a_signal_is_told(spawner: Spawner, tmp_path: Path) -> None:
     assert run(spawner, spec(tmp_path, "kill -9 $$"), tmp_path / "log")[:2] == (None, 9)
 

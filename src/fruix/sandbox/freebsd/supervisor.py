@@ -208,7 +208,11 @@ def _tmpfs(here: Supervisor) -> None:
 
 
 def _users(here: Supervisor) -> None:
-    users.make_databases(here.spec.files, here.root)
+    """Builds work without names of users, so a system that can't make them says so in the log, no more."""
+    try:
+        users.make_databases(here.spec.files, here.root)
+    except OSError as error:
+        os.write(here.log, f"fruix: this build knows no users by name: {error.strerror}\n".encode())
 
 
 def _limits(here: Supervisor) -> None:
