@@ -162,6 +162,15 @@ def test_trees_by_pattern(place: Place) -> None:
     assert "install" in caught.value.hint
 
 
+def test_pythons_caches_are_no_part_of_a_fingerprint(place: Place) -> None:
+    place.file("lib/python3.1/os.py", mode=0o644)
+    before = place.resolve(trees=("lib",)).view.fingerprint
+    place.file("lib/python3.1/__pycache__/os.cpython-31.pyc", "one", mode=0o644)
+    assert place.resolve(trees=("lib",)).view.fingerprint == before
+    place.file("lib/python3.1/other.py", mode=0o644)
+    assert place.resolve(trees=("lib",)).view.fingerprint != before
+
+
 def test_a_tree_is_one_bind_and_its_links_may_lead_out(place: Place) -> None:
     place.file("tree/deep/inner", mode=0o644)
     place.link("tree/in", "deep/inner")

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 _MOST_LINKS = 40
+_PYTHON_CACHE = "__pycache__"
 _STATUS = struct.Struct("<7Q")
 _ABSENT = b"absent"
 # Kinds of looks: a thing's whole status, or only which directory it is (its entries don't matter).
@@ -143,7 +144,10 @@ class Host:
         return [path for path in paths if self.find(path)]
 
     def walk(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
-        """Everything below a canonical directory and the directory itself, parents first."""
+        """Everything below a canonical directory and the directory itself, parents first; without Python's caches.
+
+        Those are written by whoever runs Python as root, while a view is resolved or after, and say nothing that isn't in the files beside them.
+        """
         ahead = [top]
         while ahead:
             path = ahead.pop()
@@ -152,7 +156,8 @@ class Host:
                 continue
             yield path, status
             if stat.S_ISDIR(status.st_mode):
-                ahead.extend(f"{path}/{name}" for name in reversed(self.names(path)))
+                names = [name for name in self.names(path) if name != _PYTHON_CACHE]
+                ahead.extend(f"{path}/{name}" for name in reversed(names))
 
     def looks(self) -> list[tuple[str, str]]:
         """(path, kind of look) of everything looked at, for `digest`."""
