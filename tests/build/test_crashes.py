@@ -5,16 +5,25 @@ Real daemons (forked, with the command's own `main`), a real spawner, real build
 
 from __future__ import annotations
 
+import errno
 import os
+import random
 import signal
+import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from crashing import ask, connected, derivation, exit_of, start_daemon, traces
+from crashing import SOCKET, ask, child, connected, derivation, exit_of, start_daemon, traces
+from fruix.build import recovery
 from fruix.build.recovery import recover_builds
+from fruix.build.settings import BuildOptions
+from fruix.client import connect
+from fruix.errors import FruixError
 from fruix.model.derivation import DerivationOutput
+from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from fruix.store import Layout, LocalStore
@@ -69,6 +78,61 @@ def test_a_crash_leaves_nothing(step: str, victim: str, shell: StorePath) -> Non
         assert exit_of(after) == 0
     with LocalStore(Layout()).open() as store_here:
         assert store_here.verify(contents=True) == []
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_death_at_any_time_with_several_builds(seed: int, shell: StorePath) -> None:
+    """No named step: three clients build, and the daemon (or the spawner) is killed somewhere in between."""
+    chance = random.Random(seed)
+    daemon = start_daemon()
+    with connected(daemon) as store:
+        drvs = [derivation(store, f"random-{seed}-{number}", shell) for number in range(3)]
+        spawner = int(Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()[0])
+        clients = [child(partial(build_all, drvs[number:] + drvs[:number])) for number in range(3)]
+        time.sleep(chance.random() * 0.3)
+        os.kill(chance.choice([daemon, spawner]), signal.SIGKILL)
+        assert [exit_of(client) for client in clients] == [0] * 3
+        assert exit_of(daemon) in {-signal.SIGKILL, 1}
+    after = start_daemon()
+    with connected(after) as store:
+        assert traces(store) == []
+        for drv in drvs:
+            assert ask(drv)[1]["status"] in {"BUILT", "ALREADY_VALID"}
+        assert traces(store) == []
+    os.kill(after, signal.SIGTERM)
+    assert exit_of(after) == 0
+    with LocalStore(Layout()) as here:
+        assert here.verify(contents=True) == []
+
+
+def build_all(drvs: list[StorePath]) -> int:
+    """A client's work: it may be told that it failed or that the daemon has gone, but it ends."""
+    try:
+        with connect(SOCKET, "/frx/store") as store:
+            store.build([DerivedPath(drv, ALL) for drv in drvs], BuildOptions(), lambda _event: None)
+    except FruixError:
+        return 0
+    return 0
+
+
+def test_an_interrupted_recovery_is_taken_up_again(shell: StorePath, monkeypatch: pytest.MonkeyPatch) -> None:
+    daemon = start_daemon("publish-next:daemon")
+    with connected(daemon) as store:
+        ask(derivation(store, "interrupted", shell))
+        assert exit_of(daemon) == -signal.SIGKILL
+    with LocalStore(Layout()) as here:
+        with monkeypatch.context() as patch:
+            patch.setattr(recovery, "delete_tree", fails)
+            with pytest.raises(OSError, match="injected"):
+                recover_builds(here)
+        assert left_over(here) != []
+        assert recover_builds(here) != []
+        assert left_over(here) == []
+        assert recover_builds(here) == []
+
+
+def fails(_parent: int, _name: bytes) -> None:
+    raise OSError(errno.EIO, "injected")
 
 
 # These come after the outputs have become valid: the build has succeeded whatever goes wrong there.
