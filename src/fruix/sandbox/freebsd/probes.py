@@ -59,7 +59,7 @@ def probes(kernel: Kernel) -> Sequence[Probe]:
         Probe(
             "racct",
             on(_racct),
-            "kern.racct.enable=1 in /boot/loader.conf: without it a whole build's memory and processes are not limited",
+            "kern.racct.enable=1 in /boot/loader.conf: else limits of a whole build are looked after twice a second, not kept by the kernel",
             needed=False,
             in_child=False,
         ),
