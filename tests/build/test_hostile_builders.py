@@ -67,7 +67,7 @@ def test_a_bomb_that_gives_up_by_itself_has_its_suspect_named(tmp_path: Path) ->
 def test_a_bomb_next_to_an_honest_build(tmp_path: Path) -> None:
     with machine(settings(max_processes=300, max_jobs=2)) as here:
         shell = here.shell(tmp_path)
-        bomb = here.derivation("bomb", "b() { b | b & }; b; sleep 1000", shell)
+        bomb = here.derivation("bomb", "b() { b | b & }; b; sleep 2; exit 1", shell)
         honest = here.derivation(
             "honest", "i=0; while [ $i -lt 50 ]; do sleep 0.02; i=$((i+1)); done; echo x > $out", shell
         )
@@ -108,11 +108,11 @@ def test_too_many_files_in_outputs(tmp_path: Path) -> None:
 
 
 def test_an_output_that_claims_more_than_there_is(tmp_path: Path) -> None:
-    with machine(settings(max_output_size=1 << 30)) as here:
-        script = "mkdir $out; for i in 1 2 3; do truncate -s 500M $out/$i; done"
+    with machine(settings(max_output_size=1 << 20)) as here:
+        script = "mkdir $out; for i in 1 2 3; do truncate -s 500K $out/$i; done"
         result = end_of(here, tmp_path, script)
         assert result.status is BuildStatus.OUTPUT_REJECTED
-        assert f"more than {1 << 30} bytes of contents" in result.message
+        assert f"more than {1 << 20} bytes of contents" in result.message
 
 
 @contextmanager
@@ -202,7 +202,7 @@ def test_a_slow_listener_is_no_silence(tmp_path: Path) -> None:
     with machine(settings(max_log_size=40_000_000)) as here:
         drv = here.derivation(
             "loud",
-            "yes 0123456789012345678901234567890123456789 | head -n 60000; echo x > $out",
+            "yes 0123456789012345678901234567890123456789 | head -n 30000; echo x > $out",
             here.shell(tmp_path),
         )
 
@@ -290,7 +290,7 @@ def test_a_client_that_leaves_two_that_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        ("mkdir $out; cd $out; i=0; while [ $i -lt 3000 ]; do mkdir d; cd d; i=$((i+1)); done", "levels"),
+        ("mkdir $out; cd $out; i=0; while [ $i -lt 1000 ]; do mkdir d; cd d; i=$((i+1)); done", "levels"),
         ("mkdir $out; mkfifo \"$out/$(printf 'a\\nb')\"", "unsupported type"),
         ("truncate -s 4000P $out || exit 9", "exit code 9"),
     ],
