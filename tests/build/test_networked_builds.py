@@ -280,6 +280,8 @@ def test_helpers_go_with_the_build(way: str, tmp_path: Path) -> None:
         while "Seccomp:\t2" not in (status := Path(f"/proc/{helper}/status").read_text()):
             time.sleep(0.01)  # it puts its filter on when the interface is there already
         assert f"Uid:\t{build_uid()}\t" in status
+        if way == "slirp4netns":  # pasta has joined the sandbox's user namespace, where it has what it needs
+            assert "CapBnd:\t0000000000000000" in status
         if CgroupParent.find() is not None:
             assert "/frx-" in Path(f"/proc/{helper}/cgroup").read_text()
         # Nothing of the host is left to it.

@@ -39,7 +39,7 @@ def enter_namespace(identity: Identity, more: int) -> None:
 
 def drop(identity: Identity, last_capability: int) -> None:
     """Give up everything; the ids too, unless `enter_namespace` has changed them already."""
-    _drop_bounding_set(last_capability)
+    drop_bounding_set(last_capability)
     libc.prctl(libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_CLEAR_ALL)
     if identity.user_namespace:
         libc.drop_all_capabilities()
@@ -64,7 +64,8 @@ def _write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def _drop_bounding_set(last: int) -> None:
+def drop_bounding_set(last: int) -> None:
+    """No program that is executed from here on gets a capability, whoever it runs as."""
     for capability in range(last + 1):
         try:
             libc.prctl(libc.PR_CAPBSET_DROP, capability)

@@ -23,7 +23,7 @@ import shutil
 import signal
 import socket
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from fruix.sandbox import skeleton
@@ -55,22 +55,16 @@ _USER_NAMESPACE, _NETWORK_NAMESPACE = "/proc/self/fd/0", "/proc/self/fd/1"
 # Without this `--address` IPv6 would get the host's own address.
 _ADDRESS_6, _GATEWAY_6 = "fd66:7275:6978::100", "fd66:7275:6978::2"
 
+# None leads in, none to the host's loopback.
+_NO_PORTS = tuple(word for direction in ("-t", "-u", "-T", "-U") for word in (direction, "none"))
+
 COMMANDS: dict[str, tuple[str, ...]] = {
     "pasta": (
         "--foreground",
         "--quiet",
         "--config-net",
         *("--ns-ifname", _INTERFACE),
-        *(
-            "-t",
-            "none",
-            "-u",
-            "none",
-            "-T",
-            "none",
-            "-U",
-            "none",
-        ),  # no port leads in, none to the host's loopback
+        *_NO_PORTS,
         "--no-map-gw",  # otherwise the gateway's address is the host's loopback
         "--no-netns-quit",
         *("--dns-forward", NAME_SERVER),
@@ -188,7 +182,10 @@ def _say_ready(descriptor: int) -> None:
 def _hear_ready(descriptor: int) -> list[int]:
     """The namespaces; none if the sandbox ended before it got there, or the spawner died."""
     with socket.socket(fileno=descriptor) as sandbox:
-        return list(socket.recv_fds(sandbox, 1, 2)[1])
+        namespaces = socket.recv_fds(sandbox, 1, 2)[1]
+    for namespace in namespaces:
+        os.set_inheritable(namespace, False)
+    return list(namespaces)
 
 
 def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
@@ -204,7 +201,9 @@ def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
         if program is None:
             raise FileNotFoundError(errno.ENOENT, f"{spec.network} is not installed")
         _small_root(spec.root)
-        identity.set_ids(spec.identity)
+        # Power over the sandbox's namespaces comes with owning them; of what there is here the helper needs nothing.
+        identity.drop_bounding_set(identity.read_last_capability())
+        identity.set_ids(replace(spec.identity, groups=()))
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of ids has cleared it
         words = _run(program, COMMANDS[spec.network], namespaces)
     except BaseException as error:  # noqa: BLE001 - goes to the sandbox
