@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cli.requests import BEGIN, EVENTS, FAILING, drv, folded, row
 from fruix.cli.status import UNFINISHED, Stage
 from fruix.model.buildresult import BuildStatus
-from fruix.model.events import BuildFailed, BuildFinished, BuildQueued, BuildStarted
+from fruix.model.events import BuilderExited, BuildFailed, BuildFinished, BuildQueued, BuildStarted, Event
 from fruix.model.planned import BuildPlan, longest_path
 
 
@@ -84,6 +84,16 @@ def test_what_was_needed_is_done_when_its_user_begins() -> None:
     status = folded([(0, BuildStarted(drv("png-1.6"), "png-1.6"))])
     assert status.nodes[drv("zlib-1.3")].stage is Stage.DONE
     assert status.nodes[drv("png-1.6")].started == BEGIN
+
+
+def test_rounds_are_one_build() -> None:
+    rounds: list[tuple[float, Event]] = [
+        (0, BuildStarted(drv("gcc-15"), "", time=BEGIN, rounds=2)),
+        (5, BuilderExited(drv("gcc-15"), 0, None, BEGIN + 5)),
+        (6, BuildStarted(drv("gcc-15"), "", time=BEGIN + 6, round=2, rounds=2)),
+    ]
+    node = folded(rounds).nodes[drv("gcc-15")]
+    assert (node.started, node.exited, node.stage) == (BEGIN, 0, Stage.RUNNING)
 
 
 def test_events_of_what_no_plan_named() -> None:

@@ -134,7 +134,9 @@ class Status:
                 self._settle(node.needs, now)
             case BuildStarted():
                 node = self._node(event.drv)
-                node.stage, node.started, node.log_file = Stage.RUNNING, event.time or now, event.log_file
+                node.stage, node.log_file, node.exited = Stage.RUNNING, event.log_file, 0.0
+                if event.round == 1:
+                    node.started = event.time or now
                 self._settle(node.needs, now)
             case PhaseStarted():
                 self._node(event.drv).phases.append((event.phase, event.time or now))
