@@ -42,11 +42,11 @@ def _machine() -> Iterator[str]:
             shutil.rmtree(directory)
 
 
-def main() -> None:
-    """Run the command."""
+def main(program: str = "fruix.testing.freebsd") -> None:
+    """Run the command; `program`: the module that the self-test's daemons are."""
     with _machine() as directory:
-        platform.use(FreeBSDBackEnd(Double(directory), sysname=os.uname().sysname))
-        scratch.program = "fruix.testing.freebsd"
+        platform.use(FreeBSDBackEnd(Double(directory), sysname="Linux"))
+        scratch.program = program
         scratch.KEPT.append(VARIABLE)
         expected.DOORS.update(WEAKER)
         sys.argv[0] = "fruix"

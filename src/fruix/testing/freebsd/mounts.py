@@ -197,7 +197,7 @@ def _linux_mounts() -> dict[int, _LinuxMount]:
 
 def _number(target: str) -> int:
     """Linux's number of the newest mount on a path."""
-    descriptor = os.open(target, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     with contextlib.closing(os.fdopen(os.open(f"/proc/self/fdinfo/{descriptor}", os.O_RDONLY))) as file:
         lines = dict(line.split(":\t") for line in file.read().splitlines())
     os.close(descriptor)
