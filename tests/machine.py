@@ -52,7 +52,7 @@ def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
     before = platform.current()
     with tempfile.TemporaryDirectory(prefix="freebsd-") as directory:
         kernel = Double(directory, machine)
-        platform.use(FreeBSDBackEnd(kernel, sysname=os.uname().sysname))
+        platform.use(FreeBSDBackEnd(kernel))
         try:
             yield kernel
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 
@@ -123,7 +122,7 @@ def test_a_step_that_fails_is_named_and_undone(capfd: pytest.CaptureFixture[str]
             def jail_set(self, parameters: object, flags: int) -> int:  # noqa: ARG002
                 raise KernelError("jail_set", 1, "no more jails")
 
-        platform.use(FreeBSDBackEnd(Refusing(other), sysname=os.uname().sysname))
+        platform.use(FreeBSDBackEnd(Refusing(other)))
         assert main(["doctor", "--try"]) == 1
         assert [row.target for row in Refusing(other).getfsstat()] == [b"/"]
     out, err = capfd.readouterr()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import sys
 
 from fruix.build.messages import FailedError
 from fruix.build.settings import BuildSettings
@@ -20,7 +21,6 @@ from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.model.systems import this_system
 from fruix.model.text import printable
-from fruix.sandbox import back_end
 from fruix.sandbox.contracts import Contract
 
 KVM = "kvm"
@@ -39,7 +39,7 @@ COMMON_FEATURES = ("benchmark", "big-parallel", "nixos-test")
 
 def local_system() -> str:
     """This machine's system name, like `x86_64-linux`."""
-    return this_system(back_end().sysname, platform.machine())
+    return this_system(sys.platform.rstrip("0123456789"), platform.machine())
 
 
 def personality(system: str) -> str:

@@ -71,10 +71,6 @@ class BackEnd(Protocol):
         """How builds are isolated, as build records call it."""
 
     @property
-    def sysname(self) -> str:
-        """The system that builders see, as `uname -s` says."""
-
-    @property
     def user_namespaces(self) -> bool:
         """Whether a builder can see other ids than those that it has on the host."""
 

@@ -57,7 +57,7 @@ def trial() -> list[str]:
         say("calls that must fail")
         failed += _must_fail(kernel, builds)
         try:
-            failed += _steps(FreeBSDBackEnd(kernel, back_end.sysname), builds)
+            failed += _steps(FreeBSDBackEnd(kernel), builds)
         except OSError as error:
             failed.append(f"{errno.errorcode.get(error.errno or 0, 'no errno')}: {error}")
         left = mounts.below(back_end.kernel.getfsstat(), builds)

@@ -24,15 +24,13 @@ class FreeBSDBackEnd:
 
     Args:
         kernel: the system calls; the running kernel's own by default.
-        sysname: what builders see of the system, as `uname -s` says.
     """
 
     kind = "freebsd-jail"
     user_namespaces = False
     fault_steps: Sequence[Step] = FAULT_STEPS
 
-    def __init__(self, kernel: Kernel | None = None, sysname: str = "FreeBSD") -> None:
-        self.sysname = sysname
+    def __init__(self, kernel: Kernel | None = None) -> None:
         self._given = kernel
 
     @cached_property

@@ -22,7 +22,6 @@ class LinuxBackEnd:
     """Namespaces, and a cgroup per sandbox where there is one."""
 
     kind = "linux-namespaces"
-    sysname = "Linux"
     user_namespaces = True
     fault_steps: Sequence[Step] = FAULT_STEPS
 

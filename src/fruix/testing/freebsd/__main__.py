@@ -45,7 +45,7 @@ def _machine() -> Iterator[str]:
 def main(program: str = "fruix.testing.freebsd") -> None:
     """Run the command; `program`: the module that the self-test's daemons are."""
     with _machine() as directory:
-        platform.use(FreeBSDBackEnd(Double(directory), sysname="Linux"))
+        platform.use(FreeBSDBackEnd(Double(directory)))
         scratch.program = program
         scratch.KEPT.append(VARIABLE)
         expected.DOORS.update(WEAKER)
