@@ -209,7 +209,7 @@ def _build(
         failures = [] if options.json else display.status.failures
         report = PlainDisplay(sys.stderr, BuildPlan())
         failure_report(failures, report)
-        for why in differing:
+        for why in () if options.json else differing:
             difference.compare(why, report.write)
         raise _failure(failed, explained=bool(failures))
 
