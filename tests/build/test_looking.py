@@ -21,7 +21,7 @@ from machine import Machine, machine
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[Machine]:
+def here(each_back_end: str) -> Iterator[Machine]:
     with machine(BuildSettings(max_jobs=1, cores=1)) as made:
         yield made
 
@@ -79,32 +79,6 @@ def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePat
     wait_for(here, lambda rows: not rows)
     queued = [event.drv for event in here.events if isinstance(event, BuildQueued)]
     assert set(queued) == set(drvs)
-
-
-def test_usage_without_a_cgroup(here: Machine, shell: StorePath) -> None:
-    from fruix.sandbox.linux.usage import _of_namespace
-
-    drv = here.derivation("procs", "sleep 1000 & sleep 1000 & while :; do sleep 0.01; done", shell)
-    cancelled = threading.Event()
-    thread = threading.Thread(
-        target=lambda: here.builder.realise(
-            [DerivedPath(drv, ALL)], BuildOptions("fruix"), here.events.append, cancelled
-        )
-    )
-    thread.start()
-    try:
-        (row,) = wait_for(here, lambda rows: [row.state for row in rows] == [State.RUNNING])
-        while (found := _of_namespace(row.pid)) is None or found[2] < 3 or found[0] == 0:
-            time.sleep(0.05)
-        cpu, memory, processes = found
-        assert 0 < cpu < 60_000_000
-        assert memory > 100_000
-        assert 3 <= processes <= 4
-    finally:
-        cancelled.set()
-        thread.join()
-    wait_for(here, lambda rows: not rows)
-    assert _of_namespace(row.pid) is None
 
 
 def test_a_plan_says_why_and_how_long(here: Machine, shell: StorePath) -> None:
