@@ -17,8 +17,8 @@ from fruix.build.recovery import recover_builds
 from fruix.build.settings import Asker, BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildMode, BuildStatus
 from fruix.model.derivation import DerivationOutput
-from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import BuildFailed, BuildFinished, BuildStarted, Note
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.events import BuildFailed, BuildFinished, BuildStarted, LogLine, Note
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from machine import Machine, machine
@@ -448,3 +448,23 @@ def test_a_repair_that_fails_half_way_can_be_done_again(here: Machine, shell: St
     assert [name for name in os.listdir(here.store.layout.builds) if name != "journal"] == []
     assert here.build(drv, options=options(BuildMode.REPAIR))[0].success
     assert here.store.is_whole(here.store.derivation_outputs(drv)["out"])
+
+
+def test_who_joins_a_build_can_have_it_kept(here: Machine, shell: StorePath) -> None:
+    drv = here.derivation("slow", "echo up; sleep 1000", shell)
+    request, up = [DerivedPath(drv, ALL)], threading.Event()
+
+    def first(event: object) -> None:
+        if isinstance(event, LogLine):
+            up.set()
+
+    alone = options(timeout=2, asker=Asker(1, 1))
+    thread = threading.Thread(target=lambda: here.builder.realise(request, alone, first, threading.Event()))
+    thread.start()
+    assert up.wait(60)
+    wanting = options(keep_failed=True, asker=Asker(1234, 2345))
+    ((_, result),) = here.builder.realise(request, wanting, here.events.append, threading.Event())
+    thread.join()
+    assert "timed out after 2 seconds" in result.message
+    assert os.listdir(here.store.layout.kept) == ["1234"]
+    assert "keeping build directory" in notes(here)[0]

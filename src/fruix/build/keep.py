@@ -37,7 +37,7 @@ UNFINISHED = ".new-"
 
 def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
     """Copy `area`; the name of the copy, or "" if it couldn't be made. Either way the client is told."""
-    asker = attempt.job.options.asker
+    asker = attempt.job.keeper
     uid, gid = (asker.uid, asker.gid) if asker else (os.getuid(), os.getgid())
     spec = attempt.spec
     environment = spec.program.environment if spec and isinstance(spec.program, Exec) else {}

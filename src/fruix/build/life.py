@@ -88,7 +88,7 @@ def _lock(stack: ExitStack, job: Job, store: LocalStore) -> None:
 def _purpose(attempt: Attempt, with_: Resources) -> Purpose:
     job = attempt.job
     options = job.options
-    keep = options.keep_failed or options.keep_differing
+    keep = job.keep_failed or options.keep_differing
     suffix = _SUFFIXES.get(options.contract, _SUFFIX)
     subject = attempt.subject = Subject(with_.store, job.path, _output_paths(job), keep, suffix)
     return purpose_of(options.mode, subject, attempt.tell, remember_failures=with_.settings.cache_failures)
@@ -202,7 +202,7 @@ def _kept_if_it_fails(
     try:
         yield
     except (FruixError, OSError):
-        if attempt.job.options.keep_failed and not attempt.job.cancelled and isinstance(program, OwnBuilder):
+        if attempt.job.keep_failed and not attempt.job.cancelled and isinstance(program, OwnBuilder):
             attempt.kept = keep_build(attempt, area, with_)
         raise
 

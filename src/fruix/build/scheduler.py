@@ -42,6 +42,8 @@ class Job:
     submitted: float = field(default_factory=time.time)
     started: float = 0.0
     cancelled: bool = False
+    keep_failed: bool = False  # somebody who asks wants what is left if it fails
+    keeper: Asker | None = None  # the first who does
     waker: int = -1  # once it has begun: readable when the job is cancelled
     _replay: dict[type[Event], Event] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -58,6 +60,11 @@ class Job:
                 inbox.put(self, event)
             if self.result is not None:
                 inbox.put(self, None)
+
+    def wish(self, options: BuildOptions) -> None:
+        """What can still be wished for when somebody joins; the limits are those of the first."""
+        if options.keep_failed and not self.keep_failed:
+            self.keep_failed, self.keeper = True, options.asker
 
     def leave(self, inbox: Inbox) -> None:
         """Stop listening; the last one to leave cancels the job."""
@@ -147,11 +154,13 @@ class Scheduler:
             job = self._jobs.get(key)
             if job is not None and not job.cancelled:
                 job.join(inbox, options.asker)
+                job.wish(options)
                 if queue.is_waiting(job):
                     queue.add(job, line)
                 return job
             job = Job(path, derivation, options, kind)
             job.join(inbox, options.asker)
+            job.wish(options)
             self._jobs[key] = job
             queue.add(job, line)
             try:
