@@ -107,7 +107,7 @@ def _chmod(original: Callable[..., None]) -> Callable[..., None]:
 
 
 class FreeBSDSocket(_Socket):
-    """Answers LOCAL_PEERCRED from what Linux says to SO_PEERCRED (17)."""
+    """Answers LOCAL_PEERCRED from what Linux says to SO_PEERCRED (17); drops descriptors for which there is too little room."""
 
     def getsockopt(self, level: int, option: int, size: int = 0, /) -> Any:
         if (level, option) != (0, 1) or self.family != socket.AF_UNIX:
@@ -116,6 +116,18 @@ class FreeBSDSocket(_Socket):
         groups = [gid, *os.getgroups()][:16]
         packed = struct.pack("@IIh2x16I4xi4x", 0, uid, len(groups), *groups, *[0] * (16 - len(groups)), pid)
         return packed[:size]
+
+    def recvmsg(self, size: int, ancillary: int = 0, flags: int = 0, /) -> Any:
+        """Descriptors come whole, padding included, or not at all."""
+        data, messages, found, address = super().recvmsg(
+            size, max(ancillary, 1024) if ancillary else 0, flags
+        )
+        if sum(socket.CMSG_SPACE(len(message[2])) for message in messages) <= ancillary:
+            return data, messages, found, address
+        for _, _, packed in messages:
+            for descriptor in struct.unpack(f"{len(packed) // 4}i", packed):
+                os.close(descriptor)
+        return data, [], found | socket.MSG_CTRUNC, address
 
 
 def become_freebsd() -> None:

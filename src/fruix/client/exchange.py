@@ -133,7 +133,8 @@ class Exchange:
         try:
             if self._descriptors is None:
                 return self._stream.recv(limit)
-            data, passed, _, _ = socket.recv_fds(self._stream, limit, 1)  # its flags have no effect
+            # Its flags have no effect. Room for two: FreeBSD drops a single one with its padding if there isn't.
+            data, passed, _, _ = socket.recv_fds(self._stream, limit, 2)
             for descriptor in passed:
                 os.set_inheritable(descriptor, False)
             self._descriptors += passed

@@ -71,7 +71,8 @@ class SpawnerProcess:
 
     def _request(self) -> bool:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._requests, MESSAGE_SIZE, DESCRIPTORS)
+            # Room for one more: FreeBSD also wants to deliver the padding after an odd number, or drops them all.
+            data, descriptors, _, _ = socket.recv_fds(self._requests, MESSAGE_SIZE, DESCRIPTORS + 1)
         except ConnectionError:
             return False
         if not data:
