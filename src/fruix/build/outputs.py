@@ -63,7 +63,7 @@ def stage_outputs(
         FailedError: an output is missing, a fixed output has other contents than declared, there are too many files, or an output
             breaks a rule.
     """
-    links = store.count_links(sources.values())
+    links = store.count_links(sources.values(), max_files)
     if max_files and links.nodes > max_files:
         raise FailedError(path, reason("files", limit=max_files))
     staged: list[Staged] = []

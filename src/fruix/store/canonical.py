@@ -36,13 +36,16 @@ class Links:
     seen: dict[Inode, int] = field(default_factory=dict)
     total: dict[Inode, int] = field(default_factory=dict)
     taken: set[Inode] = field(default_factory=set)
-    nodes: int = 0  # files, directories and links in all trees
+    nodes: int = 0  # files, directories and links in all trees, as far as they were counted
+    most: int = 0  # no need to count further (0: count all)
 
     def add(self, parent: int, name: bytes) -> None:
         """Count the links in one tree. Missing trees and special files are left for the taking itself to report."""
         with closing(walk(parent, name)) as nodes:
             for node in nodes:
                 self.nodes += node.kind is not Kind.END
+                if self.most and self.nodes > self.most:
+                    return
                 if node.kind is Kind.FILE and node.status.st_nlink > 1:
                     inode = (node.status.st_dev, node.status.st_ino)
                     self.seen[inode] = self.seen.get(inode, 0) + 1

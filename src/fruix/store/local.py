@@ -302,9 +302,9 @@ class LocalStore:
             valid=self.is_valid(path),
         )
 
-    def count_links(self, sources: Iterable[str]) -> Links:
-        """Count the hard links in all outputs of a build, before the first is taken. Missing outputs are skipped."""
-        return taking.count_links(sources)
+    def count_links(self, sources: Iterable[str], most: int = 0) -> Links:
+        """Count the hard links in all outputs of a build, before the first is taken, or until there are more than `most` files."""
+        return taking.count_links(sources, most)
 
     def register(self, infos: Sequence[PathInfo]) -> None:
         """Make paths valid whose files are in place: all or none.

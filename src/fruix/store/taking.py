@@ -26,9 +26,9 @@ from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import AS_IT_IS
 
 
-def count_links(sources: Iterable[str]) -> Links:
-    """Count the hard links in several trees."""
-    links = Links()
+def count_links(sources: Iterable[str], most: int = 0) -> Links:
+    """Count the hard links in several trees; stops (and is of no use) when they hold more than `most` nodes, if that is not 0."""
+    links = Links(most=most)
     for source in sources:
         # What is missing or can't be an object is reported by the taking itself.
         with suppress(FileNotFoundError, FruixError):
