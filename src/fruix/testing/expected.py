@@ -64,7 +64,6 @@ KINDS: Mapping[str, Kind] = {
 _VARIABLES: Mapping[str, str] = {
     "HOME": "/homeless-shelter",
     "NIX_BUILD_TOP": "/build",
-    "PATH": "/usr/bin:/bin",
     "PWD": "/build",
     **dict.fromkeys(("TEMP", "TEMPDIR", "TMP", "TMPDIR"), "/tmp"),  # noqa: S108 - the name inside
 }

@@ -16,7 +16,6 @@ from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VAR
 from fruix.model.storepath import StorePath
 
 VIEW = "base"
-PATH = "/usr/bin:/bin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +42,7 @@ def add(
     outputs: Iterable[str] = ("out",),
 ) -> tuple[StorePath, Derivation]:
     """Add a derivation whose builder is the view's shell running `script`."""
+    view = store.host_view(VIEW)
     plain = Derivation(
         name=name,
         outputs={output: DerivationOutput(None) for output in outputs},
@@ -52,10 +52,10 @@ def add(
         builder="/bin/sh",
         args=("-c", script),
         env={
-            "PATH": PATH,
+            "PATH": ":".join(view.path),
             CONTRACT_VARIABLE: "fruix",
             VIEW_VARIABLE: VIEW,
-            VIEW_HASH_VARIABLE: store.host_view(VIEW).fingerprint,
+            VIEW_HASH_VARIABLE: view.fingerprint,
             **(env or {}),
         },
     )

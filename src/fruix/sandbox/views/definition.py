@@ -153,9 +153,8 @@ _FREEBSD_TREES = (
     "/usr/bin",
     "/usr/include",
     "/usr/lib",
-    "/usr/libexec",
-    "/usr/share/mk",
 )
+_FREEBSD_OPTIONAL_TREES = ("/usr/libexec", "/usr/share/locale", "/usr/share/misc", "/usr/share/mk")
 
 
 def _linux(machine: str) -> dict[str, ViewDefinition]:
@@ -191,7 +190,7 @@ def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
         "base+ports",
         tools=tuple(_FREEBSD_TOOLS.split()),
         trees=(*_FREEBSD_TREES, "/usr/local"),
-        optional_trees=("/usr/share/misc", "/usr/share/locale"),
+        optional_trees=_FREEBSD_OPTIONAL_TREES,
         path=("/usr/local/bin", "/usr/bin", "/bin"),
         libraries=_FREEBSD_LIBRARIES,
         hints=_FREEBSD_HINTS,
