@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -23,6 +24,10 @@ def _begin_without_root() -> None:
     os.chmod(home, 0o755)
     rootless.become_root(home)
 
+
+# Run in the background of a script we would ignore interrupts, and so would the commands that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Where ordinary users don't look for programs: chroot, ip.
 os.environ["PATH"] += ":/usr/sbin:/sbin"
