@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +27,7 @@ from machine import Machine, left_over
 
 SOCKET = Layout().socket
 PATIENCE = 60.0
+_daemons: set[int] = set()
 
 
 def child(work: Callable[[], int]) -> int:
@@ -43,6 +46,8 @@ def child(work: Callable[[], int]) -> int:
 
 
 def exit_of(pid: int) -> int:
+    """Wait for a process's end: its status, or the negative number of the signal."""
+    _daemons.discard(pid)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
@@ -57,7 +62,18 @@ def start_daemon(fault: str = "", limits: Mapping[int, int] | None = None) -> in
         os.environ[faults.VARIABLE] = fault
         return main()
 
-    return child(work)
+    daemon = child(work)
+    _daemons.add(daemon)
+    return daemon
+
+
+def clear_away() -> None:
+    """After a test that went wrong: the next one finds no daemon."""
+    for daemon in list(_daemons):
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(daemon, signal.SIGKILL)
+            exit_of(daemon)
+    _daemons.clear()
 
 
 def connected(daemon: int) -> RemoteStore:
@@ -95,10 +111,11 @@ def ask(path: StorePath, options: BuildOptions | None = None) -> tuple[int, dict
     return exit_of(pid), json.loads(said) if said else {}
 
 
-def derivation(store: RemoteStore, name: str, shell: StorePath) -> StorePath:
+def derivation(store: RemoteStore, name: str, shell: StorePath, wait: int = 0) -> StorePath:
+    """One with two outputs and a process that wants to stay; `wait`: seconds before it makes them."""
     here = Machine(store, None)  # type: ignore[arg-type]
     outputs = {output: DerivationOutput(None) for output in ("out", "lib")}
-    script = "echo running; (setsid sleep 1000 &); mkdir $out $lib; echo x > $out/x; ln -s $out $lib/link"
+    script = f"echo running; (setsid sleep 1000 &); sleep {wait}; mkdir $out $lib; echo x > $out/x; ln -s $out $lib/link"
     return here.derivation(name, script, shell, outputs=outputs)
 
 

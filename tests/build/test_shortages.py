@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from crashing import SOCKET, ask, connected, exit_of, start_daemon, traces
+from crashing import SOCKET, ask, clear_away, connected, exit_of, start_daemon, traces
 from fruix.client import RemoteStore, connect
 from fruix.errors import FruixError
 from fruix.model.storepath import StorePath
@@ -20,6 +20,12 @@ from fruix.store import Layout, LocalStore
 from machine import Machine, private_frx
 
 MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    yield
+    clear_away()
 
 
 @contextmanager
