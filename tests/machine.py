@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from fruix.build.builder import Builder
 from fruix.build.platforms import local_system
 from fruix.build.settings import FIRST_BUILD_UID, BuildOptions, BuildSettings
@@ -24,7 +26,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import Identity, Spawner, platform
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
-from fruix.sandbox.linux import libc
+from fruix.sandbox.linux import libc, userns
 from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
@@ -66,6 +68,13 @@ def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
 def shares_user() -> bool:
     """Whether builds run as the tests' own user: an ordinary one, without subordinate ids."""
     return not current().has_users((FIRST,))
+
+
+# Marks for what an ordinary user can't try: other users at all, or several ids.
+OTHER_USERS = pytest.mark.skipif(
+    userns.confined(), reason="machine: other users have no numbers without root"
+)
+SEVERAL_IDS = pytest.mark.skipif(shares_user(), reason="machine: this user has no subordinate ids")
 
 
 def build_uid() -> int:

@@ -57,7 +57,7 @@ def _environment(home: str) -> dict[str, str]:
         **kept,
         "PATH": path,
         "HOME": home,
-        "TMPDIR": home,
+        "PYTEST_ADDOPTS": f"--basetemp={home}/t",
         "HYPOTHESIS_STORAGE_DIRECTORY": f"{home}/.hypothesis",
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }

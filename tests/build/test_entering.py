@@ -16,8 +16,7 @@ from fruix.errors import FruixError, ObjectRejectedError, UsageError
 from fruix.model.activity import State
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
-from fruix.sandbox.linux import userns
-from machine import Machine, left_over, machine
+from machine import OTHER_USERS, Machine, left_over, machine
 
 
 @pytest.fixture(scope="module")
@@ -221,11 +220,6 @@ def test_a_client_that_cannot_be_told(here: Machine, shell: StorePath, tmp_path:
     with pytest.raises(ConnectionError):
         here.builder.enter(Entering(drv), BuildOptions("fruix"), fail, threading.Event())
     assert left_over(here.store) == []
-
-
-OTHER_USERS = pytest.mark.skipif(
-    userns.confined(), reason="machine: other users have no numbers without root"
-)
 
 
 def failed(here: Machine, shell: StorePath, name: str, asker: Asker) -> StorePath:

@@ -15,7 +15,7 @@ from fruix.errors import SandboxError
 from fruix.sandbox import Exec, SandboxSpec, Spawner
 from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
-from machine import Machine, identity, left_over, private_frx, shares_user
+from machine import SEVERAL_IDS, Machine, identity, left_over, private_frx
 
 
 def spec(root: Path, **changes: object) -> SandboxSpec:
@@ -63,7 +63,7 @@ def test_the_spawners_death_is_an_error_not_a_hang(tmp_path: Path) -> None:
         spawner.close()
 
 
-@pytest.mark.skipif(shares_user(), reason="machine: this user has no subordinate ids")
+@SEVERAL_IDS
 def test_what_a_killed_daemon_left_is_removed() -> None:
     with private_frx(), LocalStore(Layout()).open() as store:
         layout = store.layout

@@ -19,7 +19,7 @@ from fruix.client import RemoteStore, connect
 from fruix.daemon.embedded import embedded_store
 from fruix.daemon.listening import StateLock
 from fruix.errors import FruixError, UnreachableError
-from machine import private_frx
+from machine import OTHER_USERS, private_frx
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
 
@@ -175,6 +175,7 @@ def peer_as(uid: int, path: str) -> bytes:
     return run.stdout
 
 
+@OTHER_USERS
 def test_peers_are_looked_at(environment: dict[str, str]) -> None:
     Path(environment["FRUIX_CONF"]).write_text('allowed-users = ["root"]')
     # Not below pytest's own directory, which other users can't enter.

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli.test_end_to_end import ENVIRONMENT, daemon, fruix
+from machine import OTHER_USERS
 
 __all__ = ["daemon"]
 
@@ -61,6 +62,7 @@ def diffoscope() -> Iterator[Path]:
         yield tools
 
 
+@OTHER_USERS
 def test_check_and_rounds(daemon: None, package: str, diffoscope: Path) -> None:
     out = fruix("build", "-f", package).stdout.strip()
     checked = fruix(

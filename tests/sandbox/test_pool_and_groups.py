@@ -17,7 +17,7 @@ from fruix.sandbox.capabilities import probe
 from fruix.sandbox.linux import cgroup
 from fruix.sandbox.linux.cgroup import LEAF, CgroupParent, remove_leftovers
 from fruix.sandbox.platform import current
-from machine import shares_user
+from machine import SEVERAL_IDS
 
 
 def test_each_build_has_its_own_user(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_two_daemons_never_share_a_user(tmp_path: Path) -> None:
             pass
 
 
-@pytest.mark.skipif(shares_user(), reason="machine: this user has no subordinate ids")
+@SEVERAL_IDS
 def test_a_user_with_processes_is_not_given_out(tmp_path: Path) -> None:
     sleeper = subprocess.Popen(["sleep", "1000"], user=35025)
     try:

@@ -11,7 +11,10 @@ import pytest
 
 from fruix.errors import ObjectRejectedError
 from fruix.store.tree.keep import Keeper
+from machine import OTHER_USERS
 from store.helpers import directory_fd, empty
+
+pytestmark = OTHER_USERS
 
 BUILDER, UID, GID = 40001, 1234, 2345
 

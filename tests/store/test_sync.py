@@ -16,6 +16,7 @@ from fruix.errors import StoreError
 from fruix.store import flags, sync
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
+from machine import SEVERAL_IDS
 from store.helpers import BUILD_UID, directory_fd, info_of, make_golden_tree, some_path, write_file
 
 # Opens a store, does something, and dies without closing it.
@@ -272,7 +273,7 @@ def test_open_fails_cleanly(layout: Layout) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes files of another user: needs root")
+@SEVERAL_IDS
 def test_taken_but_never_registered(layout: Layout, area: str) -> None:
     path = some_path("out", layout.store)
     write_file(f"{area}/x", b"x")

@@ -17,9 +17,10 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.local import LocalStore
+from machine import OTHER_USERS, SEVERAL_IDS
 from store.helpers import BUILD_UID, directory_fd, file_archive, snapshot, some_path, write_file
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="takes files of another user: needs root")
+pytestmark = SEVERAL_IDS
 
 MODES = [False, True]
 
@@ -136,6 +137,7 @@ def link_of_another_user(area: str) -> str:
     return ""
 
 
+@OTHER_USERS
 @pytest.mark.parametrize("copy", MODES)
 @pytest.mark.parametrize("plant", [hard_link_to_a_host_file, file_of_another_user, link_of_another_user])
 def test_foreign_files_are_refused_untouched(

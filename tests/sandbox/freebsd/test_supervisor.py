@@ -23,10 +23,10 @@ from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.freebsd.start import FAULT_STEPS
 from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.recover import recover
-from machine import shares_user
+from machine import SEVERAL_IDS
 
 UID = 35031
-pytestmark = pytest.mark.skipif(shares_user(), reason="machine: this user has no subordinate ids")
+pytestmark = SEVERAL_IDS
 _libc = ctypes.CDLL(None)
 _SUBREAPER, _GET_SUBREAPER, _DEATH_SIGNAL = 36, 37, 1  # of Linux's prctl
 
