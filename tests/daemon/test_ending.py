@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import threading
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from daemon.serving import Running, running
 from fruix.build.settings import BuildOptions
+from fruix.daemon import main
 from fruix.daemon.server import Server
 from fruix.errors import FruixError
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -81,3 +83,23 @@ def test_a_client_that_gets_no_thread_is_told_why(tmp_path: Path, monkeypatch: p
         monkeypatch.undo()
         with daemon.connect() as again:
             assert again.all_valid_paths() == []
+
+
+@pytest.mark.parametrize(
+    ("limits", "after"),
+    [
+        ((1024, 524288), (65536, 524288)),
+        ((1024, 4096), (4096, 4096)),
+        ((1024, resource.RLIM_INFINITY), (65536, resource.RLIM_INFINITY)),
+        ((100000, 524288), None),  # never lowered
+        ((resource.RLIM_INFINITY, resource.RLIM_INFINITY), None),
+    ],
+)
+def test_the_limit_on_open_files_is_raised(
+    monkeypatch: pytest.MonkeyPatch, limits: tuple[int, int], after: tuple[int, int] | None
+) -> None:
+    seen: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _which: limits)
+    monkeypatch.setattr(resource, "setrlimit", lambda _which, wanted: seen.append(wanted))
+    main._allow_many_files()
+    assert seen == ([after] if after else [])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("fruix.daemon")
 
+# More than all connections and builds at their default limits need; a limit of a billion would only make closing descriptors slow.
+MANY_FILES = 65536
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -100,9 +102,11 @@ def run(
 
 
 def _allow_many_files() -> None:
-    """As many open files as we may have; builders don't inherit this."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    """Raise our limit on open files as far as it is of use; builders don't inherit this."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MANY_FILES if hard == resource.RLIM_INFINITY else min(MANY_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _listen(closing: ExitStack, path: str) -> listening.Listener:
