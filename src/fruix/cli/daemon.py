@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 
-from fruix.cli.connect import connect_running
 from fruix.errors import UnreachableError
 
 POLL_INTERVAL = 0.05
@@ -45,6 +44,8 @@ def ping(patience: float) -> int:
     Raises:
         UnreachableError: nobody does, for `patience` seconds.
     """
+    from fruix.cli.connect import connect_running  # noqa: PLC0415 - the daemon is to be small when it begins
+
     deadline = time.monotonic() + patience
     while True:
         try:
