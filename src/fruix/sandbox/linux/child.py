@@ -240,9 +240,10 @@ STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
     ("names", _names),
     ("proc", _proc),  # by a process inside the process namespace
     ("switch-root", _switch),
-    ("limits", _limits),
     ("cgroup-namespace", _cgroup_namespace),  # after the parent has moved us into the build's cgroup
     ("user-namespace", _user_namespace),  # after all mounts
+    # The number of processes counts by user, over all builds that share one; set in a namespace of its own it counts those in it.
+    ("limits", _limits),
     ("uplink", _uplink),
     ("drop", _drop),  # the bounding set first, it needs a capability; ids last
     ("no-new-privileges", _no_new_privileges),
