@@ -26,11 +26,13 @@ from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
+from fruix.sandbox.freebsd.start import FAULT_STEPS as JAIL_STEPS
 from fruix.store import Layout, LocalStore
-from machine import Machine, left_over, machine, private_frx
+from machine import Machine, jails, left_over, machine, private_frx
 
 STEPS = {step.name: step for step in faults.all_steps()}
 CASES = [(step.name, victim) for step in STEPS.values() for victim in step.victims]
+JAIL_CASES = [(step.name, victim) for step in JAIL_STEPS for victim in step.victims]
 # By then the builder has ended by itself, or the result stands already.
 TOO_LATE_FOR_THE_BUILDER = {"end"}
 
@@ -51,6 +53,18 @@ def nothing_runs_on() -> Iterator[None]:
 
 @pytest.mark.parametrize(("step", "victim"), CASES)
 def test_a_crash_leaves_nothing(step: str, victim: str, shell: StorePath) -> None:
+    crash(step, victim, shell)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="machine: jails need root")
+@pytest.mark.parametrize(("step", "victim"), JAIL_CASES)
+def test_a_crash_leaves_nothing_of_a_jail(step: str, victim: str, shell: StorePath) -> None:
+    """Where the FreeBSD back end sets up; the steps before and after are the same."""
+    with jails():
+        crash(step, victim, shell)
+
+
+def crash(step: str, victim: str, shell: StorePath) -> None:
     daemon = start_daemon(f"{step}:{victim}")
     with connected(daemon) as store:
         # By the time of this step the builder may have come to its end; one that is to be killed must not.
@@ -87,6 +101,7 @@ def test_a_crash_leaves_nothing(step: str, victim: str, shell: StorePath) -> Non
         assert store_here.verify(contents=True) == []
 
 
+@pytest.mark.usefixtures("either_back_end")
 @pytest.mark.parametrize("seed", range(8))
 def test_death_at_any_time_with_several_builds(seed: int, shell: StorePath) -> None:
     """No named step: three clients build, and the daemon (or the spawner) is killed somewhere in between."""

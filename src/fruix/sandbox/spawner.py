@@ -22,6 +22,7 @@ from fruix.sandbox import faults
 from fruix.sandbox.platform import Exit
 from fruix.sandbox.spec import SandboxSpec
 
+_DYING = 2.0  # seconds until surely all sockets of a killed process are closed
 _MESSAGE_SIZE = 1 << 16
 _GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
 CLEAN_UP = "clean-up"  # the step of a failure after which something is left
@@ -117,7 +118,10 @@ class Spawner:
             return Child(control, message["started"])
         control.close()
         failed = message.get("failed")
-        if failed is None and not _readable(self._requests, 0):  # it lives, but couldn't take our descriptors
+        # Of a process that is killed the kernel closes one socket after the other, in any order.
+        if failed is None and not _readable(
+            self._requests, _DYING
+        ):  # it lives, but couldn't take our descriptors
             raise SandboxError("spawn", errno.EMFILE, "in the spawner", hint="raise the limit on open files")
         if failed is None or failed["step"] == CLEAN_UP:
             raise _still_running("spawn", message)

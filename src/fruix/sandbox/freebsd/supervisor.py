@@ -84,7 +84,10 @@ class Supervisor:
                 faults.reach(step)
                 action(self)
         except BaseException as error:  # noqa: BLE001 - likewise
-            report(self.status, step, error)
+            with contextlib.suppress(
+                BrokenPipeError
+            ):  # nobody is left to be told, but there is something to undo
+                report(self.status, step, error)
         finally:
             os.close(self.status)  # from now on only the child holds it
         return self.builder != 0

@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.kernel import KernelError
@@ -65,8 +64,8 @@ def nmount(tables: Tables, pairs: Pairs, flags: int) -> None:
     source = mount(
         tables, pairs, target, sum(linux for number, (_, linux) in _FLAGS.items() if flags & number)
     )
-    number = _number(target)
-    tables.mounts.append(Mount(number, _linux_mounts()[number].mark, fstype, source, target, flags))
+    status = os.stat(target)
+    tables.mounts.append(Mount(_number(target), status.st_dev, status.st_ino, fstype, source, target, flags))
 
 
 def _nullfs(_tables: Tables, pairs: Pairs, target: str, flags: int) -> str:
@@ -130,7 +129,7 @@ def unmount(tables: Tables, path: bytes, flags: int) -> None:
         raise KernelError("unmount", errno.EBUSY)
     try:
         detach = libc.MNT_DETACH if flags & abi.MNT_FORCE else 0
-        libc.umount(_linux_mounts()[mount.number].target, detach | _UMOUNT_NOFOLLOW)
+        libc.umount(_linux_mounts()[mount.number], detach | _UMOUNT_NOFOLLOW)
     except OSError as error:
         raise KernelError("unmount", error.errno or 0) from error
     tables.mounts.remove(mount)
@@ -154,10 +153,21 @@ def _by_path(tables: Tables, path: bytes) -> Mount:
 def present(tables: Tables) -> list[Mount]:
     """The mounts that are still there, oldest first; the others are forgotten."""
     there = _linux_mounts()
-    tables.mounts = [
-        mount for mount in tables.mounts if mount.number in there and there[mount.number].mark == mount.mark
-    ]
+    tables.mounts = [mount for mount in tables.mounts if _is_there(mount, there)]
     return tables.mounts
+
+
+def _is_there(mount: Mount, there: Mapping[int, bytes]) -> bool:
+    """Under its number, wherever that is by now, and the same; what another mount hides is believed."""
+    target = there.get(mount.number)
+    if target is None:
+        return False
+    try:
+        status = os.stat(target)
+    except OSError:
+        return False
+    hidden = sum(other == target for other in there.values()) > 1
+    return hidden or (status.st_dev, status.st_ino) == (mount.device, mount.inode)
 
 
 def table(tables: Tables) -> list[abi.FileSystem]:
@@ -177,21 +187,14 @@ def table(tables: Tables) -> list[abi.FileSystem]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class _LinuxMount:
-    """`target`: where it is now, as directories above it may have been renamed; `mark`: device and root, as numbers come again."""
-
-    target: bytes
-    mark: str
-
-
-def _linux_mounts() -> dict[int, _LinuxMount]:
+def _linux_mounts() -> dict[int, bytes]:
+    """Number → where it is now: directories above it may have been renamed."""
     found = {}
     with open("/proc/self/mountinfo", "rb") as file:
         for line in file:
-            number, _, device, root, target, *_ = line.split()
+            number, _, _, _, target, *_ = line.split()
             plain = target.decode("unicode_escape").encode("latin-1") if b"\\" in target else target
-            found[int(number)] = _LinuxMount(plain, os.fsdecode(device + b" " + root))
+            found[int(number)] = plain
     return found
 
 

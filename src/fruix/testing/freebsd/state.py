@@ -26,10 +26,16 @@ class Machine:
 
 @dataclass(slots=True)
 class Mount:
-    """One mount. `number` and `mark`: by which Linux knows it; `target`: its name as of when it was mounted, as in the kernel's table."""
+    """One mount.
+
+    Attributes:
+        number: Linux's for it; numbers come again, so `device` and `inode` of its root are compared too.
+        target: its name as of when it was mounted, as in the kernel's table.
+    """
 
     number: int
-    mark: str
+    device: int
+    inode: int
     fstype: str
     source: str
     target: str
