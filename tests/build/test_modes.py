@@ -21,7 +21,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuildFailed, BuildFinished, BuildStarted, LogLine, Note
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
-from machine import Machine, machine
+from machine import OTHER_USERS, Machine, machine
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
 
@@ -257,6 +257,7 @@ ln deep/x.o deep/same; echo there > /tmp/there; echo half > $out; touch -d @1000
 """
 
 
+@OTHER_USERS
 def test_what_a_failed_build_left_is_kept_for_who_asked(here: Machine, shell: StorePath) -> None:
     drv = here.derivation("spoils", SPOILS, shell, env={"GREETING": "it's"})
     (result,) = here.build(drv, options=options(keep_failed=True, asker=Asker(1234, 2345)))
@@ -450,6 +451,7 @@ def test_a_repair_that_fails_half_way_can_be_done_again(here: Machine, shell: St
     assert here.store.is_whole(here.store.derivation_outputs(drv)["out"])
 
 
+@OTHER_USERS
 def test_who_joins_a_build_can_have_it_kept(here: Machine, shell: StorePath) -> None:
     drv = here.derivation("slow", "echo up; sleep 1000", shell)
     request, up = [DerivedPath(drv, ALL)], threading.Event()
