@@ -96,6 +96,8 @@ def test_a_plan_says_why_and_how_long(here: Machine, shell: StorePath) -> None:
     assert (again.drv, again.missing, again.needs) == (top, (), ())
     newer = here.derivation("top-2", "echo z > $out", shell, inputs=[base])
     (row,) = here.builder.planned([DerivedPath(newer, ALL)]).builds
+    (problem,) = here.builder.planned([DerivedPath(newer, ALL)], BuildMode.CHECK).problems
+    assert problem == f"some outputs of '{newer}' are not valid, so checking is not possible"
     assert row.usual_ms is not None
     assert 0 < row.usual_ms < 60_000
     exits = [event for event in here.events if isinstance(event, BuilderExited) and event.drv == top]

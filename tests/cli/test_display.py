@@ -21,7 +21,7 @@ from fruix.cli.display import (
 from fruix.cli.failures import failure_report
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
-from fruix.model.events import KINDS, from_json
+from fruix.model.events import KINDS, BuildFailed, from_json
 from fruix.model.planned import BuildPlan
 
 
@@ -66,6 +66,26 @@ def test_the_root_cause_first_and_what_depends_on_it_in_one_line() -> None:
         f"whole log: fruix log {drv('zlib-1.3')}",
         f"a shell in its sandbox: fruix enter {drv('zlib-1.3')}",
         "not built because of it: png-1.6, hello-2",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "log"), [(BuildStatus.PERMANENT_FAILURE, False), (BuildStatus.CACHED_FAILURE, True)]
+)
+def test_a_log_is_offered_only_where_there_is_one(status: BuildStatus, log: bool) -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(io.StringIO(), PLAN)
+    display.event(BuildFailed(drv("manual-1"), status, "no"))
+    failure_report(display.status.failures, PlainDisplay(stream, PLAN))
+    offers = [
+        f"whole log: fruix log {drv('manual-1')}",
+        f"a shell in its sandbox: fruix enter {drv('manual-1')}",
+    ]
+    assert stream.getvalue().splitlines() == [
+        "",
+        "manual-1 failed after 0.0s",
+        "  no",
+        *(offers if log else []),
     ]
 
 

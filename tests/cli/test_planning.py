@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from cli.requests import PLAN, row
+from cli.requests import PLAN, drv, row
 from fruix.cli.planning import about, headline, listing
-from fruix.model.planned import BuildPlan
+from fruix.model.buildresult import BuildMode
+from fruix.model.planned import BuildPlan, PlannedBuild
 
 
 def test_headline() -> None:
@@ -15,6 +16,9 @@ def test_headline() -> None:
     assert headline(BuildPlan((row("a-1"),)), utf8=True) == "1 to build"
     assert headline(BuildPlan(), utf8=True) == "nothing to be done: everything is valid"
     assert headline(BuildPlan(problems=("x",)), utf8=True) == "nothing to be done"
+    whole = BuildPlan((PlannedBuild(drv("a-1")),))
+    assert headline(whole, BuildMode.REPAIR, utf8=True) == "1 to look at, and to repair if damaged"
+    assert headline(whole, BuildMode.CHECK, utf8=True) == "1 to build"
     rows = [row("b0", usual=5), *(row(f"b{n}", f"b{n - 1}", usual=5) for n in range(1, 9))]
     assert headline(BuildPlan(tuple(rows)), utf8=False).endswith("b0 -> ... -> b8")
     assert headline(BuildPlan(tuple(rows)), utf8=True) == "9 to build, about 45 s, longest path b0 → … → b8"
@@ -40,3 +44,14 @@ def test_reasons() -> None:
         f"       /frx/store/{'a' * 32}-png-1.6.drv",
         "can't be done: bad \\x1b[2Jpath",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "text"),
+    [
+        (BuildMode.CHECK, "valid already: built again, as asked"),
+        (BuildMode.REPAIR, "valid: built again if it is damaged"),
+    ],
+)
+def test_reasons_for_what_is_valid(mode: BuildMode, text: str) -> None:
+    assert listing(BuildPlan((PlannedBuild(drv("a-1")),)), mode)[1].strip() == text

@@ -18,6 +18,7 @@ from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
 from fruix.model.planned import BuildPlan, PlannedBuild
+from fruix.model.reasons import reason, text_of
 from fruix.sandbox.usage import usage_of
 from fruix.store import Store
 
@@ -78,8 +79,14 @@ def planned(
 ) -> BuildPlan:
     """What building `requests` would do, in an order in which dependencies come first."""
     found = plan(store, requests, mode)
-    problems = tuple(result.message for result in found.settled.values() if not result.success)
-    return BuildPlan(tuple(_row(store, goal, history) for goal in found.goals.values()), jobs, problems)
+    problems = [result.message for result in found.settled.values() if not result.success]
+    rows = tuple(_row(store, goal, history) for goal in found.goals.values())
+    problems += [
+        text_of(reason("missing-outputs"), row.drv)
+        for row in rows
+        if row.missing and found.goals[row.drv].mode is BuildMode.CHECK
+    ]
+    return BuildPlan(rows, jobs, tuple(problems))
 
 
 def _row(store: Store, goal: Goal, history: History) -> PlannedBuild:

@@ -26,7 +26,7 @@ from fruix.cli.resolve import (
     named_targets,
     package_target,
 )
-from fruix.cli.status import Status
+from fruix.cli.status import Failure, Status
 from fruix.cli.text import speaks_utf8
 from fruix.cli.trace import trace
 from fruix.client import RemoteStore
@@ -117,7 +117,7 @@ def run(options: argparse.Namespace) -> int:
         requests = [target.request for target in targets]
         plan = store.plan(requests, modes.mode_of(options))
         if options.dry_run:
-            return _dry_run(plan, as_json=options.json)
+            return _dry_run(plan, options)
         root = os.path.abspath(options.root) if options.root else None
         check_links([root] if root else [], store.directory)
         display = _display(plan, options)
@@ -162,12 +162,13 @@ def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
             print(f"taken from {path}: {added}", file=sys.stderr)
 
 
-def _dry_run(plan: BuildPlan, *, as_json: bool) -> int:
+def _dry_run(plan: BuildPlan, options: argparse.Namespace) -> int:
     """What would be done; status 1 if it can't be."""
-    if as_json:
+    if options.json:
         JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan))
     else:
-        for text in (headline(plan, utf8=speaks_utf8(sys.stderr)), *listing(plan)):
+        mode = modes.mode_of(options)
+        for text in (headline(plan, mode, utf8=speaks_utf8(sys.stderr)), *listing(plan, mode)):
             print(text, file=sys.stderr)
     return 1 if plan.problems else 0
 
@@ -177,10 +178,11 @@ def _display(plan: BuildPlan, options: argparse.Namespace) -> PlainDisplay:
         display = JsonDisplay(sys.stderr, plan, sys.stdout)
         display.put(plan_event(plan))
         return display
-    if plan.builds or modes.mode_of(options) is BuildMode.NORMAL:
-        print(headline(plan, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+    mode = modes.mode_of(options)
+    if plan.builds or mode is BuildMode.NORMAL:
+        print(headline(plan, mode, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
     if options.verbose >= 2:
-        for text in listing(plan):
+        for text in listing(plan, mode):
             print(text, file=sys.stderr)
     return open_display(plan, verbosity=options.verbose)
 
@@ -211,7 +213,7 @@ def _build(
         failure_report(failures, report)
         for why in () if options.json else differing:
             difference.compare(why, report.write)
-        raise _failure(failed, explained=bool(failures))
+        raise _failure(failed, display.status.failures, explained=bool(failures))
 
 
 @contextmanager
@@ -227,13 +229,16 @@ def _trace_file(file: str | None, status: Status) -> Iterator[None]:
             json.dump(trace(status, time.time()), out)
 
 
-def _failure(failed: Sequence[tuple[DerivedPath, BuildResult]], *, explained: bool) -> BuildError:
+def _failure(
+    failed: Sequence[tuple[DerivedPath, BuildResult]], failures: Sequence[Failure], *, explained: bool
+) -> BuildError:
     request, result = failed[0]
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
     reason = "" if explained else f": {result.message}"
+    look = "look at the log, " if any(failure.ran for failure in failures) else ""
     error = BuildError(
         f"'{request.path}'{more} could not be built{reason}",
-        hint="look at the log, correct the cause, build again",
+        hint=f"{look}correct the cause, build again",
     )
     error.exit_code = EXIT_OF_STATUS.get(result.status, BuildError.exit_code)
     return error

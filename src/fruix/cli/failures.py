@@ -26,8 +26,9 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
         if failure.log_file:
             display.write(f"log file: {failure.log_file}")
         check = "--check " if failure.log_file.endswith(".check.gz") else ""
-        display.write(f"whole log: fruix log {check}{failure.path}")
-        if failure.kind == "build":
+        if failure.ran:
+            display.write(f"whole log: fruix log {check}{failure.path}")
+        if failure.ran and failure.kind == "build":
             display.write(f"a shell in its sandbox: fruix enter {failure.path}")
         if failure.blocked:
             # The last in the plan is what was asked for: name the near ones and the far ones are a number.

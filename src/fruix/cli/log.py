@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     see_store()
     log_file = layout().log_file(drv, check=options.check)
     missing = f"no log of '{drv}'"
-    hint = "it was never built on this machine"
+    hint = f"it was never {'checked' if options.check else 'built'} on this machine"
     if options.record:
         if read_record(log_file) is None:
             raise FruixError(missing.replace("log", "build record"), hint=hint)

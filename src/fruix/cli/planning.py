@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from fruix.cli.status import short_name
 from fruix.cli.text import duration, harmless
+from fruix.model.buildresult import BuildMode
 from fruix.model.planned import BuildPlan, PlannedBuild, estimate
 from fruix.model.storepath import StorePath
 
@@ -35,10 +36,12 @@ def some(names: Iterable[str]) -> str:
     return f"{shown} and {len(every) - NAMED} more" if len(every) > NAMED else shown
 
 
-def headline(plan: BuildPlan, *, utf8: bool) -> str:
+def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL, *, utf8: bool) -> str:
     """`12 to build, 31 to fetch, about 6 min, longest path a → b`."""
     if not plan.builds:
         return "nothing to be done" if plan.problems else "nothing to be done: everything is valid"
+    if mode is BuildMode.REPAIR and not any(row.missing for row in plan.builds):
+        return f"{len(plan.builds)} to look at, and to repair if damaged"
     builds = sum(row.kind == "build" for row in plan.builds)
     counts = ((builds, "build"), (len(plan.builds) - builds, "fetch"))
     parts = [f"{count} to {verb}" for count, verb in counts if count]
@@ -51,7 +54,7 @@ def headline(plan: BuildPlan, *, utf8: bool) -> str:
     return ", ".join(parts)
 
 
-def listing(plan: BuildPlan) -> list[str]:
+def listing(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL) -> list[str]:
     """Every derivation with its reason: what is missing, what needs it, what it needs, how long it usually takes."""
     needed_by: dict[StorePath, list[str]] = {}
     for row in plan.builds:
@@ -61,7 +64,7 @@ def listing(plan: BuildPlan) -> list[str]:
     for row in plan.builds:
         lines += [
             _first_line(row),
-            *(f"       {text}" for text in _reasons(row, needed_by)),
+            *(f"       {text}" for text in _reasons(row, mode, needed_by)),
             f"       {row.drv}",
         ]
     return [*lines, *(f"can't be done: {harmless(text, colour=False)}" for text in plan.problems)]
@@ -72,11 +75,13 @@ def _first_line(row: PlannedBuild) -> str:
     return f"{'fetch' if row.kind == 'download' else 'build'}  {short_name(row.drv)}  ({usual})"
 
 
-def _reasons(row: PlannedBuild, needed_by: dict[StorePath, list[str]]) -> list[str]:
+def _reasons(row: PlannedBuild, mode: BuildMode, needed_by: dict[StorePath, list[str]]) -> list[str]:
     reasons = []
     if row.missing:
         outputs = ", ".join(f"'{harmless(name, colour=False)}'" for name in row.missing)
         reasons.append(f"missing: output{'s' if len(row.missing) > 1 else ''} {outputs}")
+    elif mode is BuildMode.REPAIR:
+        reasons.append("valid: built again if it is damaged")
     else:
         reasons.append("valid already: built again, as asked")
     if row.drv in needed_by:

@@ -96,6 +96,12 @@ class Failure:
     seconds: float
     blocked: tuple[StorePath, ...] = ()
     kind: str = "build"
+    status: BuildStatus = BuildStatus.PERMANENT_FAILURE
+
+    @property
+    def ran(self) -> bool:
+        """Whether it was tried, now or at the time that is remembered: then it has a log."""
+        return bool(self.log_file) or self.status is BuildStatus.CACHED_FAILURE
 
 
 # The longest chain of builds after one: seconds by usual durations, steps, and the first of them.
@@ -186,6 +192,7 @@ class Status:
                 event.seconds,
                 blocked,
                 node.kind,
+                event.status,
             )
         )
 

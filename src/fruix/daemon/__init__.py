@@ -1,6 +1,6 @@
 """The daemon: sockets, sessions, peers and trust, settings, start and end.
 
-What lives here: the daemon's life (`main`), the same for one client without a socket (`embedded`), its settings (`settings`), its socket
+What lives here: the daemon's life (`main`), the same for one client without a socket (`embedded`) and without root (`rootless`), its settings (`settings`), its socket
 and lock (`listening`), accepting clients (`server`), who they are (`peers`), one client's socket (`connection`) and session (`session`), what
 operations do (`handlers`, with `receiving` and `building`), options and errors by dialect (`options`, `errors`), and what sessions share (`service`).
 

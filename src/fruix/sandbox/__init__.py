@@ -1,7 +1,8 @@
 """What a build may see, and running it so: specifications as plain data, the spawner, platform back ends, crash recovery.
 
-What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised), `views` (host tools), `spawner` (who forks), `pool`
-and `journal` (what a build holds), `recover`, `capabilities`, `platform` (which back end), and one folder per back end (`linux/`, `freebsd/`).
+What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised), `views` (host tools), `spawner` (who forks), `networks` (ways to one), `pool`
+and `journal` (what a build holds), `usage` (what it uses), `recover`, `faults` (crashes on purpose), `capabilities`, `platform` (which back end), and one
+folder per back end (`linux/`, `freebsd/`).
 
 Rules: nothing here knows derivations or stores; never less isolation than the specification says; a failed step is an error that
 names it.

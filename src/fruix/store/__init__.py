@@ -2,7 +2,7 @@
 
 What lives here: `LocalStore` (`local`) and the interface that it shares with the remote one (`interface`); where
 things lie (`layout`); the database (`schema`, `database`, `registration`); adding (`adding`, `staging`) and taking outputs
-(`ingest`, `canonical`); trees (`tree/`); locks and roots; the sync mark and recovery (`sync`).
+(`ingest`, `canonical`); trees (`tree/`); locks and roots; the sync mark and recovery (`sync`); checking all of it (`verify`); builds known to fail (`failures`).
 
 Rules: nothing here knows builds or sockets. A path is valid when it has a row, and only then; what a valid path holds never changes.
 Whatever others may have had a hand in is walked by directory descriptors without following links. `flags` is the only file that

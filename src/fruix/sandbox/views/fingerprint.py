@@ -2,7 +2,7 @@
 
 Contents are hashed once: a table in the cache directory keeps each file's hash with the status that it had (device, inode, size, times). The
 change time can't be set, so an unchanged status means unchanged contents, unless a file was changed in the same tick of the clock
-in which it was looked at: what is younger than `SETTLED_NS` is not remembered. Layout of the fingerprint: docs/host-views.md.
+in which it was looked at: what is younger than `SETTLED_NS` is not remembered. Layout of the fingerprint: `digest_shown`.
 """
 
 from __future__ import annotations
