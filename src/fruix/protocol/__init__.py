@@ -1,8 +1,9 @@
 """The worker protocol, both dialects: bytes to messages and back, without sockets.
 
-What lives here: where bytes come from (`source`), primitive codecs (`wire`) and those of the model's values (`values`),
-those of rows of `fruix ps` and of plans (`looking`), fields put together (`layout`), the tables of operations (`shared`, `nix`, `guix`; looked up in `operations`), the greeting
-(`handshake`), the message loop (`messages`), events as messages (`activities`), streams after requests (`bodies`).
+What lives here: where bytes come from (`source`), primitive codecs (`wire`) and those of the model's values (`values`, `looking`),
+fields put together (`layout`), the tables of operations (`shared`, `nix`, `guix`; looked up in `operations`), the greeting
+(`handshake`), what clients set (`options`), the message loop (`messages`), events as messages (`activities`), streams after requests
+(`bodies`).
 
 Rules: a difference between dialects or versions is a row or a column, not a branch; every row serves both ends; a request is read whole
 before anything in it is judged; every length, count and message has a limit.
