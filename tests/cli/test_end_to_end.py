@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from machine import private_frx
+from fruix.sandbox.linux import userns
+from machine import build_uid, private_frx
 
 HELLO_SHA256 = "0d5f60154382fee10b114a1c34e785d8b1f492073ae2d3a6f7b147687b366aa0"
 ENVIRONMENT = {
@@ -63,7 +65,8 @@ def test_hello(hello: dict[str, str]) -> None:
     out = hello["out_path"]
     assert subprocess.check_output([f"{out}/bin/hello"], text=True) == "Hello, world!\n"
     assert hello["runtime_output"] == "Hello, world!"
-    assert (hello["build_uid"], hello["build_gid"]) == ("35001", "35001")
+    user = build_uid()
+    assert (int(hello["build_uid"]), int(hello["build_gid"])) == userns.on_host(user, user)
     assert hello["build_mode"] == "linux-namespaces"
     assert hello["jail_name"].startswith("frx-")
     assert hello["jail_hostname"] == "localhost"
@@ -191,7 +194,8 @@ def test_without_a_daemon_an_embedded_one_does() -> None:
         assert "embedded" in done.stderr
         assert Path(done.stdout.strip()).read_text() == "made\n"
         # and a store where everybody can write is refused
-        refused = fruix("build", "-e", expression, FRUIX_STORE_DIR="/tmp/fruix-store", code=1)
+        with tempfile.TemporaryDirectory(dir="/tmp") as place:
+            refused = fruix("build", "-e", expression, FRUIX_STORE_DIR=f"{place}/store", code=1)
         assert "'/tmp' can be written by everybody" in refused.stderr
 
 
