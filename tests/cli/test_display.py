@@ -5,6 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from string import Formatter
 
 import pytest
 
@@ -23,6 +24,7 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import KINDS, BuildFailed, from_json
 from fruix.model.planned import BuildPlan
+from fruix.model.reasons import TEXTS
 
 
 def shown(verbosity: int) -> list[str]:
@@ -152,11 +154,23 @@ def test_the_schema_only_grows() -> None:
 
 def test_the_schema_is_described() -> None:
     text = (Path(__file__).parents[2] / "docs" / "events.md").read_text()
-    described = {}
-    for line in text.partition("| kind |")[0].splitlines():  # what follows is about reasons
-        if match := re.match(r"\| `([a-z-]+)` \| (.*?) \|", line):
-            described[match[1]] = set(re.findall(r"`([a-z_]+)`", match[2]))
-    assert described == fields_now()
+    events, _, reasons = text.partition("| kind |")
+    assert table(events) == fields_now()
+    described = table(reasons)
+    assert described.keys() == TEXTS.keys()
+    for kind, forms in TEXTS.items():
+        needed = {name for form in forms for _, name, _, _ in Formatter().parse(form) if name}
+        assert needed - {"drv"} <= described[kind], kind
+
+
+def table(text: str) -> dict[str, set[str]]:
+    """The fields by what is named in the first column, which may be several."""
+    rows = re.findall(r"^\| (`.*?) \|(.*?)\|", text, re.MULTILINE)
+    return {
+        name: set(re.findall(r"`([a-z_]+)`", fields))
+        for names, fields in rows
+        for name in re.findall(r"`([a-z-]+)`", names)
+    }
 
 
 def test_a_dump_shows_everything(monkeypatch: object) -> None:
