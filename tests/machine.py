@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,3 +225,33 @@ def left_over(where: LocalStore | Layout) -> list[str]:
     journal = os.listdir(notes) if os.path.isdir(notes) else []
     locks = [name for name in os.listdir(layout.store) if name.endswith((".lock", ".chroot"))]
     return [*builds, *journal, *locks]
+
+
+def machines() -> tuple[Any, Any]:
+    """The fixtures `here` and `shell` of a module each of whose tests gets a machine of its own."""
+
+    @pytest.fixture
+    def here() -> Iterator[Machine]:
+        with machine() as one:
+            yield one
+
+    @pytest.fixture
+    def shell(here: Machine, tmp_path: Path) -> StorePath:
+        return here.shell(tmp_path)
+
+    return here, shell
+
+
+def one_machine() -> tuple[Any, Any]:
+    """The same of a module whose tests share one machine, once for each back end."""
+
+    @pytest.fixture(scope="module")
+    def here(each_back_end: str) -> Iterator[Machine]:
+        with machine() as one:
+            yield one
+
+    @pytest.fixture(scope="module")
+    def shell(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
+        return here.shell(tmp_path_factory.mktemp("shell"))
+
+    return here, shell

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from fruix.build.builtins.profile import Member, Profile, read_members
 from fruix.build.settings import BuildOptions
 from fruix.errors import BadDerivationError, FruixError
 from fruix.model.storepath import StorePath
-from machine import Machine, machine
+from machine import Machine, one_machine
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
 
@@ -100,15 +99,7 @@ def test_groups_of_words() -> None:
             read_members(bad)
 
 
-@pytest.fixture(scope="module")
-def here(each_back_end: str) -> Iterator[Machine]:
-    with machine() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def shell(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
-    return here.shell(tmp_path_factory.mktemp("shell"))
+here, shell = one_machine()
 
 
 NIX = BuildOptions("nix")

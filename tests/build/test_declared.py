@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from asking import failed
 from fruix.build.settings import BuildOptions
-from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput
 from fruix.model.events import BuildFailed
-from fruix.model.hashes import DIGEST_SIZES, Hash
 from fruix.model.makepath import placeholder
 from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
-from machine import Machine, machine
+from machine import Machine, one_machine
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
 
 NIX, GUIX = BuildOptions("nix"), BuildOptions("guix")
-
-
-@pytest.fixture(scope="module")
-def here(each_back_end: str) -> Iterator[Machine]:
-    with machine() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def shell(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
-    return here.shell(tmp_path_factory.mktemp("shell"))
+here, shell = one_machine()
 
 
 @pytest.fixture(scope="module")
@@ -46,14 +35,6 @@ def low(here: Machine, shell: StorePath) -> tuple[StorePath, StorePath]:
 
 def both(*names: str) -> dict[str, DerivationOutput]:
     return dict.fromkeys(names, DerivationOutput(None))
-
-
-def failed(here: Machine, drv: StorePath, options: BuildOptions = NIX) -> BuildResult:
-    (result,) = here.build(drv, options=options)
-    assert not result.success
-    for path in here.store.derivation_outputs(drv).values():
-        assert not os.path.lexists(here.store.real(path))
-    return result
 
 
 def guix_text(here: Machine, drv: StorePath) -> str:
@@ -366,51 +347,3 @@ def test_only_some_outputs_are_valid(here: Machine, shell: StorePath, tmp_path: 
     assert set(result.outputs) == {"out", "dev", "doc"}
     assert here.store.references(outputs["doc"]) == sorted([outputs["dev"], outputs["out"]])
     assert here.output(drv, "doc").read_text() == f"{outputs['dev']} {outputs['out']}\n"
-
-
-# Fixed outputs
-
-
-def digest(data: bytes, algorithm: str) -> str:
-    return Hash.of(algorithm, data).base16
-
-
-NAR_OF_X = b"".join(
-    len(part).to_bytes(8, "little") + part + bytes(-len(part) % 8)
-    for part in (b"nix-archive-1", b"(", b"type", b"regular", b"contents", b"x", b")")
-)
-
-
-@pytest.mark.parametrize("algorithm", sorted(DIGEST_SIZES))
-@pytest.mark.parametrize("recursive", [False, True], ids=["flat", "recursive"])
-def test_fixed_outputs_in_all_algorithms(
-    here: Machine, shell: StorePath, algorithm: str, recursive: bool
-) -> None:
-    method, data = ("r:" + algorithm, NAR_OF_X) if recursive else (algorithm, b"x")
-    good = {"out": DerivationOutput(None, method, digest(data, algorithm))}
-    drv = here.derivation("fixed", "printf x > $out", shell, outputs=good)
-    (result,) = here.build(drv)
-    assert result.success, result.message
-    info = here.store.path_info(here.store.derivation_outputs(drv)["out"])
-    assert info is not None
-    assert str(info.content_address).startswith("fixed:r:" if recursive else "fixed:" + algorithm)
-    bad = here.derivation("wrong", "printf y > $out", shell, outputs=good)
-    assert "hash mismatch" in failed(here, bad).message
-
-
-@pytest.mark.parametrize(
-    "script", ["printf x > $out; chmod +x $out", "mkdir $out", "printf x > /build/x; ln -s /build/x $out"]
-)
-def test_flat_outputs_are_plain_files(here: Machine, shell: StorePath, script: str) -> None:
-    flat = {"out": DerivationOutput(None, "sha256", digest(b"x", "sha256"))}
-    drv = here.derivation("not-flat", script, shell, outputs=flat)
-    assert "should be a non-executable regular file" in failed(here, drv).message
-
-
-def test_fixed_outputs_refer_to_nothing(here: Machine, shell: StorePath) -> None:
-    data = f"{shell}\n".encode()
-    flat = {"out": DerivationOutput(None, "sha256", digest(data, "sha256"))}
-    drv = here.derivation("refers", f"echo {shell} > $out", shell, outputs=flat)
-    assert f"fixed-output derivations must not reference store paths: '{drv}' references 1 distinct paths, e.g. '{shell}'" in failed(here, drv).message  # fmt: skip
-    assert here.build(drv, options=GUIX)[0].success
-    assert here.store.references(here.store.derivation_outputs(drv)["out"]) == [shell]

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from fruix.build.settings import BuildOptions
 from fruix.model.buildresult import BuildMode
@@ -19,22 +15,14 @@ from fruix.protocol.messages import Next
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Context, Dialect
 from golden_data import load
-from machine import Machine, machine
+from machine import Machine, machines
 
 TEXTS = load("messages.json")["guix"]
 FIXED = {"out": DerivationOutput(None, "sha256", "0" * 64)}
 RANDOM = "cat /proc/sys/kernel/random/uuid > $out"
 
 
-@pytest.fixture
-def here() -> Iterator[Machine]:
-    with machine() as one:
-        yield one
-
-
-@pytest.fixture
-def shell(here: Machine, tmp_path: Path) -> StorePath:
-    return here.shell(tmp_path)
+here, shell = machines()
 
 
 def told(here: Machine, *drvs: StorePath, **how: Any) -> list[str]:

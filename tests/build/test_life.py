@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,20 +27,10 @@ from fruix.model.events import (
 from fruix.model.storepath import StorePath
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.linux import userns
-from machine import FIRST, Machine, build_uid, builders, machine
+from machine import FIRST, Machine, build_uid, builders, machine, machines
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
-
-
-@pytest.fixture
-def here() -> Iterator[Machine]:
-    with machine() as one:
-        yield one
-
-
-@pytest.fixture
-def shell(here: Machine, tmp_path: Path) -> StorePath:
-    return here.shell(tmp_path)
+here, shell = machines()
 
 
 def test_a_build_becomes_valid(here: Machine, shell: StorePath) -> None:

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput
 from fruix.model.storepath import StorePath
-from machine import Machine, machine
+from machine import Machine, one_machine
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
-
-
-@pytest.fixture(scope="module")
-def here(each_back_end: str) -> Iterator[Machine]:
-    with machine() as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def shell(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
-    return here.shell(tmp_path_factory.mktemp("shell"))
+here, shell = one_machine()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
-from store.helpers import empty
+from store.helpers import directory_fd, empty
 
 
 @pytest.fixture
@@ -34,3 +34,12 @@ def area(tmp_path: Path) -> Iterator[str]:
     os.mkdir(path + "/out")
     yield path + "/out"
     empty(path)
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[int]:
+    """The test's directory."""
+    descriptor = directory_fd(tmp_path)
+    yield descriptor
+    os.close(descriptor)
+    empty(tmp_path)

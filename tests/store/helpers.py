@@ -14,7 +14,7 @@ from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.local import LocalStore
-from fruix.store.tree import delete_tree
+from fruix.store.tree import delete_tree, dump
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "golden")
 BUILD_UID = 35001
@@ -107,3 +107,36 @@ def snapshot(root: str | os.PathLike[str]) -> dict[str, tuple[object, ...]]:
                     data = file.read()
             found[path] = (status.st_mode, status.st_uid, status.st_mtime_ns, data)
     return found
+
+
+def give(root: str) -> None:
+    """Make a tree the build user's."""
+    for directory, directories, files in os.walk(root):
+        for name in [*directories, *files, "."]:
+            os.lchown(os.path.join(directory, name), BUILD_UID, BUILD_UID)
+    os.lchown(root, BUILD_UID, BUILD_UID)
+
+
+def take(store: LocalStore, source: str, *, copy: bool = False, **more: Any) -> PathInfo:
+    path = some_path("out", store.directory)
+    with store.lock_paths([path]):
+        return store.stage_output(
+            source, path, build_uid=BUILD_UID, candidates=[path], copy=copy, **more
+        ).publish()
+
+
+def archive(store: LocalStore, path: StorePath) -> bytes:
+    parent = directory_fd(store.directory)
+    try:
+        return b"".join(dump(parent, path.base.encode()))
+    finally:
+        os.close(parent)
+
+
+def nothing_but(store: LocalStore, *paths: StorePath) -> bool:
+    """Whether the store holds these paths and no traces of anything else."""
+    entries = {name for name in os.listdir(store.directory) if not name.startswith(".tmp-")}
+    staging = [name for name in os.listdir(store.directory) if name.startswith(".tmp-")]
+    return entries == {path.base for path in paths} and all(
+        os.listdir(f"{store.directory}/{name}") == [] for name in staging
+    )

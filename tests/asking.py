@@ -1,0 +1,44 @@
+"""Asking for builds in other ways, and what is told about them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from fruix.build.settings import BuildOptions
+from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.events import Note
+from fruix.model.storepath import StorePath
+from machine import Machine
+
+# Two builds never give the same, in several ways.
+UNSTEADY = """
+mkdir -p $out/bin
+head -c 100000 /dev/zero > $out/bin/tool
+head -c 16 /dev/urandom | md5sum >> $out/bin/tool
+echo same > $out/same
+head -c 16 /dev/urandom | md5sum > $out/id
+ln -s $(cat $out/id) $out/link
+touch $out/only-$(cat $out/id)
+"""
+
+
+def options(mode: BuildMode = BuildMode.NORMAL, **more: Any) -> BuildOptions:
+    return BuildOptions(more.pop("contract", "fruix"), mode, **more)
+
+
+def last(here: Machine, kind: type[Any]) -> Any:
+    return next(event for event in reversed(here.events) if isinstance(event, kind))
+
+
+def notes(here: Machine) -> list[str]:
+    return [event.text for event in here.events if isinstance(event, Note)]
+
+
+def failed(here: Machine, drv: StorePath, options: BuildOptions | None = None) -> BuildResult:
+    """A build that fails, after which nothing of its outputs is there."""
+    (result,) = here.build(drv, options=options or BuildOptions("nix"))
+    assert not result.success
+    for path in here.store.derivation_outputs(drv).values():
+        assert not os.path.lexists(here.store.real(path))
+    return result
