@@ -157,7 +157,7 @@ def test_the_daemon_makes_way_for_controllers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: set[int], controllers: str, handed_on: str
 ) -> None:
     fake = FakeGroup(tmp_path, set(inside), controllers)
-    monkeypatch.setattr(cgroup, "_read", fake.read)
+    monkeypatch.setattr(cgroup, "text_of", fake.read)
     monkeypatch.setattr(cgroup, "_write", fake.write)
     CgroupParent(str(tmp_path)).make_way([10, 11])
     assert fake.files["cgroup.subtree_control"].split() == handed_on.split()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fruix import __version__
 from fruix.build.platforms import local_system
@@ -154,10 +154,6 @@ class Service:
         """End all builds, then let go of everything, last opened first. No session may be running."""
         self.hangups.close()
         self._closing.close()
-
-    def on_close(self, callback: Callable[[], Any]) -> None:
-        """Have something closed after what is opened later."""
-        self._closing.callback(callback)
 
 
 def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Service:

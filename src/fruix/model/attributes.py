@@ -42,9 +42,6 @@ class OutputRules:
     ignore_self: bool = False
 
 
-NO_RULES = OutputRules()
-
-
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """All of them. `structured` is None where the variables are the attributes.

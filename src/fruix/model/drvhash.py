@@ -69,10 +69,6 @@ class DerivationHasher:
         text = aterm.render(derivation, inputs=self._inputs(derivation), mask_outputs=True)
         return hashlib.sha256(text).digest()
 
-    def hash_of(self, derivation: Derivation) -> bytes:
-        """What names a derivation's outputs on the wire: the fixed form for a fixed output, else Hmask."""
-        return _fixed_hash(derivation) if derivation.is_fixed else self.hash_masked(derivation)
-
     def _hash(self, derivation: Derivation) -> bytes:
         if derivation.is_fixed:
             return _fixed_hash(derivation)

@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 from fruix.protocol.layout import Field, Record
 from fruix.protocol.wire import BOOL, NAME, TEXT, U64, Constant, Map
 
-# Nix: how much of the builders' output its client wants (verboseBuild).
-SHOW_BUILD_OUTPUT = 0
-HIDE_BUILD_OUTPUT = 7
 NIX_DEFAULT_VERBOSITY = 3
 # The number of jobs of a client that sets no bound of its own (0 is a bound: no job at all).
 ANY_JOBS = (1 << 32) - 1

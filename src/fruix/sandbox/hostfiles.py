@@ -23,7 +23,7 @@ _CERTIFICATE_FILES = (
 
 def host_files(network: str) -> Mapping[str, bytes]:
     """Contents by name, for a build that has the network by way of `network` (see `networks`)."""
-    files = {name: _read(f"/etc/{name}") for name in _COPIED}
+    files = {name: contents(f"/etc/{name}") for name in _COPIED}
     if network in OWN:
         files["resolv.conf"] = f"nameserver {NAME_SERVER}\n".encode()
     files[CERTIFICATES] = _certificates()
@@ -33,10 +33,11 @@ def host_files(network: str) -> Mapping[str, bytes]:
 def _certificates() -> bytes:
     """The host's trusted certificates (PEM), or nothing if there are none: then https fails, saying so."""
     paths = (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, *_CERTIFICATE_FILES)
-    return next((data for path in paths if path and (data := _read(path))), b"")
+    return next((data for path in paths if path and (data := contents(path))), b"")
 
 
-def _read(path: str) -> bytes:
+def contents(path: str) -> bytes:
+    """A file's bytes; none if it is not there or can't be read."""
     try:
         with open(path, "rb") as file:
             return file.read()

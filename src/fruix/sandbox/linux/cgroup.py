@@ -58,7 +58,7 @@ class Cgroup:
         try:
             _write(f"{self.path}/cgroup.kill", "1")
         except FileNotFoundError:
-            for pid in _read(f"{self.path}/cgroup.procs").split():
+            for pid in text_of(f"{self.path}/cgroup.procs").split():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(pid), signal.SIGKILL)
 
@@ -70,7 +70,7 @@ class Cgroup:
         """
         deadline = time.monotonic() + timeout
         pause = _POLL
-        while "populated 1" in _read(f"{self.path}/cgroup.events"):
+        while "populated 1" in text_of(f"{self.path}/cgroup.events"):
             if time.monotonic() > deadline:
                 raise TimeoutError(errno.ETIMEDOUT, "processes that don't die", self.path)
             self.kill()
@@ -81,12 +81,12 @@ class Cgroup:
         """What was used, as far as the kernel says: `user_usec`, `system_usec`, `oom_kill`, `memory_peak` (bytes), `pids_peak`."""
         found: dict[str, int] = {}
         for file, names in _USAGE:
-            for line in _read(f"{self.path}/{file}").splitlines():
+            for line in text_of(f"{self.path}/{file}").splitlines():
                 name, _, value = line.partition(" ")
                 if name in names:
                     found[name] = int(value)
         for file, name in _PEAKS:
-            if text := _read(f"{self.path}/{file}"):
+            if text := text_of(f"{self.path}/{file}"):
                 found[name] = int(text)
         return found
 
@@ -147,10 +147,10 @@ class CgroupParent:
         A group with processes in it can't hand its controllers on. Only a group that is ours alone is changed so (a service
         manager's delegated one); in any other, sandboxes go without those controllers.
         """
-        offered = {*_CONTROLLERS} & {*_read(f"{self.path}/cgroup.controllers").split()}
-        if offered <= {*_read(f"{self.path}/cgroup.subtree_control").split()}:
+        offered = {*_CONTROLLERS} & {*text_of(f"{self.path}/cgroup.controllers").split()}
+        if offered <= {*text_of(f"{self.path}/cgroup.subtree_control").split()}:
             return
-        inside = {int(word) for word in _read(f"{self.path}/cgroup.procs").split()}
+        inside = {int(word) for word in text_of(f"{self.path}/cgroup.procs").split()}
         if not inside or not inside <= set(pids):
             return
         with contextlib.suppress(OSError):
@@ -168,7 +168,7 @@ class CgroupParent:
 
 def mount_point() -> str | None:
     """Where the v2 hierarchy is mounted."""
-    for line in _read(_MOUNTS).splitlines():
+    for line in text_of(_MOUNTS).splitlines():
         before, _, after = line.partition(" - ")
         if after.startswith("cgroup2 "):
             return before.split()[4]
@@ -176,7 +176,7 @@ def mount_point() -> str | None:
 
 
 def _own_group() -> str | None:
-    for line in _read("/proc/self/cgroup").splitlines():
+    for line in text_of("/proc/self/cgroup").splitlines():
         if line.startswith("0::"):
             return line[3:]
     return None
@@ -196,7 +196,8 @@ def remove_leftovers(prefix: str) -> list[str]:
     return names
 
 
-def _read(path: str) -> str:
+def text_of(path: str) -> str:
+    """What a file of the kernel says; nothing if it is gone or can't be read."""
     try:
         with open(path, encoding="ascii", errors="replace") as file:
             return file.read()

@@ -27,6 +27,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from fruix.sandbox import skeleton
+from fruix.sandbox.hostfiles import contents
 from fruix.sandbox.linux import identity, libc, mounts, network, userns
 from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
 from fruix.sandbox.spec import Bind, File, SandboxSpec
@@ -276,16 +277,8 @@ def _make_tun(path: str) -> None:
 
 def _resolver_configuration() -> bytes:
     """The host's, or the real one behind a stub at a loopback address."""
-    configured = _read("/etc/resolv.conf")
+    configured = contents("/etc/resolv.conf")
     servers = [line.split()[1] for line in configured.splitlines() if line.startswith(b"nameserver ")]
     if all(server.startswith(b"127.") or server == b"::1" for server in servers):
-        return _read(_REAL_RESOLVERS) or configured
+        return contents(_REAL_RESOLVERS) or configured
     return configured
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""

@@ -13,7 +13,7 @@ import os
 import resource
 from collections.abc import Iterable
 
-from fruix.sandbox.linux.cgroup import mount_point
+from fruix.sandbox.linux.cgroup import mount_point, text_of
 
 PREFIX = "frx-"
 
@@ -35,7 +35,7 @@ def read_usage(pid: int) -> tuple[int, int, int] | None:
 
 def _group_of(pid: int) -> str | None:
     """The sandbox's own group; a sandbox without one is in the daemon's, which is none of its."""
-    for line in _read(f"/proc/{pid}/cgroup").splitlines():
+    for line in text_of(f"/proc/{pid}/cgroup").splitlines():
         group = line.removeprefix("0::")
         if group != line and group.rpartition("/")[2].startswith(PREFIX):
             mount = mount_point()
@@ -45,11 +45,11 @@ def _group_of(pid: int) -> str | None:
 
 def _of_group(path: str) -> tuple[int | None, int | None, int | None]:
     """What the controllers that are delegated here say."""
-    times = dict(line.split(" ", 1) for line in _read(f"{path}/cpu.stat").splitlines() if " " in line)
+    times = dict(line.split(" ", 1) for line in text_of(f"{path}/cpu.stat").splitlines() if " " in line)
     return (
         _number(times.get("usage_usec", "")),
-        _number(_read(f"{path}/memory.current")),
-        _number(_read(f"{path}/pids.current")),
+        _number(text_of(f"{path}/memory.current")),
+        _number(text_of(f"{path}/pids.current")),
     )
 
 
@@ -58,7 +58,7 @@ def _number(text: str) -> int | None:
 
 
 def _of_members(group: str) -> tuple[int, int, int] | None:
-    return _sum(map(_of_process, _read(f"{group}/cgroup.procs").split()))
+    return _sum(map(_of_process, text_of(f"{group}/cgroup.procs").split()))
 
 
 def _of_namespace(pid: int) -> tuple[int, int, int] | None:
@@ -97,11 +97,3 @@ def _of_process(name: str) -> tuple[int, int, int] | None:
     ticks = sum(int(field) for field in fields[11:15])  # utime, stime, cutime, cstime
     microseconds = ticks * 1_000_000 // os.sysconf("SC_CLK_TCK")
     return microseconds, (resident - shared) * resource.getpagesize(), int(fields[17])
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
