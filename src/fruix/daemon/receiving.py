@@ -41,11 +41,7 @@ def add_to_store(
     if method is not Method.TEXT or algorithm != "sha256":
         return session.store.add_dump(name, method, algorithm, chunks, references, repair=repair)
     # Derivations, by the thousand: the way that is made for small texts.
-    path = session.store.add_text(name, _gather(chunks), references)
-    info = session.store.path_info(path)
-    if info is None:
-        raise UsageError(f"path '{path}' was removed while it was being added", hint="try again")
-    return info
+    return session.store.add_text_info(name, _gather(chunks), references)
 
 
 def add_to_store_guix(session: Session, name: str, recursive: bool, algorithm: str) -> StorePath:

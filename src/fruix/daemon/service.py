@@ -53,6 +53,9 @@ class DaemonStore(Store, Protocol):
     def temp_roots(self) -> SessionRoots:
         """See `SessionRoots`."""
 
+    def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
+        """Add a small text, named by its contents and references."""
+
     def add_dump(
         self,
         name: str,

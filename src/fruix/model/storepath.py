@@ -42,6 +42,16 @@ def check_name(name: str) -> None:
         raise BadStorePathError(f"name '{name}' can't begin with a dot")
 
 
+def check_hash_part(text: str) -> None:
+    """Refuse what can't be the hash part of a store path.
+
+    Raises:
+        BadStorePathError: not 32 characters of nix32.
+    """
+    if len(text) != HASH_PART_SIZE or _BAD_IN_HASH.search(text):
+        raise BadStorePathError(f"'{text}' is no hash part of a store path", hint="32 characters of nix32")
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class StorePath:
     """One store path; `text` is the whole path. Make it with `parse`, `of` or a function of `makepath`."""

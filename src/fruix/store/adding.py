@@ -11,6 +11,7 @@ a thread of their own while they are written.
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -51,21 +52,24 @@ class Adding:
         self._valid = valid
         self._register = register
 
-    def text(self, name: str, contents: bytes, references: Sequence[StorePath]) -> StorePath:
-        """Add a text; see `Store.add_text`."""
+    def text(
+        self, name: str, contents: bytes, references: Sequence[StorePath]
+    ) -> tuple[StorePath, PathInfo | None]:
+        """Add a text; see `Store.add_text`. None instead of what was registered: it was there already."""
         check_name(name)
         address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
         ordered = tuple(sorted(set(references)))
         path = path_for(address, name, self._directory, ordered)
         self._roots.add(path)
         if self._valid(path):
-            return path
+            return path, None
         archive = b"".join(_file_archive(contents))
         info = PathInfo(
             path=path,
             nar_hash=Hash.of("sha256", archive),
             nar_size=len(archive),
             references=ordered,
+            registration_time=int(time.time()),
             content_address=address,
         )
         # No lock: whoever adds the same text at the same time renames the same bytes to the same name.
@@ -78,7 +82,7 @@ class Adding:
             if not self._valid(path):  # it may be that only waiting for the disk has failed
                 self._staging.retract(path.base, inode)
             raise
-        return path
+        return path, info
 
     def dump(
         self,

@@ -18,7 +18,6 @@ from typing import Literal, Self
 
 from fruix.errors import (
     BadDerivationError,
-    BadStorePathError,
     InvalidPathError,
     ObjectRejectedError,
     StoreError,
@@ -26,7 +25,7 @@ from fruix.errors import (
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, check_hash_part
 from fruix.store import contents, sync, taking, verify
 from fruix.store.adding import Adding
 from fruix.store.canonical import Links
@@ -43,8 +42,6 @@ from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
 from fruix.store.tree.dump import dump
 
-_NIX32 = frozenset("0123456789abcdfghijklmnpqrsvwxyz")
-_HASH_PART_SIZE = 32
 _MAX_DERIVATION = 64 << 20
 
 Durability = Literal["background", "strict"]
@@ -162,10 +159,7 @@ class LocalStore:
 
     def from_hash_part(self, text: str) -> StorePath | None:
         """See `Store.from_hash_part`."""
-        if len(text) != _HASH_PART_SIZE or not _NIX32.issuperset(text):
-            raise BadStorePathError(
-                f"'{text}' is no hash part of a store path", hint="32 characters of nix32"
-            )
+        check_hash_part(text)
         return self.database.by_hash_part(text)
 
     def all_valid_paths(self) -> list[StorePath]:
@@ -212,7 +206,15 @@ class LocalStore:
 
     def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
         """See `Store.add_text`."""
-        return self._adding.text(name, contents, references)
+        return self._adding.text(name, contents, references)[0]
+
+    def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
+        """The same, for those who want all about the path."""
+        path, added = self._adding.text(name, contents, references)
+        info = added or self.path_info(path)
+        if info is None:
+            raise InvalidPathError(str(path), hint="it was removed while it was being added: try again")
+        return info
 
     def add_path(
         self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
