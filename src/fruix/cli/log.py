@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import time
 from collections.abc import Iterable
 
 from fruix.build.logs import follow_log, read_log
-from fruix.build.records import read_record, record_path
+from fruix.build.records import read_record
 from fruix.cli.connect import connect_running, layout, open_store, see_store
 from fruix.cli.resolve import derivation_for
 from fruix.cli.text import harmless, wants_colour
@@ -42,10 +43,10 @@ def run(options: argparse.Namespace) -> int:
     missing = f"no log of '{drv}'"
     hint = f"it was never {'checked' if options.check else 'built'} on this machine"
     if options.record:
-        if read_record(log_file) is None:
+        record = read_record(log_file)
+        if record is None:
             raise FruixError(missing.replace("log", "build record"), hint=hint)
-        with open(record_path(log_file), encoding="utf-8") as file:
-            sys.stdout.write(file.read())
+        print(json.dumps(record, indent=1))
         return 0
     if options.follow:
         _wait_for_start(drv)

@@ -36,7 +36,7 @@ class Journal:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                json.dump({"name": name, "daemon": os.getpid(), **fields}, file)
+                file.write(json.dumps({"name": name, "daemon": os.getpid(), **fields}))
         except BaseException as error:
             os.unlink(path)
             if isinstance(error, OSError):
