@@ -16,7 +16,7 @@ from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.storepath import StorePath
 from peers import Daemon
-from wire import Client, bytes_archive, file_archive, is_valid_request
+from wire import Client, Write, bytes_archive, file_archive, is_valid_request
 
 TEXTS = 20_000
 INPUTS = 500
@@ -191,36 +191,36 @@ def big_output(daemon: Daemon, data: Data, number: int) -> float:
 
 def add_file(daemon: Daemon, data: Data, number: int) -> float:
     """A file of 1 GiB over the socket."""
-    client = daemon.client()
-    begun = time.perf_counter()
-    daemon.paths["big"] = client.add_archive(f"big-{number}", file_archive(data.big_file))
-    seconds = time.perf_counter() - begun
-    client.close()
-    return seconds
+    return _add(daemon, "big", number, file_archive(data.big_file))
 
 
 def dump_file(daemon: Daemon, _data: Data, _round: int) -> float:
     """The archive of that file over the socket."""
-    client = daemon.client()
-    seconds = _timed(lambda: client.dump(daemon.paths["big"]))
-    client.close()
-    return seconds
+    return _dump(daemon, "big")
 
 
 def add_tree(daemon: Daemon, data: Data, number: int) -> float:
     """A tree of 20,000 small files over the socket."""
+    return _add(daemon, "tree", number, bytes_archive(data.tree))
+
+
+def dump_tree(daemon: Daemon, _data: Data, _round: int) -> float:
+    """The archive of that tree over the socket."""
+    return _dump(daemon, "tree")
+
+
+def _add(daemon: Daemon, key: str, number: int, feed: Callable[[Write], None]) -> float:
     client = daemon.client()
     begun = time.perf_counter()
-    daemon.paths["tree"] = client.add_archive(f"tree-{number}", bytes_archive(data.tree))
+    daemon.paths[key] = client.add_archive(f"{key}-{number}", feed)
     seconds = time.perf_counter() - begun
     client.close()
     return seconds
 
 
-def dump_tree(daemon: Daemon, _data: Data, _round: int) -> float:
-    """The archive of that tree over the socket."""
+def _dump(daemon: Daemon, key: str) -> float:
     client = daemon.client()
-    seconds = _timed(lambda: client.dump(daemon.paths["tree"]))
+    seconds = _timed(lambda: client.dump(daemon.paths[key]))
     client.close()
     return seconds
 

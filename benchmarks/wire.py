@@ -134,9 +134,6 @@ class Client:
         self._call(38, string(path))
         return self._skip_archive()
 
-    def set_jobs(self, jobs: int) -> None:
-        """Nothing of the client's own limits: all daemons are started with their number of jobs."""
-
     # Parts
 
     def _call(self, operation: int, request: bytes, sink: Callable[[bytes], object] | None = None) -> None:

@@ -54,32 +54,37 @@ class Plan:
         return [read(source, context) for read in self.reads]
 
 
+class Plans(dict[int, Plan]):
+    """The plans of one row, by minor version; each is made when it is first asked for."""
+
+    def of(self, fields: Sequence[Field], context: Context) -> Plan:
+        """The plan for a session's version."""
+        plan = self.get(context.minor)
+        if plan is None:
+            plan = self[context.minor] = Plan(fields, context)
+        return plan
+
+
 @dataclass(frozen=True, slots=True)
 class Record(Generic[T]):
     """Fields one after the other, as the attributes of one object; the names of constants don't matter."""
 
     make: Callable[..., T]
     fields: tuple[Field, ...] = field(default=())
-    _plans: dict[int, Plan] = field(default_factory=dict, init=False, compare=False, repr=False)
-
-    def _plan(self, context: Context) -> Plan:
-        plan = self._plans.get(context.minor)
-        if plan is None:
-            plan = self._plans[context.minor] = Plan(self.fields, context)
-        return plan
+    _plans: Plans = field(default_factory=Plans, init=False, compare=False, repr=False)
 
     def read(self, source: Source, context: Context) -> list[Any]:
         """See `Codec`."""
-        return self._plan(context).read(source, context)
+        return self._plans.of(self.fields, context).read(source, context)
 
     def parse(self, raw: Any, context: Context) -> T:
         """See `Codec`."""
-        kept = self._plan(context).kept
+        kept = self._plans.of(self.fields, context).kept
         return self.make(**{name: parse(raw[place], context) for place, name, parse in kept})
 
     def write(self, sink: bytearray, value: T, context: Context) -> None:
         """See `Codec`."""
-        for name, write in self._plan(context).writes:
+        for name, write in self._plans.of(self.fields, context).writes:
             write(sink, getattr(value, name) if name else None, context)
 
 
@@ -102,13 +107,7 @@ class Layout:
     """The fields of one message."""
 
     fields: tuple[Field, ...] = ()
-    _plans: dict[int, Plan] = field(default_factory=dict, init=False, compare=False, repr=False)
-
-    def _plan(self, context: Context) -> Plan:
-        plan = self._plans.get(context.minor)
-        if plan is None:
-            plan = self._plans[context.minor] = Plan(self.fields, context)
-        return plan
+    _plans: Plans = field(default_factory=Plans, init=False, compare=False, repr=False)
 
     @property
     def values(self) -> int:
@@ -117,11 +116,11 @@ class Layout:
 
     def read(self, source: Source, context: Context) -> list[Any]:
         """The raw form of all fields; a `ProtocolError` here ends the connection."""
-        return self._plan(context).read(source, context)
+        return self._plans.of(self.fields, context).read(source, context)
 
     def parse(self, raw: Sequence[Any], context: Context) -> tuple[Any, ...]:
         """The values, in the order of the row; a `FruixError` here ends the request only."""
-        kept = self._plan(context).kept
+        kept = self._plans.of(self.fields, context).kept
         if len(kept) == len(self.fields):
             return tuple([parse(raw[place], context) for place, _, parse in kept])
         found = {name: parse(raw[place], context) for place, name, parse in kept}
@@ -133,7 +132,7 @@ class Layout:
         Raises:
             ValueError: not as many values as the row has.
         """
-        writes = self._plan(context).writes
+        writes = self._plans.of(self.fields, context).writes
         if len(values) == len(self.fields) == len(writes) and all(name for name, _ in writes):
             for value, (_, write) in zip(values, writes, strict=True):
                 write(sink, value, context)
