@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from fruix.build.settings import BuildOptions
+from fruix.building.settings import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.events import Note
 from fruix.model.storepath import StorePath

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
-from fruix.build.settings import BUILD_UID_COUNT, FIRST_BUILD_UID, BuildOptions
+from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID, BuildOptions
 from fruix.client import RemoteStore, connect
 from fruix.daemon.main import main
 from fruix.errors import FruixError, UnreachableError

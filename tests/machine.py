@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from fruix.build.builder import Builder
-from fruix.build.platforms import local_system
-from fruix.build.settings import FIRST_BUILD_UID, BuildOptions, BuildSettings
+from fruix.building.builder import Builder
+from fruix.building.platforms import local_system
+from fruix.building.settings import FIRST_BUILD_UID, BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath

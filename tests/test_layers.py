@@ -14,7 +14,7 @@ LAYERS = (
     "model",
     "store",
     "sandbox",
-    "build",
+    "building",
     "protocol",
     "client",
     "daemon",
@@ -27,7 +27,7 @@ FORBIDDEN = {
     "model": {"os", "socket", "time", "subprocess", "threading", "sqlite3", "pathlib", "io"},
     "sandbox": {"fruix.store"},
     "protocol": {"socket", "fruix.store", "fruix.sandbox"},
-    "packages": {"fruix.sandbox", "fruix.build", "fruix.protocol", "fruix.client", "fruix.daemon"},
+    "packages": {"fruix.sandbox", "fruix.building", "fruix.protocol", "fruix.client", "fruix.daemon"},
 }
 # Only the command line may use what is not in the standard library.
 OPTIONAL = {"rich"}

@@ -25,7 +25,7 @@ def load(package):
             if module.ispkg:
                 load(loaded)
 load(fruix)
-from fruix.build.platforms import local_system
+from fruix.building.platforms import local_system
 print(local_system())
 """
 

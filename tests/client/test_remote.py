@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.serving import Running, build_events, running
-from fruix.build.settings import Asker, BuildOptions
+from fruix.building.settings import Asker, BuildOptions
 from fruix.client import connect
 from fruix.errors import (
     BadStorePathError,

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fruix.build.entering import Entering
-from fruix.build.settings import BuildOptions
+from fruix.building.entering import Entering
+from fruix.building.settings import BuildOptions
 from fruix.client import RemoteStore
 from fruix.daemon.listening import listen
 from fruix.daemon.server import Server

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from daemon.serving import Running, running
-from fruix.build.settings import BuildOptions
+from fruix.building.settings import BuildOptions
 from fruix.daemon import main
 from fruix.daemon.server import Server
 from fruix.errors import FruixError

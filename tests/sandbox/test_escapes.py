@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.build.settings import BuildOptions
+from fruix.building.settings import BuildOptions
 from fruix.sandbox.linux import libc
 from machine import Machine, builders, machine, process_of_the_host, shares_user
 
@@ -192,7 +192,7 @@ def test_descriptors(here: Machine, tmp_path: Path) -> None:
         assert result.success, result.message
     finally:
         os.close(kept)
-    from fruix.build.logs import read_log
+    from fruix.building.logs import read_log
 
     shown = b"".join(read_log(here.store.layout.log_file(drv))).decode().splitlines()
     assert shown[0] == "/dev/null"
@@ -201,7 +201,7 @@ def test_descriptors(here: Machine, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("either_back_end")
 def test_a_fork_bomb_ends(here: Machine, tmp_path: Path) -> None:
-    from fruix.build.settings import BuildOptions as Options
+    from fruix.building.settings import BuildOptions as Options
 
     shell = here.shell(tmp_path)
     script = (

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildOptions, BuildSettings
 from golden_data import load
 from machine import machine
 

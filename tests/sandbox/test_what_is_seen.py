@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.build.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.sandbox.linux import userns
 from golden_data import GOLDEN
 from machine import jails, machine, shares_user

@@ -29,7 +29,7 @@ def run() -> tuple[list[str], dict[str, tuple[bool, str]]]:
 
 @pytest.fixture(autouse=True)
 def few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All steps take minutes: the command itself goes through them (`.ci/run`), and so does tests/build."""
+    """All steps take minutes: the command itself goes through them (`.ci/run`), and so does tests/building."""
     some = [step for step in faults.all_steps() if step.name in STEPS]
     assert len(some) == len(STEPS)
     monkeypatch.setattr(crashes, "all_steps", lambda: some)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from fruix.build.fetch.local import find_source
+from fruix.building.fetch.local import find_source
 from fruix.cli import difference, metadata, modes
 from fruix.cli.connect import layout, open_store
 from fruix.cli.display import JsonDisplay, PlainDisplay, open_display, plan_event, result_event

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _offers() -> list[Capability]:
     """What derivations may ask for here, without the operator's settings."""
-    from fruix.build import platforms  # noqa: PLC0415 - nothing else needs it
+    from fruix.building import platforms  # noqa: PLC0415 - nothing else needs it
 
     here = platforms.local_system()
     systems = Capability("systems", True, ", ".join((here, *platforms.ALSO_RUNS.get(here, ()))))

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from fruix.build.settings import BuildOptions
+from fruix.building.settings import BuildOptions
 from fruix.cli.connect import open_store
 from fruix.cli.display import open_display
 from fruix.cli.failures import failure_report

@@ -9,8 +9,8 @@ import sys
 import time
 from collections.abc import Iterable
 
-from fruix.build.logs import follow_log, read_log
-from fruix.build.records import read_record
+from fruix.building.logs import follow_log, read_log
+from fruix.building.records import read_record
 from fruix.cli.connect import connect_running, layout, open_store, see_store
 from fruix.cli.resolve import derivation_for
 from fruix.cli.text import harmless, wants_colour

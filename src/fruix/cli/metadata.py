@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fruix.build.records import read_record
+from fruix.building.records import read_record
 from fruix.errors import FruixError
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fruix.build.platforms import local_system
+from fruix.building.platforms import local_system
 from fruix.client import RemoteStore
 from fruix.errors import UsageError
 from fruix.model.derivedpath import ALL, DerivedPath

@@ -31,7 +31,7 @@ from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOption
 from fruix.protocol.values import Missing, UnkeyedInfo
 
 if TYPE_CHECKING:
-    from fruix.build.settings import BuildOptions
+    from fruix.building.settings import BuildOptions
 
 
 class RemoteStore:

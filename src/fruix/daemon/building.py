@@ -84,7 +84,7 @@ def enter_sandbox(
     Raises:
         NotPermittedError: for trusted users only: it holds a build user for as long as it likes.
     """
-    from fruix.build.entering import Entering  # noqa: PLC0415 - the build half
+    from fruix.building.entering import Entering  # noqa: PLC0415 - the build half
 
     if not session.trusted:
         raise NotPermittedError(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fruix.build.settings import Asker, BuildOptions
+from fruix.building.settings import Asker, BuildOptions
 from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fruix import __version__
-from fruix.build.platforms import local_system
-from fruix.build.settings import BuildOptions
+from fruix.building.platforms import local_system
+from fruix.building.settings import BuildOptions
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
 from fruix.errors import StoreError
@@ -34,7 +34,7 @@ from fruix.store.layout import Layout
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from fruix.build.entering import Entering
+    from fruix.building.entering import Entering
     from fruix.sandbox import Exit, Spawner
     from fruix.store.failures import Failures
 
@@ -104,7 +104,7 @@ class MissingLike(Protocol):
 
 
 class BuilderLike(Protocol):
-    """The build half; see `fruix.build.builder.Builder`."""
+    """The build half; see `fruix.building.builder.Builder`."""
 
     def realise(
         self,
@@ -165,8 +165,8 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
     Raises:
         FruixError: what keeps the daemon from running.
     """
-    from fruix.build.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
-    from fruix.build.recovery import recover_builds  # noqa: PLC0415
+    from fruix.building.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
+    from fruix.building.recovery import recover_builds  # noqa: PLC0415
     from fruix.store import LocalStore  # noqa: PLC0415
 
     _refuse_exposed(layout)

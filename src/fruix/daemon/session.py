@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fruix.build.settings import Asker, BuildOptions
+from fruix.building.settings import Asker, BuildOptions
 from fruix.daemon import options
 from fruix.daemon.connection import Connection
 from fruix.daemon.errors import failure

@@ -15,7 +15,7 @@ from fruix.errors import UsageError
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
 
 if TYPE_CHECKING:
-    from fruix.build.settings import BuildSettings
+    from fruix.building.settings import BuildSettings
 
 DEFAULT_FILE = "/frx/etc/fruix.toml"
 SOURCES_VARIABLE = "FRUIX_SOURCES"
@@ -42,7 +42,7 @@ class Settings:
     @property
     def build(self) -> BuildSettings:
         """The part for builds."""
-        from fruix.build import settings  # noqa: PLC0415 - not needed to read a file
+        from fruix.building import settings  # noqa: PLC0415 - not needed to read a file
 
         values = dict(self.building)
         if self.first_build_uid is not None or self.build_uid_count is not None:

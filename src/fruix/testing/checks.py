@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fruix.build.records import read_record
+from fruix.building.records import read_record
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildResult
 from fruix.model.storepath import StorePath

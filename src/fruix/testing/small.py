@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from fruix.build.platforms import local_system
+from fruix.building.platforms import local_system
 from fruix.client import RemoteStore
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput

@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from fruix.build.workspace import Workspace, workspace
+from fruix.building.workspace import Workspace, workspace
 from fruix.errors import UsageError
 from fruix.sandbox import faults
 from fruix.sandbox.contracts import CONTRACTS

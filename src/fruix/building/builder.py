@@ -1,0 +1,108 @@
+"""The build half of the daemon behind one object: requests in, events while it works, results out."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+
+from fruix.building.entering import Entering, Shells, enter
+from fruix.building.goals import Missing, missing, plan
+from fruix.building.history import History
+from fruix.building.hostviews import HostViews
+from fruix.building.life import run_build
+from fruix.building.looking import active_build, planned
+from fruix.building.realise import Realisation
+from fruix.building.recovery import journal_of
+from fruix.building.repairing import survey
+from fruix.building.resources import Resources
+from fruix.building.scheduler import Scheduler
+from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.model.activity import ActiveBuild
+from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import Event
+from fruix.model.hostview import HostView
+from fruix.model.planned import BuildPlan
+from fruix.sandbox import Exit, Spawner, UserPool
+from fruix.sandbox.platform import current
+from fruix.store import LocalStore
+
+DOWNLOAD_SLOTS = 4
+
+
+class Builder:
+    """Thread-safe; sessions call it from their own threads."""
+
+    def __init__(self, store: LocalStore, spawner: Spawner, settings: BuildSettings) -> None:
+        layout = store.layout
+        self.settings = settings
+        self._resources = Resources(
+            store=store,
+            spawner=spawner,
+            users=UserPool(layout.userpool, settings.uids, shared=not current().has_users(settings.uids)),
+            journal=journal_of(layout),
+            views=HostViews(layout.views, settings.views),
+            history=History(layout.history),
+            settings=settings,
+        )
+        self._shells = Shells()
+        slots = {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS}
+        self._scheduler = Scheduler(lambda job: run_build(job, self._resources), slots)
+
+    def realise(
+        self,
+        requests: Sequence[DerivedPath],
+        options: BuildOptions,
+        on_event: Callable[[Event], None],
+        cancelled: threading.Event,
+    ) -> list[tuple[DerivedPath, BuildResult]]:
+        """Make `requests` valid.
+
+        Args:
+            requests: store paths, or derivations with the outputs wanted.
+            options: the client's wishes.
+            on_event: called on this thread, in order.
+            cancelled: set by the caller when its client has gone.
+
+        Returns:
+            One result per request, in order; failures are results too.
+        """
+        if options.mode is BuildMode.REPAIR:
+            work, repairs = survey(self._resources.store, requests, cancelled)
+            results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
+            return [(repair.request, repair.result(results)) for repair in repairs]
+        work = plan(self._resources.store, requests, options.mode)
+        results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
+        return [(request, results[request.path]) for request in requests]
+
+    def missing(self, requests: Iterable[DerivedPath]) -> Missing:
+        """What `realise` would do."""
+        return missing(self._resources.store, requests)
+
+    def host_view(self, name: str) -> HostView:
+        """A view's fingerprint and tools as they are now."""
+        return self._resources.views.resolve(name).view
+
+    def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
+        """What `realise` would do, with reasons and usual durations."""
+        with_ = self._resources
+        return planned(with_.store, requests, mode, with_.history, self.settings.max_jobs)
+
+    def active(self) -> list[ActiveBuild]:
+        """All builds that run or wait, oldest first, for all clients; then the shells that are open."""
+        builds = [active_build(job, self._resources.history) for job in self._scheduler.jobs()]
+        return [*builds, *self._shells.rows()]
+
+    def enter(
+        self,
+        asked: Entering,
+        options: BuildOptions,
+        on_open: Callable[[int, str], None],
+        gone: threading.Event,
+    ) -> Exit:
+        """A shell in a sandbox, to its end; see `fruix.building.entering`."""
+        return enter(asked, options, self._resources, self._shells, on_open, gone)
+
+    def close(self) -> None:
+        """End all builds and wait for their clean-up."""
+        self._scheduler.close()

@@ -1,0 +1,83 @@
+"""What a session is told by its jobs: a queue that a slow client can't make grow without end.
+
+Everything but lines of logs always gets in. Of those a session may have `ROOM` bytes waiting; then the builder's thread waits for it, for `PATIENCE`
+seconds in all until it has caught up, since other clients may share the build and limits have to be looked at. After that lines are left out for
+this session until it has read half of what waits; then it is told how many. The log file has all of them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from queue import Empty
+from typing import TYPE_CHECKING
+
+from fruix.model.events import Event, LogLine, Message
+
+if TYPE_CHECKING:
+    from fruix.building.scheduler import Job
+
+ROOM = 4 << 20
+PATIENCE = 1.0  # seconds
+_OVERHEAD = 200  # bytes that a line costs besides its text
+
+
+class Inbox:
+    """Pairs of a job and an event; None at the job's end. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._items: deque[tuple[Job, Event | None]] = deque()
+        self._changed = threading.Condition()
+        self._waiting = 0  # bytes of log lines
+        self._left_out = 0
+        self._patience = PATIENCE
+
+    def put(self, job: Job, event: Event | None) -> None:
+        """Add an event; a line may be left out."""
+        with self._changed:
+            if isinstance(event, LogLine) and not self._has_room(_size(event)):
+                self._left_out += 1
+                return
+            self._items.append((job, event))
+            self._changed.notify_all()
+
+    def _has_room(self, size: int) -> bool:
+        if self._left_out and self._waiting >= ROOM // 2:
+            return False
+        if self._waiting >= ROOM:
+            begun = time.monotonic()
+            self._changed.wait_for(lambda: self._waiting < ROOM, max(0.0, self._patience))
+            self._patience -= time.monotonic() - begun
+            if self._waiting >= ROOM:
+                return False
+        self._waiting += size
+        return True
+
+    def get(self, timeout: float | None = None) -> tuple[Job, Event | None]:
+        """The next one.
+
+        Raises:
+            Empty: there was none for `timeout` seconds.
+        """
+        with self._changed:
+            if not self._items and not self._changed.wait_for(lambda: self._items, timeout):
+                raise Empty
+            job, event = self._items[0]
+            if self._left_out and self._waiting < ROOM // 2:
+                return job, self._gap()
+            self._items.popleft()
+            if isinstance(event, LogLine):
+                self._waiting -= _size(event)
+                if self._waiting < ROOM // 2:
+                    self._patience = PATIENCE
+                self._changed.notify_all()
+            return job, event
+
+    def _gap(self) -> Message:
+        count, self._left_out = self._left_out, 0
+        return Message(1, f"… {count} lines of output left out here, since they were not read fast enough")
+
+
+def _size(event: LogLine) -> int:
+    return len(event.line) + _OVERHEAD

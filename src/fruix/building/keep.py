@@ -1,0 +1,154 @@
+"""Keeping what a failed build left: a copy of its directories, for the user who asked, under a private name.
+
+    kept/                          0711 root
+    kept/UID/                      0700 UID
+    kept/UID/NAME/                 0700 UID, NAME as the sandbox's
+    kept/UID/NAME/build, tmp       what was there (an empty `tmp` is left out)
+    kept/UID/NAME/store/…          outputs, as far as there are some
+    kept/UID/NAME/environment      the builder's variables, as a shell script
+
+Never the directories themselves and never a `chown -R`: a builder could have left hard links to files that aren't its own. The copy is made of fresh
+inodes below a name that only root may enter, of regular files that belong to the build user, directories and
+symlinks, without set-id bits; then it gets its name by one rename. What is left out is counted and said. If there isn't room for it
+(`min-free` would be passed) nothing is kept. Nobody deletes it but its owner.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from fruix.building.attempt import Attempt
+from fruix.building.resources import Resources
+from fruix.building.workspace import Workspace
+from fruix.errors import FruixError, ObjectRejectedError
+from fruix.model.reasons import reason
+from fruix.sandbox import Exec, faults
+from fruix.store.tree import delete_tree, open_chain
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, open_directory, write_all
+from fruix.store.tree.keep import Keeper
+
+# Names of copies that are being made; a start removes those that a crash left.
+UNFINISHED = ".new-"
+
+
+def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
+    """Copy `area`; the name of the copy, or "" if it couldn't be made. Either way the client is told."""
+    asker = attempt.job.keeper
+    uid, gid = (asker.uid, asker.gid) if asker else (os.getuid(), os.getgid())
+    spec = attempt.spec
+    environment = spec.program.environment if spec and isinstance(spec.program, Exec) else {}
+    build_uid = spec.identity.uid if spec else -1
+    try:
+        keeper = Keeper(build_uid, uid, gid, room=free_room(with_))
+        copy = _Copy(area, keeper, environment, [path.base for path in attempt.outputs])
+        path = copy.make(with_.store.layout.kept)
+    except (OSError, FruixError) as error:
+        attempt.note(reason("not-kept", text=str(error)), late=True)
+        return ""
+    attempt.note(reason("kept", path=path), late=True)
+    if keeper.skipped:
+        attempt.note(reason("kept-without", count=keeper.skipped), late=True)
+    return path
+
+
+def remove_unfinished(kept: str) -> list[str]:
+    """Delete copies that a crash left half made; their names."""
+    parent = open_chain(kept)
+    try:
+        names = sorted(name for name in os.listdir(parent) if name.startswith(UNFINISHED))
+        for name in names:
+            delete_tree(parent, os.fsencode(name))
+        return names
+    finally:
+        os.close(parent)
+
+
+def free_room(with_: Resources) -> int:
+    """How many bytes copies may take: what is free, without what is always to be left free."""
+    status = os.statvfs(with_.store.layout.state)
+    return max(0, status.f_bavail * status.f_frsize - with_.settings.min_free)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """One copy being made."""
+
+    area: Workspace
+    keeper: Keeper
+    environment: Mapping[str, str]
+    outputs: Sequence[str]
+
+    def make(self, kept: str) -> str:
+        """Make it below the directory `kept`; its name."""
+        parent = open_chain(kept)
+        try:
+            unfinished = UNFINISHED + self.area.name
+            os.mkdir(unfinished, 0o700, dir_fd=parent)
+            try:
+                faults.reach("keep")
+                self._fill(parent, os.fsencode(unfinished))
+                return f"{kept}/{_place(parent, unfinished, self.area.name, self.keeper)}"
+            except BaseException:
+                delete_tree(parent, os.fsencode(unfinished))
+                raise
+        finally:
+            os.close(parent)
+
+    def _fill(self, parent: int, unfinished: bytes) -> None:
+        with ExitStack() as opened:
+
+            def hold(descriptor: int) -> int:
+                opened.callback(os.close, descriptor)
+                return descriptor
+
+            base, target = hold(open_chain(self.area.base)), hold(open_directory(parent, unfinished))
+            self.keeper.copy(base, b"build", target)
+            if os.listdir(hold(open_directory(base, b"tmp"))):
+                self.keeper.copy(base, b"tmp", target)
+            self._outputs(hold(open_directory(base, b"store")), target)
+            self._environment(target)
+            os.fchown(target, self.keeper.uid, self.keeper.gid)
+
+    def _outputs(self, store: int, target: int) -> None:
+        found = [name for name in self.outputs if name in os.listdir(store)]
+        if not found:
+            return
+        os.mkdir("store", 0o700, dir_fd=target)
+        directory = open_directory(target, b"store")
+        try:
+            for name in found:
+                self.keeper.copy(store, os.fsencode(name), directory)
+            os.fchown(directory, self.keeper.uid, self.keeper.gid)
+        finally:
+            os.close(directory)
+
+    def _environment(self, target: int) -> None:
+        script = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
+        descriptor = os.open("environment", CREATE_FILE, 0o600, dir_fd=target)
+        try:
+            write_all(descriptor, script.encode("utf-8", "surrogateescape"))
+            os.fchown(descriptor, self.keeper.uid, self.keeper.gid)
+        finally:
+            os.close(descriptor)
+
+
+def _place(parent: int, unfinished: str, name: str, keeper: Keeper) -> str:
+    """Rename it into its owner's directory (where only one's own names can be in the way)."""
+    owner = str(keeper.uid)
+    try:
+        os.mkdir(owner, 0o700, dir_fd=parent)
+        os.chown(owner, keeper.uid, keeper.gid, dir_fd=parent, follow_symlinks=False)
+    except FileExistsError:
+        pass
+    directory = os.open(owner, OPEN_DIRECTORY, dir_fd=parent)
+    try:
+        if os.fstat(directory).st_uid != keeper.uid:
+            raise ObjectRejectedError("belongs to somebody else", where=owner)
+        os.rename(unfinished, name, src_dir_fd=parent, dst_dir_fd=directory)
+    finally:
+        os.close(directory)
+    return f"{owner}/{name}"

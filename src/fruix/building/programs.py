@@ -1,0 +1,235 @@
+"""What can run in a build's sandbox: the derivation's own builder, or the built-in fetcher. One interface for both.
+
+A program is prepared before anything global exists (so that bad requests fail early), gives the sandbox
+specification, and says afterwards where its results lie and which store paths may be referred to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from fruix.building.attempt import Attempt
+from fruix.building.environment import Circumstances, Given, given
+from fruix.building.fetch import builtin
+from fruix.building.graphs import graph_files, graph_objects
+from fruix.building.inputs import input_closure
+from fruix.building.logs import BuildLog
+from fruix.building.platforms import check_features, check_machine, wants_kvm
+from fruix.building.references import check_words
+from fruix.building.resources import Resources
+from fruix.building.specify import Surroundings, identity_for, sandbox_spec
+from fruix.building.workspace import Workspace, put_files
+from fruix.errors import BadDerivationError, IsolationUnavailableError
+from fruix.model.attributes import read as read_attributes
+from fruix.model.derivation import Derivation
+from fruix.model.hostview import CONTRACT_VARIABLE
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Bind, Entry, SandboxSpec, User
+from fruix.sandbox.contracts import CONTRACTS, Contract
+from fruix.sandbox.hostfiles import CERTIFICATES, host_files
+from fruix.sandbox.networks import NONE, SETTING, choose
+from fruix.sandbox.views import ResolvedView
+
+
+class Program(Protocol):
+    """What a build's life needs to know of what it runs."""
+
+    @property
+    def networked(self) -> bool:
+        """Whether descriptors could have got out: then outputs are copied."""
+
+    @property
+    def candidates(self) -> list[StorePath]:
+        """Store paths that its outputs may refer to, besides themselves."""
+
+    def spec(self, area: Workspace, user: User) -> SandboxSpec:
+        """The sandbox to run it in."""
+
+    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
+        """Whether its work could be done without running anything (a source that is at hand)."""
+
+    def results(self, area: Workspace) -> Mapping[str, str]:
+        """Output name → where it lies on the host."""
+
+
+def contract_of(derivation: Derivation, default: str) -> Contract:
+    """The contract that a derivation names, else its dialect's."""
+    name = derivation.env.get(CONTRACT_VARIABLE, default)
+    if name not in CONTRACTS:
+        raise BadDerivationError(
+            f"unknown build contract '{name}'", hint=f"known: {', '.join(sorted(CONTRACTS))}"
+        )
+    return CONTRACTS[name]
+
+
+def given_to_builder(
+    attempt: Attempt, contract: Contract, inputs: list[StorePath], with_: Resources
+) -> Given:
+    """What the derivation's own builder is started with."""
+    job, attributes, options = attempt.job, attempt.attributes, attempt.job.options
+    around = Circumstances(
+        store=with_.store.directory,
+        cores=options.cores if options.cores is not None else with_.settings.cores,
+        directory=contract.build_directory(job.derivation.name + ".drv"),
+    )
+    plain = attributes.structured is None
+    guix = contract.guix_attributes
+    files = graph_files(with_.store, job.path, attributes, inputs, guix=guix) if plain else {}
+    objects = {} if plain else graph_objects(with_.store, job.path, attributes, inputs)
+    return given(job.derivation, attributes, contract, around, graph_files=files, graph_objects=objects)
+
+
+@dataclass(slots=True)
+class OwnBuilder:
+    """The derivation's builder: sealed, unless its output is fixed. Then it may have the network (see `sandbox.networks`)."""
+
+    derivation: Derivation
+    contract: Contract
+    view: ResolvedView | None
+    inputs: list[StorePath]
+    given: Given
+    resources: Resources
+    attempt: Attempt
+    network: str
+
+    @property
+    def networked(self) -> bool:
+        """Whether descriptors could have got out: then outputs are copied."""
+        return self.network != NONE
+
+    @property
+    def candidates(self) -> list[StorePath]:
+        """Paths that an output may refer to."""
+        return self.inputs
+
+    @classmethod
+    def prepare(cls, attempt: Attempt, with_: Resources) -> OwnBuilder:
+        """Check the contract, what is declared, the view and the inputs."""
+        job, settings = attempt.job, with_.settings
+        derivation = job.derivation
+        contract = contract_of(derivation, job.options.contract)
+        attributes = attempt.attributes = read_attributes(derivation, guix=contract.guix_attributes)
+        check_machine(job.path, derivation, attributes, contract, settings)
+        check_words(job.path, derivation, attributes)
+        view = with_.views.for_derivation(derivation, attributes)
+        inputs = input_closure(with_.store, derivation)
+        network = choose(settings.fixed_output_network) if derivation.is_fixed else NONE
+        attempt.view = view.view if view else None
+        attempt.inputs = len(inputs)
+        what = given_to_builder(attempt, contract, inputs, with_)
+        return cls(derivation, contract, view, inputs, what, with_, attempt, network)
+
+    def spec(self, area: Workspace, user: User) -> SandboxSpec:
+        """By contract."""
+        store = self.resources.store
+        around = Surroundings(
+            contract=self.contract,
+            workspace=area,
+            user=user,
+            inputs=tuple((store.real(path), path) for path in self.inputs),
+            view=self.view,
+            store_directory=store.directory,
+            network=self.network,
+            given=self.given,
+            kvm=wants_kvm(self.attempt.attributes, self.contract, self.resources.settings),
+        )
+        return sandbox_spec(self.derivation, around)
+
+    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:  # noqa: ARG002
+        """Never; but its files are put in place."""
+        put_files(area, self.given.files, uid)
+        return False
+
+    def results(self, area: Workspace) -> dict[str, str]:
+        """Outputs lie in the build's own store directory."""
+        outputs = self.derivation.outputs
+        return {name: f"{area.store}/{output.path.base}" for name, output in outputs.items() if output.path}
+
+
+@dataclass(slots=True)
+class Fetching:
+    """A download in a sandbox of its own: the network, nothing of the store, one writable directory.
+
+    `at_hand` is an already downloaded file with the right contents; then there is no sandbox.
+    """
+
+    download: builtin.Download
+    resources: Resources
+    attempt: Attempt
+    network: str
+    at_hand: str | None
+
+    @property
+    def networked(self) -> bool:
+        """Always; what is at hand is copied all the same."""
+        return True
+
+    @property
+    def candidates(self) -> list[StorePath]:
+        """None: a fetched file refers to nothing."""
+        return []
+
+    @classmethod
+    def prepare(cls, attempt: Attempt, with_: Resources) -> Fetching:
+        """Check what is asked for and declared; resolve mirrors; look among the files at hand."""
+        job = attempt.job
+        guix = contract_of(job.derivation, job.options.contract).guix_attributes
+        attempt.attributes = read_attributes(job.derivation, guix=guix)
+        check_features(job.path, attempt.attributes, with_.settings)
+        download = builtin.read_request(job.derivation, with_.settings.mirrors)
+        at_hand = builtin.local_copy(download, with_.settings)
+        network = NONE if at_hand else choose(with_.settings.fixed_output_network)
+        if network == NONE and not at_hand:
+            raise IsolationUnavailableError(
+                "downloads are switched off",
+                hint=f"put the file into one of the 'sources' directories, or change the setting '{SETTING}'",
+            )
+        return cls(download, with_, attempt, network, at_hand)
+
+    def spec(self, area: Workspace, user: User) -> SandboxSpec:
+        """The code is already in the process."""
+        contract = CONTRACTS["fruix"]
+        identity = identity_for(contract, user, self.network)
+        files = contract.files(identity, host_files(self.network))
+        ca_file = next((file.path for file in files if file.path.endswith(CERTIFICATES)), "")
+        return SandboxSpec(
+            id=area.name,
+            root=area.root,
+            identity=identity,
+            binds=(Bind(area.build, "/build", writable=True),),
+            files=files,
+            hostname=contract.hostname,
+            domainname=contract.domainname,
+            network=self.network,
+            program=Entry(
+                "fruix.building.fetch.download:main",
+                builtin.entry_arguments(self.download, "/build", self.resources.settings, ca_file),
+            ),
+        )
+
+    def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:
+        """Take the file from the operator's source directories if it is there."""
+        if self.at_hand is None:
+            return False
+        self.attempt.source = self.at_hand
+        log.note(f"taken from {self.at_hand}")
+        _copy_for(uid, self.at_hand, f"{area.build}/{builtin.OUTPUT_NAME}")
+        return True
+
+    def results(self, area: Workspace) -> dict[str, str]:
+        """The one file."""
+        return {"out": f"{area.build}/{builtin.OUTPUT_NAME}"}
+
+
+def _copy_for(uid: int, source: str, destination: str) -> None:
+    """Copy a file's bytes; the result belongs to the build user, as if it had been fetched."""
+    descriptor = os.open(
+        destination, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644
+    )
+    with open(source, "rb") as file, os.fdopen(descriptor, "wb") as copy:
+        while chunk := file.read(1 << 20):
+            copy.write(chunk)
+        os.fchown(copy.fileno(), uid, uid)

@@ -1,0 +1,41 @@
+"""What a daemon's start undoes of its predecessor's builds."""
+
+from __future__ import annotations
+
+import os
+
+from fruix.building.keep import remove_unfinished
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Journal
+from fruix.sandbox.recover import recover
+from fruix.store import Layout, LocalStore
+from fruix.store.tree import delete_tree
+
+
+def journal_of(layout: Layout) -> Journal:
+    """The journal beside the build directories."""
+    return Journal(f"{layout.builds}/journal")
+
+
+def recover_builds(store: LocalStore) -> list[str]:
+    """Remove what builds of a crashed daemon left: processes, cgroups, directories, outputs that were never registered.
+
+    Returns:
+        What was removed, a line each.
+
+    Raises:
+        StoreError: something can't be removed.
+    """
+    journal = journal_of(store.layout)
+    outputs = [name for entry in journal.left_over() for name in entry.fields.get("outputs", ())]
+    done = [f"output {name}" for name in outputs if _remove_unregistered(store, name)]
+    done += [f"unfinished copy {name}" for name in remove_unfinished(store.layout.kept)]
+    return done + recover(journal, store.layout.builds, delete_tree)
+
+
+def _remove_unregistered(store: LocalStore, name: str) -> bool:
+    path = StorePath.parse(f"{store.directory}/{name}", store.directory)
+    if store.is_valid(path) or not os.path.lexists(store.real(path)):
+        return False
+    store.delete_unregistered(path)
+    return True

@@ -1,0 +1,106 @@
+"""How a build is told to have ended: its result, its record, the last events."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+
+from fruix.building import messages
+from fruix.building.attempt import Attempt
+from fruix.building.records import write_record
+from fruix.building.resources import Resources
+from fruix.errors import FruixError, of_system
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.events import BuildFailed, BuildFinished
+from fruix.model.storepath import StorePath
+from fruix.sandbox import faults
+
+_log = logging.getLogger(__name__)
+
+# How many differences between two results the message repeats; all that were looked at are in log and record.
+_DIFFERENCES_TOLD = 10
+
+
+def success(attempt: Attempt, outputs: Mapping[str, StorePath]) -> BuildResult:
+    """Everything went well."""
+    return BuildResult(
+        BuildStatus.BUILT,
+        times_built=attempt.round,
+        start_time=int(attempt.started),
+        stop_time=int(time.time()),
+        cpu_user_us=attempt.exit.cpu_user_us if attempt.exit else None,
+        cpu_system_us=attempt.exit.cpu_system_us if attempt.exit else None,
+        outputs=outputs,
+    )
+
+
+def failure(
+    attempt: Attempt, outputs: Mapping[str, StorePath], error: FruixError | OSError, with_: Resources
+) -> BuildResult:
+    """It failed; remembered if the operator wants that and it would fail again."""
+    job = attempt.job
+    if attempt.settled:
+        _log.warning("cleaning up after %s: %s; the next start does the rest", job.path, error)
+        return success(attempt, outputs)
+    if isinstance(error, OSError):
+        error = of_system(error)
+    status = messages.status_of(error)
+    attempt.reason = messages.reason_of(error)
+    if status is BuildStatus.PERMANENT_FAILURE and with_.settings.cache_failures:
+        _remember(attempt, with_)
+    why = str(error)
+    if error.hint:
+        why += ("\nHint: " if "\n" in why else ". Hint: ") + error.hint
+    details = attempt.difference_lines()
+    if len(details) > _DIFFERENCES_TOLD:
+        details = [*details[:_DIFFERENCES_TOLD], "… (all that were looked at are in the log)"]
+    check = job.options.mode is BuildMode.CHECK
+    message = messages.failure_message(
+        job.path, job.derivation, why, attempt.last_lines, details, check=check
+    )
+    return BuildResult(
+        status,
+        message,
+        times_built=attempt.round,
+        non_deterministic=status is BuildStatus.NOT_DETERMINISTIC,
+        start_time=int(attempt.started),
+        stop_time=int(time.time()),
+    )
+
+
+def _remember(attempt: Attempt, with_: Resources) -> None:
+    if attempt.job.options.mode is BuildMode.NORMAL:
+        store = with_.store
+        outputs = [output.path for output in attempt.job.derivation.outputs.values()]
+        store.failures.note(path for path in outputs if path is not None and not store.is_valid(path))
+
+
+def report(attempt: Attempt, result: BuildResult, with_: Resources) -> None:
+    """The record, then the event: who is told about the end can read the record. What never began leaves no record."""
+    if attempt.began:
+        try:
+            faults.reach("record")
+            write_record(attempt.log_file, attempt.record(result))
+        except OSError as error:  # a full disk: the build is what it is
+            _log.warning("no record of %s: %s", attempt.job.path, error)
+    faults.reach("answer")
+    for note in attempt.early_notes:
+        attempt.job.emit(note)
+    job = attempt.job
+    seconds = round(time.time() - attempt.started, 3)
+    if result.success:
+        _finished(attempt, result, seconds, with_)
+    else:
+        job.emit(BuildFailed(job.path, result.status, result.message, seconds, attempt.reason))
+    for note in attempt.late_notes:
+        job.emit(note)
+
+
+def _finished(attempt: Attempt, result: BuildResult, seconds: float, with_: Resources) -> None:
+    job = attempt.job
+    if job.options.mode is BuildMode.NORMAL and attempt.rounds == 1:
+        phases = {phase["name"]: phase["seconds"] for phase in attempt.phases}
+        with_.history.add(job.kind, job.derivation.name, seconds, phases)
+    outputs = {name: str(path) for name, path in result.outputs.items()}
+    job.emit(BuildFinished(job.path, seconds, outputs, checked=job.options.mode is BuildMode.CHECK))

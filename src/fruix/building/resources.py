@@ -1,0 +1,24 @@
+"""What builds share: the store, the spawner, the build users, the journal, the host views, the operator's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fruix.building.history import History
+from fruix.building.hostviews import HostViews
+from fruix.building.settings import BuildSettings
+from fruix.sandbox import Journal, Spawner, UserPool
+from fruix.store import LocalStore
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """All of them thread-safe."""
+
+    store: LocalStore
+    spawner: Spawner
+    users: UserPool
+    journal: Journal
+    views: HostViews
+    history: History
+    settings: BuildSettings

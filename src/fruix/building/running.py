@@ -1,0 +1,133 @@
+"""Running a build's program in its sandbox, from the first process to the proof that nothing of it is alive, and the verdict on its end."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+from dataclasses import replace
+
+from fruix.building import messages
+from fruix.building.attempt import Attempt
+from fruix.building.limits import Limits, Watch, nearly_full
+from fruix.building.logs import BuildLog
+from fruix.building.platforms import explain_start
+from fruix.building.programs import Program
+from fruix.building.resources import Resources
+from fruix.building.supervise import drain, supervise
+from fruix.building.workspace import Workspace
+from fruix.errors import SandboxError
+from fruix.model.buildresult import BuildStatus
+from fruix.model.events import BuilderExited, BuildStarted
+from fruix.model.reasons import Reason, reason
+from fruix.sandbox import Exit, User, faults
+
+# What shells say of a child that died of a file that grew too big.
+_SHELL_XFSZ = 128 + signal.SIGXFSZ
+# As every program says it.
+_NO_MORE_PROCESSES, _TOO_LARGE = os.strerror(errno.EAGAIN), os.strerror(errno.EFBIG)
+
+
+def run_program(
+    program: Program, attempt: Attempt, log: BuildLog, area: Workspace, user: User, with_: Resources
+) -> None:
+    """Start it, watch it, end it: when this returns nothing of the build is alive and nothing is mounted.
+
+    Raises:
+        FailedError: it did not succeed, or had to be ended.
+        SandboxError: it could not be started.
+    """
+    limits = attempt.limits
+    spec = replace(
+        program.spec(area, user),
+        limits=limits.resources,
+        memory_max=limits.max_memory,
+        pids_max=limits.processes_at_most,
+    )
+    attempt.spec = spec
+    if program.done_without_sandbox(area, user.uid, log):
+        return
+    directories = (with_.store.layout.builds, with_.store.layout.store)
+    output, for_builder = os.pipe2(os.O_CLOEXEC)
+    try:
+        os.set_blocking(output, False)
+        faults.reach("spawn")
+        try:
+            child = with_.spawner.spawn(spec, for_builder)
+        except SandboxError as error:
+            raise explain_start(attempt.job.path, attempt.job.derivation, error) from error
+        os.close(for_builder)
+        for_builder = -1
+        try:
+            _announce(attempt, child.pid)
+            watch = Watch(limits, child.pid, directories)
+            faults.reach("watch")
+            ended = supervise(child.ended, output, attempt.job.waker, log, limits, watch)
+            faults.reach("end")
+        finally:
+            attempt.exit = child.finish()
+            _tell_of_exit(attempt)
+        drain(output, log)
+    finally:
+        os.close(output)
+        if for_builder >= 0:
+            os.close(for_builder)
+    if ended is not None:
+        raise messages.FailedError(attempt.job.path, ended)
+    _judge(attempt, attempt.exit, log, full=nearly_full(directories))
+
+
+def _announce(attempt: Attempt, pid: int) -> None:
+    job = attempt.job
+    job.emit(
+        BuildStarted(
+            job.path,
+            job.derivation.name,
+            attempt.log_file,
+            pid,
+            attempt.started,
+            purpose=attempt.purpose,
+            round=attempt.round,
+            rounds=attempt.rounds,
+            outputs={name: str(output.path) for name, output in job.derivation.outputs.items()},
+            system=job.derivation.system,
+        )
+    )
+
+
+def _tell_of_exit(attempt: Attempt) -> None:
+    if attempt.exit is not None:
+        attempt.job.emit(
+            BuilderExited(attempt.job.path, attempt.exit.code, attempt.exit.signal, round(time.time(), 3))
+        )
+
+
+def _judge(attempt: Attempt, exited: Exit, log: BuildLog, *, full: bool) -> None:
+    """Whether the builder did its work."""
+    if exited.signal is None and exited.code == 0:
+        return
+    if exited.oom_kills:
+        raise messages.FailedError(attempt.job.path, reason("memory", limit=attempt.limits.max_memory))
+    if full:
+        attempt.note(reason("disk-full"))
+    elif (suspected := _suspected(attempt.limits, exited, log)) is not None:
+        attempt.note(suspected)
+    # A fixed output may come right another time (its source may be back), and so may what wanted space.
+    transient = attempt.job.derivation.is_fixed or full
+    status = BuildStatus.TRANSIENT_FAILURE if transient else BuildStatus.PERMANENT_FAILURE
+    raise messages.FailedError(attempt.job.path, messages.exit_reason(exited), status=status)
+
+
+def _suspected(limits: Limits, exited: Exit, log: BuildLog) -> Reason | None:
+    """A limit that the builder may have run into: the kernel told it and not us."""
+
+    def said(words: str) -> bool:
+        return any(words in line for line in log.last_lines)
+
+    died = exited.signal == signal.SIGXFSZ or exited.code == _SHELL_XFSZ
+    if limits.max_file_size and (died or said(_TOO_LARGE)):
+        return reason("maybe-file-size", limit=limits.max_file_size)
+    if limits.max_processes and said(_NO_MORE_PROCESSES):
+        return reason("maybe-processes", limit=limits.max_processes)
+    return None

@@ -1,0 +1,110 @@
+"""Watching a running builder: its output, its end, its limits, and whether anybody still wants it.
+
+The end of the output is not the end of the build (a builder may close its descriptors), and the end of the builder is not the end of
+its output (a child may still hold the pipe): only the exit of the sandbox's first process counts. What is left in the
+pipe is drained by the caller once everything is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+from fruix.building.limits import INTERVAL, Limits
+from fruix.building.logs import BuildLog
+from fruix.model.reasons import Reason, reason
+
+CHUNK = 1 << 16
+# A running log is made readable for others this often (seconds).
+FLUSH_INTERVAL = 1.0
+
+
+def supervise(
+    ended: int,
+    output: int,
+    waker: int,
+    log: BuildLog,
+    limits: Limits,
+    watch: Callable[[], Reason | None] = lambda: None,
+) -> Reason | None:
+    """Feed `log` from `output` until `ended` is readable (None), or there is a reason to end it.
+
+    `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here.
+    """
+    poller = select.poll()
+    for descriptor in (ended, output, waker):
+        poller.register(descriptor, select.POLLIN)
+    clock = _Clock(limits)
+    while True:
+        ready = {descriptor for descriptor, _ in poller.poll(clock.patience() * 1000)}
+        if waker in ready:
+            return reason("cancelled")
+        if output in ready:
+            chunk = _read(output)
+            if chunk == b"":
+                poller.unregister(output)
+            elif chunk:
+                if not log.feed(chunk):
+                    return reason("log-limit", limit=limits.max_log_size)
+                clock.heard = time.monotonic()  # only now: it may have waited for those who listen
+        elif ended in ready:
+            return None
+        if (why := clock.tick(log, watch)) is not None:
+            return why
+
+
+class _Clock:
+    """What happens by itself as time goes by."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._begun = self._flushed = self._watched = self.heard = time.monotonic()
+
+    def patience(self) -> float:
+        """Seconds until the next of it."""
+        now = time.monotonic()
+        moments = [now + INTERVAL]
+        if self._limits.timeout:
+            moments.append(self._begun + self._limits.timeout)
+        if self._limits.max_silent_time:
+            moments.append(self.heard + self._limits.max_silent_time)
+        return max(0.0, min(moments) - now) + 0.001
+
+    def tick(self, log: BuildLog, watch: Callable[[], Reason | None]) -> Reason | None:
+        """Do what is due; a reason to end the build, if there is one."""
+        now, limits = time.monotonic(), self._limits
+        if limits.timeout and now - self._begun >= limits.timeout:
+            return reason("timeout", limit=limits.timeout)
+        if limits.max_silent_time and now - self.heard >= limits.max_silent_time:
+            return reason("silence", limit=limits.max_silent_time)
+        if now - self._flushed >= FLUSH_INTERVAL:
+            log.flush()
+            self._flushed = now
+        if now - self._watched < INTERVAL:
+            return None
+        self._watched = now
+        return watch()
+
+
+def readable(descriptor: int, timeout: float) -> bool:
+    """Whether there is something to read within `timeout` seconds (poll: select can't do with high numbers)."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(timeout * 1000))
+
+
+def drain(output: int, log: BuildLog) -> None:
+    """Take what is left in the pipe, without waiting: all writers are dead."""
+    while chunk := _read(output):
+        if not log.feed(chunk):
+            return
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Bytes, b"" at the end, None if there is nothing right now."""
+    try:
+        return os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return None

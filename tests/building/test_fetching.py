@@ -1,0 +1,145 @@
+"""`builtin:fetchurl` through the builder: a sandboxed download from a server on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import network_rig as rig
+from fruix.building.records import read_record
+from fruix.building.settings import BuildSettings
+from fruix.model.buildresult import BuildStatus
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.drvhash import DerivationHasher, fill_outputs
+from fruix.model.events import LogLine
+from fruix.model.storepath import StorePath
+from fruix.sandbox import networks
+from golden_data import GOLDEN
+from machine import Machine, machine
+
+DATA = b"a source\n" * 1000
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "file.tar.gz").write_bytes(DATA)
+    with rig.private_network(), rig.web_server(served) as port:
+        yield f"http://{rig.HOST}:{port}"
+
+
+def fetch(
+    here: Machine,
+    env: Mapping[str, str],
+    data: bytes = DATA,
+    builder: str = "builtin:fetchurl",
+    method: str = "sha256",
+) -> StorePath:
+    outputs = {"out": DerivationOutput(None, method, hashlib.sha256(data).hexdigest())}
+    plain = Derivation("file.tar.gz", outputs, {}, (), "builtin", builder, (), env)
+    drv = fill_outputs(plain, DerivationHasher(here.store.read_derivation), here.store.directory)
+    return here.store.add_text("file.tar.gz.drv", drv.to_bytes())
+
+
+@pytest.mark.parametrize("way", [*networks.OWN, networks.HOST])
+def test_a_download_is_registered(url: str, way: str) -> None:
+    with machine(BuildSettings(fixed_output_network=way)) as here:
+        drv = fetch(here, {"urls": f"{url}/missing {url}/file.tar.gz"})
+        (result,) = here.build(drv)
+        assert result.status == BuildStatus.BUILT, result.message
+        assert here.output(drv).read_bytes() == DATA
+        record = read_record(here.store.layout.log_file(drv))
+        assert record is not None
+        assert record["isolation"]["network"] == way
+        assert record["isolation"]["insideUid"] == 35001
+        assert [mount["target"] for mount in record["isolation"]["mounts"]] == ["/build"]
+        assert any(isinstance(event, LogLine) and "fetched" in event.line for event in here.events)
+
+
+@pytest.mark.parametrize("way", [*networks.OWN, networks.HOST])
+def test_names_are_resolved(url: str, way: str, tmp_path: Path) -> None:
+    port = url.rpartition(":")[2]
+    with (
+        rig.name_server() as asked,
+        machine(BuildSettings(fixed_output_network=way)) as here,
+        rig.resolv_conf(tmp_path),
+    ):
+        drv = fetch(here, {"url": f"http://{rig.NAME}:{port}/file.tar.gz"})
+        (result,) = here.build(drv)
+        assert result.success, result.message
+    assert any(b"\5files\7example\0" in question for question in asked)
+
+
+@pytest.mark.parametrize("way", networks.OWN)
+def test_the_hosts_loopback_is_no_source(url: str, way: str, tmp_path: Path) -> None:
+    with (
+        rig.web_server(tmp_path / "served", "127.0.0.1") as port,
+        machine(BuildSettings(fixed_output_network=way)) as here,
+    ):
+        (result,) = here.build(fetch(here, {"url": f"http://127.0.0.1:{port}/file.tar.gz"}))
+        assert not result.success
+        assert "refused" in result.message
+    del url
+
+
+def test_switched_off() -> None:
+    with machine(BuildSettings(fixed_output_network="none")) as here:
+        (result,) = here.build(fetch(here, {"url": "http://127.0.0.1:1/file.tar.gz"}))
+        assert "downloads are switched off" in result.message
+
+
+def test_guix_spells_it_in_scheme(url: str) -> None:
+    with machine() as here:
+        drv = fetch(here, {"url": f'("{url}/no" "{url}/file.tar.gz")'}, builder="builtin:download")
+        assert here.build(drv)[0].success
+
+
+def test_wrong_contents_are_never_registered(url: str) -> None:
+    with machine() as here:
+        drv = fetch(here, {"url": f"{url}/file.tar.gz"}, data=b"other")
+        (result,) = here.build(drv)
+        assert not result.success
+        assert "hash mismatch" in result.message
+        assert not here.output(drv).exists()
+
+
+@pytest.mark.parametrize(
+    ("env", "why"),
+    [
+        ({"url": "file:///etc/shadow"}, "scheme 'file'"),
+        ({"url": "mirror://nowhere/x"}, "unknown mirror list"),
+        ({}, "needs the variable 'url'"),
+    ],
+)
+def test_bad_requests(env: dict[str, str], why: str) -> None:
+    with machine() as here:
+        (result,) = here.build(fetch(here, env))
+        assert result.status == BuildStatus.INPUT_REJECTED
+        assert why in result.message
+
+
+def test_sources_at_hand_need_no_network(tmp_path: Path) -> None:
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "some-name").write_bytes(DATA)
+    with machine(BuildSettings(sources=(str(tmp_path / "sources"),))) as here:
+        drv = fetch(here, {"url": "http://127.0.0.1:1/file.tar.gz"})
+        (result,) = here.build(drv)
+        assert result.success, result.message
+        record = read_record(here.store.layout.log_file(drv))
+        assert record is not None
+        assert record["fetchedFrom"].endswith("/some-name")
+
+
+def test_an_archive_is_unpacked_in_the_sandbox(url: str, tmp_path: Path) -> None:
+    nar = (GOLDEN / "nar" / "tree.nar").read_bytes()
+    (tmp_path / "served" / "tree.nar.xz").write_bytes(lzma.compress(nar))
+    with machine() as here:
+        drv = fetch(here, {"url": f"{url}/tree.nar.xz", "unpack": "1"}, data=nar, method="r:sha256")
+        (result,) = here.build(drv)
+        assert result.success, result.message
+        assert b"".join(here.store.nar(here.store.derivation_outputs(drv)["out"])) == nar
