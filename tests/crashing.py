@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+import waiting
 from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID, BuildOptions
 from fruix.client import RemoteStore, connect
 from fruix.daemon.main import main
@@ -24,9 +25,9 @@ from fruix.sandbox.linux.cgroup import CgroupParent
 from fruix.sandbox.platform import current
 from fruix.store import Layout
 from machine import Machine, left_over
+from waiting import PATIENCE
 
 SOCKET = Layout().socket
-PATIENCE = 60.0
 _daemons: set[int] = set()
 
 
@@ -48,7 +49,7 @@ def child(work: Callable[[], int]) -> int:
 def exit_of(pid: int) -> int:
     """Wait for a process's end: its status, or the negative number of the signal."""
     _daemons.discard(pid)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return waiting.exit_of(pid)
 
 
 def start_daemon(fault: str = "", limits: Mapping[int, int] | None = None) -> int:

@@ -27,6 +27,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from fruix.sandbox.freebsd.start import FAULT_STEPS as JAIL_STEPS
+from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from machine import Machine, jails, left_over, machine, private_frx
 
@@ -68,7 +69,9 @@ def crash(step: str, victim: str, shell: StorePath) -> None:
     daemon = start_daemon(f"{step}:{victim}")
     with connected(daemon) as store:
         # By the time of this step the builder may have come to its end; one that is to be killed must not.
-        drv = derivation(store, f"{step}-{victim}", shell, wait=(step, victim) == ("watch", "builder"))
+        # The store is shared by the tests of this module: both back ends have steps of the same name.
+        name = f"{current().kind}-{step}-{victim}"
+        drv = derivation(store, name, shell, wait=(step, victim) == ("watch", "builder"))
         client, heard = ask(drv)
         if victim == "daemon":
             assert exit_of(daemon) == -signal.SIGKILL
@@ -108,7 +111,8 @@ def test_death_at_any_time_with_several_builds(seed: int, shell: StorePath) -> N
     chance = random.Random(seed)
     daemon = start_daemon()
     with connected(daemon) as store:
-        drvs = [derivation(store, f"random-{seed}-{number}", shell) for number in range(3)]
+        names = [f"{current().kind}-random-{seed}-{number}" for number in range(3)]
+        drvs = [derivation(store, name, shell) for name in names]
         spawner = int(Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()[0])
         clients = [child(partial(build_all, drvs[number:] + drvs[:number])) for number in range(3)]
         time.sleep(chance.random() * 0.3)

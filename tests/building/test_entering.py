@@ -17,6 +17,7 @@ from fruix.model.activity import State
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
 from machine import OTHER_USERS, Machine, left_over, machine
+from waiting import read_until, until
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +42,6 @@ def read_all(outer: int) -> str:
         if not data:
             return text.decode().replace("\r\n", "\n")
         text += data
-
-
-def read_until(outer: int, end: bytes) -> None:
-    shown = b""
-    while not shown.endswith(end):
-        shown += os.read(outer, 1)
 
 
 def enter(
@@ -165,8 +160,7 @@ def test_a_client_that_leaves_takes_everything_along(here: Machine, shell: Store
 
     def use(outer: int) -> None:
         read_until(outer, b"there")
-        while not (rows := here.builder.active()):
-            pass
+        rows = until(here.builder.active, "the shell among what is active")
         assert [(row.drv, row.kind, row.state) for row in rows] == [(drv, "shell", State.RUNNING)]
         assert (rows[0].memory or 0) > 0
         if way == "told":

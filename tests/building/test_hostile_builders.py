@@ -23,6 +23,7 @@ from fruix.model.events import LogLine, Note
 from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.usage import Usage
 from machine import Machine, machine
+from waiting import until
 
 # A user whom nobody else on this machine builds as at the same time: limits on processes count all of a user's.
 UID = 40000 + secrets.randbelow(20000)
@@ -128,8 +129,8 @@ def small_disk(here: Machine, options: str) -> Iterator[None]:
 
 def test_a_disk_that_fills(tmp_path: Path) -> None:
     with machine(settings(min_free=20 << 20)) as here, small_disk(here, "size=64m"):
-        # Slowly enough to be seen, and without ever failing by itself.
-        script = "while :; do dd if=/dev/zero bs=1M count=1 2>/dev/null >> big; sleep 0.05; done"
+        # It takes what brings the disk below the limit, and without failing by itself waits to be seen.
+        script = "dd if=/dev/zero bs=1M count=50 2>/dev/null > big; echo took it; sleep 1000"
         result = end_of(here, tmp_path, script)
         assert f"killed because less than {20 << 20} bytes were left on the disk of '" in result.message
         assert result.status is BuildStatus.TRANSIENT_FAILURE
@@ -149,7 +150,7 @@ def test_a_disk_that_is_full_at_once(tmp_path: Path) -> None:
 
 def test_inodes_without_end(tmp_path: Path) -> None:
     with machine(settings(min_free=0, min_free_files=500)) as here, small_disk(here, "nr_inodes=3000"):
-        script = "i=0; while :; do : > f$i; i=$((i+1)); [ $((i % 100)) != 0 ] || sleep 0.05; done"
+        script = "i=0; while [ $i -lt 2700 ]; do : > f$i; i=$((i+1)); done; echo made them; sleep 1000"
         result = end_of(here, tmp_path, script)
         assert "killed because less than 500 files could still be made on the disk of '" in result.message
 
@@ -282,8 +283,7 @@ def test_a_client_that_leaves_two_that_stay(tmp_path: Path) -> None:
         assert [row.state for row in here.builder.active()] == ["running"]
         leave[1].set()
         threads[1].join()
-        while here.builder.active():
-            pass
+        until(lambda: not here.builder.active(), "the end of the build")
         assert processes_of(UID) == []
 
 

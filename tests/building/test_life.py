@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -28,6 +27,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.linux import userns
 from machine import FIRST, Machine, build_uid, builders, machine, machines
+from waiting import until
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
 here, shell = machines()
@@ -190,8 +190,7 @@ def test_cancelling_ends_the_build(here: Machine, shell: StorePath) -> None:
 
     ((_, result),) = here.builder.realise([DerivedPath(drv, ALL)], BuildOptions("fruix"), on_event, cancelled)
     assert not result.success
-    while here.builder.active():
-        time.sleep(0.01)
+    until(lambda: not here.builder.active(), "the end of the cancelled build")
 
 
 def test_two_clients_one_build(here: Machine, shell: StorePath) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuilderExited, BuildQueued
 from fruix.model.storepath import StorePath
 from machine import Machine, machine
+from waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,11 @@ def shell(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
 
 
 def wait_for(here: Machine, wanted: Callable[[list[ActiveBuild]], bool]) -> list[ActiveBuild]:
-    while not wanted(rows := here.builder.active()):
-        time.sleep(0.02)
-    return rows
+    def found() -> list[list[ActiveBuild]]:
+        rows = here.builder.active()
+        return [rows] if wanted(rows) else []
+
+    return until(found, "the builds that are wanted")[0]
 
 
 def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePath) -> None:
@@ -48,9 +50,10 @@ def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePat
 
     threads = [threading.Thread(target=ask, args=args) for args in zip(drvs, (70007, 0), strict=True)]
     threads += [threading.Thread(target=ask, args=(drvs[0], 70009))]
-    for thread in threads:
+    # One after the other, so that the first one is the first.
+    for thread, clients in zip(threads, ([1], [1, 1], [2, 1]), strict=True):
         thread.start()
-        time.sleep(0.2)  # so that the first one is the first
+        until(lambda: [len(row.clients) for row in here.builder.active()] == clients, f"clients {clients}")  # noqa: B023 - asked at once
     try:
         first, second = wait_for(
             here,

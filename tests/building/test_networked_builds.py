@@ -30,6 +30,7 @@ from fruix.sandbox import networks
 from fruix.sandbox.linux import uplink, userns
 from fruix.sandbox.linux.cgroup import CgroupParent
 from machine import Machine, build_uid, builders, machine, shares_user
+from waiting import until
 
 SANDBOX_TESTS = Path(__file__).parent.parent / "sandbox"
 DATA = b"from the network\n"
@@ -238,8 +239,7 @@ def test_two_builds_can_not_meet(way: str, tmp_path: Path, programs: dict[str, P
         stop = threading.Event()
         first = threading.Thread(target=_build_until, args=(here, listener, stop))
         first.start()
-        while "listening" not in lines(here):
-            time.sleep(0.01)
+        until(lambda: "listening" in lines(here), "a builder that listens")
         (result,) = here.build(caller)
         stop.set()
         first.join()
@@ -274,13 +274,20 @@ def test_helpers_go_with_the_build(way: str, tmp_path: Path) -> None:
         stop = threading.Event()
         build = threading.Thread(target=_build_until, args=(here, drv, stop))
         build.start()
-        while "started" not in lines(here):
-            time.sleep(0.01)
-        while len(found := set(_helpers(way)) - set(before)) != 1:
-            time.sleep(0.01)  # it may begin by forking
-        (helper,) = found
-        while "Seccomp:\t2" not in (status := Path(f"/proc/{helper}/status").read_text()):
-            time.sleep(0.01)  # it puts its filter on when the interface is there already
+        until(lambda: "started" in lines(here), "the builder's first line")
+
+        def one_helper() -> list[int]:
+            found = set(_helpers(way)) - set(before)
+            return list(found) if len(found) == 1 else []  # it may begin by forking
+
+        (helper,) = until(one_helper, f"one process of {way}")
+
+        def filtered() -> str:
+            text = Path(f"/proc/{helper}/status").read_text()
+            return text if "Seccomp:\t2" in text else ""
+
+        # It puts its filter on when the interface is there already.
+        status = until(filtered, f"the filter of {way}")
         assert f"Uid:\t{build_uid()}\t" in status
         if way == "slirp4netns":  # pasta has joined the sandbox's user namespace, where it has what it needs
             assert "CapBnd:\t0000000000000000" in status
@@ -290,8 +297,8 @@ def test_helpers_go_with_the_build(way: str, tmp_path: Path) -> None:
         assert not os.path.exists(f"/proc/{helper}/root/etc/passwd")
         stop.set()
         build.join()
-        while here.builder.active():  # a cancelled request returns before the build's end
-            time.sleep(0.01)
+        # A cancelled request returns before the build's end.
+        until(lambda: not here.builder.active(), "the end of the cancelled build")
         assert _helpers(way) == before
         assert builders() == []
 
@@ -306,16 +313,12 @@ def test_helpers_go_with_a_killed_spawner(way: str, tmp_path: Path) -> None:
             )
             build = threading.Thread(target=_build_until, args=(here, drv, threading.Event()))
             build.start()
-            while "started" not in lines(here):
-                time.sleep(0.01)
+            until(lambda: "started" in lines(here), "the builder's first line")
             spawner = here.builder._resources.spawner.pid
             os.kill(spawner, signal.SIGKILL)
             os.waitpid(spawner, 0)
             build.join()
-        deadline = time.monotonic() + 30
-        while _helpers(way) != before:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: _helpers(way) == before, f"the end of {way}")
 
 
 @pytest.mark.parametrize("way", networks.OWN)

@@ -17,6 +17,7 @@ from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuildFailed, BuildQueued, Event, LogLine
 from fruix.model.storepath import StorePath
+from waiting import PATIENCE, until
 
 STORE = "/frx/store"
 
@@ -355,8 +356,7 @@ def test_a_thousand_goals_of_one_do_not_starve_another(make: Callable[..., Sched
         scheduler.submit(path(f"m{number}"), derivation("many"), options[0], "build", many)
     scheduler.submit(path("few"), derivation("few"), options[1], "build", few)
     gate.set()
-    while few.get()[1] is not None:
-        pass
+    until(lambda: few.get(timeout=PATIENCE)[1] is None, "the end of the single job")
     assert order.index("few") <= 4
 
 

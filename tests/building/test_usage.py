@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from pathlib import Path
 
 from fruix.building.settings import BuildOptions
@@ -11,6 +10,7 @@ from fruix.model.activity import State
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.sandbox.linux.usage import _of_namespace
 from machine import machine
+from waiting import until
 
 
 def test_usage_without_a_cgroup(tmp_path: Path) -> None:
@@ -25,17 +25,21 @@ def test_usage_without_a_cgroup(tmp_path: Path) -> None:
         )
         thread.start()
         try:
-            while not (rows := here.builder.active()) or rows[0].state is not State.RUNNING:
-                time.sleep(0.02)
-            while (found := _of_namespace(rows[0].pid)) is None or found[2] < 3 or found[0] == 0:
-                time.sleep(0.05)
-            cpu, memory, processes = found
+            (pid,) = until(
+                lambda: [row.pid for row in here.builder.active() if row.state is State.RUNNING],
+                "a running build",
+            )
+
+            def busy() -> tuple[int, int, int] | None:
+                found = _of_namespace(pid)
+                return found if found is not None and found[2] >= 3 and found[0] else None
+
+            cpu, memory, processes = until(busy, "three processes that have used the processor")
             assert 0 < cpu < 60_000_000
             assert memory > 100_000
             assert 3 <= processes <= 4
         finally:
             cancelled.set()
             thread.join()
-        while here.builder.active():
-            time.sleep(0.02)
-        assert _of_namespace(rows[0].pid) is None
+        until(lambda: not here.builder.active(), "the end of the cancelled build")
+        assert _of_namespace(pid) is None

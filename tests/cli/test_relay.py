@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from fruix.cli.relay import relay
+from waiting import read_until, until
 
 
 def window(descriptor: int, *size: int) -> tuple[int, int]:
@@ -20,13 +21,6 @@ def window(descriptor: int, *size: int) -> tuple[int, int]:
         fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", *size, 0, 0))
     rows, columns, _, _ = struct.unpack("HHHH", fcntl.ioctl(descriptor, termios.TIOCGWINSZ, b"\0" * 8))
     return rows, columns
-
-
-def read_until(descriptor: int, end: bytes) -> bytes:
-    data = b""
-    while not data.endswith(end):
-        data += os.read(descriptor, 1)
-    return data
 
 
 @contextmanager
@@ -54,11 +48,9 @@ def test_keys_go_in_and_screens_come_out() -> None:
 
         keyboard_echo = os.dup(keyboard)
         os.write(inner, b"$ ")
-        raw_reached = threading.Event()
 
         def type_keys() -> None:
-            while termios.tcgetattr(person)[3] & termios.ICANON:
-                raw_reached.wait(0.01)
+            until(lambda: not termios.tcgetattr(person)[3] & termios.ICANON, "a terminal in raw mode")
             os.write(keyboard, b"ls\r")
 
         threads = [threading.Thread(target=inside), threading.Thread(target=type_keys)]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from machine import private_frx
+from waiting import line_with, until
 
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_", "METADATA"))
@@ -144,8 +145,8 @@ def test_a_trace_that_cannot_be_written_is_refused_first(package: Any, tmp_path:
 def test_running_builds_are_listed_followed_and_asked_about(
     package: Any, daemon: tuple[subprocess.Popen[str], Path], tmp_path: Path, how: signal.Signals, status: int
 ) -> None:
-    while "nothing is being built" not in fruix("ps").stdout:  # the one before is being cleaned up
-        pass
+    # The build of the case before is being cleaned up.
+    until(lambda: "nothing is being built" in fruix("ps").stdout, "the end of the build before")
     trace = tmp_path / "trace"
     build = subprocess.Popen(
         [*COMMAND, "build", "-f", package("endless"), "--trace", str(trace)],
@@ -155,8 +156,7 @@ def test_running_builds_are_listed_followed_and_asked_about(
     )
     assert build.stderr is not None
     try:
-        while "phase spin" not in build.stderr.readline():
-            pass
+        line_with(build.stderr, "phase spin")
         (row,) = events_of(fruix("ps", "--json").stdout)
         assert (row["version"], row["name"], row["state"], row["phase"]) == (
             1,
@@ -173,15 +173,16 @@ def test_running_builds_are_listed_followed_and_asked_about(
             [*COMMAND, "log", "-f", row["drv"]], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True
         )
         assert follower.stdout is not None
-        while "round and round" not in follower.stdout.readline():
-            pass
+        line_with(follower.stdout, "round and round")
         process, log = daemon
         process.send_signal(signal.SIGUSR1)
-        while f"{row['drv']} is running, phase spin" not in log.read_text():
-            assert process.poll() is None
+        until(
+            lambda: process.poll() is not None or f"{row['drv']} is running, phase spin" in log.read_text(),
+            "the daemon's answer to SIGUSR1 in its log",
+        )
+        assert process.poll() is None
         build.send_signal(signal.SIGUSR1)
-        while "endless-1  spin" not in (line := build.stderr.readline()):
-            assert line
+        line_with(build.stderr, "endless-1  spin")
     finally:
         build.send_signal(how)
     assert build.wait() == status

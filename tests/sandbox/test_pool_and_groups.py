@@ -6,7 +6,6 @@ import errno
 import os
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -18,6 +17,7 @@ from fruix.sandbox.linux import cgroup
 from fruix.sandbox.linux.cgroup import LEAF, CgroupParent, remove_leftovers
 from fruix.sandbox.platform import current
 from machine import SEVERAL_IDS
+from waiting import PATIENCE
 
 
 def test_each_build_has_its_own_user(tmp_path: Path) -> None:
@@ -29,7 +29,13 @@ def test_each_build_has_its_own_user(tmp_path: Path) -> None:
 
 
 def test_who_comes_late_waits(tmp_path: Path) -> None:
-    pool = UserPool(str(tmp_path), [35023])
+    class Seen(threading.Condition):
+        def wait(self, timeout: float | None = None) -> bool:
+            waits.set()
+            return super().wait(timeout)
+
+    pool, waits = UserPool(str(tmp_path), [35023]), threading.Event()
+    pool._changed = Seen()
     got: list[int] = []
 
     def late() -> None:
@@ -39,7 +45,7 @@ def test_who_comes_late_waits(tmp_path: Path) -> None:
     with pool.acquire():
         thread = threading.Thread(target=late)
         thread.start()
-        time.sleep(0.05)
+        assert waits.wait(PATIENCE)
         assert got == []
     thread.join()
     assert got == [35023]

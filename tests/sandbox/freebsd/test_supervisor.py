@@ -6,7 +6,6 @@ import ctypes
 import errno
 import os
 import signal
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,6 +23,7 @@ from fruix.sandbox.freebsd.start import FAULT_STEPS
 from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.recover import recover
 from machine import SEVERAL_IDS
+from waiting import until
 
 UID = 35031
 pytestmark = SEVERAL_IDS
@@ -200,8 +200,7 @@ def test_a_supervisor_that_is_killed(spawner: Spawner, tmp_path: Path) -> None:
     """The spawner undoes in its place; a build whose end nobody saw counts as killed."""
     with open(os.devnull, "wb") as log:
         child = spawner.spawn(spec(tmp_path, "setsid sleep 1000 & wait"), log.fileno())
-    while child.pid not in processes_of(UID):
-        time.sleep(0.01)
+    until(lambda: child.pid in processes_of(UID), "a process of the build user")
     status = Path(f"/proc/{child.pid}/stat").read_text()
     os.kill(int(status.rpartition(")")[2].split()[1]), signal.SIGKILL)
     ended = child.wait(None)
