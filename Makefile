@@ -19,7 +19,7 @@ hello: $(VENV)/.ready
 
 test: $(VENV)/.ready-test
 	@sh scripts/need test
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)
 
 catalogue: $(VENV)/.ready
 	@sh scripts/need catalogue

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import atexit
 import os
+import shlex
 import shutil
 import signal
+import sys
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+import apart
 from fruix.daemon import rootless
 
 # A skip may stay in CI if its reason begins with this: what follows names what no installation could add.
@@ -34,6 +39,37 @@ os.environ["PATH"] += ":/usr/sbin:/sbin"
 _WITHOUT_ROOT = rootless.possible()
 if _WITHOUT_ROOT:
     _begin_without_root()
+
+
+_TO_BE_APART = apart.needed() and not _WITHOUT_ROOT
+_APART = [sys.executable, str(Path(apart.__file__))]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Begin again apart from the rest of the machine, unless workers do the work: each of those is apart by itself."""
+    if _TO_BE_APART and not _has_workers(config) and not config.option.collectonly:
+        config.pluginmanager.getplugin("capturemanager").suspend_global_capture(in_=True)
+        sys.stdout.flush()
+        command = [*_APART, sys.executable, "-m", "pytest", *config.invocation_params.args]
+        os.execv(command[0], command)
+
+
+def _has_workers(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput") or bool(getattr(config.option, "tx", None))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(specs: list[Any]) -> None:
+    """Start each worker apart."""
+    if _TO_BE_APART:
+        for spec in specs:
+            spec.python = shlex.join([*_APART, sys.executable])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: an ordinary user's tests need a process with one thread, which workers are not."""
+    return 0 if _WITHOUT_ROOT else os.cpu_count() or 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -119,4 +119,5 @@ def test_hello(tmp_path: Path) -> None:
     assert found["source_store_path"] in found["references"].split()
     assert found["source_sha256"] == "0d5f60154382fee10b114a1c34e785d8b1f492073ae2d3a6f7b147687b366aa0"
     assert found["runtime_output"] == "Hello, world!"
-    assert found["tests"] == "pass=7 fail=0"
+    # One of its seven tests is skipped unless the moon is full.
+    assert found["tests"] in {"pass=7 fail=0", "pass=6 fail=0 skip=1"}
