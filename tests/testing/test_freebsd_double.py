@@ -44,7 +44,6 @@ def test_nullfs_stops_at_other_file_systems(bench: Bench) -> None:
 
 def test_nullfs_refuses(bench: Bench) -> None:
     source, target = bench.directory("source"), bench.directory("target")
-    fails(errno.EDEADLK, "", lambda: bench.mount("nullfs", source, source))
     fails(errno.ENOENT, "", lambda: bench.mount("nullfs", target, f"{source}/none"))
     fails(errno.EINVAL, "", lambda: bench.mount("nullfs", target))
     fails(errno.EINVAL, "Invalid fstype", lambda: bench.mount("nullfs", f"{target}/none", source))
@@ -56,6 +55,20 @@ def test_nullfs_refuses(bench: Bench) -> None:
     with pytest.raises(PanicError):
         bench.mount("nullfs", target, str(file))
     assert bench.mounted() == []
+
+
+def test_nullfs_of_a_directory_onto_itself_works_and_the_same_mount_twice_does_not(bench: Bench) -> None:
+    source, target = bench.directory("source"), bench.directory("target")
+    inner = bench.directory("source/inner")
+    bench.mount("nullfs", source, source)
+    bench.mount("nullfs", source, source)
+    for _ in range(2):
+        bench.kernel.unmount(source.encode(), 0)
+    bench.mount("nullfs", target, source)
+    fails(errno.EDEADLK, "", lambda: bench.mount("nullfs", target, source))
+    fails(errno.EDEADLK, "", lambda: bench.mount("nullfs", f"{target}/inner", inner))
+    bench.mount("nullfs", f"{target}/inner", bench.directory("other"))
+    assert [path for _, path in bench.mounted()] == [target, f"{target}/inner"]
 
 
 def test_names_and_values_end_with_nul(bench: Bench) -> None:

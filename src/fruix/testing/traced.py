@@ -1,4 +1,4 @@
-"""A kernel that tells of every call: its name, what matters of its arguments, the result, or errno and the kernel's own message.
+"""A kernel that tells of every call: its name, what matters of its arguments, result and time, or errno and the kernel's own message.
 
 Lines go to descriptor 1 as they come, by whichever process makes the call: the one that asks, the supervisor, the builder in its jail.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,7 @@ def _telling(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
     def told(*arguments: Any) -> Any:
         words = ", ".join(map(_shown, arguments))
         shown = words if len(words) <= _MOST else words[:_MOST] + "…"
+        begun = time.monotonic()
         try:
             result = call(*arguments)
         except KernelError as error:
@@ -47,7 +49,8 @@ def _telling(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
             message = f' "{error.errmsg}"' if error.errmsg else ""
             say(f"    {name}({shown}) = {number} {os.strerror(error.errno or 0)}{message}")
             raise
-        say(f"    {name}({shown}) = {_result(result)}")
+        milliseconds = (time.monotonic() - begun) * 1000
+        say(f"    {name}({shown}) = {_result(result)} ({milliseconds:.1f} ms)")
         return result
 
     return told

@@ -13,6 +13,7 @@ import os
 import select
 import socket
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -34,6 +35,7 @@ UIDS = range(35001, 35033)
 # Directories of the base system that are shown, where they are (and are no links).
 SHOWN = ("/bin", "/lib", "/libexec", "/usr/bin", "/usr/lib")
 _PROGRAM = "fruix.testing.trial:inside"
+_SUCCESS = "success"
 
 
 def trial() -> list[str]:
@@ -50,11 +52,12 @@ def trial() -> list[str]:
     if os.geteuid() != 0:
         raise UsageError("only root can make jails", hint="run it as root")
     kernel = Traced(back_end.kernel)
-    faults.watch(lambda step: say(f"  -- {step}"))
+    begun = time.monotonic()
+    faults.watch(lambda step: say(f"  -- {step} (at {(time.monotonic() - begun) * 1000:.0f} ms)"))
     failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fruix-try-") as directory:
         builds = os.path.realpath(directory)
-        say("calls that must fail")
+        say("calls that must fail, and some that must not")
         failed += _must_fail(kernel, builds)
         try:
             failed += _steps(FreeBSDBackEnd(kernel), builds)
@@ -71,39 +74,50 @@ def trial() -> list[str]:
 
 
 def _must_fail(kernel: Kernel, directory: str) -> Iterator[str]:
-    """Call by call, with the errno that is expected."""
+    """Call by call, what is expected of each; a line for each that went otherwise."""
     path, name = text("path", directory.encode()), text("name", b"frx-try")
-    same = mounts.nullfs(directory, directory)
+    source, target = f"{directory}/source", f"{directory}/target"
+    for made in (source, target):
+        os.mkdir(made)
+
+    def show(source: str, target: str) -> Callable[[], object]:
+        options = [*mounts.nullfs(source, target), abi.buffer("errmsg", abi.MOUNT_ERRMSG_SIZE)]
+        return lambda: kernel.nmount(options, abi.MNT_NOSUID)
 
     def set_(*pairs: Pair) -> Callable[[], object]:
         return lambda: kernel.jail_set(
             [path, name, *pairs, abi.buffer("errmsg", abi.JAIL_ERRMSG_SIZE)], abi.JAIL_CREATE
         )
 
-    cases: tuple[tuple[str, Callable[[], object]], ...] = (
-        ("EINVAL", set_()),
-        ("EINVAL", set_(flag("persist"), flag("foo.bar"))),
-        ("EINVAL", set_(flag("persist"), (b"devfs_ruleset\0", b"\1"))),
-        ("ENOENT", lambda: kernel.jail_get([text("name", b"frx-none"), abi.buffer("errmsg", 256)], 0)),
-        ("EDEADLK", lambda: kernel.nmount([*same, abi.buffer("errmsg", 255)], abi.MNT_NOSUID)),
-        (
-            "EINVAL",
-            lambda: kernel.nmount(
-                [*mounts.tmpfs(directory, 0, 0o755), flag("bogus"), abi.buffer("errmsg", 255)], 0
-            ),
-        ),
-        ("EINVAL", lambda: kernel.unmount(directory.encode(), 0)),
+    get = [text("name", b"frx-none"), abi.buffer("errmsg", abi.JAIL_ERRMSG_SIZE)]
+    bogus = [*mounts.tmpfs(directory, 0, 0o755), flag("bogus"), abi.buffer("errmsg", abi.MOUNT_ERRMSG_SIZE)]
+    cases: tuple[tuple[str, str, Callable[[], object]], ...] = (
+        ("a jail that neither persists nor is entered", "EINVAL", set_()),
+        ("an unknown parameter", "EINVAL", set_(flag("persist"), flag("foo.bar"))),
+        ("a value of one byte", "EINVAL", set_(flag("persist"), (b"devfs_ruleset\0", b"\1"))),
+        ("a jail that isn't there", "ENOENT", lambda: kernel.jail_get(get, 0)),
+        ("nullfs of a directory onto itself", _SUCCESS, show(source, source)),
+        ("its unmount", _SUCCESS, lambda: kernel.unmount(source.encode(), 0)),
+        ("nullfs of a directory", _SUCCESS, show(source, target)),
+        ("the same once more", "EDEADLK", show(source, target)),
+        ("its unmount", _SUCCESS, lambda: kernel.unmount(target.encode(), 0)),
+        ("an unknown mount option", "EINVAL", lambda: kernel.nmount(bogus, 0)),
+        ("unmounting nothing", "EINVAL", lambda: kernel.unmount(directory.encode(), 0)),
     )
-    for expected, call in cases:
-        try:
-            call()
-        except KernelError as error:
-            if error.errno == getattr(errno, expected):
-                continue
-            found = errno.errorcode.get(error.errno or 0, str(error.errno))
-        else:
-            found = "success"
-        yield f"expected {expected}, got {found}"
+    for what, expected, call in cases:
+        found = _errno_of(call)
+        if found != getattr(errno, expected, 0):
+            yield f"{what}: expected {expected}, got {errno.errorcode.get(found, _SUCCESS)}"
+    mounts.unmount_below(kernel, directory)  # nothing, unless a mount succeeded that should have failed
+
+
+def _errno_of(call: Callable[[], object]) -> int:
+    """0: it succeeded."""
+    try:
+        call()
+    except KernelError as error:
+        return error.errno or 0
+    return 0
 
 
 def _steps(back_end: FreeBSDBackEnd, builds: str) -> Iterator[str]:

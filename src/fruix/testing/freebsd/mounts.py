@@ -61,14 +61,16 @@ def nmount(tables: Tables, pairs: Pairs, flags: int) -> None:
     for number, (name, _) in _FLAGS.items():
         flags |= number if name in pairs.values else 0
     target = os.path.realpath(target)
-    source = mount(
+    source, lower = mount(
         tables, pairs, target, sum(linux for number, (_, linux) in _FLAGS.items() if flags & number)
     )
     status = os.stat(target)
-    tables.mounts.append(Mount(_number(target), status.st_dev, status.st_ino, fstype, source, target, flags))
+    tables.mounts.append(
+        Mount(_number(target), status.st_dev, status.st_ino, fstype, source, target, flags, lower)
+    )
 
 
-def _nullfs(_tables: Tables, pairs: Pairs, target: str, flags: int) -> str:
+def _nullfs(tables: Tables, pairs: Pairs, target: str, flags: int) -> tuple[str, int]:
     source = pairs.text("from", size=abi.MNAMELEN) or pairs.text("target", size=abi.MNAMELEN)
     if source is None:
         pairs.fail(errno.EINVAL)
@@ -77,24 +79,35 @@ def _nullfs(_tables: Tables, pairs: Pairs, target: str, flags: int) -> str:
     source = os.path.realpath(source)
     if not stat.S_ISDIR(os.stat(source).st_mode):
         raise PanicError(f"nullfs of the file {source}")
-    if os.path.samefile(source, target):
+    lower = _number(source)
+    if _shown_at(tables, target) == lower and os.path.samefile(source, target):
         pairs.fail(errno.EDEADLK)
     libc.mount(os.fsencode(source), os.fsencode(target), None, libc.MS_BIND)
     # No device works outside of devfs.
     always = libc.MS_REMOUNT | libc.MS_BIND | libc.MS_NODEV
     libc.mount(None, os.fsencode(target), None, always | flags)
-    return source
+    return source, lower
 
 
-def _tmpfs(_tables: Tables, pairs: Pairs, target: str, flags: int) -> str:
+def _shown_at(tables: Tables, target: str) -> int:
+    """Whence the nullfs mount that `target` lies in shows its files (`Mount.lower`); 0: it lies in none.
+
+    Only there does the kernel look for a deadlock: nullfs of a directory onto itself succeeds, and so
+    does a second one on top of it, since the source is then found through the first.
+    """
+    number = _number(target)
+    return next((mount.lower for mount in present(tables) if mount.number == number), 0)
+
+
+def _tmpfs(_tables: Tables, pairs: Pairs, target: str, flags: int) -> tuple[str, int]:
     _check_names(pairs, "tmpfs")
     values = {name: pairs.text(name, size=abi.MNAMELEN) for name in _TMPFS_OPTIONS}
     options = ",".join(f"{_TMPFS_OPTIONS[name]}={value}" for name, value in values.items() if value)
     libc.mount(b"tmpfs", os.fsencode(target), b"tmpfs", libc.MS_NODEV | flags, options.encode())
-    return "tmpfs"
+    return "tmpfs", 0
 
 
-def _devfs(tables: Tables, pairs: Pairs, target: str, flags: int) -> str:
+def _devfs(tables: Tables, pairs: Pairs, target: str, flags: int) -> tuple[str, int]:
     _check_names(pairs, "devfs")
     ruleset = pairs.text("ruleset", size=abi.MNAMELEN) or "0"
     if not ruleset.isdecimal() or int(ruleset) > 0xFFFF:
@@ -102,7 +115,7 @@ def _devfs(tables: Tables, pairs: Pairs, target: str, flags: int) -> str:
     libc.mount(b"devfs", os.fsencode(target), b"tmpfs", 0, b"mode=755,size=64k")
     devices.fill(target, devices.visible(tables.rules.get(str(int(ruleset)), [])))
     libc.mount(None, os.fsencode(target), None, libc.MS_REMOUNT | libc.MS_BIND | flags | libc.MS_RDONLY)
-    return "devfs"
+    return "devfs", 0
 
 
 def _check_names(pairs: Pairs, fstype: str) -> None:
@@ -111,7 +124,7 @@ def _check_names(pairs: Pairs, fstype: str) -> None:
             pairs.fail(errno.EINVAL, f"mount option <{name}> is unknown")
 
 
-_MOUNTS: Mapping[str, Callable[[Tables, Pairs, str, int], str]] = {
+_MOUNTS: Mapping[str, Callable[[Tables, Pairs, str, int], tuple[str, int]]] = {
     "nullfs": _nullfs,
     "tmpfs": _tmpfs,
     "devfs": _devfs,

@@ -31,6 +31,7 @@ class Mount:
     Attributes:
         number: Linux's for it; numbers come again, so `device` and `inode` of its root are compared too.
         target: its name as of when it was mounted, as in the kernel's table.
+        lower: Linux's number of the mount from which a nullfs mount shows a directory; 0 for others.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Mount:
     source: str
     target: str
     flags: int
+    lower: int = 0
 
 
 @dataclass(slots=True)
