@@ -32,6 +32,7 @@ from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
 from fruix.testing.freebsd.double import Double
+from fruix.testing.freebsd.files import as_on_ufs
 from fruix.testing.freebsd.jails import living
 from fruix.testing.freebsd.state import Machine as FreeBSD
 
@@ -57,7 +58,8 @@ def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
         kernel = Double(directory, machine)
         platform.use(FreeBSDBackEnd(kernel))
         try:
-            yield kernel
+            with as_on_ufs():
+                yield kernel
         finally:
             platform.use(before)
         assert [row.target for row in kernel.getfsstat()] == [b"/"]

@@ -75,7 +75,7 @@ class Adding:
         # No lock: whoever adds the same text at the same time renames the same bytes to the same name.
         with self._staging.place() as place:
             inode = self._write((contents,), place)
-            self._staging.publish(place, path.base)
+            self._staging.publish(place, path.base, directory=False)
         try:
             self._register(info, False)
         except BaseException:
@@ -139,7 +139,8 @@ class Adding:
             if valid and not repair:
                 self._staging.drop(place)
                 return
-            self._staging.publish(place, info.path.base)
+            give_name = self._staging.replace if valid else self._staging.publish
+            give_name(place, info.path.base)
             try:
                 self._register(info, valid)
             except BaseException:

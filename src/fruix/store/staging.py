@@ -20,6 +20,7 @@ from fruix.store import flags
 from fruix.store.names import check_names
 from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, open_directory
+from fruix.store.tree.metadata import settle
 
 PREFIX = b".tmp-"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -66,7 +67,10 @@ class Staging:
             try:
                 descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self.store)
             except OSError as error:
-                if error.errno not in {errno.ENOENT, *NO_DIRECTORY}:
+                if error.errno in NO_DIRECTORY:  # a file that a directory has replaced
+                    with suppress(FileNotFoundError):
+                        os.unlink(name, dir_fd=self.store)
+                elif error.errno != errno.ENOENT:
                     raise
                 continue
             try:
@@ -99,8 +103,11 @@ class Staging:
         """Delete what was made at a place after all."""
         delete_tree(self.directory, name)
 
-    def publish(self, name: bytes, base: str) -> None:
-        """Give a finished object its final name in the store, replacing whatever garbage lies there."""
+    def publish(self, name: bytes, base: str, *, directory: bool = True) -> None:
+        """Give a finished object its final name in the store, replacing whatever garbage lies there.
+
+        `directory`: whether it may be one; for a plain file there is less to do.
+        """
         final = os.fsencode(base)
         try:
             self._rename(name, final)
@@ -109,24 +116,57 @@ class Staging:
                 raise
             self.remove(base)
             self._rename(name, final)
+        if directory:
+            settle(self.store, final)
 
     def replace(self, name: bytes, base: str) -> None:
         """Put a finished object where another one lies, which is deleted afterwards.
 
-        In one step where the system can exchange names, else by two renames, with nothing at the name in between.
+        In one step where the system can exchange names, else by two renames, with nothing at the name
+        in between. The name is registered already, so the object has its final time before it gets there.
         """
         final = os.fsencode(base)
+        with self._settled(name) as (directory, near):
+            try:
+                if flags.exchange(directory, near, self.store, final):
+                    self._discard(directory, near)
+                    return
+            except FileNotFoundError:
+                pass  # nothing lies there
+            self.remove(base)
+            os.rename(near, final, src_dir_fd=directory, dst_dir_fd=self.store)
+
+    @contextmanager
+    def _settled(self, name: bytes) -> Iterator[tuple[int, bytes]]:
+        """Where a finished object can be renamed from without changing: a directory goes into the store, under a private name.
+
+        After a crash `_sweep` finds it there; until then a lock keeps other processes from that.
+        """
+        lock = _lock_directory(self.directory, name)
+        if lock is None:
+            yield self.directory, name
+            return
+        near = PREFIX + secrets.token_hex(8).encode()
         try:
-            if flags.exchange(self.directory, name, self.store, final):
-                delete_tree(self.directory, name)
+            self._rename(name, near)
+            settle(self.store, near)
+            yield self.store, near
+        except BaseException:
+            self._discard(self.store, near)
+            raise
+        finally:
+            os.close(lock)
+
+    def _discard(self, directory: int, name: bytes) -> None:
+        """Delete what lies at a name; it is gone from there at once, whatever its size."""
+        with self.place() as place:
+            try:
+                os.rename(name, place, src_dir_fd=directory, dst_dir_fd=self.directory)
+            except FileNotFoundError:
                 return
-        except FileNotFoundError:
-            pass  # nothing lies there
-        with self.place() as old:
-            with suppress(FileNotFoundError):
-                os.rename(final, old, src_dir_fd=self.store, dst_dir_fd=self.directory)
-            self._rename(name, final)
-            delete_tree(self.directory, old)
+            except PermissionError:
+                _with_write_bit(directory, name, self.directory, place)
+            delete_tree(self.directory, place)
 
     def _rename(self, name: bytes, final: bytes) -> None:
         try:
@@ -149,19 +189,29 @@ class Staging:
                 self._rename(name, os.fsencode(base))
 
     def remove(self, base: str) -> None:
-        """Delete what lies at a final name; it is gone from there at once, whatever its size."""
-        with self.place() as name:
-            try:
-                os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
-            except FileNotFoundError:
-                return
-            except PermissionError:
-                _with_write_bit(self.store, os.fsencode(base), self.directory, name)
-            except OSError as error:
-                if error.errno == errno.EBUSY:
-                    raise StoreError("a file system is mounted on a store path", where=base) from error
-                raise
-            delete_tree(self.directory, name)
+        """Delete what lies at a final name; it is gone from there at once, whatever its size.
+
+        Raises:
+            StoreError: a file system is mounted there.
+        """
+        try:
+            self._discard(self.store, os.fsencode(base))
+        except OSError as error:
+            if error.errno == errno.EBUSY:
+                raise StoreError("a file system is mounted on a store path", where=base) from error
+            raise
+
+
+def _lock_directory(parent: int, name: bytes) -> int | None:
+    """A directory, open and locked; None for anything else."""
+    try:
+        descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    except OSError as error:
+        if error.errno in NO_DIRECTORY:
+            return None
+        raise
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return descriptor
 
 
 def _with_write_bit(source: int, name: bytes, destination: int, new_name: bytes) -> None:

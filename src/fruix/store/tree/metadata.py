@@ -6,8 +6,10 @@ Files 0444, or 0555 if executable; directories 0555; modification time 1 (one se
 from __future__ import annotations
 
 import os
+import stat
 
 from fruix.store import flags
+from fruix.store.tree.descriptors import lstat, open_directory
 
 MODIFIED = 1  # seconds; 0 would look like "no time" to some programs
 DIRECTORY_MODE = 0o555
@@ -29,3 +31,19 @@ def finish_symlink(parent: int, name: bytes, accessed_ns: int = _MODIFIED_NS) ->
     """Give a fresh symlink of ours its final times (and mode, where symlinks have one)."""
     flags.finish_symlink_mode(parent, name)
     os.utime(name, ns=(accessed_ns, _MODIFIED_NS), dir_fd=parent, follow_symlinks=False)
+
+
+def settle(parent: int, name: bytes) -> None:
+    """Set the time of an object that was just renamed to another parent, if it is a directory that lost it so.
+
+    UFS rewrites the directory's own `..` then, which changes its time of modification; within one
+    parent it stays. To be called before the object is registered. Costs one call where nothing is lost.
+    """
+    status = lstat(parent, name)
+    if not stat.S_ISDIR(status.st_mode) or status.st_mtime_ns == _MODIFIED_NS:
+        return
+    descriptor = open_directory(parent, name, expect=status)
+    try:
+        os.utime(descriptor, ns=(status.st_atime_ns, _MODIFIED_NS))
+    finally:
+        os.close(descriptor)

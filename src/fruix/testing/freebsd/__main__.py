@@ -19,6 +19,7 @@ from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc
 from fruix.testing import expected, scratch
 from fruix.testing.freebsd.double import Double
+from fruix.testing.freebsd.files import as_on_ufs
 
 VARIABLE = "FRUIX_FREEBSD_DOUBLE"
 # Another user's process outside of the jail can be addressed, if not harmed.
@@ -44,7 +45,7 @@ def _machine() -> Iterator[str]:
 
 def main(program: str = "fruix.testing.freebsd") -> None:
     """Run the command; `program`: the module that the self-test's daemons are."""
-    with _machine() as directory:
+    with _machine() as directory, as_on_ufs():
         platform.use(FreeBSDBackEnd(Double(directory)))
         scratch.program = program
         scratch.KEPT.append(VARIABLE)
