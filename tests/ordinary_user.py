@@ -72,6 +72,7 @@ def _become(command: Sequence[str], *, subordinate_ids: bool) -> None:
             _add_lines(file, f"{NAME}:{FIRST_SUBORDINATE}:65536\n")
         _delegate_cgroup()
     _make_tun_usable()
+    _hide_store()
     for path in {str(PROJECT), sys.prefix, sys.base_prefix}:
         _make_reachable(path)
     os.setgroups([GROUP])
@@ -90,6 +91,12 @@ def _add_lines(file: str, text: str) -> None:
         Path(file).touch()
     libc.mount(copy.name.encode(), file.encode(), None, libc.MS_BIND)
     os.unlink(copy.name)
+
+
+def _hide_store() -> None:
+    """A store and a daemon of the machine's own are none of this user's: where there is `/frx` it gets an empty one."""
+    if os.path.isdir("/frx"):
+        libc.mount(b"tmpfs", b"/frx", b"tmpfs", 0, b"mode=755,size=1m")
 
 
 def _make_tun_usable() -> None:
