@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -57,6 +58,10 @@ def build(store: RemoteStore, shell: StorePath, name: str, script: str = "echo x
     status, heard = ask(drv)
     assert status == 0
     return heard
+
+
+def daemon_pid() -> int:
+    return int(Path("/frx/var/fruix/daemon.lock").read_text().split()[-1])
 
 
 def shell_in(store: RemoteStore, scratch: Path) -> StorePath:
@@ -168,13 +173,17 @@ def test_no_more_descriptors_for_clients(tmp_path: Path) -> None:
         assert "raise the limit on open files" in caught.value.hint
         for client in crowd:
             client.close()
+        deadline = time.monotonic() + 60
+        while len(os.listdir(f"/proc/{daemon_pid()}/fd")) > 30:  # until the daemon has noticed
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         assert build(store, shell, "again")["status"] == "BUILT"
 
 
 def test_no_more_descriptors_in_the_spawner(tmp_path: Path) -> None:
     with private_frx(), daemon() as store:
         shell = shell_in(store, tmp_path)
-        pid = int(Path("/frx/var/fruix/daemon.lock").read_text().split()[-1])
+        pid = daemon_pid()
         (spawner,) = (int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
         most = resource.prlimit(spawner, resource.RLIMIT_NOFILE)[1]
         held = len(os.listdir(f"/proc/{spawner}/fd"))

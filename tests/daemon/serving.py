@@ -117,8 +117,8 @@ class Running:
 
     def plug(self) -> socket.socket:
         stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.connect(self.path)  # waits where the queue is full; with a time limit it would fail at once
         stream.settimeout(60)
-        stream.connect(self.path)
         self.plugged.append(stream)
         return stream
 

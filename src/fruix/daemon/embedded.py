@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from fruix.daemon import rootless
 from fruix.daemon.listening import StateLock
-from fruix.daemon.server import refuse
-from fruix.errors import FruixError, StoreError, UnreachableError
+from fruix.errors import DisconnectedError, FruixError, ProtocolError, StoreError, UnreachableError
 from fruix.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -101,9 +100,26 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             closing.callback(service.close)
         except (FruixError, OSError) as error:
             problem = error if isinstance(error, FruixError) else StoreError(str(error))
-            refuse(stream, problem, layout.store, "fruix")
+            _refuse(stream, problem, layout.store)
             return
         serve_one(stream, Peer(os.geteuid(), os.getegid(), os.getppid()), service)
+
+
+def _refuse(stream: socket.socket, error: FruixError, directory: str) -> None:
+    """Greet the client, who is one of this very program, only to give it `error` with its class."""
+    from fruix.daemon.connection import Connection  # noqa: PLC0415
+    from fruix.daemon.errors import failure  # noqa: PLC0415
+    from fruix.protocol import handshake, messages  # noqa: PLC0415
+
+    connection = Connection(stream)
+    try:
+        connection.begin()
+        context = handshake.serve(
+            connection.source, connection.send, directory=directory, version="fruix", trusted=False
+        )
+        connection.send(messages.encode(failure(error, context), context))
+    except (DisconnectedError, ProtocolError):
+        return
 
 
 def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:

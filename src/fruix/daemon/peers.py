@@ -1,7 +1,7 @@
 """Who is at the other end of a connection, and what that user may do.
 
-Decided once per connection, by the numeric user that the kernel names and fresh look-ups of names and groups; a look-up that fails
-is a refusal. Users of the build pool are refused before a single byte of theirs is read, whatever the lists say. Trusted
+Decided once per connection, by the numeric user that the kernel names and look-ups of names and groups; a look-up that fails is a
+refusal, and a refusal holds for some seconds, so that a refused user can't have the daemon look up names all the time. Users of the build pool are refused before a single byte of theirs is read, whatever the lists say. Trusted
 users are as good as root: they may change what the daemon believes.
 
 A connected descriptor is a capability: whoever it is passed on to acts as the user who opened it.
@@ -16,12 +16,16 @@ import pwd
 import socket
 import struct
 import sys
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from fruix.errors import NotPermittedError
 
 EVERYBODY = "*"
+# Seconds that a refusal holds, and how many users' are remembered.
+REFUSAL_HOLDS = 5.0
+MOST_REFUSALS = 1 << 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,28 @@ class Access:
             f"user '{peer.name}' is not allowed to connect to the daemon",
             hint="the daemon's setting 'allowed-users' says who is",
         )
+
+
+class Admission:
+    """`Access.admit`, remembering refusals for `REFUSAL_HOLDS` seconds. For one thread."""
+
+    def __init__(self, access: Access, clock: Callable[[], float] = time.monotonic) -> None:
+        self.access = access
+        self._clock = clock
+        self._refused: dict[tuple[int, int], tuple[float, NotPermittedError]] = {}
+
+    def admit(self, peer: Peer) -> bool:
+        """See `Access.admit`."""
+        key, now = (peer.uid, peer.gid), self._clock()
+        if (known := self._refused.get(key)) and now < known[0]:
+            raise known[1].with_traceback(None)
+        try:
+            return self.access.admit(peer)
+        except NotPermittedError as error:
+            if len(self._refused) >= MOST_REFUSALS:
+                self._refused.clear()
+            self._refused[key] = now + REFUSAL_HOLDS, error
+            raise
 
 
 def matches(peer: Peer, entries: Iterable[str]) -> bool:

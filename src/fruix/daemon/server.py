@@ -1,13 +1,14 @@
-"""Accepting clients: one thread each, limits per user, an orderly end.
+"""Accepting clients: one thread each, limits on connections, an orderly end.
 
-The main thread waits for connections and for the wish to stop; it decides who may connect before a thread exists, and a
-refused peer is told so without anything of its own being looked at but the greeting (build users not even that).
+The main thread waits for connections and for the wish to stop. It decides who may connect, and refuses, before a thread exists and
+without waiting for the client (see `refusing`); a build user's connection is closed without a word. What is refused is not counted.
+Root and trusted users have a reserve of connections that nobody else can take.
+
 Stopping: no new clients; sessions lose their sockets, which cancels their builds; builds are killed and cleaned up; then the store closes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import logging
 import os
@@ -19,24 +20,25 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
+from fruix.daemon import refusing
 from fruix.daemon.connection import Connection
-from fruix.daemon.errors import failure
-from fruix.daemon.peers import Access, Peer, credentials
+from fruix.daemon.peers import Access, Admission, Peer, credentials
+from fruix.daemon.refusing import Refused
 from fruix.daemon.service import Service
 from fruix.daemon.session import Session
-from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
-from fruix.protocol import handshake, messages
+from fruix.errors import FruixError, NotPermittedError
 
 log = logging.getLogger(__name__)
 
-# Seconds: what a refused peer gets for its greeting, sessions for telling their clients of the end, the kernel when it has no descriptor.
-REFUSAL_PATIENCE = 5
+# Seconds: what sessions get for telling their clients of the end, the kernel when it has no descriptor.
 LAST_WORDS = 5.0
 RETRY_PAUSE = 0.1
 
 STOPPING = "the daemon is shutting down"
 NO_SPAWNER = "the process that starts builders (the spawner) has gone"
+_LATER = "ask again a little later, or raise the limits that the daemon runs under"
 _TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+_UNKNOWN_USER = -1
 
 
 class HasDescriptor(Protocol):
@@ -58,10 +60,13 @@ class Server:
         self._spawner = spawner
         self._spare = _spare_descriptor()
         settings = service.settings
-        self._access = Access(settings.allowed_users, settings.trusted_users, settings.build.uids)
+        self._build_uids = settings.build.uids
+        self._admission = Admission(Access(settings.allowed_users, settings.trusted_users, self._build_uids))
         self._lock = threading.Lock()
         self._sessions: dict[threading.Thread, socket.socket] = {}
         self._users: Counter[int] = Counter()
+        self._poller = select.poll()
+        self._refused = Refused(self._poller)
         self._stop_receiver, self._stop_sender = socket.socketpair()
         self._stop_sender.setblocking(False)
 
@@ -83,16 +88,15 @@ class Server:
         Returns:
             False when it ended because the spawner has gone: the daemon has to be started again.
         """
-        poller = select.poll()
         sockets = {listener.fileno(): listener for listener in self._listeners}
         stop = self._stop_receiver.fileno()
         spawner = self._spawner.fileno() if self._spawner else stop
         for descriptor in (*sockets, stop, spawner):
-            poller.register(descriptor, select.POLLIN)
+            self._poller.register(descriptor, select.POLLIN)
         reason = STOPPING
         try:
             while True:
-                ready = [descriptor for descriptor, _ in poller.poll()]
+                ready = self._ready()
                 if stop in ready:
                     return True
                 if spawner in ready:
@@ -101,94 +105,109 @@ class Server:
                     self._service.builder.close()  # what ran fails by itself, and says why
                     return False
                 for descriptor in ready:
-                    self._accept(sockets[descriptor])
+                    if descriptor in sockets:
+                        self._accept(sockets[descriptor])
+                    else:
+                        self._refused.forget(descriptor)
         finally:
             self._end_sessions(reason)
+
+    def _ready(self) -> list[int]:
+        due = self._refused.expire()
+        return [descriptor for descriptor, _ in self._poller.poll(None if due is None else due * 1000)]
 
     def _accept(self, listener: socket.socket) -> None:
         try:
             stream, _ = listener.accept()
         except OSError as error:
-            log.warning("can't accept a connection: %s", error)
+            self._warn(_UNKNOWN_USER, f"can't accept a connection: {error}")
             if error.errno in _TOO_MANY_FILES:
                 self._refuse_for_want_of_descriptors(listener)
             return  # else a client that has left already
-        try:
-            self.serve(stream)
-        except (FruixError, OSError, RuntimeError) as error:
-            log.warning("connection refused: %s", error)
-            if not isinstance(error, NotPermittedError):
-                self._refuse_here(stream, f"the daemon can't serve another client now: {error}")
-            stream.close()
+        self.serve(stream)
 
     def _refuse_for_want_of_descriptors(self, listener: socket.socket) -> None:
-        """Tell the client, by means of the one descriptor that is kept for that; the others go on."""
+        """Make room by forgetting a refused client; without one, accept by means of the descriptor that is kept for that.
+
+        The refused connection is then what is kept, until the next one needs its descriptor.
+        """
+        if self._refused.forget_oldest():
+            return
         if self._spare >= 0:
             os.close(self._spare)
-            with contextlib.suppress(OSError), listener.accept()[0] as stream:
-                self._refuse_here(stream, "the daemon has too many open files")
-        self._spare = _spare_descriptor()
-        if self._spare < 0:
+            self._spare = -1
+        try:
+            stream, _ = listener.accept()
+        except OSError:
+            self._spare = _spare_descriptor()
             time.sleep(RETRY_PAUSE)  # somebody else took it: don't ask the kernel all the time
-
-    def _refuse_here(self, stream: socket.socket, why: str) -> None:
-        """On the main thread, so with little patience: who hasn't even greeted is left without a word."""
-        if not select.select([stream], [], [], RETRY_PAUSE)[0]:
             return
-        error = FruixError(
-            why, hint="ask again a little later, or raise the limits that the daemon runs under"
-        )
-        with contextlib.suppress(OSError):
-            refuse(stream, error, self._service.store.directory, self._service.version, patience=1)
+        refusing.tell(stream, FruixError("the daemon has too many open files", hint=_LATER))
+        self._spare = stream.detach()
 
     def serve(self, stream: socket.socket) -> None:
-        """Serve a connected socket in a thread of its own, which closes it.
+        """Serve a connected socket in a thread of its own, which closes it, or refuse it."""
+        try:
+            peer = credentials(stream)
+        except OSError as error:
+            self._warn(_UNKNOWN_USER, f"connection refused: {error}")
+            stream.close()
+            return
+        if peer.uid in self._build_uids:
+            self._warn(peer.uid, f"connection refused: user {peer.uid} is a build user")
+            stream.close()
+            return
+        try:
+            trusted = self._admit(peer)
+            self._start(stream, peer, trusted=trusted)
+        except FruixError as error:
+            self._warn(peer.uid, f"connection refused: {error}")
+            self._refused.tell(stream, peer.uid, error)
+
+    def _admit(self, peer: Peer) -> bool:
+        """Whether the peer is trusted. The limit that needs no look-up of names comes first.
 
         Raises:
-            NotPermittedError: refused without an answer.
-            OSError: the kernel doesn't say who it is.
-            RuntimeError: no thread can be started.
+            NotPermittedError: not allowed to connect, or too many connections.
         """
-        peer = credentials(stream)
-        if peer.uid in self._access.build_uids:
-            raise NotPermittedError(f"user {peer.uid} is a build user")
-        refusal = None
-        trusted = False
-        try:
-            trusted = self._access.admit(peer)
-            self._check_limits(peer)
-        except NotPermittedError as error:
-            refusal = error
+        settings = self._service.settings
+        own, total = self._users[peer.uid], len(self._sessions)
+        if peer.uid != 0 and own >= settings.max_connections_per_user:
+            raise NotPermittedError(
+                f"user {peer.uid} has {own} connections already",
+                hint="close some; the daemon's setting 'max-connections-per-user' allows more",
+            )
+        trusted = self._admission.admit(peer)
+        most = settings.max_connections + (settings.reserved_connections if trusted else 0)
+        if total >= most:
+            raise NotPermittedError(
+                f"the daemon has {total} connections already",
+                hint="ask again a little later; the daemon's setting 'max-connections' allows more",
+            )
+        return trusted
+
+    def _start(self, stream: socket.socket, peer: Peer, *, trusted: bool) -> None:
+        """Count the session and start its thread.
+
+        Raises:
+            FruixError: no thread can be started.
+        """
         thread = threading.Thread(
-            target=self._work, args=(stream, peer, trusted, refusal), name=f"client-{peer.pid}", daemon=True
+            target=self._work, args=(stream, peer, trusted), name=f"client-{peer.pid}", daemon=True
         )
         with self._lock:
             self._sessions[thread] = stream
             self._users[peer.uid] += 1
         try:
             thread.start()
-        except RuntimeError:
+        except RuntimeError as error:
             self._forget(thread, peer)
-            raise
+            raise FruixError(f"the daemon can't serve another client now: {error}", hint=_LATER) from error
 
-    def _check_limits(self, peer: Peer) -> None:
-        settings = self._service.settings
-        with self._lock:
-            total, own = len(self._sessions), self._users[peer.uid]
-        if total >= 2 * settings.max_connections:
-            raise NotPermittedError("too many connections", hint="raise 'max-connections'")
-        if peer.uid != 0 and own >= settings.max_connections_per_user:
-            raise NotPermittedError(
-                f"user {peer.uid} has {own} connections already", hint="raise 'max-connections-per-user'"
-            )
-
-    def _work(self, stream: socket.socket, peer: Peer, trusted: bool, refusal: FruixError | None) -> None:
+    def _work(self, stream: socket.socket, peer: Peer, trusted: bool) -> None:
         try:
-            if refusal is None:
-                connection = Connection(stream, patience=self._service.settings.request_timeout)
-                Session(connection, peer, self._service, trusted=trusted).run()
-            else:
-                refuse(stream, refusal, self._service.store.directory, self._service.version)
+            connection = Connection(stream, patience=self._service.settings.request_timeout)
+            Session(connection, peer, self._service, trusted=trusted).run()
         except Exception:  # the thread's last resort: the daemon goes on
             log.exception("session of user %s failed", peer.uid)
         finally:
@@ -202,9 +221,13 @@ class Server:
             if not self._users[peer.uid]:
                 del self._users[peer.uid]
 
+    def _warn(self, uid: int, text: str) -> None:
+        self._service.client_log.warning(uid, "%s", text)
+
     def _end_sessions(self, reason: str) -> None:
         """Those that wait for a request end; those that build are told, and have a moment to tell their client."""
         self._service.stopping = reason
+        self._refused.close()
         with self._lock:
             running = list(self._sessions.items())
             for _, stream in running:
@@ -221,26 +244,6 @@ class Server:
             os.close(self._spare)
         self._stop_receiver.close()
         self._stop_sender.close()
-
-
-def refuse(
-    stream: socket.socket,
-    error: FruixError,
-    directory: str,
-    version: str,
-    *,
-    patience: int = REFUSAL_PATIENCE,
-) -> None:
-    """Greet a peer only to tell it why it isn't served."""
-    connection = Connection(stream, patience=patience)
-    try:
-        connection.begin()
-        context = handshake.serve(
-            connection.source, connection.send, directory=directory, version=version, trusted=False
-        )
-        connection.send(messages.encode(failure(error, context), context))
-    except (DisconnectedError, ProtocolError):
-        return
 
 
 def _shut(stream: socket.socket, how: int) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from fruix import __version__
 from fruix.building.platforms import local_system
 from fruix.building.settings import BuildOptions
+from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
 from fruix.errors import StoreError
@@ -148,6 +149,7 @@ class Service:
     builder: BuilderLike
     settings: Settings
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
+    client_log: ClientLog = field(default_factory=lambda: ClientLog(log))
     version: str = f"fruix {__version__}"
     system: str = field(default_factory=local_system)
     stopping: str = ""  # why the daemon is ending, once it is

@@ -62,7 +62,9 @@ class Session:
         except DisconnectedError:
             pass
         except ProtocolError as error:
-            log.warning("client %s (user %s): %s", self.peer.pid, self.peer.uid, error)
+            self.service.client_log.warning(
+                self.peer.uid, "client %s (user %s): %s", self.peer.pid, self.peer.uid, error
+            )
 
     def tell(self, *said: messages.Message) -> None:
         """Send messages within the work on a request."""

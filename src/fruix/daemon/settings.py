@@ -33,6 +33,7 @@ class Settings:
     trusted_users: tuple[str, ...] = ("root",)
     max_connections: int = 1024
     max_connections_per_user: int = 256
+    reserved_connections: int = 32
     max_request_size: int = 64 << 20
     request_timeout: int = 60
     building: Mapping[str, Any] = field(default_factory=dict)
@@ -190,6 +191,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "trusted-users": ("trusted_users", _strings),
     "max-connections": ("max_connections", _number(1, 1 << 16)),
     "max-connections-per-user": ("max_connections_per_user", _number(1, 1 << 16)),
+    "reserved-connections": ("reserved_connections", _number(0, 1 << 16)),
     "max-request-size": ("max_request_size", _number(1 << 16, 1 << 32)),
     "request-timeout": ("request_timeout", _number(1, 1 << 20)),
     "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),

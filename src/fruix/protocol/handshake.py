@@ -4,6 +4,8 @@ The daemon has to name its version before it has heard the client's, so it annou
 dialect see a daemon of their newest version, clients of the Nix dialect take the smaller of both numbers. What the client
 then names decides: minor 0x60 and above is Guix, anything below Nix (34 and later are served).
 
+A client that is refused is told so in bytes that can be sent before it has said anything (`refusal`).
+
 Pure but for the `send` it is given; what can fail for other reasons than bytes belongs after it, where it can be reported.
 """
 
@@ -12,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from fruix.errors import ProtocolError
+from fruix.errors import FruixError, ProtocolError
 from fruix.protocol import guix, nix
+from fruix.protocol.messages import Code
 from fruix.protocol.source import Source
 from fruix.protocol.wire import Context, Dialect, List, Text, read_string, write_string, write_u64
 
@@ -21,6 +24,9 @@ CLIENT_MAGIC = 0x6E697863
 SERVER_MAGIC = 0x6478696F
 MAJOR = 1
 ANNOUNCED = (MAJOR << 8) | guix.NEWEST
+# What a refusal announces: from version 1.26 on errors are records in the Nix dialect and plain in Guix's, and from 1.33 on Nix
+# clients want to read more before it. Below both write their greeting and then read the same plain error.
+REFUSING = (MAJOR << 8) | 25
 # A greeting is small; a stranger at the socket gets no more.
 BUDGET = 1 << 14
 
@@ -72,12 +78,15 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
 
     Raises:
         ProtocolError: a daemon that speaks something else, or an older version than ours can.
+        FruixError: it refuses this client, and why.
     """
     source.expect(BUDGET)
     send(_numbers(CLIENT_MAGIC, (MAJOR << 8) | nix.NEWEST))
     if source.u64() != SERVER_MAGIC:
         raise ProtocolError("what answers is no build daemon", hint="is this the daemon's socket?")
     theirs = source.u64()
+    if theirs == REFUSING:
+        raise _refused(source)
     minor = min(theirs & 0xFF, nix.NEWEST)
     if theirs >> 8 != MAJOR or minor < nix.OLDEST:
         raise ProtocolError(
@@ -92,6 +101,25 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
     trust = source.u64() if minor >= TRUST_SINCE else UNKNOWN
     known = {TRUSTED: True, NOT_TRUSTED: False}.get(trust)
     return Greeting(Context(Dialect.NIX, minor, directory, features), version, known)
+
+
+def refusal(message: str, hint: str = "") -> bytes:
+    """All that a refused client is sent, whatever its dialect and version: the greeting and an error with the reason.
+
+    It says no version that a client could go on with, so nothing of the client's has to be read first.
+    """
+    sink = bytearray(_numbers(SERVER_MAGIC, REFUSING, Code.ERROR))
+    write_string(sink, f"{message}\n{hint}".strip().encode("utf-8", "surrogateescape"))
+    write_u64(sink, 1)  # the exit status of Guix's clients
+    return bytes(sink)
+
+
+def _refused(source: Source) -> FruixError:
+    """The error that a refusal holds, behind its version."""
+    if source.u64() != Code.ERROR:
+        return ProtocolError("the daemon's refusal is malformed")
+    message, _, hint = str(read_string(source, BUDGET), "utf-8", "replace").partition("\n")
+    return FruixError(message, hint=hint)
 
 
 def _understand(number: int, directory: str) -> Context:
