@@ -71,7 +71,7 @@ def crash(step: str, victim: str, shell: StorePath) -> None:
         # By the time of this step the builder may have come to its end; one that is to be killed must not.
         # The store is shared by the tests of this module: both back ends have steps of the same name.
         name = f"{current().kind}-{step}-{victim}"
-        drv = derivation(store, name, shell, wait=(step, victim) == ("watch", "builder"))
+        drv = derivation(store, name, shell, wait=20 if (step, victim) == ("watch", "builder") else 0)
         client, heard = ask(drv)
         if victim == "daemon":
             assert exit_of(daemon) == -signal.SIGKILL

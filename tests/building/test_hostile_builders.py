@@ -212,7 +212,7 @@ def test_a_slow_listener_is_no_silence(tmp_path: Path) -> None:
 
         request = [DerivedPath(drv, ALL)]
         ((_, result),) = here.builder.realise(
-            request, BuildOptions("fruix", max_silent_time=1), slowly, threading.Event()
+            request, BuildOptions("fruix", max_silent_time=3), slowly, threading.Event()
         )
         assert result.success, result.message
 
@@ -221,7 +221,7 @@ def test_a_trickle_ends_in_time(tmp_path: Path) -> None:
     with machine(settings()) as here:
         script = "trap '' TERM INT HUP; while :; do echo .; sleep 0.1; done"
         drv = here.derivation("trickle", script, here.shell(tmp_path))
-        (result,) = here.build(drv, options=BuildOptions("fruix", max_silent_time=1, timeout=2))
+        (result,) = here.build(drv, options=BuildOptions("fruix", max_silent_time=60, timeout=2))
         assert "timed out after 2 seconds." in result.message
 
 
