@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 
 
 class FruixError(Exception):
@@ -162,3 +163,14 @@ def of_system(error: OSError) -> FruixError:
     named = error.filename if error.filename2 is None else error.filename2
     where = os.fsdecode(named) if isinstance(named, str | bytes) else ""
     return FruixError(error.strerror or str(error), where=where, hint=_REMEDIES.get(error.errno or 0, ""))
+
+
+def of_missing_module(error: ModuleNotFoundError) -> FruixError | None:
+    """The same for a module of the standard library that this Python was built without; None for any other: that is a bug."""
+    if error.name not in sys.stdlib_module_names:
+        return None
+    return FruixError(
+        f"this Python lacks the module '{error.name}' of the standard library",
+        where=sys.executable,
+        hint="'fruix doctor' says what needs it and where to get it",
+    )

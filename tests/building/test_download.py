@@ -37,6 +37,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "/short": lambda: self._body(DATA[:100], length=len(DATA)),
             "/redirect": lambda: self._redirect("/good"),
             "/to-file": lambda: self._redirect("file:///etc/passwd"),
+            "/to-https": lambda: self._redirect("https://127.0.0.1:1/x"),
             "/loop": lambda: self._redirect("/loop"),
             "/flaky": self._flaky,
             "/tree.nar": lambda: self._body(NAR),
@@ -123,6 +124,16 @@ def test_redirects_only_to_http(server: str, tmp_path: Path, capsys: pytest.Capt
     assert fetch(tmp_path / "out2", server + "/to-file") == download.FAILED
     assert fetch(tmp_path / "out3", server + "/loop") == download.FAILED
     assert "root:" not in capsys.readouterr().out
+
+
+def test_without_ssl_https_is_refused_by_name_and_http_works(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "HAS_SSL", False)
+    urls = ("https://127.0.0.1:1/x", f"{server}/to-https", f"{server}/good")
+    assert fetch(tmp_path / "out", *urls) == 0
+    assert (tmp_path / "out").read_bytes() == DATA
+    assert capsys.readouterr().out.count("this Python lacks the module ssl") == 2
 
 
 def test_incomplete_and_too_long_bodies_fail(

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from fruix.cli.commands import main
+from fruix.model.systems import common_name
 from fruix.sandbox import platform
+from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.testing.freebsd.double import Double
@@ -16,9 +18,10 @@ from fruix.testing.freebsd.state import Machine
 from machine import jails
 
 CAPABILITIES = [
+    "python",
+    "python extras",
     "kernel version",
     "root",
-    "python",
     "jails",
     "vimage",
     "nullfs",
@@ -47,7 +50,11 @@ def lines(text: str) -> dict[str, str]:
 
 def test_one_line_for_each_capability(kernel: Double, capfd: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor"]) == 0
-    found = lines(capfd.readouterr().out)
+    said = capfd.readouterr().out
+    machine = abi.string_in(kernel.sysctl(b"hw.machine")).decode()
+    assert machine in {"amd64", "arm64"}  # what the kernel says, and how derivations call it:
+    assert f"(1302001) on {common_name(machine)}" in said
+    found = lines(said)
     assert list(found) == CAPABILITIES
     assert [name for name, mark in found.items() if mark != "ok"] == [
         "file mounts",

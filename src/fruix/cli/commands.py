@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from fruix import __version__
 from fruix.cli.text import harmless
-from fruix.errors import FruixError, of_system
+from fruix.errors import FruixError, of_missing_module, of_system
 
 # name: (module, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -40,13 +40,18 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    parser = _parser(words)
-    options = parser.parse_args(words)
     try:
+        options = _parser(words).parse_args(words)
         return int(options.run(options))
     except FruixError as error:
         report(error)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        lacking = of_missing_module(error)
+        if lacking is None:
+            raise
+        report(lacking)
+        return lacking.exit_code
     except BrokenPipeError:
         # Whoever read our output has seen enough; don't let the interpreter complain when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

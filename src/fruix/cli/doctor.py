@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from fruix.cli.text import duration, styled, wants_colour
+from fruix.sandbox import modules
 from fruix.sandbox.capabilities import Capability, probe
 from fruix.sandbox.platform import current
 
@@ -33,11 +34,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the table; status 1 if something that builds need is missing."""
-    if options.selftest:
-        return _selftest()
-    if options.trial:
-        return _trial()
-    found = [*probe(current().probes()), *_offers()]
+    if options.selftest or options.trial:
+        return _selftest() if options.selftest else _trial()
+    found = probe(modules.probes())
+    if found[0].available:  # else nothing more can be imported
+        found += [*probe(current().probes()), *_offers()]
     colour = wants_colour(sys.stdout)
     for capability in found:
         print(_line(capability, colour=colour))

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING
 
 from fruix.daemon import rootless
 from fruix.daemon.listening import StateLock
-from fruix.errors import DisconnectedError, FruixError, ProtocolError, StoreError, UnreachableError
+from fruix.errors import (
+    DisconnectedError,
+    FruixError,
+    ProtocolError,
+    StoreError,
+    UnreachableError,
+    of_missing_module,
+)
 from fruix.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -80,13 +87,13 @@ def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout
 
 
 def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout, home: str | None) -> None:
-    from fruix.daemon.peers import Peer  # noqa: PLC0415
-    from fruix.daemon.service import open_service  # noqa: PLC0415
-    from fruix.daemon.settings import load  # noqa: PLC0415
-    from fruix.sandbox import Spawner, faults  # noqa: PLC0415 - forked before anything else is imported or opened
-
     with ExitStack() as closing:
         try:
+            from fruix.daemon.peers import Peer  # noqa: PLC0415
+            from fruix.daemon.service import open_service  # noqa: PLC0415
+            from fruix.daemon.settings import load  # noqa: PLC0415
+            from fruix.sandbox import Spawner, faults  # noqa: PLC0415 - none of it is needed beside a real daemon
+
             if home is not None:
                 rootless.become_root(home)
             faults.begin(environment)
@@ -98,9 +105,8 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             _take(closing.enter_context(StateLock(layout.state)))
             service = open_service(layout, settings, spawner)
             closing.callback(service.close)
-        except (FruixError, OSError) as error:
-            problem = error if isinstance(error, FruixError) else StoreError(str(error))
-            _refuse(stream, problem, layout.store)
+        except (FruixError, OSError, ModuleNotFoundError) as error:
+            _refuse(stream, _problem(error), layout.store)
             return
         serve_one(stream, Peer(os.geteuid(), os.getegid(), os.getppid()), service)
 
@@ -120,6 +126,20 @@ def _refuse(stream: socket.socket, error: FruixError, directory: str) -> None:
         connection.send(messages.encode(failure(error, context), context))
     except (DisconnectedError, ProtocolError):
         return
+
+
+def _problem(error: FruixError | OSError | ModuleNotFoundError) -> FruixError:
+    """What the client is told.
+
+    Raises:
+        ModuleNotFoundError: a module is missing that no Python lacks: a bug.
+    """
+    if isinstance(error, ModuleNotFoundError):
+        lacking = of_missing_module(error)
+        if lacking is None:
+            raise error
+        return lacking
+    return error if isinstance(error, FruixError) else StoreError(str(error))
 
 
 def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:

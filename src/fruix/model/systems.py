@@ -14,4 +14,9 @@ _MACHINES = {
 
 def this_system(sysname: str, machine: str) -> str:
     """The system of a kernel (`uname -s`, `uname -m`), like `x86_64-linux` or `aarch64-freebsd`."""
-    return f"{_MACHINES.get(machine, machine)}-{sysname.lower()}"
+    return f"{common_name(machine)}-{sysname.lower()}"
+
+
+def common_name(machine: str) -> str:
+    """A machine's name as systems have it: FreeBSD's kernel says `amd64` and `arm64` where Linux's says otherwise."""
+    return _MACHINES.get(machine, machine)

@@ -5,8 +5,8 @@ Names are relative to `/etc`. What the host lacks is absent.
 
 from __future__ import annotations
 
+import contextlib
 import os
-import ssl
 from collections.abc import Mapping
 
 from fruix.sandbox.networks import NAME_SERVER, OWN
@@ -32,8 +32,17 @@ def host_files(network: str) -> Mapping[str, bytes]:
 
 def _certificates() -> bytes:
     """The host's trusted certificates (PEM), or nothing if there are none: then https fails, saying so."""
-    paths = (os.environ.get("SSL_CERT_FILE"), ssl.get_default_verify_paths().cafile, *_CERTIFICATE_FILES)
+    paths = (os.environ.get("SSL_CERT_FILE"), _default_certificates(), *_CERTIFICATE_FILES)
     return next((data for path in paths if path and (data := contents(path))), b"")
+
+
+def _default_certificates() -> str | None:
+    """Where OpenSSL looks; a Python without `ssl` doesn't know."""
+    with contextlib.suppress(ImportError):
+        import ssl  # noqa: PLC0415 - not in every Python, and most commands never need it
+
+        return ssl.get_default_verify_paths().cafile
+    return None
 
 
 def contents(path: str) -> bytes:

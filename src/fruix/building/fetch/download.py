@@ -14,18 +14,24 @@ import contextlib
 import http.client
 import os
 import socket
-import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from fruix import __version__
 from fruix.building.fetch.unpack import unpack
 from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
+
+try:
+    import ssl
+except ImportError:  # some Pythons are built without
+    HAS_SSL = False
+else:
+    HAS_SSL = True
 
 CHUNK = 1 << 16
 ATTEMPTS = 3
@@ -55,6 +61,13 @@ class _OnlyHttp(urllib.request.HTTPRedirectHandler):
 
 class _GiveUpOnMirrorError(Exception):
     """This URL will not deliver, however often it is asked."""
+
+
+class _NoHttps(urllib.request.BaseHandler):
+    """For a Python without `ssl`: https is refused by name, also after a redirect."""
+
+    def https_open(self, _request: urllib.request.Request) -> NoReturn:
+        raise _GiveUpOnMirrorError("this Python lacks the module ssl, so it can't use https")
 
 
 def main(arguments: Mapping[str, Any]) -> int:
@@ -104,12 +117,11 @@ def _unpack(destination: str, url: str, max_size: int) -> None:
 
 
 def _opener(ca_file: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
-    context = ssl.create_default_context(cafile=ca_file or None)
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(dict(proxies)),
         urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=context),
+        _https(ca_file),
         urllib.request.HTTPErrorProcessor(),
         urllib.request.HTTPDefaultErrorHandler(),
         _OnlyHttp(),
@@ -119,12 +131,20 @@ def _opener(ca_file: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDi
     return opener
 
 
+def _https(ca_file: str) -> urllib.request.BaseHandler:
+    if not HAS_SSL:
+        return _NoHttps()
+    return urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file or None))
+
+
 def _is_final(error: Exception) -> bool:
     """Whether asking the same mirror again is pointless."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code not in RETRY_STATUS
     reason = getattr(error, "reason", error)
-    return isinstance(reason, socket.gaierror | ssl.SSLCertVerificationError | ConnectionRefusedError)
+    if HAS_SSL and isinstance(reason, ssl.SSLCertVerificationError):
+        return True
+    return isinstance(reason, socket.gaierror | ConnectionRefusedError)
 
 
 def _fetch(

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import importlib
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 
+from fruix.model.systems import common_name
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.freebsd import abi, devices, jail, limits, mounts, reaper
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 
 OLDEST = 12
-_MODULES = ("sqlite3", "zlib", "ctypes")
 
 
 def probes(kernel: Kernel) -> Sequence[Probe]:
@@ -31,9 +30,6 @@ def probes(kernel: Kernel) -> Sequence[Probe]:
     return (
         Probe("kernel version", on(_version), f"use FreeBSD {OLDEST} or later, better 13", in_child=False),
         Probe("root", _root, "run the daemon as root: only root can make jails", in_child=False),
-        Probe(
-            "python", _python, "pkg install the missing module (py311-sqlite3 and the like)", in_child=False
-        ),
         Probe("jails", on(_jail), "run on the host, or in a jail with children.max"),
         Probe(
             "vimage",
@@ -96,25 +92,14 @@ def _version(kernel: Kernel) -> str:
     name = abi.string_in(kernel.sysctl(b"kern.osrelease")).decode()
     if abi.major(date) < OLDEST:
         raise OSError(f"FreeBSD {name} is too old")
-    return f"FreeBSD {name} ({date}) on {os.uname().machine}"
+    machine = abi.string_in(kernel.sysctl(b"hw.machine")).decode()
+    return f"FreeBSD {name} ({date}) on {common_name(machine)}"
 
 
 def _root() -> str:
     if os.geteuid() != 0:
         raise OSError(f"running as user {os.geteuid()}")
     return "running as root"
-
-
-def _python() -> str:
-    missing = []
-    for name in _MODULES:
-        try:
-            importlib.import_module(name)
-        except ImportError:
-            missing.append(name)
-    if missing:
-        raise OSError(f"Python {sys.version.split()[0]} lacks {', '.join(missing)}")
-    return f"Python {sys.version.split()[0]} with {', '.join(_MODULES)}"
 
 
 def _jail(kernel: Kernel) -> str:

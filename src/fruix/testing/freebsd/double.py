@@ -171,6 +171,7 @@ class Double:
         found = {
             b"kern.ostype": b"FreeBSD\0",
             b"kern.osrelease": machine.release.encode() + b"\0",
+            b"hw.machine": b"amd64\0" if os.uname().machine == "x86_64" else b"arm64\0",
             b"kern.osreldate": struct.pack("=i", machine.osreldate),
             b"kern.racct.enable": bytes([machine.racct]),  # one byte, not four
             **{b"security.jail.param." + name.encode(): b"" for name in parameters.ALL},
