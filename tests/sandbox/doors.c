@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -57,7 +58,37 @@ static long int80(long nr, long a, long b) {
     return result;
 }
 static char low[] __attribute__((aligned(16))) = "f";
+
+/* socketcall, whose arguments lie in memory that 32 bits can address. */
+static long int80_socketcall(long call, unsigned family) {
+    unsigned *words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    words[0] = family;
+    words[1] = SOCK_STREAM;
+    words[3] = (unsigned)(unsigned long)(words + 4);
+    return int80(102, call, (long)words);
+}
 #endif
+
+/* FAMILY,TYPE,PROTOCOL */
+static long open_socket(const char *numbers, int pair) {
+    int family, type, protocol, ends[2];
+    sscanf(numbers, "%d,%d,%d", &family, &type, &protocol);
+    return pair ? socketpair(family, type, protocol, ends) : socket(family, type, protocol);
+}
+
+static long trace_child(void) {
+    pid_t child = fork();
+    int status;
+    if (child == 0) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        _exit(0);
+    }
+    waitpid(child, &status, 0);
+    return ptrace(PTRACE_CONT, child, NULL, NULL);
+}
+
+static long low_words[4];
 
 static long attempt(const char *what, char **argv) {
     struct open_how how = {.flags = O_CREAT | O_WRONLY, .mode = 06755};
@@ -93,6 +124,18 @@ static long attempt(const char *what, char **argv) {
     if (!strcmp(what, "host-loopback")) return tcp("127.0.0.1", atoi(argv[0]));
     if (!strncmp(what, "tcp", 3)) return connect_to(argv[0]);
     if (!strcmp(what, "network")) return tcp("10.1.2.3", 80);
+    if (!strncmp(what, "socket-", 7)) return open_socket(argv[0], 0);
+    if (!strncmp(what, "pair-", 5)) return open_socket(argv[0], 1);
+    if (!strncmp(what, "ioctl-", 6)) return ioctl(open("f", O_RDWR), strtoul(argv[0], NULL, 16), low_words);
+    if (!strncmp(what, "call-", 5)) return syscall(strtol(argv[0], NULL, 10), 0, 0, 0, 0, 0, 0);
+    if (!strcmp(what, "trace-child")) return trace_child();
+    if (!strcmp(what, "personality")) return syscall(SYS_personality, 0xffffffff);
+    if (!strcmp(what, "netns")) return unshare(CLONE_NEWNET);
+    if (!strcmp(what, "setns")) return setns(open("/proc/self/ns/net", O_RDONLY), 0);
+    if (!strcmp(what, "syslog")) return syscall(SYS_syslog, 10, NULL, 0);
+    if (!strcmp(what, "fanotify")) return syscall(SYS_fanotify_init, 0, O_RDONLY);
+    if (!strcmp(what, "by-handle")) return syscall(SYS_open_by_handle_at, AT_FDCWD, NULL, O_RDONLY);
+    if (!strcmp(what, "quotactl")) return syscall(SYS_quotactl, 0, NULL, 0, NULL);
     if (!strcmp(what, "raw-socket")) return socket(AF_INET, SOCK_RAW, 1);
     if (!strcmp(what, "abstract")) return abstract_socket(argv[0]);
     if (!strcmp(what, "kill")) return kill(atoi(argv[0]), 0);
@@ -103,6 +146,10 @@ static long attempt(const char *what, char **argv) {
     if (!strcmp(what, "link")) return link(argv[0], "g7");
 #ifdef __x86_64__
     if (!strcmp(what, "int80-chmod")) return int80(15, (long)low, 04755);
+    if (!strncmp(what, "int80-socket-", 13)) return int80_socketcall(1, atoi(argv[0]));
+    if (!strncmp(what, "int80-pair-", 11)) return int80_socketcall(8, atoi(argv[0]));
+    if (!strcmp(what, "int80-bind")) return int80_socketcall(2, -1); /* no such descriptor, but an allowed call */
+    if (!strcmp(what, "modify-ldt")) return syscall(SYS_modify_ldt, 0, NULL, 0);
     if (!strcmp(what, "x32")) return syscall(0x40000000 + 39);
 #endif
     fprintf(stderr, "unknown attempt %s\n", what);

@@ -80,10 +80,17 @@ def test_a_daemon_that_does_not_start_ends_it(monkeypatch: pytest.MonkeyPatch) -
         ("mount 2 No such file or directory\n", "mount: ENOENT (No such file or directory), should be EPERM"),
         ("", "mount: not tried, should be EPERM"),
         ("left-open-descriptor 7\n", "left-open-descriptor: 7"),
+        ("keys ok\n", "keys: ok"),
     ],
 )
 def test_open_doors(printed: str, found: str) -> None:
-    assert found in expected.open_doors(printed)
+    assert found in expected.open_doors(printed, "freebsd-jail")
+
+
+def test_doors_that_only_one_system_has() -> None:
+    found = expected.open_doors("machine-socket ok\n", "linux-namespaces")
+    assert "machine-socket: ok, should be EAFNOSUPPORT" in found
+    assert "old-socket: not tried, should be ENOSYS" in found
 
 
 def test_traces(tmp_path: Path) -> None:

@@ -147,8 +147,12 @@ OPEN = "ok"
 _READ_ONLY = frozenset({"EROFS", "EACCES"})
 _FORBIDDEN = frozenset({"EPERM"})
 _ABSENT = frozenset({"ENOENT"})
+_UNKNOWN_CALL = frozenset({"ENOSYS"})
+_NO_FAMILY = frozenset({"EAFNOSUPPORT"})
+_NO_PROTOCOL = frozenset({"EPROTONOSUPPORT"})
+_NO_ATTRIBUTE = frozenset({"EOPNOTSUPP", "ENOTSUP"})
 # Door of `doors.c` → how it may end.
-DOORS: dict[str, frozenset[str]] = {
+DOORS: Mapping[str, frozenset[str]] = {
     "descriptors": frozenset({"EBADF"}),
     "write-read-only": _READ_ONLY,
     "link-read-only": frozenset({"EXDEV"}),
@@ -170,14 +174,35 @@ DOORS: dict[str, frozenset[str]] = {
     "kernel-memory": _ABSENT,
     "write-root": _READ_ONLY,
     "write-etc": _READ_ONLY,
+    "accounting": _FORBIDDEN,
+}
+# Kind of isolation → doors that only its system has.
+MORE_DOORS: Mapping[str, Mapping[str, frozenset[str]]] = {
+    "linux-namespaces": {
+        **dict.fromkeys(
+            ("crypto-socket", "machine-socket", "frame-socket", "machine-socket-pair"), _NO_FAMILY
+        ),
+        **dict.fromkeys(("old-socket", "old-socket-pair", "keys", "ring", "counters"), _UNKNOWN_CALL),
+        **dict.fromkeys(("device-events", "other-protocol"), _NO_PROTOCOL),
+        **dict.fromkeys(("kernel-log", "watch-all-files", "file-by-handle", "quota"), _FORBIDDEN),
+        **dict.fromkeys(("type-for-terminal", "line-discipline", "set-id"), _FORBIDDEN),
+        **dict.fromkeys(("new-namespace", "join-namespace"), _FORBIDDEN),
+        **dict.fromkeys(("tree-of-mounts", "new-file-system"), _FORBIDDEN),
+        **dict.fromkeys(("inode-flags", "inode-flags-by-call"), _NO_ATTRIBUTE),
+    },
 }
 
 
-def open_doors(printed: str) -> list[str]:
-    """Doors that did not end as they should, or were not tried; a line each."""
+def doors_of(kind: str) -> Mapping[str, frozenset[str]]:
+    """All doors that are tried with that kind of isolation."""
+    return {**DOORS, **MORE_DOORS.get(kind, {})}
+
+
+def open_doors(printed: str, kind: str) -> list[str]:
+    """Doors that did not end as they should with that kind of isolation, or were not tried; a line each."""
     ended = dict(line.partition(" ")[::2] for line in printed.splitlines())
     found = []
-    for name, allowed in DOORS.items():
+    for name, allowed in doors_of(kind).items():
         number, _, text = ended.pop(name, "not tried").partition(" ")
         result = (
             errno.errorcode.get(int(number), number) if number.isdecimal() else f"{number} {text}".strip()
