@@ -152,7 +152,7 @@ _NO_FAMILY = frozenset({"EAFNOSUPPORT"})
 _NO_PROTOCOL = frozenset({"EPROTONOSUPPORT"})
 _NO_ATTRIBUTE = frozenset({"EOPNOTSUPP", "ENOTSUP"})
 # Door of `doors.c` → how it may end.
-DOORS: Mapping[str, frozenset[str]] = {
+DOORS: dict[str, frozenset[str]] = {
     "descriptors": frozenset({"EBADF"}),
     "write-read-only": _READ_ONLY,
     "link-read-only": frozenset({"EXDEV"}),
