@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import os
 import resource
-import sys
 from contextlib import ExitStack
 
 from fruix.daemon import listening, rootless
+from fruix.daemon.said import listen_to
 from fruix.errors import UsageError
 
 log = logging.getLogger("fruix.daemon")
@@ -34,7 +34,7 @@ def main(*, config: str | None = None, socket: str | None = None) -> int:
     Raises:
         FruixError: what keeps it from running.
     """
-    logging.basicConfig(level=logging.INFO, format="fruix daemon: %(message)s", stream=sys.stderr)
+    listen_to(logging.INFO)
     environment = dict(os.environ)
     os.umask(0o022)
     confined = rootless.possible()
