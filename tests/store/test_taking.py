@@ -14,6 +14,7 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.hashes import Hash
 from fruix.store import flags
 from fruix.store.local import LocalStore
+from fruix.store.tree.dump import SizeBudget
 from machine import OTHER_USERS, SEVERAL_IDS
 from store.helpers import (
     BUILD_UID,
@@ -174,7 +175,7 @@ def test_sparse_bombs_are_refused_unread(store: LocalStore, area: str, copy: boo
         os.truncate(file.fileno(), 1 << 42)
     give(area)
     with pytest.raises(ObjectRejectedError, match="more than 1000000 bytes"):
-        take(store, f"{area}/x", copy=copy, max_size=1_000_000)
+        take(store, f"{area}/x", copy=copy, budget=SizeBudget(1_000_000))
     assert nothing_but(store)
 
 

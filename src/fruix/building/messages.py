@@ -47,6 +47,7 @@ STATUS_OF_REASON: Mapping[str, BuildStatus] = {
     "disk": BuildStatus.TRANSIENT_FAILURE,
     "inodes": BuildStatus.TRANSIENT_FAILURE,
     "files": BuildStatus.OUTPUT_REJECTED,
+    "contents": BuildStatus.OUTPUT_REJECTED,
     "no-output": BuildStatus.OUTPUT_REJECTED,
     "hash-mismatch": BuildStatus.OUTPUT_REJECTED,
     "check-differs": BuildStatus.NOT_DETERMINISTIC,

@@ -15,8 +15,9 @@ from dataclasses import replace
 
 from fruix.building.messages import FailedError
 from fruix.building.references import Mentions, Outputs, check_outputs
-from fruix.errors import FruixError, HashMismatchError
+from fruix.errors import HashMismatchError
 from fruix.model.attributes import Attributes
+from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
 from fruix.model.reasons import reason
@@ -24,6 +25,9 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from fruix.store import LocalStore
 from fruix.store.taking import Staged
+from fruix.store.tree.dump import SizeBudget
+
+_BY_OTHER_RULES = "another build has made them valid meanwhile, for a client whose rules allow it"
 
 
 def stage_outputs(
@@ -53,19 +57,24 @@ def stage_outputs(
         candidates: what they may refer to.
         copy: into fresh inodes.
         max_files: in all of them together; 0: no limit.
-        max_size: bytes of contents that each output may have; 0: no limit.
+        max_size: bytes of contents that all of them together may claim to have; 0: no limit.
 
     Returns:
         The outputs with their infos, ready to be published and registered together.
 
     Raises:
         ObjectRejectedError: an output can't be a store object.
-        FailedError: an output is missing, a fixed output has other contents than declared, there are too many files, or an output
-            breaks a rule.
+        FailedError: an output is missing, a fixed output has other contents than declared, there are too many files or bytes, or
+            an output breaks a rule.
     """
-    links = store.count_links(sources.values(), max_files)
-    if max_files and links.nodes > max_files:
+    links = store.count_links(sources.values(), max_files, max_size)
+    if links.too_many:
         raise FailedError(path, reason("files", limit=max_files))
+    if links.too_big:
+        raise FailedError(path, reason("contents", limit=max_size))
+    budget = SizeBudget(
+        max_size or None
+    )  # once more while they are read: one that was counted may have grown
     staged: list[Staged] = []
     try:
         for name, source in sources.items():
@@ -82,7 +91,7 @@ def stage_outputs(
                     copy=copy,
                     links=links,
                     expected=expected,
-                    max_size=max_size or None,
+                    budget=budget,
                 )
             except FileNotFoundError:
                 raise _missing(derivation, path, name) from None
@@ -94,10 +103,26 @@ def stage_outputs(
             staged.append(replace(found, info=info))
         infos = dict(zip(sources, (output.info for output in staged), strict=True))
         check_outputs(Outputs(path, derivation, infos, store, _mentions(staged), guix), attributes)
-    except (FruixError, OSError):
+    except BaseException:  # also `Interrupted`
         drop(staged)
         raise
     return staged
+
+
+def check_valid(store: LocalStore, derivation: Derivation, path: StorePath, *, guix: bool) -> None:
+    """Whether outputs that are valid already could have been made under the rules of this build.
+
+    Raises:
+        FailedError: they break one.
+        BadDerivationError: what the derivation declares is malformed by these rules.
+    """
+    attributes = read_attributes(derivation, guix=guix)
+    found = {name: store.path_info(output) for name, output in derivation.output_paths.items()}
+    infos = {name: info for name, info in found.items() if info is not None}
+    try:
+        check_outputs(Outputs(path, derivation, infos, store, lambda _path, _others: {}, guix), attributes)
+    except FailedError as error:
+        raise FailedError(path, error.why, status=error.status, hint=_BY_OTHER_RULES) from None
 
 
 def _mentions(staged: list[Staged]) -> Mentions:

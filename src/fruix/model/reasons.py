@@ -57,6 +57,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "its outputs hold more than {limit} files and directories (setting max-output-files)",
         "outputs of `{drv}' hold more than {limit} files and directories",
     ),
+    "contents": (
+        "its outputs claim to hold more than {limit} bytes of contents (setting max-output-size)",
+        "outputs of `{drv}' claim to hold more than {limit} bytes of contents",
+    ),
     # Outputs
     "no-output": (
         "builder failed to produce output path for output '{output}' at '{path}'",

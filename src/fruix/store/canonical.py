@@ -37,14 +37,27 @@ class Links:
     total: dict[Inode, int] = field(default_factory=dict)
     taken: set[Inode] = field(default_factory=set)
     nodes: int = 0  # files, directories and links in all trees, as far as they were counted
-    most: int = 0  # no need to count further (0: count all)
+    size: int = 0  # bytes: what all files claim to hold, each as often as it has names there
+    most: int = 0  # nodes: no need to count further (0: count all)
+    most_bytes: int = 0
+
+    @property
+    def too_many(self) -> bool:
+        """Whether there are more nodes than `most`."""
+        return bool(self.most) and self.nodes > self.most
+
+    @property
+    def too_big(self) -> bool:
+        """Whether the files claim to hold more than `most_bytes`."""
+        return bool(self.most_bytes) and self.size > self.most_bytes
 
     def add(self, parent: int, name: bytes) -> None:
         """Count the links in one tree. Missing trees and special files are left for the taking itself to report."""
         with closing(walk(parent, name)) as nodes:
             for node in nodes:
                 self.nodes += node.kind is not Kind.END
-                if self.most and self.nodes > self.most:
+                self.size += node.status.st_size if node.kind is Kind.FILE else 0
+                if self.too_many or self.too_big:
                     return
                 if node.kind is Kind.FILE and node.status.st_nlink > 1:
                     inode = (node.status.st_dev, node.status.st_ino)

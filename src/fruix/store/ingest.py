@@ -47,7 +47,7 @@ def take(
     *,
     owner: int,
     copy: bool,
-    max_size: int | None,
+    budget: SizeBudget,
     where: str,
 ) -> bool:
     """Bring an output into the staging directory under the name `place`.
@@ -70,7 +70,7 @@ def take(
                 raise
         else:
             return False
-    copy_tree(parent, name, staging.directory, place, check=_Inspection(owner, max_size), where=where)
+    copy_tree(parent, name, staging.directory, place, check=_Inspection(owner, budget), where=where)
     delete_tree(parent, name)
     return True
 
@@ -81,13 +81,13 @@ def read(
     *,
     candidates: Iterable[bytes],
     prepare: Preparation = AS_IT_IS,
-    max_size: int | None = None,
+    budget: SizeBudget | None = None,
     where: str,
 ) -> Ingested:
     """The one pass over a staged output."""
     scanner = ReferenceScanner(candidates)
     with StreamHash("sha256") as stream:
-        for chunk in dump(staging.directory, place, prepare=prepare, max_size=max_size, where=where):
+        for chunk in dump(staging.directory, place, prepare=prepare, budget=budget, where=where):
             stream.update(chunk)  # another thread hashes this while we scan it
             scanner.feed(chunk)
         return Ingested(stream.finish(), stream.size, frozenset(scanner.found))
@@ -103,7 +103,7 @@ def _replace(staging: Staging, node: Node, source: int) -> int:
     with staging.place() as fresh:
         target = os.open(fresh, CREATE_FILE, 0o600, dir_fd=staging.directory)
         try:
-            copy_data(source, target)
+            copy_data(source, target, node.status.st_size, where=node.path)
             finish_open(target, file_mode(node.is_executable))
         finally:
             os.close(target)
@@ -114,9 +114,9 @@ def _replace(staging: Staging, node: Node, source: int) -> int:
 class _Inspection:
     """What each node must satisfy before it is copied."""
 
-    def __init__(self, owner: int, max_size: int | None) -> None:
+    def __init__(self, owner: int, budget: SizeBudget) -> None:
         self._owner = owner
-        self._budget = SizeBudget(max_size)
+        self._budget = budget
 
     def __call__(self, node: Node) -> None:
         check_owner(node, self._owner)

@@ -40,7 +40,7 @@ from fruix.store.staging import Staging
 from fruix.store.taking import Staged
 from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
-from fruix.store.tree.dump import dump
+from fruix.store.tree.dump import SizeBudget, dump
 
 _MAX_DERIVATION = 64 << 20
 
@@ -267,7 +267,7 @@ class LocalStore:
         copy: bool = False,
         links: Links | None = None,
         expected: ContentAddress | None = None,
-        max_size: int | None = None,
+        budget: SizeBudget | None = None,
     ) -> Staged:
         """Take a finished build's output out of the build's area: what is returned still needs its final name.
 
@@ -281,7 +281,7 @@ class LocalStore:
             copy: copy into fresh inodes (anything of the build could still have a descriptor).
             links: hard links of all outputs of this build, from `count_links`; without, only of this one.
             expected: what a fixed output must hold, checked before it gets its final name.
-            max_size: bytes of contents that it may have in all its files together.
+            budget: bytes of contents that all outputs of this build may have; it is spent.
 
         Returns:
             It, with its info: hash, size, references; neither deriver nor signatures.
@@ -300,13 +300,13 @@ class LocalStore:
             copy=copy,
             links=links,
             expected=expected,
-            max_size=max_size,
+            budget=budget or SizeBudget(),
             valid=self.is_valid(path),
         )
 
-    def count_links(self, sources: Iterable[str], most: int = 0) -> Links:
-        """Count the hard links in all outputs of a build, before the first is taken, or until there are more than `most` files."""
-        return taking.count_links(sources, most)
+    def count_links(self, sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
+        """Count what is in all outputs of a build, before the first is taken; see `taking.count_links`."""
+        return taking.count_links(sources, most, most_bytes)
 
     def register(self, infos: Sequence[PathInfo]) -> None:
         """Make paths valid whose files are in place: all or none.

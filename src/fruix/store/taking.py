@@ -23,12 +23,15 @@ from fruix.store.staging import Staging
 from fruix.store.sync import sync_tree
 from fruix.store.tree.compare import Difference, compare
 from fruix.store.tree.descriptors import open_chain
-from fruix.store.tree.dump import AS_IT_IS
+from fruix.store.tree.dump import AS_IT_IS, SizeBudget
 
 
-def count_links(sources: Iterable[str], most: int = 0) -> Links:
-    """Count the hard links in several trees; stops (and is of no use) when they hold more than `most` nodes, if that is not 0."""
-    links = Links(most=most)
+def count_links(sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
+    """Count the hard links in several trees, their nodes and the sizes of their files; nothing is read.
+
+    It stops (and the links are of no use) when they hold more than `most` nodes or `most_bytes`, where that is not 0.
+    """
+    links = Links(most=most, most_bytes=most_bytes)
     for source in sources:
         # What is missing or can't be an object is reported by the taking itself.
         with suppress(FileNotFoundError, FruixError):
@@ -102,7 +105,7 @@ def stage_output(
     copy: bool,
     links: Links | None,
     expected: ContentAddress | None,
-    max_size: int | None,
+    budget: SizeBudget,
     valid: bool,
 ) -> Staged:
     """See `LocalStore.stage_output`."""
@@ -115,11 +118,12 @@ def stage_output(
             links.add(parent, name)
         with staging.place() as place:
             copied = ingest.take(
-                parent, name, staging, place, owner=build_uid, copy=copy, max_size=max_size, where=str(path)
+                parent, name, staging, place, owner=build_uid, copy=copy, budget=budget, where=str(path)
             )
             prepare = AS_IT_IS if copied else ingest.canonicalisation(staging, links, build_uid)
+            unspent = None if copied else budget
             found = ingest.read(
-                staging, place, candidates=by_part, prepare=prepare, max_size=max_size, where=str(path)
+                staging, place, candidates=by_part, prepare=prepare, budget=unspent, where=str(path)
             )
             info = PathInfo(
                 path=path,

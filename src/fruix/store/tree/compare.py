@@ -15,6 +15,7 @@ from operator import xor
 
 from fruix.model.text import printable
 from fruix.store.tree.descriptors import open_file
+from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.walk import Kind, Node, walk
 
 _PIECE = 1 << 16
@@ -123,6 +124,7 @@ def _bytes(first: int, second: int, sizes: tuple[int, int]) -> str | None:
     """How the contents of two open files differ."""
     offset, at, count, samples = 0, -1, 0, (b"", b"")
     while offset < max(sizes):
+        check_interrupt()
         one, other = os.pread(first, _PIECE, offset), os.pread(second, _PIECE, offset)
         if one != other:
             changed = bytes(map(xor, one, other))  # zeros where they agree

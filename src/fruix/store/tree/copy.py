@@ -15,11 +15,14 @@ import os
 from collections.abc import Callable
 from contextlib import closing, suppress
 
+from fruix.errors import ObjectRejectedError
 from fruix.store import flags
 from fruix.store.tree.descriptors import CREATE_FILE, READ_SIZE, open_directory, open_file, write_all
+from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
 from fruix.store.tree.walk import Kind, Node, walk
 
+_PIECE = 1 << 24  # bytes that the kernel copies in one call, between two looks whether to go on
 # What copy_file_range says when it can't for these two files; then read and write do it.
 _CANT_COPY = frozenset({errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF, errno.EPERM})
 
@@ -76,7 +79,7 @@ def copy_file(node: Node, source: int, to: int, to_name: bytes) -> None:
     try:
         target = os.open(to_name, CREATE_FILE, 0o600, dir_fd=to)
         try:
-            copy_data(source, target)
+            copy_data(source, target, node.status.st_size, where=node.path)
             finish_open(target, file_mode(node.is_executable))
         finally:
             os.close(target)
@@ -84,17 +87,36 @@ def copy_file(node: Node, source: int, to: int, to_name: bytes) -> None:
         os.close(source)
 
 
-def copy_data(source: int, target: int) -> None:
-    """All data of an open file into an empty one, by the cheapest way that works."""
+def copy_data(source: int, target: int, size: int, *, where: str) -> None:
+    """All data of an open file, `size` bytes, into an empty one, by the cheapest way that works.
+
+    Raises:
+        ObjectRejectedError: the file is shorter or longer by now.
+        Interrupted: see `interruption`.
+    """
     if flags.clone(source, target):
-        return
+        changed = os.fstat(target).st_size != size
+    else:
+        left = _copy_in_kernel(source, target, size)
+        # Also after a copy_file_range that ended early: some file systems report an end where there is none.
+        while left and (chunk := os.read(source, min(left, READ_SIZE))):
+            check_interrupt()
+            write_all(target, chunk)
+            left -= len(chunk)
+        changed = bool(left or os.read(source, 1))
+    if changed:
+        raise ObjectRejectedError("file changed while it was copied", where=where)
+
+
+def _copy_in_kernel(source: int, target: int, size: int) -> int:
+    """As much as the kernel copies by itself; how many bytes are left."""
+    left = size
     with suppress(AttributeError):  # not in every Python of every system
         try:
-            while os.copy_file_range(source, target, 1 << 30):
-                pass
+            while left and (done := os.copy_file_range(source, target, min(left, _PIECE))):
+                check_interrupt()
+                left -= done
         except OSError as error:
             if error.errno not in _CANT_COPY:
                 raise
-    # Also after a copy_file_range that ended early: some file systems report an end where there is none.
-    while chunk := os.read(source, READ_SIZE):
-        write_all(target, chunk)
+    return left

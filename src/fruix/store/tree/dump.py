@@ -17,6 +17,7 @@ from typing import Protocol
 from fruix.errors import ObjectRejectedError
 from fruix.model.nar import write
 from fruix.store.tree.descriptors import READ_SIZE, open_file
+from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.walk import MAX_DEPTH, Kind, Node, walk
 
 _GATHER = 1 << 16
@@ -52,9 +53,13 @@ AS_IT_IS: Preparation = _AsItIs()
 
 
 class SizeBudget:
-    """A limit for the sum of file sizes, looked at before anything is read: a sparse file claims more than any disk holds."""
+    """A limit for the sum of file sizes, looked at before anything is read: a sparse file claims more than any disk holds.
 
-    def __init__(self, limit: int | None) -> None:
+    One budget may be spent by several trees, one after the other.
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        """`limit`: bytes; None: no limit."""
         self._limit = limit
         self._spent = 0
 
@@ -76,7 +81,7 @@ def dump(
     prepare: Preparation = AS_IT_IS,
     where: str = "",
     max_depth: int = MAX_DEPTH,
-    max_size: int | None = None,
+    budget: SizeBudget | None = None,
 ) -> Iterator[bytes]:
     """The archive of the tree at `name` in the open directory `parent`, in chunks of up to `READ_SIZE`.
 
@@ -86,20 +91,19 @@ def dump(
         prepare: what is done to each node first.
         where: text for messages in place of the name.
         max_depth: levels below the root.
-        max_size: bytes of contents in all files together.
+        budget: what all files together may take of it.
 
     Raises:
         ObjectRejectedError: something that an archive can't hold, or a file that changed while it was read.
         OSError: as the system says.
     """
     gathered = bytearray(write.MAGIC)
-    budget = SizeBudget(max_size)
     with closing(walk(parent, name, where=where, max_depth=max_depth)) as nodes:
         for node in nodes:
             if node.depth and node.kind is not Kind.END:
                 gathered += write.entry_head(node.name)
             if node.kind is Kind.FILE:
-                if max_size is not None:
+                if budget is not None:
                     budget.spend(node.status.st_size, node.path)
                 yield from _file(node, prepare, gathered)
             else:
@@ -161,6 +165,7 @@ def contents(descriptor: int, size: int, *, where: str) -> Iterator[bytes]:
     """
     left = size
     while left:
+        check_interrupt()
         chunk = os.read(descriptor, min(left, READ_SIZE))
         if not chunk:
             break

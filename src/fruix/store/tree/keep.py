@@ -78,7 +78,7 @@ class Keeper:
         try:
             target = os.open(node.name, CREATE_FILE, 0o600, dir_fd=into)
             try:
-                copy_data(source, target)
+                copy_data(source, target, node.status.st_size, where=node.path)
                 self._finish(target, node.status, 0o600)
             finally:
                 os.close(target)

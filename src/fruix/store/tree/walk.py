@@ -18,9 +18,11 @@ from dataclasses import dataclass, replace
 
 from fruix.errors import ObjectRejectedError
 from fruix.store.tree.descriptors import lstat, open_directory
+from fruix.store.tree.interruption import check_interrupt
 
 MAX_DEPTH = 64
 MAX_ENTRIES = 1 << 21
+_LISTED = 1 << 12  # entries listed between two looks whether to go on
 
 
 class Kind(enum.Enum):
@@ -88,7 +90,9 @@ def walk(
     Raises:
         ObjectRejectedError: special file, other device, too deep, too many entries.
         OSError: as the system says.
+        Interrupted: see `interruption`.
     """
+    check_interrupt()
     status = lstat(parent, name)
     device = status.st_dev
     stack: list[_Frame] = []
@@ -98,6 +102,7 @@ def walk(
         if node.kind is Kind.DIRECTORY:
             stack.append(_Frame(node, _names(node)))
         while stack:
+            check_interrupt()
             frame = stack[-1]
             if not frame.names:
                 yield replace(frame.node, kind=Kind.END)
@@ -150,5 +155,7 @@ def _names(node: Node) -> list[bytes]:
             names.append(os.fsencode(entry.name))
             if len(names) > MAX_ENTRIES:
                 raise ObjectRejectedError(f"a directory has more than {MAX_ENTRIES} entries", where=node.path)
+            if not len(names) % _LISTED:
+                check_interrupt()
     names.sort(reverse=True)
     return names
