@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any
 
+import pytest
+
+from fruix.building import allowance
 from fruix.building.settings import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.events import Note
@@ -21,6 +25,23 @@ head -c 16 /dev/urandom | md5sum > $out/id
 ln -s $(cat $out/id) $out/link
 touch $out/only-$(cat $out/id)
 """
+
+
+class Clock:
+    """The time of builds' limits, which can be put forward."""
+
+    JUMP = 50_000  # seconds
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._ahead = 0
+        self._now = time.monotonic
+        monkeypatch.setattr(allowance, "time", self)
+
+    def monotonic(self) -> float:
+        return self._now() + self._ahead
+
+    def jump(self) -> None:
+        self._ahead += self.JUMP
 
 
 def options(mode: BuildMode = BuildMode.NORMAL, **more: Any) -> BuildOptions:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
 
-from fruix.building.entering import Entering
+from fruix.building.entering import Entering, Shells
 from fruix.building.kept import find_kept
 from fruix.building.settings import Asker, BuildOptions, BuildSettings
 from fruix.errors import FruixError, ObjectRejectedError, UsageError
 from fruix.model.activity import State
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
-from machine import OTHER_USERS, Machine, left_over, machine
+from machine import FIRST, OTHER_USERS, Machine, left_over, machine
 from waiting import read_until, until
 
 
@@ -276,3 +277,38 @@ def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: Sto
         here, drv, f"{shell}/bin/sh", "-c", "test -e work", options=BuildOptions("fruix", asker=asker)
     )
     assert exited.code == 1  # a link is none of ours: fresh directories
+
+
+def test_nobody_gets_all_shells() -> None:
+    """One user may have half of them, and there is one left for each who comes later, until there are none."""
+    shells = Shells(8)
+    with ExitStack() as opened:
+
+        def most(uid: int) -> int:
+            count = 0
+            with suppress(FruixError):
+                while True:
+                    opened.enter_context(shells.slot(Asker(uid, 0)))
+                    count += 1
+            return count
+
+        assert [most(uid) for uid in range(5)] == [4, 2, 1, 1, 0]
+        with (
+            pytest.raises(FruixError, match="8 are open, 4 of them yours") as caught,
+            shells.slot(Asker(0, 0)),
+        ):
+            pass
+        assert "build-uid-count" in caught.value.hint
+    with Shells(1).slot(None):
+        pass
+
+
+def test_who_leaves_before_a_build_user_is_free_does_not_wait(tmp_path: Path) -> None:
+    with machine(BuildSettings(uids=(FIRST,), max_jobs=1)) as here:
+        drv = here.derivation("thing", "true", here.shell(tmp_path))
+        gone = threading.Event()
+        with here.builder._resources.users.acquire():
+            gone.set()
+            with pytest.raises(FruixError, match="cancelled"):
+                here.builder.enter(Entering(drv), BuildOptions("fruix"), lambda *_: None, gone)
+        assert here.builder._shells._users == []

@@ -12,6 +12,7 @@ from fruix.building import inbox as module
 from fruix.building.inbox import Inbox
 from fruix.building.scheduler import Job
 from fruix.building.settings import BuildOptions
+from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import Event, LogLine, Message, PhaseStarted
 from fruix.model.storepath import StorePath
@@ -30,8 +31,11 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "ROOM", 100_000)
 
 
-def everything(inbox: Inbox) -> list[Event | None]:
-    found: list[Event | None] = []
+END = BuildResult(BuildStatus.BUILT)
+
+
+def everything(inbox: Inbox) -> list[Event | BuildResult]:
+    found: list[Event | BuildResult] = []
     while True:
         try:
             found.append(inbox.get(timeout=0)[1])
@@ -44,13 +48,13 @@ def test_lines_are_left_out_and_counted(job: Job) -> None:
     for number in range(5000):
         inbox.put(job, LogLine(PATH, f"line {number}"))
     inbox.put(job, PhaseStarted(PATH, "check"))
-    inbox.put(job, None)
+    inbox.put(job, END)
     found = everything(inbox)
     lines = [event for event in found if isinstance(event, LogLine)]
     (gap,) = [event for event in found if isinstance(event, Message)]
     assert 100 < len(lines) < 1000
     assert f"{5000 - len(lines)} lines of output left out" in gap.text
-    assert found[-1] is None
+    assert found[-1] is END
     assert PhaseStarted(PATH, "check") in found
 
 
@@ -59,14 +63,14 @@ def test_who_reads_gets_everything(job: Job, monkeypatch: pytest.MonkeyPatch) ->
     inbox, found = Inbox(), []
 
     def read() -> None:
-        while (event := inbox.get()[1]) is not None:
+        while (event := inbox.get()[1]) is not END:
             found.append(event)
 
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(5000):
         inbox.put(job, LogLine(PATH, f"line {number}"))
-    inbox.put(job, None)
+    inbox.put(job, END)
     reader.join()
     assert [event.line for event in found if isinstance(event, LogLine)] == [f"line {n}" for n in range(5000)]
 

@@ -118,9 +118,9 @@ def test_who_joins_a_build_can_have_it_kept(here: Machine, shell: StorePath) -> 
     thread = threading.Thread(target=lambda: here.builder.realise(request, alone, first, threading.Event()))
     thread.start()
     assert up.wait(60)
-    wanting = options(keep_failed=True, asker=Asker(1234, 2345))
+    wanting = options(timeout=3, keep_failed=True, asker=Asker(1234, 2345))
     ((_, result),) = here.builder.realise(request, wanting, here.events.append, threading.Event())
     thread.join()
-    assert "timed out after 2 seconds" in result.message
+    assert "timed out after 3 seconds" in result.message
     assert os.listdir(here.store.layout.kept) == ["1234"]
     assert "keeping build directory" in notes(here)[0]

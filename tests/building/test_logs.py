@@ -18,21 +18,20 @@ class Listener:
         self.phases: list[str] = []
 
 
-def open_log(path: Path, listener: Listener, *, keep: int = 25, max_size: int = 0) -> BuildLog:
+def open_log(path: Path, listener: Listener, *, keep: int = 25) -> BuildLog:
     return BuildLog(
         str(path),
         on_line=listener.lines.append,
         on_phase=listener.phases.append,
         keep_lines=keep,
-        max_size=max_size,
     )
 
 
 def test_lines_and_phases(tmp_path: Path) -> None:
     heard = Listener()
     log = open_log(tmp_path / "x" / "log.gz", heard)
-    assert log.feed(b"one\ntw")
-    assert log.feed(b"o\n@ fruix phase build\nthree")
+    log.feed(b"one\ntw")
+    log.feed(b"o\n@ fruix phase build\nthree")
     log.close()
     assert heard.lines == ["one", "two", "three"]
     assert heard.phases == ["build"]
@@ -66,13 +65,6 @@ def test_output_without_line_ends_is_cut(tmp_path: Path) -> None:
     log.close()
     assert "".join(heard.lines) == "x" * MAX_LINE * 10
     assert max(map(len, heard.lines)) <= MAX_LINE
-
-
-def test_the_limit_ends_it(tmp_path: Path) -> None:
-    log = open_log(tmp_path / "log.gz", Listener(), max_size=100)
-    assert log.feed(b"x" * 100)
-    assert not log.feed(b"x")
-    log.close()
 
 
 def test_only_the_last_lines_are_kept(tmp_path: Path) -> None:
@@ -109,7 +101,6 @@ def test_progress_is_no_line(tmp_path: Path) -> None:
         on_phase=heard.phases.append,
         on_progress=lambda *what: seen.append(what),
         keep_lines=9,
-        max_size=0,
     )
     log.feed(b"@ fruix progress 5 10 http://x/y\n@ fruix progress x 1 y\n@ fruix progress 5\n")
     log.close()

@@ -12,9 +12,10 @@ from fruix.building.inbox import Inbox
 from fruix.building.realise import Realisation
 from fruix.building.scheduler import Job, Scheduler
 from fruix.building.settings import Asker, BuildOptions
+from fruix.building.supervise import readable
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
-from fruix.model.derivation import Derivation
+from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.events import BuildFailed, BuildQueued, Event, LogLine
 from fruix.model.storepath import StorePath
 from waiting import PATIENCE, until
@@ -51,6 +52,16 @@ def ok(job: Job) -> BuildResult:
     return BuildResult(BuildStatus.BUILT)
 
 
+def end(inbox: Inbox) -> BuildResult:
+    """The result of the next job that ends."""
+
+    def result() -> BuildResult | None:
+        event = inbox.get(timeout=PATIENCE)[1]
+        return event if isinstance(event, BuildResult) else None
+
+    return until(result, "a result")
+
+
 def submit(scheduler: Scheduler, name: str, inbox: Inbox) -> Job:
     return scheduler.submit(path(name), derivation(name), BuildOptions(), "build", inbox)
 
@@ -73,7 +84,7 @@ def test_one_build_however_many_ask(make: Callable[..., Scheduler]) -> None:
         assert [type(event) for _, event in (inbox.get() for _ in range(3))] == [
             BuildQueued,
             LogLine,
-            type(None),
+            BuildResult,
         ]
     assert len(jobs) == len(runs) == 1
 
@@ -98,7 +109,7 @@ def test_never_more_than_the_slots(make: Callable[..., Scheduler]) -> None:
     for number in range(12):
         submit(scheduler, f"j{number}", inbox)
     said = [type(inbox.get()[1]) for _ in range(24)]
-    assert said.count(BuildQueued) == said.count(type(None)) == 12
+    assert said.count(BuildQueued) == said.count(BuildResult) == 12
     assert most == 3
 
 
@@ -119,9 +130,9 @@ def test_abandoned_jobs_are_cancelled(make: Callable[..., Scheduler]) -> None:
     job = submit(scheduler, "a", first)
     started.wait()
     assert submit(scheduler, "a", second) is job
-    job.leave(first)
+    scheduler.leave(job, first, BuildOptions())
     assert not job.cancelled
-    job.leave(second)
+    scheduler.leave(job, second, BuildOptions())
     ended.wait()
     assert job.cancelled
 
@@ -303,11 +314,12 @@ def test_what_is_asked_for_in_other_ways_is_another_build(make: Callable[..., Sc
             BuildOptions(),
             BuildOptions(cores=3),
             BuildOptions(rounds=2),
+            BuildOptions(contract="guix"),
             BuildOptions(mode=BuildMode.CHECK),
         )
     }
     gate.set()
-    assert len(jobs) == 3
+    assert len(jobs) == 4
 
 
 def test_goals_in_a_circle_fail(make: Callable[..., Scheduler]) -> None:
@@ -356,8 +368,92 @@ def test_a_thousand_goals_of_one_do_not_starve_another(make: Callable[..., Sched
         scheduler.submit(path(f"m{number}"), derivation("many"), options[0], "build", many)
     scheduler.submit(path("few"), derivation("few"), options[1], "build", few)
     gate.set()
-    until(lambda: few.get(timeout=PATIENCE)[1] is None, "the end of the single job")
+    assert end(few).success
     assert order.index("few") <= 4
+
+
+def held(job: Job) -> BuildResult:
+    """Runs until it is cancelled."""
+    assert readable(job.waker, PATIENCE)
+    return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+
+
+def test_who_is_told_too_late_can_not_join(make: Callable[..., Scheduler]) -> None:
+    """The limits of all who waited have passed, and the build is being ended: who comes now gets one of his own."""
+    gate, started = threading.Event(), threading.Event()
+    runs: list[Job] = []
+
+    def run(job: Job) -> BuildResult:
+        runs.append(job)
+        if len(runs) > 1:
+            return ok(job)
+        job.sift(lambda _listener: {"kind": "timeout", "limit": 3})
+        started.set()
+        gate.wait()
+        return BuildResult(BuildStatus.TIMED_OUT)
+
+    scheduler, first, second = make(run), Inbox(), Inbox()
+    doomed = submit(scheduler, "a", first)
+    assert started.wait(PATIENCE)
+    fresh = submit(scheduler, "a", second)
+    assert fresh is not doomed
+    gate.set()
+    assert end(first).status is BuildStatus.TIMED_OUT
+    assert end(second).status is BuildStatus.BUILT
+
+
+def test_the_same_in_another_way_waits_without_a_slot(make: Callable[..., Scheduler]) -> None:
+    """Two jobs for one output: the second would do nothing but hold a slot until the first has ended."""
+    gate, started = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def run(job: Job) -> BuildResult:
+        order.append(job.options.contract)
+        if job.options.contract == "guix":
+            started.set()
+            gate.wait()
+        return ok(job)
+
+    output = DerivationOutput(StorePath.of(STORE, "1" * 32 + "-out"))
+    same = replace(derivation("same"), outputs={"out": output})
+    scheduler, inboxes = make(run, 2), [Inbox() for _ in range(3)]
+    scheduler.submit(path("same"), same, BuildOptions("guix"), "build", inboxes[0])
+    assert started.wait(PATIENCE)
+    scheduler.submit(path("same"), same, BuildOptions("nix"), "build", inboxes[1])
+    scheduler.submit(path("other"), derivation("other"), BuildOptions("fruix"), "build", inboxes[2])
+    assert end(inboxes[2]).success
+    assert order == ["guix", "fruix"]
+    gate.set()
+    assert end(inboxes[1]).success
+    assert order[-1] == "nix"
+
+
+def test_what_nobody_wants_any_more_costs_nothing(make: Callable[..., Scheduler]) -> None:
+    scheduler, busy = make(held, 1), Inbox()
+    submit(scheduler, "running", busy)
+    for _ in range(100):
+        inbox = Inbox()
+        jobs = [submit(scheduler, f"j{number}", inbox) for number in range(10)]
+        for job in jobs:
+            scheduler.leave(job, inbox, BuildOptions())
+            assert job.result is not None
+    assert [job.derivation.name for job in scheduler.jobs()] == ["running"]
+    assert len(scheduler._jobs) == 1
+    assert list(scheduler._queues["build"]._lines) == []
+
+
+def test_a_limit_for_each_user_keeps_slots_free() -> None:
+    scheduler = Scheduler(held, {"build": 3}, per_user=2)
+    try:
+        inbox, other = Inbox(), Inbox()
+        options = [BuildOptions(asker=Asker(uid, 0)) for uid in (1000, 1001)]
+        for number in range(5):
+            scheduler.submit(path(f"j{number}"), derivation("many"), options[0], "build", inbox)
+        job = scheduler.submit(path("few"), derivation("few"), options[1], "build", other)
+        until(lambda: job.started, "the turn of the other user")
+        assert sum(bool(job.started) for job in scheduler.jobs()) == 3
+    finally:
+        scheduler.close()
 
 
 def test_jobs_that_wait_cost_no_descriptors(make: Callable[..., Scheduler]) -> None:
@@ -392,7 +488,8 @@ def test_a_job_cancelled_before_its_turn_is_not_run(make: Callable[..., Schedule
     submit(scheduler, "first", inbox)
     started.wait()
     job = submit(scheduler, "second", other)
-    job.leave(other)
+    scheduler.leave(job, other, BuildOptions())
+    assert job not in scheduler.jobs(), "it waits no longer, and costs nothing"
     gate.set()
     scheduler.close()
     assert ran == ["first"]

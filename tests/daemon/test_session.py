@@ -10,6 +10,9 @@ from typing import Any
 import pytest
 
 from daemon.serving import Running, build_events, running
+from fruix.building.settings import BuildOptions
+from fruix.daemon.options import too_much
+from fruix.daemon.settings import Settings
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
@@ -296,6 +299,37 @@ def test_failed_builds(daemon: Running, status: BuildStatus, number: int) -> Non
     guix = client(daemon, Dialect.GUIX, 0x64)
     guix.greet()
     assert guix.call(9, both, BuildMode.NORMAL)[0] == [Failure(f"build of `{drv}', `{other}' failed", number)]
+
+
+LIMITED = Settings(building={"timeout_limit": 100, "silent_time_limit": 10})
+
+
+def test_who_asks_for_more_time_than_is_allowed_is_told(tmp_path: Path) -> None:
+    """Clients of Nix when they say what they want, those of Guix, which don't read so much there, when they build."""
+    said = {}
+    asked = ClientOptions(verbosity=1, max_silent_time=10, overrides={"build-timeout": "0"})
+    for dialect, minor in ((Dialect.NIX, 38), (Dialect.GUIX, 0x64)):
+        with running(tmp_path, LIMITED) as daemon:
+            drv = some(daemon, "a.drv")
+            user = client(daemon, dialect, minor)
+            user.greet()
+            said[dialect] = [
+                user.call(19, asked)[0],
+                user.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)[0],
+            ]
+    text = "warning: 'timeout' is 100 seconds at most here; asked for: no limit\n"
+    assert said[Dialect.NIX] == [[Next(text), Last()], [Last()]]
+    assert said[Dialect.GUIX] == [[Last()], [Next(text), Last()]]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "silence", "warnings"),
+    [(None, None, 0), (100, 10, 0), (101, 10, 1), (0, 0, 2), (5, 11, 1)],
+)
+def test_what_is_more_than_allowed(timeout: int | None, silence: int | None, warnings: int) -> None:
+    wished = BuildOptions(timeout=timeout, max_silent_time=silence)
+    assert len([*too_much(wished, LIMITED.build)]) == warnings
+    assert [*too_much(wished, Settings().build)] == []
 
 
 def test_warnings_about_settings(daemon: Running) -> None:

@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import platform
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from fruix.building.allowance import Allowance
+from fruix.building.goals import contract_name
 from fruix.building.limits import Limits
 from fruix.building.logs import BuildLog
+from fruix.building.messages import FailedError
 from fruix.building.purposes import Compared, Subject
 from fruix.building.scheduler import Job
 from fruix.building.summary import TestSummary
 from fruix.model.attributes import Attributes
 from fruix.model.buildresult import BuildResult
 from fruix.model.events import LogLine, Note, PhaseStarted, Progress
-from fruix.model.hostview import CONTRACT_VARIABLE, HostView
+from fruix.model.hostview import HostView
 from fruix.model.pathinfo import PathInfo
-from fruix.model.reasons import Reason, text_of
+from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit, SandboxSpec, back_end
 
@@ -42,7 +46,7 @@ class Attempt:
     infos: list[PathInfo] = field(default_factory=list)
     settled: bool = False  # the outputs are what they should be: whatever comes afterwards, it went well
     source: str = ""  # where a fetched file came from
-    limits: Limits = field(default_factory=Limits)
+    allowance: Allowance = field(init=False)  # once it is run
     purpose: str = "build"
     round: int = 0
     rounds: int = 1
@@ -50,12 +54,27 @@ class Attempt:
     subject: Subject | None = None
     reason: Reason = field(default_factory=dict)
     kept: str = ""
-    last_lines: tuple[str, ...] = ()
+    last_lines: Iterable[str] = ()  # of the log, as it grows
     early_notes: list[Note] = field(default_factory=list)  # told before the end
     late_notes: list[Note] = field(default_factory=list)  # and after it
 
+    @property
+    def limits(self) -> Limits:
+        """Those of all who wait taken together."""
+        return self.allowance.widest()
+
+    def why_stop(self) -> FailedError | None:
+        """What keeps the daemon's own work for it from going on."""
+        why = reason("cancelled") if self.job.cancelled else self.allowance.passed()
+        return FailedError(self.job.path, why) if why is not None else None
+
+    def why_not_keep(self) -> FailedError | None:
+        """The same for work that comes after a failure, also after one for want of time."""
+        return FailedError(self.job.path, reason("cancelled")) if self.job.cancelled else None
+
     def begin_round(self, number: int) -> None:
         """Another build of the same: what was counted belongs to the one before."""
+        self.allowance.begin()
         self.round = number
         self.phases, self.tests = [], TestSummary()
 
@@ -127,7 +146,7 @@ class Attempt:
             "name": derivation.name,
             "system": derivation.system,
             "builder": derivation.builder,
-            "contract": derivation.env.get(CONTRACT_VARIABLE, self.job.options.contract),
+            "contract": contract_name(derivation, self.job.options.contract),
             "purpose": self.purpose,
             "rounds": self.rounds,
             "status": result.status.name,

@@ -15,8 +15,9 @@ from fruix.building.realise import Realisation
 from fruix.building.recovery import journal_of
 from fruix.building.repairing import survey
 from fruix.building.resources import Resources
-from fruix.building.scheduler import Scheduler
+from fruix.building.scheduler import CANCELLED, Scheduler
 from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.errors import FruixError
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
@@ -26,6 +27,7 @@ from fruix.model.planned import BuildPlan
 from fruix.sandbox import Exit, Spawner, UserPool
 from fruix.sandbox.platform import current
 from fruix.store import LocalStore
+from fruix.store.tree.interruption import interruptible
 
 DOWNLOAD_SLOTS = 4
 
@@ -45,9 +47,11 @@ class Builder:
             history=History(layout.history),
             settings=settings,
         )
-        self._shells = Shells()
         slots = {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS}
-        self._scheduler = Scheduler(lambda job: run_build(job, self._resources), slots)
+        self._shells = Shells(max(1, len(settings.uids) - sum(slots.values())))
+        self._scheduler = Scheduler(
+            lambda job: run_build(job, self._resources), slots, per_user=settings.max_jobs_per_user
+        )
 
     def realise(
         self,
@@ -68,7 +72,13 @@ class Builder:
             One result per request, in order; failures are results too.
         """
         if options.mode is BuildMode.REPAIR:
-            work, repairs = survey(self._resources.store, requests, cancelled)
+            try:
+                with interruptible(lambda: FruixError("cancelled") if cancelled.is_set() else None):
+                    work, repairs = survey(self._resources.store, requests)
+            except FruixError:
+                if not cancelled.is_set():
+                    raise
+                return [(request, CANCELLED) for request in requests]
             results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
             return [(repair.request, repair.result(results)) for repair in repairs]
         work = plan(self._resources.store, requests, options.mode)

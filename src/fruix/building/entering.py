@@ -15,7 +15,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -29,11 +29,12 @@ from fruix.building.resources import Resources
 from fruix.building.scheduler import Job
 from fruix.building.settings import Asker, BuildOptions
 from fruix.building.workspace import Workspace, new_name, put_files, workspace
-from fruix.errors import UsageError
+from fruix.errors import FruixError, UsageError
 from fruix.model.activity import ActiveBuild, State
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exec, Exit, File, SandboxSpec, Spawner
+from fruix.store.tree.interruption import interruptible
 
 # How often it is looked whether the client is still there (seconds).
 POLL = 0.2
@@ -62,10 +63,39 @@ class Entering:
 
 
 class Shells:
-    """Those that are open, for whoever looks at builds: each holds a build user. Thread-safe."""
+    """Those that are open, for whoever looks at builds, and how many there may be. Thread-safe.
 
-    def __init__(self) -> None:
+    Each holds a build user for as long as somebody likes, so they have slots of their own, as many as there are build users that builds never need. A
+    user may open another one while he has fewer than are free: so one alone gets half of them, and there is one left for those who come later.
+    """
+
+    def __init__(self, slots: int) -> None:
+        self._slots = slots
+        self._lock = threading.Lock()
+        self._users: list[int | None] = []  # of those that are open, or about to be
         self._open: dict[int, ActiveBuild] = {}
+
+    @contextmanager
+    def slot(self, asker: Asker | None) -> Iterator[None]:
+        """A slot for this context.
+
+        Raises:
+            FruixError: there is none for this user.
+        """
+        user = asker.uid if asker else None
+        with self._lock:
+            mine, free = self._users.count(user), self._slots - len(self._users)
+            if mine >= free:
+                raise FruixError(
+                    f"no further shell can be opened: {len(self._users)} are open, {mine} of them yours",
+                    hint=f"end one of them, or raise 'build-uid-count' ({self._slots} at most; nobody gets more than are left to others)",
+                )
+            self._users.append(user)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users.remove(user)
 
     @contextmanager
     def noted(self, pid: int, path: StorePath, asker: Asker | None) -> Iterator[None]:
@@ -115,10 +145,13 @@ def enter(
         )
     job = Job(asked.path, derivation, options, "build")
     try:
-        program = OwnBuilder.prepare(Attempt(job, ""), with_)
-        for path in program.inputs:
-            with_.store.add_temp_root(path)
-        with with_.users.acquire() as user, _area(asked.path, with_, user.uid) as area:
+        with ExitStack() as stack, interruptible(lambda: FruixError("cancelled") if gone.is_set() else None):
+            stack.enter_context(shells.slot(options.asker))
+            program = OwnBuilder.prepare(Attempt(job, ""), with_)
+            for path in program.inputs:
+                with_.store.add_temp_root(path)
+            user = stack.enter_context(with_.users.acquire(gone.is_set))
+            area = stack.enter_context(_area(asked.path, with_, user.uid))
             put_files(area, program.given.files, user.uid)
             spec = _with_shell(program.spec(area, user), find_shell(program, with_), asked)
             said = _fill(area, asked, options, with_, user.uid)

@@ -16,6 +16,7 @@ from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.hostview import CONTRACT_VARIABLE
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store import Store
@@ -24,6 +25,11 @@ from fruix.store import Store
 def kind_of(derivation: Derivation) -> str:
     """Which slots it takes, and what people call it: `download` or `build`."""
     return "download" if derivation.builder.startswith("builtin:") else "build"
+
+
+def contract_name(derivation: Derivation, default: str) -> str:
+    """The build contract that a derivation names, else its client's."""
+    return derivation.env.get(CONTRACT_VARIABLE, default)
 
 
 @dataclass(slots=True)

@@ -23,6 +23,7 @@ from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath, check_name, in_store
 from fruix.model.text import printable
 from fruix.store import LocalStore
+from fruix.store.tree.interruption import check_interrupt
 
 _FILE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
@@ -94,8 +95,12 @@ def _closure(store: LocalStore, paths: Iterable[StorePath]) -> list[PathInfo]:
         output for path in closure if path.is_derivation for output in store.derivation_outputs(path).values()
     ]
     closure |= store.closure(outputs)
-    infos = (store.path_info(path) for path in sorted(closure))
-    return [info for info in infos if info is not None]
+    found = []
+    for path in sorted(closure):
+        check_interrupt()
+        if (info := store.path_info(path)) is not None:
+            found.append(info)
+    return found
 
 
 def _lines(info: PathInfo) -> str:
@@ -127,6 +132,7 @@ def closure_sizes(infos: Sequence[PathInfo]) -> dict[StorePath, int]:
     bits: dict[StorePath, int] = {}
     sizes: dict[StorePath, int] = {}
     for path in graphlib.TopologicalSorter(graph).static_order():
+        check_interrupt()
         closure = 1 << numbers[path]
         for reference in graph[path]:
             closure |= bits[reference]

@@ -13,6 +13,7 @@ from collections import deque
 from queue import Empty
 from typing import TYPE_CHECKING
 
+from fruix.model.buildresult import BuildResult
 from fruix.model.events import Event, LogLine, Message
 
 if TYPE_CHECKING:
@@ -24,16 +25,16 @@ _OVERHEAD = 200  # bytes that a line costs besides its text
 
 
 class Inbox:
-    """Pairs of a job and an event; None at the job's end. Thread-safe."""
+    """Pairs of a job and an event, its result at the end. Thread-safe."""
 
     def __init__(self) -> None:
-        self._items: deque[tuple[Job, Event | None]] = deque()
+        self._items: deque[tuple[Job, Event | BuildResult]] = deque()
         self._changed = threading.Condition()
         self._waiting = 0  # bytes of log lines
         self._left_out = 0
         self._patience = PATIENCE
 
-    def put(self, job: Job, event: Event | None) -> None:
+    def put(self, job: Job, event: Event | BuildResult) -> None:
         """Add an event; a line may be left out."""
         with self._changed:
             if isinstance(event, LogLine) and not self._has_room(_size(event)):
@@ -54,7 +55,7 @@ class Inbox:
         self._waiting += size
         return True
 
-    def get(self, timeout: float | None = None) -> tuple[Job, Event | None]:
+    def get(self, timeout: float | None = None) -> tuple[Job, Event | BuildResult]:
         """The next one.
 
         Raises:

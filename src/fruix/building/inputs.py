@@ -6,12 +6,14 @@ from fruix.errors import BuildError
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.tree.interruption import check_interrupt
 
 
 def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
     """Everything the builder may see: closures of sources and of the wanted outputs of inputs."""
     top = list(derivation.input_srcs)
     for path, names in derivation.input_drvs.items():
+        check_interrupt()
         outputs = store.derivation_outputs(path)
         for name in names:
             if name not in outputs:

@@ -29,6 +29,7 @@ from fruix.model.reasons import reason
 from fruix.sandbox import Exec, faults
 from fruix.store.tree import delete_tree, open_chain
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, open_directory, write_all
+from fruix.store.tree.interruption import interruptible
 from fruix.store.tree.keep import Keeper
 
 # Names of copies that are being made; a start removes those that a crash left.
@@ -37,7 +38,8 @@ UNFINISHED = ".new-"
 
 def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
     """Copy `area`; the name of the copy, or "" if it couldn't be made. Either way the client is told."""
-    asker = attempt.job.keeper
+    wanting = attempt.job.wanted(lambda options: options.keep_failed)
+    asker = wanting.asker if wanting else None
     uid, gid = (asker.uid, asker.gid) if asker else (os.getuid(), os.getgid())
     spec = attempt.spec
     environment = spec.program.environment if spec and isinstance(spec.program, Exec) else {}
@@ -45,7 +47,8 @@ def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
     try:
         keeper = Keeper(build_uid, uid, gid, room=free_room(with_))
         copy = _Copy(area, keeper, environment, [path.base for path in attempt.outputs])
-        path = copy.make(with_.store.layout.kept)
+        with interruptible(attempt.why_not_keep):
+            path = copy.make(with_.store.layout.kept)
     except (OSError, FruixError) as error:
         attempt.note(reason("not-kept", text=str(error)), late=True)
         return ""

@@ -15,18 +15,20 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
+from fruix.building.allowance import Allowance
 from fruix.building.attempt import Attempt
 from fruix.building.builtins.program import BUILDERS, Builtin
 from fruix.building.fetch.builtin import FETCHERS
+from fruix.building.goals import contract_name
 from fruix.building.keep import keep_build
-from fruix.building.limits import Limits
 from fruix.building.logs import BuildLog
 from fruix.building.messages import FailedError
-from fruix.building.outputs import drop, stage_outputs
+from fruix.building.outputs import check_valid, drop, stage_outputs
 from fruix.building.programs import Fetching, OwnBuilder, Program, contract_of
 from fruix.building.purposes import Purpose, Subject, compare_rounds, purpose_of
-from fruix.building.reporting import failure, report, success
+from fruix.building.reporting import dismiss, failure, report, success
 from fruix.building.resources import Resources
 from fruix.building.running import run_program
 from fruix.building.scheduler import Job
@@ -40,6 +42,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import User, faults
 from fruix.store import LocalStore
 from fruix.store.taking import Staged
+from fruix.store.tree.interruption import interruptible
 
 # How often a build that waits for somebody else's lock looks again (seconds).
 LOCK_POLL = 0.1
@@ -53,15 +56,18 @@ def run_build(job: Job, with_: Resources) -> BuildResult:
     """Build `job.derivation`; the result says how it went, no exception leaves but bugs."""
     # A check doesn't replace what tells how the valid outputs were made.
     log_file = with_.store.layout.log_file(job.path, check=job.options.mode is BuildMode.CHECK)
-    attempt = Attempt(job, log_file, limits=Limits.of(job.options, with_.settings))
+    attempt = Attempt(job, log_file)
+    attempt.allowance = Allowance(job, with_.settings, partial(dismiss, attempt))
     try:
         with ExitStack() as stack:
             faults.reach("lock")
             _lock(stack, job, with_.store)
             stack.callback(faults.reach, "unlock")
             purpose = _purpose(attempt, with_)
-            if purpose.nothing_to_do():
-                return BuildResult(BuildStatus.ALREADY_VALID, outputs=_named(job))
+            attempt.allowance.begin()
+            with interruptible(attempt.why_stop):
+                if purpose.nothing_to_do():
+                    return BuildResult(BuildStatus.ALREADY_VALID, outputs=_named(job))
             attempt.purpose = purpose.name
             faults.reach("log")
             with _open_log(attempt, with_) as log:
@@ -87,17 +93,31 @@ def _lock(stack: ExitStack, job: Job, store: LocalStore) -> None:
 
 def _purpose(attempt: Attempt, with_: Resources) -> Purpose:
     job = attempt.job
-    options = job.options
-    keep = job.keep_failed or options.keep_differing
-    suffix = _SUFFIXES.get(options.contract, _SUFFIX)
+    suffix = _SUFFIXES.get(contract_name(job.derivation, job.options.contract), _SUFFIX)
+
+    def keep() -> bool:
+        return job.wanted(lambda options: options.keep_failed or options.keep_differing) is not None
+
     subject = attempt.subject = Subject(with_.store, job.path, _output_paths(job), keep, suffix)
-    return purpose_of(options.mode, subject, attempt.tell, remember_failures=with_.settings.cache_failures)
+    return purpose_of(
+        job.options.mode,
+        subject,
+        attempt.tell,
+        lambda: check_valid(with_.store, job.derivation, job.path, guix=_guix(job)),
+        remember_failures=with_.settings.cache_failures,
+    )
+
+
+def _guix(job: Job) -> bool:
+    """Whether the rules for its outputs are those of Guix's world."""
+    return contract_of(job.derivation, job.options.contract).guix_attributes
 
 
 def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, with_: Resources) -> None:
     """All rounds, and what they were for."""
     job = attempt.job
-    program = _program(attempt, with_)
+    with interruptible(attempt.why_stop):
+        program = _program(attempt, with_)
     faults.reach("user")
     user = stack.enter_context(with_.users.acquire(lambda: job.cancelled))
     attempt.rounds = 1 if job.derivation.is_fixed else job.options.rounds
@@ -105,21 +125,32 @@ def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, 
     try:
         for number in range(1, attempt.rounds + 1):
             attempt.begin_round(number)
-            with _area(job, with_, user.uid) as area, _kept_if_it_fails(attempt, program, area, with_):
+            with (
+                _area(job, with_, user.uid) as area,
+                _kept_if_it_fails(attempt, program, area, with_),
+                interruptible(attempt.why_stop),
+            ):
                 run_program(program, attempt, log, area, user, with_)
                 latest = _stage(program, attempt, area, user, with_)
                 staged, previous = latest, staged
-                try:
-                    if previous:
-                        compare_rounds(purpose.subject, previous, latest)
-                    if number == attempt.rounds:
-                        attempt.infos = purpose.conclude(latest)
-                        attempt.settled = True
-                finally:
-                    attempt.tell_differences(log)
-                    drop(previous)
+                _judge(attempt, purpose, previous, latest, log)
     finally:
         drop(staged)
+
+
+def _judge(
+    attempt: Attempt, purpose: Purpose, previous: list[Staged], latest: list[Staged], log: BuildLog
+) -> None:
+    """Compare with the round before; after the last, do what the build is for."""
+    try:
+        if previous:
+            compare_rounds(purpose.subject, previous, latest)
+        if attempt.round == attempt.rounds:
+            attempt.infos = purpose.conclude(latest)
+            attempt.settled = True
+    finally:
+        attempt.tell_differences(log)
+        drop(previous)
 
 
 def _stage(program: Program, attempt: Attempt, area: Workspace, user: User, with_: Resources) -> list[Staged]:
@@ -130,7 +161,7 @@ def _stage(program: Program, attempt: Attempt, area: Workspace, user: User, with
         job.path,
         program.results(area),
         attributes=attempt.attributes,
-        guix=contract_of(job.derivation, job.options.contract).guix_attributes,
+        guix=_guix(job),
         build_uid=user.uid,
         candidates=[*program.candidates, *_output_paths(job)],
         copy=program.networked,
@@ -166,16 +197,12 @@ def _open_log(attempt: Attempt, with_: Resources) -> Iterator[BuildLog]:
         on_phase=attempt.phase,
         on_progress=attempt.progress,
         keep_lines=with_.settings.log_lines,
-        max_size=attempt.limits.max_log_size,
     )
-    attempt.began = True
+    attempt.began, attempt.last_lines = True, log.last_lines
     try:
         yield log
     finally:
-        try:
-            log.close()
-        finally:
-            attempt.last_lines = tuple(log.last_lines)
+        log.close()
 
 
 @contextmanager
@@ -202,7 +229,8 @@ def _kept_if_it_fails(
     try:
         yield
     except (FruixError, OSError):
-        if attempt.job.keep_failed and not attempt.job.cancelled and isinstance(program, OwnBuilder):
+        wanted = attempt.job.wanted(lambda options: options.keep_failed)
+        if wanted and not attempt.job.cancelled and isinstance(program, OwnBuilder):
             attempt.kept = keep_build(attempt, area, with_)
         raise
 

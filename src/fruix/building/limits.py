@@ -9,8 +9,8 @@ free inodes of the disks that it writes to. 0 is "no limit" everywhere.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import astuple, dataclass
 
 from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.model.reasons import Reason, reason
@@ -37,11 +37,13 @@ class Limits:
 
     @classmethod
     def of(cls, options: BuildOptions, settings: BuildSettings) -> Limits:
-        """A client may choose its times freely; of the rest only less than the operator allows."""
+        """A client may choose its times, up to the operator's limits for them; of the rest only less than the operator allows."""
         timeout, silence = options.timeout, options.max_silent_time
         return cls(
-            timeout=settings.timeout if timeout is None else timeout,
-            max_silent_time=settings.max_silent_time if silence is None else silence,
+            timeout=_lower(settings.timeout if timeout is None else timeout, settings.timeout_limit),
+            max_silent_time=_lower(
+                settings.max_silent_time if silence is None else silence, settings.silent_time_limit
+            ),
             max_log_size=_lower(options.max_log_size or 0, settings.max_log_size),
             max_processes=settings.max_processes,
             max_memory=settings.max_memory,
@@ -49,6 +51,12 @@ class Limits:
             min_free=settings.min_free,
             min_free_files=settings.min_free_files,
         )
+
+    @classmethod
+    def widest(cls, several: Iterable[Limits]) -> Limits:
+        """What all of them together allow: each limit as wide as it is in any; there must be one."""
+        rows = [astuple(limits) for limits in several]
+        return cls(*(0 if 0 in values else max(values) for values in zip(*rows, strict=True)))
 
     @property
     def processes_at_most(self) -> int:

@@ -72,7 +72,6 @@ class BuildLog:
         on_phase: Callable[[str], None],
         on_progress: Callable[[int, int, str], None] | None = None,
         keep_lines: int,
-        max_size: int,
     ) -> None:
         self.path = path
         self.size = 0
@@ -80,17 +79,14 @@ class BuildLog:
         self._on_line = on_line
         self._on_phase = on_phase
         self._on_progress = on_progress
-        self._max_size = max_size
         self._partial = b""
         self._raw = _open_locked(path)
         # mtime 0 and no name: the file's bytes depend on the log alone.
         self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)
 
-    def feed(self, chunk: bytes) -> bool:
-        """Take what was read from the builder. False when the size limit has been passed (nothing more is kept)."""
+    def feed(self, chunk: bytes) -> None:
+        """Take what was read from the builder."""
         self.size += len(chunk)
-        if self._max_size and self.size > self._max_size:
-            return False
         with self._explained():
             self._file.write(chunk)
         lines = (self._partial + chunk).split(b"\n")
@@ -100,7 +96,6 @@ class BuildLog:
         while len(self._partial) > MAX_LINE:
             self._line(self._partial[:MAX_LINE])
             self._partial = self._partial[MAX_LINE:]
-        return True
 
     def note(self, text: str) -> None:
         """A line of the daemon's own, kept in the log like the builder's."""

@@ -14,6 +14,7 @@ from typing import Protocol
 from fruix.building.attempt import Attempt
 from fruix.building.environment import Circumstances, Given, given
 from fruix.building.fetch import builtin
+from fruix.building.goals import contract_name
 from fruix.building.graphs import graph_files, graph_objects
 from fruix.building.inputs import input_closure
 from fruix.building.logs import BuildLog
@@ -25,13 +26,13 @@ from fruix.building.workspace import Workspace, put_files
 from fruix.errors import BadDerivationError, IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
-from fruix.model.hostview import CONTRACT_VARIABLE
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Entry, SandboxSpec, User
 from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.hostfiles import CERTIFICATES, host_files
 from fruix.sandbox.networks import NONE, SETTING, choose
 from fruix.sandbox.views import ResolvedView
+from fruix.store.tree.interruption import check_interrupt
 
 
 class Program(Protocol):
@@ -57,7 +58,7 @@ class Program(Protocol):
 
 def contract_of(derivation: Derivation, default: str) -> Contract:
     """The contract that a derivation names, else its dialect's."""
-    name = derivation.env.get(CONTRACT_VARIABLE, default)
+    name = contract_name(derivation, default)
     if name not in CONTRACTS:
         raise BadDerivationError(
             f"unknown build contract '{name}'", hint=f"known: {', '.join(sorted(CONTRACTS))}"
@@ -231,5 +232,6 @@ def _copy_for(uid: int, source: str, destination: str) -> None:
     )
     with open(source, "rb") as file, os.fdopen(descriptor, "wb") as copy:
         while chunk := file.read(1 << 20):
+            check_interrupt()
             copy.write(chunk)
         os.fchown(copy.fileno(), uid, uid)

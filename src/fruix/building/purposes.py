@@ -35,7 +35,7 @@ class Subject:
     store: LocalStore
     drv: StorePath
     outputs: Sequence[StorePath]
-    keep: bool
+    keep: Callable[[], bool]
     suffix: str
     differences: list[Compared] = field(default_factory=list)
 
@@ -56,7 +56,7 @@ class Subject:
         return _differs("round-differs", path, kept)
 
     def _kept(self, output: Staged) -> str:
-        if not self.keep:
+        if not self.keep():
             return ""
         output.keep(output.info.path.base + self.suffix)
         return f"{output.info.path}{self.suffix}"
@@ -99,9 +99,14 @@ class Purpose(Protocol):
 
 @dataclass(slots=True)
 class Building:
-    """Make the outputs that are missing valid; those that are valid stay as they are."""
+    """Make the outputs that are missing valid; those that are valid stay as they are.
+
+    Outputs that have become valid since the build was asked for are the result of another build, perhaps under the rules of another
+    world: `accept` is asked whether they are what this one could have made.
+    """
 
     subject: Subject
+    accept: Callable[[], None]
     remember_failures: bool
     name: str = "build"
 
@@ -117,6 +122,8 @@ class Building:
             )
         for path in missing:
             store.delete_unregistered(path)
+        if not missing:
+            self.accept()
         return not missing
 
     def conclude(self, staged: list[Staged]) -> list[PathInfo]:
@@ -214,13 +221,21 @@ def compare_rounds(subject: Subject, previous: list[Staged], latest: list[Staged
 
 
 def purpose_of(
-    mode: BuildMode, subject: Subject, tell: Callable[[Reason], None], *, remember_failures: bool
+    mode: BuildMode,
+    subject: Subject,
+    tell: Callable[[Reason], None],
+    accept: Callable[[], None],
+    *,
+    remember_failures: bool,
 ) -> Purpose:
-    """The purpose of a build in a mode of the protocol. `tell` is told of what people should know at once."""
+    """The purpose of a build in a mode of the protocol.
+
+    `tell` is told of what people should know at once; `accept` raises `FailedError` if valid outputs break a rule of this build.
+    """
     match mode:
         case BuildMode.CHECK:
             return Checking(subject)
         case BuildMode.REPAIR:
             return Repairing(subject, tell)
         case _:
-            return Building(subject, remember_failures)
+            return Building(subject, accept, remember_failures)

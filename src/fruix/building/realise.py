@@ -52,6 +52,8 @@ class Realisation:
         self._reasons = dict(plan.reasons)
         self._inbox = Inbox()
         self._ready: deque[Goal] = deque()
+        self._downloads: deque[Goal] = deque()
+        self._stuck: deque[Goal] = deque()  # will never have their turn
         self._running: dict[StorePath, Job] = {}
         self._open: dict[StorePath, set[StorePath]] = {}
         self._dependents: dict[StorePath, list[Goal]] = {}
@@ -93,10 +95,11 @@ class Realisation:
             job, event = self._inbox.get(timeout=CANCEL_POLL)
         except Empty:
             return
-        if event is not None:
+        if not isinstance(event, BuildResult):
             self._on_event(event)
-        elif job.result is not None and self._running.pop(job.path, None) is not None:
-            self._results[job.path] = job.result
+        elif self._running.pop(job.path, None) is not None:
+            self._leave(job)  # it may go on for others
+            self._results[job.path] = event
             self._settle(job.path)
             self._fill()
 
@@ -119,35 +122,35 @@ class Realisation:
             return None
         failed = [path for path in sorted(goal.dependencies) if not self._results[path].success]
         if not failed:
-            self._ready.append(goal)
+            self._queue_of(goal).append(goal)
             return None
         noun = "dependency" if len(failed) == 1 else "dependencies"
         why = reason("dependencies", count=len(failed), noun=noun, first=failed[0].name)
         return self._fail(goal, BuildStatus.DEPENDENCY_FAILED, why)
 
+    def _queue_of(self, goal: Goal) -> deque[Goal]:
+        """Where a goal whose inputs are there waits."""
+        if kind_of(goal.derivation) == "download":
+            return self._downloads
+        if self._options.max_jobs == 0 and not prefers_here(goal.derivation):
+            return self._stuck
+        return self._ready
+
     def _fill(self) -> None:
         """Hand over as many of the goals that are ready as the request may have running."""
-        for goal in [goal for goal in self._ready if kind_of(goal.derivation) == "download"]:
-            self._submit(goal)
-        while (following := self._next()) is not None:
-            self._submit(following)
-        if not self._running:
-            # None of them will ever have its turn.
-            stuck, self._ready = list(self._ready), deque()
-            for waiting in stuck:
-                self._fail(waiting, BuildStatus.MISC_FAILURE, reason("no-slots"))
-                self._settle(waiting.path)
-
-    def _next(self) -> Goal | None:
+        while self._downloads:
+            self._submit(self._downloads.popleft())
         share = self._options.max_jobs
         running = sum(job.kind == "build" for job in self._running.values())
-        for goal in self._ready:
-            if share is None or running < (max(share, 1) if prefers_here(goal.derivation) else share):
-                return goal
-        return None
+        while self._ready and (share is None or running < max(share, 1)):
+            self._submit(self._ready.popleft())
+            running += 1
+        while self._stuck and not self._running:
+            goal = self._stuck.popleft()
+            self._fail(goal, BuildStatus.MISC_FAILURE, reason("no-slots"))
+            self._settle(goal.path)
 
     def _submit(self, goal: Goal) -> None:
-        self._ready.remove(goal)
         kind = kind_of(goal.derivation)
         options = replace(self._options, mode=goal.mode)
         self._running[goal.path] = self._scheduler.submit(
@@ -169,16 +172,22 @@ class Realisation:
         self._on_event(BuildFailed(path, result.status, result.message, 0.0, why))
 
     def _give_up(self, why: str) -> None:
-        for path in [*self._running, *self._waiting, *(goal.path for goal in self._ready)]:
+        queues = (self._ready, self._downloads, self._stuck)
+        ready = [goal.path for queue in queues for goal in queue]
+        for path in [*self._running, *self._waiting, *ready]:
             self._results.setdefault(path, BuildResult(BuildStatus.MISC_FAILURE, why))
         self._waiting.clear()
-        self._ready.clear()
+        for queue in queues:
+            queue.clear()
         self._abandon()
 
     def _abandon(self) -> None:
         for job in self._running.values():
-            job.leave(self._inbox)
+            self._leave(job)
         self._running.clear()
+
+    def _leave(self, job: Job) -> None:
+        self._scheduler.leave(job, self._inbox, self._options)
 
 
 def prefers_here(derivation: Derivation) -> bool:

@@ -21,6 +21,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.model.text import printable
+from fruix.store.tree.interruption import check_interrupt
 
 Mentions = Callable[[StorePath, Sequence[StorePath]], Mapping[StorePath, Sequence[str]]]
 """(an output, paths) → files of the output that mention them."""
@@ -203,6 +204,7 @@ class _Check:
         found = {self.info.path: self.info.path}
         queue = [self.info.path]
         for path in queue:  # grows
+            check_interrupt()
             for reference in self._info(path).references:
                 if reference not in found:
                     found[reference] = path

@@ -9,7 +9,6 @@ Cost: one read of the closure, at SHA-256 speed, and of the inputs of what has t
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +20,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.reasons import reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.tree.interruption import check_interrupt
 
 
 @dataclass(slots=True)
@@ -48,10 +48,9 @@ class Repair:
 class Survey:
     """Looks at requests one after the other; `plan` then holds the work for all of them."""
 
-    def __init__(self, store: LocalStore, cancelled: threading.Event) -> None:
+    def __init__(self, store: LocalStore) -> None:
         self.plan = Plan()
         self._store = store
-        self._cancelled = cancelled
         self._whole: dict[StorePath, bool] = {}
         self._needed_by: dict[StorePath, set[StorePath]] = {}
 
@@ -62,7 +61,8 @@ class Survey:
             pending = self._derivers(repair, self._closure([request.path]))
         else:
             pending = [request.path]
-        while pending and not self._cancelled.is_set():
+        while pending:
+            check_interrupt()
             drv = pending.pop()
             if drv not in repair.derivations:
                 repair.derivations.add(drv)
@@ -108,7 +108,7 @@ class Survey:
         """The derivations that make those of the paths again that are damaged."""
         found = []
         for path in sorted(paths):
-            if self._cancelled.is_set() or self._is_whole(path):
+            if self._is_whole(path):
                 continue
             drv = self._deriver(path)
             if drv is not None:
@@ -136,10 +136,8 @@ class Survey:
         return self._whole[path]
 
 
-def survey(
-    store: LocalStore, requests: Sequence[DerivedPath], cancelled: threading.Event
-) -> tuple[Plan, list[Repair]]:
-    """The work to repair what is asked for, and per request what it needs of it."""
-    looking = Survey(store, cancelled)
+def survey(store: LocalStore, requests: Sequence[DerivedPath]) -> tuple[Plan, list[Repair]]:
+    """The work to repair what is asked for, and per request what it needs of it. It can be long: see `store.tree.interruption`."""
+    looking = Survey(store)
     repairs = [looking.look(request) for request in requests]
     return looking.finish(), repairs

@@ -10,9 +10,11 @@ from fruix.building import messages
 from fruix.building.attempt import Attempt
 from fruix.building.records import write_record
 from fruix.building.resources import Resources
+from fruix.building.scheduler import Listener
 from fruix.errors import FruixError, of_system
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import BuildFailed, BuildFinished
+from fruix.model.reasons import Reason
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 
@@ -20,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 # How many differences between two results the message repeats; all that were looked at are in log and record.
 _DIFFERENCES_TOLD = 10
+_GOES_ON = "the build goes on for others, whose limits are wider: ask again later, or with another limit"
 
 
 def success(attempt: Attempt, outputs: Mapping[str, StorePath]) -> BuildResult:
@@ -39,9 +42,8 @@ def failure(
     attempt: Attempt, outputs: Mapping[str, StorePath], error: FruixError | OSError, with_: Resources
 ) -> BuildResult:
     """It failed; remembered if the operator wants that and it would fail again."""
-    job = attempt.job
     if attempt.settled:
-        _log.warning("cleaning up after %s: %s; the next start does the rest", job.path, error)
+        _log.warning("cleaning up after %s: %s; the next start does the rest", attempt.job.path, error)
         return success(attempt, outputs)
     if isinstance(error, OSError):
         error = of_system(error)
@@ -49,7 +51,20 @@ def failure(
     attempt.reason = messages.reason_of(error)
     if status is BuildStatus.PERMANENT_FAILURE and with_.settings.cache_failures:
         _remember(attempt, with_)
-    why = str(error)
+    return _failed(attempt, error)
+
+
+def dismiss(attempt: Attempt, listener: Listener, why: Reason) -> None:
+    """It has failed for one of those who wait, whose limit is lower than that of the others."""
+    job = attempt.job
+    result = _failed(attempt, messages.FailedError(job.path, why, hint=_GOES_ON))
+    seconds = round(time.time() - attempt.started, 3)
+    listener.inbox.put(job, BuildFailed(job.path, result.status, result.message, seconds, why))
+    listener.inbox.put(job, result)
+
+
+def _failed(attempt: Attempt, error: FruixError) -> BuildResult:
+    job, status, why = attempt.job, messages.status_of(error), str(error)
     if error.hint:
         why += ("\nHint: " if "\n" in why else ". Hint: ") + error.hint
     details = attempt.difference_lines()

@@ -63,12 +63,12 @@ def run_program(
             _announce(attempt, child.pid)
             watch = Watch(limits, child.pid, directories)
             faults.reach("watch")
-            ended = supervise(child.ended, output, attempt.job.waker, log, limits, watch)
+            ended = supervise(child.ended, output, attempt.job.waker, log, attempt.allowance, watch)
             faults.reach("end")
         finally:
             attempt.exit = child.finish()
             _tell_of_exit(attempt)
-        drain(output, log)
+        drain(output, log, attempt.allowance.widest().max_log_size)
     finally:
         os.close(output)
         if for_builder >= 0:

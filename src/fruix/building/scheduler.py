@@ -3,6 +3,9 @@
 A `Job` is one derivation being built. Sessions submit derivations whose inputs are ready and get a job, new or shared; what
 happens to it arrives in the session's own inbox (`build.inbox`), so that a session's thread alone writes to its client. A job that nobody waits for any more is cancelled.
 
+Shared is what is built in the same way: in the same mode, as often, under the same contract (another world's rules may let something pass that
+this client's forbid). Each who waits has limits of his own (`build.allowance`); the number of cores is that of the first.
+
 Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Who gets a free one: `build.turns`. Threads are started when there is
 something to run and are reused. Costs: one lock, held for a few dictionary operations.
 """
@@ -16,17 +19,28 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from fruix.building.goals import contract_name
 from fruix.building.inbox import Inbox
 from fruix.building.settings import Asker, BuildOptions
-from fruix.building.turns import Turns
+from fruix.building.turns import Line, Turns
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
+from fruix.model.reasons import Reason, reason
 from fruix.model.storepath import StorePath
 
 _log = logging.getLogger(__name__)
 _NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One who waits for a job: what he asked for, and since when (seconds of the monotonic clock)."""
+
+    inbox: Inbox
+    options: BuildOptions
+    since: float = field(default_factory=time.monotonic)
 
 
 @dataclass(eq=False, slots=True)
@@ -37,40 +51,69 @@ class Job:
     derivation: Derivation
     options: BuildOptions
     kind: str
-    listeners: dict[Inbox, Asker | None] = field(default_factory=dict)
+    outputs: frozenset[StorePath] = field(init=False)  # as far as they are known
     result: BuildResult | None = None
     submitted: float = field(default_factory=time.time)
     started: float = 0.0
     cancelled: bool = False
-    keep_failed: bool = False  # somebody who asks wants what is left if it fails
-    keeper: Asker | None = None  # the first who does
     waker: int = -1  # once it has begun: readable when the job is cancelled
+    _listeners: dict[Inbox, Listener] = field(default_factory=dict)
+    _ending: bool = False  # the limits of all who waited have passed
     _replay: dict[type[Event], Event] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _wake: int = -1
 
     def __post_init__(self) -> None:
         self._replay[BuildQueued] = BuildQueued(self.path, self.kind, self.submitted)
+        paths = (output.path for output in self.derivation.outputs.values())
+        self.outputs = frozenset(path for path in paths if path is not None)
 
-    def join(self, inbox: Inbox, asker: Asker | None = None) -> None:
-        """Listen; a late listener is first told what it missed that matters (start, phase)."""
+    def join(self, inbox: Inbox, options: BuildOptions) -> bool:
+        """Listen; a late listener is first told what it missed that matters (start, phase). False: it is being given up."""
         with self._lock:
-            self.listeners[inbox] = asker
+            if self.cancelled or self._ending:
+                return False
+            self._listeners[inbox] = Listener(inbox, options)
             for event in self._replay.values():
                 inbox.put(self, event)
             if self.result is not None:
-                inbox.put(self, None)
+                inbox.put(self, self.result)
+            return True
 
-    def wish(self, options: BuildOptions) -> None:
-        """What can still be wished for when somebody joins; the limits are those of the first."""
-        if options.keep_failed and not self.keep_failed:
-            self.keep_failed, self.keeper = True, options.asker
+    def waiting(self) -> list[Listener]:
+        """All who wait, in the order in which they came."""
+        with self._lock:
+            return list(self._listeners.values())
+
+    def wanted(self, wish: Callable[[BuildOptions], bool]) -> BuildOptions | None:
+        """The options of the first who waits with that wish."""
+        options = (listener.options for listener in self.waiting())
+        return next((one for one in options if wish(one)), None)
+
+    def sift(
+        self, why: Callable[[Listener], Reason | None]
+    ) -> tuple[list[tuple[Listener, Reason]], Reason | None]:
+        """Let go of those for whom there is a reason to end; if there is one for all, nobody can join any more.
+
+        Returns:
+            Those who were let go, each with the reason, or the reason (the one with the highest limit) if it holds for all.
+        """
+        with self._lock:
+            found = [(listener, why(listener)) for listener in self._listeners.values()]
+            gone = [(listener, text) for listener, text in found if text is not None]
+            if len(gone) < len(found):
+                for listener, _ in gone:
+                    del self._listeners[listener.inbox]
+                return gone, None
+            self._ending = True
+            last = max((text for _, text in gone), key=lambda text: int(text["limit"]), default=None)
+            return [], last or reason("cancelled")
 
     def leave(self, inbox: Inbox) -> None:
         """Stop listening; the last one to leave cancels the job."""
         with self._lock:
-            self.listeners.pop(inbox, None)
-            if not self.listeners and self.result is None:
+            self._listeners.pop(inbox, None)
+            if not self._listeners and self.result is None:
                 self.cancel()
 
     def begin(self) -> None:
@@ -94,43 +137,52 @@ class Job:
                 self._replay.pop(BuilderExited, None)  # of the round before
             if isinstance(event, BuildStarted | PhaseStarted | BuilderExited):
                 self._replay[type(event)] = event
-            listeners = list(self.listeners)
+            listeners = list(self._listeners)
         for inbox in listeners:  # this may take a moment: whoever wants to leave meanwhile can
             inbox.put(self, event)
 
     def seen(self) -> tuple[list[Event], list[Asker]]:
         """What a late listener would be told, and who listens."""
         with self._lock:
-            askers = [asker for asker in self.listeners.values() if asker is not None]
-            return list(self._replay.values()), askers
+            askers = [listener.options.asker for listener in self._listeners.values()]
+            return list(self._replay.values()), [asker for asker in askers if asker is not None]
 
     def finish(self, result: BuildResult) -> None:
         """The end: all listeners are told."""
         with self._lock:
             self.result = result
-            for inbox in self.listeners:
-                inbox.put(self, None)
+            for inbox in self._listeners:
+                inbox.put(self, result)
             if self._wake >= 0:
                 os.close(self.waker)
                 os.close(self._wake)
             self.waker = self._wake = -1
 
 
-_Key = tuple[StorePath, BuildMode, int]
+_Key = tuple[StorePath, BuildMode, int, str]
+CANCELLED = BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 
 
-def _key(path: StorePath, options: BuildOptions) -> _Key:
+def _key(path: StorePath, derivation: Derivation, options: BuildOptions) -> _Key:
     """Requests with the same key can share a build."""
-    return path, options.mode, options.rounds
+    return path, options.mode, options.rounds, contract_name(derivation, options.contract)
+
+
+def _line(inbox: Inbox, options: BuildOptions) -> Line:
+    return options.asker.uid if options.asker else None, inbox
 
 
 class Scheduler:
     """Runs jobs on threads of its own, at most `slots[kind]` of a kind at once."""
 
-    def __init__(self, run: Callable[[Job], BuildResult], slots: Mapping[str, int]) -> None:
+    def __init__(
+        self, run: Callable[[Job], BuildResult], slots: Mapping[str, int], *, per_user: int = 0
+    ) -> None:
+        """`per_user`: how many of each kind may run for one user (0: any number)."""
         self._run = run
         self._slots = dict(slots)
-        self._queues: dict[str, Turns] = {kind: Turns() for kind in slots}
+        busy: set[StorePath] = set()
+        self._queues: dict[str, Turns] = {kind: Turns(busy, per_user) for kind in slots}
         self._idle = dict.fromkeys(slots, 0)
         self._threads: dict[str, list[threading.Thread]] = {kind: [] for kind in slots}
         self._jobs: dict[_Key, Job] = {}
@@ -149,41 +201,58 @@ class Scheduler:
         with self._changed:
             if self._closing:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
-            key, queue = _key(path, options), self._queues[kind]
-            line = (options.asker.uid if options.asker else None, inbox)
+            key, queue = _key(path, derivation, options), self._queues[kind]
             job = self._jobs.get(key)
-            if job is not None and not job.cancelled:
-                job.join(inbox, options.asker)
-                job.wish(options)
-                if queue.is_waiting(job):
-                    queue.add(job, line)
-                return job
-            job = Job(path, derivation, options, kind)
-            job.join(inbox, options.asker)
-            job.wish(options)
-            self._jobs[key] = job
-            queue.add(job, line)
+            if job is None or not job.join(inbox, options):
+                job = self._jobs[key] = Job(path, derivation, options, kind)
+                job.join(inbox, options)
+            queue.add(job, _line(inbox, options))
             try:
                 self._start_thread(kind)
             except RuntimeError as error:
-                queue.remove(job)
-                del self._jobs[key]
-                job.finish(BuildResult(BuildStatus.MISC_FAILURE, _NO_THREAD))
+                self._withdraw(job, BuildResult(BuildStatus.MISC_FAILURE, _NO_THREAD))
                 raise FruixError(_NO_THREAD, hint="raise the limits that the daemon runs under") from error
             self._changed.notify_all()
             return job
 
+    def leave(self, job: Job, inbox: Inbox, options: BuildOptions) -> None:
+        """Somebody doesn't wait any more. A job that nobody wants is cancelled; one that didn't have its turn yet ends here."""
+        with self._changed:
+            job.leave(inbox)
+            queue = self._queues[job.kind]
+            queue.leave(job, _line(inbox, options))
+            if job.cancelled and queue.is_waiting(job):
+                self._withdraw(job, CANCELLED)
+            self._changed.notify_all()  # somebody's load is another one now
+
+    def _withdraw(self, job: Job, result: BuildResult) -> None:
+        """It isn't to be run."""
+        self._queues[job.kind].remove(job)
+        self._forget(job)
+        job.finish(result)
+
+    def _forget(self, job: Job) -> None:
+        key = _key(job.path, job.derivation, job.options)
+        if self._jobs.get(key) is job:
+            del self._jobs[key]
+
     def jobs(self) -> list[Job]:
         """All that run or wait, oldest first."""
         with self._changed:
-            return sorted(self._jobs.values(), key=lambda job: job.submitted)
+            jobs = self._all()
+        return sorted(jobs, key=lambda job: job.submitted)
+
+    def _all(self) -> list[Job]:
+        return [job for queue in self._queues.values() for job in queue.jobs()]
 
     def close(self) -> None:
         """Cancel everything and wait until the last build has been cleaned up."""
         with self._changed:
             self._closing = True
-            for job in self._jobs.values():
+            for job in self._all():
                 job.cancel()
+                if self._queues[job.kind].is_waiting(job):
+                    self._withdraw(job, CANCELLED)
             self._changed.notify_all()
         for threads in self._threads.values():
             for thread in threads:
@@ -214,26 +283,25 @@ class Scheduler:
             result = self._guarded(job)
             with self._changed:
                 self._queues[kind].done(job)
-                key = _key(job.path, job.options)
-                if self._jobs.get(key) is job:
-                    del self._jobs[key]
+                self._forget(job)
                 job.finish(result)
+                self._changed.notify_all()  # its outputs and its users' shares are free
 
     def _next(self, kind: str) -> Job | None:
         with self._changed:
             self._idle[kind] += 1
             try:
-                while not self._queues[kind]:
+                while (job := self._queues[kind].take()) is None:
                     if self._closing:
                         return None
                     self._changed.wait()
-                return self._queues[kind].take()
+                return job
             finally:
                 self._idle[kind] -= 1
 
     def _guarded(self, job: Job) -> BuildResult:
         if job.cancelled:
-            return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+            return CANCELLED
         try:
             job.begin()
         except OSError as error:  # no descriptors left

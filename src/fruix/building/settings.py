@@ -24,15 +24,20 @@ class BuildSettings:
     """The operator's side.
 
     Attributes:
+        timeout_limit, silent_time_limit: the most that a client may choose for `timeout` and `max_silent_time`.
+        max_jobs_per_user: how many builds, and how many downloads, may run at once that one user alone waits for.
         system_features: what derivations may require; None: see `platforms.features`.
         extra_platforms: systems that this machine builds for besides its own.
     """
 
     max_jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
+    max_jobs_per_user: int = 0
     cores: int = field(default_factory=lambda: os.cpu_count() or 1)
     uids: tuple[int, ...] = tuple(range(FIRST_BUILD_UID, FIRST_BUILD_UID + BUILD_UID_COUNT))
     timeout: int = 86400
     max_silent_time: int = 3600
+    timeout_limit: int = 0
+    silent_time_limit: int = 0
     max_log_size: int = 1 << 30
     max_processes: int = 4096
     max_memory: int = 0

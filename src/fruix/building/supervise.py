@@ -12,7 +12,8 @@ import select
 import time
 from collections.abc import Callable
 
-from fruix.building.limits import INTERVAL, Limits
+from fruix.building.allowance import Allowance
+from fruix.building.limits import INTERVAL
 from fruix.building.logs import BuildLog
 from fruix.model.reasons import Reason, reason
 
@@ -26,19 +27,19 @@ def supervise(
     output: int,
     waker: int,
     log: BuildLog,
-    limits: Limits,
+    allowance: Allowance,
     watch: Callable[[], Reason | None] = lambda: None,
 ) -> Reason | None:
     """Feed `log` from `output` until `ended` is readable (None), or there is a reason to end it.
 
-    `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here.
+    `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here. What passes a limit of the log is not kept.
     """
     poller = select.poll()
     for descriptor in (ended, output, waker):
         poller.register(descriptor, select.POLLIN)
-    clock = _Clock(limits)
+    clock = _Clock()
     while True:
-        ready = {descriptor for descriptor, _ in poller.poll(clock.patience() * 1000)}
+        ready = {descriptor for descriptor, _ in poller.poll(allowance.patience() * 1000)}
         if waker in ready:
             return reason("cancelled")
         if output in ready:
@@ -46,39 +47,25 @@ def supervise(
             if chunk == b"":
                 poller.unregister(output)
             elif chunk:
-                if not log.feed(chunk):
-                    return reason("log-limit", limit=limits.max_log_size)
-                clock.heard = time.monotonic()  # only now: it may have waited for those who listen
+                if (why := allowance.passed(log.size + len(chunk))) is not None:
+                    return why
+                log.feed(chunk)
+                allowance.heard()  # only now: it may have waited for those who listen
         elif ended in ready:
             return None
-        if (why := clock.tick(log, watch)) is not None:
+        if (why := allowance.passed(log.size) or clock.tick(log, watch)) is not None:
             return why
 
 
 class _Clock:
     """What happens by itself as time goes by."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._begun = self._flushed = self._watched = self.heard = time.monotonic()
-
-    def patience(self) -> float:
-        """Seconds until the next of it."""
-        now = time.monotonic()
-        moments = [now + INTERVAL]
-        if self._limits.timeout:
-            moments.append(self._begun + self._limits.timeout)
-        if self._limits.max_silent_time:
-            moments.append(self.heard + self._limits.max_silent_time)
-        return max(0.0, min(moments) - now) + 0.001
+    def __init__(self) -> None:
+        self._flushed = self._watched = time.monotonic()
 
     def tick(self, log: BuildLog, watch: Callable[[], Reason | None]) -> Reason | None:
         """Do what is due; a reason to end the build, if there is one."""
-        now, limits = time.monotonic(), self._limits
-        if limits.timeout and now - self._begun >= limits.timeout:
-            return reason("timeout", limit=limits.timeout)
-        if limits.max_silent_time and now - self.heard >= limits.max_silent_time:
-            return reason("silence", limit=limits.max_silent_time)
+        now = time.monotonic()
         if now - self._flushed >= FLUSH_INTERVAL:
             log.flush()
             self._flushed = now
@@ -95,11 +82,12 @@ def readable(descriptor: int, timeout: float) -> bool:
     return bool(poller.poll(timeout * 1000))
 
 
-def drain(output: int, log: BuildLog) -> None:
-    """Take what is left in the pipe, without waiting: all writers are dead."""
+def drain(output: int, log: BuildLog, most: int) -> None:
+    """Take what is left in the pipe, without waiting, up to a log of `most` bytes (0: all): all writers are dead."""
     while chunk := _read(output):
-        if not log.feed(chunk):
+        if most and log.size + len(chunk) > most:
             return
+        log.feed(chunk)
 
 
 def _read(descriptor: int) -> bytes | None:

@@ -56,7 +56,8 @@ def build_paths(session: Session, requests: tuple[DerivedPath, ...], mode: Build
 
 def repair(session: Session, *, contents: bool) -> bool:
     """35 with repair: build again what is missing or (`contents`) damaged; whether everything is whole afterwards."""
-    requests = [DerivedPath(path, None) for path in session.store.damaged(contents=contents)]
+    with session.long_work():
+        requests = [DerivedPath(path, None) for path in session.store.damaged(contents=contents)]
     results = session.realise(requests, BuildMode.REPAIR, keep_going=True)
     failed = [result for _, result in results if not result.success]
     for result in failed:

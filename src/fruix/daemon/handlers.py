@@ -73,6 +73,7 @@ def set_options(session: Session, chosen: ClientOptions) -> None:
     if session.context.dialect is Dialect.NIX:
         for warning in options.warnings(chosen, trusted=session.trusted):
             session.show(warning)
+        session.warn_of_limits()
 
 
 def query_derivation_outputs(session: Session, path: StorePath) -> list[StorePath]:
@@ -125,7 +126,8 @@ def verify_store(session: Session, contents: bool, repair: bool) -> bool:
     """
     if repair and not session.trusted:
         raise NotPermittedError("you are not privileged to repair paths")
-    problems = session.store.verify(contents=contents and not repair)
+    with session.long_work():
+        problems = session.store.verify(contents=contents and not repair)
     for problem in problems:
         session.show(Message(0, problem))
     return not building.repair(session, contents=contents) if repair else bool(problems)

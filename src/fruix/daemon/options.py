@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fruix.building.settings import Asker, BuildOptions
+from fruix.building.settings import Asker, BuildOptions, BuildSettings
 from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
@@ -87,6 +87,17 @@ def warnings(options: ClientOptions, *, trusted: bool) -> Iterator[Message]:
             yield Message(
                 Level.WARN, f"warning: ignoring the client-specified setting '{name}', because {reason}"
             )
+
+
+def too_much(wished: BuildOptions, allowed: BuildSettings) -> Iterator[str]:
+    """Warnings about times that are longer than the operator allows."""
+    for name, value, limit in (
+        ("timeout", wished.timeout, allowed.timeout_limit),
+        ("max-silent-time", wished.max_silent_time, allowed.silent_time_limit),
+    ):
+        if limit and value is not None and not 0 < value <= limit:
+            asked = f"{value} seconds" if value else "no limit"
+            yield f"warning: '{name}' is {limit} seconds at most here; asked for: {asked}"
 
 
 def check(options: ClientOptions) -> None:

@@ -8,7 +8,8 @@ the reading is an answer like another, and the connection goes on; an error whil
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -26,10 +27,12 @@ from fruix.protocol import handshake, messages, nix
 from fruix.protocol.activities import event_writer
 from fruix.protocol.bodies import RequestBody, request_body
 from fruix.protocol.layout import Body, Operation
+from fruix.protocol.messages import Level
 from fruix.protocol.operations import operations
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.wire import Context, Dialect
 from fruix.sandbox import faults
+from fruix.store.tree.interruption import interruptible
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +77,12 @@ class Session:
         """Send a text for people, if the client's verbosity wants it."""
         self.tell(*event_writer(self.context, self.options, self.service.system).messages(message))
 
+    def warn_of_limits(self) -> None:
+        """Tell the client where it asked for more time than it gets."""
+        wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build
+        for text in options.too_much(wished, allowed):
+            self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
+
     def realise(
         self, requests: Sequence[DerivedPath], mode: BuildMode, *, keep_going: bool = False
     ) -> list[tuple[DerivedPath, BuildResult]]:
@@ -82,6 +91,8 @@ class Session:
         Raises:
             DisconnectedError: it has gone.
         """
+        if self.context.dialect is Dialect.GUIX:  # which could not be told when it set its options
+            self.warn_of_limits()
         writer = event_writer(self.context, self.options, self.service.system)
         self.failed.clear()
         with self.service.hangups.watch(self.connection.stream) as gone:
@@ -98,11 +109,30 @@ class Session:
             chosen = self.build_options(mode)
             chosen = replace(chosen, keep_going=True) if keep_going else chosen
             results = self.service.builder.realise(requests, chosen, on_event, gone)
-            if gone.is_set() and self.service.stopping:
-                raise FruixError(self.service.stopping, hint="ask again when it has been started anew")
             if gone.is_set():
-                raise DisconnectedError("the client has gone during a build")
+                raise self._stopping() or DisconnectedError("the client has gone during a build")
             return results
+
+    @contextmanager
+    def long_work(self) -> Iterator[None]:
+        """Reading files on behalf of the client: given up when it goes, also because the daemon ends.
+
+        Raises:
+            DisconnectedError: it has gone.
+            FruixError: the daemon ends.
+        """
+
+        def why() -> Exception | None:
+            if not gone.is_set():
+                return None
+            return self._stopping() or DisconnectedError("the client has gone while the store was read")
+
+        with self.service.hangups.watch(self.connection.stream) as gone, interruptible(why):
+            yield
+
+    def _stopping(self) -> FruixError | None:
+        stopping = self.service.stopping
+        return FruixError(stopping, hint="ask again when it has been started anew") if stopping else None
 
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""

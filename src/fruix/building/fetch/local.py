@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable
 
 from fruix.model.hashes import Hash, hasher
+from fruix.store.tree.interruption import check_interrupt
 
 CHUNK = 1 << 20
 
@@ -34,6 +35,7 @@ def _hash_of(path: str, algorithm: str) -> bytes | None:
     try:
         with open(path, "rb") as file:
             while chunk := file.read(CHUNK):
+                check_interrupt()
                 state.update(chunk)
     except OSError:
         return None

@@ -1,0 +1,92 @@
+"""The time, silence and log size that those who wait for a build allow it, each for himself.
+
+One build may have several askers. The one whose limit passes first is told that it took too long for him, and the build goes on for the others;
+it is ended when the limits of all have passed. So a build has the widest limits of those who wait for it, whoever comes and
+goes. Time and silence count from the start of the build (of each of its rounds), for who joins later from then on. The time goes on until the outputs are
+taken over; silence is the builder's alone.
+
+Cost: a look at each asker every `INTERVAL`, else a comparison.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from fruix.building.limits import INTERVAL, Limits
+from fruix.building.scheduler import Job, Listener
+from fruix.building.settings import BuildSettings
+from fruix.model.reasons import Reason, reason
+
+Tell = Callable[[Listener, Reason], None]
+"""Told of an asker whose limit has passed and who doesn't wait any more."""
+
+
+class Allowance:
+    """Of one build. Not thread-safe: the build's own thread asks."""
+
+    def __init__(self, job: Job, settings: BuildSettings, tell: Tell) -> None:
+        self._job = job
+        self._settings = settings
+        self._tell = tell
+        self.begin()
+
+    def begin(self) -> None:
+        """A build, or another round of it, begins."""
+        self._begun = self._heard = time.monotonic()
+        self._next = self._begun  # when to look at the askers again
+        self._log_size = 0  # what every asker allows
+
+    def heard(self) -> None:
+        """The builder has said something."""
+        self._heard = time.monotonic()
+
+    def widest(self) -> Limits:
+        """The limits of the build as a whole."""
+        options = [listener.options for listener in self._job.waiting()] or [self._job.options]
+        return Limits.widest(Limits.of(one, self._settings) for one in options)
+
+    def patience(self) -> float:
+        """Seconds until something may pass, at most `INTERVAL`."""
+        return max(0.0, self._next - time.monotonic()) + 0.001
+
+    def passed(self, written: int | None = None) -> Reason | None:
+        """Let those go whose limit has passed; the reason to end the build, if nobody is left.
+
+        `written`: bytes of log; None when the builder has ended (then time alone counts).
+        """
+        now = time.monotonic()
+        if now < self._next and (written or 0) <= self._log_size:
+            return None
+        gone, end = self._job.sift(lambda listener: self._passed_for(listener, now, written))
+        for listener, why in gone:
+            self._tell(listener, why)
+        self._look_ahead(now)
+        return end
+
+    def _passed_for(self, listener: Listener, now: float, written: int | None) -> Reason | None:
+        limits = Limits.of(listener.options, self._settings)
+        begun, heard = max(self._begun, listener.since), max(self._heard, listener.since)
+        if limits.timeout and now - begun >= limits.timeout:
+            return reason("timeout", limit=limits.timeout)
+        if written is None:
+            return None
+        if limits.max_silent_time and now - heard >= limits.max_silent_time:
+            return reason("silence", limit=limits.max_silent_time)
+        if limits.max_log_size and written > limits.max_log_size:
+            return reason("log-limit", limit=limits.max_log_size)
+        return None
+
+    def _look_ahead(self, now: float) -> None:
+        """Who joins, and what is heard, moves a limit only away from now: so it is enough to look at the present ones."""
+        moments, sizes = [now + INTERVAL], []
+        for listener in self._job.waiting():
+            limits = Limits.of(listener.options, self._settings)
+            if limits.timeout:
+                moments.append(max(self._begun, listener.since) + limits.timeout)
+            if limits.max_silent_time:
+                moments.append(max(self._heard, listener.since) + limits.max_silent_time)
+            sizes += [limits.max_log_size] if limits.max_log_size else []
+        # Of moments that have passed without effect (silence, once the builder has ended) nothing comes any more.
+        self._next = min(moment for moment in moments if moment > now)
+        self._log_size = min(sizes, default=1 << 62)
