@@ -69,6 +69,14 @@ class NotPermittedError(FruixError):
     """This user may not do that."""
 
 
+class MemoryLimitError(FruixError):
+    """The daemon would have to hold more for this client than its settings allow."""
+
+
+class NoSpaceError(FruixError):
+    """An addition would leave less of a disk than the settings want to stay free."""
+
+
 class InvalidPathError(FruixError):
     """A store path that is not valid (not registered) where a valid one is needed."""
 

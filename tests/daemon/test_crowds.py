@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from daemon.crowd import NOBODY, crowd, descriptors, open_to_all, threads
 from daemon.serving import Running, running
+from fruix.client import RemoteStore
 from fruix.daemon import refusing
 from fruix.daemon.client_log import LINES, LINES_OF_A_USER, PERIOD, ClientLog
 from fruix.daemon.peers import REFUSAL_HOLDS, Access, Admission, Peer
@@ -20,6 +24,7 @@ from fruix.errors import FruixError, NotPermittedError
 from fruix.protocol import handshake, messages
 from fruix.protocol.source import Source
 from fruix.protocol.wire import Context, Dialect
+from fruix.store import readers
 from machine import OTHER_USERS
 
 MANY = 500
@@ -187,3 +192,24 @@ def test_lines_about_clients_are_limited(caplog: pytest.LogCaptureFixture) -> No
     for uid in range(100, 1000):
         log.warning(uid, "another")
     assert len(caplog.records) == LINES
+
+
+def test_after_a_peak_of_clients_descriptors_and_threads_are_few(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        ask(daemon)
+        before = threads(), descriptors()
+        clients = [daemon.connect() for _ in range(200)]
+        barrier = threading.Barrier(len(clients))
+
+        def work(store: RemoteStore) -> None:
+            barrier.wait(60)
+            for _ in range(5):
+                assert store.all_valid_paths() == []
+
+        with ThreadPoolExecutor(len(clients)) as pool:
+            list(pool.map(work, clients))
+        for store in clients:
+            store.close()
+        until(lambda: threads() <= before[0])
+        # Of the database as many stay open as queries may run at once.
+        until(lambda: descriptors() <= before[1] + 2 * readers.MOST)

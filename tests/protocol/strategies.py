@@ -12,7 +12,7 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
-from fruix.protocol import looking, values, wire
+from fruix.protocol import looking, options, values, wire
 from fruix.protocol.layout import Field, Layout, Record, keeps
 from fruix.protocol.values import Realisation
 from fruix.protocol.wire import Codec, Context, Dialect
@@ -80,7 +80,7 @@ def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
     }
 
 
-def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911 - a case per codec
+def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:  # noqa: C901, PLR0911, PLR0912 - a case per codec
     if (found := known(context).get(id(codec))) is not None:
         return found
     match codec:
@@ -99,6 +99,10 @@ def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:  # 
             return items.map(sorted).map(tuple) if codec.ordered else items.map(tuple)
         case wire.Map():
             return st.dictionaries(of_codec(codec.key, context), of_codec(codec.value, context), max_size=3)
+        case options.Overrides():
+            return st.dictionaries(
+                st.sampled_from(sorted(options.MEANINGFUL)), st.text("0123456789truefalsä", max_size=20)
+            )
         case wire.Maybe():
             return optional(of_codec(codec.item, context))
         case wire.Pair():

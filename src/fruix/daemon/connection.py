@@ -16,18 +16,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fruix.errors import DisconnectedError
-from fruix.protocol.source import Source
+from fruix.protocol.source import Account, Source
 
 
 class Connection:
     """Owns the socket."""
 
-    def __init__(self, stream: socket.socket, *, patience: int = 60) -> None:
-        """`patience`: seconds that a client has for the rest of what it began."""
+    def __init__(self, stream: socket.socket, *, patience: int = 60, account: Account | None = None) -> None:
+        """`patience`: seconds that a client has for the rest of what it began; `account` counts what its requests hold."""
         stream.setblocking(True)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", patience, 0))
         self.stream = stream
-        self.source = Source(self._receive)
+        self.source = Source(self._receive, account)
         self._patience = patience
         self._idle = False
         self._deadline: float | None = None

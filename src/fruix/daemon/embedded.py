@@ -144,10 +144,9 @@ def _problem(error: FruixError | OSError | ModuleNotFoundError) -> FruixError:
 
 def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:
     """One trusted session on this thread."""
-    from fruix.daemon.connection import Connection  # noqa: PLC0415
     from fruix.daemon.session import Session  # noqa: PLC0415
 
-    Session(Connection(stream), peer, service, trusted=True).run()
+    Session(stream, peer, service, trusted=True).run()
     stream.close()
 
 

@@ -69,7 +69,7 @@ def query_deriver(session: Session, path: StorePath) -> StorePath | None:
 def set_options(session: Session, chosen: ClientOptions) -> None:
     """19. Warnings go to Nix clients only: the other dialect's read one message here and no more."""
     options.check(chosen)
-    session.options = chosen
+    session.options = options.kept(chosen)
     if session.context.dialect is Dialect.NIX:
         for warning in options.warnings(chosen, trusted=session.trusted):
             session.show(warning)

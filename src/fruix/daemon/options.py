@@ -17,15 +17,16 @@ from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.protocol.messages import Level
 from fruix.protocol.nix import FEATURE
-from fruix.protocol.options import ANY_JOBS, ClientOptions
+from fruix.protocol.options import ANY_JOBS, MEANINGFUL, ClientOptions
 from fruix.protocol.wire import Context
 
 BIGGEST = (1 << 31) - 1
+MOST_DIGITS = 20
 MOST_ROUNDS = 1000
 
 
 def _number(name: str, value: str) -> int:
-    if not value.isascii() or not value.isdecimal() or int(value) > BIGGEST:
+    if not value.isascii() or not value.isdecimal() or len(value) > MOST_DIGITS or int(value) > BIGGEST:
         raise UsageError(
             f"configuration setting `{name}' should have an integer value", hint="0 means no limit"
         )
@@ -98,6 +99,12 @@ def too_much(wished: BuildOptions, allowed: BuildSettings) -> Iterator[str]:
         if limit and value is not None and not 0 < value <= limit:
             asked = f"{value} seconds" if value else "no limit"
             yield f"warning: '{name}' is {limit} seconds at most here; asked for: {asked}"
+
+
+def kept(options: ClientOptions) -> ClientOptions:
+    """What a session keeps: settings that mean nothing are forgotten."""
+    known = {name: value for name, value in options.overrides.items() if name in MEANINGFUL}
+    return replace(options, overrides=known)
 
 
 def check(options: ClientOptions) -> None:

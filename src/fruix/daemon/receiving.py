@@ -16,8 +16,9 @@ from fruix.model.hashes import DIGEST_SIZES
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.protocol.bodies import flat_contents, read_objects
-from fruix.protocol.source import Source
+from fruix.protocol.source import FREE, Source
 from fruix.protocol.wire import CONTENTS_LIMIT
+from fruix.store.memory import charge
 
 
 def add_text_to_store(
@@ -97,10 +98,15 @@ def _gather(chunks: Iterable[bytes]) -> bytes:
 
     Raises:
         UsageError: not that small.
+        MemoryLimitError: the client has the daemon hold too much already.
     """
-    found = bytearray()
+    found: list[bytes] = []
+    size = 0
     for chunk in chunks:
-        found += chunk
-        if len(found) > CONTENTS_LIMIT:
+        size += len(chunk)
+        if size > CONTENTS_LIMIT:
             raise UsageError(f"a text of more than {CONTENTS_LIMIT} bytes", hint="add it as a file")
-    return bytes(found)
+        if size > FREE:
+            charge(2 * len(chunk))  # the pieces, and what they are put together to
+        found.append(chunk)
+    return b"".join(found)

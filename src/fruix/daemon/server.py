@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fruix.daemon import refusing
-from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Access, Admission, Peer, credentials
 from fruix.daemon.refusing import Refused
 from fruix.daemon.service import Service
@@ -206,8 +205,7 @@ class Server:
 
     def _work(self, stream: socket.socket, peer: Peer, trusted: bool) -> None:
         try:
-            connection = Connection(stream, patience=self._service.settings.request_timeout)
-            Session(connection, peer, self._service, trusted=trusted).run()
+            Session(stream, peer, self._service, trusted=trusted).run()
         except Exception:  # the thread's last resort: the daemon goes on
             log.exception("session of user %s failed", peer.uid)
         finally:

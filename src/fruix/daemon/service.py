@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from fruix import __version__
 from fruix.building.platforms import local_system
 from fruix.building.settings import BuildOptions
+from fruix.daemon.budget import Budget
 from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
@@ -149,11 +150,15 @@ class Service:
     builder: BuilderLike
     settings: Settings
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
+    budget: Budget = field(init=False)
     client_log: ClientLog = field(default_factory=lambda: ClientLog(log))
     version: str = f"fruix {__version__}"
     system: str = field(default_factory=local_system)
     stopping: str = ""  # why the daemon is ending, once it is
     _closing: ExitStack = field(default_factory=ExitStack)
+
+    def __post_init__(self) -> None:
+        self.budget = Budget(self.settings)
 
     def close(self) -> None:
         """End all builds, then let go of everything, last opened first. No session may be running."""
@@ -173,7 +178,9 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
 
     _refuse_exposed(layout)
     with ExitStack() as closing:
-        store = LocalStore(layout, durability=settings.durability).open()
+        store = LocalStore(
+            layout, durability=settings.durability, max_derivation=settings.max_derivation_size
+        ).open()
         closing.callback(store.close)
         for line in recover_builds(store):
             log.warning("left by a crash, removed: %s", line)

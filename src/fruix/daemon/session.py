@@ -2,12 +2,14 @@
 
 Order within a request, which everything rests on: all of its fields are read; then they are judged; then the work is done, telling the
 client of it; then what is left of the request's stream is read; then the reply goes out in one write. So any error that comes after
-the reading is an answer like another, and the connection goes on; an error while reading ends it.
+the reading is an answer like another, and the connection goes on; an error while reading ends it. A request that needs too much
+memory (see `budget`) is read to its end too, but not held.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +17,7 @@ from typing import Any
 
 from fruix.building.settings import Asker, BuildOptions
 from fruix.daemon import options
+from fruix.daemon.budget import Account, CountedRoots
 from fruix.daemon.connection import Connection
 from fruix.daemon.errors import failure
 from fruix.daemon.peers import Peer
@@ -25,13 +28,15 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, Event, Message
 from fruix.protocol import handshake, messages, nix
 from fruix.protocol.activities import event_writer
-from fruix.protocol.bodies import RequestBody, request_body
+from fruix.protocol.bodies import NO_BODY, RequestBody, request_body
 from fruix.protocol.layout import Body, Operation
 from fruix.protocol.messages import Level
 from fruix.protocol.operations import operations
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
+from fruix.protocol.source import FREE
 from fruix.protocol.wire import Context, Dialect
 from fruix.sandbox import faults
+from fruix.store.memory import charge, charged_to
 from fruix.store.tree.interruption import interruptible
 
 log = logging.getLogger(__name__)
@@ -42,15 +47,17 @@ Handler = Callable[..., Any]
 class Session:
     """Serves one client; `run` returns when it has gone. What handlers may use is public."""
 
-    def __init__(self, connection: Connection, peer: Peer, service: Service, *, trusted: bool) -> None:
-        self.connection = connection
+    def __init__(self, stream: socket.socket, peer: Peer, service: Service, *, trusted: bool) -> None:
+        """`stream` stays the caller's, who closes it."""
+        self.account = Account(service.budget, peer.uid, trusted=trusted)
+        self.connection = Connection(stream, patience=service.settings.request_timeout, account=self.account)
         self.peer = peer
         self.service = service
         self.store = service.store
         self.trusted = trusted
         self.context = Context(Dialect.NIX, nix.NEWEST, service.store.directory)
         self.options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
-        self.body: RequestBody = request_body(Body.NONE, connection.source)
+        self.body: RequestBody = NO_BODY
         self.failed: set[BuildStatus] = (
             set()
         )  # how builds of the last request failed, also those it only needed
@@ -59,7 +66,7 @@ class Session:
         """Greet and serve. The connection stays open; the caller closes it."""
         faults.know("client", self.peer.pid)
         try:
-            with self.store.temp_roots.session():
+            with self.store.temp_roots.session(CountedRoots(self.account)), charged_to(self.account):
                 if self._greet():
                     self._serve()
         except DisconnectedError:
@@ -68,6 +75,8 @@ class Session:
             self.service.client_log.warning(
                 self.peer.uid, "client %s (user %s): %s", self.peer.pid, self.peer.uid, error
             )
+        finally:
+            self.account.close()
 
     def tell(self, *said: messages.Message) -> None:
         """Send messages within the work on a request."""
@@ -179,34 +188,42 @@ class Session:
             operation = table.get(number)
             if operation is None:
                 raise self._broken(ProtocolError(f"invalid operation {number}"))
-            raw = self._read(operation)
-            connection.complete()
-            self.body = request_body(operation.body, source)
-            try:
-                reply, stream = self._work(operation, handlers.get(number), raw)
-                self.body.drain()
-            except (FruixError, OSError) as error:
-                self._fail(error)
-            except Exception as error:  # a bug must not take the others' daemon down
-                log.exception("operation %s failed", operation.name)
-                self._fail(error)
-            else:
-                self._answer(reply, stream)
+            self._meet(operation, handlers.get(number), [self._read(operation)])
+            source.release()
+            self.account.end_request()
+
+    def _meet(self, operation: Operation, handler: Handler | None, raw: list[list[Any]]) -> None:
+        """Meet a request whose fields have been read. `raw` holds them alone, and is emptied when they have been parsed."""
+        self.connection.complete()
+        self.body = request_body(operation.body, self.connection.source)
+        try:
+            reply, stream = self._work(operation, handler, raw)
+            self.body.drain()
+        except (FruixError, OSError) as error:
+            self._fail(error)
+        except Exception as error:  # a bug must not take the others' daemon down
+            log.exception("operation %s failed", operation.name)
+            self._fail(error)
+        else:
+            self._answer(reply, stream)
 
     def _work(
-        self, operation: Operation, handler: Handler | None, raw: list[Any]
+        self, operation: Operation, handler: Handler | None, raw: list[list[Any]]
     ) -> tuple[bytearray, Iterable[bytes]]:
         """Do what is asked; the reply, and what is to be streamed after it."""
+        self.connection.source.check()
         if handler is None:
             text = (
                 f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"
             )
             raise FruixError(text)
-        result = handler(self, *operation.request.parse(raw, self.context))
+        result = handler(self, *operation.request.parse(raw.pop(), self.context))
         reply = bytearray(messages.LAST)
         if operation.reply_body is Body.NAR:
             return reply, result
         operation.reply.write(reply, operation.replies(result), self.context)
+        if len(reply) > FREE:
+            charge(len(reply))  # until the client has read it
         return reply, ()
 
     def _read(self, operation: Operation) -> list[Any]:

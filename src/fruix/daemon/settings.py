@@ -6,12 +6,14 @@ silent default. Sizes in bytes, times in seconds, 0 for no limit. Described in d
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fruix.errors import UsageError
+from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ SOURCES_VARIABLE = "FRUIX_SOURCES"
 FILE_VARIABLE = "FRUIX_CONF"
 BIGGEST_UID = (1 << 32) - 2
 SIZE_LIMIT = 1 << 62
+
+
+def _share_of_memory() -> int:
+    """A quarter of the machine's memory, but at least 512 MiB and at most 2 GiB."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min(max(total // 4, 512 << 20), 2 << 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,10 @@ class Settings:
     reserved_connections: int = 32
     max_request_size: int = 64 << 20
     request_timeout: int = 60
+    max_client_memory: int = field(default_factory=_share_of_memory)
+    max_client_memory_per_user: int = field(default_factory=lambda: _share_of_memory() // 2)
+    reserved_client_memory: int = 256 << 20
+    max_derivation_size: int = 16 << 20
     building: Mapping[str, Any] = field(default_factory=dict)
     first_build_uid: int | None = None
     build_uid_count: int | None = None
@@ -194,6 +206,10 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "reserved-connections": ("reserved_connections", _number(0, 1 << 16)),
     "max-request-size": ("max_request_size", _number(1 << 16, 1 << 32)),
     "request-timeout": ("request_timeout", _number(1, 1 << 20)),
+    "max-client-memory": ("max_client_memory", _number(1 << 20)),
+    "max-client-memory-per-user": ("max_client_memory_per_user", _number(1 << 20)),
+    "reserved-client-memory": ("reserved_client_memory", _number(0)),
+    "max-derivation-size": ("max_derivation_size", _number(1 << 16, MAX_DERIVATION_SIZE)),
     "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
     "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),

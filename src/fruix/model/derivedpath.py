@@ -9,6 +9,7 @@ from fruix.errors import UsageError
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 
 ALL = ("*",)
+MOST_OUTPUTS = 1 << 10
 _SEPARATOR = "!"
 
 
@@ -52,6 +53,8 @@ def _outputs(text: str, whole: str) -> tuple[str, ...]:
         raise UsageError(
             f"'{whole}' asks for an output of an output: experimental Nix feature 'dynamic-derivations' is disabled"
         )
+    if text.count(",") >= MOST_OUTPUTS:
+        raise UsageError(f"more than {MOST_OUTPUTS} outputs of a derivation are asked for")
     names = tuple(text.split(","))
     if not all(names):
         raise UsageError(f"'{whole}' has an empty output name", hint="like DRV!out,lib or DRV!*")

@@ -24,6 +24,8 @@ from fruix.model.hashes import Hash
 from fruix.model.makepath import output_path, text_path
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 
+MOST_KNOWN = 1 << 18
+
 Reader = Callable[[StorePath], Derivation]
 
 
@@ -33,6 +35,11 @@ class DerivationHasher:
     def __init__(self, read: Reader) -> None:
         self._read = read
         self._known: dict[StorePath, bytes] = {}
+
+    def forget_if_many(self) -> None:
+        """Forget all hashes if there are more than `MOST_KNOWN`: some 300 bytes each. They are computed anew when they are needed."""
+        if len(self._known) > MOST_KNOWN:
+            self._known.clear()
 
     def hash_modulo(self, path: StorePath) -> bytes:
         """H of the derivation at `path` (32 bytes).

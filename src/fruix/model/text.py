@@ -9,7 +9,7 @@ from __future__ import annotations
 
 def to_text(data: bytes | bytearray | memoryview) -> str:
     """Decode; every byte string has a text."""
-    return bytes(data).decode("utf-8", "surrogateescape")
+    return str(data, "utf-8", "surrogateescape")
 
 
 def to_bytes(text: str) -> bytes:

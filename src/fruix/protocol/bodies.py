@@ -110,6 +110,7 @@ def read_objects(stream: Source, context: Context) -> Iterator[tuple[PathInfo, N
 
     Raises:
         ProtocolError: more of them announced than can be meant.
+        MemoryLimitError: one's info takes more memory than its sender may use.
     """
     stream.expect()
     count = stream.u64()
@@ -117,7 +118,10 @@ def read_objects(stream: Source, context: Context) -> Iterator[tuple[PathInfo, N
         raise ProtocolError(f"{count} objects announced, at most {OBJECTS_LIMIT} are allowed")
     for _ in range(count):
         stream.expect()
-        info = KEYED_INFO.parse(KEYED_INFO.read(stream, context), context)
+        stream.release()
+        raw = KEYED_INFO.read(stream, context)
+        stream.check()
+        info = KEYED_INFO.parse(raw, context)
         body = NarBody(stream)
         yield info, body
         body.drain()

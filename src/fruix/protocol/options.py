@@ -1,16 +1,32 @@
 """What a client sets for its session (operation 19), in both dialects' layouts.
 
 The dialects order and name the same wishes differently; `ClientOptions` is their union. Settings by name (`overrides`)
-stay texts here: which of them a user may set, and what they mean, is the daemon's decision.
+stay texts here: what they mean is the daemon's decision. Clients send all that they have; the values of those that mean nothing to a
+daemon are dropped while they are read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from fruix.errors import FormatError
 from fruix.protocol.layout import Field, Record
-from fruix.protocol.wire import BOOL, NAME, TEXT, U64, Constant, Map
+from fruix.protocol.source import Source
+from fruix.protocol.wire import (
+    BOOL,
+    NAME_LIMIT,
+    TEXT_LIMIT,
+    U64,
+    Constant,
+    Context,
+    read_items,
+    read_string,
+    skip_string,
+    write_string,
+    write_u64,
+)
 
 NIX_DEFAULT_VERBOSITY = 3
 # The number of jobs of a client that sets no bound of its own (0 is a bound: no job at all).
@@ -19,7 +35,10 @@ ANY_JOBS = (1 << 32) - 1
 
 @dataclass(frozen=True, slots=True)
 class ClientOptions:
-    """A session's wishes. Times in seconds; 0 means what the field's meaning of nothing is."""
+    """A session's wishes. Times in seconds; 0 means what the field's meaning of nothing is.
+
+    `overrides`: settings by name; those that are not in `MEANINGFUL` come without their values.
+    """
 
     keep_failed: bool = False
     keep_going: bool = False
@@ -36,14 +55,62 @@ class ClientOptions:
     overrides: Mapping[str, str] = field(default_factory=dict)
 
 
+# Settings that mean something to a daemon. Guix's names begin with `build-`.
+MEANINGFUL = frozenset(
+    {
+        "timeout", "max-silent-time", "max-build-log-size", "cores", "max-jobs", "keep-failed", "keep-going", "repeat",
+        "build-timeout", "build-max-silent-time", "build-max-log-size", "build-cores", "build-max-jobs", "build-repeat",
+        "multiplexed-build-output", "print-extended-build-trace",
+    }
+)  # fmt: skip
+SETTINGS_LIMIT = 1 << 10
+# Bytes of a value that means something.
+VALUE_LIMIT = 64
+
+
+class Overrides:
+    """A map from names of settings to texts; of the values only those in `MEANINGFUL` are kept."""
+
+    def __init__(self, *, ordered: bool) -> None:
+        """`ordered`: written in the order of the names."""
+        self._ordered = ordered
+
+    def read(self, source: Source, _context: Context) -> list[tuple[str, bytes]]:
+        """See `Codec`."""
+
+        def pair() -> tuple[str, bytes]:
+            name = str(read_string(source, NAME_LIMIT), "utf-8", "surrogateescape")
+            if name in MEANINGFUL:
+                return name, read_string(source, TEXT_LIMIT)
+            skip_string(source, TEXT_LIMIT)
+            return name, b""
+
+        return read_items(source, SETTINGS_LIMIT, pair)
+
+    def parse(self, raw: Any, _context: Context) -> dict[str, str]:
+        """See `Codec`."""
+        for name, value in raw:
+            if len(value) > VALUE_LIMIT:
+                raise FormatError(f"setting '{name}' has a value of {len(value)} bytes")
+        found = {name: str(value, "utf-8", "surrogateescape") for name, value in raw}
+        if len(found) != len(raw):
+            raise FormatError("a setting is given twice")
+        return found
+
+    def write(self, sink: bytearray, value: Mapping[str, str], _context: Context) -> None:
+        """See `Codec`."""
+        write_u64(sink, len(value))
+        for name in sorted(value) if self._ordered else value:
+            write_string(sink, name.encode("utf-8", "surrogateescape"))
+            write_string(sink, value[name].encode("utf-8", "surrogateescape"))
+
+
 _HEAD = (
     Field("keep_failed", BOOL),
     Field("keep_going", BOOL),
     Field("fallback", BOOL),
     Field("verbosity", U64),
 )
-SETTINGS_LIMIT = 1 << 10
-
 NIX_OPTIONS = Record(
     ClientOptions,
     (
@@ -56,7 +123,7 @@ NIX_OPTIONS = Record(
         Field("obsolete trace", Constant(0)),
         Field("cores", U64),
         Field("use_substitutes", BOOL),
-        Field("overrides", Map(NAME, TEXT, SETTINGS_LIMIT)),
+        Field("overrides", Overrides(ordered=True)),
     ),
 )
 GUIX_OPTIONS = Record(
@@ -68,6 +135,6 @@ GUIX_OPTIONS = Record(
         Field("log_type", U64),
         Field("print_build_trace", BOOL),
         Field("use_substitutes", BOOL),
-        Field("overrides", Map(NAME, TEXT, SETTINGS_LIMIT, ordered=False)),
+        Field("overrides", Overrides(ordered=False)),
     ),
 )

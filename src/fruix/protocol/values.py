@@ -37,6 +37,7 @@ from fruix.protocol.wire import (
 
 # What one build may have: far more than any derivation in use, far less than would hurt.
 OUTPUTS_LIMIT = 1 << 10
+_OUTPUT = 80  # bytes that an output's name takes: a text, and places for it
 
 
 def _path(text: str, context: Context) -> StorePath:
@@ -77,7 +78,19 @@ PATH_SET = List(PATH, ordered=True)
 NAMES = List(NAME)
 HASH = Converted(_hash, lambda value, _: value.base16)
 ADDRESS = Converted(_address, lambda value, _: str(value) if value else "")
-DERIVED = Converted(_derived, _derived_text, 1 << 16)
+
+
+class _Derived(Converted[DerivedPath]):
+    """A derived path. Names of outputs can be very short, so that they are counted apart from the text."""
+
+    def read(self, source: Source, context: Context) -> bytes:
+        """See `Codec`."""
+        data = super().read(source, context)
+        source.charge(_OUTPUT * (data.count(b",") + 2))
+        return data
+
+
+DERIVED = _Derived(_derived, _derived_text, 1 << 16)
 SIGNATURES = List(NAME, limit=1 << 10)
 
 

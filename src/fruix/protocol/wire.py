@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from fruix.errors import FormatError, ProtocolError
-from fruix.protocol.source import Source
+from fruix.protocol.source import CHUNK, Source
 
 T = TypeVar("T")
 K = TypeVar("K")
@@ -28,6 +28,9 @@ TEXT_LIMIT = 1 << 20
 CONTENTS_LIMIT = 48 << 20
 LIST_LIMIT = 4_000_000
 MAP_LIMIT = 1 << 16
+# Lists are read in runs of so many items; bytes that a pair takes besides what it consists of.
+RUN = 1 << 10
+PAIR = 200
 
 
 class Dialect(enum.Enum):
@@ -70,12 +73,46 @@ def read_string(source: Source, limit: int) -> bytes:
     if size > limit:
         raise ProtocolError(f"string of {size} bytes where at most {limit} are allowed")
     padding = -size % 8
+    if size > CHUNK:  # apart, so that it isn't copied to cut the padding off
+        data = source.read_exact(size)
+        if any(source.read_exact(padding)):
+            raise ProtocolError("string padded with other bytes than zeros")
+        return data
     data = source.read_exact(size + padding)
     if not padding:
         return data
     if any(data[size:]):
         raise ProtocolError("string padded with other bytes than zeros")
     return data[:size]
+
+
+def skip_string(source: Source, limit: int) -> None:
+    """Read and drop a string.
+
+    Raises:
+        ProtocolError: as for `read_string`.
+    """
+    size = source.u64()
+    if size > limit:
+        raise ProtocolError(f"string of {size} bytes where at most {limit} are allowed")
+    source.skip(size)
+    if any(source.read_exact(-size % 8)):
+        raise ProtocolError("string padded with other bytes than zeros")
+
+
+def read_items(source: Source, limit: int, read: Callable[[], T]) -> list[T]:
+    """A count and as many items. The list grows with what arrives; after a refusal (`Source.charge`) it is empty."""
+    left = read_count(source, limit)
+    if left <= RUN:
+        return [read() for _ in range(left)]
+    items: list[T] = []
+    while left:
+        run = min(left, RUN)
+        items += [read() for _ in range(run)]
+        left -= run
+        if source.refusal is not None:
+            items.clear()
+    return items
 
 
 def write_string(sink: bytearray, data: bytes) -> None:
@@ -210,9 +247,9 @@ class List(Generic[T]):
     ordered: bool = False
 
     def read(self, source: Source, context: Context) -> list[Any]:
-        """See `Codec`. The list grows with what arrives."""
+        """See `Codec`."""
         read = self.item.read
-        return [read(source, context) for _ in range(read_count(source, self.limit))]
+        return read_items(source, self.limit, lambda: read(source, context))
 
     def parse(self, raw: Any, context: Context) -> tuple[T, ...]:
         """See `Codec`."""
@@ -238,8 +275,12 @@ class Map(Generic[K, T]):
 
     def read(self, source: Source, context: Context) -> list[tuple[Any, Any]]:
         """See `Codec`."""
-        count = read_count(source, self.limit)
-        return [(self.key.read(source, context), self.value.read(source, context)) for _ in range(count)]
+
+        def pair() -> tuple[Any, Any]:
+            source.charge(PAIR)
+            return self.key.read(source, context), self.value.read(source, context)
+
+        return read_items(source, self.limit, pair)
 
     def parse(self, raw: Any, context: Context) -> dict[K, T]:
         """See `Codec`."""

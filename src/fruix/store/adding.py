@@ -10,6 +10,7 @@ a thread of their own while they are written.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections import deque
@@ -63,11 +64,11 @@ class Adding:
         self._roots.add(path)
         if self._valid(path):
             return path, None
-        archive = b"".join(_file_archive(contents))
+        archive, size = _hash_of(_file_archive(contents))
         info = PathInfo(
             path=path,
-            nar_hash=Hash.of("sha256", archive),
-            nar_size=len(archive),
+            nar_hash=archive,
+            nar_size=size,
             references=ordered,
             registration_time=int(time.time()),
             content_address=address,
@@ -190,6 +191,15 @@ class Adding:
             return os.fstat(descriptor).st_ino
         finally:
             os.close(descriptor)
+
+
+def _hash_of(parts: Iterable[bytes]) -> tuple[Hash, int]:
+    """The SHA-256 of what `parts` are together, and their size."""
+    digest, size = hashlib.sha256(), 0
+    for part in parts:
+        digest.update(part)
+        size += len(part)
+    return Hash("sha256", digest.digest()), size
 
 
 def _hashed(chunks: Iterable[bytes], *streams: StreamHash) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """The database of valid paths: connections, transactions, queries.
 
-SQLite in write-ahead mode: readers never wait. Any number of threads: each query borrows a connection from a pool (statements are
-prepared once per connection by `sqlite3`'s own cache), writers take turns on one connection. Values go in as bound parameters
+SQLite in write-ahead mode: readers never wait for writers. Any number of threads: queries share a few connections (`readers`; statements
+are prepared once per connection by `sqlite3`'s own cache), writers take turns on one connection. Values go in as bound parameters
 only; the statements are constants of `fruix.store.schema`.
 
 Cost: validity of a path about 5 µs, its whole info about 25 µs; a transaction that registers a path about 80 µs, without any fsync
@@ -14,7 +14,6 @@ import json
 import os
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -24,10 +23,9 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import schema
+from fruix.store.readers import Readers, Row
 
-Row = tuple[object, ...]
 _RESERVED_SIZE = 8 << 20
-_MAX_IDLE = 32  # connections kept for the next query; more only while more threads ask at once
 _HINT = "look at the disk (space, errors) and at the database's files; 'fruix store verify' checks the store"
 
 
@@ -37,7 +35,7 @@ class Database:
     def __init__(self, file: str, directory: str) -> None:
         self.file = file
         self.directory = directory
-        self._idle: deque[sqlite3.Connection] = deque()
+        self._readers = Readers(self._another)
         self._writer: sqlite3.Connection | None = None
         self._turn = threading.RLock()
 
@@ -67,8 +65,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections. No query may be running."""
-        while self._idle:
-            self._idle.pop().close()
+        self._readers.close()
         with self._turn:
             if self._writer is not None:
                 self._writer.close()
@@ -100,24 +97,14 @@ class Database:
 
     def _rows(self, statement: str, *parameters: object) -> list[Row]:
         try:
-            connection = self._idle.pop()
-        except IndexError:
-            connection = self._another()
-        try:
-            return connection.execute(statement, parameters).fetchall()
+            return self._readers.rows(statement, parameters)
         except sqlite3.Error as error:
             raise _explanation(error, self.file) from error
-        finally:
-            if len(self._idle) < _MAX_IDLE:
-                self._idle.append(connection)
-            else:
-                connection.close()
 
     def _another(self) -> sqlite3.Connection:
         if self._writer is None:
             raise StoreError("the store is not open", where=self.file)
-        with _explained(self.file):
-            return self._connect()
+        return self._connect()
 
     def paths(self, statement: str, *parameters: object) -> list[StorePath]:
         """The paths that a query of one column gives, in its order."""

@@ -17,11 +17,10 @@ from contextlib import ExitStack
 from typing import Literal, Self
 
 from fruix.errors import (
-    BadDerivationError,
     InvalidPathError,
-    ObjectRejectedError,
     StoreError,
 )
+from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
@@ -33,7 +32,7 @@ from fruix.store.database import Database
 from fruix.store.failures import Failures
 from fruix.store.layout import Layout
 from fruix.store.locks import PathLocks, StoreLock, remove_stale
-from fruix.store.parsed import DerivationCache
+from fruix.store.parsed import DerivationCache, check_size, read_file
 from fruix.store.registration import Registrar
 from fruix.store.roots import add_indirect_root
 from fruix.store.staging import Staging
@@ -42,21 +41,27 @@ from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
 from fruix.store.tree.dump import SizeBudget, dump
 
-_MAX_DERIVATION = 64 << 20
-
 Durability = Literal["background", "strict"]
 
 
 class LocalStore:
     """A store on this machine's disk; implements `Store`. A context manager."""
 
-    def __init__(self, layout: Layout, *, durability: Durability = "background") -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        durability: Durability = "background",
+        max_derivation: int = MAX_DERIVATION_SIZE,
+    ) -> None:
         """Nothing is touched before `open`.
 
         Args:
             layout: where the parts lie.
             durability: `background`: what is registered is on disk some seconds later; `strict`: before the call returns.
+            max_derivation: bytes of a derivation's file; larger ones are neither added nor read.
         """
+        self._max_derivation = max_derivation
         self.layout = layout
         self.durability = durability
         self.temp_roots = TempRoots()
@@ -192,24 +197,18 @@ class LocalStore:
             raise InvalidPathError(str(path))
 
     def _derivation_bytes(self, path: StorePath) -> bytes:
-        try:
-            status = lstat(self._descriptor, _name(path))
-            if status.st_size > _MAX_DERIVATION:
-                raise BadDerivationError(f"derivation of more than {_MAX_DERIVATION} bytes", where=str(path))
-            return b"".join(contents.flat_chunks(self._descriptor, _name(path), where=str(path)))
-        except FileNotFoundError as error:
-            raise InvalidPathError(str(path), hint="its file is missing from the store") from error
-        except ObjectRejectedError as error:
-            raise BadDerivationError("derivation is no plain file", where=str(path)) from error
+        return read_file(self._descriptor, path, self._max_derivation)
 
     # Adding
 
     def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
         """See `Store.add_text`."""
+        check_size(name, len(contents), self._max_derivation)
         return self._adding.text(name, contents, references)[0]
 
     def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
         """The same, for those who want all about the path."""
+        check_size(name, len(contents), self._max_derivation)
         path, added = self._adding.text(name, contents, references)
         info = added or self.path_info(path)
         if info is None:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from fruix.errors import BadDerivationError, InvalidPathError, ReferenceCycleError
+from fruix.model import aterm
 from fruix.model.derivation import Derivation
 from fruix.model.drvhash import DerivationHasher, check_outputs
 from fruix.model.hashes import Hash
@@ -27,6 +28,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import schema
 from fruix.store.contents import check_address_path
 from fruix.store.database import Database
+from fruix.store.memory import charge, scoped
 from fruix.store.parsed import DerivationCache
 
 
@@ -42,7 +44,7 @@ class Registrar:
         self._parsed = parsed
         self._checking = threading.Lock()
         self._pending: Mapping[StorePath, PathInfo] = {}
-        # Remembers hashes by path for good: a derivation's path is the hash of its text.
+        # Remembers hashes by path: a derivation's path is the hash of its text, so they stay right.
         self._hasher = DerivationHasher(self._input)
 
     def register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
@@ -64,7 +66,8 @@ class Registrar:
         if not addressed:
             for info in order:
                 check_address_path(info)
-        derivations = self._check_derivations(by_path, order)
+        with scoped():
+            derivations = self._check_derivations(by_path, order)
         now = int(time.time())
         with self._database.writing() as connection:
             ids = {info.path: _upsert(connection, info, now) for info in order}
@@ -85,17 +88,22 @@ class Registrar:
         new = [info for info in order if info.path.is_derivation]
         if not new:
             return {}
+        derivations = {info.path: self._read_derivation(info) for info in new}
         with self._checking:
             self._pending = by_path
+            self._hasher.forget_if_many()
             try:
-                return {info.path: self._check_derivation(info) for info in new}
+                # Inputs come before what uses them (the order is topological), so whatever the hasher reads was checked.
+                for path, drv in derivations.items():
+                    check_outputs(drv, path, self._hasher)
             finally:
                 self._pending = {}
+        return derivations
 
-    def _check_derivation(self, info: PathInfo) -> Derivation:
-        """Inputs come before what uses them (the order is topological), so whatever the hasher reads was checked."""
+    def _read_derivation(self, info: PathInfo) -> Derivation:
         path = info.path
         data = self._read(path)
+        charge(aterm.peak(data))
         if text_path(path.name, Hash.of("sha256", data), info.references, path.directory) != path:
             raise BadDerivationError(
                 "its path is not the one that its text and references give",
@@ -106,7 +114,6 @@ class Registrar:
         missing = sorted(set(drv.references) - set(info.references))
         if missing:
             raise BadDerivationError(f"input '{missing[0]}' is not among its references", where=str(path))
-        check_outputs(drv, path, self._hasher)
         return drv
 
     def _input(self, path: StorePath) -> Derivation:

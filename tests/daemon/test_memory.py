@@ -1,0 +1,204 @@
+"""What clients have the daemon hold is counted, over all sessions and per user, and refused beyond its limits."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import deque
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from daemon.serving import Running, running
+from daemon.test_crowds import until
+from fruix.client import RemoteStore
+from fruix.daemon import options
+from fruix.daemon.budget import Account, Budget, CountedRoots
+from fruix.daemon.settings import Settings
+from fruix.errors import FruixError, MemoryLimitError
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.protocol.options import MEANINGFUL, ClientOptions
+from fruix.protocol.wire import Dialect
+from fruix.store.memory import charged_to
+
+MIB = 1 << 20
+
+
+def settings(total: int = 8 * MIB, reserve: int = 0) -> Settings:
+    return Settings(max_client_memory=total, reserved_client_memory=reserve)
+
+
+def used(daemon: Running) -> int:
+    return daemon.server._service.budget.used
+
+
+@contextmanager
+def traced() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+    finally:
+        tracemalloc.stop()
+
+
+def paths(daemon: Running, count: int) -> list[StorePath]:
+    return [StorePath.of(daemon.store.directory, f"{number:032}-some-path") for number in range(count)]
+
+
+def test_sessions_keep_only_settings_that_mean_something(tmp_path: Path) -> None:
+    """Twenty sessions with sixty settings of almost a megabyte each."""
+    chosen = ClientOptions(overrides={**{f"s{number}": "x" * MIB for number in range(60)}, "cores": "2"})
+    with running(tmp_path, settings(64 * MIB)) as daemon, ExitStack() as sessions:
+        with traced():
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(20):
+                store = sessions.enter_context(daemon.connect())
+                store._set_options(chosen)
+            held, highest = tracemalloc.get_traced_memory()
+        assert held - before < 20 * MIB // 4
+        # The client's own request is in this process too.
+        assert highest - before < 4 * 60 * MIB
+        until(lambda: used(daemon) == 0)
+
+
+def test_a_request_that_is_too_large_is_refused_and_the_session_goes_on(tmp_path: Path) -> None:
+    with running(tmp_path, settings()) as daemon, daemon.connect() as store:
+        with pytest.raises(
+            FruixError,
+            match=r"all clients together may have the daemon hold 8 MiB \(setting 'max-client-memory'\)",
+        ):
+            store.valid_paths(paths(daemon, 100_000))
+        with pytest.raises(MemoryLimitError):
+            store.add_text("big", bytes(6 * MIB))
+        until(lambda: used(daemon) == 0)
+        assert store.valid_paths(paths(daemon, 10_000)) == set()
+        assert store.is_valid(store.add_text("big", bytes(3 * MIB)))
+        until(lambda: used(daemon) < MIB)  # what it keeps: one root
+
+
+@pytest.mark.parametrize("minor", [38, 0x64])
+def test_refused_texts_of_both_dialects(tmp_path: Path, minor: int) -> None:
+    from daemon.test_session import client
+    from fruix.protocol.messages import Failure
+
+    with running(tmp_path, settings()) as daemon:
+        user = client(daemon, Dialect.GUIX if minor == 0x64 else Dialect.NIX, minor)
+        user.greet()
+        for _ in range(3):
+            said, _ = user.call(8, "text", bytes(6 * MIB), ())
+            assert isinstance(said[-1], Failure)
+            assert "max-client-memory" in said[-1].message
+        assert user.call(1, paths(daemon, 1)[0])[1] == (False,)
+
+
+def test_replies_count_until_they_are_read(tmp_path: Path) -> None:
+    with running(tmp_path, settings(2 * MIB)) as daemon:
+        infos = [PathInfo(path, Hash.of("sha256", b""), 1, ()) for path in paths(daemon, 20_000)]
+        daemon.store.register(infos[:2000])
+        with daemon.connect() as store:
+            assert len(store.all_valid_paths()) == 2000
+            daemon.store.register(infos)
+            with pytest.raises(MemoryLimitError):
+                store.all_valid_paths()
+            until(lambda: used(daemon) == 0)
+            daemon.store.database.remove(info.path for info in infos)  # they have no files
+
+
+def test_temporary_roots_count_as_long_as_the_session(tmp_path: Path) -> None:
+    with running(tmp_path, settings(MIB)) as daemon:
+        with daemon.connect() as store:
+            wanted = paths(daemon, 10_000)
+            with pytest.raises(MemoryLimitError):
+                deque(map(store.add_temp_root, wanted), maxlen=0)
+            assert 1000 < len(daemon.store.temp_roots.all()) < MIB // 400
+            store.add_temp_root(wanted[0])  # it is there
+            assert used(daemon) > MIB // 2
+            with daemon.connect() as other, pytest.raises(MemoryLimitError):
+                other.valid_paths(wanted)
+        until(lambda: used(daemon) == 0)
+
+
+def test_derivations_count_while_they_are_looked_at(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        drv = a_derivation(daemon.connect, 100_000)
+        account = Account(Budget(settings(MIB)), 5, trusted=False)
+        daemon.store._parsed._known.clear()
+        with charged_to(account):
+            daemon.store.read_derivation(drv)
+            assert account.taken > 100_000
+            for _ in range(5):
+                daemon.store.read_derivation(drv)  # too large to be remembered
+            with pytest.raises(MemoryLimitError):
+                deque(map(daemon.store.read_derivation, [drv] * 10), maxlen=0)
+
+
+def a_derivation(connect: object, size: int) -> StorePath:
+    from fruix.model.derivation import Derivation, DerivationOutput
+    from fruix.model.drvhash import DerivationHasher, fill_outputs
+
+    assert callable(connect)
+    with connect() as store:
+        assert isinstance(store, RemoteStore)
+        plain = Derivation("d", {"out": DerivationOutput(None)}, {}, (), "s", "b", (), {"text": "x" * size})
+        drv = fill_outputs(plain, DerivationHasher(store.read_derivation), store.directory)
+        return store.add_text("d.drv", drv.to_bytes())
+
+
+def test_adding_derivations_costs_only_while_they_are_added(tmp_path: Path) -> None:
+    with running(tmp_path, settings()) as daemon:
+        a_derivation(daemon.connect, 900_000)
+        until(lambda: used(daemon) == 0)
+        with pytest.raises(MemoryLimitError):
+            a_derivation(daemon.connect, 2_000_000)
+        until(lambda: used(daemon) == 0)
+
+
+def test_users_have_limits_and_the_trusted_a_reserve() -> None:
+    budget = Budget(
+        Settings(
+            max_client_memory=10 * MIB, max_client_memory_per_user=6 * MIB, reserved_client_memory=2 * MIB
+        )
+    )
+    one, again, other = (Account(budget, uid, trusted=False) for uid in (1, 1, 2))
+    root = Account(budget, 0, trusted=True)
+    one.take(4 * MIB)
+    again.keep(2 * MIB)
+    with pytest.raises(
+        MemoryLimitError, match=r"clients of user 1 .* 6 MiB \(setting 'max-client-memory-per-user'\)"
+    ):
+        again.take(1)
+    other.take(4 * MIB)
+    with pytest.raises(MemoryLimitError, match="all clients together"):
+        other.take(1)
+    root.take(2 * MIB)
+    with pytest.raises(MemoryLimitError):
+        root.take(1)
+    one.end_request()
+    root.take(4 * MIB)
+    for account in (one, again, other, root):
+        account.close()
+    assert budget.used == 0
+    assert not budget._by_user
+
+
+def test_a_root_is_kept_once() -> None:
+    budget = Budget(settings())
+    roots = CountedRoots(Account(budget, 1, trusted=False))
+    path = StorePath.parse(f"/frx/store/{'0' * 32}-a")
+    for _ in range(100_000):
+        roots.add(path)
+    assert roots == {path}
+    assert budget.used < 1 << 15
+
+
+def test_every_setting_that_is_looked_at_is_kept() -> None:
+    assert set(options._SETTINGS) <= MEANINGFUL
+
+
+def test_a_number_of_many_digits_is_no_number() -> None:
+    chosen = ClientOptions(overrides={"cores": "1" * 5000})
+    with pytest.raises(FruixError, match="should have an integer value"):
+        options.check(chosen)
