@@ -27,7 +27,7 @@ from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 from fruix.protocol.values import Missing
 from fruix.sandbox import Exit
-from fruix.store import Layout, LocalStore
+from fruix.store import Layout, Limits, LocalStore
 
 
 @dataclass
@@ -128,10 +128,12 @@ def layout(tmp_path: Path) -> Layout:
 
 
 @contextmanager
-def running(tmp_path: Path, settings: Settings | None = None) -> Iterator[Running]:
+def running(
+    tmp_path: Path, settings: Settings | None = None, limits: Limits | None = None
+) -> Iterator[Running]:
     where = layout(tmp_path)
     builder = FakeBuilder()
-    with LocalStore(where) as store:
+    with LocalStore(where, limits=limits or Limits()) as store:
         service = Service(store, builder, settings or Settings())
         listener = listen(where.socket)
         server = Server(service, [listener])

@@ -174,17 +174,17 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
     """
     from fruix.building.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
     from fruix.building.recovery import recover_builds  # noqa: PLC0415
-    from fruix.store import LocalStore  # noqa: PLC0415
+    from fruix.store import Limits, LocalStore  # noqa: PLC0415
 
     _refuse_exposed(layout)
     with ExitStack() as closing:
-        store = LocalStore(
-            layout, durability=settings.durability, max_derivation=settings.max_derivation_size
-        ).open()
+        build = settings.build
+        limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
+        store = LocalStore(layout, durability=settings.durability, limits=limits).open()
         closing.callback(store.close)
         for line in recover_builds(store):
             log.warning("left by a crash, removed: %s", line)
-        builder = Builder(store, spawner, settings.build)
+        builder = Builder(store, spawner, build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())
 

@@ -19,10 +19,17 @@ if TYPE_CHECKING:
     from fruix.store.interface import Store
     from fruix.store.layout import Layout
     from fruix.store.local import LocalStore
+    from fruix.store.room import Limits
 
-__all__ = ["Layout", "Links", "LocalStore", "Store"]
+__all__ = ["Layout", "Limits", "Links", "LocalStore", "Store"]
 
-_MODULES = {"Layout": "layout", "Links": "canonical", "LocalStore": "local", "Store": "interface"}
+_MODULES = {
+    "Layout": "layout",
+    "Limits": "room",
+    "Links": "canonical",
+    "LocalStore": "local",
+    "Store": "interface",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -24,6 +24,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name
 from fruix.store.contents import check_address, check_method, nar_hash
 from fruix.store.locks import PathLocks
+from fruix.store.room import Room
 from fruix.store.staging import Staging
 from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import CREATE_FILE, write_all
@@ -40,6 +41,7 @@ class Adding:
         directory: str,
         *,
         staging: Staging,
+        room: Room,
         roots: TempRoots,
         locks: Callable[[], PathLocks],
         valid: Callable[[StorePath], bool],
@@ -48,6 +50,7 @@ class Adding:
         """`register` is given the new path's info and whether it replaces a valid one."""
         self._directory = directory
         self._staging = staging
+        self._room = room
         self._roots = roots
         self._locks = locks
         self._valid = valid
@@ -64,6 +67,7 @@ class Adding:
         self._roots.add(path)
         if self._valid(path):
             return path, None
+        self._room.spend(len(contents))
         archive, size = _hash_of(_file_archive(contents))
         info = PathInfo(
             path=path,
@@ -102,7 +106,8 @@ class Adding:
         """
         check_name(name)
         with self._staging.place() as place:
-            digest, archive, nar_size = self._stage(place, method, algorithm, chunks, size)
+            spending = self._room.spending(chunks, tree=method is Method.NAR)
+            digest, archive, nar_size = self._stage(place, method, algorithm, spending, size)
             address = ContentAddress(method, digest)
             ordered = tuple(sorted(set(references)))
             path = path_for(address, name, self._directory, ordered)
@@ -120,7 +125,8 @@ class Adding:
             return
         with self._staging.place() as place:
             with StreamHash(info.nar_hash.algorithm) as stream:
-                restore(_limited(_hashed(chunks, stream), info), self._staging.directory, place)
+                spending = self._room.spending(_limited(_hashed(chunks, stream), info), tree=True)
+                restore(spending, self._staging.directory, place)
                 found, size = stream.finish(), stream.size
             if (found, size) != (info.nar_hash, info.nar_size):
                 raise HashMismatchError(

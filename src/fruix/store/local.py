@@ -20,7 +20,6 @@ from fruix.errors import (
     InvalidPathError,
     StoreError,
 )
-from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
@@ -34,6 +33,7 @@ from fruix.store.layout import Layout
 from fruix.store.locks import PathLocks, StoreLock, remove_stale
 from fruix.store.parsed import DerivationCache, check_size, read_file
 from fruix.store.registration import Registrar
+from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.roots import add_indirect_root
 from fruix.store.staging import Staging
 from fruix.store.taking import Staged
@@ -52,16 +52,16 @@ class LocalStore:
         layout: Layout,
         *,
         durability: Durability = "background",
-        max_derivation: int = MAX_DERIVATION_SIZE,
+        limits: Limits = NO_LIMITS,
     ) -> None:
         """Nothing is touched before `open`.
 
         Args:
             layout: where the parts lie.
             durability: `background`: what is registered is on disk some seconds later; `strict`: before the call returns.
-            max_derivation: bytes of a derivation's file; larger ones are neither added nor read.
+            limits: for what is added.
         """
-        self._max_derivation = max_derivation
+        self._limits = limits
         self.layout = layout
         self.durability = durability
         self.temp_roots = TempRoots()
@@ -106,6 +106,7 @@ class LocalStore:
             self._adding = Adding(
                 self.directory,
                 staging=self._staging,
+                room=Room((self.layout.store, self.layout.state), self._limits),
                 roots=self.temp_roots,
                 locks=self._path_locks,
                 valid=self.is_valid,
@@ -197,18 +198,18 @@ class LocalStore:
             raise InvalidPathError(str(path))
 
     def _derivation_bytes(self, path: StorePath) -> bytes:
-        return read_file(self._descriptor, path, self._max_derivation)
+        return read_file(self._descriptor, path, self._limits.max_derivation)
 
     # Adding
 
     def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
         """See `Store.add_text`."""
-        check_size(name, len(contents), self._max_derivation)
+        check_size(name, len(contents), self._limits.max_derivation)
         return self._adding.text(name, contents, references)[0]
 
     def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
         """The same, for those who want all about the path."""
-        check_size(name, len(contents), self._max_derivation)
+        check_size(name, len(contents), self._limits.max_derivation)
         path, added = self._adding.text(name, contents, references)
         info = added or self.path_info(path)
         if info is None:
