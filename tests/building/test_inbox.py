@@ -14,7 +14,7 @@ from fruix.building.scheduler import Job
 from fruix.building.settings import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
-from fruix.model.events import Event, LogLine, Message, PhaseStarted
+from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
 from fruix.model.storepath import StorePath
 
 PATH = StorePath.of("/frx/store", "0" * 32 + "-a.drv")
@@ -29,6 +29,7 @@ def job() -> Job:
 def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     monkeypatch.setattr(module, "ROOM", 100_000)
+    monkeypatch.setattr(module, "MOST", 200_000)
 
 
 END = BuildResult(BuildStatus.BUILT)
@@ -99,6 +100,21 @@ def test_after_a_gap_it_goes_on(job: Job) -> None:
             inbox.put(job, LogLine(PATH, f"line {number}"))
         gaps = [event for event in everything(inbox) if isinstance(event, Message)]
         assert len(gaps) == 1
+
+
+@pytest.mark.parametrize("kind", ["phases", "progress"])
+def test_phases_and_progress_are_bounded_too(job: Job, kind: str) -> None:
+    inbox = Inbox()
+    event = PhaseStarted(PATH, "x" * 60) if kind == "phases" else Progress(PATH, 1, 2, "http://x/")
+    for _ in range(5000):
+        inbox.put(job, event)
+    inbox.put(job, END)
+    found = everything(inbox)
+    assert 100 < len(found) < 2000
+    assert any(isinstance(one, Message) and "left out" in one.text for one in found)
+    assert found[-1] is END
+    inbox.put(job, event)  # it was read, so there is room
+    assert everything(inbox) == [event]
 
 
 def test_nothing_there() -> None:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import threading
 import tracemalloc
 from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from daemon.serving import Running, running
 from daemon.test_crowds import until
-from fruix.client import RemoteStore
-from fruix.daemon import options
+from daemon.test_session import client, framed
+from fruix.daemon import handlers, options
 from fruix.daemon.budget import Account, Budget, CountedRoots
 from fruix.daemon.settings import Settings
 from fruix.errors import FruixError, MemoryLimitError
+from fruix.model.activity import ActiveBuild, State
+from fruix.model.contentaddress import ContentAddress, Method, path_for
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
+from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.protocol.bodies import write_objects
+from fruix.protocol.messages import Failure, Last
 from fruix.protocol.options import MEANINGFUL, ClientOptions
-from fruix.protocol.wire import Dialect
+from fruix.protocol.wire import Context, Dialect
+from fruix.store import Store
 from fruix.store.memory import charged_to
 
 MIB = 1 << 20
@@ -74,16 +86,13 @@ def test_a_request_that_is_too_large_is_refused_and_the_session_goes_on(tmp_path
         with pytest.raises(MemoryLimitError):
             store.add_text("big", bytes(6 * MIB))
         until(lambda: used(daemon) == 0)
-        assert store.valid_paths(paths(daemon, 10_000)) == set()
+        assert store.valid_paths(paths(daemon, 5000)) == set()
         assert store.is_valid(store.add_text("big", bytes(3 * MIB)))
         until(lambda: used(daemon) < MIB)  # what it keeps: one root
 
 
 @pytest.mark.parametrize("minor", [38, 0x64])
 def test_refused_texts_of_both_dialects(tmp_path: Path, minor: int) -> None:
-    from daemon.test_session import client
-    from fruix.protocol.messages import Failure
-
     with running(tmp_path, settings()) as daemon:
         user = client(daemon, Dialect.GUIX if minor == 0x64 else Dialect.NIX, minor)
         user.greet()
@@ -107,6 +116,17 @@ def test_replies_count_until_they_are_read(tmp_path: Path) -> None:
             daemon.store.database.remove(info.path for info in infos)  # they have no files
 
 
+def test_a_reply_without_rows_of_the_database_counts_too(tmp_path: Path) -> None:
+    with running(tmp_path, settings(MIB)) as daemon, daemon.connect() as store:
+        row = ActiveBuild(paths(daemon, 1)[0], "build", State.RUNNING, 0)
+        daemon.builder.rows = [row] * 1000
+        assert len(store.active_builds()) == 1000
+        daemon.builder.rows = [row] * 10_000
+        with pytest.raises(MemoryLimitError):
+            store.active_builds()
+        assert not store.is_valid(row.drv)
+
+
 def test_temporary_roots_count_as_long_as_the_session(tmp_path: Path) -> None:
     with running(tmp_path, settings(MIB)) as daemon:
         with daemon.connect() as store:
@@ -123,7 +143,7 @@ def test_temporary_roots_count_as_long_as_the_session(tmp_path: Path) -> None:
 
 def test_derivations_count_while_they_are_looked_at(tmp_path: Path) -> None:
     with running(tmp_path) as daemon:
-        drv = a_derivation(daemon.connect, 100_000)
+        drv = a_derivation(daemon, 100_000)
         account = Account(Budget(settings(MIB)), 5, trusted=False)
         daemon.store._parsed._known.clear()
         with charged_to(account):
@@ -135,25 +155,42 @@ def test_derivations_count_while_they_are_looked_at(tmp_path: Path) -> None:
                 deque(map(daemon.store.read_derivation, [drv] * 10), maxlen=0)
 
 
-def a_derivation(connect: object, size: int) -> StorePath:
-    from fruix.model.derivation import Derivation, DerivationOutput
-    from fruix.model.drvhash import DerivationHasher, fill_outputs
+def derivation(store: Store, name: str, size: int) -> Derivation:
+    plain = Derivation(name, {"out": DerivationOutput(None)}, {}, (), "s", "b", (), {"text": "x" * size})
+    return fill_outputs(plain, DerivationHasher(store.read_derivation), store.directory)
 
-    assert callable(connect)
-    with connect() as store:
-        assert isinstance(store, RemoteStore)
-        plain = Derivation("d", {"out": DerivationOutput(None)}, {}, (), "s", "b", (), {"text": "x" * size})
-        drv = fill_outputs(plain, DerivationHasher(store.read_derivation), store.directory)
-        return store.add_text("d.drv", drv.to_bytes())
+
+def a_derivation(daemon: Running, size: int) -> StorePath:
+    with daemon.connect() as store:
+        return store.add_text("d.drv", derivation(store, "d", size).to_bytes())
 
 
 def test_adding_derivations_costs_only_while_they_are_added(tmp_path: Path) -> None:
     with running(tmp_path, settings()) as daemon:
-        a_derivation(daemon.connect, 900_000)
+        a_derivation(daemon, 900_000)
         until(lambda: used(daemon) == 0)
         with pytest.raises(MemoryLimitError):
-            a_derivation(daemon.connect, 2_000_000)
+            a_derivation(daemon, 2_000_000)
         until(lambda: used(daemon) == 0)
+
+
+def test_derivations_of_one_stream_count_one_by_one(tmp_path: Path) -> None:
+    objects = []
+    with running(tmp_path, settings(2 * MIB)) as daemon:
+        for number in range(20):
+            text = derivation(daemon.store, f"d{number}", 200_000).to_bytes()
+            address = ContentAddress(Method.TEXT, Hash.of("sha256", text))
+            path = path_for(address, f"d{number}.drv", daemon.store.directory)
+            archive = (
+                write.MAGIC + write.file_head(len(text), executable=False) + text + write.file_tail(len(text))
+            )
+            nar = Hash.of("sha256", archive)
+            objects.append((PathInfo(path, nar, len(archive), (), content_address=address), iter([archive])))
+        user = client(daemon)
+        user.greet()
+        body = framed(b"".join(write_objects(objects, len(objects), user.context)))
+        assert user.call(44, False, True, body=body) == ([Last()], ())
+        assert len(daemon.store.all_valid_paths()) == 20
 
 
 def test_users_have_limits_and_the_trusted_a_reserve() -> None:
@@ -198,7 +235,38 @@ def test_every_setting_that_is_looked_at_is_kept() -> None:
     assert set(options._SETTINGS) <= MEANINGFUL
 
 
+def test_a_session_forgets_the_others() -> None:
+    chosen = ClientOptions(overrides={"cores": "2", "unknown": "", "experimental-features": ""})
+    assert options.kept(chosen).overrides == {"cores": "2"}
+    session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"))
+    handlers.set_options(session, chosen)
+    assert session.options == options.kept(chosen)
+
+
 def test_a_number_of_many_digits_is_no_number() -> None:
     chosen = ClientOptions(overrides={"cores": "1" * 5000})
     with pytest.raises(FruixError, match="should have an integer value"):
         options.check(chosen)
+
+
+def test_a_build_counts_what_may_wait_for_its_client(tmp_path: Path) -> None:
+    with running(tmp_path, settings(5 * MIB)) as daemon, ExitStack() as sessions:
+        daemon.builder.wait = True
+        request = DerivedPath(paths(daemon, 1)[0])
+        told: list[str] = []
+
+        def ask() -> None:
+            try:
+                sessions.enter_context(daemon.connect()).build([request])
+            except FruixError as error:
+                told.append(error.message)
+
+        waiting = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in waiting:
+            thread.start()
+        until(lambda: bool(told))
+        assert "'max-client-memory'" in told[0]
+        daemon.server.stop()
+        for thread in waiting:
+            thread.join()
+        assert used(daemon) == 0

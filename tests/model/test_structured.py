@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tracemalloc
 
 import pytest
 from hypothesis import given, settings
@@ -98,3 +99,26 @@ for key in "${!table[@]}"; do printf '%s\\0' "$key" "${table[$key]}"; done
 def test_what_is_no_object_is_refused(text: str, why: str) -> None:
     with pytest.raises(BadDerivationError, match=why):
         structured.parse(text)
+
+
+@pytest.mark.parametrize("part", ["[]", "{}", "1", '{"a":1}', "[[]]"])
+def test_what_takes_much_memory_is_refused_before_it_does(part: str) -> None:
+    text = '{"x":[' + ",".join([part] * (structured.MOST_VALUES + 1)) + "]}"
+    tracemalloc.start()
+    try:
+        with pytest.raises(BadDerivationError, match=f"holds more than {structured.MOST_VALUES} values"):
+            structured.parse(text)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_marks_within_texts_are_no_values() -> None:
+    text = '[{,:\\"' * structured.MOST_VALUES
+    assert structured.parse(json.dumps({"script": text})) == {"script": text}
+
+
+@pytest.mark.parametrize("depth", [900, 100_000])
+def test_deep_nesting_is_no_crash(depth: int) -> None:
+    with pytest.raises(BadDerivationError, match=r"nested too deep|JSON object"):
+        structured.parse("[" * depth + "]" * depth)

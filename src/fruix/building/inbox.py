@@ -1,8 +1,9 @@
 """What a session is told by its jobs: a queue that a slow client can't make grow without end.
 
-Everything but lines of logs always gets in. Of those a session may have `ROOM` bytes waiting; then the builder's thread waits for it, for `PATIENCE`
-seconds in all until it has caught up, since other clients may share the build and limits have to be looked at. After that lines are left out for
-this session until it has read half of what waits; then it is told how many. The log file has all of them.
+What a builder causes by its output is bounded. Of lines of logs a session may have `ROOM` bytes waiting; then the builder's thread waits for it, for
+`PATIENCE` seconds in all until it has caught up, since other clients may share the build and limits have to be looked at. After that lines are left
+out for this session until it has read half of what waits; then it is told how many. Phases and progress, which are lines too, get in at once up to
+`MOST` bytes and are left out beyond that. The log file has all of them. All other events always get in: there are a few for each build.
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from queue import Empty
 from typing import TYPE_CHECKING
 
 from fruix.model.buildresult import BuildResult
-from fruix.model.events import Event, LogLine, Message
+from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
 
 if TYPE_CHECKING:
     from fruix.building.scheduler import Job
 
-ROOM = 4 << 20
+ROOM = 1 << 20
+MOST = 2 * ROOM
 PATIENCE = 1.0  # seconds
 _OVERHEAD = 200  # bytes that a line costs besides its text
 
@@ -30,20 +32,23 @@ class Inbox:
     def __init__(self) -> None:
         self._items: deque[tuple[Job, Event | BuildResult]] = deque()
         self._changed = threading.Condition()
-        self._waiting = 0  # bytes of log lines
+        self._waiting = 0  # bytes of what builders caused
         self._left_out = 0
         self._patience = PATIENCE
 
     def put(self, job: Job, event: Event | BuildResult) -> None:
         """Add an event; a line may be left out."""
         with self._changed:
-            if isinstance(event, LogLine) and not self._has_room(_size(event)):
+            if (size := _size(event)) and not self._has_room(event, size):
                 self._left_out += 1
                 return
+            self._waiting += size
             self._items.append((job, event))
             self._changed.notify_all()
 
-    def _has_room(self, size: int) -> bool:
+    def _has_room(self, event: Event | BuildResult, size: int) -> bool:
+        if not isinstance(event, LogLine):
+            return self._waiting + size <= MOST
         if self._left_out and self._waiting >= ROOM // 2:
             return False
         if self._waiting >= ROOM:
@@ -52,7 +57,6 @@ class Inbox:
             self._patience -= time.monotonic() - begun
             if self._waiting >= ROOM:
                 return False
-        self._waiting += size
         return True
 
     def get(self, timeout: float | None = None) -> tuple[Job, Event | BuildResult]:
@@ -68,8 +72,8 @@ class Inbox:
             if self._left_out and self._waiting < ROOM // 2:
                 return job, self._gap()
             self._items.popleft()
-            if isinstance(event, LogLine):
-                self._waiting -= _size(event)
+            if size := _size(event):
+                self._waiting -= size
                 if self._waiting < ROOM // 2:
                     self._patience = PATIENCE
                 self._changed.notify_all()
@@ -80,5 +84,13 @@ class Inbox:
         return Message(1, f"… {count} lines of output left out here, since they were not read fast enough")
 
 
-def _size(event: LogLine) -> int:
-    return len(event.line) + _OVERHEAD
+def _size(event: Event | BuildResult) -> int:
+    """Bytes of memory of what a builder caused; 0 for other events."""
+    match event:
+        case LogLine():
+            return len(event.line) + _OVERHEAD
+        case PhaseStarted():
+            return len(event.phase) + _OVERHEAD
+        case Progress():
+            return len(event.what) + _OVERHEAD
+    return 0

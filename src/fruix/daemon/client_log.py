@@ -30,6 +30,13 @@ class ClientLog:
 
     def warning(self, uid: int, text: str, *values: object) -> None:
         """Log a line about a client of this user, or count it as left out."""
+        self._write(self._log.warning, uid, text, values)
+
+    def exception(self, uid: int, text: str, *values: object) -> None:
+        """The same for an error of the program, with its traceback."""
+        self._write(self._log.exception, uid, text, values)
+
+    def _write(self, write: Callable[..., None], uid: int, text: str, values: tuple[object, ...]) -> None:
         with self._lock:
             self._begin_period()
             own, total = self._lines[uid], self._lines.total()
@@ -37,7 +44,7 @@ class ClientLog:
                 self._left_out += 1
                 return
             self._lines[uid] += 1
-        self._log.warning(text, *values)
+        write(text, *values)
         if own + 1 == LINES_OF_A_USER:
             self._log.warning("further lines about user %d are left out for up to %d s", uid, PERIOD)
         elif total + 1 == LINES:

@@ -206,8 +206,8 @@ class Server:
     def _work(self, stream: socket.socket, peer: Peer, trusted: bool) -> None:
         try:
             Session(stream, peer, self._service, trusted=trusted).run()
-        except Exception:  # the thread's last resort: the daemon goes on
-            log.exception("session of user %s failed", peer.uid)
+        except Exception:  # noqa: BLE001 - the thread's last resort: the daemon goes on
+            self._service.client_log.exception(peer.uid, "session of user %s failed", peer.uid)
         finally:
             self._forget(threading.current_thread(), peer)
             stream.close()

@@ -8,13 +8,13 @@ memory (see `budget`) is read to its end too, but not held.
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from fruix.building.inbox import MOST as MOST_WAITING
 from fruix.building.settings import Asker, BuildOptions
 from fruix.daemon import options
 from fruix.daemon.budget import Account, CountedRoots
@@ -38,8 +38,6 @@ from fruix.protocol.wire import Context, Dialect
 from fruix.sandbox import faults
 from fruix.store.memory import charge, charged_to
 from fruix.store.tree.interruption import interruptible
-
-log = logging.getLogger(__name__)
 
 Handler = Callable[..., Any]
 
@@ -99,7 +97,9 @@ class Session:
 
         Raises:
             DisconnectedError: it has gone.
+            MemoryLimitError: there is no room for the events that may have to wait for the client.
         """
+        charge(MOST_WAITING)
         if self.context.dialect is Dialect.GUIX:  # which could not be told when it set its options
             self.warn_of_limits()
         writer = event_writer(self.context, self.options, self.service.system)
@@ -201,8 +201,8 @@ class Session:
             self.body.drain()
         except (FruixError, OSError) as error:
             self._fail(error)
-        except Exception as error:  # a bug must not take the others' daemon down
-            log.exception("operation %s failed", operation.name)
+        except Exception as error:  # noqa: BLE001 - a bug must not take the others' daemon down
+            self.service.client_log.exception(self.peer.uid, "operation %s failed", operation.name)
             self._fail(error)
         else:
             self._answer(reply, stream)

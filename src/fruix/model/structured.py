@@ -6,6 +6,7 @@ can't have, and values nested deeper than a list or a table of plain values, are
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -18,6 +19,10 @@ VARIABLE = "__json"
 JSON_FILE, SHELL_FILE = ".attrs.json", ".attrs.sh"
 
 _SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Values and keys that an object may have: Python keeps each in some hundred bytes.
+MOST_VALUES = 1 << 18
+_MARKS = "[{,:"
+_PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{,:]', re.DOTALL)
 _BIGGEST_INTEGER = (1 << 63) - 1
 
 
@@ -25,8 +30,10 @@ def parse(text: str) -> Mapping[str, Any]:
     """The object in a derivation's `__json`.
 
     Raises:
-        BadDerivationError: not JSON, nested too deep, or something else than an object.
+        BadDerivationError: not JSON, nested too deep, more than `MOST_VALUES` values, or something else than an object.
     """
+    if _has_many_values(text):
+        raise BadDerivationError(f"'{VARIABLE}' holds more than {MOST_VALUES} values")
     try:
         value = json.loads(text, parse_constant=_refuse)
         # What can't be written again (half a surrogate pair, an infinite number) is refused here, not in the middle of a build.
@@ -37,6 +44,15 @@ def parse(text: str) -> Mapping[str, Any]:
     if not isinstance(value, dict):
         raise BadDerivationError(f"'{VARIABLE}' must be a JSON object, not {kind(value)}")
     return value
+
+
+def _has_many_values(text: str) -> bool:
+    if sum(map(text.count, _MARKS)) <= MOST_VALUES:
+        return False
+    marks = (
+        match for match in _PART.finditer(text) if text[match.start()] in _MARKS
+    )  # not those within texts
+    return next(itertools.islice(marks, MOST_VALUES, None), None) is not None
 
 
 def _refuse(word: str) -> NoReturn:

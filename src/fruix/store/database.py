@@ -23,8 +23,11 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import schema
+from fruix.store.memory import charge
 from fruix.store.readers import Readers, Row
 
+# Bytes for each path in a question about more than `_MANY` paths: its place here, its JSON, SQLite's copy of that.
+_MANY, _ASKED = 1024, 500
 _RESERVED_SIZE = 8 << 20
 _HINT = "look at the disk (space, errors) and at the database's files; 'fruix store verify' checks the store"
 
@@ -122,6 +125,8 @@ class Database:
     def valid_of(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """Those of the paths that are registered."""
         by_text = {str(path): path for path in paths}
+        if len(by_text) > _MANY:
+            charge(_ASKED * len(by_text))
         return {by_text[str(row[0])] for row in self._rows(schema.VALID_OF, json.dumps(list(by_text)))}
 
     def info(self, path: StorePath) -> PathInfo | None:

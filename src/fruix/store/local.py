@@ -61,7 +61,7 @@ class LocalStore:
             durability: `background`: what is registered is on disk some seconds later; `strict`: before the call returns.
             limits: for what is added.
         """
-        self._limits = limits
+        self._room = Room((layout.store, layout.state), limits)
         self.layout = layout
         self.durability = durability
         self.temp_roots = TempRoots()
@@ -106,7 +106,7 @@ class LocalStore:
             self._adding = Adding(
                 self.directory,
                 staging=self._staging,
-                room=Room((self.layout.store, self.layout.state), self._limits),
+                room=self._room,
                 roots=self.temp_roots,
                 locks=self._path_locks,
                 valid=self.is_valid,
@@ -198,18 +198,18 @@ class LocalStore:
             raise InvalidPathError(str(path))
 
     def _derivation_bytes(self, path: StorePath) -> bytes:
-        return read_file(self._descriptor, path, self._limits.max_derivation)
+        return read_file(self._descriptor, path, self._room.limits.max_derivation)
 
     # Adding
 
     def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
         """See `Store.add_text`."""
-        check_size(name, len(contents), self._limits.max_derivation)
+        check_size(name, len(contents), self._room.limits.max_derivation)
         return self._adding.text(name, contents, references)[0]
 
     def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
         """The same, for those who want all about the path."""
-        check_size(name, len(contents), self._limits.max_derivation)
+        check_size(name, len(contents), self._room.limits.max_derivation)
         path, added = self._adding.text(name, contents, references)
         info = added or self.path_info(path)
         if info is None:
@@ -365,6 +365,7 @@ class LocalStore:
 
     def add_indirect_root(self, link: str) -> None:
         """See `Store.add_indirect_root`."""
+        self._room.spend(0)
         add_indirect_root(self.layout.gcroots, link)
 
     def delete_unregistered(self, path: StorePath) -> None:

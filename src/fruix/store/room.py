@@ -50,6 +50,7 @@ class Room:
 
     def __init__(self, directories: Sequence[str], limits: Limits) -> None:
         """`directories`: one on each file system that additions write to."""
+        self.limits = limits
         self._directories = directories
         self._min_free = limits.min_free
         self._min_free_files = limits.min_free_files
