@@ -13,7 +13,9 @@ def main() -> int:
         print(f"fruix {__version__}")
         return 0
     from fruix.cli.commands import main as run  # noqa: PLC0415 - see above
+    from fruix.sandbox.inherited import hear_of_children  # noqa: PLC0415
 
+    hear_of_children()
     return run()
 
 

@@ -7,6 +7,7 @@ first. What keeps it from starting is told to the client in the greeting.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -26,6 +27,7 @@ from fruix.errors import (
     UnreachableError,
     of_missing_module,
 )
+from fruix.sandbox.inherited import hear_of_children
 from fruix.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -65,7 +67,10 @@ def embedded_store(environment: Mapping[str, str], home: str | None = None) -> I
             yield store
     finally:
         ours.close()
-        os.waitpid(child, 0)
+        with contextlib.suppress(
+            ChildProcessError
+        ):  # a program that ignores SIGCHLD has it reaped by the kernel
+            os.waitpid(child, 0)
 
 
 def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout, home: str | None) -> None:
@@ -76,6 +81,7 @@ def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout
         os.setsid()
         for number in (signal.SIGINT, signal.SIGUSR1):  # the client answers to those
             signal.signal(number, signal.SIG_IGN)
+        hear_of_children()
         os.umask(0o022)
         logging.basicConfig(level=logging.WARNING, format="fruix daemon: %(message)s", stream=sys.stderr)
         _serve(stream, environment, layout, home)

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from fruix.daemon import listening, rootless
 from fruix.daemon.said import listen_to
 from fruix.errors import UsageError
+from fruix.sandbox.inherited import hear_of_children
 
 log = logging.getLogger("fruix.daemon")
 
@@ -36,6 +37,7 @@ def main(*, config: str | None = None, socket: str | None = None) -> int:
     """
     listen_to(logging.INFO)
     environment = dict(os.environ)
+    hear_of_children()
     os.umask(0o022)
     confined = rootless.possible()
     if confined:

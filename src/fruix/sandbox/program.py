@@ -1,4 +1,7 @@
-"""What every back end's child does alike on its way to the program: signals, limits, code of ours instead of an exec, reports of failure."""
+"""What every back end's child does alike on its way to the program: code of ours instead of an exec, reports of failure.
+
+What it does about signals, limits and priorities is in `inherited`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import fcntl
 import importlib
 import json
 import os
-import resource
-import signal
 import socket
 import sys
 import termios
@@ -19,13 +20,6 @@ from fruix.sandbox.spec import Entry, SandboxSpec
 
 SETUP_FAILED = 127
 """Exit status of a child that could not run its program; the status pipe says why."""
-_MIB = 1 << 20
-# Open files as service managers give them: the daemon's own limit may be high, and there are programs that close all up to theirs.
-_DEFAULT_LIMITS: Mapping[str, tuple[int, int]] = {
-    "core": (0, 0),
-    "stack": (8 * _MIB, -1),
-    "nofile": (1024, 524288),
-}
 _REPORT_SIZE = 4096
 
 EntryPoint = Callable[[Mapping[str, Any]], int]
@@ -39,17 +33,6 @@ def report(status: int, step: str, error: BaseException) -> None:
     else:
         detail = str(error.strerror).removeprefix(os.strerror(code)).removeprefix(": ")
     os.write(status, json.dumps({"step": step, "errno": code, "detail": detail}).encode()[:_REPORT_SIZE])
-
-
-def default_signals() -> None:
-    """As a program expects them.
-
-    CPython ignores SIGPIPE and SIGXFSZ, and an exec would keep that; handlers are reset by the exec itself.
-    """
-    ignored = (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
-    for number in (*ignored, signal.SIGCHLD):
-        signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def take_terminal(terminal: int) -> None:
@@ -88,23 +71,3 @@ def run_entry(entry: EntryPoint, arguments: Mapping[str, Any]) -> NoReturn:
     finally:
         sys.stdout.flush()
         os._exit(code)
-
-
-def set_limits(limits: Mapping[str, tuple[int, int]]) -> None:
-    """Resource limits by name (`RLIMIT_…` in lower case) → (soft, hard); those of every build besides."""
-    for name, wanted in {**_DEFAULT_LIMITS, **limits}.items():
-        which = getattr(resource, f"RLIMIT_{name.upper()}")
-        resource.setrlimit(which, _within(wanted, resource.getrlimit(which)[1]))
-
-
-def _within(wanted: tuple[int, int], present: int) -> tuple[int, int]:
-    """A limit no higher than the hard one that is there: raising that takes a capability that containers' root lacks."""
-
-    def lower(value: int, bound: int) -> int:
-        unlimited = resource.RLIM_INFINITY
-        if value == -1:  # on Linux the same, on FreeBSD the largest number
-            value = unlimited
-        return bound if bound != unlimited and (value == unlimited or value > bound) else value
-
-    hard = lower(wanted[1], present)
-    return lower(wanted[0], hard), hard

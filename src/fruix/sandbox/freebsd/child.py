@@ -19,14 +19,13 @@ from fruix.sandbox import faults
 from fruix.sandbox.freebsd import abi, jail, network
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
+from fruix.sandbox.inherited import default_priority, default_signals, set_limits
 from fruix.sandbox.program import (
     SETUP_FAILED,
     EntryPoint,
-    default_signals,
     load_entry,
     report,
     run_entry,
-    set_limits,
     take_terminal,
 )
 from fruix.sandbox.spec import Exec, SandboxSpec
@@ -88,6 +87,7 @@ def _session(child: Child) -> None:
         os._exit(SETUP_FAILED)
     signal.set_wakeup_fd(-1)
     default_signals()
+    default_priority()
 
 
 def _load_entry(child: Child) -> None:

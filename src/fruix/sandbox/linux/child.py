@@ -18,21 +18,18 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from fruix.sandbox import faults, skeleton
-from fruix.sandbox.linux import devices, identity, landlock, libc, mounts, network, seccomp, uplink
+from fruix.sandbox.inherited import default_signals, set_limits
+from fruix.sandbox.linux import devices, identity, inherited, landlock, libc, mounts, network, seccomp, uplink
 from fruix.sandbox.networks import HOST, NONE, OWN
 from fruix.sandbox.program import (
     SETUP_FAILED,
     EntryPoint,
-    default_signals,
     load_entry,
     report,
     run_entry,
-    set_limits,
     take_terminal,
 )
 from fruix.sandbox.spec import Exec, SandboxSpec
-
-_OOM_SCORE = "500"  # builders go before daemons
 
 
 @dataclass(slots=True)
@@ -85,7 +82,7 @@ def _ask_for(victim: str, status: int) -> None:
 
 
 def _session(child: Child) -> None:
-    """A session without terminal, or with one of its own; both outputs to the log."""
+    """A session without terminal, or with one of its own; both outputs to the log; nothing left of how the daemon was started."""
     os.setsid()
     if child.spec.terminal:
         take_terminal(child.log)
@@ -93,8 +90,7 @@ def _session(child: Child) -> None:
     os.dup2(child.log, 1)
     os.dup2(child.log, 2)
     default_signals()
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-        file.write(_OOM_SCORE)
+    inherited.forget()
 
 
 def _die_with_parent(child: Child) -> None:

@@ -41,10 +41,9 @@ def drop(identity: Identity, last_capability: int) -> None:
     """Give up everything; the ids too, unless `enter_namespace` has changed them already."""
     drop_bounding_set(last_capability)
     libc.prctl(libc.PR_CAP_AMBIENT, libc.PR_CAP_AMBIENT_CLEAR_ALL)
-    if identity.user_namespace:
-        libc.drop_all_capabilities()
-    else:
+    if not identity.user_namespace:
         set_ids(identity)
+    libc.drop_all_capabilities()  # a change of ids leaves those that may be inherited
     verify(identity)
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox import skeleton
 from fruix.sandbox.capabilities import Probe, in_child
+from fruix.sandbox.inherited import unreachable_limits
 from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp, uplink, userns
 
 _USERNS_REMEDY = (
@@ -149,6 +150,12 @@ def _controllers() -> str:
     return "memory.max and pids.max"
 
 
+def _limits() -> str:
+    if lower := unreachable_limits():
+        raise OSError(f"lower than builders should have, and may not be raised: {', '.join(lower)}")
+    return "builders get the same resource limits whatever the daemon was started with"
+
+
 PROBES: tuple[Probe, ...] = (
     Probe("kernel", _kernel, "use Linux 5.12 or later", in_child=False),
     Probe("power", _power, _USERNS_REMEDY),
@@ -160,6 +167,12 @@ PROBES: tuple[Probe, ...] = (
     Probe("pidfd", _pidfd, "use Linux 5.3 or later"),
     Probe("close_range", _close_range, "use Linux 5.11 or later"),
     Probe("user namespaces", _user_namespaces, _USERNS_REMEDY),
+    Probe(
+        "limits",
+        _limits,
+        "start the daemon with the right CAP_SYS_RESOURCE, or with hard limits as high (ulimit -H); its builders get what there is",
+        needed=False,
+    ),
     Probe(
         "landlock",
         _landlock,

@@ -1,0 +1,91 @@
+"""What Linux passes on by fork and exec besides signals and limits, and every builder gets anew (see `sandbox.inherited`).
+
+Numbers and values: prctl(2), ioprio_set(2), set_mempolicy(2), keyctl(2), core(5), proc(5), and the kernel's defaults.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import platform
+from collections.abc import Callable, Mapping
+
+from fruix.sandbox.inherited import default_priority, lift_limits
+from fruix.sandbox.linux import libc
+
+_OOM_SCORE = "500"  # builders go before daemons
+_CORE_FILTER = "0x33"
+_TIMER_SLACK = 50_000  # nanoseconds
+_PR_SET_TIMERSLACK, _PR_SET_THP_DISABLE = 29, 41
+_WHO_PROCESS, _CLASS_NONE = 1, 0
+_POLICY_DEFAULT = 0
+_JOIN_SESSION_KEYRING = 1
+_FEWEST_PROCESSORS = 1024  # numbers of processors to ask for: the kernel takes those that exist
+_CALLS: Mapping[str, Mapping[str, int]] = {
+    "x86_64": {"ioprio_set": 251, "set_mempolicy": 238, "keyctl": 250, "rt_sigaction": 13},
+    "aarch64": {"ioprio_set": 30, "set_mempolicy": 237, "keyctl": 219, "rt_sigaction": 134},
+}
+# Signals that the C library keeps for itself: it neither tells of them nor sets them. struct sigaction of zeros: the default action.
+_KEPT_BY_LIBRARY = (32, 33)
+_SIGACTION_SIZE, _SIGSET_SIZE = 32, 8
+
+
+def forget() -> None:
+    """Bring every inherited attribute to its fixed value; as root still, with the host's /proc.
+
+    Raises:
+        OSError: the kernel refuses one that any process may have.
+    """
+    lift_limits()
+    _scheduling()
+    _memory()
+    for number in _KEPT_BY_LIBRARY:
+        zeros = b"\0" * _SIGACTION_SIZE
+        libc.syscall(_number("rt_sigaction"), number, zeros, None, _SIGSET_SIZE)
+    _keyring()
+
+
+def _scheduling() -> None:
+    """The usual policy and priorities, on all processors of the control group."""
+    processors = max(_FEWEST_PROCESSORS, os.sysconf("SC_NPROCESSORS_CONF"))
+    os.sched_setaffinity(0, range(processors))
+    # An ordinary user's process may be bound to what it was started with.
+    with contextlib.suppress(PermissionError):
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    default_priority()
+    _unless_absent(lambda: libc.syscall(_number("ioprio_set"), _WHO_PROCESS, 0, _CLASS_NONE))
+    libc.prctl(_PR_SET_TIMERSLACK, _TIMER_SLACK)
+
+
+def _memory() -> None:
+    _unless_absent(lambda: libc.prctl(_PR_SET_THP_DISABLE, 0))
+    _unless_absent(lambda: libc.syscall(_number("set_mempolicy"), _POLICY_DEFAULT, None, 0))
+    with contextlib.suppress(FileNotFoundError):  # a kernel without core files
+        _write("/proc/self/coredump_filter", _CORE_FILTER)
+    # Less than what was inherited takes a right that root may lack; then the process goes before daemons anyway.
+    with contextlib.suppress(PermissionError):
+        _write("/proc/self/oom_score_adj", _OOM_SCORE)
+
+
+def _keyring() -> None:
+    """A session keyring of its own: the daemon's would be shown in /proc/keys. Builders can't call it, see `rules`."""
+    _unless_absent(lambda: libc.syscall(_number("keyctl"), _JOIN_SESSION_KEYRING, None))
+
+
+def _unless_absent(call: Callable[[], int]) -> None:
+    """A call that a kernel may be built without, or that a container's filter forbids: then there is nothing to inherit."""
+    try:
+        call()
+    except OSError as error:
+        if error.errno not in {errno.ENOSYS, errno.EPERM, errno.EINVAL}:
+            raise
+
+
+def _number(call: str) -> int:
+    return _CALLS[platform.machine()][call]
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
