@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from fruix.building.fetch import download
+from fruix.building.fetch import download, opener
 from fruix.building.fetch.local import find_source
 from fruix.model.hashes import Hash
 from fruix.store.tree.dump import dump
@@ -86,7 +86,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def fetch(destination: Path, *urls: str, **changes: Any) -> int:
     arguments = {
-        "urls": list(urls),
+        "urls": [(url, "") for url in urls],
         "hash": Hash.of("sha256", DATA).sri,
         "destination": str(destination),
         "executable": False,
@@ -129,7 +129,7 @@ def test_redirects_only_to_http(server: str, tmp_path: Path, capsys: pytest.Capt
 def test_without_ssl_https_is_refused_by_name_and_http_works(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(download, "HAS_SSL", False)
+    monkeypatch.setattr(opener, "HAS_SSL", False)
     urls = ("https://127.0.0.1:1/x", f"{server}/to-https", f"{server}/good")
     assert fetch(tmp_path / "out", *urls) == 0
     assert (tmp_path / "out").read_bytes() == DATA

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.fetch.urls import MIRRORS, debian_mirrors, expand
+from fruix.building.fetch.urls import MIRRORS, Candidate, debian_mirrors, expand
 from fruix.errors import UsageError
 
 
@@ -44,15 +44,20 @@ def test_mirrors_are_put_in_in_order(apt: str) -> None:
     urls = expand(
         ["http://a.example/x", "mirror://debian/pool/h.tar.gz", "http://a.example/x"], {}, apt_root=apt
     )
-    assert urls[:2] == ["http://a.example/x", "https://one.example/debian/pool/h.tar.gz"]
+    assert [found.url for found in urls[:2]] == [
+        "http://a.example/x",
+        "https://one.example/debian/pool/h.tar.gz",
+    ]
     assert len(urls) == len(set(urls)) == 6
 
 
 def test_known_lists_and_configured_ones() -> None:
     assert expand(["mirror://gnu/hello/hello.tar.gz"], {}) == [
-        base + "hello/hello.tar.gz" for base in MIRRORS["gnu"]
+        Candidate(base + "hello/hello.tar.gz") for base in MIRRORS["gnu"]
     ]
-    assert expand(["mirror://gnu/h"], {"gnu": ("http://near.example/g",)}) == ["http://near.example/g/h"]
+    assert expand(["mirror://gnu/h"], {"gnu": ("http://near.example/g",)}) == [
+        Candidate("http://near.example/g/h")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -61,3 +66,26 @@ def test_known_lists_and_configured_ones() -> None:
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match=r"scheme|unknown mirror"):
         expand([url], {})
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://[::1", "malformed"),
+        ("http://\u2100.example/", "malformed"),  # its NFKC form has a slash
+        ("ftp://x/y", "scheme 'ftp'"),
+        ("mirror://nowhere/x", "unknown mirror list 'nowhere'"),
+        ("mirror://[/x", "malformed"),
+    ],
+)
+def test_a_url_that_can_not_be_fetched_leaves_the_others(url: str, why: str) -> None:
+    refused, good = expand([url, "http://a.example/x"], {})
+    assert why in refused.refusal
+    assert good == Candidate("http://a.example/x")
+    with pytest.raises(UsageError, match=why):
+        expand([url], {})
+
+
+def test_malformed_lines_of_apt_are_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "sources.list").write_text("deb http://[::1 x main\ndeb http://good.example/debian x main\n")
+    assert debian_mirrors(str(tmp_path)) == ("http://good.example/debian",)

@@ -5,6 +5,7 @@ What it does about signals, limits and priorities is in `inherited`.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import importlib
 import json
@@ -53,12 +54,10 @@ def load_entry(spec: SandboxSpec) -> EntryPoint | None:
 
 
 def _warm_resolver() -> None:
-    """Make the C library load what name resolution needs, while it can."""
-    try:
-        socket.getaddrinfo("localhost", 80, proto=socket.IPPROTO_TCP)
-    except OSError:
-        return
+    """Make the C library and Python load what name resolution needs, while they can."""
     "x".encode("idna")
+    with contextlib.suppress(OSError):
+        socket.getaddrinfo("localhost", 80, proto=socket.IPPROTO_TCP)
 
 
 def run_entry(entry: EntryPoint, arguments: Mapping[str, Any]) -> NoReturn:

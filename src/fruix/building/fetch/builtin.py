@@ -7,15 +7,15 @@ The result lands in the workspace, under `OUTPUT_NAME`; the caller checks it and
 
 from __future__ import annotations
 
-import json
 import re
+import sys
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from fruix.building.fetch.local import find_source
-from fruix.building.fetch.urls import expand
+from fruix.building.fetch.urls import Candidate, expand
 from fruix.building.settings import BuildSettings
 from fruix.errors import BadDerivationError
 from fruix.model.contentaddress import Method
@@ -25,6 +25,9 @@ from fruix.model.hashes import Hash
 OUTPUT_NAME = "output"
 FETCHERS = ("builtin:fetchurl", "builtin:download")
 
+# Guile's escapes: \\xHH, \\uHHHH, \\UHHHHHH, or one character.
+_SCHEME_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{6})|(.))", re.DOTALL)
+_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
 _SCHEME_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
@@ -32,7 +35,7 @@ _SCHEME_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 class Download:
     """One file to fetch: plain URLs in order, and the declared hash (of the file, or of its NAR)."""
 
-    urls: tuple[str, ...]
+    urls: tuple[Candidate, ...]
     hash: Hash
     method: Method
     executable: bool
@@ -44,7 +47,7 @@ def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]])
 
     Raises:
         BadDerivationError: not fixed-output, or without URL.
-        UsageError: a URL that can't be fetched.
+        UsageError: none of its URLs can be fetched.
     """
     address = derivation.outputs["out"].content_address if derivation.is_fixed else None
     if address is None:
@@ -66,15 +69,30 @@ def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]])
 def _urls(derivation: Derivation) -> list[str]:
     env = derivation.env
     if derivation.builder == "builtin:download":
-        return [json.loads(f'"{text}"') for text in _SCHEME_STRING.findall(env.get("url", ""))]
+        return [_unescaped(text) for text in _SCHEME_STRING.findall(env.get("url", ""))]
     return (env.get("urls") or env.get("url", "")).split()
+
+
+def _unescaped(text: str) -> str:
+    """A Scheme string's characters, as Guile writes them; what is no escape of its stays as it is."""
+
+    def character(match: re.Match[str]) -> str:
+        digits = match[1] or match[2] or match[3]
+        if digits is None:
+            return _ESCAPES.get(match[4], match[4])
+        number = int(digits, 16)
+        return chr(number) if number <= sys.maxunicode else match[0]
+
+    return _SCHEME_ESCAPE.sub(character, text)
 
 
 def local_copy(download: Download, settings: BuildSettings) -> str | None:
     """An already downloaded file with the right contents, from the operator's source directories."""
     if download.method != Method.FLAT:
         return None
-    return find_source(settings.sources, download.hash, [url.rpartition("/")[2] for url in download.urls])
+    return find_source(
+        settings.sources, download.hash, [tried.url.rpartition("/")[2] for tried in download.urls]
+    )
 
 
 def entry_arguments(
@@ -82,7 +100,7 @@ def entry_arguments(
 ) -> dict[str, Any]:
     """Arguments of `download.main`, as seen from inside the sandbox."""
     return {
-        "urls": list(download.urls),
+        "urls": [[tried.url, tried.refusal] for tried in download.urls],
         # A NAR hash can't be checked on the way: the daemon does it.
         "hash": download.hash.sri if download.method == Method.FLAT and not download.unpack else "",
         "destination": f"{directory}/{OUTPUT_NAME}",

@@ -5,7 +5,8 @@ URLs in order, each a few times, until one delivers contents with the declared h
 the build's log; progress goes there too, as `@ fruix progress DONE TOTAL URL` lines, at most a few a second.
 
 Rules: only http and https, also after redirects; certificates are checked (the hash protects the contents, not what the
-request gives away); the size is bounded; a wrong hash counts as a failure of that mirror and the next one is tried.
+request gives away); the size is bounded; a wrong hash counts as a failure of that mirror and the next one is tried. Whatever a URL or a
+server's answer brings about is that URL's failure, with a reason in the log. Passwords of proxies are never said.
 """
 
 from __future__ import annotations
@@ -19,167 +20,171 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from dataclasses import dataclass
+from typing import Any
 
-from fruix import __version__
+from fruix.building.fetch import opener
+from fruix.building.fetch.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
 from fruix.building.fetch.unpack import unpack
 from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
-
-try:
-    import ssl
-except ImportError:  # some Pythons are built without
-    HAS_SSL = False
-else:
-    HAS_SSL = True
+from fruix.model.secrets import secrets_in, without, without_user
+from fruix.model.text import printable
+from fruix.store.tree import delete_tree
 
 CHUNK = 1 << 16
 ATTEMPTS = 3
 CONNECT_TIMEOUT = 30  # seconds without a byte from the server
 PROGRESS_INTERVAL = 0.25
 FAILED = 1
+LONGEST_REASON = 500  # characters; servers' words are part of it
 # Answers for which another attempt at the same mirror makes sense.
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-
-
-class _OnlyHttp(urllib.request.HTTPRedirectHandler):
-    """Redirects may not leave http and https (the standard handler would also allow ftp)."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: Any,
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not newurl.lower().startswith(("http://", "https://")):
-            raise urllib.error.HTTPError(req.full_url, code, f"redirect to '{newurl}' refused", headers, fp)
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-class _GiveUpOnMirrorError(Exception):
-    """This URL will not deliver, however often it is asked."""
-
-
-class _NoHttps(urllib.request.BaseHandler):
-    """For a Python without `ssl`: https is refused by name, also after a redirect."""
-
-    def https_open(self, _request: urllib.request.Request) -> NoReturn:
-        raise _GiveUpOnMirrorError("this Python lacks the module ssl, so it can't use https")
+_HOPELESS: tuple[type[Exception], ...] = (socket.gaierror, ConnectionRefusedError, *opener.CERTIFICATE_ERRORS)
 
 
 def main(arguments: Mapping[str, Any]) -> int:
     """Fetch one file.
 
     Args:
-        arguments: `urls` (plain, in order), `hash` (SRI, or "" if only the daemon can check it), `destination` (path to
-            write), `executable`, `unpack` (it is an archive), `max_size` (bytes), `ca_file` (trusted certificates or ""),
-            `proxies` (scheme → URL).
+        arguments: `urls` (each with why it is not to be tried, or ""; in order), `hash` (SRI, or "" if only the daemon can
+            check it), `destination` (path to write), `executable`, `unpack` (it is an archive), `max_size` (bytes), `ca_file`
+            (trusted certificates or ""), `proxies` (scheme → URL).
 
     Returns:
         The exit status: 0 when `destination` holds the declared contents.
     """
     wanted = Hash.parse(arguments["hash"]) if arguments["hash"] else None
-    opener = _opener(arguments["ca_file"], arguments["proxies"])
-    for url in arguments["urls"]:
-        for attempt in range(ATTEMPTS):
-            try:
-                _fetch(opener, url, wanted, arguments["destination"], arguments["max_size"])
-                if arguments["unpack"]:
-                    _unpack(arguments["destination"], url, arguments["max_size"])
-            except _GiveUpOnMirrorError as error:
-                _say(f"{url}: {error}")
-                break
-            except (OSError, http.client.HTTPException) as error:
-                final = attempt + 1 == ATTEMPTS or _is_final(error)
-                _say(f"{url}: {error}{'' if final else '; trying again'}")
-                if final:
-                    break
-                time.sleep(attempt)
-            else:
-                if arguments["executable"]:
-                    os.chmod(arguments["destination"], 0o755)  # noqa: S103 - declared to be a program
-                _say(f"fetched {url}")
-                return 0
-    _say(
-        f"none of {len(arguments['urls'])} URL(s) delivered the file{f' with hash {wanted.sri}' if wanted else ''}"
+    urls, proxies = arguments["urls"], arguments["proxies"]
+    fetching = _Fetching(
+        make_opener(arguments["ca_file"], proxies),
+        wanted,
+        arguments["destination"],
+        arguments["max_size"],
+        arguments["unpack"],
+        secrets_in(proxies.values()),
     )
+    for url, refusal in urls:
+        if refusal:
+            fetching.say(url, refusal)
+        elif fetching.deliver(url):
+            if arguments["executable"]:
+                os.chmod(arguments["destination"], 0o755)  # noqa: S103 - declared to be a program
+            _print(f"fetched {_shown(url)}")
+            return 0
+    _print(f"none of {len(urls)} URL(s) delivered the file{f' with hash {wanted.sri}' if wanted else ''}")
     return FAILED
 
 
-def _unpack(destination: str, url: str, max_size: int) -> None:
-    try:
-        unpack(destination, url, max_size)
-    except FormatError as error:
-        raise _GiveUpOnMirrorError(str(error)) from error
+@dataclass(frozen=True, slots=True)
+class _Fetching:
+    """What is the same for all URLs of a file; `hidden`: texts that are never said."""
 
+    opener: urllib.request.OpenerDirector
+    wanted: Hash | None
+    destination: str
+    max_size: int
+    unpack: bool
+    hidden: tuple[str, ...]
 
-def _opener(ca_file: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
-    opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(dict(proxies)),
-        urllib.request.HTTPHandler(),
-        _https(ca_file),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-        _OnlyHttp(),
-    ):
-        opener.add_handler(handler)
-    opener.addheaders = [("User-Agent", f"fruix/{__version__}"), ("Accept-Encoding", "identity")]
-    return opener
+    def deliver(self, url: str) -> bool:
+        """Whether `url` has delivered; each failure is said."""
+        for attempt in range(ATTEMPTS):
+            try:
+                self._fetch(url)
+                if self.unpack:
+                    self._unpack(url)
+            except Exception as error:  # noqa: BLE001 - a URL and a server can bring about anything
+                final = attempt + 1 == ATTEMPTS or _is_final(error)
+                self.say(url, f"{_reason(error)}{'' if final else '; trying again'}")
+                if final:
+                    return False
+                time.sleep(attempt)
+            else:
+                return True
+        return False
 
+    def say(self, url: str, text: str) -> None:
+        """What became of a URL, on one line."""
+        _print(f"{_shown(url)}: {printable(without(text, self.hidden))}")
 
-def _https(ca_file: str) -> urllib.request.BaseHandler:
-    if not HAS_SSL:
-        return _NoHttps()
-    return urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=ca_file or None))
+    def _fetch(self, url: str) -> None:
+        state = hasher(self.wanted.algorithm if self.wanted else "sha256")
+        done, said = 0, 0.0
+        with self.opener.open(normalised(url), timeout=CONNECT_TIMEOUT) as response:
+            total = announced_length(response.headers)
+            self._check_size(total or 0)
+            with _fresh(self.destination) as file:
+                while chunk := response.read(CHUNK):
+                    done += len(chunk)
+                    self._check_size(done)
+                    state.update(chunk)
+                    file.write(chunk)
+                    if time.monotonic() - said > PROGRESS_INTERVAL:
+                        said = time.monotonic()
+                        _print(f"@ fruix progress {done} {total or 0} {_shown(url)}")
+        if total is not None and done != total:
+            raise http.client.IncompleteRead(b"", total - done)
+        self._check_hash(
+            Hash(self.wanted.algorithm, state.digest()) if self.wanted else None, response.headers
+        )
+
+    def _check_size(self, size: int) -> None:
+        if self.max_size and size > self.max_size:
+            raise GiveUpOnMirrorError(f"longer than the limit of {self.max_size} bytes")
+
+    def _check_hash(self, got: Hash | None, headers: http.client.HTTPMessage) -> None:
+        if got == self.wanted or got is None or self.wanted is None:
+            return
+        encoding = headers.get("Content-Encoding", "identity")
+        how = (
+            "" if encoding == "identity" else f" (sent in the encoding '{encoding}', which wasn't asked for)"
+        )
+        raise GiveUpOnMirrorError(f"hash mismatch: expected {self.wanted.sri}, got {got.sri}{how}")
+
+    def _unpack(self, url: str) -> None:
+        try:
+            unpack(self.destination, url, self.max_size)
+        except FormatError as error:
+            raise GiveUpOnMirrorError(str(error)) from error
 
 
 def _is_final(error: Exception) -> bool:
     """Whether asking the same mirror again is pointless."""
     if isinstance(error, urllib.error.HTTPError):
         return error.code not in RETRY_STATUS
-    reason = getattr(error, "reason", error)
-    if HAS_SSL and isinstance(reason, ssl.SSLCertVerificationError):
+    if not isinstance(error, OSError | http.client.HTTPException) or isinstance(
+        error, http.client.InvalidURL
+    ):
         return True
-    return isinstance(reason, socket.gaierror | ConnectionRefusedError)
+    return isinstance(getattr(error, "reason", error), _HOPELESS)
 
 
-def _fetch(
-    opener: urllib.request.OpenerDirector, url: str, wanted: Hash | None, destination: str, max_size: int
-) -> None:
-    state = hasher(wanted.algorithm if wanted else "sha256")
-    done = 0
-    said = 0.0
-    with opener.open(url, timeout=CONNECT_TIMEOUT) as response, _fresh(destination) as file:
-        total = int(response.headers.get("Content-Length") or 0)
-        while chunk := response.read(CHUNK):
-            done += len(chunk)
-            if max_size and done > max_size:
-                raise _GiveUpOnMirrorError(f"longer than the limit of {max_size} bytes")
-            state.update(chunk)
-            file.write(chunk)
-            if time.monotonic() - said > PROGRESS_INTERVAL:
-                said = time.monotonic()
-                _say(f"@ fruix progress {done} {total} {url}")
-    if total and done != total:
-        raise http.client.IncompleteRead(b"", total - done)
-    if wanted and (got := Hash(wanted.algorithm, state.digest())) != wanted:
-        raise _GiveUpOnMirrorError(f"hash mismatch: expected {wanted.sri}, got {got.sri}")
+def _reason(error: Exception) -> str:
+    """What an exception says; those that aren't of the network by their kind too."""
+    text, kind = str(error), type(error).__name__
+    if not isinstance(error, GiveUpOnMirrorError | OSError) and not text.startswith(kind):
+        text = f"{kind}: {text}" if text else kind
+    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"
 
 
 @contextlib.contextmanager
 def _fresh(path: str) -> Any:
-    """A new file for each attempt: whatever an earlier one left is gone."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    """A new file for each attempt: whatever an earlier one left is gone, be it a half-unpacked tree."""
+    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        delete_tree(parent, os.fsencode(os.path.basename(path)))
+    finally:
+        os.close(parent)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     with os.fdopen(descriptor, "wb") as file:
         yield file
 
 
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
+def _shown(url: str) -> str:
+    return printable(without_user(url))
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()

@@ -13,9 +13,12 @@ import glob
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from fruix.errors import UsageError
+from fruix.model.secrets import without_user
+from fruix.model.text import printable
 
 SCHEMES = ("http", "https")
 
@@ -36,53 +39,69 @@ MIRRORS: Mapping[str, tuple[str, ...]] = {
 _ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+(.*)$")
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A plain URL to try, or one that can't be fetched and why: then the next is tried."""
+
+    url: str
+    refusal: str = ""
+
+
 def expand(
     urls: Iterable[str], mirrors: Mapping[str, tuple[str, ...]], *, apt_root: str = "/etc/apt"
-) -> list[str]:
+) -> list[Candidate]:
     """Plain URLs for `urls`, mirrors put in, in order and without repetitions.
 
     Raises:
-        UsageError: a URL of another scheme, or of an unknown mirror list.
+        UsageError: none of them can be fetched; says why of each.
     """
     known = {**MIRRORS, **mirrors}
-    plain: dict[str, None] = {}
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.scheme == "mirror":
-            rest = parts.path.lstrip("/")
-            plain.update(
-                dict.fromkeys(
-                    base.rstrip("/") + "/" + rest for base in _bases(parts.netloc, known, apt_root, url)
-                )
-            )
-        elif parts.scheme in SCHEMES:
-            plain[url] = None
-        else:
-            raise UsageError(
-                f"URL '{url}' has scheme '{parts.scheme}'",
-                hint=f"the built-in fetcher takes {', '.join(SCHEMES)} and mirror:// URLs; add other files with 'fruix store add'",
-            )
-    return list(plain)
-
-
-def _bases(name: str, known: Mapping[str, tuple[str, ...]], apt_root: str, url: str) -> tuple[str, ...]:
-    if name == "debian" and name not in known:
-        return debian_mirrors(apt_root)
-    if name not in known:
+    found = dict.fromkeys(candidate for url in urls for candidate in _candidates(url, known, apt_root))
+    if found and all(candidate.refusal for candidate in found):
         raise UsageError(
-            f"URL '{url}' names an unknown mirror list '{name}'",
-            hint=f"known: debian, {', '.join(sorted(known))}",
+            "; ".join(f"URL '{_shown(candidate.url)}' {candidate.refusal}" for candidate in found),
+            hint=f"the built-in fetcher takes {', '.join(SCHEMES)} and mirror:// URLs (lists: debian, "
+            f"{', '.join(sorted(known))}); add other files with 'fruix store add'",
         )
-    return known[name]
+    return list(found)
+
+
+def _candidates(url: str, known: Mapping[str, tuple[str, ...]], apt_root: str) -> Iterable[Candidate]:
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        return [Candidate(url, f"is malformed: {error}")]
+    if parts.scheme in SCHEMES:
+        return [Candidate(url)]
+    if parts.scheme != "mirror":
+        return [Candidate(url, f"has scheme '{parts.scheme}'")]
+    bases = known.get(parts.netloc)
+    if bases is None and parts.netloc == "debian":
+        bases = debian_mirrors(apt_root)
+    if bases is None:
+        return [Candidate(url, f"names an unknown mirror list '{parts.netloc}'")]
+    rest = parts.path.lstrip("/")
+    return [Candidate(base.rstrip("/") + "/" + rest) for base in bases]
+
+
+def _shown(url: str) -> str:
+    return printable(without_user(url))
 
 
 def debian_mirrors(apt_root: str = "/etc/apt") -> tuple[str, ...]:
     """The archive roots that apt uses here, the main archive's before others (security, third parties)."""
     found: dict[str, bool] = {}
     for uri, components in _apt_entries(apt_root):
-        if urlsplit(uri).scheme in SCHEMES:
+        if _scheme(uri) in SCHEMES:
             found[uri] = found.get(uri, False) or "main" in components
     return tuple(sorted(found, key=lambda uri: _distance(uri, has_main=found[uri])))
+
+
+def _scheme(url: str) -> str:
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
 
 
 def _distance(uri: str, *, has_main: bool) -> tuple[bool, bool, bool]:
