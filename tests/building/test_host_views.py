@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from fruix.building.hostviews import HostViews
 from fruix.building.settings import BuildSettings
 from fruix.errors import HostViewError
 from fruix.model.buildresult import BuildStatus
+from fruix.model.events import Event, LogLine
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from machine import Machine, machine
 
@@ -35,6 +38,7 @@ def here(tools: Path) -> Iterator[Machine]:
         "greeting": {"tools": ["sh", "greet"], "path": ["/usr/bin", "/bin", str(tools)]},
         "lacking": {"tools": ["sh", "no-such-compiler"]},
         "bare": {"tools": ["sh"]},
+        "library": {"tools": ["sh"], "optional-trees": [f"{tools}/lib"]},
     }
     with machine(BuildSettings(views=views)) as one:
         yield one
@@ -67,6 +71,88 @@ def test_another_hosts_view_is_refused(here: Machine, tmp_path: Path) -> None:
     (result,) = here.build(here.derivation("foreign", "echo > $out", here.shell(tmp_path), env=env))
     assert result.status == BuildStatus.INPUT_REJECTED
     assert "never seen on this host" in result.message
+
+
+class WhenReady(list[Event]):
+    """Does something while a builder runs: when it says that it is ready."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._action = action
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        if isinstance(event, LogLine) and event.line == "ready":
+            self._action()
+
+
+# Goes on when the action has been done; gives up after a minute.
+WAIT = "echo ready; i=0; while [ $i -lt 600 ] && ! {done}; do sleep 0.1; i=$((i+1)); done; [ $i -lt 600 ] || exit 99"
+
+
+@pytest.mark.parametrize("end", ["echo > $out", "exit 3"])
+def test_a_file_changed_in_place_while_it_is_used(
+    here: Machine, tools: Path, tmp_path: Path, end: str
+) -> None:
+    """The builder may have seen the one or the other: neither its success nor its failure counts."""
+    header = tools / "lib/header.h"
+    header.parent.mkdir()
+    header.write_text("one")
+    view = here.builder.host_view("library")
+    env = {VIEW_VARIABLE: "library", VIEW_HASH_VARIABLE: view.fingerprint}
+    script = f"{WAIT.format(done=f'grep -q two {header}')}; {end}"
+    drv = here.derivation("during", script, here.shell(tmp_path), env=env)
+    here.events = WhenReady(lambda: header.write_text("two"))
+    (result,) = here.build(drv)
+    assert result.status == BuildStatus.TRANSIENT_FAILURE
+    assert f"host view 'library' was changed while it was built: {header} was changed" in result.message
+    assert "build again" in result.message
+    assert not here.output(drv).exists()
+
+
+def test_what_the_builder_is_not_shown_may_change(here: Machine, tools: Path, tmp_path: Path) -> None:
+    view = here.builder.host_view("greeting")
+    env = {VIEW_VARIABLE: "greeting", VIEW_HASH_VARIABLE: view.fingerprint}
+    flag = tmp_path / "flag"
+    drv = here.derivation("beside", f"echo ready; {tools}/greet > $out", here.shell(tmp_path), env=env)
+    here.events = WhenReady(lambda: [(tools / "other").write_text("x"), flag.write_text("")])
+    (result,) = here.build(drv)
+    assert result.success, result.message
+    assert flag.exists()
+
+
+def test_pythons_caches(here: Machine, tools: Path, tmp_path: Path, each_back_end: str) -> None:
+    """Hidden where that costs little; else a part of the view like all else."""
+    (tools / "lib/__pycache__").mkdir(parents=True)
+    cache = tools / "lib/__pycache__/os.pyc"
+    cache.write_text("compiled")
+    view = here.builder.host_view("library")
+    env = {VIEW_VARIABLE: "library", VIEW_HASH_VARIABLE: view.fingerprint}
+    script = f"echo ready; ls {cache.parent} > $out"
+    drv = here.derivation("caches", script, here.shell(tmp_path), env=env)
+    hidden = each_back_end == "linux-namespaces"
+    here.events = WhenReady(lambda: hidden and cache.write_text("compiled anew"))
+    (result,) = here.build(drv)
+    assert result.success, result.message
+    assert here.output(drv).read_text() == ("" if hidden else "os.pyc\n")
+    cache.write_text("compiled otherwise")
+    assert (here.builder.host_view("library").fingerprint == view.fingerprint) is hidden
+
+
+def test_what_was_too_young_is_looked_into_again(tools: Path, tmp_path: Path) -> None:
+    """Two changes within a tick of the clock look like one."""
+    path = tools / "greet"
+    views = HostViews(str(tmp_path), {"young": {"tools": ["greet"], "path": [str(tools)]}})
+    young = views.resolve("young")
+    assert not young.settled
+    assert views.change_since(young) == ""
+    path.write_text("#!/bin/sh\necho goodbye\n")
+    assert views.change_since(young) == f"{path} was changed"
+    unnoticed = replace(young, seen=())
+    assert views.change_since(unnoticed) == f"changed {path}"
+    path.unlink()
+    assert views.change_since(young) == f"{path} was removed"
+    assert "needs the tool 'greet'" in views.change_since(unnoticed)
 
 
 def test_an_unknown_view_is_refused(here: Machine, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,16 @@ import pytest
 
 from fruix.errors import HostViewError
 from fruix.model.hostview import difference
+from fruix.sandbox.linux import userns
 from fruix.sandbox.spec import Bind, Link
-from fruix.sandbox.views import ResolvedView, ViewDefinition, fingerprint, known_view, resolve_view
+from fruix.sandbox.views import (
+    ResolvedView,
+    ViewDefinition,
+    fingerprint,
+    known_view,
+    resolve_view,
+    touched,
+)
 from fruix.sandbox.views import resolve as resolve_module
 from fruix.store.tree import delete_tree
 
@@ -162,13 +172,85 @@ def test_trees_by_pattern(place: Place) -> None:
     assert "install" in caught.value.hint
 
 
-def test_pythons_caches_are_no_part_of_a_fingerprint(place: Place) -> None:
+@pytest.mark.parametrize("hide", [True, False])
+def test_pythons_caches_are_hidden_or_part_of_the_fingerprint(place: Place, hide: bool) -> None:
+    definition = place.definition(trees=("lib",))
     place.file("lib/python3.1/os.py", mode=0o644)
-    before = place.resolve(trees=("lib",)).view.fingerprint
-    place.file("lib/python3.1/__pycache__/os.cpython-31.pyc", "one", mode=0o644)
-    assert place.resolve(trees=("lib",)).view.fingerprint == before
+    cache = place.file("lib/python3.1/__pycache__/os.cpython-31.pyc", "one", mode=0o644)
+    before = resolve_view(definition, place.cache, hide=hide)
+    place.file("lib/python3.1/__pycache__/os.cpython-31.pyc", "two", mode=0o644)
+    place.file("lib/python3.1/__pycache__/new.cpython-31.pyc", mode=0o644)
+    after = resolve_view(definition, place.cache, hide=hide)
+    assert (after.view.fingerprint == before.view.fingerprint) is hide
+    assert after.hidden == ((os.path.dirname(cache),) if hide else ())
+    # Asked from the cache, and the other way round.
+    assert resolve_view(definition, place.cache, hide=hide) == after
+    assert resolve_view(definition, place.cache, hide=not hide).hidden != after.hidden
     place.file("lib/python3.1/other.py", mode=0o644)
-    assert place.resolve(trees=("lib",)).view.fingerprint != before
+    assert resolve_view(definition, place.cache, hide=hide).view.fingerprint != after.view.fingerprint
+
+
+def test_only_directories_of_that_name_are_caches(place: Place) -> None:
+    path = place.file("lib/__pycache__", "one")
+    before = resolve_view(place.definition(trees=("lib",)), place.cache, hide=True)
+    assert before.hidden == ()
+    Path(path).write_text("two")
+    after = resolve_view(place.definition(trees=("lib",)), place.cache, hide=True)
+    assert after.view.fingerprint != before.view.fingerprint
+
+
+@pytest.mark.parametrize("kind", ["named pipe", "socket"])
+def test_ways_to_others_in_a_tree_are_refused(place: Place, kind: str) -> None:
+    path = os.path.dirname(place.file("tree/sub/header.h", mode=0o644)) + "/way"
+    with socket.socket(socket.AF_UNIX) as server:
+        if kind == "socket":
+            server.bind(path)
+        else:
+            os.mkfifo(path)
+        with pytest.raises(HostViewError, match=f"can't show a {kind}") as caught:
+            place.resolve(trees=("tree",))
+    assert caught.value.where == path
+    os.unlink(path)
+    place.resolve(trees=("tree",))
+
+
+@pytest.mark.skipif(userns.confined(), reason="machine: an ordinary user can't make devices")
+def test_devices_in_a_tree_are_refused(place: Place) -> None:
+    path = os.path.dirname(place.file("tree/header.h", mode=0o644)) + "/null"
+    try:
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    except PermissionError:
+        pytest.skip("machine: this root may make no devices")
+    with pytest.raises(HostViewError, match="can't show a device"):
+        place.resolve(trees=("tree",))
+
+
+@pytest.mark.parametrize(
+    ("touch", "where"),
+    [
+        (lambda place: place.file("bin/tool", "other"), "bin/tool"),
+        (lambda place: os.utime(place.top / "tree/header.h", ns=(1, 1)), "tree/header.h"),
+        (lambda place: (place.top / "tree/sub/more.h").unlink(), "tree/sub"),
+        (lambda place: place.file("tree/sub/new.h"), "tree/sub"),
+        (lambda place: os.rename(place.file("new"), place.top / "bin/tool"), "bin/tool"),
+        (lambda place: place.file("bin/unasked"), None),
+        (lambda place: place.file("lib/unasked"), None),
+    ],
+)
+def test_what_is_touched_after_it_was_shown(place: Place, touch: Any, where: str | None) -> None:
+    place.file("bin/tool")
+    place.file("tree/header.h", mode=0o644)
+    place.file("tree/sub/more.h", mode=0o644)
+    place.file("lib/lib.so", mode=0o644)
+    asked: Any = {"trees": ("tree",), "files": ("lib/*.so",)}
+    shown = [place.resolve("tool", **asked), place.resolve("tool", **asked)]  # and from the cache
+    assert [touched(resolved) for resolved in shown] == [None, None]
+    touch(place)
+    for resolved in shown:
+        found = touched(resolved)
+        assert found == (where and f"{place.top}/{where}") or (found or "").startswith(
+            f"{place.top}/{where}/"
+        )
 
 
 def test_a_tree_is_one_bind_and_its_links_may_lead_out(place: Place) -> None:
@@ -258,7 +340,7 @@ def test_times_alone_are_no_change(place: Place) -> None:
     path = place.file("bin/tool")
     before = place.resolve("tool")
     os.utime(path, ns=(1, 1))
-    assert place.resolve("tool") == before
+    assert place.resolve("tool").view == before.view
 
 
 def test_the_second_time_no_file_is_read(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ refused with the differences, never built with what happens to be here.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,8 @@ from fruix.errors import HostViewError
 from fruix.model.attributes import Attributes, variable
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, difference
-from fruix.sandbox.views import ResolvedView, definitions, known_view, resolve_view
+from fruix.sandbox.platform import current
+from fruix.sandbox.views import ResolvedView, definitions, known_view, resolve_view, touched
 
 MAX_DIFFERENCES = 5
 
@@ -40,7 +42,22 @@ class HostViews:
                 hint=f"offered: {', '.join(sorted(self._definitions))}",
             )
         with self._lock:
-            return resolve_view(definition, self._cache)
+            return resolve_view(definition, self._cache, hide=current().can_hide)
+
+    def change_since(self, resolved: ResolvedView) -> str:
+        """What of a view that a build was shown isn't as it was then; empty if all is. Cheap: one look at each file, none into it.
+
+        What was too young then to tell a later change from it is looked into again.
+        """
+        if (path := touched(resolved)) is not None:
+            return f"{path} {'was changed' if os.path.lexists(path) else 'was removed'}"
+        if resolved.settled:
+            return ""
+        try:
+            now = self.resolve(resolved.view.name).view
+        except HostViewError as error:
+            return str(error)
+        return ", ".join(difference(resolved.view, now)[:MAX_DIFFERENCES])
 
     def for_derivation(self, derivation: Derivation, attributes: Attributes) -> ResolvedView | None:
         """The view that `derivation` asks for, or None if it asks for none.

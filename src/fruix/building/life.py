@@ -47,6 +47,9 @@ from fruix.store.tree.interruption import interruptible
 # How often a build that waits for somebody else's lock looks again (seconds).
 LOCK_POLL = 0.1
 
+# Kinds of reasons for which a builder itself is to blame.
+_OWN_ENDS = frozenset({"exit-code", "signal"})
+
 # By the client's world: what the name of a result gets that differs from the valid one.
 _SUFFIXES = {"guix": "-check"}
 _SUFFIX = ".check"
@@ -130,12 +133,38 @@ def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, 
                 _kept_if_it_fails(attempt, program, area, with_),
                 interruptible(attempt.why_stop),
             ):
-                run_program(program, attempt, log, area, user, with_)
+                with _same_view(attempt, program, with_):
+                    run_program(program, attempt, log, area, user, with_)
                 latest = _stage(program, attempt, area, user, with_)
                 staged, previous = latest, staged
                 _judge(attempt, purpose, previous, latest, log)
     finally:
         drop(staged)
+
+
+@contextmanager
+def _same_view(attempt: Attempt, program: Program, with_: Resources) -> Iterator[None]:
+    """What the builder saw of the host has to be what its view's fingerprint says until its end, or its result counts for nothing.
+
+    That holds for a failure too: another time it may succeed. Why a build was ended from outside goes before.
+
+    Raises:
+        FailedError: something was changed.
+    """
+    problem = None
+    try:
+        yield
+    except FailedError as error:
+        if error.why["kind"] not in _OWN_ENDS:
+            raise
+        problem = error
+    view = program.view
+    if view is not None and (what := with_.views.change_since(view)):
+        why = reason("view-changed", view=view.view.name, what=what)
+        hint = "let the upgrade of the host finish, then build again"
+        raise FailedError(attempt.job.path, why, hint=hint) from problem
+    if problem is not None:
+        raise problem
 
 
 def _judge(

@@ -46,6 +46,7 @@ STATUS_OF_REASON: Mapping[str, BuildStatus] = {
     "memory": BuildStatus.TRANSIENT_FAILURE,
     "disk": BuildStatus.TRANSIENT_FAILURE,
     "inodes": BuildStatus.TRANSIENT_FAILURE,
+    "view-changed": BuildStatus.TRANSIENT_FAILURE,
     "files": BuildStatus.OUTPUT_REJECTED,
     "contents": BuildStatus.OUTPUT_REJECTED,
     "no-output": BuildStatus.OUTPUT_REJECTED,

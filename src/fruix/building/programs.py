@@ -46,6 +46,10 @@ class Program(Protocol):
     def candidates(self) -> list[StorePath]:
         """Store paths that its outputs may refer to, besides themselves."""
 
+    @property
+    def view(self) -> ResolvedView | None:
+        """What it sees of the host's own tools, if it sees any."""
+
     def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """The sandbox to run it in."""
 
@@ -162,6 +166,7 @@ class Fetching:
     attempt: Attempt
     network: str
     at_hand: str | None
+    view: None = None
 
     @property
     def networked(self) -> bool:

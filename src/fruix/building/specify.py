@@ -51,6 +51,7 @@ def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
         root=around.workspace.root,
         identity=identity,
         binds=(*view_binds, *_own_areas(around, inside), *_inputs(around.inputs)),
+        hidden=around.view.hidden if around.view else (),
         links=view_links,
         files=contract.files(identity, host_files(around.network) if around.network != NONE else None),
         hostname=contract.hostname,

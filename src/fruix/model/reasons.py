@@ -61,6 +61,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "its outputs claim to hold more than {limit} bytes of contents (setting max-output-size)",
         "outputs of `{drv}' claim to hold more than {limit} bytes of contents",
     ),
+    "view-changed": (
+        "host view '{view}' was changed while it was built: {what}",
+        "host view `{view}' was changed while `{drv}' was built: {what}",
+    ),
     # Outputs
     "no-output": (
         "builder failed to produce output path for output '{output}' at '{path}'",

@@ -75,6 +75,10 @@ class BackEnd(Protocol):
         """Whether a builder can see other ids than those that it has on the host."""
 
     @property
+    def can_hide(self) -> bool:
+        """Whether a directory in what is bound can be shown empty (`SandboxSpec.hidden`)."""
+
+    @property
     def fault_steps(self) -> Sequence[Step]:
         """The steps of setting up, in order: it calls `faults.reach` before each."""
 

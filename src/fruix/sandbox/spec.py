@@ -102,6 +102,7 @@ class SandboxSpec:
             network namespace of its own (see `networks`).
         limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard); -1 is unlimited.
         personality: `native` or `linux32`.
+        hidden: directories in what is bound that are shown empty; only where the back end can (`can_hide`).
         devices: names below /dev that are shown besides the usual ones.
         memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
         terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the controlling terminal and the standard
@@ -114,6 +115,7 @@ class SandboxSpec:
     identity: Identity
     program: Exec | Entry
     binds: tuple[Bind, ...] = ()
+    hidden: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()
     files: tuple[File, ...] = ()
     tmpfs: tuple[Tmpfs, ...] = ()
@@ -175,6 +177,7 @@ def _program(row: list[Any]) -> Exec | Entry:
 _READERS: Mapping[str, Any] = {
     "identity": _identity,
     "devices": tuple,
+    "hidden": tuple,
     "program": _program,
     "binds": lambda rows: tuple([Bind(*row) for row in rows]),
     "links": lambda rows: tuple([Link(*row) for row in rows]),

@@ -56,6 +56,7 @@ class Builtin:
     inputs: list[StorePath]
     resources: Resources
     networked: bool = False
+    view: None = None
 
     @property
     def candidates(self) -> list[StorePath]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,7 @@ class FreeBSDBackEnd:
 
     kind = "freebsd-jail"
     user_namespaces = False
+    can_hide = False  # it would take a mount for each directory, and those cost tens of milliseconds
     fault_steps: Sequence[Step] = FAULT_STEPS
 
     def __init__(self, kernel: Kernel | None = None) -> None:
@@ -43,6 +45,8 @@ class FreeBSDBackEnd:
 
     def start(self, spec: SandboxSpec, log: int) -> Started:
         """Fork a supervisor."""
+        if spec.hidden:
+            raise OSError(errno.ENOTSUP, "directories can't be hidden in jails", spec.hidden[0])
         return start(self.kernel, spec, log)
 
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:

@@ -23,6 +23,7 @@ class LinuxBackEnd:
 
     kind = "linux-namespaces"
     user_namespaces = True
+    can_hide = True
     fault_steps: Sequence[Step] = FAULT_STEPS
 
     def __init__(self) -> None:

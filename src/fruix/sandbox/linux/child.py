@@ -127,6 +127,7 @@ def _skeleton(child: Child) -> None:
 
 def _binds(child: Child) -> None:
     mounts.bind_all(child.spec.binds)
+    mounts.hide_all(child.spec.hidden, "/proc")  # on which nothing is mounted yet
     skeleton.make_links(child.spec.links)
 
 

@@ -47,6 +47,18 @@ def bind_all(binds: Iterable[Bind]) -> None:
             _bind(bind, held)
 
 
+def hide_all(directories: Iterable[str], empty: str) -> None:
+    """Each of these directories, in what is bound already, is shown as the directory `empty` of the new root is now."""
+    if not (paths := list(directories)):
+        return
+    nothing = os.open(_relative(empty), os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for path in paths:
+            libc.mount(_by_descriptor(nothing), _relative(path), None, libc.MS_BIND)
+    finally:
+        os.close(nothing)
+
+
 def seal() -> None:
     """All that is mounted so far becomes read-only, nosuid and nodev."""
     libc.mount_setattr(b".", libc.AT_RECURSIVE, _SEALED)

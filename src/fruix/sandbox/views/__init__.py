@@ -3,10 +3,11 @@
 What lives here: `definition` (what is wanted), `host` (looking, and remembering the looks), `elf` (what programs need), `gather` (all that
 is needed), `fingerprint` (what it is), `resolve` (the result, cached), `files` (the cache's files).
 
-Rules: nothing is shown that nobody asked for or needs; what is bound is in its canonical place; every byte shown is in the fingerprint.
+Rules: nothing is shown that nobody asked for or needs; what is bound is in its canonical place; every byte shown is in the fingerprint; what was
+shown to a build is looked at again at its end.
 """
 
 from fruix.sandbox.views.definition import ViewDefinition, definitions
-from fruix.sandbox.views.resolve import ResolvedView, known_view, resolve_view
+from fruix.sandbox.views.resolve import ResolvedView, known_view, resolve_view, touched
 
-__all__ = ["ResolvedView", "ViewDefinition", "definitions", "known_view", "resolve_view"]
+__all__ = ["ResolvedView", "ViewDefinition", "definitions", "known_view", "resolve_view", "touched"]

@@ -82,7 +82,18 @@ def _entry(path: str, status: os.stat_result, host: Host, hashes: FileHashes) ->
         return _file(path, status, hashes)
     if stat.S_ISLNK(status.st_mode):
         return path, "link", host.link_text(path)
-    return path, "directory" if stat.S_ISDIR(status.st_mode) else "other", ""
+    if stat.S_ISDIR(status.st_mode):
+        return path, "directory", ""
+    raise HostViewError(
+        f"a host view can't show a {_kind(status.st_mode)}: a builder could reach through it whoever serves it",
+        where=path,
+        hint="remove it, or show a tree without it (see 'views' in the configuration)",
+    )
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFIFO: "named pipe", stat.S_IFSOCK: "socket"}
+    return kinds.get(stat.S_IFMT(mode), "device")
 
 
 def _file(path: str, status: os.stat_result, hashes: FileHashes) -> Shown:

@@ -21,6 +21,10 @@ _STATUS = struct.Struct("<7Q")
 _ABSENT = b"absent"
 # Kinds of looks: a thing's whole status, or only which directory it is (its entries don't matter).
 WHOLE, PASSED = "w", "p"
+_MARK_SIZE = 8  # bytes: two states of one path are told apart, nothing else
+
+Look = tuple[str, str, str]
+"""A path, the kind of look, and a mark of what was seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +60,15 @@ def status_key(status: os.stat_result) -> bytes:
 
 
 class Host:
-    """A look at the host; each object is one moment's, as nothing is looked at twice."""
+    """A look at the host; each object is one moment's, as nothing is looked at twice.
 
-    def __init__(self) -> None:
+    Args:
+        hide_caches: Python's directories of compiled files are no part of trees: they are to be shown empty.
+    """
+
+    def __init__(self, *, hide_caches: bool = False) -> None:
+        self._hide_caches = hide_caches
+        self.hidden: set[str] = set()  # those directories, as far as walks have met them
         self._statuses: dict[str, os.stat_result | None] = {}
         self._looks: dict[str, str] = {}
         self._texts: dict[str, str] = {}
@@ -144,9 +154,10 @@ class Host:
         return [path for path in paths if self.find(path)]
 
     def walk(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
-        """Everything below a canonical directory and the directory itself, parents first; without Python's caches.
+        """Everything below a canonical directory and the directory itself, parents first; without what is hidden.
 
-        Those are written by whoever runs Python as root, while a view is resolved or after, and say nothing that isn't in the files beside them.
+        Python's caches are written by whoever runs Python as root, while a view is resolved or after, and say nothing
+        that isn't in the files beside them.
         """
         ahead = [top]
         while ahead:
@@ -156,28 +167,31 @@ class Host:
                 continue
             yield path, status
             if stat.S_ISDIR(status.st_mode):
-                names = [name for name in self.names(path) if name != _PYTHON_CACHE]
+                names = [name for name in self.names(path) if not self._hides(path, name)]
                 ahead.extend(f"{path}/{name}" for name in reversed(names))
 
-    def looks(self) -> list[tuple[str, str]]:
-        """(path, kind of look) of everything looked at, for `digest`."""
-        return list(self._looks.items())
+    def _hides(self, directory: str, name: str) -> bool:
+        if not self._hide_caches or name != _PYTHON_CACHE:
+            return False
+        path = f"{directory}/{name}"
+        status = self.status(path, PASSED)
+        if status is None or not stat.S_ISDIR(status.st_mode):
+            return False
+        self.hidden.add(path)
+        return True
 
-    def digest(self) -> str:
-        """Of what all looks saw; equal to `digest_of(looks())` as long as nothing changes."""
-        return _digest((look, self._statuses[path]) for path, look in self._looks.items())
+    def looks(self) -> list[Look]:
+        """Everything looked at and what was seen, for `changed`."""
+        return [(path, look, _mark(look, self._statuses[path])) for path, look in self._looks.items()]
 
 
-def digest_of(looks: Iterable[tuple[str, str]]) -> str:
-    """Look again."""
-    return _digest((look, _status(path)) for path, look in looks)
+def changed(looks: Iterable[Look]) -> Iterator[str]:
+    """Look again: the paths at which something else is seen now."""
+    return (path for path, look, mark in looks if _mark(look, _status(path)) != mark)
 
 
-def _digest(seen: Iterable[tuple[str, os.stat_result | None]]) -> str:
-    sha256 = hashlib.sha256()
-    for look, status in seen:
-        sha256.update(_look_key(look, status))
-    return sha256.hexdigest()
+def _mark(look: str, status: os.stat_result | None) -> str:
+    return hashlib.blake2b(_look_key(look, status), digest_size=_MARK_SIZE).hexdigest()
 
 
 def _look_key(look: str, status: os.stat_result | None) -> bytes:

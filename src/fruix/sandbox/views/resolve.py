@@ -1,6 +1,6 @@
 """From a definition to what this host has: binds and links for a sandbox, and the fingerprint of it all.
 
-A resolution is kept with the record of every look at the host that led to it. Asking again looks once more at the same places (a
+A resolution is kept with the record of every look at the host that led to it (what was seen, as a mark). Asking again looks once more at the same places (a
 `lstat` each, some ten thousand for a C compiler with its headers) and opens nothing. Kept in the cache directory: `NAME.state` (the last
 resolution), `NAME.hashes` (contents of files), `FINGERPRINT.json` (what a fingerprint stood for, to explain a later difference).
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -22,44 +22,67 @@ from fruix.sandbox.views.files import read_json, write_json
 from fruix.sandbox.views.fingerprint import SETTLED_NS, FileHashes, Shown, digest_shown, show_file, show_tree
 from fruix.sandbox.views.gather import Gathered
 from fruix.sandbox.views.hints import directories_of
-from fruix.sandbox.views.host import Host, digest_of
+from fruix.sandbox.views.host import Host, Look, changed
 
 # Where programs look by themselves: libraries' names in linker scripts, loaders' names in programs.
 _WAYS = ("/lib", "/lib64")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedView:
-    """A view as this host has it now; `binds` and `links` are disjoint, and no bind lies below another or below a link."""
+    """A view as this host has it now; `binds` and `links` are disjoint, and no bind lies below another or below a link.
+
+    Attributes:
+        hidden: directories in what is bound that are to be shown empty.
+        seen: how everything looked that is shown, for `touched`.
+        settled: whether a later change of that is surely seen: nothing of it was younger than the clock is exact.
+    """
 
     view: HostView
     binds: tuple[Bind, ...]
     links: tuple[Link, ...]
+    hidden: tuple[str, ...] = ()
+    seen: tuple[Look, ...] = ()
+    settled: bool = True
 
 
-def resolve_view(definition: ViewDefinition, cache_dir: str) -> ResolvedView:
+def touched(resolved: ResolvedView) -> str | None:
+    """The first thing that was shown and isn't now what it was when it was resolved; None if all is; costs a `lstat` each."""
+    return next(changed(resolved.seen), None)
+
+
+def resolve_view(definition: ViewDefinition, cache_dir: str, *, hide: bool = False) -> ResolvedView:
     """What is to be shown; read from the cache if the host is still the same.
 
+    Args:
+        definition: what is wanted.
+        cache_dir: see above.
+        hide: Python's caches are hidden, where sandboxes can do that; else they are part of the view.
+
     Raises:
-        HostViewError: a required tool or tree is missing, or things changed meanwhile.
+        HostViewError: a required tool or tree is missing, a tree holds what can't be shown, or things changed meanwhile.
     """
     state_file = f"{cache_dir}/{definition.name}.state"
-    kept = _kept(read_json(state_file), definition)
+    asked = {**_plain(definition), "hide": hide}
+    kept = _kept(read_json(state_file), asked)
     if kept is not None:
         return kept
     started = time.time_ns()
-    host = Host()
+    host = Host(hide_caches=hide)
     used = _complete(definition, host)
     gathered = _gather(used, host)
     hashes = FileHashes(f"{cache_dir}/{definition.name}.hashes")
     shown = list(_shown(gathered, hashes))
-    resolved = _resolved(definition.name, shown, used.path)
+    settled = host.newest < started - SETTLED_NS
+    seen, others = _parted(shown, host.looks())
+    resolved = _resolved(definition.name, shown, used.path, host.hidden, seen, settled=settled)
     hashes.save()
     _keep_manifest(resolved.view, cache_dir)
-    if host.newest < started - SETTLED_NS:
-        write_json(state_file, _state(definition, shown, used.path, host))
+    if settled:
+        state = {"format": _FORMAT, "asked": asked, "shown": shown, "path": used.path}
+        write_json(state_file, {**state, "hidden": sorted(host.hidden), "seen": seen, "others": others})
     return resolved
 
 
@@ -140,36 +163,47 @@ def _shown(gathered: Gathered, hashes: FileHashes) -> Iterable[Shown]:
         yield show_tree(path, gathered.host, hashes)
 
 
-def _resolved(name: str, shown: Iterable[Shown], path: Iterable[str]) -> ResolvedView:
+def _resolved(
+    name: str,
+    shown: Iterable[Shown],
+    path: Iterable[str],
+    hidden: Iterable[str],
+    seen: Iterable[Look],
+    *,
+    settled: bool,
+) -> ResolvedView:
     items = sorted(shown)
     return ResolvedView(
         HostView(name, digest_shown(items), {path: value for path, _, value in items}, tuple(path)),
         tuple(Bind(path, path) for path, kind, _ in items if kind != "link"),
         tuple(Link(path, text) for path, kind, text in items if kind == "link"),
+        tuple(sorted(hidden)),
+        tuple(seen),
+        settled,
     )
 
 
-def _state(
-    definition: ViewDefinition, shown: list[Shown], path: tuple[str, ...], host: Host
-) -> dict[str, Any]:
-    return {
-        "format": _FORMAT,
-        "definition": _plain(definition),
-        "shown": shown,
-        "path": path,
-        "looks": host.looks(),
-        "digest": host.digest(),
-    }
+def _parted(shown: Iterable[Shown], looks: Iterable[Look]) -> tuple[list[Look], list[Look]]:
+    """Looks at what is bound and at what is in it; the others, by which it was found."""
+    bound = {path for path, kind, _ in shown if kind != "link"}
+    seen: list[Look] = []
+    others: list[Look] = []
+    for look in looks:
+        parts = look[0].split("/")
+        inside = any("/".join(parts[:count]) in bound for count in range(len(parts), 1, -1))
+        (seen if inside else others).append(look)
+    return seen, others
 
 
-def _kept(state: Any, definition: ViewDefinition) -> ResolvedView | None:
-    """The last resolution, if it was of the same definition and every look still sees the same."""
-    if not isinstance(state, dict) or state.get("format") != _FORMAT:
+def _kept(state: Any, asked: Mapping[str, Any]) -> ResolvedView | None:
+    """The last resolution, if the same was asked and every look still sees the same."""
+    if not isinstance(state, dict) or state.get("format") != _FORMAT or state["asked"] != asked:
         return None
-    if state["definition"] != _plain(definition) or digest_of(state["looks"]) != state["digest"]:
+    seen = [(path, look, mark) for path, look, mark in state["seen"]]
+    if any(changed(seen)) or any(changed(state["others"])):
         return None
     shown = [(path, kind, value) for path, kind, value in state["shown"]]
-    return _resolved(definition.name, shown, state["path"])
+    return _resolved(asked["name"], shown, state["path"], state["hidden"], seen, settled=True)
 
 
 def _plain(definition: ViewDefinition) -> dict[str, Any]:
