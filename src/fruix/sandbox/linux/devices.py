@@ -1,14 +1,27 @@
-"""`/dev` of a sandbox: six harmless devices, a private pts and shm, and the usual links."""
+"""`/dev` of a sandbox: six harmless devices, a private pts and shm, and the usual links.
+
+Devices are the host's, bound one by one. A node that the host lacks (containers often have no full or tty), or that isn't the
+device of that name (a file called /dev/null), is made, where this process may do that; else the error names it.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Mapping
 
 from fruix.sandbox.linux import libc
 from fruix.sandbox.spec import Link
 
-DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
+DEVICES: Mapping[str, tuple[int, int]] = {
+    "full": (1, 7),
+    "null": (1, 3),
+    "random": (1, 8),
+    "tty": (5, 0),
+    "urandom": (1, 9),
+    "zero": (1, 5),
+}
+"""Name → the kernel's numbers of the device, major and minor (Documentation/admin-guide/devices.txt)."""
 LINKS = (
     Link("/dev/fd", "/proc/self/fd"),
     Link("/dev/stdin", "/proc/self/fd/0"),
@@ -17,21 +30,56 @@ LINKS = (
     Link("/dev/ptmx", "/dev/pts/ptmx"),
 )
 DIRECTORIES = ("/dev/pts", "/dev/shm")  # noqa: S108 - a mount point inside
+_MODE = 0o666
+
+
+def lacking() -> list[str]:
+    """Paths of those devices that this host hasn't got, in order of their names."""
+    return [f"/dev/{name}" for name in DEVICES if not _is_there(name)]
 
 
 def make_mount_points(more: Iterable[str] = ()) -> None:
-    """Empty files for the devices; before the root is sealed."""
+    """Empty files for the devices, and nodes in place of those that the host lacks; before the root is sealed.
+
+    Raises:
+        OSError: one is lacking and can't be made; names it.
+    """
     for name in (*DEVICES, *more):
-        os.close(os.open(f"dev/{name}", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666))
+        path = f"dev/{name}"
+        if name in DEVICES and not _is_there(name):
+            _make(path, name)
+        else:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
 
 
 def bind_devices(more: Iterable[str] = ()) -> None:
-    """The host's devices; after the root is sealed, since nodev would disable them."""
+    """The devices themselves; after the root is sealed, since nodev would disable them."""
     for name in (*DEVICES, *more):
-        target = f"dev/{name}".encode()
-        libc.mount(f"/dev/{name}".encode(), target, None, libc.MS_BIND)
-        # Adding to the flags, not replacing them: in a user namespace the host's may not be taken away.
-        libc.mount_setattr(target, 0, libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC)
+        target = f"dev/{name}"
+        made = stat.S_ISCHR(os.lstat(target).st_mode)
+        libc.mount(os.fsencode(target if made else f"/{target}"), os.fsencode(target), None, libc.MS_BIND)
+        # Of the host's flags none is taken away: in a user namespace that may not be. One that was made has only the seal's.
+        opened = libc.MOUNT_ATTR_NODEV | libc.MOUNT_ATTR_RDONLY if made else 0
+        libc.mount_setattr(os.fsencode(target), 0, libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC, opened)
+
+
+def _is_there(name: str) -> bool:
+    try:
+        status = os.stat(f"/dev/{name}")
+    except OSError:
+        return False
+    return stat.S_ISCHR(status.st_mode) and status.st_rdev == os.makedev(*DEVICES[name])
+
+
+def _make(path: str, name: str) -> None:
+    try:
+        os.mknod(path, stat.S_IFCHR | _MODE, os.makedev(*DEVICES[name]))
+        os.chmod(path, _MODE)  # whatever the mask is
+    except OSError as error:
+        what = "is not the device of that name" if os.path.lexists(f"/dev/{name}") else "is not there"
+        raise OSError(
+            error.errno, f"{error.strerror}: /dev/{name} {what} on this host and can't be made"
+        ) from error
 
 
 def mount_pts_and_shm() -> None:

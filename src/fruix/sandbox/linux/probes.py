@@ -9,7 +9,7 @@ from fruix.errors import IsolationUnavailableError
 from fruix.sandbox import skeleton
 from fruix.sandbox.capabilities import Probe, in_child
 from fruix.sandbox.inherited import unreachable_limits
-from fruix.sandbox.linux import cgroup, landlock, libc, mounts, network, seccomp, uplink, userns
+from fruix.sandbox.linux import cgroup, devices, landlock, libc, mounts, network, seccomp, uplink, userns
 
 _USERNS_REMEDY = (
     "allow user namespaces: sysctl user.max_user_namespaces (not 0), kernel.unprivileged_userns_clone=1 (older Debian), "
@@ -90,6 +90,19 @@ def _mount_proc() -> str:
     return "a process file system of its own"
 
 
+def _devices() -> str:
+    """Those that the host lacks are made, as for a build."""
+    if not (lacking := devices.lacking()):
+        return f"{' '.join(sorted(devices.DEVICES))} are there"
+    _become_root()
+    libc.unshare(libc.CLONE_NEWNS)
+    mounts.stop_propagation()
+    mounts.new_root("/tmp")  # noqa: S108 - in a mount namespace of its own
+    skeleton.make_directories(devices.DIRECTORIES)
+    devices.make_mount_points()
+    return f"made for each build, as this host lacks them: {' '.join(lacking)}"
+
+
 def _loopback() -> str:
     _become_root()
     libc.unshare(libc.CLONE_NEWNET)
@@ -162,6 +175,11 @@ PROBES: tuple[Probe, ...] = (
     Probe("namespaces", _namespaces, _CONTAINER_REMEDY),
     Probe("mounts", _mounts, _CONTAINER_REMEDY),
     Probe("proc", _proc, _CONTAINER_REMEDY),
+    Probe(
+        "devices",
+        _devices,
+        "give the host (the container) these device nodes, or the right to make them (CAP_MKNOD)",
+    ),
     Probe("loopback", _loopback, _CONTAINER_REMEDY),
     Probe("seccomp", _filter, "use a kernel with CONFIG_SECCOMP_FILTER, on x86_64 or aarch64"),
     Probe("pidfd", _pidfd, "use Linux 5.3 or later"),
