@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from asking import failed
+from fruix.building.logs import read_log
+from fruix.building.records import read_record
 from fruix.building.settings import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput
-from fruix.model.events import BuildFailed
+from fruix.model.events import BuildFailed, LogLine
 from fruix.model.makepath import placeholder
 from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
@@ -196,6 +198,32 @@ def test_variables_of_the_daemon(here: Machine, shell: StorePath, monkeypatch: p
         assert result.success, result.message
         sealed = here.derivation(f"sealed-{options.contract}", script.format("own", "none"), shell, env=env)
         assert here.build(sealed, options=options)[0].success
+
+
+PASSWORD = "correct-horse"
+
+
+def test_passwords_of_proxies_get_into_no_log(
+    here: Machine, shell: StorePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The builder has them; log, record and message, which everybody can read, have not."""
+    proxy = f"http://me:{PASSWORD}@proxy.example:3128"
+    monkeypatch.setenv("https_proxy", proxy)
+    env = {"impureEnvVars": "https_proxy HOME"}
+    script = f'echo "using $https_proxy"; test "$https_proxy" = {proxy} && exit 7'
+    fixed = {"out": DerivationOutput(None, "sha256", "0" * 64)}
+    drv = here.derivation("tells", script, shell, env=env, outputs=fixed)
+    here.events.clear()
+    result = failed(here, drv)
+    assert "exit code 7" in result.message
+    assert "> using http://***@proxy.example:3128" in result.message
+    path = here.store.layout.log_file(drv)
+    record = read_record(path)
+    log = b"".join(read_log(path)).decode()
+    lines = [event.line for event in here.events if isinstance(event, LogLine)]
+    for text in (result.message, log, json.dumps(record), *lines):
+        assert PASSWORD not in text
+    assert log == "using http://***@proxy.example:3128\n"
 
 
 def test_variables_that_cannot_be(here: Machine, shell: StorePath) -> None:

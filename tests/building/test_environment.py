@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -65,20 +66,21 @@ def test_structured_attributes() -> None:
 
 @pytest.mark.parametrize("contract", ["nix", "guix", "fruix"])
 def test_the_daemons_variables(contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only those that are named, only for fixed outputs, and stronger than the derivation's own."""
-    monkeypatch.setenv("SHOWN", "daemon")
-    monkeypatch.setenv("HIDDEN", "daemon")
+    """Only those that are named and may pass, only for fixed outputs, and stronger than the derivation's own."""
+    monkeypatch.setenv("REFUSED", "daemon")
+    around = replace(AROUND, passed={"SHOWN": "daemon", "HIDDEN": "daemon"})
     drv = Derivation.parse((ATTRIBUTES / "plain.drv").read_bytes(), "plain")
-    env = {"impureEnvVars": "SHOWN UNSET TMPDIR", "SHOWN": "own"}
+    env = {"impureEnvVars": "SHOWN UNSET REFUSED TMPDIR", "SHOWN": "own"}
     fixed = Derivation.parse(
         next((GOLDEN / "drvs" / "nix").glob("*-fixed-sha1.drv")).read_bytes(), "fixed-sha1"
     )
     for one, shown, unset in ((drv, "own", None), (fixed, "daemon", "")):
         made = Derivation(one.name, one.outputs, {}, (), one.system, one.builder, (), env)
-        seen = given(
-            made, read(made), CONTRACTS[contract], AROUND, graph_files={}, graph_objects={}
-        ).variables
+        found = given(made, read(made), CONTRACTS[contract], around, graph_files={}, graph_objects={})
+        seen = found.variables
         assert (seen["SHOWN"], seen.get("UNSET"), seen.get("HIDDEN")) == (shown, unset, None)
+        assert seen.get("REFUSED") == unset
+        assert found.secrets == (() if one is drv else ("daemon",))
 
 
 def test_names_that_no_variable_can_have() -> None:

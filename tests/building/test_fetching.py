@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import lzma
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import network_rig as rig
+from fruix.building.logs import read_log
 from fruix.building.records import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.buildresult import BuildStatus
@@ -106,6 +108,24 @@ def test_wrong_contents_are_never_registered(url: str) -> None:
         assert not result.success
         assert "hash mismatch" in result.message
         assert not here.output(drv).exists()
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://me:correct-horse@{place}", "me:correct-horse@[::1", "http://me:correct-horse@x:y"]
+)
+def test_the_proxys_password_is_not_told(url: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor what is wrong with the proxy's URL, if that would tell it."""
+    monkeypatch.setenv("http_proxy", proxy.format(place=url.removeprefix("http://")))
+    with machine() as here:
+        drv = fetch(here, {"url": f"{url}/file.tar.gz"})
+        (result,) = here.build(drv)
+        assert not result.success
+        log = b"".join(read_log(here.store.layout.log_file(drv))).decode()
+        record = read_record(here.store.layout.log_file(drv))
+    assert f"{url}/file.tar.gz: " in log
+    assert "Traceback" not in log
+    for text in (result.message, log, json.dumps(record)):
+        assert "correct-horse" not in text
 
 
 @pytest.mark.parametrize(

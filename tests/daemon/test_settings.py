@@ -53,6 +53,7 @@ def test_values_reach_their_parts() -> None:
         ("allowed-users = 'me'", "is not a list of texts"),
         ("sources = ['relative']", "'relative' is not an absolute file name"),
         ("system-features = ['kvm', 'uid-range']", "'uid-range' is nothing that this daemon can do"),
+        ("impure-variables = ['A=B']", "'A=B' can't be the name of a variable"),
         ("system-features = ['kvm gpu']", "'kvm gpu' is not a word"),
         ("mirrors = 3", "3 is not a table"),
         ("views.base = 3", "3 is not a table"),

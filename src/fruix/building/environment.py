@@ -1,42 +1,51 @@
 """What a builder is started with: its arguments, its variables, and files in its working directory.
 
-Made from the derivation, its attributes and the contract, and from nothing of the daemon's own but the variables that a fixed-output
-derivation names in `impureEnvVars`. Placeholders of outputs are replaced by their paths. Pure, but for those variables.
+Made from the derivation, its attributes and the contract, and from nothing of the daemon's own but those variables that a fixed-output
+derivation names in `impureEnvVars` and the operator lets pass. Placeholders of outputs are replaced by their paths. Pure.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, AnyStr
 
+from fruix.building.settings import PROXY_VARIABLES
 from fruix.errors import BadDerivationError
 from fruix.model import structured
 from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
 from fruix.model.makepath import placeholder
+from fruix.model.secrets import secret_values
 from fruix.model.text import printable, to_bytes
 from fruix.sandbox.contracts import Contract
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """Arguments without the program's own name; variables by name; files by name in the working directory."""
+    """Arguments without the program's own name; variables by name; files by name in the working directory.
+
+    `secrets`: texts of the daemon's variables that don't belong into a log.
+    """
 
     arguments: tuple[str, ...]
     variables: Mapping[str, str]
     files: Mapping[str, bytes]
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What doesn't come from the derivation: the store directory, processors to use, the working directory as the builder sees it."""
+    """What doesn't come from the derivation: the store directory, processors to use, the working directory as the builder sees it.
+
+    `passed`: the daemon's variables that a fixed-output derivation may have, if it names them.
+    """
 
     store: str
     cores: int
     directory: str
+    passed: Mapping[str, str] = field(default_factory=dict)
 
 
 def given(
@@ -68,18 +77,19 @@ def given(
         variables, files = _structured(
             derivation, attributes.structured, graph_objects, replace, around.directory
         )
+    impure = _impure(attributes, around.passed) if derivation.is_fixed else {}
     environment = contract.environment(
         variables,
         store=around.store,
         cores=around.cores,
         build_directory=around.directory,
         fixed_output=derivation.is_fixed,
-        impure=_impure(attributes) if derivation.is_fixed else {},
+        impure=impure,
     )
     if wrong := [name for name in environment if not name or "=" in name]:
         raise BadDerivationError(f"'{printable(wrong[0])}' can't be the name of a variable")
     arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
-    return Given(arguments, environment, {**files, **graph_files})
+    return Given(arguments, environment, {**files, **graph_files}, secret_values(impure, PROXY_VARIABLES))
 
 
 def attribute_file(name: str) -> str:
@@ -136,6 +146,6 @@ def _replaced(text: AnyStr, replace: Mapping[AnyStr, AnyStr]) -> AnyStr:
     return text
 
 
-def _impure(attributes: Attributes) -> dict[str, str]:
-    """The daemon's own values; a variable that it doesn't have is empty."""
-    return {name: os.environ.get(name, "") for name in attributes.impure_variables}
+def _impure(attributes: Attributes, passed: Mapping[str, str]) -> dict[str, str]:
+    """The daemon's own values; a variable that it doesn't have or that may not pass is empty."""
+    return {name: passed.get(name, "") for name in attributes.impure_variables}

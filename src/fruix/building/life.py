@@ -121,6 +121,7 @@ def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, 
     job = attempt.job
     with interruptible(attempt.why_stop):
         program = _program(attempt, with_)
+    log.hide(program.secrets)
     faults.reach("user")
     user = stack.enter_context(with_.users.acquire(lambda: job.cancelled))
     attempt.rounds = 1 if job.derivation.is_fixed else job.options.rounds

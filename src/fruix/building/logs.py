@@ -1,6 +1,7 @@
 """A build's log: raw bytes to a compressed file, lines to whoever listens, the last ones kept for the error message.
 
-The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends). Lines for listeners are
+The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends), but for secrets that the daemon told it:
+everybody can read a log. Lines for listeners are
 split at LF, decoded leniently and cut at `MAX_LINE` bytes, so that output without line ends costs bounded memory. Two marks are
 understood and become phases instead of lines: `@ fruix phase NAME` of our own builder scripts, and the peers'
 `@nix {"action": "setPhase", …}`; a third, `@ fruix progress DONE TOTAL URL`, is a transfer's. They are data of the builder: all they
@@ -20,11 +21,12 @@ import json
 import os
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
 from fruix.errors import StoreError
+from fruix.model.secrets import Hider
 
 MAX_LINE = 16384
 PHASE_MARK = b"@ fruix phase "
@@ -80,13 +82,21 @@ class BuildLog:
         self._on_phase = on_phase
         self._on_progress = on_progress
         self._partial = b""
+        self._hider = Hider(())
         self._raw = _open_locked(path)
         # mtime 0 and no name: the file's bytes depend on the log alone.
         self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)
 
+    def hide(self, secrets: Iterable[str]) -> None:
+        """From here on none of these texts gets into the file or to a listener."""
+        self._hider = Hider(secrets)
+
     def feed(self, chunk: bytes) -> None:
         """Take what was read from the builder."""
         self.size += len(chunk)
+        self._take(self._hider.feed(chunk))
+
+    def _take(self, chunk: bytes) -> None:
         with self._explained():
             self._file.write(chunk)
         lines = (self._partial + chunk).split(b"\n")
@@ -113,6 +123,8 @@ class BuildLog:
 
     def close(self) -> None:
         """Hand out the last, unfinished line and complete the file."""
+        if rest := self._hider.rest():
+            self._take(rest)
         if self._partial:
             self._line(self._partial)
             self._partial = b""

@@ -26,6 +26,7 @@ from fruix.building.workspace import Workspace, put_files
 from fruix.errors import BadDerivationError, IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
+from fruix.model.secrets import secrets_in
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Entry, SandboxSpec, User
 from fruix.sandbox.contracts import CONTRACTS, Contract
@@ -49,6 +50,10 @@ class Program(Protocol):
     @property
     def view(self) -> ResolvedView | None:
         """What it sees of the host's own tools, if it sees any."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that it is told and that don't belong into a log."""
 
     def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """The sandbox to run it in."""
@@ -79,6 +84,7 @@ def given_to_builder(
         store=with_.store.directory,
         cores=options.cores if options.cores is not None else with_.settings.cores,
         directory=contract.build_directory(job.derivation.name + ".drv"),
+        passed={name: os.environ[name] for name in with_.settings.impure_variables if name in os.environ},
     )
     plain = attributes.structured is None
     guix = contract.guix_attributes
@@ -126,6 +132,11 @@ class OwnBuilder:
         attempt.inputs = len(inputs)
         what = given_to_builder(attempt, contract, inputs, with_)
         return cls(derivation, contract, view, inputs, what, with_, attempt, network)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Of the daemon's variables."""
+        return self.given.secrets
 
     def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """By contract."""
@@ -194,6 +205,11 @@ class Fetching:
                 hint=f"put the file into one of the 'sources' directories, or change the setting '{SETTING}'",
             )
         return cls(download, with_, attempt, network, at_hand)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Passwords of proxies."""
+        return secrets_in(builtin.proxies().values())
 
     def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """The code is already in the process."""

@@ -18,6 +18,10 @@ from fruix.sandbox import networks
 FIRST_BUILD_UID = 35001
 BUILD_UID_COUNT = 32
 
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
+PROXY_VARIABLES = (*_PROXIES, *(name.upper() for name in _PROXIES))
+"""The variables that name proxies, as download tools know them, and as packages of Nix and Guix ask for them."""
+
 
 @dataclass(frozen=True, slots=True)
 class BuildSettings:
@@ -27,6 +31,7 @@ class BuildSettings:
         timeout_limit, silent_time_limit: the most that a client may choose for `timeout` and `max_silent_time`.
         max_jobs_per_user: how many builds, and how many downloads, may run at once that one user alone waits for.
         system_features: what derivations may require; None: see `platforms.features`.
+        impure_variables: which of the daemon's variables fixed-output derivations get if they name them.
         extra_platforms: systems that this machine builds for besides its own.
     """
 
@@ -55,6 +60,7 @@ class BuildSettings:
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
+    impure_variables: tuple[str, ...] = PROXY_VARIABLES
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ silent default. Sizes in bytes, times in seconds, 0 for no limit. Described in d
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -169,6 +170,14 @@ def _features(value: Any) -> tuple[str, ...]:
     return names
 
 
+def _variables(value: Any) -> tuple[str, ...]:
+    for name in (names := _strings(value)):
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"'{name}' can't be the name of a variable")
+    return names
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_HERE = frozenset({"uid-range", "recursive-nix", "ca-derivations"})
 
 
@@ -232,6 +241,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-download-size": ("building.max_download_size", _number(0)),
     "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
     "sources": ("building.sources", _directories),
+    "impure-variables": ("building.impure_variables", _variables),
     "system-features": ("building.system_features", _features),
     "extra-platforms": ("building.extra_platforms", _strings),
     "mirrors": ("building.mirrors", _table(_strings)),

@@ -57,6 +57,7 @@ class Builtin:
     resources: Resources
     networked: bool = False
     view: None = None
+    secrets: tuple[str, ...] = ()
 
     @property
     def candidates(self) -> list[StorePath]:

@@ -108,5 +108,10 @@ def entry_arguments(
         "unpack": download.unpack,
         "max_size": settings.max_download_size,
         "ca_file": ca_file,
-        "proxies": urllib.request.getproxies(),
+        "proxies": proxies(),
     }
+
+
+def proxies() -> Mapping[str, str]:
+    """The daemon's proxies: scheme → URL."""
+    return urllib.request.getproxies()
