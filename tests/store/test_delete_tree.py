@@ -133,3 +133,14 @@ def test_deletion_does_not_enter_mounts(tmp_path: Path, here: int) -> None:
     finally:
         unmount()
     delete_tree(here, b"t")
+
+
+def test_empty_directories_are_not_moved_first(
+    tmp_path: Path, here: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rename of a directory is dear on UFS, and what a build leaves has many empty ones (mount points)."""
+    for name in ("a", "b", "c"):
+        (tmp_path / "t" / name).mkdir(parents=True)
+    monkeypatch.setattr(os, "rename", lambda *_, **__: pytest.fail("a directory was moved"))
+    delete_tree(here, b"t")
+    assert os.listdir(tmp_path) == []

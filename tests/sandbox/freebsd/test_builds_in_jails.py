@@ -35,6 +35,7 @@ def test_a_loopback_of_its_own_or_no_addresses(tmp_path: Path, vimage: bool) -> 
         assert here.output(drv).read_text() == ("hello\n" if vimage else "nobody\n")
         found = isolation(here, drv)
         assert (found["kind"], found["vnet"]) == ("freebsd-jail", vimage)
+        assert found["moved"] == ["/tmp", "/build"]
         assert found["name"].startswith("frx-")
         assert (found["hostname"], found["uid"], found["insideUid"]) == ("localhost", 35001, 35001)
 

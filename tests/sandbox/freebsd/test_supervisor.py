@@ -159,8 +159,10 @@ def test_output_and_status(spawner: Spawner, tmp_path: Path) -> None:
     assert (code, number) == (7, None)
     # Descriptors of `ls`: the three standard ones and the directory it lists.
     assert lines[:5] == [str(UID)] * 3 + ["4", "0022"]
-    assert (tmp_path / "b/root/etc/hosts").read_text() == "127.0.0.1 localhost\n"
-    assert (tmp_path / "b/root").stat().st_mode & 0o777 == 0o755
+    (root,) = tmp_path.glob("roots/*/root")  # kept for the next build
+    assert (root / "etc/hosts").read_text() == "127.0.0.1 localhost\n"
+    assert root.stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "roots").stat().st_mode & 0o777 == 0o700
 
 
 def test_without_databases_of_users_a_build_goes_on_and_says_so(

@@ -12,7 +12,7 @@ from typing import Any
 
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.faults import Step
-from fruix.sandbox.freebsd import jail, limits, mounts, undo
+from fruix.sandbox.freebsd import jail, limits, mounts, roots, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
 from fruix.sandbox.freebsd.start import FAULT_STEPS, Started, start
@@ -50,8 +50,9 @@ class FreeBSDBackEnd:
         return start(self.kernel, spec, log)
 
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
-        """Whether there is a network stack of its own, and which limits the kernel keeps for the jail as a whole."""
+        """What is moved into the root instead of being mounted, whether there is a network stack of its own, and the jail's limits."""
         return {
+            "moved": [area.target for area in roots.skeleton_of(spec).areas],
             "vnet": spec.network == NONE and jail.has_vnet(self.kernel),
             "jailLimits": sorted(limits.wanted(spec)) if limits.enabled(self.kernel) else [],
         }

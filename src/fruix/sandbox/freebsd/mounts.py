@@ -63,14 +63,14 @@ def show_directory(
         mount(kernel, nullfs(source + part, target + part), flags)
 
 
-def below(table: Sequence[FileSystem], directory: str) -> list[FileSystem]:
-    """The rows of a mount table that are mounted in a directory, oldest first."""
-    prefix = os.fsencode(directory).rstrip(b"/") + b"/"
-    return [mounted for mounted in table if mounted.target.startswith(prefix)]
+def below(table: Sequence[FileSystem], *directories: str) -> list[FileSystem]:
+    """The rows of a mount table that are mounted in some directories, oldest first."""
+    prefixes = tuple(os.fsencode(directory).rstrip(b"/") + b"/" for directory in directories)
+    return [mounted for mounted in table if mounted.target.startswith(prefixes)]
 
 
-def unmount_below(kernel: Kernel, directory: str) -> list[str]:
-    """Unmount everything in a directory (a canonical path), the newest first; waits for what is busy, then uses force.
+def unmount_below(kernel: Kernel, *directories: str) -> list[str]:
+    """Unmount everything in some directories (canonical paths), the newest first; waits for what is busy, then uses force.
 
     Returns:
         The mount points.
@@ -80,10 +80,10 @@ def unmount_below(kernel: Kernel, directory: str) -> list[str]:
     """
     done: list[str] = []
     for pause in (*PATIENCE, None):
-        there = reversed(below(kernel.getfsstat(), directory))
+        there = reversed(below(kernel.getfsstat(), *directories))
         gone = [mounted for mounted in there if _unmount(kernel, mounted, by_force=pause is None)]
         done += [os.fsdecode(mounted.target) for mounted in gone]
-        left = below(kernel.getfsstat(), directory)
+        left = below(kernel.getfsstat(), *directories)
         if not left:
             return done
         if pause is not None:

@@ -50,6 +50,25 @@ def show(kernel: Kernel, bind: Bind, root: str, table: Sequence[FileSystem], gro
         )
 
 
+def move_in(bind: Bind, root: str, group: int) -> None:
+    """Put a directory of the build's own at its place in the root; `move_out` undoes it."""
+    os.chown(bind.source, -1, group, follow_symlinks=False)
+    os.rename(bind.source, root + bind.target)
+
+
+def move_out(bind: Bind, root: str) -> None:
+    """Bring it back, if it is in the root. Only when everything of the build is dead and nothing is mounted in it.
+
+    The builder may own it (`/build`) and have set a flag that forbids moving it.
+    """
+    place = root + bind.target
+    if os.path.lexists(bind.source) or not os.path.lexists(place):
+        return
+    if getattr(os.lstat(place), "st_flags", 0):
+        os.chflags(place, 0, follow_symlinks=False)  # type: ignore[attr-defined]
+    os.rename(place, bind.source)
+
+
 def _copy(source: str, target: str) -> None:
     descriptor = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(descriptor, "rb", buffering=0) as file, parent_of(target) as (directory, name):

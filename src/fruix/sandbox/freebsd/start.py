@@ -69,8 +69,7 @@ class Started:
         return Exit(**result["exit"])
 
     def _in_its_place(self) -> Exit:
-        base = os.path.dirname(os.path.realpath(self.spec.root))
-        undo_foreign(self.kernel, self.spec.id, self.spec.identity.uid, base)
+        undo_foreign(self.kernel, self.spec)
         return Exit(None, signal.SIGKILL, 0, 0, 0)
 
 

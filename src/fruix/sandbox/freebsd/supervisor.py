@@ -4,7 +4,7 @@ It is forked by the spawner, is root and outside of the jail, and holds five des
 the control pipe (a byte or its end: kill), the birth pipe (the builder's process number), the report pipe (how it went, written when nothing is left; its end without a report
 tells the spawner to undo what the supervisor could not). It is the reaper of all that it started.
 
-What it makes in this order is undone in the reverse one: limits and skeleton, mounts, devices, jail. While it works it holds a lock on the
+What it makes in this order is undone in the reverse one: root, mounts and areas, devices, limits, jail. While it works it holds a lock on the
 build directory, so that a new daemon's recovery waits for it.
 """
 
@@ -24,18 +24,17 @@ from typing import Any, NoReturn
 
 from fruix.sandbox import faults
 from fruix.sandbox.freebsd import child as children
-from fruix.sandbox.freebsd import devices, jail, limits, mounts, reaper, show, users
+from fruix.sandbox.freebsd import devices, jail, limits, mounts, reaper, roots, show, users
 from fruix.sandbox.freebsd.abi import MNT_NOSUID
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.release import release_in
 from fruix.sandbox.freebsd.undo import hold, undo
 from fruix.sandbox.program import report
-from fruix.sandbox.skeleton import make_directories, make_files, make_links
+from fruix.sandbox.skeleton import make_links
 from fruix.sandbox.spec import SandboxSpec
 
 _FIRST = 3  # the descriptors that are kept begin here
 _HIGH = 64  # where none of those that are moved there can be
-_ROOT_MODE = 0o755
 _DRAIN = 512
 
 
@@ -44,7 +43,10 @@ class Supervisor:
     """Its state.
 
     Attributes:
-        base: the build directory, canonical; `root` lies in it.
+        base: the build directory, canonical; its own root lies in it.
+        root: the sandbox's root: the build's own, or a kept one (`roots`).
+        skeleton: what the root holds.
+        kept: whether it was kept by an earlier build, so that it is complete.
         wake: readable when a child has ended.
         entered: readable when the jail exists.
     """
@@ -59,6 +61,8 @@ class Supervisor:
     birth: int
     result: int
     wake: int
+    skeleton: roots.Skeleton
+    kept: bool = False
     entered: int = -1
     builder: int = 0
     builder_status: int | None = None
@@ -111,7 +115,7 @@ class Supervisor:
     def _end(self) -> None:
         if self.builder:  # else there is nobody, and we may be no reaper
             reaper.end_descendants(self.kernel, self.spec.id, self._note)
-        undo(self.kernel, self.spec.id, self.base)
+        undo(self.kernel, self.spec)
 
     def _note(self, pid: int, status: int) -> None:
         if pid == self.builder:
@@ -138,7 +142,8 @@ def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoRetu
         log, status, control, birth, result = _keep(kernel, descriptors)
         root = os.path.realpath(spec.root)
         base = os.path.dirname(root)
-        Supervisor(kernel, spec, base, root, log, status, control, birth, result, _wake_on_exit()).live()
+        wake, skeleton = _wake_on_exit(), roots.skeleton_of(spec)
+        Supervisor(kernel, spec, base, root, log, status, control, birth, result, wake, skeleton).live()
     finally:
         os._exit(0)
 
@@ -187,17 +192,39 @@ def _begin(here: Supervisor) -> None:
 
 def _root(here: Supervisor) -> None:
     """Nobody but root reaches it from outside: the directories above it are closed."""
-    os.chmod(here.root, _ROOT_MODE)
+    kept = roots.kept_root(here.spec)
+    here.kept = not here.skeleton.has_copies() and roots.usable(kept, here.skeleton)
+    if here.kept:
+        here.root = kept
     os.chdir(here.root)
-    make_directories(["/dev", "/etc", *(mount.path for mount in here.spec.tmpfs)])
-    make_files(here.spec.files)
+    if not here.kept:
+        here.skeleton.make()
+
+
+def _users(here: Supervisor) -> None:
+    """Builds work without names of users, so a system that can't make them says so in the log, no more. A root with them is kept."""
+    if here.kept:
+        return
+    try:
+        users.make_databases(here.spec.files, here.root)
+    except OSError as error:
+        os.write(here.log, f"fruix: this build knows no users by name: {error.strerror}\n".encode())
+        return
+    if not here.skeleton.has_copies():
+        own, here.root = here.root, roots.kept_root(here.spec)
+        roots.keep(own, here.root, here.skeleton, here.kernel.getfsstat())
 
 
 def _mounts(here: Supervisor) -> None:
     table = here.kernel.getfsstat()
+    areas = frozenset(here.skeleton.areas)
     for bind in here.spec.binds:
-        show.show(here.kernel, bind, here.root, table, here.spec.identity.gid)
-    make_links(here.spec.links)
+        if bind in areas:
+            show.move_in(bind, here.root, here.spec.identity.gid)
+        else:
+            show.show(here.kernel, bind, here.root, table, here.spec.identity.gid)
+    present = frozenset(here.skeleton.links)
+    make_links(link for link in here.spec.links if link not in present)
 
 
 def _devices(here: Supervisor) -> None:
@@ -208,14 +235,6 @@ def _tmpfs(here: Supervisor) -> None:
     for wanted in here.spec.tmpfs:
         options = mounts.tmpfs(here.root + wanted.path, wanted.size, wanted.mode)
         mounts.mount(here.kernel, options, MNT_NOSUID)
-
-
-def _users(here: Supervisor) -> None:
-    """Builds work without names of users, so a system that can't make them says so in the log, no more."""
-    try:
-        users.make_databases(here.spec.files, here.root)
-    except OSError as error:
-        os.write(here.log, f"fruix: this build knows no users by name: {error.strerror}\n".encode())
 
 
 def _limits(here: Supervisor) -> None:
@@ -241,10 +260,10 @@ def _fork(here: Supervisor) -> None:
 STEPS: tuple[tuple[str, Callable[[Supervisor], None]], ...] = (
     ("reaper", _begin),
     ("root", _root),
+    ("users", _users),  # before anything is mounted: a root that is kept is renamed
     ("mounts", _mounts),
     ("devices", _devices),
     ("tmpfs", _tmpfs),
-    ("users", _users),
     ("resource-limits", _limits),
     ("fork", _fork),
 )

@@ -1,7 +1,7 @@
 """Undoing a sandbox: by its supervisor, by the spawner when the supervisor has died, by the next daemon when both have. Idempotent.
 
-What is global is found by the build directory's path and the sandbox's name, so nothing has to be remembered. The order: everything
-dead, then everything unmounted; only then may anybody delete directories or look at outputs. Deleting a tree with a mount in it would
+What is global is found by the paths of the build directory and of the kept root, which follow from the specification, and by the sandbox's name, so nothing
+has to be remembered. The order: everything dead, then everything unmounted; only then may anybody move or delete directories or look at outputs. Deleting a tree with a mount in it would
 delete the store or the host's own files.
 """
 
@@ -12,33 +12,37 @@ import fcntl
 import os
 import time
 
-from fruix.sandbox.freebsd import jail, limits, mounts, reaper
+from fruix.sandbox.freebsd import jail, limits, mounts, reaper, roots, show
 from fruix.sandbox.freebsd.kernel import Kernel
-from fruix.sandbox.spec import PREFIX
+from fruix.sandbox.spec import PREFIX, SandboxSpec
 
 # How long the supervisors of a crashed daemon may take for their own undoing (seconds): as long as killing takes, and unmounting.
 PATIENCE = 60.0
 _PAUSE = 0.02
 
 
-def undo(kernel: Kernel, name: str, base: str) -> None:
-    """When everything of the sandbox `name` in the build directory `base` is dead.
+def undo(kernel: Kernel, spec: SandboxSpec) -> None:
+    """When everything of a sandbox is dead: unmount, and bring the build's own directories back to where outputs are taken from.
 
     Raises:
-        OSError: something can't be unmounted.
+        OSError: something can't be unmounted or brought back.
     """
-    mounts.unmount_below(kernel, base)
-    limits.remove(kernel, name)
+    places = (os.path.realpath(spec.root), roots.kept_root(spec))
+    mounts.unmount_below(kernel, *places)
+    for area in roots.skeleton_of(spec).areas:
+        for root in places:
+            show.move_out(area, root)
+    limits.remove(kernel, spec.id)
 
 
-def undo_foreign(kernel: Kernel, name: str, uid: int, base: str) -> None:
+def undo_foreign(kernel: Kernel, spec: SandboxSpec) -> None:
     """The whole of it, for a sandbox whose supervisor has died.
 
     Raises:
         OSError: something can't be ended or unmounted.
     """
-    reaper.end_foreign(kernel, name, uid)
-    undo(kernel, name, base)
+    reaper.end_foreign(kernel, spec.id, spec.identity.uid)
+    undo(kernel, spec)
 
 
 def hold(base: str) -> int:
@@ -67,12 +71,15 @@ def end_leftovers(kernel: Kernel, builds: str) -> list[str]:
 
 
 def unmount_leftovers(kernel: Kernel, builds: str) -> list[str]:
-    """Unmount everything below the directory of build directories.
+    """Unmount everything below the directory of build directories; then kept roots that builds were in when all was killed are no longer kept.
 
     Raises:
         OSError: something is still mounted.
     """
-    return [f"mount {path}" for path in mounts.unmount_below(kernel, os.path.realpath(builds))]
+    builds = os.path.realpath(builds)
+    unmounted = mounts.unmount_below(kernel, builds)
+    roots.put_aside_spoiled(builds)
+    return [f"mount {path}" for path in unmounted]
 
 
 def _is_ours(found: jail.Jail, builds: str) -> bool:
