@@ -103,6 +103,6 @@ def test_the_interfaces_are_kept() -> None:
     assert isinstance(back_end, BackEnd)
     assert real is Libc
     limited = spec(memory_max=1 << 30)
-    assert back_end.describe(limited) == {"vnet": True, "jailLimits": []}
+    assert back_end.describe(limited) == {"moved": [], "vnet": True, "jailLimits": []}
     accounting = FreeBSDBackEnd(Fake(variables(1302001, vimage=False, racct=b"\1")))
-    assert accounting.describe(limited) == {"vnet": False, "jailLimits": ["memoryuse"]}
+    assert accounting.describe(limited) == {"moved": [], "vnet": False, "jailLimits": ["memoryuse"]}
