@@ -111,7 +111,7 @@ def test_wrong_contents_are_never_registered(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "proxy", ["http://me:correct-horse@{place}", "me:correct-horse@[::1", "http://me:correct-horse@x:y"]
+    "proxy", ["http://me:correct-horse@{place}", "http:/me:correct-horse@x", "http://me:correct-horse@x:y"]
 )
 def test_the_proxys_password_is_not_told(url: str, proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nor what is wrong with the proxy's URL, if that would tell it."""

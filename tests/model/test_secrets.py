@@ -19,6 +19,7 @@ def test_what_is_secret_in_a_proxy() -> None:
         "bWU6cCU0MHNz",
     }
     assert set(secrets_in(["me:secret@proxy:3128"])) == {"me:secret", "secret", "bWU6c2VjcmV0"}
+    assert "secret" in secrets_in(["http:/me:secret@proxy"])
     assert secrets_in(["http://proxy.example:3128", "localhost,.example", "", "http://me@proxy"]) == ()
 
 

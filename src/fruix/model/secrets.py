@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from fruix.model.text import to_bytes
 
 _USER_INFO = re.compile(r"//([^/\s]*)@")
-_USER_INFO_OF_VALUE = re.compile(r"(?:^|//)([^/\s]+)@")
+_USER_INFO_OF_VALUE = re.compile(r"(?:^|/)([^/\s]+)@")
 _INSTEAD = "***"
 # A shorter password is hidden only together with its name, and a shorter value not at all: it would be found everywhere.
 _LEAST_PASSWORD, _LEAST_VALUE = 4, 6
