@@ -60,8 +60,8 @@ class Waiting:
         self.job._listeners[inbox] = Listener(inbox, listener.options, self._clock.now)
         return inbox
 
-    def begin(self) -> Allowance:
-        return Allowance(self.job, SETTINGS, lambda who, why: self.told.append((self._names[who.inbox], why)))
+    def begin(self, settings: BuildSettings = SETTINGS) -> Allowance:
+        return Allowance(self.job, settings, lambda who, why: self.told.append((self._names[who.inbox], why)))
 
 
 @pytest.fixture
@@ -151,9 +151,30 @@ def test_another_round_begins_anew(clock: Standing, waiting: Waiting) -> None:
     waiting.join("first", timeout=3)
     allowed = waiting.begin()
     clock.now += 2
-    allowed.begin()
+    allowed.begin_round()
     clock.now += 2
     assert allowed.passed() is None
+
+
+def test_nobody_prolongs_a_build_beyond_the_operator_s_limits(clock: Standing, waiting: Waiting) -> None:
+    """Neither by joining again and again, nor by rounds."""
+    allowed = waiting.begin(BuildSettings(timeout_limit=100))
+    for number in range(9):
+        waiting.join(f"again-{number}", timeout=0)
+        clock.now += 11
+        assert allowed.passed(0) is None
+        allowed.begin_round()
+    clock.now += 1
+    assert allowed.passed(0) == {"kind": "timeout", "limit": 100}
+
+
+def test_nobody_prolongs_its_silence(clock: Standing, waiting: Waiting) -> None:
+    allowed = waiting.begin(BuildSettings(silent_time_limit=30))
+    for number in range(3):
+        waiting.join(f"quiet-{number}")
+        assert allowed.passed(0) is None
+        clock.now += 10
+    assert allowed.passed(0) == {"kind": "silence", "limit": 30}
 
 
 def test_nobody_joins_a_build_that_is_being_ended(clock: Standing, waiting: Waiting) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fruix.building.graphs import closure_sizes
+from fruix.errors import FruixError
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.store.tree.interruption import interruptible
 
 HASH = Hash.of("sha256", b"")
 
@@ -43,3 +46,17 @@ def test_sizes(infos: list[PathInfo]) -> None:
             seen |= new
             stack.extend(new)
         assert size == sum(known[found].nar_size for found in seen)
+
+
+def test_sizes_nobody_wants_any_more() -> None:
+    """For n paths they cost n² steps: whoever lists many must be able to change his mind."""
+    infos = [PathInfo(path(number), HASH, 1, (path(number),)) for number in range(1000)]
+    asked = []
+
+    def check() -> Exception | None:
+        asked.append(None)
+        return FruixError("enough") if len(asked) > 10 else None
+
+    with pytest.raises(FruixError, match="enough"), interruptible(check):
+        closure_sizes(infos)
+    assert len(asked) == 11

@@ -182,6 +182,17 @@ def test_failures_are_remembered_if_the_operator_wants_that(tmp_path: Path) -> N
         assert here.store.failures.all() == []
 
 
+def test_a_failure_under_one_contract_is_none_under_another(tmp_path: Path) -> None:
+    """Else a user could keep those of another world from building what works there."""
+    with machine(BuildSettings(cache_failures=True)) as here:
+        shell = here.shell(tmp_path)
+        drv = here.derivation("picky", 'test -n "$NIX_LOG_FD"; r=$?; echo x > $out; exit $r', shell)
+        for status in (BuildStatus.PERMANENT_FAILURE, BuildStatus.CACHED_FAILURE):
+            assert here.build(drv, options=options(contract="guix"))[0].status is status
+        assert here.build(drv, options=options(contract="nix"))[0].status is BuildStatus.BUILT
+        assert here.store.failures.all() == []
+
+
 def test_what_may_come_right_is_not_remembered(tmp_path: Path) -> None:
     with machine(BuildSettings(cache_failures=True)) as here:
         shell = here.shell(tmp_path)

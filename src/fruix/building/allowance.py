@@ -5,19 +5,22 @@ it is ended when the limits of all have passed. So a build has the widest limits
 goes. Time and silence count from the start of the build (of each of its rounds), for who joins later from then on. The time goes on until the outputs are
 taken over; silence is the builder's alone.
 
+The operator's own limits hold for the build as a whole: from its start on, with all rounds, whoever joins.
+
 Cost: a look at each asker every `INTERVAL`, else a comparison.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fruix.building.limits import INTERVAL, Limits
 from fruix.building.scheduler import Job, Listener
 from fruix.building.settings import BuildSettings
 from fruix.model.reasons import Reason, reason
 
+_ENDLESS = 1 << 62
 Tell = Callable[[Listener, Reason], None]
 """Told of an asker whose limit has passed and who doesn't wait any more."""
 
@@ -32,7 +35,12 @@ class Allowance:
         self.begin()
 
     def begin(self) -> None:
-        """A build, or another round of it, begins."""
+        """The build begins."""
+        self._started = time.monotonic()
+        self.begin_round()
+
+    def begin_round(self) -> None:
+        """A round of it begins."""
         self._begun = self._heard = time.monotonic()
         self._next = self._begun  # when to look at the askers again
         self._log_size = 0  # what every asker allows
@@ -65,28 +73,30 @@ class Allowance:
         return end
 
     def _passed_for(self, listener: Listener, now: float, written: int | None) -> Reason | None:
-        limits = Limits.of(listener.options, self._settings)
-        begun, heard = max(self._begun, listener.since), max(self._heard, listener.since)
-        if limits.timeout and now - begun >= limits.timeout:
-            return reason("timeout", limit=limits.timeout)
-        if written is None:
-            return None
-        if limits.max_silent_time and now - heard >= limits.max_silent_time:
-            return reason("silence", limit=limits.max_silent_time)
-        if limits.max_log_size and written > limits.max_log_size:
-            return reason("log-limit", limit=limits.max_log_size)
-        return None
+        for moment, why in self._moments(listener):
+            if moment <= now and not (written is None and why["kind"] == "silence"):
+                return why
+        size = Limits.of(listener.options, self._settings).max_log_size
+        return reason("log-limit", limit=size) if size and (written or 0) > size else None
+
+    def _moments(self, listener: Listener) -> Iterator[tuple[float, Reason]]:
+        """When which limit passes for one who waits."""
+        limits, settings = Limits.of(listener.options, self._settings), self._settings
+        for begun, kind, limit in (
+            (max(self._begun, listener.since), "timeout", limits.timeout),
+            (self._started, "timeout", settings.timeout_limit),
+            (max(self._heard, listener.since), "silence", limits.max_silent_time),
+            (self._heard, "silence", settings.silent_time_limit),
+        ):
+            if limit:
+                yield begun + limit, reason(kind, limit=limit)
 
     def _look_ahead(self, now: float) -> None:
-        """Who joins, and what is heard, moves a limit only away from now: so it is enough to look at the present ones."""
+        """When there is something to look at again: what is heard meanwhile moves a moment only away."""
         moments, sizes = [now + INTERVAL], []
         for listener in self._job.waiting():
-            limits = Limits.of(listener.options, self._settings)
-            if limits.timeout:
-                moments.append(max(self._begun, listener.since) + limits.timeout)
-            if limits.max_silent_time:
-                moments.append(max(self._heard, listener.since) + limits.max_silent_time)
-            sizes += [limits.max_log_size] if limits.max_log_size else []
+            moments += [moment for moment, _ in self._moments(listener)]
+            sizes.append(Limits.of(listener.options, self._settings).max_log_size or _ENDLESS)
         # Of moments that have passed without effect (silence, once the builder has ended) nothing comes any more.
         self._next = min(moment for moment in moments if moment > now)
-        self._log_size = min(sizes, default=1 << 62)
+        self._log_size = min(sizes, default=_ENDLESS)

@@ -59,6 +59,11 @@ class Attempt:
     late_notes: list[Note] = field(default_factory=list)  # and after it
 
     @property
+    def contract(self) -> str:
+        """The name of the build's contract."""
+        return contract_name(self.job.derivation, self.job.options.contract)
+
+    @property
     def limits(self) -> Limits:
         """Those of all who wait taken together."""
         return self.allowance.widest()
@@ -74,7 +79,7 @@ class Attempt:
 
     def begin_round(self, number: int) -> None:
         """Another build of the same: what was counted belongs to the one before."""
-        self.allowance.begin()
+        self.allowance.begin_round()
         self.round = number
         self.phases, self.tests = [], TestSummary()
 
@@ -146,7 +151,7 @@ class Attempt:
             "name": derivation.name,
             "system": derivation.system,
             "builder": derivation.builder,
-            "contract": contract_name(derivation, self.job.options.contract),
+            "contract": self.contract,
             "purpose": self.purpose,
             "rounds": self.rounds,
             "status": result.status.name,

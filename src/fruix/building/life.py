@@ -21,13 +21,13 @@ from fruix.building.allowance import Allowance
 from fruix.building.attempt import Attempt
 from fruix.building.builtins.program import BUILDERS, Builtin
 from fruix.building.fetch.builtin import FETCHERS
-from fruix.building.goals import contract_name
 from fruix.building.keep import keep_build
 from fruix.building.logs import BuildLog
 from fruix.building.messages import FailedError
 from fruix.building.outputs import check_valid, drop, stage_outputs
 from fruix.building.programs import Fetching, OwnBuilder, Program, contract_of
 from fruix.building.purposes import Purpose, Subject, compare_rounds, purpose_of
+from fruix.building.records import read_record
 from fruix.building.reporting import dismiss, failure, report, success
 from fruix.building.resources import Resources
 from fruix.building.running import run_program
@@ -96,7 +96,7 @@ def _lock(stack: ExitStack, job: Job, store: LocalStore) -> None:
 
 def _purpose(attempt: Attempt, with_: Resources) -> Purpose:
     job = attempt.job
-    suffix = _SUFFIXES.get(contract_name(job.derivation, job.options.contract), _SUFFIX)
+    suffix = _SUFFIXES.get(attempt.contract, _SUFFIX)
 
     def keep() -> bool:
         return job.wanted(lambda options: options.keep_failed or options.keep_differing) is not None
@@ -107,8 +107,14 @@ def _purpose(attempt: Attempt, with_: Resources) -> Purpose:
         subject,
         attempt.tell,
         lambda: check_valid(with_.store, job.derivation, job.path, guix=_guix(job)),
-        remember_failures=with_.settings.cache_failures,
+        partial(_failed_alike, attempt) if with_.settings.cache_failures else None,
     )
+
+
+def _failed_alike(attempt: Attempt) -> bool:
+    """Whether a failure that is remembered was one under this build's contract: under another one it may go well."""
+    record = read_record(attempt.log_file)
+    return record is None or record.get("contract") == attempt.contract
 
 
 def _guix(job: Job) -> bool:
@@ -124,6 +130,7 @@ def _build(stack: ExitStack, attempt: Attempt, purpose: Purpose, log: BuildLog, 
     log.hide(program.secrets)
     faults.reach("user")
     user = stack.enter_context(with_.users.acquire(lambda: job.cancelled))
+    attempt.allowance.begin()  # it may have waited for the user
     attempt.rounds = 1 if job.derivation.is_fixed else job.options.rounds
     staged: list[Staged] = []
     try:

@@ -107,14 +107,16 @@ class Building:
 
     subject: Subject
     accept: Callable[[], None]
-    remember_failures: bool
+    remembered: (
+        Callable[[], bool] | None
+    )  # whether a failure that is remembered counts; None: none are remembered
     name: str = "build"
 
     def nothing_to_do(self) -> bool:
         """All valid, or known to fail."""
         store, outputs = self.subject.store, self.subject.outputs
         missing = [path for path in outputs if not store.is_valid(path)]
-        if missing and self.remember_failures and (failed := store.failures.among(missing)):
+        if missing and self.remembered and (failed := store.failures.among(missing)) and self.remembered():
             raise FailedError(
                 self.subject.drv,
                 reason("cached", path=str(failed[0])),
@@ -142,7 +144,7 @@ class Building:
                 if not store.is_valid(info.path):
                     store.delete_unregistered(info.path)
             raise
-        if self.remember_failures:
+        if self.remembered:
             store.failures.clear([info.path for info in published])
         return [output.info for output in staged]
 
@@ -225,12 +227,12 @@ def purpose_of(
     subject: Subject,
     tell: Callable[[Reason], None],
     accept: Callable[[], None],
-    *,
-    remember_failures: bool,
+    remembered: Callable[[], bool] | None,
 ) -> Purpose:
     """The purpose of a build in a mode of the protocol.
 
-    `tell` is told of what people should know at once; `accept` raises `FailedError` if valid outputs break a rule of this build.
+    `tell` is told of what people should know at once; `accept` raises `FailedError` if valid outputs break a rule of this build; `remembered`:
+    see `Building`.
     """
     match mode:
         case BuildMode.CHECK:
@@ -238,4 +240,4 @@ def purpose_of(
         case BuildMode.REPAIR:
             return Repairing(subject, tell)
         case _:
-            return Building(subject, accept, remember_failures)
+            return Building(subject, accept, remembered)
