@@ -51,7 +51,7 @@ def test_sizes(infos: list[PathInfo]) -> None:
 def test_sizes_nobody_wants_any_more() -> None:
     """For n paths they cost n² steps: whoever lists many must be able to change his mind."""
     infos = [PathInfo(path(number), HASH, 1, (path(number),)) for number in range(1000)]
-    asked = []
+    asked: list[None] = []
 
     def check() -> Exception | None:
         asked.append(None)

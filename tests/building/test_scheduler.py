@@ -72,7 +72,7 @@ def test_one_build_however_many_ask(make: Callable[..., Scheduler]) -> None:
 
     def run(job: Job) -> BuildResult:
         runs.append(job)
-        gate.wait()
+        gate.wait(PATIENCE)
         job.emit(LogLine(job.path, "hello"))
         return ok(job)
 
@@ -304,7 +304,7 @@ def test_what_is_asked_for_in_other_ways_is_another_build(make: Callable[..., Sc
     gate = threading.Event()
 
     def run(job: Job) -> BuildResult:
-        gate.wait()
+        gate.wait(PATIENCE)
         return ok(job)
 
     scheduler, inbox = make(run, 4), Inbox()
@@ -358,7 +358,7 @@ def test_a_thousand_goals_of_one_do_not_starve_another(make: Callable[..., Sched
     gate = threading.Event()
 
     def run(job: Job) -> BuildResult:
-        gate.wait()
+        gate.wait(PATIENCE)
         order.append(job.derivation.name)
         return ok(job)
 
@@ -389,7 +389,7 @@ def test_who_is_told_too_late_can_not_join(make: Callable[..., Scheduler]) -> No
             return ok(job)
         job.sift(lambda _listener: {"kind": "timeout", "limit": 3})
         started.set()
-        gate.wait()
+        gate.wait(PATIENCE)
         return BuildResult(BuildStatus.TIMED_OUT)
 
     scheduler, first, second = make(run), Inbox(), Inbox()
@@ -411,7 +411,7 @@ def test_the_same_in_another_way_waits_without_a_slot(make: Callable[..., Schedu
         order.append(job.options.contract)
         if job.options.contract == "guix":
             started.set()
-            gate.wait()
+            gate.wait(PATIENCE)
         return ok(job)
 
     output = DerivationOutput(StorePath.of(STORE, "1" * 32 + "-out"))
@@ -461,7 +461,7 @@ def test_jobs_that_wait_cost_no_descriptors(make: Callable[..., Scheduler]) -> N
 
     def run(job: Job) -> BuildResult:
         started.set()
-        gate.wait()
+        gate.wait(PATIENCE)
         return ok(job)
 
     scheduler, inbox = make(run, 1), Inbox()
@@ -481,7 +481,7 @@ def test_a_job_cancelled_before_its_turn_is_not_run(make: Callable[..., Schedule
     def run(job: Job) -> BuildResult:
         ran.append(job.derivation.name)
         started.set()
-        gate.wait()
+        gate.wait(PATIENCE)
         return ok(job)
 
     scheduler, inbox, other = make(run, 1), Inbox(), Inbox()
