@@ -99,7 +99,7 @@ def test_what_several_wait_for_weighs_on_each() -> None:
             turns.add(shared, (user, user))
         assert taken(turns) is shared
         for job, user in ((one, "x"), (other, "y"), (third, "w")):
-            turns.add(job, (user, user))
+            turns.add(job, (user, "another request"))
         assert taken(turns) is third, "w has nothing that runs"
         turns.done(shared)
         turns.add(shared, ("w", "w"))
