@@ -43,6 +43,26 @@ def test_making_a_jail_refuses(bench: Bench, more: Sequence[Pair], number: int, 
     fails(errno.ENOENT, "", lambda: bench.find(integer("lastjid", 0)))
 
 
+def test_a_dot_in_a_name_means_a_jail_in_a_jail(bench: Bench) -> None:
+    fails(errno.ENOENT, 'jail "frx" not found', lambda: bench.jail(flag("persist"), name="frx.a"))
+
+
+def test_without_network_stacks_their_parameter_is_unknown(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, Machine(vimage=False))
+    fails(
+        errno.EINVAL,
+        "unknown parameter: vnet",
+        lambda: bench.jail(flag("persist"), integer("vnet", abi.NEW)),
+    )
+    fails(errno.ENOENT, "", lambda: bench.kernel.sysctl(b"security.jail.param.vnet"))
+
+
+def test_some_parameters_are_nodes_without_a_value(bench: Bench) -> None:
+    for name in (b"sysvmsg", b"ip4"):
+        fails(errno.EISDIR, "", lambda name=name: bench.kernel.sysctl(b"security.jail.param." + name))  # type: ignore[misc]
+    assert bench.kernel.sysctl(b"security.jail.param.vnet") == b""
+
+
 def test_a_persistent_jail(bench: Bench) -> None:
     jid = bench.jail(flag("persist"), text("host.hostname", b"localhost"))
     assert bench.find(text("name", b"frx-a")) == jid

@@ -84,15 +84,22 @@ def _trial() -> int:
 
 
 def _selftest() -> int:
-    from fruix.testing.selftest import selftest  # noqa: PLC0415 - nothing else needs it
+    from fruix.testing.selftest import Outcome, selftest  # noqa: PLC0415 - nothing else needs it
 
     colour = wants_colour(sys.stdout)
+    styles = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.NOT_TRIED: "yellow"}
+    untried: list[str] = []
 
-    def report(passed: bool, name: str, detail: str, seconds: float) -> None:
-        mark = styled(f"{'ok' if passed else 'FAILED':<8}", "green" if passed else "red", colour=colour)
+    def report(outcome: Outcome, name: str, detail: str, seconds: float) -> None:
+        mark = styled(f"{outcome.value:<8}", styles[outcome], colour=colour)
         print(f"{mark}{name:<22} {detail} ({duration(seconds)})", flush=True)
+        if outcome is Outcome.NOT_TRIED:
+            untried.append(name)
 
-    if failed := selftest(report):
+    failed = selftest(report)
+    if untried:
+        print(f"another machine has to answer: {', '.join(untried)}")
+    if failed:
         print(f"self-test failed: {', '.join(failed)}", file=sys.stderr)
         return 1
     print("self-test passed")

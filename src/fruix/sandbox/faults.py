@@ -149,8 +149,8 @@ def strike_by(deliver: Callable[[str], None]) -> None:
     _strike_by = deliver
 
 
-def watch(tell: Callable[[str], None]) -> None:
-    """Have `tell` called with the name of each step that is reached, here and in processes forked from now on."""
+def watch(tell: Callable[[str], None] | None) -> None:
+    """Have `tell` called with the name of each step that is reached, here and in processes forked from now on; None: no more."""
     global _watcher  # noqa: PLW0603
     _watcher = tell
 

@@ -33,6 +33,10 @@ class FailedError(FruixError):
     """A check found something else than it should."""
 
 
+class NotTriedError(FruixError):
+    """This machine can't answer; the message says why, and what it would take."""
+
+
 @dataclass(slots=True)
 class Bench:
     """What the checks share. `made`: what earlier ones built, by name."""
@@ -73,11 +77,11 @@ class Bench:
             raise FailedError(f"can't be tried without '{name}', which failed before")
         return self.made[name]
 
-    def record(self, built: small.Built) -> dict[str, Any]:
-        """The build's record."""
-        record = read_record(self.scratch.layout.log_file(built.drv))
+    def record(self, drv: StorePath) -> dict[str, Any]:
+        """The record of a derivation's build."""
+        record = read_record(self.scratch.layout.log_file(drv))
         if record is None:
-            raise FailedError(f"there is no record of {built.drv}")
+            raise FailedError(f"there is no record of {drv}")
         return record
 
     def clean(self) -> None:
@@ -108,7 +112,7 @@ def _first_build(bench: Bench) -> str:
     path = built.output.text
     with open(path, encoding="ascii") as file:
         text = file.read()
-    isolation = bench.record(built)["isolation"]
+    isolation = bench.record(built.drv)["isolation"]
     if text != f"made by {isolation['uid']}\n":
         raise FailedError(f"{path} holds {text!r}, the record says uid {isolation['uid']}")
     if isolation["uid"] not in BUILD_USERS or isolation["gid"] != isolation["uid"]:
@@ -151,7 +155,7 @@ def _what_is_seen(bench: Bench) -> str:
         view = frozenset(store.host_view(small.VIEW).tools)
     env = {"input": directory.text, "declared": "with spaces"}
     built = bench.succeed("look", f"({expected.LOOK}) > $out", sources=[directory], env=env)
-    record = bench.record(built)["isolation"]
+    record = bench.record(built.drv)["isolation"]
     found = expected.differences(
         Path(built.output.text).read_text("utf-8"),
         expected.KINDS[record["kind"]],

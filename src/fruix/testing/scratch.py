@@ -28,6 +28,7 @@ PARENTS = ("/var/db", "/var/lib", "/var", "/root")
 START_PATIENCE = 300.0  # seconds for a daemon to answer
 STOP_PATIENCE = 300.0  # and to end
 _POLL = 0.02
+MEMORY = 400 << 20  # bytes that a build may have: more than compiling takes, less than small machines have
 # The module that is run as `fruix`: the double of another system's calls puts its own here.
 program = "fruix"
 # What daemons get of the caller's environment: what Python needs, and no setting that could change the outcome.
@@ -122,7 +123,7 @@ def scratch() -> Iterator[Scratch]:
     os.chmod(base, 0o755)  # noqa: S103 - peers of the socket must get in, as into /frx
     layout = Layout(f"{base}/store", f"{base}/state", f"{base}/log")
     with open(f"{base}/fruix.toml", "w", encoding="ascii") as file:
-        file.write("max-jobs = 2\n")
+        file.write(f"max-jobs = 2\nmax-memory = {MEMORY}\n")
     here = Scratch(base, layout, _environment(layout, base))
     try:
         yield here

@@ -10,20 +10,31 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from enum import StrEnum
 
 from fruix.errors import FruixError, UsageError
-from fruix.testing.checks import CHECKS, Bench
+from fruix.testing.checks import CHECKS, Bench, NotTriedError
 from fruix.testing.crashes import crash_checks
+from fruix.testing.machines import MACHINE_CHECKS
 from fruix.testing.scratch import scratch
 from fruix.testing.traces import traces
 
 LONGEST = 900  # seconds for one check: whatever hangs that long is not going to end
 
-Report = Callable[[bool, str, str, float], None]
+
+class Outcome(StrEnum):
+    """Of one check; its value is the mark that people see."""
+
+    PASSED = "ok"
+    FAILED = "FAILED"
+    NOT_TRIED = "untried"
+
+
+Report = Callable[[Outcome, str, str, float], None]
 
 
 def selftest(report: Report) -> list[str]:
-    """Run everything; `report` is told of each check (passed, name, detail, seconds). Returns the names of those that failed.
+    """Run everything; `report` is told of each check (outcome, name, detail, seconds). Returns the names of those that failed.
 
     Raises:
         UsageError: not root.
@@ -33,11 +44,11 @@ def selftest(report: Report) -> list[str]:
     failed = []
     with scratch() as here:
         bench = Bench(here)
-        for name, check in (*CHECKS, *crash_checks(), ("daemon ends", _end)):
+        for name, check in (*CHECKS, *MACHINE_CHECKS, *crash_checks(), ("daemon ends", _end)):
             begun = time.monotonic()
-            passed, detail = _try(check, bench)
-            report(passed, name, detail, time.monotonic() - begun)
-            if not passed:
+            outcome, detail = _try(check, bench)
+            report(outcome, name, detail, time.monotonic() - begun)
+            if outcome is Outcome.FAILED:
                 failed.append(name)
             if here.daemon is None:  # nothing more can be tried
                 break
@@ -52,17 +63,19 @@ def _end(bench: Bench) -> str:
     return "status 0, nothing left behind"
 
 
-def _try(check: Callable[[Bench], str], bench: Bench) -> tuple[bool, str]:
+def _try(check: Callable[[Bench], str], bench: Bench) -> tuple[Outcome, str]:
     signal.signal(signal.SIGALRM, _hangs)
     signal.alarm(LONGEST)
     try:
-        return True, check(bench)
+        return Outcome.PASSED, check(bench)
+    except NotTriedError as error:
+        return Outcome.NOT_TRIED, str(error)
     except OSError as error:
         code = errno.errorcode.get(error.errno or 0, "no errno")
-        return False, f"{type(error).__name__} {code}: {error}"
+        return Outcome.FAILED, f"{type(error).__name__} {code}: {error}"
     except Exception as error:  # noqa: BLE001 - whatever went wrong is the answer
         hint = f"; hint: {error.hint}" if isinstance(error, FruixError) and error.hint else ""
-        return False, f"{type(error).__name__}: {error}{hint}"
+        return Outcome.FAILED, f"{type(error).__name__}: {error}{hint}"
     finally:
         signal.alarm(0)
 

@@ -39,17 +39,22 @@ def add(
     *,
     sources: Iterable[StorePath] = (),
     env: Mapping[str, str] | None = None,
-    outputs: Iterable[str] = ("out",),
+    outputs: Iterable[str] | Mapping[str, DerivationOutput] = ("out",),
+    builder: str = "/bin/sh",
 ) -> tuple[StorePath, Derivation]:
-    """Add a derivation whose builder is the view's shell running `script`."""
+    """Add a derivation whose builder is the view's shell running `script`, or another one.
+
+    `outputs`: their names, or also what is declared of them.
+    """
     view = store.host_view(VIEW)
+    declared = outputs if isinstance(outputs, Mapping) else dict.fromkeys(outputs, DerivationOutput(None))
     plain = Derivation(
         name=name,
-        outputs={output: DerivationOutput(None) for output in outputs},
+        outputs=declared,
         input_drvs={},
         input_srcs=tuple(sorted(sources)),
         system=local_system(),
-        builder="/bin/sh",
+        builder=builder,
         args=("-c", script),
         env={
             "PATH": ":".join(view.path),

@@ -53,9 +53,14 @@ def trial() -> list[str]:
         raise UsageError("only root can make jails", hint="run it as root")
     kernel = Traced(back_end.kernel)
     begun = time.monotonic()
-    faults.watch(lambda step: say(f"  -- {step} (at {(time.monotonic() - begun) * 1000:.0f} ms)"))
+
+    def tell(step: str) -> None:
+        say(f"  -- {step} (at {(time.monotonic() - begun) * 1000:.0f} ms)")
+
     failed: list[str] = []
-    with tempfile.TemporaryDirectory(prefix="fruix-try-") as directory:
+    with tempfile.TemporaryDirectory(prefix="fruix-try-") as directory, contextlib.ExitStack() as undo:
+        faults.watch(tell)
+        undo.callback(faults.watch, None)
         builds = os.path.realpath(directory)
         say("calls that must fail, and some that must not")
         failed += _must_fail(kernel, builds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import stat
@@ -10,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -137,6 +139,35 @@ def test_one_that_still_holds_something_of_a_build_is_put_aside(tmp_path: Path) 
     (aside,) = tmp_path.glob("frx-aside-*")  # by this name the next start deletes it
     assert (aside / "root/build").is_dir()
     assert os.listdir(tmp_path / "roots") == []
+
+
+def test_a_flag_on_a_directory_does_not_keep_it_in_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A builder may have made its own directory immutable; then it can't be moved, not even by root."""
+    area = Bind(f"{tmp_path}/build", "/build", writable=True)
+    for name in ("root", "build"):
+        (tmp_path / name).mkdir()
+    show.move_in(area, f"{tmp_path}/root", 0)
+    flagged, rename, lstat = {f"{tmp_path}/root/build"}, os.rename, os.lstat
+
+    def immutable(path: str, *rest: object) -> None:
+        if path in flagged:
+            raise PermissionError(errno.EPERM, path)
+        rename(path, *rest)  # type: ignore[arg-type]
+
+    def clear(path: str, flags: int, *, follow_symlinks: bool) -> None:
+        assert (flags, follow_symlinks) == (0, False)
+        flagged.discard(path)
+
+    monkeypatch.setattr(
+        os, "lstat", lambda path: SimpleNamespace(st_flags=2) if path in flagged else lstat(path)
+    )
+    monkeypatch.setattr(os, "rename", immutable)
+    monkeypatch.setattr(os, "chflags", clear, raising=False)
+    show.move_out(area, f"{tmp_path}/root")
+    assert (tmp_path / "build").is_dir()
+    show.move_out(area, f"{tmp_path}/root")  # once more is fine
 
 
 def test_a_start_puts_aside_what_a_crash_spoiled(tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ class Double:
         """A table."""
         if name not in self._variables:
             raise KernelError("sysctlbyname", errno.ENOENT, what=name.decode())
+        if name.removeprefix(b"security.jail.param.").decode() in parameters.NODES:
+            raise KernelError("sysctlbyname", errno.EISDIR, what=name.decode())
         return self._variables[name]
 
     def processes_of(self, uid: int) -> list[int]:
@@ -174,7 +176,7 @@ class Double:
             b"hw.machine": b"amd64\0" if os.uname().machine == "x86_64" else b"arm64\0",
             b"kern.osreldate": struct.pack("=i", machine.osreldate),
             b"kern.racct.enable": bytes([machine.racct]),  # one byte, not four
-            **{b"security.jail.param." + name.encode(): b"" for name in parameters.ALL},
+            **{b"security.jail.param." + name.encode(): b"" for name in parameters.known(machine.vimage)},
         }
         return found | ({b"kern.features.vimage": struct.pack("=i", 1)} if machine.vimage else {})
 

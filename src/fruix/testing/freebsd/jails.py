@@ -34,7 +34,7 @@ def jail_set(state: State, tables: Tables, pairs: Pairs, flags: int) -> Jail:
     """Make or change a jail. Entering it is the caller's affair, when the tables are unlocked again."""
     if flags & ~_KNOWN_FLAGS or not flags & (abi.JAIL_CREATE | abi.JAIL_UPDATE):
         pairs.fail(errno.EINVAL)
-    wanted = parameters.read(pairs)
+    wanted = parameters.read(pairs, vimage=state.machine.vimage)
     if flags & abi.JAIL_UPDATE:
         return _update(state, tables, pairs, wanted)
     return _create(state, tables, pairs, wanted, attach=bool(flags & abi.JAIL_ATTACH))
@@ -58,6 +58,8 @@ def _create(state: State, tables: Tables, pairs: Pairs, wanted: parameters.Wante
     if not attach and not wanted.persist:
         pairs.fail(errno.EINVAL, "new jail must persist or attach")
     name, path = wanted.name, wanted.path
+    if name and "." in name:  # a jail in a jail, of which there is none
+        pairs.fail(errno.ENOENT, f'jail "{name.rpartition(".")[0]}" not found')
     if name and any(jail.name == name for jail in living(tables, dying=True)):
         pairs.fail(errno.EEXIST, f'jail "{name}" already exists')
     if path is None or not os.path.exists(path):

@@ -59,6 +59,8 @@ _FLAGS = (
         ]
     ),
 )
+# Variables of these parameters' names are nodes, which have no value of their own.
+NODES = frozenset(_SYSTEMS) - {"vnet"}
 ALL = frozenset({*_TEXTS, *_NUMBERS, *_SYSTEMS, *_ADDRESSES, *_FLAGS})
 
 
@@ -91,16 +93,21 @@ class Wanted:
         }
 
 
-def check_names(pairs: Pairs, more: Iterable[str] = ()) -> None:
+def known(vimage: bool) -> frozenset[str]:
+    """Those of a kernel with or without network stacks for jails."""
+    return ALL if vimage else ALL - {"vnet"}
+
+
+def check_names(pairs: Pairs, more: Iterable[str] = (), *, vimage: bool = True) -> None:
     """Refuse what isn't known."""
     for name in pairs.values:
-        if name not in ALL and name not in _NEGATED and name not in more:
+        if name not in known(vimage) and name not in _NEGATED and name not in more:
             pairs.fail(errno.EINVAL, f"unknown parameter: {name}")
 
 
-def read(pairs: Pairs) -> Wanted:
+def read(pairs: Pairs, *, vimage: bool = True) -> Wanted:
     """Check all of them, in the kernel's way."""
-    check_names(pairs)
+    check_names(pairs, vimage=vimage)
     texts = {name: pairs.text(name, size=size) for name, size in _TEXTS.items()}
     numbers = {name: number for name in (*_NUMBERS, *_SYSTEMS) if (number := pairs.integer(name)) is not None}
     for name, number in numbers.items():
