@@ -59,13 +59,52 @@ static long int80(long nr, long a, long b) {
 }
 static char low[] __attribute__((aligned(16))) = "f";
 
-/* socketcall, whose arguments lie in memory that 32 bits can address. */
-static long int80_socketcall(long call, unsigned family) {
-    unsigned *words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
-    words[0] = family;
-    words[1] = SOCK_STREAM;
-    words[3] = (unsigned)(unsigned long)(words + 4);
-    return int80(102, call, (long)words);
+/* socketcall, whose arguments lie in memory that 32 bits can address; the ends of a pair come to words[4] and words[5]. Family -1: the
+   arguments are nowhere; -2: a UNIX pair would have to be put where nothing is. */
+static int *words;
+static long int80_socketcall(long call, int family, int type, int protocol) {
+    words = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    words[0] = family == -2 ? AF_UNIX : family;
+    words[1] = type;
+    words[2] = protocol;
+    words[3] = family == -2 ? 16 : (int)(long)(words + 4);
+    return int80(102, call, family == -1 ? 16 : (long)words);
+}
+
+/* A pair by socketcall carries bytes. */
+static long int80_talk(void) {
+    char got = 0;
+    if (int80_socketcall(8, AF_UNIX, SOCK_STREAM, 0) < 0) return -1;
+    if (write(words[4], "x", 1) != 1 || read(words[5], &got, 1) != 1) return -1;
+    if (got != 'x') errno = EPROTO;
+    return got == 'x' ? 0 : -1;
+}
+
+static long int80_connect(int port) {
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    long s = int80_socketcall(1, AF_INET, SOCK_STREAM, IPPROTO_TCP);
+    return s < 0 ? s : connect(s, (struct sockaddr *)&to, sizeof to);
+}
+
+/* The flags that were asked for, and not those of whoever made it. */
+static long int80_cloexec(void) {
+    long with = int80_socketcall(1, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    long without = int80_socketcall(1, AF_UNIX, SOCK_STREAM, 0);
+    int good = fcntl(with, F_GETFD) == FD_CLOEXEC && fcntl(without, F_GETFD) == 0 &&
+               (fcntl(with, F_GETFL) & O_NONBLOCK) && !(fcntl(without, F_GETFL) & O_NONBLOCK);
+    if (!good) errno = EPROTO;
+    return good ? 0 : -1;
+}
+
+static long int80_owner(void) {
+    struct stat status;
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (int80_socketcall(8, AF_UNIX, SOCK_STREAM, 0) < 0) return -1;
+    if (fstat(words[4], &status) < 0) return -1;
+    if (getsockopt(words[4], SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return -1;
+    errno = EPROTO;
+    return status.st_uid == getuid() && peer.uid == getuid() && peer.gid == getgid() ? 0 : -1;
 }
 #endif
 
@@ -146,9 +185,13 @@ static long attempt(const char *what, char **argv) {
     if (!strcmp(what, "link")) return link(argv[0], "g7");
 #ifdef __x86_64__
     if (!strcmp(what, "int80-chmod")) return int80(15, (long)low, 04755);
-    if (!strncmp(what, "int80-socket-", 13)) return int80_socketcall(1, atoi(argv[0]));
-    if (!strncmp(what, "int80-pair-", 11)) return int80_socketcall(8, atoi(argv[0]));
-    if (!strcmp(what, "int80-bind")) return int80_socketcall(2, -1); /* no such descriptor, but an allowed call */
+    if (!strncmp(what, "int80-socket-", 13)) return int80_socketcall(1, atoi(argv[0]), SOCK_STREAM, 0);
+    if (!strncmp(what, "int80-pair-", 11)) return int80_socketcall(8, atoi(argv[0]), SOCK_STREAM, 0);
+    if (!strcmp(what, "int80-talk")) return int80_talk();
+    if (!strcmp(what, "int80-connect")) return int80_connect(atoi(argv[0]));
+    if (!strcmp(what, "int80-cloexec")) return int80_cloexec();
+    if (!strcmp(what, "int80-owner")) return int80_owner();
+    if (!strcmp(what, "int80-bind")) return int80_socketcall(2, -3, 0, 0); /* no such descriptor, but an allowed call */
     if (!strcmp(what, "modify-ldt")) return syscall(SYS_modify_ldt, 0, NULL, 0);
     if (!strcmp(what, "x32")) return syscall(0x40000000 + 39);
 #endif

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import platform
 import re
 import struct
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fruix.errors import IsolationUnavailableError
-from fruix.sandbox.linux.rules import RULES
+from fruix.sandbox import spec
+from fruix.sandbox.linux import libc, seccomp, socketcall
+from fruix.sandbox.linux.rules import FAMILIES, RULES, judge
 from fruix.sandbox.linux.seccomp import build_filter
 from fruix.sandbox.linux.system_calls import NUMBERS
+from machine import identity
 
 INCLUDES = (f"/usr/include/{platform.machine()}-linux-gnu", "/usr/include")
 HEADERS = {"x86_64": "asm/unistd_64.h", "i386": "asm/unistd_32.h", "aarch64": "asm-generic/unistd.h"}
 
 ALLOW, KILL, EPERM, ENOSYS, ENOTSUP = 0x7FFF0000, 0x80000000, 0x50001, 0x50000 + 38, 0x50000 + 95
+ASK = 0x7FC00000
 ENOTTY, NO_PROTOCOL, NO_FAMILY = 0x50000 + 25, 0x50000 + 93, 0x50000 + 97
 X86_64, I386, AARCH64, ARM = 0xC000003E, 0x40000003, 0xC00000B7, 0x40000028
 CREATE = 0x41
@@ -134,6 +142,52 @@ def test_nested_namespaces_by_declaration_only() -> None:
     assert run(program, X86_64, 165) == ALLOW  # mount
     assert run(program, X86_64, 41, 40, 1, 0) == NO_FAMILY
     assert run(program, X86_64, 90, 0, 0o4755) == EPERM
+
+
+def test_socketcall_is_asked_about_where_somebody_answers() -> None:
+    program = build_filter("x86_64", asks=True)
+    assert [run(program, I386, 102, call) for call in (1, 8, 3)] == [ASK, ASK, ALLOW]
+    assert run(program, X86_64, 41, 40, 1, 0) == NO_FAMILY
+
+
+@given(
+    family=st.integers(0, 50) | st.integers(0, 2**32 - 1),
+    protocol=st.sampled_from([0, 1, 6, 15, 17, 58, 132, 255, 262]) | st.integers(0, 2**32 - 1),
+)
+def test_the_answerer_judges_as_the_program_does(family: int, protocol: int) -> None:
+    arguments = (family, 1, protocol)
+    assert judge(FAMILIES, arguments) == run(build_filter("x86_64"), X86_64, 41, *arguments)
+
+
+def test_an_outer_filter_that_asks_leaves_the_plain_one() -> None:
+    """As in a container whose own filter asks: the kernel lets but one do that."""
+    ends = socketcall.Ends.make()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(ends.hears)
+            libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
+            seccomp.load_asking(build_filter(asks=True))
+            socketcall.load_filter(
+                spec.SandboxSpec("frx-x", "/", identity(), spec.Entry("x:y", {})), ends.says
+            )
+            libc.prctl(libc.PR_SET_DUMPABLE, 1)
+            code = 0 if refuses_keys() else 2
+        finally:
+            os._exit(code)
+    os.close(ends.says)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert os.read(ends.hears, 1) == b""
+    os.close(ends.hears)
+
+
+def refuses_keys() -> bool:
+    try:
+        libc.syscall({"x86_64": 250, "aarch64": 219}[platform.machine()], 0, -4, 1)
+    except OSError as error:
+        return error.errno == errno.ENOSYS
+    return False
 
 
 def test_it_is_small_enough_and_ends_for_every_number() -> None:

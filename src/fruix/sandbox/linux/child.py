@@ -19,7 +19,18 @@ from typing import NoReturn
 
 from fruix.sandbox import faults, skeleton
 from fruix.sandbox.inherited import default_signals, set_limits
-from fruix.sandbox.linux import devices, identity, inherited, landlock, libc, mounts, network, seccomp, uplink
+from fruix.sandbox.linux import (
+    devices,
+    identity,
+    inherited,
+    landlock,
+    libc,
+    mounts,
+    network,
+    seccomp,
+    socketcall,
+    uplink,
+)
 from fruix.sandbox.networks import HOST, NONE, OWN
 from fruix.sandbox.program import (
     SETUP_FAILED,
@@ -41,6 +52,7 @@ class Child:
     status: int
     filter: bytes
     uplink: uplink.Pipes | None = None
+    sockets: int = -1  # leads to who answers for `socketcall`
     last_capability: int = 0
     entry: EntryPoint | None = None
 
@@ -209,7 +221,10 @@ def _personality(child: Child) -> None:
 
 
 def _filter(child: Child) -> None:
-    seccomp.load(child.filter)
+    if child.sockets >= 0:
+        socketcall.load_filter(child.spec, child.sockets)
+    else:
+        seccomp.load(child.filter)
 
 
 def _program(child: Child) -> None:

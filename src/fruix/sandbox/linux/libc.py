@@ -26,11 +26,13 @@ CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x20000, 0x2000000, 0x4000000
 CLONE_INTO_CGROUP = 0x200000000
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x8000000, 0x10000000, 0x20000000, 0x40000000
 # prctl(2)
-PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 1, 4, 24, 38, 47
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 1, 4, 8, 24
+PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 # personality(2)
 PER_LINUX32 = 8
 ADDR_NO_RANDOMIZE = 0x0040000
+CAP_SYS_PTRACE = 19
 CLOSE_RANGE_CLOEXEC = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 
@@ -109,6 +111,11 @@ def unshare(flags: int) -> None:
     check(_libc.unshare(flags), "unshare")
 
 
+def setns(descriptor: int, kind: int) -> None:
+    """Enter a namespace, of which `descriptor` is open; `kind`: its clone flag."""
+    check(_libc.setns(descriptor, kind), "setns")
+
+
 def prctl(option: int, *arguments: int) -> int:
     """prctl(2) with up to four arguments."""
     padded = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
@@ -130,10 +137,13 @@ def personality(persona: int) -> None:
     check(_libc.personality(ctypes.c_ulong(persona)), "personality")
 
 
-def drop_all_capabilities() -> None:
-    """Empty effective, permitted and inheritable sets (capset)."""
+def drop_all_capabilities(*kept: int) -> None:
+    """Empty effective, permitted and inheritable sets (capset); those in `kept` stay in the first two."""
     header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)
-    syscall("capset", header, ctypes.create_string_buffer(24))
+    bits = sum(1 << capability for capability in kept)
+    low, high = bits & 0xFFFFFFFF, bits >> 32
+    sets = struct.pack("=6I", low, low, 0, high, high, 0)
+    syscall("capset", header, ctypes.create_string_buffer(sets, len(sets)))
 
 
 def close_on_exec_from(lowest: int) -> None:

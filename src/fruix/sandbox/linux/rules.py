@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fruix.sandbox.linux import libc
 
 # Answers: SECCOMP_RET_… of linux/seccomp.h, errors with their number.
-ALLOW, KILL = 0x7FFF0000, 0x80000000
+ALLOW, KILL, ASK = 0x7FFF0000, 0x80000000, 0x7FC00000
 _ERRNO = 0x00050000
 EPERM, NOT_TYPEWRITER, ABSENT = _ERRNO | 1, _ERRNO | 25, _ERRNO | 38
 NO_PROTOCOL, NOT_SUPPORTED, NO_FAMILY = _ERRNO | 93, _ERRNO | 95, _ERRNO | 97
@@ -75,7 +75,7 @@ _UNIX, _INET, _INET6, _NETLINK = 1, 2, 10, 16
 _ROUTE = 0
 _ANY, _ICMP, _TCP, _UDP, _ICMPV6, _RAW = 0, 1, 6, 17, 58, 255
 # socketcall(2)'s own numbers of socket and socketpair: of their arguments it has only the address.
-_SOCKET, _SOCKETPAIR = 1, 8
+SOCKET, SOCKETPAIR = 1, 8
 
 # ioctls that push keystrokes into a terminal, take the console, or load a line discipline: TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD.
 _TERMINALS = (0x5412, 0x541C, 0x541D, 0x5423)
@@ -116,7 +116,7 @@ def _creates_set_id(flags: int, mode: int) -> Verdict:
 
 
 _NO_ATTRIBUTES, _ABSENT, _FORBIDDEN = _always(NOT_SUPPORTED), _always(ABSENT), _always(EPERM)
-_FAMILIES = Verdict(
+FAMILIES = Verdict(
     (
         Case(NO_FAMILY, (Test(0, (_UNIX, _INET, _INET6, _NETLINK), negated=True),)),
         # Of netlink what names and addresses of interfaces take. The others tell of the whole machine (devices, audit), or configure it.
@@ -139,6 +139,10 @@ _IOCTLS = Verdict(
     )
 )
 
+SOCKETCALL = Rule("socketcall", _when(ABSENT, Test(0, (SOCKET, SOCKETPAIR))))
+ASKED_SOCKETCALL = Rule("socketcall", _when(ASK, Test(0, (SOCKET, SOCKETPAIR))))
+"""In place of it where somebody answers for it: see `socketcall`."""
+
 RULES: tuple[Rule, ...] = (
     # What an archive can't hold.
     Rule("chmod fchmod", _set_id(1)),
@@ -156,8 +160,8 @@ RULES: tuple[Rule, ...] = (
     Rule("openat2 io_uring_setup io_uring_enter io_uring_register", _ABSENT),
     Rule("clone3", _ABSENT, unless_nested=True),
     # What no namespace separates.
-    Rule("socket socketpair", _FAMILIES),
-    Rule("socketcall", _when(ABSENT, Test(0, (_SOCKET, _SOCKETPAIR)))),
+    Rule("socket socketpair", FAMILIES),
+    SOCKETCALL,
     Rule("add_key request_key keyctl", _ABSENT),
     Rule("bpf userfaultfd perf_event_open memfd_secret", _ABSENT),
     Rule("lsm_get_self_attr lsm_set_self_attr lsm_list_modules", _ABSENT),
@@ -176,3 +180,15 @@ RULES: tuple[Rule, ...] = (
     Rule("create_module query_module get_kernel_syms", _ABSENT),
     Rule("vm86 vm86old modify_ldt pciconfig_iobase pciconfig_read pciconfig_write", _ABSENT),
 )
+
+
+def judge(verdict: Verdict, arguments: Sequence[int]) -> int:
+    """The answer to a call with these arguments, as the program gives it."""
+    return next(
+        (case.action for case in verdict.cases if all(_holds(test, arguments) for test in case.when)), ALLOW
+    )
+
+
+def _holds(test: Test, arguments: Sequence[int]) -> bool:
+    value = arguments[test.argument] & (test.mask or 0xFFFFFFFF)
+    return bool(value & test.bits) if test.bits else (value in test.values) is not test.negated

@@ -28,7 +28,19 @@ from collections.abc import Mapping, Sequence
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.bpf import AND, GOTO, IF_ANY_BIT, IF_AT_LEAST, IF_EQUAL, LOAD, RETURN, Op, assemble
-from fruix.sandbox.linux.rules import ABSENT, ALLOW, KILL, MACHINES, RULES, Case, Rule, Test, Verdict
+from fruix.sandbox.linux.rules import (
+    ABSENT,
+    ALLOW,
+    ASKED_SOCKETCALL,
+    KILL,
+    MACHINES,
+    RULES,
+    SOCKETCALL,
+    Case,
+    Rule,
+    Test,
+    Verdict,
+)
 from fruix.sandbox.linux.rules import CONVENTIONS as ABIS
 from fruix.sandbox.linux.system_calls import HIGHEST_AUDITED, NUMBERS
 
@@ -128,28 +140,33 @@ def _answer(abi: str, action: int) -> str:
     return f"{abi} answer {action:#x}"
 
 
-def build_filter(machine: str = "", *, nested_namespaces: bool = False) -> bytes:
+def build_filter(machine: str = "", *, nested_namespaces: bool = False, asks: bool = False) -> bytes:
     """The program for a machine (this one if empty), made once.
 
     Args:
         machine: as `uname -m` says.
         nested_namespaces: the builder may make user namespaces.
+        asks: somebody answers for `socketcall`; then the program has to be loaded by `load_asking`.
 
     Raises:
         IsolationUnavailableError: there is no table for this machine.
     """
-    return _build(machine or platform.machine(), nested_namespaces)
+    return _build(machine or platform.machine(), nested_namespaces, asks)
 
 
 @functools.cache
-def _build(machine: str, nested_namespaces: bool) -> bytes:
+def _build(machine: str, nested_namespaces: bool, asks: bool) -> bytes:
     if machine not in MACHINES:
         raise IsolationUnavailableError(
             f"no system call filter for machine '{machine}'",
             hint=f"there are tables for {' and '.join(MACHINES)}; numbers for others belong in "
             "sandbox/linux/system_calls.py",
         )
-    rules = [rule for rule in RULES if not (nested_namespaces and rule.unless_nested)]
+    rules = [
+        ASKED_SOCKETCALL if asks and rule is SOCKETCALL else rule
+        for rule in RULES
+        if not (nested_namespaces and rule.unless_nested)
+    ]
     abis = MACHINES[machine]
     choice = [Op(IF_EQUAL, ABIS[abi].audit, yes=abi) for abi in abis]
     blocks = itertools.chain.from_iterable(_block(abi, rules) for abi in abis)
@@ -158,6 +175,7 @@ def _build(machine: str, nested_namespaces: bool) -> bytes:
 
 _SECCOMP: Mapping[str, int] = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER, _PR_SET_SECCOMP, _MODE_FILTER = 1, 22, 2
+_NEW_LISTENER = 1 << 3
 _ENOSYS = 38
 
 
@@ -173,12 +191,27 @@ def load(program: bytes) -> None:
     Raises:
         OSError: the kernel refuses.
     """
-    code = ctypes.create_string_buffer(program, len(program))
-    header = ctypes.create_string_buffer(bytes(_Program(len(program) // 8, ctypes.addressof(code))))
+    header, _code = _header(program)
     try:
-        number = _SECCOMP.get(platform.machine(), -1)
-        libc.syscall(number, _SET_MODE_FILTER, 0, header)
+        libc.syscall(_SECCOMP.get(platform.machine(), -1), _SET_MODE_FILTER, 0, header)
     except OSError as error:
         if error.errno != _ENOSYS:
             raise
         libc.prctl(_PR_SET_SECCOMP, _MODE_FILTER, ctypes.addressof(header))
+
+
+def load_asking(program: bytes) -> int:
+    """The same for a filter that asks: returns the descriptor at which it does, closed by an exec.
+
+    Raises:
+        OSError: the kernel refuses; EBUSY if an outer filter asks already.
+    """
+    header, _code = _header(program)
+    return libc.syscall(_SECCOMP.get(platform.machine(), -1), _SET_MODE_FILTER, _NEW_LISTENER, header)
+
+
+def _header(program: bytes) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]:
+    """The program as the kernel takes it, and the memory to which that points."""
+    code = ctypes.create_string_buffer(program, len(program))
+    header = ctypes.create_string_buffer(bytes(_Program(len(program) // 8, ctypes.addressof(code))))
+    return header, code

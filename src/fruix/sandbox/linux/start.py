@@ -6,10 +6,11 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fruix.sandbox import faults
-from fruix.sandbox.linux import libc, seccomp, uplink
+from fruix.sandbox.linux import libc, seccomp, socketcall, uplink
+from fruix.sandbox.linux.beside import Beside
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 from fruix.sandbox.linux.child import STEPS, Child, namespaces, run
 from fruix.sandbox.networks import OWN
@@ -39,7 +40,7 @@ class Started:
     pidfd: int
     status: int
     cgroup: Cgroup | None
-    beside: uplink.Beside | None = None
+    beside: list[Beside] = field(default_factory=list)
 
     def kill(self) -> None:
         """Kill the first process; the kernel kills the others of its namespace with it."""
@@ -71,8 +72,8 @@ class Started:
 
     def clean(self) -> dict[str, int]:
         """After the first process has been reaped: be sure that nothing is left; returns what was used."""
-        if self.beside is not None:
-            self.beside.stop()
+        for process in self.beside:
+            process.stop()
         if self.cgroup is None:
             return {}
         self.cgroup.kill()
@@ -85,30 +86,29 @@ class Started:
 def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     """Clone the first process of a sandbox; it sets itself up on its own. Call in a single-threaded process only."""
     program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces)
-    pid, started, cgroup, pipes = -1, None, None, None
+    pid, started, cgroup, companions = -1, None, None, Companions()
     ends: list[int] = []  # of pipes, to be closed here
     try:
         faults.reach("cgroup")
         cgroup = _cgroup(spec, parent)
         status, status_child = _pipe(ends)
         release_child, release = _pipe(ends)
-        pipes = uplink.Pipes.make() if spec.network in OWN else None
+        companions = Companions.make(spec)
         faults.reach("clone")
         with _entrance(cgroup) as descriptor:
             pid = libc.clone(namespaces(spec), descriptor)
         if pid == 0:
             for descriptor in (release, status):  # so that the parent's death is seen
                 os.close(descriptor)
-            if pipes is not None:
-                pipes.keep_sandbox_ends()
-            run(Child(spec, log, status_child, program, pipes), release_child)
+            uplinks, sockets = companions.keep_sandbox_ends()
+            run(Child(spec, log, status_child, program, uplinks, sockets), release_child)
         started = Started(pid, os.pidfd_open(pid), status, cgroup)
         faults.know("builder", pid)
-        if pipes is not None:
-            started.beside = uplink.start(spec, pipes)
+        companions.start(spec, started.beside)
         faults.reach("enter-cgroup")
-        if cgroup is not None and started.beside is not None:
-            cgroup.add(started.beside.pid)
+        if cgroup is not None:
+            for process in started.beside:
+                cgroup.add(process.pid)
         faults.reach("release")
         os.write(release, b"x")
         ends.remove(status)
@@ -118,9 +118,44 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     finally:
         for descriptor in ends:
             os.close(descriptor)
-        if pipes is not None:
-            pipes.close()
+        companions.close()
     return started
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The processes that a sandbox needs beside it, as what leads to each of them; the spawner's own ends are closed at the end."""
+
+    pipes: uplink.Pipes | None = None
+    ends: socketcall.Ends | None = None
+
+    @classmethod
+    def make(cls, spec: SandboxSpec) -> Companions:
+        """Those that the specification calls for."""
+        pipes = uplink.Pipes.make() if spec.network in OWN else None
+        return cls(pipes, socketcall.Ends.make() if socketcall.wanted(spec) else None)
+
+    def keep_sandbox_ends(self) -> tuple[uplink.Pipes | None, int]:
+        """In the sandbox's first process; of the second the socket is returned, or -1."""
+        if self.pipes is not None:
+            self.pipes.keep_sandbox_ends()
+        if self.ends is None:
+            return self.pipes, -1
+        os.close(self.ends.hears)
+        return self.pipes, self.ends.says
+
+    def start(self, spec: SandboxSpec, started: list[Beside]) -> None:
+        """Start each, and note it at once: should the next fail it has to be stopped."""
+        if self.pipes is not None:
+            started.append(uplink.start(spec, self.pipes))
+        if self.ends is not None:
+            started.append(socketcall.start(spec, self.ends))
+
+    def close(self) -> None:
+        """In the spawner, when all have started."""
+        for one in (self.pipes, self.ends):
+            if one is not None:
+                one.close()
 
 
 def _cgroup(spec: SandboxSpec, parent: CgroupParent | None) -> Cgroup | None:

@@ -28,7 +28,9 @@ from typing import NoReturn
 
 from fruix.sandbox import skeleton
 from fruix.sandbox.hostfiles import contents
+from fruix.sandbox.inherited import default_signals
 from fruix.sandbox.linux import identity, libc, mounts, network, userns
+from fruix.sandbox.linux.beside import Beside, close_all_but
 from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
 from fruix.sandbox.spec import Bind, File, SandboxSpec
 
@@ -130,20 +132,6 @@ class Pipes:
         os.close(self.says_trouble)
 
 
-@dataclass(slots=True)
-class Beside:
-    """The supervisor, as the spawner sees it."""
-
-    pid: int
-    pidfd: int
-
-    def stop(self) -> None:
-        """Kill it and with it the helper; reap it."""
-        signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.pidfd)
-
-
 def start(spec: SandboxSpec, pipes: Pipes) -> Beside:
     """Clone the supervisor of a sandbox's helper. Call in a single-threaded process only."""
     flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
@@ -193,7 +181,7 @@ def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
     """The supervisor's life."""
     words = b""
     try:
-        _close_all_but(pipes.hears_ready, pipes.says_trouble)
+        close_all_but(pipes.hears_ready, pipes.says_trouble)
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
         namespaces = _hear_ready(pipes.hears_ready)
         if not namespaces:
@@ -221,9 +209,7 @@ def _run(program: str, arguments: tuple[str, ...], namespaces: list[int]) -> byt
     pid = os.fork()
     if pid == 0:
         try:
-            # pasta takes an ignored SIGPIPE for a failure.
-            for which in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGTERM):
-                signal.signal(which, signal.SIG_DFL)
+            default_signals()  # pasta takes an ignored SIGPIPE for a failure
             for number, descriptor in enumerate([*namespaces, writing]):
                 os.dup2(descriptor, number)
             os.execve(program, [os.path.basename(program), *arguments], {"PATH": "/usr/bin:/bin"})  # noqa: S606 - a list, no shell
@@ -237,14 +223,6 @@ def _run(program: str, arguments: tuple[str, ...], namespaces: list[int]) -> byt
     # The small root has no system log, and pasta says so for each of its lines.
     words = b"".join(line for line in words.splitlines(keepends=True) if b"to syslog" not in line)
     return words or f"{program} ended with status {os.waitstatus_to_exitcode(status)}".encode()
-
-
-def _close_all_but(*kept: int) -> None:
-    """Control sockets and logs of other sandboxes are none of the supervisor's."""
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) not in kept:
-            with contextlib.suppress(OSError):
-                os.close(int(name))
 
 
 def _small_root(place: str) -> None:
