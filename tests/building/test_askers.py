@@ -12,8 +12,8 @@ from asking import Clock, options
 from fruix.building import allowance as module
 from fruix.building.allowance import Allowance
 from fruix.building.inbox import Inbox
+from fruix.building.job import Job, Listener
 from fruix.building.limits import INTERVAL, Limits
-from fruix.building.scheduler import Job, Listener
 from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
@@ -214,7 +214,9 @@ def test_one_s_limit_does_not_end_the_build_of_another(
     here: Machine, shell: StorePath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first who asks has little time: it fails for him alone, and the other gets what he waits for."""
-    drv = here.derivation("slow", "echo up; until test -e go; do sleep 0.05; done; echo x > $out", shell)
+    drv = here.derivation(
+        "slow", "echo up; until test -e $NIX_STORE/go; do sleep 0.05; done; echo x > $out", shell
+    )
     time, up, joined = Clock(monkeypatch), threading.Event(), threading.Event()
     events: list[Event] = []
 
@@ -238,7 +240,7 @@ def test_one_s_limit_does_not_end_the_build_of_another(
     assert isinstance(failed, BuildFailed)
     assert failed.reason == {"kind": "timeout", "limit": 40_000}
     (running,) = here.builder.active()
-    (area,) = Path(here.store.layout.builds).glob("frx-*/build")
+    (area,) = Path(here.store.layout.builds).glob("frx-*/store")
     (area / "go").touch()
     patient.join(PATIENCE)
     assert [one.status for one in got] == [BuildStatus.BUILT]

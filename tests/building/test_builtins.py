@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from fruix.building.builtins.profile import Member, Profile, read_members
-from fruix.building.settings import BuildOptions
+from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.errors import BadDerivationError, FruixError
 from fruix.model.storepath import StorePath
-from machine import Machine, one_machine
+from machine import Machine, machine, one_machine
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
 
@@ -187,3 +187,27 @@ def test_channel_names_are_plain(here: Machine, shell: StorePath, name: str) -> 
     env = {"src": str(shell), "channelName": name}
     drv = here.derivation("named", "", shell, env=env, builder="builtin:unpack-channel", system="builtin")
     assert "a plain name" in here.build(drv, options=NIX)[0].message
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (BuildSettings(max_output_files=4), "its outputs hold more than 4 files and directories"),
+        (BuildSettings(max_output_size=2), "its outputs claim to hold more than 2 bytes of contents"),
+    ],
+)
+def test_limits_of_outputs_hold(tmp_path: Path, settings: BuildSettings, why: str) -> None:
+    with machine(settings) as one:
+        source = one.store.add_text("channel.tar", tarball("x/1", "x/2", "x/3"))
+        drv = one.derivation(
+            "channel",
+            "",
+            one.shell(tmp_path),
+            sources=[source],
+            env={"src": str(source), "channelName": "x"},
+            builder="builtin:unpack-channel",
+            system="builtin",
+        )
+        (result,) = one.build(drv, options=NIX)
+        assert why in result.message
+        assert not one.output(drv).exists()

@@ -5,23 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import socket
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 import network_rig as rig
+from asking import Clock
 from fruix.building.logs import read_log
 from fruix.building.records import read_record
-from fruix.building.settings import BuildSettings
+from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.drvhash import DerivationHasher, fill_outputs
-from fruix.model.events import LogLine
+from fruix.model.events import BuildStarted, Event, LogLine
 from fruix.model.storepath import StorePath
 from fruix.sandbox import networks
 from golden_data import GOLDEN
 from machine import Machine, machine
+from waiting import until
 
 DATA = b"a source\n" * 1000
 
@@ -163,3 +168,55 @@ def test_an_archive_is_unpacked_in_the_sandbox(url: str, tmp_path: Path) -> None
         (result,) = here.build(drv)
         assert result.success, result.message
         assert b"".join(here.store.nar(here.store.derivation_outputs(drv)["out"])) == nar
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """The URL of a server that takes connections and never says anything."""
+    with rig.private_network(), socket.socket() as server:
+        server.bind((rig.HOST, 0))
+        server.listen(100)
+        yield f"http://{rig.HOST}:{server.getsockname()[1]}/file.tar.gz"
+
+
+@pytest.mark.parametrize(
+    "settings", [BuildSettings(timeout_limit=40_000), BuildSettings(silent_time_limit=40_000)]
+)
+def test_a_download_has_the_limits_of_builds(
+    silent: str, settings: BuildSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator's limit too: the client asks for none."""
+    clock = Clock(monkeypatch)
+    with machine(settings) as here:
+
+        def hear(event: Event) -> None:
+            if isinstance(event, BuildStarted):
+                clock.jump()
+
+        request = [DerivedPath(fetch(here, {"url": silent}), ALL)]
+        ((_, result),) = here.builder.realise(
+            request, BuildOptions("nix", timeout=0, max_silent_time=0), hear, threading.Event()
+        )
+        assert result.status is BuildStatus.TIMED_OUT
+        assert "timed out after 40000 seconds" in result.message
+
+
+def test_a_download_that_nobody_waits_for_ends(silent: str) -> None:
+    with machine() as here:
+        gone = threading.Event()
+
+        def hear(event: Event) -> None:
+            if isinstance(event, BuildStarted):
+                gone.set()
+
+        request = [DerivedPath(fetch(here, {"url": silent}), ALL)]
+        ((_, result),) = here.builder.realise(request, BuildOptions("nix", timeout=0), hear, gone)
+        assert result.message == "cancelled"
+        until(lambda: not here.builder.active(), "the end of the download")
+
+
+def test_a_download_counts_among_outputs(url: str) -> None:
+    with machine(BuildSettings(max_output_size=len(DATA) - 1)) as here:
+        (result,) = here.build(fetch(here, {"url": f"{url}/file.tar.gz"}))
+        assert result.status is BuildStatus.OUTPUT_REJECTED
+        assert f"more than {len(DATA) - 1} bytes of contents" in result.message

@@ -10,7 +10,7 @@ import pytest
 
 from fruix.building import inbox as module
 from fruix.building.inbox import Inbox
-from fruix.building.scheduler import Job
+from fruix.building.job import Job
 from fruix.building.settings import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation

@@ -9,8 +9,9 @@ import pytest
 
 from fruix.building.goals import Goal, Plan
 from fruix.building.inbox import Inbox
+from fruix.building.job import Job
 from fruix.building.realise import Realisation
-from fruix.building.scheduler import Job, Scheduler
+from fruix.building.scheduler import Scheduler
 from fruix.building.settings import Asker, BuildOptions
 from fruix.building.supervise import readable
 from fruix.errors import FruixError

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fruix.building.scheduler import Job
+from fruix.building.job import Job
 from fruix.building.settings import BuildOptions
 from fruix.building.turns import Turns
 from fruix.model.derivation import Derivation, DerivationOutput

@@ -15,8 +15,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from fruix.building.job import Job, Listener
 from fruix.building.limits import INTERVAL, Limits
-from fruix.building.scheduler import Job, Listener
 from fruix.building.settings import BuildSettings
 from fruix.model.reasons import Reason, reason
 

@@ -11,11 +11,11 @@ from typing import Any
 
 from fruix.building.allowance import Allowance
 from fruix.building.goals import contract_name
+from fruix.building.job import Job
 from fruix.building.limits import Limits
 from fruix.building.logs import BuildLog
 from fruix.building.messages import FailedError
 from fruix.building.purposes import Compared, Subject
-from fruix.building.scheduler import Job
 from fruix.building.summary import TestSummary
 from fruix.model.attributes import Attributes
 from fruix.model.buildresult import BuildResult

@@ -21,12 +21,12 @@ from functools import partial
 
 from fruix.building.attempt import Attempt
 from fruix.building.goals import kind_of
+from fruix.building.job import Job
 from fruix.building.keep import free_room
 from fruix.building.kept import bring_back, find_kept
 from fruix.building.looking import client_of, with_usage
 from fruix.building.programs import OwnBuilder
 from fruix.building.resources import Resources
-from fruix.building.scheduler import Job
 from fruix.building.settings import Asker, BuildOptions
 from fruix.building.workspace import Workspace, new_name, put_files, workspace
 from fruix.errors import FruixError, UsageError

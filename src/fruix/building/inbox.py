@@ -18,7 +18,7 @@ from fruix.model.buildresult import BuildResult
 from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
 
 if TYPE_CHECKING:
-    from fruix.building.scheduler import Job
+    from fruix.building.job import Job
 
 ROOM = 1 << 20
 MOST = 2 * ROOM

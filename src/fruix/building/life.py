@@ -21,6 +21,7 @@ from fruix.building.allowance import Allowance
 from fruix.building.attempt import Attempt
 from fruix.building.builtins.program import BUILDERS, Builtin
 from fruix.building.fetch.builtin import FETCHERS
+from fruix.building.job import Job
 from fruix.building.keep import keep_build
 from fruix.building.logs import BuildLog
 from fruix.building.messages import FailedError
@@ -31,7 +32,6 @@ from fruix.building.records import read_record
 from fruix.building.reporting import dismiss, failure, report, success
 from fruix.building.resources import Resources
 from fruix.building.running import run_program
-from fruix.building.scheduler import Job
 from fruix.building.supervise import readable
 from fruix.building.workspace import Workspace, new_name, workspace
 from fruix.errors import BadDerivationError, FruixError

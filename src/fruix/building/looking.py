@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from fruix.building.goals import Goal, kind_of, plan
 from fruix.building.history import History
-from fruix.building.scheduler import Job
+from fruix.building.job import Job
 from fruix.building.settings import Asker
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.buildresult import BuildMode

@@ -18,7 +18,8 @@ from queue import Empty
 
 from fruix.building.goals import Goal, Plan, kind_of
 from fruix.building.inbox import Inbox
-from fruix.building.scheduler import Job, Scheduler
+from fruix.building.job import Job
+from fruix.building.scheduler import Scheduler
 from fruix.building.settings import BuildOptions
 from fruix.errors import BadDerivationError
 from fruix.model import attributes

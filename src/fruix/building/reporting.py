@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 from fruix.building import messages
 from fruix.building.attempt import Attempt
+from fruix.building.job import Listener
 from fruix.building.records import write_record
 from fruix.building.resources import Resources
-from fruix.building.scheduler import Listener
 from fruix.errors import FruixError, of_system
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import BuildFailed, BuildFinished

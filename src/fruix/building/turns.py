@@ -18,7 +18,7 @@ from collections.abc import Hashable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fruix.building.scheduler import Job
+    from fruix.building.job import Job
     from fruix.model.storepath import StorePath
 
 Line = tuple[Hashable, Hashable]  # user, request
