@@ -13,7 +13,7 @@ from fruix.model.base32 import ALPHABET
 from fruix.model.hostview import HostView
 from fruix.model.refscan import ReferenceScanner
 from fruix.packages.lower import Lowering, LoweringContext
-from fruix.packages.package import Package
+from fruix.packages.package import Origin, Package
 from fruix.store import Layout, LocalStore
 
 CHUNK = 1 << 20
@@ -93,10 +93,11 @@ def lowering(root: str) -> Callable[[], float]:
             begun = time.perf_counter()
             lower = Lowering(store, LoweringContext("x86_64-linux", lambda view: HostView(view, "0" * 64)))
             packages: list[Package] = []
+            source = Origin(("https://a.example/source-1.0.tar.gz",), "0" * 64)
             for index in range(PACKAGES):
                 inputs = [packages[index // step] for step in (2, 3, 5)] if index else []
                 packages.append(
-                    Package(name=f"package-{index}", version="1.0", inputs=tuple(dict.fromkeys(inputs)))
+                    Package(f"package-{index}", "1.0", source=source, inputs=tuple(dict.fromkeys(inputs)))
                 )
             for package in packages:
                 lower.lowered(package)

@@ -33,6 +33,15 @@ class UsageError(FruixError):
     exit_code = 2
 
 
+class DefinitionError(UsageError):
+    """A package definition is wrong: correct it at `place` (`FILE:LINE`). `subject` is the package, if it is known."""
+
+    def __init__(self, message: str, place: str, subject: str = "", *, hint: str = "") -> None:
+        super().__init__(message, where=f"{place}: {subject}" if subject else place, hint=hint)
+        self.place = place
+        self.subject = subject
+
+
 class FormatError(FruixError):
     """Bytes that are not what they should be (NAR, derivation, store path, hash, wire): get them anew."""
 

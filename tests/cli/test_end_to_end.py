@@ -156,7 +156,7 @@ def test_a_failing_phase_is_reported(daemon: None, tmp_path: Path) -> None:
         (("build",), 2, "nothing to build"),
         (("build", "-f", "/nowhere.py"), 2, "can't read package file"),
         (("build", "-e", "1 +"), 2, "-e:1: not Python"),
-        (("build", "-e", "42"), 2, "gives int, not a package"),
+        (("build", "-e", "42"), 2, "gives 42, not a Package"),
         (("build", "-e", "hello.inherit(verson='2')"), 2, "did you mean 'version'"),
         (("build", "/etc/passwd"), 1, "is not in the store"),
         (

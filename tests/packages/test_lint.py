@@ -87,8 +87,6 @@ def test_nothing_is_wrong_with_a_good_one() -> None:
             "warning",
             "low is in inputs and in native_inputs",
         ),
-        ({"build_system": "gun"}, "arguments", "error", "unknown build system"),
-        ({"arguments": {"configure_flag": ()}}, "arguments", "error", "unknown argument"),
         ({"arguments": {"tests": False}}, "tests", "warning", "without a reason"),
         ({"untested": {"one": "needs a network"}}, "tests", "note", "not tested: one: needs a network"),
         (

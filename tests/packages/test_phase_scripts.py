@@ -12,15 +12,13 @@ import pytest
 from fruix.packages.build_systems import python
 from fruix.packages.build_systems.checks import check
 from fruix.packages.build_systems.recipe import quoted
-from fruix.packages.package import Package
 
-PACKAGE = Package(name="x", version="1")
 PATTERNS = (r"it's ok$", "FAILED")
 
 
 def run_check(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
     (tmp_path / ".fruix").mkdir(exist_ok=True)
-    script = f"set -eu\nphase() {{\n{check(PACKAGE, command, PATTERNS)}\n}}\nphase\necho over\n"
+    script = f"set -eu\nphase() {{\n{check(command, PATTERNS)}\n}}\nphase\necho over\n"
     environment = {"NIX_BUILD_TOP": str(tmp_path), "PATH": "/usr/bin:/bin"}
     return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
 

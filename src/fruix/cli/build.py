@@ -110,9 +110,12 @@ def run(options: argparse.Namespace) -> int:
             "nothing to build",
             hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION",
         )
+    packages = [package for file in options.file for package in from_file(file)]
+    packages += [from_expression(text) for text in options.expression]
     with open_store() as store:
         work = lowering(store)
-        targets = _targets(store, work, options)
+        targets = named_targets(store, work, _words(store, options))
+        targets += [package_target(work, package) for package in packages]
         _use_local_sources(store, work)
         requests = [target.request for target in targets]
         plan = store.plan(requests, modes.mode_of(options))
@@ -130,15 +133,6 @@ def run(options: argparse.Namespace) -> int:
         if options.metadata:
             _write_metadata(targets, options.metadata)
     return 0
-
-
-def _targets(store: RemoteStore, work: Lowering, options: argparse.Namespace) -> list[Target]:
-    packages = [package for file in options.file for package in from_file(file)]
-    packages += [from_expression(text) for text in options.expression]
-    return [
-        *named_targets(store, work, _words(store, options)),
-        *(package_target(work, package) for package in packages),
-    ]
 
 
 def _words(store: RemoteStore, options: argparse.Namespace) -> list[str]:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from fruix.cli.connect import open_store
+from fruix.cli.known import known_packages
 from fruix.cli.resolve import derivation_for, is_store_path, lowering
 from fruix.cli.targets import built
 from fruix.client import RemoteStore
@@ -14,7 +15,7 @@ from fruix.errors import UsageError
 from fruix.model.graph import Edge, Graph, Node, to_dot, to_svg
 from fruix.model.storepath import StorePath
 from fruix.packages.graph import package_graph
-from fruix.packages.load import all_packages, find
+from fruix.packages.load import find
 from fruix.packages.lower import Lowering
 
 _FORMATS = {"dot": to_dot, "svg": to_svg}
@@ -67,7 +68,7 @@ def _graph(options: argparse.Namespace) -> Graph:
                 hint="ask for -t derivations or -t references",
             )
         if not options.targets:
-            return package_graph(list(all_packages()), mark=False)
+            return package_graph(known_packages(), mark=False)
         return package_graph([find(word) for word in options.targets])
     if not options.targets:
         raise UsageError("nothing to draw", hint="name packages or store paths")

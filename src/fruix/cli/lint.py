@@ -6,11 +6,13 @@ import argparse
 from collections.abc import Iterable
 
 from fruix.cli.connect import open_store
+from fruix.cli.known import left_out
 from fruix.cli.resolve import lowering
 from fruix.cli.text import plural
+from fruix.errors import DefinitionError
 from fruix.packages.lint import Finding, lint
 from fruix.packages.lint_built import lint_built
-from fruix.packages.load import all_packages, find, from_file
+from fruix.packages.load import Broken, all_packages, find, from_file
 from fruix.packages.package import Package
 
 _LEVELS = ("note", "warning", "error")
@@ -34,7 +36,8 @@ def run(options: argparse.Namespace) -> int:
     """One line for each finding; the status is 1 if there is an error or a warning."""
     packages = [find(word) for word in options.packages]
     packages += [package for file in options.file for package in from_file(file)]
-    packages = packages or list(all_packages())
+    broken: list[Broken] = []
+    packages = packages or all_packages(broken.append)
     found = {package.full_name: lint(package) for package in packages}
     if options.built:
         with open_store() as store:
@@ -42,19 +45,29 @@ def run(options: argparse.Namespace) -> int:
             for package in packages:
                 if all(finding.level != "error" for finding in found[package.full_name]):
                     found[package.full_name] += lint_built(package, work, store)
+    for item in broken:
+        _print_broken(item)
     for package in packages:
         _print(package, found[package.full_name], options.level)
-    findings = [finding for some in found.values() for finding in some]
-    counts = [
-        plural(sum(finding.level == level for finding in findings), level) for level in reversed(_LEVELS)
-    ]
+    levels = [finding.level for some in found.values() for finding in some] + ["error"] * len(broken)
+    counts = [plural(levels.count(level), level) for level in reversed(_LEVELS)]
     print(f"{plural(len(packages), 'package')}: {', '.join(counts)}")
-    return int(any(finding.level != "note" for finding in findings))
+    return int(any(level != "note" for level in levels))
+
+
+def _print_broken(broken: Broken) -> None:
+    error = broken.error
+    place, subject = error.where, ""
+    if isinstance(error, DefinitionError) and error.subject:
+        place, subject = error.place, f"{error.subject}: "
+    hint = f" ({error.hint})" if error.hint else ""
+    print(f"{place}: error: {subject}{error.message}{hint}{left_out(broken)}")
 
 
 def _print(package: Package, findings: Iterable[Finding], level: str) -> None:
-    file, line = package.location
     for finding in findings:
         if _LEVELS.index(finding.level) >= _LEVELS.index(level):
             hint = f" ({finding.hint})" if finding.hint else ""
-            print(f"{file}:{line}: {finding.level}: {package.name}: {finding.check}: {finding.message}{hint}")
+            print(
+                f"{package.location}: {finding.level}: {package.name}: {finding.check}: {finding.message}{hint}"
+            )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
+from fruix.cli.known import known_packages
 from fruix.errors import UsageError
-from fruix.packages.load import all_packages
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
         pattern = re.compile(options.pattern, re.IGNORECASE)
     except re.error as error:
         raise UsageError(f"'{options.pattern}' is no regular expression: {error}") from error
-    found = [package for package in all_packages() if pattern.search(f"{package.name} {package.synopsis}")]
+    found = [package for package in known_packages() if pattern.search(f"{package.name} {package.synopsis}")]
     for package in found:
         print(f"{package.name:<20} {package.version:<12} {package.synopsis}")
     return 0 if found else 1

@@ -51,7 +51,7 @@ def _show_package(package: Package) -> None:
         "may differ": package.unreproducible,
         "source": " ".join(origin.urls) if origin else "",
         "sha256": origin.sha256 if origin else "",
-        "defined in": "{}:{}".format(*package.location),
+        "defined in": str(package.location),
     }
     for key, value in rows.items():
         if value:

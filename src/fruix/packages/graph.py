@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fruix.model.graph import Edge, Graph, Node
-from fruix.packages.build_systems import build_system
 from fruix.packages.catalogue import shipped
 from fruix.packages.package import Package
 
@@ -18,7 +17,7 @@ def inputs_of(package: Package) -> Iterator[tuple[str, Package]]:
     for field, kind in _KINDS.items():
         for item in getattr(package, field):
             yield kind, item
-    for tool in build_system(package).tools:
+    for tool in package.system.tools:
         yield "native", shipped(tool)
 
 

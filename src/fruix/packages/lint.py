@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fruix.errors import UsageError
-from fruix.packages.build_systems import recipe
 from fruix.packages.package import Package
 
 
@@ -150,11 +148,7 @@ def _inputs(package: Package) -> Iterator[Finding]:
 
 
 def _build(package: Package) -> Iterator[Finding]:
-    try:
-        phases = recipe(package).phases
-    except UsageError as error:
-        yield Finding("arguments", "error", str(error), error.hint)
-        return
+    phases = package.recipe.phases
     has_check = "check" in phases.names
     if package.build_system not in {"trivial", "copy"}:
         if not has_check and "*" not in package.untested:

@@ -2,24 +2,34 @@
 
 `FRUIX_PACKAGE_PATH` lists directories, separated by colons. A file `NAME.py` there defines the package NAME (a dash may be written as an
 underscore), or several versions of it in a list `packages`, and goes before the catalogue's package of that name. Only the files that are asked for
-are read, each once.
+are read, each once. A file that defines neither is none of a package: others may import it.
 """
 
 from __future__ import annotations
 
 import os
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
-from fruix.errors import FruixError, UsageError
+from fruix.errors import DefinitionError, FruixError, UsageError
 from fruix.packages.catalogue import shipped, shipped_names
-from fruix.packages.package import Origin, Package, nearest
+from fruix.packages.check import nearest, shown
+from fruix.packages.modules import Modules
+from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases
+from fruix.packages.place import EXPRESSION, Place, located
 
 PATH_VARIABLE = "FRUIX_PACKAGE_PATH"
-_loaded: dict[str, list[Package]] = {}  # so that a package is the same object for everybody
-_loading: list[str] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A file, or a directory of the path, that can't be used: why, and the names of packages that are missing because of it."""
+
+    error: FruixError
+    names: tuple[str, ...] = ()
 
 
 def find(word: str) -> Package:
@@ -28,6 +38,8 @@ def find(word: str) -> Package:
     Raises:
         UsageError: there is none (the hint names the nearest), or its file is wrong.
     """
+    if not isinstance(word, str):
+        raise UsageError(f"find() should be given a name in quotes, not {shown(word)}")
     name, _, version = word.partition("@")
     packages = _by_name(name)
     if not packages:
@@ -45,15 +57,38 @@ def find(word: str) -> Package:
     return found[0]
 
 
-def all_packages() -> Iterator[Package]:
-    """Every package that `find` knows, by name."""
-    for name in sorted(known_names()):
-        yield from _by_name(name)
+def all_packages(report: Callable[[Broken], None]) -> list[Package]:
+    """Every package that `find` knows, by name.
+
+    Args:
+        report: is told of each file and directory that can't be used, once, when all others were read.
+    """
+    found: list[Package] = []
+    broken: dict[str, Broken] = {}
+
+    def note(error: FruixError, *names: str) -> None:
+        known = broken.get(str(error), Broken(error))
+        broken[str(error)] = Broken(error, (*known.names, *names))
+
+    for name in sorted(known_names(note)):
+        try:
+            found += _by_name(name)
+        except _NoPackageError:
+            continue  # a file for others to import
+        except FruixError as error:
+            note(error, name)
+    for item in broken.values():
+        report(item)
+    return found
 
 
-def known_names() -> set[str]:
-    """Their names; no file is read."""
-    files = [file for directory in _directories() for file in _list(directory)]
+def known_names(report: Callable[[FruixError], None] = lambda _error: None) -> set[str]:
+    """Their names; no file is read.
+
+    Args:
+        report: is told of each directory of the path that can't be read.
+    """
+    files = [file for directory in _directories() for file in _list(directory, report)]
     return {
         *shipped_names(),
         *(_name(file) for file in files if file.endswith(".py") and file[0] not in "._"),
@@ -66,28 +101,38 @@ def from_file(path: str) -> list[Package]:
     Raises:
         UsageError: unreadable, not Python, fails, or defines neither; the message names file and line.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"can't read package file: {error}", where=path) from error
-    names: dict[str, Any] = {**_WORDS, "__file__": path, "__name__": "fruix_package_file"}
-    _run(lambda: exec(compile(text, path, "exec"), names), path)  # noqa: S102 - the user's own file
+    with located(Place(path, 0)):
+        try:
+            module = _MODULES.read(path)
+        except OSError as error:
+            if error.filename != path:
+                raise
+            raise UsageError(f"can't read package file: {error.strerror}") from error
+    return _packages_of(module, path)
+
+
+def _packages_of(module: ModuleType, path: str) -> list[Package]:
+    names = vars(module)
     found = names.get("packages", [names["package"]] if "package" in names else None)
-    if not isinstance(found, list | tuple) or not found:
-        raise UsageError(
+    if found is None or (isinstance(found, list | tuple) and not found):
+        raise _NoPackageError(
             "the file defines no package",
-            where=path,
+            path,
             hint="give it a module-level `package = Package(…)`, or a list `packages`",
         )
+    hint = "make it with Package(…), or with inherit(…) from another"
+    if not isinstance(found, list | tuple):
+        raise DefinitionError(f"`packages` should be a list of Packages, not {shown(found)}", path, hint=hint)
     for item in found:
         if not isinstance(item, Package):
-            raise UsageError(
-                f"`package` or `packages` holds {item!r}, which is not a package",
-                where=path,
-                hint="make it with Package(…), or with inherit(…) from another",
+            raise DefinitionError(
+                f"`package` or `packages` holds {shown(item)}, which is not a Package", path, hint=hint
             )
     return list(found)
+
+
+class _NoPackageError(DefinitionError):
+    """A file without a definition."""
 
 
 def from_expression(text: str) -> Package:
@@ -96,13 +141,16 @@ def from_expression(text: str) -> Package:
     Raises:
         UsageError: not an expression, fails, or gives something else.
     """
-    result = _run(lambda: eval(compile(text, "-e", "eval"), {}, _Names()), "-e")  # noqa: S307 - the user's own
+    with located(Place(EXPRESSION, 0)):
+        code = compile(text, EXPRESSION, "eval", dont_inherit=True)
+        result = eval(code, {}, _Names())  # noqa: S307 - the user's own
     if not isinstance(result, Package):
-        raise UsageError(f"'{text}' gives {type(result).__name__}, not a package", where="-e")
+        raise DefinitionError(f"'{text}' gives {shown(result)}, not a Package", EXPRESSION)
     return result
 
 
 _WORDS: Mapping[str, Any] = {"Origin": Origin, "Package": Package, "Phases": Phases, "find": find}
+_MODULES = Modules(_WORDS)  # what was read, so that a package is the same object for everybody
 
 
 class _Names(dict[str, Any]):
@@ -127,65 +175,35 @@ def _by_name(name: str) -> list[Package]:
 
 
 def _once(path: str, name: str) -> list[Package]:
-    """The packages of a file on the path, read at most once."""
-    if path in _loading:
-        circle = " → ".join([*_loading[_loading.index(path) :], path])
-        raise UsageError(
-            f"package files need each other in a circle: {circle}", hint="take one of these inputs out"
-        )
-    if path not in _loaded:
-        _loading.append(path)
-        try:
-            packages = from_file(path)
-        finally:
-            _loading.pop()
-        for package in packages:
-            if package.name != name:
-                raise UsageError(
-                    f"the file defines '{package.name}', but by its name should define '{name}'",
-                    where="{}:{}".format(*package.location),
-                    hint=f"rename the file to {package.name}.py, or build it with -f {path}",
-                )
-        _loaded[path] = packages
-    return _loaded[path]
+    """The packages of a file on the path."""
+    packages = from_file(path)
+    for package in packages:
+        if package.name != name:
+            raise DefinitionError(
+                f"the file defines '{package.name}', but by its name should define '{name}'",
+                str(package.location),
+                hint=f"rename the file to {package.name}.py, or build it with -f {path}",
+            )
+    return packages
 
 
 def _directories() -> Sequence[str]:
     return [os.path.abspath(item) for item in os.environ.get(PATH_VARIABLE, "").split(":") if item]
 
 
-def _list(directory: str) -> Sequence[str]:
+def _list(directory: str, report: Callable[[FruixError], None]) -> Sequence[str]:
     try:
         return os.listdir(directory)
     except OSError as error:
-        raise UsageError(
-            f"can't read a directory of {PATH_VARIABLE}: {error.strerror}",
-            where=directory,
-            hint=f"correct {PATH_VARIABLE}",
-        ) from error
+        report(
+            UsageError(
+                f"can't read a directory of {PATH_VARIABLE}: {error.strerror}",
+                where=directory,
+                hint=f"correct {PATH_VARIABLE}",
+            )
+        )
+        return []
 
 
 def _name(file: str) -> str:
     return file.removesuffix(".py").replace("_", "-")
-
-
-def _run(action: Callable[[], Any], where: str) -> Any:
-    hint = "correct the definition there; docs/packages.md says what it may hold"
-    try:
-        return action()
-    except SyntaxError as error:
-        raise UsageError(
-            f"not Python: {error.msg}", where=f"{error.filename}:{error.lineno}", hint=hint
-        ) from error
-    except FruixError as error:
-        raise UsageError(error.message, where=_place(error, where), hint=error.hint or hint) from error
-    except Exception as error:  # a definition may raise anything
-        raise UsageError(f"{type(error).__name__}: {error}", where=_place(error, where), hint=hint) from error
-
-
-def _place(error: BaseException, where: str) -> str:
-    """`FILE:LINE` of the innermost line of the user's; an error that names its place already keeps it."""
-    if isinstance(error, FruixError) and ".py:" in error.where:
-        return error.where
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == where]
-    return f"{where}:{lines[-1]}" if lines else where

@@ -11,17 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from fruix.errors import UsageError
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
 from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
 from fruix.model.storepath import StorePath
-from fruix.packages.build_systems import build_system
 from fruix.packages.catalogue import shipped
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import script
+from fruix.packages.place import located
 from fruix.packages.search_paths import search_paths
 from fruix.store.interface import Store
 
@@ -83,7 +82,7 @@ class Lowering:
         """A package's derivation; everything that it needs is lowered first.
 
         Raises:
-            UsageError: something is wrong with a definition; the message names the package.
+            DefinitionError: something is wrong with a definition; the message names its place and the package.
         """
         stack = [package]
         while stack:
@@ -100,19 +99,13 @@ class Lowering:
         return self._packages[id(package)][1]
 
     def _lower(self, package: Package) -> Lowered:
-        try:
-            return self._lower_checked(package)
-        except UsageError as error:
-            file, line = package.location
-            raise UsageError(
-                error.message, where=f"{file}:{line}: {error.where or package.name}", hint=error.hint
-            ) from error
+        with located(package.location, package.name):
+            return self._lower_located(package)
 
-    def _lower_checked(self, package: Package) -> Lowered:
-        system = build_system(package)
-        made = system.recipe(package)
+    def _lower_located(self, package: Package) -> Lowered:
+        system = package.system
         view = self._view(package.host_view or system.host_view)
-        builder = self._builder(package.build_system, script(made.phases))
+        builder = self._builder(package.build_system, script(package.recipe.phases))
         source = self._source(package.source) if package.source else None
         patches = [self._patch(path) for path in package.source.patches] if package.source else []
         propagated = self._with_propagated(package.propagated_inputs)
@@ -130,7 +123,7 @@ class Lowering:
                 env={
                     **package.declares,
                     **search_paths(_outputs(inputs), _outputs(native), view.path),
-                    **made.environment,
+                    **package.recipe.environment,
                     VIEW_VARIABLE: view.name,
                     VIEW_HASH_VARIABLE: view.fingerprint,
                     CONTRACT_VARIABLE: "fruix",
@@ -196,7 +189,7 @@ class Lowering:
 
 def all_inputs(package: Package) -> Sequence[Package]:
     """The packages that a build of this one asks for itself, with the tools of its build system."""
-    tools = map(shipped, build_system(package).tools)
+    tools = map(shipped, package.system.tools)
     return (*package.inputs, *package.propagated_inputs, *package.native_inputs, *tools)
 
 

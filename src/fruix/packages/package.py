@@ -1,4 +1,4 @@
-"""Packages and origins: immutable records, changed by `inherit`.
+"""Packages and origins: immutable records, checked when they are made, changed by `inherit`.
 
 hello = Package(name="hello", version="2.12.3", source=Origin(urls=(…,), sha256="…"), build_system="gnu", synopsis="…")
 quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
@@ -6,37 +6,120 @@ quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
 
 from __future__ import annotations
 
-import difflib
-import sys
-from collections.abc import Iterable, Mapping
+import inspect
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from functools import wraps
+from typing import Annotated, Any, Self, TypeVar
 
-from fruix.errors import UsageError
-from fruix.model import attributes
+from fruix.errors import FormatError, UsageError
 from fruix.model.hashes import Hash
-from fruix.model.storepath import check_name
+from fruix.model.storepath import MAX_NAME_SIZE, check_name
+from fruix.packages import check
+from fruix.packages.build_systems import BUILD_SYSTEMS, BuildSystem, Recipe, make_recipe
+from fruix.packages.build_systems.unpack import UNPACK
+from fruix.packages.check import Form, Rule
+from fruix.packages.phases import Phases
+from fruix.packages.place import Place, definition_place, located
+from fruix.packages.variables import AttributeName, VariableName, VariableValue
+
+T = TypeVar("T")
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt word: the nearest known ones, or all of them if none is near."""
-    known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=3)
-    return (
-        f"did you mean {' or '.join(repr(name) for name in close)}?"
-        if close
-        else f"there are: {', '.join(known)}"
-    )
+def _is_store_name(name: str) -> bool:
+    try:
+        check_name(name)
+    except FormatError:
+        return False
+    return not name.endswith(".drv")
 
 
-def _make_texts(record: Any, name: str) -> None:
-    """Lists are as good as tuples in a definition; a single text is a mistake that would go unnoticed, since it has items too."""
-    value = getattr(record, name)
-    if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
-        raise UsageError(f"'{name}' should be a list of texts, not {value!r}")
-    object.__setattr__(record, name, tuple(value))
+def _is_hash(text: str) -> bool:
+    try:
+        Hash.parse(text, "sha256")
+    except FormatError:
+        return False
+    return True
 
 
+def _is_url(text: str) -> bool:
+    scheme, colon, rest = text.partition("://")
+    return bool(scheme and colon and rest.strip("/")) and text.isprintable() and " " not in text
+
+
+def _file_name(value: Any) -> Any:
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+StoreName = Annotated[
+    str,
+    Rule(
+        f"a name of 1 to {MAX_NAME_SIZE} letters, digits and + - . _ ? =, not beginning with a dot nor ending in .drv",
+        _is_store_name,
+        "names",
+    ),
+]
+Version = Annotated[
+    str,
+    Rule(
+        "a version of letters, digits and + - . _ ? =, or empty",
+        lambda text: not text or _is_store_name(f"x-{text}"),
+    ),
+]
+Url = Annotated[str, Rule("a URL such as https://…", _is_url, "URLs")]
+Sha256 = Annotated[
+    str,
+    Rule(
+        "a SHA-256",
+        _is_hash,
+        hint="64 hexadecimal digits, 52 characters of nix32, or sha256-…; not known yet: 64 zeros, then the build says it",
+    ),
+]
+FileName = Annotated[
+    str,
+    Form("the name of a file", _file_name, "names of files"),
+    Rule("the name of a file", bool, "names of files"),
+]
+Saying = Annotated[str, Rule("a text that says something", lambda text: text.strip() != "", "texts")]
+OutputNames = Annotated[
+    tuple[VariableName, ...],
+    Rule(
+        "a list of names with 'out' among them",
+        lambda names: "out" in names,
+        hint='the output that everybody gets is called "out", such as in ("out", "lib")',
+    ),
+    Rule("a list of different names", lambda names: len(set(names)) == len(names)),
+]
+
+
+def definition(kind: type[T]) -> type[T]:
+    """A class decorator for records: what is wrong with one, names of fields included, is told with the place of its definition."""
+    made = kind.__init__
+    signature = inspect.signature(made)
+    known = [name for name in signature.parameters if name != "self"]
+
+    @wraps(made)
+    def init(self: T, *values: Any, **named: Any) -> None:
+        with located(definition_place(), _subject(kind, values, named)):
+            check.check_names(named, known, f"{kind.__name__} has no field")
+            try:
+                signature.bind(self, *values, **named)
+            except TypeError as error:
+                raise UsageError(f"{kind.__name__}: {error}", hint=f"fields: {', '.join(known)}") from None
+            made(self, *values, **named)
+
+    kind.__init__ = init  # type: ignore[assignment]
+    return kind
+
+
+def _subject(kind: type, values: tuple[Any, ...], named: Mapping[str, Any]) -> str:
+    """What a record is called in messages: its name, if it has a fit one."""
+    name = named.get("name", values[0] if values else "")
+    return name if isinstance(name, str) and _is_store_name(name) else kind.__name__
+
+
+@definition
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a source comes from: a file with a known hash.
@@ -44,21 +127,26 @@ class Origin:
     Attributes:
         urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors.
         sha256: of the file's bytes, in any text form.
-        patches: local files, applied in order with `patch -p1`.
+        patches: local files, applied in order with `patch -p1`; relative to the file with the definition, kept as absolute names.
         file_name: name in the store; default: the first URL's last part.
+        location: file and line of the definition; no part of the value.
     """
 
-    urls: tuple[str, ...]
-    sha256: str
-    patches: tuple[str, ...] = ()
+    urls: Annotated[tuple[Url, ...], Rule("a list of at least one URL", bool)]
+    sha256: Sha256
+    patches: tuple[FileName, ...] = ()
     file_name: str = ""
+    location: Place = field(default=Place("", 0), init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for name in ("urls", "patches"):
-            _make_texts(self, name)
-        if not self.urls:
-            raise UsageError("an origin needs at least one URL")
-        Hash.parse(self.sha256, "sha256")
+        object.__setattr__(self, "location", definition_place())
+        check.read_fields(self)
+        if not _is_store_name(self.store_name):
+            hint = (
+                f"the first URL ends in {check.shown(self.store_name)}; such as file_name='hello-1.0.tar.gz'"
+            )
+            raise check.wrong("field 'file_name'", "a name for the store", self.file_name, hint)
+        object.__setattr__(self, "patches", tuple(_local_files(self.patches, self.location)))
 
     @property
     def hash(self) -> Hash:
@@ -76,7 +164,18 @@ class Origin:
         return tuple(dict.fromkeys((self.store_name, *(url.rpartition("/")[2] for url in self.urls))))
 
 
-@dataclass(frozen=True, slots=True)
+def _local_files(names: Iterable[str], place: Place) -> Iterator[str]:
+    """Absolute names of files that are named beside a definition."""
+    for number, name in enumerate(names, 1):
+        path = os.path.join(place.directory, name)
+        if not os.path.isfile(path):
+            hint = f"there is no file {path}: names are relative to the file with the definition"
+            raise check.wrong(f"item {number} of field 'patches'", "a file", name, hint)
+        yield path
+
+
+@definition
+@dataclass(frozen=True, slots=True, repr=False)
 class Package:
     """One package.
 
@@ -90,87 +189,80 @@ class Package:
         unreproducible: why two builds may differ; empty for a package that builds twice to the same bits.
         declares: attributes of its derivation (docs/derivations.md), such as `{"requiredSystemFeatures": "kvm"}`.
         location: file and line of the definition; no part of the value.
+        recipe: what the build system makes of it; follows from the rest.
     """
 
-    name: str
-    version: str
-    build_system: str = "gnu"
+    name: StoreName
+    version: Version
+    build_system: Annotated[str, check.one_of(BUILD_SYSTEMS, "the name of a build system")] = "gnu"
     source: Origin | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     inputs: tuple[Package, ...] = ()
     native_inputs: tuple[Package, ...] = ()
     propagated_inputs: tuple[Package, ...] = ()
-    outputs: tuple[str, ...] = ("out",)
+    outputs: OutputNames = ("out",)
     synopsis: str = ""
     description: str = ""
     license: str = ""
     home_page: str = ""
     host_view: str = ""
-    untested: Mapping[str, str] = field(default_factory=dict)
+    untested: Mapping[Saying, Saying] = field(default_factory=dict)
     unreproducible: str = ""
-    declares: Mapping[str, str] = field(default_factory=dict)
-    location: tuple[str, int] = field(default=("", 0), init=False, compare=False, repr=False)
+    declares: Mapping[AttributeName, VariableValue] = field(default_factory=dict)
+    location: Place = field(default=Place("", 0), init=False, compare=False)
+    recipe: Recipe = field(default=Recipe(Phases()), init=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "location", _definition())
-        check_name(self.full_name)
-        _make_texts(self, "outputs")
-        for output in self.outputs:
-            check_name(output)
-        for what in ("inputs", "native_inputs", "propagated_inputs"):
-            _make_packages(self, what)
-        for name, value in self.declares.items():
-            if name not in attributes.NAMES:
-                hint = nearest(name, attributes.NAMES)
-                raise UsageError(f"'{self.name}' declares '{name}', which means nothing", hint=hint)
-            if not isinstance(value, str):
-                raise UsageError(f"'{name}' of '{self.name}' should be a text, not {value!r}")
+        object.__setattr__(self, "location", definition_place())
+        check.read_fields(self)
+        object.__setattr__(self, "recipe", make_recipe(self.build_system, self.arguments, self.outputs))
+        for name, wanted, holds in _TOGETHER:
+            if not holds(self):
+                raise check.wrong(f"field '{name}'", wanted, getattr(self, name))
 
     @property
     def full_name(self) -> str:
         """Name and version, as in the store."""
         return f"{self.name}-{self.version}" if self.version else self.name
 
+    @property
+    def system(self) -> BuildSystem:
+        """Its build system."""
+        return BUILD_SYSTEMS[self.build_system]
+
     def inherit(self, **changes: Any) -> Self:
         """This package with some fields changed and the rest kept.
 
         Raises:
-            UsageError: no such field.
+            DefinitionError: no such field, or a value that does not fit.
         """
-        known = {item.name for item in fields(self) if item.init}
-        for name in changes:
-            if name not in known:
-                raise UsageError(
-                    f"a package has no field '{name}'", where=self.name, hint=nearest(name, known)
-                )
+        with located(definition_place(), self.name):
+            known = [item.name for item in fields(self) if item.init]
+            check.check_names(changes, known, "Package has no field")
         return replace(self, **changes)
 
     def __hash__(self) -> int:
         """By identity of name and version; equality compares everything."""
         return hash((self.name, self.version))
 
-
-def _make_packages(package: Package, name: str) -> None:
-    value = getattr(package, name)
-    if not isinstance(value, list | tuple):
-        raise UsageError(f"{name} of '{package.name}' should be a list of packages, not {_shown(value)}")
-    for item in value:
-        if not isinstance(item, Package):
-            hint = f"find({item!r}) gives the package of that name" if isinstance(item, str) else ""
-            raise UsageError(f"{name} of '{package.name}' holds {item!r}, which is not a package", hint=hint)
-    object.__setattr__(package, name, tuple(value))
+    def __repr__(self) -> str:
+        """Short: written out, a graph of packages would be as long as all ways through it."""
+        return f"<Package {self.full_name}>"
 
 
-def _shown(value: object) -> str:
-    return f"the package '{value.name}'" if isinstance(value, Package) else repr(value)
-
-
-def _definition() -> tuple[str, int]:
-    """Where the package that is being made is written down: the first frame that is neither ours nor a generated `__init__`."""
-    frame = sys._getframe(2)  # noqa: SLF001 - what `warnings` and `logging` use too
-    while frame.f_back is not None and frame.f_code.co_filename in _OURS:
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
-
-
-_OURS = frozenset({__file__, "<string>", replace.__code__.co_filename})
+# Rules that take more than one field: the field that is named, what it should be, whether that holds.
+_TOGETHER: tuple[tuple[str, str, Callable[[Package], bool]], ...] = (
+    (
+        "name",
+        f"short enough for the store, with version and output at most {MAX_NAME_SIZE} characters long",
+        lambda package: (
+            max(len(package.full_name) + len(end) for end in (".drv", *map("-{}".format, package.outputs)))
+            <= MAX_NAME_SIZE
+        ),
+    ),
+    (
+        "source",
+        "an Origin, since the phase unpack unpacks it",
+        lambda package: package.source is not None or ("unpack", UNPACK) not in package.recipe.phases.items,
+    ),
+)

@@ -7,27 +7,31 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 from fruix.errors import UsageError
-from fruix.packages.package import nearest
+from fruix.packages import check
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
+PhaseName = Annotated[
+    str,
+    check.Rule(
+        "the name of a phase: lower-case letters, digits and dashes",
+        lambda name: _NAME.fullmatch(name) is not None,
+        "names of phases",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Phases:
     """(name, script) in order; names are unique: lower-case letters, digits and dashes."""
 
-    items: tuple[tuple[str, str], ...] = ()
+    items: tuple[tuple[PhaseName, str], ...] = ()
 
     def __post_init__(self) -> None:
+        check.read_fields(self)
         names = self.names
-        for name in names:
-            if not _NAME.fullmatch(name):
-                raise UsageError(
-                    f"'{name}' can't be the name of a phase", hint="lower-case letters, digits and dashes"
-                )
         if len(set(names)) != len(names):
             raise UsageError(f"a phase is there twice: {', '.join(names)}")
 
@@ -39,17 +43,17 @@ class Phases:
     def replace(self, name: str, script: str) -> Self:
         """Another script for a phase."""
         at = self._index(name)
-        return type(self)((*self.items[:at], (name, script), *self.items[at + 1 :]))
+        return type(self)((*self.items[:at], _item(name, script), *self.items[at + 1 :]))
 
     def insert_before(self, name: str, new: str, script: str) -> Self:
         """A new phase before one that is there."""
         at = self._index(name)
-        return type(self)((*self.items[:at], (new, script), *self.items[at:]))
+        return type(self)((*self.items[:at], _item(new, script), *self.items[at:]))
 
     def insert_after(self, name: str, new: str, script: str) -> Self:
         """A new phase after one that is there."""
         at = self._index(name)
-        return type(self)((*self.items[: at + 1], (new, script), *self.items[at + 1 :]))
+        return type(self)((*self.items[: at + 1], _item(new, script), *self.items[at + 1 :]))
 
     def remove(self, name: str) -> Self:
         """Without a phase."""
@@ -58,8 +62,12 @@ class Phases:
 
     def _index(self, name: str) -> int:
         if name not in self.names:
-            raise UsageError(f"there is no phase '{name}'", hint=nearest(name, self.names))
+            raise UsageError(f"there is no phase '{name}'", hint=check.nearest(name, self.names))
         return self.names.index(name)
+
+
+def _item(name: str, script: str) -> tuple[str, str]:
+    return name, check.read(script, str, f"the script of phase {check.shown(name)}")
 
 
 def script(phases: Phases, preamble: str = "") -> str:

@@ -1,14 +1,16 @@
-"""Build systems: each turns a package's arguments into phases and variables of its builder. One file each, found in the table."""
+"""Build systems: each turns arguments into phases and variables of a builder. One file each, found in the table."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-from fruix.errors import UsageError
+from fruix.packages import check
 from fruix.packages.build_systems import cmake, copy, gnu, meson, python, trivial
-from fruix.packages.build_systems.recipe import Recipe
-from fruix.packages.package import Package, nearest
+from fruix.packages.build_systems.recipe import FIXED_ENVIRONMENT, Arguments, Items, Recipe, changed
+from fruix.packages.phases import Phases
+from fruix.packages.variables import check_environment, check_outputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,48 +18,50 @@ class BuildSystem:
     """One of them.
 
     Attributes:
-        recipe: from a package to its phases.
+        arguments: what it takes; a subclass of `Arguments`.
+        phases: from a value of that kind and the names of the outputs to the standard phases.
         host_view: the view for packages that name none.
         tools: packages of the catalogue that are native inputs of every package with this build system.
+        environment: variables of all its builders; a package's own go before them.
+        own_text: whether the standard phases are the build system's own text, and not the package's.
     """
 
-    recipe: Callable[[Package], Recipe]
+    arguments: type[Arguments]
+    phases: Callable[[Any, Sequence[str]], Items]
     host_view: str = "base"
     tools: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    own_text: bool = True
 
 
 BUILD_SYSTEMS: Mapping[str, BuildSystem] = {
-    "cmake": BuildSystem(cmake.recipe, cmake.HOST_VIEW),
-    "copy": BuildSystem(copy.recipe),
-    "gnu": BuildSystem(gnu.recipe),
-    "meson": BuildSystem(meson.recipe, meson.HOST_VIEW, meson.TOOLS),
-    "python": BuildSystem(python.recipe, python.HOST_VIEW),
-    "trivial": BuildSystem(trivial.recipe),
+    "cmake": BuildSystem(cmake.Arguments, cmake.phases, cmake.HOST_VIEW),
+    "copy": BuildSystem(copy.Arguments, copy.phases),
+    "gnu": BuildSystem(gnu.Arguments, gnu.phases),
+    "meson": BuildSystem(meson.Arguments, meson.phases, meson.HOST_VIEW, meson.TOOLS),
+    "python": BuildSystem(python.Arguments, python.phases, python.HOST_VIEW, environment=python.ENVIRONMENT),
+    "trivial": BuildSystem(trivial.Arguments, trivial.phases, own_text=False),
 }
 
-__all__ = ["BUILD_SYSTEMS", "BuildSystem", "Recipe", "build_system", "recipe"]
+__all__ = ["BUILD_SYSTEMS", "BuildSystem", "Recipe", "make_recipe"]
 
 
-def build_system(package: Package) -> BuildSystem:
-    """The one that a package names.
+def make_recipe(name: str, arguments: Mapping[str, Any], outputs: Sequence[str]) -> Recipe:
+    """How to build a package with the build system of that name.
 
-    Raises:
-        UsageError: there is none of that name.
-    """
-    found = BUILD_SYSTEMS.get(package.build_system)
-    if found is None:
-        raise UsageError(
-            f"unknown build system '{package.build_system}'",
-            where=package.name,
-            hint=nearest(package.build_system, BUILD_SYSTEMS),
-        )
-    return found
-
-
-def recipe(package: Package) -> Recipe:
-    """How to build a package.
+    Args:
+        name: one of `BUILD_SYSTEMS`.
+        arguments: the package's, by name.
+        outputs: the names of its outputs.
 
     Raises:
-        UsageError: unknown build system, unknown argument, or one of a wrong type.
+        UsageError: an unknown argument, one that does not fit, or outputs or variables that the build has itself.
     """
-    return build_system(package).recipe(package)
+    system = BUILD_SYSTEMS[name]
+    values = check.make(system.arguments, arguments, noun="argument", owner=f"build system {name}")
+    standard = Phases(tuple(system.phases(values, outputs)))
+    scripts = [script for _, script in standard.items] if system.own_text else []
+    check_outputs(outputs, scripts)
+    check_environment(values.environment, outputs, scripts)
+    environment = {**FIXED_ENVIRONMENT, **system.environment, **values.environment}
+    return Recipe(changed(standard, values), environment)

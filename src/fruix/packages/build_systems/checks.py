@@ -5,9 +5,6 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from fruix.errors import UsageError
-from fruix.packages.package import Package
-
 # `tee` shows the output as it comes; the status goes past it through a file.
 _COUNTED = """
 log=$NIX_BUILD_TOP/.fruix-check failed=$NIX_BUILD_TOP/.fruix-check-failed
@@ -19,23 +16,14 @@ echo "# FAIL: $(grep -c -E {failed} "$log" || :)"
 """
 
 
-def check(package: Package, command: str, patterns: Sequence[str]) -> str:
+def check(command: str, patterns: Sequence[str]) -> str:
     """The phase's script.
 
     Args:
-        package: for messages.
         command: runs the tests, and fails if one does.
         patterns: nothing, or two extended regular expressions: of lines that tell of a test passed, and of one failed.
-
-    Raises:
-        UsageError: another number of patterns.
     """
     if not patterns:
         return command
-    if len(patterns) != 2:
-        raise UsageError(
-            f"argument 'count_tests' should be two patterns (passed, failed), not {patterns!r}",
-            where=package.name,
-        )
     passed, failed = map(shlex.quote, patterns)
     return _COUNTED.format(command=command.strip(), passed=passed, failed=failed)

@@ -9,54 +9,54 @@ gives them. Run paths of the store's libraries come from the linker (`linker.py`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from fruix.packages.build_systems import linker
 from fruix.packages.build_systems.checks import check
 from fruix.packages.build_systems.finish import finish
-from fruix.packages.build_systems.recipe import Recipe, changed, environment_of, quoted, read_arguments
+from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
 from fruix.packages.build_systems.unpack import PATCH, UNPACK
-from fruix.packages.package import Package
 
 HOST_VIEW = "base+cmake"
-DEFAULTS = {
-    "configure_flags": (),
-    "source_directory": ".",
-    "build_type": "Release",
-    "tests": True,
-    "check_flags": (),
-    "count_tests": (),
-    "parallel": True,
-    "phases": lambda phases: phases,
-    "environment": {},
-}
 
 
-def recipe(package: Package) -> Recipe:
-    """The standard phases with the package's changes."""
-    arguments = read_arguments(package, DEFAULTS)
-    jobs = '-j "$NIX_BUILD_CORES"' if arguments["parallel"] else "-j 1"
+@dataclass(frozen=True, slots=True)
+class Arguments(StandardArguments):
+    """What it takes, beside `tests`, `count_tests`, `phases` and `environment`."""
+
+    configure_flags: Flags = ()
+    source_directory: str = "."
+    build_type: str = "Release"
+    check_flags: Flags = ()
+    parallel: bool = True
+
+
+def phases(arguments: Arguments, outputs: Sequence[str]) -> Items:
+    """The standard phases."""
+    jobs = '-j "$NIX_BUILD_CORES"' if arguments.parallel else "-j 1"
     flags = (
         "-DCMAKE_INSTALL_PREFIX=$out",
         "-DCMAKE_INSTALL_LIBDIR=lib",
         "-DCMAKE_INSTALL_RPATH=$out/lib",
-        f"-DCMAKE_BUILD_TYPE={arguments['build_type']}",
+        f"-DCMAKE_BUILD_TYPE={arguments.build_type}",
         "-DBUILD_SHARED_LIBS=ON",
         "-DFETCHCONTENT_FULLY_DISCONNECTED=ON",
-        *arguments["configure_flags"],
+        *arguments.configure_flags,
     )
-    configure = f"cmake -S {quoted(arguments['source_directory'])} -B ../build-tree " + " ".join(
+    configure = f"cmake -S {quoted(arguments.source_directory)} -B ../build-tree " + " ".join(
         map(quoted, flags)
     )
     test = " ".join(
-        ["ctest --test-dir ../build-tree --output-on-failure", jobs, *map(quoted, arguments["check_flags"])]
+        ["ctest --test-dir ../build-tree --output-on-failure", jobs, *map(quoted, arguments.check_flags)]
     )
-    items = [
+    return [
         ("set-up-linker", linker.SET_UP),
         ("unpack", UNPACK),
         ("patch", PATCH),
         ("configure", configure),
         ("build", f"cmake --build ../build-tree {jobs}"),
-        ("check", check(package, test, arguments["count_tests"])),
+        ("check", check(test, arguments.count_tests)),
         ("install", "cmake --install ../build-tree"),
-        *finish(package),
+        *finish(outputs),
     ]
-    return Recipe(changed(items, arguments), environment_of(arguments))

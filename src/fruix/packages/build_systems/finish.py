@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fruix.packages.build_systems import linker
 from fruix.packages.build_systems.unpack import RECORD_SOURCE
-from fruix.packages.package import Package
 
 # Libtool's archives drag every static dependency into whatever links with them; the index of manuals belongs to no single package.
 _TIDY = """
@@ -26,12 +25,12 @@ done
 """
 
 
-def finish(package: Package) -> list[tuple[str, str]]:
+def finish(outputs: Sequence[str]) -> list[tuple[str, str]]:
     """The phases after `install`, in order."""
     return [
-        ("tidy", _filled(_TIDY, package.outputs)),
-        ("strip", _filled(_STRIP, package.outputs)),
-        ("validate-runpath", linker.validate(package.outputs)),
+        ("tidy", _filled(_TIDY, outputs)),
+        ("strip", _filled(_STRIP, outputs)),
+        ("validate-runpath", linker.validate(outputs)),
         ("record-source", RECORD_SOURCE),
     ]
 

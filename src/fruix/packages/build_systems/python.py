@@ -11,23 +11,30 @@ Wheels can't hold dates before 1980, hence `SOURCE_DATE_EPOCH`.
 
 from __future__ import annotations
 
-from fruix.errors import UsageError
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from fruix.packages.build_systems.checks import check
-from fruix.packages.build_systems.recipe import Recipe, changed, environment_of, quoted, read_arguments
+from fruix.packages.build_systems.recipe import Items, StandardArguments, quoted
 from fruix.packages.build_systems.unpack import PATCH, RECORD_SOURCE, UNPACK
-from fruix.packages.package import Package
+from fruix.packages.check import wrong
 
 HOST_VIEW = "base+python"
 SITE = "lib/python3/site-packages"
-DEFAULTS = {
-    "source_directory": ".",
-    "check_command": "",
-    "tests": True,
-    "count_tests": (),
-    "phases": lambda phases: phases,
-    "environment": {},
+ENVIRONMENT = {
+    "SOURCE_DATE_EPOCH": "315619200",  # 1980-01-02
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
 }
-_FIRST_DATE = "315619200"  # 1980-01-02
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments(StandardArguments):
+    """What it takes, beside `tests`, `count_tests`, `phases` and `environment`."""
+
+    source_directory: str = "."
+    check_command: str = ""
+
 
 _FRONT_END = r"""
 import importlib, os, re, shutil, sys, tomllib, zipfile
@@ -82,32 +89,25 @@ for file in [name for name in wheel.namelist() if name.endswith(".dist-info/entr
 """
 
 
-def recipe(package: Package) -> Recipe:
-    """The standard phases with the package's changes.
+def phases(arguments: Arguments, _outputs: Sequence[str]) -> Items:
+    """The standard phases.
 
     Raises:
         UsageError: tests are on, but no command is given that would run them.
     """
-    arguments = read_arguments(package, DEFAULTS)
-    if arguments["tests"] and not arguments["check_command"].strip():
-        raise UsageError(
-            "build system python needs the argument 'check_command', or tests=False",
-            where=package.name,
-            hint='for example check_command="python3 -m unittest discover -v"',
+    if arguments.tests and not arguments.check_command.strip():
+        hint = 'for example "python3 -m unittest discover -v"; or, without tests, tests=False'
+        raise wrong(
+            "argument 'check_command'", "the command that runs the tests", arguments.check_command, hint
         )
-    enter = f"cd {quoted(arguments['source_directory'])}"
-    test = f'PYTHONPATH="$out/{SITE}${{PYTHONPATH:+:$PYTHONPATH}}"\nexport PYTHONPATH\n{arguments["check_command"]}'
-    items = [
+    enter = f"cd {quoted(arguments.source_directory)}"
+    test = (
+        f'PYTHONPATH="$out/{SITE}${{PYTHONPATH:+:$PYTHONPATH}}"\nexport PYTHONPATH\n{arguments.check_command}'
+    )
+    return [
         ("unpack", UNPACK),
         ("patch", PATCH),
         ("install", f"{enter}\npython3 - <<'FRUIX-END'\n{_FRONT_END}FRUIX-END"),
-        ("check", check(package, test, arguments["count_tests"])),
+        ("check", check(test, arguments.count_tests)),
         ("record-source", RECORD_SOURCE),
     ]
-    environment = {
-        "SOURCE_DATE_EPOCH": _FIRST_DATE,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONHASHSEED": "0",
-        **arguments["environment"],
-    }
-    return Recipe(changed(items, arguments), environment_of({**arguments, "environment": environment}))

@@ -1,14 +1,32 @@
-"""What a build system makes of a package, and help for reading its arguments."""
+"""What a build system makes of a package: the arguments that it takes, and the recipe that comes of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated
 
 from fruix.errors import UsageError
-from fruix.packages.package import Package, nearest
+from fruix.packages.check import Rule, in_a_line, wrong
 from fruix.packages.phases import Phases
+from fruix.packages.variables import Variables
+
+# What phases are made from: (name, script) in order.
+Items = list[tuple[str, str]]
+Flags = tuple[str, ...]
+# Two extended regular expressions: of lines that tell of a test passed, and of one failed.
+Patterns = Annotated[
+    tuple[str, ...],
+    Rule("two patterns, of tests passed and of tests failed", lambda patterns: len(patterns) in {0, 2}),
+]
+InsidePath = Annotated[
+    str,
+    Rule(
+        "a path inside of the source or the output",
+        lambda path: path != "" and not path.startswith("/") and ".." not in path.split("/"),
+        "paths",
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,38 +37,54 @@ class Recipe:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What every build system takes."""
+
+    environment: Variables = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StandardArguments(Arguments):
+    """What build systems with tests and phases of their own take.
+
+    Attributes:
+        tests: whether the phase `check` is there.
+        phases: from the standard phases to the package's.
+    """
+
+    tests: bool = True
+    count_tests: Patterns = ()
+    phases: Callable[[Phases], Phases] = lambda phases: phases
+
+
 # The same everywhere, so that no build depends on the day, the place or the language of whoever runs it.
 FIXED_ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "1", "TZ": "UTC"}
 
 
-def read_arguments(package: Package, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """The package's arguments over `defaults`, whose types they must have.
+def changed(standard: Phases, arguments: Arguments) -> Phases:
+    """The standard phases, without `check` if tests are off, after the package's own changes.
 
     Raises:
-        UsageError: an unknown argument, or one of another type.
+        UsageError: the package's function gives something else than phases, or asks for what is not there.
     """
-    for name, value in package.arguments.items():
-        where = f"{package.name}, build system {package.build_system}"
-        if name not in defaults:
-            raise UsageError(f"unknown argument '{name}'", where=where, hint=nearest(name, defaults))
-        expected = type(defaults[name])
-        if not isinstance(value, expected) and not (expected is tuple and isinstance(value, list)):
-            raise UsageError(f"argument '{name}' should be a {expected.__name__}, not {value!r}", where=where)
-    return {**defaults, **package.arguments}
-
-
-def environment_of(arguments: Mapping[str, Any]) -> dict[str, str]:
-    """Fixed variables, and the package's own over them."""
-    return {
-        **FIXED_ENVIRONMENT,
-        **{str(name): str(value) for name, value in arguments["environment"].items()},
-    }
-
-
-def changed(items: Sequence[tuple[str, str]], arguments: Mapping[str, Any]) -> Phases:
-    """The standard phases, without `check` if tests are off, after the package's own changes."""
-    standard = Phases(tuple(item for item in items if arguments["tests"] or item[0] != "check"))
-    phases: Phases = arguments["phases"](standard)
+    if not isinstance(arguments, StandardArguments):
+        return standard
+    if not arguments.tests and "check" in standard.names:
+        standard = standard.remove("check")
+    try:
+        phases = arguments.phases(standard)
+    except UsageError as error:
+        raise UsageError(f"argument 'phases': {error.message}", hint=error.hint) from error
+    except Exception as error:  # a function of the user's may raise anything
+        raise UsageError(f"argument 'phases': {in_a_line(error)}") from error
+    if not isinstance(phases, Phases):
+        raise wrong(
+            "argument 'phases'",
+            "a function that returns Phases",
+            phases,
+            "for example lambda phases: phases.remove('configure'); a `def` needs a `return`",
+        )
     return phases
 
 

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from fruix.errors import UsageError
-from fruix.packages.build_systems.recipe import Recipe, environment_of, read_arguments
-from fruix.packages.package import Package
-from fruix.packages.phases import Phases
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-DEFAULTS = {"script": "", "environment": {}}
+from fruix.packages import check
+from fruix.packages.build_systems import recipe
 
 
-def recipe(package: Package) -> Recipe:
-    """One phase, `build`."""
-    arguments = read_arguments(package, DEFAULTS)
-    if not arguments["script"].strip():
-        raise UsageError("build system trivial needs the argument 'script'", where=package.name)
-    return Recipe(Phases((("build", arguments["script"]),)), environment_of(arguments))
+@dataclass(frozen=True, slots=True)
+class Arguments(recipe.Arguments):
+    """What it takes."""
+
+    script: str = ""
+
+
+def phases(arguments: Arguments, _outputs: Sequence[str]) -> recipe.Items:
+    """One phase, `build`.
+
+    Raises:
+        UsageError: there is no script.
+    """
+    if not arguments.script.strip():
+        raise check.wrong("argument 'script'", "the commands that make $out", arguments.script)
+    return [("build", arguments.script)]
