@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import os
 import shlex
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
 from fruix.errors import HostViewError
-from fruix.sandbox.views import ResolvedView, definitions, resolve_view
+from fruix.model.hostview import difference
+from fruix.sandbox.linux import libc
+from fruix.sandbox.views import ResolvedView, definitions, fingerprint, resolve_view
+from machine import own_mounts
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or os.geteuid() != 0, reason="needs mount namespaces, so Linux and root"
@@ -100,12 +107,99 @@ def test_nothing_else_is_there(base: ResolvedView, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     shown = {path.split("/")[1] for path in base.view.tools}
     assert set(done.stdout.split()) == shown | {"tmp", "dev"}
-    # Libraries of other ABIs are there where the host's compiler makes programs for them, too.
-    assert shown <= {"bin", "lib", "lib32", "lib64", "libx32", "usr", "etc"}
+    assert shown <= {"bin", "lib", "lib64", "usr", "etc"}
 
 
-def test_read_only_binds_keep_the_host_safe(base: ResolvedView, tmp_path: Path) -> None:
-    done = run_inside(base, tmp_path, "touch /usr/include/fruix-was-here")
+@pytest.mark.parametrize(
+    ("text", "flags"),
+    [
+        ("#include <zlib.h>", "-c"),
+        ("int main(void) { return 0; }", "-lz"),
+        ("int main(void) { return 0; }", "-l:libz.a"),
+    ],
+)
+def test_libraries_of_the_host_are_not_there(
+    base: ResolvedView, tmp_path: Path, text: str, flags: str
+) -> None:
+    """Headers and libraries that the host's compiler finds."""
+    file = tmp_path / "x.c"
+    file.write_text(text)
+    subprocess.run(["cc", str(file), "-o", str(tmp_path / "x"), *flags.split()], check=True)
+    root = tmp_path / "root"
+    root.mkdir()
+    done = run_inside(base, root, f"cd /tmp; printf '%s\\n' {shlex.quote(text)} >x.c; cc x.c -o x {flags}")
+    assert done.returncode != 0
+    assert "No such file" in done.stderr or "cannot find" in done.stderr, done.stderr
+
+
+def test_pkg_config_files_of_the_host_are_not_there(base: ResolvedView, tmp_path: Path) -> None:
+    done = run_inside(
+        base, tmp_path, "find / -name '*.pc' -o -name '*.la' -o -name '*.m4' -o -name '*Config.cmake'"
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+
+
+@pytest.mark.parametrize("name", ["base", "base+cmake", "base+python"])
+def test_installing_something_changes_no_fingerprint(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Directories of the host with more in them, as a package for developers puts it there."""
+    definition = definitions({})[name]
+    monkeypatch.setattr(fingerprint, "SETTLED_NS", -(1 << 60))
+    before = resolve_view(definition, str(tmp_path / "one"), hide=True)
+    own_mounts()
+    python = os.path.basename(os.path.realpath("/usr/bin/python3"))
+    machine = os.path.basename(next(iter(glob.glob("/usr/include/*-linux-*")), "none"))
+    added = {
+        "/usr/include": (
+            "new.h",
+            "new/new.h",
+            "linux/new.h",
+            "sys/new.h",
+            f"{machine}/bits/new.h",
+            "c++/99/iostream",
+        ),
+        "/usr/share/cmake": ("new/NewConfig.cmake",),
+        f"/usr/lib/{python}": ("distutils2/__init__.py", "new.py", "unittest/new.py"),
+    }
+    with contextlib.ExitStack() as stack:
+        for directory, names in added.items():
+            if os.path.isdir(directory):
+                stack.enter_context(with_more(directory, names, tmp_path))
+        assert os.path.exists("/usr/include/linux/new.h")
+        after = resolve_view(definition, str(tmp_path / "other"), hide=True)
+        assert not any(bind.source.endswith("/new.h") for bind in after.binds)
+        assert "/usr/include/linux" not in {bind.source for bind in after.binds}
+    assert difference(before.view, after.view) == []
+    assert after.view.fingerprint == before.view.fingerprint
+
+
+@contextlib.contextmanager
+def with_more(directory: str, names: Iterable[str], scratch: Path) -> Iterator[None]:
+    """A copy with more files in the directory's place, in this mount namespace."""
+    copy = scratch / directory.replace("/", "-")
+    shutil.copytree(directory, copy, symlinks=True)
+    for name in names:
+        (copy / name).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name).write_text("new")
+    libc.mount(str(copy).encode(), directory.encode(), None, libc.MS_BIND)
+    try:
+        yield
+    finally:
+        libc.umount(directory.encode(), libc.MNT_DETACH)
+
+
+def test_cxx_programs_are_compiled_and_run(base: ResolvedView, tmp_path: Path) -> None:
+    source = shlex.quote("#include <iostream>\nint main() { std::cout << 7 << std::endl; }\n")
+    done = run_inside(
+        base, tmp_path, f"cd /tmp; printf %b {source} >x.cc; c++ x.cc -o x; ./x; c++ -static x.cc -o y; ./y"
+    )
+    assert (done.returncode, done.stdout) == (0, "7\n7\n"), done.stderr
+
+
+@pytest.mark.parametrize("place", ["/usr/include/linux", "/usr/include/stdio.h"])
+def test_read_only_binds_keep_the_host_safe(base: ResolvedView, tmp_path: Path, place: str) -> None:
+    done = run_inside(base, tmp_path, f"if [ -d {place} ]; then echo >{place}/fruix; else echo >>{place}; fi")
     assert done.returncode != 0
     assert "Read-only" in done.stderr
-    assert not os.path.exists("/usr/include/fruix-was-here")
+    assert not os.path.exists("/usr/include/linux/fruix")

@@ -57,8 +57,8 @@ def configuration(directory: Path) -> str:
     base = definitions({})["base"]
     lists = {
         "tools": tools(directory),
-        "trees": base.trees,
-        "optional-trees": [*base.optional_trees, "/usr/share/bmake", "/usr/share/mk"],
+        "trees": ["/usr/include"],
+        "optional-trees": ["/usr/lib/gcc", "/usr/share/bmake", "/usr/share/mk"],
         "files": ["/bin/sh", *base.files],
         "path": [str(directory)],
     }

@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fruix.errors import UsageError
+from fruix.sandbox.views.headers import C_HEADERS, KERNEL_HEADERS
+from fruix.sandbox.views.parts import Part
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[^/\0]+)+")
@@ -32,6 +34,7 @@ class ViewDefinition:
         optional: names that are shown if they are there.
         trees: directories shown whole, that must be there; patterns must match one at least.
         optional_trees: those that are shown if they are there.
+        parts: what some packages have in directories that they share with others.
         files: patterns (`*`, `?`, `[…]` in the last part or a directory's name) of files shown if they are there.
         path: directories in which tools are looked up, as seen inside.
         libraries: patterns of the directories in which the loader finds shared libraries by itself.
@@ -44,6 +47,7 @@ class ViewDefinition:
     optional: tuple[str, ...] = ()
     trees: tuple[str, ...] = ()
     optional_trees: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
     files: tuple[str, ...] = ()
     path: tuple[str, ...] = ("/usr/bin", "/bin")
     libraries: tuple[str, ...] = _LINUX_LIBRARIES
@@ -131,17 +135,63 @@ _OPTIONAL_TOOLS = """
     nproc numfmt timeout nice nohup dd df du link unlink sync fmt expand unexpand pr ptx tac truncate users who vdir dir
     dircolors factor logname pathchk pinky printenv kill chgrp chown mkfifo mknod
 """
-# What compiling and linking takes of the C library: start files, archives, linker scripts, shared objects, the loader.
+# What compiling and linking takes of the C and C++ library: start files, archives, linker scripts, shared objects. The loader comes with
+# the tools; those of other machines (Debian's libc6-i386) are none of the view's.
 _LIBRARY_FILES = """
-    crt*.o gcrt1.o grcrt1.o Mcrt1.o rcrt1.o Scrt1.o ld-linux*.so* ld-musl*.so* libBrokenLocale.* libanl.* libc.a libc.so
+    crt*.o gcrt1.o grcrt1.o Mcrt1.o rcrt1.o Scrt1.o  libBrokenLocale.* libanl.* libc.a libc.so
     libc.so.6 libc_nonshared.a libcrypt.a libcrypt.so libcrypt.so.[0-9] libdl.* libg.a libgcc_s.so* libm-*.a libm.a libm.so
-    libm.so.6 libmvec.* libnss_dns.so* libnss_files.so* libpthread.* libpthread_nonshared.a libresolv.* librt.* libutil.*
+    libm.so.6 libmvec.* libnss_dns.so* libnss_files.so* libpthread.* libpthread_nonshared.a libresolv.* librt.* libstdc++.a
+    libstdc++.so libsupc++.a libutil.*
 """
 # Data without which tools above don't work: the compiler's plugin for ar and nm, the patterns of file(1).
 _TOOL_FILES = (
     "/usr/lib/bfd-plugins/liblto_plugin.so",
     "/usr/lib/file/magic.mgc",
     "/usr/share/misc/magic.mgc",
+)
+_INCLUDE = "/usr/include"
+_C_LIBRARY = Part(
+    (f"{_INCLUDE}/stdio.h",), (_INCLUDE,), C_HEADERS, hint="the C library's headers (Debian: libc6-dev)"
+)
+# A package of its own on some systems, and part of the C library on others.
+_CRYPT = Part((f"{_INCLUDE}/crypt.h",), (_INCLUDE,), (f"{_INCLUDE}/crypt.h",), required=False)
+_KERNEL = Part(
+    (f"{_INCLUDE}/linux/types.h",),
+    (_INCLUDE, "/usr/lib/linux/uapi"),
+    KERNEL_HEADERS,
+    hint="the kernel's headers (Debian: linux-libc-dev)",
+)
+# GCC's own programs, start files, libraries and headers, with those of C++; of no other language and no other machine.
+_COMPILER = Part(
+    (
+        *(
+            f"/usr/lib*/gcc/{{gcc}}/{name}"
+            for name in ("cc1", "cc1plus", "collect2", "lto1", "crtbegin.o", "libgcc.a")
+        ),
+        "/usr/lib*/gcc/{gcc}/include/stddef.h",
+        "/usr/lib*/gcc/{gcc}/libstdc++.so",
+        f"{_INCLUDE}/c++/{{gcc-version}}/iostream",
+    ),
+    ("/usr/lib*/gcc/{gcc}", f"{_INCLUDE}/c++", f"{_INCLUDE}/*/c++"),
+    ("/usr/lib*/gcc", f"{_INCLUDE}/c++", f"{_INCLUDE}/*/c++"),
+    required=False,
+)
+_CMAKE = Part(
+    ("/usr/share/cmake*/Modules/CMakeDetermineSystem.cmake",),
+    ("/usr/share/cmake*",),
+    ("/usr/share/cmake*",),
+    hint="CMake's modules (Debian: cmake-data)",
+)
+# The interpreter's standard library; nobody's other modules.
+_PYTHON = Part(
+    (
+        "/usr/lib*/{python3}/os.py",
+        "/usr/lib*/{python3}/unittest/__init__.py",
+        "/usr/lib*/{python3}/_sysconfigdata_*.py",
+    ),
+    ("/usr/lib*/{python3}",),
+    ("/usr/lib*/{python3}",),
+    hint="Python's standard library (Debian: python3)",
 )
 # Debian's names of machines in library directories, where they differ from the kernel's.
 _MULTIARCH = {"i586": "i386", "i686": "i386", "armv6l": "arm", "armv7l": "arm", "ppc64le": "powerpc64le"}
@@ -164,21 +214,19 @@ def _linux(machine: str) -> dict[str, ViewDefinition]:
         "base",
         tools=tuple(_REQUIRED_TOOLS.split()),
         optional=tuple(_OPTIONAL_TOOLS.split()),
-        trees=("/usr/include",),
-        optional_trees=("/usr/lib/gcc", "/usr/libexec/gcc"),
+        parts=(_C_LIBRARY, _CRYPT, _KERNEL, _COMPILER),
         files=(
             *(f"{place}/{name}" for place in directories for name in _LIBRARY_FILES.split()),
             *_TOOL_FILES,
         ),
     )
-    cmake = _more(base, "base+cmake", ("cmake", "ctest"), ("/usr/share/cmake*",))
-    # The interpreter and its standard library; nobody's other modules (those are in python3/dist-packages or site-packages).
-    python = _more(base, "base+python", ("python3",), ("/usr/lib*/python3.*",))
+    cmake = _more(base, "base+cmake", ("cmake", "ctest"), _CMAKE)
+    python = _more(base, "base+python", ("python3",), _PYTHON)
     return {view.name: view for view in (base, cmake, python)}
 
 
-def _more(base: ViewDefinition, name: str, tools: tuple[str, ...], trees: tuple[str, ...]) -> ViewDefinition:
-    return replace(base, name=name, tools=(*base.tools, *tools), trees=(*base.trees, *trees))
+def _more(base: ViewDefinition, name: str, tools: tuple[str, ...], part: Part) -> ViewDefinition:
+    return replace(base, name=name, tools=(*base.tools, *tools), parts=(*base.parts, part))
 
 
 def _freebsd(_machine: str) -> dict[str, ViewDefinition]:

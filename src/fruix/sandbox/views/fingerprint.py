@@ -77,6 +77,16 @@ def show_tree(top: str, host: Host, hashes: FileHashes) -> Shown:
     return top, "tree", digest_shown(_entry(path, status, host, hashes) for path, status in host.walk(top))
 
 
+def show_part(place: str, leaves: Iterable[str], host: Host, hashes: FileHashes) -> Shown:
+    """Files and links below a place as one thing: the digest of them all, however they are shown."""
+    statuses = ((path, host.status(path)) for path in leaves)
+    return (
+        place,
+        "part",
+        digest_shown(_entry(path, status, host, hashes) for path, status in statuses if status),
+    )
+
+
 def _entry(path: str, status: os.stat_result, host: Host, hashes: FileHashes) -> Shown:
     if stat.S_ISREG(status.st_mode):
         return _file(path, status, hashes)

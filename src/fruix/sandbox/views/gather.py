@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from fruix.errors import HostViewError
 from fruix.sandbox.views.elf import ElfFile, read_elf
 from fruix.sandbox.views.host import Found, Host
+from fruix.sandbox.views.parts import FoundPart
 
 _SHEBANG_SIZE = 256
 
@@ -30,12 +31,21 @@ class _Task:
 
 @dataclass(slots=True)
 class Gathered:
-    """What is to be shown, in canonical places: `links` path → text."""
+    """What is to be shown, in canonical places.
+
+    Attributes:
+        links: path → text.
+        trees: directories shown whole.
+        parts: place → files and links below it that belong to parts of packages; they are among the others, or in trees of `partial`.
+        partial: the trees that hold nothing but such.
+    """
 
     host: Host
     links: dict[str, str] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
     trees: list[str] = field(default_factory=list)
+    parts: dict[str, set[str]] = field(default_factory=dict)
+    partial: set[str] = field(default_factory=set)
     _tasks: deque[_Task] = field(default_factory=deque)
     _looked_into: set[str] = field(default_factory=set)
     _elves: dict[str, ElfFile | None] = field(default_factory=dict)
@@ -50,6 +60,29 @@ class Gathered:
         if not self._covered(found.path):
             self.trees = [tree for tree in self.trees if not _below(tree, found.path)] + [found.path]
         return True
+
+    def add_part(self, place: str, found: FoundPart) -> None:
+        """Show what a part of packages has in one place. To be called after the trees and before the files."""
+        if self._covered(place):
+            return
+        self.parts.setdefault(place, set()).update(found.leaves)
+        for tree in found.trees:
+            if not self._covered(tree):
+                self.trees = [other for other in self.trees if not _below(other, tree)] + [tree]
+                self.partial.add(tree)
+        for path in found.entries:
+            self._add_entry(path)
+
+    def _add_entry(self, path: str) -> None:
+        """A file or link of a part, shown by itself."""
+        status = self.host.status(path)
+        if status is None or self._covered(path):
+            return
+        if stat.S_ISLNK(status.st_mode):
+            self.links[path] = self.host.link_text(path)
+        else:
+            self.files.add(path)
+        self._look_at(path, status)
 
     def add_file(self, path: str, need: str | None = None, search: tuple[str, ...] = ()) -> bool:
         """Show a file, the way to it, and what it needs; False if it leads to no file."""
@@ -87,6 +120,7 @@ class Gathered:
                 self._look_into(task)
         # A tree that was added later may hold what was added before.
         self.links = {path: text for path, text in self.links.items() if not self._covered(path)}
+        self.files = {path for path in self.files if not self._covered(path)}
 
     def _add_links(self, found: Found) -> None:
         self.links |= {path: text for path, text in found.links.items() if not self._covered(path)}
@@ -97,12 +131,14 @@ class Gathered:
     def _look_through(self, tree: str) -> None:
         """Programs and libraries in a tree need libraries too; its links may lead to files outside of it."""
         for path, status in self.host.walk(tree):
-            if stat.S_ISLNK(status.st_mode):
-                self.add_file(path)
-            elif stat.S_ISREG(status.st_mode) and (
-                status.st_mode & 0o111 or ".so" in path.rpartition("/")[2]
-            ):
-                self._tasks.append(_Task(path, None))
+            self._look_at(path, status)
+
+    def _look_at(self, path: str, status: os.stat_result) -> None:
+        """Something that nobody asked for by name: what it needs may be missing."""
+        if stat.S_ISLNK(status.st_mode):
+            self.add_file(path)
+        elif stat.S_ISREG(status.st_mode) and (status.st_mode & 0o111 or ".so" in path.rpartition("/")[2]):
+            self._tasks.append(_Task(path, None))
 
     def _look_into(self, task: _Task) -> None:
         elf = self._elf(task.path)

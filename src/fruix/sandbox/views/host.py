@@ -167,18 +167,16 @@ class Host:
                 continue
             yield path, status
             if stat.S_ISDIR(status.st_mode):
-                names = [name for name in self.names(path) if not self._hides(path, name)]
-                ahead.extend(f"{path}/{name}" for name in reversed(names))
+                hidden = [name for name in self.names(path) if self.hides(path, name)]
+                self.hidden.update(f"{path}/{name}" for name in hidden)
+                ahead.extend(f"{path}/{name}" for name in reversed(self.names(path)) if name not in hidden)
 
-    def _hides(self, directory: str, name: str) -> bool:
+    def hides(self, directory: str, name: str) -> bool:
+        """Whether a directory's entry is one of Python's caches, and those are hidden."""
         if not self._hide_caches or name != _PYTHON_CACHE:
             return False
-        path = f"{directory}/{name}"
-        status = self.status(path, PASSED)
-        if status is None or not stat.S_ISDIR(status.st_mode):
-            return False
-        self.hidden.add(path)
-        return True
+        status = self.status(f"{directory}/{name}", PASSED)
+        return status is not None and stat.S_ISDIR(status.st_mode)
 
     def looks(self) -> list[Look]:
         """Everything looked at and what was seen, for `changed`."""

@@ -11,23 +11,33 @@ import json
 import re
 import time
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from fruix.errors import HostViewError
 from fruix.model.hostview import HostView
 from fruix.sandbox.spec import Bind, Link
 from fruix.sandbox.views.definition import ViewDefinition
 from fruix.sandbox.views.files import read_json, write_json
-from fruix.sandbox.views.fingerprint import SETTLED_NS, FileHashes, Shown, digest_shown, show_file, show_tree
+from fruix.sandbox.views.fingerprint import (
+    SETTLED_NS,
+    FileHashes,
+    Shown,
+    digest_shown,
+    show_file,
+    show_part,
+    show_tree,
+)
 from fruix.sandbox.views.gather import Gathered
 from fruix.sandbox.views.hints import directories_of
 from fruix.sandbox.views.host import Host, Look, changed
+from fruix.sandbox.views.parts import Part, PartFinder
 
 # Where programs look by themselves: libraries' names in linker scripts, loaders' names in programs.
 _WAYS = ("/lib", "/lib64")
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_FORMAT = 3
+_FORMAT = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +86,14 @@ def resolve_view(definition: ViewDefinition, cache_dir: str, *, hide: bool = Fal
     hashes = FileHashes(f"{cache_dir}/{definition.name}.hashes")
     shown = list(_shown(gathered, hashes))
     settled = host.newest < started - SETTLED_NS
-    seen, others = _parted(shown, host.looks())
-    resolved = _resolved(definition.name, shown, used.path, host.hidden, seen, settled=settled)
+    bound = {*gathered.files, *gathered.trees}
+    seen, others = _parted(bound, host.looks())
+    what = _What(shown, used.path, sorted(bound), gathered.links, _hidden(host, gathered.trees), seen)
+    resolved = _resolved(definition.name, what, settled=settled)
     hashes.save()
     _keep_manifest(resolved.view, cache_dir)
     if settled:
-        state = {"format": _FORMAT, "asked": asked, "shown": shown, "path": used.path}
-        write_json(state_file, {**state, "hidden": sorted(host.hidden), "seen": seen, "others": others})
+        write_json(state_file, {"format": _FORMAT, "asked": asked, "others": others, **what._asdict()})
     return resolved
 
 
@@ -115,6 +126,18 @@ def _is_file(host: Host, path: str) -> bool:
 
 def _gather(definition: ViewDefinition, host: Host) -> Gathered:
     gathered = Gathered(host)
+    _add_directories(gathered, definition)
+    for way in (*definition.path, *_WAYS):
+        gathered.add_way(way)
+    _add_files(gathered, definition)
+    more = (
+        directories_of(definition.hints) if definition.hints and gathered.add_file(definition.hints) else ()
+    )
+    gathered.close((*definition.libraries, *more))
+    return gathered
+
+
+def _add_directories(gathered: Gathered, definition: ViewDefinition) -> None:
     for tree in definition.trees:
         if not _add_trees(gathered, tree):
             raise HostViewError(
@@ -123,8 +146,12 @@ def _gather(definition: ViewDefinition, host: Host) -> Gathered:
             )
     for tree in definition.optional_trees:
         _add_trees(gathered, tree)
-    for way in (*definition.path, *_WAYS):
-        gathered.add_way(way)
+    finder = PartFinder(gathered.host, definition.path)
+    for part in definition.parts:
+        _add_part(gathered, finder, part, definition.name)
+
+
+def _add_files(gathered: Gathered, definition: ViewDefinition) -> None:
     for tool in definition.tools:
         if not _add_tool(gathered, tool, tool, definition.path):
             raise HostViewError(
@@ -135,17 +162,26 @@ def _gather(definition: ViewDefinition, host: Host) -> Gathered:
     for tool in definition.optional:
         _add_tool(gathered, tool, None, definition.path)
     for pattern in definition.files:
-        for path in host.matches(pattern):
+        for path in gathered.host.matches(pattern):
             gathered.add_file(path)
-    more = (
-        directories_of(definition.hints) if definition.hints and gathered.add_file(definition.hints) else ()
-    )
-    gathered.close((*definition.libraries, *more))
-    return gathered
 
 
 def _add_trees(gathered: Gathered, pattern: str) -> bool:
     return any([gathered.add_tree(path) for path in gathered.host.matches(pattern)])  # noqa: C419 - all of them
+
+
+def _add_part(gathered: Gathered, finder: PartFinder, part: Part, view: str) -> None:
+    if part.required and not finder.is_there(part):
+        raise HostViewError(
+            f"host view '{view}' needs {part.owners[0]}, which is not there",
+            hint=f"install {part.hint or 'what it belongs to'}, or change the view in the configuration",
+        )
+    found = finder.find(part)
+    for place, what in found.items():
+        gathered.add_part(place, what)
+    for path in () if found else finder.otherwise(part):
+        if not gathered.add_tree(path):
+            gathered.add_file(path)
 
 
 def _add_tool(gathered: Gathered, tool: str, need: str | None, path: Iterable[str]) -> bool:
@@ -155,37 +191,48 @@ def _add_tool(gathered: Gathered, tool: str, need: str | None, path: Iterable[st
 
 
 def _shown(gathered: Gathered, hashes: FileHashes) -> Iterable[Shown]:
+    in_parts = {path for leaves in gathered.parts.values() for path in leaves}
     for path, text in gathered.links.items():
-        yield path, "link", text
-    for path in gathered.files:
+        if path not in in_parts:
+            yield path, "link", text
+    for path in gathered.files - in_parts:
         yield show_file(path, gathered.host, hashes)
     for path in gathered.trees:
-        yield show_tree(path, gathered.host, hashes)
+        if path not in gathered.partial:
+            yield show_tree(path, gathered.host, hashes)
+    for place, leaves in gathered.parts.items():
+        yield show_part(place, leaves, gathered.host, hashes)
 
 
-def _resolved(
-    name: str,
-    shown: Iterable[Shown],
-    path: Iterable[str],
-    hidden: Iterable[str],
-    seen: Iterable[Look],
-    *,
-    settled: bool,
-) -> ResolvedView:
-    items = sorted(shown)
+def _hidden(host: Host, trees: Iterable[str]) -> list[str]:
+    return sorted(path for path in host.hidden if any(path.startswith(tree + "/") for tree in trees))
+
+
+class _What(NamedTuple):
+    """What came of a resolution, as it is kept."""
+
+    shown: Iterable[Shown]
+    path: Iterable[str]
+    bound: Iterable[str]
+    links: Mapping[str, str]
+    hidden: Iterable[str]
+    seen: Iterable[Look]
+
+
+def _resolved(name: str, what: _What, *, settled: bool) -> ResolvedView:
+    items = sorted(what.shown)
     return ResolvedView(
-        HostView(name, digest_shown(items), {path: value for path, _, value in items}, tuple(path)),
-        tuple(Bind(path, path) for path, kind, _ in items if kind != "link"),
-        tuple(Link(path, text) for path, kind, text in items if kind == "link"),
-        tuple(sorted(hidden)),
-        tuple(seen),
+        HostView(name, digest_shown(items), {path: value for path, _, value in items}, tuple(what.path)),
+        tuple(Bind(path, path) for path in what.bound),
+        tuple(Link(path, text) for path, text in sorted(what.links.items())),
+        tuple(what.hidden),
+        tuple(what.seen),
         settled,
     )
 
 
-def _parted(shown: Iterable[Shown], looks: Iterable[Look]) -> tuple[list[Look], list[Look]]:
+def _parted(bound: AbstractSet[str], looks: Iterable[Look]) -> tuple[list[Look], list[Look]]:
     """Looks at what is bound and at what is in it; the others, by which it was found."""
-    bound = {path for path, kind, _ in shown if kind != "link"}
     seen: list[Look] = []
     others: list[Look] = []
     for look in looks:
@@ -203,7 +250,8 @@ def _kept(state: Any, asked: Mapping[str, Any]) -> ResolvedView | None:
     if any(changed(seen)) or any(changed(state["others"])):
         return None
     shown = [(path, kind, value) for path, kind, value in state["shown"]]
-    return _resolved(asked["name"], shown, state["path"], state["hidden"], seen, settled=True)
+    what = _What(shown, state["path"], state["bound"], state["links"], state["hidden"], seen)
+    return _resolved(asked["name"], what, settled=True)
 
 
 def _plain(definition: ViewDefinition) -> dict[str, Any]:
