@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import subprocess
 import threading
@@ -22,7 +21,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import LogLine, Note
 from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.usage import Usage
-from machine import Machine, machine
+from machine import Machine, left_over, machine
 from waiting import until
 
 # A user whom nobody else on this machine builds as at the same time: limits on processes count all of a user's.
@@ -134,7 +133,7 @@ def test_a_disk_that_fills(tmp_path: Path) -> None:
         result = end_of(here, tmp_path, script)
         assert f"killed because less than {20 << 20} bytes were left on the disk of '" in result.message
         assert result.status is BuildStatus.TRANSIENT_FAILURE
-        assert os.listdir(here.store.layout.builds) == ["journal"]
+        assert left_over(here.store) == []
         honest = here.derivation("honest", "echo x > $out", here.shell(tmp_path))
         assert here.build(honest)[0].success
 
@@ -301,7 +300,7 @@ def test_traps_for_who_reads_the_output(tmp_path: Path, script: str, why: str) -
         result = end_of(here, tmp_path, script)
         assert not result.success
         assert why in result.message
-        assert os.listdir(here.store.layout.builds) == ["journal"]
+        assert left_over(here.store) == []
 
 
 def test_a_name_at_its_longest_and_strange_is_no_trap(tmp_path: Path) -> None:

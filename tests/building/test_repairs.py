@@ -15,7 +15,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildStarted
 from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
-from machine import Machine, machines
+from machine import Machine, left_over, machines
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
 here, shell = machines()
@@ -146,6 +146,6 @@ def test_a_repair_that_fails_half_way_can_be_done_again(here: Machine, shell: St
     (here.output(drv) / "id").unlink()
     with faults.armed(fault):
         assert not here.build(drv, options=options(BuildMode.REPAIR))[0].success
-    assert [name for name in os.listdir(here.store.layout.builds) if name != "journal"] == []
+    assert left_over(here.store) == []
     assert here.build(drv, options=options(BuildMode.REPAIR))[0].success
     assert here.store.is_whole(here.store.derivation_outputs(drv)["out"])
