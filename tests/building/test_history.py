@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from fruix.building import history
-from fruix.building.history import KEPT, History, package_of
+from fruix.building.history import KEPT, History
+from fruix.model.storepath import package_of
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,8 @@ class Builder:
         return missing(self._resources.store, requests)
 
     def host_view(self, name: str) -> HostView:
-        """A view's fingerprint and tools as they are now."""
-        return self._resources.views.resolve(name).view
+        """A view's fingerprint and tools as they are now, or what a fingerprint stood for."""
+        return self._resources.views.now_or_known(name)
 
     def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         """What `realise` would do, with reasons and usual durations."""

@@ -1,8 +1,9 @@
-"""How long builds usually take: the durations of the latest successful builds of each name, kept between starts.
+"""The latest successful builds of each name, kept between starts: how long builds usually take, and what was built last.
 
-One append-only file of JSON lines in the state directory, one line per build (about 150 bytes, one `write`):
+One append-only file of JSON lines in the state directory, one line per build (about 230 bytes, one `write`):
 
-    {"kind": "build", "name": "hello-2.12.3", "finished": 1764032405.1, "seconds": 21.4, "phases": {"configure": 9.8}}
+    {"kind": "build", "name": "hello-2.12.3", "drv": "/frx/store/…-hello-2.12.3.drv", "finished": 1764032405.1, "seconds": 21.4,
+     "phases": {"configure": 9.8}}
 
 Read once, when somebody first asks, into the last `KEPT` of each package (the name without its version); a file that
 holds many more lines than that is rewritten then. A line that is no such object (a crash in the middle of a write) is passed over.
@@ -13,7 +14,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import tempfile
 import threading
 import time
@@ -23,25 +23,20 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from fruix.model.storepath import package_of
+
 log = logging.getLogger(__name__)
 
 KEPT = 10
 # A file is rewritten when it has this many lines more than are kept.
 SLACK = 1000
-# `-1.2` and what follows; file names of some archives have `_1.2` instead.
-_VERSIONS = (re.compile(r"-\d.*$", re.DOTALL), re.compile(r"_\d.*$", re.DOTALL))
-
-
-def package_of(name: str) -> str:
-    """`hello` for `hello-2.12.3`: what durations of different versions are kept under."""
-    found = next((match for pattern in _VERSIONS if (match := pattern.search(name))), None)
-    return name[: found.start()] or name if found else name
 
 
 @dataclass(slots=True)
 class _Past:
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     lines: deque[bytes] = field(default_factory=lambda: deque(maxlen=KEPT))
+    last: str = ""
 
 
 class History:
@@ -53,11 +48,12 @@ class History:
         self._past: dict[tuple[str, str], _Past] | None = None
         self._room = SLACK  # lines that may be added before the file is rewritten
 
-    def add(self, kind: str, name: str, seconds: float, phases: Mapping[str, float]) -> None:
+    def add(self, kind: str, name: str, seconds: float, phases: Mapping[str, float], drv: str = "") -> None:
         """Remember a build that went well. That it can't be written is no reason to fail the build."""
         entry = {
             "kind": kind,
             "name": name,
+            "drv": drv,
             "finished": round(time.time(), 3),
             "seconds": round(seconds, 3),
             "phases": phases,
@@ -88,6 +84,12 @@ class History:
         with self._lock:
             past = self._loaded().get((kind, package_of(name)))
             return round(median(past.seconds) * 1000) if past else None
+
+    def last(self, kind: str, name: str) -> str:
+        """The derivation (a store path) that was built last for that package, in whatever version; empty if none was, or nobody wrote it down."""
+        with self._lock:
+            past = self._loaded().get((kind, package_of(name)))
+            return past.last if past else ""
 
     def _loaded(self) -> dict[tuple[str, str], _Past]:
         if self._past is None:
@@ -137,9 +139,10 @@ def _take(past: dict[tuple[str, str], _Past], line: bytes) -> None:
     try:
         entry = json.loads(line)
         key = str(entry["kind"]), package_of(str(entry["name"]))
-        seconds = float(entry["seconds"])
+        seconds, drv = float(entry["seconds"]), str(entry.get("drv", ""))
     except (ValueError, TypeError, KeyError, RecursionError):
         return
     kept = past.setdefault(key, _Past())
     kept.seconds.append(seconds)
+    kept.last = drv or kept.last
     kept.lines.append(line if line.endswith(b"\n") else line + b"\n")

@@ -44,6 +44,15 @@ class HostViews:
         with self._lock:
             return resolve_view(definition, self._cache, hide=current().can_hide)
 
+    def now_or_known(self, word: str) -> HostView:
+        """The view of that name as it is now; or the one that had that fingerprint, if this host ever had it.
+
+        Raises:
+            HostViewError: neither.
+        """
+        known = None if word in self._definitions else known_view(word, self._cache)
+        return known or self.resolve(word).view
+
     def change_since(self, resolved: ResolvedView) -> str:
         """What of a view that a build was shown isn't as it was then; empty if all is. Cheap: one look at each file, none into it.
 

@@ -13,12 +13,14 @@ from fruix.building.goals import Goal, kind_of, plan
 from fruix.building.history import History
 from fruix.building.job import Job
 from fruix.building.settings import Asker
+from fruix.errors import BadStorePathError
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.reasons import reason, text_of
+from fruix.model.storepath import StorePath
 from fruix.sandbox.usage import usage_of
 from fruix.store import Store
 
@@ -94,6 +96,21 @@ def _row(store: Store, goal: Goal, history: History) -> PlannedBuild:
     outputs = goal.derivation.outputs.items()
     missing = [name for name, output in outputs if output.path is None or not store.is_valid(output.path)]
     needs = tuple(sorted(goal.dependencies))
+    name = goal.derivation.name
     return PlannedBuild(
-        goal.path, kind, tuple(sorted(missing)), needs, history.usual_ms(kind, goal.derivation.name)
+        goal.path,
+        kind,
+        tuple(sorted(missing)),
+        needs,
+        history.usual_ms(kind, name),
+        _last(store, history.last(kind, name)),
     )
+
+
+def _last(store: Store, text: str) -> StorePath | None:
+    """A derivation of the history, if it is one of this store's that is still there."""
+    try:
+        path = StorePath.parse(text, store.directory)
+    except BadStorePathError:
+        return None
+    return path if store.is_valid(path) else None

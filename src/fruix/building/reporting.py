@@ -116,6 +116,6 @@ def _finished(attempt: Attempt, result: BuildResult, seconds: float, with_: Reso
     job = attempt.job
     if job.options.mode is BuildMode.NORMAL and attempt.rounds == 1:
         phases = {phase["name"]: phase["seconds"] for phase in attempt.phases}
-        with_.history.add(job.kind, job.derivation.name, seconds, phases)
+        with_.history.add(job.kind, job.derivation.name, seconds, phases, str(job.path))
     outputs = {name: str(path) for name, path in result.outputs.items()}
     job.emit(BuildFinished(job.path, seconds, outputs, checked=job.options.mode is BuildMode.CHECK))

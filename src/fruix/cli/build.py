@@ -29,6 +29,7 @@ from fruix.cli.resolve import (
 from fruix.cli.status import Failure, Status
 from fruix.cli.text import speaks_utf8
 from fruix.cli.trace import trace
+from fruix.cli.why_rebuild import reasons
 from fruix.client import RemoteStore
 from fruix.daemon.inform import on_request
 from fruix.errors import BuildError, UsageError
@@ -120,7 +121,7 @@ def run(options: argparse.Namespace) -> int:
         requests = [target.request for target in targets]
         plan = store.plan(requests, modes.mode_of(options))
         if options.dry_run:
-            return _dry_run(plan, options)
+            return _dry_run(store, plan, options)
         root = os.path.abspath(options.root) if options.root else None
         check_links([root] if root else [], store.directory)
         display = _display(plan, options)
@@ -156,13 +157,14 @@ def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
             print(f"taken from {path}: {added}", file=sys.stderr)
 
 
-def _dry_run(plan: BuildPlan, options: argparse.Namespace) -> int:
+def _dry_run(store: RemoteStore, plan: BuildPlan, options: argparse.Namespace) -> int:
     """What would be done; status 1 if it can't be."""
     if options.json:
         JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan))
     else:
         mode = modes.mode_of(options)
-        for text in (headline(plan, mode, utf8=speaks_utf8(sys.stderr)), *listing(plan, mode)):
+        print(headline(plan, mode, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+        for text in listing(plan, mode, reasons(store, plan.builds)):
             print(text, file=sys.stderr)
     return 1 if plan.problems else 0
 

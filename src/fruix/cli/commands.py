@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("fruix.cli.show", "describe a package or a derivation"),
     "size": ("fruix.cli.size", "say what packages take on disk with all that they need"),
     "store": ("fruix.cli.store", "add to, read and query the store"),
+    "why-rebuild": ("fruix.cli.why_rebuild", "say what differs between two derivations of a package"),
     "why": ("fruix.cli.why", "say by which way one package needs another"),
 }
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from fruix.cli.status import short_name
 from fruix.cli.text import duration, harmless
@@ -54,8 +55,18 @@ def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL, *, utf8: bool)
     return ", ".join(parts)
 
 
-def listing(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL) -> list[str]:
-    """Every derivation with its reason: what is missing, what needs it, what it needs, how long it usually takes."""
+def listing(
+    plan: BuildPlan,
+    mode: BuildMode = BuildMode.NORMAL,
+    changed: Mapping[StorePath, Sequence[str]] = MappingProxyType({}),
+) -> list[str]:
+    """Every derivation with its reason: what is missing, what changed, what needs it, what it needs, how long it usually takes.
+
+    Args:
+        plan: what would be done.
+        mode: what for.
+        changed: derivation → what differs from what was built last for the same package.
+    """
     needed_by: dict[StorePath, list[str]] = {}
     for row in plan.builds:
         for path in row.needs:
@@ -64,7 +75,7 @@ def listing(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL) -> list[str]:
     for row in plan.builds:
         lines += [
             _first_line(row),
-            *(f"       {text}" for text in _reasons(row, mode, needed_by)),
+            *(f"       {text}" for text in _reasons(row, mode, changed.get(row.drv, ()), needed_by)),
             f"       {row.drv}",
         ]
     return [*lines, *(f"can't be done: {harmless(text, colour=False)}" for text in plan.problems)]
@@ -75,7 +86,9 @@ def _first_line(row: PlannedBuild) -> str:
     return f"{'fetch' if row.kind == 'download' else 'build'}  {short_name(row.drv)}  ({usual})"
 
 
-def _reasons(row: PlannedBuild, mode: BuildMode, needed_by: dict[StorePath, list[str]]) -> list[str]:
+def _reasons(
+    row: PlannedBuild, mode: BuildMode, changed: Sequence[str], needed_by: Mapping[StorePath, list[str]]
+) -> list[str]:
     reasons = []
     if row.missing:
         outputs = ", ".join(f"'{harmless(name, colour=False)}'" for name in row.missing)
@@ -84,6 +97,8 @@ def _reasons(row: PlannedBuild, mode: BuildMode, needed_by: dict[StorePath, list
         reasons.append("valid: built again if it is damaged")
     else:
         reasons.append("valid already: built again, as asked")
+    if changed:
+        reasons.append(f"changed since the last build: {harmless(some(changed), colour=False)}")
     if row.drv in needed_by:
         reasons.append(f"needed by: {some(needed_by[row.drv])}")
     if row.needs:

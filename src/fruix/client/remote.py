@@ -250,10 +250,10 @@ class RemoteStore:
         self._call("ClearFailedPaths", ["*"] if paths is None else [str(path) for path in paths])
 
     def host_view(self, name: str) -> HostView:
-        """A host view of the daemon's machine, as it is now.
+        """A host view of the daemon's machine as it is now, or, by its fingerprint, one that it had.
 
         Raises:
-            HostViewError: it offers none of that name.
+            HostViewError: it offers none of that name, and never had that fingerprint.
             ProtocolError: it is no fruix daemon.
         """
         fingerprint, tools, path = self._call_own("has no host views", "QueryHostView", name)

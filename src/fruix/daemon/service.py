@@ -136,7 +136,7 @@ class BuilderLike(Protocol):
         """A shell in a sandbox, to its end."""
 
     def host_view(self, name: str) -> HostView:
-        """A host view as it is now."""
+        """A host view as it is now, or by the fingerprint that it had."""
 
     def close(self) -> None:
         """End all builds."""

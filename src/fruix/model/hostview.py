@@ -40,3 +40,32 @@ def difference(old: HostView, new: HostView) -> list[str]:
     missing = [f"missing {path}" for path in sorted(old.tools.keys() - new.tools.keys())]
     added = [f"new {path}" for path in sorted(new.tools.keys() - old.tools.keys())]
     return changed + missing + added
+
+
+_NAMED = 3  # how many files a sentence names
+_SAID = {"changed": "changed", "missing": "is gone", "new": "is new"}
+
+
+def in_words(old: HostView, new: HostView) -> tuple[str, list[str]]:
+    """A difference as a sentence that names programs first, and as a list.
+
+    Returns:
+        `the host's gcc-12, ld.bfd and 5 more changed; cmake is new`, and the lines of `difference` with a sign each.
+    """
+    rows = [line.split(" ", 1) for line in difference(old, new)]
+    parts = []
+    for verb, said in _SAID.items():
+        paths = sorted(
+            (path for word, path in rows if word == verb), key=lambda path: not _is_program(path, old, new)
+        )
+        if paths:
+            names = list(dict.fromkeys(path.rpartition("/")[2] for path in paths))
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            plural = said.replace("is ", "are ") if len(names) > 1 else said
+            parts.append(f"{', '.join(names[:_NAMED])}{more} {plural}")
+    signs = {"changed": "~", "missing": "-", "new": "+"}
+    return f"the host's {'; '.join(parts)}", [f"{signs[word]}{path}" for word, path in rows]
+
+
+def _is_program(path: str, *views: HostView) -> bool:
+    return any(path.rpartition("/")[0] in view.path for view in views)

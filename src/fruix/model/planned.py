@@ -22,6 +22,7 @@ class PlannedBuild:
         missing: the outputs that are not valid; empty if it is wanted again although all are (check).
         needs: derivations of the same plan that come first.
         usual_ms: the median duration of the latest builds of that name, milliseconds; None if there is none.
+        last: the derivation that was built last for the same package, perhaps this one; None if none is known.
     """
 
     drv: StorePath
@@ -29,6 +30,7 @@ class PlannedBuild:
     missing: tuple[str, ...] = ()
     needs: tuple[StorePath, ...] = ()
     usual_ms: int | None = None
+    last: StorePath | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain data for `json.dumps`."""
@@ -38,6 +40,7 @@ class PlannedBuild:
             "missing": list(self.missing),
             "needs": [str(path) for path in self.needs],
             "usual_ms": self.usual_ms,
+            "last": str(self.last) if self.last else None,
         }
 
 

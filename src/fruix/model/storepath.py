@@ -160,3 +160,13 @@ def _explain(base: str, whole: str) -> None:
     except BadStorePathError as error:
         raise BadStorePathError(f"{prefix}: {error.message}", hint=error.hint) from None
     raise BadStorePathError(prefix)
+
+
+# `-1.2` and what follows; file names of some archives have `_1.2` instead.
+_VERSIONS = (re.compile(r"-\d.*$", re.DOTALL), re.compile(r"_\d.*$", re.DOTALL))
+
+
+def package_of(name: str) -> str:
+    """`hello` for `hello-2.12.3`: what different versions of a package have in common."""
+    found = next((match for pattern in _VERSIONS if (match := pattern.search(name))), None)
+    return name[: found.start()] or name if found else name

@@ -6,7 +6,7 @@ from fruix.errors import FormatError
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.protocol.layout import Field, Record
-from fruix.protocol.values import PATH
+from fruix.protocol.values import OPTIONAL_PATH, PATH
 from fruix.protocol.wire import NAME, TEXT, U64, Context, Converted, List, Maybe, Number
 
 
@@ -50,6 +50,7 @@ PLANNED_BUILD = Record(
         Field("missing", List(NAME)),
         Field("needs", List(PATH)),
         Field("usual_ms", COUNT),
+        Field("last", OPTIONAL_PATH),
     ),
 )
 BUILD_PLAN = Record(
