@@ -42,6 +42,18 @@ def test_the_median_of_the_latest(tmp_path: Path) -> None:
     assert os.stat(f"{tmp_path}/history").st_mode & 0o777 == 0o644
 
 
+def test_what_was_built_last(tmp_path: Path) -> None:
+    """In whatever version, also after a start; a line without a derivation (of an earlier release) takes none away."""
+    past = History(f"{tmp_path}/history")
+    assert past.last("build", "hello-2") == ""
+    past.add("build", "hello-2.1", 1.0, {}, "/frx/store/a-hello-2.1.drv")
+    past.add("build", "hello-2.2", 1.0, {}, "/frx/store/b-hello-2.2.drv")
+    past.add("download", "hello-2.3", 1.0, {}, "/frx/store/c-hello-2.3.drv")
+    past.add("build", "hello-2.4", 1.0, {})
+    for reader in (past, History(f"{tmp_path}/history")):
+        assert reader.last("build", "hello-9") == "/frx/store/b-hello-2.2.drv"
+
+
 @pytest.mark.parametrize(
     "junk", [b"", b"\xff\xfe\n", b"[]\n", b"{}\n", b'{"kind": "build", "name": "a", "seco']
 )

@@ -140,6 +140,9 @@ def test_a_directory_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(load.PATH_VARIABLE, "/nowhere/at/all")
     assert find("hello").name == "hello"
     assert known_names() >= shipped_names()
+    with pytest.raises(UsageError, match="no package 'helo'") as caught:
+        find("helo")
+    assert "'hello'?; /nowhere/at/all: can't read a directory of FRUIX_PACKAGE_PATH" in caught.value.hint
     broken: list[Broken] = []
     assert len(all_packages(broken.append)) == len(shipped_names())
     assert [item.error.where for item in broken] == ["/nowhere/at/all"]

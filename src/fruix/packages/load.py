@@ -43,10 +43,7 @@ def find(word: str) -> Package:
     name, _, version = word.partition("@")
     packages = _by_name(name)
     if not packages:
-        where = f" or on {PATH_VARIABLE}" if os.environ.get(PATH_VARIABLE) else ""
-        raise UsageError(
-            f"there is no package '{name}' in the catalogue{where}", hint=nearest(name, known_names())
-        )
+        raise _nothing_of(name)
     found = [package for package in packages if version in {"", package.version}]
     if not found:
         has = ", ".join(package.version for package in packages)
@@ -55,6 +52,15 @@ def find(word: str) -> Package:
             hint=f"fruix build {name}@{packages[0].version}",
         )
     return found[0]
+
+
+def _nothing_of(name: str) -> UsageError:
+    """The error for a name that nobody has; a directory that can't be read may be why."""
+    unread: list[FruixError] = []
+    near = nearest(name, known_names(unread.append))
+    where = f" or on {PATH_VARIABLE}" if os.environ.get(PATH_VARIABLE) else ""
+    hint = "; ".join([near, *map(str, unread)])
+    return UsageError(f"there is no package '{name}' in the catalogue{where}", hint=hint)
 
 
 def all_packages(report: Callable[[Broken], None]) -> list[Package]:
