@@ -12,10 +12,10 @@ import pytest
 from fruix.errors import DefinitionError
 from fruix.packages import variables
 from fruix.packages.build_systems import BUILD_SYSTEMS
-from fruix.packages.check import shown
 from fruix.packages.load import from_file
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases
+from fruix.packages.wording import shown
 from fruix.sandbox.contracts import CONTRACTS
 from packages.test_definitions import SHA, FakeStore, lowering
 

@@ -9,7 +9,6 @@ Cost: two derivations read for each differing pair and for each of their paired 
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,11 +19,9 @@ from fruix.model import structured
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, in_words
 from fruix.model.storepath import StorePath, package_of
+from fruix.model.textdiff import changed_items, changed_lines
 
-_CONTEXT = 2  # lines around a changed one
 _BASE_NAME = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]+")
-_FUNCTION = re.compile(r"([\w-]+)\(\) *\{")
-_HUNK = re.compile(r"@@ -(\d+)")
 
 
 class Reader(Protocol):
@@ -179,7 +176,7 @@ def _plain(what: str, old: str, new: str) -> Iterator[Change]:
 
 def _listed(what: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Change]:
     if list(old) != list(new):
-        yield Change(f"the {what} differ", tuple(_items(old, new)))
+        yield Change(f"the {what} differ", tuple(changed_items(old, new)))
 
 
 def _outputs(old: Derivation, new: Derivation) -> Iterator[Change]:
@@ -211,7 +208,7 @@ def _source(
     if before is None or after is None:
         yield Change(f"the source {new.name} differs", (f"-{old}", f"+{new}"))
     elif translate(before) != after:
-        yield Change(f"the file {new.name} differs", tuple(_lines(translate(before), after)))
+        yield Change(f"the file {new.name} differs", tuple(changed_lines(translate(before), after)))
 
 
 def _view(old: Derivation, new: Derivation, reader: Reader) -> Iterator[Change]:
@@ -264,12 +261,12 @@ def _variable(name: str, old: str | None, new: str | None) -> tuple[str, tuple[s
 def _value(name: str, old: str, new: str) -> Iterator[str]:
     """By lines, by items of a list (separated by colons or blanks), or whole."""
     if name == structured.VARIABLE:
-        return _lines(_indented(old), _indented(new))
+        return changed_lines(_indented(old), _indented(new))
     if "\n" in old or "\n" in new:
-        return _lines(old, new)
+        return changed_lines(old, new)
     for separator in (":", " "):
         if separator in old and separator in new and "://" not in old + new:
-            return _items(old.split(separator), new.split(separator))
+            return changed_items(old.split(separator), new.split(separator))
     return iter((f"-{old}", f"+{new}"))
 
 
@@ -278,23 +275,3 @@ def _indented(text: str) -> str:
         return json.dumps(json.loads(text), indent=1, sort_keys=True)
     except (ValueError, RecursionError):
         return text
-
-
-def _items(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
-    """Only those that came or went."""
-    changed = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
-    return (line for line in changed if not line.startswith("@@"))
-
-
-def _lines(old: str, new: str) -> Iterator[str]:
-    """Hunks as `diff -u` has them; each names its line and the shell function that it is in. Line ends count, but aren't shown."""
-    before = old.splitlines(keepends=True)
-    for line in list(difflib.unified_diff(before, new.splitlines(keepends=True), n=_CONTEXT))[2:]:
-        yield _place(line, before) if line.startswith("@@") else line.rstrip("\r\n")
-
-
-def _place(hunk: str, lines: Sequence[str]) -> str:
-    match = _HUNK.match(hunk)
-    number = int(match[1]) if match else 1
-    functions = [found[1] for line in lines[: number + _CONTEXT] if (found := _FUNCTION.match(line))]
-    return f"@@ line {number}{f' ({functions[-1]})' if functions else ''}"

@@ -1,8 +1,9 @@
 """Package definitions in Python, and how they become derivations.
 
-What lives here: `package` (the records), `phases` (what a builder does, in order), `build_systems/` (how a package's arguments become a builder
+What lives here: `package` (the records), `check` (what a field may hold, by its annotation; `wording` for its messages), `place` (where a definition is written
+down), `variables` (those of a build), `phases` (what a builder does, in order), `build_systems/` (how a package's arguments become a builder
 script), `search_paths` (how builds find their inputs), `lower` (packages → derivations in a store), `catalogue/` (the packages that come with
-Fruix, a file each), `load` (definitions from elsewhere), `graph` (what needs what), `lint` and `lint_built` (what is wrong with definitions
+Fruix, a file each), `load` and `modules` (definitions from elsewhere), `graph` (what needs what), `lint` and `lint_built` (what is wrong with definitions
 and with what they gave).
 
 Rules: definitions are immutable values; lowering talks to a store only through its interface and gives the same derivation for the same

@@ -15,11 +15,11 @@ from typing import Any
 
 from fruix.errors import DefinitionError, FruixError, UsageError
 from fruix.packages.catalogue import shipped, shipped_names
-from fruix.packages.check import nearest, shown
 from fruix.packages.modules import Modules
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases
 from fruix.packages.place import EXPRESSION, Place, located
+from fruix.packages.wording import nearest, shown
 
 PATH_VARIABLE = "FRUIX_PACKAGE_PATH"
 

@@ -23,6 +23,7 @@ from fruix.packages.check import Form, Rule
 from fruix.packages.phases import Phases
 from fruix.packages.place import Place, definition_place, located
 from fruix.packages.variables import AttributeName, VariableName, VariableValue
+from fruix.packages.wording import shown
 
 T = TypeVar("T")
 
@@ -142,9 +143,7 @@ class Origin:
         object.__setattr__(self, "location", definition_place())
         check.read_fields(self)
         if not _is_store_name(self.store_name):
-            hint = (
-                f"the first URL ends in {check.shown(self.store_name)}; such as file_name='hello-1.0.tar.gz'"
-            )
+            hint = f"the first URL ends in {shown(self.store_name)}; such as file_name='hello-1.0.tar.gz'"
             raise check.wrong("field 'file_name'", "a name for the store", self.file_name, hint)
         object.__setattr__(self, "patches", tuple(_local_files(self.patches, self.location)))
 

@@ -11,6 +11,7 @@ from typing import Annotated, Self
 
 from fruix.errors import UsageError
 from fruix.packages import check
+from fruix.packages.wording import nearest, shown
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 PhaseName = Annotated[
@@ -62,12 +63,12 @@ class Phases:
 
     def _index(self, name: str) -> int:
         if name not in self.names:
-            raise UsageError(f"there is no phase '{name}'", hint=check.nearest(name, self.names))
+            raise UsageError(f"there is no phase '{name}'", hint=nearest(name, self.names))
         return self.names.index(name)
 
 
 def _item(name: str, script: str) -> tuple[str, str]:
-    return name, check.read(script, str, f"the script of phase {check.shown(name)}")
+    return name, check.read(script, str, f"the script of phase {shown(name)}")
 
 
 def script(phases: Phases, preamble: str = "") -> str:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from fruix.errors import DefinitionError, FormatError, UsageError
-from fruix.packages.check import in_a_line
+from fruix.packages.wording import in_a_line
 
 USERS = "__fruix_definitions__"  # a variable of modules that are files of the user's, see `files`
 _HINT = "correct the definition there; docs/packages.md says what it may hold"

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 from fruix.errors import UsageError
 from fruix.model import attributes, structured
 from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
-from fruix.packages.check import Form, Rule, one_of, shown
+from fruix.packages.check import Form, Rule, one_of
 from fruix.packages.search_paths import SEARCH_PATHS
+from fruix.packages.wording import shown
 
 # Set by the daemon over whatever a derivation has, in one contract or another (`sandbox.contracts`), or needed as they are.
 _DAEMON = frozenset(

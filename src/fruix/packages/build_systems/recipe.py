@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from fruix.errors import UsageError
-from fruix.packages.check import Rule, in_a_line, wrong
+from fruix.packages.check import Rule, wrong
 from fruix.packages.phases import Phases
 from fruix.packages.variables import Variables
+from fruix.packages.wording import in_a_line
 
 # What phases are made from: (name, script) in order.
 Items = list[tuple[str, str]]
