@@ -33,6 +33,12 @@ UID = 35001
 BUILDS = Path(Layout().builds)
 
 
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    yield
+    crashing.clear_away()
+
+
 def spec(base: Path, *, uid: int = UID, binds: tuple[Bind, ...] = (), data: bytes = b"x") -> SandboxSpec:
     return SandboxSpec(
         "frx-a",
@@ -318,8 +324,8 @@ def test_all_killed_in_a_kept_root(tmp_path: Path) -> None:
         assert spawned.exists()
         after = crashing.start_daemon()
         try:
-            with crashing.connected(after) as client_store:
-                assert crashing.traces(client_store) == []
+            with crashing.connected(after):
+                assert traces(Layout()) == []
                 assert os.listdir(BUILDS / "roots") == []
             again = derivation_again(shell)
             assert crashing.ask(again)[1]["status"] == "BUILT"
