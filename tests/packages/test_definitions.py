@@ -65,14 +65,28 @@ def test_golden_derivation() -> None:
     builder = next(path for path in store.files if path.name == "trivial-builder.sh")
     assert (
         store.files[builder]
-        == b"set -eu\n\nphase_build() {\n:\necho > $out\n}\n\necho '@ fruix phase build'\nphase_build\n"
+        == b"""set -eu
+. "$setUp"
+trap '{ say_failure $?; } 2>/dev/null' EXIT
+
+phase_build() {
+set -x
+echo > $out
+}
+
+{ begin_phase build; } 2>/dev/null
+phase_build
+{ set +x; } 2>/dev/null
+"""
     )
+    set_up = next(path for path in store.files if path.name == "builder-set-up.sh")
     out = lowered.derivation.output_paths["out"]
+    first, second = sorted((builder, set_up))
     assert store.files[lowered.drv].decode() == (
-        f'Derive([("out","{out}","","")],[],["{builder}"],"x86_64-linux","/bin/sh",["{builder}"],['
-        f'("LC_ALL","C"),("PATH","/usr/bin:/bin"),("SOURCE_DATE_EPOCH","1"),("TZ","UTC"),("fruixContract","fruix"),'
+        f'Derive([("out","{out}","","")],[],["{first}","{second}"],"x86_64-linux","/bin/sh",["{builder}"],['
+        f'("LC_ALL","C"),("PATH","/usr/bin:/bin"),("SOURCE_DATE_EPOCH","315619200"),("TZ","UTC"),("fruixContract","fruix"),'
         f'("fruixHostView","base"),("fruixHostViewHash","{"f" * 64}"),("out","{out}"),("patches",""),("pname","tiny"),'
-        f'("source",""),("version","1")])'
+        f'("setUp","{set_up}"),("source",""),("version","1")])'
     )
 
 
@@ -93,10 +107,10 @@ def test_what_lowering_makes_a_daemon_accepts() -> None:
         check_outputs(drv, path, DerivationHasher(drvs.__getitem__))
     env = work.lowered(top).derivation.env
     low_out = work.lowered(low).derivation.output_paths["out"]
-    assert env["CPATH"] == f"{low_out}/include"
-    assert f"{low_out}/bin" in env["PATH"].split(":")
-    assert "tool" not in env["CPATH"]
-    assert env["PATH"].endswith("/usr/bin:/bin")
+    assert env["inputs"] == f"{low_out}\n"
+    assert "tool" in env["nativeInputs"]
+    assert env["passAsFile"] == "inputs nativeInputs"
+    assert env["PATH"] == "/usr/bin:/bin"
 
 
 def test_the_same_definition_gives_the_same_derivation() -> None:
@@ -132,6 +146,46 @@ def test_sources_and_patches(tmp_path: Path) -> None:
     assert lowered.derivation.env["patches"].endswith("-fix.patch")
     assert any(path.name == "fix.patch" for path in lowered.derivation.input_srcs)
     assert work.origins == [lowered.source]
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://x/a%20b.tar.gz", "a-b.tar.gz"),
+        ("https://x/a~rc1.tar.gz", "a-rc1.tar.gz"),
+        ("https://x/@scope/a@1.tgz", "a-1.tgz"),
+        ("https://x/a&b.zip", "a-b.zip"),
+        ("https://x/a[1](2){3}.zip", "a-1-2-3-.zip"),
+        ("https://x/a%2Bb.zip", "a+b.zip"),
+        ("https://x/a.zip?download=1#top", "a.zip"),
+        ("https://x/.hidden", "hidden"),
+        ("https://x/größe.txt", "gr-e.txt"),
+        ("https://x/" + "a" * 300 + ".tar.gz", "a" * 103 + "a" * 97 + ".tar.gz"),
+    ],
+)
+def test_names_of_sources_are_made_legal(url: str, name: str) -> None:
+    origin = Origin((url,), SHA)
+    assert origin.store_name == name
+    lowered = lowering(FakeStore()).lowered(trivial("a", source=origin))
+    assert lowered.source is not None
+    assert lowered.source.output.name == name
+    assert lowered.source.drv.name == f"{name}.drv"
+
+
+def test_names_of_patches_are_made_legal(tmp_path: Path) -> None:
+    odd = tmp_path / "fix (1) ~ größe.patch"
+    odd.write_text("x")
+    lowered = lowering(FakeStore()).lowered(
+        trivial("a", source=Origin(("http://x/y",), SHA, (str(odd),), fuzz=2))
+    )
+    assert lowered.derivation.env["patches"].endswith("-fix-1-gr-e.patch")
+    assert lowered.derivation.env["patchFuzz"] == "2"
+    (tmp_path / "~").write_text("x")
+    with pytest.raises(UsageError, match="nothing is left of the name") as caught:
+        lowering(FakeStore()).lowered(
+            trivial("a", source=Origin(("http://x/y",), SHA, (str(tmp_path / "~"),)))
+        )
+    assert "give the file another name" in caught.value.hint
 
 
 def test_declared_attributes() -> None:

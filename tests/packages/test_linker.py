@@ -10,17 +10,16 @@ from pathlib import Path
 import pytest
 
 from fruix.packages.build_systems import linker
+from packages.build_area import BuildArea
 
 
 @dataclass
-class Place:
-    """A directory that plays store and build directory; `ld` prints its arguments."""
-
-    root: Path
+class Place(BuildArea):
+    """`ld` prints its arguments."""
 
     @property
-    def store(self) -> Path:
-        return self.root / "store"
+    def out(self) -> Path:
+        return self.store / "mine"
 
     def library(self, name: str, file: str) -> Path:
         path = self.store / name / "lib" / file
@@ -28,24 +27,12 @@ class Place:
         path.write_bytes(b"")
         return path
 
-    def environment(self) -> dict[str, str]:
-        return {
-            "PATH": f"{self.root}/tools:/usr/bin:/bin",
-            "NIX_BUILD_TOP": f"{self.root}/build",
-            "NIX_STORE": str(self.store),
-            "out": f"{self.store}/mine",
-        }
-
     def link(self, *arguments: str) -> list[str]:
         """What the real linker is called with."""
-        script = f'set -eu\n{linker.SET_UP}\ncd "$NIX_BUILD_TOP"\n.fruix/ld "$@"\n'
-        done = subprocess.run(
-            ["sh", "-c", script, "sh", *arguments],
-            env=self.environment(),
-            check=True,
-            capture_output=True,
-            text=True,
-        )
+        done = self.run(("set-up-linker", linker.SET_UP))
+        assert done.returncode == 0, done.stdout
+        done = self.execute([f"{self.build}/.fruix/ld", *arguments])
+        assert done.returncode == 0, done.stdout
         return done.stdout.splitlines()
 
     def run_paths(self, *arguments: str) -> list[str]:
@@ -58,12 +45,11 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    for name in ("tools", "build", "store"):
-        (tmp_path / name).mkdir()
-    ld = tmp_path / "tools" / "ld"
+    place = Place(tmp_path)
+    ld = place.tools / "ld"
     ld.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
     ld.chmod(0o755)
-    return Place(tmp_path)
+    return place
 
 
 def test_libraries_of_the_store_get_run_paths(place: Place) -> None:
@@ -89,15 +75,25 @@ def test_what_is_not_linked_dynamically_gets_none(place: Place) -> None:
 
 
 def test_libraries_of_the_build_itself(place: Place) -> None:
-    (place.root / "build" / "libmine.so").write_bytes(b"")
-    for words in (["-L.", "-lmine"], ["./libmine.so"], ["libmine.so"], [f"{place.root}/build/libmine.so"]):
+    (place.build / "libmine.so").write_bytes(b"")
+    for words in (["-L.", "-lmine"], ["./libmine.so"], ["libmine.so"], [f"{place.build}/libmine.so"]):
         assert place.run_paths(*words) == ["mine/lib"]
 
 
 def test_arguments_in_a_file(place: Place) -> None:
     z = place.library("z", "libz.so")
-    (place.root / "build" / "words").write_text(f'"-L{z.parent}"\n-lz\n')
+    (place.build / "words").write_text(f'"-L{z.parent}"\n-lz\n')
     assert place.run_paths("@words") == ["z/lib"]
+
+
+def test_directories_with_blanks(place: Place) -> None:
+    """Such as a source's own: its libraries are found as others are."""
+    directory = place.build / "a directory"
+    directory.mkdir()
+    (directory / "libmine.so").touch()
+    assert place.run_paths("-L", str(directory), "-lmine") == ["mine/lib"]
+    (place.build / "words").write_text(f'-L{str(directory).replace(" ", chr(92) + " ")}\n"-lmine"\n')
+    assert place.run_paths("@words") == ["mine/lib"]
 
 
 def test_odd_arguments_go_through_as_they_are(place: Place) -> None:
@@ -123,11 +119,9 @@ class Compiled:
         subprocess.run(["cc", "-x", "c", "-", "-x", "none", *words], input=text, text=True, check=True)
 
     def validate(self) -> subprocess.CompletedProcess[str]:
-        environment = {**self.place.environment(), "LIBRARY_PATH": f"{self.place.store}/low/lib"}
-        script = f"set -eu\ncheck() {{\n{linker.validate(['out'])}\n}}\ncheck\n"
-        return subprocess.run(
-            ["sh", "-c", script], env=environment, capture_output=True, text=True, check=False
-        )
+        (self.place.build / "inputs").write_text(f"{self.place.store}/low\n")
+        self.place.environment["inputsPath"] = f"{self.place.build}/inputs"
+        return self.place.run(("validate-runpath", linker.validate(["out"])))
 
 
 def test_a_right_run_path_passes(place: Place) -> None:
@@ -174,4 +168,4 @@ def test_what_is_no_program_is_left_alone(place: Place) -> None:
     (directory / "script").chmod(0o755)
     (directory / "broken.so").write_bytes(b"\x7fELF")
     done = Compiled(place).validate()
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout

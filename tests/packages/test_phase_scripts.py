@@ -10,47 +10,6 @@ from pathlib import Path
 import pytest
 
 from fruix.packages.build_systems import python
-from fruix.packages.build_systems.checks import check
-from fruix.packages.build_systems.recipe import quoted
-
-PATTERNS = (r"it's ok$", "FAILED")
-
-
-def run_check(tmp_path: Path, command: str) -> subprocess.CompletedProcess[str]:
-    (tmp_path / ".fruix").mkdir(exist_ok=True)
-    script = f"set -eu\nphase() {{\n{check(command, PATTERNS)}\n}}\nphase\necho over\n"
-    environment = {"NIX_BUILD_TOP": str(tmp_path), "PATH": "/usr/bin:/bin"}
-    return subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True, check=False)
-
-
-def test_results_are_counted_as_they_pass_by(tmp_path: Path) -> None:
-    done = run_check(tmp_path, "echo one it\\'s ok; echo two it\\'s ok >&2; echo other")
-    assert done.returncode == 0
-    assert done.stdout.splitlines() == [
-        "one it's ok",
-        "two it's ok",
-        "other",
-        "# PASS: 2",
-        "# FAIL: 0",
-        "over",
-    ]
-
-
-def test_a_suite_that_fails_fails_the_phase(tmp_path: Path) -> None:
-    done = run_check(tmp_path, "echo a it\\'s ok; echo b FAILED; false")
-    assert done.returncode == 1
-    assert "# PASS: 1\n# FAIL: 1\nthe test suite failed\n" in done.stdout
-    assert "over" not in done.stdout
-
-
-def test_flags_keep_their_text_but_for_variables(tmp_path: Path) -> None:
-    flag = r'-D=$out "quoted" `no` \back a b'
-    script = f"printf '%s\\n' {quoted(flag)}"
-    shown = subprocess.check_output(
-        ["sh", "-c", script], env={"out": "/o", "PATH": "/usr/bin:/bin"}, text=True
-    )
-    assert shown == r'-D=/o "quoted" `no` \back a b' + "\n"
-
 
 BACKEND = """
 import zipfile

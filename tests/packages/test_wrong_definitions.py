@@ -157,6 +157,9 @@ def test_arguments(system: str, arguments: dict[str, Any], message: str, hint: s
         ({"urls": ("https://a/b\n",)}, "item 1 of field 'urls' should be a URL", ""),
         ({"urls": ("https://a/b\0",)}, "a text without NUL", ""),
         ({"urls": ("https://a/b/",)}, "field 'file_name' should be a name for the store, not ''", "ends in ''"),
+        ({"urls": ("https://a/%20~%7e",)}, "field 'file_name' should be a name for the store, not ''", "ends in ' ~~'"),
+        ({"fuzz": 10}, "field 'fuzz' should be a number of lines from 0 to 9, not 10", ""),
+        ({"fuzz": True}, "field 'fuzz' should be", ""),
         ({"urls": ("https://a/b.drv",)}, "field 'file_name' should be a name for the store", "b.drv"),
         ({"file_name": "a b"}, "field 'file_name' should be a name for the store, not 'a b'", ""),
         ({"file_name": None}, "field 'file_name' should be a text, not None", ""),
@@ -195,7 +198,7 @@ def test_missing_fields() -> None:
     with pytest.raises(DefinitionError, match="missing a required argument: 'version'"):
         Package(name="x")  # type: ignore[call-arg]
     with pytest.raises(DefinitionError, match="too many positional"):
-        Origin(("https://a/b",), SHA, (), "", "more")  # type: ignore[call-arg]
+        Origin(("https://a/b",), SHA, (), "", 0, "more")  # type: ignore[call-arg]
 
 
 # Variables of the build
@@ -212,10 +215,10 @@ def test_outputs_take_no_variable_of_the_build_away() -> None:
 
 
 def test_outputs_take_no_variable_of_a_phase_away() -> None:
-    error = error_of(outputs=("out", "log"), arguments={"count_tests": ("a", "b")})
-    assert "item 2 of field 'outputs' should be a name of its own, not 'log'" in error.message
+    error = error_of(outputs=("out", "archive"))
+    assert "item 2 of field 'outputs' should be a name of its own, not 'archive'" in error.message
     assert Package(**FIELDS, source=SOURCE, outputs=("out", "mine"), arguments={
-        "phases": lambda phases: phases.replace("build", "mine=$mine/x; log=1")
+        "phases": lambda phases: phases.replace("build", "mine=$mine/x; archive=1")
     }).outputs == ("out", "mine")  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from fruix.building.workspace import Workspace, new_name, put_files, workspace
 from fruix.errors import FruixError, UsageError
 from fruix.model.activity import ActiveBuild, State
 from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.hostview import SET_UP_VARIABLE
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exec, Exit, File, SandboxSpec, Spawner
 from fruix.store.tree.interruption import interruptible
@@ -213,20 +214,27 @@ def _with_shell(spec: SandboxSpec, shell: str, asked: Entering) -> SandboxSpec:
         raise UsageError(f"'{asked.terminal}' is no kind of terminal", hint="set TERM")
     name = asked.path.name.removesuffix(".drv")
     environment = {"PS1": f"[{name}]$ ", "TERM": asked.terminal, **builder.environment}
+    set_up = environment.get(SET_UP_VARIABLE, "")
+    if set_up and not asked.command:
+        environment["ENV"] = set_up  # what an interactive shell of POSIX reads first
     script = f"#!{shell}\n# What the builder of {name} is started with.\nexec {shlex.join((builder.path, *builder.argv[1:]))}\n"
     return replace(
         spec,
         terminal=True,
         files=(*spec.files, File(BUILDER_FILE, script.encode("utf-8", "surrogateescape"), 0o555)),
-        program=Exec(shell, _argv(shell, asked.command), environment, builder.directory),
+        program=Exec(shell, _argv(shell, asked.command, set_up), environment, builder.directory),
     )
 
 
-def _argv(shell: str, command: Sequence[str]) -> tuple[str, ...]:
+def _argv(shell: str, command: Sequence[str], set_up: str) -> tuple[str, ...]:
+    """With what the builder reads first, if it is one of a package."""
     name = os.path.basename(shell)
     if command:
-        return (name, "-c", 'exec "$@"', name, *command)
-    return (name, "--noprofile", "--norc", "-i") if name == "bash" else (name, "-i")
+        read = f'[ ! -r "${SET_UP_VARIABLE}" ] || . "${SET_UP_VARIABLE}"; ' if set_up else ""
+        return (name, "-c", f'{read}exec "$@"', name, *command)
+    if name != "bash":
+        return (name, "-i")
+    return (name, "--noprofile", *(("--rcfile", set_up) if set_up else ("--norc",)), "-i")
 
 
 def _run(

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 VIEW_VARIABLE = "fruixHostView"
 VIEW_HASH_VARIABLE = "fruixHostViewHash"
 CONTRACT_VARIABLE = "fruixContract"
+# The file that builders of packages read first, for shells that look around in their sandboxes.
+SET_UP_VARIABLE = "setUp"
 
 
 @dataclass(frozen=True, slots=True)

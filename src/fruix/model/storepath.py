@@ -20,6 +20,7 @@ MAX_NAME_SIZE = 211
 
 _BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}")
 _BAD_IN_NAME = re.compile(r"[^0-9A-Za-z+\-._?=]")
+_BAD_IN_NAME_RUN = re.compile(r"[^0-9A-Za-z+\-._?=]+")
 _BAD_IN_HASH = re.compile(r"[^0-9abcdfghijklmnpqrsvwxyz]")
 
 
@@ -40,6 +41,16 @@ def check_name(name: str) -> None:
         )
     if name.startswith("."):
         raise BadStorePathError(f"name '{name}' can't begin with a dot")
+
+
+def legal_name(text: str) -> str:
+    """A name like this one that a store path can have: what is not allowed becomes dashes, what is too long loses its middle.
+
+    There is room left for `.drv`. It may be empty: nothing is left of dots and dashes alone.
+    """
+    name = _BAD_IN_NAME_RUN.sub("-", text).lstrip(".-").rstrip("-")
+    most = MAX_NAME_SIZE - len(".drv")
+    return name if len(name) <= most else name[: most // 2] + name[-(most - most // 2) :]
 
 
 def check_hash_part(text: str) -> None:

@@ -11,17 +11,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from fruix.errors import UsageError
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
-from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
-from fruix.model.storepath import StorePath
+from fruix.model.hostview import (
+    CONTRACT_VARIABLE,
+    SET_UP_VARIABLE,
+    VIEW_HASH_VARIABLE,
+    VIEW_VARIABLE,
+    HostView,
+)
+from fruix.model.storepath import StorePath, legal_name
+from fruix.packages.build_systems import set_up
 from fruix.packages.catalogue import shipped
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import script
 from fruix.packages.place import located
-from fruix.packages.search_paths import search_paths
 from fruix.store.interface import Store
 
 SHELL = "/bin/sh"
@@ -72,6 +79,7 @@ class Lowering:
         self._hasher = DerivationHasher(self._derivations.__getitem__)
         self._views: dict[str, HostView] = {}
         self._builders: dict[tuple[str, str], StorePath] = {}
+        self._set_up = store.add_text("builder-set-up.sh", set_up.SET_UP.encode())
 
     @property
     def origins(self) -> list[Source]:
@@ -116,13 +124,14 @@ class Lowering:
                 name=package.full_name,
                 outputs={name: DerivationOutput(None) for name in package.outputs},
                 input_drvs=_input_drvs((*inputs, *native), source),
-                input_srcs=tuple(sorted({builder, *patches})),
+                input_srcs=tuple(sorted({builder, self._set_up, *patches})),
                 system=self._context.system,
                 builder=SHELL,
                 args=(builder.text,),
                 env={
                     **package.declares,
-                    **search_paths(_outputs(inputs), _outputs(native), view.path),
+                    **_input_lists(_outputs(inputs), _outputs(native), package.declares.get(_AS_FILES, "")),
+                    "PATH": ":".join(view.path),
                     **package.recipe.environment,
                     VIEW_VARIABLE: view.name,
                     VIEW_HASH_VARIABLE: view.fingerprint,
@@ -131,6 +140,12 @@ class Lowering:
                     "version": package.version,
                     "source": source.output.text if source else "",
                     "patches": " ".join(path.text for path in patches),
+                    SET_UP_VARIABLE: self._set_up.text,
+                    **(
+                        {"patchFuzz": str(package.source.fuzz)}
+                        if package.source and package.source.fuzz
+                        else {}
+                    ),
                 },
             )
         )
@@ -171,7 +186,12 @@ class Lowering:
         return self._builders[key]
 
     def _patch(self, path: str) -> StorePath:
-        return self._store.add_path(path.rpartition("/")[2], path)
+        name = legal_name(path.rpartition("/")[2])
+        if not name:
+            raise UsageError(
+                f"nothing is left of the name of {path} in the store", hint="give the file another name"
+            )
+        return self._store.add_path(name, path)
 
     def _view(self, name: str) -> HostView:
         if name not in self._views:
@@ -191,6 +211,19 @@ def all_inputs(package: Package) -> Sequence[Package]:
     """The packages that a build of this one asks for itself, with the tools of its build system."""
     tools = map(shipped, package.system.tools)
     return (*package.inputs, *package.propagated_inputs, *package.native_inputs, *tools)
+
+
+_AS_FILES = "passAsFile"
+
+
+def _input_lists(target: Sequence[str], native: Sequence[str], more: str) -> dict[str, str]:
+    """Variables with the outputs of the inputs, a line each; they come in files, as `more` does."""
+    lists = {set_up.INPUTS: target, set_up.NATIVE_INPUTS: native}
+    values = {
+        name: "".join(f"{output}\n" for output in outputs) for name, outputs in lists.items() if outputs
+    }
+    files = " ".join([*more.split(), *values])
+    return {**values, _AS_FILES: files} if files else values
 
 
 def _unique(items: Iterable[Lowered]) -> tuple[Lowered, ...]:

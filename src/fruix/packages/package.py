@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import wraps
 from typing import Annotated, Any, Self, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from fruix.errors import FormatError, UsageError
 from fruix.model.hashes import Hash
-from fruix.model.storepath import MAX_NAME_SIZE, check_name
+from fruix.model.storepath import MAX_NAME_SIZE, check_name, legal_name
 from fruix.packages import check
 from fruix.packages.build_systems import BUILD_SYSTEMS, BuildSystem, Recipe, make_recipe
 from fruix.packages.build_systems.unpack import UNPACK
@@ -129,7 +130,8 @@ class Origin:
         urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors.
         sha256: of the file's bytes, in any text form.
         patches: local files, applied in order with `patch -p1`; relative to the file with the definition, kept as absolute names.
-        file_name: name in the store; default: the first URL's last part.
+        file_name: name in the store; default: the first URL's last part, without characters that no name may have.
+        fuzz: how many lines at the ends of a patch's context may differ from the source's.
         location: file and line of the definition; no part of the value.
     """
 
@@ -137,13 +139,16 @@ class Origin:
     sha256: Sha256
     patches: tuple[FileName, ...] = ()
     file_name: str = ""
+    fuzz: Annotated[int, Rule("a number of lines from 0 to 9", range(10).__contains__)] = field(
+        default=0, kw_only=True
+    )
     location: Place = field(default=Place("", 0), init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "location", definition_place())
         check.read_fields(self)
         if not _is_store_name(self.store_name):
-            hint = f"the first URL ends in {shown(self.store_name)}; such as file_name='hello-1.0.tar.gz'"
+            hint = f"the first URL ends in {shown(_end_of(self.urls[0]))}, of which nothing can be left; such as file_name='hello-1.0.tar.gz'"
             raise check.wrong("field 'file_name'", "a name for the store", self.file_name, hint)
         object.__setattr__(self, "patches", tuple(_local_files(self.patches, self.location)))
 
@@ -155,12 +160,18 @@ class Origin:
     @property
     def store_name(self) -> str:
         """The file's name in the store."""
-        return self.file_name or self.urls[0].rpartition("/")[2]
+        return self.file_name or legal_name(_end_of(self.urls[0]))
 
     @property
     def file_names(self) -> tuple[str, ...]:
         """Names under which somebody may have downloaded it already."""
-        return tuple(dict.fromkeys((self.store_name, *(url.rpartition("/")[2] for url in self.urls))))
+        ends = [end for url in self.urls for end in (url.rpartition("/")[2], _end_of(url))]
+        return tuple(dict.fromkeys((self.store_name, *ends)))
+
+
+def _end_of(url: str) -> str:
+    """The last part of a URL's path, `%20` and the like put in, without query and fragment."""
+    return unquote(urlsplit(url).path.rpartition("/")[2])
 
 
 def _local_files(names: Iterable[str], place: Place) -> Iterator[str]:

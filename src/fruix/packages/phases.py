@@ -71,16 +71,25 @@ def _item(name: str, script: str) -> tuple[str, str]:
     return name, check.read(script, str, f"the script of phase {shown(name)}")
 
 
-def script(phases: Phases, preamble: str = "") -> str:
+def script(phases: Phases) -> str:
     """The builder: a POSIX shell script that runs the phases and says so in its log.
 
-    Each phase is a function, called as a plain command so that `set -e` holds inside; a line `@ fruix phase NAME` comes before it.
+    It reads `build_systems.set_up` first. Each phase is a function, called as a plain command so that `set -e` holds inside; a line
+    `@ fruix phase NAME` comes before it, and a line beginning with `$ ` before each of its commands (`set -x`).
     """
     functions = "".join(
-        f"\nphase_{_function(name)}() {{\n:\n{text.strip()}\n}}\n" for name, text in phases.items
+        f"\nphase_{_function(name)}() {{\nset -x\n{text.strip()}\n}}\n" for name, text in phases.items
     )
-    calls = "".join(f"echo '@ fruix phase {name}'\nphase_{_function(name)}\n" for name in phases.names)
-    return f"set -eu\n{preamble}{functions}\n{calls}"
+    calls = "".join(
+        f"{{ begin_phase {name}; }} 2>/dev/null\nphase_{_function(name)}\n" for name in phases.names
+    )
+    return f"{_HEAD}{functions}\n{calls}{{ set +x; }} 2>/dev/null\n"
+
+
+_HEAD = """set -eu
+. "$setUp"
+trap '{ say_failure $?; } 2>/dev/null' EXIT
+"""
 
 
 def _function(name: str) -> str:

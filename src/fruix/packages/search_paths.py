@@ -1,13 +1,12 @@
 """Where a build finds what its inputs have: one row per variable, the directories of an input that go into it.
 
 All rows are separated by colons. A row says whose directories it takes: `every` input's, or those of the inputs that the result uses too
-(programs that only run during the build have no business among headers and libraries). Costs nothing at build time: the variables are
-part of the derivation, so `fruix show` shows them.
+(programs that only run during the build have no business among headers and libraries). The builder sets them (`build_systems.set_up`), as only it knows
+which directories are there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 
@@ -29,28 +28,3 @@ SEARCH_PATHS = (
     SearchPath("CMAKE_PREFIX_PATH", ("",)),
     SearchPath("PYTHONPATH", ("lib/python3/site-packages",), every=True),
 )
-
-
-def search_paths(target: Iterable[str], native: Iterable[str], host: Iterable[str]) -> Mapping[str, str]:
-    """The variables for a build.
-
-    Args:
-        target: outputs of the inputs that the result uses too, in order, without repetitions.
-        native: outputs of the inputs that only the build uses.
-        host: directories of the host view's programs.
-
-    Returns:
-        Variable → value; `PATH` ends with the host view's directories, and variables that would be empty are left out.
-    """
-    own = tuple(target)
-    everything = (*own, *native)
-    found = {
-        path.variable: ":".join(
-            f"{output}/{directory}" if directory else output
-            for output in (everything if path.every else own)
-            for directory in path.directories
-        )
-        for path in SEARCH_PATHS
-    }
-    found["PATH"] = ":".join(filter(None, (found["PATH"], *host)))
-    return {variable: value for variable, value in found.items() if value}

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from fruix.errors import UsageError
 from fruix.model import attributes, structured
-from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
+from fruix.model.hostview import CONTRACT_VARIABLE, SET_UP_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.packages.check import Form, Rule, one_of
 from fruix.packages.search_paths import SEARCH_PATHS
 from fruix.packages.wording import shown
@@ -22,7 +22,8 @@ _DAEMON = frozenset(
 _DEFAULTS = frozenset({"HOME", "TERM", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH"})
 # Set in every derivation of a package (`lower`), and what Nix's and Guix's own tools read there.
 _DERIVATION = frozenset({
-    VIEW_VARIABLE, VIEW_HASH_VARIABLE, CONTRACT_VARIABLE, structured.VARIABLE, "pname", "version", "source", "patches",
+    VIEW_VARIABLE, VIEW_HASH_VARIABLE, CONTRACT_VARIABLE, structured.VARIABLE, "pname", "version", "source", "patches", "patchFuzz",
+    SET_UP_VARIABLE, "inputs", "inputsPath", "nativeInputs", "nativeInputsPath",
     "name", "system", "builder", "args", "outputs", "__noChroot", "__impureHostDeps",
 })  # fmt: skip
 # Of the shell itself.

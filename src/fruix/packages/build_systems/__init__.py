@@ -9,6 +9,7 @@ from typing import Any
 from fruix.packages import check
 from fruix.packages.build_systems import cmake, copy, gnu, meson, python, trivial
 from fruix.packages.build_systems.recipe import FIXED_ENVIRONMENT, Arguments, Items, Recipe, changed
+from fruix.packages.build_systems.set_up import SET_UP
 from fruix.packages.phases import Phases
 from fruix.packages.variables import check_environment, check_outputs
 
@@ -60,7 +61,7 @@ def make_recipe(name: str, arguments: Mapping[str, Any], outputs: Sequence[str])
     system = BUILD_SYSTEMS[name]
     values = check.make(system.arguments, arguments, noun="argument", owner=f"build system {name}")
     standard = Phases(tuple(system.phases(values, outputs)))
-    scripts = [script for _, script in standard.items] if system.own_text else []
+    scripts = [SET_UP, *(script for _, script in standard.items if system.own_text)]
     check_outputs(outputs, scripts)
     check_environment(values.environment, outputs, scripts)
     environment = {**FIXED_ENVIRONMENT, **system.environment, **values.environment}

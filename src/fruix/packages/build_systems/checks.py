@@ -5,14 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-# `tee` shows the output as it comes; the status goes past it through a file.
-_COUNTED = """
-log=$NIX_BUILD_TOP/.fruix-check failed=$NIX_BUILD_TOP/.fruix-check-failed
-{{ {{ {command}
-}} 2>&1 || echo yes > "$failed"; }} | tee "$log"
-echo "# PASS: $(grep -c -E {passed} "$log" || :)"
-echo "# FAIL: $(grep -c -E {failed} "$log" || :)"
-[ ! -e "$failed" ] || {{ echo "the test suite failed"; return 1; }}
+# `tee` shows the output as it comes. The command is on the left of a pipe, in a shell of its own: there a failure of any of its parts ends it (left of `||`
+# it would not), and the file that tells of its success is not made.
+_COUNTED = r"""
+{{ set +x; }} 2>/dev/null
+{{
+    (
+set -x
+{command}
+    )
+    : > "$fruix/passed"
+}} 2>&1 | tee "$fruix/check"
+count() {{ grep -v '^\$\$* ' "$fruix/check" | grep -c -E "$1" || :; }}
+echo "# PASS: $(count {passed})"
+echo "# FAIL: $(count {failed})"
+[ -e "$fruix/passed" ] || {{ echo "the test suite failed"; return 1; }}
 """
 
 

@@ -8,19 +8,36 @@ from fruix.packages.build_systems import linker
 from fruix.packages.build_systems.unpack import RECORD_SOURCE
 
 # Libtool's archives drag every static dependency into whatever links with them; the index of manuals belongs to no single package.
-_TIDY = """
-find @OUTPUTS@ -name '*.la' -type f -exec rm -f {} +
-rm -f "$out/share/info/dir"
+_TIDY = r"""
+{ set +x; } 2>/dev/null
+set -- @OUTPUTS@
+for output; do
+    if [ ! -d "$output" ] || [ -L "$output" ]; then continue; fi
+    make_writable "$output"
+    find "$output" -name '*.la' -type f -exec rm -f {} +
+    rm -f "$output/share/info/dir"
+done
 """
 
-_STRIP = """
-command -v strip >/dev/null || return 0
-find @OUTPUTS@ -type f \\( -perm -0100 -o -name '*.so*' -o -name '*.a' \\) | while read -r file; do
-    # Programs and libraries only; the first bytes say what a file is.
-    case $(head -c 7 "$file" | tr -d '\\0') in
-    *ELF*) strip --strip-unneeded "$file" 2>/dev/null || strip "$file" || : ;;
-    '!<arch>') strip -g "$file" || : ;;
+# Programs and libraries only; the first bytes say what a file is.
+_STRIP_FILES = r"""for file; do
+    case $(od -A n -v -t x1 -N 8 "$file" | tr -d ' \t\n') in
+    7f454c46*) strip --strip-unneeded "$file" 2>/dev/null || strip "$file" || : ;;
+    213c617263683e0a) strip -g "$file" || : ;;
     esac
+done
+"""
+
+_STRIP = r"""
+{ set +x; } 2>/dev/null
+command -v strip >/dev/null || return 0
+cat > "$fruix/strip" <<'END'
+@FILES@END
+set -- @OUTPUTS@
+for output; do
+    if [ ! -e "$output" ] || [ -L "$output" ]; then continue; fi
+    make_writable "$output"
+    find "$output" -type f \( -perm -0100 -o -name '*.so*' -o -name '*.a' -o -name '*.o' \) -exec sh "$fruix/strip" {} +
 done
 """
 
@@ -29,7 +46,7 @@ def finish(outputs: Sequence[str]) -> list[tuple[str, str]]:
     """The phases after `install`, in order."""
     return [
         ("tidy", _filled(_TIDY, outputs)),
-        ("strip", _filled(_STRIP, outputs)),
+        ("strip", _filled(_STRIP.replace("@FILES@", _STRIP_FILES), outputs)),
         ("validate-runpath", linker.validate(outputs)),
         ("record-source", RECORD_SOURCE),
     ]

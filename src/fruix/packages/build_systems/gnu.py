@@ -29,7 +29,7 @@ class Arguments(StandardArguments):
     parallel: bool = True
 
 
-_MAKE = 'case "$(command -v gmake)" in ?*) make=gmake ;; *) make=make ;; esac\n"$make"'
+_MAKE = '"$make"'
 _JOBS = '-j"$NIX_BUILD_CORES"'
 
 

@@ -6,7 +6,6 @@ Arguments: `source_directory`, `check_command` (such as `python3 -m unittest`; r
 The view's Python has its standard library and nothing else, so the backend is an input (or the package itself, by `backend-path`). A small
 front end below calls its `build_wheel` hook and installs the wheel (PEP 427): modules, data, and launchers for its console scripts, which
 put the package and its inputs in front of the module search path. Only pure Python: the view has no headers of Python.
-Wheels can't hold dates before 1980, hence `SOURCE_DATE_EPOCH`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from fruix.packages.check import wrong
 HOST_VIEW = "base+python"
 SITE = "lib/python3/site-packages"
 ENVIRONMENT = {
-    "SOURCE_DATE_EPOCH": "315619200",  # 1980-01-02
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
@@ -60,7 +61,8 @@ class StandardArguments(Arguments):
 
 
 # The same everywhere, so that no build depends on the day, the place or the language of whoever runs it.
-FIXED_ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "1", "TZ": "UTC"}
+# ZIP archives (wheels, JARs) hold no date before 1980: 1980-01-02, so that it is one in every zone.
+FIXED_ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "315619200", "TZ": "UTC"}
 
 
 def changed(standard: Phases, arguments: Arguments) -> Phases:
@@ -90,5 +92,9 @@ def changed(standard: Phases, arguments: Arguments) -> Phases:
 
 
 def quoted(flag: str) -> str:
-    """For the shell, but with variables of the builder such as `$out` put in."""
-    return '"' + flag.replace("\\", "\\\\").replace('"', '\\"').replace("`", "\\`") + '"'
+    """For the shell, but with variables of the builder such as `$out` put in; `$$` is a dollar, as in Make and `string.Template`."""
+    return '"' + "".join(_QUOTED.get(part, part) for part in _SPECIAL.split(flag)) + '"'
+
+
+_QUOTED = {"\\": "\\\\", '"': '\\"', "`": "\\`", "$$": "\\$"}
+_SPECIAL = re.compile(r'(\\|"|`|\$\$)')

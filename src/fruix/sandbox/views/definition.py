@@ -130,8 +130,8 @@ _REQUIRED_TOOLS = """
     readlink realpath rm rmdir seq sleep sort stat tail tee test [ touch tr true tsort tty uname uniq wc whoami yes
 """
 _OPTIONAL_TOOLS = """
-    bash gcc c++ g++ cpp nm strip objdump objcopy readelf strings c++filt addr2line egrep fgrep mawk gawk bzip2 xz gunzip
-    zcat patch m4 hostname file which comm paste fold split join csplit shuf sum md5sum sha1sum sha256sum sha512sum base64
+    bash gcc c++ g++ cpp nm strip objdump objcopy readelf strings c++filt addr2line egrep fgrep mawk gawk bzip2 xz zstd lzip
+    unzip gunzip zcat patch m4 hostname file which comm paste fold split join csplit shuf sum md5sum sha1sum sha256sum sha512sum base64
     nproc numfmt timeout nice nohup dd df du link unlink sync fmt expand unexpand pr ptx tac truncate users who vdir dir
     dircolors factor logname pathchk pinky printenv kill chgrp chown mkfifo mknod
 """
