@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 
 import waiting
@@ -40,6 +41,8 @@ def child(work: Callable[[], int]) -> int:
             code = work()
         except FruixError as error:
             os.write(2, f"{type(error).__name__}: {error}\n".encode())
+        except BaseException:  # noqa: BLE001 - the process ends here; what it died of has to be seen
+            traceback.print_exc()
         finally:
             sys.stderr.flush()
             os._exit(code)

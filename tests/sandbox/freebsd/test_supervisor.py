@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
+import json
 import os
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
 from fake_kernel import Fake
 from fruix.errors import SandboxError, StoreError
-from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, platform
-from fruix.sandbox.freebsd import abi, mounts, reaper
+from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, faults, platform
+from fruix.sandbox.freebsd import abi, mounts, reaper, supervisor
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
@@ -23,7 +26,7 @@ from fruix.sandbox.freebsd.start import FAULT_STEPS
 from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.recover import recover
 from machine import SEVERAL_IDS
-from waiting import until
+from waiting import exit_of, read_until, until
 
 UID = 35031
 pytestmark = SEVERAL_IDS
@@ -218,6 +221,32 @@ def test_the_spawners_end_ends_all(spawner: Spawner, tmp_path: Path) -> None:
     spawner.close()  # the fixture looks at what is left
     with pytest.raises(SandboxError, match="the spawner has gone"):
         child.finish()
+
+
+def test_a_builder_is_ended_whose_birth_nobody_wants_to_hear_of(tmp_path: Path) -> None:
+    """The spawner was killed while its supervisor forked: the builder exists, and so does the lock that it inherited."""
+    (tmp_path / "book").touch()
+    (tmp_path / "b" / "root").mkdir(parents=True)
+    tmp_path.chmod(0o755)
+    pipes = {name: os.pipe() for name in ("status", "control", "birth", "result")}
+    os.close(pipes["birth"][0])
+    pid = os.fork()
+    if pid == 0:
+        kernel = Processes(book=f"{tmp_path}/book")
+        mine = (2, pipes["status"][1], pipes["control"][0], pipes["birth"][1], pipes["result"][1])
+        with faults.armed("session:spawner"):  # a builder that waits at its first step
+            supervisor.run(kernel, spec(tmp_path, "exit 0"), mine)
+    for _, writing in (pipes["status"], pipes["birth"], pipes["result"]):
+        os.close(writing)
+    read_until(pipes["status"][0], b"!spawner")
+    os.close(pipes["control"][1])
+    assert exit_of(pid) == 0
+    with open(pipes["result"][0], "rb") as report:
+        assert json.loads(report.read()) == {"exit": ANY, "left": ""}
+    os.close(pipes["status"][0])
+    lock = os.open(tmp_path / "b", os.O_RDONLY | os.O_DIRECTORY)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a start doesn't wait for it
+    os.close(lock)
 
 
 def test_two_at_once(spawner: Spawner, tmp_path: Path) -> None:

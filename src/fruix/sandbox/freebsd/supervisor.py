@@ -252,9 +252,9 @@ def _fork(here: Supervisor) -> None:
         children.run(
             children.Child(here.kernel, here.spec, parameters, here.log, here.status, entered, supervisor)
         )
+    here.builder = pid  # before anything else can fail: it has to be ended from now on
     os.close(entered)
     os.write(here.birth, b"%d" % pid)
-    here.builder = pid
 
 
 STEPS: tuple[tuple[str, Callable[[Supervisor], None]], ...] = (
