@@ -40,7 +40,9 @@ BUILD_SYSTEMS: Mapping[str, BuildSystem] = {
     "copy": BuildSystem(copy.Arguments, copy.phases),
     "gnu": BuildSystem(gnu.Arguments, gnu.phases),
     "meson": BuildSystem(meson.Arguments, meson.phases, meson.HOST_VIEW, meson.TOOLS),
-    "python": BuildSystem(python.Arguments, python.phases, python.HOST_VIEW, environment=python.ENVIRONMENT),
+    "python": BuildSystem(
+        python.Arguments, python.phases, python.HOST_VIEW, python.TOOLS, environment=python.ENVIRONMENT
+    ),
     "trivial": BuildSystem(trivial.Arguments, trivial.phases, own_text=False),
 }
 
