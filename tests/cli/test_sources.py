@@ -95,3 +95,31 @@ def test_a_patch_that_does_not_apply_fails_in_its_phase(directory: Path) -> None
     assert done.returncode == 100
     assert "greeting-1.0 failed in phase patch" in done.stderr
     assert "fix.patch" in done.stderr
+
+
+ENTERED = """
+low = Package(name="low", version="1", build_system="trivial",
+    arguments={"script": "mkdir -p $out/bin $out/include; ln -s /bin/true $out/bin/lowtool"})
+package = Package(name="top", version="1", build_system="trivial", arguments={"script": "lowtool; echo > $out"}, inputs=[low])
+"""
+
+
+def test_a_shell_in_a_builds_sandbox_finds_its_inputs(directory: Path) -> None:
+    (directory / "top.py").write_text(ENTERED)
+    fruix = [sys.executable, "-m", "fruix"]
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_"))
+    }
+    plan = subprocess.run(
+        [*fruix, "build", "-n", "-f", str(directory / "top.py")],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    drv = next(word for word in plan.stderr.split() + plan.stdout.split() if word.endswith("-top-1.drv"))
+    command = [*fruix, "enter", drv, "--", "sh", "-c", "command -v lowtool; echo $CPATH"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    tool, include = done.stdout.split()
+    assert tool.endswith("-low-1/bin/lowtool")
+    assert include.endswith("-low-1/include")

@@ -142,10 +142,10 @@ def test_sources_and_patches(tmp_path: Path) -> None:
     lowered = work.lowered(trivial("a", source=origin))
     assert lowered.source is not None
     assert lowered.source.output == fixed_path("a-1.tar.gz", Method.FLAT, Hash.parse(SHA, "sha256"))
-    assert lowered.source.file_names == ("a-1.tar.gz", "c.tgz")
+    assert work.origins[0].file_names == ("a-1.tar.gz", "c.tgz")
     assert lowered.derivation.env["patches"].endswith("-fix.patch")
     assert any(path.name == "fix.patch" for path in lowered.derivation.input_srcs)
-    assert work.origins == [lowered.source]
+    assert [origin.output for origin in work.origins] == [lowered.source.output]
 
 
 @pytest.mark.parametrize(
@@ -169,6 +169,7 @@ def test_names_of_sources_are_made_legal(url: str, name: str) -> None:
     lowered = lowering(FakeStore()).lowered(trivial("a", source=origin))
     assert lowered.source is not None
     assert lowered.source.output.name == name
+    assert lowered.source.drv is not None
     assert lowered.source.drv.name == f"{name}.drv"
 
 
@@ -176,14 +177,14 @@ def test_names_of_patches_are_made_legal(tmp_path: Path) -> None:
     odd = tmp_path / "fix (1) ~ größe.patch"
     odd.write_text("x")
     lowered = lowering(FakeStore()).lowered(
-        trivial("a", source=Origin(("http://x/y",), SHA, (str(odd),), fuzz=2))
+        trivial("a", source=Origin(("http://x/y",), SHA, patches=(str(odd),), fuzz=2))
     )
     assert lowered.derivation.env["patches"].endswith("-fix-1-gr-e.patch")
     assert lowered.derivation.env["patchFuzz"] == "2"
     (tmp_path / "~").write_text("x")
     with pytest.raises(UsageError, match="nothing is left of the name") as caught:
         lowering(FakeStore()).lowered(
-            trivial("a", source=Origin(("http://x/y",), SHA, (str(tmp_path / "~"),)))
+            trivial("a", source=Origin(("http://x/y",), SHA, patches=(str(tmp_path / "~"),)))
         )
     assert "give the file another name" in caught.value.hint
 

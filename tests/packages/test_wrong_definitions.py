@@ -54,9 +54,9 @@ def twenty_deep() -> Package:
         ({"version": "1.drv"}, "field 'version' should be a version", ""),
         ({"build_system": None}, "field 'build_system' should be a text, not None", ""),
         ({"build_system": "gun"}, "the name of a build system, not 'gun'", "did you mean 'gnu'?"),
-        ({"source": "./src"}, "field 'source' should be an Origin or None, not './src'", "source=Origin("),
-        ({"source": "https://x"}, "field 'source' should be an Origin or None", "source=Origin("),
-        ({"source": None}, "field 'source' should be an Origin, since the phase unpack", ""),
+        ({"source": "./src"}, "field 'source' should be an Origin or a Local or a Git or None, not './src'", "source=Origin("),
+        ({"source": "https://x"}, "field 'source' should be an Origin or a Local or a Git or None", "source=Origin("),
+        ({"source": None}, "field 'source' should be an Origin, a Local or a Git, since the phase unpack", ""),
         ({"arguments": ["a"]}, "field 'arguments' should be a dictionary, not ['a']", '{"name": "value"}'),
         ({"arguments": {1: "a"}}, "a name in field 'arguments' should be a text, not 1", ""),
         ({"inputs": "zlib"}, "field 'inputs' should be a list of Packages", "brackets"),
@@ -156,8 +156,8 @@ def test_arguments(system: str, arguments: dict[str, Any], message: str, hint: s
         ({"urls": ("https://a/b c",)}, "item 1 of field 'urls' should be a URL", ""),
         ({"urls": ("https://a/b\n",)}, "item 1 of field 'urls' should be a URL", ""),
         ({"urls": ("https://a/b\0",)}, "a text without NUL", ""),
-        ({"urls": ("https://a/b/",)}, "field 'file_name' should be a name for the store, not ''", "ends in ''"),
-        ({"urls": ("https://a/%20~%7e",)}, "field 'file_name' should be a name for the store, not ''", "ends in ' ~~'"),
+        ({"urls": ("https://a/b/",)}, "field 'file_name' should be a name for the store, not ''", "nothing can be left of ''"),
+        ({"urls": ("https://a/%20~%7e",)}, "field 'file_name' should be a name for the store, not ''", "nothing can be left of ' ~~'"),
         ({"fuzz": 10}, "field 'fuzz' should be a number of lines from 0 to 9, not 10", ""),
         ({"fuzz": True}, "field 'fuzz' should be", ""),
         ({"urls": ("https://a/b.drv",)}, "field 'file_name' should be a name for the store", "b.drv"),
@@ -197,8 +197,9 @@ def test_a_source_is_needed_where_it_is_unpacked() -> None:
 def test_missing_fields() -> None:
     with pytest.raises(DefinitionError, match="missing a required argument: 'version'"):
         Package(name="x")  # type: ignore[call-arg]
+    values: list[Any] = [None] * 40
     with pytest.raises(DefinitionError, match="too many positional"):
-        Origin(("https://a/b",), SHA, (), "", 0, "more")  # type: ignore[call-arg]
+        Package(*values)
 
 
 # Variables of the build

@@ -139,7 +139,7 @@ def test_pkg_config_files_of_the_host_are_not_there(base: ResolvedView, tmp_path
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
-@pytest.mark.parametrize("name", ["base", "base+cmake", "base+python"])
+@pytest.mark.parametrize("name", ["base", "base+cmake", "base+git", "base+python"])
 def test_installing_something_changes_no_fingerprint(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -257,7 +257,7 @@ def _write_metadata(targets: Sequence[Target], file: str) -> None:
     source = lowered.source if lowered else None
     values = metadata.collect(
         target.request.path,
-        (source.output, source.hash.base16) if source else None,
+        (source.output, source.hash.base16 if source.hash else "") if source else None,
         layout(),
         package.name if package else "",
     )

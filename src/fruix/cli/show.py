@@ -10,7 +10,7 @@ from fruix.cli.resolve import derivation_for
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.packages.load import find
-from fruix.packages.package import Package
+from fruix.packages.package import Git, Local, Origin, Package
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,8 +33,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _described(source: Origin | Local | Git) -> str:
+    if isinstance(source, Local):
+        return source.path
+    return f"{source.plain_url} {source.commit}" if isinstance(source, Git) else " ".join(source.urls)
+
+
 def _show_package(package: Package) -> None:
-    origin = package.source
+    source = package.source
     rows = {
         "name": package.name,
         "version": package.version,
@@ -49,8 +55,8 @@ def _show_package(package: Package) -> None:
         "native inputs": " ".join(item.full_name for item in package.native_inputs),
         "not tested": "; ".join(f"{what}: {why}" for what, why in package.untested.items()),
         "may differ": package.unreproducible,
-        "source": " ".join(origin.urls) if origin else "",
-        "sha256": origin.sha256 if origin else "",
+        "source": _described(source) if source else "",
+        "sha256": source.sha256 if isinstance(source, Origin | Git) else "",
         "defined in": str(package.location),
     }
     for key, value in rows.items():

@@ -267,7 +267,11 @@ _INSTEAD: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
     ("tuple", str, "put it into brackets: [{}]"),
     ("Mapping", (list, tuple, str), 'such as {{"name": "value"}}'),
     ("Package", str, "find({}) gives the package of that name"),
-    ("Origin", str, 'source=Origin(urls=["https://…"], sha256="…") fetches a file'),
+    (
+        "Origin",
+        str,
+        'source=Origin(urls=["https://…"], sha256="…") fetches a file, source=Local({}) takes files from beside the definition',
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fruix.packages.package import Package
+from fruix.packages.package import Git, Origin, Package
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +106,22 @@ def _home_page(package: Package) -> Iterator[Finding]:
 
 def _source(package: Package) -> Iterator[Finding]:
     origin = package.source
-    if origin is None:
+    if isinstance(origin, Git | Origin) and len(set(origin.hash.base16)) == 1:
+        yield Finding("source-hash", "error", "the hash is made up", "fruix build says the right one")
+    if not isinstance(origin, Origin):
         return
     for url in origin.urls:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https", "mirror"} or not parts.netloc or not parts.path.strip("/"):
+        if (
+            parts.scheme not in {"http", "https", "mirror", "file"}
+            or not (parts.netloc or parts.scheme == "file")
+            or not parts.path.strip("/")
+        ):
             yield Finding(
-                "source-url", "error", f"'{url}' can't be fetched", "http, https or mirror://NAME/…"
+                "source-url",
+                "error",
+                f"'{url}' can't be fetched",
+                "http, https, mirror://NAME/… or file:///…",
             )
         if _GENERATED.search(parts.path):
             hint = "name a copy that stays as it is, such as a distribution's, before it"
@@ -126,8 +135,6 @@ def _source(package: Package) -> Iterator[Finding]:
             f"no URL has the version {package.version}",
             "is it still the same source?",
         )
-    if len(set(origin.hash.base16)) == 1:
-        yield Finding("source-hash", "error", "the hash is made up", "fruix build says the right one")
 
 
 def _inputs(package: Package) -> Iterator[Finding]:

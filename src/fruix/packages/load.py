@@ -16,7 +16,7 @@ from typing import Any
 from fruix.errors import DefinitionError, FruixError, UsageError
 from fruix.packages.catalogue import shipped, shipped_names
 from fruix.packages.modules import Modules
-from fruix.packages.package import Origin, Package
+from fruix.packages.package import Git, Local, Origin, Package
 from fruix.packages.phases import Phases
 from fruix.packages.place import EXPRESSION, Place, located
 from fruix.packages.wording import nearest, shown
@@ -155,7 +155,14 @@ def from_expression(text: str) -> Package:
     return result
 
 
-_WORDS: Mapping[str, Any] = {"Origin": Origin, "Package": Package, "Phases": Phases, "find": find}
+_WORDS: Mapping[str, Any] = {
+    "Git": Git,
+    "Local": Local,
+    "Origin": Origin,
+    "Package": Package,
+    "Phases": Phases,
+    "find": find,
+}
 _MODULES = Modules(_WORDS)  # what was read, so that a package is the same object for everybody
 
 

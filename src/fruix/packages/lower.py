@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from fruix.errors import UsageError
-from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
@@ -23,12 +21,23 @@ from fruix.model.hostview import (
     VIEW_VARIABLE,
     HostView,
 )
-from fruix.model.storepath import StorePath, legal_name
+from fruix.model.storepath import StorePath
 from fruix.packages.build_systems import set_up
 from fruix.packages.catalogue import shipped
-from fruix.packages.package import Origin, Package
+from fruix.packages.lower_sources import (
+    GIT_BUILDER,
+    GIT_VIEW,
+    LoweredSource,
+    add_files,
+    add_local,
+    add_patch,
+    fetch_commit,
+    fetch_file,
+)
+from fruix.packages.package import Package
 from fruix.packages.phases import script
 from fruix.packages.place import located
+from fruix.packages.sources import Git, Local, Origin, Source
 from fruix.store.interface import Store
 
 SHELL = "/bin/sh"
@@ -43,10 +52,9 @@ class LoweringContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A lowered origin."""
+class LoweredOrigin:
+    """A file with a known hash that the built-in fetcher will fetch if nobody has it."""
 
-    drv: StorePath
     output: StorePath
     hash: Hash
     file_names: tuple[str, ...]
@@ -58,7 +66,7 @@ class Lowered:
 
     drv: StorePath
     derivation: Derivation
-    source: Source | None
+    source: LoweredSource | None
     propagated: tuple[Lowered, ...] = ()
 
     @property
@@ -74,7 +82,7 @@ class Lowering:
         self._store = store
         self._context = context
         self._packages: dict[int, tuple[Package, Lowered]] = {}  # by identity: comparing graphs would be slow
-        self._sources: dict[Origin, Source] = {}
+        self._sources: dict[Source, LoweredSource] = {}
         self._derivations: dict[StorePath, Derivation] = {}
         self._hasher = DerivationHasher(self._derivations.__getitem__)
         self._views: dict[str, HostView] = {}
@@ -82,9 +90,13 @@ class Lowering:
         self._set_up = store.add_text("builder-set-up.sh", set_up.SET_UP.encode())
 
     @property
-    def origins(self) -> list[Source]:
-        """All sources that were lowered so far."""
-        return list(self._sources.values())
+    def origins(self) -> list[LoweredOrigin]:
+        """All files with a known hash that were lowered so far."""
+        return [
+            LoweredOrigin(lowered.output, source.hash, source.file_names)
+            for source, lowered in self._sources.items()
+            if isinstance(source, Origin)
+        ]
 
     def lowered(self, package: Package) -> Lowered:
         """A package's derivation; everything that it needs is lowered first.
@@ -115,7 +127,8 @@ class Lowering:
         view = self._view(package.host_view or system.host_view)
         builder = self._builder(package.build_system, script(package.recipe.phases))
         source = self._source(package.source) if package.source else None
-        patches = [self._patch(path) for path in package.source.patches] if package.source else []
+        patches = [add_patch(self._store, path) for path in package.source.patches] if package.source else []
+        files = [source.output] if source and source.drv is None else []
         propagated = self._with_propagated(package.propagated_inputs)
         inputs = _unique((*self._with_propagated(package.inputs), *propagated))
         native = self._with_propagated((*package.native_inputs, *map(shipped, system.tools)))
@@ -124,7 +137,7 @@ class Lowering:
                 name=package.full_name,
                 outputs={name: DerivationOutput(None) for name in package.outputs},
                 input_drvs=_input_drvs((*inputs, *native), source),
-                input_srcs=tuple(sorted({builder, self._set_up, *patches})),
+                input_srcs=tuple(sorted({builder, self._set_up, *patches, *files})),
                 system=self._context.system,
                 builder=SHELL,
                 args=(builder.text,),
@@ -156,27 +169,25 @@ class Lowering:
         lowered = [self._packages[id(package)][1] for package in packages]
         return _unique(item for one in lowered for item in (one, *one.propagated))
 
-    def _source(self, origin: Origin) -> Source:
-        if origin not in self._sources:
-            drv, derivation = self._add(
-                Derivation(
-                    name=origin.store_name,
-                    outputs={
-                        "out": DerivationOutput(
-                            None, render_output_method(Method.FLAT, "sha256"), origin.hash.base16
-                        )
-                    },
-                    input_drvs={},
-                    input_srcs=(),
-                    system="builtin",
-                    builder="builtin:fetchurl",
-                    args=(),
-                    env={"url": origin.urls[0], "urls": " ".join(origin.urls), "name": origin.store_name},
-                )
-            )
-            output = derivation.output_paths["out"]
-            self._sources[origin] = Source(drv, output, origin.hash, origin.file_names)
-        return self._sources[origin]
+    def _source(self, source: Origin | Local | Git) -> LoweredSource:
+        if source not in self._sources:
+            with located(source.location):
+                self._sources[source] = self._lower_source(source)
+        return self._sources[source]
+
+    def _lower_source(self, source: Origin | Local | Git) -> LoweredSource:
+        if isinstance(source, Local):
+            return LoweredSource(add_local(self._store, source))
+        if isinstance(source, Origin):
+            plain = fetch_file(source)
+        else:
+            builder = self._builder("git-source", GIT_BUILDER)
+            plain = fetch_commit(source, builder, self._context.system, self._view(GIT_VIEW))
+        drv, derivation = self._add(plain)
+        output = derivation.output_paths["out"]
+        if isinstance(source, Origin):
+            add_files(self._store, source, output)
+        return LoweredSource(output, drv, source.hash)
 
     def _builder(self, build_system: str, text: str) -> StorePath:
         """Packages without arguments of their own share one."""
@@ -184,14 +195,6 @@ class Lowering:
         if key not in self._builders:
             self._builders[key] = self._store.add_text(f"{build_system}-builder.sh", text.encode())
         return self._builders[key]
-
-    def _patch(self, path: str) -> StorePath:
-        name = legal_name(path.rpartition("/")[2])
-        if not name:
-            raise UsageError(
-                f"nothing is left of the name of {path} in the store", hint="give the file another name"
-            )
-        return self._store.add_path(name, path)
 
     def _view(self, name: str) -> HostView:
         if name not in self._views:
@@ -234,8 +237,8 @@ def _outputs(items: Iterable[Lowered]) -> list[str]:
     return [path for item in items for path in item.output_texts]
 
 
-def _input_drvs(inputs: Iterable[Lowered], source: Source | None) -> dict[StorePath, tuple[str, ...]]:
+def _input_drvs(inputs: Iterable[Lowered], source: LoweredSource | None) -> dict[StorePath, tuple[str, ...]]:
     found = {item.drv: tuple(sorted(item.derivation.outputs)) for item in inputs}
-    if source is not None:
+    if source is not None and source.drv is not None:
         found[source.drv] = ("out",)
     return dict(sorted(found.items()))

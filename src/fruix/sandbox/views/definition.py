@@ -193,6 +193,13 @@ _PYTHON = Part(
     ("/usr/lib*/{python3}",),
     hint="Python's standard library (Debian: python3)",
 )
+# Git's own programs, for sources that are commits.
+_GIT = Part(
+    tuple(f"/usr/{place}/git-core/git-remote-http" for place in ("lib", "libexec")),
+    tuple(f"/usr/{place}/git-core" for place in ("lib", "libexec")),
+    tuple(f"/usr/{place}/git-core" for place in ("lib", "libexec")),
+    required=False,
+)
 # Debian's names of machines in library directories, where they differ from the kernel's.
 _MULTIARCH = {"i586": "i386", "i686": "i386", "armv6l": "arm", "armv7l": "arm", "ppc64le": "powerpc64le"}
 _FREEBSD_TOOLS = "sh cc ld ar ranlib make sed awk grep tar gzip cmp diff find xargs install"
@@ -222,7 +229,8 @@ def _linux(machine: str) -> dict[str, ViewDefinition]:
     )
     cmake = _more(base, "base+cmake", ("cmake", "ctest"), _CMAKE)
     python = _more(base, "base+python", ("python3",), _PYTHON)
-    return {view.name: view for view in (base, cmake, python)}
+    git = _more(base, "base+git", ("git",), _GIT)
+    return {view.name: view for view in (base, cmake, python, git)}
 
 
 def _more(base: ViewDefinition, name: str, tools: tuple[str, ...], part: Part) -> ViewDefinition:
@@ -251,7 +259,7 @@ def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
     return {view.name: view for view in (base, ports, *others)}
 
 
-_PORTS = {"base+cmake": ("cmake", "ctest"), "base+python": ("python3",)}
+_PORTS = {"base+cmake": ("cmake", "ctest"), "base+python": ("python3",), "base+git": ("git",)}
 
 
 _DEFAULTS = {"Linux": _linux, "FreeBSD": _freebsd}

@@ -1,0 +1,147 @@
+"""Sources → paths in a store, or derivations that fetch them.
+
+| source | becomes |
+|---|---|
+| `Origin` | a fixed-output derivation for the built-in fetcher; a file of this machine is added at once, checked, so that nothing is fetched |
+| `Local` | its files, added at once |
+| `Git` | a fixed-output derivation whose builder runs the host's `git` in the view `base+git` |
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fruix.errors import UsageError
+from fruix.model.contentaddress import Method, render_output_method
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.hashes import Hash, hasher
+from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
+from fruix.model.storepath import StorePath, legal_name
+from fruix.packages.local_files import selected
+from fruix.packages.sources import Git, Local, Origin
+from fruix.store.interface import Store
+
+GIT_VIEW = "base+git"
+SHELL = "/bin/sh"
+_CHUNK = 1 << 20
+_PROXIES = "http_proxy https_proxy all_proxy no_proxy"
+
+# Servers may refuse to give a commit that is no end of a branch, or to give less than everything: then all is fetched.
+GIT_BUILDER = r"""set -eu
+PS4='$ '
+export HOME="$NIX_BUILD_TOP" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
+for file in /etc/ssl/certs/ca-certificates.crt /usr/local/share/certs/ca-root-nss.crt; do
+    if [ -e "$file" ]; then export GIT_SSL_CAINFO="$file"; fi
+done
+set -x
+git init -q --template= source
+cd source
+git fetch -q --depth 1 "$url" "$commit" || git fetch -q "$url" '+refs/*:refs/fetched/*'
+git -c advice.detachedHead=false -c core.autocrlf=false checkout -q "$commit"
+if [ -n "$submodules" ]; then git submodule --quiet update --init --recursive; fi
+find . -name .git -prune -exec rm -rf {} +
+cd ..
+mv source "$out"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class LoweredSource:
+    """Where a source lies or will lie, and the derivation that fetches it and the declared hash, if it has those."""
+
+    output: StorePath
+    drv: StorePath | None = None
+    hash: Hash | None = None
+
+
+def fetch_file(origin: Origin) -> Derivation:
+    """The derivation for the built-in fetcher; URLs of files of this machine are the client's affair."""
+    urls = [url for url in origin.urls if not url.startswith("file:")] or list(origin.urls)
+    return Derivation(
+        name=origin.store_name,
+        outputs={"out": _fixed(Method.FLAT, origin.hash)},
+        input_drvs={},
+        input_srcs=(),
+        system="builtin",
+        builder="builtin:fetchurl",
+        args=(),
+        env={"url": urls[0], "urls": " ".join(urls), "name": origin.store_name},
+    )
+
+
+def fetch_commit(source: Git, builder: StorePath, system: str, view: HostView) -> Derivation:
+    """The derivation that runs Git."""
+    return Derivation(
+        name=source.store_name,
+        outputs={"out": _fixed(Method.NAR, source.hash)},
+        input_drvs={},
+        input_srcs=(builder,),
+        system=system,
+        builder=SHELL,
+        args=(builder.text,),
+        env={
+            VIEW_VARIABLE: view.name,
+            VIEW_HASH_VARIABLE: view.fingerprint,
+            CONTRACT_VARIABLE: "fruix",
+            "PATH": ":".join(view.path),
+            "impureEnvVars": _PROXIES,
+            "url": source.plain_url,
+            "commit": source.commit,
+            "submodules": "1" if source.submodules else "",
+        },
+    )
+
+
+def _fixed(method: Method, hash_: Hash) -> DerivationOutput:
+    return DerivationOutput(None, render_output_method(method, "sha256"), hash_.base16)
+
+
+def add_local(store: Store, source: Local) -> StorePath:
+    """The files of this machine, as they are now."""
+    with selected(source.path, source.exclude) as path:
+        return store.add_path(source.store_name, path)
+
+
+def add_files(store: Store, origin: Origin, output: StorePath) -> None:
+    """If one of the origin's URLs is a file of this machine: add it, so that it need not be fetched.
+
+    Raises:
+        UsageError: it is not there or has another hash, and there is no other URL.
+    """
+    if not origin.files or store.is_valid(output):
+        return
+    complaints = []
+    for path in origin.files:
+        try:
+            found = _hash_of(path)
+        except OSError as error:
+            complaints.append(f"can't read {path}: {error.strerror}")
+            continue
+        if found == origin.hash:
+            store.add_path(output.name, path, Method.FLAT)
+            return
+        complaints.append(f"{path} has the SHA-256 {found.base16}, not {origin.hash.base16}")
+    if len(origin.files) == len(origin.urls):
+        raise UsageError("; ".join(complaints), hint="correct the URL or the hash")
+
+
+def _hash_of(path: str) -> Hash:
+    state = hasher("sha256")
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            state.update(chunk)
+    return Hash("sha256", state.digest())
+
+
+def add_patch(store: Store, path: str) -> StorePath:
+    """A local file.
+
+    Raises:
+        UsageError: nothing is left of its name.
+    """
+    name = legal_name(path.rpartition("/")[2])
+    if not name:
+        raise UsageError(
+            f"nothing is left of the name of {path} in the store", hint="give the file another name"
+        )
+    return store.add_path(name, path)

@@ -1,0 +1,182 @@
+"""Where sources come from: a file with a known hash (`Origin`), files beside the definition (`Local`), a commit of a Git repository (`Git`).
+
+All are immutable records with the patches that are applied to them. What they become in a store is `lower_sources`' affair.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Annotated
+from urllib.parse import unquote, urlsplit
+
+from fruix.model.hashes import Hash
+from fruix.model.storepath import legal_name
+from fruix.packages import check
+from fruix.packages.check import Rule
+from fruix.packages.fields import FileName, Sha256, Url, definition, is_store_name
+from fruix.packages.place import Place, definition_place
+from fruix.packages.wording import shown
+
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_GIT_URL = re.compile(r"(git\+)?https?://[^/]+/.+")
+GitUrl = Annotated[
+    Url,
+    Rule("the URL of a repository, such as https://…", lambda url: _GIT_URL.fullmatch(url) is not None),
+]
+Commit = Annotated[
+    str,
+    Rule(
+        "a commit",
+        lambda text: _COMMIT.fullmatch(text) is not None,
+        hint="all 40 (or 64) hexadecimal digits",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What all kinds have.
+
+    Attributes:
+        patches: local files, applied in order with `patch -p1`; relative to the file with the definition, kept as absolute names.
+        fuzz: how many lines at the ends of a patch's context may differ from the source's.
+        file_name: name in the store; default: the end of its URL or path, without characters that no name may have.
+        location: file and line of the definition; no part of the value.
+    """
+
+    patches: tuple[FileName, ...] = ()
+    fuzz: Annotated[int, Rule("a number of lines from 0 to 9", range(10).__contains__)] = 0
+    file_name: str = ""
+    location: Place = field(default=Place("", 0), init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "location", definition_place())
+        check.read_fields(self)
+        if not is_store_name(self.store_name):
+            hint = f"nothing can be left of {shown(self.end)}; such as file_name='hello-1.0.tar.gz'"
+            raise check.wrong("field 'file_name'", "a name for the store", self.file_name, hint)
+        object.__setattr__(self, "patches", tuple(_local_files(self.patches, self.location)))
+
+    @property
+    def end(self) -> str:
+        """The last part of where it comes from."""
+        raise NotImplementedError
+
+    @property
+    def store_name(self) -> str:
+        """Its name in the store."""
+        return self.file_name or legal_name(self.end)
+
+
+@definition
+@dataclass(frozen=True, slots=True)
+class Origin(Source):
+    """A file with a known hash.
+
+    Attributes:
+        urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors, `file:///…` for a file of this machine.
+        sha256: of the file's bytes, in any text form.
+    """
+
+    urls: Annotated[tuple[Url, ...], Rule("a list of at least one URL", bool)]
+    sha256: Sha256
+
+    @property
+    def hash(self) -> Hash:
+        """The declared hash."""
+        return Hash.parse(self.sha256, "sha256")
+
+    @property
+    def end(self) -> str:
+        """Of the first URL's path, `%20` and the like put in, without query and fragment."""
+        return _end_of(self.urls[0])
+
+    @property
+    def file_names(self) -> tuple[str, ...]:
+        """Names under which somebody may have downloaded it already."""
+        ends = [end for url in self.urls for end in (url.rpartition("/")[2], _end_of(url))]
+        return tuple(dict.fromkeys((self.store_name, *ends)))
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Those of its URLs that are files of this machine."""
+        parts = map(urlsplit, self.urls)
+        return tuple(unquote(part.path) for part in parts if part.scheme == "file")
+
+
+@definition
+@dataclass(frozen=True, slots=True)
+class Local(Source):
+    """A file or directory of this machine as it is now; of a Git work tree, what Git does not ignore, committed or not.
+
+    Attributes:
+        path: relative to the file with the definition, kept as an absolute name.
+        exclude: patterns (`*`, `?`, `[…]`) of what is left out: of names anywhere in the directory, or, with a slash, of paths below it.
+    """
+
+    path: FileName
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super(Local, self).__post_init__()
+        path = os.path.normpath(os.path.join(self.location.directory, self.path))
+        if not os.path.exists(path):
+            hint = f"there is no {path}: names are relative to the file with the definition"
+            raise check.wrong("field 'path'", "a file or directory", self.path, hint)
+        object.__setattr__(self, "path", path)
+
+    @property
+    def end(self) -> str:
+        """Of the path."""
+        return os.path.basename(os.path.normpath(os.path.join(self.location.directory, self.path)))
+
+
+@definition
+@dataclass(frozen=True, slots=True)
+class Git(Source):
+    """A commit of a repository.
+
+    Attributes:
+        url: `https://…` or `git+https://…`.
+        commit: its whole hash.
+        sha256: of the files as an archive (NAR), without Git's own; in any text form. `fruix prefetch` and a build with a wrong one say it.
+        submodules: whether those are part of it.
+    """
+
+    url: GitUrl
+    commit: Commit
+    sha256: Sha256
+    submodules: bool = False
+
+    @property
+    def hash(self) -> Hash:
+        """The declared hash."""
+        return Hash.parse(self.sha256, "sha256")
+
+    @property
+    def plain_url(self) -> str:
+        """As Git wants it."""
+        return self.url.removeprefix("git+")
+
+    @property
+    def end(self) -> str:
+        """The repository's name and the first digits of the commit."""
+        name = _end_of(self.url.rstrip("/")).removesuffix(".git")
+        return f"{name}-{self.commit[:10]}" if name else ""
+
+
+def _end_of(url: str) -> str:
+    return unquote(urlsplit(url).path.rpartition("/")[2])
+
+
+def _local_files(names: Iterable[str], place: Place) -> Iterator[str]:
+    """Absolute names of files that are named beside a definition."""
+    for number, name in enumerate(names, 1):
+        path = os.path.join(place.directory, name)
+        if not os.path.isfile(path):
+            hint = f"there is no file {path}: names are relative to the file with the definition"
+            raise check.wrong(f"item {number} of field 'patches'", "a file", name, hint)
+        yield path
