@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import resource
@@ -14,6 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 
 import waiting
+from fruix.building.recovery import user_locks
 from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID, BuildOptions
 from fruix.client import RemoteStore, connect
 from fruix.daemon.main import main
@@ -28,7 +28,8 @@ from fruix.store import Layout
 from machine import Machine, left_over
 from waiting import PATIENCE
 
-SOCKET = Layout().socket
+LAYOUT = Layout()
+SOCKET = LAYOUT.socket
 _daemons: set[int] = set()
 
 
@@ -55,14 +56,19 @@ def exit_of(pid: int) -> int:
     return waiting.exit_of(pid)
 
 
-def start_daemon(fault: str = "", limits: Mapping[int, int] | None = None) -> int:
-    """A daemon with a fault armed, under limits on resources."""
+def start_daemon(
+    fault: str = "",
+    limits: Mapping[int, int] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> int:
+    """A daemon with a fault armed, under limits on resources, with more variables."""
 
     def work() -> int:
         for which, value in (limits or {}).items():
             resource.setrlimit(which, (value, value))
         for name in [name for name in os.environ if name.startswith(("FRUIX_", "NIX_"))]:
             del os.environ[name]
+        os.environ.update(environment or {})
         os.environ[faults.VARIABLE] = fault
         return main()
 
@@ -80,11 +86,11 @@ def clear_away() -> None:
     _daemons.clear()
 
 
-def connected(daemon: int) -> RemoteStore:
+def connected(daemon: int, layout: Layout = LAYOUT) -> RemoteStore:
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            return connect(SOCKET, "/frx/store")
+            return connect(layout.socket, layout.store)
         except UnreachableError:
             assert time.monotonic() < deadline
             assert os.waitpid(daemon, os.WNOHANG) == (0, 0), "the daemon ended before it was ready"
@@ -133,15 +139,11 @@ def traces(store: RemoteStore) -> list[str]:
     ]
     if len(staging := [name for name in os.listdir(layout.store) if name.startswith(".tmp-")]) > 1:
         found += staging
+    locks = user_locks(layout)
     for uid in range(FIRST_BUILD_UID, FIRST_BUILD_UID + BUILD_UID_COUNT):
         found += [f"process {pid} of user {uid}" for pid in current().processes_of(uid)]
+        found += [f"lock of user {uid}"] * (locks.holder(uid) is not None)
     found += [f"mount {mount}" for mount in current().mounts_below(layout.builds)]
-    for name in os.listdir(layout.userpool):
-        with open(f"{layout.userpool}/{name}", "rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found.append(f"lock of user {name}")
     if (parent := CgroupParent.find()) is not None:
         found += [f"cgroup {name}" for name in os.listdir(parent.path) if name.startswith("frx-")]
     return found

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -97,6 +98,34 @@ def builders() -> list[int]:
     return [pid for pid in current().processes_of(os.getuid()) if _is_ours(pid)]
 
 
+@contextmanager
+def builder_of(uid: int) -> Iterator[int]:
+    """A process of that user in a process namespace of its own, as a builder is, for all that others can see; its number."""
+    words = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "setpriv",
+        "--reuid",
+        str(uid),
+        "--clear-groups",
+        "sleep",
+        "1000",
+    ]
+    with subprocess.Popen(words) as outer:
+        try:
+            deadline = time.monotonic() + 60
+            while not (found := current().processes_of(uid)):
+                assert outer.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            yield found[0]
+        finally:
+            for pid in current().processes_of(uid):
+                current().kill_process(pid, uid)
+            outer.wait()
+
+
 def _is_ours(pid: int) -> bool:
     """Whether a process is in a namespace below ours, as builders are."""
     try:
@@ -123,17 +152,31 @@ def process_of_the_host() -> Iterator[int]:
 
 @contextmanager
 def private_frx() -> Iterator[None]:
-    """An empty directory on /frx that only this process and its children see."""
-    os.makedirs("/frx", exist_ok=True)
+    """An empty directory on /frx, and one for the locks of build users, that only this process and its children see.
+
+    So these builds get the first users, whatever other daemons of the machine build.
+    """
+    with shown_at("/frx"):
+        if userns.confined():  # those locks are in the home directory, which is the test's own
+            yield
+            return
+        with shown_at("/run/fruix"):
+            yield
+
+
+@contextmanager
+def shown_at(place: str) -> Iterator[str]:
+    """A fresh directory that this process and its children see at `place`; where it really is."""
+    os.makedirs(place, exist_ok=True)
     own_mounts()
     # A directory, not a tmpfs for each: SQLite knows files by device and inode, and fresh file systems repeat those.
     parent, directory = tempfile.gettempdir(), tempfile.mkdtemp(prefix="frx-test-")
     os.chmod(directory, 0o755)
-    libc.mount(directory.encode(), b"/frx", None, libc.MS_BIND)
+    libc.mount(directory.encode(), place.encode(), None, libc.MS_BIND)
     try:
-        yield
+        yield directory
     finally:
-        libc.umount(b"/frx", libc.MNT_DETACH)
+        libc.umount(place.encode(), libc.MNT_DETACH)
         descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
         delete_tree(descriptor, os.path.basename(directory).encode())
         os.close(descriptor)

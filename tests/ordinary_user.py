@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
+from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 
 UID, GID, GROUP = 12345, 12347, 12346
 NAME = "fruix-test"
@@ -42,7 +42,7 @@ def run(
             check=False,
             env={**_environment(home), **more},
         )
-        remove_leftovers(f"{NAME}-")
+        _remove_cgroups()
         subprocess.run(["chmod", "-R", "u+rwX", home], check=True)
         shutil.rmtree(home)
         return done
@@ -118,6 +118,16 @@ def _delegate_cgroup() -> None:
     group.add(os.getpid())
     for name in ("", "cgroup.procs", "cgroup.subtree_control", "cgroup.threads"):
         os.chown(f"{group.path}/{name}", UID, GID)
+
+
+def _remove_cgroups() -> None:
+    """Those that were delegated, when their user has gone."""
+    parent = CgroupParent.find()
+    for path in Path(parent.path).glob(f"{NAME}-*") if parent else ():
+        group = Cgroup(str(path))
+        group.kill()
+        group.wait_empty(10)
+        group.remove()
 
 
 def _make_reachable(path: str) -> None:

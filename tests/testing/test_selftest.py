@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 import fruix.testing.selftest as selftest_module
-from fruix.sandbox import faults
+from fruix.building.recovery import user_locks
+from fruix.sandbox import UserLocks, faults
 from fruix.store.layout import Layout
 from fruix.testing import crashes, expected, scratch
 from fruix.testing.selftest import Outcome, selftest
 from fruix.testing.traces import traces
+from machine import builder_of, shown_at
 
 STEPS = ("journal", "watch", "register")
 # What a machine may be unable to answer: it has another file system, release, processor, or no network for builds.
@@ -116,21 +118,31 @@ def test_traces(tmp_path: Path) -> None:
     Path(layout.builds, "journal", "frx-x.json").touch()
     Path(layout.store).mkdir()
     Path(layout.store, "abc.lock").touch()
-    Path(layout.userpool).mkdir()
-    lock = os.open(f"{layout.userpool}/{os.getuid()}", os.O_RDWR | os.O_CREAT)
-    import fcntl
-
-    fcntl.flock(lock, fcntl.LOCK_EX)
-    found = traces(layout)
-    os.close(lock)
-    assert found[:4] == [
+    assert traces(layout) == [
         "build directory frx-x",
         "journal entry frx-x.json",
         "store directory holds abc.lock",
-        f"build user {os.getuid()} is locked",
     ]
-    assert f"processes of build user {os.getuid()}" in found[4]
-    assert str(os.getpid()) in found[4]
+
+
+def test_traces_of_users(tmp_path: Path) -> None:
+    """A user that another daemon has is nobody's left-over; one that nobody has is, if processes of it live as builders do."""
+    with shown_at("/run/fruix"):
+        layout = Layout(f"{tmp_path}/store", f"{tmp_path}/state", f"{tmp_path}/log")
+        locks = user_locks(layout)
+        other = UserLocks(locks.directory, "the daemon on /elsewhere").take(35030)
+        mine = locks.take(35031)
+        assert other is not None
+        assert mine is not None
+        with builder_of(35030) as pid:
+            assert traces(layout) == [
+                f"build user 35031 is locked by the daemon on {layout.state}, process {os.getpid()}"
+            ]
+            os.close(mine)
+            assert traces(layout) == []
+            os.close(other)
+            assert traces(layout) == [f"processes of build user 35030: [{pid}]"]
+        assert traces(layout) == []
 
 
 def test_the_command_says_what_failed(

@@ -12,7 +12,7 @@ from fruix.building.hostviews import HostViews
 from fruix.building.life import run_build
 from fruix.building.looking import active_build, planned
 from fruix.building.realise import Realisation
-from fruix.building.recovery import journal_of
+from fruix.building.recovery import journal_of, user_locks
 from fruix.building.repairing import survey
 from fruix.building.resources import Resources
 from fruix.building.scheduler import CANCELLED, Scheduler
@@ -41,7 +41,7 @@ class Builder:
         self._resources = Resources(
             store=store,
             spawner=spawner,
-            users=UserPool(layout.userpool, settings.uids, shared=not current().has_users(settings.uids)),
+            users=UserPool(user_locks(layout), settings.uids, shared=not current().has_users(settings.uids)),
             journal=journal_of(layout),
             views=HostViews(layout.views, settings.views),
             history=History(layout.history),

@@ -34,7 +34,7 @@ from fruix.model.activity import ActiveBuild, State
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.hostview import SET_UP_VARIABLE
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Exec, Exit, File, SandboxSpec, Spawner
+from fruix.sandbox import Exec, Exit, File, JournalEntry, SandboxSpec, Spawner
 from fruix.store.tree.interruption import interruptible
 
 # How often it is looked whether the client is still there (seconds).
@@ -164,8 +164,8 @@ def enter(
 
 @contextmanager
 def _area(path: StorePath, with_: Resources, uid: int) -> Iterator[Workspace]:
-    name, builds = new_name(path), with_.store.layout.builds
-    with_.journal.write(name, uid=uid, outputs=[])
+    name, builds = new_name(path, with_.store.database.identity), with_.store.layout.builds
+    with_.journal.write(JournalEntry.of(name, uid))
     try:
         with workspace(builds, name, uid, uid) as area:
             yield area

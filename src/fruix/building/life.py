@@ -39,7 +39,7 @@ from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import Waiting
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
-from fruix.sandbox import User, faults
+from fruix.sandbox import JournalEntry, User, faults
 from fruix.store import LocalStore
 from fruix.store.taking import Staged
 from fruix.store.tree.interruption import interruptible
@@ -245,9 +245,9 @@ def _open_log(attempt: Attempt, with_: Resources) -> Iterator[BuildLog]:
 @contextmanager
 def _area(job: Job, with_: Resources, uid: int) -> Iterator[Workspace]:
     """The directories, with a note in the journal around them: what is left of them, the next start removes."""
-    name, builds, outputs = new_name(job.path), with_.store.layout.builds, _output_paths(job)
+    name, builds = new_name(job.path, with_.store.database.identity), with_.store.layout.builds
     faults.reach("journal")
-    with_.journal.write(name, uid=uid, outputs=[path.base for path in outputs])
+    with_.journal.write(JournalEntry.of(name, uid, outputs=[path.base for path in _output_paths(job)]))
     try:
         faults.reach("directories")
         with workspace(builds, name, uid, uid) as area:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 from fruix.building.keep import remove_unfinished
+from fruix.errors import BadStorePathError
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Journal
+from fruix.sandbox import Journal, UserLocks, machine_directory
 from fruix.sandbox.recover import recover
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
@@ -15,6 +16,11 @@ from fruix.store.tree import delete_tree
 def journal_of(layout: Layout) -> Journal:
     """The journal beside the build directories."""
     return Journal(f"{layout.builds}/journal")
+
+
+def user_locks(layout: Layout) -> UserLocks:
+    """The locks of this machine's build users; where there is no place that all daemons share, those of this state directory alone."""
+    return UserLocks(machine_directory(os.environ) or layout.userpool, f"the daemon on {layout.state}")
 
 
 def recover_builds(store: LocalStore) -> list[str]:
@@ -27,14 +33,17 @@ def recover_builds(store: LocalStore) -> list[str]:
         StoreError: something can't be removed.
     """
     journal = journal_of(store.layout)
-    outputs = [name for entry in journal.left_over() for name in entry.fields.get("outputs", ())]
+    outputs = [name for entry in journal.left_over() for name in entry.outputs]
     done = [f"output {name}" for name in outputs if _remove_unregistered(store, name)]
     done += [f"unfinished copy {name}" for name in remove_unfinished(store.layout.kept)]
-    return done + recover(journal, store.layout.builds, delete_tree)
+    return done + recover(journal, store.layout.builds, user_locks(store.layout), delete_tree)
 
 
 def _remove_unregistered(store: LocalStore, name: str) -> bool:
-    path = StorePath.parse(f"{store.directory}/{name}", store.directory)
+    try:
+        path = StorePath.of(store.directory, name)
+    except BadStorePathError:  # nothing that a build could have made
+        return False
     if store.is_valid(path) or not os.path.lexists(store.real(path)):
         return False
     store.delete_unregistered(path)

@@ -58,9 +58,16 @@ def name_prefix(derivation: StorePath) -> str:
     return f"frx-{derivation.hash_part[:12]}-"
 
 
-def new_name(derivation: StorePath) -> str:
-    """A name for a build: lower-case letters and digits, unique on this machine, telling which derivation it is."""
-    return name_prefix(derivation) + secrets.token_hex(3)
+def new_name(derivation: StorePath, identity: str) -> str:
+    """A name for a build (`frx-DERIVATION-STORE-RANDOM`): lower-case letters and digits, unique on this machine.
+
+    It is also that of its cgroup or jail, which all daemons of a machine make side by side.
+
+    Args:
+        derivation: which one is built.
+        identity: of the store (`Database.identity`).
+    """
+    return f"{name_prefix(derivation)}{identity[:8]}-{secrets.token_hex(3)}"
 
 
 @contextmanager

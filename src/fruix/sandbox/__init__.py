@@ -11,7 +11,7 @@ names it.
 from fruix.sandbox.journal import Journal, JournalEntry
 from fruix.sandbox.platform import Exit
 from fruix.sandbox.platform import current as back_end
-from fruix.sandbox.pool import User, UserPool
+from fruix.sandbox.pool import User, UserLocks, UserPool, machine_directory
 from fruix.sandbox.spawner import Child, Spawner
 from fruix.sandbox.spec import Bind, Entry, Exec, File, Identity, Link, SandboxSpec, Tmpfs
 
@@ -30,6 +30,8 @@ __all__ = [
     "Spawner",
     "Tmpfs",
     "User",
+    "UserLocks",
     "UserPool",
     "back_end",
+    "machine_directory",
 ]

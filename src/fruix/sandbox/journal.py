@@ -1,26 +1,75 @@
 """The journal: what a build is about to make that could outlive the daemon, written down before it is made.
 
-One JSON file per build, named like its sandbox, in a directory that only root may enter; removed as the very last thing, so that after a
-crash the next start knows what to look for (see `recover`). Not synced to disk: what a power cut leaves (no process, no mount, no
-cgroup) is directories, and those are found by their names.
+One JSON file per build, named like its sandbox, in a directory that only the daemon's user may enter; removed as the very last thing, so
+that after a crash the next start knows what to look for (see `recover`), and takes nothing for a left-over that no note names. Not synced to
+disk: what a power cut leaves (no process, no mount, no cgroup) is directories, and those are found by their names.
+
+A note is read as if anybody had written it: what is not of the right form in it counts as not there.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
-from typing import Any
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from fruix.sandbox.platform import current
+from fruix.sandbox.spec import NAME
 
 _SUFFIX = ".json"
+_OUTPUT = re.compile(r"[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """What was noted about one build."""
+    """What was noted about one build.
+
+    Attributes:
+        name: its sandbox's.
+        uid: the user that it runs as; 0: not known.
+        outputs: base names of the store paths that it may make.
+        marks: what of it the system knows by a name, as its back end says (`BackEnd.marks`).
+    """
 
     name: str
-    fields: dict[str, Any]
+    uid: int = 0
+    outputs: tuple[str, ...] = ()
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, uid: int, outputs: Iterable[str] = ()) -> Self:
+        """Of a build that is about to begin here."""
+        return cls(name, uid, tuple(outputs), current().marks(name))
+
+    @classmethod
+    def parse(cls, name: str, data: bytes) -> Self:
+        """From a note's bytes."""
+        try:
+            fields = json.loads(data)
+        except (ValueError, RecursionError):
+            return cls(name)
+        if not isinstance(fields, dict):
+            return cls(name)
+        uid, outputs, marks = fields.get("uid"), fields.get("outputs"), fields.get("marks")
+        return cls(
+            name,
+            uid if type(uid) is int and 0 < uid < 1 << 32 else 0,
+            tuple(one for one in _list(outputs) if isinstance(one, str) and _OUTPUT.fullmatch(one)),
+            {key: one for key, one in marks.items() if isinstance(one, str)}
+            if isinstance(marks, dict)
+            else {},
+        )
+
+    def to_bytes(self) -> bytes:
+        """The note."""
+        return json.dumps({**asdict(self), "daemon": os.getpid()}).encode()
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 class Journal:
@@ -29,14 +78,14 @@ class Journal:
     def __init__(self, directory: str) -> None:
         self._directory = directory
 
-    def write(self, name: str, **fields: Any) -> None:
+    def write(self, entry: JournalEntry) -> None:
         """Note what a build is about to make."""
         os.makedirs(self._directory, mode=0o700, exist_ok=True)
-        path = f"{self._directory}/{name}{_SUFFIX}"
+        path = self._path(entry.name)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(json.dumps({"name": name, "daemon": os.getpid(), **fields}))
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(entry.to_bytes())
         except BaseException as error:
             os.unlink(path)
             if isinstance(error, OSError):
@@ -44,25 +93,27 @@ class Journal:
             raise
 
     def left_over(self) -> list[JournalEntry]:
-        """Entries of builds that a daemon did not live to finish. A half-written one counts by its name alone."""
+        """Entries of builds that a daemon did not live to finish. A half-written one counts by its name alone.
+
+        A file that is not named like a note is none, and stays.
+        """
         try:
             names = sorted(os.listdir(self._directory))
         except FileNotFoundError:
             return []
+        sandboxes = [name.removesuffix(_SUFFIX) for name in names if name.endswith(_SUFFIX)]
         return [
-            JournalEntry(name.removesuffix(_SUFFIX), _read(f"{self._directory}/{name}"))
-            for name in names
-            if name.endswith(_SUFFIX)
+            JournalEntry.parse(name, _read(self._path(name))) for name in sandboxes if NAME.fullmatch(name)
         ]
 
     def forget(self, name: str) -> None:
         """Remove an entry once everything that it noted is gone."""
-        os.unlink(f"{self._directory}/{name}{_SUFFIX}")
+        os.unlink(self._path(name))
+
+    def _path(self, name: str) -> str:
+        return f"{self._directory}/{name}{_SUFFIX}"
 
 
-def _read(path: str) -> dict[str, Any]:
-    try:
-        with open(path, encoding="ascii") as file:
-            return dict(json.load(file))
-    except ValueError:
-        return {}
+def _read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

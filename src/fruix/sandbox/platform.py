@@ -13,12 +13,15 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from fruix.errors import SandboxError
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.faults import Step
 from fruix.sandbox.spec import SandboxSpec
+
+if TYPE_CHECKING:
+    from fruix.sandbox.journal import JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,11 @@ class BackEnd(Protocol):
     def processes_of(self, uid: int) -> list[int]:
         """Living processes of a user, by number; those that only wait to be reaped don't count."""
 
+    def builders_of(self, uid: int) -> list[int]:
+        """Those of them that can be a sandbox's. Of whose sandbox, only the lock of the user tells (`UserLocks`)."""
+
     def kill_process(self, pid: int, uid: int) -> None:
-        """Kill a process if it still is one of that user."""
+        """Kill a process if it still is one of that user and may be killed."""
 
     def usage(self, pid: int) -> tuple[int, int, int] | None:
         """Microseconds of processor time, bytes of memory and processes of the running sandbox of which `pid` is one; None: unknown."""
@@ -112,8 +118,18 @@ class BackEnd(Protocol):
     def mounts_below(self, directory: str) -> list[str]:
         """Mount points in a directory, as the daemon sees them."""
 
-    def end_leftovers(self, builds: str) -> list[str]:
-        """Kill what a crashed daemon's sandboxes (below the directory `builds`) left running; what was ended, a line each."""
+    def marks(self, name: str) -> Mapping[str, str]:
+        """What of the sandbox `name`, which is about to be made, the system will know by a name: for the journal. Kind → name."""
+
+    def end_leftovers(self, builds: str, entries: Sequence[JournalEntry]) -> list[str]:
+        """Kill what a crashed daemon's sandboxes left running; what was ended, a line each.
+
+        Only what belongs to them for certain: other daemons build on this machine.
+
+        Args:
+            builds: the directory in which that daemon's sandboxes had their directories.
+            entries: what its journal tells of them.
+        """
 
     def unmount_leftovers(self, builds: str) -> list[str]:
         """Then unmount what is still mounted below `builds`; a line each.

@@ -1,11 +1,17 @@
-"""Build users: a pool of numeric ids, one per running build, locked by files so that two daemons never share one."""
+"""Build users: a pool of numeric ids, one per running build, locked by files so that no two builds of a machine ever share one.
+
+The lock files of all daemons of a machine lie in one directory, whatever their stores: `/run/fruix/build-users` for root's; for those of an
+ordinary user, who all draw from the same subordinate ids, one in the home directory. Nobody else can open them. A file says who holds it.
+Whoever holds a user's lock may end the user's processes, since no other daemon has any; nobody else may.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -13,11 +19,13 @@ from fruix.errors import FruixError
 from fruix.sandbox.platform import current
 
 _LOOK = 0.2  # seconds between looks whether anybody still wants a build that waits
+_DIRECTORY = "build-users"
+_MOST_WORDS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A build user that is ours until it is released; the group has the same number.
+    """A build user that is held until it is released; the group has the same number.
 
     Attributes:
         uid: on the host (or in the daemon's own user namespace): owns its files and processes.
@@ -38,21 +46,92 @@ class User:
         return self.uid
 
 
+def machine_directory(environment: Mapping[str, str]) -> str | None:
+    """The directory of lock files that all daemons of this machine share that could get the same users; None: there is no place for it.
+
+    Args:
+        environment: the daemon's; `HOME` counts where the system's directory is somebody else's.
+    """
+    system = "/run" if os.path.isdir("/run") else "/var/run"
+    home = environment.get("HOME", "")
+    places = [f"{system}/fruix", *([f"{home.rstrip('/')}/.cache/fruix"] if home.startswith("/") else [])]
+    return next((f"{place}/{_DIRECTORY}" for place in places if _make_private(f"{place}/{_DIRECTORY}")), None)
+
+
+def _make_private(path: str) -> bool:
+    """Make a directory, or see that it is this user's; closed to others either way."""
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid():
+            return False
+        if stat.S_IMODE(status.st_mode) != stat.S_IRWXU:
+            os.fchmod(descriptor, stat.S_IRWXU)
+        return True
+    finally:
+        os.close(descriptor)
+
+
+class UserLocks:
+    """The lock files.
+
+    Args:
+        directory: where they are, one per uid.
+        owner: who takes them, in words, for those who find them taken.
+    """
+
+    def __init__(self, directory: str, owner: str = "") -> None:
+        self.directory = directory
+        self._owner = owner
+
+    def take(self, uid: int) -> int | None:
+        """A descriptor that holds the lock until it is closed; None if somebody else has it."""
+        descriptor = self._open(uid)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{self._owner}, process {os.getpid()}\n".encode(errors="surrogateescape"), 0)
+        return descriptor
+
+    def holder(self, uid: int) -> str | None:
+        """Who has it now, in words; None: nobody."""
+        descriptor = self._open(uid)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return os.pread(descriptor, _MOST_WORDS, 0).decode(errors="replace").strip() or "unknown process"
+        finally:
+            os.close(descriptor)
+        return None
+
+    def _open(self, uid: int) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        return os.open(f"{self.directory}/{uid}", flags, 0o600)
+
+
 class UserPool:
     """Hands out users; waits when all are in use. Thread-safe.
 
     Args:
-        directory: where the lock files are (one per uid).
+        locks: the lock files.
         uids: the pool.
         shared: processes can't run as these users, since the daemon is confined to one id: they are but numbers for its own user.
     """
 
-    def __init__(self, directory: str, uids: Sequence[int], *, shared: bool = False) -> None:
+    def __init__(self, locks: UserLocks, uids: Sequence[int], *, shared: bool = False) -> None:
         if 0 in uids or os.getuid() in uids:
             raise FruixError(f"build users may be neither root nor the daemon's own user: {os.getuid()}")
-        self._directory = directory
+        self._locks = locks
         self._shared = shared
         self._free = list(reversed(uids))
+        self._count = len(uids)
         self._changed = threading.Condition()
 
     @contextmanager
@@ -60,7 +139,7 @@ class UserPool:
         """A user nobody else has, with no process of its own left from before; waits for one until `given_up`.
 
         Raises:
-            FruixError: processes of every free build user run that aren't ours, or it was given up.
+            FruixError: processes of every free build user run that are no daemon's, or it was given up.
         """
         uid, lock = self._take(given_up)
         try:
@@ -72,32 +151,33 @@ class UserPool:
                 self._changed.notify()
 
     def _take(self, given_up: Callable[[], bool]) -> tuple[int, int]:
-        while True:
-            with self._changed:
-                while not self._free:
-                    if given_up():
-                        raise FruixError("cancelled while waiting for a build user")
-                    self._changed.wait(_LOOK)
-                candidates = list(reversed(self._free))
-                for uid in candidates:
-                    lock = self._lock(uid)
-                    if lock is not None:
-                        self._free.remove(uid)
-                        return uid, lock
-                raise FruixError(
-                    f"all free build users ({candidates[0]}…{candidates[-1]}) are in use by others",
-                    hint=f"end their processes, or remove what holds the locks in {self._directory}",
-                )
+        with self._changed:
+            while (found := self._try()) is None:
+                if given_up():
+                    raise FruixError("cancelled while waiting for a build user")
+                # Another daemon's builds end without a word.
+                self._changed.wait(_LOOK)
+        return found
 
-    def _lock(self, uid: int) -> int | None:
-        path = f"{self._directory}/{uid}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(descriptor)
+    def _try(self) -> tuple[int, int] | None:
+        """The first user that can be had; None if it is worth to wait: a build of this daemon or of another has to end first.
+
+        Raises:
+            FruixError: it is not, as all are in use by strangers.
+        """
+        waiting = len(self._free) < self._count
+        for uid in reversed(self._free):
+            lock = self._locks.take(uid)
+            if lock is None:
+                waiting = True
+            elif not self._shared and current().processes_of(uid):
+                os.close(lock)
+            else:
+                self._free.remove(uid)
+                return uid, lock
+        if waiting:
             return None
-        if not self._shared and current().processes_of(uid):
-            os.close(descriptor)
-            return None
-        return descriptor
+        raise FruixError(
+            f"all free build users ({self._free[-1]}…{self._free[0]}) are in use by processes that are no builds",
+            hint="end those processes, or choose others by 'first-build-uid'",
+        )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -15,7 +16,8 @@ from typing import Any, Self
 from fruix.sandbox import networks
 
 PREFIX = "frx-"
-"""Names of sandboxes begin with it: by it left-overs are known."""
+NAME = re.compile(r"frx-[0-9a-z]+(-[0-9a-z]+)*")
+"""Names of sandboxes, and so of build directories, cgroups and jails: nothing else is ever taken for a left-over of a build."""
 
 
 @dataclass(frozen=True, slots=True)

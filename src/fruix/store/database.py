@@ -33,7 +33,11 @@ _HINT = "look at the disk (space, errors) and at the database's files; 'fruix st
 
 
 class Database:
-    """Valid paths, their references and the outputs of derivations. Thread-safe."""
+    """Valid paths, their references and the outputs of derivations. Thread-safe.
+
+    Attributes:
+        identity: 16 hex digits that tell this store from all others; once it is open.
+    """
 
     def __init__(self, file: str, directory: str) -> None:
         self.file = file
@@ -41,6 +45,7 @@ class Database:
         self._readers = Readers(self._another)
         self._writer: sqlite3.Connection | None = None
         self._turn = threading.RLock()
+        self.identity = ""
 
     # Opening and closing
 
@@ -63,6 +68,7 @@ class Database:
             # One reader is kept ready; it also keeps the log from being removed between writers.
             self._writer.execute("pragma journal_mode = wal").fetchone()
             self._writer.executescript(schema.CREATE)
+        self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
         _write_text(version_file, schema.VERSION)
         _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
 

@@ -1,7 +1,8 @@
-"""The database's schema: that of Nix's version 10, plus `FailedPaths` (Guix) and `FruixSync` (ours).
+"""The database's schema: that of Nix's version 10, plus `FailedPaths` (Guix) and two tables of Fruix, `FruixSync` and `FruixIdentity`.
 
 So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row: everything whose `ValidPaths.id` is
 up to `mark` is known to be on disk (see `fruix.store.sync`). Ids never come back (AUTOINCREMENT), which the mark relies on.
+`FruixIdentity` has one row too: 16 hex digits, made when the database is made, which tell this store from all others.
 The meaning of the columns is told in docs/store.md.
 """
 
@@ -50,6 +51,9 @@ create table if not exists FailedPaths (path text primary key not null, time int
 
 create table if not exists FruixSync (id integer primary key check (id = 1), mark integer not null);
 insert or ignore into FruixSync (id, mark) values (1, 0);
+
+create table if not exists FruixIdentity (id integer primary key check (id = 1), identity text not null);
+insert or ignore into FruixIdentity (id, identity) values (1, lower(hex(randomblob(8))));
 """
 
 # Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never the consistency.
@@ -122,4 +126,5 @@ DELETE_ALL_FAILED = "delete from FailedPaths"
 
 LAST_ID = "select coalesce(max(id), 0) from ValidPaths"
 GET_MARK = "select mark from FruixSync where id = 1"
+GET_IDENTITY = "select identity from FruixIdentity where id = 1"
 SET_MARK = "update FruixSync set mark = ? where id = 1 and mark < ?"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 
+from fruix.building.recovery import user_locks
 from fruix.sandbox.platform import current
 from fruix.store.layout import Layout
 
@@ -28,16 +28,14 @@ def _files(layout: Layout) -> Iterator[str]:
 
 
 def _users(layout: Layout) -> Iterator[str]:
-    for name in _names(layout.userpool):
-        descriptor = os.open(f"{layout.userpool}/{name}", os.O_RDWR | os.O_CLOEXEC)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield f"build user {name} is locked"
-        finally:
-            os.close(descriptor)
-        if pids := current().processes_of(int(name)):
-            yield f"processes of build user {name}: {pids}"
+    """Users of other daemons' builds don't count: they are locked, and their locks say so."""
+    locks = user_locks(layout)
+    for uid in sorted(int(name) for name in _names(locks.directory) if name.isdecimal()):
+        holder = locks.holder(uid)
+        if holder is not None and f"{layout.state}," in holder:
+            yield f"build user {uid} is locked by {holder}"
+        elif holder is None and (pids := current().builders_of(uid)):
+            yield f"processes of build user {uid}: {pids}"
 
 
 def _mounts(layout: Layout) -> Iterator[str]:

@@ -25,9 +25,9 @@ from fruix.sandbox.freebsd import abi, jail, mounts
 from fruix.sandbox.freebsd.abi import Pair, flag, text
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
-from fruix.sandbox.journal import Journal
+from fruix.sandbox.journal import Journal, JournalEntry
 from fruix.sandbox.platform import current
-from fruix.sandbox.pool import UserPool
+from fruix.sandbox.pool import UserLocks, UserPool, machine_directory
 from fruix.sandbox.spec import Bind, Entry, SandboxSpec, Tmpfs
 from fruix.testing.traced import Traced, say
 
@@ -128,14 +128,14 @@ def _errno_of(call: Callable[[], object]) -> int:
 def _steps(back_end: FreeBSDBackEnd, builds: str) -> Iterator[str]:
     """The table of a build's steps, on one sandbox."""
     name = f"frx-try-{os.getpid()}"
-    os.mkdir(f"{builds}/userpool")
+    users = UserLocks(machine_directory(os.environ) or builds, "fruix doctor --try")
     os.mkdir(f"{builds}/input")
     say("1 a user that nobody else has")
-    with UserPool(f"{builds}/userpool", UIDS).acquire() as user:
+    with UserPool(users, UIDS).acquire() as user:
         say(f"    user {user.uid}")
         say("2 a note in the journal")
         journal = Journal(f"{builds}/journal")
-        journal.write(name, uid=user.uid)
+        journal.write(JournalEntry(name, user.uid))
         say("3 directories below a parent that only root can enter")
         with workspace(builds, name, user.uid, user.gid) as area:
             say("4 to 9: rules, supervisor, mounts, /dev, memory, limits, jail")

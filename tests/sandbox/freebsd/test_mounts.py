@@ -116,6 +116,14 @@ def test_a_ruleset_that_was_changed_is_made_anew() -> None:
     assert [pattern for _, _, pattern in kernel.rules] == NAMES
 
 
+def test_each_store_has_a_ruleset_of_its_own() -> None:
+    one = devices.ruleset_of("frx-gpgd29rbkv6w-00c0ffee-172674")
+    assert one == devices.ruleset_of("frx-1qk8c0yb2l3d-00c0ffee-0a1b2c")
+    assert one != devices.ruleset_of("frx-gpgd29rbkv6w-00c0ffef-172674")
+    assert devices.ruleset_of("frx-doctor-1234") == devices.RULESET
+    assert all(35001 <= devices.ruleset_of(f"frx-a-{number:08x}-b") < 1 << 16 for number in range(1000))
+
+
 @pytest.mark.parametrize(
     ("names", "said"),
     [

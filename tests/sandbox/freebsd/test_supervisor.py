@@ -17,7 +17,7 @@ import pytest
 
 from fake_kernel import Fake
 from fruix.errors import SandboxError, StoreError
-from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, faults, platform
+from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, UserLocks, faults, platform
 from fruix.sandbox.freebsd import abi, mounts, reaper, supervisor
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
@@ -273,7 +273,7 @@ def test_recovery_waits_for_a_supervisor(spawner: Spawner, tmp_path: Path) -> No
     back_end = platform.current()
     assert back_end.mounts_below(str(builds)) != []
     os.kill(spawner.pid, signal.SIGKILL)
-    back_end.end_leftovers(str(builds))
+    back_end.end_leftovers(str(builds), [])
     assert back_end.mounts_below(str(builds)) == []
     with pytest.raises(SandboxError, match="the spawner has gone"):
         child.finish()
@@ -292,8 +292,9 @@ def test_what_can_not_be_unmounted_is_not_deleted(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(mounts, "PATIENCE", (0,))
     platform.use(FreeBSDBackEnd(Fake(table=[stuck], before=busy)))
     try:
+        journal, users = Journal(str(tmp_path / "journal")), UserLocks(str(tmp_path))
         with pytest.raises(StoreError, match="still mounted"):
-            recover(Journal(str(tmp_path / "journal")), str(builds), lambda *_: pytest.fail("deleted"))
+            recover(journal, str(builds), users, lambda *_: pytest.fail("deleted"))
     finally:
         platform.use(before)
     assert (builds / "frx-left/root").exists()

@@ -16,6 +16,7 @@ from fruix.sandbox.freebsd import jail, limits, mounts, roots, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
 from fruix.sandbox.freebsd.start import FAULT_STEPS, Started, start
+from fruix.sandbox.journal import JournalEntry
 from fruix.sandbox.networks import HOST, NONE
 from fruix.sandbox.spec import SandboxSpec
 
@@ -75,6 +76,10 @@ class FreeBSDBackEnd:
         """As the kernel says."""
         return self.kernel.processes_of(uid)
 
+    def builders_of(self, uid: int) -> list[int]:
+        """All of them: numbers don't tell of jails."""
+        return self.kernel.processes_of(uid)
+
     def kill_process(self, pid: int, uid: int) -> None:
         """Numbers are all there is; they are looked up right before."""
         if pid in self.kernel.processes_of(uid):
@@ -89,9 +94,13 @@ class FreeBSDBackEnd:
         """From the system's mount table."""
         return [os.fsdecode(found.target) for found in mounts.below(self.kernel.getfsstat(), directory)]
 
-    def end_leftovers(self, builds: str) -> list[str]:
-        """Supervisors are waited for, jails removed."""
-        return undo.end_leftovers(self.kernel, builds)
+    def marks(self, name: str) -> Mapping[str, str]:
+        """Its jail, which is also found by its path."""
+        return {"jail": name}
+
+    def end_leftovers(self, builds: str, entries: Sequence[JournalEntry]) -> list[str]:
+        """Supervisors are waited for, jails below `builds` removed."""
+        return undo.end_leftovers(self.kernel, builds, [entry.name for entry in entries])
 
     def unmount_leftovers(self, builds: str) -> list[str]:
         """Whatever is still mounted."""

@@ -1,4 +1,4 @@
-"""`/dev` of a sandbox: devfs with a ruleset of our own, made when it is missing or different, and looked at after mounting.
+"""`/dev` of a sandbox: devfs with a ruleset of each store's own, made when it is missing or different, and looked at after mounting.
 
 The looking is not optional: a ruleset that isn't there hides nothing, without an error, and every disk of the host would be in the jail.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import errno
 import os
+import zlib
 
 from fruix.sandbox.freebsd import abi, mounts
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 
+# Numbers of rulesets have 16 bits: these are ours, and an operator's are elsewhere.
 RULESET = 35001
+_RULESETS = 30000
 SHOWN = (
     "null",
     "zero",
@@ -33,27 +36,36 @@ _ALLOWED = frozenset(name for name in SHOWN if "/" not in name)
 _RULES = ((abi.DRB_HIDE, b""), *((abi.DRB_UNHIDE, name.encode()) for name in SHOWN))
 
 
-def ensure_ruleset(kernel: Kernel) -> None:
+def ruleset_of(sandbox: str) -> int:
+    """The number of the ruleset for the sandbox of that name: one for all of a store's (`frx-DERIVATION-STORE-RANDOM`).
+
+    Two daemons that find it missing at the same moment would both make it, so each has its own.
+    """
+    store = "-".join(sandbox.split("-")[2:-1])
+    return RULESET + (zlib.crc32(store.encode()) % _RULESETS if store else 0)
+
+
+def ensure_ruleset(kernel: Kernel, ruleset: int = RULESET) -> None:
     """Have the ruleset as it should be; a few calls when it is."""
     devices = os.open("/dev", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        present = _rules(kernel, devices)
+        present = _rules(kernel, devices, ruleset)
         if [(action, pattern) for _, action, pattern in present] == list(_RULES):
             return
         for number, _, _ in present:
-            kernel.ioctl(devices, abi.DEVFSIO_RDEL, abi.devfs_rule_id(RULESET, number))
+            kernel.ioctl(devices, abi.DEVFSIO_RDEL, abi.devfs_rule_id(ruleset, number))
         for action, pattern in _RULES:
-            kernel.ioctl(devices, abi.DEVFSIO_RADD, abi.devfs_rule(RULESET, 0, action, pattern))
+            kernel.ioctl(devices, abi.DEVFSIO_RADD, abi.devfs_rule(ruleset, 0, action, pattern))
     finally:
         os.close(devices)
 
 
-def _rules(kernel: Kernel, devices: int) -> list[tuple[int, int, bytes]]:
+def _rules(kernel: Kernel, devices: int, ruleset: int) -> list[tuple[int, int, bytes]]:
     """(number, action, pattern) of each rule there is."""
     found: list[tuple[int, int, bytes]] = []
     number = 0
     while True:
-        rule = abi.devfs_rule(RULESET, number, 0)
+        rule = abi.devfs_rule(ruleset, number, 0)
         try:
             kernel.ioctl(devices, abi.DEVFSIO_RGETNEXT, rule)
         except KernelError as error:
@@ -64,16 +76,16 @@ def _rules(kernel: Kernel, devices: int) -> list[tuple[int, int, bytes]]:
         found.append((number, action, pattern))
 
 
-def mount_devices(kernel: Kernel, target: str) -> None:
+def mount_devices(kernel: Kernel, target: str, ruleset: int = RULESET) -> None:
     """Mount it on `target`.
 
     Raises:
         OSError: EPERM, there is more in it than a build may see, or less than it needs.
     """
-    mounts.mount(kernel, mounts.devfs(target, RULESET), abi.MNT_NOSUID | abi.MNT_NOEXEC)
+    mounts.mount(kernel, mounts.devfs(target, ruleset), abi.MNT_NOSUID | abi.MNT_NOEXEC)
     names = frozenset(os.listdir(target))
     if wrong := sorted(names - _ALLOWED) or sorted(_NEEDED - names):
         what = "shows" if names - _ALLOWED else "lacks"
         raise OSError(
-            errno.EPERM, f"{os.strerror(errno.EPERM)}: devfs ruleset {RULESET} {what} {', '.join(wrong[:8])}"
+            errno.EPERM, f"{os.strerror(errno.EPERM)}: devfs ruleset {ruleset} {what} {', '.join(wrong[:8])}"
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, flag, integer, string_in, text
-from fruix.sandbox.freebsd.devices import RULESET
+from fruix.sandbox.freebsd.devices import ruleset_of
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.freebsd.release import Release
 from fruix.sandbox.spec import SandboxSpec
@@ -78,7 +78,7 @@ def parameters(kernel: Kernel, spec: SandboxSpec, root: str, release: Release | 
         text("host.hostname", spec.hostname.encode()),
         text("host.domainname", domain.encode()),
         integer("enforce_statfs", _HIDDEN_MOUNTS),
-        integer("devfs_ruleset", RULESET),
+        integer("devfs_ruleset", ruleset_of(spec.id)),
         *(integer(name, value) for name, value in numbers.items() if supports(kernel, name)),
         *(_release(release) if release else ()),
         *(flag(_negated(name)) for name in _TAKEN if supports(kernel, name)),

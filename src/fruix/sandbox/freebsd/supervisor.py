@@ -228,7 +228,7 @@ def _mounts(here: Supervisor) -> None:
 
 
 def _devices(here: Supervisor) -> None:
-    devices.mount_devices(here.kernel, f"{here.root}/dev")
+    devices.mount_devices(here.kernel, f"{here.root}/dev", devices.ruleset_of(here.spec.id))
 
 
 def _tmpfs(here: Supervisor) -> None:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Sequence
 
 from fruix.sandbox.freebsd import jail, limits, mounts, reaper, roots, show
 from fruix.sandbox.freebsd.kernel import Kernel
@@ -52,8 +53,8 @@ def hold(base: str) -> int:
     return descriptor
 
 
-def end_leftovers(kernel: Kernel, builds: str) -> list[str]:
-    """Wait for supervisors that still clean up, then remove what jails are left of theirs.
+def end_leftovers(kernel: Kernel, builds: str, noted: Sequence[str] = ()) -> list[str]:
+    """Wait for supervisors that still clean up, then remove what jails are left of theirs, and limits of those and of `noted` names.
 
     Raises:
         OSError: ETIMEDOUT, a supervisor or a jail doesn't end.
@@ -65,7 +66,7 @@ def end_leftovers(kernel: Kernel, builds: str) -> list[str]:
     ours = [found for found in jail.running(kernel) if _is_ours(found, builds)]
     for found in ours:
         reaper.wait_until_gone(kernel, found.name, time.monotonic() + reaper.PATIENCE)
-    for name in {*names, *(found.name for found in ours)}:
+    for name in {*names, *noted, *(found.name for found in ours)}:
         limits.remove(kernel, name)
     return [f"jail {found.name}" for found in ours]
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.faults import Step
+from fruix.sandbox.journal import JournalEntry
 from fruix.sandbox.linux import landlock, libc, processes, uplink, userns
-from fruix.sandbox.linux.cgroup import CgroupParent, remove_leftovers
+from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
 from fruix.sandbox.linux.mounts import mounts_below
 from fruix.sandbox.linux.start import FAULT_STEPS, Started, start
 from fruix.sandbox.linux.usage import read_usage
 from fruix.sandbox.networks import HOST
-from fruix.sandbox.spec import PREFIX, SandboxSpec
+from fruix.sandbox.spec import SandboxSpec
+
+_CGROUP = "cgroup"  # in the marks
 
 
 class LinuxBackEnd:
@@ -76,6 +80,10 @@ class LinuxBackEnd:
         """From /proc."""
         return processes.processes_of(uid)
 
+    def builders_of(self, uid: int) -> list[int]:
+        """Those in another process namespace than the daemon's."""
+        return [pid for pid in processes.processes_of(uid) if processes.is_elsewhere(pid)]
+
     def kill_process(self, pid: int, uid: int) -> None:
         """By process descriptor."""
         processes.kill_process(pid, uid)
@@ -88,9 +96,20 @@ class LinuxBackEnd:
         """From /proc."""
         return mounts_below(directory)
 
-    def end_leftovers(self, builds: str) -> list[str]:  # noqa: ARG002
+    def marks(self, name: str) -> Mapping[str, str]:
+        """Its cgroup, if it gets one."""
+        group = self._parent and self._parent.group(name)
+        return {_CGROUP: group.path} if group else {}
+
+    @cached_property
+    def _parent(self) -> CgroupParent | None:
+        """Where the spawner makes groups, as the daemon finds it."""
+        return CgroupParent.of_this_process()
+
+    def end_leftovers(self, builds: str, entries: Sequence[JournalEntry]) -> list[str]:  # noqa: ARG002
         """Cgroups: namespaces have died with their processes."""
-        return [f"cgroup {name}" for name in remove_leftovers(PREFIX)]
+        groups = [Cgroup(entry.marks[_CGROUP]) for entry in entries if _CGROUP in entry.marks]
+        return [f"cgroup {group.path}" for group in remove_left_over(groups)]
 
     def unmount_leftovers(self, builds: str) -> list[str]:  # noqa: ARG002
         """Nothing: mounts vanish with their namespace."""

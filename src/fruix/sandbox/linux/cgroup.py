@@ -12,11 +12,14 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import secrets
 import signal
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
+
+from fruix.sandbox.spec import NAME
 
 _MOUNTS = "/proc/self/mountinfo"
 LEAF = "fruix.daemon"  # where the daemon's own processes are, in a group that is delegated to it
@@ -121,25 +124,36 @@ class CgroupParent:
     @classmethod
     def find(cls) -> Self | None:
         """The daemon's group in the v2 hierarchy (wherever it is mounted), if it is writable and groups can be made in it."""
+        parent = cls.of_this_process()
+        if parent is None:
+            return None
+        # A name that nobody else has: daemons of several process namespaces may have the same number.
+        probe = parent.group(f"frx-probe-{secrets.token_hex(8)}")
+        try:
+            os.mkdir(probe.path)
+            os.rmdir(probe.path)
+        except OSError:
+            return None
+        parent.delegate()
+        return parent
+
+    @classmethod
+    def of_this_process(cls) -> Self | None:
+        """The daemon's group, whether or not groups can be made in it."""
         mount, own = mount_point(), _own_group()
         if mount is None or own is None:
             return None
-        path = os.path.normpath(f"{mount}/{own}").removesuffix(f"/{LEAF}")
-        probe = f"{path}/frx-probe-{os.getpid()}"
-        try:
-            os.mkdir(probe)
-            os.rmdir(probe)
-        except OSError:
-            return None
-        parent = cls(path)
-        parent._delegate()
-        return parent
+        return cls(os.path.normpath(f"{mount}/{own}").removesuffix(f"/{LEAF}"))
+
+    def group(self, name: str) -> Cgroup:
+        """The group of the sandbox `name`, made or not."""
+        return Cgroup(f"{self.path}/{name}")
 
     def create(self, name: str) -> Cgroup:
         """A fresh group for one sandbox."""
-        path = f"{self.path}/{name}"
-        os.mkdir(path)
-        return Cgroup(path)
+        group = self.group(name)
+        os.mkdir(group.path)
+        return group
 
     def make_way(self, pids: Collection[int]) -> None:
         """Move the daemon's own processes into a leaf, if that is what keeps controllers from the sandboxes' groups.
@@ -157,9 +171,9 @@ class CgroupParent:
             os.makedirs(f"{self.path}/{LEAF}", exist_ok=True)
             for pid in inside:
                 _write(f"{self.path}/{LEAF}/cgroup.procs", str(pid))
-            self._delegate()
+            self.delegate()
 
-    def _delegate(self) -> None:
+    def delegate(self) -> None:
         """Offer controllers to the groups below. Not possible while there are processes in this one, unless it is the root."""
         for controller in _CONTROLLERS:
             with contextlib.suppress(OSError):
@@ -182,18 +196,24 @@ def _own_group() -> str | None:
     return None
 
 
-def remove_leftovers(prefix: str) -> list[str]:
-    """Kill and remove the groups of a crashed daemon's sandboxes; returns their names."""
-    parent = CgroupParent.find()
-    if parent is None:
-        return []
-    names = sorted(name for name in os.listdir(parent.path) if name.startswith(prefix))
-    for name in names:
-        group = Cgroup(f"{parent.path}/{name}")
+def remove_left_over(groups: Iterable[Cgroup]) -> list[Cgroup]:
+    """Kill and remove groups of a crashed daemon's sandboxes; returns those that there were.
+
+    A path that is not that of a sandbox's group in the hierarchy is passed over, whoever wrote it down.
+    """
+    mount = mount_point()
+    found = [group for group in groups if mount is not None and _is_sandbox(group.path, mount)]
+    for group in found:
         group.kill()
         group.wait_empty(_REMOVE_PATIENCE)
         group.remove()
-    return names
+    return found
+
+
+def _is_sandbox(path: str, mount: str) -> bool:
+    parent, _, name = path.rpartition("/")
+    below = f"{parent}/".startswith(f"{mount}/") and os.path.normpath(path) == path
+    return below and NAME.fullmatch(name) is not None and os.path.isdir(path)
 
 
 def text_of(path: str) -> str:

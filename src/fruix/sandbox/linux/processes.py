@@ -22,14 +22,24 @@ def processes_of(uid: int) -> list[int]:
 
 
 def kill_process(pid: int, uid: int) -> None:
-    """Kill by descriptor, and only if it still is a process of that user."""
-    with contextlib.suppress(ProcessLookupError, FileNotFoundError):
+    """Kill by descriptor, and only if it still is a process of that user; one that may not be killed is left alone."""
+    with contextlib.suppress(ProcessLookupError, FileNotFoundError, PermissionError):
         descriptor = os.pidfd_open(pid)
         try:
             if os.stat(f"/proc/{pid}").st_uid == uid:
                 signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         finally:
             os.close(descriptor)
+
+
+def is_elsewhere(pid: int) -> bool:
+    """Whether a process lives in another process namespace; also one of which that can't be told."""
+    try:
+        return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+    except FileNotFoundError:
+        return False
+    except PermissionError:
+        return True
 
 
 def _is_dead(pid: str) -> bool:
