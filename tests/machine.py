@@ -7,7 +7,6 @@ import signal
 import subprocess
 import tempfile
 import threading
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +35,7 @@ from fruix.testing.freebsd.double import Double
 from fruix.testing.freebsd.files import as_on_ufs
 from fruix.testing.freebsd.jails import living
 from fruix.testing.freebsd.state import Machine as FreeBSD
+from waiting import until
 
 BUSYBOX = "/bin/busybox"
 FIRST = FIRST_BUILD_UID
@@ -114,14 +114,10 @@ def builder_of(uid: int) -> Iterator[int]:
     ]
     with subprocess.Popen(words) as outer:
         try:
-            deadline = time.monotonic() + 60
-            while not (found := current().processes_of(uid)):
-                assert outer.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            found = until(lambda: current().builders_of(uid), f"a process of user {uid}")
             yield found[0]
         finally:
-            for pid in current().processes_of(uid):
+            for pid in current().builders_of(uid):
                 current().kill_process(pid, uid)
             outer.wait()
 

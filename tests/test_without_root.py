@@ -104,6 +104,49 @@ def test_from_nothing(subordinate_ids: bool) -> None:
     assert parts["owners"] == ["done"]
 
 
+TWO_STORES = r"""
+set -e
+cd "$HOME"
+for name in slow other; do
+    cat > $name.py <<END
+package = Package(name='$name', version='1', build_system='trivial', arguments={'script': 'echo waits; sleep 1000; echo > \$out'})
+END
+done
+other() { env XDG_DATA_HOME="$HOME/other" "$@"; }
+builds_run() { until ls "$1"/fruix/var/fruix/builds/ 2>/dev/null | grep -q '^frx-'; do kill -0 $client; sleep 0.05; done; }
+
+fruix daemon 2>log & daemon=$!
+fruix daemon --ping --wait 60 >/dev/null
+fruix build -f slow.py >/dev/null 2>said & client=$!; survivor=$client
+builds_run .local/share
+until fruix ps | grep -q '^slow-1 *running'; do kill -0 $client; sleep 0.05; done
+
+XDG_DATA_HOME="$HOME/other" fruix daemon 2>log & second=$!
+other fruix daemon --ping --wait 60 >/dev/null
+XDG_DATA_HOME="$HOME/other" fruix build -f other.py >/dev/null 2>&1 & client=$!
+builds_run other
+until other fruix ps | grep -q '^other-1 *running'; do kill -0 $client; sleep 0.05; done
+kill -9 $second; wait $second || :
+wait $client || :
+XDG_DATA_HOME="$HOME/other" fruix daemon 2>log & second=$!
+other fruix daemon --ping --wait 60 >/dev/null
+grep -c 'left by a crash, removed: build directory' log
+kill $second; wait $second
+
+kill -0 $survivor
+fruix ps | grep -c '^slow-1 *running'
+kill $daemon; wait $daemon
+wait $survivor || grep -c 'shutting down' said
+"""
+
+
+@KINDS
+def test_two_stores_of_one_user(subordinate_ids: bool) -> None:
+    """The second daemon is killed, started again and ended; what the first builds goes on."""
+    said = check(ordinary_user.run(["sh", "-c", TWO_STORES], subordinate_ids=subordinate_ids))
+    assert said.split() == ["1", "1", "1"]
+
+
 LOOKING = """
 cd "$HOME"
 cat > bad.py <<'END'

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from fruix.building.builder import Builder
-from fruix.building.recovery import journal_of, recover_builds
+from fruix.building.recovery import journal_of, recover_builds, user_locks
 from fruix.building.settings import BuildSettings
 from fruix.errors import SandboxError
 from fruix.sandbox import Exec, SandboxSpec, Spawner
 from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
-from machine import SEVERAL_IDS, Machine, identity, left_over, private_frx
+from machine import SEVERAL_IDS, Machine, builder_of, identity, left_over, private_frx
+from waiting import until
 
 
 def spec(root: Path, **changes: object) -> SandboxSpec:
@@ -66,31 +68,42 @@ def test_the_spawners_death_is_an_error_not_a_hang(tmp_path: Path) -> None:
 @SEVERAL_IDS
 def test_what_a_killed_daemon_left_is_removed() -> None:
     with private_frx(), LocalStore(Layout()).open() as store:
-        layout = store.layout
-        changed, tell = os.pipe()
-        sleeper = os.fork()
-        if sleeper == 0:
-            os.setresgid(35009, 35009, 35009)
-            os.setresuid(35009, 35009, 35009)
-            os.write(tell, b"x")
-            signal.pause()
-            os._exit(0)
-        os.close(tell)
-        assert os.read(changed, 1) == b"x"
-        os.close(changed)
-        deep = Path(layout.builds, "frx-crashed-1/build/a/b")
-        deep.mkdir(parents=True)
-        (deep / "f").write_text("x")
-        journal = Path(layout.builds, "journal")
-        journal.mkdir(mode=0o700)
-        (journal / "frx-crashed-1.json").write_text('{"name": "frx-crashed-1", "uid": 35009}')
-        assert [entry.name for entry in journal_of(layout).left_over()] == ["frx-crashed-1"]
+        _leave(store.layout, 35009)
+        assert [entry.name for entry in journal_of(store.layout).left_over()] == ["frx-crashed-1"]
         assert left_over(store) != []
-        done = recover_builds(store)
-        assert "build directory frx-crashed-1" in done
-        assert left_over(store) == []
-        assert os.waitpid(sleeper, 0)[1] == signal.SIGKILL
+        with subprocess.Popen(["sleep", "1000"], user=35009, extra_groups=[]) as stranger:
+            with builder_of(35009) as builder:
+                done = recover_builds(store)
+                assert "build directory frx-crashed-1" in done
+                assert left_over(store) == []
+                until(lambda: builder not in current().processes_of(35009), "the end of the builder")
+            assert stranger.poll() is None, "this user's, but no builder"
+            stranger.kill()
         assert recover_builds(store) == []
+
+
+@SEVERAL_IDS
+def test_builders_of_another_daemon_are_left_alone() -> None:
+    """It has the user by now whom the crashed build had: then nothing of that build lives any more."""
+    with private_frx(), LocalStore(Layout()).open() as store:
+        _leave(store.layout, 35009)
+        lock = user_locks(store.layout).take(35009)
+        assert lock is not None
+        with builder_of(35009) as builder:
+            assert recover_builds(store) == ["build directory frx-crashed-1"]
+            assert left_over(store) == []
+            assert builder in current().processes_of(35009)
+        os.close(lock)
+
+
+def _leave(layout: Layout, uid: int) -> None:
+    """Directories and a note of a build."""
+    deep = Path(layout.builds, "frx-crashed-1/build/a/b")
+    deep.mkdir(parents=True)
+    (deep / "f").write_text("x")
+    journal = Path(layout.builds, "journal")
+    journal.mkdir(mode=0o700)
+    (journal / "frx-crashed-1.json").write_text(f'{{"name": "frx-crashed-1", "uid": {uid}}}')
 
 
 def test_a_crash_in_between_leaves_only_what_recovery_knows(tmp_path: Path) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 import fruix.testing.selftest as selftest_module
+from crashing import clear_away
 from fruix.building.recovery import user_locks
 from fruix.sandbox import UserLocks, faults
 from fruix.store.layout import Layout
 from fruix.testing import crashes, expected, scratch
 from fruix.testing.selftest import Outcome, selftest
 from fruix.testing.traces import traces
-from machine import builder_of, shown_at
+from machine import builder_of, private_frx, shown_at
+from sites import Site
 
 STEPS = ("journal", "watch", "register")
 # What a machine may be unable to answer: it has another file system, release, processor, or no network for builds.
@@ -53,15 +55,27 @@ def left_directories() -> list[str]:
     return [str(path) for parent in scratch.PARENTS for path in Path(parent).glob("fruix-selftest-*")]
 
 
-def test_everything_passes() -> None:
+def test_everything_passes(tmp_path: Path) -> None:
+    """Beside a daemon that builds, too, and that build goes on as if nothing had happened."""
     before = left_directories()
-    failed, seen = run()
-    assert failed == [], seen
-    assert Outcome.FAILED not in {outcome for outcome, _ in seen.values()}
-    untried = {name: detail for name, (outcome, detail) in seen.items() if outcome is Outcome.NOT_TRIED}
-    assert untried.keys() <= ONLY_ELSEWHERE
-    assert all(untried.values())
-    assert left_directories() == before
+    with private_frx():
+        beside = Site("beside")
+        beside.start()
+        try:
+            build = beside.build("beside", tmp_path)
+            failed, seen = run()
+            assert failed == [], seen
+            assert Outcome.FAILED not in {outcome for outcome, _ in seen.values()}
+            untried = {name: detail for name, (outcome, detail) in seen.items() if outcome is Outcome.NOT_TRIED}
+            assert untried.keys() <= ONLY_ELSEWHERE
+            assert all(untried.values())
+            assert left_directories() == before
+            result = build.finish()
+            assert result is not None
+            assert result.success, result.message
+            beside.end()
+        finally:
+            clear_away()
 
 
 def test_a_weaker_sandbox_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
