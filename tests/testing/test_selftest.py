@@ -66,7 +66,9 @@ def test_everything_passes(tmp_path: Path) -> None:
             failed, seen = run()
             assert failed == [], seen
             assert Outcome.FAILED not in {outcome for outcome, _ in seen.values()}
-            untried = {name: detail for name, (outcome, detail) in seen.items() if outcome is Outcome.NOT_TRIED}
+            untried = {
+                name: detail for name, (outcome, detail) in seen.items() if outcome is Outcome.NOT_TRIED
+            }
             assert untried.keys() <= ONLY_ELSEWHERE
             assert all(untried.values())
             assert left_directories() == before

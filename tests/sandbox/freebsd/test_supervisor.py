@@ -17,7 +17,18 @@ import pytest
 
 from fake_kernel import Fake
 from fruix.errors import SandboxError, StoreError
-from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, UserLocks, faults, platform
+from fruix.sandbox import (
+    Bind,
+    Exec,
+    File,
+    Identity,
+    Journal,
+    SandboxSpec,
+    Spawner,
+    UserLocks,
+    faults,
+    platform,
+)
 from fruix.sandbox.freebsd import abi, mounts, reaper, supervisor
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
