@@ -13,6 +13,7 @@ package = Package(
     # Every package with the build system python needs it, so it can't be one.
     build_system="copy",
     arguments={"install": [("src/installer", "lib/python3/site-packages/installer")]},
+    untested={"*": "upstream's tests need pytest, which is not packaged"},
     synopsis="Installs wheels of Python packages",
     description="installer puts the files of a wheel where they belong and writes launchers for its programs.",
     license="MIT",
