@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -56,13 +57,15 @@ def test_etc_is_that_of_the_real_daemon(dialect: str, ids: tuple[int, int]) -> N
 @pytest.mark.parametrize(
     ("name", "identity"),
     [
-        ("fruix", Identity(UID, UID, UID, UID, user_namespace=False)),
+        ("fruix", Identity(UID, UID, 35001, 35001, user_namespace=True)),
         ("guix", Identity(UID, UID, 30001, 30000, user_namespace=True)),
         ("nix", Identity(UID, UID, 1000, 100, user_namespace=True)),
     ],
 )
 def test_identity(name: str, identity: Identity) -> None:
     assert CONTRACTS[name].identity(UID) == identity
+    other = replace(identity, uid=UID + 7, gid=UID + 7)
+    assert CONTRACTS[name].identity(UID + 7) == other, "what it sees does not depend on its slot"
 
 
 @pytest.mark.parametrize(

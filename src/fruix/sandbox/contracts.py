@@ -1,8 +1,11 @@
 """Build contracts: what a builder may rely on, one row per dialect. Names, ids, files below /etc and variables.
 
-`fruix` is our own: a fixed build directory, /tmp for temporary files, ids that are the same inside and outside. `guix` and `nix` are what
-builders of those worlds find with their own daemons, byte for byte (see docs/isolation.md). A contract is a row of data; nothing here
-asks for a dialect's name.
+`fruix` has a fixed build directory, /tmp for temporary files, and fixed ids. `guix` and `nix` are what builders of those worlds
+find with their own daemons, byte for byte (see docs/isolation.md). A contract is a row of data; nothing here asks
+for a dialect's name.
+
+The ids that a builder sees differ from those that it has on the host by a user namespace. Jails have none: there a builder
+sees its id of the pool.
 
 Precedence of variables, in all rows: first the defaults, then the derivation's own, then those that point to the build
 directory, then what a fixed-output derivation takes from the daemon, then those that describe the log.
@@ -141,6 +144,10 @@ _ROWS = (
         name="fruix",
         directory="/build",
         temporary="/tmp",  # noqa: S108 - seen from inside: the build's own
+        inside=(
+            35001,
+            35001,
+        ),  # whatever the pool and its slot: what a build writes down must not depend on them
         etc={
             "passwd": "root:x:0:0:Fruix build root:/build:/noshell\n"
             "frxbld:x:{uid}:{gid}:Fruix build user:/build:/noshell\n" + _NOBODY,
