@@ -80,6 +80,14 @@ def check(done: object) -> str:
 
 
 @KINDS
+def test_the_user_has_the_ids_that_are_meant(subordinate_ids: bool) -> None:
+    """Without `newuidmap` both kinds of users would be one, and nothing would tell."""
+    words = "from fruix.sandbox.linux import userns; print(userns.find_subordinates() is not None)"
+    done = ordinary_user.run(["python", "-c", words], subordinate_ids=subordinate_ids)
+    assert check(done) == f"{subordinate_ids}\n"
+
+
+@KINDS
 def test_the_same_tests(subordinate_ids: bool) -> None:
     tests = " ".join(SAME if subordinate_ids else [*SAME, *NETWORKED])
     done = ordinary_user.run(
@@ -167,8 +175,8 @@ kill $daemon; wait $daemon
 @KINDS
 def test_looking_around(subordinate_ids: bool) -> None:
     said = check(ordinary_user.run(["sh", "-c", LOOKING], subordinate_ids=subordinate_ids))
-    mark = "@ fruix phase build"
-    assert said.splitlines() == [mark, mark, "some", "status 4", "fresh", "nothing is being built"]
+    log = ["@ fruix phase build", "$ echo some", "$ exit 3", "phase build failed with status 3"]
+    assert said.splitlines() == [*log, *log, "some", "status 4", "fresh", "nothing is being built"]
 
 
 @pytest.mark.skipif(CgroupParent.find() is None, reason="machine: no writable cgroup v2 hierarchy")
