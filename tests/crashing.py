@@ -7,10 +7,12 @@ import json
 import os
 import resource
 import signal
+import sqlite3
 import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import closing
 
 import waiting
 from fruix.building.recovery import user_locks
@@ -24,7 +26,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import faults
 from fruix.sandbox.linux.cgroup import CgroupParent
 from fruix.sandbox.platform import current
-from fruix.store import Layout
+from fruix.store import Layout, schema
 from machine import Machine, left_over
 from waiting import PATIENCE
 
@@ -145,5 +147,15 @@ def traces(store: RemoteStore) -> list[str]:
         found += [f"lock of user {uid}"] * (locks.holder(uid) is not None)
     found += [f"mount {mount}" for mount in current().mounts_below(layout.builds)]
     if (parent := CgroupParent.find()) is not None:
-        found += [f"cgroup {name}" for name in os.listdir(parent.path) if name.startswith("frx-")]
+        # Those of other stores are not this one's to end.
+        own = f"-{identity(layout)[:8]}-"
+        found += [
+            f"cgroup {name}" for name in os.listdir(parent.path) if name.startswith("frx-") and own in name
+        ]
     return found
+
+
+def identity(layout: Layout) -> str:
+    """The store's, which the names of its sandboxes hold."""
+    with closing(sqlite3.connect(layout.database)) as database:
+        return str(database.execute(schema.GET_IDENTITY).fetchone()[0])

@@ -78,7 +78,7 @@ low-1 differs:
 - /frx/store/low-1.drv
 + /frx/store/low-1.drv
   the file trivial-builder.sh differs:
-    @@ line 5 (phase_build)
+    @@ line 7 (phase_build)
      echo one
      mkdir $out
     -echo two

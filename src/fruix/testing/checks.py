@@ -113,8 +113,8 @@ def _first_build(bench: Bench) -> str:
     with open(path, encoding="ascii") as file:
         text = file.read()
     isolation = bench.record(built.drv)["isolation"]
-    if text != f"made by {isolation['uid']}\n":
-        raise FailedError(f"{path} holds {text!r}, the record says uid {isolation['uid']}")
+    if text != f"made by {isolation['insideUid']}\n":
+        raise FailedError(f"{path} holds {text!r}, the record says uid {isolation['insideUid']} inside")
     if isolation["uid"] not in BUILD_USERS or isolation["gid"] != isolation["uid"]:
         raise FailedError(f"built by {isolation['uid']}:{isolation['gid']}, who is not of the pool")
     bench.clean()

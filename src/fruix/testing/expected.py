@@ -146,6 +146,8 @@ def _compare(word: str, seen: set[str], wanted: set[str]) -> list[str]:
 OPEN = "ok"
 _READ_ONLY = frozenset({"EROFS", "EACCES"})
 _FORBIDDEN = frozenset({"EPERM"})
+# In a user namespace root has no number at all.
+_NO_NUMBER = frozenset({"EPERM", "EINVAL"})
 _ABSENT = frozenset({"ENOENT"})
 _UNKNOWN_CALL = frozenset({"ENOSYS"})
 _NO_FAMILY = frozenset({"EAFNOSUPPORT"})
@@ -165,8 +167,8 @@ DOORS: dict[str, frozenset[str]] = {
     "own-loopback": frozenset({OPEN, "EAFNOSUPPORT", "EADDRNOTAVAIL"}),
     "host-unix-socket": _ABSENT,
     "raw-socket": frozenset({"EPERM", "EPROTONOSUPPORT", "EAFNOSUPPORT"}),
-    "become-root": _FORBIDDEN,
-    "become-group": _FORBIDDEN,
+    "become-root": _NO_NUMBER,
+    "become-group": _NO_NUMBER,
     "device-node": _FORBIDDEN,
     "mount": _FORBIDDEN,
     "host-name": _FORBIDDEN,
