@@ -159,7 +159,7 @@ def _what_is_seen(bench: Bench) -> str:
     found = expected.differences(
         Path(built.output.text).read_text("utf-8"),
         expected.KINDS[record["kind"]],
-        uid=record["uid"],
+        uid=record["insideUid"],
         store=bench.scratch.layout.store,
         input_path=directory.text,
         env=built.derivation.env,

@@ -87,7 +87,7 @@ def differences(
     Args:
         printed: what `LOOK` printed.
         kind: the isolation.
-        uid: the build user; its group has the same number.
+        uid: the build user as it sees itself; its group has the same number.
         store: the store directory.
         input_path: the one declared input.
         env: the derivation's own variables.
