@@ -136,10 +136,11 @@ def traces(store: RemoteStore) -> list[str]:
     layout = Layout()
     found = left_over(layout)
     registered = {path.base for path in store.all_valid_paths()}
-    found += [
-        name for name in os.listdir(layout.store) if not name.startswith(".") and name not in registered
-    ]
-    if len(staging := [name for name in os.listdir(layout.store) if name.startswith(".tmp-")]) > 1:
+    places = [place for place in layout.staging if os.path.isdir(place)]
+    registered |= {os.path.basename(place) for place in places}
+    found += [name for name in os.listdir(layout.store) if name not in registered]
+    staging = [name for place in places for name in os.listdir(place)]
+    if len(staging) > 1:  # the running daemon has one
         found += staging
     locks = user_locks(layout)
     for uid in range(FIRST_BUILD_UID, FIRST_BUILD_UID + BUILD_UID_COUNT):

@@ -264,8 +264,10 @@ def left_over(where: LocalStore | Layout) -> list[str]:
     builds = [name for name in os.listdir(layout.builds) if name.startswith("frx-")]
     notes = f"{layout.builds}/journal"
     journal = os.listdir(notes) if os.path.isdir(notes) else []
-    locks = [name for name in os.listdir(layout.store) if name.endswith((".lock", ".chroot"))]
-    return [*builds, *journal, *locks]
+    # Where the store is a file system of its own, objects are put together in it.
+    other_place = os.path.basename(layout.staging[1])
+    hidden = [name for name in os.listdir(layout.store) if name.startswith(".") and name != other_place]
+    return [*builds, *journal, *os.listdir(layout.locks), *hidden]
 
 
 def machines() -> tuple[Any, Any]:

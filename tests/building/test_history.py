@@ -39,7 +39,7 @@ def test_the_median_of_the_latest(tmp_path: Path) -> None:
         assert reader.usual_ms("download", "hello-9.tar.gz") == 70_000
     lines = [json.loads(line) for line in Path(f"{tmp_path}/history").read_text().splitlines()]
     assert lines[1]["phases"] == {"check": 0.5}
-    assert os.stat(f"{tmp_path}/history").st_mode & 0o777 == 0o644
+    assert os.stat(f"{tmp_path}/history").st_mode & 0o777 == 0o600
 
 
 def test_what_was_built_last(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from fruix.protocol.wire import Dialect
 from fruix.sandbox.linux import libc
 from fruix.store import Limits
 from machine import own_mounts
+from store.helpers import being_made
 
 MIB = 1 << 20
 DISK, FREE = 24 * MIB, 8 * MIB
@@ -92,9 +93,10 @@ WAYS: list[tuple[Callable[[Client, Running], Any], Dialect]] = [
 
 
 def in_store(daemon: Running) -> Iterable[str]:
-    """All there is in the store's directory, also what is being made."""
+    """All there is in the store's directory, and what is being made."""
     for parent, directories, names in os.walk(daemon.store.directory):
-        yield from (f"{parent}/{name}" for name in (*directories, *names) if not name.startswith(".tmp-"))
+        yield from (f"{parent}/{name}" for name in (*directories, *names))
+    yield from being_made(daemon.store.layout)
 
 
 @pytest.mark.parametrize(("way", "dialect"), WAYS)

@@ -269,4 +269,4 @@ def test_a_build_counts_what_may_wait_for_its_client(tmp_path: Path) -> None:
         daemon.server.stop()
         for thread in waiting:
             thread.join()
-        assert used(daemon) == 0
+        until(lambda: used(daemon) == 0)

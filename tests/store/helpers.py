@@ -13,6 +13,7 @@ from fruix.model.makepath import fixed_path, output_path
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.tree import delete_tree, dump
 
@@ -135,8 +136,17 @@ def archive(store: LocalStore, path: StorePath) -> bytes:
 
 def nothing_but(store: LocalStore, *paths: StorePath) -> bool:
     """Whether the store holds these paths and no traces of anything else."""
-    entries = {name for name in os.listdir(store.directory) if not name.startswith(".tmp-")}
-    staging = [name for name in os.listdir(store.directory) if name.startswith(".tmp-")]
-    return entries == {path.base for path in paths} and all(
-        os.listdir(f"{store.directory}/{name}") == [] for name in staging
+    return (
+        set(os.listdir(store.directory)) == {path.base for path in paths} and being_made(store.layout) == []
     )
+
+
+def being_made(layout: Layout) -> list[str]:
+    """What lies in the staging directories of all processes that have the store open or died with it."""
+    return [
+        name
+        for place in layout.staging
+        if os.path.isdir(place)
+        for process in os.listdir(place)
+        for name in os.listdir(f"{place}/{process}")
+    ]

@@ -25,6 +25,7 @@ from fruix.store.contents import hash_modulo
 from fruix.store.interface import Store
 from fruix.store.local import LocalStore
 from store.helpers import (
+    being_made,
     directory_fd,
     file_archive,
     golden,
@@ -44,13 +45,7 @@ def as_store(store: LocalStore) -> Store:
 def leftovers(store: LocalStore) -> list[str]:
     """What is in the store beside valid paths."""
     valid = {path.base for path in store.all_valid_paths()}
-    found = []
-    for name in os.listdir(store.directory):
-        if name.startswith(".tmp-"):
-            found += os.listdir(f"{store.directory}/{name}")
-        elif name not in valid:
-            found.append(name)
-    return found
+    return [*(name for name in os.listdir(store.directory) if name not in valid), *being_made(store.layout)]
 
 
 def test_text(store: LocalStore) -> None:

@@ -141,7 +141,7 @@ def test_files_and_modes(tmp_path: Path) -> None:
     database = Database(str(tmp_path / "db.sqlite"), STORE)
     database.open()
     assert (tmp_path / "schema").read_text() == "10"
-    assert os.stat(tmp_path / "db.sqlite").st_mode & 0o7777 == 0o644
+    assert os.stat(tmp_path / "db.sqlite").st_mode & 0o7777 == 0o600
     assert os.stat(tmp_path / "reserved").st_mode & 0o7777 == 0o600
     assert os.stat(tmp_path / "reserved").st_size == 8 << 20
     connection = sqlite3.connect(tmp_path / "db.sqlite")
@@ -158,11 +158,20 @@ def test_files_and_modes(tmp_path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("version", ["7", "11", "x"])
+@pytest.mark.parametrize("version", ["7", "11"])
 def test_other_schema_versions_are_refused(tmp_path: Path, version: str) -> None:
     (tmp_path / "schema").write_text(version)
     with pytest.raises(StoreError, match=f"current store schema is version {version}"):
         Database(str(tmp_path / "db.sqlite"), STORE).open()
+
+
+@pytest.mark.parametrize("garbage", [b"x", b"", b"\xff\x00\n", b"9" * 10_000, b"10\n10"])
+def test_garbage_in_place_of_the_version_is_an_error(tmp_path: Path, garbage: bytes) -> None:
+    (tmp_path / "schema").write_bytes(garbage)
+    with pytest.raises(StoreError, match=r"schema") as caught:
+        Database(str(tmp_path / "db.sqlite"), STORE).open()
+    assert len(str(caught.value)) < 1000
+    assert not (tmp_path / "db.sqlite").exists()
 
 
 def test_what_is_no_database_is_explained(tmp_path: Path) -> None:

@@ -42,13 +42,15 @@ def test_create_makes_everything_with_its_mode(layout: Layout) -> None:
         os.umask(old)
     modes = {
         layout.store: 0o755,
-        layout.state: 0o755,
-        f"{layout.state}/db": 0o755,
-        f"{layout.gcroots}/auto": 0o755,
-        f"{layout.profiles}/per-user": 0o755,
+        layout.state: 0o711,
+        f"{layout.state}/db": 0o700,
+        f"{layout.gcroots}/auto": 0o700,
+        f"{layout.profiles}/per-user": 0o711,
         layout.builds: 0o700,
-        layout.userpool: 0o755,
-        os.path.dirname(layout.socket): 0o755,
+        layout.userpool: 0o700,
+        layout.locks: 0o700,
+        layout.staging[0]: 0o700,
+        os.path.dirname(layout.socket): 0o711,
         layout.logs: 0o755,
     }
     assert {path: os.stat(path).st_mode & 0o7777 for path in modes} == modes

@@ -9,8 +9,9 @@ import pytest
 
 from fruix.model.storepath import StorePath
 from fruix.store import flags
+from fruix.store.layout import Layout
+from fruix.store.leftovers import near_name, session_name
 from fruix.store.local import LocalStore
-from fruix.store.staging import PREFIX
 from fruix.store.taking import Staged
 from fruix.testing.freebsd import files
 from machine import SEVERAL_IDS
@@ -120,10 +121,14 @@ def test_a_registered_name_never_leads_to_another_time(
     fresh.drop()
 
 
-def test_what_a_crash_left_on_the_way_is_removed(store: LocalStore, area: str, ufs: None) -> None:
-    directory, file = (f"{store.directory}/{PREFIX.decode()}{name}" for name in ("d", "f"))
+def test_what_a_crash_left_on_the_way_is_removed(layout: Layout) -> None:
+    layout.create()
+    with LocalStore(layout) as store:
+        identity = store.database.identity
+    os.mkdir(f"{layout.staging[0]}/{session_name(identity)}")  # of a process that died
+    directory, file = (f"{layout.store}/{near_name().decode()}" for _ in range(2))
     os.mkdir(directory)
     write_file(file)
-    with LocalStore(store.layout):
+    with LocalStore(layout):
         assert not os.path.lexists(directory)
         assert not os.path.lexists(file)

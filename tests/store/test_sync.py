@@ -17,7 +17,16 @@ from fruix.store import flags, sync
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from machine import SEVERAL_IDS
-from store.helpers import BUILD_UID, directory_fd, info_of, make_golden_tree, some_path, write_file
+from store.helpers import (
+    BUILD_UID,
+    being_made,
+    directory_fd,
+    info_of,
+    make_golden_tree,
+    nothing_but,
+    some_path,
+    write_file,
+)
 
 # Opens a store, does something, and dies without closing it.
 PROGRAM = """
@@ -81,7 +90,7 @@ def test_after_a_crash_what_is_not_whole_goes_with_its_referrers(layout: Layout)
     with LocalStore(layout) as store:
         assert [path.name for path in sorted(store.recovered, key=lambda p: p.name)] == ["a", "b", "c", "e"]
         assert {path.name for path in store.all_valid_paths()} == {"before", "d"}
-        left = {name.partition("-")[2] for name in os.listdir(layout.store) if not name.startswith(".tmp-")}
+        left = {name.partition("-")[2] for name in os.listdir(layout.store)}
         assert left == {"before", "d"}
         assert len(store.verify(contents=True)) == 1
     with LocalStore(layout) as store:
@@ -95,7 +104,9 @@ def test_death_between_rename_and_registration(layout: Layout) -> None:
     with LocalStore(layout) as store:
         assert store.all_valid_paths() == []
         assert store.recovered == []
-        assert any(name.endswith("-a") for name in os.listdir(layout.store))  # garbage, not a path
+        (left,) = store.swept.removed
+        assert left.endswith("-a")
+        assert os.listdir(layout.store) == []
         path = store.add_text("a", b"a")
         assert store.is_valid(path)
         assert store.verify(contents=True) == []
@@ -111,15 +122,14 @@ def test_death_while_staging(layout: Layout) -> None:
         "store.add_dump('x', Method.FLAT, 'sha256', chunks())"
     )
     crash(layout, actions)
-    (staging,) = os.listdir(layout.store)
-    assert os.listdir(f"{layout.store}/{staging}") == ["0"]
-    with LocalStore(layout):
-        assert staging not in os.listdir(layout.store)
+    assert being_made(layout) == ["0"]
+    with LocalStore(layout) as store:
+        assert nothing_but(store)
 
 
 def test_staging_of_the_living_stays(layout: Layout) -> None:
     with LocalStore(layout) as first, LocalStore(layout) as second:
-        assert len([name for name in os.listdir(layout.store) if name.startswith(".tmp-")]) == 2
+        assert len(os.listdir(layout.staging[0])) == 2
         path = first.add_text("a", b"a")
         assert second.is_valid(path)
         assert second.add_text("a", b"a") == path

@@ -251,8 +251,9 @@ def test_nothing_foreign_is_ever_visible(store: LocalStore, area: str) -> None:
     with pytest.raises(ObjectRejectedError):
         take(store, f"{area}/x")
     assert nothing_but(store)
-    staging = [name for name in os.listdir(store.directory) if name.startswith(".tmp-")]
-    assert [stat.S_IMODE(os.stat(f"{store.directory}/{name}").st_mode) for name in staging] == [0o700]
+    staging = store.layout.staging[0]
+    modes = [os.stat(name).st_mode for name in (staging, *(entry.path for entry in os.scandir(staging)))]
+    assert [stat.S_IMODE(mode) for mode in modes] == [0o700, 0o700]
 
 
 @pytest.mark.parametrize("method", [Method.FLAT, Method.NAR])

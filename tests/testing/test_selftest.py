@@ -129,11 +129,14 @@ def test_traces(tmp_path: Path) -> None:
     Path(layout.builds, "frx-x").mkdir()
     Path(layout.builds, "journal", "frx-x.json").touch()
     Path(layout.store).mkdir()
-    Path(layout.store, "abc.lock").touch()
+    Path(layout.store, ".tmp-0123456789abcdef").touch()
+    Path(layout.locks).mkdir()
+    Path(layout.locks, "abc").touch()
     assert traces(layout) == [
         "build directory frx-x",
         "journal entry frx-x.json",
-        "store directory holds abc.lock",
+        "lock of abc",
+        "store directory holds .tmp-0123456789abcdef",
     ]
 
 

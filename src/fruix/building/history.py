@@ -72,7 +72,7 @@ class History:
 
     def _append(self, line: bytes) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(self._path, flags, 0o644)
+        descriptor = os.open(self._path, flags, 0o600)
         try:
             os.write(descriptor, line)
             self._room -= 1
@@ -116,7 +116,6 @@ class History:
         descriptor, temporary = tempfile.mkstemp(prefix=".history-", dir=os.path.dirname(self._path))
         try:
             with os.fdopen(descriptor, "wb") as file:
-                os.fchmod(file.fileno(), 0o644)
                 for past in self._past.values():
                     file.writelines(past.lines)
             os.rename(temporary, self._path)

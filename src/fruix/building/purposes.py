@@ -51,15 +51,12 @@ class Subject:
         path, places = new.info.path, new.differences_from(old, SHOWN)
         kept = self._kept(old)
         if kept and not new.valid:
-            new.keep(path.base)
+            self.store.keep_result(new, "")
         self.differences.append(Compared(path, kept, str(path) if kept else "", places))
         return _differs("round-differs", path, kept)
 
     def _kept(self, output: Staged) -> str:
-        if not self.keep():
-            return ""
-        output.keep(output.info.path.base + self.suffix)
-        return f"{output.info.path}{self.suffix}"
+        return self.store.keep_result(output, self.suffix) if self.keep() else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +169,7 @@ class Checking:
             if info is not None and info.nar_hash != output.info.nar_hash:
                 found.append(self.subject.checked(output))
             else:
-                output.staging.remove(output.info.path.base + self.subject.suffix)  # of an earlier check
+                store.remove_result(output.info.path, self.subject.suffix)  # of an earlier check
         if found:
             raise FailedError(self.subject.drv, found[0], hint="compare the two, and see the log")
         return [output.info for output in staged]

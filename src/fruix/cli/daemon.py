@@ -27,6 +27,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--config", metavar="FILE", help="configuration (default: FRUIX_CONF, else /frx/etc/fruix.toml)"
     )
     parser.add_argument("--socket", metavar="FILE", help="where to listen")
+    parser.add_argument(
+        "--accept-store",
+        action="store_true",
+        help="take the store directory for the database that is there, though they don't belong together: "
+        "what the database doesn't know is garbage from then on",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -35,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         return ping(options.wait)
     from fruix.daemon.main import main  # noqa: PLC0415 - a big import that --ping doesn't need
 
-    return main(config=options.config, socket=options.socket)
+    return main(config=options.config, socket=options.socket, accept_store=options.accept_store)
 
 
 def ping(patience: float) -> int:

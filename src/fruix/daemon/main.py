@@ -22,12 +22,13 @@ log = logging.getLogger("fruix.daemon")
 MANY_FILES = 65536
 
 
-def main(*, config: str | None = None, socket: str | None = None) -> int:
+def main(*, config: str | None = None, socket: str | None = None, accept_store: bool = False) -> int:
     """Run the daemon.
 
     Args:
         config: its configuration file (default: `FRUIX_CONF`, else the usual place).
         socket: where to listen (default: in the state directory).
+        accept_store: take the store for the database that is there, also if they don't belong together.
 
     Returns:
         The exit status.
@@ -59,7 +60,8 @@ def main(*, config: str | None = None, socket: str | None = None) -> int:
         # The rest of the program comes only now: what the spawner has in its memory is copied for every builder.
         from fruix.daemon.running import run  # noqa: PLC0415
 
-        return 0 if run(environment, config, socket, passed, spawner, confined=confined) else 1
+        well = run(environment, config, socket, passed, spawner, confined=confined, accept_store=accept_store)
+        return 0 if well else 1
 
 
 def _allow_many_files() -> None:

@@ -32,6 +32,7 @@ def run(
     spawner: Spawner,
     *,
     confined: bool,
+    accept_store: bool = False,
 ) -> bool:
     """Serve until a signal; False when it ended because the spawner has gone.
 
@@ -42,6 +43,7 @@ def run(
         passed: sockets of a service manager's.
         spawner: runs already.
         confined: in a user namespace, without root.
+        accept_store: see `LocalStore`.
     """
     settings = load(environment, config)
     if confined:  # other users have no numbers here, so none can be told from another
@@ -51,7 +53,7 @@ def run(
         layout.create()
         lock = closing.enter_context(listening.StateLock(layout.state))
         lock.take("daemon")
-        service = open_service(layout, settings, spawner)
+        service = open_service(layout, settings, spawner, accept_store=accept_store)
         closing.callback(service.close)
         where = "passed by the service manager" if passed else path or layout.socket
         listeners = passed or [_listen(closing, where)]

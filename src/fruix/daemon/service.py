@@ -166,7 +166,9 @@ class Service:
         self._closing.close()
 
 
-def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Service:
+def open_service(
+    layout: Layout, settings: Settings, spawner: Spawner, *, accept_store: bool = False
+) -> Service:
     """Open the store (which recovers it), undo what a crashed daemon left behind, and start the build half.
 
     Raises:
@@ -180,10 +182,13 @@ def open_service(layout: Layout, settings: Settings, spawner: Spawner) -> Servic
     with ExitStack() as closing:
         build = settings.build
         limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
-        store = LocalStore(layout, durability=settings.durability, limits=limits).open()
+        store = LocalStore(layout, durability=settings.durability, limits=limits, accept=accept_store).open()
         closing.callback(store.close)
-        for line in recover_builds(store):
+        removed = [f"object {name}" for name in store.swept.removed]
+        for line in (*removed, *recover_builds(store)):
             log.warning("left by a crash, removed: %s", line)
+        for line in store.swept.notes(layout.store):
+            log.warning("%s", line)
         builder = Builder(store, spawner, build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())

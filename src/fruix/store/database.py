@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping
@@ -28,7 +29,10 @@ from fruix.store.readers import Readers, Row
 
 # Bytes for each path in a question about more than `_MANY` paths: its place here, its JSON, SQLite's copy of that.
 _MANY, _ASKED = 1024, 500
+_MOST_TEXT = 256
 _RESERVED_SIZE = 8 << 20
+_IDENTITY = re.compile("[0-9a-f]{16}")
+_DAMAGED = "bring back a copy of the database"
 _HINT = "look at the disk (space, errors) and at the database's files; 'fruix store verify' checks the store"
 
 
@@ -56,21 +60,27 @@ class Database:
             StoreError: another schema version, or SQLite's own trouble.
         """
         version_file = os.path.join(os.path.dirname(self.file), "schema")
-        found = _read_text(version_file)
-        if found not in {None, "0", schema.VERSION}:
-            raise StoreError(
-                f"current store schema is version {found}, but only {schema.VERSION} is supported",
-                where=version_file,
-            )
-        _create_file(self.file, 0o644)
+        _check_version(version_file)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        _write_text(version_file, schema.VERSION)
+        _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
+
+    def _open(self) -> None:
+        _create_file(self.file, 0o600)
         with _explained(self.file):
             self._writer = self._connect()
             # One reader is kept ready; it also keeps the log from being removed between writers.
             self._writer.execute("pragma journal_mode = wal").fetchone()
             self._writer.executescript(schema.CREATE)
         self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
-        _write_text(version_file, schema.VERSION)
-        _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
+        if not _IDENTITY.fullmatch(self.identity):
+            raise StoreError(
+                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=_DAMAGED
+            )
 
     def close(self) -> None:
         """Close all connections. No query may be running."""
@@ -224,6 +234,41 @@ class Database:
         with self.writing() as connection:
             connection.execute(schema.SET_MARK, (identifier, identifier))
 
+    def newest(self) -> int:
+        """The highest id that a row ever had; 0 when there are no rows."""
+        return _integer(self._rows(schema.NEWEST_ID)[0][0])
+
+    def newest_path(self) -> StorePath | None:
+        """The path that was registered last, of those that are valid."""
+        return next(iter(self.paths(schema.NEWEST_PATH)), None)
+
+    # What is kept without being valid
+
+    def kept(self) -> set[str]:
+        """Base names of unregistered objects that are kept for people to look at."""
+        return {str(row[0]) for row in self._rows(schema.KEPT)}
+
+    def keep(self, name: str) -> None:
+        """Note that such an object has that name."""
+        with self.writing() as connection:
+            connection.execute(schema.INSERT_KEPT, (name,))
+
+    def unkeep(self, name: str) -> None:
+        """Note that it is gone."""
+        with self.writing() as connection:
+            connection.execute(schema.DELETE_KEPT, (name,))
+
+    # Syncing
+
+    def sync(self) -> None:
+        """Bring the database itself to disk, with its name: after it was made."""
+        self.sync_log()
+        descriptor = os.open(os.path.dirname(self.file), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def sync_log(self) -> None:
         """Bring every committed transaction to disk."""
         # Opening and closing this file drops no lock of SQLite's (those are on the main file and the -shm).
@@ -271,10 +316,25 @@ def _create_file(path: str, mode: int) -> None:
     os.close(descriptor)
 
 
+def _check_version(path: str) -> None:
+    found = _read_text(path)
+    if found is None or found in {"0", schema.VERSION}:
+        return
+    if not found.isdecimal():
+        raise StoreError(
+            f"the file with the schema's version holds {found[:32]!r}, which is no number",
+            where=path,
+            hint=f"write {schema.VERSION} into it if the database beside it is of this version",
+        )
+    raise StoreError(
+        f"current store schema is version {found}, but only {schema.VERSION} is supported", where=path
+    )
+
+
 def _read_text(path: str) -> str | None:
     try:
-        with open(path, encoding="ascii") as file:
-            return file.read().strip()
+        with open(path, encoding="ascii", errors="backslashreplace") as file:
+            return file.read(_MOST_TEXT).strip()
     except FileNotFoundError:
         return None
 

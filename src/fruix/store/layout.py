@@ -47,13 +47,18 @@ class Layout:
 
     @property
     def database(self) -> str:
-        """The SQLite file; `schema`, `big-lock` and `reserved` lie beside it."""
+        """The SQLite file; `schema` and `reserved` lie beside it."""
         return f"{self.state}/db/db.sqlite"
 
     @property
-    def big_lock(self) -> str:
-        """Held shared by every process that has the store open."""
-        return f"{self.state}/db/big-lock"
+    def locks(self) -> str:
+        """Lock files of store paths that are being made."""
+        return f"{self.state}/locks"
+
+    @property
+    def staging(self) -> tuple[str, str]:
+        """Where objects are made before they get their final names, and where if a rename into the store isn't possible from there."""
+        return f"{self.state}/staging", f"{self.store}/.staging"
 
     @property
     def gcroots(self) -> str:
@@ -72,7 +77,7 @@ class Layout:
 
     @property
     def userpool(self) -> str:
-        """Lock files of build users."""
+        """Lock files of build users, where all daemons of the machine have no place in common."""
         return f"{self.state}/userpool"
 
     @property
@@ -112,35 +117,48 @@ class Layout:
     def create(self) -> None:
         """Make all directories that are missing, and check those that are there.
 
+        What is in the state directory is closed to others, who may only pass through it to the socket, to profiles and roots, and to what was kept for
+        them. Modes of an older version are corrected.
+
         Raises:
             StoreError: the store or a parent of it is a symlink, or a directory could be changed by anybody.
             OSError: as the system says.
         """
         _refuse_symlinks(self.store)
-        for path, mode in self._directories():
+        for path, mode in ((self.store, 0o755), (self.log, 0o755), (self.logs, 0o755)):
             _make(path, mode)
+        for path, mode in self._private():
+            _make(path, mode)
+            _close(path, mode)
+        for path in self._files():
+            _close(path, 0o600)
         _link("../profiles", f"{self.gcroots}/profiles")
 
-    def _directories(self) -> tuple[tuple[str, int], ...]:
+    def _private(self) -> tuple[tuple[str, int], ...]:
+        """The directories of the state; 0711: names in it can be used by who knows them, and by nobody be listed or locked."""
         state = self.state
         return (
-            (self.store, 0o755),
-            (state, 0o755),
-            (f"{state}/db", 0o755),
-            (self.gcroots, 0o755),
-            (f"{self.gcroots}/auto", 0o755),
-            (f"{self.gcroots}/per-user", 0o755),
-            (self.profiles, 0o755),
-            (f"{self.profiles}/per-user", 0o755),
-            (self.temproots, 0o755),
-            (self.userpool, 0o755),
+            (state, 0o711),
+            (f"{state}/db", 0o700),
+            (self.gcroots, 0o711),
+            (f"{self.gcroots}/auto", 0o700),
+            (f"{self.gcroots}/per-user", 0o711),
+            (self.profiles, 0o711),
+            (f"{self.profiles}/per-user", 0o711),
+            (self.temproots, 0o700),
+            (self.userpool, 0o700),
             (self.builds, 0o700),  # nobody may enter a build in progress
             (self.kept, 0o711),  # each user's own is found only by its number
             (self.views, 0o700),
-            (f"{state}/daemon-socket", 0o755),
-            (self.log, 0o755),
-            (self.logs, 0o755),
+            (self.locks, 0o700),
+            (self.staging[0], 0o700),
+            (f"{state}/daemon-socket", 0o711),
         )
+
+    def _files(self) -> tuple[str, ...]:
+        """Files that older versions let others read, and so lock."""
+        database = (f"{self.database}{suffix}" for suffix in ("", "-wal", "-shm"))
+        return (*database, f"{self.state}/db/schema", f"{self.state}/daemon.lock", self.history)
 
     def exposed_parents(self) -> list[str]:
         """The parents of store and state that anybody can write (also with the sticky bit): unfit for a daemon."""
@@ -203,6 +221,17 @@ def _make(path: str, mode: int) -> None:
             where=path,
             hint="give it to the daemon's user and take away the write permission of others",
         )
+
+
+def _close(path: str, mode: int) -> None:
+    """Take away what a mode allows beyond `mode`. Without opening it: closing would drop SQLite's locks."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    found = stat.S_IMODE(status.st_mode)
+    if found & ~mode and not stat.S_ISLNK(status.st_mode) and status.st_uid == os.geteuid():
+        os.chmod(path, found & mode)
 
 
 def _link(target: str, path: str) -> None:

@@ -4,9 +4,9 @@ Any number of threads share one `LocalStore`. It is put together from parts with
 `Adding`, `Syncer`, `TempRoots`, `PathLocks`; this file only connects them. Several processes may have a store open (locks are files);
 temporary roots are seen by their own process only.
 
-Opening, in this order: directories; the lock of the whole store; database; staging directory (those of dead processes go);
-if nobody else has the store open, recovery of what was registered after the sync mark. Closing syncs, so that the next
-opening finds nothing to check.
+Opening, in this order: directories; the lock of the whole store; database; if nobody else has the store open, whether both belong together;
+the staging directory; and, again if nobody else has it open, recovery of what was registered after the sync mark, and removal of what processes that
+died left. Closing syncs, so that the next opening finds nothing to check.
 """
 
 from __future__ import annotations
@@ -24,13 +24,16 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_hash_part
-from fruix.store import contents, sync, taking, verify
+from fruix.store import contents, leftovers, sync, taking, verify
 from fruix.store.adding import Adding
 from fruix.store.canonical import Links
+from fruix.store.claim import claim
 from fruix.store.database import Database
 from fruix.store.failures import Failures
 from fruix.store.layout import Layout
-from fruix.store.locks import PathLocks, StoreLock, remove_stale
+from fruix.store.leftovers import Swept
+from fruix.store.locks import PathLocks, remove_stale
+from fruix.store.owner import StoreLock
 from fruix.store.parsed import DerivationCache, check_size, read_file
 from fruix.store.registration import Registrar
 from fruix.store.room import NO_LIMITS, Limits, Room
@@ -53,6 +56,7 @@ class LocalStore:
         *,
         durability: Durability = "background",
         limits: Limits = NO_LIMITS,
+        accept: bool = False,
     ) -> None:
         """Nothing is touched before `open`.
 
@@ -60,12 +64,15 @@ class LocalStore:
             layout: where the parts lie.
             durability: `background`: what is registered is on disk some seconds later; `strict`: before the call returns.
             limits: for what is added.
+            accept: take the store directory for this database, whatever lies there and whose ever it was.
         """
+        self._accept = accept
         self._room = Room((layout.store, layout.state), limits)
         self.layout = layout
         self.durability = durability
         self.temp_roots = TempRoots()
         self.recovered: list[StorePath] = []  # what the last `open` had to drop
+        self.swept = Swept()  # what it found left over
         self.database = Database(layout.database, layout.store)
         self.failures = Failures(self.database)
         self._parsed = DerivationCache()
@@ -90,17 +97,22 @@ class LocalStore:
             self.layout.create()
             self._descriptor = open_chain(self.layout.store)
             opened.callback(os.close, self._descriptor)
-            lock = StoreLock(self.layout.big_lock)
+            self._locks = open_chain(self.layout.locks)
+            opened.callback(os.close, self._locks)
+            lock = StoreLock(self.layout.store, self.layout.state, os.path.dirname(self.layout.database))
             opened.callback(lock.close)
             self.database.open()
             opened.callback(self.database.close)
-            self._staging = Staging(self._descriptor, self.layout.store)
+            if lock.alone:
+                claim(lock, self.database, self._descriptor, accept=self._accept)
+            self._staging = Staging(
+                self._descriptor, self.layout.store, self.layout.staging, self.database.identity
+            )
             opened.callback(self._staging.close)
             if lock.alone:
-                self.recovered = sync.recover(self.database, self._descriptor, self._staging.remove)
-                remove_stale(self._descriptor)
+                self._recover()
                 lock.share()
-            self._syncer = sync.Syncer(self.database, self._descriptor)
+            self._syncer = sync.Syncer(self.database, self._descriptor, lock.note)
             self._syncer.start()
             opened.callback(self._syncer.stop)
             self._adding = Adding(
@@ -114,6 +126,16 @@ class LocalStore:
             )
             self._opened = opened.pop_all()
         return self
+
+    def _recover(self) -> None:
+        """Undo what processes left that died with the store open. Nobody else has it open."""
+        remove = self._staging.remove
+        self.recovered = sync.recover(self.database, self._descriptor, remove)
+        crashed = leftovers.crashed_sessions(self.layout.staging)
+        # Who says that the store is this database's, whatever it knows, has not said that the rest shall go.
+        self.swept = leftovers.sweep(self._descriptor, self.database, () if self._accept else crashed, remove)
+        remove_stale(self._locks)
+        leftovers.forget(crashed)
 
     def close(self) -> None:
         """Bring everything to disk and let go of all files. No other call may be running."""
@@ -304,6 +326,37 @@ class LocalStore:
             valid=self.is_valid(path),
         )
 
+    def keep_result(self, staged: Staged, suffix: str) -> str:
+        """Keep an output in the store, unregistered, for people to look at.
+
+        Args:
+            staged: the output.
+            suffix: of its name; without one it gets its own name, which the caller has locked, and nothing valid has.
+
+        Returns:
+            Where it is: its path with `suffix`; "" if it wasn't kept, as a valid object has that name, or is just being made.
+        """
+        name = staged.info.path.base + suffix
+        with self._path_locks() as locks:
+            if suffix and self._is_taken(name, locks):
+                return ""
+            self.database.keep(name)
+            staged.keep(name)
+        return f"{self.directory}/{name}"
+
+    def remove_result(self, path: StorePath, suffix: str) -> None:
+        """Remove what `keep_result` kept of an output before; a valid object of that name stays."""
+        name = path.base + suffix
+        with self._path_locks() as locks:
+            if not self._is_taken(name, locks):
+                self._staging.remove(name)
+                self.database.unkeep(name)
+
+    def _is_taken(self, name: str, locks: PathLocks) -> bool:
+        """Whether a valid object has this name, or is just being made; else the name is locked. A name too long for an object is free."""
+        path = leftovers.as_object(self.directory, name)
+        return path is not None and (not locks.acquire([path], wait=False) or self.is_valid(path))
+
     def count_links(self, sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
         """Count what is in all outputs of a build, before the first is taken; see `taking.count_links`."""
         return taking.count_links(sources, most, most_bytes)
@@ -346,7 +399,7 @@ class LocalStore:
     # Locks, roots, upkeep
 
     def _path_locks(self) -> PathLocks:
-        return PathLocks(self._descriptor)
+        return PathLocks(self._locks)
 
     def lock_paths(self, paths: Iterable[StorePath]) -> PathLocks:
         """Lock paths that are to be made; waits. Use it as a context manager."""

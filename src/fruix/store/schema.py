@@ -1,8 +1,9 @@
-"""The database's schema: that of Nix's version 10, plus `FailedPaths` (Guix) and two tables of Fruix, `FruixSync` and `FruixIdentity`.
+"""The database's schema: that of Nix's version 10, plus `FailedPaths` (Guix) and three tables of Fruix, `FruixSync`, `FruixIdentity` and `FruixKept`.
 
 So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row: everything whose `ValidPaths.id` is
 up to `mark` is known to be on disk (see `fruix.store.sync`). Ids never come back (AUTOINCREMENT), which the mark relies on.
-`FruixIdentity` has one row too: 16 hex digits, made when the database is made, which tell this store from all others.
+`FruixIdentity` has one row too: 16 hex digits, made when the database is made, which tell this store from all others. `FruixKept` has the base
+names of what lies in the store without being registered, for people to look at.
 The meaning of the columns is told in docs/store.md.
 """
 
@@ -54,6 +55,8 @@ insert or ignore into FruixSync (id, mark) values (1, 0);
 
 create table if not exists FruixIdentity (id integer primary key check (id = 1), identity text not null);
 insert or ignore into FruixIdentity (id, identity) values (1, lower(hex(randomblob(8))));
+
+create table if not exists FruixKept (name text primary key not null);
 """
 
 # Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never the consistency.
@@ -124,6 +127,15 @@ INSERT_FAILED = "insert or ignore into FailedPaths (path, time) values (?, ?)"
 DELETE_FAILED = "delete from FailedPaths where path = ?"
 DELETE_ALL_FAILED = "delete from FailedPaths"
 
+KEPT = "select name from FruixKept"
+DELETE_KEPT = "delete from FruixKept where name = ?"
+INSERT_KEPT = "insert or ignore into FruixKept (name) values (?)"
+
+NEWEST_PATH = "select path from ValidPaths order by id desc limit 1"
+# The highest id that there ever was, also of a row that has gone; 0 if there are no rows at all.
+NEWEST_ID = """
+select coalesce(max(seq), 0) from sqlite_sequence where name = 'ValidPaths' and exists (select 1 from ValidPaths)
+"""
 LAST_ID = "select coalesce(max(id), 0) from ValidPaths"
 GET_MARK = "select mark from FruixSync where id = 1"
 GET_IDENTITY = "select identity from FruixIdentity where id = 1"

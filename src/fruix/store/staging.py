@@ -1,8 +1,9 @@
-"""Where objects are made before they get their final name: one private directory per process, inside the store.
+"""Where objects are made before they get their final name: one private directory per process, on the store's file system.
 
-`<store>/.tmp-<random>` has mode 0700, so nobody sees an object before its metadata is canonical, and lies in the store's file
-system, so that giving the final name is one rename. Its owner holds a flock on it for life; whoever opens the store later
-removes such directories whose lock is free (what was in them is garbage of a dead process).
+It lies in the state directory (`staging/`), or, where a rename from there into the store isn't possible, in the store
+(`.staging/`); either is closed to others (0700), so nobody sees an object before its metadata is canonical, and giving it the final name is one
+rename. Its owner holds a flock on it for life and removes it in the end: one that nobody holds is how the next start learns that a
+process died with the store open (`leftovers`).
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 
 from fruix.errors import StoreError
 from fruix.store import flags
+from fruix.store.leftovers import STAGING, near_name, session_name
 from fruix.store.names import check_names
 from fruix.store.tree.delete import delete_tree
-from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, open_directory
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, open_directory
 from fruix.store.tree.metadata import settle
 
-PREFIX = b".tmp-"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
 
@@ -30,8 +31,14 @@ _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOT
 class Staging:
     """This process's private directory. Thread-safe; `directory` and `store` are open descriptors."""
 
-    def __init__(self, store: int, name: str) -> None:
-        """Make the directory in the store that is open as `store` (and called `name`), after removing those of dead processes.
+    def __init__(self, store: int, name: str, places: Sequence[str], identity: str) -> None:
+        """Make the directory, and have that on disk.
+
+        Args:
+            store: the open store directory.
+            name: its name.
+            places: the directories in which it may be made (`Layout.staging`), the best first.
+            identity: the store's.
 
         Raises:
             StoreError: the file system doesn't keep names as they are.
@@ -39,52 +46,67 @@ class Staging:
         self.store = store
         self._store_name = name
         self._numbers = count()
-        self._sweep()
-        self._name, self.directory = self._create()
+        for place in places:
+            self._create(place, session_name(identity).encode())
+            if self._reaches_store():
+                break
+            self.close()
+        else:
+            raise StoreError("nothing can be renamed into the store from anywhere", where=name)
         try:
-            check_names(self.directory, name)
+            with self._near_directory() as near:
+                check_names(near, name)
         except BaseException:
             self.close()
             raise
 
-    def _create(self) -> tuple[bytes, int]:
-        while True:
-            name = PREFIX + secrets.token_hex(8).encode()
-            os.mkdir(name, 0o700, dir_fd=self.store)
-            with suppress(FileNotFoundError):  # swept away by another process before it was locked
-                descriptor = open_directory(self.store, name)
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                if os.fstat(descriptor).st_nlink:
-                    return name, descriptor
-                os.close(descriptor)
+    def _create(self, place: str, name: bytes) -> None:
+        with suppress(FileExistsError):
+            os.mkdir(place, 0o700)
+        self._name, self._place = name, os.open(place, OPEN_DIRECTORY)
+        try:
+            os.mkdir(name, 0o700, dir_fd=self._place)
+            self.directory = open_directory(self._place, name)
+            fcntl.flock(self.directory, fcntl.LOCK_EX)
+            os.fsync(self._place)  # what it tells of after a power cut is more than what it holds
+        except BaseException:
+            os.close(self._place)
+            raise
 
-    def _sweep(self) -> None:
-        with os.scandir(self.store) as entries:
-            found = [
-                os.fsencode(entry.name) for entry in entries if os.fsencode(entry.name).startswith(PREFIX)
-            ]
-        for name in found:
+    def _reaches_store(self) -> bool:
+        """Whether what is made here can get into the store by one rename: tried, since quotas of projects forbid it, too."""
+        near = near_name()
+        os.close(os.open(b"reach", CREATE_FILE, 0o600, dir_fd=self.directory))
+        try:
+            os.rename(b"reach", near, src_dir_fd=self.directory, dst_dir_fd=self.store)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return False
+        os.unlink(near, dir_fd=self.store)
+        return True
+
+    @contextmanager
+    def _near_directory(self) -> Iterator[int]:
+        """An empty directory in the store, for a moment."""
+        near = near_name()
+        os.mkdir(near, 0o700, dir_fd=self.store)
+        try:
+            descriptor = open_directory(self.store, near)
             try:
-                descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self.store)
-            except OSError as error:
-                if error.errno in NO_DIRECTORY:  # a file that a directory has replaced
-                    with suppress(FileNotFoundError):
-                        os.unlink(name, dir_fd=self.store)
-                elif error.errno != errno.ENOENT:
-                    raise
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                delete_tree(self.store, name)
-            except (BlockingIOError, FileNotFoundError):
-                continue  # its owner lives, or another process is sweeping too
+                yield descriptor
             finally:
                 os.close(descriptor)
+        finally:
+            os.rmdir(near, dir_fd=self.store)
 
     def close(self) -> None:
         """Remove the directory with all that was left in it."""
-        delete_tree(self.store, self._name)
+        delete_tree(self._place, self._name)
         os.close(self.directory)
+        os.close(self._place)
+        with suppress(OSError):  # in use by another process, or the state directory's
+            os.rmdir(STAGING, dir_fd=self.store)
 
     @contextmanager
     def place(self) -> Iterator[bytes]:
@@ -140,13 +162,12 @@ class Staging:
     def _settled(self, name: bytes) -> Iterator[tuple[int, bytes]]:
         """Where a finished object can be renamed from without changing: a directory goes into the store, under a private name.
 
-        After a crash `_sweep` finds it there; until then a lock keeps other processes from that.
+        After a crash the next start finds it there.
         """
-        lock = _lock_directory(self.directory, name)
-        if lock is None:
+        if not _is_directory(self.directory, name):
             yield self.directory, name
             return
-        near = PREFIX + secrets.token_hex(8).encode()
+        near = near_name()
         try:
             self._rename(name, near)
             settle(self.store, near)
@@ -154,8 +175,6 @@ class Staging:
         except BaseException:
             self._discard(self.store, near)
             raise
-        finally:
-            os.close(lock)
 
     def _discard(self, directory: int, name: bytes) -> None:
         """Delete what lies at a name; it is gone from there at once, whatever its size."""
@@ -202,16 +221,8 @@ class Staging:
             raise
 
 
-def _lock_directory(parent: int, name: bytes) -> int | None:
-    """A directory, open and locked; None for anything else."""
-    try:
-        descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
-    except OSError as error:
-        if error.errno in NO_DIRECTORY:
-            return None
-        raise
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return descriptor
+def _is_directory(parent: int, name: bytes) -> bool:
+    return stat.S_ISDIR(lstat(parent, name).st_mode)
 
 
 def _with_write_bit(source: int, name: bytes, destination: int, new_name: bytes) -> None:

@@ -35,9 +35,18 @@ _log = logging.getLogger(__name__)
 class Syncer:
     """Advances the mark of one store. Thread-safe."""
 
-    def __init__(self, database: Database, store: int, *, interval: float | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        store: int,
+        noted: Callable[[int], None] = lambda _mark: None,
+        *,
+        interval: float | None = None,
+    ) -> None:
+        """`noted` is told of each new mark, after the database."""
         self._database = database
         self._store = store
+        self._noted = noted
         self._interval = INTERVAL if interval is None else interval
         self._turn = threading.Lock()
         self._mark = 0
@@ -104,6 +113,7 @@ class Syncer:
         self._sync_files(self._database.registered_after(self._mark) if not flags.HAS_SYNCFS else ())
         self._database.sync_log()
         self._database.set_mark(last)  # only after both: the mark promises what lies before it
+        self._noted(last)
         self._mark = last
 
     def _sync_files(self, infos: Iterable[PathInfo]) -> None:

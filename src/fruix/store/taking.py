@@ -71,7 +71,7 @@ class Staged:
         return self.info
 
     def keep(self, base: str) -> None:
-        """Keep it in the store under an unregistered name, for people to look at."""
+        """Give it a name in the store without registering it; nobody else uses that name."""
         self.staging.publish(self.place, base)
 
     def differences(self, limit: int) -> list[Difference]:

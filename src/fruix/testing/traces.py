@@ -20,11 +20,16 @@ def traces(layout: Layout) -> list[str]:
 def _files(layout: Layout) -> Iterator[str]:
     yield from (f"build directory {name}" for name in _names(layout.builds) if name.startswith(_BUILD))
     yield from (f"journal entry {name}" for name in _names(f"{layout.builds}/journal"))
-    names = _names(layout.store)
-    yield from (f"store directory holds {name}" for name in names if name.endswith((".lock", ".chroot")))
-    staging = [name for name in names if name.startswith(".")]
+    yield from (f"lock of {name}" for name in _names(layout.locks))
+    staging = [name for place in layout.staging for name in _names(place)]
+    other_place = os.path.basename(layout.staging[1])
+    yield from (
+        f"store directory holds {name}"
+        for name in _names(layout.store)
+        if name.startswith(".") and name != other_place
+    )
     if len(staging) > 1:  # a running daemon has one
-        yield f"store directory holds {' '.join(staging)}"
+        yield f"staging directories {' '.join(staging)}"
 
 
 def _users(layout: Layout) -> Iterator[str]:
