@@ -15,7 +15,7 @@ help:
 
 hello: $(VENV)/.ready
 	@sh scripts/need hello
-	@sh scripts/hello $(BIN)
+	@$(BIN)/python scripts/hello
 
 test: $(VENV)/.ready-test
 	@sh scripts/need test

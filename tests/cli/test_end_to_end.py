@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from fruix.sandbox.linux import userns
 from machine import build_uid, private_frx
 
+ROOT = Path(__file__).parents[2]
 HELLO_SHA256 = "0d5f60154382fee10b114a1c34e785d8b1f492073ae2d3a6f7b147687b366aa0"
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_", "METADATA"))
@@ -84,6 +86,45 @@ def test_a_second_build_has_nothing_to_do(hello: dict[str, str]) -> None:
     done = fruix("build", "hello")
     assert "nothing to be done" in done.stderr
     assert done.stdout.strip() == hello["out_path"]
+
+
+def test_make_hello_ends_for_people_and_writes_the_metadata(hello: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "metadata"
+    words = [
+        "make",
+        "--no-print-directory",
+        "-o",
+        ".venv/.ready",
+        "hello",
+        f"BIN={Path(sys.executable).parent}",
+    ]
+    environment = {**ENVIRONMENT, "METADATA_OUT": str(file)}
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert file.read_text() == "".join(f"{key}={value}\n" for key, value in hello.items())
+    out = hello["out_path"]
+    assert re.search(
+        rf"^{out}\nbuilt in [0-9ms.]+; tests: \d+ passed, 0 failed.*\n\n\$ {out}/bin/hello\nHello, world!\n",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert "drv_path=" not in done.stdout
+    lines = done.stdout.splitlines()
+    at = lines.index(f"fruix is {Path(sys.executable).parent}/fruix")
+    assert lines[lines.index("next:", at) + 1].split()[:2] == ["fruix", "help"]
+
+
+def test_make_hello_with_a_daemon_that_can_not_start_does_not_wait_for_it(tmp_path: Path) -> None:
+    environment = {**ENVIRONMENT, "FRUIX_CONF": str(tmp_path / "none"), "FRUIX_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "hello"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "there is no such configuration file" in done.stderr
+    assert "no daemon answers" not in done.stderr
 
 
 def test_asking_the_store(hello: dict[str, str]) -> None:
@@ -155,6 +196,8 @@ def test_a_failing_phase_is_reported(daemon: None, tmp_path: Path) -> None:
         (("build", "hello@1.0"), 2, "has version 2.12.3, not 1.0"),
         (("build",), 2, "nothing to build"),
         (("build", "-f", "/nowhere.py"), 2, "can't read package file"),
+        (("build", "-n", "hello", "--metadata", "/nowhere/x"), 2, "/nowhere: the metadata can't be written"),
+        (("build", "-n", "hello", "--metadata", "/tmp"), 2, "/tmp: the metadata can't be written"),
         (("build", "-e", "1 +"), 2, "-e:1: not Python"),
         (("build", "-e", "42"), 2, "gives 42, not a Package"),
         (("build", "-e", "hello.inherit(verson='2')"), 2, "did you mean 'version'"),

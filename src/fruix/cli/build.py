@@ -111,6 +111,8 @@ def run(options: argparse.Namespace) -> int:
             "nothing to build",
             hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION",
         )
+    if options.metadata:
+        metadata.check_place(options.metadata)
     packages = [package for file in options.file for package in from_file(file)]
     packages += [from_expression(text) for text in options.expression]
     with open_store() as store:

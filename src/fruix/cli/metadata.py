@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from fruix.building.records import read_record
-from fruix.errors import FruixError
+from fruix.errors import FruixError, UsageError
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
 
@@ -59,6 +60,19 @@ def collect(
         "started": _moment(record["started"]),
         "finished": _moment(record["finished"]),
     }
+
+
+def check_place(file: str) -> None:
+    """See, before anything is built, that the metadata will have a place. Nothing is created.
+
+    Raises:
+        UsageError: the directory is not there, or the file can't be written.
+    """
+    directory = os.path.dirname(os.path.abspath(file))
+    if not os.path.isdir(directory):
+        raise UsageError("the metadata can't be written: there is no such directory", where=directory)
+    if os.path.isdir(file) or not os.access(file if os.path.exists(file) else directory, os.W_OK):
+        raise UsageError("the metadata can't be written there", where=file, hint="name a file")
 
 
 def run(program: str) -> str:
