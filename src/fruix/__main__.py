@@ -12,7 +12,7 @@ def main() -> int:
 
         print(f"fruix {__version__}")
         return 0
-    from fruix.cli.commands import main as run  # noqa: PLC0415 - see above
+    from fruix.cli.main import main as run  # noqa: PLC0415 - see above
     from fruix.sandbox.inherited import hear_of_children  # noqa: PLC0415
 
     hear_of_children()

@@ -66,6 +66,15 @@ def test_mistakes_are_named(text: str, reason: str) -> None:
     assert caught.value.where == "/etc/x.toml"
 
 
+def test_a_misspelt_setting_is_guessed() -> None:
+    with pytest.raises(UsageError) as caught:
+        parse("max-job = 3")
+    assert caught.value.hint == "did you mean 'max-jobs'?"
+    with pytest.raises(UsageError) as caught:
+        parse("colour = 3")
+    assert caught.value.hint.startswith("there are: allowed-users, build-uid-count, ")
+
+
 def test_files(tmp_path: Path) -> None:
     file = tmp_path / "x.toml"
     with pytest.raises(UsageError, match="no such configuration file"):

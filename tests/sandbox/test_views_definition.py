@@ -120,3 +120,11 @@ def test_mistakes(name: str, table: dict[str, Any], where: str, what: str) -> No
         definitions({name: table}, "Linux")
     assert caught.value.where == where
     assert what in caught.value.message
+
+
+def test_misspelt_words_are_guessed() -> None:
+    tables: list[tuple[dict[str, Any], str]] = [({"tolls": []}, "tools"), ({"extends": "bse"}, "base")]
+    for table, meant in tables:
+        with pytest.raises(UsageError) as caught:
+            definitions({"v": table}, "Linux")
+        assert f"did you mean '{meant}'" in caught.value.hint

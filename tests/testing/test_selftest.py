@@ -163,7 +163,7 @@ def test_traces_of_users(tmp_path: Path) -> None:
 def test_the_command_says_what_failed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fruix.cli.commands import main
+    from fruix.cli.main import main
 
     monkeypatch.setattr(scratch, "program", "no_such_module")
     assert main(["doctor", "--selftest"]) == 1
@@ -183,7 +183,7 @@ def test_only_the_standard_library_is_needed() -> None:
             sys.executable,
             "-S",
             "-c",
-            f"{short}; from fruix.cli.commands import main; main(['doctor', '--selftest'])",
+            f"{short}; from fruix.cli.main import main; main(['doctor', '--selftest'])",
         ],
         env=environment,
         capture_output=True,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fruix.cli.commands import main
+from fruix.cli.main import main
 from fruix.model.systems import common_name
 from fruix.sandbox import platform
 from fruix.sandbox.freebsd import abi

@@ -26,7 +26,7 @@ _USUAL = ("+{line}", "{file}")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("package", metavar="PACKAGE")
+    parser.add_argument("package", metavar="PACKAGE", help="by its name, or NAME@VERSION")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ FORMS: Mapping[str, Callable[[Hash], str]] = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("paths", nargs="+", metavar="FILE|DIR")
+    parser.add_argument("paths", nargs="+", metavar="FILE|DIR", help="what to hash")
     parser.add_argument("--form", choices=FORMS, default="hex", help="how to write it (default: hex)")
     parser.add_argument(
         "--exclude",

@@ -25,3 +25,8 @@ def warn(broken: Broken) -> None:
 def left_out(broken: Broken) -> str:
     """` (left out: a, b and 3 more)`, or nothing."""
     return f" (left out: {harmless(some(broken.names), colour=False)})" if broken.names else ""
+
+
+def one_line(package: Package) -> str:
+    """Its name, version and synopsis."""
+    return f"{package.name:<20} {package.version:<12} {package.synopsis}"

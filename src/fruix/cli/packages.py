@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from fruix.cli.known import known_packages
+from fruix.cli.known import known_packages, one_line
 from fruix.errors import UsageError
 
 
@@ -27,5 +27,5 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"'{options.pattern}' is no regular expression: {error}") from error
     found = [package for package in known_packages() if pattern.search(f"{package.name} {package.synopsis}")]
     for package in found:
-        print(f"{package.name:<20} {package.version:<12} {package.synopsis}")
+        print(one_line(package))
     return 0 if found else 1

@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """The command and its arguments, whatever they look like; `shell` takes none."""
     if parser.prog.endswith(" run"):
         parser.add_argument("command", metavar="COMMAND", help="a program, by name or by file")
-        parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER)
+        parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="passed on to it")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from fruix.errors import InvalidPathError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("targets", nargs="+", metavar="PACKAGE|DRV|PATH")
+    parser.add_argument("targets", nargs="+", metavar="PACKAGE|DRV|PATH", help="what is built")
     parser.add_argument("--bytes", action="store_true", help="print plain numbers of bytes")
 
 

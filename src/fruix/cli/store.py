@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from fruix.cli.connect import open_store
 from fruix.cli.display import PlainDisplay
@@ -17,14 +18,14 @@ from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath, in_store
 
 QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StorePath]]]] = {
-    "references": ("what a path refers to", lambda store, path: store.references(path)),
-    "referrers": ("what refers to a path", lambda store, path: store.referrers(path)),
+    "references": ("list what a path refers to", lambda store, path: store.references(path)),
+    "referrers": ("list what refers to a path", lambda store, path: store.referrers(path)),
     "requisites": (
-        "a path and all that it refers to, directly or not",
+        "list a path and all that it refers to, directly or not",
         lambda store, path: store.closure([path]),
     ),
     "derivers": (
-        "the derivations that a path is an output of",
+        "list the derivations that a path is an output of",
         lambda store, path: store.valid_derivers(path),
     ),
 }
@@ -32,9 +33,9 @@ QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StoreP
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Subcommands."""
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    add = commands.add_parser("add", help="copy a file or tree into the store and print its path")
-    add.add_argument("source", metavar="FILE|DIRECTORY")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, help="one of these:")
+    add = _command(commands, "add", "copy a file or tree into the store and print its path", _add)
+    add.add_argument("source", metavar="FILE|DIRECTORY", help="what to copy")
     add.add_argument("--name", help="name in the store (default: the file's)")
     add.add_argument(
         "--flat",
@@ -42,34 +43,40 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="address a regular file by the hash of its bytes, not of its archive",
     )
     add.add_argument("--hash", default="sha256", metavar="ALGORITHM", help="default: sha256")
-    add.set_defaults(act=_add)
-    for name, help_text, act in (
-        ("cat", "print a file of the store", _cat),
-        ("ls", "list what a path holds", _ls),
-    ):
-        command = commands.add_parser(name, help=help_text)
-        command.add_argument("path", metavar="PATH")
-        command.set_defaults(act=act)
-    info = commands.add_parser("info", help="what the store knows of paths")
-    info.add_argument("paths", nargs="+", metavar="PATH")
-    info.set_defaults(act=_info)
-    for name, (help_text, _) in QUERIES.items():
-        command = commands.add_parser(name, help=help_text)
-        command.add_argument("paths", nargs="+", metavar="PATH")
-        command.set_defaults(act=_query, query=name)
+    cat = _command(commands, "cat", "print a file of the store", _cat)
+    cat.add_argument("path", metavar="PATH", help="a store path, or a file in one")
+    ls = _command(commands, "ls", "list what a path holds", _ls)
+    ls.add_argument("path", metavar="PATH", help="a store path, or a directory in one")
+    info = _command(commands, "info", "print what the store knows of paths", _info)
+    info.add_argument("paths", nargs="+", metavar="PATH", help="a store path")
+    for name, (text, _) in QUERIES.items():
+        query = _command(commands, name, text, _query)
+        query.add_argument("paths", nargs="+", metavar="PATH", help="a store path")
+        query.set_defaults(query=name)
     _configure_upkeep(commands)
 
 
-def _configure_upkeep(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    verify = commands.add_parser("verify", help="check that every valid path is there; status 1 if not")
+_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - its only name
+_Act: TypeAlias = Callable[[RemoteStore, argparse.Namespace], int | None]
+
+
+def _command(commands: _Commands, name: str, text: str, act: _Act) -> argparse.ArgumentParser:
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(act=act)
+    return parser
+
+
+def _configure_upkeep(commands: _Commands) -> None:
+    verify = _command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
     verify.add_argument("--contents", action="store_true", help="read and hash every path too")
     verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
-    verify.set_defaults(act=_verify)
-    failures = commands.add_parser(
-        "failures", help="builds that are remembered to have failed (setting cache-failures)"
+    failures = _command(
+        commands,
+        "failures",
+        "list builds that are remembered to have failed (setting cache-failures)",
+        _failures,
     )
     failures.add_argument("--clear", nargs="*", metavar="PATH", help="forget these outputs, or all of them")
-    failures.set_defaults(act=_failures)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fruix.errors import UsageError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.model.nearest import nearest
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
 
 if TYPE_CHECKING:
@@ -98,8 +99,7 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
     settings = Settings()
     for key, value in data.items():
         if key not in _KEYS:
-            known = ", ".join(sorted(_KEYS))
-            raise UsageError(f"unknown setting '{key}'", where=file, hint=f"known: {known}")
+            raise UsageError(f"unknown setting '{key}'", where=file, hint=nearest(key, _KEYS))
         name, check = _KEYS[key]
         try:
             checked = check(value)

@@ -23,7 +23,8 @@ from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fruix.errors import UsageError
-from fruix.packages.wording import nearest, shown
+from fruix.model.nearest import nearest
+from fruix.packages.wording import shown
 
 T = TypeVar("T")
 _MAPPING, _CALLABLE = get_origin(Mapping[str, str]), get_origin(Callable[[], None])

@@ -14,12 +14,13 @@ from types import ModuleType
 from typing import Any
 
 from fruix.errors import DefinitionError, FruixError, UsageError
+from fruix.model.nearest import nearest
 from fruix.packages.catalogue import shipped, shipped_names
 from fruix.packages.modules import Modules
 from fruix.packages.package import Git, Local, Origin, Package
 from fruix.packages.phases import Phases
 from fruix.packages.place import EXPRESSION, Place, located
-from fruix.packages.wording import nearest, shown
+from fruix.packages.wording import shown
 
 PATH_VARIABLE = "FRUIX_PACKAGE_PATH"
 

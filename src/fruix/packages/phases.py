@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 from fruix.errors import UsageError
+from fruix.model.nearest import nearest
 from fruix.packages import check
-from fruix.packages.wording import nearest, shown
+from fruix.packages.wording import shown
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
 PhaseName = Annotated[

@@ -1,11 +1,9 @@
-"""Words for messages about definitions: values and exceptions of the user's in one short line, and the nearest known names."""
+"""Words for messages about definitions: values and exceptions of the user's in one short line."""
 
 from __future__ import annotations
 
-import difflib
 import reprlib
 import types
-from collections.abc import Iterable
 
 _SHOWN_SIZE, _MESSAGE_SIZE = 80, 300  # characters
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
@@ -37,14 +35,3 @@ def in_a_line(error: BaseException) -> str:
     """What an exception says, with its type: one line, cut, as it may say anything."""
     text = " ".join(f"{type(error).__name__}: {error}".split())
     return text if len(text) <= _MESSAGE_SIZE else f"{text[: _MESSAGE_SIZE - 1]}…"
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint for a misspelt word: the nearest known ones, or all of them if none is near."""
-    known = sorted(known)
-    close = difflib.get_close_matches(word, known, n=3)
-    return (
-        f"did you mean {' or '.join(repr(name) for name in close)}?"
-        if close
-        else f"there are: {', '.join(known)}"
-    )

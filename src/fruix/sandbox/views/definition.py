@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fruix.errors import UsageError
+from fruix.model.nearest import nearest
 from fruix.sandbox.views.headers import C_HEADERS, KERNEL_HEADERS
 from fruix.sandbox.views.parts import Part
 
@@ -79,8 +80,9 @@ def _configured(
             f"'{name}' can't be a host view's name", where=where, hint="letters, digits, + . _ -"
         )
     if unknown := sorted(table.keys() - _KEYS.keys() - {"extends"}):
-        known = ", ".join(sorted([*_KEYS, "extends"]))
-        raise UsageError(f"unknown key '{unknown[0]}'", where=where, hint=f"known: {known}")
+        raise UsageError(
+            f"unknown key '{unknown[0]}'", where=where, hint=nearest(unknown[0], [*_KEYS, "extends"])
+        )
     lists: dict[str, Any] = {
         _KEYS[key][0]: _strings(value, key, where) for key, value in table.items() if key in _KEYS
     }
@@ -88,11 +90,10 @@ def _configured(
         return ViewDefinition(name, **lists)
     base = defaults.get(table["extends"]) if isinstance(table["extends"], str) else None
     if base is None:
-        offered = ", ".join(sorted(defaults)) or "none on this platform"
         raise UsageError(
             f"there is no view {table['extends']!r} to extend",
             where=f"{where}.extends",
-            hint=f"known: {offered}",
+            hint=nearest(str(table["extends"]), defaults) if defaults else "this platform has none",
         )
     fields = [field for field, _ in _KEYS.values()]
     added: dict[str, Any] = {

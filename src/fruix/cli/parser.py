@@ -1,0 +1,130 @@
+"""The parser of the command line: knows all commands by name, imports only those that are used, and says of a wrong word what may be meant."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from fruix import __version__
+from fruix.cli.commands import COMMANDS
+from fruix.errors import UsageError
+from fruix.model.nearest import did_you_mean, nearest, similar
+
+
+class CommandLineError(UsageError):
+    """The words can't be understood; `usage` is the usage of the command that they were for."""
+
+    def __init__(self, message: str, usage: str, *, hint: str) -> None:
+        super().__init__(message, hint=hint)
+        self.usage = usage
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Keeps the names of commands in the column: argparse forgets that they are indented once more."""
+
+    def add_argument(self, action: argparse.Action) -> None:
+        super().add_argument(action)
+        if action.nargs == argparse.PARSER:
+            self._action_max_length += self._indent_increment
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises instead of leaving, and leaves itself in the result as `parser`: of nested ones, the innermost that was used."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"formatter_class": _Formatter, **options})
+        self.set_defaults(parser=self)
+
+    def error(self, message: str) -> NoReturn:
+        """What argparse calls when it gives up."""
+        raise self.refusal(message)
+
+    def refusal(self, message: str, hint: str = "") -> CommandLineError:
+        """An error with this parser's usage."""
+        asked = self.prog.partition(" ")[2]
+        return CommandLineError(message, self.format_usage(), hint=hint or f"fruix help {asked}".rstrip())
+
+    def unexpected(self, word: str) -> CommandLineError:
+        """The error for a word that no argument takes."""
+        if not word.startswith("-"):
+            return self.refusal(f"'{self.prog}' takes no further argument '{word}'")
+        name = word.partition("=")[0]
+        # A private name, and the only way from a parser to its options.
+        known = [option[2:] for option in self._option_string_actions if option.startswith("--")]
+        close = did_you_mean(f"--{option}" for option in similar(name.lstrip("-"), known))
+        return self.refusal(f"'{self.prog}' has no option '{name}'", close)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """What argparse calls for every argument that has choices."""
+        if action.choices is None or value in action.choices:
+            return
+        if action.nargs == argparse.PARSER:
+            message = f"'{self.prog}' has no command '{value}'"
+        else:
+            message = f"'{value}' is no value of {'/'.join(action.option_strings) or action.metavar}"
+        raise self.refusal(message, nearest(value, action.choices))
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments, with the command's `run`; without a command, none.
+
+    Raises:
+        CommandLineError: they can't be understood.
+    """
+    parser = parser_for(words)
+    used = _command(words)
+    if used not in {None, *COMMANDS} and _is_package(used):
+        raise parser.refusal(f"'{used}' is a package, not a command", f"fruix build {used}")
+    options, unexpected = parser.parse_known_args(words)
+    if unexpected:
+        raise options.parser.unexpected(unexpected[0])
+    return options
+
+
+def parser_for(words: Sequence[str]) -> Parser:
+    """One in which the command that `words` use is configured; of the others it knows what they are for."""
+    used = _command(words)
+    parser, commands = _bare()
+    if used in commands:
+        _configure(used, commands[used])
+    return parser
+
+
+def _command(words: Sequence[str]) -> str | None:
+    return next((word for word in words if not word.startswith("-")), None)
+
+
+def configured_parsers() -> tuple[Parser, dict[str, Parser]]:
+    """The whole, with every command configured, and the commands by name. Imports all of them."""
+    parser, commands = _bare()
+    for name, command in commands.items():
+        _configure(name, command)
+    return parser, commands
+
+
+def _is_package(word: str | None) -> bool:
+    from fruix.packages.load import known_names  # noqa: PLC0415 - only after a mistake
+
+    return word in known_names()
+
+
+def _bare() -> tuple[Parser, dict[str, Parser]]:
+    parser = Parser(
+        prog="fruix",
+        description="Build packages from exactly what was declared.",
+        epilog="'fruix help COMMAND' describes a command.",
+    )
+    parser.add_argument("--version", action="version", version=f"fruix {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", help="one of these:")
+    return parser, {
+        name: commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+        for name, (_, text) in COMMANDS.items()
+    }
+
+
+def _configure(name: str, parser: Parser) -> None:
+    command = importlib.import_module(COMMANDS[name][0])
+    command.configure(parser)
+    parser.set_defaults(run=command.run)
