@@ -171,6 +171,7 @@ def test_building_from_a_file_and_an_expression(daemon: None, tmp_path: Path) ->
     )
     out = fruix("build", "-f", str(file)).stdout.strip()
     assert Path(out).read_text() == "made\n"
+    assert fruix("build", str(file)).stdout.strip() == out
     changed = (
         'Package(name="mine", version="2", build_system="trivial", arguments={"script": "echo other > $out"})'
     )

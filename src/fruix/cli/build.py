@@ -18,6 +18,7 @@ from fruix.cli.failures import failure_report
 from fruix.cli.interrupts import end_in_order
 from fruix.cli.links import check_links, link_names, make_links
 from fruix.cli.planning import headline, listing
+from fruix.cli.request.definition_files import separate
 from fruix.cli.resolve import (
     Target,
     derivation_for,
@@ -54,7 +55,10 @@ EXIT_OF_STATUS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
     parser.add_argument(
-        "targets", nargs="*", metavar="PACKAGE|DRV|PATH", help="packages of the catalogue, or store paths"
+        "targets",
+        nargs="*",
+        metavar="PACKAGE|DRV|PATH|FILE.py",
+        help="packages of the catalogue, store paths, or files as for -f",
     )
     parser.add_argument(
         "-f", "--file", action="append", default=[], help="build the packages that a Python file defines"
@@ -113,7 +117,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.metadata:
         metadata.check_place(options.metadata)
-    packages = [package for file in options.file for package in from_file(file)]
+    options.targets, files = separate(options.targets)
+    packages = [package for file in (*files, *options.file) for package in from_file(file)]
     packages += [from_expression(text) for text in options.expression]
     with open_store() as store:
         work = lowering(store)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
@@ -19,6 +21,7 @@ from fruix.packages.load import find
 from fruix.packages.lower import Lowering
 
 _FORMATS = {"dot": to_dot, "svg": to_svg}
+_ENDINGS = {".dot": "dot", ".gv": "dot", ".svg": "svg"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +42,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Draw."""
-    text = _FORMATS[_format(options)](_graph(options), _title(options))
+    draw = _FORMATS[_format(options)]
+    text = draw(_graph(options), _title(options))
     if options.output:
         with open(options.output, "w", encoding="utf-8") as file:
             file.write(text)
@@ -49,8 +53,24 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _format(options: argparse.Namespace) -> str:
-    ending = (options.output or "").rpartition(".")[2]
-    return str(options.format or (ending if ending in _FORMATS else "dot"))
+    """What was asked for, or as the file is named.
+
+    Raises:
+        UsageError: the file is named as a picture of another format.
+    """
+    stem, ending = os.path.splitext(options.output or "")
+    if options.format or not ending:
+        return str(options.format or "dot")
+    if ending.lower() in _ENDINGS:
+        return _ENDINGS[ending.lower()]
+    kind = ["-t", options.type] if options.type else []
+    words = shlex.join(["fruix", "graph", *kind, *options.targets])
+    svg, other = shlex.quote(f"{stem}.svg"), shlex.quote(options.output)
+    raise UsageError(
+        f"graphs are written as DOT or SVG, not as {ending[1:]}",
+        where=options.output,
+        hint=f"{words} -o {svg}; or by Graphviz: {words} | dot -T{shlex.quote(ending[1:])} > {other}",
+    )
 
 
 def _title(options: argparse.Namespace) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from fruix.cli.connect import open_store
 from fruix.cli.known import left_out
+from fruix.cli.request.definition_files import separate
 from fruix.cli.resolve import lowering
 from fruix.cli.text import plural
 from fruix.errors import DefinitionError
@@ -20,7 +21,7 @@ _LEVELS = ("note", "warning", "error")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument("packages", nargs="*", metavar="PACKAGE", help="default: all that are known")
+    parser.add_argument("packages", nargs="*", metavar="PACKAGE|FILE.py", help="default: all that are known")
     parser.add_argument(
         "-f", "--file", action="append", default=[], help="the packages that a Python file defines"
     )
@@ -34,8 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """One line for each finding; the status is 1 if there is an error or a warning."""
-    packages = [find(word) for word in options.packages]
-    packages += [package for file in options.file for package in from_file(file)]
+    names, files = separate(options.packages)
+    packages = [find(name) for name in names]
+    packages += [package for file in (*files, *options.file) for package in from_file(file)]
     broken: list[Broken] = []
     packages = packages or all_packages(broken.append)
     found = {package.full_name: lint(package) for package in packages}
