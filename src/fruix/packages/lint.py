@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from fruix.packages.package import Git, Origin, Package
+from fruix.packages.package import Git, Local, Origin, Package
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +98,8 @@ def _is_expression(words: list[str]) -> bool:
 
 def _home_page(package: Package) -> Iterator[Finding]:
     parts = urlsplit(package.home_page)
+    if not package.home_page and isinstance(package.source, Local):
+        return  # what is made here needs none
     if not package.home_page:
         yield Finding("home-page", "warning", "there is none", 'home_page="https://…"')
     elif parts.scheme not in {"http", "https"} or not parts.netloc:
