@@ -89,7 +89,7 @@ def _other(package: str) -> str:
 
 def test_wrong_numbers(daemon: None) -> None:
     for words in (["-j", "-1"], ["--rounds", "0"], ["--timeout", "x"], ["--check", "--repair"]):
-        assert "fruix build: error: " in fruix("build", "hello", *words, code=2).stderr
+        assert "\nfruix: error: " in fruix("build", "hello", *words, code=2).stderr
 
 
 def test_nothing_is_built_without_jobs(daemon: None, package: str) -> None:

@@ -12,7 +12,7 @@ died left. Closing syncs, so that the next opening finds nothing to check.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Literal, Self
 
@@ -23,7 +23,7 @@ from fruix.errors import (
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
-from fruix.model.storepath import StorePath, check_hash_part
+from fruix.model.storepath import StorePath
 from fruix.store import contents, leftovers, sync, taking, verify
 from fruix.store.adding import Adding
 from fruix.store.canonical import Links
@@ -35,6 +35,7 @@ from fruix.store.leftovers import Swept
 from fruix.store.locks import PathLocks, remove_stale
 from fruix.store.owner import StoreLock
 from fruix.store.parsed import DerivationCache, check_size, read_file
+from fruix.store.queries import StoreQueries
 from fruix.store.registration import Registrar
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.roots import add_indirect_root
@@ -47,7 +48,7 @@ from fruix.store.tree.dump import SizeBudget, dump
 Durability = Literal["background", "strict"]
 
 
-class LocalStore:
+class LocalStore(StoreQueries):
     """A store on this machine's disk; implements `Store`. A context manager."""
 
     def __init__(
@@ -148,58 +149,7 @@ class LocalStore:
     def __exit__(self, *_error: object) -> None:
         self.close()
 
-    # Queries
-
-    def is_valid(self, path: StorePath) -> bool:
-        """See `Store.is_valid`."""
-        return self.database.is_valid(path)
-
-    def valid_paths(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """See `Store.valid_paths`."""
-        return self.database.valid_of(paths)
-
-    def path_info(self, path: StorePath) -> PathInfo | None:
-        """See `Store.path_info`."""
-        return self.database.info(path)
-
-    def references(self, path: StorePath) -> list[StorePath]:
-        """See `Store.references`."""
-        found = self.database.references(path)
-        if not found:
-            self._require(path)
-        return found
-
-    def referrers(self, path: StorePath) -> list[StorePath]:
-        """See `Store.referrers`."""
-        return self.database.referrers(path)
-
-    def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """See `Store.closure`."""
-        roots = set(paths)
-        found = self.database.closure(roots)
-        if missing := sorted(roots - found):
-            raise InvalidPathError(str(missing[0]))
-        return found
-
-    def valid_derivers(self, path: StorePath) -> list[StorePath]:
-        """See `Store.valid_derivers`."""
-        return self.database.derivers(path)
-
-    def from_hash_part(self, text: str) -> StorePath | None:
-        """See `Store.from_hash_part`."""
-        check_hash_part(text)
-        return self.database.by_hash_part(text)
-
-    def all_valid_paths(self) -> list[StorePath]:
-        """See `Store.all_valid_paths`."""
-        return self.database.all_paths()
-
-    def derivation_outputs(self, drv: StorePath) -> Mapping[str, StorePath]:
-        """See `Store.derivation_outputs`."""
-        found = self.database.outputs(drv)
-        if not found:
-            self._require(drv)
-        return found
+    # Reading
 
     def read_derivation(self, path: StorePath) -> Derivation:
         """See `Store.read_derivation`."""
@@ -214,10 +164,6 @@ class LocalStore:
     def real(self, path: StorePath) -> str:
         """The name under which the host finds a path's files."""
         return f"{self.layout.store}/{path.base}"
-
-    def _require(self, path: StorePath) -> None:
-        if not self.is_valid(path):
-            raise InvalidPathError(str(path))
 
     def _derivation_bytes(self, path: StorePath) -> bytes:
         return read_file(self._descriptor, path, self._room.limits.max_derivation)
