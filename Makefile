@@ -4,9 +4,12 @@
 PYTHON = python3
 VENV = .venv
 BIN = $(VENV)/bin
+PREFIX = /usr/local
+DESTDIR =
 
 help:
 	@echo 'make hello   set up, build GNU Hello through the daemon, show the result'
+	@echo 'make install  put it below PREFIX (/usr/local): program, service, manual pages, completions'
 	@echo 'make test    set up, run all tests'
 	@echo 'make catalogue  set up, build every package of the catalogue twice (as root; takes a while)'
 	@echo 'make lint    set up, check types and style'
@@ -16,6 +19,12 @@ help:
 hello: $(VENV)/.ready
 	@sh scripts/need hello
 	@$(BIN)/python scripts/hello
+
+install: $(VENV)/.ready-install
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' sh scripts/install $(BIN)
+
+uninstall:
+	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' sh scripts/uninstall
 
 test: $(VENV)/.ready-test
 	@sh scripts/need test
@@ -34,6 +43,10 @@ $(VENV)/.ready: pyproject.toml scripts/venv scripts/need
 	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) terminal
 	@touch $@
 
+$(VENV)/.ready-install: $(VENV)/.ready
+	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) install
+	@touch $@
+
 $(VENV)/.ready-test: $(VENV)/.ready
 	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) test
 	@touch $@
@@ -46,4 +59,4 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help catalogue hello test lint bench clean
+.PHONY: help catalogue hello install uninstall test lint bench clean

@@ -30,7 +30,7 @@ FORBIDDEN = {
     "packages": {"fruix.sandbox", "fruix.building", "fruix.protocol", "fruix.client", "fruix.daemon"},
 }
 # Only the command line may use what is not in the standard library.
-OPTIONAL = {"rich"}
+OPTIONAL = {"argparse_manpage", "rich", "shtab"}
 
 
 def imports(path: Path) -> list[str]:

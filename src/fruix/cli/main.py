@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from fruix.cli.parser import CommandLineError, parse, parser_for
+from fruix.cli.parser import CommandLineError, overview, parse
 from fruix.cli.text import harmless
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
 
@@ -45,7 +45,7 @@ def _run(words: list[str]) -> int:
     options = parse(words)
     if "run" in options:
         return int(options.run(options))
-    print(parser_for(()).format_help(), end="", file=sys.stderr)
+    print(overview().format_help(), end="", file=sys.stderr)
     return UsageError.exit_code
 
 

@@ -96,6 +96,11 @@ def _command(words: Sequence[str]) -> str | None:
     return next((word for word in words if not word.startswith("-")), None)
 
 
+def overview() -> Parser:
+    """The whole, with no command configured. Imports none."""
+    return _bare()[0]
+
+
 def configured_parsers() -> tuple[Parser, dict[str, Parser]]:
     """The whole, with every command configured, and the commands by name. Imports all of them."""
     parser, commands = _bare()
