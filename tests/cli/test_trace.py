@@ -9,7 +9,14 @@ from typing import Any
 from cli.requests import BEGIN, EVENTS, FAILING, drv, folded
 from fruix.cli.status import Status
 from fruix.cli.trace import critical_chain, trace
-from fruix.model.events import BuilderExited, BuildFinished, BuildQueued, BuildStarted, Event
+from fruix.model.events import (
+    BuilderExited,
+    BuildFinished,
+    BuildQueued,
+    BuildStarted,
+    Event,
+    PhaseStarted,
+)
 
 REST: list[tuple[float, Event]] = [
     (80, BuilderExited(drv("zlib-1.3"), 0, None, BEGIN + 80)),
@@ -92,3 +99,15 @@ def test_a_request_that_failed_or_was_cut_off() -> None:
 def test_nothing_to_do() -> None:
     assert all(event["ph"] == "M" for event in written(Status(), 5))
     assert critical_chain(Status()) == ()
+
+
+def test_a_phase_whose_line_was_read_after_the_builders_end() -> None:
+    """What is left in the pipe is read when the builder has ended."""
+    events: list[tuple[float, Event]] = [
+        (1, BuildStarted(drv("short-1"), "short-1", "", 5, BEGIN + 1)),
+        (2, BuilderExited(drv("short-1"), 0, None, BEGIN + 2)),
+        (2.5, PhaseStarted(drv("short-1"), "only", BEGIN + 2.5)),
+        (3, BuildFinished(drv("short-1"), 2, {})),
+    ]
+    names = [event["name"] for event in written(folded(events), 3) if event["ph"] == "X"]
+    assert sorted(names) == ["only", "outputs", "short-1"]

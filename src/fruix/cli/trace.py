@@ -96,7 +96,9 @@ def _slices(
         "critical": critical,
     }
     yield {**whole, "cname": CRITICAL_COLOUR} if critical else whole
-    inside = [*node.phases, *([("outputs", node.exited)] if node.exited else [])]
+    # What the builder said last may have been read when it had ended already.
+    phases = [(name, min(start, node.exited or start)) for name, start in node.phases]
+    inside = [*phases, *([("outputs", node.exited)] if node.exited else [])]
     for (name, start), until in zip(inside, [*(start for _, start in inside[1:]), ended], strict=False):
         start, until = max(start, node.started), min(until, ended)  # noqa: PLW2901 - clocks may differ by a little
         if until >= start:
