@@ -202,6 +202,7 @@ def test_a_failing_phase_is_reported(daemon: None, tmp_path: Path) -> None:
         (("build", "-e", "1 +"), 2, "-e:1: not Python"),
         (("build", "-e", "42"), 2, "gives 42, not a Package"),
         (("build", "-e", "hello.inherit(verson='2')"), 2, "did you mean 'version'"),
+        (("build", "-e", "hello.inherit(host_view='bse')"), 1, "did you mean 'base'"),
         (("build", "/etc/passwd"), 1, "is not in the store"),
         (
             ("build", "/frx/store/00000000000000000000000000000000-x.drv"),

@@ -15,6 +15,7 @@ from fruix.errors import HostViewError
 from fruix.model.attributes import Attributes, variable
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, difference
+from fruix.model.nearest import nearest
 from fruix.sandbox.platform import current
 from fruix.sandbox.views import ResolvedView, definitions, known_view, resolve_view, touched
 
@@ -39,7 +40,7 @@ class HostViews:
         if definition is None:
             raise HostViewError(
                 f"host view '{name}' is not offered here",
-                hint=f"offered: {', '.join(sorted(self._definitions))}",
+                hint=nearest(name, self._definitions),
             )
         with self._lock:
             return resolve_view(definition, self._cache, hide=current().can_hide)
