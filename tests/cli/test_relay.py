@@ -7,12 +7,13 @@ import os
 import struct
 import termios
 import threading
+import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
-from fruix.cli.relay import relay
+from fruix.cli.relay import END_OF_INPUT, relay
 from waiting import read_until, until
 
 
@@ -99,6 +100,29 @@ def test_a_pipe_as_input_ends_the_sandbox_s_input(size: int) -> None:
     assert bytes(taken) == text
     os.close(given)
     os.close(shown)
+
+
+def test_a_shell_that_takes_over_its_terminal_late_sees_the_end_of_input_too() -> None:
+    given, feed = os.pipe()
+    os.close(feed)
+    shown, show = os.pipe()
+    with sandbox_terminal() as (outer, inner):
+        seen: list[bytes] = []
+
+        def inside() -> None:
+            """As line editors begin: what was typed before them is not theirs."""
+            seen.append(os.read(inner, 1) + os.read(inner, 1))
+            tty.setraw(inner, termios.TCSAFLUSH)
+            seen.append(read_until(inner, END_OF_INPUT))
+            os.close(inner)
+
+        thread = threading.Thread(target=inside, daemon=True)
+        thread.start()
+        relay(outer, given, show)
+        thread.join()
+    assert seen == [b"", END_OF_INPUT]
+    for descriptor in (given, shown, show):
+        os.close(descriptor)
 
 
 def test_a_sandbox_that_writes_without_reading() -> None:

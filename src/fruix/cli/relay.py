@@ -18,7 +18,10 @@ import tty
 from collections.abc import Iterator
 
 CHUNK = 1 << 16
-END_OF_INPUT = b"\x04"
+# What ends a line, and then a read, in a terminal's line discipline.
+END_OF_INPUT = b"\x04\x04"
+# Milliseconds until it is said again: a shell that takes over the terminal after it was said has thrown it away.
+_AGAIN = 500
 
 
 def relay(outer: int, inside: int = 0, outside: int = 1) -> None:
@@ -45,16 +48,16 @@ def _copy(outer: int, inside: int, outside: int) -> None:
         poller.register(outer, select.POLLIN | (select.POLLOUT if pending else 0))
         if reading and not pending:
             poller.register(inside, select.POLLIN)
-        ready = dict(poller.poll())
+        ready = dict(poller.poll(None if reading or pending else _AGAIN))
         if ready.get(outer, 0) & ~select.POLLOUT and not _show(outer, outside):
             return
         if ready.get(outer, 0) & select.POLLOUT:
             pending = pending[_written(outer, pending) :]
         if inside in ready:
-            # At the end of input: what ends a line, and then a read, in a terminal's line discipline.
             pending = os.read(inside, 1024)
             reading = bool(pending)
-            pending = pending or END_OF_INPUT * 2
+        if not (reading or pending or outer in ready):
+            pending = END_OF_INPUT
 
 
 def _show(outer: int, outside: int) -> bool:
