@@ -190,10 +190,8 @@ def tables(document: str, heading: str = "") -> list[list[tuple[str, ...]]]:
         if row and not inside:
             found.append([])
         inside = row
-        if row and not set(line) <= set("|-: "):
-            found[-1].append(tuple(cell.strip() for cell in line.strip("|").split("|")))
-        elif row and set(line) <= set("| "):
-            found[-1].append(())
+        if row and not (set(line) <= set("|-: ") and "-" in line):
+            found[-1].append(tuple(cell.strip() for cell in line[1:-1].split("|")))
     return found
 
 

@@ -4,4 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-CHECKS: Mapping[str, Callable[[str], None]] = {}
+from fruix.daemon import settings
+from fruix.sandbox.views.definition import definitions
+
+
+def check_settings(text: str) -> None:
+    """A piece of the daemon's configuration, with views that can be made of it."""
+    read = settings.parse(text)
+    definitions(read.build.views)
+
+
+CHECKS: Mapping[str, Callable[[str], None]] = {"settings": check_settings}

@@ -17,11 +17,12 @@ from docs.documents import DOCUMENTS, MEANS, ROOT, Block, Step, blocks, steps
 from docs.shown import Names, difference
 from fruix.sandbox.linux import userns
 
+pytestmark = pytest.mark.timeout(2 * scene.PATIENCE)
 REWRITE = "REWRITE_DOCUMENTS"
 # Those that speak of GNU Hello share a machine, so that it is built once; each other one has a machine of its own.
 TOGETHER = {"README.md": "hello", "docs/how-a-build-runs.md": "hello"}
-# Documents whose blocks have no marks yet.
-NOT_YET = frozenset(DOCUMENTS) - {"README.md"}
+# Documents whose blocks have no marks yet: a list that only becomes shorter.
+NOT_YET = frozenset(DOCUMENTS) - {"README.md", "docs/configuration.md"}
 _READ = [document for document in DOCUMENTS if document not in NOT_YET]
 _RUN = sorted(document for document in _READ if any(map(steps, blocks(document))))
 

@@ -24,3 +24,5 @@ package = find("hello").inherit(
     },
 )
 .
+
+cp -r "$ROOT/examples" .
