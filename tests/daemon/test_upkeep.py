@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -69,6 +70,12 @@ def test_check_and_rounds(daemon: None, package: str, diffoscope: Path) -> None:
         "build", "--check", "-f", package, code=104, PATH=f"{diffoscope}:{ENVIRONMENT['PATH']}"
     ).stderr
     assert f"output '{out}' differs from '{out}.check'" in checked
+    drv = fruix("store", "derivers", out).stdout.strip()
+    assert f"fruix: error: '{drv}' is not reproducible\n" in checked
+    assert "\nnot reproducible: thing-1 after " in checked
+    assert "\nthing-1 is not reproducible\n" in checked
+    for word in ("could not be built", "cannot build", "failed"):
+        assert word not in checked.lower(), "it was built, twice"
     assert "id: " in checked
     assert "bytes differ, first at offset" in checked
     assert f"user 65534 compares --exclude-directory-metadata=yes {out} {out}.check" in checked
@@ -80,6 +87,7 @@ def test_check_and_rounds(daemon: None, package: str, diffoscope: Path) -> None:
     other = fruix("build", "--rounds", "2", "-e", _other(package), code=104).stderr
     assert "(round 2 of 2)" in other
     assert "from previous round" in other
+    assert re.search(r"^fruix: error: '.*-other-1\.drv' is not reproducible$", other, re.MULTILINE)
 
 
 def _other(package: str) -> str:

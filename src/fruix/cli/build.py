@@ -237,12 +237,16 @@ def _failure(
 ) -> BuildError:
     request, result = failed[0]
     more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-    reason = "" if explained else f": {result.message}"
-    look = "look at the log, " if any(failure.ran for failure in failures) else ""
-    error = BuildError(
-        f"'{request.path}'{more} could not be built{reason}",
-        hint=f"{look}correct the cause, build again",
-    )
+    if {result.status for _, result in failed} == {BuildStatus.NOT_DETERMINISTIC}:
+        reason = ""  # it says that it can't be built, and was said already
+        verdict = "are not reproducible" if more else "is not reproducible"
+        hint = "look at what differs: usual causes are the time, random names, the order of files or of jobs"
+    else:
+        reason = "" if explained else f": {result.message}"
+        verdict = "could not be built"
+        look = "look at the log, " if any(failure.ran for failure in failures) else ""
+        hint = f"{look}correct the cause, build again"
+    error = BuildError(f"'{request.path}'{more} {verdict}{reason}", hint=hint)
     error.exit_code = EXIT_OF_STATUS.get(result.status, BuildError.exit_code)
     return error
 

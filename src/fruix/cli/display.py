@@ -72,7 +72,8 @@ class PlainDisplay:
                 how = "checked, the same again:" if event.checked else "built"
                 self.line(f"{how} {short_name(event.drv)} in {duration(event.seconds)}", "green")
             case BuildFailed() if event.status is not BuildStatus.DEPENDENCY_FAILED:
-                self.line(f"failed: {short_name(event.drv)} after {duration(event.seconds)}", "red")
+                how = "not reproducible" if event.status is BuildStatus.NOT_DETERMINISTIC else "failed"
+                self.line(f"{how}: {short_name(event.drv)} after {duration(event.seconds)}", "red")
             case Waiting():
                 self.line(f"{short_name(event.drv)}: {event.reason}", "dim")
             case Message() | Note():

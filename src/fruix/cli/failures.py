@@ -8,6 +8,7 @@ from fruix.cli.display import PlainDisplay
 from fruix.cli.planning import some
 from fruix.cli.status import Failure, short_name
 from fruix.cli.text import duration, harmless, plural
+from fruix.model.buildresult import BuildStatus
 
 
 def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
@@ -16,8 +17,11 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
         name = short_name(failure.path)
         phase = f" in phase {failure.phase}" if failure.phase else ""
         display.write("")
-        display.line(f"{name} failed{phase} after {duration(failure.seconds)}", "red")
-        for text in _reason(failure.message.splitlines()):
+        if failure.status is BuildStatus.NOT_DETERMINISTIC:
+            display.line(f"{name} is not reproducible", "red")
+        else:
+            display.line(f"{name} failed{phase} after {duration(failure.seconds)}", "red")
+        for text in _reason(failure):
             display.write(f"  {harmless(text, colour=display.colour)}")
         if failure.lines:
             display.line(f"last {plural(len(failure.lines), 'line')} of its log:", "dim")
@@ -36,10 +40,14 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
             display.line(f"not built because of it: {names}", "yellow")
 
 
-def _reason(message: list[str]) -> list[str]:
-    """The message without its own copy of the last log lines, which is shown once, below."""
+def _reason(failure: Failure) -> list[str]:
+    """The message without its own copy of the last log lines, which is shown once, below.
+
+    The first line says that it can't be built: of what was built, twice, that is not true.
+    """
+    message = failure.message.splitlines()
     kept: list[str] = []
-    for text in message:
+    for text in message[failure.status is BuildStatus.NOT_DETERMINISTIC :]:
         if text.startswith(("Last ", "For full logs")):
             break
         kept.append(text)
