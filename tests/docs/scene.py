@@ -12,25 +12,28 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from docs.documents import ROOT
 from fruix.store import Layout
 from machine import left_over, private_frx
+from network_rig import private_network
 from waiting import read_until
 
 SCENES = Path(__file__).parent / "scenes"
 PATIENCE = 900.0  # seconds; no command of a document takes that long, and none is expected to be faster
 # The home directories that documents speak of.
 HOMES = {"docs/packages.md": "/home/ada"}
+# Documents that speak of a server: they have a network without anybody else.
+ALONE = frozenset({"docs/packages.md"})
 _OURS = ("FRUIX_", "NIX_", "GUIX_", "METADATA")
 
 
 @contextmanager
-def machine() -> Iterator[None]:
+def machine(name: str) -> Iterator[None]:
     """An empty /frx with a daemon; afterwards nothing of a build may be left."""
-    with private_frx():
+    with private_frx(), private_network() if name in ALONE else nullcontext():
         shell = Shell(Path("/frx"), "")
         try:
             shell.run("start_daemon")

@@ -7,12 +7,14 @@ import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from docs.documents import DOCUMENTS, ROOT, quoted, tables
 from fruix.building.settings import BuildSettings
+from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.daemon import settings
 from fruix.model.events import KINDS
@@ -295,3 +297,16 @@ def test_contracts() -> None:
         assert inside is not None
         assert ids[number] == f"{inside[0]}:{inside[1]}"
         assert directories[number] == f"`{CONTRACTS[name].directory.format(name='NAME.drv')}`"
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(("picture", "words"), [("bc", ["bc"]), ("catalogue", [])])
+def test_pictures_are_what_is_drawn(
+    picture: str, words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("FRUIX_PACKAGE_PATH", raising=False)
+    drawn = tmp_path / "drawn.svg"
+    assert main(["graph", "-o", str(drawn), *words]) == 0
+    assert drawn.read_text() == (ROOT / f"docs/images/{picture}.svg").read_text()

@@ -4,7 +4,7 @@ bin=$(mktemp -d "${TMPDIR:-/tmp}/frx-docs.XXXXXX")
 printf '#!/bin/sh\nexec "%s" -P -m fruix "$@"\n' "$PYTHON" > "$bin/fruix"
 chmod +x "$bin/fruix"
 trap 'rm -rf "$bin"' EXIT
-export PATH="$bin:$(dirname "$PYTHON"):$PATH" PYTHONPATH="$ROOT/src" LC_ALL=C.UTF-8
+export PATH="$bin:$(dirname "$PYTHON"):$PATH" PYTHONPATH="$ROOT/src" LC_ALL=C.UTF-8 PYTHONUNBUFFERED=1
 daemon_log=/frx/daemon.log
 
 configure() { # KEY=VALUE…: the daemon's settings, beside those of all documents
