@@ -9,7 +9,7 @@ A mark is a comment before a block, `<!-- test: WORD TEXT -->`, which nobody see
 * `check NAME`: the block is looked at by that function of `tests/docs/samples.py`.
 * `before COMMAND`: something to be run first, which the document does not show.
 * `volatile PATTERN`: what this regular expression matches may differ, as long as it matches it too.
-* `terminal`: the commands of the block are run on a terminal.
+* `terminal`: the commands of the block are run on a terminal, at which `exit` is typed.
 """
 
 from __future__ import annotations

@@ -6,7 +6,6 @@ To have the documents say what is printed now: `REWRITE_DOCUMENTS=1 python -m py
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +21,19 @@ REWRITE = "REWRITE_DOCUMENTS"
 # Those that speak of GNU Hello share a machine, so that it is built once; each other one has a machine of its own.
 TOGETHER = {"README.md": "hello", "docs/how-a-build-runs.md": "hello"}
 # Documents whose blocks have no marks yet: a list that only becomes shorter.
-NOT_YET = frozenset(DOCUMENTS) - {"README.md", "docs/configuration.md", "docs/packages.md"}
+NOT_YET = frozenset(
+    f"docs/{name}.md"
+    for name in (
+        "catalogue",
+        "clients",
+        "daemon",
+        "derivations",
+        "freebsd",
+        "how-a-build-runs",
+        "isolation",
+        "performance",
+    )
+)
 _READ = [document for document in DOCUMENTS if document not in NOT_YET]
 _RUN = sorted(document for document in _READ if any(map(steps, blocks(document))))
 
@@ -38,8 +49,10 @@ def machine(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("document", _READ)
 def test_every_block_is_run_or_looked_at_or_says_why_not(document: str) -> None:
     for block in blocks(document):
-        means = [mark.word for mark in block.marks if mark.word in MEANS] + ["$"] * block.is_session
-        assert len(means) == 1, f"{block.place}: should be run, looked at or skipped, in one way: {means}"
+        means = [mark.word for mark in block.marks if mark.word in MEANS]
+        assert len(means) == 1 or (block.is_session and not means), (
+            f"{block.place}: should be run, looked at or skipped, in one way: {means}"
+        )
         for mark in block.marks:
             assert mark.text or mark.word in {"commands", "terminal"}, (
                 f"{block.place}: '{mark.word}' of what?"
@@ -101,7 +114,7 @@ def _differences(block: Block, shell: scene.Shell, names: Names, directory: Path
 def _difference(block: Block, step: Step, shell: scene.Shell, names: Names) -> Wrong | None:
     command = names.translated(step.command)
     if block.marked("terminal"):
-        command = f"script -qec {shlex.quote(command)} /dev/null"
+        command = f'"$PYTHON" "$ROOT/tests/docs/on_terminal.py" {command}'
     printed, status = shell.run(command)
     place = f"{block.document}:{block.line + step.first}: {step.command}"
     if block.marked("commands"):
