@@ -26,7 +26,6 @@ NOT_YET = frozenset(
     for name in (
         "catalogue",
         "clients",
-        "daemon",
         "derivations",
         "freebsd",
         "how-a-build-runs",

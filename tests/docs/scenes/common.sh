@@ -14,8 +14,8 @@ configure() { # KEY=VALUE…: the daemon's settings, beside those of all documen
 
 start_daemon() { # [VARIABLE=VALUE…]
     [ -e /frx/etc/fruix.toml ] || configure
-    env "$@" setsid fruix daemon < /dev/null >> "$daemon_log" 2>&1 &
-    echo $! > /frx/daemon.pid
+    # No job of this shell, which would speak of its end.
+    (env "$@" setsid fruix daemon < /dev/null >> "$daemon_log" 2>&1 & echo $! > /frx/daemon.pid)
     fruix daemon --ping --wait 60 > /dev/null || cat "$daemon_log"
 }
 
