@@ -72,7 +72,6 @@ def start_daemon(
             del os.environ[name]
         os.environ.update(environment or {})
         os.environ[faults.VARIABLE] = fault
-        os.closerange(3, resource.getrlimit(resource.RLIMIT_NOFILE)[1])  # what tests have left open here
         return main()
 
     daemon = child(work)

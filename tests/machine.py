@@ -99,27 +99,21 @@ def builders() -> list[int]:
 
 
 @contextmanager
-def builder_of(uid: int) -> Iterator[int]:
-    """A process of that user in a process namespace of its own, as a builder is, for all that others can see; its number."""
-    words = [
-        "unshare",
-        "--pid",
-        "--fork",
-        "setpriv",
-        "--reuid",
-        str(uid),
-        "--clear-groups",
-        "sleep",
-        "1000",
-    ]
-    with subprocess.Popen(words) as outer:
-        try:
-            found = until(lambda: current().builders_of(uid), f"a process of user {uid}")
-            yield found[0]
-        finally:
-            for pid in current().builders_of(uid):
-                current().kill_process(pid, uid)
-            outer.wait()
+def builder_of(uid: int, name: str) -> Iterator[int]:
+    """A process of that user in namespaces of its own, as a builder in the sandbox `name` is; its number."""
+    with tempfile.TemporaryDirectory() as scratch:
+        os.mkdir(f"{scratch}/{name}")
+        builder = f"exec setpriv --reuid {uid} --clear-groups sleep 1000"
+        script = f"mount --bind {scratch}/{name} /mnt && {builder}"
+        words = ["unshare", "--mount", "--pid", "--fork", "sh", "-c", script]
+        with subprocess.Popen(words) as outer:
+            try:
+                found = until(lambda: current().builders_of(uid, name), f"a process of user {uid}")
+                yield found[0]
+            finally:
+                for pid in current().builders_of(uid, name):
+                    current().kill_process(pid, uid)
+                outer.wait()
 
 
 def _is_ours(pid: int) -> bool:

@@ -72,7 +72,7 @@ def test_what_a_killed_daemon_left_is_removed() -> None:
         assert [entry.name for entry in journal_of(store.layout).left_over()] == ["frx-crashed-1"]
         assert left_over(store) != []
         with subprocess.Popen(["sleep", "1000"], user=35009, extra_groups=[]) as stranger:
-            with builder_of(35009) as builder:
+            with builder_of(35009, "frx-crashed-1") as builder:
                 done = recover_builds(store)
                 assert "build directory frx-crashed-1" in done
                 assert left_over(store) == []
@@ -89,11 +89,20 @@ def test_builders_of_another_daemon_are_left_alone() -> None:
         _leave(store.layout, 35009)
         lock = user_locks(store.layout).take(35009)
         assert lock is not None
-        with builder_of(35009) as builder:
+        with builder_of(35009, "frx-crashed-1") as builder:
             assert recover_builds(store) == ["build directory frx-crashed-1"]
             assert left_over(store) == []
             assert builder in current().processes_of(35009)
         os.close(lock)
+
+
+@SEVERAL_IDS
+def test_builders_of_a_daemon_in_a_container_are_left_alone() -> None:
+    """The same kernel and the same numbers of users, but no lock in common."""
+    with private_frx(), LocalStore(Layout()).open() as store, builder_of(35009, "frx-other-2") as builder:
+        _leave(store.layout, 35009)
+        assert recover_builds(store) == ["build directory frx-crashed-1"]
+        assert builder in current().processes_of(35009)
 
 
 def _leave(layout: Layout, uid: int) -> None:

@@ -149,7 +149,9 @@ def test_traces_of_users(tmp_path: Path) -> None:
         mine = locks.take(35031)
         assert other is not None
         assert mine is not None
-        with builder_of(35030) as pid:
+        own = f"{tmp_path}/.store.owner"
+        Path(own).write_text("store 0123456789abcdef\n")
+        with builder_of(35030, "frx-a-01234567-b") as pid, builder_of(35030, "frx-a-76543210-b"):
             assert traces(layout) == [
                 f"build user 35031 is locked by the daemon on {layout.state}, process {os.getpid()}"
             ]

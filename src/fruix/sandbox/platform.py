@@ -106,8 +106,11 @@ class BackEnd(Protocol):
     def processes_of(self, uid: int) -> list[int]:
         """Living processes of a user, by number; those that only wait to be reaped don't count."""
 
-    def builders_of(self, uid: int) -> list[int]:
-        """Those of them that can be a sandbox's. Of whose sandbox, only the lock of the user tells (`UserLocks`)."""
+    def builders_of(self, uid: int, name: str) -> list[int]:
+        """Those of them that live in a sandbox whose name holds `name`, as far as the system tells sandboxes apart.
+
+        Where it doesn't, only the lock of the user tells whose they are (`UserLocks`), and that only among daemons that share the locks.
+        """
 
     def kill_process(self, pid: int, uid: int) -> None:
         """Kill a process if it still is one of that user and may be killed."""

@@ -5,8 +5,8 @@ that are just dying, mounts (where they are global), lock files (free by themsel
 directory is deleted only when nothing runs any more as the user that it was made for and nothing is mounted in it.
 
 Other daemons build on the same machine, by the same numbers of users. So what is ended is what the journal names (a cgroup, a jail, which
-nobody else has), and processes of a user only while the user's lock is held: whoever else has the lock found no process of that user when it
-took it, and runs builds of its own as that user now.
+nobody else has), and processes of a user that live in that build's sandbox, while the user's lock is held: whoever else has the lock found no process
+of that user when it took it, and runs builds of its own as that user now.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _end(back_end: BackEnd, entries: Sequence[JournalEntry], builds: str, users:
 def _end_processes(back_end: BackEnd, uid: int, name: str) -> None:
     """The caller holds the user's lock."""
     deadline = time.monotonic() + PATIENCE
-    while pids := back_end.builders_of(uid):
+    while pids := back_end.builders_of(uid, name):
         for pid in pids:
             back_end.kill_process(pid, uid)
         if time.monotonic() > deadline:

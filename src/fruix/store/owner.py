@@ -22,6 +22,7 @@ import errno
 import fcntl
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fruix.errors import StoreError
@@ -144,9 +145,22 @@ class StoreLock:
         os.close(self._descriptor)
 
 
-def _open(store: str) -> tuple[str, int]:
+def identity_of(store: str) -> str:
+    """The identity of the database that a store directory belongs to; empty if nobody has said so yet."""
+    for path in _places(store):
+        with suppress(OSError), open(path, "rb") as file:
+            return Owner.parse(file.read(_SIZE)).identity
+    return ""
+
+
+def _places(store: str) -> tuple[str, str]:
+    """Where the file may be: in the store directory, or beside it."""
     parent, name = os.path.split(store)
-    inside, beside = f"{store}/.owner", f"{parent.rstrip('/')}/.{name}.owner"
+    return f"{store}/.owner", f"{parent.rstrip('/')}/.{name}.owner"
+
+
+def _open(store: str) -> tuple[str, int]:
+    inside, beside = _places(store)
     if not os.path.lexists(inside):
         try:
             return beside, _open_private(beside)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from fruix.building.recovery import user_locks
 from fruix.sandbox.platform import current
 from fruix.store.layout import Layout
+from fruix.store.owner import identity_of
 
 _BUILD = "frx-"
 
@@ -34,12 +35,12 @@ def _files(layout: Layout) -> Iterator[str]:
 
 def _users(layout: Layout) -> Iterator[str]:
     """Users of other daemons' builds don't count: they are locked, and their locks say so."""
-    locks = user_locks(layout)
+    locks, own = user_locks(layout), f"-{identity_of(layout.store)[:8]}-"
     for uid in sorted(int(name) for name in _names(locks.directory) if name.isdecimal()):
         holder = locks.holder(uid)
         if holder is not None and f"{layout.state}," in holder:
             yield f"build user {uid} is locked by {holder}"
-        elif holder is None and (pids := current().builders_of(uid)):
+        elif holder is None and (pids := current().builders_of(uid, own)):
             yield f"processes of build user {uid}: {pids}"
 
 

@@ -76,7 +76,7 @@ class FreeBSDBackEnd:
         """As the kernel says."""
         return self.kernel.processes_of(uid)
 
-    def builders_of(self, uid: int) -> list[int]:
+    def builders_of(self, uid: int, name: str) -> list[int]:  # noqa: ARG002
         """All of them: numbers don't tell of jails."""
         return self.kernel.processes_of(uid)
 

@@ -80,9 +80,13 @@ class LinuxBackEnd:
         """From /proc."""
         return processes.processes_of(uid)
 
-    def builders_of(self, uid: int) -> list[int]:
-        """Those in another process namespace than the daemon's."""
-        return [pid for pid in processes.processes_of(uid) if processes.is_elsewhere(pid)]
+    def builders_of(self, uid: int, name: str) -> list[int]:
+        """Those in another process namespace than the daemon's that see a sandbox's directories.
+
+        A daemon in a container may have builders of the same user, and no lock in common with ours.
+        """
+        found = processes.processes_of(uid)
+        return [pid for pid in found if processes.is_elsewhere(pid) and processes.sees(pid, name)]
 
     def kill_process(self, pid: int, uid: int) -> None:
         """By process descriptor."""

@@ -42,6 +42,17 @@ def is_elsewhere(pid: int) -> bool:
         return True
 
 
+def sees(pid: int, name: str) -> bool:
+    """Whether a directory whose name holds `name` is among a process's mounts; also of one of which that can't be told."""
+    try:
+        with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
+            return any(name in line for line in file)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    except OSError:  # permission denied; or it is just ending
+        return True
+
+
 def _is_dead(pid: str) -> bool:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
