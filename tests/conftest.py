@@ -54,6 +54,15 @@ def pytest_configure(config: pytest.Config) -> None:
         os.execv(command[0], command)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A case with bytes or a long text is named by its argument and number: compressed bytes hold the time, and
+    workers must find the same names at any second.
+    """
+    if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100):
+        return argname
+    return None
+
+
 def _has_workers(config: pytest.Config) -> bool:
     return hasattr(config, "workerinput") or bool(getattr(config.option, "tx", None))
 
