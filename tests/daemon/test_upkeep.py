@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,9 @@ def test_verify_and_repair(daemon: None, package: str) -> None:
     (out / "f").chmod(0o644)
     (out / "f").write_text("spoilt")
     assert "everything is" in fruix("store", "verify").stderr, "only the contents tell"
-    assert f"path '{out}' was modified!" in fruix("store", "verify", "--contents", code=1).stderr
+    found = fruix("store", "verify", "--contents", code=1).stderr
+    assert f"path '{out}' was modified!" in found
+    assert found.endswith("hint: build again what is damaged: fruix store verify --contents --repair\n")
     repaired = fruix("store", "verify", "--contents", "--repair").stderr
     assert f"path '{out}' is corrupted or missing!" in repaired
     assert "repairing thing-1" in repaired
@@ -46,10 +49,35 @@ def test_what_nobody_can_make_again(daemon: None, tmp_path: Path) -> None:
     (tmp_path / "source").write_text("x")
     path = Path(fruix("store", "add", str(tmp_path / "source")).stdout.strip())
     path.unlink()
-    assert f"path '{path}' disappeared" in fruix("store", "verify", code=1).stderr
-    assert "nothing on this machine can make it again" in fruix("store", "verify", "--repair", code=1).stderr
-    path.write_text("x")
-    path.chmod(0o444)
+    found = fruix("store", "verify", code=1).stderr
+    assert f"path '{path}' disappeared" in found
+    assert found.endswith("hint: build again what is damaged: fruix store verify --repair\n")
+    failed = fruix("store", "verify", "--repair", code=1).stderr
+    assert "nothing on this machine can make it again" in failed
+    assert "hint: what nothing here can make is repaired by adding it again" in failed
+    assert fruix("store", "add", str(tmp_path / "source")).stdout.strip() == str(path)
+    assert "everything is" in fruix("store", "verify").stderr
+
+
+def test_what_was_deleted_by_hand_is_built_again(daemon: None, package: str) -> None:
+    """The output, its derivation and its builder's script: all that `fruix build` asks for or adds."""
+    out = Path(fruix("build", "-f", package).stdout.strip())
+    drv = Path(fruix("store", "derivers", str(out)).stdout.strip())
+    sources = [Path(line) for line in fruix("store", "references", str(drv)).stdout.split()]
+    assert sources
+    assert "nothing to be done" in fruix("build", "-f", package).stderr
+    shutil.rmtree(out)
+    for file in (drv, *sources):
+        file.unlink()
+    assert "1 to build" in fruix("build", "-n", "-f", package).stderr
+    again = fruix("build", "-f", package)
+    assert "repairing thing-1" in again.stderr
+    assert again.stdout == f"{out}\n"
+    assert (out / "f").read_text() == "x\n"
+    assert "everything is" in fruix("store", "verify", "--contents").stderr
+    shutil.rmtree(out)
+    assert fruix("build", str(out)).stdout == f"{out}\n", "also by its path"
+    assert (out / "f").read_text() == "x\n"
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ class Builder:
             return [(repair.request, repair.result(results)) for repair in repairs]
         work = plan(self._resources.store, requests, options.mode)
         results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
-        return [(request, results[request.path]) for request in requests]
+        return [(request, work.result_of(request, results)) for request in requests]
 
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
         """What `realise` would do."""

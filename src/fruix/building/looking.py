@@ -22,7 +22,7 @@ from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.reasons import reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.sandbox.usage import usage_of
-from fruix.store import Store
+from fruix.store import LocalStore
 
 
 def active_build(job: Job, history: History) -> ActiveBuild:
@@ -77,7 +77,7 @@ def _ms(seconds: float) -> int:
 
 
 def planned(
-    store: Store, requests: Iterable[DerivedPath], mode: BuildMode, history: History, jobs: int
+    store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode, history: History, jobs: int
 ) -> BuildPlan:
     """What building `requests` would do, in an order in which dependencies come first."""
     found = plan(store, requests, mode)
@@ -91,10 +91,10 @@ def planned(
     return BuildPlan(rows, jobs, tuple(problems))
 
 
-def _row(store: Store, goal: Goal, history: History) -> PlannedBuild:
+def _row(store: LocalStore, goal: Goal, history: History) -> PlannedBuild:
     kind = kind_of(goal.derivation)
     outputs = goal.derivation.outputs.items()
-    missing = [name for name, output in outputs if output.path is None or not store.is_valid(output.path)]
+    missing = [name for name, output in outputs if output.path is None or not store.is_there(output.path)]
     needs = tuple(sorted(goal.dependencies))
     name = goal.derivation.name
     return PlannedBuild(
@@ -107,7 +107,7 @@ def _row(store: Store, goal: Goal, history: History) -> PlannedBuild:
     )
 
 
-def _last(store: Store, text: str) -> StorePath | None:
+def _last(store: LocalStore, text: str) -> StorePath | None:
     """A derivation of the history, if it is one of this store's that is still there."""
     try:
         path = StorePath.parse(text, store.directory)

@@ -16,7 +16,7 @@ from fruix.building.environment import Circumstances, Given, given
 from fruix.building.fetch import builtin
 from fruix.building.goals import contract_name
 from fruix.building.graphs import graph_files, graph_objects
-from fruix.building.inputs import input_closure
+from fruix.building.inputs import present_inputs
 from fruix.building.logs import BuildLog
 from fruix.building.platforms import check_features, check_machine, wants_kvm
 from fruix.building.references import check_words
@@ -126,7 +126,7 @@ class OwnBuilder:
         check_machine(job.path, derivation, attributes, contract, settings)
         check_words(job.path, derivation, attributes)
         view = with_.views.for_derivation(derivation, attributes)
-        inputs = input_closure(with_.store, derivation)
+        inputs = present_inputs(with_.store, job.path, derivation)
         network = choose(settings.fixed_output_network) if derivation.is_fixed else NONE
         attempt.view = view.view if view else None
         attempt.inputs = len(inputs)

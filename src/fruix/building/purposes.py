@@ -155,7 +155,7 @@ class Checking:
 
     def nothing_to_do(self) -> bool:
         """Never; but there must be something to compare with."""
-        if not all(self.subject.store.is_valid(path) for path in self.subject.outputs):
+        if not all(self.subject.store.is_there(path) for path in self.subject.outputs):
             raise FailedError(
                 self.subject.drv, reason("missing-outputs"), hint="build it without checking first"
             )

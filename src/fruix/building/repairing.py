@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fruix.building.goals import Plan, plan
+from fruix.building.goals import Plan, maker, plan
 from fruix.building.inputs import input_closure
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
@@ -110,20 +110,12 @@ class Survey:
         for path in sorted(paths):
             if self._is_whole(path):
                 continue
-            drv = self._deriver(path)
+            drv = maker(self._store, path)
             if drv is not None:
                 found.append(drv)
             elif path not in repair.lost:
                 repair.lost.append(path)
         return found
-
-    def _deriver(self, path: StorePath) -> StorePath | None:
-        info = self._store.path_info(path)
-        known = [info.deriver] if info is not None and info.deriver is not None else []
-        for drv in (*known, *self._store.valid_derivers(path)):
-            if self._store.is_valid(drv) and path in self._store.derivation_outputs(drv).values():
-                return drv
-        return None
 
     def _closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """Of those that are valid; the others as they are."""

@@ -12,7 +12,7 @@ from fruix.cli.connect import open_store
 from fruix.cli.display import PlainDisplay
 from fruix.cli.listing import list_nar, read_nar_file
 from fruix.client import RemoteStore
-from fruix.errors import InvalidPathError, UsageError
+from fruix.errors import InvalidPathError, StoreError, UsageError
 from fruix.model.contentaddress import Method
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath, in_store
@@ -150,9 +150,23 @@ def _query(store: RemoteStore, options: argparse.Namespace) -> None:
 def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
     display = PlainDisplay(sys.stderr, BuildPlan())
     bad = store.verify(contents=options.contents, repair=options.repair, on_event=display.event)
-    if not bad:
-        print("everything is as it should be", file=sys.stderr)
-    return int(bad)
+    if bad:
+        raise _damaged(options)
+    print("everything is as it should be", file=sys.stderr)
+    return 0
+
+
+def _damaged(options: argparse.Namespace) -> StoreError:
+    """What was found is not whole, or still isn't; with what to do next."""
+    if options.repair:
+        return StoreError(
+            "not everything could be repaired",
+            hint="what nothing here can make is repaired by adding it again, as it was added the first time",
+        )
+    flag = " --contents" if options.contents else ""
+    return StoreError(
+        "the store is damaged", hint=f"build again what is damaged: fruix store verify{flag} --repair"
+    )
 
 
 def _failures(store: RemoteStore, options: argparse.Namespace) -> None:

@@ -48,7 +48,7 @@ def build_paths(session: Session, requests: tuple[DerivedPath, ...], mode: Build
     results = session.realise(requests, mode)
     if session.context.dialect is Dialect.GUIX:
         # There, asking for a path that nobody can provide is no error.
-        results = [(request, result) for request, result in results if request.outputs is not None]
+        results = [row for row in results if row[1].status is not BuildStatus.NO_SUBSTITUTERS]
     failed = [(request, result) for request, result in results if not result.success]
     if failed:
         raise _failure(session, failed)
@@ -66,13 +66,18 @@ def repair(session: Session, *, contents: bool) -> bool:
 
 
 def ensure_path(session: Session, path: StorePath) -> None:
-    """10: there is nothing to get it from, so it is there or it is not.
+    """10: there is nothing to get it from, so it is valid or it is not. Files that were deleted by hand are made again.
 
     Raises:
         FruixError: it is not.
+        BuildsFailedError: they can't be.
     """
     session.store.add_temp_root(path)
-    if not session.store.is_valid(path):
+    if session.store.is_there(path):
+        return
+    if session.store.is_valid(path):
+        build_paths(session, (DerivedPath(path, None),), BuildMode.NORMAL)
+    else:
         quoted = f"`{path}'" if session.context.dialect is Dialect.GUIX else f"'{path}'"
         raise FruixError(f"path {quoted} does not exist and cannot be created")
 

@@ -70,6 +70,9 @@ class DaemonStore(Store, Protocol):
     ) -> PathInfo:
         """Add contents whose path follows from them."""
 
+    def is_there(self, path: StorePath) -> bool:
+        """Whether a path is valid and nobody has deleted it by hand."""
+
     @property
     def failures(self) -> Failures:
         """Builds that are known to fail."""

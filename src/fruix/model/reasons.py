@@ -98,6 +98,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "fixed-output derivations must not reference store paths: '{drv}' references {count} distinct paths, e.g. '{path}'{found}",
         "fixed-output derivations must not reference store paths: `{drv}' references {count} distinct paths, e.g. `{path}'{found}",
     ),
+    "input-gone": (
+        "input '{path}' is registered, but its files are gone",
+        "input `{path}' is registered, but its files are gone",
+    ),
     # Building again
     "check-differs": (
         "derivation '{drv}' may not be deterministic: output '{path}' differs",

@@ -1,7 +1,8 @@
 """The ways into the store: texts, files, trees and archives.
 
 All follow one order: object into the staging directory (fresh, canonical), path from its hash, temporary root, *then* the question
-whether the path is valid, lock, final name by one rename, registration. Adding what is there already changes nothing.
+whether the path is valid, lock, final name by one rename, registration. Adding what is there already changes nothing; what is
+valid but was deleted by hand is put back.
 Contents are streams; just texts (derivations, scripts) are held in memory, since they arrive so.
 
 Cost: a text is one small file, one rename and one transaction (about 0.2 ms, no fsync); big contents go at SHA-256 speed, hashed in
@@ -45,15 +46,17 @@ class Adding:
         roots: TempRoots,
         locks: Callable[[], PathLocks],
         valid: Callable[[StorePath], bool],
+        there: Callable[[StorePath], bool],
         register: Callable[[PathInfo, bool], None],
     ) -> None:
-        """`register` is given the new path's info and whether it replaces a valid one."""
+        """`there`: valid, and not deleted by hand. `register` is given the new path's info and whether it replaces a valid one."""
         self._directory = directory
         self._staging = staging
         self._room = room
         self._roots = roots
         self._locks = locks
         self._valid = valid
+        self._there = there
         self._register = register
 
     def text(
@@ -65,8 +68,9 @@ class Adding:
         ordered = tuple(sorted(set(references)))
         path = path_for(address, name, self._directory, ordered)
         self._roots.add(path)
-        if self._valid(path):
+        if self._there(path):
             return path, None
+        again = self._valid(path)
         self._room.spend(len(contents))
         archive, size = _hash_of(_file_archive(contents))
         info = PathInfo(
@@ -82,7 +86,7 @@ class Adding:
             inode = self._write((contents,), place)
             self._staging.publish(place, path.base, directory=False)
         try:
-            self._register(info, False)
+            self._register(info, again)
         except BaseException:
             if not self._valid(path):  # it may be that only waiting for the disk has failed
                 self._staging.retract(path.base, inode)
@@ -120,7 +124,7 @@ class Adding:
     def nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool) -> None:
         """Add an archive whose path is known; see `Store.add_nar`."""
         self._roots.add(info.path)
-        if self._valid(info.path) and not repair:
+        if self._stays(info, repair=repair):
             deque(chunks, maxlen=0)  # the sender goes on after the archive
             return
         with self._staging.place() as place:
@@ -142,10 +146,10 @@ class Adding:
         self._roots.add(info.path)
         with self._locks() as locks:
             locks.acquire([info.path], wait=True)
-            valid = self._valid(info.path)
-            if valid and not repair:
+            if self._stays(info, repair=repair):
                 self._staging.drop(place)
                 return
+            valid = self._valid(info.path)
             give_name = self._staging.replace if valid else self._staging.publish
             give_name(place, info.path.base)
             try:
@@ -154,6 +158,16 @@ class Adding:
                 if not self._valid(info.path):
                     self._staging.remove(info.path.base)
                 raise
+
+    def _stays(self, info: PathInfo, *, repair: bool) -> bool:
+        """Whether what is there already is left as it is.
+
+        Contents that were deleted by hand are taken again where their own hash names the path. Any others could be given to
+        it by whoever comes first, so they need somebody who may repair.
+        """
+        if repair:
+            return False
+        return self._valid(info.path) if info.content_address is None else self._there(info.path)
 
     def _stage(
         self, place: bytes, method: Method, algorithm: str, chunks: Iterable[bytes], size: int | None

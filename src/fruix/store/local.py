@@ -42,7 +42,7 @@ from fruix.store.roots import add_indirect_root
 from fruix.store.staging import Staging
 from fruix.store.taking import Staged
 from fruix.store.temproots import TempRoots
-from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, exists, lstat, open_chain
 from fruix.store.tree.dump import SizeBudget, dump
 
 Durability = Literal["background", "strict"]
@@ -123,6 +123,7 @@ class LocalStore(StoreQueries):
                 roots=self.temp_roots,
                 locks=self._path_locks,
                 valid=self.is_valid,
+                there=self.is_there,
                 register=self._register_added,
             )
             self._opened = opened.pop_all()
@@ -376,6 +377,14 @@ class LocalStore(StoreQueries):
         if self.is_valid(path):
             raise StoreError("refusing to delete a valid path", where=str(path))
         self._staging.remove(path.base)
+
+    def is_there(self, path: StorePath) -> bool:
+        """Whether a path is valid and nobody has deleted it by hand. A query and one lstat."""
+        return self.is_valid(path) and self.has_files(path)
+
+    def has_files(self, path: StorePath) -> bool:
+        """Whether something lies at a path's name. One lstat."""
+        return exists(self._descriptor, _name(path))
 
     def is_whole(self, path: StorePath) -> bool:
         """Whether a valid path's files are what they were when it was registered. Reads all of them."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from fruix.building.attempt import Attempt
 from fruix.building.builtins.profile import read_members
-from fruix.building.inputs import input_closure
+from fruix.building.inputs import present_inputs
 from fruix.building.logs import BuildLog
 from fruix.building.platforms import check_features
 from fruix.building.references import check_words
@@ -76,7 +76,7 @@ class Builtin:
         check_features(job.path, attributes, with_.settings)
         check_words(job.path, derivation, attributes)
         function, read = BUILDERS[derivation.builder]
-        inputs = input_closure(with_.store, derivation)
+        inputs = present_inputs(with_.store, job.path, derivation)
         attempt.inputs = len(inputs)
         return cls(derivation, Entry(function, {"out": str(out), **read(derivation)}), inputs, with_)
 

@@ -28,6 +28,15 @@ def lstat(parent: int, name: bytes) -> os.stat_result:
     return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
 
+def exists(parent: int, name: bytes) -> bool:
+    """Whether anything, also a link that leads nowhere, has that name in a directory."""
+    try:
+        lstat(parent, name)
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def open_directory(parent: int, name: bytes, *, expect: os.stat_result | None = None) -> int:
     """Open a subdirectory; with `expect` it must be the very directory that was looked at before."""
     descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
