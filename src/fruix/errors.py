@@ -13,9 +13,10 @@ import sys
 
 
 class FruixError(Exception):
-    """Base of all. `exit_code` is what the command line leaves with."""
+    """Base of all. `exit_code` is what the command line leaves with, `causes` are the single ones if there may be several."""
 
     exit_code = 1
+    causes: tuple[str, ...] = ()
 
     def __init__(self, message: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(message)

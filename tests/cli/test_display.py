@@ -19,10 +19,9 @@ from fruix.cli.display import (
     plan_event,
     result_event,
 )
-from fruix.cli.failures import failure_report
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
-from fruix.model.events import KINDS, BuildFailed, from_json
+from fruix.model.events import KINDS, from_json
 from fruix.model.planned import BuildPlan
 from fruix.model.reasons import TEXTS
 
@@ -50,45 +49,6 @@ def test_plain_lines_by_level() -> None:
     more = [line for line in shown(2) if line not in shown(1)]
     assert more[0] == "queued zlib-1.3.tar.gz (download)"
     assert more[-1] == "zlib-1.3: builder ended with exit code 2"
-
-
-def test_the_root_cause_first_and_what_depends_on_it_in_one_line() -> None:
-    stream = io.StringIO()
-    display = PlainDisplay(io.StringIO(), PLAN)
-    for _, event in [*EVENTS, *FAILING]:
-        display.event(event)
-    failure_report(display.status.failures, PlainDisplay(stream, PLAN))
-    assert stream.getvalue().splitlines() == [
-        "",
-        "zlib-1.3 failed in phase build after 1m06s",
-        "  builder failed with exit code 2",
-        "last 1 line of its log:",
-        "> cc -c zlib.c",
-        "log file: /log/zlib.gz",
-        f"whole log: fruix log {drv('zlib-1.3')}",
-        f"a shell in its sandbox: fruix enter {drv('zlib-1.3')}",
-        "not built because of it: png-1.6, hello-2",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("status", "log"), [(BuildStatus.PERMANENT_FAILURE, False), (BuildStatus.CACHED_FAILURE, True)]
-)
-def test_a_log_is_offered_only_where_there_is_one(status: BuildStatus, log: bool) -> None:
-    stream = io.StringIO()
-    display = PlainDisplay(io.StringIO(), PLAN)
-    display.event(BuildFailed(drv("manual-1"), status, "no"))
-    failure_report(display.status.failures, PlainDisplay(stream, PLAN))
-    offers = [
-        f"whole log: fruix log {drv('manual-1')}",
-        f"a shell in its sandbox: fruix enter {drv('manual-1')}",
-    ]
-    assert stream.getvalue().splitlines() == [
-        "",
-        "manual-1 failed after 0.0s",
-        "  no",
-        *(offers if log else []),
-    ]
 
 
 def test_json_lines_are_the_events() -> None:

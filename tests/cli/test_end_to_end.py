@@ -184,10 +184,13 @@ def test_a_failing_phase_is_reported(daemon: None, tmp_path: Path) -> None:
         "package = Package(name='bad', version='1', build_system='trivial', arguments={'script': 'echo nope >&2; exit 7'})\n"
     )
     done = fruix("build", "-f", str(file), code=100)
-    assert "bad-1 failed in phase build" in done.stderr
-    assert "builder failed with exit code 7" in done.stderr
-    assert "> nope" in done.stderr
-    assert "whole log: fruix log /frx/store/" in done.stderr
+    assert "  builder failed with exit code 7" in done.stderr.splitlines()
+    *_, last_of_log, answer, hint = done.stderr.splitlines()
+    assert last_of_log == "> phase build failed with status 7"
+    assert re.fullmatch(
+        r"fruix: error: bad-1 failed in phase build after \S+: 'exit 7' ended with exit code 7", answer
+    )
+    assert re.fullmatch(r"hint: fruix log (\S+); fruix enter \1 \(a shell in its sandbox\)", hint)
 
 
 @pytest.mark.parametrize(

@@ -67,8 +67,8 @@ def test_what_is_left_is_the_longest_path_of_all_that_is_unfinished(
 def test_a_failure_is_told_with_what_it_blocks() -> None:
     status = folded([*EVENTS, *FAILING])
     (failure,) = status.failures
-    assert (failure.path, failure.phase, failure.seconds) == (drv("zlib-1.3"), "build", 66)
-    assert failure.lines == ("cc -c \x1b[31mzlib.c",)
+    assert (failure.path, failure.event.phase, failure.event.seconds) == (drv("zlib-1.3"), "build", 66)
+    assert failure.event.lines == ("cc -c \x1b[31mzlib.c",)
     assert failure.blocked == (drv("png-1.6"), drv("hello-2"))
     assert status.counts()[Stage.BLOCKED] == 2
     # What depends on it is no failure of its own, however the daemon tells of it.

@@ -99,9 +99,9 @@ def test_check_and_rounds(daemon: None, package: str, diffoscope: Path) -> None:
     ).stderr
     assert f"output '{out}' differs from '{out}.check'" in checked
     drv = fruix("store", "derivers", out).stdout.strip()
-    assert f"fruix: error: '{drv}' is not reproducible\n" in checked
+    assert "fruix: error: thing-1 is not reproducible: " in checked
     assert "\nnot reproducible: thing-1 after " in checked
-    assert "\nthing-1 is not reproducible\n" in checked
+    assert f"\n{drv}:\n" in checked
     for word in ("could not be built", "cannot build", "failed"):
         assert word not in checked.lower(), "it was built, twice"
     assert "id: " in checked
@@ -115,7 +115,7 @@ def test_check_and_rounds(daemon: None, package: str, diffoscope: Path) -> None:
     other = fruix("build", "--rounds", "2", "-e", _other(package), code=104).stderr
     assert "(round 2 of 2)" in other
     assert "from previous round" in other
-    assert re.search(r"^fruix: error: '.*-other-1\.drv' is not reproducible$", other, re.MULTILINE)
+    assert re.search(r"^fruix: error: other-1 is not reproducible: ", other, re.MULTILINE)
 
 
 def _other(package: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -27,6 +28,9 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit, SandboxSpec, back_end
 
 MOST_PHASES = 1000
+# As the shell shows a command before it runs it, where PS4 is `$ `; in a subshell the first character is doubled.
+_COMMAND = re.compile(r"\$+ (.*)")
+_NO_MORE = "set +x"
 
 
 @dataclass(slots=True)
@@ -41,6 +45,7 @@ class Attempt:
     attributes: Attributes = field(default_factory=Attributes)
     inputs: int = 0
     phases: list[dict[str, Any]] = field(default_factory=list)
+    command: str = ""  # the last one that the phase showed
     tests: TestSummary = field(default_factory=TestSummary)
     exit: Exit | None = None
     infos: list[PathInfo] = field(default_factory=list)
@@ -53,6 +58,7 @@ class Attempt:
     began: bool = False  # there is a log
     subject: Subject | None = None
     reason: Reason = field(default_factory=dict)
+    hint: str = ""  # what to do about the reason
     kept: str = ""
     last_lines: Iterable[str] = ()  # of the log, as it grows
     early_notes: list[Note] = field(default_factory=list)  # told before the end
@@ -81,7 +87,7 @@ class Attempt:
         """Another build of the same: what was counted belongs to the one before."""
         self.allowance.begin_round()
         self.round = number
-        self.phases, self.tests = [], TestSummary()
+        self.phases, self.tests, self.command = [], TestSummary(), ""
 
     def tell(self, why: Reason) -> None:
         """Something that people should know at once."""
@@ -122,6 +128,8 @@ class Attempt:
     def line(self, text: str) -> None:
         """A line of the log: counted and passed on."""
         self.tests.feed(text)
+        if text.startswith("$") and (match := _COMMAND.fullmatch(text)):
+            self.command = "" if match[1] == _NO_MORE else match[1]
         self.job.emit(LogLine(self.job.path, text))
 
     def phase(self, name: str) -> None:
@@ -131,7 +139,13 @@ class Attempt:
         now = time.time()
         self._end_phase(now)
         self.phases.append({"name": name, "start": now})
+        self.command = ""
+        self.tests.begin_phase()
         self.job.emit(PhaseStarted(self.job.path, name, now))
+
+    def phase_name(self) -> str:
+        """The phase that the builder is in, or was in at its end."""
+        return str(self.phases[-1]["name"]) if self.phases else ""
 
     def progress(self, done: int, total: int, what: str) -> None:
         """A transfer went on."""
@@ -178,6 +192,8 @@ class Attempt:
             "fetchedFrom": self.source,
             "phases": self.phases,
             "tests": str(self.tests),
+            "failedTests": list(self.tests.failed),
+            "command": "" if result.success else self.command,
             "started": self.started,
             "finished": now,
             "resources": self._resources(),

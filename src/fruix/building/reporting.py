@@ -48,7 +48,7 @@ def failure(
     if isinstance(error, OSError):
         error = of_system(error)
     status = messages.status_of(error)
-    attempt.reason = messages.reason_of(error)
+    attempt.reason, attempt.hint = messages.reason_of(error), error.hint
     if status is BuildStatus.PERMANENT_FAILURE and with_.settings.cache_failures:
         _remember(attempt, with_)
     return _failed(attempt, error)
@@ -58,8 +58,7 @@ def dismiss(attempt: Attempt, listener: Listener, why: Reason) -> None:
     """It has failed for one of those who wait, whose limit is lower than that of the others."""
     job = attempt.job
     result = _failed(attempt, messages.FailedError(job.path, why, hint=_GOES_ON))
-    seconds = round(time.time() - attempt.started, 3)
-    listener.inbox.put(job, BuildFailed(job.path, result.status, result.message, seconds, why))
+    listener.inbox.put(job, _event(attempt, result, why, _GOES_ON))
     listener.inbox.put(job, result)
 
 
@@ -67,12 +66,9 @@ def _failed(attempt: Attempt, error: FruixError) -> BuildResult:
     job, status, why = attempt.job, messages.status_of(error), str(error)
     if error.hint:
         why += ("\nHint: " if "\n" in why else ". Hint: ") + error.hint
-    details = attempt.difference_lines()
-    if len(details) > _DIFFERENCES_TOLD:
-        details = [*details[:_DIFFERENCES_TOLD], "… (all that were looked at are in the log)"]
     check = job.options.mode is BuildMode.CHECK
     message = messages.failure_message(
-        job.path, job.derivation, why, attempt.last_lines, details, check=check
+        job.path, job.derivation, why, attempt.last_lines, _details(attempt), check=check
     )
     return BuildResult(
         status,
@@ -81,6 +77,30 @@ def _failed(attempt: Attempt, error: FruixError) -> BuildResult:
         non_deterministic=status is BuildStatus.NOT_DETERMINISTIC,
         start_time=int(attempt.started),
         stop_time=int(time.time()),
+    )
+
+
+def _details(attempt: Attempt) -> list[str]:
+    details = attempt.difference_lines()
+    if len(details) <= _DIFFERENCES_TOLD:
+        return details
+    return [*details[:_DIFFERENCES_TOLD], "… (all that were looked at are in the log)"]
+
+
+def _event(attempt: Attempt, result: BuildResult, why: Reason, hint: str) -> BuildFailed:
+    return BuildFailed(
+        attempt.job.path,
+        result.status,
+        result.message,
+        round(time.time() - attempt.started, 3),
+        why,
+        hint,
+        tuple(_details(attempt)),
+        attempt.phase_name(),
+        attempt.command,
+        attempt.tests.of_phase,
+        attempt.tests.failed,
+        tuple(attempt.last_lines),
     )
 
 
@@ -103,11 +123,10 @@ def report(attempt: Attempt, result: BuildResult, with_: Resources) -> None:
     for note in attempt.early_notes:
         attempt.job.emit(note)
     job = attempt.job
-    seconds = round(time.time() - attempt.started, 3)
     if result.success:
-        _finished(attempt, result, seconds, with_)
+        _finished(attempt, result, round(time.time() - attempt.started, 3), with_)
     else:
-        job.emit(BuildFailed(job.path, result.status, result.message, seconds, attempt.reason))
+        job.emit(_event(attempt, result, attempt.reason, attempt.hint))
     for note in attempt.late_notes:
         job.emit(note)
 

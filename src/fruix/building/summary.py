@@ -3,6 +3,8 @@
 Understood: the Automake parallel harness (`# PASS:  5`, one block per Makefile, summed), its serial predecessor
 (`All 5 tests passed`, `2 of 5 tests failed`), CTest (`100% tests passed, 0 tests failed out of 12`) and Meson (`Ok: 7`, `Fail: 0`).
 A build without any of these has no summary: absence is reported as such, never as success.
+
+Names of tests that failed are those that our builders say (`failed tests: a, b`), else those of Automake's lines (`FAIL: name`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,12 @@ _AUTOMAKE = re.compile(r"^# (TOTAL|PASS|SKIP|XFAIL|FAIL|XPASS|ERROR): +(\d+)$")
 _SERIAL_GOOD = re.compile(r"^All (\d+) tests passed")
 _SERIAL_BAD = re.compile(r"^(\d+) of (\d+) tests failed")
 _CTEST = re.compile(r"^\d+% tests passed, (\d+) tests? failed out of (\d+)")
+_NAMES = re.compile(r"^failed tests: (.+)$")
+_NAME = re.compile(r"^(?:FAIL|ERROR|XPASS): (\S+?):?(?: .*)?$")
 _MESON = re.compile(r"^(Ok|Fail|Skipped|Expected Fail|Unexpected Pass|Timeout): +(\d+)\s*$")
+
+# A builder may say anything, and say it for ever.
+_MOST_NAMES, _LONGEST_NAME = 50, 200
 
 _KEYS = {
     "PASS": "pass", "XFAIL": "pass", "SKIP": "skip", "FAIL": "fail", "XPASS": "fail", "ERROR": "fail",
@@ -30,6 +37,22 @@ class TestSummary:
     __test__ = False  # not a test of ours, whatever its name
 
     counts: dict[str, int] = field(default_factory=dict)
+    failed: tuple[str, ...] = ()  # names of the tests of this phase that failed
+    _before: dict[str, int] = field(default_factory=dict)
+    _named: bool = False  # a list of all of them was there
+
+    def begin_phase(self) -> None:
+        """What comes from here on is another phase's."""
+        self._before, self.failed, self._named = dict(self.counts), (), False
+
+    @property
+    def of_phase(self) -> dict[str, int]:
+        """The counts of this phase alone."""
+        return {
+            key: number - self._before.get(key, 0)
+            for key, number in self.counts.items()
+            if key not in self._before or number != self._before[key]
+        }
 
     def feed(self, line: str) -> None:
         """Look at one line of the log (a couple of regular expressions on lines that can match at all)."""
@@ -38,6 +61,10 @@ class TestSummary:
             if match := pattern.match(line):
                 count(self.counts, match)
                 return
+        if match := _NAMES.match(line):
+            self.failed, self._named = _cut(match[1].split(", ")), True
+        elif not self._named and (match := _NAME.match(line)) and match[1] not in self.failed:
+            self.failed = _cut([*self.failed, match[1]])
 
     def __str__(self) -> str:
         """`pass=5 fail=0`, with `skip=N` if any was skipped; empty when the log had no summary."""
@@ -45,6 +72,10 @@ class TestSummary:
             return ""
         text = f"pass={self.counts.get('pass', 0)} fail={self.counts.get('fail', 0)}"
         return f"{text} skip={self.counts['skip']}" if self.counts.get("skip") else text
+
+
+def _cut(names: list[str]) -> tuple[str, ...]:
+    return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_NAMES])
 
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")

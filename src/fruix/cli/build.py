@@ -14,9 +14,9 @@ from fruix.building.fetch.local import find_source
 from fruix.cli import difference, metadata, modes
 from fruix.cli.connect import layout, open_store
 from fruix.cli.display import JsonDisplay, PlainDisplay, open_display, plan_event, result_event
-from fruix.cli.failures import failure_report
 from fruix.cli.interrupts import end_in_order
 from fruix.cli.links import check_links, link_names, make_links
+from fruix.cli.output.failure_report import build_error, failure_report
 from fruix.cli.planning import headline, listing
 from fruix.cli.request.definition_files import separate
 from fruix.cli.resolve import (
@@ -33,23 +33,14 @@ from fruix.cli.trace import trace
 from fruix.cli.why_rebuild import reasons
 from fruix.client import RemoteStore
 from fruix.daemon.inform import on_request
-from fruix.errors import BuildError, UsageError
-from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.errors import UsageError
+from fruix.model.buildresult import BuildMode
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import Event
 from fruix.model.planned import BuildPlan
-from fruix.model.reasons import Reason
 from fruix.model.storepath import StorePath
 from fruix.packages.load import from_expression, from_file
 from fruix.packages.lower import Lowering
-
-EXIT_OF_STATUS = {
-    BuildStatus.TIMED_OUT: 101,
-    BuildStatus.LOG_LIMIT_EXCEEDED: 101,
-    BuildStatus.OUTPUT_REJECTED: 102,
-    BuildStatus.NOT_DETERMINISTIC: 104,
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -195,28 +186,28 @@ def _build(
 ) -> None:
     on_request(display.dump)
     end_in_order()
-    differing: list[Reason] = []
-
-    def on_event(event: Event) -> None:
-        display.event(event)
-        if (why := difference.reason_of_difference(event)) is not None:
-            differing.append(why)
-
     with _trace_file(options.trace, display.status):
         try:
-            results = store.build(requests, modes.build_options(options), on_event)
+            results = store.build(requests, modes.build_options(options), display.event)
         finally:
             display.close()
     if isinstance(display, JsonDisplay):
         display.put(result_event(results))
     failed = [(request, result) for request, result in results if not result.success]
     if failed:
-        failures = [] if options.json else display.status.failures
-        report = PlainDisplay(sys.stderr, BuildPlan())
-        failure_report(failures, report)
-        for why in () if options.json else differing:
-            difference.compare(why, report.write)
-        raise _failure(failed, display.status.failures, explained=bool(failures))
+        failures = display.status.failures
+        if not options.json:
+            _explain(failures)
+        raise build_error(failed, failures, str)
+
+
+def _explain(failures: Sequence[Failure]) -> None:
+    """In full; the answer comes afterwards, as the error."""
+    report = PlainDisplay(sys.stderr, BuildPlan())
+    failure_report(failures, report)
+    for failure in failures:
+        if (pair := difference.kept_pair(failure.event.reason)) is not None:
+            difference.compare(*pair, report.write)
 
 
 @contextmanager
@@ -230,25 +221,6 @@ def _trace_file(file: str | None, status: Status) -> Iterator[None]:
             yield
         finally:
             json.dump(trace(status, time.time()), out)
-
-
-def _failure(
-    failed: Sequence[tuple[DerivedPath, BuildResult]], failures: Sequence[Failure], *, explained: bool
-) -> BuildError:
-    request, result = failed[0]
-    more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-    if {result.status for _, result in failed} == {BuildStatus.NOT_DETERMINISTIC}:
-        reason = ""  # it says that it can't be built, and was said already
-        verdict = "are not reproducible" if more else "is not reproducible"
-        hint = "look at what differs: usual causes are the time, random names, the order of files or of jobs"
-    else:
-        reason = "" if explained else f": {result.message}"
-        verdict = "could not be built"
-        look = "look at the log, " if any(failure.ran for failure in failures) else ""
-        hint = f"{look}correct the cause, build again"
-    error = BuildError(f"'{request.path}'{more} {verdict}{reason}", hint=hint)
-    error.exit_code = EXIT_OF_STATUS.get(result.status, BuildError.exit_code)
-    return error
 
 
 def _outputs(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:

@@ -14,7 +14,6 @@ from itertools import islice
 from typing import Any
 
 from fruix.cli.text import harmless
-from fruix.model.events import BuildFailed, Event
 from fruix.model.reasons import Reason
 
 PROGRAM = "diffoscope"
@@ -22,20 +21,17 @@ SHOWN = 200  # lines
 _NOBODY = 65534
 
 
-def reason_of_difference(event: Event) -> Reason | None:
-    """The reason in an event that tells of results that differ and are both kept."""
-    if isinstance(event, BuildFailed) and event.reason.get("kept") and event.reason.get("path"):
-        return event.reason
-    return None
+def kept_pair(why: Reason) -> tuple[str, str] | None:
+    """The two results in a reason that tells that they differ, if both are kept."""
+    return (str(why["path"]), str(why["kept"])) if why.get("path") and why.get("kept") else None
 
 
-def compare(why: Reason, show: Callable[[str], None]) -> None:
+def compare(one: str, other: str, show: Callable[[str], None]) -> None:
     """Show what the program says; nothing if it isn't there."""
     program = shutil.which(PROGRAM)
     if program is None:
         return
-    pair = [str(why["path"]), str(why["kept"])]
-    command = [program, "--exclude-directory-metadata=yes", *pair]
+    command = [program, "--exclude-directory-metadata=yes", one, other]
     show(f"$ {PROGRAM} {' '.join(command[1:])}")
     try:
         _run(command, show)

@@ -14,9 +14,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fruix.cli.output.lines import folded, last_state
 from fruix.cli.render import Form, status_area
 from fruix.cli.status import Status, short_name
-from fruix.cli.text import duration, harmless, speaks_utf8, styled, wants_colour
+from fruix.cli.text import duration, harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import (
@@ -67,7 +68,8 @@ class PlainDisplay:
             case PhaseStarted():
                 self.line(f"{short_name(event.drv)}: phase {event.phase}", "cyan")
             case LogLine() if self.verbosity >= 1:
-                self.write(f"{short_name(event.drv)}> {harmless(event.line, colour=self.colour)}")
+                line = harmless(last_state(event.line), colour=self.colour)
+                self.write(f"{short_name(event.drv)}> {line}")
             case BuildFinished():
                 how = "checked, the same again:" if event.checked else "built"
                 self.line(f"{how} {short_name(event.drv)} in {duration(event.seconds)}", "green")
@@ -90,6 +92,13 @@ class PlainDisplay:
         """A line of our own."""
         self.write(styled(harmless(text, colour=False), style, colour=self.colour))
 
+    def fitted(self, line: str, *, before: str) -> str:
+        """A line of a builder as it may be shown, after `before`: on a terminal not wider than that."""
+        room = width(self.stream)
+        left = None if room is None else max(1, room - 1 - len(before))
+        mark = "…" if speaks_utf8(self.stream) else "..."
+        return before + folded(harmless(line, colour=self.colour), left, mark)
+
     def write(self, text: str) -> None:
         """Text that is already harmless."""
         self.stream.write(text + "\n")
@@ -108,10 +117,7 @@ class PlainDisplay:
         """Nothing more will be shown."""
 
     def _width(self) -> int:
-        try:
-            return os.get_terminal_size(self.stream.fileno()).columns
-        except OSError:
-            return 120
+        return width(self.stream) or 120
 
 
 _PURPOSES = {"build": "building", "check": "checking", "repair": "repairing"}

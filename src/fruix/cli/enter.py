@@ -10,14 +10,13 @@ from collections.abc import Callable
 from fruix.building.settings import BuildOptions
 from fruix.cli.connect import open_store
 from fruix.cli.display import open_display
-from fruix.cli.failures import failure_report
 from fruix.cli.interrupts import end_in_order
+from fruix.cli.output.failure_report import build_error, failure_report
 from fruix.cli.planning import headline
 from fruix.cli.relay import relay
 from fruix.cli.resolve import derivation_for
 from fruix.cli.text import harmless, speaks_utf8
 from fruix.client import RemoteStore
-from fruix.errors import BuildError
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.storepath import StorePath
 
@@ -72,10 +71,7 @@ def _build_inputs(store: RemoteStore, drv: StorePath) -> None:
         results = store.build(requests, BuildOptions(), display.event)
     finally:
         display.close()
-    failed = [result for _, result in results if not result.success]
+    failed = [(request, result) for request, result in results if not result.success]
     if failed:
         failure_report(display.status.failures, display)
-        raise BuildError(
-            f"an input of '{drv.name}' can't be built: {failed[0].message.splitlines()[0]}",
-            hint="enter that one first",
-        )
+        raise build_error(failed, display.status.failures, str)

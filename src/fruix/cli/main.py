@@ -56,6 +56,10 @@ def report(error: FruixError) -> None:
     """
     if isinstance(error, CommandLineError):
         print(error.usage, end="", file=sys.stderr)
-    print(f"fruix: error: {harmless(str(error), colour=False)}", file=sys.stderr)
+    for cause in error.causes or (str(error),):
+        first, *more = cause.split("\n")
+        print(f"fruix: error: {harmless(first, colour=False)}", file=sys.stderr)
+        for line in more:
+            print(f"  {harmless(line, colour=False)}", file=sys.stderr)
     if error.hint:
         print(f"hint: {harmless(error.hint, colour=False)}", file=sys.stderr)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import (
@@ -86,17 +86,34 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One build that failed, with what a person needs to know about it. `blocked`: what could not be built for that reason."""
+    """One build that failed, with what a person needs to know about it.
 
-    path: StorePath
-    phase: str
-    message: str
-    lines: tuple[str, ...]
-    log_file: str
-    seconds: float
-    blocked: tuple[StorePath, ...] = ()
+    Attributes:
+        event: what the daemon told of it.
+        log_file: where its log is; empty if it was not tried.
+        kind: `build` or `download`.
+        blocked: what could not be built for that reason.
+    """
+
+    event: BuildFailed
+    log_file: str = ""
     kind: str = "build"
-    status: BuildStatus = BuildStatus.PERMANENT_FAILURE
+    blocked: tuple[StorePath, ...] = ()
+
+    @property
+    def path(self) -> StorePath:
+        """The derivation."""
+        return self.event.drv
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return short_name(self.event.drv)
+
+    @property
+    def status(self) -> BuildStatus:
+        """How it ended."""
+        return self.event.status
 
     @property
     def ran(self) -> bool:
@@ -182,19 +199,8 @@ class Status:
         for path in blocked:
             self.nodes[path].stage = Stage.BLOCKED
         self._after = None
-        self.failures.append(
-            Failure(
-                event.drv,
-                node.phase,
-                event.message,
-                tuple(node.lines),
-                node.log_file,
-                event.seconds,
-                blocked,
-                node.kind,
-                event.status,
-            )
-        )
+        told = replace(event, lines=event.lines or tuple(node.lines), phase=event.phase or node.phase)
+        self.failures.append(Failure(told, node.log_file, node.kind, blocked))
 
     def users(self, drv: StorePath) -> list[StorePath]:
         """What needs it directly. Which that is was said by the plan."""

@@ -41,6 +41,11 @@ def harmless(line: str, *, colour: bool) -> str:
     return "".join(parts) + (RESET if coloured else "")
 
 
+def without_colour(line: str) -> str:
+    """A line without what sets colours."""
+    return _SGR.sub("", line)
+
+
 def _escaped(match: re.Match[str]) -> str:
     code = ord(match[0])
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
@@ -49,6 +54,19 @@ def _escaped(match: re.Match[str]) -> str:
 def wants_colour(stream: TextIO) -> bool:
     """Whether colours suit `stream`: a terminal, not dumb, and NO_COLOR unset."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width(stream: TextIO) -> int | None:
+    """The columns of a terminal; None if it is none. `COLUMNS` goes before what the terminal says."""
+    if not stream.isatty():
+        return None
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isascii() and wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None
+    except OSError:
+        return None
 
 
 def speaks_utf8(stream: TextIO) -> bool:

@@ -90,13 +90,32 @@ class BuildFinished:
 
 @dataclass(frozen=True, slots=True)
 class BuildFailed:
-    """It did not work out, or could not even be tried (`status` tells). `reason`: see `fruix.model.reasons`."""
+    """It did not work out, or could not even be tried (`status` tells).
+
+    Attributes:
+        message: everything in one text, in the form that users of Nix know.
+        reason: see `fruix.model.reasons`.
+        hint: what to do next.
+        details: lines that belong to the reason, such as where two results differ.
+        phase: the last one that the builder named.
+        command: the last one that the phase showed before it ran it.
+        tests: how many of that phase passed (`pass`), failed (`fail`) and were skipped (`skip`), as far as the log says.
+        failed_tests: their names, as far as the log says.
+        lines: the last ones of the log.
+    """
 
     drv: StorePath
     status: BuildStatus
     message: str
     seconds: float = 0.0
     reason: Reason = field(default_factory=dict)
+    hint: str = ""
+    details: tuple[str, ...] = ()
+    phase: str = ""
+    command: str = ""
+    tests: Mapping[str, int] = field(default_factory=dict)
+    failed_tests: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +193,7 @@ def from_json(data: Mapping[str, Any], directory: str = DEFAULT_STORE) -> Event:
     if kind is None:
         raise FormatError(f"unknown event {data.get('event')!r}")
     values = {part.name: data[part.name] for part in fields(kind) if part.name in data}
+    values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:
         if "drv" in values:
             values["drv"] = StorePath.parse(values["drv"], directory)

@@ -1,0 +1,153 @@
+"""What is said of builds that failed: a block for each, with the last lines of its log; at the very end the answer in a line, and what to type next.
+
+A block ends with the log, so that the cause stands right above the answer. On a terminal each line takes one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import reduce
+
+from fruix.cli.display import PlainDisplay
+from fruix.cli.output.lines import folded, last_state
+from fruix.cli.planning import some
+from fruix.cli.status import Failure, short_name
+from fruix.cli.text import duration, harmless, plural
+from fruix.errors import BuildError
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.reasons import text_of
+from fruix.model.storepath import StorePath
+
+# Columns of a command in the answer.
+_COMMAND_ROOM = 100
+# Of a derivation: the word by which commands find it.
+Word = Callable[[StorePath], str]
+
+
+def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
+    """The causes, in the order in which they happened; those that only depend on them are one line each time."""
+    for failure in failures:
+        for text in ("", f"{failure.path}:"):
+            display.line(text, "dim")
+        for text in _explanation(failure):
+            display.write(f"  {harmless(text, colour=display.colour)}")
+        if failure.blocked:
+            # The last in the plan is what was asked for: name the near ones and the far ones are a number.
+            names = some(map(short_name, failure.blocked))
+            display.line(f"not built because of it: {names}", "yellow")
+        if failure.log_file:
+            display.write(f"log file: {failure.log_file}")
+        if failure.event.lines:
+            display.line(f"last {plural(len(failure.event.lines), 'line')} of its log:", "dim")
+        for text in failure.event.lines:
+            display.write(display.fitted(last_state(text), before="> "))
+
+
+def _explanation(failure: Failure) -> list[str]:
+    """Why, in full. A daemon that isn't ours has one text for all."""
+    event = failure.event
+    if not event.reason:
+        return event.message.splitlines()
+    hint = [f"hint: {event.hint}"] if event.hint else []
+    return [*text_of(event.reason, event.drv).splitlines(), *event.details, *hint]
+
+
+def answer(failure: Failure) -> str:
+    """`hello-2.12.3 failed in phase check: 2 of 7 tests failed (hello-1, hello-2): …`, on one line."""
+    event = failure.event
+    if event.status is BuildStatus.NOT_DETERMINISTIC:
+        return f"{failure.name} is not reproducible{_first(event.details)}{_dependents(failure)}"
+    phase = f" in phase {event.phase}" if event.phase else ""
+    after = f" after {duration(event.seconds)}" if event.seconds else ""
+    parts = [f"{failure.name} failed{phase}{after}", *_tests(failure), _why(failure)]
+    return f"{': '.join(parts)}{_dependents(failure)}"
+
+
+def _first(details: Sequence[str]) -> str:
+    more = f" and in {plural(len(details) - 1, 'other place')}" if len(details) > 1 else ""
+    return f": {details[0]}{more}" if details else ""
+
+
+def _tests(failure: Failure) -> list[str]:
+    event = failure.event
+    failed = event.tests.get("fail", 0) or len(event.failed_tests)
+    if not failed:
+        return []
+    of = f" of {sum(event.tests.values())}" if event.tests.get("fail") else ""
+    names = f" ({some(event.failed_tests)})" if event.failed_tests else ""
+    return [f"{failed}{of} tests failed{names}" if of else f"{plural(failed, 'test')} failed{names}"]
+
+
+def _why(failure: Failure) -> str:
+    event = failure.event
+    if not event.reason:
+        return _lines_of(event.message)[0]
+    if event.command and event.reason["kind"] == "exit-code":
+        return f"'{folded(event.command, _COMMAND_ROOM)}' ended with exit code {event.reason['code']}"
+    return _lines_of(text_of(event.reason, event.drv))[0].rstrip(":")
+
+
+def _lines_of(text: str) -> list[str]:
+    return text.splitlines() or ["for no reason that was told"]
+
+
+def _dependents(failure: Failure) -> str:
+    if not failure.blocked:
+        return ""
+    count = len(failure.blocked)
+    return (
+        f" ({count} that needs it was not built)" if count == 1 else f" ({count} that need it were not built)"
+    )
+
+
+def next_step(failure: Failure, word: Word) -> str:
+    """The command to type."""
+    what = word(failure.path)
+    check = "--check " if failure.log_file.endswith(".check.gz") else ""
+    steps = [f"fruix log {check}{what}"] if failure.ran else []
+    if failure.status is BuildStatus.NOT_DETERMINISTIC:
+        steps.append("usual causes are the time, random names, the order of files or of jobs")
+    elif failure.ran and failure.kind == "build":
+        steps.append(f"fruix enter {what} (a shell in its sandbox)")
+    return "; ".join(steps) or failure.event.hint or "correct the cause, build again"
+
+
+# How nix says what has happened: a bit for each kind, and 96 with any.
+_BITS: Mapping[BuildStatus, int] = {
+    BuildStatus.TIMED_OUT: 0b0101,
+    BuildStatus.LOG_LIMIT_EXCEEDED: 0b0101,
+    BuildStatus.NOT_DETERMINISTIC: 0b1000,
+}
+_FAILED, _HASH_MISMATCH = 0b0100, 0b0110
+_ANY = 0b1100000
+
+
+def exit_code(causes: Iterable[tuple[BuildStatus, str]]) -> int:
+    """100 failed, 101 too slow or too much of a log, 102 a wrong hash, 104 not the same again; of several, all of their bits.
+
+    Args:
+        causes: status, and kind of the reason, of what failed by itself.
+    """
+
+    def bits(status: BuildStatus, kind: str) -> int:
+        return _HASH_MISMATCH if kind == "hash-mismatch" else _BITS.get(status, _FAILED)
+
+    return reduce(lambda found, cause: found | bits(*cause), causes, _ANY)
+
+
+def build_error(
+    failed: Sequence[tuple[DerivedPath, BuildResult]], failures: Sequence[Failure], word: Word
+) -> BuildError:
+    """The error for what was asked for and could not be had: its causes, a line each, and what to do about the first."""
+    if failures:
+        texts = [answer(failure) for failure in failures]
+        hint = next_step(failures[0], word)
+        kinds = [(one.status, str(one.event.reason.get("kind"))) for one in failures]
+    else:
+        texts = [f"'{request.path}' could not be built: {result.message}" for request, result in failed]
+        hint = "correct the cause, build again"
+        kinds = [(result.status, "") for _, result in failed]
+    error = BuildError(texts[0], hint=hint)
+    error.causes, error.exit_code = tuple(texts), exit_code(kinds)
+    return error
