@@ -26,7 +26,6 @@ NOT_YET = frozenset(
     for name in (
         "catalogue",
         "clients",
-        "derivations",
         "freebsd",
         "how-a-build-runs",
         "isolation",

@@ -17,6 +17,7 @@ from fruix.building.settings import BuildSettings
 from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.daemon import settings
+from fruix.model import attributes, hostview, structured
 from fruix.model.events import KINDS
 from fruix.model.reasons import TEXTS
 from fruix.packages.build_systems import BUILD_SYSTEMS
@@ -310,3 +311,12 @@ def test_pictures_are_what_is_drawn(
     drawn = tmp_path / "drawn.svg"
     assert main(["graph", "-o", str(drawn), *words]) == 0
     assert drawn.read_text() == (ROOT / f"docs/images/{picture}.svg").read_text()
+
+
+# Derivations
+
+
+def test_attributes_of_derivations() -> None:
+    rows = only("docs/derivations.md", "What a derivation can declare", "attribute")
+    described = {name.partition(".")[0] for name in names(rows)}
+    assert {*attributes.NAMES, structured.VARIABLE, hostview.CONTRACT_VARIABLE} - described == set()
