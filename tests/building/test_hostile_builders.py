@@ -98,6 +98,16 @@ def test_files_without_end(tmp_path: Path, start: str, each_back_end: str) -> No
         ]
 
 
+@pytest.mark.parametrize("text", ["sh: 1: Cannot fork", "sh: can't fork: Resource temporarily unavailable"])
+def test_a_shell_that_could_not_fork(tmp_path: Path, text: str) -> None:
+    with machine(settings(max_processes=20)) as here:
+        end_of(here, tmp_path, f'echo "{text}" >&2; exit 2')
+        said = [event.text for event in here.events if isinstance(event, Note)]
+        assert said == [
+            "note: the builder may have run into the limit of 20 processes and threads (setting max-processes)"
+        ]
+
+
 def test_too_many_files_in_outputs(tmp_path: Path) -> None:
     with machine(settings(max_output_files=100)) as here:
         script = "mkdir $out; i=0; while [ $i -lt 100 ]; do : > $out/$i; i=$((i+1)); done"

@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
 from fruix.building import messages
@@ -25,8 +26,8 @@ from fruix.sandbox import Exit, User, faults
 
 # What shells say of a child that died of a file that grew too big.
 _SHELL_XFSZ = 128 + signal.SIGXFSZ
-# As every program says it.
-_NO_MORE_PROCESSES, _TOO_LARGE = os.strerror(errno.EAGAIN), os.strerror(errno.EFBIG)
+# What programs say at a limit: the error's own text; dash says "Cannot fork" without it.
+_NO_MORE_PROCESSES, _TOO_LARGE = (os.strerror(errno.EAGAIN), "Cannot fork"), (os.strerror(errno.EFBIG),)
 
 
 def run_program(
@@ -122,8 +123,8 @@ def _judge(attempt: Attempt, exited: Exit, log: BuildLog, *, full: bool) -> None
 def _suspected(limits: Limits, exited: Exit, log: BuildLog) -> Reason | None:
     """A limit that the builder may have run into: the kernel told it and not us."""
 
-    def said(words: str) -> bool:
-        return any(words in line for line in log.last_lines)
+    def said(texts: Iterable[str]) -> bool:
+        return any(text in line for text in texts for line in log.last_lines)
 
     died = exited.signal == signal.SIGXFSZ or exited.code == _SHELL_XFSZ
     if limits.max_file_size and (died or said(_TOO_LARGE)):
