@@ -5,6 +5,7 @@ A mark is a comment before a block, `<!-- test: WORD TEXT -->`, which nobody see
 * `skip REASON`: the block can't be run anywhere tests run.
 * `commands`: every line is a command, which has to succeed; a block whose first line begins with `$ ` needs no mark.
 * `printed by COMMAND`: the block is what a command prints that the document does not show.
+* `keys of COMMAND`: the block is JSON; what a command prints has the same keys, and values of the same kinds.
 * `file NAME`: the block is the text of a file, which is written.
 * `check NAME`: the block is looked at by that function of `tests/docs/samples.py`.
 * `before COMMAND`: something to be run first, which the document does not show.
@@ -23,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
 PROMPT = "$ "
-MEANS = frozenset({"skip", "commands", "printed by", "file", "check"})
+MEANS = frozenset({"skip", "commands", "printed by", "keys of", "file", "check"})
 _WORDS = (*sorted(MEANS), "before", "volatile", "terminal")
 _MARK = re.compile(rf"test: ({'|'.join(_WORDS)})\b *(.*)", re.DOTALL)
 _COMMENT = re.compile(r"<!--(.*?)-->", re.DOTALL)
@@ -145,7 +146,7 @@ def _made(
 
 def steps(block: Block) -> list[Step]:
     """The commands that a block shows (or its marks say), in order."""
-    if printing := block.marked("printed by"):
+    if printing := [*block.marked("printed by"), *block.marked("keys of")]:
         return [Step(printing[0], block.lines, 0, len(block.lines))]
     if block.is_session:
         return list(_session(block.lines))

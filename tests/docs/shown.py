@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 NIX32 = "[0-9a-df-np-sv-z]"
 # What is as it is here: the name in messages → how it looks. A text of a document that looks so stands for all that do.
@@ -123,3 +124,16 @@ def _named(lines: Sequence[str]) -> list[str]:
 def _tidy(lines: Sequence[str]) -> str:
     """Without blanks at the ends of lines, and without empty lines at the ends."""
     return "\n".join(line.rstrip() for line in lines).strip("\n") + "\n"
+
+
+def keys(value: Any, place: str = "") -> set[str]:
+    """The places of a JSON value with the kinds of what is there. Of a list the first item stands for all, and store paths as keys for any."""
+    match value:
+        case dict():
+            parts = [(re.sub(r"^/frx/store/.*", "PATH", key), part) for key, part in value.items()]
+        case list():
+            parts = [("0", part) for part in value[:1]]
+        case _:
+            kind = "number" if isinstance(value, int | float) else type(value).__name__
+            return {f"{place}: {kind}"}
+    return {f"{place}: {type(value).__name__}"}.union(*(keys(part, f"{place}.{key}") for key, part in parts))

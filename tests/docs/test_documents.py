@@ -5,21 +5,19 @@ To have the documents say what is printed now: `REWRITE_DOCUMENTS=1 python -m py
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from docs import samples, scene
 from docs.documents import DOCUMENTS, MEANS, ROOT, Block, Step, blocks, steps
-from docs.shown import Names, difference
+from docs.shown import Names, difference, keys
 from fruix.sandbox.linux import userns
 
 pytestmark = pytest.mark.timeout(2 * scene.PATIENCE)
 REWRITE = "REWRITE_DOCUMENTS"
-# Those that speak of GNU Hello share a machine, so that it is built once; each other one has a machine of its own.
-TOGETHER = {"README.md": "hello", "docs/how-a-build-runs.md": "hello"}
 # Documents whose blocks have no marks yet: a list that only becomes shorter.
 NOT_YET = frozenset(
     f"docs/{name}.md"
@@ -27,21 +25,15 @@ NOT_YET = frozenset(
         "catalogue",
         "clients",
         "freebsd",
-        "how-a-build-runs",
         "isolation",
         "performance",
     )
 )
 _READ = [document for document in DOCUMENTS if document not in NOT_YET]
-_RUN = sorted(document for document in _READ if any(map(steps, blocks(document))))
-
-
-@pytest.fixture(scope="module")
-def machine(request: pytest.FixtureRequest) -> Iterator[str]:
-    if userns.confined():
-        pytest.skip("machine: documents show what root sees, which an ordinary user is not")
-    with scene.machine(request.param):
-        yield request.param
+_RUN = [document for document in _READ if any(map(steps, blocks(document)))]
+# Those that speak of GNU Hello share a machine, so that it is built once; each other one has a machine of its own.
+_HELLO = ("README.md", "docs/how-a-build-runs.md")
+_MACHINES = [_HELLO, *((document,) for document in _RUN if document not in _HELLO)]
 
 
 @pytest.mark.parametrize("document", _READ)
@@ -59,24 +51,31 @@ def test_every_block_is_run_or_looked_at_or_says_why_not(document: str) -> None:
             assert name in samples.CHECKS, f"{block.place}: there is no check '{name}'"
 
 
-@pytest.mark.parametrize(
-    ("machine", "document"),
-    [(TOGETHER.get(document, document), document) for document in _RUN],
-    indirect=["machine"],
-    ids=_RUN,
-)
-def test_commands_print_what_is_shown(machine: str, document: str, tmp_path: Path) -> None:
-    shell = scene.Shell(tmp_path, document)
-    names = Names()
+@pytest.mark.parametrize("documents", _MACHINES, ids="+".join)
+def test_commands_print_what_is_shown(documents: tuple[str, ...], tmp_path: Path) -> None:
+    if userns.confined():
+        pytest.skip("machine: documents show what root sees, which an ordinary user is not")
     wrong = []
+    with scene.machine(documents[0]):
+        for document in documents:
+            wrong += _checked(document, tmp_path / Path(document).stem)
+    assert not wrong, "\n\n".join(wrong)
+
+
+def _checked(document: str, home: Path) -> list[str]:
+    """What is told of a document, after all its commands were run."""
+    home.mkdir()
+    shell = scene.Shell(home, document)
+    names = Names()
+    wrong: list[Wrong] = []
     try:
         for block in blocks(document):
-            wrong += _differences(block, shell, names, tmp_path)
+            wrong += _differences(block, shell, names, home)
     finally:
         shell.close()
     if os.environ.get(REWRITE):
         _rewrite(document, wrong)
-    assert not wrong, "\n\n".join(message for _, _, _, message in wrong)
+    return [message for _, _, _, message in wrong]
 
 
 @pytest.mark.parametrize(
@@ -117,6 +116,10 @@ def _difference(block: Block, step: Step, shell: scene.Shell, names: Names) -> W
     place = f"{block.document}:{block.line + step.first}: {step.command}"
     if block.marked("commands"):
         return (block, step, printed, f"{place}: status {status}: {printed}") if status else None
+    if block.marked("keys of"):
+        shown, found = keys(json.loads(block.text)), keys(json.loads(printed))
+        message = f"{place}: only shown: {sorted(shown - found)}; not shown: {sorted(found - shown)}"
+        return None if shown == found else (block, step, printed, message)
     if names.agree(step.shown, printed, block.marked("volatile")):
         return None
     return (block, step, printed, f"{place}: status {status}\n{difference(step.shown, printed)}")
