@@ -129,7 +129,7 @@ def _rewrite(document: str, wrong: list[Wrong]) -> None:
     """Have a document show what was printed."""
     lines = (ROOT / document).read_text(encoding="utf-8").splitlines()
     for block, step, printed, _ in reversed(wrong):
-        if not block.marked("commands"):
+        if not (block.marked("commands") or block.marked("keys of")):
             begin = block.line - 1
             blanks = [""] * (step.shown[-1:] == ("",))  # before the next command
             text = printed.strip("\n").splitlines()

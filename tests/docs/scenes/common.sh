@@ -22,7 +22,7 @@ start_daemon() { # [VARIABLE=VALUE…]
 stop_daemon() {
     [ -e /frx/daemon.pid ] || return 0
     kill "$(cat /frx/daemon.pid)"
-    tail --pid="$(cat /frx/daemon.pid)" -f /dev/null
+    tail -s 0.05 --pid="$(cat /frx/daemon.pid)" -f /dev/null
     rm /frx/daemon.pid
 }
 

@@ -48,7 +48,7 @@ instantiated() { # NAME: its derivation
 
 reason() { # NAME: why it can't be built, without the indentation of the message around it
     fruix build "$(instantiated "$1")" > failure 2>&1
-    sed -n '/^  Reason/,/^\(  Output paths\|last\|fruix: error\)/p' failure | sed 's/^  //; /^\(Output paths\|last\|fruix: error\)/d'
+    sed -n '/^  /s/^  //p' failure
 }
 
 attributes() {

@@ -31,7 +31,7 @@ wait_less_than_others() {
     fruix build -e "$long" > others 2>&1 &
     others=$!
     until grep -q phase others; do kill -0 "$others" || return; sleep 0.1; done
-    fruix build --timeout 3 -e "$long" 2>&1 | sed -n 's/^  Reason/Reason/p'
+    fruix build --timeout 3 -e "$long" 2>&1 | sed -n 's/^  //p'
     kill "$others"
     wait "$others"
 }

@@ -44,5 +44,5 @@ status_of_daemon() {
 
 end_what_goes_on() {
     kill "$going_on"
-    tail --pid="$going_on" -f /dev/null
+    tail -s 0.05 --pid="$going_on" -f /dev/null
 }
