@@ -89,6 +89,7 @@ def fetch(destination: Path, *urls: str, **changes: Any) -> int:
         "urls": [(url, "") for url in urls],
         "hash": Hash.of("sha256", DATA).sri,
         "destination": str(destination),
+        "report": f"{destination}.report",
         "executable": False,
         "unpack": False,
         "max_size": 0,

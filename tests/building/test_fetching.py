@@ -21,7 +21,8 @@ from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.drvhash import DerivationHasher, fill_outputs
-from fruix.model.events import BuildStarted, Event, LogLine
+from fruix.model.events import BuildFailed, BuildStarted, Event, LogLine
+from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
 from fruix.sandbox import networks
 from golden_data import GOLDEN
@@ -46,11 +47,12 @@ def fetch(
     data: bytes = DATA,
     builder: str = "builtin:fetchurl",
     method: str = "sha256",
+    sources: tuple[StorePath, ...] = (),
 ) -> StorePath:
     outputs = {"out": DerivationOutput(None, method, hashlib.sha256(data).hexdigest())}
-    plain = Derivation("file.tar.gz", outputs, {}, (), "builtin", builder, (), env)
+    plain = Derivation("file.tar.gz", outputs, {}, sources, "builtin", builder, (), env)
     drv = fill_outputs(plain, DerivationHasher(here.store.read_derivation), here.store.directory)
-    return here.store.add_text("file.tar.gz.drv", drv.to_bytes())
+    return here.store.add_text("file.tar.gz.drv", drv.to_bytes(), sources)
 
 
 @pytest.mark.parametrize("way", [*networks.OWN, networks.HOST])
@@ -106,13 +108,70 @@ def test_guix_spells_it_in_scheme(url: str) -> None:
         assert here.build(drv)[0].success
 
 
-def test_wrong_contents_are_never_registered(url: str) -> None:
+def test_guix_s_mirrors_are_those_of_the_derivation(url: str) -> None:
+    """Lists that are not known otherwise, and others than the built-in ones; the operator's go before them."""
+    with machine(BuildSettings(mirrors={"near": (f"{url}/",)})) as here:
+        lists = f';; made\n((gnu "ftp://x/" "{url}/none/" "{url}/") (near "{url}/none") (mine "{url}" "{url}/no"))'
+        mirrors = here.store.add_text("mirrors", lists.encode())
+        for name in ("gnu", "near", "mine"):
+            env = {"url": f'"mirror://{name}/file.tar.gz"', "mirrors": mirrors.text}
+            drv = fetch(here, env, builder="builtin:download", sources=(mirrors,))
+            (result,) = here.build(drv)
+            assert result.success, result.message
+
+
+def test_mirrors_that_are_no_input_or_no_lists_are_not_known(url: str) -> None:
     with machine() as here:
-        drv = fetch(here, {"url": f"{url}/file.tar.gz"}, data=b"other")
+        other = here.store.add_text("mirrors", f'((mine "{url}"))'.encode())
+        odd = here.store.add_text("mirrors", b'(mine "x") "(')
+        for name, sources in ((other, ()), (odd, (odd,))):
+            env = {"url": '"mirror://mine/file.tar.gz"', "mirrors": name.text}
+            (result,) = here.build(fetch(here, env, builder="builtin:download", sources=sources))
+            assert "unknown mirror list 'mine'" in result.message
+
+
+def why_failed(here: Machine, drv: StorePath) -> BuildFailed:
+    (event,) = (event for event in here.events if isinstance(event, BuildFailed) and event.drv == drv)
+    return event
+
+
+def test_wrong_contents_are_never_registered(url: str) -> None:
+    """The reason says where they are from, whatever became of the other URLs."""
+    with machine() as here:
+        drv = fetch(here, {"urls": f"{url}/missing {url}/file.tar.gz"}, data=b"other")
         (result,) = here.build(drv)
-        assert not result.success
-        assert "hash mismatch" in result.message
+        assert result.status is BuildStatus.OUTPUT_REJECTED
         assert not here.output(drv).exists()
+        why = why_failed(here, drv).reason
+    assert (why["kind"], why["url"]) == ("hash-mismatch", f"{url}/file.tar.gz")
+    expected, got = (Hash.of("sha256", data).sri for data in (b"other", DATA))
+    assert (why["expected"], why["got"]) == (expected, got)
+    assert f"likely URL: {url}/file.tar.gz\n  specified: {expected}\n     got:    {got}" in result.message
+
+
+def test_the_reason_says_of_each_url_why_it_did_not_deliver(url: str) -> None:
+    with machine() as here:
+        closed = "http://127.0.0.1:1/file"
+        drv = fetch(here, {"urls": f"{url}/missing git+https://x/y mirror://nowhere/z {closed}"})
+        (result,) = here.build(drv)
+        why = why_failed(here, drv).reason
+    assert result.status is BuildStatus.TRANSIENT_FAILURE
+    assert (why["kind"], why["url"]) == ("download", f"{url}/missing")
+    assert str(why["text"]).startswith("HTTP Error 404")
+    others = str(why["others"]).split("\n  ")[1:]
+    assert others[:2] == [
+        "git+https://x/y: has scheme 'git+https'",
+        "mirror://nowhere/z: names an unknown mirror list 'nowhere'",
+    ]
+    assert others[2].startswith(f"{closed}: ")
+    assert f"unable to download '{url}/missing': HTTP Error 404" in result.message
+
+
+def test_urls_that_nobody_can_ask_leave_what_is_at_hand(tmp_path: Path) -> None:
+    (tmp_path / "file.tar.gz").write_bytes(DATA)
+    with machine(BuildSettings(sources=(str(tmp_path),))) as here:
+        (result,) = here.build(fetch(here, {"url": "ftp://x/file.tar.gz"}))
+        assert result.success, result.message
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.fetch.urls import MIRRORS, Candidate, debian_mirrors, expand
+from fruix.building.fetch.urls import MIRRORS, Candidate, check_usable, debian_mirrors, expand
 from fruix.errors import UsageError
 
 
@@ -65,7 +65,7 @@ def test_known_lists_and_configured_ones() -> None:
 )
 def test_other_urls_are_refused(url: str) -> None:
     with pytest.raises(UsageError, match=r"scheme|unknown mirror"):
-        expand([url], {})
+        check_usable(expand([url], {}), {})
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_url_that_can_not_be_fetched_leaves_the_others(url: str, why: str) -> 
     assert why in refused.refusal
     assert good == Candidate("http://a.example/x")
     with pytest.raises(UsageError, match=why):
-        expand([url], {})
+        check_usable(expand([url], {}), {})
 
 
 def test_malformed_lines_of_apt_are_passed_over(tmp_path: Path) -> None:

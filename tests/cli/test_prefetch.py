@@ -130,6 +130,33 @@ def test_what_can_not_be_fetched(served: tuple[Path, str]) -> None:
         assert done.stdout == ""
 
 
+def test_a_wrong_hash_is_told_ready_to_paste(served: tuple[Path, str]) -> None:
+    """In the form of the definition, with its line; what is pasted builds."""
+    top, url = served
+    source = f'source=Origin(urls=["{url}/hello%201.tar.gz", "ftp://x/y"], sha256="{{}}"),'
+    for wrong in ("0" * 64, "1" * 52, f"sha256-{'A' * 43}="):
+        failed = build(top, source.format(wrong))
+        assert failed.returncode == 102, failed.stderr
+        *_, said, hint = failed.stderr.splitlines()
+        assert f"wrong hash from {url}/hello%201.tar.gz: specified {wrong}, got " in said
+        line = f"{top}/got.py:4: "
+        assert hint.startswith(f"hint: if the contents are what you want, write in {line}sha256=")
+        right = hint.split('"')[1]
+        assert len(right) == len(wrong)
+    assert build(top, source.format(right)).returncode == 0
+
+
+def test_the_last_line_says_why_a_download_failed(served: tuple[Path, str]) -> None:
+    top, url = served
+    failed = build(top, f'source=Origin(urls=["{url}/no", "git+https://x/y"], sha256="{"2" * 64}"),')
+    assert failed.returncode == 100
+    assert (
+        f"unable to download '{url}/no': HTTP Error 404: File not found (1 that needs it was not built)"
+        in failed.stderr.splitlines()[-2]
+    )
+    assert "  git+https://x/y: has scheme 'git+https'" in failed.stderr
+
+
 def test_files_beside_the_definition(served: tuple[Path, str]) -> None:
     """A directory; changed, it is another package."""
     top, _ = served

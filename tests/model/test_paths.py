@@ -20,6 +20,14 @@ from golden_data import load
 GOOD = "/frx/store/89j2vn5c7kwrvvgf720f1vwxg8h3x0x0-builder.sh"
 HELLO = b"hello world\n"
 
+
+@pytest.mark.parametrize("algorithm", sorted(DIGEST_SIZES))
+def test_a_hash_is_written_like_another(algorithm: str) -> None:
+    one, other = Hash.of(algorithm, b"a"), Hash.of(algorithm, b"b")
+    for form in ("base16", "nix32", "base64", "sri", "prefixed", "prefixed16"):
+        assert one.like(getattr(other, form)) == getattr(one, form)
+
+
 FLAT = {
     "md5": "zz2hikpnqf5qh6pzibn38kvlj226m3l3",
     "sha1": "yh2p5kl59vlxlsrs8j85903v5m5yzkqb",

@@ -23,8 +23,11 @@ from fruix.errors import (
 )
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
+from fruix.model.hashes import Hash
 from fruix.model.reasons import OTHER, Reason, reason, text_of
+from fruix.model.secrets import without_user
 from fruix.model.storepath import StorePath
+from fruix.model.text import printable
 from fruix.sandbox import Exit
 
 # The first class that fits decides; anything else is a MISC_FAILURE.
@@ -108,6 +111,35 @@ def exit_reason(exited: Exit) -> Reason:
         return reason("exit-code", code=exited.code or 0)
     name = signal.strsignal(exited.signal) or "unknown signal"
     return reason("signal", signal=exited.signal, name=name)
+
+
+def mismatch(
+    drv: StorePath, derivation: Derivation, name: str, expected: Hash, got: Hash, url: str = ""
+) -> FailedError:
+    """A fixed output has other contents than declared. Programs of the Guix world read the hashes in their own form.
+
+    `url`: where they are from; default: the first one that the derivation names, which is as good as known.
+    """
+    output = derivation.outputs[name]
+    named = (derivation.env.get("urls") or derivation.env.get("url", "")).split()
+    likely = url or (printable(without_user(named[0])) if named and "://" in named[0] else "")
+    why = reason(
+        "hash-mismatch",
+        path=str(output.path),
+        algorithm=output.method_algorithm,
+        expected=expected.sri,
+        got=got.sri,
+        expected32=_guix_form(expected),
+        got32=_guix_form(got),
+        url=likely,
+        likely=f"\n  likely URL: {likely}" if likely else "",
+    )
+    hint = "if the new contents are what you want, declare their hash; otherwise the source has been changed"
+    return FailedError(drv, why, hint=hint)
+
+
+def _guix_form(value: Hash) -> str:
+    return value.base16 if value.algorithm == "md5" else value.nix32
 
 
 def failure_message(

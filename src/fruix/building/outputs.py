@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
-from fruix.building.messages import FailedError
+from fruix.building.messages import FailedError, mismatch
 from fruix.building.references import Mentions, Outputs, check_outputs
 from fruix.errors import HashMismatchError
 from fruix.model.attributes import Attributes
@@ -96,7 +96,8 @@ def stage_outputs(
             except FileNotFoundError:
                 raise _missing(derivation, path, name) from None
             except HashMismatchError as error:
-                raise _mismatch(error, derivation, path, name) from error
+                declared, got = map(Hash.parse, (error.expected, error.got))
+                raise mismatch(path, derivation, name, declared, got) from error
             # In Guix's world a fixed output may refer to others; then its path doesn't follow from its contents alone.
             address = None if guix and found.info.references else expected
             info = replace(found.info, deriver=path, ultimate=True, content_address=address)
@@ -144,16 +145,4 @@ def drop(staged: list[Staged]) -> None:
 def _missing(derivation: Derivation, path: StorePath, name: str) -> FailedError:
     why = reason("no-output", output=name, path=str(derivation.outputs[name].path))
     hint = f"the builder has to create ${name}; its log shows what it did instead"
-    return FailedError(path, why, hint=hint)
-
-
-def _mismatch(error: HashMismatchError, derivation: Derivation, path: StorePath, name: str) -> FailedError:
-    """Programs of the Guix world read the hashes in their own form."""
-    output = derivation.outputs[name]
-    values = {"expected": error.expected, "got": error.got}
-    for key, text in tuple(values.items()):
-        found = Hash.parse(text)
-        values[f"{key}32"] = found.base16 if found.algorithm == "md5" else found.nix32
-    why = reason("hash-mismatch", path=str(output.path), algorithm=output.method_algorithm, **values)
-    hint = "if the new contents are what you want, declare their hash; otherwise the source has been changed"
     return FailedError(path, why, hint=hint)

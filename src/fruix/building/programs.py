@@ -14,10 +14,12 @@ from typing import Protocol
 from fruix.building.attempt import Attempt
 from fruix.building.environment import Circumstances, Given, given
 from fruix.building.fetch import builtin
+from fruix.building.fetch.undelivered import others, read_report, wrong_contents
 from fruix.building.goals import contract_name
 from fruix.building.graphs import graph_files, graph_objects
 from fruix.building.inputs import present_inputs
 from fruix.building.logs import BuildLog
+from fruix.building.messages import FailedError, mismatch
 from fruix.building.platforms import check_features, check_machine, wants_kvm
 from fruix.building.references import check_words
 from fruix.building.resources import Resources
@@ -25,7 +27,9 @@ from fruix.building.specify import Surroundings, identity_for, sandbox_spec
 from fruix.building.workspace import Workspace, put_files
 from fruix.errors import BadDerivationError, IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
+from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
+from fruix.model.reasons import reason
 from fruix.model.secrets import secrets_in
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Entry, SandboxSpec, User
@@ -63,6 +67,9 @@ class Program(Protocol):
 
     def results(self, area: Workspace) -> Mapping[str, str]:
         """Output name → where it lies on the host."""
+
+    def why_failed(self, area: Workspace) -> FailedError | None:
+        """What it left word of, if it has failed and says more than by its exit code."""
 
 
 def contract_of(derivation: Derivation, default: str) -> Contract:
@@ -164,6 +171,10 @@ class OwnBuilder:
         outputs = self.derivation.outputs
         return {name: f"{area.store}/{output.path.base}" for name, output in outputs.items() if output.path}
 
+    def why_failed(self, area: Workspace) -> FailedError | None:  # noqa: ARG002
+        """Nothing: what a builder says is its log."""
+        return None
+
 
 @dataclass(slots=True)
 class Fetching:
@@ -191,13 +202,19 @@ class Fetching:
 
     @classmethod
     def prepare(cls, attempt: Attempt, with_: Resources) -> Fetching:
-        """Check what is asked for and declared; resolve mirrors; look among the files at hand."""
+        """Check what is asked for and declared; resolve mirrors; look among the files at hand.
+
+        Raises:
+            FruixError: it is not declared as it should be, no URL of it can be asked, or there is no network for it.
+        """
         job = attempt.job
         guix = contract_of(job.derivation, job.options.contract).guix_attributes
         attempt.attributes = read_attributes(job.derivation, guix=guix)
         check_features(job.path, attempt.attributes, with_.settings)
-        download = builtin.read_request(job.derivation, with_.settings.mirrors)
+        download = builtin.read_request(job.derivation, with_.settings.mirrors, with_.store.real)
         at_hand = builtin.local_copy(download, with_.settings)
+        if not at_hand:
+            builtin.check_request(download, with_.settings)
         network = NONE if at_hand else choose(with_.settings.fixed_output_network)
         if network == NONE and not at_hand:
             raise IsolationUnavailableError(
@@ -244,6 +261,19 @@ class Fetching:
     def results(self, area: Workspace) -> dict[str, str]:
         """The one file."""
         return {"out": f"{area.build}/{builtin.OUTPUT_NAME}"}
+
+    def why_failed(self, area: Workspace) -> FailedError | None:
+        """Which URLs did not deliver, and why; other contents than declared go before a server that has none."""
+        found = read_report(f"{area.build}/{builtin.REPORT_NAME}")
+        if not found:
+            return None
+        path, derivation = self.attempt.job.path, self.attempt.job.derivation
+        if wrong := wrong_contents(found, self.download.hash):
+            url, got = wrong
+            return mismatch(path, derivation, "out", self.download.hash, got, url)
+        first = found[0]
+        why = reason("download", url=first.url, text=first.why, others=others(found, first.url))
+        return FailedError(path, why, status=BuildStatus.TRANSIENT_FAILURE)
 
 
 def _copy_for(uid: int, source: str, destination: str) -> None:

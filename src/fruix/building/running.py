@@ -76,7 +76,7 @@ def run_program(
             os.close(for_builder)
     if ended is not None:
         raise messages.FailedError(attempt.job.path, ended)
-    _judge(attempt, attempt.exit, log, full=nearly_full(directories))
+    _judge(attempt, attempt.exit, log, program.why_failed(area), full=nearly_full(directories))
 
 
 def _announce(attempt: Attempt, pid: int) -> None:
@@ -104,8 +104,10 @@ def _tell_of_exit(attempt: Attempt) -> None:
         )
 
 
-def _judge(attempt: Attempt, exited: Exit, log: BuildLog, *, full: bool) -> None:
-    """Whether the builder did its work."""
+def _judge(
+    attempt: Attempt, exited: Exit, log: BuildLog, told: messages.FailedError | None, *, full: bool
+) -> None:
+    """Whether the builder did its work; `told`: what it left word of."""
     if exited.signal is None and exited.code == 0:
         return
     if exited.oom_kills:
@@ -114,6 +116,8 @@ def _judge(attempt: Attempt, exited: Exit, log: BuildLog, *, full: bool) -> None
         attempt.note(reason("disk-full"))
     elif (suspected := _suspected(attempt.limits, exited, log)) is not None:
         attempt.note(suspected)
+    if told is not None:
+        raise told
     # A fixed output may come right another time (its source may be back), and so may what wanted space.
     transient = attempt.job.derivation.is_fixed or full
     status = BuildStatus.TRANSIENT_FAILURE if transient else BuildStatus.PERMANENT_FAILURE

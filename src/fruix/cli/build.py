@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from fruix.building.fetch.local import find_source
@@ -16,7 +16,7 @@ from fruix.cli.connect import layout, open_store
 from fruix.cli.display import JsonDisplay, PlainDisplay, open_display, plan_event, result_event
 from fruix.cli.interrupts import end_in_order
 from fruix.cli.links import check_links, link_names, make_links
-from fruix.cli.output.failure_report import build_error, failure_report
+from fruix.cli.output.failure_report import as_defined, build_error, failure_report
 from fruix.cli.planning import headline, listing
 from fruix.cli.request.definition_files import separate
 from fruix.cli.resolve import (
@@ -41,6 +41,7 @@ from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
 from fruix.packages.load import from_expression, from_file
 from fruix.packages.lower import Lowering
+from fruix.packages.sources import Source
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +124,7 @@ def run(options: argparse.Namespace) -> int:
         root = os.path.abspath(options.root) if options.root else None
         check_links([root] if root else [], store.directory)
         display = _display(plan, options)
-        _build(store, requests, display, options)
+        _build(store, requests, display, options, work.sources)
         outputs = [_outputs(store, request) for request in requests]
         make_links(store, link_names(root, outputs) if root else {})
         if not options.json:
@@ -182,7 +183,11 @@ def _display(plan: BuildPlan, options: argparse.Namespace) -> PlainDisplay:
 
 
 def _build(
-    store: RemoteStore, requests: Sequence[DerivedPath], display: PlainDisplay, options: argparse.Namespace
+    store: RemoteStore,
+    requests: Sequence[DerivedPath],
+    display: PlainDisplay,
+    options: argparse.Namespace,
+    sources: Mapping[StorePath, Source],
 ) -> None:
     on_request(display.dump)
     end_in_order()
@@ -195,7 +200,7 @@ def _build(
         display.put(result_event(results))
     failed = [(request, result) for request, result in results if not result.success]
     if failed:
-        failures = display.status.failures
+        failures = as_defined(display.status.failures, sources)
         if not options.json:
             _explain(failures)
         raise build_error(failed, failures, str)

@@ -12,7 +12,8 @@ import tempfile
 import urllib.request
 
 from fruix.building.fetch import download
-from fruix.building.fetch.urls import expand
+from fruix.building.fetch.undelivered import others, read_report
+from fruix.building.fetch.urls import check_usable, expand
 from fruix.cli.connect import open_store
 from fruix.cli.hash import FORMS, hash_of
 from fruix.errors import FruixError, UsageError
@@ -71,13 +72,16 @@ def _download(url: str, directory: str) -> str:
     """The path of the file.
 
     Raises:
-        FruixError: nobody delivered it; why is said on standard error.
+        FruixError: nobody delivered it; says why.
     """
-    path = os.path.join(directory, "file")
+    path, report = os.path.join(directory, "file"), os.path.join(directory, "undelivered")
+    found = expand([url], {})
+    check_usable(found, ())
     arguments = {
-        "urls": [[tried.url, tried.refusal] for tried in expand([url], {})],
+        "urls": [[tried.url, tried.refusal] for tried in found],
         "hash": "",
         "destination": path,
+        "report": report,
         "executable": False,
         "unpack": False,
         "max_size": 0,
@@ -87,7 +91,8 @@ def _download(url: str, directory: str) -> str:
     with contextlib.redirect_stdout(_Log()):
         status = download.main(arguments)
     if status != 0:
-        raise FruixError("can't be fetched: see above", where=url)
+        why = "".join(others(read_report(report), ""))
+        raise FruixError(f"can't be fetched:{why}", where=url)
     return path
 
 

@@ -125,6 +125,14 @@ class Hash:
         """`sha256-…=`."""
         return f"{self.algorithm}-{self.base64}"
 
+    def like(self, text: str) -> str:
+        """In the form in which another hash of the same algorithm is written in `text`."""
+        named, rest, only_base64 = _split(text)
+        forms = {len(form): form for form in (self.base16, self.nix32, self.base64)}
+        if named is None:
+            return forms.get(len(rest), self.sri)
+        return self.sri if only_base64 else f"{named}:{forms.get(len(rest), self.base16)}"
+
     @property
     def prefixed(self) -> str:
         """`sha256:` and nix32."""

@@ -75,8 +75,12 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "suspicious ownership or permission on `{path}'; rejecting this build output",
     ),
     "hash-mismatch": (
-        "hash mismatch in fixed-output derivation '{drv}':\n  specified: {expected}\n     got:    {got}",
+        "hash mismatch in fixed-output derivation '{drv}':{likely}\n  specified: {expected}\n     got:    {got}",
         "hash mismatch for store item '{path}'",
+    ),
+    "download": (
+        "unable to download '{url}': {text}{others}",
+        "builder for `{drv}' failed to download `{url}': {text}{others}",
     ),
     "cycle": (
         "cycle detected in build of '{drv}' in the references of output '{output}' from output '{other}'{found}",
@@ -206,7 +210,7 @@ def reason(kind: str, **values: str | int) -> Reason:
 def text_of(why: Reason, drv: StorePath, *, guix: bool = False) -> str:
     """The text for people; of a reason that this version doesn't know, what it says itself."""
     ours, theirs = TEXTS.get(str(why.get("kind")), TEXTS[OTHER])
-    values = {"text": "", **why, "drv": str(drv)}
+    values = {"text": "", "likely": "", **why, "drv": str(drv)}
     try:
         return (theirs if guix else ours).format_map(values)
     except KeyError:

@@ -8,7 +8,7 @@ Cost: two small additions per package (its derivation and its source's), and one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from fruix.model.derivation import Derivation, DerivationOutput
@@ -97,6 +97,11 @@ class Lowering:
             for source, lowered in self._sources.items()
             if isinstance(source, Origin)
         ]
+
+    @property
+    def sources(self) -> Mapping[StorePath, Source]:
+        """The definitions of all sources that are fetched, by their derivations, lowered so far."""
+        return {lowered.drv: source for source, lowered in self._sources.items() if lowered.drv is not None}
 
     def lowered(self, package: Package) -> Lowered:
         """A package's derivation; everything that it needs is lowered first.

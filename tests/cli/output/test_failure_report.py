@@ -10,13 +10,16 @@ import pytest
 
 from cli.requests import EVENTS, FAILING, PLAN, drv
 from fruix.cli.display import PlainDisplay
+from fruix.cli.hash import FORMS
 from fruix.cli.main import report
-from fruix.cli.output.failure_report import answer, build_error, exit_code, failure_report
+from fruix.cli.output.failure_report import answer, as_defined, build_error, exit_code, failure_report
 from fruix.cli.status import Failure
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuildFailed
+from fruix.model.hashes import Hash
 from fruix.model.reasons import reason
+from fruix.packages.sources import Origin
 
 FAILED = BuildStatus.PERMANENT_FAILURE
 
@@ -90,6 +93,33 @@ def test_a_block_ends_with_the_log() -> None:
 )
 def test_the_answer_is_one_line(found: Failure, text: str) -> None:
     assert answer(found) == text
+
+
+def test_a_wrong_hash_is_told_as_the_definition_has_it(capsys: pytest.CaptureFixture[str]) -> None:
+    specified, got = (Hash.of("sha256", data) for data in (b"a", b"b"))
+    url = "https://a.example/hello.tar.gz"
+    why = reason(
+        "hash-mismatch", expected=specified.sri, got=got.sri, url=url, likely=f"\n  likely URL: {url}"
+    )
+    found = failure("hello.tar.gz", status=BuildStatus.OUTPUT_REJECTED, reason=why, hint="declare it")
+    result = BuildResult(BuildStatus.DEPENDENCY_FAILED, "no")
+    for form in FORMS.values():
+        source = Origin((url,), form(specified))
+        (told,) = as_defined([found], {found.path: source})
+        *_, said, hint = last_lines([told], result, capsys)
+        assert said == (
+            f"fruix: error: hello.tar.gz failed after 21s: wrong hash from {url}: specified {form(specified)}, got {form(got)}"
+        )
+        line = f'{source.location}: sha256="{form(got)}"'
+        assert (
+            hint
+            == f"hint: if the contents are what you want, write in {line}; fruix log hello.tar.gz; {ENTER}"
+        )
+    assert as_defined([found], {}) == [found]
+    assert build_error([(REQUEST, result)], [found], str).exit_code == 102
+
+
+ENTER = "fruix enter hello.tar.gz (a shell in its sandbox)"
 
 
 def test_a_long_command_is_folded() -> None:

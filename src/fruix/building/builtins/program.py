@@ -10,6 +10,7 @@ from fruix.building.attempt import Attempt
 from fruix.building.builtins.profile import read_members
 from fruix.building.inputs import present_inputs
 from fruix.building.logs import BuildLog
+from fruix.building.messages import FailedError
 from fruix.building.platforms import check_features
 from fruix.building.references import check_words
 from fruix.building.resources import Resources
@@ -105,3 +106,7 @@ class Builtin:
     def results(self, area: Workspace) -> dict[str, str]:
         """Its output lies in the build's own store directory."""
         return {name: f"{area.store}/{path.base}" for name, path in self.derivation.output_paths.items()}
+
+    def why_failed(self, area: Workspace) -> FailedError | None:  # noqa: ARG002
+        """Nothing: it says that on its log."""
+        return None

@@ -1,34 +1,34 @@
 """`builtin:fetchurl` (Nix's name) and `builtin:download` (Guix's): what a derivation asks for, and the sandbox that fetches it.
 
-Environment read: `urls` (blank separated) or `url`; Guix's `url` is Scheme text, one string or a list of them; `executable` ("1");
-`unpack` ("1", Nix's only): the file is an archive.
+Environment read: `urls` (blank separated) or `url`; Guix's `url` is Scheme text, one string or a list of them; Guix's `mirrors` names a
+file of the store with lists of mirrors, as Scheme data; `executable` ("1"); `unpack` ("1", Nix's only): the file is an archive.
 The result lands in the workspace, under `OUTPUT_NAME`; the caller checks it and copies it into the store.
 """
 
 from __future__ import annotations
 
-import re
-import sys
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fruix.building.fetch import scheme
 from fruix.building.fetch.local import find_source
-from fruix.building.fetch.urls import Candidate, expand
+from fruix.building.fetch.undelivered import beginning
+from fruix.building.fetch.urls import Candidate, check_usable, expand
 from fruix.building.settings import BuildSettings
 from fruix.errors import BadDerivationError
 from fruix.model.contentaddress import Method
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
+from fruix.model.storepath import StorePath
 
 OUTPUT_NAME = "output"
+# Where the fetcher leaves word of the URLs that did not deliver.
+REPORT_NAME = "undelivered.json"
+# Bytes; Guix's own list has 12,000.
+_LONGEST_MIRRORS = 1 << 20
 FETCHERS = ("builtin:fetchurl", "builtin:download")
-
-# Guile's escapes: \\xHH, \\uHHHH, \\UHHHHHH, or one character.
-_SCHEME_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{6})|(.))", re.DOTALL)
-_ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
-_SCHEME_STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,18 @@ class Download:
     unpack: bool = False
 
 
-def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]]) -> Download:
+def read_request(
+    derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]], real: Callable[[StorePath], str]
+) -> Download:
     """What `derivation` wants fetched.
+
+    Args:
+        derivation: whose builder is one of `FETCHERS`.
+        mirrors: the operator's lists; they go before the derivation's own, and those before the built-in ones.
+        real: where a store path lies.
 
     Raises:
         BadDerivationError: not fixed-output, or without URL.
-        UsageError: none of its URLs can be fetched.
     """
     address = derivation.outputs["out"].content_address if derivation.is_fixed else None
     if address is None:
@@ -63,27 +69,26 @@ def read_request(derivation: Derivation, mirrors: Mapping[str, tuple[str, ...]])
         )
     executable, unpack = (derivation.env.get(name) == "1" for name in ("executable", "unpack"))
     unpack = unpack and derivation.builder == "builtin:fetchurl"
-    return Download(tuple(expand(urls, mirrors)), address.hash, address.method, executable, unpack)
+    lists = {**_declared_mirrors(derivation, real), **mirrors}
+    return Download(tuple(expand(urls, lists)), address.hash, address.method, executable, unpack)
+
+
+def _declared_mirrors(derivation: Derivation, real: Callable[[StorePath], str]) -> dict[str, tuple[str, ...]]:
+    """Guix's `mirrors`, if it is a file among the sources; what can't be read is a list that nobody knows, as its URLs will say."""
+    if derivation.builder != "builtin:download":
+        return {}
+    wanted = derivation.env.get("mirrors", "")
+    for path in derivation.input_srcs:
+        if path.text == wanted:
+            return scheme.named_lists(beginning(real(path), _LONGEST_MIRRORS).decode("utf-8", "replace"))
+    return {}
 
 
 def _urls(derivation: Derivation) -> list[str]:
     env = derivation.env
     if derivation.builder == "builtin:download":
-        return [_unescaped(text) for text in _SCHEME_STRING.findall(env.get("url", ""))]
+        return scheme.strings(env.get("url", ""))
     return (env.get("urls") or env.get("url", "")).split()
-
-
-def _unescaped(text: str) -> str:
-    """A Scheme string's characters, as Guile writes them; what is no escape of its stays as it is."""
-
-    def character(match: re.Match[str]) -> str:
-        digits = match[1] or match[2] or match[3]
-        if digits is None:
-            return _ESCAPES.get(match[4], match[4])
-        number = int(digits, 16)
-        return chr(number) if number <= sys.maxunicode else match[0]
-
-    return _SCHEME_ESCAPE.sub(character, text)
 
 
 def local_copy(download: Download, settings: BuildSettings) -> str | None:
@@ -95,6 +100,15 @@ def local_copy(download: Download, settings: BuildSettings) -> str | None:
     )
 
 
+def check_request(download: Download, settings: BuildSettings) -> None:
+    """Refuse what can't be fetched in any case.
+
+    Raises:
+        UsageError: none of the URLs is one that can be asked.
+    """
+    check_usable(download.urls, settings.mirrors)
+
+
 def entry_arguments(
     download: Download, directory: str, settings: BuildSettings, ca_file: str
 ) -> dict[str, Any]:
@@ -104,6 +118,7 @@ def entry_arguments(
         # A NAR hash can't be checked on the way: the daemon does it.
         "hash": download.hash.sri if download.method == Method.FLAT and not download.unpack else "",
         "destination": f"{directory}/{OUTPUT_NAME}",
+        "report": f"{directory}/{REPORT_NAME}",
         "executable": download.executable,
         "unpack": download.unpack,
         "max_size": settings.max_download_size,

@@ -2,7 +2,8 @@
 
 Entry point `main(arguments)`, called by the sandbox instead of an exec (the interpreter is already there). It tries the
 URLs in order, each a few times, until one delivers contents with the declared hash, and writes them to `destination`. Standard output is
-the build's log; progress goes there too, as `@ fruix progress DONE TOTAL URL` lines, at most a few a second.
+the build's log; progress goes there too, as `@ fruix progress DONE TOTAL URL` lines, at most a few a second. What became of
+URLs that did not deliver is written to a file beside the result, as JSON, from which the daemon makes the reason (`undelivered`).
 
 Rules: only http and https, also after redirects; certificates are checked (the hash protects the contents, not what the
 request gives away); the size is bounded; a wrong hash counts as a failure of that mirror and the next one is tried. Whatever a URL or a
@@ -12,6 +13,7 @@ server's answer brings about is that URL's failure, with a reason in the log. Pa
 from __future__ import annotations
 
 import contextlib
+import errno
 import http.client
 import os
 import socket
@@ -20,11 +22,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fruix.building.fetch import opener
 from fruix.building.fetch.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
+from fruix.building.fetch.undelivered import Undelivered, write_report
 from fruix.building.fetch.unpack import unpack
 from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
@@ -40,6 +43,7 @@ FAILED = 1
 LONGEST_REASON = 500  # characters; servers' words are part of it
 # Answers for which another attempt at the same mirror makes sense.
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 _HOPELESS: tuple[type[Exception], ...] = (socket.gaierror, ConnectionRefusedError, *opener.CERTIFICATE_ERRORS)
 
 
@@ -48,7 +52,7 @@ def main(arguments: Mapping[str, Any]) -> int:
 
     Args:
         arguments: `urls` (each with why it is not to be tried, or ""; in order), `hash` (SRI, or "" if only the daemon can
-            check it), `destination` (path to write), `executable`, `unpack` (it is an archive), `max_size` (bytes), `ca_file`
+            check it), `destination` (path to write), `report` (path to write what became of the URLs that did not deliver), `executable`, `unpack` (it is an archive), `max_size` (bytes), `ca_file`
             (trusted certificates or ""), `proxies` (scheme → URL).
 
     Returns:
@@ -66,19 +70,28 @@ def main(arguments: Mapping[str, Any]) -> int:
     )
     for url, refusal in urls:
         if refusal:
-            fetching.say(url, refusal)
+            fetching.give_up(url, refusal)
         elif fetching.deliver(url):
             if arguments["executable"]:
                 os.chmod(arguments["destination"], 0o755)  # noqa: S103 - declared to be a program
             _print(f"fetched {_shown(url)}")
             return 0
+    write_report(arguments["report"], fetching.undelivered)
     _print(f"none of {len(urls)} URL(s) delivered the file{f' with hash {wanted.sri}' if wanted else ''}")
     return FAILED
 
 
+class _WrongHashError(GiveUpOnMirrorError):
+    """Other contents than declared; `got`: their hash, as SRI."""
+
+    def __init__(self, text: str, got: str) -> None:
+        super().__init__(text)
+        self.got = got
+
+
 @dataclass(frozen=True, slots=True)
 class _Fetching:
-    """What is the same for all URLs of a file; `hidden`: texts that are never said."""
+    """What is the same for all URLs of a file; `hidden`: texts that are never said; `undelivered`: what became of URLs so far."""
 
     opener: urllib.request.OpenerDirector
     wanted: Hash | None
@@ -86,6 +99,7 @@ class _Fetching:
     max_size: int
     unpack: bool
     hidden: tuple[str, ...]
+    undelivered: list[Undelivered] = field(default_factory=list)
 
     def deliver(self, url: str) -> bool:
         """Whether `url` has delivered; each failure is said."""
@@ -96,15 +110,21 @@ class _Fetching:
                     self._unpack(url)
             except Exception as error:  # noqa: BLE001 - a URL and a server can bring about anything
                 final = attempt + 1 == ATTEMPTS or _is_final(error)
-                self.say(url, f"{_reason(error)}{'' if final else '; trying again'}")
                 if final:
+                    self.give_up(url, _reason(error), getattr(error, "got", ""))
                     return False
+                self._say(url, f"{_reason(error)}; trying again")
                 time.sleep(attempt)
             else:
                 return True
         return False
 
-    def say(self, url: str, text: str) -> None:
+    def give_up(self, url: str, why: str, got: str = "") -> None:
+        """This one doesn't deliver; `got`: the hash of what it has, as SRI."""
+        self._say(url, why)
+        self.undelivered.append(Undelivered(_shown(url), printable(without(why, self.hidden)), got))
+
+    def _say(self, url: str, text: str) -> None:
         """What became of a URL, on one line."""
         _print(f"{_shown(url)}: {printable(without(text, self.hidden))}")
 
@@ -140,7 +160,7 @@ class _Fetching:
         how = (
             "" if encoding == "identity" else f" (sent in the encoding '{encoding}', which wasn't asked for)"
         )
-        raise GiveUpOnMirrorError(f"hash mismatch: expected {self.wanted.sri}, got {got.sri}{how}")
+        raise _WrongHashError(f"hash mismatch: expected {self.wanted.sri}, got {got.sri}{how}", got.sri)
 
     def _unpack(self, url: str) -> None:
         try:
@@ -162,6 +182,13 @@ def _is_final(error: Exception) -> bool:
 
 def _reason(error: Exception) -> str:
     """What an exception says; those that aren't of the network by their kind too."""
+    cause = getattr(error, "reason", None)
+    if isinstance(error, urllib.error.URLError) and isinstance(cause, OSError) and cause.strerror:
+        error = cause
+    if isinstance(error, socket.gaierror):
+        return f"its host's name can't be resolved ({error.strerror}): there is no such host, or no network"
+    if isinstance(error, OSError) and error.errno in _NO_WAY:
+        return f"{error.strerror}: there is no network, or no way to that host"
     text, kind = str(error), type(error).__name__
     if not isinstance(error, GiveUpOnMirrorError | OSError) and not text.startswith(kind):
         text = f"{kind}: {text}" if text else kind

@@ -12,7 +12,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -50,38 +50,45 @@ class Candidate:
 def expand(
     urls: Iterable[str], mirrors: Mapping[str, tuple[str, ...]], *, apt_root: str = "/etc/apt"
 ) -> list[Candidate]:
-    """Plain URLs for `urls`, mirrors put in, in order and without repetitions.
+    """Plain URLs for `urls`, mirrors put in, in order and without repetitions, with those that can't be fetched."""
+    known = {**MIRRORS, **mirrors}
+    return list(dict.fromkeys(candidate for url in urls for candidate in _candidates(url, known, apt_root)))
+
+
+def check_usable(found: Collection[Candidate], mirrors: Iterable[str]) -> None:
+    """Refuse URLs of which not one can be fetched; `mirrors` are the names of the operator's lists.
 
     Raises:
-        UsageError: none of them can be fetched; says why of each.
+        UsageError: says why of each.
     """
-    known = {**MIRRORS, **mirrors}
-    found = dict.fromkeys(candidate for url in urls for candidate in _candidates(url, known, apt_root))
     if found and all(candidate.refusal for candidate in found):
         raise UsageError(
             "; ".join(f"URL '{_shown(candidate.url)}' {candidate.refusal}" for candidate in found),
             hint=f"the built-in fetcher takes {', '.join(SCHEMES)} and mirror:// URLs (lists: debian, "
-            f"{', '.join(sorted(known))}); add other files with 'fruix store add'",
+            f"{', '.join(sorted({*MIRRORS, *mirrors}))}); add other files with 'fruix store add'",
         )
-    return list(found)
 
 
 def _candidates(url: str, known: Mapping[str, tuple[str, ...]], apt_root: str) -> Iterable[Candidate]:
-    try:
-        parts = urlsplit(url)
-    except ValueError as error:
-        return [Candidate(url, f"is malformed: {error}")]
-    if parts.scheme in SCHEMES:
-        return [Candidate(url)]
-    if parts.scheme != "mirror":
-        return [Candidate(url, f"has scheme '{parts.scheme}'")]
+    if _scheme(url) != "mirror":
+        return [_plain(url)]
+    parts = urlsplit(url)
     bases = known.get(parts.netloc)
     if bases is None and parts.netloc == "debian":
         bases = debian_mirrors(apt_root)
     if bases is None:
         return [Candidate(url, f"names an unknown mirror list '{parts.netloc}'")]
     rest = parts.path.lstrip("/")
-    return [Candidate(base.rstrip("/") + "/" + rest) for base in bases]
+    return [_plain(base.rstrip("/") + "/" + rest) for base in bases]
+
+
+def _plain(url: str) -> Candidate:
+    """A URL that is none of lists of mirrors."""
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        return Candidate(url, f"is malformed: {error}")
+    return Candidate(url, "" if scheme in SCHEMES else f"has scheme '{scheme}'")
 
 
 def _shown(url: str) -> str:

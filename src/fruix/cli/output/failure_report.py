@@ -6,6 +6,7 @@ A block ends with the log, so that the cause stands right above the answer. On a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 
 from fruix.cli.display import PlainDisplay
@@ -16,13 +17,33 @@ from fruix.cli.text import duration, harmless, plural
 from fruix.errors import BuildError
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import BuildFailed
+from fruix.model.hashes import Hash
 from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
+from fruix.packages.sources import Git, Origin, Source
 
 # Columns of a command in the answer.
 _COMMAND_ROOM = 100
 # Of a derivation: the word by which commands find it.
 Word = Callable[[StorePath], str]
+
+
+def as_defined(failures: Iterable[Failure], sources: Mapping[StorePath, Source]) -> list[Failure]:
+    """The same; hashes of sources whose definition is known have the form that they have there, with the line to write instead."""
+    return [
+        replace(failure, event=_as_defined(failure.event, sources.get(failure.path))) for failure in failures
+    ]
+
+
+def _as_defined(event: BuildFailed, source: Source | None) -> BuildFailed:
+    if event.reason.get("kind") != "hash-mismatch" or not isinstance(source, Origin | Git):
+        return event
+    told = {name: Hash.parse(str(event.reason[name])).like(source.sha256) for name in ("expected", "got")}
+    line = f'{source.location}: sha256="{told["got"]}"'
+    return replace(
+        event, reason={**event.reason, **told}, hint=f"if the contents are what you want, write in {line}"
+    )
 
 
 def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
@@ -83,6 +104,9 @@ def _why(failure: Failure) -> str:
     event = failure.event
     if not event.reason:
         return _lines_of(event.message)[0]
+    if event.reason["kind"] == "hash-mismatch":
+        origin = f" from {event.reason['url']}" if event.reason.get("url") else ""
+        return f"wrong hash{origin}: specified {event.reason['expected']}, got {event.reason['got']}"
     if event.command and event.reason["kind"] == "exit-code":
         return f"'{folded(event.command, _COMMAND_ROOM)}' ended with exit code {event.reason['code']}"
     return _lines_of(text_of(event.reason, event.drv))[0].rstrip(":")
@@ -105,12 +129,13 @@ def next_step(failure: Failure, word: Word) -> str:
     """The command to type."""
     what = word(failure.path)
     check = "--check " if failure.log_file.endswith(".check.gz") else ""
-    steps = [f"fruix log {check}{what}"] if failure.ran else []
+    steps = [failure.event.hint] if failure.event.hint else []
+    steps += [f"fruix log {check}{what}"] if failure.ran else []
     if failure.status is BuildStatus.NOT_DETERMINISTIC:
         steps.append("usual causes are the time, random names, the order of files or of jobs")
     elif failure.ran and failure.kind == "build":
         steps.append(f"fruix enter {what} (a shell in its sandbox)")
-    return "; ".join(steps) or failure.event.hint or "correct the cause, build again"
+    return "; ".join(steps) or "correct the cause, build again"
 
 
 # How nix says what has happened: a bit for each kind, and 96 with any.
