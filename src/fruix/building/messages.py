@@ -47,6 +47,7 @@ STATUS_OF_REASON: Mapping[str, BuildStatus] = {
     "log-limit": BuildStatus.LOG_LIMIT_EXCEEDED,
     "processes": BuildStatus.TRANSIENT_FAILURE,
     "memory": BuildStatus.TRANSIENT_FAILURE,
+    "out-of-memory": BuildStatus.TRANSIENT_FAILURE,
     "disk": BuildStatus.TRANSIENT_FAILURE,
     "inodes": BuildStatus.TRANSIENT_FAILURE,
     "view-changed": BuildStatus.TRANSIENT_FAILURE,

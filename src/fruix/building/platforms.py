@@ -11,9 +11,11 @@ import errno
 import os
 import platform
 import sys
+from collections.abc import Sequence
 
 from fruix.building.messages import FailedError
 from fruix.building.settings import BuildSettings
+from fruix.building.suspects import noexec_hint
 from fruix.errors import FruixError, SandboxError
 from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
@@ -118,11 +120,18 @@ def _runs(system: str, here: str, settings: BuildSettings, *, guix: bool) -> boo
     return guix and system.rpartition("-")[2] == here.rpartition("-")[2]
 
 
-def explain_start(drv: StorePath, derivation: Derivation, error: SandboxError) -> FruixError:
-    """Why a builder could not be started: too much to tell it, a program of another system that was tried, or as it says."""
+def explain_start(
+    drv: StorePath, derivation: Derivation, error: SandboxError, directories: Sequence[str]
+) -> FruixError:
+    """Why a builder could not be started: too much to tell it, a program of another system that was tried, or as it says.
+
+    `directories`: one on each file system that it may lie on.
+    """
     here = local_system()
     if error.errno == errno.E2BIG:
         return FailedError(drv, reason("too-much"), hint="name big variables in passAsFile, or use __json")
+    if error.errno == errno.EACCES and (hint := noexec_hint(directories)):
+        error.hint = hint
     if error.errno != errno.ENOEXEC or derivation.system == here:
         return error
     hint = "this machine's kernel can't run it, and no emulator for it is registered"

@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from fruix.building import messages
 from fruix.building.attempt import Attempt
-from fruix.building.limits import Limits, Watch, nearly_full
+from fruix.building.limits import Watch
 from fruix.building.logs import BuildLog
 from fruix.building.platforms import explain_start
 from fruix.building.programs import Program
 from fruix.building.resources import Resources
 from fruix.building.supervise import drain, supervise
+from fruix.building.suspects import Evidence, killed_for_memory, suspect
 from fruix.building.workspace import Workspace
 from fruix.errors import SandboxError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuilderExited, BuildStarted
-from fruix.model.reasons import Reason, reason
 from fruix.sandbox import Exit, User, faults
-
-# What shells say of a child that died of a file that grew too big.
-_SHELL_XFSZ = 128 + signal.SIGXFSZ
-# What programs say at a limit: the error's own text; dash says "Cannot fork" without it.
-_NO_MORE_PROCESSES, _TOO_LARGE = (os.strerror(errno.EAGAIN), "Cannot fork"), (os.strerror(errno.EFBIG),)
 
 
 def run_program(
@@ -57,7 +50,7 @@ def run_program(
         try:
             child = with_.spawner.spawn(spec, for_builder)
         except SandboxError as error:
-            raise explain_start(attempt.job.path, attempt.job.derivation, error) from error
+            raise explain_start(attempt.job.path, attempt.job.derivation, error, directories) from error
         os.close(for_builder)
         for_builder = -1
         try:
@@ -76,7 +69,7 @@ def run_program(
             os.close(for_builder)
     if ended is not None:
         raise messages.FailedError(attempt.job.path, ended)
-    _judge(attempt, attempt.exit, log, program.why_failed(area), full=nearly_full(directories))
+    _judge(attempt, attempt.exit, log, program.why_failed(area), directories)
 
 
 def _announce(attempt: Attempt, pid: int) -> None:
@@ -105,34 +98,25 @@ def _tell_of_exit(attempt: Attempt) -> None:
 
 
 def _judge(
-    attempt: Attempt, exited: Exit, log: BuildLog, told: messages.FailedError | None, *, full: bool
+    attempt: Attempt,
+    exited: Exit,
+    log: BuildLog,
+    told: messages.FailedError | None,
+    directories: Sequence[str],
 ) -> None:
-    """Whether the builder did its work; `told`: what it left word of."""
+    """Whether the builder did its work; `told`: what it left word of; `directories`: on each file system that it wrote to."""
     if exited.signal is None and exited.code == 0:
         return
-    if exited.oom_kills:
-        raise messages.FailedError(attempt.job.path, reason("memory", limit=attempt.limits.max_memory))
-    if full:
-        attempt.note(reason("disk-full"))
-    elif (suspected := _suspected(attempt.limits, exited, log)) is not None:
-        attempt.note(suspected)
+    limits, path = attempt.limits, attempt.job.path
+    if (why := killed_for_memory(exited, limits)) is not None:
+        raise messages.FailedError(path, why)
+    found = suspect(Evidence(exited, limits, log.last_lines, directories))
+    if found is not None and found.note is not None:
+        attempt.note(found.note)
     if told is not None:
         raise told
     # A fixed output may come right another time (its source may be back), and so may what wanted space.
-    transient = attempt.job.derivation.is_fixed or full
+    transient = attempt.job.derivation.is_fixed or (found is not None and found.passing)
     status = BuildStatus.TRANSIENT_FAILURE if transient else BuildStatus.PERMANENT_FAILURE
-    raise messages.FailedError(attempt.job.path, messages.exit_reason(exited), status=status)
-
-
-def _suspected(limits: Limits, exited: Exit, log: BuildLog) -> Reason | None:
-    """A limit that the builder may have run into: the kernel told it and not us."""
-
-    def said(texts: Iterable[str]) -> bool:
-        return any(text in line for text in texts for line in log.last_lines)
-
-    died = exited.signal == signal.SIGXFSZ or exited.code == _SHELL_XFSZ
-    if limits.max_file_size and (died or said(_TOO_LARGE)):
-        return reason("maybe-file-size", limit=limits.max_file_size)
-    if limits.max_processes and said(_NO_MORE_PROCESSES):
-        return reason("maybe-processes", limit=limits.max_processes)
-    return None
+    hint = found.hint if found else ""
+    raise messages.FailedError(path, messages.exit_reason(exited), status=status, hint=hint)

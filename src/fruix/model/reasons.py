@@ -45,6 +45,10 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "killed for using more than {limit} bytes of memory (setting max-memory)",
         "building of `{drv}' killed for using more than {limit} bytes of memory",
     ),
+    "out-of-memory": (
+        "killed by the kernel, since the machine is out of memory",
+        "building of `{drv}' killed by the kernel, since the machine is out of memory",
+    ),
     "disk": (
         "killed because less than {limit} bytes were left on the disk of '{path}' (setting min-free)",
         "building of `{drv}' killed because less than {limit} bytes were left on the disk of `{path}'",
