@@ -9,8 +9,10 @@ from fruix.building.entering import Entering, Shells, enter
 from fruix.building.goals import Missing, missing, plan
 from fruix.building.history import History
 from fruix.building.hostviews import HostViews
+from fruix.building.keep import free_room
 from fruix.building.life import run_build
 from fruix.building.looking import active_build, planned
+from fruix.building.prepared import PreparedViews
 from fruix.building.realise import Realisation
 from fruix.building.recovery import journal_of, user_locks
 from fruix.building.repairing import survey
@@ -38,12 +40,14 @@ class Builder:
     def __init__(self, store: LocalStore, spawner: Spawner, settings: BuildSettings) -> None:
         layout = store.layout
         self.settings = settings
+        views = HostViews(layout.views, settings.views)
         self._resources = Resources(
             store=store,
             spawner=spawner,
             users=UserPool(user_locks(layout), settings.uids, shared=not current().has_users(settings.uids)),
             journal=journal_of(layout),
-            views=HostViews(layout.views, settings.views),
+            views=views,
+            prepared=PreparedViews(layout.prepared, layout.builds, views.names, self._room_for_view),
             history=History(layout.history),
             settings=settings,
         )
@@ -112,6 +116,9 @@ class Builder:
     ) -> Exit:
         """A shell in a sandbox, to its end; see `fruix.building.entering`."""
         return enter(asked, options, self._resources, self._shells, on_open, gone)
+
+    def _room_for_view(self) -> int:
+        return min(self.settings.max_prepared_view, free_room(self._resources))
 
     def close(self) -> None:
         """End all builds and wait for their clean-up."""

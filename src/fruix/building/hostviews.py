@@ -30,6 +30,11 @@ class HostViews:
         self._definitions = definitions(configured)
         self._lock = threading.Lock()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Of the views that are offered."""
+        return frozenset(self._definitions)
+
     def resolve(self, name: str) -> ResolvedView:
         """The view as this host has it now.
 

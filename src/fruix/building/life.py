@@ -166,7 +166,7 @@ def _same_view(attempt: Attempt, program: Program, with_: Resources) -> Iterator
         if error.why["kind"] not in _OWN_ENDS:
             raise
         problem = error
-    view = program.view
+    view = program.shown
     if view is not None and (what := with_.views.change_since(view)):
         why = reason("view-changed", view=view.view.name, what=what)
         hint = "let the upgrade of the host finish, then build again"

@@ -36,8 +36,12 @@ from fruix.sandbox import Bind, Entry, SandboxSpec, User
 from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.hostfiles import CERTIFICATES, host_files
 from fruix.sandbox.networks import NONE, SETTING, choose
+from fruix.sandbox.platform import current
 from fruix.sandbox.views import ResolvedView
 from fruix.store.tree.interruption import check_interrupt
+
+# Where sandboxes have something of their own, besides the store and the build directory.
+_TAKEN = ("/dev", "/etc", "/proc", "/tmp")  # noqa: S108 - names inside
 
 
 class Program(Protocol):
@@ -52,8 +56,8 @@ class Program(Protocol):
         """Store paths that its outputs may refer to, besides themselves."""
 
     @property
-    def view(self) -> ResolvedView | None:
-        """What it sees of the host's own tools, if it sees any."""
+    def shown(self) -> ResolvedView | None:
+        """What the latest `spec` shows of the host's own tools, if it shows any."""
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -112,6 +116,7 @@ class OwnBuilder:
     resources: Resources
     attempt: Attempt
     network: str
+    shown: ResolvedView | None = None
 
     @property
     def networked(self) -> bool:
@@ -148,18 +153,26 @@ class OwnBuilder:
     def spec(self, area: Workspace, user: User) -> SandboxSpec:
         """By contract."""
         store = self.resources.store
+        self.shown = self._shown(area)
         around = Surroundings(
             contract=self.contract,
             workspace=area,
             user=user,
             inputs=tuple((store.real(path), path) for path in self.inputs),
-            view=self.view,
+            view=self.shown,
             store_directory=store.directory,
             network=self.network,
             given=self.given,
             kvm=wants_kvm(self.attempt.attributes, self.contract, self.resources.settings),
         )
         return sandbox_spec(self.derivation, around)
+
+    def _shown(self, area: Workspace) -> ResolvedView | None:
+        if self.view is None or not current().costly_mounts:
+            return self.view
+        build = self.contract.build_directory(self.derivation.name + ".drv")
+        taken = (*_TAKEN, build, self.resources.store.directory)
+        return self.resources.prepared.use(self.view, area.base, taken)
 
     def done_without_sandbox(self, area: Workspace, uid: int, log: BuildLog) -> bool:  # noqa: ARG002
         """Never; but its files are put in place."""
@@ -188,7 +201,7 @@ class Fetching:
     attempt: Attempt
     network: str
     at_hand: str | None
-    view: None = None
+    shown: None = None
 
     @property
     def networked(self) -> bool:

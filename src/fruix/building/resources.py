@@ -1,4 +1,4 @@
-"""What builds share: the store, the spawner, the build users, the journal, the host views, the operator's settings."""
+"""What builds share: the store, the spawner, the build users, the journal, the host views and what is prepared of them, the operator's settings."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from fruix.building.history import History
 from fruix.building.hostviews import HostViews
+from fruix.building.prepared import PreparedViews
 from fruix.building.settings import BuildSettings
 from fruix.sandbox import Journal, Spawner, UserPool
 from fruix.store import LocalStore
@@ -20,5 +21,6 @@ class Resources:
     users: UserPool
     journal: Journal
     views: HostViews
+    prepared: PreparedViews
     history: History
     settings: BuildSettings

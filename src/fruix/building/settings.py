@@ -55,6 +55,7 @@ class BuildSettings:
     log_lines: int = 25
     max_download_size: int = 64 << 30
     fixed_output_network: str = networks.AUTO
+    max_prepared_view: int = 2 << 30
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -245,5 +245,6 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "system-features": ("building.system_features", _features),
     "extra-platforms": ("building.extra_platforms", _strings),
     "mirrors": ("building.mirrors", _table(_strings)),
+    "max-prepared-view": ("building.max_prepared_view", _number(0)),
     "views": ("building.views", _table(_any_table)),
 }

@@ -82,6 +82,10 @@ class BackEnd(Protocol):
         """Whether a directory in what is bound can be shown empty (`SandboxSpec.hidden`)."""
 
     @property
+    def costly_mounts(self) -> bool:
+        """Whether a mount costs so much that what host views show is better copied than mounted by parts."""
+
+    @property
     def fault_steps(self) -> Sequence[Step]:
         """The steps of setting up, in order: it calls `faults.reach` before each."""
 

@@ -96,6 +96,11 @@ class Layout:
         return f"{self.state}/views"
 
     @property
+    def prepared(self) -> str:
+        """Copies of what host views show, where builds mount these."""
+        return f"{self.state}/prepared"
+
+    @property
     def history(self) -> str:
         """How long builds took."""
         return f"{self.state}/history.jsonl"
@@ -150,6 +155,7 @@ class Layout:
             (self.builds, 0o700),  # nobody may enter a build in progress
             (self.kept, 0o711),  # each user's own is found only by its number
             (self.views, 0o700),
+            (self.prepared, 0o700),
             (self.locks, 0o700),
             (self.staging[0], 0o700),
             (f"{state}/daemon-socket", 0o711),

@@ -57,7 +57,7 @@ class Builtin:
     inputs: list[StorePath]
     resources: Resources
     networked: bool = False
-    view: None = None
+    shown: None = None
     secrets: tuple[str, ...] = ()
 
     @property

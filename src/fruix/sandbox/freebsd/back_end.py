@@ -30,7 +30,8 @@ class FreeBSDBackEnd:
 
     kind = "freebsd-jail"
     user_namespaces = False
-    can_hide = False  # it would take a mount for each directory, and those cost tens of milliseconds
+    can_hide = False  # it would take a mount for each directory
+    costly_mounts = True  # tens of milliseconds each
     fault_steps: Sequence[Step] = FAULT_STEPS
 
     def __init__(self, kernel: Kernel | None = None) -> None:

@@ -48,7 +48,7 @@ def probes(kernel: Kernel) -> Sequence[Probe]:
         Probe(
             "file mounts",
             _file_mounts,
-            "none needed: single files of a host view are copied into each build",
+            "none needed: single files are copied",
             needed=False,
             in_child=False,
         ),

@@ -28,6 +28,7 @@ class LinuxBackEnd:
     kind = "linux-namespaces"
     user_namespaces = True
     can_hide = True
+    costly_mounts = False
     fault_steps: Sequence[Step] = FAULT_STEPS
 
     def __init__(self) -> None:

@@ -1,0 +1,363 @@
+"""Prepared views: what a host view shows, copied once and mounted by its top directories (counted, not timed)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fruix.building import prepared
+from fruix.building.prepared import PreparedViews
+from fruix.building.settings import BuildSettings
+from fruix.model.events import Event, LogLine
+from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
+from fruix.model.storepath import StorePath
+from fruix.sandbox.spec import Bind, Link
+from fruix.sandbox.views import ResolvedView, ViewDefinition, resolve_view
+from fruix.store import Layout
+from fruix.store.sync import sync_tree
+from fruix.testing.freebsd.double import Double
+from machine import Machine, jails, machine
+
+TREES = ("bin", "lib", "libexec", "share/locale", "share/misc", "share/mk")
+TAKEN = ("/dev", "/etc", "/proc", "/tmp", "/build", "/frx/store")
+MUCH = 1 << 30
+
+
+@pytest.fixture(autouse=True)
+def _old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that were made just now may be prepared too."""
+    monkeypatch.setattr("fruix.sandbox.views.resolve.SETTLED_NS", -(10**18))
+
+
+@pytest.fixture
+def host() -> Iterator[Path]:
+    """A place with directories like those of a base system; not below /tmp, which is the build's own inside."""
+    top = Path(tempfile.mkdtemp(prefix="fruix-host-", dir="/var/tmp"))
+    top.chmod(0o755)
+    for tree in TREES:
+        (top / tree).mkdir(parents=True)
+        (top / tree / "file").write_text(f"{tree}\n")
+    yield top
+    shutil.rmtree(top)
+
+
+def views(host: Path) -> dict[str, dict[str, list[str]]]:
+    return {"many": {"trees": [f"{host}/{tree}" for tree in TREES]}}
+
+
+def ask_for(here: Machine, name: str, script: str, tmp_path: Path) -> StorePath:
+    env = {
+        VIEW_VARIABLE: "many",
+        VIEW_HASH_VARIABLE: here.builder.host_view("many").fingerprint,
+    }
+    return here.derivation(name, script, here.shell(tmp_path), env=env)
+
+
+@pytest.fixture
+def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
+    """Takes the places that were mounted since the last time, as they are seen inside."""
+    book, nmount = tmp_path / "mounts", Double.nmount
+
+    def noted(self: Double, options: Iterable[tuple[bytes, bytes]], flags: int) -> None:
+        options = list(options)
+        place = next(bytes(value).rstrip(b"\0") for name, value in options if name.startswith(b"fspath"))
+        with open(book, "ab") as file:  # supervisors are processes of their own
+            file.write(place.partition(b"/root/")[2] + b"\n")
+        nmount(self, options, flags)
+
+    def take() -> list[str]:
+        found = book.read_text().splitlines()
+        book.write_text("")
+        return [f"/{place}" for place in found]
+
+    book.touch()
+    monkeypatch.setattr(Double, "nmount", noted)
+    return take
+
+
+@pytest.mark.parametrize(("most", "of_view"), [(MUCH, 1), (0, len(TREES))])
+def test_what_a_view_costs(
+    host: Path, tmp_path: Path, mounts: Callable[[], list[str]], most: int, of_view: int
+) -> None:
+    """One mount for all its directories, in the first build and in later ones; the tree is made once."""
+    with jails(), machine(BuildSettings(views=views(host), max_prepared_view=most)) as here:
+        script = f"cat {host}/*/file {host}/share/*/file > $out"
+        made = set()
+        for name in ("first", "second"):
+            drv = ask_for(here, name, script, tmp_path)
+            (result,) = here.build(drv)
+            assert result.success, result.message
+            assert here.output(drv).read_text().split() == list(TREES)
+            places = mounts()
+            own = [place for place in places if place != "/dev" and not place.startswith("/frx/store")]
+            assert len(own) == of_view
+            assert len(places) == of_view + 3  # and /dev, the store's directory, the shell
+            made |= {path.stat().st_ino for path in Path(here.store.layout.prepared).glob("many/*/tree")}
+        assert len(made) == (1 if most else 0)
+        assert not list(Path(here.store.layout.prepared).glob("*/new"))
+
+
+def test_a_directory_that_is_too_big_is_mounted_in_its_place(
+    host: Path, tmp_path: Path, mounts: Callable[[], list[str]]
+) -> None:
+    """Like /usr/local in /usr: all else is still one mount."""
+    (host / "share/misc/big").write_bytes(bytes(1 << 20))
+    with jails(), machine(BuildSettings(views=views(host), max_prepared_view=1 << 19)) as here:
+        for name in ("first", "second"):
+            drv = ask_for(here, name, f"cat {host}/*/file {host}/share/*/file > $out", tmp_path)
+            (result,) = here.build(drv)
+            assert result.success, result.message
+            assert here.output(drv).read_text().split() == list(TREES)
+            places = mounts()
+            assert len(places) == 2 + 3
+            assert f"{host}/share/misc" in places
+
+
+class WhenReady(list[Event]):
+    """Does something when a builder says that it is ready."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._action = action
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        if isinstance(event, LogLine) and event.line == "ready":
+            self._action()
+
+
+def test_an_upgrade_of_the_host_does_not_reach_a_build(host: Path, tmp_path: Path) -> None:
+    """It sees what was fingerprinted until its end, and so it counts; the next view is another one."""
+    with jails(), machine(BuildSettings(views=views(host))) as here:
+        wait = "i=0; while [ $i -lt 600 ] && ! [ -e /build/go ]; do sleep 0.1; i=$((i+1)); done"
+        script = f"echo ready; {wait}; cat {host}/lib/file > $out"
+        drv = ask_for(here, "during", script, tmp_path)
+        old = here.builder.host_view("many").fingerprint
+
+        def upgrade() -> None:
+            (host / "lib/file").write_text("upgraded\n")
+            (build,) = Path(here.store.layout.builds).glob("roots/*/root/build")
+            (build / "go").touch()
+
+        here.events = WhenReady(upgrade)
+        (result,) = here.build(drv)
+        assert result.success, result.message
+        assert here.output(drv).read_text() == "lib\n"
+        after = ask_for(here, "after", f"cat {host}/lib/file > $out", tmp_path)
+        (result,) = here.build(after)
+        assert result.success, result.message
+        assert here.output(after).read_text() == "upgraded\n"
+        new = here.builder.host_view("many").fingerprint
+        assert new != old
+        assert os.listdir(f"{here.store.layout.prepared}/many") == [new]
+
+
+def test_a_builder_can_change_nothing_of_it(host: Path, tmp_path: Path) -> None:
+    """The mount is read-only, and nothing of it can be linked into the build's own directories."""
+    with jails(), machine(BuildSettings(views=views(host))) as here:
+        before = {str(path): path.read_text() for path in host.rglob("file")}
+        script = f"""
+        for place in {host} {host}/lib {host}/lib/file {host}/share; do
+            (echo x > $place/x || echo x >> $place || mv $place /build/x || chmod 777 $place || rm -rf $place) 2>/dev/null \\
+                && echo "changed $place"
+        done
+        ln {host}/lib/file /build/linked 2>/dev/null && echo linked
+        echo done > $out
+        """
+        drv = ask_for(here, "vandal", script, tmp_path)
+        here.events = []
+        (result,) = here.build(drv)
+        assert result.success, result.message
+        assert [event.line for event in here.events if isinstance(event, LogLine)] == []
+        (tree,) = Path(here.store.layout.prepared).glob("many/*/tree")
+        assert {str(path): Path(f"{tree}{path}").read_text() for path in map(Path, before)} == before
+        assert {path.stat().st_nlink for path in tree.rglob("file")} == {1}
+
+
+# The tree itself
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Directories of a daemon: `prepared`, `builds` with one build."""
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "builds/one").mkdir(parents=True)
+    return tmp_path
+
+
+def resolve(host: Path, place: Path) -> ResolvedView:
+    return resolve_view(
+        ViewDefinition("many", trees=tuple(f"{host}/{tree}" for tree in TREES)), f"{place}/cache"
+    )
+
+
+def views_of(place: Path, room: int = MUCH, names: tuple[str, ...] = ("many",)) -> PreparedViews:
+    return PreparedViews(f"{place}/prepared", f"{place}/builds", names, lambda: room)
+
+
+def test_how_things_are_copied(host: Path, place: Path) -> None:
+    """Root's, for nobody to write, no set-id bits, no more readable than they were; names of one file stay so."""
+    tool = host / "bin/cc"
+    tool.write_text("a compiler")
+    tool.chmod(0o6755)
+    os.link(tool, host / "bin/clang")
+    (host / "bin/c++").symlink_to("clang")
+    (host / "lib/secret").write_text("x")
+    (host / "lib/secret").chmod(0o600)
+    os.chown(host / "lib/secret", 35001, 35001)
+    os.utime(tool, ns=(5, 7))
+    os.utime(host / "lib", ns=(11, 13))
+    resolved = resolve(host, place)
+    shown = views_of(place).use(resolved, f"{place}/builds/one", TAKEN)
+    (bind,) = shown.binds
+    assert bind.target == "/var"
+    assert shown.seen == ()
+    assert shown.view == resolved.view
+    copy = Path(bind.source + str(host).removeprefix("/var"))
+    status = (copy / "bin/cc").stat()
+    assert (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (0o555, 0, 0)
+    assert (status.st_nlink, status.st_mtime_ns) == (2, 7)
+    assert (copy / "bin/clang").samefile(copy / "bin/cc")
+    assert not (copy / "bin/cc").samefile(tool)
+    assert os.readlink(copy / "bin/c++") == "clang"
+    secret = (copy / "lib/secret").stat()
+    assert (secret.st_mode & 0o7777, secret.st_uid, secret.st_gid) == (0o400, 0, 0)
+    assert ((copy / "lib").stat().st_mode & 0o7777, (copy / "lib").stat().st_mtime_ns) == (0o555, 13)
+
+
+def test_one_that_is_not_used_any_more_is_deleted_with_the_next(host: Path, place: Path) -> None:
+    """In use is what a build directory has a link to."""
+    prepared_views = views_of(place)
+    kept: list[str] = []
+    (place / "builds/two").mkdir()
+    for number, build in enumerate(("one", "two")):
+        (host / "lib/file").write_text(f"{number}")
+        resolved = resolve(host, place)
+        prepared_views.use(resolved, f"{place}/builds/{build}", TAKEN)
+        kept.append(resolved.view.fingerprint)
+        assert set(os.listdir(place / "prepared/many")) == set(kept)
+    shutil.rmtree(place / "builds/one")
+    (place / "builds/three").mkdir()
+    (host / "lib/file").write_text("new")
+    resolved = resolve(host, place)
+    prepared_views.use(resolved, f"{place}/builds/three", TAKEN)
+    assert set(os.listdir(place / "prepared/many")) == {kept[1], resolved.view.fingerprint}
+
+
+def test_what_a_crash_left_is_deleted(host: Path, place: Path) -> None:
+    """And what views have that are no longer offered."""
+    resolved = resolve(host, place)
+    views_of(place).use(resolved, f"{place}/builds/one", TAKEN)
+    (place / "prepared/many/new/tree").mkdir(parents=True)
+    (place / "prepared/gone/0123/tree").mkdir(parents=True)
+    views_of(place)
+    assert os.listdir(place / "prepared") == ["many"]
+    assert os.listdir(place / "prepared/many") == [resolved.view.fingerprint]
+
+
+def _touch(host: Path) -> None:
+    (host / "lib/file").write_text("changed")
+
+
+def _fill_disk(_host: Path) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize("trouble", [_touch, _fill_disk])
+def test_what_can_not_be_copied_is_mounted(
+    host: Path, place: Path, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Path], None]
+) -> None:
+    """Nothing half-made is used, or left: the build mounts the host's directories, and is judged by them at its end."""
+    resolved = resolve(host, place)
+    copy_file = prepared._copy_file
+
+    def troubled(source: str, target: str) -> None:
+        copy_file(source, target)
+        trouble(host)
+
+    monkeypatch.setattr(prepared, "_copy_file", troubled)
+    assert views_of(place).use(resolved, f"{place}/builds/one", TAKEN) is resolved
+    assert os.listdir(place / "prepared/many") == []
+    assert os.listdir(place / "builds/one") == []
+
+
+def test_an_error_leaves_nothing(host: Path, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_source: str, _target: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(prepared, "_copy_file", broken)
+    with pytest.raises(OSError, match="Input/output"):
+        views_of(place).use(resolve(host, place), f"{place}/builds/one", TAKEN)
+    assert os.listdir(place / "prepared/many") == []
+
+
+def test_it_is_on_the_disk_before_it_has_its_name(
+    host: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no call syncs one file system."""
+    seen: list[list[str]] = []
+
+    def noted(parent: int, name: bytes) -> None:
+        seen.append(os.listdir(place / "prepared/many"))
+        sync_tree(parent, name)
+
+    monkeypatch.setattr(prepared, "sync_file_system", lambda _descriptor: False)
+    monkeypatch.setattr(prepared, "sync_tree", noted)
+    views_of(place).use(resolve(host, place), f"{place}/builds/one", TAKEN)
+    assert seen == [["new"]]
+
+
+def test_what_is_too_young_to_tell_is_not_copied(
+    host: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fruix.sandbox.views.resolve.SETTLED_NS", 10**18)
+    resolved = resolve(host, place)
+    assert views_of(place).use(resolved, f"{place}/builds/one", TAKEN) is resolved
+
+
+BASE = ("/bin", "/lib", "/libexec", "/usr/bin", "/usr/include", "/usr/lib", "/usr/share/mk")
+
+
+@pytest.mark.parametrize(
+    ("targets", "taken", "tops"),
+    [
+        (BASE, TAKEN, ["/bin", "/lib", "/libexec", "/usr"]),
+        (
+            BASE,
+            ("/usr/lib/store",),
+            ["/bin", "/lib", "/libexec", "/usr/bin", "/usr/include", "/usr/lib", "/usr/share"],
+        ),
+        (("/etc/ssl", "/tmp/x/y"), TAKEN, ["/etc/ssl", "/tmp/x"]),
+        (("/frx/tools/bin",), TAKEN, ["/frx/tools"]),
+        (("/etc",), TAKEN, ["/etc"]),
+        (("/usr/bin", "/usr/binaries"), ("/usr/bin/x",), ["/usr/bin", "/usr/binaries"]),
+    ],
+    ids=["base", "inside", "beside", "store", "same", "prefix"],
+)
+def test_top_directories(targets: tuple[str, ...], taken: tuple[str, ...], tops: list[str]) -> None:
+    assert prepared._tops(targets, taken) == tops
+
+
+def test_links_are_in_the_tree_or_beside_it(place: Path) -> None:
+    """The sandbox can't make one in what is mounted read-only."""
+    (place / "bin").mkdir()
+    (place / "bin/sh").write_text("x")
+    resolved = resolve_view(ViewDefinition("many", trees=(f"{place}/bin",)), f"{place}/cache")
+    links = (Link("/bin", "usr/bin"), Link(f"{place}/sbin", "bin"))
+    moved = ResolvedView(resolved.view, (Bind(f"{place}/bin", f"{place}/bin"),), links)
+    shown = views_of(place).use(moved, f"{place}/builds/one", ())
+    assert shown.links == links[:1]
+    (bind,) = shown.binds
+    assert os.readlink(f"{bind.source}{str(place).removeprefix(bind.target)}/sbin") == "bin"
+
+
+def test_only_root_may_enter(tmp_path: Path) -> None:
+    layout = Layout(store=f"{tmp_path}/store", state=f"{tmp_path}/state", log=f"{tmp_path}/log")
+    layout.create()
+    assert os.stat(layout.prepared).st_mode & 0o777 == 0o700
