@@ -495,3 +495,48 @@ def test_a_job_cancelled_before_its_turn_is_not_run(make: Callable[..., Schedule
     scheduler.close()
     assert ran == ["first"]
     assert job.result is not None
+
+
+def test_what_only_clients_wait_for_that_have_gone_is_not_shown_and_not_begun(
+    make: Callable[..., Scheduler],
+) -> None:
+    """Before their sessions have noticed: what waits of theirs counts for nothing as soon as they are known to be gone."""
+    gate, runs = threading.Event(), []
+
+    def run(job: Job) -> BuildResult:
+        runs.append(job.path.name)
+        gate.wait(PATIENCE)
+        return ok(job)
+
+    scheduler, inbox = make(run, 1), Inbox()
+    first_gone, second_gone = threading.Event(), threading.Event()
+    first, second = Inbox(first_gone.is_set), Inbox(second_gone.is_set)
+    submit(scheduler, "runs", inbox)
+    until(lambda: runs, "the build that takes the slot")
+    for one in (first, second):
+        submit(scheduler, "waits", one)
+    first_gone.set()
+    assert [job.path.name for job in scheduler.jobs()] == ["runs.drv", "waits.drv"]
+    second_gone.set()
+    assert [job.path.name for job in scheduler.jobs()] == ["runs.drv"]
+    gate.set()
+    assert end(inbox).success
+    assert end(second).message == "cancelled"
+    assert runs == ["runs.drv"]
+
+
+def test_who_comes_after_those_that_have_gone_gets_a_build(make: Callable[..., Scheduler]) -> None:
+    gate = threading.Event()
+
+    def run(job: Job) -> BuildResult:
+        gate.wait(PATIENCE)
+        return ok(job)
+
+    scheduler, inbox, late = make(run, 1), Inbox(), Inbox()
+    submit(scheduler, "runs", inbox)
+    until(lambda: scheduler.jobs()[0].started, "the build that takes the slot")
+    submit(scheduler, "waits", Inbox(lambda: True))
+    submit(scheduler, "waits", late)
+    assert [job.path.name for job in scheduler.jobs()] == ["runs.drv", "waits.drv"]
+    gate.set()
+    assert end(late).success

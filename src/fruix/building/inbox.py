@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,9 @@ _OVERHEAD = 200  # bytes that a line costs besides its text
 class Inbox:
     """Pairs of a job and an event, its result at the end. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, given_up: Callable[[], bool] = lambda: False) -> None:
+        """`given_up`: whether its owner's client has gone, which the owner may not have noticed yet."""
+        self.given_up = given_up
         self._items: deque[tuple[Job, Event | BuildResult]] = deque()
         self._changed = threading.Condition()
         self._waiting = 0  # bytes of what builders caused

@@ -103,6 +103,20 @@ class Job:
             if not self._listeners and self.result is None:
                 self.cancel()
 
+    def is_wanted(self) -> bool:
+        """Whether the client of one who waits is still there. What is unwanted is left soon, and cancelled by that."""
+        with self._lock:
+            return self._is_wanted()
+
+    def cancel_if_unwanted(self) -> bool:
+        """Cancel it if nobody waits for it any more, so that nobody can join; whether it is cancelled."""
+        with self._lock:
+            self.cancelled = self.cancelled or not self._is_wanted()
+            return self.cancelled
+
+    def _is_wanted(self) -> bool:
+        return any(not inbox.given_up() for inbox in self._listeners)
+
     def begin(self) -> None:
         """Its turn has come. Only from now on does it cost descriptors: thousands may wait."""
         with self._lock:
@@ -129,9 +143,10 @@ class Job:
             inbox.put(self, event)
 
     def seen(self) -> tuple[list[Event], list[Asker]]:
-        """What a late listener would be told, and who listens."""
+        """What a late listener would be told, and who listens and is still there."""
         with self._lock:
-            askers = [listener.options.asker for listener in self._listeners.values()]
+            present = [row for row in self._listeners.values() if not row.inbox.given_up()]
+            askers = [listener.options.asker for listener in present]
             return list(self._replay.values()), [asker for asker in askers if asker is not None]
 
     def finish(self, result: BuildResult) -> None:

@@ -51,7 +51,7 @@ class Realisation:
         self._on_event = on_event
         self._cancelled = cancelled
         self._reasons = dict(plan.reasons)
-        self._inbox = Inbox()
+        self._inbox = Inbox(cancelled.is_set)
         self._ready: deque[Goal] = deque()
         self._downloads: deque[Goal] = deque()
         self._stuck: deque[Goal] = deque()  # will never have their turn

@@ -105,9 +105,11 @@ class Scheduler:
             del self._jobs[key]
 
     def jobs(self) -> list[Job]:
-        """All that run or wait, oldest first."""
+        """All that run, or wait and are wanted, oldest first."""
         with self._changed:
-            jobs = self._all()
+            jobs = [
+                job for job in self._all() if not self._queues[job.kind].is_waiting(job) or job.is_wanted()
+            ]
         return sorted(jobs, key=lambda job: job.submitted)
 
     def _all(self) -> list[Job]:
@@ -168,7 +170,7 @@ class Scheduler:
                 self._idle[kind] -= 1
 
     def _guarded(self, job: Job) -> BuildResult:
-        if job.cancelled:
+        if job.cancel_if_unwanted():
             return CANCELLED
         try:
             job.begin()

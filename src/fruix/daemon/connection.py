@@ -122,6 +122,15 @@ class HangupWatcher:
                 if self._watched.pop(descriptor, None):
                     self._poller.unregister(descriptor)
 
+    def look(self) -> None:
+        """Set the events of those who have gone up to now, also where the thread has not heard of it yet."""
+        with self._lock:
+            poller = select.poll()
+            for descriptor in self._watched:
+                poller.register(descriptor, self._EVENTS)
+            for descriptor, _ in poller.poll(0):
+                self._tell(descriptor)
+
     def close(self) -> None:
         """End the thread."""
         self._closing = True
@@ -143,16 +152,18 @@ class HangupWatcher:
 
     def _look(self, descriptor: int) -> None:
         with self._lock:
-            if descriptor not in self._watched:
-                return
-            stream, gone = self._watched[descriptor]
-            if self._EVENTS == select.POLLIN and _has_data(stream):
-                # It sent its next request early; from here on only a real hang-up counts.
-                self._poller.modify(descriptor, 0)
-                return
-            gone.set()
-            del self._watched[descriptor]
-            self._poller.unregister(descriptor)
+            if descriptor in self._watched:
+                self._tell(descriptor)
+
+    def _tell(self, descriptor: int) -> None:
+        stream, gone = self._watched[descriptor]
+        if self._EVENTS == select.POLLIN and _has_data(stream):
+            # It sent its next request early; from here on only a real hang-up counts.
+            self._poller.modify(descriptor, 0)
+            return
+        gone.set()
+        del self._watched[descriptor]
+        self._poller.unregister(descriptor)
 
 
 def _has_data(stream: socket.socket) -> bool:

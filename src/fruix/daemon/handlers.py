@@ -168,7 +168,7 @@ def query_host_view(session: Session, name: str) -> tuple[str, Mapping[str, str]
 
 def query_active_builds(session: Session) -> list[ActiveBuild]:
     """Ours: the builds of all clients, for anybody who may connect."""
-    return session.service.builder.active()
+    return session.service.active_builds()
 
 
 def query_plan(session: Session, requests: tuple[DerivedPath, ...], mode: BuildMode) -> BuildPlan:

@@ -59,7 +59,7 @@ def run(
         listeners = passed or [_listen(closing, where)]
         server = Server(service, listeners, spawner)
         _stop_on_signals(server)
-        inform.on_request(lambda: inform.log_builds(service.builder.active(), server.connections))
+        inform.on_request(lambda: inform.log_builds(service.active_builds(), server.connections))
         listening.notify(environment, "READY=1")
         log.info("ready: store %s, socket %s", layout.store, where)
         well = server.run()

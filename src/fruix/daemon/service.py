@@ -163,6 +163,11 @@ class Service:
     def __post_init__(self) -> None:
         self.budget = Budget(self.settings)
 
+    def active_builds(self) -> list[ActiveBuild]:
+        """All builds that run or wait, without the waiting ones of clients that have gone up to now."""
+        self.hangups.look()
+        return self.builder.active()
+
     def close(self) -> None:
         """End all builds, then let go of everything, last opened first. No session may be running."""
         self.hangups.close()
