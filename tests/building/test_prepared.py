@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -259,6 +260,27 @@ def test_what_a_crash_left_is_deleted(host: Path, place: Path) -> None:
     views_of(place)
     assert os.listdir(place / "prepared") == ["many"]
     assert os.listdir(place / "prepared/many") == [resolved.view.fingerprint]
+
+
+@pytest.mark.parametrize(
+    ("step", "left"), [("_copy_file", ["new"]), ("_sync", ["new"]), ("_sync_directory", None)]
+)
+def test_killed_while_one_is_made(host: Path, place: Path, step: str, left: list[str] | None) -> None:
+    """It has its name with all that it holds, or not at all; the next start goes on from there."""
+    resolved = resolve(host, place)
+    making = os.fork()
+    if making == 0:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(prepared, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            views_of(place).use(resolved, f"{place}/builds/one", TAKEN)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(making, 0)[1]) == -signal.SIGKILL
+    assert os.listdir(place / "prepared/many") == (left or [resolved.view.fingerprint])
+    (bind,) = views_of(place).use(resolved, f"{place}/builds/one", TAKEN).binds
+    assert os.listdir(place / "prepared/many") == [resolved.view.fingerprint]
+    names = sorted(path.relative_to(host) for path in host.rglob("*"))
+    copy = Path(bind.source + str(host).removeprefix(bind.target))
+    assert sorted(path.relative_to(copy) for path in copy.rglob("*")) == names
 
 
 def _touch(host: Path) -> None:
