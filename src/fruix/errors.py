@@ -158,6 +158,10 @@ class HostViewError(FruixError):
     """A derivation asks for a host view that this machine doesn't offer in that form."""
 
 
+class HostViewChangedError(HostViewError):
+    """The host's tools are others than a derivation was made for, or are being changed just now: lower again, and ask for that."""
+
+
 class BuildError(FruixError):
     """A build that failed; `exit_code` follows the peers' (100 permanent, 101 timeout, 102 hash, 104 check)."""
 

@@ -15,6 +15,7 @@ from fruix.cli.display import (
     JsonDisplay,
     LiveDisplay,
     PlainDisplay,
+    begun_anew_event,
     open_display,
     plan_event,
     result_event,
@@ -92,6 +93,7 @@ SCHEMA = {
     "note": {"drv", "text", "reason"},
     "waiting": {"drv", "reason"},
     "message": {"level", "text"},
+    "begun-anew": {"number", "because"},
     "result": {"success", "results"},
 }
 
@@ -99,6 +101,7 @@ SCHEMA = {
 def fields_now() -> dict[str, set[str]]:
     fields = {name: set(kind.__dataclass_fields__) for name, kind in KINDS.items()}
     fields["plan"] = set(plan_event(PLAN)) - {"event"}
+    fields["begun-anew"] = set(begun_anew_event(1, "")) - {"event"}
     fields["result"] = set(result_event([])) - {"event"}
     return fields
 

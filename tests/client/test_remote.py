@@ -141,6 +141,8 @@ def test_roots(daemon: Running) -> None:
 def test_host_view(daemon: Running) -> None:
     with daemon.connect() as store:
         assert store.host_view("base") == daemon.builder.host_view("base")
+        fingerprints = (("0" * 64, 1_700_000_000), ("ab" * 32, 1_800_000_000))
+        assert store.host_views() == {"base": fingerprints, "other": ()}
 
 
 def test_build_passes_events_options_and_results(daemon: Running) -> None:

@@ -22,7 +22,7 @@ from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
-from fruix.model.hostview import HostView
+from fruix.model.hostview import HostPackage, HostView, Sighting
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 from fruix.protocol.values import Missing
@@ -89,7 +89,13 @@ class FakeBuilder:
     def host_view(self, name: str) -> HostView:
         if name != "base":
             raise HostViewError(f"host view '{name}' is not offered here", hint="offered: base")
-        return HostView(name, "ab" * 32, {"/usr/bin/cc": "cd" * 32, "/bin": "usr/bin"})
+        packages = {"gcc": HostPackage("12.2.0-14", ("/usr/bin/cc",))}
+        return HostView(
+            name, "ab" * 32, {"/usr/bin/cc": "cd" * 32, "/bin": "usr/bin"}, ("/usr/bin",), packages
+        )
+
+    def host_views(self) -> dict[str, list[Sighting]]:
+        return {"base": [("0" * 64, 1_700_000_000), ("ab" * 32, 1_800_000_000)], "other": []}
 
     def close(self) -> None:
         pass

@@ -273,7 +273,7 @@ def test_events() -> None:
     assert {name: set(fields) for name, fields in rows.items() if name in KINDS} == {
         name: {item.name for item in dataclasses.fields(kind)} for name, kind in KINDS.items()
     }
-    assert set(rows) - set(KINDS) == {"plan", "result"}
+    assert set(rows) - set(KINDS) == {"plan", "begun-anew", "result"}
 
 
 def test_reasons() -> None:

@@ -253,13 +253,16 @@ def test_the_host_view_in_words() -> None:
     world = World()
     shown = {"/lib/libc.so.6": "1", "/usr/bin/gcc-12": "1", "/usr/bin/sed": "1"}
     changes: tuple[tuple[dict[str, str], str], ...] = (
-        ({**shown, "/usr/bin/gcc-12": "2"}, "the host's gcc-12 changed"),
-        ({**shown, "/usr/bin/gcc-12": "2", "/lib/libc.so.6": "2"}, "the host's gcc-12, libc.so.6 changed"),
+        ({**shown, "/usr/bin/gcc-12": "2"}, "the host's gcc-12 changed 1 → 2"),
+        (
+            {**shown, "/usr/bin/gcc-12": "2", "/lib/libc.so.6": "2"},
+            "the host's gcc-12, libc.so.6 changed 1 → 2",
+        ),
         (
             dict.fromkeys((*shown, "/usr/bin/zz"), "2"),
-            "the host's gcc-12, sed, libc.so.6 changed; zz is new",
+            "the host's gcc-12, sed, libc.so.6 changed 1 → 2; zz is new",
         ),
-        ({"/lib/libc.so.6": "1", "/usr/bin/cc": "1"}, "the host's gcc-12, sed are gone; cc is new"),
+        ({"/lib/libc.so.6": "1", "/usr/bin/cc": "1"}, "the host's cc is new; gcc-12, sed are gone"),
         ({**shown, **{f"/usr/bin/t{n}": "" for n in range(5)}}, "the host's t0, t1, t2 and 2 more are new"),
     )
     world.views["f0"] = HostView("base", "f0", shown)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from fruix.errors import HostViewError
-from fruix.model.hostview import difference
+from fruix.model.viewdiff import difference
 from fruix.sandbox.linux import libc
 from fruix.sandbox.views import ResolvedView, definitions, fingerprint, resolve_view
 from machine import own_mounts

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from fruix.errors import HostViewError
-from fruix.model.hostview import difference
+from fruix.model.viewdiff import difference
 from fruix.sandbox.linux import userns
 from fruix.sandbox.spec import Bind, Link
 from fruix.sandbox.views import (
@@ -405,7 +405,9 @@ def test_the_cache_is_the_owners_alone_and_left_tidy(place: Place) -> None:
     place.file("bin/tool")
     view = place.resolve("tool").view
     assert os.stat(place.cache).st_mode & 0o777 == 0o700
-    assert sorted(os.listdir(place.cache)) == sorted(["v.state", "v.hashes", f"{view.fingerprint}.json"])
+    assert sorted(os.listdir(place.cache)) == sorted(
+        ["v.state", "v.hashes", "v.history", f"{view.fingerprint}.json"]
+    )
 
 
 @pytest.mark.parametrize("text", ["", "../v", "v.state", "0" * 64, "A" * 64, "0" * 63 + "\n"])

@@ -24,7 +24,7 @@ from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
-from fruix.model.hostview import HostView
+from fruix.model.hostview import HostView, Sighting
 from fruix.model.planned import BuildPlan
 from fruix.sandbox import Exit, Spawner, UserPool
 from fruix.sandbox.platform import current
@@ -96,6 +96,10 @@ class Builder:
     def host_view(self, name: str) -> HostView:
         """A view's fingerprint and tools as they are now, or what a fingerprint stood for."""
         return self._resources.views.now_or_known(name)
+
+    def host_views(self) -> dict[str, list[Sighting]]:
+        """The views that are offered, with their fingerprints so far, oldest first."""
+        return self._resources.views.histories()
 
     def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         """What `realise` would do, with reasons and usual durations."""

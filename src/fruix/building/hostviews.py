@@ -11,13 +11,21 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.errors import HostViewError
+from fruix.errors import HostViewChangedError, HostViewError
 from fruix.model.attributes import Attributes, variable
 from fruix.model.derivation import Derivation
-from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, difference
+from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, Sighting
 from fruix.model.nearest import nearest
+from fruix.model.viewdiff import difference, in_words
 from fruix.sandbox.platform import current
-from fruix.sandbox.views import ResolvedView, definitions, known_view, resolve_view, touched
+from fruix.sandbox.views import (
+    ResolvedView,
+    definitions,
+    history_of,
+    known_view,
+    resolve_view,
+    touched,
+)
 
 MAX_DIFFERENCES = 5
 
@@ -59,6 +67,10 @@ class HostViews:
         known = None if word in self._definitions else known_view(word, self._cache)
         return known or self.resolve(word).view
 
+    def histories(self) -> dict[str, list[Sighting]]:
+        """The views that are offered: the fingerprints that each was seen to have, oldest first. Looks at nothing now."""
+        return {name: history_of(name, self._cache) for name in sorted(self._definitions)}
+
     def change_since(self, resolved: ResolvedView) -> str:
         """What of a view that a build was shown isn't as it was then; empty if all is. Cheap: one look at each file, none into it.
 
@@ -78,7 +90,8 @@ class HostViews:
         """The view that `derivation` asks for, or None if it asks for none.
 
         Raises:
-            HostViewError: not offered, or not with that fingerprint.
+            HostViewChangedError: it has another fingerprint now.
+            HostViewError: not offered, or lacking something.
         """
         name = variable(derivation, attributes, VIEW_VARIABLE)
         if not name:
@@ -87,7 +100,7 @@ class HostViews:
         resolved = self.resolve(name)
         if resolved.view.fingerprint == wanted:
             return resolved
-        raise HostViewError(
+        raise HostViewChangedError(
             f"host view '{name}' has changed since '{derivation.name}' was made: "
             f"{self._explain(wanted, resolved.view)}",
             hint="ask for the package again: it will be lowered for the tools that are here now",
@@ -97,6 +110,4 @@ class HostViews:
         old = known_view(wanted, self._cache)
         if old is None:
             return f"fingerprint {wanted[:16] or '(none)'}… was never seen on this host, it has {current.fingerprint[:16]}…"
-        changes = difference(old, current)
-        more = f", and {len(changes) - MAX_DIFFERENCES} more" if len(changes) > MAX_DIFFERENCES else ""
-        return ", ".join(changes[:MAX_DIFFERENCES]) + more
+        return in_words(old, current)[0]

@@ -15,6 +15,7 @@ from fruix.errors import (
     BuildError,
     FruixError,
     HashMismatchError,
+    HostViewChangedError,
     HostViewError,
     ObjectRejectedError,
     ReferenceCycleError,
@@ -51,6 +52,7 @@ STATUS_OF_REASON: Mapping[str, BuildStatus] = {
     "disk": BuildStatus.TRANSIENT_FAILURE,
     "inodes": BuildStatus.TRANSIENT_FAILURE,
     "view-changed": BuildStatus.TRANSIENT_FAILURE,
+    "view-differs": BuildStatus.INPUT_REJECTED,
     "files": BuildStatus.OUTPUT_REJECTED,
     "contents": BuildStatus.OUTPUT_REJECTED,
     "no-output": BuildStatus.OUTPUT_REJECTED,
@@ -103,6 +105,8 @@ def reason_of(error: FruixError) -> Reason:
         return error.why
     if isinstance(error, SuspiciousObjectError):
         return reason("suspicious", path=error.path)
+    if isinstance(error, HostViewChangedError):
+        return reason("view-differs", text=str(error))
     return reason(OTHER, text=str(error))
 
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-from fruix.building.fetch.local import find_source
 from fruix.cli import difference, metadata, modes
 from fruix.cli.connect import layout, open_store
-from fruix.cli.display import JsonDisplay, PlainDisplay, open_display, plan_event, result_event
+from fruix.cli.display import (
+    JsonDisplay,
+    PlainDisplay,
+    begun_anew_event,
+    open_display,
+    plan_event,
+    result_event,
+)
 from fruix.cli.interrupts import end_in_order
 from fruix.cli.links import check_links, link_names, make_links
 from fruix.cli.output.failure_report import as_defined, build_error, failure_report
+from fruix.cli.output.host_changes import HostChanged, host_changed
 from fruix.cli.planning import headline, listing
+from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
 from fruix.cli.request.definition_files import separate
+from fruix.cli.request.local_sources import use_local_sources
 from fruix.cli.resolve import (
     Target,
     derivation_for,
@@ -27,21 +33,21 @@ from fruix.cli.resolve import (
     named_targets,
     package_target,
 )
-from fruix.cli.status import Failure, Status
-from fruix.cli.text import speaks_utf8
-from fruix.cli.trace import trace
-from fruix.cli.why_rebuild import reasons
+from fruix.cli.status import Failure
+from fruix.cli.text import arrows, speaks_utf8
+from fruix.cli.trace import trace_file
+from fruix.cli.why_rebuild import StoreReader, reasons
 from fruix.client import RemoteStore
 from fruix.daemon.inform import on_request
 from fruix.errors import UsageError
-from fruix.model.buildresult import BuildMode
-from fruix.model.contentaddress import Method
+from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
 from fruix.packages.load import from_expression, from_file
-from fruix.packages.lower import Lowering
-from fruix.packages.sources import Source
+from fruix.packages.package import Package
+
+Results = Sequence[tuple[DerivedPath, BuildResult]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -112,27 +118,53 @@ def run(options: argparse.Namespace) -> int:
     options.targets, files = separate(options.targets)
     packages = [package for file in (*files, *options.file) for package in from_file(file)]
     packages += [from_expression(text) for text in options.expression]
+    overtaken = Overtaken()
     with open_store() as store:
-        work = lowering(store)
-        targets = named_targets(store, work, _words(store, options))
-        targets += [package_target(work, package) for package in packages]
-        _use_local_sources(store, work)
-        requests = [target.request for target in targets]
-        plan = store.plan(requests, modes.mode_of(options))
-        if options.dry_run:
-            return _dry_run(store, plan, options)
-        root = os.path.abspath(options.root) if options.root else None
-        check_links([root] if root else [], store.directory)
-        display = _display(plan, options)
-        _build(store, requests, display, options, work.sources)
-        outputs = [_outputs(store, request) for request in requests]
-        make_links(store, link_names(root, outputs) if root else {})
-        if not options.json:
-            for path in (path for found in outputs for path in found.values()):
-                print(path)
-        if options.metadata:
-            _write_metadata(targets, options.metadata)
+        return with_current_tools(
+            lambda: _from_the_beginning(store, packages, options, overtaken), _teller(options)
+        )
+
+
+def _from_the_beginning(
+    store: RemoteStore, packages: Sequence[Package], options: argparse.Namespace, overtaken: Overtaken
+) -> int:
+    """Lower for the host's tools as they are now, and build that."""
+    work = lowering(store)
+    targets = named_targets(store, work, _words(store, options))
+    targets += [package_target(work, package) for package in packages]
+    use_local_sources(store, work)
+    plan = store.plan([target.request for target in targets], modes.mode_of(options))
+    changed = host_changed(plan.builds, StoreReader(store))
+    if options.dry_run:
+        return _dry_run(store, plan, changed, options)
+    root = os.path.abspath(options.root) if options.root else None
+    check_links([root] if root else [], store.directory)
+    display = _display(plan, changed, options)
+    results = _build(store, [target.request for target in targets], display, options)
+    failures = as_defined(display.status.failures, work.sources)
+    if not all(result.success for _, result in results):
+        overtaken.check(failures, (target.request.path for target in targets if target.lowered))
+    _tell(results, failures, display)
+    outputs = [_outputs(store, target.request) for target in targets]
+    make_links(store, link_names(root, outputs) if root else {})
+    if not options.json:
+        for path in (path for found in outputs for path in found.values()):
+            print(path)
+    if options.metadata:
+        _write_metadata(targets, options.metadata)
     return 0
+
+
+def _teller(options: argparse.Namespace) -> Tell:
+    """How it is said that a request begins anew."""
+
+    def tell(number: int, why: str) -> None:
+        if options.json:
+            JsonDisplay(sys.stderr, BuildPlan(), sys.stdout).put(begun_anew_event(number, why))
+        else:
+            show_anew(number, why)
+
+    return tell
 
 
 def _words(store: RemoteStore, options: argparse.Namespace) -> list[str]:
@@ -144,38 +176,35 @@ def _words(store: RemoteStore, options: argparse.Namespace) -> list[str]:
     ]
 
 
-def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
-    """Add sources that are at hand already (`FRUIX_SOURCES`, directories separated by colons): then they need no download."""
-    directories = [directory for directory in os.environ.get("FRUIX_SOURCES", "").split(":") if directory]
-    for origin in work.origins if directories else ():
-        if store.is_valid(origin.output):
-            continue
-        path = find_source(directories, origin.hash, origin.file_names)
-        if path is not None:
-            added = store.add_path(origin.output.name, path, Method.FLAT, origin.hash.algorithm)
-            print(f"taken from {path}: {added}", file=sys.stderr)
-
-
-def _dry_run(store: RemoteStore, plan: BuildPlan, options: argparse.Namespace) -> int:
+def _dry_run(
+    store: RemoteStore, plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace
+) -> int:
     """What would be done; status 1 if it can't be."""
     if options.json:
-        JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan))
+        JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan, changed))
     else:
         mode = modes.mode_of(options)
-        print(headline(plan, mode, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+        _show_head(plan, changed, mode)
         for text in listing(plan, mode, reasons(store, plan.builds)):
-            print(text, file=sys.stderr)
+            print(arrows(text, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
     return 1 if plan.problems else 0
 
 
-def _display(plan: BuildPlan, options: argparse.Namespace) -> PlainDisplay:
+def _show_head(plan: BuildPlan, changed: HostChanged | None, mode: BuildMode) -> None:
+    utf8 = speaks_utf8(sys.stderr)
+    print(headline(plan, mode, utf8=utf8), file=sys.stderr)
+    if changed is not None:
+        print(changed.text(utf8=utf8), file=sys.stderr)
+
+
+def _display(plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace) -> PlainDisplay:
     if options.json:
         display = JsonDisplay(sys.stderr, plan, sys.stdout)
-        display.put(plan_event(plan))
+        display.put(plan_event(plan, changed))
         return display
     mode = modes.mode_of(options)
     if plan.builds or mode is BuildMode.NORMAL:
-        print(headline(plan, mode, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+        _show_head(plan, changed, mode)
     if options.verbose >= 2:
         for text in listing(plan, mode):
             print(text, file=sys.stderr)
@@ -183,26 +212,25 @@ def _display(plan: BuildPlan, options: argparse.Namespace) -> PlainDisplay:
 
 
 def _build(
-    store: RemoteStore,
-    requests: Sequence[DerivedPath],
-    display: PlainDisplay,
-    options: argparse.Namespace,
-    sources: Mapping[StorePath, Source],
-) -> None:
+    store: RemoteStore, requests: Sequence[DerivedPath], display: PlainDisplay, options: argparse.Namespace
+) -> Results:
     on_request(display.dump)
     end_in_order()
-    with _trace_file(options.trace, display.status):
+    with trace_file(options.trace, display.status):
         try:
-            results = store.build(requests, modes.build_options(options), display.event)
+            return store.build(requests, modes.build_options(options), display.event)
         finally:
             display.close()
+
+
+def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay) -> None:
+    """How it ended."""
+    failed = [(request, result) for request, result in results if not result.success]
     if isinstance(display, JsonDisplay):
         display.put(result_event(results))
-    failed = [(request, result) for request, result in results if not result.success]
+    elif failed:
+        _explain(failures)
     if failed:
-        failures = as_defined(display.status.failures, sources)
-        if not options.json:
-            _explain(failures)
         raise build_error(failed, failures, str)
 
 
@@ -213,19 +241,6 @@ def _explain(failures: Sequence[Failure]) -> None:
     for failure in failures:
         if (pair := difference.kept_pair(failure.event.reason)) is not None:
             difference.compare(*pair, report.write)
-
-
-@contextmanager
-def _trace_file(file: str | None, status: Status) -> Iterator[None]:
-    """Written however it ends; that it can't be is said before anything is built."""
-    if file is None:
-        yield
-        return
-    with open(file, "w", encoding="utf-8") as out:
-        try:
-            yield
-        finally:
-            json.dump(trace(status, time.time()), out)
 
 
 def _outputs(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:

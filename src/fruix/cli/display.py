@@ -14,8 +14,10 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.render import Form, status_area
+from fruix.cli.request.current_tools import KINDS
 from fruix.cli.status import Status, short_name
 from fruix.cli.text import duration, harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -74,8 +76,8 @@ class PlainDisplay:
                 how = "checked, the same again:" if event.checked else "built"
                 self.line(f"{how} {short_name(event.drv)} in {duration(event.seconds)}", "green")
             case BuildFailed() if event.status is not BuildStatus.DEPENDENCY_FAILED:
-                how = "not reproducible" if event.status is BuildStatus.NOT_DETERMINISTIC else "failed"
-                self.line(f"{how}: {short_name(event.drv)} after {duration(event.seconds)}", "red")
+                how, style = _failed(event)
+                self.line(f"{how}: {short_name(event.drv)} after {duration(event.seconds)}", style)
             case Waiting():
                 self.line(f"{short_name(event.drv)}: {event.reason}", "dim")
             case Message() | Note():
@@ -118,6 +120,13 @@ class PlainDisplay:
 
     def _width(self) -> int:
         return width(self.stream) or 120
+
+
+def _failed(event: BuildFailed) -> tuple[str, str]:
+    """How a failure is called, and the style of its line: what the host's tools have overtaken begins anew, and that is said."""
+    if event.reason.get("kind") in KINDS:
+        return "overtaken", "yellow"
+    return "not reproducible" if event.status is BuildStatus.NOT_DETERMINISTIC else "failed", "red"
 
 
 _PURPOSES = {"build": "building", "check": "checking", "repair": "repairing"}
@@ -190,8 +199,13 @@ class JsonDisplay(PlainDisplay):
         self._output.flush()
 
 
-def plan_event(plan: BuildPlan) -> dict[str, Any]:
-    """The first line: what the request needs."""
+def begun_anew_event(number: int, why: str) -> dict[str, Any]:
+    """Between two plans: the host's tools changed."""
+    return {"event": "begun-anew", "number": number, "because": why}
+
+
+def plan_event(plan: BuildPlan, changed: HostChanged | None = None) -> dict[str, Any]:
+    """The first line: what the request needs, and what of the host makes it need that."""
     guess = estimate(plan.builds, plan.jobs)
     return {
         "event": "plan",
@@ -201,6 +215,7 @@ def plan_event(plan: BuildPlan) -> dict[str, Any]:
         "estimated_seconds": guess.seconds,
         "unknown_durations": guess.unknown,
         "longest_path": [str(drv) for drv in guess.path],
+        "host_changed": changed.to_json() if changed else None,
     }
 
 

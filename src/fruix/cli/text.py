@@ -75,6 +75,11 @@ def speaks_utf8(stream: TextIO) -> bool:
     return encoding.lower().replace("-", "") == "utf8"
 
 
+def arrows(text: str, *, utf8: bool) -> str:
+    """`text` with its arrows in ASCII where more than that can't be written."""
+    return text if utf8 else text.replace("→", "->")
+
+
 def styled(text: str, style: str, *, colour: bool) -> str:
     """`text` in a style of `STYLES`, if colours are wanted."""
     return f"{STYLES[style]}{text}{RESET}" if colour else text

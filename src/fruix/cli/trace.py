@@ -10,7 +10,10 @@ Format: "Trace Event Format" (Chromium project), JSON object form; moments and d
 from __future__ import annotations
 
 import itertools
+import json
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from fruix.cli.status import Node, Stage, Status
@@ -128,3 +131,16 @@ def _arrows(
             "ts": before["ts"] + max(0, before["dur"] - 1),
         }  # fmt: skip
         yield {**common, "ph": "f", "bp": "e", "pid": after["pid"], "tid": after["tid"], "ts": after["ts"]}
+
+
+@contextmanager
+def trace_file(file: str | None, status: Status) -> Iterator[None]:
+    """Written however it ends; that it can't be is said before anything is built."""
+    if file is None:
+        yield
+        return
+    with open(file, "w", encoding="utf-8") as out:
+        try:
+            yield
+        finally:
+            json.dump(trace(status, time.time()), out)

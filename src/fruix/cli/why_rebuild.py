@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from fruix.cli.connect import open_store
 from fruix.cli.resolve import derivation_for
-from fruix.cli.text import harmless, styled, wants_colour
+from fruix.cli.text import arrows, harmless, speaks_utf8, styled, wants_colour
 from fruix.client import RemoteStore
 from fruix.errors import FruixError, HostViewError, UsageError
 from fruix.model.buildresult import BuildMode
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
         colour = wants_colour(sys.stdout)
         for number, found in enumerate(compare_closures(old, new, StoreReader(store))):
             for line in _text(found, colour=colour, first=number == 0):
-                print(line)
+                print(arrows(line, utf8=speaks_utf8(sys.stdout)))
     return 0
 
 

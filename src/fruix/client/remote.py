@@ -21,7 +21,7 @@ from fruix.model.contentaddress import Method, render_method
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event, Message
-from fruix.model.hostview import HostView
+from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
@@ -253,11 +253,17 @@ class RemoteStore:
         """A host view of the daemon's machine as it is now, or, by its fingerprint, one that it had.
 
         Raises:
-            HostViewError: it offers none of that name, and never had that fingerprint.
+            HostViewChangedError: something of it is being changed just now.
+            HostViewError: it offers none of that name, and never had that fingerprint; or that view lacks something.
             ProtocolError: it is no fruix daemon.
         """
-        fingerprint, tools, path = self._call_own("has no host views", "QueryHostView", name)
-        return HostView(name, fingerprint, tools, tuple(path))
+        view: HostView = self._call_own("has no host views", "QueryHostView", name)
+        return view
+
+    def host_views(self) -> Mapping[str, Sequence[Sighting]]:
+        """The views that the daemon's machine offers, with the fingerprints that each was seen to have, oldest first."""
+        views: Mapping[str, Sequence[Sighting]] = self._call_own("has no host views", "QueryHostViews")
+        return views
 
     def active_builds(self) -> list[ActiveBuild]:
         """The builds of all clients that run or wait, oldest first.

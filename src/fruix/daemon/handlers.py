@@ -6,7 +6,7 @@ value, or a tuple. What it can't do it raises. Operations without a handler are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fruix.daemon import building, options, receiving
@@ -17,6 +17,7 @@ from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Message
 from fruix.model.hashes import Hash
+from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
@@ -160,10 +161,14 @@ def query_derivation_output_map(session: Session, path: StorePath) -> Mapping[st
     return session.store.derivation_outputs(path)
 
 
-def query_host_view(session: Session, name: str) -> tuple[str, Mapping[str, str], tuple[str, ...]]:
-    """Ours."""
-    view = session.service.builder.host_view(name)
-    return view.fingerprint, view.tools, view.path
+def query_host_view(session: Session, name: str) -> HostView:
+    """Ours: as it is now, or as it was when it had that fingerprint."""
+    return session.service.builder.host_view(name)
+
+
+def query_host_views(session: Session) -> Mapping[str, Sequence[Sighting]]:
+    """Ours: those that are offered, with the fingerprints that they had."""
+    return session.service.builder.host_views()
 
 
 def query_active_builds(session: Session) -> list[ActiveBuild]:
@@ -230,6 +235,7 @@ HANDLERS: Mapping[Dialect, Mapping[int, Handler]] = {
         0x46520002: query_active_builds,
         0x46520003: query_plan,
         0x46520004: building.enter_sandbox,
+        0x46520005: query_host_views,
     },
     Dialect.GUIX: {
         **_SHARED,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -26,7 +26,7 @@ from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
-from fruix.model.hostview import HostView
+from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
@@ -140,6 +140,9 @@ class BuilderLike(Protocol):
 
     def host_view(self, name: str) -> HostView:
         """A host view as it is now, or by the fingerprint that it had."""
+
+    def host_views(self) -> Mapping[str, Sequence[Sighting]]:
+        """The host views that are offered, with their fingerprints so far, oldest first."""
 
     def close(self) -> None:
         """End all builds."""

@@ -17,9 +17,10 @@ from typing import Protocol
 
 from fruix.model import structured
 from fruix.model.derivation import Derivation
-from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView, in_words
+from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
 from fruix.model.storepath import StorePath, package_of
 from fruix.model.textdiff import changed_items, changed_lines
+from fruix.model.viewdiff import in_words
 
 _BASE_NAME = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]+")
 

@@ -1,6 +1,6 @@
-"""A host view as a value: its name, the fingerprint of all that it shows, and what it shows.
+"""A host view as a value: its name, the fingerprint of all that it shows, what it shows, and which packages of the host that is from.
 
-Resolving one on a machine is the sandbox's affair (`fruix.sandbox.views`); derivations carry name and fingerprint.
+Resolving one on a machine is the sandbox's affair (`fruix.sandbox.views`); derivations carry name and fingerprint. How two differ: `viewdiff`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,19 @@ SET_UP_VARIABLE = "setUp"
 
 
 @dataclass(frozen=True, slots=True)
+class HostPackage:
+    """A package of the host's own package manager that has something of a view.
+
+    Attributes:
+        version: as the package manager writes it; empty if it doesn't say.
+        paths: the items of the view's `tools` that belong to it, or in which it has files.
+    """
+
+    version: str
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class HostView:
     """What a view shows.
 
@@ -24,50 +37,15 @@ class HostView:
         fingerprint: 64 hex digits over everything shown.
         tools: path as seen inside → SHA-256 (hex) or link text.
         path: directories of programs, in the order in which they are to be searched.
+        packages: by name; empty where no package manager is known. Versions are no part of the fingerprint.
     """
 
     name: str
     fingerprint: str
     tools: Mapping[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ("/usr/bin", "/bin")
+    packages: Mapping[str, HostPackage] = field(default_factory=dict)
 
 
-def difference(old: HostView, new: HostView) -> list[str]:
-    """What changed from one fingerprint to the other, a line each: changed things, missing ones, new ones."""
-    changed = [
-        f"changed {path}"
-        for path in sorted(old.tools.keys() & new.tools.keys())
-        if old.tools[path] != new.tools[path]
-    ]
-    missing = [f"missing {path}" for path in sorted(old.tools.keys() - new.tools.keys())]
-    added = [f"new {path}" for path in sorted(new.tools.keys() - old.tools.keys())]
-    return changed + missing + added
-
-
-_NAMED = 3  # how many files a sentence names
-_SAID = {"changed": "changed", "missing": "is gone", "new": "is new"}
-
-
-def in_words(old: HostView, new: HostView) -> tuple[str, list[str]]:
-    """A difference as a sentence that names programs first, and as a list.
-
-    Returns:
-        `the host's gcc-12, ld.bfd and 5 more changed; cmake is new`, and the lines of `difference` with a sign each.
-    """
-    rows = [line.split(" ", 1) for line in difference(old, new)]
-    parts = []
-    for verb, said in _SAID.items():
-        paths = sorted(
-            (path for word, path in rows if word == verb), key=lambda path: not _is_program(path, old, new)
-        )
-        if paths:
-            names = list(dict.fromkeys(path.rpartition("/")[2] for path in paths))
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            plural = said.replace("is ", "are ") if len(names) > 1 else said
-            parts.append(f"{', '.join(names[:_NAMED])}{more} {plural}")
-    signs = {"changed": "~", "missing": "-", "new": "+"}
-    return f"the host's {'; '.join(parts)}", [f"{signs[word]}{path}" for word, path in rows]
-
-
-def _is_program(path: str, *views: HostView) -> bool:
-    return any(path.rpartition("/")[0] in view.path for view in views)
+Sighting = tuple[str, int]
+"""A fingerprint that a view had, and since when (seconds since the epoch)."""

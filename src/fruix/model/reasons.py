@@ -69,6 +69,7 @@ TEXTS: Mapping[str, tuple[str, str]] = {
         "host view '{view}' was changed while it was built: {what}",
         "host view `{view}' was changed while `{drv}' was built: {what}",
     ),
+    "view-differs": ("{text}", "{text}"),
     # Outputs
     "no-output": (
         "builder failed to produce output path for output '{output}' at '{path}'",

@@ -1,13 +1,14 @@
-"""The records of our own operations for looking at builds: rows of `fruix ps`, rows of a plan."""
+"""The records of our own operations for looking at builds and host views: rows of `fruix ps`, rows of a plan, views."""
 
 from __future__ import annotations
 
 from fruix.errors import FormatError
 from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.hostview import HostPackage, HostView
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.protocol.layout import Field, Record
 from fruix.protocol.values import OPTIONAL_PATH, PATH
-from fruix.protocol.wire import NAME, TEXT, U64, Context, Converted, List, Maybe, Number
+from fruix.protocol.wire import NAME, TEXT, U64, Context, Converted, List, Map, Maybe, Number, Pair
 
 
 def _state(text: str, _context: Context) -> State:
@@ -56,3 +57,16 @@ PLANNED_BUILD = Record(
 BUILD_PLAN = Record(
     BuildPlan, (Field("builds", List(PLANNED_BUILD)), Field("jobs", U64), Field("problems", List(TEXT)))
 )
+
+HOST_PACKAGE = Record(HostPackage, (Field("version", NAME), Field("paths", List(NAME))))
+HOST_VIEW = Record(
+    HostView,
+    (
+        Field("name", NAME),
+        Field("fingerprint", NAME),
+        Field("tools", Map(NAME, NAME)),
+        Field("path", List(NAME)),
+        Field("packages", Map(NAME, HOST_PACKAGE)),
+    ),
+)
+HISTORIES = Map(NAME, List(Pair(NAME, U64)))

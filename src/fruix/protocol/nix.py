@@ -7,7 +7,7 @@ feature `fruix-1` in the greeting; nobody else can send or see them.
 from __future__ import annotations
 
 from fruix.protocol.layout import Body, Field, Operation, row
-from fruix.protocol.looking import ACTIVE_BUILD, BUILD_PLAN
+from fruix.protocol.looking import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
 from fruix.protocol.options import NIX_OPTIONS
 from fruix.protocol.shared import (
     ANSWER_PATHS,
@@ -91,9 +91,10 @@ NIX: tuple[Operation, ...] = (
         0x46520001,
         "QueryHostView",
         [Field("name", NAME)],
-        [Field("fingerprint", NAME), Field("tools", Map(NAME, NAME)), Field("path", List(NAME))],
+        [Field("view", HOST_VIEW)],
         feature=FEATURE,
     ),
+    row(0x46520005, "QueryHostViews", (), [Field("histories", HISTORIES)], feature=FEATURE),
     row(
         0x46520004,
         "EnterSandbox",  # the terminal's outer end comes with the message that says what runs

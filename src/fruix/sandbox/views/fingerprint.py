@@ -13,9 +13,9 @@ import stat
 import time
 from collections.abc import Iterable
 
-from fruix.errors import HostViewError
+from fruix.errors import HostViewChangedError, HostViewError
 from fruix.sandbox.views.files import read_json, write_json
-from fruix.sandbox.views.host import Host, status_key
+from fruix.sandbox.views.host import Host, gone, status_key
 
 _HEADER = b"fruix-host-view-1\0"
 _CHUNK = 1 << 20
@@ -48,7 +48,8 @@ class FileHashes:
         """Hex digits.
 
         Raises:
-            HostViewError: the file can't be read, or isn't the one of which `status` tells.
+            HostViewChangedError: the file isn't the one of which `status` tells.
+            HostViewError: it can't be read.
         """
         key = status_key(status).hex()
         known = self._known.get(path)
@@ -68,7 +69,7 @@ def show_file(path: str, host: Host, hashes: FileHashes) -> Shown:
     """A file that is shown by itself."""
     status = host.status(path)
     if status is None:
-        raise HostViewError("went away while the host view was resolved", where=path, hint="try again")
+        raise gone(path)
     return _file(path, status, hashes)
 
 
@@ -114,6 +115,8 @@ def _file(path: str, status: os.stat_result, hashes: FileHashes) -> Shown:
 def _hash_file(path: str, expected: bytes) -> str:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise gone(path) from None
     except OSError as error:
         raise HostViewError(f"can't be read: {error.strerror}", where=path) from error
     with open(descriptor, "rb", buffering=0) as file:
@@ -121,7 +124,7 @@ def _hash_file(path: str, expected: bytes) -> str:
         while chunk := file.read(_CHUNK):
             sha256.update(chunk)
         if status_key(os.fstat(descriptor)) != expected:
-            raise HostViewError(
+            raise HostViewChangedError(
                 "changed while the host view was resolved",
                 where=path,
                 hint="let the upgrade finish, then try again",

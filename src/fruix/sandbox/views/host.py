@@ -15,6 +15,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from fruix.errors import HostViewChangedError
+
 _MOST_LINKS = 40
 _PYTHON_CACHE = "__pycache__"
 _STATUS = struct.Struct("<7Q")
@@ -87,9 +89,16 @@ class Host:
         return status
 
     def link_text(self, path: str) -> str:
-        """Where a link points."""
+        """Where a link points.
+
+        Raises:
+            HostViewChangedError: it is no link any more.
+        """
         if path not in self._texts:
-            self._texts[path] = os.readlink(path)
+            try:
+                self._texts[path] = os.readlink(path)
+            except OSError:
+                raise gone(path) from None
         return self._texts[path]
 
     def find(self, path: str) -> Found | None:
@@ -181,6 +190,15 @@ class Host:
     def looks(self) -> list[Look]:
         """Everything looked at and what was seen, for `changed`."""
         return [(path, look, _mark(look, self._statuses[path])) for path, look in self._looks.items()]
+
+
+def gone(path: str) -> HostViewChangedError:
+    """The error for what was there a moment ago."""
+    return HostViewChangedError(
+        "went away while the host view was resolved",
+        where=path,
+        hint="let the upgrade finish, then try again",
+    )
 
 
 def changed(looks: Iterable[Look]) -> Iterator[str]:

@@ -1,8 +1,9 @@
-"""Which package a file of the host belongs to, and what else is in it: by the records of dpkg, pacman and apk, or as rpm says.
+"""Which package a file of the host belongs to, its version, and what else is in it: by the records of dpkg, pacman and apk, or as rpm says.
 
-Records are read, not asked for, where their format is text: `/var/lib/dpkg/info/*.list` (dpkg-query(1)), `local/*/files` of pacman (BUILDINFO's sibling,
-alpm-files(5)), apk's `installed` (apk-v2(5): `F:` a directory, `R:` a file in it). rpm's database is binary: `rpm -qf` and `rpm -ql` are run.
-Cost: reading all records once for each resolution that needs them (7 MB for 750 packages of Debian), or two calls of rpm for each file.
+Records are read, not asked for, where their format is text: `/var/lib/dpkg/info/*.list` and `/var/lib/dpkg/status` (dpkg-query(1), deb-control(5)),
+`local/*/files` of pacman (BUILDINFO's sibling, alpm-files(5)), apk's `installed` (apk-v2(5): `P:` name, `V:` version, `F:` a directory, `R:` a file
+in it). rpm's database is binary: rpm is run. Cost: reading all records once for each resolution (7 MB for 750 packages of Debian); of rpm two calls for each file
+that is asked for by itself, and one that lists everything.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ class OwningPackage:
     """What a package put on the host.
 
     Attributes:
-        name: as the package manager says.
-        record: the file that tells of it; changed when the package is.
+        name: as the package manager says; with the architecture if that is not the host's own.
+        version: as it says too; empty if it doesn't.
+        records: the files that tell of it; one of them is changed when the package is.
         files: absolute paths of files, links and directories.
     """
 
     name: str
-    record: str
+    version: str
+    records: tuple[str, ...]
     files: frozenset[str]
 
 
@@ -36,11 +39,16 @@ class PackageRecords(Protocol):
     def owner(self, path: str) -> OwningPackage | None:
         """The package that has this file, link or directory; None if none has."""
 
+    def packages(self) -> Iterator[OwningPackage]:
+        """All of them."""
+
 
 class DpkgRecords:
-    """Debian and what comes of it: a list of paths for each package."""
+    """Debian and what comes of it: a list of paths for each package, and a paragraph in one file for all of them."""
 
     def __init__(self, directory: str) -> None:
+        self._status = f"{os.path.dirname(directory)}/status"
+        self._versions = _dpkg_versions(_read(self._status).decode(errors="surrogateescape"))
         self._lists = {
             os.path.basename(name).removesuffix(".list"): name for name in glob.glob(f"{directory}/*.list")
         }
@@ -49,10 +57,39 @@ class DpkgRecords:
     def owner(self, path: str) -> OwningPackage | None:
         """The first by name: files of two packages are the same in both (multi-arch)."""
         line = b"\n" + os.fsencode(path) + b"\n"
-        for name, text in self._texts.items():
-            if line in text:
-                return OwningPackage(name, self._lists[name], frozenset(os.fsdecode(text).split("\n")) - {""})
-        return None
+        return next((self._package(name) for name, text in self._texts.items() if line in text), None)
+
+    def packages(self) -> Iterator[OwningPackage]:
+        """By name."""
+        return map(self._package, self._texts)
+
+    def _package(self, key: str) -> OwningPackage:
+        """One by the name of its list: `zlib1g:amd64`, or `make`."""
+        name, version = self._versions.get(key, (key, ""))
+        files = frozenset(os.fsdecode(self._texts[key]).split("\n")) - {""}
+        return OwningPackage(name, version, (self._lists[key], self._status), files)
+
+
+def _dpkg_versions(text: str) -> dict[str, tuple[str, str]]:
+    """Name of a list → package and version."""
+    paragraphs = [_fields(paragraph, _DPKG_FIELDS) for paragraph in text.split("\n\n")]
+    host = next((found.get("Architecture") for found in paragraphs if found.get("Package") == "dpkg"), None)
+    versions: dict[str, tuple[str, str]] = {}
+    for found in paragraphs:
+        name, architecture, version = (found.get(field, "") for field in _DPKG_FIELDS)
+        shown = name if architecture in {host, "all", ""} else f"{name}:{architecture}"
+        versions[f"{name}:{architecture}"] = shown, version
+        if shown == name or name not in versions:
+            versions[name] = shown, version
+    return versions
+
+
+_DPKG_FIELDS = ("Package", "Architecture", "Version")
+
+
+def _fields(paragraph: str, names: tuple[str, ...]) -> dict[str, str]:
+    pairs = (line.split(": ", 1) for line in paragraph.split("\n") if line.partition(": ")[0] in names)
+    return {pair[0]: pair[1] for pair in pairs if len(pair) > 1}
 
 
 class PacmanRecords:
@@ -64,44 +101,48 @@ class PacmanRecords:
     def owner(self, path: str) -> OwningPackage | None:
         """The first by name."""
         line = b"\n" + os.fsencode(path.lstrip("/")) + b"\n"
-        for record, text in self._texts.items():
-            if line in text:
-                body = os.fsdecode(text.partition(b"%FILES%\n")[2].partition(b"\n\n")[0])
-                files = frozenset("/" + name.rstrip("/") for name in body.split("\n") if name)
-                return OwningPackage(os.path.basename(os.path.dirname(record)), record, files)
-        return None
+        return next((self._package(record) for record, text in self._texts.items() if line in text), None)
+
+    def packages(self) -> Iterator[OwningPackage]:
+        """By name."""
+        return map(self._package, self._texts)
+
+    def _package(self, record: str) -> OwningPackage:
+        """One by its file; the directory is called name, version and release."""
+        body = os.fsdecode(self._texts[record].partition(b"%FILES%\n")[2].partition(b"\n\n")[0])
+        files = frozenset("/" + name.rstrip("/") for name in body.split("\n") if name)
+        name, *version = os.path.basename(os.path.dirname(record)).rsplit("-", 2)
+        return OwningPackage(name, "-".join(version), (record,), files)
 
 
 class ApkRecords:
     """Alpine Linux: one file, a paragraph for each package."""
 
     def __init__(self, file: str) -> None:
-        self._file = file
-        self._packages = [
-            (name, frozenset(files))
-            for name, files in map(_apk_package, _read(file).decode(errors="surrogateescape").split("\n\n"))
-        ]
+        paragraphs = _read(file).decode(errors="surrogateescape").split("\n\n")
+        self._packages = [_apk_package(paragraph, file) for paragraph in paragraphs]
 
     def owner(self, path: str) -> OwningPackage | None:
         """The first in the file that has it as a file; directories belong to many."""
-        for name, files in self._packages:
-            if path in files:
-                return OwningPackage(name, self._file, files)
-        return None
+        return next((package for package in self._packages if path in package.files), None)
+
+    def packages(self) -> Iterator[OwningPackage]:
+        """As they stand in the file."""
+        return iter(self._packages)
 
 
-def _apk_package(paragraph: str) -> tuple[str, set[str]]:
-    name, directory, files = "", "", set()
+def _apk_package(paragraph: str, record: str) -> OwningPackage:
+    named, directory, files = {"P": "", "V": ""}, "", set()
     for line in paragraph.split("\n"):
         kind, _, value = line.partition(":")
-        if kind == "P":
-            name = value
+        if kind in named:
+            named[kind] = value
         elif kind == "F":
             directory = f"/{value}" if value else ""
             files.add(directory or "/")
         elif kind == "R":
             files.add(f"{directory}/{value}")
-    return name, files
+    return OwningPackage(named["P"], named["V"], (record,), frozenset(files))
 
 
 class RpmRecords:
@@ -112,13 +153,27 @@ class RpmRecords:
 
     def owner(self, path: str) -> OwningPackage | None:
         """As `rpm -qf` says, the first of several."""
-        names = list(_rpm("-qf", "--queryformat", "%{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}\\n", "--", path))
-        if not names:
+        rows = list(_rpm("-qf", "--queryformat", f"{_RPM_NAME}\\t%{{ARCH}}\\n", "--", path))
+        if not rows:
             return None
-        return OwningPackage(names[0], self._file, frozenset(_rpm("-ql", "--", names[0])))
+        name, version, architecture = rows[0].split("\t")
+        plain = version.partition(":")[2] or version  # rpm -q takes no epoch
+        files = frozenset(_rpm("-ql", "--", f"{name}-{plain}.{architecture}"))
+        return OwningPackage(name, version, (self._file,), files)
+
+    def packages(self) -> Iterator[OwningPackage]:
+        """As rpm lists them. Of several architectures all are one."""
+        found: dict[tuple[str, str], set[str]] = {}
+        each = _RPM_NAME.replace("%{", "%{=")  # the package's, in every line
+        for row in _rpm("-qa", "--queryformat", f"[{each}\\t%{{FILENAMES}}\\n]"):
+            name, version, path = row.split("\t", 2)
+            found.setdefault((name, version), set()).add(path)
+        for (name, version), files in found.items():
+            yield OwningPackage(name, version, (self._file,), frozenset(files))
 
 
 RPM = "rpm"
+_RPM_NAME = "%{NAME}\\t%{EVR}"
 
 
 def _rpm(*words: str) -> Iterator[str]:
@@ -165,6 +220,10 @@ class _NoRecords:
     def owner(self, path: str) -> OwningPackage | None:  # noqa: ARG002
         """Nobody."""
         return None
+
+    def packages(self) -> Iterator[OwningPackage]:
+        """None."""
+        return iter(())
 
 
 def package_records() -> PackageRecords:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from fruix.sandbox.views.host import Host
-from fruix.sandbox.views.owners import OwningPackage, PackageRecords, package_records
+from fruix.sandbox.views.owners import OwningPackage, PackageRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +48,12 @@ class FoundPart:
 
 
 class PartFinder:
-    """Looks for parts; the packages' records are read when the first one is asked for."""
+    """Looks for parts, by the records of the host's packages."""
 
-    def __init__(self, host: Host, path: Iterable[str]) -> None:
+    def __init__(self, host: Host, path: Iterable[str], records: PackageRecords) -> None:
         self._host = host
         self._path = tuple(path)
-        self._known: PackageRecords | None = None
+        self._records = records
         self._words: dict[str, tuple[str, ...]] = {}
 
     def find(self, part: Part) -> Mapping[str, FoundPart]:
@@ -111,11 +111,9 @@ class PartFinder:
                     yield match[1]
 
     def _owner(self, path: str) -> OwningPackage | None:
-        if self._known is None:
-            self._known = package_records()
-        owner = self._known.owner(path)
-        if owner is not None:
-            self._host.status(owner.record)
+        owner = self._records.owner(path)
+        for record in owner.records if owner is not None else ():
+            self._host.status(record)
         return owner
 
     def _below(self, place: str, files: set[str]) -> FoundPart:

@@ -1,23 +1,23 @@
 """From a definition to what this host has: binds and links for a sandbox, and the fingerprint of it all.
 
 A resolution is kept with the record of every look at the host that led to it (what was seen, as a mark). Asking again looks once more at the same places (a
-`lstat` each, some ten thousand for a C compiler with its headers) and opens nothing. Kept in the cache directory: `NAME.state` (the last
-resolution), `NAME.hashes` (contents of files), `FINGERPRINT.json` (what a fingerprint stood for, to explain a later difference).
+`lstat` each, some ten thousand for a C compiler with its headers) and opens nothing but the history. Kept in the cache directory: `NAME.state` (the last
+resolution), `NAME.hashes` (contents of files), and what `kept` keeps to explain a later difference.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any, NamedTuple
 
 from fruix.errors import HostViewError
-from fruix.model.hostview import HostView
+from fruix.model.hostview import HostPackage, HostView
 from fruix.sandbox.spec import Bind, Link
+from fruix.sandbox.views.belonging import packages_shown
 from fruix.sandbox.views.definition import ViewDefinition
 from fruix.sandbox.views.files import read_json, write_json
 from fruix.sandbox.views.fingerprint import (
@@ -32,12 +32,13 @@ from fruix.sandbox.views.fingerprint import (
 from fruix.sandbox.views.gather import Gathered
 from fruix.sandbox.views.hints import directories_of
 from fruix.sandbox.views.host import Host, Look, changed
+from fruix.sandbox.views.kept import keep_view
+from fruix.sandbox.views.owners import PackageRecords, package_records
 from fruix.sandbox.views.parts import Part, PartFinder
 
 # Where programs look by themselves: libraries' names in linker scripts, loaders' names in programs.
 _WAYS = ("/lib", "/lib64")
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
-_FORMAT = 4
+_FORMAT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,41 +73,35 @@ def resolve_view(definition: ViewDefinition, cache_dir: str, *, hide: bool = Fal
         hide: Python's caches are hidden, where sandboxes can do that; else they are part of the view.
 
     Raises:
-        HostViewError: a required tool or tree is missing, a tree holds what can't be shown, or things changed meanwhile.
+        HostViewChangedError: things changed meanwhile.
+        HostViewError: a required tool or tree is missing, or a tree holds what can't be shown.
     """
     state_file = f"{cache_dir}/{definition.name}.state"
     asked = {**_plain(definition), "hide": hide}
     kept = _kept(read_json(state_file), asked)
     if kept is not None:
+        keep_view(kept.view, cache_dir)
         return kept
     started = time.time_ns()
     host = Host(hide_caches=hide)
     used = _complete(definition, host)
-    gathered = _gather(used, host)
+    records = package_records()
+    gathered = _gather(used, host, records)
+    packages = packages_shown(gathered, records)
     hashes = FileHashes(f"{cache_dir}/{definition.name}.hashes")
     shown = list(_shown(gathered, hashes))
     settled = host.newest < started - SETTLED_NS
     bound = {*gathered.files, *gathered.trees}
     seen, others = _parted(bound, host.looks())
-    what = _What(shown, used.path, sorted(bound), gathered.links, _hidden(host, gathered.trees), seen)
+    what = _What(
+        shown, used.path, sorted(bound), gathered.links, _hidden(host, gathered.trees), seen, packages
+    )
     resolved = _resolved(definition.name, what, settled=settled)
     hashes.save()
-    _keep_manifest(resolved.view, cache_dir)
+    keep_view(resolved.view, cache_dir)
     if settled:
-        write_json(state_file, {"format": _FORMAT, "asked": asked, "others": others, **what._asdict()})
+        write_json(state_file, {"format": _FORMAT, "asked": asked, "others": others, **_as_kept(what)})
     return resolved
-
-
-def known_view(fingerprint: str, cache_dir: str) -> HostView | None:
-    """What a fingerprint stood for, if this host ever had it. The fingerprint may be anything: it comes from a client."""
-    if not _FINGERPRINT.fullmatch(fingerprint):
-        return None
-    try:
-        view = HostView(**read_json(f"{cache_dir}/{fingerprint}.json"))
-        view = replace(view, path=tuple(view.path))
-    except TypeError:
-        return None
-    return view if view.fingerprint == fingerprint else None
 
 
 def _complete(definition: ViewDefinition, host: Host) -> ViewDefinition:
@@ -124,9 +119,9 @@ def _is_file(host: Host, path: str) -> bool:
     return found is not None and found.is_file
 
 
-def _gather(definition: ViewDefinition, host: Host) -> Gathered:
+def _gather(definition: ViewDefinition, host: Host, records: PackageRecords) -> Gathered:
     gathered = Gathered(host)
-    _add_directories(gathered, definition)
+    _add_directories(gathered, definition, records)
     for way in (*definition.path, *_WAYS):
         gathered.add_way(way)
     _add_files(gathered, definition)
@@ -137,7 +132,7 @@ def _gather(definition: ViewDefinition, host: Host) -> Gathered:
     return gathered
 
 
-def _add_directories(gathered: Gathered, definition: ViewDefinition) -> None:
+def _add_directories(gathered: Gathered, definition: ViewDefinition, records: PackageRecords) -> None:
     for tree in definition.trees:
         if not _add_trees(gathered, tree):
             raise HostViewError(
@@ -146,7 +141,7 @@ def _add_directories(gathered: Gathered, definition: ViewDefinition) -> None:
             )
     for tree in definition.optional_trees:
         _add_trees(gathered, tree)
-    finder = PartFinder(gathered.host, definition.path)
+    finder = PartFinder(gathered.host, definition.path, records)
     for part in definition.parts:
         _add_part(gathered, finder, part, definition.name)
 
@@ -217,12 +212,14 @@ class _What(NamedTuple):
     links: Mapping[str, str]
     hidden: Iterable[str]
     seen: Iterable[Look]
+    packages: Mapping[str, HostPackage]
 
 
 def _resolved(name: str, what: _What, *, settled: bool) -> ResolvedView:
     items = sorted(what.shown)
+    tools = {path: value for path, _, value in items}
     return ResolvedView(
-        HostView(name, digest_shown(items), {path: value for path, _, value in items}, tuple(what.path)),
+        HostView(name, digest_shown(items), tools, tuple(what.path), what.packages),
         tuple(Bind(path, path) for path in what.bound),
         tuple(Link(path, text) for path, text in sorted(what.links.items())),
         tuple(what.hidden),
@@ -250,16 +247,18 @@ def _kept(state: Any, asked: Mapping[str, Any]) -> ResolvedView | None:
     if any(changed(seen)) or any(changed(state["others"])):
         return None
     shown = [(path, kind, value) for path, kind, value in state["shown"]]
-    what = _What(shown, state["path"], state["bound"], state["links"], state["hidden"], seen)
+    packages = {
+        name: HostPackage(version, tuple(paths)) for name, (version, paths) in state["packages"].items()
+    }
+    what = _What(shown, state["path"], state["bound"], state["links"], state["hidden"], seen, packages)
     return _resolved(asked["name"], what, settled=True)
+
+
+def _as_kept(what: _What) -> dict[str, Any]:
+    return {**what._asdict(), "packages": {name: astuple(each) for name, each in what.packages.items()}}
 
 
 def _plain(definition: ViewDefinition) -> dict[str, Any]:
     """As JSON gives it back."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(definition)))
     return plain
-
-
-def _keep_manifest(view: HostView, cache_dir: str) -> None:
-    if known_view(view.fingerprint, cache_dir) is None:
-        write_json(f"{cache_dir}/{view.fingerprint}.json", asdict(view))

@@ -1,0 +1,88 @@
+"""Packages are lowered for the host's tools as they are. When those change before a build has ended, the request begins anew."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
+
+from fruix.cli.status import Failure
+from fruix.cli.text import arrows, harmless, speaks_utf8
+from fruix.errors import BuildError, HostViewChangedError
+from fruix.model.events import BuildFailed
+from fruix.model.storepath import StorePath
+
+T = TypeVar("T")
+
+# Seconds before each new beginning. An upgrade of the host may go on for minutes; what changes for longer than that is no upgrade.
+PAUSES = (0, 1, 2, 5, 10, 20, 40, 80)
+# Kinds of reasons: refused before it began, and a result that counts for nothing.
+_REFUSED, _OVERTAKEN = "view-differs", "view-changed"
+KINDS = frozenset({_REFUSED, _OVERTAKEN})
+
+Tell = Callable[[int, str], None]
+
+
+def with_current_tools(work: Callable[[], T], tell: Tell) -> T:
+    """Do what lowers packages and has them built; again, as often as `PAUSES` has numbers, while it ends with `HostViewChangedError`.
+
+    Args:
+        work: from lowering to the end.
+        tell: given the number of the new beginning, and why.
+
+    Raises:
+        HostViewChangedError: it changes for ever.
+    """
+    for number, pause in enumerate(PAUSES, 1):
+        try:
+            return work()
+        except HostViewChangedError as error:
+            tell(number, str(error))
+            time.sleep(pause)
+    return work()
+
+
+def show_anew(number: int, why: str) -> None:
+    """Say to a person that a request begins anew."""
+    said = f"{why}; begun anew for the tools that are here now ({number} of {len(PAUSES)})"
+    print(harmless(arrows(said, utf8=speaks_utf8(sys.stderr)), colour=False), file=sys.stderr)
+
+
+class Overtaken:
+    """What failed of one request, over all its beginnings: whether it is worth another one."""
+
+    def __init__(self) -> None:
+        self._refused: set[StorePath] = set()
+
+    def check(self, failures: Sequence[Failure], lowered: Iterable[StorePath]) -> None:
+        """To be called when builds have failed. A derivation that nobody lowers is refused however often it is asked for.
+
+        Args:
+            failures: the causes.
+            lowered: the derivations that were asked for and come of packages.
+
+        Raises:
+            HostViewChangedError: they failed for nothing but changes of the host's tools, and may succeed.
+        """
+        refused = {failure.path for failure in failures if failure.event.reason.get("kind") == _REFUSED}
+        hopeless = refused if not list(lowered) else refused & self._refused
+        self._refused |= refused
+        others = (failure for failure in failures if failure.event.reason.get("kind") not in KINDS)
+        if failures and not hopeless and not any(others):
+            raise changed(failures[0].event)
+
+
+def changed(failed: BuildFailed) -> HostViewChangedError:
+    """The error for a build that failed because of it; the command ends as it does for any build that failed."""
+    error = HostViewChangedError(_why(failed), hint="let the upgrade of the host finish, then build again")
+    error.exit_code = BuildError.exit_code
+    return error
+
+
+def _why(failed: BuildFailed) -> str:
+    if failed.reason.get("kind") == _REFUSED:
+        return str(failed.reason.get("text", ""))
+    return (
+        f"host view '{failed.reason.get('view')}' was changed while it was built: {failed.reason.get('what')}"
+    )
