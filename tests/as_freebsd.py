@@ -16,19 +16,19 @@ def main(*steps: str) -> None:
     os.uname, platform.machine = uname, machine  # host views are of the tools that are here
     # Only now, as some modules look at once where they are.
     from fruix.store.layout import Layout
-    from fruix.testing import scratch
+    from fruix.testing import scratch_daemon
     from fruix.testing.freebsd import __main__ as entry
 
-    environment = scratch._environment
+    environment = scratch_daemon._environment
 
     def with_tests(layout: Layout, base: str) -> dict[str, str]:
         found = environment(layout, base)
         found["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
         return found
 
-    scratch._environment = with_tests
+    scratch_daemon._environment = with_tests
     if steps:
-        from fruix.sandbox.faults import all_steps
+        from fruix.failpoints import all_steps
         from fruix.testing import crashes
 
         some = tuple(step for step in all_steps() if step.name in steps)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fruix.building import allowance
+from fruix.building.queue import allowance
 from fruix.building.settings import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.events import Note

@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 
 import waiting
+from fruix import failpoints
 from fruix.building.recovery import user_locks
 from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID, BuildOptions
 from fruix.client import RemoteStore, connect
@@ -23,9 +24,8 @@ from fruix.errors import FruixError, UnreachableError
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
-from fruix.sandbox import faults
+from fruix.sandbox.back_ends import current
 from fruix.sandbox.linux.cgroup import CgroupParent
-from fruix.sandbox.platform import current
 from fruix.store import Layout, schema
 from machine import Machine, left_over
 from waiting import PATIENCE
@@ -71,7 +71,7 @@ def start_daemon(
         for name in [name for name in os.environ if name.startswith(("FRUIX_", "NIX_"))]:
             del os.environ[name]
         os.environ.update(environment or {})
-        os.environ[faults.VARIABLE] = fault
+        os.environ[failpoints.VARIABLE] = fault
         return main()
 
     daemon = child(work)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from fruix.building.builder import Builder
-from fruix.building.platforms import local_system
+from fruix.building.builders.platforms import local_system
 from fruix.building.settings import FIRST_BUILD_UID, BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput
@@ -24,11 +24,11 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.events import Event
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Identity, Spawner, platform
+from fruix.sandbox import Identity, Spawner, back_ends
+from fruix.sandbox.back_ends import current
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc, userns
-from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
 from fruix.testing.freebsd.double import Double
@@ -54,15 +54,15 @@ def own_mounts() -> None:
 def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
     """Builds are isolated by the FreeBSD back end, on a double of that system's calls; afterwards no mount and no jail may be left."""
     own_mounts()
-    before = platform.current()
+    before = back_ends.current()
     with tempfile.TemporaryDirectory(prefix="freebsd-") as directory:
         kernel = Double(directory, machine)
-        platform.use(FreeBSDBackEnd(kernel))
+        back_ends.use(FreeBSDBackEnd(kernel))
         try:
             with as_on_ufs():
                 yield kernel
         finally:
-            platform.use(before)
+            back_ends.use(before)
         assert [row.target for row in kernel.getfsstat()] == [b"/"]
         with kernel.state.tables() as tables:
             assert living(tables, dying=True) == []

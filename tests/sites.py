@@ -16,7 +16,7 @@ from fruix.model.buildresult import BuildResult
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import Event, LogLine
 from fruix.model.storepath import StorePath
-from fruix.sandbox.platform import current
+from fruix.sandbox.back_ends import current
 from fruix.store import Layout
 from machine import Machine
 from waiting import PATIENCE

@@ -11,7 +11,7 @@ TESTS = Path(__file__).parent
 # Run again under another name; the builds that they do for real are the platform's own affair.
 AGAIN = (
     "store/test_tree.py",
-    "store/test_adding.py",
+    "store/objects/test_add.py",
     "daemon/test_peers.py",
     "daemon/test_session.py",
     "client",
@@ -25,7 +25,7 @@ def load(package):
             if module.ispkg:
                 load(loaded)
 load(fruix)
-from fruix.building.platforms import local_system
+from fruix.building.builders.platforms import local_system
 print(local_system())
 """
 

@@ -18,13 +18,13 @@ SAME = [
     "tests/sandbox/test_what_is_seen.py",
     "tests/sandbox/test_escapes.py",
     "tests/sandbox/test_userns.py",
-    "tests/building/test_life.py",
+    "tests/building/run/test_build.py",
     "tests/building/test_declared.py",
-    "tests/building/test_unfit_outputs.py",
-    "tests/building/test_steps_that_fail.py",
+    "tests/building/outputs/test_unfit_outputs.py",
+    "tests/building/run/test_steps_that_fail.py",
 ]
 # Once, since it takes a minute: with the identity that differs more from root's.
-NETWORKED = ["tests/building/test_fetching.py", "tests/building/test_networked_builds.py"]
+NETWORKED = ["tests/building/builders/test_fetching.py", "tests/building/builders/test_networked_builds.py"]
 
 WHOLE = """
 set -e

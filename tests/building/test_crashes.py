@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from crashing import SOCKET, ask, child, clear_away, connected, derivation, exit_of, start_daemon, traces
+from fruix import failpoints
 from fruix.building import recovery
 from fruix.building.recovery import recover_builds
 from fruix.building.settings import BuildOptions
@@ -25,13 +26,12 @@ from fruix.errors import FruixError
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
-from fruix.sandbox import faults
+from fruix.sandbox.back_ends import current
 from fruix.sandbox.freebsd.start import FAULT_STEPS as JAIL_STEPS
-from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from machine import Machine, jails, left_over, machine, private_frx
 
-STEPS = {step.name: step for step in faults.all_steps()}
+STEPS = {step.name: step for step in failpoints.all_steps()}
 CASES = [(step.name, victim) for step in STEPS.values() for victim in step.victims]
 JAIL_CASES = [(step.name, victim) for step in JAIL_STEPS for victim in step.victims]
 # By then the builder has ended by itself, or the result stands already.
@@ -173,7 +173,7 @@ def test_a_step_that_fails_is_named_and_undone(step: str, tmp_path: Path) -> Non
         shell = here.shell(tmp_path)
         outputs = {output: DerivationOutput(None) for output in ("out", "lib")}
         drv = here.derivation("fails", "echo running; echo > $out; echo > $lib", shell, outputs=outputs)
-        with faults.armed(f"{step}:ENOSPC"):
+        with failpoints.armed(f"{step}:ENOSPC"):
             (result,) = here.build(drv)
         assert result.success == (step in AFTERWARDS), result.message
         if not result.success:

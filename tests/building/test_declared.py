@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from asking import failed
-from fruix.building.logs import read_log
-from fruix.building.records import read_record
+from fruix.building.record.file import read_record
+from fruix.building.record.log import read_log
 from fruix.building.settings import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput

@@ -10,7 +10,7 @@ from fruix.model.buildresult import BuildMode
 from fruix.model.derivation import DerivationOutput
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
-from fruix.protocol.activities import event_writer
+from fruix.protocol.event_messages import event_writer
 from fruix.protocol.messages import Next
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Context, Dialect

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.hostviews import HostViews
+from fruix.building.host_views import HostViews
 from fruix.building.settings import BuildSettings
 from fruix.errors import HostViewError
 from fruix.model.buildresult import BuildStatus

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from fruix.building.limits import Limits, Watch, passed
-from fruix.building.records import read_record
+from fruix.building.record.file import read_record
+from fruix.building.run.limits import Limits, Watch, passed
 from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath

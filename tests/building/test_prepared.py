@@ -15,13 +15,13 @@ import pytest
 from fruix.building import prepared
 from fruix.building.prepared import PreparedViews
 from fruix.building.settings import BuildSettings
+from fruix.hostview import ResolvedView, ViewDefinition, resolve_view
 from fruix.model.events import Event, LogLine
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.storepath import StorePath
 from fruix.sandbox.spec import Bind, Link
-from fruix.sandbox.views import ResolvedView, ViewDefinition, resolve_view
 from fruix.store import Layout
-from fruix.store.sync import sync_tree
+from fruix.store.durability import sync_tree
 from fruix.testing.freebsd.double import Double
 from machine import Machine, jails, machine
 
@@ -33,7 +33,7 @@ MUCH = 1 << 30
 @pytest.fixture(autouse=True)
 def _old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that were made just now may be prepared too."""
-    monkeypatch.setattr("fruix.sandbox.views.resolve.SETTLED_NS", -(10**18))
+    monkeypatch.setattr("fruix.hostview.resolve.SETTLED_NS", -(10**18))
 
 
 @pytest.fixture
@@ -338,7 +338,7 @@ def test_it_is_on_the_disk_before_it_has_its_name(
 def test_what_is_too_young_to_tell_is_not_copied(
     host: Path, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fruix.sandbox.views.resolve.SETTLED_NS", 10**18)
+    monkeypatch.setattr("fruix.hostview.resolve.SETTLED_NS", 10**18)
     resolved = resolve(host, place)
     assert views_of(place).use(resolved, f"{place}/builds/one", TAKEN) is resolved
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fruix.cli.status import Status
+from fruix.cli.output.progress import Status
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import (
     BuilderExited,

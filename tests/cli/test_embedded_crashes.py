@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from crashing import traces
+from fruix import failpoints
 from fruix.daemon.embedded import embedded_store
-from fruix.sandbox import faults
 from machine import private_frx
 
 KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_"))}
@@ -31,7 +31,7 @@ def frx() -> Iterator[None]:
 
 def build(name: str, fault: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "fruix", "build", "-e", EXPRESSION.format(name=name)]
-    environment = {**KEPT, faults.VARIABLE: fault}
+    environment = {**KEPT, failpoints.VARIABLE: fault}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 

@@ -22,9 +22,9 @@ from machine import private_frx
 # daemon is a fork of it.
 FRUIX = """
 import contextlib, os, sys
-from fruix.building.hostviews import HostViews
+from fruix.building.host_views import HostViews
 from fruix.cli.main import main
-from fruix.sandbox.views import owners
+from fruix.hostview import owners
 
 records, upgrade, *sys.argv[1:] = sys.argv[1:]
 owners.RECORDS = ((records, owners.DpkgRecords),)

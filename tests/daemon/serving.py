@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fruix.building.entering import Entering
 from fruix.building.settings import BuildOptions
+from fruix.building.shell import Entering
 from fruix.client import RemoteStore
 from fruix.daemon.listening import listen
 from fruix.daemon.server import Server
@@ -25,7 +25,7 @@ from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, Phas
 from fruix.model.hostview import HostPackage, HostView, Sighting
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
-from fruix.protocol.values import Missing
+from fruix.protocol.model_codecs import Missing
 from fruix.sandbox import Exit
 from fruix.store import Layout, Limits, LocalStore
 

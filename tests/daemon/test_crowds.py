@@ -22,7 +22,7 @@ from fruix.daemon.peers import REFUSAL_HOLDS, Access, Admission, Peer
 from fruix.daemon.settings import Settings
 from fruix.errors import FruixError, NotPermittedError
 from fruix.protocol import handshake, messages
-from fruix.protocol.source import Source
+from fruix.protocol.reader import Source
 from fruix.protocol.wire import Context, Dialect
 from fruix.store import readers
 from machine import OTHER_USERS

@@ -17,8 +17,8 @@ from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
-from fruix.protocol.bodies import write_objects
 from fruix.protocol.messages import Failure, Last
+from fruix.protocol.streams import write_objects
 from fruix.protocol.wire import Dialect
 from fruix.sandbox.linux import libc
 from fruix.store import Limits

@@ -16,8 +16,9 @@ import pytest
 from daemon.serving import Running, running
 from daemon.test_crowds import until
 from daemon.test_session import client, framed
-from fruix.daemon import handlers, options
+from fruix.daemon import options
 from fruix.daemon.budget import Account, Budget, CountedRoots
+from fruix.daemon.handlers import table
 from fruix.daemon.settings import Settings
 from fruix.errors import FruixError, MemoryLimitError
 from fruix.model.activity import ActiveBuild, State
@@ -29,9 +30,9 @@ from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.protocol.bodies import write_objects
 from fruix.protocol.messages import Failure, Last
 from fruix.protocol.options import MEANINGFUL, ClientOptions
+from fruix.protocol.streams import write_objects
 from fruix.protocol.wire import Context, Dialect
 from fruix.store import Store
 from fruix.store.memory import charged_to
@@ -239,7 +240,7 @@ def test_a_session_forgets_the_others() -> None:
     chosen = ClientOptions(overrides={"cores": "2", "unknown": "", "experimental-features": ""})
     assert options.kept(chosen).overrides == {"cores": "2"}
     session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"))
-    handlers.set_options(session, chosen)
+    table.set_options(session, chosen)
     assert session.options == options.kept(chosen)
 
 

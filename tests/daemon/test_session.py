@@ -17,11 +17,11 @@ from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.protocol import handshake, messages
-from fruix.protocol.layout import Body
 from fruix.protocol.messages import ActivityType, Failure, Last, Message, Next, ResultType
 from fruix.protocol.operations import TABLES, operations
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.source import Source
+from fruix.protocol.reader import Source
+from fruix.protocol.schema import Body
 from fruix.protocol.wire import Context, Dialect, read_string, write_u64
 
 
@@ -148,7 +148,7 @@ def test_our_own_operations_are_for_our_own_clients(daemon: Running) -> None:
 
 @pytest.mark.parametrize("dialect", Dialect)
 def test_every_operation_without_handler_says_so(daemon: Running, dialect: Dialect) -> None:
-    from fruix.daemon.handlers import HANDLERS
+    from fruix.daemon.handlers.table import HANDLERS
 
     user = client(daemon, dialect, 38 if dialect is Dialect.NIX else 0x64)
     user.greet()
@@ -357,7 +357,7 @@ def test_verification_reports(daemon: Running) -> None:
 
 
 def test_stream_of_objects(daemon: Running) -> None:
-    from fruix.protocol.bodies import write_objects
+    from fruix.protocol.streams import write_objects
 
     user = client(daemon)
     user.greet()

@@ -14,7 +14,7 @@ import pytest
 
 from crashing import clear_away
 from fruix.building.settings import FIRST_BUILD_UID
-from fruix.sandbox.platform import current
+from fruix.sandbox.back_ends import current
 from machine import private_frx
 from sites import OTHER_UID, Site
 from waiting import PATIENCE, until

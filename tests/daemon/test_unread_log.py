@@ -16,8 +16,8 @@ from fruix.client import connect
 from fruix.daemon import said
 from fruix.errors import FruixError
 from fruix.model.events import Event, LogLine
-from fruix.sandbox.platform import current
-from fruix.testing import small
+from fruix.sandbox.back_ends import current
+from fruix.testing import derivations
 from machine import build_uid, private_frx
 from waiting import PATIENCE
 
@@ -56,9 +56,9 @@ def end_during_a_build(process: subprocess.Popen[str]) -> None:
 
     def build() -> None:
         with connect("/frx/var/fruix/daemon-socket/socket", "/frx/store") as store:
-            drv, _ = small.add(store, "endless", "echo runs; sleep 1000")
+            drv, _ = derivations.add(store, "endless", "echo runs; sleep 1000")
             try:
-                told.append(str(small.build_added(store, drv, watch)))
+                told.append(str(derivations.build_added(store, drv, watch)))
             except FruixError as error:
                 told.append(str(error))
 

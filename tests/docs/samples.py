@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from fruix.daemon import settings
+from fruix.hostview.definition import definitions
 from fruix.packages.load import find, from_file
 from fruix.packages.package import Package
-from fruix.sandbox.views.definition import definitions
 from packages.test_definitions import lowering
 from packages.test_sources import TreeStore
 

@@ -17,6 +17,7 @@ from fruix.building.settings import BuildSettings
 from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.daemon import settings
+from fruix.hostview import definition
 from fruix.model import attributes, hostview, structured
 from fruix.model.events import KINDS
 from fruix.model.reasons import TEXTS
@@ -26,7 +27,6 @@ from fruix.packages.load import all_packages
 from fruix.packages.package import Git, Local, Origin, Package
 from fruix.packages.search_paths import SEARCH_PATHS
 from fruix.sandbox.contracts import CONTRACTS
-from fruix.sandbox.views import definition
 
 CONFIGURATION, PACKAGES, EVENTS = "docs/configuration.md", "docs/packages.md", "docs/events.md"
 ALL_TEXT = "".join((ROOT / document).read_text(encoding="utf-8") for document in DOCUMENTS)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fruix.model.graph import Edge, Graph, Node, shortest_paths, to_dot, to_svg
-from fruix.model.graph.layout import BOX_HEIGHT, GAP, layout
-from fruix.model.graph.order import build_rows, crossings, order_rows
-from fruix.model.graph.place import pooled
-from fruix.model.graph.ranks import ranks
+from fruix.graph import Edge, Graph, Node, shortest_paths, to_dot, to_svg
+from fruix.graph.layout import BOX_HEIGHT, GAP, layout
+from fruix.graph.order import build_rows, crossings, order_rows
+from fruix.graph.place import pooled
+from fruix.graph.ranks import ranks
 
 
 def graph(*pairs: str, nodes: str = "") -> Graph:

@@ -9,10 +9,10 @@ from typing import Any
 
 from fruix.errors import FruixError
 from fruix.protocol import handshake, messages
-from fruix.protocol.bodies import NarBody
-from fruix.protocol.layout import Body, Operation
 from fruix.protocol.operations import operations
-from fruix.protocol.source import FramedSource, Source
+from fruix.protocol.reader import FramedSource, Source
+from fruix.protocol.schema import Body, Operation
+from fruix.protocol.streams import NarBody
 from fruix.protocol.wire import OCTETS, Context, Dialect, List, Text, write_string, write_u64
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "wire"

@@ -12,9 +12,9 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
-from fruix.protocol import looking, options, values, wire
-from fruix.protocol.layout import Field, Layout, Record, keeps
-from fruix.protocol.values import Realisation
+from fruix.protocol import build_status, model_codecs, options, wire
+from fruix.protocol.model_codecs import Realisation
+from fruix.protocol.schema import Field, Layout, Record, keeps
 from fruix.protocol.wire import Codec, Context, Dialect
 
 STORE = "/frx/store"
@@ -67,16 +67,16 @@ def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
     """Codecs whose values have a meaning of their own, by identity."""
     realisations = st.builds(Realisation, names.map(lambda name: f"sha256:ab!{name}"), paths())
     return {
-        id(values.PATH): paths(),
-        id(values.BASE_NAME): paths(),
-        id(values.OPTIONAL_PATH): optional(paths()),
-        id(values.HASH): hashes,
-        id(values.ADDRESS): optional(addresses),
-        id(values.DERIVED): derived(context),
-        id(values.MODE): st.sampled_from(BuildMode),
-        id(values.REALISATION): realisations,
-        id(looking.STATE): st.sampled_from(State),
-        id(values.BUILD_RESULT): build_results(context),
+        id(model_codecs.PATH): paths(),
+        id(model_codecs.BASE_NAME): paths(),
+        id(model_codecs.OPTIONAL_PATH): optional(paths()),
+        id(model_codecs.HASH): hashes,
+        id(model_codecs.ADDRESS): optional(addresses),
+        id(model_codecs.DERIVED): derived(context),
+        id(model_codecs.MODE): st.sampled_from(BuildMode),
+        id(model_codecs.REALISATION): realisations,
+        id(build_status.STATE): st.sampled_from(State),
+        id(model_codecs.BUILD_RESULT): build_results(context),
     }
 
 

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from fruix.errors import DisconnectedError, ProtocolError
 from fruix.protocol import messages
-from fruix.protocol.layout import Layout, Operation
+from fruix.protocol.model_codecs import BUILD_RESULT, KEYED_INFO
 from fruix.protocol.operations import operations
-from fruix.protocol.source import Source
-from fruix.protocol.values import BUILD_RESULT, KEYED_INFO
+from fruix.protocol.reader import Source
+from fruix.protocol.schema import Layout, Operation
 from fruix.protocol.wire import Codec, Context, Dialect
 from protocol.strategies import STORE, of_codec, of_layout, texts
 

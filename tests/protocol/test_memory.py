@@ -12,10 +12,10 @@ from fruix.errors import MemoryLimitError
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.protocol.bodies import read_objects, write_objects
+from fruix.protocol.model_codecs import DERIVED, PATHS
 from fruix.protocol.options import NIX_OPTIONS, ClientOptions
-from fruix.protocol.source import CHUNK, FREE, FramedSource, Source, frames
-from fruix.protocol.values import DERIVED, PATHS
+from fruix.protocol.reader import CHUNK, FREE, FramedSource, Source, frames
+from fruix.protocol.streams import read_objects, write_objects
 from fruix.protocol.wire import NAME, OCTETS, TEXT, Codec, Context, Dialect, List, Map, write_u64
 
 CONTEXT = Context(Dialect.NIX, 38, "/frx/store")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruix.errors import DisconnectedError, FormatError, ProtocolError
-from fruix.protocol.source import CHUNK, FramedSource, Source, frames
+from fruix.protocol.reader import CHUNK, FramedSource, Source, frames
 from fruix.protocol.wire import (
     BOOL,
     I64,

@@ -13,7 +13,7 @@ import pytest
 
 from fruix.sandbox.inherited import default_signals, hear_of_children, set_limits
 from fruix.sandbox.linux import userns
-from fruix.testing import scratch, small
+from fruix.testing import derivations, scratch_daemon
 from oddly_started import ODDITIES
 
 ONLY_ROOT = pytest.mark.skipif(
@@ -34,20 +34,20 @@ echo "keys $(wc -l < /proc/keys)"
 
 
 @pytest.fixture(scope="module")
-def here() -> Iterator[scratch.Scratch]:
-    with scratch.scratch() as one:
+def here() -> Iterator[scratch_daemon.Scratch]:
+    with scratch_daemon.scratch() as one:
         one.environment["PYTHONPATH"] += os.pathsep + str(Path(__file__).parents[1])
         yield one
 
 
-def seen(here: scratch.Scratch, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
+def seen(here: scratch_daemon.Scratch, name: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """What a builder says whose daemon was started with an oddity; without one if it is none of them."""
-    monkeypatch.setattr(scratch, "program", "oddly_started")
+    monkeypatch.setattr(scratch_daemon, "program", "oddly_started")
     monkeypatch.setitem(here.environment, "ODDITY", name)
     here.start()
     try:
         with closing(here.connect()) as store:
-            built = small.build(store, f"look-{name}", LOOK)
+            built = derivations.build(store, f"look-{name}", LOOK)
         assert built.result.success, built.result.message
         return Path(built.output.text).read_text()
     finally:
@@ -55,7 +55,7 @@ def seen(here: scratch.Scratch, name: str, monkeypatch: pytest.MonkeyPatch) -> s
 
 
 @pytest.fixture(scope="module")
-def clean(here: scratch.Scratch) -> Iterator[str]:
+def clean(here: scratch_daemon.Scratch) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         yield seen(here, "clean", monkeypatch)
 
@@ -63,7 +63,7 @@ def clean(here: scratch.Scratch) -> Iterator[str]:
 @ONLY_ROOT
 @pytest.mark.parametrize("oddity", ODDITIES)
 def test_builders_start_alike(
-    oddity: str, here: scratch.Scratch, clean: str, monkeypatch: pytest.MonkeyPatch
+    oddity: str, here: scratch_daemon.Scratch, clean: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert seen(here, oddity, monkeypatch) == clean
 
@@ -86,7 +86,7 @@ def test_a_clean_start(clean: str) -> None:
 
 
 @ONLY_ROOT
-def test_a_command_whose_starter_ignores_children(here: scratch.Scratch, tmp_path: Path) -> None:
+def test_a_command_whose_starter_ignores_children(here: scratch_daemon.Scratch, tmp_path: Path) -> None:
     """Without a daemon it forks one, which forks the spawner, which forks builders: all of them wait for their children."""
     environment = {**here.environment, "FRUIX_DAEMON_SOCKET": f"{tmp_path}/none"}
     code = (

@@ -13,7 +13,7 @@ import pytest
 
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox.capabilities import in_child
-from fruix.sandbox.linux import libc, mounts, seccomp, userns, view
+from fruix.sandbox.linux import libc, mounts, seccomp, store_mount, userns
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="machine: Linux only")
 
@@ -127,7 +127,7 @@ def test_root_of_a_namespace_has_one_id() -> None:
 def test_the_view(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With and without that directory on the host; files of the user keep their owner, the rest of the host stays."""
     os.makedirs("/frx", exist_ok=True)
-    monkeypatch.setattr(view, "PLACE", place)
+    monkeypatch.setattr(store_mount, "PLACE", place)
     (tmp_path / "store").mkdir()
     (tmp_path / "store" / "x").write_text("mine")
     os.chmod(tmp_path, 0o755)
@@ -135,7 +135,7 @@ def test_the_view(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     def attempt() -> str:
         os.chdir(tmp_path)
         userns.stay_oneself()
-        view.show(str(tmp_path))
+        store_mount.show(str(tmp_path))
         libc.drop_all_capabilities()
         assert Path(f"{place}/store/x").read_text() == "mine"
         assert Path("store/x").read_text() == "mine"  # the current directory is still the same

@@ -18,7 +18,7 @@ from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
 from fruix.store.leftovers import session_name
 from fruix.store.local import LocalStore
-from fruix.store.taking import Staged
+from fruix.store.outputs.staged import Staged
 from store.helpers import BUILD_UID, info_of, nothing_but, some_path, write_file
 
 ODD_NAMES = [

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fruix.errors import ObjectRejectedError
-from fruix.store.tree.keep import Keeper
+from fruix.store.tree.copy_for_user import Keeper
 from machine import OTHER_USERS
 from store.helpers import directory_fd, empty
 

@@ -12,7 +12,7 @@ from fruix.store import flags
 from fruix.store.layout import Layout
 from fruix.store.leftovers import near_name, session_name
 from fruix.store.local import LocalStore
-from fruix.store.taking import Staged
+from fruix.store.outputs.staged import Staged
 from fruix.testing.freebsd import files
 from machine import SEVERAL_IDS
 from store.helpers import BUILD_UID, archive, give, nothing_but, some_path, write_file

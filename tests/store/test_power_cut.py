@@ -22,7 +22,7 @@ from fruix.store.local import LocalStore
 from store.power import Recording, restore
 
 WORK = """
-from fruix.store import flags, sync
+from fruix.store import flags, durability as sync
 from fruix.store.database import Database
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from fruix.sandbox.views import definitions
+from fruix.hostview import definitions
 from machine import BUSYBOX, private_frx
 
 ROOT = Path(__file__).parents[2]

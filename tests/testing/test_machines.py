@@ -14,7 +14,7 @@ from fruix.testing import kernel_checks, machines, selftest
 from fruix.testing.checks import Bench, FailedError, NotTriedError
 from fruix.testing.freebsd.double import Double
 from fruix.testing.freebsd.state import Machine
-from fruix.testing.scratch import Scratch
+from fruix.testing.scratch_daemon import Scratch
 from fruix.testing.selftest import Outcome
 from machine import jails
 

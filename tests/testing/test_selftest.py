@@ -10,12 +10,13 @@ import pytest
 
 import fruix.testing.selftest as selftest_module
 from crashing import clear_away
+from fruix import failpoints
 from fruix.building.recovery import user_locks
-from fruix.sandbox import UserLocks, faults
+from fruix.sandbox import UserLocks
 from fruix.store.layout import Layout
-from fruix.testing import crashes, expected, scratch
+from fruix.testing import crashes, expected_view, scratch_daemon
+from fruix.testing.leftovers import traces
 from fruix.testing.selftest import Outcome, selftest
-from fruix.testing.traces import traces
 from machine import builder_of, private_frx, shown_at
 from sites import Site
 
@@ -46,14 +47,14 @@ def run() -> tuple[list[str], dict[str, tuple[Outcome, str]]]:
 @pytest.fixture(autouse=True)
 def few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """All steps take minutes: the command itself goes through them (`.ci/run`), and so does tests/building."""
-    some = [step for step in faults.all_steps() if step.name in STEPS]
+    some = [step for step in failpoints.all_steps() if step.name in STEPS]
     assert len(some) == len(STEPS)
     monkeypatch.setattr(crashes, "all_steps", lambda: some)
 
 
 def test_everything_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside a daemon that builds, too, and that build goes on as if nothing had happened."""
-    monkeypatch.setattr(scratch, "PARENTS", ("/frx",))
+    monkeypatch.setattr(scratch_daemon, "PARENTS", ("/frx",))
     with private_frx():
         beside = Site("beside")
         beside.start()
@@ -77,15 +78,15 @@ def test_everything_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_weaker_sandbox_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "program", "weakened")
-    environment = scratch._environment
+    monkeypatch.setattr(scratch_daemon, "program", "weakened")
+    environment = scratch_daemon._environment
 
     def with_weakened(layout: Layout, base: str) -> dict[str, str]:
         found = environment(layout, base)
         found["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
         return found
 
-    monkeypatch.setattr(scratch, "_environment", with_weakened)
+    monkeypatch.setattr(scratch_daemon, "_environment", with_weakened)
     monkeypatch.setattr(selftest_module, "crash_checks", tuple)
     failed, seen = run()
     assert failed == ["what is seen"], seen
@@ -96,7 +97,7 @@ def test_a_weaker_sandbox_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_daemon_that_does_not_start_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch, "program", "no_such_module")
+    monkeypatch.setattr(scratch_daemon, "program", "no_such_module")
     failed, seen = run()
     assert failed == ["daemon starts"]
     assert "No module named no_such_module" in seen["daemon starts"][1]
@@ -113,11 +114,11 @@ def test_a_daemon_that_does_not_start_ends_it(monkeypatch: pytest.MonkeyPatch) -
     ],
 )
 def test_open_doors(printed: str, found: str) -> None:
-    assert found in expected.open_doors(printed, "freebsd-jail")
+    assert found in expected_view.open_doors(printed, "freebsd-jail")
 
 
 def test_doors_that_only_one_system_has() -> None:
-    found = expected.open_doors("machine-socket ok\n", "linux-namespaces")
+    found = expected_view.open_doors("machine-socket ok\n", "linux-namespaces")
     assert "machine-socket: ok, should be EAFNOSUPPORT" in found
     assert "old-socket: not tried, should be ENOSYS" in found
 
@@ -167,7 +168,7 @@ def test_the_command_says_what_failed(
 ) -> None:
     from fruix.cli.main import main
 
-    monkeypatch.setattr(scratch, "program", "no_such_module")
+    monkeypatch.setattr(scratch_daemon, "program", "no_such_module")
     assert main(["doctor", "--selftest"]) == 1
     out, err = capsys.readouterr()
     assert out.startswith("FAILED  daemon starts")

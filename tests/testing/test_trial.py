@@ -9,7 +9,7 @@ import pytest
 
 from fruix.cli.main import main
 from fruix.model.systems import common_name
-from fruix.sandbox import platform
+from fruix.sandbox import back_ends
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
@@ -129,7 +129,7 @@ def test_a_step_that_fails_is_named_and_undone(capfd: pytest.CaptureFixture[str]
             def jail_set(self, parameters: object, flags: int) -> int:  # noqa: ARG002
                 raise KernelError("jail_set", 1, "no more jails")
 
-        platform.use(FreeBSDBackEnd(Refusing(other)))
+        back_ends.use(FreeBSDBackEnd(Refusing(other)))
         assert main(["doctor", "--try"]) == 1
         assert [row.target for row in Refusing(other).getfsstat()] == [b"/"]
     out, err = capfd.readouterr()

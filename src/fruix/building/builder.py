@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
-from fruix.building.entering import Entering, Shells, enter
-from fruix.building.goals import Missing, missing, plan
-from fruix.building.history import History
-from fruix.building.hostviews import HostViews
+from fruix.building.host_views import HostViews
 from fruix.building.keep import free_room
-from fruix.building.life import run_build
-from fruix.building.looking import active_build, planned
+from fruix.building.plan.goals import Missing, missing, plan
+from fruix.building.plan.repair import survey
 from fruix.building.prepared import PreparedViews
-from fruix.building.realise import Realisation
+from fruix.building.queue.realisation import Realisation
+from fruix.building.queue.scheduler import CANCELLED, Scheduler
+from fruix.building.record.durations import History
 from fruix.building.recovery import journal_of, user_locks
-from fruix.building.repairing import survey
 from fruix.building.resources import Resources
-from fruix.building.scheduler import CANCELLED, Scheduler
+from fruix.building.run.build import run_build
 from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.shell import Entering, Shells, enter
+from fruix.building.status import active_build, planned
 from fruix.errors import FruixError
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
@@ -27,7 +27,7 @@ from fruix.model.events import Event
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.planned import BuildPlan
 from fruix.sandbox import Exit, Spawner, UserPool
-from fruix.sandbox.platform import current
+from fruix.sandbox.back_ends import current
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import interruptible
 
@@ -118,7 +118,7 @@ class Builder:
         on_open: Callable[[int, str], None],
         gone: threading.Event,
     ) -> Exit:
-        """A shell in a sandbox, to its end; see `fruix.building.entering`."""
+        """A shell in a sandbox, to its end; see `fruix.building.shell`."""
         return enter(asked, options, self._resources, self._shells, on_open, gone)
 
     def _room_for_view(self) -> int:

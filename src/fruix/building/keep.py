@@ -21,16 +21,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from fruix.building.attempt import Attempt
+from fruix import failpoints
 from fruix.building.resources import Resources
+from fruix.building.run.state import Attempt
 from fruix.building.workspace import Workspace
 from fruix.errors import FruixError, ObjectRejectedError
 from fruix.model.reasons import reason
-from fruix.sandbox import Exec, faults
+from fruix.sandbox import Exec
 from fruix.store.tree import delete_tree, open_chain
+from fruix.store.tree.copy_for_user import Keeper
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, open_directory, write_all
 from fruix.store.tree.interruption import interruptible
-from fruix.store.tree.keep import Keeper
 
 # Names of copies that are being made; a start removes those that a crash left.
 UNFINISHED = ".new-"
@@ -92,7 +93,7 @@ class _Copy:
             unfinished = UNFINISHED + self.area.name
             os.mkdir(unfinished, 0o700, dir_fd=parent)
             try:
-                faults.reach("keep")
+                failpoints.reach("keep")
                 self._fill(parent, os.fsencode(unfinished))
                 return f"{kept}/{_place(parent, unfinished, self.area.name, self.keeper)}"
             except BaseException:

@@ -14,7 +14,7 @@ from fruix.building.workspace import Workspace, name_prefix
 from fruix.errors import ObjectRejectedError
 from fruix.model.storepath import StorePath
 from fruix.store.tree import delete_tree, open_chain
-from fruix.store.tree.keep import Keeper
+from fruix.store.tree.copy_for_user import Keeper
 
 _PARTS = (b"build", b"tmp", b"store")
 

@@ -33,11 +33,11 @@ from contextlib import suppress
 from dataclasses import replace
 
 from fruix.errors import ObjectRejectedError
+from fruix.hostview import ResolvedView, touched
+from fruix.hostview.lookups import Host
 from fruix.sandbox.spec import Bind
-from fruix.sandbox.views import ResolvedView, touched
-from fruix.sandbox.views.host import Host
+from fruix.store.durability import sync_tree
 from fruix.store.flags import sync_file_system
-from fruix.store.sync import sync_tree
 from fruix.store.tree import delete_tree
 from fruix.store.tree.copy import copy_data
 from fruix.store.tree.interruption import check_interrupt

@@ -18,10 +18,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from fruix import failpoints
 from fruix.errors import BadDerivationError, StillRunningError
 from fruix.model.storepath import StorePath
-from fruix.sandbox import faults
-from fruix.sandbox.platform import current
+from fruix.sandbox.back_ends import current
 from fruix.store.tree import delete_tree
 
 
@@ -90,7 +90,7 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
             raise
         finally:
             if dead:
-                faults.reach("remove-directories")
+                failpoints.reach("remove-directories")
                 delete_tree(parent, os.fsencode(name))
     finally:
         os.close(parent)

@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from fruix.cli.output.terminal import harmless
 from fruix.cli.parser import CommandLineError, overview, parse
-from fruix.cli.text import harmless
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
 
 

@@ -17,10 +17,10 @@ from fruix import errors
 from fruix.errors import DisconnectedError, FruixError, InvalidPathError, ProtocolError
 from fruix.model.events import Event
 from fruix.protocol import handshake, messages
-from fruix.protocol.activities import EventReader
-from fruix.protocol.layout import Body
+from fruix.protocol.event_messages import EventReader
 from fruix.protocol.operations import by_name
-from fruix.protocol.source import Source, frames
+from fruix.protocol.reader import Source, frames
+from fruix.protocol.schema import Body
 from fruix.protocol.wire import Dialect
 
 # What one reply may hold: a million paths.

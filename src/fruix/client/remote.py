@@ -25,10 +25,10 @@ from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
-from fruix.protocol.bodies import NarBody, flat_contents
+from fruix.protocol.model_codecs import Missing, UnkeyedInfo
 from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOptions
-from fruix.protocol.values import Missing, UnkeyedInfo
+from fruix.protocol.streams import NarBody, flat_contents
 
 if TYPE_CHECKING:
     from fruix.building.settings import BuildOptions
@@ -157,7 +157,7 @@ class RemoteStore:
         self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
     ) -> StorePath:
         """See `Store.add_path`."""
-        from fruix.store.contents import flat_chunks  # noqa: PLC0415 - only for files
+        from fruix.store.objects.hashes import flat_chunks  # noqa: PLC0415 - only for files
         from fruix.store.tree.dump import dump  # noqa: PLC0415
 
         directory, base = os.path.split(source.rstrip("/"))

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fruix.errors import DisconnectedError
-from fruix.protocol.source import Account, Source
+from fruix.protocol.reader import Account, Source
 
 
 class Connection:

@@ -95,16 +95,17 @@ def _child(stream: socket.socket, environment: Mapping[str, str], layout: Layout
 def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout, home: str | None) -> None:
     with ExitStack() as closing:
         try:
+            from fruix import failpoints  # noqa: PLC0415 - none of it is needed beside a real daemon
             from fruix.daemon.peers import Peer  # noqa: PLC0415
             from fruix.daemon.service import open_service  # noqa: PLC0415
             from fruix.daemon.settings import load  # noqa: PLC0415
-            from fruix.sandbox import Spawner, faults  # noqa: PLC0415 - none of it is needed beside a real daemon
+            from fruix.sandbox import Spawner  # noqa: PLC0415 - none of it is needed beside a real daemon
 
             if home is not None:
                 rootless.become_root(home)
-            faults.begin(environment)
+            failpoints.begin(environment)
             spawner = Spawner.start()
-            faults.know("spawner", spawner.pid)
+            failpoints.know("spawner", spawner.pid)
             closing.callback(spawner.close)
             settings = load(environment)
             layout.create()
@@ -120,7 +121,7 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
 def _refuse(stream: socket.socket, error: FruixError, directory: str) -> None:
     """Greet the client, who is one of this very program, only to give it `error` with its class."""
     from fruix.daemon.connection import Connection  # noqa: PLC0415
-    from fruix.daemon.errors import failure  # noqa: PLC0415
+    from fruix.daemon.error_messages import failure  # noqa: PLC0415
     from fruix.protocol import handshake, messages  # noqa: PLC0415
 
     connection = Connection(stream)

@@ -50,15 +50,16 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
     with ExitStack() as closing:
         # Their flags have to be right before the spawner inherits them.
         passed = listening.passed_sockets(environment)
-        from fruix.sandbox import Spawner, faults  # noqa: PLC0415 - the order is the point
+        from fruix import failpoints  # noqa: PLC0415 - the order is the point
+        from fruix.sandbox import Spawner  # noqa: PLC0415 - the order is the point
 
-        faults.begin(environment)
+        failpoints.begin(environment)
         _allow_many_files()
         spawner = Spawner.start()
-        faults.know("spawner", spawner.pid)
+        failpoints.know("spawner", spawner.pid)
         closing.callback(spawner.close)
         # The rest of the program comes only now: what the spawner has in its memory is copied for every builder.
-        from fruix.daemon.running import run  # noqa: PLC0415
+        from fruix.daemon.serve import run  # noqa: PLC0415
 
         well = run(environment, config, socket, passed, spawner, confined=confined, accept_store=accept_store)
         return 0 if well else 1

@@ -67,11 +67,11 @@ def become_root(directory: str) -> None:
     Raises:
         FruixError: the directory is unfit, or the host allows no user namespace; says which of its settings.
     """
-    from fruix.sandbox.linux import userns, view  # noqa: PLC0415 - that platform's
+    from fruix.sandbox.linux import store_mount, userns  # noqa: PLC0415 - that platform's
 
     prepare(directory)
     userns.become_root(subordinates=userns.find_subordinates())
-    view.show(directory)
+    store_mount.show(directory)
 
 
 def enter_view(directory: str) -> None:
@@ -80,11 +80,11 @@ def enter_view(directory: str) -> None:
     Raises:
         FruixError: as for `become_root`.
     """
-    from fruix.sandbox.linux import libc, userns, view  # noqa: PLC0415 - that platform's
+    from fruix.sandbox.linux import libc, store_mount, userns  # noqa: PLC0415 - that platform's
 
     prepare(directory)
     userns.stay_oneself()
-    view.show(directory)
+    store_mount.show(directory)
     libc.drop_all_capabilities()
 
 

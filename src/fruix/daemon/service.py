@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fruix import __version__
-from fruix.building.platforms import local_system
+from fruix.building.builders.platforms import local_system
 from fruix.building.settings import BuildOptions
 from fruix.daemon.budget import Budget
 from fruix.daemon.client_log import ClientLog
@@ -36,9 +36,9 @@ from fruix.store.layout import Layout
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from fruix.building.entering import Entering
+    from fruix.building.shell import Entering
     from fruix.sandbox import Exit, Spawner
-    from fruix.store.failures import Failures
+    from fruix.store.failed_paths import Failures
 
 
 class SessionRoots(Protocol):

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from fruix.building.inbox import MOST as MOST_WAITING
+from fruix import failpoints
+from fruix.building.queue.event_queue import MOST as MOST_WAITING
 from fruix.building.settings import Asker, BuildOptions
 from fruix.daemon import options
 from fruix.daemon.budget import Account, CountedRoots
 from fruix.daemon.connection import Connection
-from fruix.daemon.errors import failure
+from fruix.daemon.error_messages import failure
 from fruix.daemon.peers import Peer
 from fruix.daemon.service import Service
 from fruix.errors import DisconnectedError, FruixError, ProtocolError
@@ -27,15 +28,14 @@ from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, Event, Message
 from fruix.protocol import handshake, messages, nix
-from fruix.protocol.activities import event_writer
-from fruix.protocol.bodies import NO_BODY, RequestBody, request_body
-from fruix.protocol.layout import Body, Operation
+from fruix.protocol.event_messages import event_writer
 from fruix.protocol.messages import Level
 from fruix.protocol.operations import operations
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
-from fruix.protocol.source import FREE
+from fruix.protocol.reader import FREE
+from fruix.protocol.schema import Body, Operation
+from fruix.protocol.streams import NO_BODY, RequestBody, request_body
 from fruix.protocol.wire import Context, Dialect
-from fruix.sandbox import faults
 from fruix.store.memory import charge, charged_to
 from fruix.store.tree.interruption import interruptible
 
@@ -62,7 +62,7 @@ class Session:
 
     def run(self) -> None:
         """Greet and serve. The connection stays open; the caller closes it."""
-        faults.know("client", self.peer.pid)
+        failpoints.know("client", self.peer.pid)
         try:
             with self.store.temp_roots.session(CountedRoots(self.account)), charged_to(self.account):
                 if self._greet():
@@ -172,7 +172,7 @@ class Session:
         return True
 
     def _serve(self) -> None:
-        from fruix.daemon.handlers import HANDLERS  # noqa: PLC0415 - handlers know sessions
+        from fruix.daemon.handlers.table import HANDLERS  # noqa: PLC0415 - handlers know sessions
 
         table = operations(self.context)
         handlers = HANDLERS[self.context.dialect]

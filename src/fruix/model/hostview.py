@@ -1,6 +1,6 @@
 """A host view as a value: its name, the fingerprint of all that it shows, what it shows, and which packages of the host that is from.
 
-Resolving one on a machine is the sandbox's affair (`fruix.sandbox.views`); derivations carry name and fingerprint. How two differ: `viewdiff`.
+Resolving one on a machine is the sandbox's affair (`fruix.hostview`); derivations carry name and fingerprint. How two differ: `viewdiff`.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fruix.model.graph import Edge, Graph, Node
+from fruix.graph import Edge, Graph, Node
 from fruix.packages.catalogue import shipped
 from fruix.packages.package import Package
 

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from fruix.protocol.layout import Body, Field, Operation, row
+from fruix.protocol.common_operations import (
+    ANSWER_PATH,
+    ANSWER_PATHS,
+    ASK,
+    ASK_MANY,
+    DONE,
+    SHARED,
+    SUBSTITUTABLE_REPLY,
+)
+from fruix.protocol.model_codecs import GUIX_INFO, PATHS, SUBSTITUTABLE_DETAILS
 from fruix.protocol.options import GUIX_OPTIONS
-from fruix.protocol.shared import ANSWER_PATH, ANSWER_PATHS, ASK, ASK_MANY, DONE, SHARED, SUBSTITUTABLE_REPLY
-from fruix.protocol.values import GUIX_INFO, PATHS, SUBSTITUTABLE_DETAILS
+from fruix.protocol.schema import Body, Field, Operation, row
 from fruix.protocol.wire import BOOL, NAME, Constant, List, Maybe
 
 OLDEST = 0x60  # what tells this dialect from the other

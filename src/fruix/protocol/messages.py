@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fruix.errors import ProtocolError
-from fruix.protocol.layout import Field, Layout
-from fruix.protocol.source import Source
+from fruix.protocol.reader import Source
+from fruix.protocol.schema import Field, Layout
 from fruix.protocol.wire import NAME, OCTETS, TEXT, U64, Codec, Constant, Context, Dialect, List, write_u64
 
 FIELDS_LIMIT = 1 << 10

@@ -6,10 +6,8 @@ feature `fruix-1` in the greeting; nobody else can send or see them.
 
 from __future__ import annotations
 
-from fruix.protocol.layout import Body, Field, Operation, row
-from fruix.protocol.looking import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
-from fruix.protocol.options import NIX_OPTIONS
-from fruix.protocol.shared import (
+from fruix.protocol.build_status import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
+from fruix.protocol.common_operations import (
     ANSWER_PATHS,
     ASK,
     ASK_MANY,
@@ -18,7 +16,7 @@ from fruix.protocol.shared import (
     SHARED,
     SUBSTITUTABLE_REPLY,
 )
-from fruix.protocol.values import (
+from fruix.protocol.model_codecs import (
     ADDRESS,
     BASE_NAME,
     BASIC_DERIVATION,
@@ -35,6 +33,8 @@ from fruix.protocol.values import (
     SUBSTITUTABLE_DETAILS,
     UNKEYED_INFO,
 )
+from fruix.protocol.options import NIX_OPTIONS
+from fruix.protocol.schema import Body, Field, Operation, row
 from fruix.protocol.wire import BOOL, LIST_LIMIT, NAME, TEXT, U64, List, Map, Maybe
 
 OLDEST = 34

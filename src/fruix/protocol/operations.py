@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from functools import cache
 
 from fruix.protocol.guix import GUIX
-from fruix.protocol.layout import Operation
 from fruix.protocol.nix import NIX
+from fruix.protocol.schema import Operation
 from fruix.protocol.wire import Context, Dialect
 
 TABLES: Mapping[Dialect, tuple[Operation, ...]] = {Dialect.NIX: NIX, Dialect.GUIX: GUIX}

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fruix.errors import FormatError
-from fruix.protocol.layout import Field, Record
-from fruix.protocol.source import Source
+from fruix.protocol.reader import Source
+from fruix.protocol.schema import Field, Record
 from fruix.protocol.wire import (
     BOOL,
     NAME_LIMIT,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from fruix.errors import FormatError, ProtocolError
-from fruix.protocol.source import CHUNK, Source
+from fruix.protocol.reader import CHUNK, Source
 
 T = TypeVar("T")
 K = TypeVar("K")

@@ -8,11 +8,11 @@ Rules: nothing here knows derivations or stores; never less isolation than the s
 names it.
 """
 
+from fruix.sandbox.back_ends import Exit
+from fruix.sandbox.back_ends import current as back_end
+from fruix.sandbox.build_users import User, UserLocks, UserPool, machine_directory
 from fruix.sandbox.journal import Journal, JournalEntry
-from fruix.sandbox.platform import Exit
-from fruix.sandbox.platform import current as back_end
-from fruix.sandbox.pool import User, UserLocks, UserPool, machine_directory
-from fruix.sandbox.spawner import Child, Spawner
+from fruix.sandbox.spawner.client import Child, Spawner
 from fruix.sandbox.spec import Bind, Entry, Exec, File, Identity, Link, SandboxSpec, Tmpfs
 
 __all__ = [

@@ -17,8 +17,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fruix.sandbox.hostfiles import CERTIFICATES
-from fruix.sandbox.platform import current
+from fruix.sandbox.back_ends import current
+from fruix.sandbox.network_files import CERTIFICATES
 from fruix.sandbox.spec import File, Identity
 
 _TEMPORARY = ("TMPDIR", "TEMPDIR", "TMP", "TEMP")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from fruix.sandbox.platform import current
+from fruix.sandbox.back_ends import current
 from fruix.sandbox.spec import NAME
 
 _SUFFIX = ".json"

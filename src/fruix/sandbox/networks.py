@@ -40,6 +40,6 @@ def choose(setting: str) -> str:
 
 def lacking(way: str) -> str:
     """Why a way can't be gone on this machine; empty if it can."""
-    from fruix.sandbox.platform import current  # noqa: PLC0415 - imports specifications, which name networks
+    from fruix.sandbox.back_ends import current  # noqa: PLC0415 - imports specifications, which name networks
 
     return current().network_lacking(way)

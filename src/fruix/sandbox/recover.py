@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable, Sequence
 
 from fruix.errors import StoreError
+from fruix.sandbox.back_ends import BackEnd, current
+from fruix.sandbox.build_users import UserLocks
 from fruix.sandbox.journal import Journal, JournalEntry
-from fruix.sandbox.platform import BackEnd, current
-from fruix.sandbox.pool import UserLocks
 from fruix.sandbox.spec import NAME
 
 PATIENCE = 10.0  # seconds for killed processes to be gone

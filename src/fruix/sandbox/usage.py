@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fruix.sandbox.platform import current
+from fruix.sandbox.back_ends import current
 
 
 @dataclass(frozen=True, slots=True)

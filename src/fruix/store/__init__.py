@@ -15,10 +15,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fruix.store.canonical import Links
     from fruix.store.interface import Store
     from fruix.store.layout import Layout
     from fruix.store.local import LocalStore
+    from fruix.store.outputs.canonical import Links
     from fruix.store.room import Limits
 
 __all__ = ["Layout", "Limits", "Links", "LocalStore", "Store"]

@@ -5,7 +5,7 @@ are prepared once per connection by `sqlite3`'s own cache), writers take turns o
 only; the statements are constants of `fruix.store.schema`.
 
 Cost: validity of a path about 5 µs, its whole info about 25 µs; a transaction that registers a path about 80 µs, without any fsync
-(`fruix.store.sync` cares for the disk).
+(`fruix.store.durability` cares for the disk).
 """
 
 from __future__ import annotations

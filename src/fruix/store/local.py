@@ -24,23 +24,25 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store import contents, leftovers, sync, taking, verify
-from fruix.store.adding import Adding
-from fruix.store.canonical import Links
+from fruix.store import durability, leftovers, verify
 from fruix.store.claim import claim
 from fruix.store.database import Database
-from fruix.store.failures import Failures
+from fruix.store.derivation_cache import DerivationCache, check_size, read_file
+from fruix.store.failed_paths import Failures
 from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
 from fruix.store.locks import PathLocks, remove_stale
+from fruix.store.objects import hashes
+from fruix.store.objects.add import Adding
+from fruix.store.objects.staging import Staging
+from fruix.store.outputs import staged
+from fruix.store.outputs.canonical import Links
+from fruix.store.outputs.staged import Staged
 from fruix.store.owner import StoreLock
-from fruix.store.parsed import DerivationCache, check_size, read_file
 from fruix.store.queries import StoreQueries
 from fruix.store.registration import Registrar
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.roots import add_indirect_root
-from fruix.store.staging import Staging
-from fruix.store.taking import Staged
 from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, exists, lstat, open_chain
 from fruix.store.tree.dump import SizeBudget, dump
@@ -113,7 +115,7 @@ class LocalStore(StoreQueries):
             if lock.alone:
                 self._recover()
                 lock.share()
-            self._syncer = sync.Syncer(self.database, self._descriptor, lock.note)
+            self._syncer = durability.Syncer(self.database, self._descriptor, lock.note)
             self._syncer.start()
             opened.callback(self._syncer.stop)
             self._adding = Adding(
@@ -132,7 +134,7 @@ class LocalStore(StoreQueries):
     def _recover(self) -> None:
         """Undo what processes left that died with the store open. Nobody else has it open."""
         remove = self._staging.remove
-        self.recovered = sync.recover(self.database, self._descriptor, remove)
+        self.recovered = durability.recover(self.database, self._descriptor, remove)
         crashed = leftovers.crashed_sessions(self.layout.staging)
         # Who says that the store is this database's, whatever it knows, has not said that the rest shall go.
         self.swept = leftovers.sweep(self._descriptor, self.database, () if self._accept else crashed, remove)
@@ -197,7 +199,7 @@ class LocalStore(StoreQueries):
                 stream, size = dump(parent, os.fsencode(base), where=source), None
             else:
                 size = lstat(parent, os.fsencode(base)).st_size
-                stream = contents.flat_chunks(parent, os.fsencode(base), where=source)
+                stream = hashes.flat_chunks(parent, os.fsencode(base), where=source)
             return self._adding.dump(name, method, algorithm, stream, (), repair=False, size=size).path
         finally:
             os.close(parent)
@@ -260,7 +262,7 @@ class LocalStore(StoreQueries):
             ObjectRejectedError: what is there can't be a store object.
             HashMismatchError: not what `expected` says.
         """
-        return taking.stage_output(
+        return staged.stage_output(
             self._staging,
             source,
             path,
@@ -306,7 +308,7 @@ class LocalStore(StoreQueries):
 
     def count_links(self, sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
         """Count what is in all outputs of a build, before the first is taken; see `taking.count_links`."""
-        return taking.count_links(sources, most, most_bytes)
+        return staged.count_links(sources, most, most_bytes)
 
     def register(self, infos: Sequence[PathInfo]) -> None:
         """Make paths valid whose files are in place: all or none.
@@ -389,7 +391,7 @@ class LocalStore(StoreQueries):
     def is_whole(self, path: StorePath) -> bool:
         """Whether a valid path's files are what they were when it was registered. Reads all of them."""
         info = self.path_info(path)
-        return info is not None and sync.is_whole(self._descriptor, info)
+        return info is not None and durability.is_whole(self._descriptor, info)
 
     def verify(self, *, contents: bool = False) -> list[str]:
         """Check the store; one line per problem, nothing is changed.

@@ -26,10 +26,10 @@ from fruix.model.makepath import text_path
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import schema
-from fruix.store.contents import check_address_path
 from fruix.store.database import Database
+from fruix.store.derivation_cache import DerivationCache
 from fruix.store.memory import charge, scoped
-from fruix.store.parsed import DerivationCache
+from fruix.store.objects.hashes import check_address_path
 
 
 class Registrar:

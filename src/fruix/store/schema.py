@@ -1,7 +1,7 @@
 """The database's schema: that of Nix's version 10, plus `FailedPaths` (Guix) and three tables of Fruix, `FruixSync`, `FruixIdentity` and `FruixKept`.
 
 So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row: everything whose `ValidPaths.id` is
-up to `mark` is known to be on disk (see `fruix.store.sync`). Ids never come back (AUTOINCREMENT), which the mark relies on.
+up to `mark` is known to be on disk (see `fruix.store.durability`). Ids never come back (AUTOINCREMENT), which the mark relies on.
 `FruixIdentity` has one row too: 16 hex digits, made when the database is made, which tell this store from all others. `FruixKept` has the base
 names of what lies in the store without being registered, for people to look at.
 The meaning of the columns is told in docs/store.md.

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from fruix.errors import FruixError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store.contents import nar_hash
 from fruix.store.database import Database
+from fruix.store.objects.hashes import nar_hash
 from fruix.store.tree.descriptors import lstat
 
 

@@ -15,14 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fruix.building.records import read_record
+from fruix.building.record.file import read_record
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildResult
 from fruix.model.storepath import StorePath
 from fruix.sandbox import back_end
-from fruix.testing import expected, small
-from fruix.testing.scratch import Scratch
-from fruix.testing.traces import traces
+from fruix.testing import derivations, expected_view
+from fruix.testing.leftovers import traces
+from fruix.testing.scratch_daemon import Scratch
 
 BUILD_USERS = range(35001, 35033)  # 35001, unless another daemon of this machine is building
 FEW_PROCESSES = 100  # more than the builder of the check ever has
@@ -51,10 +51,10 @@ class Bench:
         *,
         sources: Iterable[StorePath] = (),
         env: Mapping[str, str] | None = None,
-    ) -> small.Built:
+    ) -> derivations.Built:
         """Build with a connection of its own."""
         with closing(self.scratch.connect()) as store:
-            return small.build(store, name, script, sources=sources, env=env)
+            return derivations.build(store, name, script, sources=sources, env=env)
 
     def succeed(
         self,
@@ -63,7 +63,7 @@ class Bench:
         *,
         sources: Iterable[StorePath] = (),
         env: Mapping[str, str] | None = None,
-    ) -> small.Built:
+    ) -> derivations.Built:
         """Build; what fails is the check's failure."""
         built = self.build(name, script, sources=sources, env=env)
         if not built.result.success:
@@ -103,8 +103,8 @@ def _daemon(bench: Bench) -> str:
 
 def _view(bench: Bench) -> str:
     with closing(bench.scratch.connect()) as store:
-        view = store.host_view(small.VIEW)
-    return f"'{small.VIEW}': {len(view.tools)} entries, fingerprint {view.fingerprint[:16]}…"
+        view = store.host_view(derivations.VIEW)
+    return f"'{derivations.VIEW}': {len(view.tools)} entries, fingerprint {view.fingerprint[:16]}…"
 
 
 def _first_build(bench: Bench) -> str:
@@ -152,13 +152,13 @@ def _what_is_seen(bench: Bench) -> str:
     with closing(bench.scratch.connect()) as store:
         secret = store.add_text("undeclared", b"x")
         directory = bench.succeed("declared", "mkdir $out && echo x > $out/f").output
-        view = frozenset(store.host_view(small.VIEW).tools)
+        view = frozenset(store.host_view(derivations.VIEW).tools)
     env = {"input": directory.text, "declared": "with spaces"}
-    built = bench.succeed("look", f"({expected.LOOK}) > $out", sources=[directory], env=env)
+    built = bench.succeed("look", f"({expected_view.LOOK}) > $out", sources=[directory], env=env)
     record = bench.record(built.drv)["isolation"]
-    found = expected.differences(
+    found = expected_view.differences(
         Path(built.output.text).read_text("utf-8"),
-        expected.KINDS[record["kind"]],
+        expected_view.KINDS[record["kind"]],
         uid=record["insideUid"],
         store=bench.scratch.layout.store,
         input_path=directory.text,
@@ -187,9 +187,9 @@ def _escapes(bench: Bench) -> str:
         arguments = " ".join(map(str, [*words, bench.scratch.layout.socket, kind]))
         built = bench.succeed("escapes", f"{program} {arguments} > $out", sources=[program, file])
     printed = Path(built.output.text).read_text("utf-8")
-    if found := expected.open_doors(printed, kind):
+    if found := expected_view.open_doors(printed, kind):
         raise FailedError("; ".join(found))
-    return f"{len(expected.doors_of(kind))} ways tried, all shut"
+    return f"{len(expected_view.doors_of(kind))} ways tried, all shut"
 
 
 @contextmanager

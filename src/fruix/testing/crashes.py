@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 
 from fruix.errors import DisconnectedError, FruixError
+from fruix.failpoints import Step, all_steps
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.events import Event, LogLine
 from fruix.model.storepath import StorePath
-from fruix.sandbox.faults import Step, all_steps
-from fruix.testing import small
+from fruix.testing import derivations
 from fruix.testing.checks import Bench, FailedError, told
-from fruix.testing.traces import traces
+from fruix.testing.leftovers import traces
 
 # Long enough to be caught running, by whoever is to be killed or to leave.
 SLOW = "echo running; sleep 2; echo done > $out"
@@ -112,9 +112,9 @@ def _check_first(result: BuildResult | None, fault: str, action: str) -> None:
 def _build(bench: Bench, name: str, script: str) -> BuildResult | None:
     """None: the daemon went away before it could answer."""
     with closing(bench.scratch.connect()) as store:
-        drv, _ = small.add(store, name, script, outputs=OUTPUTS)
+        drv, _ = derivations.add(store, name, script, outputs=OUTPUTS)
         try:
-            return small.build_added(store, drv)
+            return derivations.build_added(store, drv)
         except (DisconnectedError, ConnectionError):
             return None
         except FruixError as error:
@@ -129,9 +129,9 @@ def _interrupted(bench: Bench, name: str, interrupt: Callable[[], None]) -> Stor
             interrupt()
 
     with closing(bench.scratch.connect()) as store:
-        drv, _ = small.add(store, name, SLOW)
+        drv, _ = derivations.add(store, name, SLOW)
         try:
-            small.build_added(store, drv, watch)
+            derivations.build_added(store, drv, watch)
         except (DisconnectedError, ConnectionError, _LeftError):
             return drv
     raise FailedError("the build went on as if nothing had happened")

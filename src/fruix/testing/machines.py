@@ -25,7 +25,7 @@ from fruix.model.storepath import StorePath
 from fruix.model.systems import common_name
 from fruix.sandbox import back_end
 from fruix.sandbox.networks import AUTO, HOST, choose
-from fruix.testing import small
+from fruix.testing import derivations
 from fruix.testing.checks import Bench, FailedError, NotTriedError, told
 from fruix.testing.kernel_checks import (
     descriptor_ends_jail,
@@ -34,7 +34,7 @@ from fruix.testing.kernel_checks import (
     release,
     socket_through_nullfs,
 )
-from fruix.testing.scratch import MEMORY
+from fruix.testing.scratch_daemon import MEMORY
 
 MANY = 300  # inputs, a directory each
 DATA = b"what the self-test's own server delivers\n"
@@ -198,8 +198,8 @@ def _fixed(
     with closing(bench.scratch.connect()) as store:
         env = {"url": url, "urls": url} if url else {}
         builder = "builtin:fetchurl" if url else "/bin/sh"
-        drv, _ = small.add(store, name, script, env=env, outputs=outputs, builder=builder)
-        return small.build_added(store, drv), drv
+        drv, _ = derivations.add(store, name, script, env=env, outputs=outputs, builder=builder)
+        return derivations.build_added(store, drv), drv
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):

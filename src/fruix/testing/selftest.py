@@ -15,9 +15,9 @@ from enum import StrEnum
 from fruix.errors import FruixError, UsageError
 from fruix.testing.checks import CHECKS, Bench, NotTriedError
 from fruix.testing.crashes import crash_checks
+from fruix.testing.leftovers import traces
 from fruix.testing.machines import MACHINE_CHECKS
-from fruix.testing.scratch import scratch
-from fruix.testing.traces import traces
+from fruix.testing.scratch_daemon import scratch
 
 LONGEST = 900  # seconds for one check: whatever hangs that long is not going to end
 

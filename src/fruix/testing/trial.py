@@ -17,17 +17,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from fruix import failpoints
 from fruix.building.workspace import Workspace, workspace
 from fruix.errors import UsageError
-from fruix.sandbox import faults
+from fruix.sandbox.back_ends import current
+from fruix.sandbox.build_users import UserLocks, UserPool, machine_directory
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.freebsd import abi, jail, mounts
 from fruix.sandbox.freebsd.abi import Pair, flag, text
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.journal import Journal, JournalEntry
-from fruix.sandbox.platform import current
-from fruix.sandbox.pool import UserLocks, UserPool, machine_directory
 from fruix.sandbox.spec import Bind, Entry, SandboxSpec, Tmpfs
 from fruix.testing.traced import Traced, say
 
@@ -59,8 +59,8 @@ def trial() -> list[str]:
 
     failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="fruix-try-") as directory, contextlib.ExitStack() as undo:
-        faults.watch(tell)
-        undo.callback(faults.watch, None)
+        failpoints.watch(tell)
+        undo.callback(failpoints.watch, None)
         builds = os.path.realpath(directory)
         say("calls that must fail, and some that must not")
         failed += _must_fail(kernel, builds)

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from cli.requests import EVENTS, FAILING, PLAN, drv
-from fruix.cli.display import PlainDisplay
-from fruix.cli.hash import FORMS
+from fruix.cli.commands.hash import FORMS
 from fruix.cli.main import report
+from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.failure_report import answer, as_defined, build_error, exit_code, failure_report
-from fruix.cli.status import Failure
+from fruix.cli.output.progress import Failure
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuildFailed

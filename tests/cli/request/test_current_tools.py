@@ -7,9 +7,9 @@ import time
 import pytest
 
 from cli.requests import drv
+from fruix.cli.output.progress import Failure
 from fruix.cli.request import current_tools
 from fruix.cli.request.current_tools import Overtaken, show_anew, with_current_tools
-from fruix.cli.status import Failure
 from fruix.errors import BuildError, HostViewChangedError, HostViewError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuildFailed

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fruix.building.records import read_record
+from fruix.building.record.file import read_record
 from fruix.model.storepath import StorePath
 from fruix.testing.freebsd.state import Machine as FreeBSD
 from machine import Machine, jails, machine

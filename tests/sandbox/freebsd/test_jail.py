@@ -10,13 +10,13 @@ import pytest
 
 from fake_kernel import Fake, variables
 from fruix.sandbox import Exec, Identity, SandboxSpec
+from fruix.sandbox.back_ends import BackEnd
 from fruix.sandbox.freebsd import jail
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
 from fruix.sandbox.freebsd.release import Release
-from fruix.sandbox.platform import BackEnd
 
 ONE, TWO, NO = b"\x01\0\0\0", b"\x02\0\0\0", b"\0\0\0\0"
 ROOT = "/frx/var/fruix/builds/frx-a/root"

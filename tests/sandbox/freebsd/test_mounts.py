@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fake_kernel import Fake
-from fruix.sandbox.freebsd import devices, mounts, show
+from fruix.sandbox.freebsd import devices, mounts, visibility
 from fruix.sandbox.freebsd.abi import FileSystem
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.spec import Bind
@@ -152,7 +152,7 @@ def test_files_are_copied_never_mounted(tmp_path: Path, monkeypatch: pytest.Monk
     root.mkdir()
     monkeypatch.chdir(root)
     kernel = Fake()
-    show.show(kernel, Bind(str(source), "/frx/store/source.tar"), str(root), [], 35001)
+    visibility.show(kernel, Bind(str(source), "/frx/store/source.tar"), str(root), [], 35001)
     copy = root / "frx/store/source.tar"
     status = copy.stat()
     assert copy.read_bytes() == source.read_bytes()
@@ -168,8 +168,8 @@ def test_writable_areas_have_the_builders_group(tmp_path: Path, monkeypatch: pyt
     for name in ("tmp", "root", "other"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path / "root")
-    show.show(Fake(), Bind(f"{tmp_path}/tmp", "/tmp", writable=True), str(tmp_path / "root"), [], 35001)
-    show.show(Fake(), Bind(f"{tmp_path}/other", "/other"), str(tmp_path / "root"), [], 35001)
+    visibility.show(Fake(), Bind(f"{tmp_path}/tmp", "/tmp", writable=True), str(tmp_path / "root"), [], 35001)
+    visibility.show(Fake(), Bind(f"{tmp_path}/other", "/other"), str(tmp_path / "root"), [], 35001)
     assert [(tmp_path / name).stat().st_gid for name in ("tmp", "other")] == [35001, 0]
 
 
@@ -179,8 +179,8 @@ def test_links_stay_links_and_others_are_refused(tmp_path: Path, monkeypatch: py
     (tmp_path / "file").touch()
     (tmp_path / "root").mkdir()
     monkeypatch.chdir(tmp_path / "root")
-    show.show(Fake(), Bind(f"{tmp_path}/link", "/a/link"), "", [], 35001)
+    visibility.show(Fake(), Bind(f"{tmp_path}/link", "/a/link"), "", [], 35001)
     assert os.readlink("a/link") == "nowhere"
     for bind in (Bind(f"{tmp_path}/pipe", "/pipe"), Bind(f"{tmp_path}/file", "/file", writable=True)):
         with pytest.raises(OSError, match="can be shown"):
-            show.show(Fake(), bind, "", [], 35001)
+            visibility.show(Fake(), bind, "", [], 35001)

@@ -19,12 +19,12 @@ import crashing
 from fruix.client import RemoteStore, connect
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Exec, File, Identity, Link, SandboxSpec, Tmpfs
-from fruix.sandbox.freebsd import roots, show
+from fruix.sandbox.back_ends import current
+from fruix.sandbox.freebsd import roots, visibility
 from fruix.sandbox.freebsd.abi import FileSystem
-from fruix.sandbox.platform import current
 from fruix.store import Layout, LocalStore
 from fruix.testing.freebsd.double import Double
-from fruix.testing.traces import traces
+from fruix.testing.leftovers import traces
 from machine import SEVERAL_IDS, Machine, jails, machine, private_frx
 from waiting import until
 
@@ -140,7 +140,7 @@ def test_one_that_still_holds_something_of_a_build_is_put_aside(tmp_path: Path) 
     roots.keep(f"{tmp_path}/own", root, skeleton, [])
     assert roots.usable(root, skeleton)
     (tmp_path / "build").mkdir()
-    show.move_in(area, root, 0)
+    visibility.move_in(area, root, 0)
     assert not roots.usable(root, skeleton)
     (aside,) = tmp_path.glob("frx-aside-*")  # by this name the next start deletes it
     assert (aside / "root/build").is_dir()
@@ -154,7 +154,7 @@ def test_a_flag_on_a_directory_does_not_keep_it_in_the_root(
     area = Bind(f"{tmp_path}/build", "/build", writable=True)
     for name in ("root", "build"):
         (tmp_path / name).mkdir()
-    show.move_in(area, f"{tmp_path}/root", 0)
+    visibility.move_in(area, f"{tmp_path}/root", 0)
     flagged, rename, lstat = {f"{tmp_path}/root/build"}, os.rename, os.lstat
 
     def immutable(path: str, *rest: object) -> None:
@@ -171,9 +171,9 @@ def test_a_flag_on_a_directory_does_not_keep_it_in_the_root(
     )
     monkeypatch.setattr(os, "rename", immutable)
     monkeypatch.setattr(os, "chflags", clear, raising=False)
-    show.move_out(area, f"{tmp_path}/root")
+    visibility.move_out(area, f"{tmp_path}/root")
     assert (tmp_path / "build").is_dir()
-    show.move_out(area, f"{tmp_path}/root")  # once more is fine
+    visibility.move_out(area, f"{tmp_path}/root")  # once more is fine
 
 
 def test_a_start_puts_aside_what_a_crash_spoiled(tmp_path: Path) -> None:

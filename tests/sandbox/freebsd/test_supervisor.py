@@ -16,19 +16,9 @@ from unittest.mock import ANY
 import pytest
 
 from fake_kernel import Fake
+from fruix import failpoints
 from fruix.errors import SandboxError, StoreError
-from fruix.sandbox import (
-    Bind,
-    Exec,
-    File,
-    Identity,
-    Journal,
-    SandboxSpec,
-    Spawner,
-    UserLocks,
-    faults,
-    platform,
-)
+from fruix.sandbox import Bind, Exec, File, Identity, Journal, SandboxSpec, Spawner, UserLocks, back_ends
 from fruix.sandbox.freebsd import abi, mounts, reaper, supervisor
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
@@ -125,17 +115,17 @@ class Processes(Fake):
 
 @pytest.fixture
 def spawner(tmp_path: Path) -> Iterator[Spawner]:
-    before = platform.current()
+    before = back_ends.current()
     (tmp_path / "book").touch()
     (tmp_path / "b" / "root").mkdir(parents=True)
     tmp_path.chmod(0o755)
-    platform.use(FreeBSDBackEnd(Processes(book=f"{tmp_path}/book")))
+    back_ends.use(FreeBSDBackEnd(Processes(book=f"{tmp_path}/book")))
     process = Spawner.start()
     try:
         yield process
     finally:
         process.close()
-        platform.use(before)
+        back_ends.use(before)
     lines = [line.split() for line in (tmp_path / "book").read_text().splitlines()]
     for base in {target.split("/root/")[0] for _, _, target in lines}:
         own = [(kind, target) for kind, _, target in lines if target.startswith(f"{base}/")]
@@ -245,7 +235,7 @@ def test_a_builder_is_ended_whose_birth_nobody_wants_to_hear_of(tmp_path: Path) 
     if pid == 0:
         kernel = Processes(book=f"{tmp_path}/book")
         mine = (2, pipes["status"][1], pipes["control"][0], pipes["birth"][1], pipes["result"][1])
-        with faults.armed("session:spawner"):  # a builder that waits at its first step
+        with failpoints.armed("session:spawner"):  # a builder that waits at its first step
             supervisor.run(kernel, spec(tmp_path, "exit 0"), mine)
     for _, writing in (pipes["status"], pipes["birth"], pipes["result"]):
         os.close(writing)
@@ -281,7 +271,7 @@ def test_recovery_waits_for_a_supervisor(spawner: Spawner, tmp_path: Path) -> No
     wanted = replace(spec(tmp_path, "sleep 1000"), root=f"{builds}/frx-test/root")
     with open(os.devnull, "wb") as log:
         child = spawner.spawn(wanted, log.fileno())
-    back_end = platform.current()
+    back_end = back_ends.current()
     assert back_end.mounts_below(str(builds)) != []
     os.kill(spawner.pid, signal.SIGKILL)
     back_end.end_leftovers(str(builds), [])
@@ -299,15 +289,15 @@ def test_what_can_not_be_unmounted_is_not_deleted(tmp_path: Path, monkeypatch: p
     builds = tmp_path / "builds"
     (builds / "frx-left/root").mkdir(parents=True)
     stuck = FileSystem(b"ufs", b"/dev/da0", os.fsencode(builds / "frx-left/root"))
-    before = platform.current()
+    before = back_ends.current()
     monkeypatch.setattr(mounts, "PATIENCE", (0,))
-    platform.use(FreeBSDBackEnd(Fake(table=[stuck], before=busy)))
+    back_ends.use(FreeBSDBackEnd(Fake(table=[stuck], before=busy)))
     try:
         journal, users = Journal(str(tmp_path / "journal")), UserLocks(str(tmp_path))
         with pytest.raises(StoreError, match="still mounted"):
             recover(journal, str(builds), users, lambda *_: pytest.fail("deleted"))
     finally:
-        platform.use(before)
+        back_ends.use(before)
     assert (builds / "frx-left/root").exists()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fruix.cli.known import known_packages, one_line
+from fruix.cli.request.known import known_packages, one_line
 from fruix.errors import FruixError
 from fruix.model.nearest import did_you_mean, similar
 from fruix.packages.package import Package

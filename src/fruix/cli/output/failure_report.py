@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 
-from fruix.cli.display import PlainDisplay
+from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.lines import folded, last_state
-from fruix.cli.planning import some
-from fruix.cli.status import Failure, short_name
-from fruix.cli.text import duration, harmless, plural
+from fruix.cli.output.plan import some
+from fruix.cli.output.progress import Failure, short_name
+from fruix.cli.output.terminal import duration, harmless, plural
 from fruix.errors import BuildError
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fruix.cli.planning import some
-from fruix.cli.status import short_name
-from fruix.cli.text import arrows, harmless
+from fruix.cli.output.plan import some
+from fruix.cli.output.progress import short_name
+from fruix.cli.output.terminal import arrows, harmless
 from fruix.model.drvdiff import Reader
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.planned import PlannedBuild

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-from fruix.cli.text import without_colour
+from fruix.cli.output.terminal import without_colour
 
 # A line with that many options is a command, such as a compiler's.
 _OPTIONS = 3

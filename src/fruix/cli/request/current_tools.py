@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from fruix.cli.status import Failure
-from fruix.cli.text import arrows, harmless, speaks_utf8
+from fruix.cli.output.progress import Failure
+from fruix.cli.output.terminal import arrows, harmless, speaks_utf8
 from fruix.errors import BuildError, HostViewChangedError
 from fruix.model.events import BuildFailed
 from fruix.model.storepath import StorePath

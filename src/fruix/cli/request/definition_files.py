@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from fruix.cli.connect import layout
+from fruix.cli.request.connect import layout
 
 
 def separate(words: Sequence[str]) -> tuple[list[str], list[str]]:

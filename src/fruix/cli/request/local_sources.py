@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fruix.building.fetch.local import find_source
+from fruix.building.builders.local_sources import find_source
 from fruix.client import RemoteStore
 from fruix.model.contentaddress import Method
 from fruix.packages.lower import Lowering

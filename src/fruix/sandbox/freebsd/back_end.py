@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from fruix.failpoints import Step
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.faults import Step
 from fruix.sandbox.freebsd import jail, limits, mounts, roots, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc

@@ -15,19 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from fruix.sandbox import faults
+from fruix import failpoints
+from fruix.sandbox.child_common import SETUP_FAILED, EntryPoint, load_entry, report, run_entry, take_terminal
 from fruix.sandbox.freebsd import abi, jail, network
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.inherited import default_priority, default_signals, set_limits
-from fruix.sandbox.program import (
-    SETUP_FAILED,
-    EntryPoint,
-    load_entry,
-    report,
-    run_entry,
-    take_terminal,
-)
 from fruix.sandbox.spec import Exec, SandboxSpec
 
 STATUS, ENTERED = 3, 4
@@ -58,10 +51,10 @@ def run(child: Child) -> NoReturn:
     """Take the steps, run the program. Never returns."""
     step = ""
     try:
-        faults.know("builder", os.getpid())
-        faults.strike_by(lambda victim: _ask_for(victim, child))
+        failpoints.know("builder", os.getpid())
+        failpoints.strike_by(lambda victim: _ask_for(victim, child))
         for step, action in STEPS:
-            faults.reach(step)
+            failpoints.reach(step)
             action(child)
     except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the spawner
         report(child.status, step, error)
@@ -73,7 +66,7 @@ def _ask_for(victim: str, child: Child) -> None:
     """Have the spawner kill `victim`: from inside the jail we can't."""
     if victim == "builder":
         os.kill(os.getpid(), signal.SIGKILL)
-    os.write(child.status, faults.MARK + victim.encode())
+    os.write(child.status, failpoints.MARK + victim.encode())
     while not victim.isdecimal():  # one of those whose death is ours too; with a client's we go on
         signal.pause()
 

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from fruix.sandbox.freebsd.abi import FileSystem
 from fruix.sandbox.freebsd.mounts import below
-from fruix.sandbox.skeleton import make_directories, make_files, make_links
+from fruix.sandbox.root_skeleton import make_directories, make_files, make_links
 from fruix.sandbox.spec import PREFIX, Bind, File, Link, SandboxSpec
 
 DIRECTORY = "roots"

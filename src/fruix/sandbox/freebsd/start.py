@@ -10,22 +10,22 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
-from fruix.sandbox import faults
+from fruix import failpoints
+from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.freebsd import child, devices, supervisor
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.undo import undo_foreign
-from fruix.sandbox.platform import Exit
 from fruix.sandbox.spec import SandboxSpec
 
 _CHUNK = 4096
 FAULT_STEPS = (
-    faults.Step("devfs-rules", "look after the devfs ruleset", "spawner"),
-    faults.Step("supervisor", "fork the supervisor", "spawner"),
+    failpoints.Step("devfs-rules", "look after the devfs ruleset", "spawner"),
+    failpoints.Step("supervisor", "fork the supervisor", "spawner"),
     *(
-        faults.Step(name, f"set-up outside: {name}", "supervisor", builder=True)
+        failpoints.Step(name, f"set-up outside: {name}", "supervisor", builder=True)
         for name, _ in supervisor.STEPS
     ),
-    *(faults.Step(name, f"set-up inside: {name}", "builder", builder=True) for name, _ in child.STEPS),
+    *(failpoints.Step(name, f"set-up inside: {name}", "builder", builder=True) for name, _ in child.STEPS),
 )
 
 
@@ -75,11 +75,11 @@ class Started:
 
 def start(kernel: Kernel, spec: SandboxSpec, log: int) -> Started:
     """Fork the supervisor, which does the rest. Call in a single-threaded process only."""
-    faults.reach("devfs-rules")
+    failpoints.reach("devfs-rules")
     devices.ensure_ruleset(
         kernel, devices.ruleset_of(spec.id)
     )  # here, one after the other, so that no two supervisors do it at once
-    faults.reach("supervisor")
+    failpoints.reach("supervisor")
     status, status_child = os.pipe()
     control_child, control = os.pipe()
     ended, result = os.pipe()
@@ -95,7 +95,7 @@ def start(kernel: Kernel, spec: SandboxSpec, log: int) -> Started:
     finally:
         for descriptor in (status_child, control_child, birth_child, result):
             os.close(descriptor)
-    faults.know("builder", pid)
+    failpoints.know("builder", pid)
     for descriptor in (control, birth):
         os.set_blocking(descriptor, False)
     return Started(kernel, spec, pid, status, ended, control, birth)

@@ -22,15 +22,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from fruix.sandbox import faults
+from fruix import failpoints
+from fruix.sandbox.child_common import report
 from fruix.sandbox.freebsd import child as children
-from fruix.sandbox.freebsd import devices, jail, limits, mounts, reaper, roots, show, users
+from fruix.sandbox.freebsd import devices, jail, limits, mounts, reaper, roots, users, visibility
 from fruix.sandbox.freebsd.abi import MNT_NOSUID
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.release import release_in
 from fruix.sandbox.freebsd.undo import hold, undo
-from fruix.sandbox.program import report
-from fruix.sandbox.skeleton import make_links
+from fruix.sandbox.root_skeleton import make_links
 from fruix.sandbox.spec import SandboxSpec
 
 _FIRST = 3  # the descriptors that are kept begin here
@@ -85,7 +85,7 @@ class Supervisor:
             for step, action in STEPS:
                 if self.control in _readable((self.control,), 0):
                     raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
-                faults.reach(step)
+                failpoints.reach(step)
                 action(self)
         except BaseException as error:  # noqa: BLE001 - likewise
             with contextlib.suppress(
@@ -138,7 +138,7 @@ class Supervisor:
 def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoReturn:
     """The supervisor's whole life, in a freshly forked process. `descriptors`: log, status, control, birth and report."""
     try:
-        faults.know("builder", os.getpid())
+        failpoints.know("builder", os.getpid())
         log, status, control, birth, result = _keep(kernel, descriptors)
         root = os.path.realpath(spec.root)
         base = os.path.dirname(root)
@@ -220,9 +220,9 @@ def _mounts(here: Supervisor) -> None:
     areas = frozenset(here.skeleton.areas)
     for bind in here.spec.binds:
         if bind in areas:
-            show.move_in(bind, here.root, here.spec.identity.gid)
+            visibility.move_in(bind, here.root, here.spec.identity.gid)
         else:
-            show.show(here.kernel, bind, here.root, table, here.spec.identity.gid)
+            visibility.show(here.kernel, bind, here.root, table, here.spec.identity.gid)
     present = frozenset(here.skeleton.links)
     make_links(link for link in here.spec.links if link not in present)
 

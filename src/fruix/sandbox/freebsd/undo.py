@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from fruix.sandbox.freebsd import jail, limits, mounts, reaper, roots, show
+from fruix.sandbox.freebsd import jail, limits, mounts, reaper, roots, visibility
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.spec import PREFIX, SandboxSpec
 
@@ -32,7 +32,7 @@ def undo(kernel: Kernel, spec: SandboxSpec) -> None:
     mounts.unmount_below(kernel, *places)
     for area in roots.skeleton_of(spec).areas:
         for root in places:
-            show.move_out(area, root)
+            visibility.move_out(area, root)
     limits.remove(kernel, spec.id)
 
 

@@ -11,7 +11,7 @@ import os
 import subprocess
 from collections.abc import Iterable
 
-from fruix.sandbox.skeleton import make_files
+from fruix.sandbox.root_skeleton import make_files
 from fruix.sandbox.spec import File
 
 _PROGRAM = "/usr/sbin/pwd_mkdb"

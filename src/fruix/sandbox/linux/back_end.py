@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from fruix.failpoints import Step
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.faults import Step
 from fruix.sandbox.journal import JournalEntry
-from fruix.sandbox.linux import landlock, libc, processes, uplink, userns
+from fruix.sandbox.linux import landlock, libc, processes, slirp, userns
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
 from fruix.sandbox.linux.mounts import mounts_below
 from fruix.sandbox.linux.start import FAULT_STEPS, Started, start
@@ -69,7 +69,7 @@ class LinuxBackEnd:
     def network_lacking(self, way: str) -> str:
         """Helpers have to be there; the host's network is shared only with Landlock's scoping."""
         if way != HOST:
-            return uplink.lacking(way)
+            return slirp.lacking(way)
         version = landlock.abi()
         if version >= landlock.SCOPE_ABI:
             return ""

@@ -17,7 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from fruix.sandbox import faults, skeleton
+from fruix import failpoints
+from fruix.sandbox import root_skeleton
+from fruix.sandbox.child_common import SETUP_FAILED, EntryPoint, load_entry, report, run_entry, take_terminal
 from fruix.sandbox.inherited import default_signals, set_limits
 from fruix.sandbox.linux import (
     devices,
@@ -28,18 +30,10 @@ from fruix.sandbox.linux import (
     mounts,
     network,
     seccomp,
+    slirp,
     socketcall,
-    uplink,
 )
 from fruix.sandbox.networks import HOST, NONE, OWN
-from fruix.sandbox.program import (
-    SETUP_FAILED,
-    EntryPoint,
-    load_entry,
-    report,
-    run_entry,
-    take_terminal,
-)
 from fruix.sandbox.spec import Exec, SandboxSpec
 
 
@@ -51,7 +45,7 @@ class Child:
     log: int
     status: int
     filter: bytes
-    uplink: uplink.Pipes | None = None
+    uplink: slirp.Pipes | None = None
     sockets: int = -1  # leads to who answers for `socketcall`
     last_capability: int = 0
     entry: EntryPoint | None = None
@@ -73,9 +67,9 @@ def run(child: Child, release: int) -> NoReturn:
         if os.read(release, 1) != b"x":
             os._exit(SETUP_FAILED)  # the parent died
         os.close(release)
-        faults.strike_by(lambda victim: _ask_for(victim, child.status))
+        failpoints.strike_by(lambda victim: _ask_for(victim, child.status))
         for step, action in STEPS:
-            faults.reach(step)
+            failpoints.reach(step)
             action(child)
     except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the parent
         report(child.status, step, error)
@@ -85,7 +79,7 @@ def run(child: Child, release: int) -> NoReturn:
 
 def _ask_for(victim: str, status: int) -> None:
     """Have the spawner kill `victim`: as the first process of a namespace we can neither see nor be killed by ourselves."""
-    os.write(status, faults.MARK + victim.encode())
+    os.write(status, failpoints.MARK + victim.encode())
     while not victim.isdecimal():  # one of those whose death is ours too; with a client's we go on
         signal.pause()
 
@@ -131,16 +125,16 @@ def _root(child: Child) -> None:
 def _skeleton(child: Child) -> None:
     """Everything that must exist before the root is sealed."""
     points = [mount.path for mount in child.spec.tmpfs]
-    skeleton.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
+    root_skeleton.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
     devices.make_mount_points(child.spec.devices)
-    skeleton.make_links(devices.LINKS)
-    skeleton.make_files(child.spec.files)
+    root_skeleton.make_links(devices.LINKS)
+    root_skeleton.make_files(child.spec.files)
 
 
 def _binds(child: Child) -> None:
     mounts.bind_all(child.spec.binds)
     mounts.hide_all(child.spec.hidden, "/proc")  # on which nothing is mounted yet
-    skeleton.make_links(child.spec.links)
+    root_skeleton.make_links(child.spec.links)
 
 
 def _seal(child: Child) -> None:
@@ -196,7 +190,7 @@ def _user_namespace(child: Child) -> None:
 def _uplink(child: Child) -> None:
     if child.uplink is not None:
         network.loopback_up()
-        uplink.wait(child.uplink)
+        slirp.wait(child.uplink)
 
 
 def _drop(child: Child) -> None:

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterable
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.skeleton import HeldParent, make_links, make_target
+from fruix.sandbox.root_skeleton import HeldParent, make_links, make_target
 from fruix.sandbox.spec import Bind, Link, Tmpfs
 
 _SEALED = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV

@@ -6,10 +6,10 @@ import os
 from functools import partial
 
 from fruix.errors import IsolationUnavailableError
-from fruix.sandbox import skeleton
+from fruix.sandbox import root_skeleton
 from fruix.sandbox.capabilities import Probe, in_child
 from fruix.sandbox.inherited import unreachable_limits
-from fruix.sandbox.linux import cgroup, devices, landlock, libc, mounts, network, seccomp, uplink, userns
+from fruix.sandbox.linux import cgroup, devices, landlock, libc, mounts, network, seccomp, slirp, userns
 
 _USERNS_REMEDY = (
     "allow user namespaces: sysctl user.max_user_namespaces (not 0), kernel.unprivileged_userns_clone=1 (older Debian), "
@@ -66,7 +66,7 @@ def _mounts() -> str:
     libc.unshare(libc.CLONE_NEWNS)
     mounts.stop_propagation()
     mounts.new_root("/tmp")  # noqa: S108 - in a mount namespace of its own
-    skeleton.make_directories(["/dev/pts", "/etc"])
+    root_skeleton.make_directories(["/dev/pts", "/etc"])
     libc.mount(b"/etc", b"./etc", None, libc.MS_BIND | libc.MS_REC)
     mounts.seal()
     try:
@@ -98,7 +98,7 @@ def _devices() -> str:
     libc.unshare(libc.CLONE_NEWNS)
     mounts.stop_propagation()
     mounts.new_root("/tmp")  # noqa: S108 - in a mount namespace of its own
-    skeleton.make_directories(devices.DIRECTORIES)
+    root_skeleton.make_directories(devices.DIRECTORIES)
     devices.make_mount_points()
     return f"made for each build, as this host lacks them: {' '.join(lacking)}"
 
@@ -127,7 +127,7 @@ def _landlock() -> str:
 
 def _helper(way: str) -> str:
     """A program that gives builds a network namespace of their own; found, not tried."""
-    if reason := uplink.lacking(way):
+    if reason := slirp.lacking(way):
         raise OSError(reason)
     return "fixed-output builds and downloads get a network namespace of their own"
 
@@ -201,7 +201,7 @@ PROBES: tuple[Probe, ...] = (
         Probe(
             way,
             partial(_helper, way),
-            f"install {package}, and see that this user may open {uplink.TUN}",
+            f"install {package}, and see that this user may open {slirp.TUN}",
             needed=False,
             in_child=False,
         )

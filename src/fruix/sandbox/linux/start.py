@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fruix.sandbox import faults
-from fruix.sandbox.linux import libc, seccomp, socketcall, uplink
+from fruix import failpoints
+from fruix.sandbox.back_ends import Exit
+from fruix.sandbox.linux import libc, seccomp, slirp, socketcall
 from fruix.sandbox.linux.beside import Beside
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 from fruix.sandbox.linux.child import STEPS, Child, namespaces, run
 from fruix.sandbox.networks import OWN
-from fruix.sandbox.platform import Exit
 from fruix.sandbox.spec import SandboxSpec
 
 # How long a killed cgroup may take to become empty (seconds); its processes are dead by then, only the kernel is late.
 EMPTY_TIMEOUT = 10.0
 
 FAULT_STEPS = (
-    faults.Step("cgroup", "make the cgroup", "spawner"),
-    faults.Step("clone", "clone the first process", "spawner"),
-    faults.Step("enter-cgroup", "put that process into the cgroup", "spawner", builder=True),
-    faults.Step("release", "let that process begin", "spawner", builder=True),
-    *(faults.Step(name, f"set-up inside: {name}", "builder", builder=True) for name, _ in STEPS),
+    failpoints.Step("cgroup", "make the cgroup", "spawner"),
+    failpoints.Step("clone", "clone the first process", "spawner"),
+    failpoints.Step("enter-cgroup", "put that process into the cgroup", "spawner", builder=True),
+    failpoints.Step("release", "let that process begin", "spawner", builder=True),
+    *(failpoints.Step(name, f"set-up inside: {name}", "builder", builder=True) for name, _ in STEPS),
 )
 
 
@@ -89,12 +89,12 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     pid, started, cgroup, companions = -1, None, None, Companions()
     ends: list[int] = []  # of pipes, to be closed here
     try:
-        faults.reach("cgroup")
+        failpoints.reach("cgroup")
         cgroup = _cgroup(spec, parent)
         status, status_child = _pipe(ends)
         release_child, release = _pipe(ends)
         companions = Companions.make(spec)
-        faults.reach("clone")
+        failpoints.reach("clone")
         with _entrance(cgroup) as descriptor:
             pid = libc.clone(namespaces(spec), descriptor)
         if pid == 0:
@@ -103,13 +103,13 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
             uplinks, sockets = companions.keep_sandbox_ends()
             run(Child(spec, log, status_child, program, uplinks, sockets), release_child)
         started = Started(pid, os.pidfd_open(pid), status, cgroup)
-        faults.know("builder", pid)
+        failpoints.know("builder", pid)
         companions.start(spec, started.beside)
-        faults.reach("enter-cgroup")
+        failpoints.reach("enter-cgroup")
         if cgroup is not None:
             for process in started.beside:
                 cgroup.add(process.pid)
-        faults.reach("release")
+        failpoints.reach("release")
         os.write(release, b"x")
         ends.remove(status)
     except BaseException:
@@ -126,16 +126,16 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
 class Companions:
     """The processes that a sandbox needs beside it, as what leads to each of them; the spawner's own ends are closed at the end."""
 
-    pipes: uplink.Pipes | None = None
+    pipes: slirp.Pipes | None = None
     ends: socketcall.Ends | None = None
 
     @classmethod
     def make(cls, spec: SandboxSpec) -> Companions:
         """Those that the specification calls for."""
-        pipes = uplink.Pipes.make() if spec.network in OWN else None
+        pipes = slirp.Pipes.make() if spec.network in OWN else None
         return cls(pipes, socketcall.Ends.make() if socketcall.wanted(spec) else None)
 
-    def keep_sandbox_ends(self) -> tuple[uplink.Pipes | None, int]:
+    def keep_sandbox_ends(self) -> tuple[slirp.Pipes | None, int]:
         """In the sandbox's first process; of the second the socket is returned, or -1."""
         if self.pipes is not None:
             self.pipes.keep_sandbox_ends()
@@ -147,7 +147,7 @@ class Companions:
     def start(self, spec: SandboxSpec, started: list[Beside]) -> None:
         """Start each, and note it at once: should the next fail it has to be stopped."""
         if self.pipes is not None:
-            started.append(uplink.start(spec, self.pipes))
+            started.append(slirp.start(spec, self.pipes))
         if self.ends is not None:
             started.append(socketcall.start(spec, self.ends))
 

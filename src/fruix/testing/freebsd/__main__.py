@@ -14,10 +14,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-from fruix.sandbox import platform
+from fruix.sandbox import back_ends
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc
-from fruix.testing import expected, scratch
+from fruix.testing import expected_view, scratch_daemon
 from fruix.testing.freebsd.double import Double
 from fruix.testing.freebsd.files import as_on_ufs
 
@@ -46,10 +46,10 @@ def _machine() -> Iterator[str]:
 def main(program: str = "fruix.testing.freebsd") -> None:
     """Run the command; `program`: the module that the self-test's daemons are."""
     with _machine() as directory, as_on_ufs():
-        platform.use(FreeBSDBackEnd(Double(directory)))
-        scratch.program = program
-        scratch.KEPT.append(VARIABLE)
-        expected.DOORS.update(WEAKER)
+        back_ends.use(FreeBSDBackEnd(Double(directory)))
+        scratch_daemon.program = program
+        scratch_daemon.KEPT.append(VARIABLE)
+        expected_view.DOORS.update(WEAKER)
         sys.argv[0] = "fruix"
         runpy.run_module("fruix", run_name="__main__", alter_sys=True)
 

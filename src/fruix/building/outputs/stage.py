@@ -1,0 +1,148 @@
+"""Taking a finished build's outputs out of its reach: only after everything of the build is dead and unmounted.
+
+Each declared output must exist; `LocalStore.stage_output` does the rest in one pass: rename (sealed builds) or copy into fresh inodes (builds
+that had a network), checks, canonical metadata, hash, references, and a fixed output's declared hash, before anything gets its final name.
+What the derivation declares about its outputs is checked next. Nothing is registered here; if one output is refused, all are dropped.
+
+All outputs are staged, also those that are valid already; what becomes of them is the purpose's business. No path needs rewriting for that: each
+build has a store directory of its own, in which every output has its real name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from fruix import failpoints
+from fruix.building.failures import FailedError, mismatch
+from fruix.building.outputs.checks import Mentions, Outputs, check_outputs
+from fruix.errors import HashMismatchError
+from fruix.model.attributes import Attributes
+from fruix.model.attributes import read as read_attributes
+from fruix.model.derivation import Derivation
+from fruix.model.hashes import Hash
+from fruix.model.reasons import reason
+from fruix.model.storepath import StorePath
+from fruix.store import LocalStore
+from fruix.store.outputs.staged import Staged
+from fruix.store.tree.dump import SizeBudget
+
+_BY_OTHER_RULES = "another build has made them valid meanwhile, for a client whose rules allow it"
+
+
+def stage_outputs(
+    store: LocalStore,
+    derivation: Derivation,
+    path: StorePath,
+    sources: Mapping[str, str],
+    *,
+    attributes: Attributes,
+    guix: bool = False,
+    build_uid: int,
+    candidates: Collection[StorePath],
+    copy: bool,
+    max_files: int = 0,
+    max_size: int = 0,
+) -> list[Staged]:
+    """Take all outputs of `derivation` (at `path`) from `sources` (output name → host path) into the store's private directory.
+
+    Args:
+        store: where they go.
+        derivation: whose outputs they are.
+        path: its own path.
+        sources: output name → where it lies on the host.
+        attributes: what the derivation declares about its outputs.
+        guix: by the rules of that world.
+        build_uid: who owns every file.
+        candidates: what they may refer to.
+        copy: into fresh inodes.
+        max_files: in all of them together; 0: no limit.
+        max_size: bytes of contents that all of them together may claim to have; 0: no limit.
+
+    Returns:
+        The outputs with their infos, ready to be published and registered together.
+
+    Raises:
+        ObjectRejectedError: an output can't be a store object.
+        FailedError: an output is missing, a fixed output has other contents than declared, there are too many files or bytes, or
+            an output breaks a rule.
+    """
+    links = store.count_links(sources.values(), max_files, max_size)
+    if links.too_many:
+        raise FailedError(path, reason("files", limit=max_files))
+    if links.too_big:
+        raise FailedError(path, reason("contents", limit=max_size))
+    budget = SizeBudget(
+        max_size or None
+    )  # once more while they are read: one that was counted may have grown
+    staged: list[Staged] = []
+    try:
+        for name, source in sources.items():
+            failpoints.reach("take-next" if staged else "take")
+            output = derivation.outputs[name]
+            assert output.path is not None
+            expected = output.content_address if derivation.is_fixed else None
+            try:
+                found = store.stage_output(
+                    source,
+                    output.path,
+                    build_uid=build_uid,
+                    candidates=() if name in attributes.discard_references else candidates,
+                    copy=copy,
+                    links=links,
+                    expected=expected,
+                    budget=budget,
+                )
+            except FileNotFoundError:
+                raise _missing(derivation, path, name) from None
+            except HashMismatchError as error:
+                declared, got = map(Hash.parse, (error.expected, error.got))
+                raise mismatch(path, derivation, name, declared, got) from error
+            # In Guix's world a fixed output may refer to others; then its path doesn't follow from its contents alone.
+            address = None if guix and found.info.references else expected
+            info = replace(found.info, deriver=path, ultimate=True, content_address=address)
+            staged.append(replace(found, info=info))
+        infos = dict(zip(sources, (output.info for output in staged), strict=True))
+        check_outputs(Outputs(path, derivation, infos, store, _mentions(staged), guix), attributes)
+    except BaseException:  # also `Interrupted`
+        drop(staged)
+        raise
+    return staged
+
+
+def check_valid(store: LocalStore, derivation: Derivation, path: StorePath, *, guix: bool) -> None:
+    """Whether outputs that are valid already could have been made under the rules of this build.
+
+    Raises:
+        FailedError: they break one.
+        BadDerivationError: what the derivation declares is malformed by these rules.
+    """
+    attributes = read_attributes(derivation, guix=guix)
+    found = {name: store.path_info(output) for name, output in derivation.output_paths.items()}
+    infos = {name: info for name, info in found.items() if info is not None}
+    try:
+        check_outputs(Outputs(path, derivation, infos, store, lambda _path, _others: {}, guix), attributes)
+    except FailedError as error:
+        raise FailedError(path, error.why, status=error.status, hint=_BY_OTHER_RULES) from None
+
+
+def _mentions(staged: list[Staged]) -> Mentions:
+    """Looks into outputs that nobody else can see yet."""
+
+    def find(path: StorePath, others: Sequence[StorePath]) -> Mapping[StorePath, Sequence[str]]:
+        (output,) = (output for output in staged if output.info.path == path)
+        return output.mentions(others)
+
+    return find
+
+
+def drop(staged: list[Staged]) -> None:
+    """Delete outputs that nobody wants."""
+    for output in staged:
+        output.drop()
+
+
+def _missing(derivation: Derivation, path: StorePath, name: str) -> FailedError:
+    why = reason("no-output", output=name, path=str(derivation.outputs[name].path))
+    hint = f"the builder has to create ${name}; its log shows what it did instead"
+    return FailedError(path, why, hint=hint)

@@ -1,0 +1,135 @@
+"""What has to be repaired for a request: damaged paths among its outputs and all that they need, and the derivations that can make them again.
+
+Every path is read and hashed anew, nothing is believed from earlier. A damaged path is made again by its deriver, if that is valid and was
+built on this machine; before a derivation is built again, what its builder reads is looked at too, so that no damage is built in.
+Sources, texts and what came from elsewhere can't be made again: that is said, and whatever else can be repaired is.
+
+Cost: one read of the closure, at SHA-256 speed, and of the inputs of what has to be built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from fruix.building.plan.goals import Plan, maker, plan
+from fruix.building.plan.input_closure import input_closure
+from fruix.errors import FruixError
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.reasons import reason, text_of
+from fruix.model.storepath import StorePath
+from fruix.store import LocalStore
+from fruix.store.tree.interruption import check_interrupt
+
+
+@dataclass(slots=True)
+class Repair:
+    """What one request needs: derivations to be repaired, and paths that nobody can make."""
+
+    request: DerivedPath
+    derivations: set[StorePath] = field(default_factory=set)
+    lost: list[StorePath] = field(default_factory=list)
+
+    def result(self, results: Mapping[StorePath, BuildResult]) -> BuildResult:
+        """Its own, from those of all derivations: a failure, if there is one."""
+        if self.lost:
+            text = text_of(reason("irreparable", path=str(self.lost[0])), self.request.path)
+            return BuildResult(BuildStatus.MISC_FAILURE, text)
+        needed = [results[drv] for drv in sorted(self.derivations) if drv in results]
+        failed = next((result for result in needed if not result.success), None)
+        if failed is not None:
+            return failed
+        built = any(result.status is BuildStatus.BUILT for result in needed)
+        status = BuildStatus.BUILT if built else BuildStatus.ALREADY_VALID
+        return results.get(self.request.path, BuildResult(status))
+
+
+class Survey:
+    """Looks at requests one after the other; `plan` then holds the work for all of them."""
+
+    def __init__(self, store: LocalStore) -> None:
+        self.plan = Plan()
+        self._store = store
+        self._whole: dict[StorePath, bool] = {}
+        self._needed_by: dict[StorePath, set[StorePath]] = {}
+
+    def look(self, request: DerivedPath) -> Repair:
+        """What `request` needs."""
+        repair = Repair(request)
+        if request.outputs is None:
+            pending = self._derivers(repair, self._closure([request.path]))
+        else:
+            pending = [request.path]
+        while pending:
+            check_interrupt()
+            drv = pending.pop()
+            if drv not in repair.derivations:
+                repair.derivations.add(drv)
+                needed = self._derivers(repair, self._paths_for(drv))
+                self._depend(drv, needed)
+                pending.extend(needed)
+        return repair
+
+    def finish(self) -> Plan:
+        """The plan, when all requests have been looked at."""
+        for drv, needed in self._needed_by.items():
+            if drv in self.plan.goals:
+                goal = self.plan.goals[drv]
+                goal.dependencies |= {path for path in needed if path in self.plan.goals}
+        return self.plan
+
+    def _depend(self, drv: StorePath, needed: Iterable[StorePath]) -> None:
+        self._needed_by.setdefault(drv, set()).update(path for path in needed if path != drv)
+
+    def _paths_for(self, drv: StorePath) -> set[StorePath]:
+        """Put a derivation into the plan; the paths that must be whole for it, besides its outputs."""
+        if drv not in self.plan.goals or self.plan.goals[drv].mode is not BuildMode.REPAIR:
+            found = plan(self._store, [DerivedPath(drv, ALL)], BuildMode.REPAIR)
+            for name in ("settled", "derivations", "reasons"):
+                getattr(self.plan, name).update(getattr(found, name))
+            for path, goal in found.goals.items():
+                if path == drv or path not in self.plan.goals:
+                    self.plan.goals[path] = goal
+        goal_of_drv = self.plan.goals.get(drv)
+        if goal_of_drv is None:
+            return set()
+        derivation = goal_of_drv.derivation
+        outputs = {output.path for output in derivation.outputs.values() if output.path is not None}
+        paths = self._closure(outputs)
+        if not all(self._is_whole(path) for path in outputs):
+            try:
+                paths |= set(input_closure(self._store, derivation))
+            except FruixError:  # an input is not valid: it is a goal of its own
+                paths |= self._closure(derivation.input_srcs)
+        return paths - outputs
+
+    def _derivers(self, repair: Repair, paths: Iterable[StorePath]) -> list[StorePath]:
+        """The derivations that make those of the paths again that are damaged."""
+        found = []
+        for path in sorted(paths):
+            if self._is_whole(path):
+                continue
+            drv = maker(self._store, path)
+            if drv is not None:
+                found.append(drv)
+            elif path not in repair.lost:
+                repair.lost.append(path)
+        return found
+
+    def _closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
+        """Of those that are valid; the others as they are."""
+        wanted = set(paths)
+        return wanted | self._store.closure(self._store.valid_paths(wanted))
+
+    def _is_whole(self, path: StorePath) -> bool:
+        if path not in self._whole:
+            self._whole[path] = self._store.is_whole(path)
+        return self._whole[path]
+
+
+def survey(store: LocalStore, requests: Sequence[DerivedPath]) -> tuple[Plan, list[Repair]]:
+    """The work to repair what is asked for, and per request what it needs of it. It can be long: see `store.tree.interruption`."""
+    looking = Survey(store)
+    repairs = [looking.look(request) for request in requests]
+    return looking.finish(), repairs

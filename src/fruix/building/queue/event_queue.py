@@ -1,0 +1,99 @@
+"""What a session is told by its jobs: a queue that a slow client can't make grow without end.
+
+What a builder causes by its output is bounded. Of lines of logs a session may have `ROOM` bytes waiting; then the builder's thread waits for it, for
+`PATIENCE` seconds in all until it has caught up, since other clients may share the build and limits have to be looked at. After that lines are left
+out for this session until it has read half of what waits; then it is told how many. Phases and progress, which are lines too, get in at once up to
+`MOST` bytes and are left out beyond that. The log file has all of them. All other events always get in: there are a few for each build.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from queue import Empty
+from typing import TYPE_CHECKING
+
+from fruix.model.buildresult import BuildResult
+from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
+
+if TYPE_CHECKING:
+    from fruix.building.queue.job import Job
+
+ROOM = 1 << 20
+MOST = 2 * ROOM
+PATIENCE = 1.0  # seconds
+_OVERHEAD = 200  # bytes that a line costs besides its text
+
+
+class Inbox:
+    """Pairs of a job and an event, its result at the end. Thread-safe."""
+
+    def __init__(self, given_up: Callable[[], bool] = lambda: False) -> None:
+        """`given_up`: whether its owner's client has gone, which the owner may not have noticed yet."""
+        self.given_up = given_up
+        self._items: deque[tuple[Job, Event | BuildResult]] = deque()
+        self._changed = threading.Condition()
+        self._waiting = 0  # bytes of what builders caused
+        self._left_out = 0
+        self._patience = PATIENCE
+
+    def put(self, job: Job, event: Event | BuildResult) -> None:
+        """Add an event; a line may be left out."""
+        with self._changed:
+            if (size := _size(event)) and not self._has_room(event, size):
+                self._left_out += 1
+                return
+            self._waiting += size
+            self._items.append((job, event))
+            self._changed.notify_all()
+
+    def _has_room(self, event: Event | BuildResult, size: int) -> bool:
+        if not isinstance(event, LogLine):
+            return self._waiting + size <= MOST
+        if self._left_out and self._waiting >= ROOM // 2:
+            return False
+        if self._waiting >= ROOM:
+            begun = time.monotonic()
+            self._changed.wait_for(lambda: self._waiting < ROOM, max(0.0, self._patience))
+            self._patience -= time.monotonic() - begun
+            if self._waiting >= ROOM:
+                return False
+        return True
+
+    def get(self, timeout: float | None = None) -> tuple[Job, Event | BuildResult]:
+        """The next one.
+
+        Raises:
+            Empty: there was none for `timeout` seconds.
+        """
+        with self._changed:
+            if not self._items and not self._changed.wait_for(lambda: self._items, timeout):
+                raise Empty
+            job, event = self._items[0]
+            if self._left_out and self._waiting < ROOM // 2:
+                return job, self._gap()
+            self._items.popleft()
+            if size := _size(event):
+                self._waiting -= size
+                if self._waiting < ROOM // 2:
+                    self._patience = PATIENCE
+                self._changed.notify_all()
+            return job, event
+
+    def _gap(self) -> Message:
+        count, self._left_out = self._left_out, 0
+        return Message(1, f"… {count} lines of output left out here, since they were not read fast enough")
+
+
+def _size(event: Event | BuildResult) -> int:
+    """Bytes of memory of what a builder caused; 0 for other events."""
+    match event:
+        case LogLine():
+            return len(event.line) + _OVERHEAD
+        case PhaseStarted():
+            return len(event.phase) + _OVERHEAD
+        case Progress():
+            return len(event.what) + _OVERHEAD
+    return 0

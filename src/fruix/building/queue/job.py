@@ -1,0 +1,161 @@
+"""A job: one derivation being built, and all who wait for it.
+
+What happens to it arrives in each listener's own inbox (`building.inbox`), so that a session's thread alone writes to its client. Each who waits has
+limits of his own (`building.allowance`); the number of cores is that of the first. A job that nobody waits for any more is cancelled.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from fruix.building.queue.event_queue import Inbox
+from fruix.building.settings import Asker, BuildOptions
+from fruix.model.buildresult import BuildResult
+from fruix.model.derivation import Derivation
+from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
+from fruix.model.reasons import Reason, reason
+from fruix.model.storepath import StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One who waits for a job: what he asked for, and since when (seconds of the monotonic clock)."""
+
+    inbox: Inbox
+    options: BuildOptions
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """One derivation being built, for one or more sessions."""
+
+    path: StorePath
+    derivation: Derivation
+    options: BuildOptions
+    kind: str
+    outputs: frozenset[StorePath] = field(init=False)  # as far as they are known
+    result: BuildResult | None = None
+    submitted: float = field(default_factory=time.time)
+    started: float = 0.0
+    cancelled: bool = False
+    waker: int = -1  # once it has begun: readable when the job is cancelled
+    _listeners: dict[Inbox, Listener] = field(default_factory=dict)
+    _ending: bool = False  # the limits of all who waited have passed
+    _replay: dict[type[Event], Event] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _wake: int = -1
+
+    def __post_init__(self) -> None:
+        self._replay[BuildQueued] = BuildQueued(self.path, self.kind, self.submitted)
+        paths = (output.path for output in self.derivation.outputs.values())
+        self.outputs = frozenset(path for path in paths if path is not None)
+
+    def join(self, inbox: Inbox, options: BuildOptions) -> bool:
+        """Listen; a late listener is first told what it missed that matters (start, phase). False: it is being given up."""
+        with self._lock:
+            if self.cancelled or self._ending:
+                return False
+            self._listeners[inbox] = Listener(inbox, options)
+            for event in self._replay.values():
+                inbox.put(self, event)
+            if self.result is not None:
+                inbox.put(self, self.result)
+            return True
+
+    def waiting(self) -> list[Listener]:
+        """All who wait, in the order in which they came."""
+        with self._lock:
+            return list(self._listeners.values())
+
+    def wanted(self, wish: Callable[[BuildOptions], bool]) -> BuildOptions | None:
+        """The options of the first who waits with that wish."""
+        options = (listener.options for listener in self.waiting())
+        return next((one for one in options if wish(one)), None)
+
+    def sift(
+        self, why: Callable[[Listener], Reason | None]
+    ) -> tuple[list[tuple[Listener, Reason]], Reason | None]:
+        """Let go of those for whom there is a reason to end; if there is one for all, nobody can join any more.
+
+        Returns:
+            Those who were let go, each with the reason, or the reason (the one with the highest limit) if it holds for all.
+        """
+        with self._lock:
+            found = [(listener, why(listener)) for listener in self._listeners.values()]
+            gone = [(listener, text) for listener, text in found if text is not None]
+            if len(gone) < len(found):
+                for listener, _ in gone:
+                    del self._listeners[listener.inbox]
+                return gone, None
+            self._ending = True
+            last = max((text for _, text in gone), key=lambda text: int(text["limit"]), default=None)
+            return [], last or reason("cancelled")
+
+    def leave(self, inbox: Inbox) -> None:
+        """Stop listening; the last one to leave cancels the job."""
+        with self._lock:
+            self._listeners.pop(inbox, None)
+            if not self._listeners and self.result is None:
+                self.cancel()
+
+    def is_wanted(self) -> bool:
+        """Whether the client of one who waits is still there. What is unwanted is left soon, and cancelled by that."""
+        with self._lock:
+            return self._is_wanted()
+
+    def cancel_if_unwanted(self) -> bool:
+        """Cancel it if nobody waits for it any more, so that nobody can join; whether it is cancelled."""
+        with self._lock:
+            self.cancelled = self.cancelled or not self._is_wanted()
+            return self.cancelled
+
+    def _is_wanted(self) -> bool:
+        return any(not inbox.given_up() for inbox in self._listeners)
+
+    def begin(self) -> None:
+        """Its turn has come. Only from now on does it cost descriptors: thousands may wait."""
+        with self._lock:
+            self.started = time.time()
+            self.waker, self._wake = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            if self.cancelled:
+                os.write(self._wake, b"x")
+
+    def cancel(self) -> None:
+        """Make the build end soon: its thread is woken and kills the builder."""
+        self.cancelled = True
+        if self._wake >= 0:
+            os.write(self._wake, b"x")
+
+    def emit(self, event: Event) -> None:
+        """Tell all listeners. Called by the thread that runs the job."""
+        with self._lock:
+            if isinstance(event, BuildStarted):
+                self._replay.pop(BuilderExited, None)  # of the round before
+            if isinstance(event, BuildStarted | PhaseStarted | BuilderExited):
+                self._replay[type(event)] = event
+            listeners = list(self._listeners)
+        for inbox in listeners:  # this may take a moment: whoever wants to leave meanwhile can
+            inbox.put(self, event)
+
+    def seen(self) -> tuple[list[Event], list[Asker]]:
+        """What a late listener would be told, and who listens and is still there."""
+        with self._lock:
+            present = [row for row in self._listeners.values() if not row.inbox.given_up()]
+            askers = [listener.options.asker for listener in present]
+            return list(self._replay.values()), [asker for asker in askers if asker is not None]
+
+    def finish(self, result: BuildResult) -> None:
+        """The end: all listeners are told."""
+        with self._lock:
+            self.result = result
+            for inbox in self._listeners:
+                inbox.put(self, result)
+            if self._wake >= 0:
+                os.close(self.waker)
+                os.close(self._wake)
+            self.waker = self._wake = -1

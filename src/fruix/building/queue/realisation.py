@@ -1,0 +1,199 @@
+"""One request being met: goals handed to the scheduler as their inputs become ready, results gathered.
+
+Runs on the session's own thread, which is the only one that calls `on_event`. Without keep-going the first
+failure makes the others be given up (jobs that nobody else waits for are cancelled); with it everything that can be
+done is done. A failed goal fails those that need it with DEPENDENCY_FAILED, naming the root cause once.
+
+At most `max_jobs` builds of the request run at once (downloads have slots of their own and don't count). With 0 only derivations that
+prefer to be built locally are built, one at a time; when nothing else is left the rest fails.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from queue import Empty
+
+from fruix.building.plan.goals import Goal, Plan, kind_of
+from fruix.building.queue.event_queue import Inbox
+from fruix.building.queue.job import Job
+from fruix.building.queue.scheduler import Scheduler
+from fruix.building.settings import BuildOptions
+from fruix.errors import BadDerivationError
+from fruix.model import attributes
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.events import BuildFailed, Event
+from fruix.model.reasons import OTHER, Reason, reason, text_of
+from fruix.model.storepath import StorePath
+
+# How often a waiting session looks whether its client is still there (seconds).
+CANCEL_POLL = 0.2
+
+
+class Realisation:
+    """The state of one request; use `run()` once."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        scheduler: Scheduler,
+        options: BuildOptions,
+        on_event: Callable[[Event], None],
+        cancelled: threading.Event,
+    ) -> None:
+        self._waiting = dict(plan.goals)
+        self._results = dict(plan.settled)
+        self._scheduler = scheduler
+        self._options = options
+        self._on_event = on_event
+        self._cancelled = cancelled
+        self._reasons = dict(plan.reasons)
+        self._inbox = Inbox(cancelled.is_set)
+        self._ready: deque[Goal] = deque()
+        self._downloads: deque[Goal] = deque()
+        self._stuck: deque[Goal] = deque()  # will never have their turn
+        self._running: dict[StorePath, Job] = {}
+        self._open: dict[StorePath, set[StorePath]] = {}
+        self._dependents: dict[StorePath, list[Goal]] = {}
+
+    def run(self) -> dict[StorePath, BuildResult]:
+        """Work until every goal has a result; returns them by derivation path."""
+        try:
+            self._start()
+            while self._running:
+                self._step()
+            for goal in self._waiting.values():
+                self._fail(goal, BuildStatus.MISC_FAILURE, reason(OTHER, text="its inputs need each other"))
+        finally:
+            self._abandon()
+        return self._results
+
+    def _start(self) -> None:
+        failed = [path for path, result in self._results.items() if not result.success]
+        for path in failed:
+            self._tell(path)
+        goals = list(self._waiting.values())
+        for goal in goals:
+            for dependency in goal.dependencies:
+                self._dependents.setdefault(dependency, []).append(goal)
+            self._open[goal.path] = {path for path in goal.dependencies if path not in self._results}
+        if failed and not self._options.keep_going:
+            self._give_up(f"not built, since '{failed[0].name}' failed")
+            return
+        for goal in goals:
+            if not self._open[goal.path] and self._advance(goal) is not None:
+                self._settle(goal.path)
+        self._fill()
+
+    def _step(self) -> None:
+        if self._cancelled.is_set():
+            self._give_up("cancelled")
+            return
+        try:
+            job, event = self._inbox.get(timeout=CANCEL_POLL)
+        except Empty:
+            return
+        if not isinstance(event, BuildResult):
+            self._on_event(event)
+        elif self._running.pop(job.path, None) is not None:
+            self._leave(job)  # it may go on for others
+            self._results[job.path] = event
+            self._settle(job.path)
+            self._fill()
+
+    def _settle(self, path: StorePath) -> None:
+        """A goal has a result; whatever waited for it goes on. Iterative: failures spread along chains of any length."""
+        settled = [path]
+        while settled:
+            path = settled.pop()
+            if not self._results[path].success and not self._options.keep_going:
+                self._give_up(f"not built, since '{path.name}' failed")
+                return
+            for goal in self._dependents.get(path, ()):
+                self._open[goal.path].discard(path)
+                if not self._open[goal.path] and self._advance(goal) is not None:
+                    settled.append(goal.path)
+
+    def _advance(self, goal: Goal) -> BuildResult | None:
+        """All inputs of a goal have a result: let it wait for its turn, or return its failure."""
+        if self._waiting.pop(goal.path, None) is None:
+            return None
+        failed = [path for path in sorted(goal.dependencies) if not self._results[path].success]
+        if not failed:
+            self._queue_of(goal).append(goal)
+            return None
+        noun = "dependency" if len(failed) == 1 else "dependencies"
+        why = reason("dependencies", count=len(failed), noun=noun, first=failed[0].name)
+        return self._fail(goal, BuildStatus.DEPENDENCY_FAILED, why)
+
+    def _queue_of(self, goal: Goal) -> deque[Goal]:
+        """Where a goal whose inputs are there waits."""
+        if kind_of(goal.derivation) == "download":
+            return self._downloads
+        if self._options.max_jobs == 0 and not prefers_here(goal.derivation):
+            return self._stuck
+        return self._ready
+
+    def _fill(self) -> None:
+        """Hand over as many of the goals that are ready as the request may have running."""
+        while self._downloads:
+            self._submit(self._downloads.popleft())
+        share = self._options.max_jobs
+        running = sum(job.kind == "build" for job in self._running.values())
+        while self._ready and (share is None or running < max(share, 1)):
+            self._submit(self._ready.popleft())
+            running += 1
+        while self._stuck and not self._running:
+            goal = self._stuck.popleft()
+            self._fail(goal, BuildStatus.MISC_FAILURE, reason("no-slots"))
+            self._settle(goal.path)
+
+    def _submit(self, goal: Goal) -> None:
+        kind = kind_of(goal.derivation)
+        options = replace(self._options, mode=goal.mode)
+        self._running[goal.path] = self._scheduler.submit(
+            goal.path, goal.derivation, options, kind, self._inbox
+        )
+
+    def _fail(self, goal: Goal, status: BuildStatus, why: Reason) -> BuildResult:
+        """A goal that isn't even tried."""
+        said = text_of(why, goal.path)
+        self._results[goal.path] = BuildResult(status, f"cannot build '{goal.path}': {said}")
+        self._reasons[goal.path] = why
+        self._tell(goal.path)
+        return self._results[goal.path]
+
+    def _tell(self, path: StorePath) -> None:
+        """Of a failure that no job tells of."""
+        result = self._results[path]
+        why = self._reasons.get(path) or reason(OTHER, text=result.message)
+        self._on_event(BuildFailed(path, result.status, result.message, 0.0, why))
+
+    def _give_up(self, why: str) -> None:
+        queues = (self._ready, self._downloads, self._stuck)
+        ready = [goal.path for queue in queues for goal in queue]
+        for path in [*self._running, *self._waiting, *ready]:
+            self._results.setdefault(path, BuildResult(BuildStatus.MISC_FAILURE, why))
+        self._waiting.clear()
+        for queue in queues:
+            queue.clear()
+        self._abandon()
+
+    def _abandon(self) -> None:
+        for job in self._running.values():
+            self._leave(job)
+        self._running.clear()
+
+    def _leave(self, job: Job) -> None:
+        self._scheduler.leave(job, self._inbox, self._options)
+
+
+def prefers_here(derivation: Derivation) -> bool:
+    """Whether it isn't worth to be built anywhere but on this machine."""
+    try:
+        return attributes.read(derivation).prefer_local
+    except BadDerivationError:
+        return False  # its build will say what is wrong

@@ -1,0 +1,185 @@
+"""The global queue: one build per derivation however many clients ask, and a bounded number of them at once.
+
+Sessions submit derivations whose inputs are ready and get a job, new or shared. Shared is what is built in the same way: in the same mode, as often, under
+the same contract (another world's rules may let something pass that this client's forbid).
+
+Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Who gets a free one: `building.turns`. Threads are started when there is
+something to run and are reused. Costs: one lock, held for a few dictionary operations.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+
+from fruix.building.plan.goals import contract_name
+from fruix.building.queue.event_queue import Inbox
+from fruix.building.queue.fair_share import Line, Turns
+from fruix.building.queue.job import Job
+from fruix.building.settings import BuildOptions
+from fruix.errors import FruixError
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.storepath import StorePath
+
+_log = logging.getLogger(__name__)
+_NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
+
+
+_Key = tuple[StorePath, BuildMode, int, str]
+CANCELLED = BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+
+
+def _key(path: StorePath, derivation: Derivation, options: BuildOptions) -> _Key:
+    """Requests with the same key can share a build."""
+    return path, options.mode, options.rounds, contract_name(derivation, options.contract)
+
+
+def _line(inbox: Inbox, options: BuildOptions) -> Line:
+    return options.asker.uid if options.asker else None, inbox
+
+
+class Scheduler:
+    """Runs jobs on threads of its own, at most `slots[kind]` of a kind at once."""
+
+    def __init__(
+        self, run: Callable[[Job], BuildResult], slots: Mapping[str, int], *, per_user: int = 0
+    ) -> None:
+        """`per_user`: how many of each kind may run for one user (0: any number)."""
+        self._run = run
+        self._slots = dict(slots)
+        busy: set[StorePath] = set()
+        self._queues: dict[str, Turns] = {kind: Turns(busy, per_user) for kind in slots}
+        self._idle = dict.fromkeys(slots, 0)
+        self._threads: dict[str, list[threading.Thread]] = {kind: [] for kind in slots}
+        self._jobs: dict[_Key, Job] = {}
+        self._changed = threading.Condition()
+        self._closing = False
+
+    def submit(
+        self,
+        path: StorePath,
+        derivation: Derivation,
+        options: BuildOptions,
+        kind: str,
+        inbox: Inbox,
+    ) -> Job:
+        """The job that builds `path`: a running or waiting one if there is one that does the same, else a new one."""
+        with self._changed:
+            if self._closing:
+                raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
+            key, queue = _key(path, derivation, options), self._queues[kind]
+            job = self._jobs.get(key)
+            if job is None or not job.join(inbox, options):
+                job = self._jobs[key] = Job(path, derivation, options, kind)
+                job.join(inbox, options)
+            queue.add(job, _line(inbox, options))
+            try:
+                self._start_thread(kind)
+            except RuntimeError as error:
+                self._withdraw(job, BuildResult(BuildStatus.MISC_FAILURE, _NO_THREAD))
+                raise FruixError(_NO_THREAD, hint="raise the limits that the daemon runs under") from error
+            self._changed.notify_all()
+            return job
+
+    def leave(self, job: Job, inbox: Inbox, options: BuildOptions) -> None:
+        """Somebody doesn't wait any more. A job that nobody wants is cancelled; one that didn't have its turn yet ends here."""
+        with self._changed:
+            job.leave(inbox)
+            queue = self._queues[job.kind]
+            queue.leave(job, _line(inbox, options))
+            if job.cancelled and queue.is_waiting(job):
+                self._withdraw(job, CANCELLED)
+            self._changed.notify_all()  # somebody's load is another one now
+
+    def _withdraw(self, job: Job, result: BuildResult) -> None:
+        """It isn't to be run."""
+        self._queues[job.kind].remove(job)
+        self._forget(job)
+        job.finish(result)
+
+    def _forget(self, job: Job) -> None:
+        key = _key(job.path, job.derivation, job.options)
+        if self._jobs.get(key) is job:
+            del self._jobs[key]
+
+    def jobs(self) -> list[Job]:
+        """All that run, or wait and are wanted, oldest first."""
+        with self._changed:
+            jobs = [
+                job for job in self._all() if not self._queues[job.kind].is_waiting(job) or job.is_wanted()
+            ]
+        return sorted(jobs, key=lambda job: job.submitted)
+
+    def _all(self) -> list[Job]:
+        return [job for queue in self._queues.values() for job in queue.jobs()]
+
+    def close(self) -> None:
+        """Cancel everything and wait until the last build has been cleaned up."""
+        with self._changed:
+            self._closing = True
+            for job in self._all():
+                job.cancel()
+                if self._queues[job.kind].is_waiting(job):
+                    self._withdraw(job, CANCELLED)
+            self._changed.notify_all()
+        for threads in self._threads.values():
+            for thread in threads:
+                thread.join()
+
+    def _start_thread(self, kind: str) -> None:
+        """One more, if there is need and room.
+
+        Raises:
+            RuntimeError: the system gives us no thread, and there is none that could do the work.
+        """
+        threads = self._threads[kind]
+        if self._idle[kind] < len(self._queues[kind]) and len(threads) < self._slots[kind]:
+            thread = threading.Thread(
+                target=self._work, args=(kind,), name=f"{kind}-{len(threads)}", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                if not threads:
+                    raise
+                _log.warning("no further thread for %ss can be started: %d go on", kind, len(threads))
+            else:
+                threads.append(thread)
+
+    def _work(self, kind: str) -> None:
+        while (job := self._next(kind)) is not None:
+            result = self._guarded(job)
+            with self._changed:
+                self._queues[kind].done(job)
+                self._forget(job)
+                job.finish(result)
+                self._changed.notify_all()  # its outputs and its users' shares are free
+
+    def _next(self, kind: str) -> Job | None:
+        with self._changed:
+            self._idle[kind] += 1
+            try:
+                while (job := self._queues[kind].take()) is None:
+                    if self._closing:
+                        return None
+                    self._changed.wait()
+                return job
+            finally:
+                self._idle[kind] -= 1
+
+    def _guarded(self, job: Job) -> BuildResult:
+        if job.cancel_if_unwanted():
+            return CANCELLED
+        try:
+            job.begin()
+        except OSError as error:  # no descriptors left
+            text = f"cannot build '{job.path}': {error.strerror}"
+            return BuildResult(BuildStatus.MISC_FAILURE, text)
+        try:
+            return self._run(job)
+        except Exception as error:  # noqa: BLE001 - a bug must leave nobody waiting, and the thread goes on
+            _log.exception("building %s", job.path)
+            text = f"cannot build '{job.path}': internal error: {type(error).__name__}: {error}"
+            return BuildResult(BuildStatus.MISC_FAILURE, text)

@@ -1,0 +1,98 @@
+"""Watching a running builder: its output, its end, its limits, and whether anybody still wants it.
+
+The end of the output is not the end of the build (a builder may close its descriptors), and the end of the builder is not the end of
+its output (a child may still hold the pipe): only the exit of the sandbox's first process counts. What is left in the
+pipe is drained by the caller once everything is dead.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import time
+from collections.abc import Callable
+
+from fruix.building.queue.allowance import Allowance
+from fruix.building.record.log import BuildLog
+from fruix.building.run.limits import INTERVAL
+from fruix.model.reasons import Reason, reason
+
+CHUNK = 1 << 16
+# A running log is made readable for others this often (seconds).
+FLUSH_INTERVAL = 1.0
+
+
+def supervise(
+    ended: int,
+    output: int,
+    waker: int,
+    log: BuildLog,
+    allowance: Allowance,
+    watch: Callable[[], Reason | None] = lambda: None,
+) -> Reason | None:
+    """Feed `log` from `output` until `ended` is readable (None), or there is a reason to end it.
+
+    `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here. What passes a limit of the log is not kept.
+    """
+    poller = select.poll()
+    for descriptor in (ended, output, waker):
+        poller.register(descriptor, select.POLLIN)
+    clock = _Clock()
+    while True:
+        ready = {descriptor for descriptor, _ in poller.poll(allowance.patience() * 1000)}
+        if waker in ready:
+            return reason("cancelled")
+        if output in ready:
+            chunk = _read(output)
+            if chunk == b"":
+                poller.unregister(output)
+            elif chunk:
+                if (why := allowance.passed(log.size + len(chunk))) is not None:
+                    return why
+                log.feed(chunk)
+                allowance.heard()  # only now: it may have waited for those who listen
+        elif ended in ready:
+            return None
+        if (why := allowance.passed(log.size) or clock.tick(log, watch)) is not None:
+            return why
+
+
+class _Clock:
+    """What happens by itself as time goes by."""
+
+    def __init__(self) -> None:
+        self._flushed = self._watched = time.monotonic()
+
+    def tick(self, log: BuildLog, watch: Callable[[], Reason | None]) -> Reason | None:
+        """Do what is due; a reason to end the build, if there is one."""
+        now = time.monotonic()
+        if now - self._flushed >= FLUSH_INTERVAL:
+            log.flush()
+            self._flushed = now
+        if now - self._watched < INTERVAL:
+            return None
+        self._watched = now
+        return watch()
+
+
+def readable(descriptor: int, timeout: float) -> bool:
+    """Whether there is something to read within `timeout` seconds (poll: select can't do with high numbers)."""
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(timeout * 1000))
+
+
+def drain(output: int, log: BuildLog, most: int) -> None:
+    """Take what is left in the pipe, without waiting, up to a log of `most` bytes (0: all): all writers are dead."""
+    while chunk := _read(output):
+        if most and log.size + len(chunk) > most:
+            return
+        log.feed(chunk)
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Bytes, b"" at the end, None if there is nothing right now."""
+    try:
+        return os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return None

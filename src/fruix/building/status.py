@@ -1,0 +1,116 @@
+"""Looking at builds without touching them: those that run or wait, and those that a request would need.
+
+Costs: `active_build` reads what the sandbox uses from the system (a few files); `planned` is the walk of `goals.plan`.
+"""
+
+from __future__ import annotations
+
+import pwd
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fruix.building.plan.goals import Goal, kind_of, plan
+from fruix.building.queue.job import Job
+from fruix.building.record.durations import History
+from fruix.building.settings import Asker
+from fruix.errors import BadStorePathError
+from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.buildresult import BuildMode
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
+from fruix.model.planned import BuildPlan, PlannedBuild
+from fruix.model.reasons import reason, text_of
+from fruix.model.storepath import StorePath
+from fruix.sandbox.usage import usage_of
+from fruix.store import LocalStore
+
+
+def active_build(job: Job, history: History) -> ActiveBuild:
+    """A job as a row."""
+    seen, askers = job.seen()
+    started = next((event for event in seen if isinstance(event, BuildStarted)), None)
+    phase = next((event for event in seen if isinstance(event, PhaseStarted)), None)
+    exited = any(isinstance(event, BuilderExited) for event in seen)
+    row = ActiveBuild(
+        drv=job.path,
+        kind=job.kind,
+        state=_state(job, started=started is not None, exited=exited),
+        submitted_ms=_ms(job.submitted),
+        started_ms=_ms(job.started),
+        phase=phase.phase if phase else "",
+        phase_started_ms=_ms(phase.time) if phase else 0,
+        usual_ms=history.usual_ms(job.kind, job.derivation.name),
+        pid=started.pid if started else 0,
+        log_file=started.log_file if started else "",
+        clients=tuple(client_of(asker) for asker in sorted(askers, key=lambda asker: (asker.uid, asker.pid))),
+    )
+    return with_usage(row) if started and not exited else row
+
+
+def with_usage(row: ActiveBuild) -> ActiveBuild:
+    """The same with what its sandbox uses, if the system says."""
+    usage = usage_of(row.pid)
+    if usage is None:
+        return row
+    return replace(row, cpu_us=usage.cpu_us, memory=usage.memory, processes=usage.processes)
+
+
+def client_of(asker: Asker) -> Client:
+    """For people: with the user's name, if there is one."""
+    try:
+        name = pwd.getpwuid(asker.uid).pw_name
+    except KeyError:
+        name = str(asker.uid)
+    return Client(asker.uid, name, asker.pid)
+
+
+def _state(job: Job, *, started: bool, exited: bool) -> State:
+    if exited:
+        return State.ENDING
+    if started:
+        return State.RUNNING
+    return State.PREPARING if job.started else State.QUEUED
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)
+
+
+def planned(
+    store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode, history: History, jobs: int
+) -> BuildPlan:
+    """What building `requests` would do, in an order in which dependencies come first."""
+    found = plan(store, requests, mode)
+    problems = [result.message for result in found.settled.values() if not result.success]
+    rows = tuple(_row(store, goal, history) for goal in found.goals.values())
+    problems += [
+        text_of(reason("missing-outputs"), row.drv)
+        for row in rows
+        if row.missing and found.goals[row.drv].mode is BuildMode.CHECK
+    ]
+    return BuildPlan(rows, jobs, tuple(problems))
+
+
+def _row(store: LocalStore, goal: Goal, history: History) -> PlannedBuild:
+    kind = kind_of(goal.derivation)
+    outputs = goal.derivation.outputs.items()
+    missing = [name for name, output in outputs if output.path is None or not store.is_there(output.path)]
+    needs = tuple(sorted(goal.dependencies))
+    name = goal.derivation.name
+    return PlannedBuild(
+        goal.path,
+        kind,
+        tuple(sorted(missing)),
+        needs,
+        history.usual_ms(kind, name),
+        _last(store, history.last(kind, name)),
+    )
+
+
+def _last(store: LocalStore, text: str) -> StorePath | None:
+    """A derivation of the history, if it is one of this store's that is still there."""
+    try:
+        path = StorePath.parse(text, store.directory)
+    except BadStorePathError:
+        return None
+    return path if store.is_valid(path) else None

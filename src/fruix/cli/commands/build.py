@@ -1,0 +1,269 @@
+"""`fruix build`: lower packages, show the plan, build, print the results' paths."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from fruix.cli.commands.why_rebuild import StoreReader, reasons
+from fruix.cli.output import diffoscope, metadata
+from fruix.cli.output.chrome_trace import trace_file
+from fruix.cli.output.display import (
+    JsonDisplay,
+    PlainDisplay,
+    begun_anew_event,
+    open_display,
+    plan_event,
+    result_event,
+)
+from fruix.cli.output.failure_report import as_defined, build_error, failure_report
+from fruix.cli.output.host_changes import HostChanged, host_changed
+from fruix.cli.output.plan import headline, listing
+from fruix.cli.output.progress import Failure
+from fruix.cli.output.terminal import arrows, speaks_utf8
+from fruix.cli.request import build_flags
+from fruix.cli.request.connect import layout, open_store
+from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
+from fruix.cli.request.definition_files import separate
+from fruix.cli.request.local_sources import use_local_sources
+from fruix.cli.request.resolve import (
+    Target,
+    derivation_for,
+    is_store_path,
+    lowering,
+    named_targets,
+    package_target,
+)
+from fruix.cli.request.root_links import check_links, link_names, make_links
+from fruix.cli.request.signals import end_in_order
+from fruix.client import RemoteStore
+from fruix.daemon.status_signal import on_request
+from fruix.errors import UsageError
+from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.planned import BuildPlan
+from fruix.model.storepath import StorePath
+from fruix.packages.load import from_expression, from_file
+from fruix.packages.package import Package
+
+Results = Sequence[tuple[DerivedPath, BuildResult]]
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument(
+        "targets",
+        nargs="*",
+        metavar="PACKAGE|DRV|PATH|FILE.py",
+        help="packages of the catalogue, store paths, or files as for -f",
+    )
+    parser.add_argument(
+        "-f", "--file", action="append", default=[], help="build the packages that a Python file defines"
+    )
+    parser.add_argument(
+        "-e",
+        "--expression",
+        action="append",
+        default=[],
+        metavar="EXPR",
+        help="build the package that a Python expression gives",
+    )
+    build_flags.configure(parser)
+    _configure_display(parser)
+    parser.add_argument(
+        "--metadata",
+        metavar="FILE",
+        default=os.environ.get("METADATA_OUT") or None,
+        help="write how the package was built, as key=value lines (also: METADATA_OUT)",
+    )
+
+
+def _configure_display(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true", help="say what would be built or fetched, and why, and stop"
+    )
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="show the builders' output; twice: also what waits and how builders end",
+    )
+    parser.add_argument(
+        "-r",
+        "--root",
+        metavar="FILE",
+        help="make FILE a link to the result, which is kept as long as it is there",
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print one JSON object per event and line (docs/events.md)"
+    )
+    parser.add_argument(
+        "--trace",
+        metavar="FILE",
+        help="write what happened when, in Chrome's trace format (opens in Perfetto)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Build."""
+    if not options.targets and not options.file and not options.expression:
+        raise UsageError(
+            "nothing to build",
+            hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION",
+        )
+    if options.metadata:
+        metadata.check_place(options.metadata)
+    options.targets, files = separate(options.targets)
+    packages = [package for file in (*files, *options.file) for package in from_file(file)]
+    packages += [from_expression(text) for text in options.expression]
+    overtaken = Overtaken()
+    with open_store() as store:
+        return with_current_tools(
+            lambda: _from_the_beginning(store, packages, options, overtaken), _teller(options)
+        )
+
+
+def _from_the_beginning(
+    store: RemoteStore, packages: Sequence[Package], options: argparse.Namespace, overtaken: Overtaken
+) -> int:
+    """Lower for the host's tools as they are now, and build that."""
+    work = lowering(store)
+    targets = named_targets(store, work, _words(store, options))
+    targets += [package_target(work, package) for package in packages]
+    use_local_sources(store, work)
+    plan = store.plan([target.request for target in targets], build_flags.mode_of(options))
+    changed = host_changed(plan.builds, StoreReader(store))
+    if options.dry_run:
+        return _dry_run(store, plan, changed, options)
+    root = os.path.abspath(options.root) if options.root else None
+    check_links([root] if root else [], store.directory)
+    display = _display(plan, changed, options)
+    results = _build(store, [target.request for target in targets], display, options)
+    failures = as_defined(display.status.failures, work.sources)
+    if not all(result.success for _, result in results):
+        overtaken.check(failures, (target.request.path for target in targets if target.lowered))
+    _tell(results, failures, display)
+    outputs = [_outputs(store, target.request) for target in targets]
+    make_links(store, link_names(root, outputs) if root else {})
+    if not options.json:
+        for path in (path for found in outputs for path in found.values()):
+            print(path)
+    if options.metadata:
+        _write_metadata(targets, options.metadata)
+    return 0
+
+
+def _teller(options: argparse.Namespace) -> Tell:
+    """How it is said that a request begins anew."""
+
+    def tell(number: int, why: str) -> None:
+        if options.json:
+            JsonDisplay(sys.stderr, BuildPlan(), sys.stdout).put(begun_anew_event(number, why))
+        else:
+            show_anew(number, why)
+
+    return tell
+
+
+def _words(store: RemoteStore, options: argparse.Namespace) -> list[str]:
+    """What was named; of an output, what can be built again is its derivation."""
+    if not options.check:
+        return list(options.targets)
+    return [
+        str(derivation_for(store, word)) if is_store_path(store, word) else word for word in options.targets
+    ]
+
+
+def _dry_run(
+    store: RemoteStore, plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace
+) -> int:
+    """What would be done; status 1 if it can't be."""
+    if options.json:
+        JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan, changed))
+    else:
+        mode = build_flags.mode_of(options)
+        _show_head(plan, changed, mode)
+        for text in listing(plan, mode, reasons(store, plan.builds)):
+            print(arrows(text, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+    return 1 if plan.problems else 0
+
+
+def _show_head(plan: BuildPlan, changed: HostChanged | None, mode: BuildMode) -> None:
+    utf8 = speaks_utf8(sys.stderr)
+    print(headline(plan, mode, utf8=utf8), file=sys.stderr)
+    if changed is not None:
+        print(changed.text(utf8=utf8), file=sys.stderr)
+
+
+def _display(plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace) -> PlainDisplay:
+    if options.json:
+        display = JsonDisplay(sys.stderr, plan, sys.stdout)
+        display.put(plan_event(plan, changed))
+        return display
+    mode = build_flags.mode_of(options)
+    if plan.builds or mode is BuildMode.NORMAL:
+        _show_head(plan, changed, mode)
+    if options.verbose >= 2:
+        for text in listing(plan, mode):
+            print(text, file=sys.stderr)
+    return open_display(plan, verbosity=options.verbose)
+
+
+def _build(
+    store: RemoteStore, requests: Sequence[DerivedPath], display: PlainDisplay, options: argparse.Namespace
+) -> Results:
+    on_request(display.dump)
+    end_in_order()
+    with trace_file(options.trace, display.status):
+        try:
+            return store.build(requests, build_flags.build_options(options), display.event)
+        finally:
+            display.close()
+
+
+def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay) -> None:
+    """How it ended."""
+    failed = [(request, result) for request, result in results if not result.success]
+    if isinstance(display, JsonDisplay):
+        display.put(result_event(results))
+    elif failed:
+        _explain(failures)
+    if failed:
+        raise build_error(failed, failures, str)
+
+
+def _explain(failures: Sequence[Failure]) -> None:
+    """In full; the answer comes afterwards, as the error."""
+    report = PlainDisplay(sys.stderr, BuildPlan())
+    failure_report(failures, report)
+    for failure in failures:
+        if (pair := diffoscope.kept_pair(failure.event.reason)) is not None:
+            diffoscope.compare(*pair, report.write)
+
+
+def _outputs(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:
+    """What a request gives: outputs by name, or the path itself under the empty name."""
+    if request.outputs is None:
+        return {"": request.path}
+    outputs = store.derivation_outputs(request.path)
+    return {
+        name: outputs[name] for name in sorted(outputs) if "*" in request.outputs or name in request.outputs
+    }
+
+
+def _write_metadata(targets: Sequence[Target], file: str) -> None:
+    """Of the first package; the others, if any, have records too (`fruix log --record`)."""
+    target = targets[0]
+    lowered, package = target.lowered, target.package
+    source = lowered.source if lowered else None
+    values = metadata.collect(
+        target.request.path,
+        (source.output, source.hash.base16 if source.hash else "") if source else None,
+        layout(),
+        package.name if package else "",
+    )
+    with open(file, "w", encoding="utf-8") as out:
+        out.write(metadata.render(values))

@@ -1,0 +1,66 @@
+"""`fruix daemon`: run the build daemon in the foreground, or ask whether one runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from fruix.errors import UnreachableError
+
+POLL_INTERVAL = 0.05
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument(
+        "--ping", action="store_true", help="ask the daemon at the socket for its version, and leave"
+    )
+    parser.add_argument(
+        "--wait",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="with --ping: how long to wait for an answer",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="configuration (default: FRUIX_CONF, else /frx/etc/fruix.toml)"
+    )
+    parser.add_argument("--socket", metavar="FILE", help="where to listen")
+    parser.add_argument(
+        "--accept-store",
+        action="store_true",
+        help="take the store directory for the database that is there, though they don't belong together: "
+        "what the database doesn't know is garbage from then on",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run or ask."""
+    if options.ping:
+        return ping(options.wait)
+    from fruix.daemon.main import main  # noqa: PLC0415 - a big import that --ping doesn't need
+
+    return main(config=options.config, socket=options.socket, accept_store=options.accept_store)
+
+
+def ping(patience: float) -> int:
+    """Connect, say what answered.
+
+    Raises:
+        UnreachableError: nobody does, for `patience` seconds.
+    """
+    from fruix.cli.request.connect import connect_running  # noqa: PLC0415 - the daemon is to be small when it begins
+
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            store = connect_running()
+        except UnreachableError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(POLL_INTERVAL)
+        else:
+            print(store.daemon_version, file=sys.stdout)
+            store.close()
+            return 0

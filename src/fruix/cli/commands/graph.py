@@ -1,0 +1,126 @@
+"""`fruix graph`: how packages, derivations or store objects depend on each other, as a picture (SVG) or for Graphviz (DOT)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Sequence
+
+from fruix.cli.request.connect import open_store
+from fruix.cli.request.known import known_packages
+from fruix.cli.request.resolve import derivation_for, is_store_path, lowering
+from fruix.cli.request.targets import built
+from fruix.client import RemoteStore
+from fruix.errors import UsageError
+from fruix.graph import Edge, Graph, Node, to_dot, to_svg
+from fruix.model.storepath import StorePath
+from fruix.packages.graph import package_graph
+from fruix.packages.load import find
+from fruix.packages.lower import Lowering
+
+_FORMATS = {"dot": to_dot, "svg": to_svg}
+_ENDINGS = {".dot": "dot", ".gv": "dot", ".svg": "svg"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("targets", nargs="*", metavar="PACKAGE|DRV|PATH", help="default: the whole catalogue")
+    parser.add_argument(
+        "-t",
+        "--type",
+        choices=("inputs", "derivations", "references"),
+        help="inputs: what definitions say; derivations: what builds need; references: what results need when they run (default: inputs "
+        "for packages, references for store paths)",
+    )
+    parser.add_argument(
+        "-f", "--format", choices=sorted(_FORMATS), help="default: as the output file is named, else dot"
+    )
+    parser.add_argument("-o", "--output", metavar="FILE", help="write to a file")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Draw."""
+    draw = _FORMATS[_format(options)]
+    text = draw(_graph(options), _title(options))
+    if options.output:
+        with open(options.output, "w", encoding="utf-8") as file:
+            file.write(text)
+    else:
+        sys.stdout.write(text)
+    return 0
+
+
+def _format(options: argparse.Namespace) -> str:
+    """What was asked for, or as the file is named.
+
+    Raises:
+        UsageError: the file is named as a picture of another format.
+    """
+    stem, ending = os.path.splitext(options.output or "")
+    if options.format or not ending:
+        return str(options.format or "dot")
+    if ending.lower() in _ENDINGS:
+        return _ENDINGS[ending.lower()]
+    kind = ["-t", options.type] if options.type else []
+    words = shlex.join(["fruix", "graph", *kind, *options.targets])
+    svg, other = shlex.quote(f"{stem}.svg"), shlex.quote(options.output)
+    raise UsageError(
+        f"graphs are written as DOT or SVG, not as {ending[1:]}",
+        where=options.output,
+        hint=f"{words} -o {svg}; or by Graphviz: {words} | dot -T{shlex.quote(ending[1:])} > {other}",
+    )
+
+
+def _title(options: argparse.Namespace) -> str:
+    kind = options.type or ("references" if any("/" in word for word in options.targets) else "inputs")
+    what = " ".join(word.rpartition("/")[2] for word in options.targets) or "the catalogue"
+    return f"{what}: {kind}"
+
+
+def _graph(options: argparse.Namespace) -> Graph:
+    paths = [word for word in options.targets if "/" in word]
+    if options.type == "inputs" or (options.type is None and not paths):
+        if paths:
+            raise UsageError(
+                f"'{paths[0]}' is no package: a store path has no definition",
+                hint="ask for -t derivations or -t references",
+            )
+        if not options.targets:
+            return package_graph(known_packages(), mark=False)
+        return package_graph([find(word) for word in options.targets])
+    if not options.targets:
+        raise UsageError("nothing to draw", hint="name packages or store paths")
+    with open_store() as store:
+        work = lowering(store)
+        if options.type == "derivations":
+            roots = [derivation_for(store, word) for word in options.targets]
+            return _store_graph(roots, lambda drv: store.read_derivation(drv).input_drvs, "input")
+        wanted = [path for word in options.targets for path in _runnable(store, work, word)]
+        return _store_graph(wanted, store.references, "reference")
+
+
+def _runnable(store: RemoteStore, work: Lowering, word: str) -> Sequence[StorePath]:
+    """Outputs; but a derivation that is named as a path stands for itself, as it has references too."""
+    if is_store_path(store, word) and word.endswith(".drv"):
+        return [StorePath.parse(word, store.directory)]
+    return built(store, work, word)
+
+
+def _store_graph(
+    roots: Sequence[StorePath], needs: Callable[[StorePath], Iterable[StorePath]], kind: str
+) -> Graph:
+    """Everything that can be reached. One or two questions a path."""
+    nodes: dict[StorePath, Node] = {}
+    edges: list[Edge] = []
+    waiting = list(reversed(roots))
+    while waiting:
+        path = waiting.pop()
+        if path in nodes:
+            continue
+        nodes[path] = Node(str(path), path.name, root=path in roots)
+        needed = list(needs(path))
+        edges += [Edge(str(path), str(item), kind) for item in needed]
+        waiting += reversed(needed)
+    return Graph.of(nodes.values(), edges)

@@ -1,0 +1,91 @@
+"""`fruix show`: a package's definition, or a derivation's contents."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from fruix.cli.request.connect import open_store
+from fruix.cli.request.resolve import derivation_for
+from fruix.model.derivation import Derivation
+from fruix.model.storepath import StorePath
+from fruix.packages.load import find
+from fruix.packages.package import Git, Local, Origin, Package
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument(
+        "target",
+        metavar="PACKAGE|DRV|PATH",
+        help="a package of the catalogue, or a derivation (or what it made)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it."""
+    if "/" not in options.target:
+        _show_package(find(options.target))
+        return 0
+    with open_store() as store:
+        path = derivation_for(store, options.target)
+        _show_derivation(path, store.read_derivation(path))
+    return 0
+
+
+def _described(source: Origin | Local | Git) -> str:
+    if isinstance(source, Local):
+        return source.path
+    return f"{source.plain_url} {source.commit}" if isinstance(source, Git) else " ".join(source.urls)
+
+
+def _show_package(package: Package) -> None:
+    source = package.source
+    rows = {
+        "name": package.name,
+        "version": package.version,
+        "synopsis": package.synopsis,
+        "description": package.description,
+        "home page": package.home_page,
+        "licence": package.license,
+        "build system": package.build_system,
+        "outputs": " ".join(package.outputs),
+        "inputs": " ".join(item.full_name for item in package.inputs),
+        "propagated inputs": " ".join(item.full_name for item in package.propagated_inputs),
+        "native inputs": " ".join(item.full_name for item in package.native_inputs),
+        "not tested": "; ".join(f"{what}: {why}" for what, why in package.untested.items()),
+        "may differ": package.unreproducible,
+        "source": _described(source) if source else "",
+        "sha256": source.sha256 if isinstance(source, Origin | Git) else "",
+        "defined in": str(package.location),
+    }
+    for key, value in rows.items():
+        if value:
+            print(f"{key}: {value}")
+
+
+def _show_derivation(path: StorePath, derivation: Derivation) -> None:
+    print(
+        json.dumps(
+            {
+                "path": str(path),
+                "name": derivation.name,
+                "system": derivation.system,
+                "builder": derivation.builder,
+                "args": list(derivation.args),
+                "outputs": {
+                    name: {
+                        "path": str(output.path or ""),
+                        "method": output.method_algorithm,
+                        "hash": output.hash,
+                    }
+                    for name, output in derivation.outputs.items()
+                },
+                "inputDerivations": {str(drv): list(names) for drv, names in derivation.input_drvs.items()},
+                "inputSources": [str(source) for source in derivation.input_srcs],
+                "environment": dict(derivation.env),
+            },
+            indent=2,
+            ensure_ascii=True,
+        )
+    )

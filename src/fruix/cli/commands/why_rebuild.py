@@ -1,0 +1,131 @@
+"""`fruix why-rebuild A [B]`: what differs between two derivations, down to the input and the line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+
+from fruix.cli.output.terminal import arrows, harmless, speaks_utf8, styled, wants_colour
+from fruix.cli.request.connect import open_store
+from fruix.cli.request.resolve import derivation_for
+from fruix.client import RemoteStore
+from fruix.errors import FruixError, HostViewError, UsageError
+from fruix.model.buildresult import BuildMode
+from fruix.model.derivation import Derivation
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.drvdiff import Compared, compare_closures, short
+from fruix.model.hostview import HostView
+from fruix.model.planned import PlannedBuild
+from fruix.model.storepath import StorePath
+from fruix.protocol.streams import flat_contents
+
+_MOST_TEXT = 1 << 20  # bytes; a bigger file is not compared line by line
+_COLOURS = {"-": "red", "+": "green", "@": "cyan"}
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments."""
+    parser.add_argument("old", metavar="A", help="a package, a derivation, or what it made")
+    parser.add_argument(
+        "new",
+        metavar="B",
+        nargs="?",
+        help="another, to compare with; without it: what was built last for the package A, with A as it is now",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print each pair of derivations that differ, from the ones that were named to those that they need; status 1 if nothing does."""
+    with open_store() as store:
+        old, new = _pair(store, options)
+        if old == new:
+            print(f"{harmless(str(old), colour=False)} is the same derivation")
+            return 1
+        colour = wants_colour(sys.stdout)
+        for number, found in enumerate(compare_closures(old, new, StoreReader(store))):
+            for line in _text(found, colour=colour, first=number == 0):
+                print(arrows(line, utf8=speaks_utf8(sys.stdout)))
+    return 0
+
+
+def _pair(store: RemoteStore, options: argparse.Namespace) -> tuple[StorePath, StorePath]:
+    new = derivation_for(store, options.new or options.old)
+    if options.new:
+        return derivation_for(store, options.old), new
+    # The plan of a check has a row for what is valid too, with what was built last.
+    rows = store.plan([DerivedPath(new, ALL)], BuildMode.CHECK).builds
+    last = next((row.last for row in rows if row.drv == new), None)
+    if last is None:
+        raise UsageError(
+            f"nobody knows what was built last for '{short(new)}'",
+            hint=f"name two: fruix why-rebuild OLD {options.old}",
+        )
+    return last, new
+
+
+class StoreReader:
+    """What a comparison reads, each thing once."""
+
+    def __init__(self, store: RemoteStore) -> None:
+        self._store = store
+        self._derivations: dict[StorePath, Derivation] = {}
+        self._views: dict[str, HostView | None] = {}
+
+    def derivation(self, path: StorePath) -> Derivation:
+        """From the store."""
+        if path not in self._derivations:
+            self._derivations[path] = self._store.read_derivation(path)
+        return self._derivations[path]
+
+    def text(self, path: StorePath) -> str | None:
+        """Of a small file in UTF-8."""
+        info = self._store.path_info(path)
+        if info is None or info.nar_size > _MOST_TEXT:
+            return None
+        try:
+            return b"".join(flat_contents(iter([b"".join(self._store.nar(path))]))).decode()
+        except (FruixError, UnicodeDecodeError):
+            return None
+
+    def view(self, fingerprint: str) -> HostView | None:
+        """What the daemon's machine had."""
+        if fingerprint not in self._views:
+            try:
+                self._views[fingerprint] = self._store.host_view(fingerprint)
+            except HostViewError:
+                self._views[fingerprint] = None
+        return self._views[fingerprint]
+
+
+def reasons(store: RemoteStore, rows: Iterable[PlannedBuild]) -> dict[StorePath, list[str]]:
+    """Derivation → what differs from what was built last for the same package, a line each; for those of which that is known."""
+    reader = StoreReader(store)
+    return {
+        row.drv: next(compare_closures(row.last, row.drv, reader)).reasons
+        for row in rows
+        if row.kind == "build" and row.last is not None and row.last != row.drv
+    }
+
+
+def _text(found: Compared, *, colour: bool, first: bool) -> Iterator[str]:
+    """A heading, both paths, and what differs, indented below."""
+    if not first:
+        yield ""
+    names = dict.fromkeys((short(found.old), short(found.new)))
+    yield styled(f"{' and '.join(names)} {'differ' if len(names) > 1 else 'differs'}:", "bold", colour=colour)
+    yield _line(f"- {found.old}", colour=colour)
+    yield _line(f"+ {found.new}", colour=colour)
+    for change in found.changes:
+        yield f"  {harmless(change.what, colour=False)}{':' if change.lines else ''}"
+        yield from (f"    {_line(line, colour=colour)}" for line in change.lines)
+    for _, new in found.inputs:
+        yield f"  the input {short(new)} differs"
+    if not found.reasons:
+        yield "  only by paths of its own"
+
+
+def _line(text: str, *, colour: bool) -> str:
+    shown = harmless(text, colour=False)
+    style = _COLOURS.get(shown[:1])
+    return styled(shown, style, colour=colour) if style else shown

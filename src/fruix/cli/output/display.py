@@ -1,0 +1,246 @@
+"""How a build is shown: plain lines (`PlainDisplay`), a live status area on a terminal (`LiveDisplay`), or JSON lines (`JsonDisplay`).
+
+All of them fold events into a `Status`. What people read goes to standard error; the live area needs the `rich` library: without it, or
+without a terminal, there are plain lines. Levels of detail: 1 (`-v`) shows the builders' output, 2 (`-vv`) what waits and how builders end.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+from fruix.cli.output.host_changes import HostChanged
+from fruix.cli.output.lines import folded, last_state
+from fruix.cli.output.progress import Status, short_name
+from fruix.cli.output.status_area import Form, status_area
+from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
+from fruix.cli.request.current_tools import KINDS
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import (
+    BuilderExited,
+    BuildFailed,
+    BuildFinished,
+    BuildQueued,
+    BuildStarted,
+    Event,
+    LogLine,
+    Message,
+    Note,
+    PhaseStarted,
+    Waiting,
+    to_json,
+)
+from fruix.model.planned import BuildPlan, estimate
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+REFRESH_PER_SECOND = 8
+# Of the JSON lines (docs/events.md). Grows when a field changes its meaning or goes; new fields and events don't count.
+EVENTS_VERSION = 1
+
+
+class PlainDisplay:
+    """One line per thing that happens."""
+
+    def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
+        self.stream = stream
+        self.verbosity = verbosity
+        self.colour = wants_colour(stream)
+        self.status = Status.of(plan)
+        self._lock = threading.RLock()
+
+    def event(self, event: Event) -> None:
+        """Take an event in and show it."""
+        with self._lock:
+            self.status.apply(event, time.time())
+            self.show(event)
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        match event:
+            case BuildStarted():
+                self.line(_beginning(event), "bold")
+            case PhaseStarted():
+                self.line(f"{short_name(event.drv)}: phase {event.phase}", "cyan")
+            case LogLine() if self.verbosity >= 1:
+                line = harmless(last_state(event.line), colour=self.colour)
+                self.write(f"{short_name(event.drv)}> {line}")
+            case BuildFinished():
+                how = "checked, the same again:" if event.checked else "built"
+                self.line(f"{how} {short_name(event.drv)} in {duration(event.seconds)}", "green")
+            case BuildFailed() if event.status is not BuildStatus.DEPENDENCY_FAILED:
+                how, style = _failed(event)
+                self.line(f"{how}: {short_name(event.drv)} after {duration(event.seconds)}", style)
+            case Waiting():
+                self.line(f"{short_name(event.drv)}: {event.reason}", "dim")
+            case Message() | Note():
+                self.write(harmless(event.text, colour=self.colour))
+            case BuildQueued() if self.verbosity >= 2:
+                self.line(f"queued {short_name(event.drv)} ({event.kind})", "dim")
+            case BuilderExited() if self.verbosity >= 2:
+                how = f"signal {event.signal}" if event.signal is not None else f"exit code {event.code}"
+                self.line(f"{short_name(event.drv)}: builder ended with {how}", "dim")
+            case _:
+                pass
+
+    def line(self, text: str, style: str) -> None:
+        """A line of our own."""
+        self.write(styled(harmless(text, colour=False), style, colour=self.colour))
+
+    def fitted(self, line: str, *, before: str) -> str:
+        """A line of a builder as it may be shown, after `before`: on a terminal not wider than that."""
+        room = width(self.stream)
+        left = None if room is None else max(1, room - 1 - len(before))
+        mark = "…" if speaks_utf8(self.stream) else "..."
+        return before + folded(harmless(line, colour=self.colour), left, mark)
+
+    def write(self, text: str) -> None:
+        """Text that is already harmless."""
+        self.stream.write(text + "\n")
+        self.stream.flush()
+
+    def dump(self) -> None:
+        """The state of everything, because somebody asked (SIGUSR1, SIGINFO)."""
+        with self._lock:
+            form = Form(
+                self._width(), 3 * (len(self.status.nodes) + 2), speaks_utf8(self.stream), self.colour
+            )
+            for text in status_area(self.status, time.time(), form):
+                self.write(text)
+
+    def close(self) -> None:
+        """Nothing more will be shown."""
+
+    def _width(self) -> int:
+        return width(self.stream) or 120
+
+
+def _failed(event: BuildFailed) -> tuple[str, str]:
+    """How a failure is called, and the style of its line: what the host's tools have overtaken begins anew, and that is said."""
+    if event.reason.get("kind") in KINDS:
+        return "overtaken", "yellow"
+    return "not reproducible" if event.status is BuildStatus.NOT_DETERMINISTIC else "failed", "red"
+
+
+_PURPOSES = {"build": "building", "check": "checking", "repair": "repairing"}
+
+
+def _beginning(event: BuildStarted) -> str:
+    rounds = f" (round {event.round} of {event.rounds})" if event.rounds > 1 else ""
+    return f"{_PURPOSES.get(event.purpose, event.purpose)} {short_name(event.drv)}{rounds}"
+
+
+class LiveDisplay(PlainDisplay):
+    """Finished things scroll by; below them what runs now."""
+
+    def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
+        super().__init__(stream, plan, verbosity=verbosity)
+        from rich.console import Console  # noqa: PLC0415 - optional, and slow to import
+        from rich.live import Live  # noqa: PLC0415
+
+        self._console = Console(file=stream, highlight=False)
+        self._live: Live = Live(
+            console=self._console,
+            get_renderable=self._render,
+            refresh_per_second=REFRESH_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def show(self, event: Event) -> None:
+        """Starts and phases show in the status area, so they need no line of their own."""
+        if self.verbosity >= 2 or not isinstance(event, BuildStarted | PhaseStarted):
+            super().show(event)
+
+    def write(self, text: str) -> None:
+        """Above the status area."""
+        from rich.text import Text  # noqa: PLC0415
+
+        self._console.print(Text.from_ansi(text), soft_wrap=True)
+
+    def close(self) -> None:
+        """Take the status area away."""
+        self._live.stop()
+
+    def _render(self) -> Any:
+        from rich.text import Text  # noqa: PLC0415
+
+        width, height = self._console.size
+        with self._lock:
+            lines = status_area(
+                self.status, time.time(), Form(width, height, speaks_utf8(self.stream), self.colour)
+            )
+        return Text.from_ansi("\n".join(lines), no_wrap=True)
+
+
+class JsonDisplay(PlainDisplay):
+    """One JSON object per line on standard output, for programs; nothing for people but what they ask for by signal."""
+
+    def __init__(self, stream: TextIO, plan: BuildPlan, output: TextIO) -> None:
+        super().__init__(stream, plan)
+        self._output = output
+
+    def show(self, event: Event) -> None:
+        """A line."""
+        self.put(to_json(event))
+
+    def put(self, data: dict[str, Any]) -> None:
+        """One object, which says under `event` what it is."""
+        self._output.write(json.dumps({"version": EVENTS_VERSION, **data}) + "\n")
+        self._output.flush()
+
+
+def begun_anew_event(number: int, why: str) -> dict[str, Any]:
+    """Between two plans: the host's tools changed."""
+    return {"event": "begun-anew", "number": number, "because": why}
+
+
+def plan_event(plan: BuildPlan, changed: HostChanged | None = None) -> dict[str, Any]:
+    """The first line: what the request needs, and what of the host makes it need that."""
+    guess = estimate(plan.builds, plan.jobs)
+    return {
+        "event": "plan",
+        "builds": [row.to_json() for row in plan.builds],
+        "jobs": plan.jobs,
+        "problems": list(plan.problems),
+        "estimated_seconds": guess.seconds,
+        "unknown_durations": guess.unknown,
+        "longest_path": [str(drv) for drv in guess.path],
+        "host_changed": changed.to_json() if changed else None,
+    }
+
+
+def result_event(results: Sequence[tuple[DerivedPath, BuildResult]]) -> dict[str, Any]:
+    """The last line: how each thing asked for ended."""
+    return {
+        "event": "result",
+        "success": all(result.success for _, result in results),
+        "results": [
+            {
+                "path": str(request.path),
+                "status": result.status.name,
+                "message": result.message,
+                "outputs": {name: str(path) for name, path in sorted(result.outputs.items())},
+            }
+            for request, result in results
+        ],
+    }
+
+
+def open_display(plan: BuildPlan, *, verbosity: int) -> PlainDisplay:
+    """The display that suits standard error."""
+    if plan.builds and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+        try:
+            return LiveDisplay(sys.stderr, plan, verbosity=verbosity)
+        except ImportError:
+            pass
+    return PlainDisplay(sys.stderr, plan, verbosity=verbosity)

@@ -1,0 +1,106 @@
+"""A plan as text: the line before a build, and the list of `--dry-run` with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+
+from fruix.cli.output.progress import short_name
+from fruix.cli.output.terminal import duration, harmless
+from fruix.model.buildresult import BuildMode
+from fruix.model.planned import BuildPlan, PlannedBuild, estimate
+from fruix.model.storepath import StorePath
+
+NAMED = 3  # how many are named where there are more
+
+
+def about(seconds: float) -> str:
+    """A rough duration: `1 s`, `50 s`, `6 min`, `2 h 10 min`."""
+    if seconds < 55:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def chain(path: Iterable[StorePath], *, utf8: bool) -> str:
+    """`a → b → c`; a long one with its ends only."""
+    names = [short_name(drv) for drv in path]
+    if len(names) > NAMED:
+        names = [names[0], "…" if utf8 else "...", names[-1]]
+    return (" → " if utf8 else " -> ").join(names)
+
+
+def some(names: Iterable[str]) -> str:
+    """`a, b, c and 4 more`."""
+    every = list(names)
+    shown = ", ".join(every[:NAMED])
+    return f"{shown} and {len(every) - NAMED} more" if len(every) > NAMED else shown
+
+
+def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL, *, utf8: bool) -> str:
+    """`12 to build, 31 to fetch, about 6 min, longest path a → b`."""
+    if not plan.builds:
+        return "nothing to be done" if plan.problems else "nothing to be done: everything is valid"
+    if mode is BuildMode.REPAIR and not any(row.missing for row in plan.builds):
+        return f"{len(plan.builds)} to look at, and to repair if damaged"
+    builds = sum(row.kind == "build" for row in plan.builds)
+    counts = ((builds, "build"), (len(plan.builds) - builds, "fetch"))
+    parts = [f"{count} to {verb}" for count, verb in counts if count]
+    guess = estimate(plan.builds, plan.jobs)
+    if guess.seconds:
+        unknown = f" and {guess.unknown} never done here" if guess.unknown else ""
+        parts.append(f"about {about(guess.seconds)}{unknown}")
+    if len(guess.path) > 1:
+        parts.append(f"longest path {chain(guess.path, utf8=utf8)}")
+    return ", ".join(parts)
+
+
+def listing(
+    plan: BuildPlan,
+    mode: BuildMode = BuildMode.NORMAL,
+    changed: Mapping[StorePath, Sequence[str]] = MappingProxyType({}),
+) -> list[str]:
+    """Every derivation with its reason: what is missing, what changed, what needs it, what it needs, how long it usually takes.
+
+    Args:
+        plan: what would be done.
+        mode: what for.
+        changed: derivation → what differs from what was built last for the same package.
+    """
+    needed_by: dict[StorePath, list[str]] = {}
+    for row in plan.builds:
+        for path in row.needs:
+            needed_by.setdefault(path, []).append(short_name(row.drv))
+    lines = []
+    for row in plan.builds:
+        lines += [
+            _first_line(row),
+            *(f"       {text}" for text in _reasons(row, mode, changed.get(row.drv, ()), needed_by)),
+            f"       {row.drv}",
+        ]
+    return [*lines, *(f"can't be done: {harmless(text, colour=False)}" for text in plan.problems)]
+
+
+def _first_line(row: PlannedBuild) -> str:
+    usual = "never done here" if row.usual_ms is None else f"usually {duration(row.usual_ms / 1000)}"
+    return f"{'fetch' if row.kind == 'download' else 'build'}  {short_name(row.drv)}  ({usual})"
+
+
+def _reasons(
+    row: PlannedBuild, mode: BuildMode, changed: Sequence[str], needed_by: Mapping[StorePath, list[str]]
+) -> list[str]:
+    reasons = []
+    if row.missing:
+        outputs = ", ".join(f"'{harmless(name, colour=False)}'" for name in row.missing)
+        reasons.append(f"missing: output{'s' if len(row.missing) > 1 else ''} {outputs}")
+    elif mode is BuildMode.REPAIR:
+        reasons.append("valid: built again if it is damaged")
+    else:
+        reasons.append("valid already: built again, as asked")
+    if changed:
+        reasons.append(f"changed since the last build: {harmless(some(changed), colour=False)}")
+    if row.drv in needed_by:
+        reasons.append(f"needed by: {some(needed_by[row.drv])}")
+    if row.needs:
+        reasons.append(f"after: {some(map(short_name, row.needs))}")
+    return reasons

@@ -1,0 +1,112 @@
+"""Handlers of the operations that bring contents into the store.
+
+Contents stream from the socket into the store. What a client may claim depends on who it is: contents that name their own address are
+checked and need no trust; anything else would need a signature that this daemon trusts, or a trusted user who vouches for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from fruix.daemon.session import Session
+from fruix.errors import NotPermittedError, ProtocolError, UsageError
+from fruix.model.contentaddress import Method, parse_method
+from fruix.model.hashes import DIGEST_SIZES
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.protocol.reader import FREE, Source
+from fruix.protocol.streams import flat_contents, read_objects
+from fruix.protocol.wire import CONTENTS_LIMIT
+from fruix.store.memory import charge
+
+
+def add_text_to_store(
+    session: Session, name: str, contents: bytes, references: tuple[StorePath, ...]
+) -> StorePath:
+    """8."""
+    return session.store.add_text(name, contents, references)
+
+
+def add_to_store(
+    session: Session, name: str, method_text: str, references: tuple[StorePath, ...], repair: bool
+) -> PathInfo:
+    """7, Nix: the path follows from the contents.
+
+    Raises:
+        UsageError: references where the method has none.
+    """
+    _check_repair(session, repair=repair)
+    method, algorithm = parse_method(method_text)
+    chunks = session.body.chunks()
+    if method is not Method.TEXT or algorithm != "sha256":
+        return session.store.add_dump(name, method, algorithm, chunks, references, repair=repair)
+    # Derivations, by the thousand: the way that is made for small texts.
+    return session.store.add_text_info(name, _gather(chunks), references)
+
+
+def add_to_store_guix(session: Session, name: str, recursive: bool, algorithm: str) -> StorePath:
+    """7, Guix: always an archive, even for a plain file.
+
+    Raises:
+        UsageError: no such hash algorithm.
+    """
+    if algorithm not in DIGEST_SIZES:
+        raise UsageError("unknown hash type")
+    archive = session.body.chunks()
+    if recursive:
+        return session.store.add_dump(name, Method.NAR, algorithm, archive).path
+    return session.store.add_dump(name, Method.FLAT, algorithm, flat_contents(archive)).path
+
+
+def add_to_store_nar(session: Session, info: PathInfo, repair: bool, unchecked: bool) -> None:
+    """39."""
+    _check_repair(session, repair=repair)
+    _receive(session, info, session.body.chunks(), repair=repair, unchecked=unchecked)
+
+
+def add_multiple_to_store(session: Session, repair: bool, unchecked: bool) -> None:
+    """44: one object after the other, references first."""
+    _check_repair(session, repair=repair)
+    if not isinstance(session.body, Source):
+        raise ProtocolError("no stream of objects")
+    for info, body in read_objects(session.body, session.context):
+        _receive(session, info, body.chunks(), repair=repair, unchecked=unchecked)
+
+
+def _receive(
+    session: Session, info: PathInfo, chunks: Iterable[bytes], *, repair: bool, unchecked: bool
+) -> None:
+    """Add an object whose path the client names."""
+    vouched = session.trusted and unchecked
+    if not vouched and info.content_address is None and (repair or not session.store.is_valid(info.path)):
+        raise NotPermittedError(
+            f"cannot add path '{info.path}' because it lacks a signature by a trusted key",
+            hint="a trusted user may add it unchecked; what names its own content address needs no signature",
+        )
+    believed = info if session.trusted else replace(info, ultimate=False)
+    session.store.add_nar(believed, chunks, repair=repair)
+
+
+def _check_repair(session: Session, *, repair: bool) -> None:
+    if repair and not session.trusted:
+        raise NotPermittedError("repairing is not allowed because you are not in 'trusted-users'")
+
+
+def _gather(chunks: Iterable[bytes]) -> bytes:
+    """A small text as a whole.
+
+    Raises:
+        UsageError: not that small.
+        MemoryLimitError: the client has the daemon hold too much already.
+    """
+    found: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > CONTENTS_LIMIT:
+            raise UsageError(f"a text of more than {CONTENTS_LIMIT} bytes", hint="add it as a file")
+        if size > FREE:
+            charge(2 * len(chunk))  # the pieces, and what they are put together to
+        found.append(chunk)
+    return b"".join(found)

@@ -1,0 +1,82 @@
+"""The daemon's life after the spawner.
+
+In this order: settings, the lock of the state directory, the store (opening it undoes an unclean stop), what crashed builds left; and only
+when all of that is well, the socket appears. The end goes the other way round.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+
+from fruix.daemon import listening, status_signal
+from fruix.daemon.server import Server
+from fruix.daemon.service import open_service
+from fruix.daemon.settings import load
+from fruix.sandbox import Spawner
+from fruix.store.layout import Layout
+
+log = logging.getLogger("fruix.daemon")
+
+STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def run(
+    environment: Mapping[str, str],
+    config: str | None,
+    path: str | None,
+    passed: list[listening.Listener],
+    spawner: Spawner,
+    *,
+    confined: bool,
+    accept_store: bool = False,
+) -> bool:
+    """Serve until a signal; False when it ended because the spawner has gone.
+
+    Args:
+        environment: the daemon's.
+        config: the configuration file that the command line names.
+        path: where the command line says to listen.
+        passed: sockets of a service manager's.
+        spawner: runs already.
+        confined: in a user namespace, without root.
+        accept_store: see `LocalStore`.
+    """
+    settings = load(environment, config)
+    if confined:  # other users have no numbers here, so none can be told from another
+        settings = replace(settings, allowed_users=(), trusted_users=())
+    layout = Layout.from_environment(environment)
+    with ExitStack() as closing:
+        layout.create()
+        lock = closing.enter_context(listening.StateLock(layout.state))
+        lock.take("daemon")
+        service = open_service(layout, settings, spawner, accept_store=accept_store)
+        closing.callback(service.close)
+        where = "passed by the service manager" if passed else path or layout.socket
+        listeners = passed or [_listen(closing, where)]
+        server = Server(service, listeners, spawner)
+        _stop_on_signals(server)
+        status_signal.on_request(
+            lambda: status_signal.log_builds(service.active_builds(), server.connections)
+        )
+        listening.notify(environment, "READY=1")
+        log.info("ready: store %s, socket %s", layout.store, where)
+        well = server.run()
+        listening.notify(environment, "STOPPING=1")
+        log.info("stopping")
+        return well
+
+
+def _listen(closing: ExitStack, path: str) -> listening.Listener:
+    listener = listening.listen(path)
+    closing.callback(listener.close)
+    closing.callback(listening.forget, path)
+    return listener
+
+
+def _stop_on_signals(server: Server) -> None:
+    for number in STOPPING_SIGNALS:
+        signal.signal(number, lambda *_: server.stop())

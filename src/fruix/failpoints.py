@@ -1,0 +1,195 @@
+"""Faults on purpose, at named steps of a build: tests see with them what a crash at each step leaves. Never in normal runs.
+
+A fault is a text, armed in the daemon by `FRUIX_FAULT` (or `arm`) and carried to the spawner in each specification's `fault`:
+
+    STEP            the step fails with an I/O error
+    STEP:ERRNO      … with that error (`record:ENOSPC`)
+    STEP:VICTIM     SIGKILL for `daemon`, `spawner`, `builder` or `client` when the step is about to be taken
+
+A step's name says what is about to be done, so that everything of the steps before it exists; `all_steps` lists them in their order: those
+of a build's life here, those of the setup from the platform's back end, which calls `reach` before each of its own.
+
+Cost when nothing is armed: one comparison per step.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from fruix.errors import UsageError
+
+VARIABLE = "FRUIX_FAULT"
+MARK = b"!"  # before a victim's name, where a status pipe carries the wish to have it killed
+VICTIMS = ("daemon", "spawner", "builder", "client")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step: its name, what is about to be done, the process that does it, and whether a process of the build exists by then."""
+
+    name: str
+    what: str
+    process: str = "daemon"
+    builder: bool = False
+
+    @property
+    def victims(self) -> tuple[str, ...]:
+        """Whom a fault can kill there."""
+        return VICTIMS if self.builder else tuple(victim for victim in VICTIMS if victim != "builder")
+
+
+BEFORE_SETUP = (
+    Step("lock", "lock the output paths"),
+    Step("log", "open the log"),
+    Step("user", "take a build user"),
+    Step("journal", "note the build in the journal"),
+    Step("directories", "make its directories"),
+    Step("spawn", "ask the spawner"),
+)
+AFTER_SETUP = (
+    Step("watch", "read the builder's output until it ends", builder=True),
+    Step("end", "kill what is left and wait for it", builder=True),
+    Step("take", "take the first output out of the build's area, look through it and hash it"),
+    Step("take-next", "take another output"),
+    Step("publish", "give the first output its final name"),
+    Step("publish-next", "give another output its final name"),
+    Step("register", "make the outputs valid"),
+    Step("remove-directories", "delete the build's directories"),
+    Step("remove-journal", "remove the note"),
+    Step("unlock", "release user and locks"),
+    Step("record", "write the build record"),
+    Step("answer", "tell those who wait"),
+)
+# Only when a damaged output is replaced, or a failed build kept.
+AT_TIMES = (
+    Step("replace", "put a fresh output where a damaged one lies"),
+    Step("register-again", "register what it is now"),
+    Step("keep", "copy what a failed build left"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    step: str
+    victim: str = ""
+    code: int = errno.EIO
+
+
+_armed: _Fault | None = None
+_text = ""
+_processes: dict[str, int] = {}
+_strike_by: Callable[[str], None] | None = None
+_watcher: Callable[[str], None] | None = None
+
+
+def all_steps() -> tuple[Step, ...]:
+    """Every step of a build on this machine, in order."""
+    from fruix.sandbox.back_ends import current  # noqa: PLC0415 - only for tests
+
+    return (*BEFORE_SETUP, *current().fault_steps, *AFTER_SETUP)
+
+
+def arm(text: str) -> None:
+    """Have the fault `text` happen in this process; an empty one disarms.
+
+    Raises:
+        UsageError: no such step or victim.
+    """
+    global _armed, _text
+    _armed, _text = (_parse(text) if text else None), text
+
+
+def begin(environment: Mapping[str, str]) -> None:
+    """At a daemon's start: arm what its environment asks for.
+
+    Raises:
+        UsageError: no such step or victim.
+    """
+    arm(environment.get(VARIABLE, ""))
+    know("daemon", os.getpid())
+    if _armed is not None:
+        import logging  # noqa: PLC0415 - every command imports this module, hardly any needs that
+
+        logging.getLogger(__name__).warning("a fault is armed: %s", _text)
+
+
+@contextmanager
+def armed(text: str) -> Iterator[None]:
+    """`arm` for the length of a context."""
+    before = _text
+    arm(text)
+    try:
+        yield
+    finally:
+        arm(before)
+
+
+def text() -> str:
+    """What is armed, for handing it on to the spawner, which doesn't know the client."""
+    if _armed is not None and _armed.victim == "client":
+        return f"{_armed.step}:{_processes.get('client', 0)}"
+    return _text
+
+
+def know(name: str, pid: int) -> None:
+    """Note which process `name` (one of `VICTIMS`) is; nothing when no fault is armed."""
+    if _armed is not None:
+        _processes[name] = pid
+
+
+def strike_by(deliver: Callable[[str], None]) -> None:
+    """Have victims killed by `deliver`: for a process that sees none of them, not even itself, by its number."""
+    global _strike_by  # noqa: PLW0603
+    _strike_by = deliver
+
+
+def watch(tell: Callable[[str], None] | None) -> None:
+    """Have `tell` called with the name of each step that is reached, here and in processes forked from now on; None: no more."""
+    global _watcher  # noqa: PLW0603
+    _watcher = tell
+
+
+def reach(step: str) -> None:
+    """Say that `step` is about to be taken.
+
+    Raises:
+        OSError: the fault wants it to fail.
+    """
+    if _watcher is not None:
+        _watcher(step)
+    if _armed is None or _armed.step != step:
+        return
+    if not _armed.victim:
+        raise OSError(_armed.code, f"{os.strerror(_armed.code)} (injected for a test)", f"step '{step}'")
+    (_strike_by or strike)(_armed.victim)
+
+
+def strike(victim: str) -> None:
+    """Kill a process that takes part, without more ado."""
+    pid = int(victim) if victim.isdecimal() else _processes.get(victim, 0)
+    if pid > 0:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _parse(text: str) -> _Fault:
+    step, _, action = text.partition(":")
+    names = [known.name for known in (*all_steps(), *AT_TIMES)]
+    if step not in names:
+        raise UsageError(f"{VARIABLE}: no step '{step}'", hint=f"steps: {', '.join(names)}")
+    if not action:
+        return _Fault(step)
+    if action in VICTIMS or action.isdecimal():  # a number: from `text`
+        return _Fault(step, action)
+    code = getattr(errno, action, None)
+    if not isinstance(code, int):
+        raise UsageError(
+            f"{VARIABLE}: '{action}' is neither a victim nor an error", hint=f"victims: {', '.join(VICTIMS)}"
+        )
+    return _Fault(step, code=code)

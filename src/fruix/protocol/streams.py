@@ -1,0 +1,141 @@
+"""Streams that follow a request or a reply: archives without a length, framed data, several objects in one stream.
+
+All of them are read piece by piece as they arrive; none is held in memory. A framed stream can be left behind after any error
+(`FramedSource.drain`); an archive that breaks its own syntax can't, since nothing else says where it ends.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from fruix.errors import BadNarError, ObjectRejectedError, ProtocolError
+from fruix.model.nar.events import FileData, FileEnd, FileStart
+from fruix.model.nar.read import NarReader
+from fruix.model.pathinfo import PathInfo
+from fruix.protocol.model_codecs import KEYED_INFO
+from fruix.protocol.reader import CHUNK, FramedSource, Source
+from fruix.protocol.schema import Body
+from fruix.protocol.wire import Context, write_u64
+
+# How many objects one stream may announce; they are handled one by one, so it bounds nothing but nonsense.
+OBJECTS_LIMIT = 10_000_000
+
+
+class NarBody:
+    """An archive written as it is; read it to its end by `chunks` or `drain`."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self._reader = NarReader()
+        self._broken: BadNarError | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """The archive's bytes, never one beyond its end.
+
+        Raises:
+            BadNarError: malformed; the source is then somewhere in the middle.
+        """
+        done = self._reader.done
+        while not done:
+            data = self._source.read_some(CHUNK)
+            self._follow(data)
+            done = self._reader.done
+            if rest := self._reader.leftover:
+                self._source.unread(rest)
+                data = data[: len(data) - len(rest)]
+            yield data
+
+    def drain(self) -> None:
+        """Read and drop the rest.
+
+        Raises:
+            ProtocolError: malformed, so that the connection can't go on.
+        """
+        if self._broken is None:
+            with suppress(BadNarError):
+                deque(self.chunks(), maxlen=0)
+        if self._broken is not None:
+            raise ProtocolError(f"can't go on behind a malformed archive: {self._broken}")
+
+    def _follow(self, data: bytes) -> None:
+        try:
+            deque(self._reader.feed(data), maxlen=0)
+        except BadNarError as error:
+            self._broken = error
+            raise
+
+
+class NoBody:
+    """Nothing follows."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Nothing."""
+        return iter(())
+
+    def drain(self) -> None:
+        """Nothing to do."""
+
+
+NO_BODY = NoBody()
+RequestBody = FramedSource | NarBody | NoBody
+
+
+def request_body(kind: Body, source: Source) -> RequestBody:
+    """The stream that follows a request's fields."""
+    if kind is Body.FRAMED:
+        return FramedSource(source)
+    return NarBody(source) if kind is Body.NAR else NO_BODY
+
+
+def flat_contents(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of the one regular file that an archive holds.
+
+    Raises:
+        ObjectRejectedError: it holds something else.
+    """
+    reader = NarReader()
+    for chunk in chunks:
+        for event in reader.feed(chunk):
+            if isinstance(event, FileData):
+                yield bytes(event.data)
+            elif not isinstance(event, FileStart | FileEnd):
+                raise ObjectRejectedError("regular file expected")
+    reader.finish()
+
+
+def read_objects(stream: Source, context: Context) -> Iterator[tuple[PathInfo, NarBody]]:
+    """The objects of one stream (operation 44). Each archive has to be read before the next object is asked for.
+
+    Raises:
+        ProtocolError: more of them announced than can be meant.
+        MemoryLimitError: one's info takes more memory than its sender may use.
+    """
+    stream.expect()
+    count = stream.u64()
+    if count > OBJECTS_LIMIT:
+        raise ProtocolError(f"{count} objects announced, at most {OBJECTS_LIMIT} are allowed")
+    for _ in range(count):
+        stream.expect()
+        stream.release()
+        raw = KEYED_INFO.read(stream, context)
+        stream.check()
+        info = KEYED_INFO.parse(raw, context)
+        body = NarBody(stream)
+        yield info, body
+        body.drain()
+
+
+def write_objects(
+    objects: Iterable[tuple[PathInfo, Iterable[bytes]]], count: int, context: Context
+) -> Iterator[bytes]:
+    """The inverse of `read_objects`, before framing."""
+    head = bytearray()
+    write_u64(head, count)
+    yield bytes(head)
+    for info, chunks in objects:
+        head.clear()
+        KEYED_INFO.write(head, info, context)
+        yield bytes(head)
+        yield from chunks

@@ -1,0 +1,182 @@
+"""Which back end isolates builds here: the one place that knows that there are several.
+
+A back end is chosen by the kernel that runs us, once per process; the spawner inherits the choice when it is forked. `use` puts another in
+its place, which only the testing package does (a double of another system's calls).
+
+The daemon's side needs nothing of a back end to wait for a build: it reads from a plain socket. What differs by platform (process
+descriptors, pipes, reapers) stays behind `Started`, in the spawner.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from fruix.errors import SandboxError
+from fruix.failpoints import Step
+from fruix.sandbox.capabilities import Probe
+from fruix.sandbox.spec import SandboxSpec
+
+if TYPE_CHECKING:
+    from fruix.sandbox.journal import JournalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How a sandbox's program ended, when everything of it is dead and unmounted: `code` or `signal`; what all of it used.
+
+    `oom_kills`: how often the limit on memory killed something of it, where the system counts that.
+    """
+
+    code: int | None
+    signal: int | None
+    cpu_user_us: int
+    cpu_system_us: int
+    max_rss_kib: int
+    oom_kills: int = 0
+
+
+class Started(Protocol):
+    """A sandbox that is being set up or runs, as the spawner holds it."""
+
+    @property
+    def pid(self) -> int:
+        """A process of it, on the host."""
+
+    @property
+    def status(self) -> int:
+        """Yields a report of failure (JSON: step, errno, detail), or its end without one once the program runs."""
+
+    @property
+    def ended(self) -> int:
+        """A descriptor that is readable once the program has ended and nothing but `finish` is left to do."""
+
+    def kill(self) -> None:
+        """Kill everything in it; returns at once; harmless when it has ended."""
+
+    def finish(self) -> Exit:
+        """After `ended`, or after `kill`: be sure that nothing is alive or mounted; closes the descriptors.
+
+        Raises:
+            OSError: something is left.
+        """
+
+
+@runtime_checkable
+class BackEnd(Protocol):
+    """One platform's way to isolate."""
+
+    @property
+    def kind(self) -> str:
+        """How builds are isolated, as build records call it."""
+
+    @property
+    def user_namespaces(self) -> bool:
+        """Whether a builder can see other ids than those that it has on the host."""
+
+    @property
+    def can_hide(self) -> bool:
+        """Whether a directory in what is bound can be shown empty (`SandboxSpec.hidden`)."""
+
+    @property
+    def costly_mounts(self) -> bool:
+        """Whether a mount costs so much that what host views show is better copied than mounted by parts."""
+
+    @property
+    def fault_steps(self) -> Sequence[Step]:
+        """The steps of setting up, in order: it calls `faults.reach` before each."""
+
+    def begin(self) -> None:
+        """In the spawner, before anything else."""
+
+    def start(self, spec: SandboxSpec, log: int) -> Started:
+        """In the spawner: begin to set up a sandbox whose program writes to `log`; doesn't wait for it."""
+
+    def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
+        """What build records say of this platform's isolation, besides the specification."""
+
+    def has_users(self, uids: tuple[int, ...]) -> bool:
+        """Whether processes can run as these users here; if not, all builds share the daemon's own."""
+
+    def network_lacking(self, way: str) -> str:
+        """Why builds can't have the network by this way (see `networks`); empty if they can."""
+
+    def probes(self) -> Sequence[Probe]:
+        """What the doctor tries."""
+
+    def processes_of(self, uid: int) -> list[int]:
+        """Living processes of a user, by number; those that only wait to be reaped don't count."""
+
+    def builders_of(self, uid: int, name: str) -> list[int]:
+        """Those of them that live in a sandbox whose name holds `name`, as far as the system tells sandboxes apart.
+
+        Where it doesn't, only the lock of the user tells whose they are (`UserLocks`), and that only among daemons that share the locks.
+        """
+
+    def kill_process(self, pid: int, uid: int) -> None:
+        """Kill a process if it still is one of that user and may be killed."""
+
+    def usage(self, pid: int) -> tuple[int, int, int] | None:
+        """Microseconds of processor time, bytes of memory and processes of the running sandbox of which `pid` is one; None: unknown."""
+
+    def mounts_below(self, directory: str) -> list[str]:
+        """Mount points in a directory, as the daemon sees them."""
+
+    def marks(self, name: str) -> Mapping[str, str]:
+        """What of the sandbox `name`, which is about to be made, the system will know by a name: for the journal. Kind → name."""
+
+    def end_leftovers(self, builds: str, entries: Sequence[JournalEntry]) -> list[str]:
+        """Kill what a crashed daemon's sandboxes left running; what was ended, a line each.
+
+        Only what belongs to them for certain: other daemons build on this machine.
+
+        Args:
+            builds: the directory in which that daemon's sandboxes had their directories.
+            entries: what its journal tells of them.
+        """
+
+    def unmount_leftovers(self, builds: str) -> list[str]:
+        """Then unmount what is still mounted below `builds`; a line each.
+
+        Raises:
+            OSError: something can't be unmounted, so nothing there may be deleted.
+        """
+
+
+# The beginning of `sys.platform` → module:attribute of its back end.
+_BACK_ENDS: Mapping[str, str] = {
+    "linux": "fruix.sandbox.linux.back_end:LinuxBackEnd",
+    "freebsd": "fruix.sandbox.freebsd.back_end:FreeBSDBackEnd",
+}
+_used: BackEnd | None = None
+
+
+def use(back_end: BackEnd) -> None:
+    """Isolate with this one from now on; before the spawner is started. For tests."""
+    global _used  # noqa: PLW0603 - one per process, by its nature
+    _used = back_end
+
+
+def current() -> BackEnd:
+    """The back end in use.
+
+    Raises:
+        SandboxError: there is none for this system.
+    """
+    if _used is None:
+        use(_of_this_system(sys.platform))
+    assert _used is not None
+    return _used
+
+
+def _of_this_system(name: str) -> BackEnd:
+    for prefix, where in _BACK_ENDS.items():
+        if name.startswith(prefix):
+            module, _, attribute = where.partition(":")
+            back_end = getattr(importlib.import_module(module), attribute)()
+            assert isinstance(back_end, BackEnd)
+            return back_end
+    raise SandboxError("platform", 0, f"builds can't be isolated on {name}", hint="use Linux or FreeBSD")

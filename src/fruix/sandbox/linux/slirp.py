@@ -1,0 +1,262 @@
+"""The uplink of a sandbox that has a network of its own: pasta or slirp4netns, run beside it, never in it.
+
+Both are user-mode network stacks: they hold a tap device in the sandbox's network namespace and open ordinary sockets outside on its behalf.
+Addresses are fixed, so that builders see the same on every host. The host's loopback is out of reach, and nothing outside can connect to the
+builder.
+
+Who is who: the sandbox's first process, by then the build user, makes its user and network namespaces and says "ready"; the *supervisor*, cloned
+beside it into process and mount namespaces of its own, then shows itself a small read-only root, becomes the build user too and starts the helper,
+which joins those namespaces by the descriptors that came with the word, its standard input and output (pasta closes all others). The helper can't
+escape its end: it dies with the supervisor's process namespace, the supervisor with the spawner (parent-death signal) or the sandbox (its cgroup, and
+`Beside.stop`). When it ends too early its last words reach the sandbox, which has waited for a default route to appear.
+
+Measured: route there 14 ms (pasta) and 9 ms (slirp4netns) after "ready". Options: pasta(1), slirp4netns(1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import select
+import shutil
+import signal
+import socket
+import time
+from dataclasses import dataclass, replace
+from typing import NoReturn
+
+from fruix.sandbox import root_skeleton
+from fruix.sandbox.inherited import default_signals
+from fruix.sandbox.linux import identity, libc, mounts, network, userns
+from fruix.sandbox.linux.beside import Beside, close_all_but
+from fruix.sandbox.network_files import contents
+from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
+from fruix.sandbox.spec import Bind, File, SandboxSpec
+
+TUN = "/dev/net/tun"
+PATIENCE = 30.0  # seconds for the helper to bring up the interface
+_INTERFACE = "eth0"
+_LAST_WORDS = 2000
+# Where programs and their libraries are; what is missing on a host is left out.
+_PROGRAMS = (
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/gnu/store",
+    "/nix/store",
+)
+_DEVICES = ("null", "urandom")
+# A stub resolver at a loopback address can't be reached by every version of the helpers; systemd keeps the real servers here.
+_REAL_RESOLVERS = "/run/systemd/resolve/resolv.conf"
+_USER_NAMESPACE, _NETWORK_NAMESPACE = "/proc/self/fd/0", "/proc/self/fd/1"
+
+# Without this `--address` IPv6 would get the host's own address.
+_ADDRESS_6, _GATEWAY_6 = "fd66:7275:6978::100", "fd66:7275:6978::2"
+
+# None leads in, none to the host's loopback.
+_NO_PORTS = tuple(word for direction in ("-t", "-u", "-T", "-U") for word in (direction, "none"))
+
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "pasta": (
+        "--foreground",
+        "--quiet",
+        "--config-net",
+        *("--ns-ifname", _INTERFACE),
+        *_NO_PORTS,
+        "--no-map-gw",  # otherwise the gateway's address is the host's loopback
+        "--no-netns-quit",
+        *("--dns-forward", NAME_SERVER),
+        *("--address", ADDRESS, "--netmask", NETMASK, "--gateway", GATEWAY),
+        *("--address", _ADDRESS_6, "--gateway", _GATEWAY_6),
+        *("--userns", _USER_NAMESPACE, "--netns", _NETWORK_NAMESPACE),
+    ),
+    "slirp4netns": (
+        "--configure",
+        "--mtu=65520",
+        "--disable-host-loopback",
+        "--enable-seccomp",
+        f"--userns-path={_USER_NAMESPACE}",
+        "--netns-type=path",
+        _NETWORK_NAMESPACE,
+        _INTERFACE,
+    ),
+}
+
+
+def lacking(name: str) -> str:
+    """Why helper `name` can't be used here; empty if it can."""
+    if shutil.which(name) is None:
+        return f"{name} is not installed"
+    if not os.path.exists(TUN):
+        return f"there is no {TUN}"
+    if not (os.access(TUN, os.R_OK | os.W_OK) or can_make_devices()):
+        return f"{TUN} may not be used by this user (chmod 0666 {TUN})"
+    if name == "pasta" and not network.has_default_route():
+        return "pasta needs a default route of the host to model its own on"
+    return ""
+
+
+def can_make_devices() -> bool:
+    """Whether this process may make a device node for the helper: root, and not just of a user namespace."""
+    return os.geteuid() == 0 and not userns.confined()
+
+
+@dataclass(slots=True)
+class Pipes:
+    """Between sandbox and supervisor: "ready", with the namespaces' descriptors, goes one way over a socket, last words come back by a pipe."""
+
+    hears_ready: int
+    says_ready: int
+    hears_trouble: int
+    says_trouble: int
+
+    @classmethod
+    def make(cls) -> Pipes:
+        """Closed by an exec."""
+        hears, says = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(hears.detach(), says.detach(), *os.pipe2(os.O_CLOEXEC))
+
+    def close(self) -> None:
+        """All ends, in the process that needs none."""
+        for descriptor in (self.hears_ready, self.says_ready, self.hears_trouble, self.says_trouble):
+            os.close(descriptor)
+
+    def keep_sandbox_ends(self) -> None:
+        """In the sandbox's first process."""
+        os.close(self.hears_ready)
+        os.close(self.says_trouble)
+
+
+def start(spec: SandboxSpec, pipes: Pipes) -> Beside:
+    """Clone the supervisor of a sandbox's helper. Call in a single-threaded process only."""
+    flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
+    pid = libc.clone(flags)
+    if pid == 0:
+        _supervise(spec, pipes)
+    return Beside(pid, os.pidfd_open(pid))
+
+
+def wait(pipes: Pipes) -> None:
+    """In the sandbox, its namespaces made: have the helper started, return when there is a default route.
+
+    Raises:
+        OSError: ENETUNREACH with the helper's last words, or ETIMEDOUT.
+    """
+    _say_ready(pipes.says_ready)
+    deadline = time.monotonic() + PATIENCE
+    pause = 0.001
+    while not network.has_default_route():
+        if select.select([pipes.hears_trouble], [], [], pause)[0]:
+            words = os.read(pipes.hears_trouble, _LAST_WORDS).decode("utf-8", "replace")
+            raise OSError(errno.ENETUNREACH, " ".join(words.split()) or "the helper ended without a word")
+        if time.monotonic() > deadline:
+            raise OSError(errno.ETIMEDOUT, f"no default route after {PATIENCE:.0f} seconds")
+        pause = min(2 * pause, 0.05)
+
+
+def _say_ready(descriptor: int) -> None:
+    """With our namespaces: a process outside may not look them up, as long as it isn't the host's root."""
+    namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")]
+    with socket.socket(fileno=descriptor) as supervisor:
+        socket.send_fds(supervisor, [b"x"], namespaces)
+    for namespace in namespaces:
+        os.close(namespace)
+
+
+def _hear_ready(descriptor: int) -> list[int]:
+    """The namespaces; none if the sandbox ended before it got there, or the spawner died."""
+    with socket.socket(fileno=descriptor) as sandbox:
+        namespaces = socket.recv_fds(sandbox, 1, 2)[1]
+    for namespace in namespaces:
+        os.set_inheritable(namespace, False)
+    return list(namespaces)
+
+
+def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
+    """The supervisor's life."""
+    words = b""
+    try:
+        close_all_but(pipes.hears_ready, pipes.says_trouble)
+        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+        namespaces = _hear_ready(pipes.hears_ready)
+        if not namespaces:
+            os._exit(0)
+        program = shutil.which(spec.network)
+        if program is None:
+            raise FileNotFoundError(errno.ENOENT, f"{spec.network} is not installed")
+        _small_root(spec.root)
+        # Power over the sandbox's namespaces comes with owning them; of what there is here the helper needs nothing.
+        identity.drop_bounding_set(identity.read_last_capability())
+        identity.set_ids(replace(spec.identity, groups=()))
+        libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of ids has cleared it
+        words = _run(program, COMMANDS[spec.network], namespaces)
+    except BaseException as error:  # noqa: BLE001 - goes to the sandbox
+        words = f"{spec.network}: {error}".encode()
+    finally:
+        with contextlib.suppress(OSError):
+            os.write(pipes.says_trouble, words[-_LAST_WORDS:])
+        os._exit(1)
+
+
+def _run(program: str, arguments: tuple[str, ...], namespaces: list[int]) -> bytes:
+    """Run the helper to its end; returns the last of what it said."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            default_signals()  # pasta takes an ignored SIGPIPE for a failure
+            for number, descriptor in enumerate([*namespaces, writing]):
+                os.dup2(descriptor, number)
+            os.execve(program, [os.path.basename(program), *arguments], {"PATH": "/usr/bin:/bin"})  # noqa: S606 - a list, no shell
+        finally:
+            os._exit(127)
+    os.close(writing)
+    words = b""
+    while chunk := os.read(reading, 1 << 12):
+        words = (words + chunk)[-_LAST_WORDS:]
+    _, status = os.waitpid(pid, 0)
+    # The small root has no system log, and pasta says so for each of its lines.
+    words = b"".join(line for line in words.splitlines(keepends=True) if b"to syslog" not in line)
+    return words or f"{program} ended with status {os.waitstatus_to_exitcode(status)}".encode()
+
+
+def _small_root(place: str) -> None:
+    """Programs, libraries, the resolver's configuration and the tun device; nothing else of the host."""
+    name_servers = _resolver_configuration()
+    mounts.stop_propagation()
+    mounts.new_root(place)
+    root_skeleton.make_directories(["/proc", "/tmp", "/dev/net", "/etc"])  # noqa: S108 - pasta mounts its own empty root there
+    mounts.bind_all(Bind(path, path) for path in _PROGRAMS if os.path.lexists(path))
+    empty = [File(f"/dev/{name}", b"", 0o444) for name in _DEVICES]
+    root_skeleton.make_files([File("/etc/resolv.conf", name_servers, 0o444), *empty])
+    mounts.seal()
+    for name in _DEVICES:
+        libc.mount(f"/dev/{name}".encode(), f"dev/{name}".encode(), None, libc.MS_BIND)
+    libc.mount(b"tmpfs", b"dev/net", b"tmpfs", libc.MS_NOSUID, b"mode=755,size=64k")
+    _make_tun("dev/net/tun")
+    mounts.mount_proc()
+    mounts.switch_root()
+
+
+def _make_tun(path: str) -> None:
+    """On many hosts only root may open the tun device. The helper needs it for its own namespace alone, so it gets a node of its own."""
+    if can_make_devices():
+        os.mknod(path, 0o600 | 0o020000, os.stat(TUN).st_rdev)
+        os.chmod(path, 0o666)  # noqa: S103 - seen by the helper only
+    else:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        libc.mount(TUN.encode(), path.encode(), None, libc.MS_BIND)
+
+
+def _resolver_configuration() -> bytes:
+    """The host's, or the real one behind a stub at a loopback address."""
+    configured = contents("/etc/resolv.conf")
+    servers = [line.split()[1] for line in configured.splitlines() if line.startswith(b"nameserver ")]
+    if all(server.startswith(b"127.") or server == b"::1" for server in servers):
+        return contents(_REAL_RESOLVERS) or configured
+    return configured

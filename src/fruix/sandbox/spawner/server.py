@@ -1,0 +1,200 @@
+"""The spawner's own side: a small single-threaded process that forks every builder and tells how each ends.
+
+Talks to the daemon over one SOCK_SEQPACKET socket: a request is a few bytes with three descriptors (a control socket for this
+one sandbox, the specification in a file without a name, the log). On the control socket it answers with one JSON message when
+the program runs or could not be started, and one when everything of it is gone. `kill`, or the control socket's end, kills the
+sandbox. The daemon's end, seen as the end of the request socket, kills all.
+
+Nothing here blocks on one sandbox: all descriptors are polled in one loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import socket
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from fruix import failpoints
+from fruix.sandbox.back_ends import BackEnd, Started, current
+from fruix.sandbox.spawner.client import CLEAN_UP
+from fruix.sandbox.spec import SandboxSpec
+
+MESSAGE_SIZE = 1 << 16
+DESCRIPTORS = 3
+
+
+@dataclass(slots=True)
+class _Sandbox:
+    started: Started
+    control: socket.socket
+    running: bool = False
+    report: bytes = b""
+    listening: set[int] = field(default_factory=set)
+
+
+class SpawnerProcess:
+    """The loop. Runs until the daemon closes its end."""
+
+    def __init__(self, requests: socket.socket, back_end: BackEnd) -> None:
+        self._requests = requests
+        self._back_end = back_end
+        self._poll = select.poll()
+        self._sandboxes: dict[int, _Sandbox] = {}  # by each descriptor that is polled for it
+
+    def serve(self) -> None:
+        """Serve until the end, then kill what is left."""
+        self._poll.register(self._requests, select.POLLIN)
+        try:
+            while self._once():
+                pass
+        finally:
+            left = {id(sandbox): sandbox for sandbox in self._sandboxes.values()}.values()
+            for sandbox in left:
+                sandbox.started.kill()
+            for sandbox in left:
+                _finish(sandbox)
+
+    def _once(self) -> bool:
+        for descriptor, _ in self._poll.poll():
+            if descriptor == self._requests.fileno():
+                if not self._request():
+                    return False
+            elif (sandbox := self._sandboxes.get(descriptor)) is not None:
+                self._event(sandbox, descriptor)
+        return True
+
+    def _request(self) -> bool:
+        try:
+            # Room for one more: FreeBSD also wants to deliver the padding after an odd number, or drops them all.
+            data, descriptors, _, _ = socket.recv_fds(self._requests, MESSAGE_SIZE, DESCRIPTORS + 1)
+        except ConnectionError:
+            return False
+        if not data:
+            return False
+        control, *others = descriptors or [-1]
+        if control >= 0:  # else not even one descriptor was left: the daemon sees the end of its side
+            self._spawn(socket.socket(fileno=control), others)
+        return True
+
+    def _spawn(self, control: socket.socket, descriptors: list[int]) -> None:
+        """Start a sandbox, or say why not; the spawner lives on in any case."""
+        try:
+            if len(descriptors) < DESCRIPTORS - 1:
+                raise OSError(errno.EMFILE, "the spawner has too many open files")
+            memory, log = descriptors
+            with open(memory, "rb", closefd=False) as file:
+                spec = SandboxSpec.from_json(file.read())
+            with failpoints.armed(spec.fault):
+                failpoints.know("daemon", os.getppid())
+                failpoints.know("spawner", os.getpid())
+                started = self._back_end.start(spec, log)
+        except Exception as error:  # noqa: BLE001 - the daemon is told
+            with control:
+                _send(control, {"failed": _failure(error)})
+            return
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        sandbox = _Sandbox(started, control)
+        for wanted in (started.status, started.ended, control.fileno()):
+            self._listen(sandbox, wanted)
+
+    def _listen(self, sandbox: _Sandbox, descriptor: int) -> None:
+        self._sandboxes[descriptor] = sandbox
+        sandbox.listening.add(descriptor)
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _ignore(self, sandbox: _Sandbox, descriptor: int) -> None:
+        if descriptor in sandbox.listening:
+            sandbox.listening.remove(descriptor)
+            del self._sandboxes[descriptor]
+            self._poll.unregister(descriptor)
+
+    def _event(self, sandbox: _Sandbox, descriptor: int) -> None:
+        if descriptor == sandbox.started.status:
+            self._status(sandbox)
+        elif descriptor == sandbox.started.ended:
+            self._end(sandbox)
+        else:
+            # A request to kill, or the daemon's thread has gone: the same.
+            with contextlib.suppress(OSError):
+                sandbox.control.recv(MESSAGE_SIZE)
+            sandbox.started.kill()
+            self._ignore(sandbox, descriptor)
+
+    def _status(self, sandbox: _Sandbox) -> None:
+        """The setup failed (a report), or the program runs (the pipe's end)."""
+        report = os.read(sandbox.started.status, MESSAGE_SIZE)
+        if report.startswith(failpoints.MARK):
+            failpoints.strike(report.removeprefix(failpoints.MARK).decode())
+            return
+        if report:
+            sandbox.report += report
+            return
+        self._ignore(sandbox, sandbox.started.status)
+        if not sandbox.report:
+            sandbox.running = True
+            _send(sandbox.control, {"started": sandbox.started.pid})
+
+    def _end(self, sandbox: _Sandbox) -> None:
+        """The program has ended, and with it everything else of the sandbox."""
+        while sandbox.started.status in sandbox.listening:
+            self._status(sandbox)
+        for descriptor in list(sandbox.listening):
+            self._ignore(sandbox, descriptor)
+        _send(sandbox.control, _finish(sandbox))
+        sandbox.control.close()
+
+
+def _finish(sandbox: _Sandbox) -> dict[str, Any]:
+    """The last message about a sandbox."""
+    try:
+        ended = asdict(sandbox.started.finish())
+    except OSError as error:
+        return {"failed": {**_failure(error), "step": CLEAN_UP}}
+    return {"exit": ended} if sandbox.running else {"failed": _report(sandbox.report)}
+
+
+def _failure(error: Exception) -> dict[str, Any]:
+    if not isinstance(error, OSError) or not error.errno:
+        return {"step": "spawn", "errno": 0, "detail": f"{type(error).__name__}: {error}"}
+    detail = str(error.filename or error.strerror or "")
+    return {
+        "step": "spawn",
+        "errno": error.errno,
+        "detail": detail if detail != os.strerror(error.errno) else "",
+    }
+
+
+def _report(report: bytes) -> dict[str, Any]:
+    """What the child said; a child that was killed before it could say anything said nothing."""
+    try:
+        return dict(json.loads(report))
+    except ValueError:
+        return {
+            "step": "setup",
+            "errno": 0,
+            "detail": "the process was killed before it could run the program",
+        }
+
+
+def _send(control: socket.socket, message: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError):  # the daemon's thread may have gone
+        control.send(json.dumps(message).encode())
+
+
+def main(requests: socket.socket) -> None:
+    """The spawner's life, in a freshly forked process that has nothing but this socket."""
+    back_end = current()
+    back_end.begin()
+    # Interrupts from a terminal are for the daemon, which then closes the socket.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a question to the daemon
+    SpawnerProcess(requests, back_end).serve()

@@ -1,0 +1,246 @@
+"""The ways into the store: texts, files, trees and archives.
+
+All follow one order: object into the staging directory (fresh, canonical), path from its hash, temporary root, *then* the question
+whether the path is valid, lock, final name by one rename, registration. Adding what is there already changes nothing; what is
+valid but was deleted by hand is put back.
+Contents are streams; just texts (derivations, scripts) are held in memory, since they arrive so.
+
+Cost: a text is one small file, one rename and one transaction (about 0.2 ms, no fsync); big contents go at SHA-256 speed, hashed in
+a thread of their own while they are written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from fruix.errors import HashMismatchError
+from fruix.model.contentaddress import ContentAddress, Method, path_for
+from fruix.model.hashes import Hash
+from fruix.model.nar import write
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath, check_name
+from fruix.store.locks import PathLocks
+from fruix.store.objects.hashes import check_address, check_method, nar_hash
+from fruix.store.objects.staging import Staging
+from fruix.store.room import Room
+from fruix.store.temproots import TempRoots
+from fruix.store.tree.descriptors import CREATE_FILE, write_all
+from fruix.store.tree.hashing import StreamHash
+from fruix.store.tree.metadata import file_mode, finish_open
+from fruix.store.tree.restore import restore
+
+
+class Adding:
+    """Adds objects to one store. Thread-safe, like its parts."""
+
+    def __init__(
+        self,
+        directory: str,
+        *,
+        staging: Staging,
+        room: Room,
+        roots: TempRoots,
+        locks: Callable[[], PathLocks],
+        valid: Callable[[StorePath], bool],
+        there: Callable[[StorePath], bool],
+        register: Callable[[PathInfo, bool], None],
+    ) -> None:
+        """`there`: valid, and not deleted by hand. `register` is given the new path's info and whether it replaces a valid one."""
+        self._directory = directory
+        self._staging = staging
+        self._room = room
+        self._roots = roots
+        self._locks = locks
+        self._valid = valid
+        self._there = there
+        self._register = register
+
+    def text(
+        self, name: str, contents: bytes, references: Sequence[StorePath]
+    ) -> tuple[StorePath, PathInfo | None]:
+        """Add a text; see `Store.add_text`. None instead of what was registered: it was there already."""
+        check_name(name)
+        address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
+        ordered = tuple(sorted(set(references)))
+        path = path_for(address, name, self._directory, ordered)
+        self._roots.add(path)
+        if self._there(path):
+            return path, None
+        again = self._valid(path)
+        self._room.spend(len(contents))
+        archive, size = _hash_of(_file_archive(contents))
+        info = PathInfo(
+            path=path,
+            nar_hash=archive,
+            nar_size=size,
+            references=ordered,
+            registration_time=int(time.time()),
+            content_address=address,
+        )
+        # No lock: whoever adds the same text at the same time renames the same bytes to the same name.
+        with self._staging.place() as place:
+            inode = self._write((contents,), place)
+            self._staging.publish(place, path.base, directory=False)
+        try:
+            self._register(info, again)
+        except BaseException:
+            if not self._valid(path):  # it may be that only waiting for the disk has failed
+                self._staging.retract(path.base, inode)
+            raise
+        return path, info
+
+    def dump(
+        self,
+        name: str,
+        method: Method,
+        algorithm: str,
+        chunks: Iterable[bytes],
+        references: Sequence[StorePath],
+        *,
+        repair: bool,
+        size: int | None = None,
+    ) -> PathInfo:
+        """Add contents whose path follows from them; see `LocalStore.add_dump`.
+
+        `size`: of a plain file, where it is known before; it saves a second pass.
+        """
+        check_name(name)
+        with self._staging.place() as place:
+            spending = self._room.spending(chunks, tree=method is Method.NAR)
+            digest, archive, nar_size = self._stage(place, method, algorithm, spending, size)
+            address = ContentAddress(method, digest)
+            ordered = tuple(sorted(set(references)))
+            path = path_for(address, name, self._directory, ordered)
+            info = PathInfo(
+                path=path, nar_hash=archive, nar_size=nar_size, references=ordered, content_address=address
+            )
+            self._publish(place, info, repair=repair)
+        return info
+
+    def nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool) -> None:
+        """Add an archive whose path is known; see `Store.add_nar`."""
+        self._roots.add(info.path)
+        if self._stays(info, repair=repair):
+            deque(chunks, maxlen=0)  # the sender goes on after the archive
+            return
+        with self._staging.place() as place:
+            with StreamHash(info.nar_hash.algorithm) as stream:
+                spending = self._room.spending(_limited(_hashed(chunks, stream), info), tree=True)
+                restore(spending, self._staging.directory, place)
+                found, size = stream.finish(), stream.size
+            if (found, size) != (info.nar_hash, info.nar_size):
+                raise HashMismatchError(
+                    f"archive of '{info.path}'",
+                    expected=f"{info.nar_hash.prefixed} ({info.nar_size} bytes)",
+                    got=f"{found.prefixed} ({size} bytes)",
+                )
+            check_address(self._staging.directory, place, info)
+            self._publish(place, info, repair=repair)
+
+    def _publish(self, place: bytes, info: PathInfo, *, repair: bool) -> None:
+        """Final name and registration, unless somebody else was faster (then the staged object is dropped)."""
+        self._roots.add(info.path)
+        with self._locks() as locks:
+            locks.acquire([info.path], wait=True)
+            if self._stays(info, repair=repair):
+                self._staging.drop(place)
+                return
+            valid = self._valid(info.path)
+            give_name = self._staging.replace if valid else self._staging.publish
+            give_name(place, info.path.base)
+            try:
+                self._register(info, valid)
+            except BaseException:
+                if not self._valid(info.path):
+                    self._staging.remove(info.path.base)
+                raise
+
+    def _stays(self, info: PathInfo, *, repair: bool) -> bool:
+        """Whether what is there already is left as it is.
+
+        Contents that were deleted by hand are taken again where their own hash names the path. Any others could be given to
+        it by whoever comes first, so they need somebody who may repair.
+        """
+        if repair:
+            return False
+        return self._valid(info.path) if info.content_address is None else self._there(info.path)
+
+    def _stage(
+        self, place: bytes, method: Method, algorithm: str, chunks: Iterable[bytes], size: int | None
+    ) -> tuple[Hash, Hash, int]:
+        """Write the contents; returns their hash, and the hash and size of their archive."""
+        check_method(method, algorithm)
+        if method is Method.NAR:
+            return self._stage_tree(place, algorithm, chunks)
+        return self._stage_file(place, algorithm, chunks, size)
+
+    def _stage_tree(self, place: bytes, algorithm: str, chunks: Iterable[bytes]) -> tuple[Hash, Hash, int]:
+        with StreamHash(algorithm) as content, StreamHash("sha256") as archive:
+            streams = [content] if algorithm == "sha256" else [content, archive]
+            restore(_hashed(chunks, *streams), self._staging.directory, place)
+            digest = content.finish()
+            return digest, digest if algorithm == "sha256" else archive.finish(), content.size
+
+    def _stage_file(
+        self, place: bytes, algorithm: str, chunks: Iterable[bytes], size: int | None
+    ) -> tuple[Hash, Hash, int]:
+        with StreamHash(algorithm) as content, StreamHash("sha256") as archive:
+            if size is None:
+                self._write(_hashed(chunks, content), place)
+            else:
+                archive.update(write.MAGIC + write.file_head(size, executable=False))
+                self._write(_hashed(chunks, content, archive), place)
+                archive.update(write.file_tail(size))
+            digest = content.finish()
+            if content.size == size:
+                return digest, archive.finish(), archive.size
+        # An archive names the size before the contents, and that is known only now: a second pass, out of the cache.
+        return digest, *nar_hash(self._staging.directory, place)
+
+    def _write(self, chunks: Iterable[bytes], place: bytes) -> int:
+        """Write a plain file; returns its inode's number."""
+        descriptor = os.open(place, CREATE_FILE, 0o600, dir_fd=self._staging.directory)
+        try:
+            for chunk in chunks:
+                write_all(descriptor, chunk)
+            finish_open(descriptor, file_mode(executable=False))
+            return os.fstat(descriptor).st_ino
+        finally:
+            os.close(descriptor)
+
+
+def _hash_of(parts: Iterable[bytes]) -> tuple[Hash, int]:
+    """The SHA-256 of what `parts` are together, and their size."""
+    digest, size = hashlib.sha256(), 0
+    for part in parts:
+        digest.update(part)
+        size += len(part)
+    return Hash("sha256", digest.digest()), size
+
+
+def _hashed(chunks: Iterable[bytes], *streams: StreamHash) -> Iterator[bytes]:
+    for chunk in chunks:
+        for stream in streams:
+            stream.update(chunk)
+        yield chunk
+
+
+def _limited(chunks: Iterable[bytes], info: PathInfo) -> Iterator[bytes]:
+    """Stop a sender who promised less than he sends, before the disk is full."""
+    left = info.nar_size
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise HashMismatchError(
+                f"archive of '{info.path}'", expected=f"{info.nar_size} bytes", got="more than that"
+            )
+        yield chunk
+
+
+def _file_archive(contents: bytes) -> tuple[bytes, ...]:
+    size = len(contents)
+    return (write.MAGIC, write.file_head(size, executable=False), contents, write.file_tail(size))

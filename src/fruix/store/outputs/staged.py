@@ -1,0 +1,151 @@
+"""From a build's output area to the final name: the steps of `LocalStore.stage_output` in their order.
+
+Look without touching; rename or copy into the staging directory; one pass that makes canonical, hashes and scans; check of a fixed
+output. What is staged then gets its final name, takes the place of a damaged object, is kept under another name, or is dropped.
+Until then nobody but us can see it, and if a step fails nothing is left of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from fruix.errors import FruixError, HashMismatchError, StoreError
+from fruix.model.contentaddress import ContentAddress, Method
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store import flags
+from fruix.store.durability import sync_tree
+from fruix.store.objects import hashes
+from fruix.store.objects.staging import Staging
+from fruix.store.outputs import import_tree
+from fruix.store.outputs.canonical import Links
+from fruix.store.outputs.reference_sites import mentions
+from fruix.store.tree.compare import Difference, compare
+from fruix.store.tree.descriptors import open_chain
+from fruix.store.tree.dump import AS_IT_IS, SizeBudget
+
+
+def count_links(sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
+    """Count the hard links in several trees, their nodes and the sizes of their files; nothing is read.
+
+    It stops (and the links are of no use) when they hold more than `most` nodes or `most_bytes`, where that is not 0.
+    """
+    links = Links(most=most, most_bytes=most_bytes)
+    for source in sources:
+        # What is missing or can't be an object is reported by the taking itself.
+        with suppress(FileNotFoundError, FruixError):
+            parent = open_chain(os.path.dirname(source))
+            try:
+                links.add(parent, os.fsencode(os.path.basename(source)))
+            finally:
+                os.close(parent)
+    return links
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """An output that is canonical, hashed and scanned, and that nobody else can see yet. End it by one of its methods."""
+
+    info: PathInfo
+    place: bytes
+    staging: Staging
+    valid: bool  # another object has its final name
+
+    def publish(self) -> PathInfo:
+        """Give it its final name; whatever unregistered thing lies there goes.
+
+        Raises:
+            StoreError: the path is valid already.
+        """
+        if self.valid:
+            raise StoreError("refusing to replace a valid path", where=str(self.info.path))
+        self.staging.publish(self.place, self.info.path.base)
+        return self.info
+
+    def replace(self) -> PathInfo:
+        """Put it where a damaged object lies. It is on disk before the old one goes."""
+        if not flags.sync_file_system(self.staging.directory):
+            sync_tree(self.staging.directory, self.place)
+        self.staging.replace(self.place, self.info.path.base)
+        return self.info
+
+    def keep(self, base: str) -> None:
+        """Give it a name in the store without registering it; nobody else uses that name."""
+        self.staging.publish(self.place, base)
+
+    def differences(self, limit: int) -> list[Difference]:
+        """Where it differs from what lies at its final name, in order of the names; at most `limit` places."""
+        final = os.fsencode(self.info.path.base)
+        return compare(self.staging.store, final, self.staging.directory, self.place, limit=limit)
+
+    def differences_from(self, other: Staged, limit: int) -> list[Difference]:
+        """The same, from another staged output."""
+        directory = self.staging.directory
+        return compare(directory, other.place, directory, self.place, limit=limit)
+
+    def mentions(self, others: Iterable[StorePath]) -> dict[StorePath, list[str]]:
+        """Which of its files hold the hash part of each of `others`: a few names from its top on."""
+        parts = {other.hash_part.encode(): other for other in others}
+        found = mentions(self.staging.directory, self.place, parts)
+        return {parts[part]: places for part, places in found.items()}
+
+    def drop(self) -> None:
+        """Delete it."""
+        self.staging.drop(self.place)
+
+
+def stage_output(
+    staging: Staging,
+    source: str,
+    path: StorePath,
+    *,
+    build_uid: int,
+    candidates: Iterable[StorePath],
+    copy: bool,
+    links: Links | None,
+    expected: ContentAddress | None,
+    budget: SizeBudget,
+    valid: bool,
+) -> Staged:
+    """See `LocalStore.stage_output`."""
+    parent = open_chain(os.path.dirname(source))
+    name = os.fsencode(os.path.basename(source))
+    by_part = {candidate.hash_part.encode(): candidate for candidate in candidates}
+    try:
+        if links is None:
+            links = Links()
+            links.add(parent, name)
+        with staging.place() as place:
+            copied = import_tree.take(
+                parent, name, staging, place, owner=build_uid, copy=copy, budget=budget, where=str(path)
+            )
+            prepare = AS_IT_IS if copied else import_tree.canonicalisation(staging, links, build_uid)
+            unspent = None if copied else budget
+            found = import_tree.read(
+                staging, place, candidates=by_part, prepare=prepare, budget=unspent, where=str(path)
+            )
+            info = PathInfo(
+                path=path,
+                nar_hash=found.nar_hash,
+                nar_size=found.nar_size,
+                references=tuple(sorted(by_part[part] for part in found.references)),
+                content_address=expected,
+            )
+            if expected is not None:
+                _check(staging, place, info, expected)
+    finally:
+        os.close(parent)
+    return Staged(info, place, staging, valid)
+
+
+def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddress) -> None:
+    algorithm = expected.hash.algorithm
+    if expected.method is Method.NAR and algorithm == info.nar_hash.algorithm:
+        found = info.nar_hash
+    else:
+        found = hashes.object_hash(staging.directory, place, expected.method, algorithm, where=str(info.path))
+    if found != expected.hash:
+        raise HashMismatchError(f"'{info.path}'", expected=expected.hash.sri, got=found.sri)

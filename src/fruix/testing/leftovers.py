@@ -1,0 +1,55 @@
+"""What a build should not have left: processes, mounts, cgroups or jails, directories, notes, locks, half-made outputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from fruix.building.recovery import user_locks
+from fruix.sandbox.back_ends import current
+from fruix.store.layout import Layout
+from fruix.store.owner import identity_of
+
+_BUILD = "frx-"
+
+
+def traces(layout: Layout) -> list[str]:
+    """Everything of a build that is still there, a line each."""
+    return [*_files(layout), *_users(layout), *_mounts(layout)]
+
+
+def _files(layout: Layout) -> Iterator[str]:
+    yield from (f"build directory {name}" for name in _names(layout.builds) if name.startswith(_BUILD))
+    yield from (f"journal entry {name}" for name in _names(f"{layout.builds}/journal"))
+    yield from (f"lock of {name}" for name in _names(layout.locks))
+    staging = [name for place in layout.staging for name in _names(place)]
+    other_place = os.path.basename(layout.staging[1])
+    yield from (
+        f"store directory holds {name}"
+        for name in _names(layout.store)
+        if name.startswith(".") and name != other_place
+    )
+    if len(staging) > 1:  # a running daemon has one
+        yield f"staging directories {' '.join(staging)}"
+
+
+def _users(layout: Layout) -> Iterator[str]:
+    """Users of other daemons' builds don't count: they are locked, and their locks say so."""
+    locks, own = user_locks(layout), f"-{identity_of(layout.store)[:8]}-"
+    for uid in sorted(int(name) for name in _names(locks.directory) if name.isdecimal()):
+        holder = locks.holder(uid)
+        if holder is not None and f"{layout.state}," in holder:
+            yield f"build user {uid} is locked by {holder}"
+        elif holder is None and (pids := current().builders_of(uid, own)):
+            yield f"processes of build user {uid}: {pids}"
+
+
+def _mounts(layout: Layout) -> Iterator[str]:
+    yield from (f"mount {point}" for point in current().mounts_below(os.path.realpath(layout.builds)))
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return sorted(os.listdir(directory))
+    except FileNotFoundError:
+        return []

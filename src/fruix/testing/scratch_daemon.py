@@ -1,0 +1,165 @@
+"""A store, state and log directory of their own, and the real daemon on them, in a process that can be killed.
+
+The directory lies where only root can write all the way up, as the daemon demands; it is deleted at the end, by descriptor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import fruix
+from fruix.client import RemoteStore, connect
+from fruix.errors import FruixError, UnreachableError, UsageError
+from fruix.failpoints import VARIABLE
+from fruix.store.layout import Layout
+from fruix.store.tree import delete_tree
+
+# Where a scratch directory may be made: the first that is there and safe.
+PARENTS = ("/var/db", "/var/lib", "/var", "/root")
+START_PATIENCE = 300.0  # seconds for a daemon to answer
+STOP_PATIENCE = 300.0  # and to end
+_POLL = 0.02
+MEMORY = 400 << 20  # bytes that a build may have: more than compiling takes, less than small machines have
+# The module that is run as `fruix`: the double of another system's calls puts its own here.
+program = "fruix"
+# What daemons get of the caller's environment: what Python needs, and no setting that could change the outcome.
+KEPT = ["PATH", "PYTHONDONTWRITEBYTECODE"]
+
+
+@dataclass(slots=True)
+class Daemon:
+    """A daemon process. `output` is what it says, a file."""
+
+    process: subprocess.Popen[bytes]
+    output: str
+
+    def stop(self) -> int:
+        """End it as a service manager does; returns its status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(STOP_PATIENCE)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        self.process.kill()
+        self.process.wait()
+
+    def said(self) -> str:
+        """Its last words, on one line."""
+        with open(self.output, encoding="utf-8", errors="replace") as file:
+            return " | ".join(file.read().splitlines()[-5:])
+
+
+@dataclass(slots=True)
+class Scratch:
+    """The directories, and who runs on them."""
+
+    base: str
+    layout: Layout
+    environment: dict[str, str]
+    daemon: Daemon | None = None
+    _started: int = field(default=0)
+
+    def start(self, *, fault: str = "") -> None:
+        """Start a daemon, with a fault armed (see `sandbox.faults`), and wait until it answers.
+
+        Raises:
+            FruixError: it ended, or never answered; with what it said.
+        """
+        self._started += 1
+        output = f"{self.base}/daemon-{self._started}.log"
+        with open(output, "wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, *(["-S"] if sys.flags.no_site else []), "-m", program, "daemon"],
+                env={**self.environment, VARIABLE: fault},
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self.daemon = Daemon(process, output)
+        deadline = time.monotonic() + START_PATIENCE
+        while True:
+            try:
+                self.connect().close()
+            except UnreachableError as error:
+                if process.poll() is None and time.monotonic() < deadline:
+                    time.sleep(_POLL)
+                    continue
+                said = self.daemon.said()
+                self.crash()
+                raise FruixError(f"the daemon does not answer: {error}; it said: {said}") from error
+            return
+
+    def connect(self) -> RemoteStore:
+        """A client of its own."""
+        return connect(self.layout.socket, self.layout.store)
+
+    def stop(self) -> int:
+        """End the daemon, if one runs; returns its status."""
+        daemon, self.daemon = self.daemon, None
+        return daemon.stop() if daemon is not None else 0
+
+    def crash(self) -> None:
+        """Kill the daemon."""
+        daemon, self.daemon = self.daemon, None
+        if daemon is not None:
+            daemon.kill()
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Scratch]:
+    """The directories, for the length of a self-test; a daemon that still runs is ended."""
+    parent = _parent()
+    base = tempfile.mkdtemp(prefix="fruix-selftest-", dir=parent)
+    os.chmod(base, 0o755)  # noqa: S103 - peers of the socket must get in, as into /frx
+    layout = Layout(f"{base}/store", f"{base}/state", f"{base}/log")
+    with open(f"{base}/fruix.toml", "w", encoding="ascii") as file:
+        file.write(f"max-jobs = 2\nmax-memory = {MEMORY}\n")
+    here = Scratch(base, layout, _environment(layout, base))
+    try:
+        yield here
+    finally:
+        try:
+            here.stop()
+        finally:
+            descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                delete_tree(descriptor, os.fsencode(os.path.basename(base)))
+            finally:
+                os.close(descriptor)
+
+
+def _parent() -> str:
+    for path in PARENTS:
+        if os.path.realpath(path) == path and os.path.isdir(path) and not _exposed(path):
+            return path
+    raise UsageError(f"none of {', '.join(PARENTS)} is a directory that only root can write")
+
+
+def _exposed(path: str) -> bool:
+    parts = path.split("/")
+    parents = ["/".join(parts[: count + 1]) or "/" for count in range(len(parts))]
+    return any(os.stat(parent).st_mode & stat.S_IWOTH for parent in parents)
+
+
+def _environment(layout: Layout, base: str) -> dict[str, str]:
+    source = os.path.dirname(os.path.dirname(os.path.abspath(fruix.__file__)))
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    return {
+        **kept,
+        "PYTHONPATH": source,
+        "FRUIX_STORE_DIR": layout.store,
+        "FRUIX_STATE_DIR": layout.state,
+        "FRUIX_LOG_DIR": layout.log,
+        "FRUIX_CONF": f"{base}/fruix.toml",
+        "CANARY": "seen from outside",
+    }

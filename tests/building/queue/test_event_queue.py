@@ -1,0 +1,122 @@
+"""A client that does not read: what waits for it is bounded, the build and other clients go on."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from queue import Empty
+
+import pytest
+
+from fruix.building.queue import event_queue as module
+from fruix.building.queue.event_queue import Inbox
+from fruix.building.queue.job import Job
+from fruix.building.settings import BuildOptions
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
+from fruix.model.storepath import StorePath
+
+PATH = StorePath.of("/frx/store", "0" * 32 + "-a.drv")
+
+
+@pytest.fixture
+def job() -> Job:
+    return Job(PATH, Derivation("a", {}, {}, (), "x86_64-linux", "/bin/sh", (), {}), BuildOptions(), "build")
+
+
+@pytest.fixture(autouse=True)
+def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 0.01)
+    monkeypatch.setattr(module, "ROOM", 100_000)
+    monkeypatch.setattr(module, "MOST", 200_000)
+
+
+END = BuildResult(BuildStatus.BUILT)
+
+
+def everything(inbox: Inbox) -> list[Event | BuildResult]:
+    found: list[Event | BuildResult] = []
+    while True:
+        try:
+            found.append(inbox.get(timeout=0)[1])
+        except Empty:
+            return found
+
+
+def test_lines_are_left_out_and_counted(job: Job) -> None:
+    inbox = Inbox()
+    for number in range(5000):
+        inbox.put(job, LogLine(PATH, f"line {number}"))
+    inbox.put(job, PhaseStarted(PATH, "check"))
+    inbox.put(job, END)
+    found = everything(inbox)
+    lines = [event for event in found if isinstance(event, LogLine)]
+    (gap,) = [event for event in found if isinstance(event, Message)]
+    assert 100 < len(lines) < 1000
+    assert f"{5000 - len(lines)} lines of output left out" in gap.text
+    assert found[-1] is END
+    assert PhaseStarted(PATH, "check") in found
+
+
+def test_who_reads_gets_everything(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE", 60)
+    inbox, found = Inbox(), []
+
+    def read() -> None:
+        while (event := inbox.get()[1]) is not END:
+            found.append(event)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(5000):
+        inbox.put(job, LogLine(PATH, f"line {number}"))
+    inbox.put(job, END)
+    reader.join()
+    assert [event.line for event in found if isinstance(event, LogLine)] == [f"line {n}" for n in range(5000)]
+
+
+def test_a_reader_that_takes_one_at_a_time_does_not_hold_up_the_build(job: Job) -> None:
+    inbox, done = Inbox(), threading.Event()
+
+    def read() -> None:
+        while not done.wait(0.001):
+            with contextlib.suppress(Empty):
+                inbox.get(timeout=0)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    for number in range(20_000):  # at the reader's pace this would take a while
+        inbox.put(job, LogLine(PATH, f"line {number}"))
+    done.set()
+    reader.join()
+    assert any(isinstance(event, Message) for event in everything(inbox))
+
+
+def test_after_a_gap_it_goes_on(job: Job) -> None:
+    inbox = Inbox()
+    for _ in range(2):
+        for number in range(1000):
+            inbox.put(job, LogLine(PATH, f"line {number}"))
+        gaps = [event for event in everything(inbox) if isinstance(event, Message)]
+        assert len(gaps) == 1
+
+
+@pytest.mark.parametrize("kind", ["phases", "progress"])
+def test_phases_and_progress_are_bounded_too(job: Job, kind: str) -> None:
+    inbox = Inbox()
+    event = PhaseStarted(PATH, "x" * 60) if kind == "phases" else Progress(PATH, 1, 2, "http://x/")
+    for _ in range(5000):
+        inbox.put(job, event)
+    inbox.put(job, END)
+    found = everything(inbox)
+    assert 100 < len(found) < 2000
+    assert any(isinstance(one, Message) and "left out" in one.text for one in found)
+    assert found[-1] is END
+    inbox.put(job, event)  # it was read, so there is room
+    assert everything(inbox) == [event]
+
+
+def test_nothing_there() -> None:
+    with pytest.raises(Empty):
+        Inbox().get(timeout=0.01)

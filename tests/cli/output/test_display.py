@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from cli.requests import BEGIN, EVENTS, FAILING, PLAN, drv
+from fruix.cli.output.display import (
+    EVENTS_VERSION,
+    JsonDisplay,
+    LiveDisplay,
+    PlainDisplay,
+    begun_anew_event,
+    open_display,
+    plan_event,
+    result_event,
+)
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.events import KINDS, from_json
+from fruix.model.planned import BuildPlan
+from fruix.model.reasons import TEXTS
+
+
+def shown(verbosity: int) -> list[str]:
+    stream = io.StringIO()
+    display = PlainDisplay(stream, PLAN, verbosity=verbosity)
+    for _, event in [*EVENTS, *FAILING]:
+        display.event(event)
+    return stream.getvalue().splitlines()
+
+
+def test_plain_lines_by_level() -> None:
+    assert shown(0) == [
+        "building zlib-1.3.tar.gz",
+        "building gcc-15",
+        "gcc-15: phase configure",
+        "built zlib-1.3.tar.gz in 3.0s",
+        "building zlib-1.3",
+        "zlib-1.3: phase build",
+        "gcc-15: phase build",
+        "failed: zlib-1.3 after 1m06s",
+    ]
+    assert [line for line in shown(1) if line not in shown(0)] == ["zlib-1.3> cc -c zlib.c"]
+    more = [line for line in shown(2) if line not in shown(1)]
+    assert more[0] == "queued zlib-1.3.tar.gz (download)"
+    assert more[-1] == "zlib-1.3: builder ended with exit code 2"
+
+
+def test_json_lines_are_the_events() -> None:
+    output, people = io.StringIO(), io.StringIO()
+    display = JsonDisplay(people, PLAN, output)
+    display.put(plan_event(PLAN))
+    for _, event in [*EVENTS, *FAILING]:
+        display.event(event)
+    request = DerivedPath(drv("hello-2"), ALL)
+    display.put(result_event([(request, BuildResult(BuildStatus.DEPENDENCY_FAILED, "no"))]))
+    lines = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert all(line["version"] == EVENTS_VERSION for line in lines)
+    assert [from_json(line) for line in lines[1:-1]] == [event for _, event in [*EVENTS, *FAILING]]
+    assert lines[0]["longest_path"] == [str(drv("gcc-15")), str(drv("hello-2"))]
+    assert lines[-1]["results"][0]["status"] == "DEPENDENCY_FAILED"
+    assert people.getvalue() == ""
+
+
+# What programs rely on (docs/events.md). Adding to it is fine; whoever takes away or renames must raise EVENTS_VERSION.
+SCHEMA = {
+    "plan": {"builds", "jobs", "problems", "estimated_seconds", "unknown_durations", "longest_path"},
+    "build-queued": {"drv", "kind", "time"},
+    "build-started": {
+        "drv",
+        "name",
+        "log_file",
+        "pid",
+        "time",
+        "purpose",
+        "round",
+        "rounds",
+        "outputs",
+        "system",
+    },
+    "phase-started": {"drv", "phase", "time"},
+    "builder-exited": {"drv", "code", "signal", "time"},
+    "log-line": {"drv", "line"},
+    "progress": {"drv", "done", "total", "what"},
+    "build-finished": {"drv", "seconds", "outputs", "checked"},
+    "build-failed": {"drv", "status", "message", "seconds", "reason"},
+    "note": {"drv", "text", "reason"},
+    "waiting": {"drv", "reason"},
+    "message": {"level", "text"},
+    "begun-anew": {"number", "because"},
+    "result": {"success", "results"},
+}
+
+
+def fields_now() -> dict[str, set[str]]:
+    fields = {name: set(kind.__dataclass_fields__) for name, kind in KINDS.items()}
+    fields["plan"] = set(plan_event(PLAN)) - {"event"}
+    fields["begun-anew"] = set(begun_anew_event(1, "")) - {"event"}
+    fields["result"] = set(result_event([])) - {"event"}
+    return fields
+
+
+def test_the_schema_only_grows() -> None:
+    assert EVENTS_VERSION == 1
+    fields = fields_now()
+    for name, promised in SCHEMA.items():
+        assert promised <= fields[name], name
+    planned = plan_event(PLAN)["builds"][0]
+    assert {"drv", "kind", "missing", "needs", "usual_ms"} <= set(planned)
+
+
+def test_the_schema_is_described() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "events.md").read_text()
+    events, _, reasons = text.partition("| kind |")
+    assert table(events) == fields_now()
+    described = table(reasons)
+    assert described.keys() == TEXTS.keys()
+    for kind, forms in TEXTS.items():
+        needed = {name for form in forms for _, name, _, _ in Formatter().parse(form) if name}
+        assert needed - {"drv"} <= described[kind], kind
+
+
+def table(text: str) -> dict[str, set[str]]:
+    """The fields by what is named in the first column, which may be several."""
+    rows = re.findall(r"^\| (`.*?) \|(.*?)\|", text, re.MULTILINE)
+    return {
+        name: set(re.findall(r"`([a-z_]+)`", fields))
+        for names, fields in rows
+        for name in re.findall(r"`([a-z-]+)`", names)
+    }
+
+
+def test_a_dump_shows_everything(monkeypatch: object) -> None:
+    stream = io.StringIO()
+    display = PlainDisplay(stream, PLAN)
+    for _, event in EVENTS[:5]:
+        display.event(event)
+    stream.truncate(0)
+    display.dump()
+    for name in ("zlib-1.3.tar.gz", "gcc-15", "hello-2", "manual-1", "6 done"):
+        assert name in stream.getvalue()
+    assert BEGIN  # moments of the events are long past: durations are large, never negative
+    assert "-" not in stream.getvalue().partition("gcc-15")[2].splitlines()[0]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("rich", "term", "plan", "live"),
+    [
+        (True, "xterm", PLAN, True),
+        (False, "xterm", PLAN, False),
+        (True, "dumb", PLAN, False),
+        (True, "xterm", BuildPlan(), False),
+    ],
+)
+def test_which_display(
+    rich: bool, term: str, plan: BuildPlan, live: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    monkeypatch.setenv("TERM", term)
+    if not rich:
+        monkeypatch.setitem(sys.modules, "rich.console", None)  # as if it were not installed
+    display = open_display(plan, verbosity=0)
+    try:
+        assert isinstance(display, LiveDisplay) is live
+        display.event(EVENTS[3][1])
+        assert ("building zlib-1.3.tar.gz" in stderr.getvalue()) is not live
+    finally:
+        display.close()

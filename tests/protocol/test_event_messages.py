@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fruix.model.buildresult import BuildStatus
+from fruix.model.events import (
+    BuildFailed,
+    BuildFinished,
+    BuildStarted,
+    Event,
+    LogLine,
+    Message,
+    PhaseStarted,
+    Progress,
+    Waiting,
+)
+from fruix.model.reasons import reason
+from fruix.model.storepath import StorePath
+from fruix.protocol import messages
+from fruix.protocol.event_messages import EventReader, event_writer
+from fruix.protocol.messages import Next, StartActivity, StopActivity
+from fruix.protocol.nix import FEATURE
+from fruix.protocol.options import ClientOptions
+from fruix.protocol.reader import Source
+from fruix.protocol.wire import Context, Dialect
+from protocol.strategies import STORE, paths, texts
+
+NIX = Context(Dialect.NIX, 38, STORE)
+OWN = Context(Dialect.NIX, 38, STORE, frozenset({FEATURE}))
+GUIX = Context(Dialect.GUIX, 0x64, STORE)
+
+drvs = paths(".drv")
+seconds = st.floats(0, 1e9)
+numbers = st.integers(0, 1 << 40)
+some_events = st.one_of(
+    st.builds(BuildStarted, drvs, texts, texts, numbers, seconds),
+    st.builds(PhaseStarted, drvs, texts, seconds),
+    st.builds(LogLine, drvs, texts),
+    st.builds(Progress, drvs, numbers, numbers, texts),
+    st.builds(BuildFinished, drvs, seconds, st.dictionaries(texts, texts, max_size=2)),
+    st.builds(BuildFailed, drvs, st.sampled_from(BuildStatus), texts, seconds),
+    st.builds(Waiting, drvs, texts),
+    st.builds(Message, st.integers(0, 3), texts),
+)
+
+
+def sent(events: list[Event], context: Context) -> list[messages.Message]:
+    writer = event_writer(context, ClientOptions(verbosity=3), "x86_64-linux")
+    data = b"".join(
+        messages.encode(message, context) for event in events for message in writer.messages(event)
+    )
+    source = Source.of(data)
+    found = []
+    while source.buffered:
+        source.expect()
+        found.append(messages.read(source, context))
+    return found
+
+
+def received(events: list[Event], context: Context) -> list[Event]:
+    clock = count(100)
+    reader = EventReader(context, lambda: float(next(clock)))
+    return [event for message in sent(events, context) for event in reader.events(message)]
+
+
+@given(st.lists(some_events, max_size=6))
+def test_our_own_clients_lose_nothing(events: list[Event]) -> None:
+    assert received(events, OWN) == events
+
+
+@given(drvs, texts, texts, texts, numbers, numbers)
+def test_activities_keep_what_they_can(
+    drv: StorePath, line: str, phase: str, url: str, done: int, total: int
+) -> None:
+    events: list[Event] = [
+        Waiting(drv, "lock"),
+        BuildStarted(drv, "name", "/log", 1, 1.0),
+        PhaseStarted(drv, phase, 2.0),
+        LogLine(drv, line),
+        Progress(drv, done, total, url),
+        BuildFinished(drv, 1.0, {}),
+    ]
+    assert received(events, NIX) == [
+        Waiting(drv, "lock"),
+        BuildStarted(drv, drv.name.removesuffix(".drv"), "", 0, 100.0),
+        PhaseStarted(drv, phase, 101.0),
+        LogLine(drv, line),
+        Progress(drv, done, total, url),
+        BuildFinished(drv, 2.0, {}),
+    ]
+
+
+@given(st.lists(some_events, max_size=8))
+def test_activities_are_unique_and_those_of_ended_builds_end(events: list[Event]) -> None:
+    said = sent(events, NIX)
+    started = [message.id for message in said if isinstance(message, StartActivity)]
+    stopped = [message.id for message in said if isinstance(message, StopActivity)]
+    assert len(set(started)) == len(started)
+    assert len(set(stopped)) == len(stopped)
+    assert set(stopped) <= set(started)
+
+
+@given(st.lists(some_events, max_size=8))
+def test_the_guix_dialect_has_no_activities(events: list[Event]) -> None:
+    assert all(isinstance(message, Next) for message in sent(events, GUIX))
+
+
+@given(drvs, numbers)
+def test_guix_traces(drv: StorePath, pid: int) -> None:
+    events: list[Event] = [
+        BuildStarted(drv, "name", "/log/x.gz", pid, 1.0, system="i686-linux"),
+        LogLine(drv, "@ build-succeeded forged"),
+        BuildFailed(drv, BuildStatus.PERMANENT_FAILURE, "it broke\nbadly", 1.0),
+        BuildFailed(drv, BuildStatus.TIMED_OUT, "too slow", 1.0),
+        BuildFailed(
+            drv, BuildStatus.MISC_FAILURE, "no", 1.0, reason("system", wanted="m68k-linux", here="x")
+        ),
+    ]
+    writer = event_writer(GUIX, ClientOptions(overrides={"multiplexed-build-output": "true"}), "x86_64-linux")
+    texts_sent = [m.text for event in events for m in writer.messages(event) if isinstance(m, Next)]
+    assert texts_sent == [
+        f"@ build-started {drv} - i686-linux /log/x.gz {pid}\n",
+        f"@ build-log {pid} 25\n@ build-succeeded forged\n",
+        f"it broke\nbadly\n@ build-failed {drv} - 1 it broke\n",
+        f"too slow\n@ build-failed {drv} - timeout\n",
+        (
+            f"@ unsupported-platform {drv} m68k-linux\n"
+            f"a `m68k-linux' is required to build `{drv}', but I am a `x'\n"
+            f"@ build-failed {drv} - 0 a `m68k-linux' is required to build `{drv}', but I am a `x'\n"
+        ),
+    ]
+
+
+@given(drvs, numbers)
+def test_guix_downloads(drv: StorePath, pid: int) -> None:
+    out, url = "/frx/store/out", "https://example.org/x.tar.gz"
+    events: list[Event] = [
+        BuildStarted(drv, "x", "/log/x.gz", pid, outputs={"out": out}),
+        Progress(drv, 0, 100, url),
+        Progress(drv, 60, 100, url),
+        BuildFinished(drv, 1.0, {"out": out}),
+        BuildStarted(drv, "x", "/log/x.gz", pid, outputs={"out": out}),
+        Progress(drv, 7, 0, url),
+        BuildFailed(drv, BuildStatus.TRANSIENT_FAILURE, "gone"),
+    ]
+
+    def said(extended: str) -> list[str]:
+        options = ClientOptions(overrides={"print-extended-build-trace": extended})
+        writer = event_writer(GUIX, options, "x86_64-linux")
+        return "".join(
+            m.text for event in events for m in writer.messages(event) if isinstance(m, Next)
+        ).splitlines()
+
+    assert [line for line in said("1") if "download" in line] == [
+        f"@ download-started {out} {url} 100",
+        f"@ download-progress {out} {url} 100 0",
+        f"@ download-progress {out} {url} 100 60",
+        f"@ download-succeeded {out} {url} 100",
+        f"@ download-started {out} {url} -",
+        f"@ download-progress {out} {url} - 7",
+    ]
+    assert not any("download" in line for line in said("0"))

@@ -1,0 +1,355 @@
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fruix.errors import (
+    BadNarError,
+    BadStorePathError,
+    FruixError,
+    HashMismatchError,
+    InvalidPathError,
+    ObjectRejectedError,
+    StoreError,
+)
+from fruix.model.contentaddress import ContentAddress, Method, path_for
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store.interface import Store
+from fruix.store.local import LocalStore
+from fruix.store.objects.hashes import hash_modulo
+from store.helpers import (
+    being_made,
+    directory_fd,
+    file_archive,
+    golden,
+    golden_bytes,
+    info_of,
+    make_golden_tree,
+    some_path,
+    write_file,
+)
+
+
+def as_store(store: LocalStore) -> Store:
+    """The type checker proves that LocalStore implements the interface."""
+    return store
+
+
+def leftovers(store: LocalStore) -> list[str]:
+    """What is in the store beside valid paths."""
+    valid = {path.base for path in store.all_valid_paths()}
+    return [*(name for name in os.listdir(store.directory) if name not in valid), *being_made(store.layout)]
+
+
+def test_text(store: LocalStore) -> None:
+    first = as_store(store).add_text("builder.sh", b"echo building > $out\n")
+    second = store.add_text("with-ref.txt", f"see {first}\n".encode(), [first])
+    info = store.path_info(second)
+    assert info is not None
+    assert info.references == (first,)
+    assert str(info.content_address) == "text:" + Hash.of("sha256", f"see {first}\n".encode()).prefixed
+    assert not info.ultimate
+    with open(store.real(second), "rb") as file:
+        assert file.read() == f"see {first}\n".encode()
+    status = os.stat(store.real(first))
+    assert (status.st_mode & 0o7777, status.st_mtime, status.st_nlink) == (0o444, 1, 1)
+    assert b"".join(store.nar(first)) == file_archive(b"echo building > $out\n")
+    assert first in store.temp_roots
+    assert store.add_text("builder.sh", b"echo building > $out\n") == first
+    assert leftovers(store) == []
+
+
+def test_text_with_an_invalid_reference(store: LocalStore) -> None:
+    missing = some_path("missing", store.directory)
+    with pytest.raises(InvalidPathError, match="missing"):
+        store.add_text("x", b"x", [missing])
+    assert store.all_valid_paths() == []
+
+
+def test_only_ones_own_text_is_taken_back(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two add the same text without a lock; one of them can't register it, the other has its file there by then."""
+    register = store._registrar.register
+
+    def failing(_infos: object, **_how: object) -> None:
+        monkeypatch.setattr(store._registrar, "register", register)
+        store.add_text("shared", b"contents")  # the other one, in between
+        raise StoreError("database: database or disk is full")
+
+    monkeypatch.setattr(store._registrar, "register", failing)
+    with pytest.raises(StoreError):
+        store.add_text("shared", b"contents")
+    assert [path.name for path in store.all_valid_paths()] == ["shared"]
+    assert store.verify(contents=True) == []
+
+    monkeypatch.setattr(store._registrar, "register", failing)
+    with pytest.raises(StoreError):
+        store.add_text("alone", b"something else")
+    assert leftovers(store) == []
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "a b", "a\nb", "x" * 212])
+def test_bad_names(store: LocalStore, name: str) -> None:
+    with pytest.raises(BadStorePathError):
+        store.add_text(name, b"x")
+    with pytest.raises(BadStorePathError):
+        store.add_dump(name, Method.FLAT, "sha256", [b"x"])
+    assert leftovers(store) == []
+
+
+def test_path_of_the_golden_tree(store: LocalStore, area: str) -> None:
+    make_golden_tree(f"{area}/tree")
+    path = store.add_path("tree", f"{area}/tree")
+    info = store.path_info(path)
+    assert info is not None
+    assert info.nar_hash.base16 == golden("nar/tree.json")["nar_sha256_base16"]
+    assert str(info.content_address) == f"fixed:r:sha256:{golden('nar/tree.json')['nar_sha256_nix32']}"
+    assert b"".join(store.nar(path)) == golden_bytes("nar/tree.nar")
+    assert store.add_path("tree", f"{area}/tree/") == path
+    assert store.verify(contents=True) == []
+
+
+ALGORITHMS = ["sha256", "sha1", "md5", "sha512", "sha3-256", "blake2s-256"]
+
+
+@pytest.mark.parametrize("method", [Method.FLAT, Method.NAR])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("size", [12, 3_000_000])
+def test_every_method(store: LocalStore, area: str, method: Method, algorithm: str, size: int) -> None:
+    data = os.urandom(size)
+    write_file(f"{area}/f", data)
+    hashed = data if method is Method.FLAT else file_archive(data)
+    address = ContentAddress(method, Hash.of(algorithm, hashed))
+    path = store.add_path("hello.txt", f"{area}/f", method, algorithm)
+    assert path == path_for(address, "hello.txt", store.directory)
+    info = store.path_info(path)
+    assert info is not None
+    assert info.nar_hash == Hash.of("sha256", file_archive(data))
+    assert info.nar_size == len(file_archive(data))
+    assert info.content_address == address
+    again = store.add_dump("hello.txt", method, algorithm, [hashed[:7], hashed[7:]])
+    assert again.path == path
+    assert (again.nar_hash, again.nar_size) == (info.nar_hash, info.nar_size)
+    assert leftovers(store) == []
+
+
+def test_git_method_is_refused(store: LocalStore) -> None:
+    with pytest.raises(ObjectRejectedError, match="git"):
+        store.add_dump("x", Method.GIT, "sha1", [b""])
+
+
+@pytest.mark.parametrize("kind", ["directory", "symlink", "fifo"])
+def test_flat_takes_plain_files_only(store: LocalStore, area: str, kind: str) -> None:
+    {"directory": os.mkdir, "symlink": lambda p: os.symlink("x", p), "fifo": os.mkfifo}[kind](f"{area}/f")
+    with pytest.raises(ObjectRejectedError, match="regular file"):
+        store.add_path("f", f"{area}/f", Method.FLAT)
+    assert leftovers(store) == []
+
+
+def test_nar(store: LocalStore) -> None:
+    first, archive = info_of(store, "a", b"contents of a")
+    store.add_nar(first, [archive])
+    second, other = info_of(store, "b", str(first.path).encode(), [first.path])
+    store.add_nar(second, [other[:5], other[5:]])
+    stored = store.path_info(second.path)
+    assert stored is not None
+    assert stored.references == (first.path,)
+    assert stored.nar_hash == second.nar_hash
+    assert store.verify(contents=True) == []
+
+
+def test_a_valid_path_s_archive_is_read_to_its_end(store: LocalStore) -> None:
+    info, archive = info_of(store, "a", b"a")
+    store.add_nar(info, [archive])
+    chunks = iter([archive[:3], archive[3:]])
+    store.add_nar(info, chunks)
+    assert list(chunks) == []
+
+
+def changed(info: PathInfo, **changes: object) -> PathInfo:
+    from dataclasses import replace
+
+    return replace(info, **changes)  # type: ignore[arg-type]
+
+
+def test_archives_that_are_not_what_was_said(store: LocalStore) -> None:
+    info, archive = info_of(store, "a", b"contents")
+    other = file_archive(b"CONTENTS")
+    for wrong, chunks, error in [
+        (info, [other], HashMismatchError),
+        (changed(info, nar_size=info.nar_size + 8), [archive], HashMismatchError),
+        (changed(info, nar_size=info.nar_size - 8), [archive], HashMismatchError),
+        (info, [archive[:-8]], BadNarError),
+        (info, [archive, b"\0" * 8], FruixError),
+        (changed(info, references=(some_path("missing", store.directory),)), [archive], InvalidPathError),
+    ]:
+        with pytest.raises(error):
+            store.add_nar(wrong, chunks)
+        assert not store.is_valid(info.path)
+    store.add_nar(info, [archive])
+    assert leftovers(store) == []
+
+
+def test_a_bomb_is_stopped_by_its_promised_size(store: LocalStore) -> None:
+    info, _ = info_of(store, "a", b"x" * 1000)
+    taken = 0
+
+    def bomb() -> Iterator[bytes]:
+        nonlocal taken
+        yield file_archive(b"x" * 1000)[:96]
+        while True:
+            taken += 1
+            yield bytes(500)
+
+    with pytest.raises(FruixError):
+        store.add_nar(info, bomb())
+    assert taken < 10
+
+
+def test_content_address_is_proven(store: LocalStore) -> None:
+    data = b"hello world\n"
+    archive = file_archive(data)
+    for method, hashed in [(Method.NAR, archive), (Method.FLAT, data), (Method.TEXT, data)]:
+        for algorithm in ["sha256"] if method is Method.TEXT else ["sha256", "sha512"]:
+            address = ContentAddress(method, Hash.of(algorithm, hashed))
+            lie = ContentAddress(method, Hash.of(algorithm, b"something else"))
+            for claimed, error in [(lie, HashMismatchError), (address, None)]:
+                path = path_for(claimed, "x", store.directory)
+                info = PathInfo(
+                    path=path,
+                    nar_hash=Hash.of("sha256", archive),
+                    nar_size=len(archive),
+                    references=(),
+                    content_address=claimed,
+                )
+                if error is not None:
+                    with pytest.raises(error):
+                        store.add_nar(info, [archive])
+                    with pytest.raises(ObjectRejectedError, match="claims to be content-addressed but isn't"):
+                        store.add_nar(changed(info, path=some_path("x", store.directory)), [archive])
+                else:
+                    store.add_nar(info, [archive])
+                assert store.is_valid(path) == (error is None)
+    assert leftovers(store) == []
+
+
+SELF = golden("selfref.json")
+
+
+@pytest.mark.parametrize("form", ["without_positions", "with_positions"])
+@pytest.mark.parametrize("size", [1, 7, 31, 32, 33, 1000])
+def test_hash_modulo(form: str, size: int) -> None:
+    data = bytes.fromhex(SELF["nar_hex"])
+    own = SELF["input_path"].split("/")[-1][:32].encode()
+    found = hash_modulo([data[i : i + size] for i in range(0, len(data), size)], own, "sha256")
+    assert found[form == "with_positions"].base16 == SELF[form]["hash_base16"]
+
+
+@given(st.lists(st.sampled_from([b"abc", b"ab", b"c", b"xx", b"abcabc"]), max_size=20))
+def test_hash_modulo_does_not_depend_on_chunks(chunks: list[bytes]) -> None:
+    data = b"".join(chunks)
+    assert hash_modulo(chunks, b"abc", "sha256")[0] == Hash.of("sha256", data.replace(b"abc", bytes(3)))
+    assert hash_modulo(chunks, b"abc", "sha256") == hash_modulo([data], b"abc", "sha256")
+
+
+@pytest.mark.parametrize("form", ["without_positions", "with_positions"])
+def test_object_that_refers_to_itself(tmp_path: os.PathLike[str], form: str) -> None:
+    """Both ways to hash modulo self are accepted (the golden paths need the store directory /frx/store)."""
+    from fruix.store.objects.hashes import check_address
+    from fruix.store.tree import restore
+
+    path = StorePath.parse(SELF[form]["path"], "/frx/store")
+    old = SELF["input_path"].split("/")[-1][:32].encode()
+    data = bytes.fromhex(SELF["nar_hex"]).replace(old, path.hash_part.encode())
+    parent = directory_fd(tmp_path)
+    restore([data], parent, b"x")
+    info = PathInfo(
+        path=path,
+        nar_hash=Hash.of("sha256", data),
+        nar_size=len(data),
+        references=(path,),
+        content_address=ContentAddress.parse(SELF[form]["ca"]),
+    )
+    check_address(parent, b"x", info)
+    with pytest.raises(ObjectRejectedError, match="isn't"):
+        check_address(parent, b"x", changed(info, references=()))
+    os.close(parent)
+
+
+def test_repair(store: LocalStore) -> None:
+    info, archive = info_of(store, "a", b"good")
+    store.add_nar(info, [archive])
+    os.chmod(store.real(info.path), 0o644)
+    write_file(store.real(info.path), b"evil")
+    assert store.verify() == []
+    (problem,) = store.verify(contents=True)
+    assert "was modified! expected hash 'sha256:" in problem
+    store.add_nar(info, [archive])
+    assert store.verify(contents=True) == [problem]
+    store.add_nar(info, [archive], repair=True)
+    assert store.verify(contents=True) == []
+    os.unlink(store.real(info.path))
+    assert store.verify() == [f"path '{info.path}' disappeared"]
+
+
+def test_garbage_at_the_final_name(store: LocalStore) -> None:
+    info, archive = info_of(store, "a", b"good")
+    os.makedirs(f"{store.real(info.path)}/garbage")
+    store.add_nar(info, [archive])
+    text = store.add_text("t", b"text")
+    assert store.verify(contents=True) == []
+    assert leftovers(store) == []
+    assert os.path.isfile(store.real(text))
+
+
+@pytest.mark.parametrize("kind", ["text", "nar", "dump"])
+def test_many_threads_add_the_same(store: LocalStore, kind: str) -> None:
+    """Half of the archives are corrupt; whoever wins, the contents are the right ones."""
+    info, archive = info_of(store, "a", b"x" * 50_000)
+    errors: list[BaseException] = []
+    barrier = threading.Barrier(8)
+
+    def add(number: int) -> None:
+        barrier.wait()
+        for _ in range(5):
+            try:
+                if kind == "text":
+                    store.add_text("t", b"text" * 100)
+                elif kind == "dump":
+                    store.add_dump("d", Method.NAR, "sha256", [archive[:1000], archive[1000:]])
+                else:
+                    store.add_nar(info, [archive if number % 2 else archive.replace(b"xx", b"xy")])
+            except HashMismatchError:
+                continue
+            except BaseException as error:  # noqa: BLE001 - the main thread looks at it
+                errors.append(error)
+
+    threads = [threading.Thread(target=add, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len(store.all_valid_paths()) == 1
+    assert store.verify(contents=True) == []
+    assert leftovers(store) == []
+
+
+@given(st.binary(max_size=3000), st.booleans())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+def test_what_was_added_comes_back(store: LocalStore, data: bytes, flat: bool) -> None:
+    if flat:
+        info = store.add_dump("x", Method.FLAT, "sha256", [data])
+    else:
+        path = store.add_text("x", data)
+        found = store.path_info(path)
+        assert found is not None
+        info = found
+    assert b"".join(store.nar(info.path)) == file_archive(data)
+    assert info.nar_hash == Hash.of("sha256", file_archive(data))
