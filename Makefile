@@ -38,6 +38,7 @@ lint: $(VENV)/.ready-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 $(VENV)/.ready: pyproject.toml scripts/venv scripts/need
 	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) terminal

@@ -28,7 +28,7 @@ def main(*steps: str) -> None:
 
     scratch_daemon._environment = with_tests
     if steps:
-        from fruix.failpoints import all_steps
+        from fruix.building.steps import all_steps
         from fruix.testing import crashes
 
         some = tuple(step for step in all_steps() if step.name in steps)

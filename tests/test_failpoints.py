@@ -9,6 +9,7 @@ import signal
 import pytest
 
 from fruix import failpoints
+from fruix.building.steps import all_steps
 from fruix.errors import UsageError
 
 
@@ -30,13 +31,14 @@ def test_a_step_fails_only_while_armed() -> None:
 )
 def test_what_there_is_not(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        failpoints.arm(text)
+        failpoints.begin({failpoints.VARIABLE: text}, all_steps())
+    failpoints.arm("")
 
 
 def test_the_victim_dies() -> None:
     pid = os.fork()
     if pid == 0:
-        failpoints.begin({failpoints.VARIABLE: "register:daemon"})
+        failpoints.begin({failpoints.VARIABLE: "register:daemon"}, all_steps())
         failpoints.reach("journal")
         failpoints.reach("register")
         os._exit(0)
@@ -50,7 +52,7 @@ def test_a_client_is_handed_on_by_its_number() -> None:
 
 
 def test_names_are_unique_and_in_order() -> None:
-    names = [step.name for step in failpoints.all_steps()]
+    names = [step.name for step in all_steps()]
     assert len(set(names)) == len(names)
     assert names.index("journal") < names.index("clone") < names.index("exec") < names.index("register")
-    assert "builder" in next(step for step in failpoints.all_steps() if step.name == "exec").victims
+    assert "builder" in next(step for step in all_steps() if step.name == "exec").victims

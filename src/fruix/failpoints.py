@@ -1,4 +1,4 @@
-"""Faults on purpose, at named steps of a build: tests see with them what a crash at each step leaves. Never in normal runs.
+"""Failpoints: faults on purpose, at named steps of a build, by which tests see what a crash there leaves.
 
 A fault is a text, armed in the daemon by `FRUIX_FAULT` (or `arm`) and carried to the spawner in each specification's `fault`:
 
@@ -6,8 +6,8 @@ A fault is a text, armed in the daemon by `FRUIX_FAULT` (or `arm`) and carried t
     STEP:ERRNO      … with that error (`record:ENOSPC`)
     STEP:VICTIM     SIGKILL for `daemon`, `spawner`, `builder` or `client` when the step is about to be taken
 
-A step's name says what is about to be done, so that everything of the steps before it exists; `all_steps` lists them in their order: those
-of a build's life here, those of the setup from the platform's back end, which calls `reach` before each of its own.
+A step's name says what is about to be done, so that everything of the steps before it exists. Each layer has a table of
+its own steps and calls `reach` before each; `building.steps` puts them in order.
 
 Cost when nothing is armed: one comparison per step.
 """
@@ -18,7 +18,7 @@ import contextlib
 import errno
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -44,36 +44,6 @@ class Step:
         return VICTIMS if self.builder else tuple(victim for victim in VICTIMS if victim != "builder")
 
 
-BEFORE_SETUP = (
-    Step("lock", "lock the output paths"),
-    Step("log", "open the log"),
-    Step("user", "take a build user"),
-    Step("journal", "note the build in the journal"),
-    Step("directories", "make its directories"),
-    Step("spawn", "ask the spawner"),
-)
-AFTER_SETUP = (
-    Step("watch", "read the builder's output until it ends", builder=True),
-    Step("end", "kill what is left and wait for it", builder=True),
-    Step("take", "take the first output out of the build's area, look through it and hash it"),
-    Step("take-next", "take another output"),
-    Step("publish", "give the first output its final name"),
-    Step("publish-next", "give another output its final name"),
-    Step("register", "make the outputs valid"),
-    Step("remove-directories", "delete the build's directories"),
-    Step("remove-journal", "remove the note"),
-    Step("unlock", "release user and locks"),
-    Step("record", "write the build record"),
-    Step("answer", "tell those who wait"),
-)
-# Only when a damaged output is replaced, or a failed build kept.
-AT_TIMES = (
-    Step("replace", "put a fresh output where a damaged one lies"),
-    Step("register-again", "register what it is now"),
-    Step("keep", "copy what a failed build left"),
-)
-
-
 @dataclass(frozen=True, slots=True)
 class _Fault:
     step: str
@@ -88,30 +58,26 @@ _strike_by: Callable[[str], None] | None = None
 _watcher: Callable[[str], None] | None = None
 
 
-def all_steps() -> tuple[Step, ...]:
-    """Every step of a build on this machine, in order."""
-    from fruix.sandbox.back_ends import current  # noqa: PLC0415 - only for tests
-
-    return (*BEFORE_SETUP, *current().fault_steps, *AFTER_SETUP)
-
-
 def arm(text: str) -> None:
     """Have the fault `text` happen in this process; an empty one disarms.
 
     Raises:
-        UsageError: no such step or victim.
+        UsageError: no such victim or error.
     """
     global _armed, _text
     _armed, _text = (_parse(text) if text else None), text
 
 
-def begin(environment: Mapping[str, str]) -> None:
-    """At a daemon's start: arm what its environment asks for.
+def begin(environment: Mapping[str, str], steps: Iterable[Step]) -> None:
+    """At a daemon's start: arm what its environment asks for; `steps` are all that there are.
 
     Raises:
-        UsageError: no such step or victim.
+        UsageError: no such step, victim or error.
     """
     arm(environment.get(VARIABLE, ""))
+    names = [step.name for step in steps] if _armed is not None else []
+    if _armed is not None and _armed.step not in names:
+        raise UsageError(f"{VARIABLE}: no step '{_armed.step}'", hint=f"steps: {', '.join(names)}")
     know("daemon", os.getpid())
     if _armed is not None:
         import logging  # noqa: PLC0415 - every command imports this module, hardly any needs that
@@ -180,9 +146,6 @@ def strike(victim: str) -> None:
 
 def _parse(text: str) -> _Fault:
     step, _, action = text.partition(":")
-    names = [known.name for known in (*all_steps(), *AT_TIMES)]
-    if step not in names:
-        raise UsageError(f"{VARIABLE}: no step '{step}'", hint=f"steps: {', '.join(names)}")
     if not action:
         return _Fault(step)
     if action in VICTIMS or action.isdecimal():  # a number: from `text`

@@ -21,17 +21,18 @@ from fruix import failpoints
 from fruix.building import recovery
 from fruix.building.recovery import recover_builds
 from fruix.building.settings import BuildOptions
+from fruix.building.steps import all_steps
 from fruix.client import connect
 from fruix.errors import FruixError
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.sandbox.back_ends import current
-from fruix.sandbox.freebsd.start import FAULT_STEPS as JAIL_STEPS
+from fruix.sandbox.freebsd.start import FAILPOINTS as JAIL_STEPS
 from fruix.store import Layout, LocalStore
 from machine import Machine, jails, left_over, machine, private_frx
 
-STEPS = {step.name: step for step in failpoints.all_steps()}
+STEPS = {step.name: step for step in all_steps()}
 CASES = [(step.name, victim) for step in STEPS.values() for victim in step.victims]
 JAIL_CASES = [(step.name, victim) for step in JAIL_STEPS for victim in step.victims]
 # By then the builder has ended by itself, or the result stands already.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from sandbox.test_views_resolve import Place
 
 from fruix.errors import HostViewError
 from fruix.hostview import (
@@ -26,6 +25,7 @@ from fruix.hostview import (
 from fruix.hostview.parts import Part
 from fruix.model.hostview import HostPackage
 from fruix.model.viewdiff import in_words
+from hostview.test_resolve import Place
 
 HEADERS = ("include/stdio.h", "include/sys/types.h", "include/sys/deep/more.h")
 FOREIGN = ("include/zlib.h", "include/foo/foo.h")

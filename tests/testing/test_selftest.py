@@ -10,8 +10,8 @@ import pytest
 
 import fruix.testing.selftest as selftest_module
 from crashing import clear_away
-from fruix import failpoints
 from fruix.building.recovery import user_locks
+from fruix.building.steps import all_steps
 from fruix.sandbox import UserLocks
 from fruix.store.layout import Layout
 from fruix.testing import crashes, expected_view, scratch_daemon
@@ -47,7 +47,7 @@ def run() -> tuple[list[str], dict[str, tuple[Outcome, str]]]:
 @pytest.fixture(autouse=True)
 def few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
     """All steps take minutes: the command itself goes through them (`.ci/run`), and so does tests/building."""
-    some = [step for step in failpoints.all_steps() if step.name in STEPS]
+    some = [step for step in all_steps() if step.name in STEPS]
     assert len(some) == len(STEPS)
     monkeypatch.setattr(crashes, "all_steps", lambda: some)
 

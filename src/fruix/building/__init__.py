@@ -1,11 +1,10 @@
 """From derivations to valid outputs.
 
-What lives here: the goals of a request (`goals`) and how it is met (`realise`, `repairing`), the global scheduler (`scheduler`, `turns`), one
-build's life (`life`, with its workspace, environment, sandbox specification, supervision, outputs, log and record in a file each), what it is
-for (`purposes`: build, check, repair), what is kept of failed ones (`keep`, `kept`), looking at builds (`looking`, `history`) and into them
-(`entering`), what crashes left (`recovery`), the built-in fetcher (`fetch/`) and the other built-in builders (`builtins/`). `Builder` (`builder`)
-is the door to all of it.
+Rooms, in the order in which a request passes through them: `plan` (what has to be built), `queue` (when, and for whom), `builders` (what
+runs, seeing what), `run` (one build), `outputs` (what it made), `record` (what is remembered). Besides them: `builder`, the door to all
+of it; `workspace` (a build's directories), `status` and `shell` (looking at builds and into them), `recovery` (what crashes left),
+`steps` (where faults can be armed), `failures` (how a build's end is told).
 
 Rules: nothing here speaks a wire protocol or opens a socket; progress leaves as `model.events` only; outputs are taken
-from the dead (see `outputs`); whatever fails, nothing is half registered and no directory, lock or process is left.
+from the dead (see `outputs.stage`); whatever fails, nothing is half registered and no directory, lock or process is left.
 """

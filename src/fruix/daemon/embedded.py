@@ -96,6 +96,7 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
     with ExitStack() as closing:
         try:
             from fruix import failpoints  # noqa: PLC0415 - none of it is needed beside a real daemon
+            from fruix.building import steps  # noqa: PLC0415
             from fruix.daemon.peers import Peer  # noqa: PLC0415
             from fruix.daemon.service import open_service  # noqa: PLC0415
             from fruix.daemon.settings import load  # noqa: PLC0415
@@ -103,7 +104,7 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
 
             if home is not None:
                 rootless.become_root(home)
-            failpoints.begin(environment)
+            failpoints.begin(environment, (*steps.all_steps(), *steps.AT_TIMES))
             spawner = Spawner.start()
             failpoints.know("spawner", spawner.pid)
             closing.callback(spawner.close)

@@ -1,8 +1,8 @@
 """What a build may see, and running it so: specifications as plain data, the spawner, platform back ends, crash recovery.
 
-What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised), `views` (host tools), `spawner` (who forks), `networks` (ways to one), `pool`
-and `journal` (what a build holds), `usage` (what it uses), `recover`, `faults` (crashes on purpose), `capabilities`, `platform` (which back end), and one
-folder per back end (`linux/`, `freebsd/`).
+What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised), `spawner` (who forks), `networks` (ways to one),
+`build_users` and `journal` (what a build holds), `usage` (what it uses), `recover`, `capabilities`, `back_ends` (which platform's), and one
+folder per back end (`linux/`, `freebsd/`). What a build sees of the host's tools: `fruix.hostview`.
 
 Rules: nothing here knows derivations or stores; never less isolation than the specification says; a failed step is an error that
 names it.

@@ -86,8 +86,8 @@ class BackEnd(Protocol):
         """Whether a mount costs so much that what host views show is better copied than mounted by parts."""
 
     @property
-    def fault_steps(self) -> Sequence[Step]:
-        """The steps of setting up, in order: it calls `faults.reach` before each."""
+    def steps(self) -> Sequence[Step]:
+        """The steps of setting up, in order: it calls `failpoints.reach` before each."""
 
     def begin(self) -> None:
         """In the spawner, before anything else."""

@@ -109,7 +109,7 @@ class SandboxSpec:
         memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
         terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the controlling terminal and the standard
             input too. Never a terminal that somebody sits at.
-        fault: for tests: what is to go wrong; see `faults`.
+        fault: for tests: what is to go wrong; see `failpoints`.
     """
 
     id: str

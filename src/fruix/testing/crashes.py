@@ -1,7 +1,7 @@
 """Crashes on purpose, and what is left of them: nothing, and the same build succeeds afterwards.
 
 A client goes away while its build runs; the daemon is killed then. After that, every step of a build in its order
-(`sandbox.faults`): the step fails, then the daemon is killed when the step is about to be taken, and where the builder runs, the spawner
+(`failpoints`): the step fails, then the daemon is killed when the step is about to be taken, and where the builder runs, the spawner
 and the builder too. Each time a new daemon starts, without the fault.
 """
 
@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 
+from fruix.building.steps import all_steps
 from fruix.errors import DisconnectedError, FruixError
-from fruix.failpoints import Step, all_steps
+from fruix.failpoints import Step
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.events import Event, LogLine
 from fruix.model.storepath import StorePath

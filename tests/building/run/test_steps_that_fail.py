@@ -25,7 +25,7 @@ def spec(root: Path, **changes: object) -> SandboxSpec:
     return SandboxSpec("frx-test", str(root), identity(35009), program, **changes)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("step", [step.name for step in current().fault_steps if step.process == "builder"])
+@pytest.mark.parametrize("step", [step.name for step in current().steps if step.process == "builder"])
 def test_a_failing_step_is_named(tmp_path: Path, step: str) -> None:
     (tmp_path / "root").mkdir()
     spawner = Spawner.start()

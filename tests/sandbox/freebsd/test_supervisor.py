@@ -23,7 +23,7 @@ from fruix.sandbox.freebsd import abi, mounts, reaper, supervisor
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.sandbox.freebsd.start import FAULT_STEPS
+from fruix.sandbox.freebsd.start import FAILPOINTS
 from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.recover import recover
 from machine import SEVERAL_IDS
@@ -309,7 +309,7 @@ def test_only_a_reaper_kills_its_descendants() -> None:
     assert {call[2] for call in kernel.calls if call[0] == "procctl"} == {abi.PROC_REAP_STATUS}
 
 
-NAMES = [step.name for step in FAULT_STEPS if step.process != "spawner"]
+NAMES = [step.name for step in FAILPOINTS if step.process != "spawner"]
 
 
 @pytest.mark.parametrize("step", NAMES)

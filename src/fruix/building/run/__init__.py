@@ -1,1 +1,1 @@
-"""TODO."""
+"""One build, from its locks to its outcome: executing the builder, watching it, keeping to limits, and telling how it ended."""

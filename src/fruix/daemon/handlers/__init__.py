@@ -1,1 +1,1 @@
-"""TODO."""
+"""Worker operations: which function answers which (`table`), those that build, and those that receive uploads."""

@@ -15,7 +15,7 @@ from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.freebsd import jail, limits, mounts, roots, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
-from fruix.sandbox.freebsd.start import FAULT_STEPS, Started, start
+from fruix.sandbox.freebsd.start import FAILPOINTS, Started, start
 from fruix.sandbox.journal import JournalEntry
 from fruix.sandbox.networks import HOST, NONE
 from fruix.sandbox.spec import SandboxSpec
@@ -32,7 +32,7 @@ class FreeBSDBackEnd:
     user_namespaces = False
     can_hide = False  # it would take a mount for each directory
     costly_mounts = True  # tens of milliseconds each
-    fault_steps: Sequence[Step] = FAULT_STEPS
+    steps: Sequence[Step] = FAILPOINTS
 
     def __init__(self, kernel: Kernel | None = None) -> None:
         self._given = kernel

@@ -18,7 +18,7 @@ from fruix.sandbox.freebsd.undo import undo_foreign
 from fruix.sandbox.spec import SandboxSpec
 
 _CHUNK = 4096
-FAULT_STEPS = (
+FAILPOINTS = (
     failpoints.Step("devfs-rules", "look after the devfs ruleset", "spawner"),
     failpoints.Step("supervisor", "fork the supervisor", "spawner"),
     *(

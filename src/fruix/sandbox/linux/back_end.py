@@ -14,7 +14,7 @@ from fruix.sandbox.journal import JournalEntry
 from fruix.sandbox.linux import landlock, libc, processes, slirp, userns
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
 from fruix.sandbox.linux.mounts import mounts_below
-from fruix.sandbox.linux.start import FAULT_STEPS, Started, start
+from fruix.sandbox.linux.start import FAILPOINTS, Started, start
 from fruix.sandbox.linux.usage import read_usage
 from fruix.sandbox.networks import HOST
 from fruix.sandbox.spec import SandboxSpec
@@ -29,7 +29,7 @@ class LinuxBackEnd:
     user_namespaces = True
     can_hide = True
     costly_mounts = False
-    fault_steps: Sequence[Step] = FAULT_STEPS
+    steps: Sequence[Step] = FAILPOINTS
 
     def __init__(self) -> None:
         self._cgroups: CgroupParent | None = None

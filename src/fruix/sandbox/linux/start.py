@@ -20,7 +20,7 @@ from fruix.sandbox.spec import SandboxSpec
 # How long a killed cgroup may take to become empty (seconds); its processes are dead by then, only the kernel is late.
 EMPTY_TIMEOUT = 10.0
 
-FAULT_STEPS = (
+FAILPOINTS = (
     failpoints.Step("cgroup", "make the cgroup", "spawner"),
     failpoints.Step("clone", "clone the first process", "spawner"),
     failpoints.Step("enter-cgroup", "put that process into the cgroup", "spawner", builder=True),

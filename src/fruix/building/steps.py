@@ -1,0 +1,40 @@
+"""The steps of a build at which a fault can be armed (see `failpoints`), in their order."""
+
+from __future__ import annotations
+
+from fruix.failpoints import Step
+from fruix.sandbox import back_end
+
+BEFORE_SETUP = (
+    Step("lock", "lock the output paths"),
+    Step("log", "open the log"),
+    Step("user", "take a build user"),
+    Step("journal", "note the build in the journal"),
+    Step("directories", "make its directories"),
+    Step("spawn", "ask the spawner"),
+)
+AFTER_SETUP = (
+    Step("watch", "read the builder's output until it ends", builder=True),
+    Step("end", "kill what is left and wait for it", builder=True),
+    Step("take", "take the first output out of the build's area, look through it and hash it"),
+    Step("take-next", "take another output"),
+    Step("publish", "give the first output its final name"),
+    Step("publish-next", "give another output its final name"),
+    Step("register", "make the outputs valid"),
+    Step("remove-directories", "delete the build's directories"),
+    Step("remove-journal", "remove the note"),
+    Step("unlock", "release user and locks"),
+    Step("record", "write the build record"),
+    Step("answer", "tell those who wait"),
+)
+# Only when a damaged output is replaced, or a failed build kept.
+AT_TIMES = (
+    Step("replace", "put a fresh output where a damaged one lies"),
+    Step("register-again", "register what it is now"),
+    Step("keep", "copy what a failed build left"),
+)
+
+
+def all_steps() -> tuple[Step, ...]:
+    """Every step that each build on this machine takes."""
+    return (*BEFORE_SETUP, *back_end().steps, *AFTER_SETUP)
