@@ -160,7 +160,7 @@ cd "$HOME"
 cat > bad.py <<'END'
 package = Package(name='bad', version='1', build_system='trivial', arguments={'script': 'echo some > file; exit 3'})
 END
-drv=$(fruix build -K -f bad.py 2>&1 | sed -n 's/^whole log: fruix log //p')
+drv=$(fruix build -K -f bad.py 2>&1 | sed -n 's/^hint: fruix log \\([^;]*\\);.*/\\1/p')
 fruix log "$drv"
 fruix log -f "$drv"
 fruix enter "$drv" -- sh -c 'cat file; exit 4' </dev/null || echo "status $?"

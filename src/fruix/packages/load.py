@@ -15,6 +15,7 @@ from typing import Any
 
 from fruix.errors import DefinitionError, FruixError, UsageError
 from fruix.model.nearest import nearest
+from fruix.model.storepath import package_of
 from fruix.packages.catalogue import shipped, shipped_names
 from fruix.packages.modules import Modules
 from fruix.packages.package import Git, Local, Origin, Package
@@ -34,34 +35,42 @@ class Broken:
 
 
 def find(word: str) -> Package:
-    """A package by `NAME` or `NAME@VERSION`; of several versions, the first.
+    """A package by `NAME`, `NAME@VERSION` or `NAME-VERSION`; of several versions, the first.
 
     Raises:
-        UsageError: there is none (the hint names the nearest), or its file is wrong.
+        UnknownPackageError: there is none (the hint names the nearest).
+        DefinitionError: its file is wrong.
     """
     if not isinstance(word, str):
         raise UsageError(f"find() should be given a name in quotes, not {shown(word)}")
     name, _, version = word.partition("@")
     packages = _by_name(name)
+    if not packages and not version and (short := package_of(name)) != name:
+        version = name[len(short) + 1 :]
+        packages = [package for package in _by_name(short) if package.version == version]
     if not packages:
         raise _nothing_of(name)
     found = [package for package in packages if version in {"", package.version}]
     if not found:
         has = ", ".join(package.version for package in packages)
-        raise UsageError(
+        raise UnknownPackageError(
             f"package '{name}' has version {has}, not {version}",
             hint=f"fruix build {name}@{packages[0].version}",
         )
     return found[0]
 
 
-def _nothing_of(name: str) -> UsageError:
+class UnknownPackageError(UsageError):
+    """No package has that name, or that version."""
+
+
+def _nothing_of(name: str) -> UnknownPackageError:
     """The error for a name that nobody has; a directory that can't be read may be why."""
     unread: list[FruixError] = []
     near = nearest(name, known_names(unread.append))
     where = f" or on {PATH_VARIABLE}" if os.environ.get(PATH_VARIABLE) else ""
     hint = "; ".join([near, *map(str, unread)])
-    return UsageError(f"there is no package '{name}' in the catalogue{where}", hint=hint)
+    return UnknownPackageError(f"there is no package '{name}' in the catalogue{where}", hint=hint)
 
 
 def all_packages(report: Callable[[Broken], None]) -> list[Package]:

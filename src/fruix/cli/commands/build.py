@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 from fruix.cli.commands.why_rebuild import StoreReader, reasons
 from fruix.cli.output import diffoscope, metadata
@@ -18,7 +19,7 @@ from fruix.cli.output.display import (
     plan_event,
     result_event,
 )
-from fruix.cli.output.failure_report import as_defined, build_error, failure_report
+from fruix.cli.output.failure_report import Word, as_defined, build_error, failure_report
 from fruix.cli.output.host_changes import HostChanged, host_changed
 from fruix.cli.output.plan import headline, listing
 from fruix.cli.output.progress import Failure
@@ -28,6 +29,7 @@ from fruix.cli.request.connect import layout, open_store
 from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.local_sources import use_local_sources
+from fruix.cli.request.names import shortest_word
 from fruix.cli.request.resolve import (
     Target,
     derivation_for,
@@ -145,7 +147,7 @@ def _from_the_beginning(
     failures = as_defined(display.status.failures, work.sources)
     if not all(result.success for _, result in results):
         overtaken.check(failures, (target.request.path for target in targets if target.lowered))
-    _tell(results, failures, display)
+    _tell(results, failures, display, partial(shortest_word, store, work))
     outputs = [_outputs(store, target.request) for target in targets]
     make_links(store, link_names(root, outputs) if root else {})
     if not options.json:
@@ -224,15 +226,15 @@ def _build(
             display.close()
 
 
-def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay) -> None:
-    """How it ended."""
+def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay, word: Word) -> None:
+    """How it ended; `word`: by which commands find a derivation."""
     failed = [(request, result) for request, result in results if not result.success]
     if isinstance(display, JsonDisplay):
         display.put(result_event(results))
     elif failed:
         _explain(failures)
     if failed:
-        raise build_error(failed, failures, str)
+        raise build_error(failed, failures, word)
 
 
 def _explain(failures: Sequence[Failure]) -> None:

@@ -17,7 +17,7 @@ from fruix.errors import UsageError
 from fruix.graph import Edge, Graph, Node, to_dot, to_svg
 from fruix.model.storepath import StorePath
 from fruix.packages.graph import package_graph
-from fruix.packages.load import find
+from fruix.packages.load import UnknownPackageError, find
 from fruix.packages.lower import Lowering
 
 _FORMATS = {"dot": to_dot, "svg": to_svg}
@@ -73,15 +73,28 @@ def _format(options: argparse.Namespace) -> str:
     )
 
 
+def _kind(options: argparse.Namespace) -> str:
+    """What was asked for; by default the definitions' inputs if all words are packages."""
+    return options.type or ("inputs" if all(map(_is_package, options.targets)) else "references")
+
+
+def _is_package(word: str) -> bool:
+    try:
+        return "/" not in word and bool(find(word))
+    except UnknownPackageError:
+        return False
+
+
 def _title(options: argparse.Namespace) -> str:
-    kind = options.type or ("references" if any("/" in word for word in options.targets) else "inputs")
+    kind = _kind(options)
     what = " ".join(word.rpartition("/")[2] for word in options.targets) or "the catalogue"
     return f"{what}: {kind}"
 
 
 def _graph(options: argparse.Namespace) -> Graph:
     paths = [word for word in options.targets if "/" in word]
-    if options.type == "inputs" or (options.type is None and not paths):
+    kind = _kind(options)
+    if kind == "inputs":
         if paths:
             raise UsageError(
                 f"'{paths[0]}' is no package: a store path has no definition",
@@ -94,7 +107,7 @@ def _graph(options: argparse.Namespace) -> Graph:
         raise UsageError("nothing to draw", hint="name packages or store paths")
     with open_store() as store:
         work = lowering(store)
-        if options.type == "derivations":
+        if kind == "derivations":
             roots = [derivation_for(store, word) for word in options.targets]
             return _store_graph(roots, lambda drv: store.read_derivation(drv).input_drvs, "input")
         wanted = [path for word in options.targets for path in _runnable(store, work, word)]

@@ -9,7 +9,7 @@ from fruix.cli.request.connect import open_store
 from fruix.cli.request.resolve import derivation_for
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.packages.load import find
+from fruix.packages.load import UnknownPackageError, find
 from fruix.packages.package import Git, Local, Origin, Package
 
 
@@ -24,13 +24,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print it."""
-    if "/" not in options.target:
-        _show_package(find(options.target))
+    package = _package(options.target)
+    if package is not None:
+        _show_package(package)
         return 0
     with open_store() as store:
         path = derivation_for(store, options.target)
         _show_derivation(path, store.read_derivation(path))
     return 0
+
+
+def _package(word: str) -> Package | None:
+    """The package that is named, which needs no store; else the word is a path, or a name of what was built."""
+    if "/" in word:
+        return None
+    try:
+        return find(word)
+    except UnknownPackageError:
+        return None
 
 
 def _described(source: Origin | Local | Git) -> str:

@@ -11,6 +11,8 @@ from typing import TypeAlias
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.request.connect import open_store
+from fruix.cli.request.resolve import lowering
+from fruix.cli.request.targets import built, outputs
 from fruix.client import RemoteStore
 from fruix.errors import InvalidPathError, StoreError, UsageError
 from fruix.model.contentaddress import Method
@@ -44,14 +46,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add.add_argument("--hash", default="sha256", metavar="ALGORITHM", help="default: sha256")
     cat = _command(commands, "cat", "print a file of the store", _cat)
-    cat.add_argument("path", metavar="PATH", help="a store path, or a file in one")
+    cat.add_argument(
+        "path", metavar="PATH|NAME", help="a store path, a file in one, or a name of what was built"
+    )
     ls = _command(commands, "ls", "list what a path holds", _ls)
-    ls.add_argument("path", metavar="PATH", help="a store path, or a directory in one")
+    ls.add_argument(
+        "path", metavar="PATH|NAME", help="a store path, a directory in one, or a name of what was built"
+    )
     info = _command(commands, "info", "print what the store knows of paths", _info)
-    info.add_argument("paths", nargs="+", metavar="PATH", help="a store path")
+    info.add_argument(
+        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
+    )
     for name, (text, _) in QUERIES.items():
         query = _command(commands, name, text, _query)
-        query.add_argument("paths", nargs="+", metavar="PATH", help="a store path")
+        query.add_argument(
+            "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
+        )
         query.set_defaults(query=name)
     _configure_upkeep(commands)
 
@@ -76,7 +86,9 @@ def _configure_upkeep(commands: _Commands) -> None:
         "list builds that are remembered to have failed (setting cache-failures)",
         _failures,
     )
-    failures.add_argument("--clear", nargs="*", metavar="PATH", help="forget these outputs, or all of them")
+    failures.add_argument(
+        "--clear", nargs="*", metavar="PATH|NAME", help="forget these outputs, or all of them"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -92,6 +104,8 @@ def valid(store: RemoteStore, text: str) -> tuple[StorePath, str]:
         UsageError: not in the store.
         InvalidPathError: in the store, but not registered.
     """
+    if "/" not in text and not os.path.realpath(text).startswith(store.directory + "/"):
+        return _named(store, text), ""
     absolute = os.path.abspath(text)
     if not absolute.startswith(store.directory + "/"):
         absolute = os.path.realpath(text)
@@ -101,6 +115,16 @@ def valid(store: RemoteStore, text: str) -> tuple[StorePath, str]:
     if not store.is_valid(path):
         raise InvalidPathError(str(path), hint="nothing of that name is registered in the store")
     return path, rest
+
+
+def _named(store: RemoteStore, word: str) -> StorePath:
+    """The first output of what a name stands for: `out`, if it has one.
+
+    Raises:
+        UsageError: it is not built, or nothing has that name.
+    """
+    paths = built(store, lowering(store), word)
+    return min(paths, key=lambda path: len(path.name))
 
 
 def _add(store: RemoteStore, options: argparse.Namespace) -> None:
@@ -169,9 +193,14 @@ def _damaged(options: argparse.Namespace) -> StoreError:
     )
 
 
+def _outputs(store: RemoteStore, word: str) -> list[StorePath]:
+    """A path, whether it is there or not, or all outputs of what a name stands for."""
+    return [StorePath.parse(word, store.directory)] if "/" in word else outputs(store, lowering(store), word)
+
+
 def _failures(store: RemoteStore, options: argparse.Namespace) -> None:
     if options.clear is not None:
-        paths = [StorePath.parse(text, store.directory) for text in options.clear]
+        paths = [path for text in options.clear for path in _outputs(store, text)]
         store.clear_failures(paths or None)
         return
     for path in store.failures():

@@ -129,9 +129,10 @@ def next_step(failure: Failure, word: Word) -> str:
     """The command to type."""
     what = word(failure.path)
     check = "--check " if failure.log_file.endswith(".check.gz") else ""
-    steps = [failure.event.hint] if failure.event.hint else []
+    differs = failure.status is BuildStatus.NOT_DETERMINISTIC
+    steps = [failure.event.hint] if failure.event.hint and not differs else []
     steps += [f"fruix log {check}{what}"] if failure.ran else []
-    if failure.status is BuildStatus.NOT_DETERMINISTIC:
+    if differs:
         steps.append("usual causes are the time, random names, the order of files or of jobs")
     elif failure.ran and failure.kind == "build":
         steps.append(f"fruix enter {what} (a shell in its sandbox)")

@@ -18,6 +18,15 @@ def layout() -> Layout:
     return Layout.from_environment(os.environ)
 
 
+def log_directory() -> str:
+    """Where the logs of builds are, also where the store is a user's own, which this process may not see at its place."""
+    logs = layout().logs
+    if not rootless.possible() or _system_s_daemon_answers() or not logs.startswith(f"{rootless.PLACE}/"):
+        return logs
+    own = rootless.home(os.environ) + logs.removeprefix(rootless.PLACE)
+    return own if os.path.isdir(own) else logs
+
+
 def connect_running() -> RemoteStore:
     """A daemon that runs already: what an embedded one would be asked is not of interest, it has no other clients.
 
@@ -67,10 +76,16 @@ def see_store() -> None:
     """
     if not rootless.possible():
         return
+    if not _system_s_daemon_answers():
+        rootless.enter_view(rootless.home(os.environ))
+
+
+def _system_s_daemon_answers() -> bool:
     try:
         connect(socket_path(os.environ)).close()
     except UnreachableError:
-        rootless.enter_view(rootless.home(os.environ))
+        return False
+    return True
 
 
 def _own_daemon_answers() -> bool:

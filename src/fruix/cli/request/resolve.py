@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fruix.building.builders.platforms import local_system
+from fruix.cli.request.names import named
 from fruix.client import RemoteStore
 from fruix.errors import UsageError
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -51,7 +52,7 @@ def is_store_path(store: RemoteStore, text: str) -> bool:
 
 
 def named_targets(store: RemoteStore, work: Lowering, words: Sequence[str]) -> list[Target]:
-    """Package names of the catalogue, and store paths."""
+    """Names of packages, and store paths."""
     return [
         path_target(store, word) if is_store_path(store, word) else package_target(work, find(word))
         for word in words
@@ -59,13 +60,14 @@ def named_targets(store: RemoteStore, work: Lowering, words: Sequence[str]) -> l
 
 
 def derivation_for(store: RemoteStore, text: str) -> StorePath:
-    """The derivation behind a word: itself, the deriver of an output, or a package's.
+    """The derivation behind a word: itself, the deriver of an output, a package's, or the one that was built last of a name.
 
     Raises:
         UsageError: it has none.
     """
     if not is_store_path(store, text):
-        return lowering(store).lowered(find(text)).drv
+        found = named(store, text)
+        return lowering(store).lowered(found).drv if isinstance(found, Package) else found
     path, _ = in_store(os.path.realpath(text.partition("!")[0]), store.directory)
     if path.is_derivation:
         return path
