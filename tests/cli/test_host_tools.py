@@ -90,7 +90,7 @@ class Host:
     def define(self, script: str = "mkdir $out", view: str = "tools") -> None:
         (self.directory / "top.py").write_text(PACKAGES.format(script=script, view=view))
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, encoding: str = "utf-8") -> subprocess.Popen[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_"))}
         config = {"FRUIX_CONF": f"{self.directory}/fruix.toml", "FRUIX_PACKAGE_PATH": str(self.directory)}
         return subprocess.Popen(
@@ -98,12 +98,12 @@ class Host:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**kept, **config, "PYTHONIOENCODING": "utf-8"},
+            env={**kept, **config, "PYTHONIOENCODING": encoding},
         )
 
-    def fruix(self, *words: str, code: int = 0) -> tuple[str, str]:
+    def fruix(self, *words: str, code: int = 0, encoding: str = "utf-8") -> tuple[str, str]:
         """Both outputs."""
-        with self.start(*words) as process:
+        with self.start(*words, encoding=encoding) as process:
             out, err = process.communicate()
         assert process.returncode == code, f"{words}: {out}\n{err}"
         return out, err
@@ -200,6 +200,73 @@ def test_a_derivation_that_nobody_lowers_is_refused(host: Host) -> None:
     said = host.fruix("build", path, code=100)[1]
     assert "begun anew" not in said
     assert "the host's gcc-12 changed 12.2.0-14 → 12.2.0-15" in said
+
+
+def test_views_are_shown(host: Host) -> None:
+    """One, all of them, and what each was before; by name, and by the beginning of a fingerprint."""
+    shown = host.fruix("view", "tools")[0].splitlines()
+    name, first = shown[0].split()
+    assert name == "tools"
+    assert shown[2:5] == [
+        "programs in: /frx/tools /usr/bin /bin",
+        "packages of the host:",
+        "  gcc-12  12.2.0-14",
+    ]
+    assert "  /usr/bin/mkdir" in shown[shown.index("of no package:") :]
+    assert host.fruix("view", "tools", "--diff", code=1)[1].endswith(
+        "'tools' had no other fingerprint that is known\n"
+    )
+    host.install("12.2.0-15", "two")
+    second = host.fruix("view", "tools")[0].split()[1]
+    words = "the host's gcc-12 changed 12.2.0-14 → 12.2.0-15"
+    difference = (
+        f"- tools {first}\n+ tools {second}\n{words}:\n  ~gcc-12 12.2.0-14 → 12.2.0-15\n  ~/frx/tools/gcc\n"
+    )
+    assert host.fruix("view", "tools", "--diff")[0] == difference
+    assert host.fruix("view", first[:10], "--diff")[0] == difference
+    assert host.fruix("view", first[:10])[0].splitlines()[0] == f"tools {first}"
+    every = host.fruix("view", "--diff")[0]
+    assert f"tools        {second[:16]}  since " in every
+    assert f", 1 other known\n  {words}\n" in every
+
+
+def test_views_for_programs(host: Host) -> None:
+    (before,) = objects(host.fruix("view", "tools", "--json")[0])
+    assert before["packages"] == {"gcc-12": "12.2.0-14"}
+    assert [seen["fingerprint"] for seen in before["history"]] == [before["fingerprint"]]
+    assert "/frx/tools/gcc" in before["entries"]
+    host.install("12.2.0-15", "two")
+    (changed,) = objects(host.fruix("view", "tools", "--diff", "--json")[0])
+    assert changed["old"] == before["fingerprint"]
+    assert changed["changes"] == [{"name": "gcc-12", "old": "12.2.0-14", "new": "12.2.0-15"}]
+    every = {each["name"]: each for each in objects(host.fruix("view", "--json")[0])}
+    assert every["tools"]["fingerprint"] == changed["new"]
+    assert {"plain", "base"} <= every.keys()
+
+
+def test_a_view_that_lacks_something(host: Host) -> None:
+    """It is said in its line; the others are shown."""
+    Path("/frx/tools/gcc").rename("/frx/tools/other")
+    with (host.directory / "fruix.toml").open("a") as file:
+        file.write('[views.lacking]\ntools = ["no-such-tool"]\n')
+    lines = host.fruix("view")[0].splitlines()
+    (lacking,) = (line for line in lines if line.startswith("lacking "))
+    assert "no-such-tool" in lacking
+    assert any(line.startswith("plain ") and "since" in line for line in lines)
+    assert "no-such-tool" in host.fruix("view", "lacking", code=1)[1]
+    (said,) = (each for each in objects(host.fruix("view", "--json")[0]) if each["name"] == "lacking")
+    assert "no-such-tool" in said["error"]
+    assert "'nothing' is not offered here" in host.fruix("view", "nothing", code=1)[1]
+
+
+def test_in_ascii(host: Host) -> None:
+    host.fruix("view", "tools")
+    host.install("12.2.0-15", "two")
+    assert "12.2.0-14 -> 12.2.0-15" in host.fruix("view", "tools", "--diff", encoding="ascii")[0]
+
+
+def objects(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
 
 
 def made(events: list[dict[str, Any]]) -> Path:

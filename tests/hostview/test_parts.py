@@ -211,13 +211,15 @@ def test_packages_and_their_versions_are_known(place: Place, record: Recorder) -
 
 
 def test_a_former_name_of_a_directory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where /bin is a link to /usr/bin, packages may still list /bin/tool."""
+    """Where /bin is a link to /usr/bin, packages may still list /bin/tool; that link is theirs for it no more than anybody's."""
     top = place.top
     place.link("bin-of-old", "bin")
     place.file("bin/tool")
     monkeypatch.setattr(belonging, "_MERGED", (f"{top}/bin-of-old",))
     dpkg(place, "tools", ["bin-of-old/tool"])
-    view = resolve_view(ViewDefinition("v", ("tool",), path=(f"{top}/bin",)), place.cache).view
+    dpkg(place, "unrelated", ["bin-of-old/other"])
+    view = resolve_view(ViewDefinition("v", ("tool",), path=(f"{top}/bin-of-old",)), place.cache).view
+    assert f"{top}/bin-of-old" in view.tools
     assert view.packages == {"tools": HostPackage("1-1", (f"{top}/bin/tool",))}
 
 

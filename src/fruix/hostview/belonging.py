@@ -10,7 +10,7 @@ from fruix.hostview.lookups import Host
 from fruix.hostview.owners import OwningPackage, PackageRecords
 from fruix.model.hostview import HostPackage
 
-# Directories that are links on many systems, while packages still list files by their former names.
+# Directories that are links on many systems, while packages still list files by their former names, and so these too.
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 
 
@@ -31,7 +31,7 @@ def packages_shown(gathered: Gathered, records: PackageRecords) -> dict[str, Hos
 
 def _items(gathered: Gathered) -> dict[str, str]:
     """Path, by each name that a package may have for it → what it is part of in the view."""
-    items = {path: path for path in (*gathered.files, *gathered.links)}
+    items = {path: path for path in (*gathered.files, *gathered.links) if path not in _MERGED}
     items |= {path: place for place, leaves in gathered.parts.items() for path in leaves}
     return {name: item for path, item in items.items() for name in _names(path, gathered.host)}
 

@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "show": ("fruix.cli.commands.show", "describe a package or a derivation"),
     "size": ("fruix.cli.commands.size", "say what packages take on disk with all that they need"),
     "store": ("fruix.cli.commands.store", "add to, read and query the store"),
+    "view": ("fruix.cli.commands.view", "show what of the host builds may see, and what of it changed"),
     "why-rebuild": (
         "fruix.cli.commands.why_rebuild",
         "say what differs between two derivations of a package",
