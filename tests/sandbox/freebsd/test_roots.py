@@ -157,18 +157,23 @@ def test_a_flag_on_a_directory_does_not_keep_it_in_the_root(
     visibility.move_in(area, f"{tmp_path}/root", 0)
     flagged, rename, lstat = {f"{tmp_path}/root/build"}, os.rename, os.lstat
 
-    def immutable(path: str, *rest: object) -> None:
+    def immutable(path: str, *rest: object, **directories: int | None) -> None:
         if path in flagged:
             raise PermissionError(errno.EPERM, path)
-        rename(path, *rest)  # type: ignore[arg-type]
+        rename(path, *rest, **directories)  # type: ignore[arg-type]
 
     def clear(path: str, flags: int, *, follow_symlinks: bool) -> None:
         assert (flags, follow_symlinks) == (0, False)
         flagged.discard(path)
 
-    monkeypatch.setattr(
-        os, "lstat", lambda path: SimpleNamespace(st_flags=2) if path in flagged else lstat(path)
-    )
+    def flags_of(path: str, *, dir_fd: int | None = None) -> object:
+        return (
+            SimpleNamespace(st_flags=2, st_mode=stat.S_IFDIR)
+            if path in flagged
+            else lstat(path, dir_fd=dir_fd)
+        )
+
+    monkeypatch.setattr(os, "lstat", flags_of)
     monkeypatch.setattr(os, "rename", immutable)
     monkeypatch.setattr(os, "chflags", clear, raising=False)
     visibility.move_out(area, f"{tmp_path}/root")
