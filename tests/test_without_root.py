@@ -41,18 +41,26 @@ say() { echo "== $*"; }
 say embedded
 out=$(fruix build -f it.py 2>err); cat err
 test ! -e "$out"                            # nothing of it on the host itself
-fruix run cat "$out"
-fruix run sh -c 'exit 7' || echo "status $?"
+fruix shell -- cat "$out"
+fruix shell -- sh -c 'exit 7' || echo "status $?"
 SHELL=/bin/pwd fruix shell
 sed 's/it/in-the-view/; s/echo/true; echo/' it.py > view.py
-fruix run sh -c 'cat $(fruix build -f view.py 2>/dev/null)'
+fruix shell -- sh -c 'cat $(fruix build -f view.py 2>/dev/null)'
+
+say packages
+cat > tool.py <<'END'
+package = Package(name='tool', version='1', build_system='trivial', arguments={'script': '''mkdir -p $out/bin
+{ echo "#!/bin/sh"; echo "echo ran \\\\$1; exit 5"; } > $out/bin/tool; chmod +x $out/bin/tool'''})
+END
+fruix run ./tool.py embedded 2>/dev/null || echo "status $?"
+fruix shell --pure ./tool.py -- tool pure 2>/dev/null || echo "status $?"
 
 say daemon
 fruix daemon 2>log & daemon=$!
 fruix daemon --ping --wait 60
 test "$(fruix build -f it.py 2>/dev/null)" = "$out"
 fruix store info "$out" | grep 'built here'
-fruix run fruix store cat "$out"             # a client in the view finds it too
+fruix shell -- fruix store cat "$out"           # a client in the view finds it too
 fruix daemon 2>second && exit 1; grep 'another daemon' second
 
 say killed
@@ -107,6 +115,7 @@ def test_from_nothing(subordinate_ids: bool) -> None:
     assert embedded[-4:-2] == ["made by 35001", "status 7"]
     assert embedded[-2].startswith("/")
     assert embedded[-1] == "made by 35001"
+    assert parts["packages"] == ["ran embedded", "status 5", "ran pure", "status 5"]
     assert daemon[-2:][0] == "made by 35001"
     assert "another daemon is running" in daemon[-1]
     assert parts["owners"] == ["done"]

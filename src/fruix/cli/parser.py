@@ -31,11 +31,26 @@ class _Formatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of leaving, and leaves itself in the result as `parser`: of nested ones, the innermost that was used."""
+    """Raises instead of leaving, and leaves itself in the result as `parser`: of nested ones, the innermost that was used.
+
+    A last argument `command` of any number of words takes what stands after the first `--`, and nothing else.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **{"formatter_class": _Formatter, **options})
         self.set_defaults(parser=self)
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """See `argparse`, which can't tell a list that ends at `--` from one that begins there."""
+        words = list(args or ())
+        if "--" not in words or not any(action.dest == "command" for action in self._actions):
+            return super().parse_known_args(words, namespace)
+        at = words.index("--")
+        options, unexpected = super().parse_known_args(words[:at], namespace)
+        options.command = words[at + 1 :]
+        return options, unexpected
 
     def error(self, message: str) -> NoReturn:
         """What argparse calls when it gives up."""

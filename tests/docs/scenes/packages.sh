@@ -114,3 +114,9 @@ package = Package(
 build_greeting_and_change_it() {
     greeting 'many words' '"--disable-nls"' && fruix build greeting && greeting 'a few words' '"--disable-nls", "--disable-silent-rules"'
 }
+
+cat > loud.c <<'.'
+#include <shout.h>
+#include <stdio.h>
+int main(void) { char text[] = "loud"; shout(text); puts(text); return 0; }
+.

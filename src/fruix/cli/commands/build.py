@@ -24,19 +24,15 @@ from fruix.cli.output.host_changes import HostChanged, host_changed
 from fruix.cli.output.plan import headline, listing
 from fruix.cli.output.progress import Failure
 from fruix.cli.output.terminal import arrows, speaks_utf8
-from fruix.cli.request import build_flags
+from fruix.cli.request import asked, build_flags
 from fruix.cli.request.connect import layout, open_store
 from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
-from fruix.cli.request.definition_files import separate
-from fruix.cli.request.local_sources import use_local_sources
 from fruix.cli.request.names import shortest_word
 from fruix.cli.request.resolve import (
     Target,
     derivation_for,
     is_store_path,
     lowering,
-    named_targets,
-    package_target,
 )
 from fruix.cli.request.root_links import check_links, link_names, make_links
 from fruix.cli.request.signals import end_in_order
@@ -46,8 +42,6 @@ from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.planned import BuildPlan
-from fruix.model.storepath import StorePath
-from fruix.packages.load import from_expression, from_file
 from fruix.packages.package import Package
 
 Results = Sequence[tuple[DerivedPath, BuildResult]]
@@ -55,23 +49,7 @@ Results = Sequence[tuple[DerivedPath, BuildResult]]
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments."""
-    parser.add_argument(
-        "targets",
-        nargs="*",
-        metavar="PACKAGE|DRV|PATH|FILE.py",
-        help="packages of the catalogue, store paths, or files as for -f",
-    )
-    parser.add_argument(
-        "-f", "--file", action="append", default=[], help="build the packages that a Python file defines"
-    )
-    parser.add_argument(
-        "-e",
-        "--expression",
-        action="append",
-        default=[],
-        metavar="EXPR",
-        help="build the package that a Python expression gives",
-    )
+    asked.configure(parser)
     build_flags.configure(parser)
     _configure_display(parser)
     parser.add_argument(
@@ -118,9 +96,7 @@ def run(options: argparse.Namespace) -> int:
         )
     if options.metadata:
         metadata.check_place(options.metadata)
-    options.targets, files = separate(options.targets)
-    packages = [package for file in (*files, *options.file) for package in from_file(file)]
-    packages += [from_expression(text) for text in options.expression]
+    options.targets, packages = asked.definitions(options)
     overtaken = Overtaken()
     with open_store() as store:
         return with_current_tools(
@@ -133,9 +109,7 @@ def _from_the_beginning(
 ) -> int:
     """Lower for the host's tools as they are now, and build that."""
     work = lowering(store)
-    targets = named_targets(store, work, _words(store, options))
-    targets += [package_target(work, package) for package in packages]
-    use_local_sources(store, work)
+    targets = asked.targets(store, work, _words(store, options), packages)
     plan = store.plan([target.request for target in targets], build_flags.mode_of(options))
     changed = host_changed(plan.builds, StoreReader(store))
     if options.dry_run:
@@ -148,7 +122,7 @@ def _from_the_beginning(
     if not all(result.success for _, result in results):
         overtaken.check(failures, (target.request.path for target in targets if target.lowered))
     _tell(results, failures, display, partial(shortest_word, store, work))
-    outputs = [_outputs(store, target.request) for target in targets]
+    outputs = [asked.outputs(store, target.request) for target in targets]
     make_links(store, link_names(root, outputs) if root else {})
     if not options.json:
         for path in (path for found in outputs for path in found.values()):
@@ -244,16 +218,6 @@ def _explain(failures: Sequence[Failure]) -> None:
     for failure in failures:
         if (pair := diffoscope.kept_pair(failure.event.reason)) is not None:
             diffoscope.compare(*pair, report.write)
-
-
-def _outputs(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:
-    """What a request gives: outputs by name, or the path itself under the empty name."""
-    if request.outputs is None:
-        return {"": request.path}
-    outputs = store.derivation_outputs(request.path)
-    return {
-        name: outputs[name] for name in sorted(outputs) if "*" in request.outputs or name in request.outputs
-    }
 
 
 def _write_metadata(targets: Sequence[Target], file: str) -> None:

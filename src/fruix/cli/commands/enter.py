@@ -7,14 +7,11 @@ import os
 import sys
 from collections.abc import Callable
 
-from fruix.building.settings import BuildOptions
-from fruix.cli.output.display import open_display
-from fruix.cli.output.failure_report import build_error, failure_report
-from fruix.cli.output.plan import headline
-from fruix.cli.output.terminal import harmless, speaks_utf8
+from fruix.cli.output.terminal import harmless
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.pty_relay import relay
-from fruix.cli.request.resolve import derivation_for
+from fruix.cli.request.realise import realise
+from fruix.cli.request.resolve import derivation_for, lowering
 from fruix.cli.request.signals import end_in_order
 from fruix.client import RemoteStore
 from fruix.model.derivedpath import DerivedPath
@@ -62,16 +59,4 @@ def _build_inputs(store: RemoteStore, drv: StorePath) -> None:
     """The shell sees them."""
     derivation = store.read_derivation(drv)
     requests = [DerivedPath(path, tuple(names)) for path, names in derivation.input_drvs.items()]
-    plan = store.plan(requests)
-    if not plan.builds and not plan.problems:
-        return
-    print(f"its inputs first: {headline(plan, utf8=speaks_utf8(sys.stderr))}", file=sys.stderr)
-    display = open_display(plan, verbosity=0)
-    try:
-        results = store.build(requests, BuildOptions(), display.event)
-    finally:
-        display.close()
-    failed = [(request, result) for request, result in results if not result.success]
-    if failed:
-        failure_report(display.status.failures, display)
-        raise build_error(failed, display.status.failures, str)
+    realise(store, requests, lowering(store), "its inputs first: ")

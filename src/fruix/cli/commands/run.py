@@ -1,35 +1,80 @@
-"""`fruix run COMMAND…` and `fruix shell`: a program that finds the store at its place.
-
-Where a system daemon keeps the store that is so anyway, and the program is just executed. Without root it gets a mount namespace in which
-the user's own store lies at `/frx/store`; everything else is as outside.
-"""
+"""`fruix run`: a package's program, built first where needed. The environment is as outside; without root the store is at its place too."""
 
 from __future__ import annotations
 
 import argparse
 import os
-import shutil
+from collections.abc import Sequence
 
-from fruix.cli.request.connect import see_store
+from fruix.cli.output.terminal import harmless
+from fruix.cli.request import asked
+from fruix.cli.request.execute import execute
+from fruix.cli.request.ready import make_ready
+from fruix.cli.request.resolve import Target
 from fruix.errors import UsageError
+from fruix.packages.programs import Program, main_program, programs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The command and its arguments, whatever they look like; `shell` takes none."""
-    if parser.prog.endswith(" run"):
-        parser.add_argument("command", metavar="COMMAND", help="a program, by name or by file")
-        parser.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="passed on to it")
+    """The package, and arguments that look like anything."""
+    parser.usage = f"fruix run [-h] [--program NAME] {asked.WORD} [ARGUMENT ...]"
+    parser.add_argument(
+        "--program",
+        metavar="NAME",
+        help="which one of its programs (default: the one that is named like it, or the only one)",
+    )
+    parser.add_argument(
+        "package", metavar=asked.WORD, help="a package, a store path, or a file that defines a package"
+    )
+    parser.add_argument(
+        "arguments",
+        metavar="ARGUMENT",
+        nargs=argparse.REMAINDER,
+        help="passed on to it; a '--' before them is left out",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Never returns, unless the program can't be executed.
 
     Raises:
-        UsageError: there is no such program.
+        UsageError: it has no such program, or several and none like the package; lists them.
     """
-    command = getattr(options, "command", None) or os.environ.get("SHELL") or "/bin/sh"
-    see_store()
-    program = shutil.which(command)
-    if program is None:
-        raise UsageError(f"there is no program '{command}'", hint="name a file, or a program in PATH")
-    os.execv(program, [command, *getattr(options, "arguments", ())])  # noqa: S606 - that is what was asked for
+    arguments = options.arguments[1:] if options.arguments[:1] == ["--"] else options.arguments
+    program = _program(options.package, options.program)
+    execute(program.file, [program.name, *arguments], os.environ)
+
+
+def _program(word: str, name: str | None) -> Program:
+    """Build it where needed, and find the program."""
+    words, packages = asked.definitions(argparse.Namespace(targets=[word], file=[], expression=[]))
+    if len(packages) > 1:
+        names = ", ".join(package.name for package in packages)
+        raise UsageError(f"the file defines several packages: {names}", where=word, hint=_BUILD.format(word))
+    (ready,) = make_ready(words, packages)
+    found = programs(ready.outputs)
+    program = main_program(found, [name] if name else _names(ready.target))
+    if program is None or name not in {None, program.name}:
+        raise _no_program(word, name, found)
+    return program
+
+
+_BUILD = "fruix build {} prints their paths, which 'fruix run' takes"
+
+
+def _names(target: Target) -> Sequence[str]:
+    """What its program may be called: the package's name; of a path, its name with less and less at the end."""
+    if target.package:
+        return [target.package.name]
+    parts = target.request.path.name.removesuffix(".drv").split("-")
+    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
+
+
+def _no_program(word: str, name: str | None, found: Sequence[Program]) -> UsageError:
+    has = harmless(", ".join(program.name for program in found), colour=False)
+    if not found:
+        return UsageError(f"'{word}' has no programs", hint=f"to have it in a shell: fruix shell {word}")
+    if name:
+        return UsageError(f"'{word}' has no program '{name}'", hint=f"it has: {has}")
+    hint = f"fruix run --program {found[0].name} {word}"
+    return UsageError(f"'{word}' has several programs, and none is named like it: {has}", hint=hint)

@@ -57,7 +57,7 @@ def open_store() -> Iterator[RemoteStore]:
         from fruix.daemon.embedded import embedded_store  # noqa: PLC0415 - only when there is no daemon
 
         home = rootless.home(os.environ) if rootless.possible() else None
-        whose = f" on the store in {home} ('fruix run' shows it at {rootless.PLACE})" if home else ""
+        whose = f" on the store in {home} ('fruix shell' shows it at {rootless.PLACE})" if home else ""
         print(f"no daemon at the socket: working with an embedded one{whose}", file=sys.stderr)
         with embedded_store(os.environ, home) as store:
             yield store
