@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
+from docs.documents import ROOT
 from fruix.daemon import settings
 from fruix.hostview.definition import definitions
 from fruix.packages.load import find, from_file
 from fruix.packages.package import Package
 from packages.test_definitions import lowering
 from packages.test_sources import TreeStore
+from rows import ROWS
 
 
 def check_settings(text: str) -> None:
@@ -57,9 +63,30 @@ def check_arguments(text: str) -> None:
     check_fields(f"arguments={{{text}}}")
 
 
+def check_measuring(text: str) -> None:
+    """Calls of the benchmarks: what is made is in the Makefile, and rows and options are those that there are."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    program = str(ROOT / "benchmarks/run")
+    usage = subprocess.run(
+        [sys.executable, program, "--help"], check=True, capture_output=True, text=True
+    ).stdout
+    for line in text.splitlines():
+        command, *words = shlex.split(line, comments=True)
+        if command == "make":
+            target, *settings_ = words
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE), line
+            words = [word for setting in settings_ for word in setting.removeprefix("BENCH_FLAGS=").split()]
+        else:
+            assert str(ROOT / command) == program
+        for option, value in pairwise([*words, ""]):
+            assert not option.startswith("--") or option in usage, line
+            assert option != "--only" or set(value.split(",")) <= {row.key for row in ROWS}, line
+
+
 CHECKS: Mapping[str, Callable[[str], None]] = {
     "arguments": check_arguments,
     "definition": check_definition,
     "fields": check_fields,
+    "measuring": check_measuring,
     "settings": check_settings,
 }

@@ -41,7 +41,8 @@ def machine(name: str) -> Iterator[None]:
         finally:
             shell.run("stop_daemon")
             shell.close()
-        assert left_over(Layout()) == []
+        found = left_over(Layout())
+        assert found == [], f"{name} left {found}"
 
 
 class Shell:

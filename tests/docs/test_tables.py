@@ -27,6 +27,7 @@ from fruix.packages.load import all_packages
 from fruix.packages.package import Git, Local, Origin, Package
 from fruix.packages.search_paths import SEARCH_PATHS
 from fruix.sandbox.contracts import CONTRACTS
+from rows import ROWS, Row
 
 CONFIGURATION, PACKAGES, EVENTS = "docs/configuration.md", "docs/packages.md", "docs/events.md"
 ALL_TEXT = "".join((ROOT / document).read_text(encoding="utf-8") for document in DOCUMENTS)
@@ -247,12 +248,28 @@ def test_arguments_of_build_systems() -> None:
     assert shown == {name: parameters(system.arguments) for name, system in BUILD_SYSTEMS.items()}
 
 
+# As `scripts/catalogue` prints them: time, tests, two sizes, the second build.
+CELLS = (
+    r"[\dhms.]+",
+    r"none|passed, no counts|\d+ pass(, \d+ \w+)*",
+    r"[\d.]+ ([KMG]i)?B",
+    r"[\d.]+ ([KMG]i)?B",
+    r"same bits",
+)
+
+
 def test_the_catalogue() -> None:
     packages = {
         package.full_name: package for package in all_packages(lambda broken: pytest.fail(str(broken)))
     }
     rows = only("docs/catalogue.md", "The catalogue", "package")
     assert [row[0] for row in rows] == sorted(packages)
+    for name, *cells in rows:
+        assert len(cells) == len(CELLS), name
+        assert [
+            cell for cell, form in zip(cells, CELLS, strict=True) if not re.fullmatch(form, cell)
+        ] == [], name
+        assert (cells[1] == "none") == ("*" in packages[name].untested), name
     text = (ROOT / "docs/catalogue.md").read_text(encoding="utf-8")
     said = set(re.findall(r"^\* (.*)$", text, re.MULTILINE))
     expected = {
@@ -261,6 +278,31 @@ def test_the_catalogue() -> None:
         for what, why in package.untested.items()
     }
     assert said == expected
+
+
+# Performance
+
+
+def figure(cell: str) -> float:
+    return float(cell.replace(",", ""))
+
+
+def test_the_rows_of_the_benchmarks() -> None:
+    (head, *found), (alone, *own) = tables("docs/performance.md", "Figures")
+    assert [row[:2] for row in found] == [(row.title, row.unit) for row in ROWS]
+    assert head == ("what", "unit", "fruix", "nix-2.34", "nix-2.8", "guix-1.5", "against the best")
+    assert alone == ("Fruix alone", "median")
+    source = (ROOT / "benchmarks/run").read_text(encoding="utf-8")
+    assert [title for title, _ in own] == re.findall(r'^ +"([^"]+, G?B?/?s)":', source, re.MULTILINE)
+    assert all(figure(value) > 0 for _, value in own)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: str(row.key))
+def test_ratios_are_those_of_the_figures(row: Row) -> None:
+    cells = next(cells for cells in tables("docs/performance.md", "Figures")[0] if cells[0] == row.title)
+    fruix, *peers = map(figure, cells[2:-1])
+    ratio = fruix / max(peers) if row.rate else min(peers) / fruix
+    assert figure(cells[-1]) == pytest.approx(ratio, rel=0.01, abs=0.006)  # the figures are rounded
 
 
 # Events

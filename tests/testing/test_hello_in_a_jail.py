@@ -7,8 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from docs.documents import compared_by
+from docs.shown import Names, difference
 from fruix.hostview import definitions
 from machine import BUSYBOX, private_frx
 
@@ -66,6 +70,19 @@ def configuration(directory: Path) -> str:
     return "[views.base]\n" + "\n".join(lines) + "\n"
 
 
+def looks_as_shown(found: Mapping[str, str], record: Mapping[str, Any]) -> None:
+    """What docs/freebsd.md shows of the metadata and of the build record."""
+    metadata, isolation = compared_by(__file__)
+    printed = "".join(f"{name}={found[name]}\n" for name in (line.split("=")[0] for line in metadata.lines))
+    volatile = metadata.marked("volatile")
+    assert Names().agree(metadata.lines, printed, volatile), difference(metadata.lines, printed)
+    name = json.loads(f"{{{isolation.text}}}")["isolation"]["name"]
+    shown = json.loads(f"{{{isolation.text}}}".replace(name, found["jail_name"]))["isolation"]
+    targets = [mount["target"] for mount in shown["mounts"]]
+    mounts = [mount for mount in record["isolation"]["mounts"] if mount["target"] in targets]
+    assert {**record["isolation"], "mounts": mounts} == shown
+
+
 def test_hello(tmp_path: Path) -> None:
     for program in (BUSYBOX, *OWN.values()):
         assert shutil.which(program), f"{program} is missing (scripts/need test)"
@@ -102,6 +119,9 @@ def test_hello(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         found = dict(line.split("=", 1) for line in metadata.read_text().splitlines())
+        record = json.loads(
+            next(Path("/frx/var/log/fruix/drvs").glob("*/*-hello-2.12.3.drv.json")).read_text()
+        )
         shown = json.loads(next(Path("/frx/var/fruix/views").glob("*.json")).read_text())["tools"]
         said = done.stdout + done.stderr
     assert [path for path in shown if path.endswith(("make", "/gawk", "/mawk"))] == [
@@ -121,3 +141,4 @@ def test_hello(tmp_path: Path) -> None:
     assert found["runtime_output"] == "Hello, world!"
     # One of its seven tests is skipped unless the moon is full.
     assert found["tests"] in {"pass=7 fail=0", "pass=6 fail=0 skip=1"}
+    looks_as_shown(found, record)

@@ -28,6 +28,7 @@ forget_failures() {
 wait_less_than_others() {
     local others
     long='Package(name="long", version="1", build_system="trivial", arguments={"script": "sleep 1000"})'
+    : > others
     fruix build -e "$long" > others 2>&1 &
     others=$!
     until grep -q phase others; do kill -0 "$others" || return; sleep 0.1; done

@@ -32,7 +32,7 @@ with socketserver.ThreadingTCPServer(("198.51.100.1", 37153), handler) as server
     print("Serving")
     server.serve_forever()' > server.log 2>&1 &
     trap 'kill '$!'; rm -rf "$bin"' EXIT
-    while ! grep -q Serving server.log; do sleep 0.05; done
+    until grep -qs Serving server.log; do kill -0 $! || return; sleep 0.05; done
 }
 
 build_what_fails_its_tests() {
