@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import threading
@@ -49,6 +50,20 @@ def test_who_comes_late_waits(tmp_path: Path) -> None:
         assert got == []
     thread.join()
     assert got == [35023]
+
+
+def test_those_who_look_do_not_see_each_other(tmp_path: Path) -> None:
+    """Self-tests look at the users of each other's builds: a look is no build, nor is the name in a lock that is free."""
+    locks = UserLocks(str(tmp_path), "a daemon")
+    with UserPool(locks, [35024]).acquire():
+        assert locks.noted(35024) == locks.holder(35024)
+    assert locks.noted(35024) == ""
+    crashed = locks.take(35024)
+    assert crashed is not None
+    os.close(crashed)
+    with (tmp_path / "35024").open() as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert locks.holder(35024) is None
 
 
 def test_two_daemons_never_share_a_user(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -177,8 +180,6 @@ def test_the_command_says_what_failed(
 
 def test_only_the_standard_library_is_needed() -> None:
     """Run without site-packages, as on a machine that has nothing but Python."""
-    import subprocess
-
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(selftest_module.__file__).parents[2])}
     short = "from fruix.testing import crashes; crashes.all_steps = tuple"
     done = subprocess.run(
@@ -195,3 +196,68 @@ def test_only_the_standard_library_is_needed() -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.splitlines()[-1] == "self-test passed"
+
+
+# Told twice to end, where it can hurt: when a daemon has just been started, or killed while it was building.
+TOLD_TO_END = """
+import os, signal, sys
+from fruix.cli.main import main
+from fruix.store.owner import identity_of
+from fruix.testing import crashes, scratch_daemon
+from fruix.testing.leftovers import traces
+
+method, number = sys.argv[1], int(sys.argv[2])
+crashes.all_steps = tuple
+scratch_daemon.PARENTS = ("/frx",)
+plain = getattr(scratch_daemon.Scratch, method)
+
+def first(self):
+    plain(self)
+    setattr(scratch_daemon.Scratch, method, plain)
+    left = "; ".join(traces(self.layout)) or "nothing"
+    print("told", self.base, identity_of(self.layout.store), left, flush=True)
+    os.kill(os.getpid(), number)
+    raise AssertionError("not ended")
+
+setattr(scratch_daemon.Scratch, method, first)
+settle = scratch_daemon.Scratch.settle
+
+def again(self):
+    os.kill(os.getpid(), number)
+    settle(self)
+
+scratch_daemon.Scratch.settle = again
+sys.exit(main(["doctor", "--selftest"]))
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("method", ["start", "crash"])
+def test_nothing_stays_when_it_is_told_to_end(method: str, number: signal.Signals) -> None:
+    """Twice, the second time while it cleans up."""
+    with private_frx():
+        done = subprocess.run(
+            [sys.executable, "-c", TOLD_TO_END, method, str(int(number))],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == (130 if number == signal.SIGINT else 128 + number), (
+            done.stdout + done.stderr
+        )
+        (said,) = (line for line in done.stdout.splitlines() if line.startswith("told "))
+        _, base, identity, left = said.split(" ", 3)
+        assert (left == "nothing") is (method == "start")
+        assert list(Path("/frx").glob("fruix-selftest-*")) == []
+        assert [path for path, *_ in os.walk("/sys/fs/cgroup") if f"-{identity[:8]}-" in path] == []
+        assert processes_with(base) == []
+
+
+def processes_with(text: str) -> list[int]:
+    """Those that have it in their words or their environment."""
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended
+            if text.encode() in (directory / "cmdline").read_bytes() + (directory / "environ").read_bytes():
+                found.append(int(directory.name))
+    return found

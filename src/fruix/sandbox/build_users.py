@@ -100,13 +100,26 @@ class UserLocks:
         os.pwrite(descriptor, f"{self._owner}, process {os.getpid()}\n".encode(errors="surrogateescape"), 0)
         return descriptor
 
-    def holder(self, uid: int) -> str | None:
-        """Who has it now, in words; None: nobody."""
+    def release(self, descriptor: int) -> None:
+        """Give back what `take` gave, and leave no name in it for those who look."""
+        os.ftruncate(descriptor, 0)
+        os.close(descriptor)
+
+    def noted(self, uid: int) -> str:
+        """Who had it last and did not release it, in words. Takes no lock, so it keeps nobody from taking one."""
         descriptor = self._open(uid)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return _words(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def holder(self, uid: int) -> str | None:
+        """Who has it now, in words; None: nobody. For a moment nobody can take it, but others can ask the same."""
+        descriptor = self._open(uid)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            return os.pread(descriptor, _MOST_WORDS, 0).decode(errors="replace").strip() or "unknown process"
+            return _words(descriptor) or "unknown process"
         finally:
             os.close(descriptor)
         return None
@@ -114,6 +127,10 @@ class UserLocks:
     def _open(self, uid: int) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
         return os.open(f"{self.directory}/{uid}", flags, 0o600)
+
+
+def _words(descriptor: int) -> str:
+    return os.pread(descriptor, _MOST_WORDS, 0).decode(errors="replace").strip()
 
 
 class UserPool:
@@ -145,7 +162,7 @@ class UserPool:
         try:
             yield User(os.getuid() if self._shared else uid, uid)
         finally:
-            os.close(lock)
+            self._locks.release(lock)
             with self._changed:
                 self._free.append(uid)
                 self._changed.notify()
@@ -171,7 +188,7 @@ class UserPool:
             if lock is None:
                 waiting = True
             elif not self._shared and current().processes_of(uid):
-                os.close(lock)
+                self._locks.release(lock)
             else:
                 self._free.remove(uid)
                 return uid, lock

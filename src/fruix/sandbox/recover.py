@@ -65,7 +65,7 @@ def _end(back_end: BackEnd, entries: Sequence[JournalEntry], builds: str, users:
             try:
                 _end_processes(back_end, entry.uid, entry.name)
             finally:
-                os.close(lock)
+                users.release(lock)
     return done + back_end.unmount_leftovers(builds)
 
 

@@ -34,13 +34,13 @@ def _files(layout: Layout) -> Iterator[str]:
 
 
 def _users(layout: Layout) -> Iterator[str]:
-    """Users of other daemons' builds don't count: they are locked, and their locks say so."""
+    """Users of other daemons' builds don't count: they are locked, and their locks say so. Nobody else's lock is touched without need."""
     locks, own = user_locks(layout), f"-{identity_of(layout.store)[:8]}-"
+    mine = f"{layout.state},"
     for uid in sorted(int(name) for name in _names(locks.directory) if name.isdecimal()):
-        holder = locks.holder(uid)
-        if holder is not None and f"{layout.state}," in holder:
+        if mine in locks.noted(uid) and mine in (holder := locks.holder(uid) or ""):
             yield f"build user {uid} is locked by {holder}"
-        elif holder is None and (pids := current().builders_of(uid, own)):
+        elif (pids := current().builders_of(uid, own)) and locks.holder(uid) is None:
             yield f"processes of build user {uid}: {pids}"
 
 

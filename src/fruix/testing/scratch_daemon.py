@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import fruix
@@ -22,6 +23,7 @@ from fruix.errors import FruixError, UnreachableError, UsageError
 from fruix.failpoints import VARIABLE
 from fruix.store.layout import Layout
 from fruix.store.tree import delete_tree
+from fruix.testing.leftovers import traces
 
 # Where a scratch directory may be made: the first that is there and safe.
 PARENTS = ("/var/db", "/var/lib", "/var", "/root")
@@ -33,6 +35,7 @@ MEMORY = 400 << 20  # bytes that a build may have: more than compiling takes, le
 program = "fruix"
 # What daemons get of the caller's environment: what Python needs, and no setting that could change the outcome.
 KEPT = ["PATH", "PYTHONDONTWRITEBYTECODE"]
+_ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -43,9 +46,17 @@ class Daemon:
     output: str
 
     def stop(self) -> int:
-        """End it as a service manager does; returns its status."""
+        """End it as a service manager does; returns its status.
+
+        Raises:
+            subprocess.TimeoutExpired: it did not end; it is killed.
+        """
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(STOP_PATIENCE)
+        try:
+            return self.process.wait(STOP_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End it as a crash does."""
@@ -76,7 +87,7 @@ class Scratch:
         """
         self._started += 1
         output = f"{self.base}/daemon-{self._started}.log"
-        with open(output, "wb") as log:
+        with _later(), open(output, "wb") as log:
             process = subprocess.Popen(
                 [sys.executable, *(["-S"] if sys.flags.no_site else []), "-m", program, "daemon"],
                 env={**self.environment, VARIABLE: fault},
@@ -85,7 +96,7 @@ class Scratch:
                 stdout=log,
                 stderr=log,
             )
-        self.daemon = Daemon(process, output)
+            self.daemon = Daemon(process, output)
         deadline = time.monotonic() + START_PATIENCE
         while True:
             try:
@@ -105,37 +116,72 @@ class Scratch:
 
     def stop(self) -> int:
         """End the daemon, if one runs; returns its status."""
-        daemon, self.daemon = self.daemon, None
-        return daemon.stop() if daemon is not None else 0
+        if self.daemon is None:
+            return 0
+        try:
+            return self.daemon.stop()
+        finally:  # interrupted, it still runs
+            if self.daemon.process.poll() is not None:
+                self.daemon = None
+
+    def settle(self) -> None:
+        """End the daemon. What builds of one that was killed have left is undone by another one, in its start."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.stop()
+        if traces(self.layout):
+            self.start()
+            self.stop()
 
     def crash(self) -> None:
         """Kill the daemon."""
-        daemon, self.daemon = self.daemon, None
-        if daemon is not None:
-            daemon.kill()
+        if self.daemon is not None:
+            self.daemon.kill()
+            self.daemon = None
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Scratch]:
-    """The directories, for the length of a self-test; a daemon that still runs is ended."""
+    """The directories, for the length of a self-test, however that ends: a daemon that still runs is ended, what builds left is undone.
+
+    Signals that would end this process are heard before and after, not while something is made or taken away.
+    """
     parent = _parent()
-    base = tempfile.mkdtemp(prefix="fruix-selftest-", dir=parent)
-    os.chmod(base, 0o755)  # noqa: S103 - peers of the socket must get in, as into /frx
-    layout = Layout(f"{base}/store", f"{base}/state", f"{base}/log")
-    with open(f"{base}/fruix.toml", "w", encoding="ascii") as file:
-        file.write(f"max-jobs = 2\nmax-memory = {MEMORY}\n")
-    here = Scratch(base, layout, _environment(layout, base))
-    try:
+    with ExitStack() as ending:
+        with _later():
+            base = tempfile.mkdtemp(prefix="fruix-selftest-", dir=parent)
+            layout = Layout(f"{base}/store", f"{base}/state", f"{base}/log")
+            here = Scratch(base, layout, _environment(layout, base))
+            ending.callback(_take_away, parent, here)
+            os.chmod(base, 0o755)  # noqa: S103 - peers of the socket must get in, as into /frx
+            with open(f"{base}/fruix.toml", "w", encoding="ascii") as file:
+                file.write(f"max-jobs = 2\nmax-memory = {MEMORY}\n")
         yield here
-    finally:
+
+
+def _take_away(parent: str, here: Scratch) -> None:
+    with _later():
         try:
-            here.stop()
+            here.settle()
         finally:
             descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             try:
-                delete_tree(descriptor, os.fsencode(os.path.basename(base)))
+                delete_tree(descriptor, os.fsencode(os.path.basename(here.base)))
             finally:
                 os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _later() -> Iterator[None]:
+    """Signals that would end this process are heard at the end of this. Children that are started meanwhile don't inherit that."""
+    heard: list[int] = []
+    before = {number: signal.signal(number, lambda received, _: heard.append(received)) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+        for received in dict.fromkeys(heard):
+            signal.raise_signal(received)
 
 
 def _parent() -> str:

@@ -10,6 +10,7 @@ import argparse
 import sys
 
 from fruix.cli.output.terminal import duration, styled, wants_colour
+from fruix.cli.request.signals import end_in_order
 from fruix.sandbox import modules
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.capabilities import Capability, probe
@@ -86,6 +87,7 @@ def _trial() -> int:
 def _selftest() -> int:
     from fruix.testing.selftest import Outcome, selftest  # noqa: PLC0415 - nothing else needs it
 
+    end_in_order(once=True)
     colour = wants_colour(sys.stdout)
     styles = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.NOT_TRIED: "yellow"}
     untried: list[str] = []
