@@ -193,6 +193,19 @@ def test_people_are_told_that_it_begins_anew(host: Host) -> None:
     assert Path(path.strip()).read_text() == "two\n"
 
 
+@pytest.mark.parametrize("name", ["top", "above"])
+def test_a_shell_in_a_sandbox_begins_anew_too(host: Host, name: str) -> None:
+    """Whether the view of the sandbox itself changed, or the one of what it needs first."""
+    (host.directory / "above.py").write_text(
+        "package = Package(name='above', version='1', build_system='trivial', host_view='plain',\n"
+        "    inputs=[find('top')], arguments={'script': 'cat $top > $out'})\n"
+    )
+    host.write(host.upgrade, "two")
+    _, said = host.fruix("enter", name, "--", "/bin/sh", "-c", "exit 7", code=7)
+    assert said.count("begun anew for the tools that are here now") == 1
+    assert "fruix: error" not in said
+
+
 def test_a_derivation_that_nobody_lowers_is_refused(host: Host) -> None:
     drv = host.fruix("build", "-n", "--json", "top")[0]
     path = json.loads(drv)["builds"][-1]["drv"]

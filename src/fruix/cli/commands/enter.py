@@ -9,9 +9,10 @@ from collections.abc import Callable
 
 from fruix.cli.output.terminal import harmless
 from fruix.cli.request.connect import open_store
+from fruix.cli.request.current_tools import Overtaken, show_anew, with_current_tools
 from fruix.cli.request.pty_relay import relay
 from fruix.cli.request.realise import realise
-from fruix.cli.request.resolve import derivation_for, lowering
+from fruix.cli.request.resolve import derivation_for, is_store_path, lowering
 from fruix.cli.request.signals import end_in_order
 from fruix.client import RemoteStore
 from fruix.model.derivedpath import DerivedPath
@@ -36,11 +37,13 @@ def run(options: argparse.Namespace) -> int:
     """Build what it needs, then go in."""
     with open_store() as store:
         end_in_order()
-        drv = derivation_for(store, options.target)
-        _build_inputs(store, drv)
-        return store.enter(
-            drv, os.environ.get("TERM", "dumb"), options.words, _inside(drv), fresh=options.fresh
-        )
+        overtaken = Overtaken()
+        return with_current_tools(lambda: _enter(store, options, overtaken), show_anew)
+
+
+def _enter(store: RemoteStore, options: argparse.Namespace, overtaken: Overtaken) -> int:
+    drv = _with_inputs(store, options.target, overtaken)
+    return store.enter(drv, os.environ.get("TERM", "dumb"), options.words, _inside(drv), fresh=options.fresh)
 
 
 def _inside(drv: StorePath) -> Callable[[int, str], None]:
@@ -55,8 +58,17 @@ def _inside(drv: StorePath) -> Callable[[int, str], None]:
     return on_open
 
 
-def _build_inputs(store: RemoteStore, drv: StorePath) -> None:
-    """The shell sees them."""
+def _with_inputs(store: RemoteStore, word: str, overtaken: Overtaken) -> StorePath:
+    """The derivation that a word means; its inputs are built, as the shell sees them."""
+    drv = derivation_for(store, word)
     derivation = store.read_derivation(drv)
     requests = [DerivedPath(path, tuple(names)) for path, names in derivation.input_drvs.items()]
-    realise(store, requests, lowering(store), "its inputs first: ")
+    lowered = [] if is_store_path(store, word) else [drv]
+    realise(
+        store,
+        requests,
+        lowering(store),
+        "its inputs first: ",
+        check=lambda failures: overtaken.check(failures, lowered),
+    )
+    return drv
