@@ -55,6 +55,11 @@ END
 fruix run ./tool.py embedded 2>/dev/null || echo "status $?"
 fruix shell --pure ./tool.py -- tool pure 2>/dev/null || echo "status $?"
 
+say seen
+fruix build -f slow.py >/dev/null 2>&1 & client=$!
+until fruix ps 2>/dev/null | grep '^slow-1'; do kill -0 $client; sleep 0.05; done
+kill $client; wait $client || :
+
 say daemon
 fruix daemon 2>log & daemon=$!
 fruix daemon --ping --wait 60
@@ -115,6 +120,7 @@ def test_from_nothing(subordinate_ids: bool) -> None:
     assert embedded[-4:-2] == ["made by 35001", "status 7"]
     assert embedded[-2].startswith("/")
     assert embedded[-1] == "made by 35001"
+    assert parts["seen"][0].startswith("slow-1")
     assert parts["packages"] == ["ran embedded", "status 5", "ran pure", "status 5"]
     assert daemon[-2:][0] == "made by 35001"
     assert "another daemon is running" in daemon[-1]

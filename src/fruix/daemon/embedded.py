@@ -2,7 +2,8 @@
 
 The same code in a forked child at the other end of a socket pair: spawner, settings, store, one session. It ends when its client does,
 however that ends, and takes running builds with it. One at a time works on a state directory; a second one waits for the
-first. What keeps it from starting is told to the client in the greeting.
+first. What keeps it from starting is told to the client in the greeting. A socket of its own tells others what it builds, and
+nothing else.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from fruix.daemon.service import Service
 
 OWNER = "embedded daemon"
+# What clients may ask for that are not its own: the builds.
+FOR_OTHERS = frozenset({"QueryActiveBuilds"})
 
 
 @contextmanager
@@ -108,7 +112,7 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             spawner = Spawner.start()
             failpoints.know("spawner", spawner.pid)
             closing.callback(spawner.close)
-            settings = load(environment)
+            settings = load(environment) if home is None else load(environment).for_one_user()
             layout.create()
             _take(closing.enter_context(StateLock(layout.state)))
             service = open_service(layout, settings, spawner)
@@ -116,7 +120,33 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
         except (FruixError, OSError, ModuleNotFoundError) as error:
             _refuse(stream, _problem(error), layout.store)
             return
-        serve_one(stream, Peer(os.geteuid(), os.getegid(), os.getppid()), service)
+        with _seen_by_others(layout, service):
+            serve_one(stream, Peer(os.geteuid(), os.getegid(), os.getppid()), service)
+
+
+@contextmanager
+def _seen_by_others(layout: Layout, service: Service) -> Iterator[None]:
+    """Meanwhile `fruix ps` is answered, on a thread. Where there can be no socket, builds go on without."""
+    from fruix.daemon import listening  # noqa: PLC0415
+    from fruix.daemon.server import Server  # noqa: PLC0415
+
+    path = layout.embedded_socket
+    try:
+        listener = listening.listen(path)
+    except (FruixError, OSError) as error:
+        logging.getLogger("fruix.daemon").info("not seen by 'fruix ps': %s", error)
+        yield
+        return
+    server = Server(service, [listener], only=FOR_OTHERS)
+    thread = threading.Thread(target=server.run, name="others", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        listening.forget(path)
+        server.stop()
+        thread.join()
+        listener.close()
 
 
 def _refuse(stream: socket.socket, error: FruixError, directory: str) -> None:

@@ -16,7 +16,6 @@ import sys
 from collections.abc import Mapping
 
 from fruix.errors import StoreError, UsageError
-from fruix.store.layout import Layout
 
 _NAME = "fruix"
 PLACE = "/frx"
@@ -88,9 +87,13 @@ def enter_view(directory: str) -> None:
     libc.drop_all_capabilities()
 
 
-def daemon_answers(directory: str, environment: Mapping[str, str]) -> bool:
-    """Whether the user's own daemon listens, asked from outside of the view."""
-    path = Layout.from_environment(environment).socket
+def answers(directory: str, path: str) -> bool:
+    """Whether somebody listens at a socket of the user's own, asked from outside of the view.
+
+    Args:
+        directory: the user's.
+        path: the socket's name in the view.
+    """
     outside = f"{directory}{path.removeprefix(PLACE)}" if path.startswith(f"{PLACE}/") else path
     try:
         parent = os.open(os.path.dirname(outside), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

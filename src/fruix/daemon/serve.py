@@ -10,7 +10,6 @@ import logging
 import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import replace
 
 from fruix.daemon import listening, status_signal
 from fruix.daemon.server import Server
@@ -46,8 +45,8 @@ def run(
         accept_store: see `LocalStore`.
     """
     settings = load(environment, config)
-    if confined:  # other users have no numbers here, so none can be told from another
-        settings = replace(settings, allowed_users=(), trusted_users=())
+    if confined:
+        settings = settings.for_one_user()
     layout = Layout.from_environment(environment)
     with ExitStack() as closing:
         layout.create()

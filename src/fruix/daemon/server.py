@@ -51,10 +51,23 @@ class Server:
     """Serves the clients of some listening sockets until `stop`."""
 
     def __init__(
-        self, service: Service, listeners: Sequence[socket.socket], spawner: HasDescriptor | None = None
+        self,
+        service: Service,
+        listeners: Sequence[socket.socket],
+        spawner: HasDescriptor | None = None,
+        *,
+        only: frozenset[str] | None = None,
     ) -> None:
-        """`spawner`: what is readable once the spawner has gone, without which nothing can be built."""
+        """What to serve, and where.
+
+        Args:
+            service: shared by all sessions.
+            listeners: sockets.
+            spawner: what is readable once the spawner has gone, without which nothing can be built.
+            only: the operations that clients may ask for, if not all.
+        """
         self._service = service
+        self._only = only
         self._listeners = listeners
         self._spawner = spawner
         self._spare = _spare_descriptor()
@@ -205,7 +218,7 @@ class Server:
 
     def _work(self, stream: socket.socket, peer: Peer, trusted: bool) -> None:
         try:
-            Session(stream, peer, self._service, trusted=trusted).run()
+            Session(stream, peer, self._service, trusted=trusted, only=self._only).run()
         except Exception:  # noqa: BLE001 - the thread's last resort: the daemon goes on
             self._service.client_log.exception(peer.uid, "session of user %s failed", peer.uid)
         finally:

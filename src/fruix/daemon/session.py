@@ -23,7 +23,7 @@ from fruix.daemon.connection import Connection
 from fruix.daemon.error_messages import failure
 from fruix.daemon.peers import Peer
 from fruix.daemon.service import Service
-from fruix.errors import DisconnectedError, FruixError, ProtocolError
+from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, Event, Message
@@ -41,18 +41,30 @@ from fruix.store.tree.interruption import interruptible
 
 Handler = Callable[..., Any]
 
+_NOT_FOR_OTHERS = "this daemon is embedded in another fruix, and tells others only what it builds"
+_NOT_FOR_OTHERS_HINT = "wait for the end of that one; 'fruix daemon' serves several"
+
 
 class Session:
     """Serves one client; `run` returns when it has gone. What handlers may use is public."""
 
-    def __init__(self, stream: socket.socket, peer: Peer, service: Service, *, trusted: bool) -> None:
-        """`stream` stays the caller's, who closes it."""
+    def __init__(
+        self,
+        stream: socket.socket,
+        peer: Peer,
+        service: Service,
+        *,
+        trusted: bool,
+        only: frozenset[str] | None = None,
+    ) -> None:
+        """`stream` stays the caller's, who closes it; `only`: the operations that the client may ask for, if not all."""
         self.account = Account(service.budget, peer.uid, trusted=trusted)
         self.connection = Connection(stream, patience=service.settings.request_timeout, account=self.account)
         self.peer = peer
         self.service = service
         self.store = service.store
         self.trusted = trusted
+        self._only = only
         self.context = Context(Dialect.NIX, nix.NEWEST, service.store.directory)
         self.options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
         self.body: RequestBody = NO_BODY
@@ -212,6 +224,8 @@ class Session:
     ) -> tuple[bytearray, Iterable[bytes]]:
         """Do what is asked; the reply, and what is to be streamed after it."""
         self.connection.source.check()
+        if self._only is not None and operation.name not in self._only:
+            raise NotPermittedError(_NOT_FOR_OTHERS, hint=_NOT_FOR_OTHERS_HINT)
         if handler is None:
             text = (
                 f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"

@@ -10,7 +10,7 @@ import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fruix.errors import UsageError
@@ -53,6 +53,10 @@ class Settings:
     building: Mapping[str, Any] = field(default_factory=dict)
     first_build_uid: int | None = None
     build_uid_count: int | None = None
+
+    def for_one_user(self) -> Settings:
+        """The same in a user namespace: other users have no numbers there, so none can be told from another, and none may connect."""
+        return _replace(self, allowed_users=(), trusted_users=())
 
     @property
     def build(self) -> BuildSettings:
@@ -115,8 +119,6 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
 
 
 def _replace(settings: Settings, **changes: Any) -> Settings:
-    from dataclasses import replace  # noqa: PLC0415 - here only
-
     return replace(settings, **changes)
 
 

@@ -111,6 +111,11 @@ class Layout:
         return f"{self.state}/daemon-socket/socket"
 
     @property
+    def embedded_socket(self) -> str:
+        """Where a daemon that has one client alone tells others what it builds."""
+        return f"{self.state}/daemon-socket/embedded"
+
+    @property
     def logs(self) -> str:
         """Build logs."""
         return f"{self.log}/drvs"

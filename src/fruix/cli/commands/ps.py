@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 
 from fruix.cli.output.terminal import duration, harmless, plural, size
-from fruix.cli.request.connect import connect_running
+from fruix.cli.request.connect import connect_looking
 from fruix.errors import UnreachableError
 from fruix.model.activity import ActiveBuild, State
 
@@ -25,9 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the rows."""
     try:
-        store = connect_running()
+        store = connect_looking()
     except UnreachableError as error:
-        hint = f"a build without a daemon is seen only by who started it; {error.hint}"
+        hint = f"no command builds without one either; {error.hint}"
         raise UnreachableError(error.message, where=error.where, hint=hint) from error
     with store:
         builds = store.active_builds()

@@ -28,7 +28,7 @@ def log_directory() -> str:
 
 
 def connect_running() -> RemoteStore:
-    """A daemon that runs already: what an embedded one would be asked is not of interest, it has no other clients.
+    """A daemon that runs already.
 
     Without root the user's own daemon counts too; then this process sees the user's store at `/frx` from here on.
 
@@ -38,10 +38,28 @@ def connect_running() -> RemoteStore:
     try:
         return connect(socket_path(os.environ))
     except UnreachableError:
-        if not _own_daemon_answers():
+        if not _own_answers(layout().socket):
             raise
     rootless.enter_view(rootless.home(os.environ))
     return connect(socket_path(os.environ))
+
+
+def connect_looking() -> RemoteStore:
+    """The same, or a daemon that is embedded in another command of this store: it only tells what it builds.
+
+    Raises:
+        UnreachableError: no daemon answers, of either kind.
+    """
+    try:
+        return connect_running()
+    except UnreachableError as error:
+        path = layout().embedded_socket
+        if _own_answers(path):
+            rootless.enter_view(rootless.home(os.environ))
+        try:
+            return connect(path)
+        except UnreachableError:
+            raise error from None
 
 
 @contextmanager
@@ -88,5 +106,5 @@ def _system_s_daemon_answers() -> bool:
     return True
 
 
-def _own_daemon_answers() -> bool:
-    return rootless.possible() and rootless.daemon_answers(rootless.home(os.environ), os.environ)
+def _own_answers(path: str) -> bool:
+    return rootless.possible() and rootless.answers(rootless.home(os.environ), path)
