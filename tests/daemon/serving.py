@@ -41,6 +41,7 @@ class FakeBuilder:
     cancelled: threading.Event = field(default_factory=threading.Event)
     seen: list[BuildOptions] = field(default_factory=list)
     rows: list[ActiveBuild] = field(default_factory=list)
+    drained: threading.Event = field(default_factory=threading.Event)
 
     def realise(
         self,
@@ -97,6 +98,10 @@ class FakeBuilder:
     def host_views(self) -> dict[str, list[Sighting]]:
         return {"base": [("0" * 64, 1_700_000_000), ("ab" * 32, 1_800_000_000)], "other": []}
 
+    def drain(self) -> None:
+        """Builds go on until their clients leave."""
+        self.drained.wait(60)
+
     def close(self) -> None:
         pass
 
@@ -116,6 +121,7 @@ class Running:
     store: LocalStore
     builder: FakeBuilder
     server: Server
+    thread: threading.Thread
     plugged: list[socket.socket] = field(default_factory=list)
 
     def connect(self) -> RemoteStore:
@@ -146,7 +152,7 @@ def running(
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            daemon = Running(where.socket, store, builder, server)
+            daemon = Running(where.socket, store, builder, server, thread)
             yield daemon
         finally:
             for stream in daemon.plugged:

@@ -12,11 +12,12 @@ import pytest
 
 from daemon.serving import Running, running
 from fruix.building.settings import BuildOptions
-from fruix.daemon import main
+from fruix.daemon import ending, main
 from fruix.daemon.server import Server
 from fruix.errors import FruixError
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
+from waiting import until
 
 
 def a_drv(daemon: Running) -> StorePath:
@@ -103,3 +104,46 @@ def test_the_limit_on_open_files_is_raised(
     monkeypatch.setattr(resource, "setrlimit", lambda _which, wanted: seen.append(wanted))
     main._allow_many_files()
     assert seen == ([after] if after else [])
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing ends in time because a moment has passed."""
+    monkeypatch.setattr(ending, "FAREWELL", 3600.0)
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_draining_daemon_serves_until_the_last_client_has_left(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon, daemon.connect() as early:
+        daemon.server.drain()
+        with daemon.connect() as late:
+            daemon.builder.drained.set()
+            assert late.all_valid_paths() == early.all_valid_paths() == []
+        assert early.all_valid_paths() == []
+        early.close()
+        until(lambda: not daemon.thread.is_alive(), "the end of the server")
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize("drained", [False, True], ids=["builds run", "clients are there"])
+def test_a_second_wish_ends_it_at_once(tmp_path: Path, drained: bool) -> None:
+    told: list[FruixError] = []
+    with running(tmp_path) as daemon:
+        thread = building(daemon, told)
+        daemon.server.drain()
+        if drained:
+            daemon.builder.drained.set()
+        daemon.server.drain()
+        thread.join()
+        daemon.thread.join()
+    assert [error.message for error in told] == ["the daemon is shutting down"]
+
+
+def test_a_client_that_does_not_leave_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "FAREWELL", 0.0)
+    with running(tmp_path) as daemon, daemon.connect():
+        daemon.builder.drained.set()
+        daemon.server.drain()
+        until(lambda: not daemon.thread.is_alive(), "the end of the server")

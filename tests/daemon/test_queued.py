@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from machine import private_frx
-from waiting import PATIENCE, until
+from waiting import PATIENCE, line_with, until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
 
@@ -99,3 +99,61 @@ def test_a_client_that_is_interrupted_takes_its_queued_build_with_it(
     waits.send_signal(number)
     waits.communicate(timeout=PATIENCE)
     assert daemon.rows() == {"endless-1": "running"}
+
+
+WHEN_TOLD = "until [ -e go ]; do sleep 0.1; done; echo x > $out"
+DRAINS = "drain-on-stop = true"
+
+
+def tell_the_builder() -> None:
+    """Put a file into the build directory."""
+    (directory,) = Path("/frx/var/fruix/builds").glob("frx-*/build")
+    (directory / "go").touch()
+
+
+def draining(daemon: Daemon, number: signal.Signals) -> None:
+    daemon.process.send_signal(number)
+    assert daemon.process.stderr is not None
+    line_with(daemon.process.stderr, "draining: builds that run go on")
+
+
+@pytest.mark.parametrize(
+    ("daemon", "number"),
+    [(DRAINS, signal.SIGTERM), (DRAINS, signal.SIGINT), ("", signal.SIGUSR2)],
+    indirect=["daemon"],
+)
+def test_a_daemon_that_drains_finishes_what_runs(daemon: Daemon, number: signal.Signals) -> None:
+    runs = daemon.build("runs", WHEN_TOLD)
+    daemon.wait_for(runs="running")
+    waits = daemon.build("waits", SHORT, SHORT)
+    daemon.wait_for(runs="running", waits="queued")
+    draining(daemon, number)
+    for client in (waits, daemon.build("late", SHORT)):
+        _, said = client.communicate(timeout=PATIENCE)
+        assert client.returncode == 100
+        assert "not begun, since the daemon is ending: ask again when it has been started anew" in said
+    assert daemon.rows() == {"runs-1": "running"}
+    tell_the_builder()
+    printed, said = runs.communicate(timeout=PATIENCE)
+    assert runs.returncode == 0, said
+    assert Path(printed.strip()).read_text() == "x\n"
+    assert daemon.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("daemon", [DRAINS], indirect=True)
+def test_a_second_signal_ends_at_once(daemon: Daemon) -> None:
+    runs = daemon.build("endless", ENDLESS)
+    daemon.wait_for(endless="running")
+    draining(daemon, signal.SIGTERM)
+    assert daemon.rows() == {"endless-1": "running"}
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(PATIENCE) == 0
+    assert "the daemon is shutting down" in runs.communicate(timeout=PATIENCE)[1]
+
+
+def test_without_the_setting_the_first_signal_ends_it(daemon: Daemon) -> None:
+    runs = daemon.build("endless", ENDLESS)
+    daemon.wait_for(endless="running")
+    daemon.process.send_signal(signal.SIGTERM)
+    assert daemon.process.wait(PATIENCE) == 0
+    assert "the daemon is shutting down" in runs.communicate(timeout=PATIENCE)[1]

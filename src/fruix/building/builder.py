@@ -124,6 +124,10 @@ class Builder:
     def _room_for_view(self) -> int:
         return min(self.settings.max_prepared_view, free_room(self._resources))
 
+    def drain(self) -> None:
+        """Begin no more builds: those that wait, and those that are asked for from now on, fail. Returns when none runs (shells may)."""
+        self._scheduler.drain()
+
     def close(self) -> None:
         """End all builds and wait for their clean-up."""
         self._scheduler.close()

@@ -21,6 +21,7 @@ from fruix.store.layout import Layout
 log = logging.getLogger("fruix.daemon")
 
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+DRAINING_SIGNAL = signal.SIGUSR2
 
 
 def run(
@@ -57,7 +58,7 @@ def run(
         where = "passed by the service manager" if passed else path or layout.socket
         listeners = passed or [_listen(closing, where)]
         server = Server(service, listeners, spawner)
-        _stop_on_signals(server)
+        _stop_on_signals(server, drain=settings.drain_on_stop)
         status_signal.on_request(
             lambda: status_signal.log_builds(service.active_builds(), server.connections)
         )
@@ -76,6 +77,8 @@ def _listen(closing: ExitStack, path: str) -> listening.Listener:
     return listener
 
 
-def _stop_on_signals(server: Server) -> None:
+def _stop_on_signals(server: Server, *, drain: bool) -> None:
+    stop = server.drain if drain else server.stop
     for number in STOPPING_SIGNALS:
-        signal.signal(number, lambda *_: server.stop())
+        signal.signal(number, lambda *_: stop())
+    signal.signal(DRAINING_SIGNAL, lambda *_: server.drain())

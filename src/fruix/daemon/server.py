@@ -4,7 +4,7 @@ The main thread waits for connections and for the wish to stop. It decides who m
 without waiting for the client (see `refusing`); a build user's connection is closed without a word. What is refused is not counted.
 Root and trusted users have a reserve of connections that nobody else can take.
 
-Stopping: no new clients; sessions lose their sockets, which cancels their builds; builds are killed and cleaned up; then the store closes.
+Stopping, at once or when what is built then has ended (`ending`): no new clients; sessions lose their sockets, which cancels their builds; builds are killed and cleaned up; then the store closes.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fruix.daemon import refusing
+from fruix.daemon.ending import Ending
 from fruix.daemon.peers import Access, Admission, Peer, credentials
 from fruix.daemon.refusing import Refused
 from fruix.daemon.service import Service
@@ -79,8 +80,7 @@ class Server:
         self._users: Counter[int] = Counter()
         self._poller = select.poll()
         self._refused = Refused(self._poller)
-        self._stop_receiver, self._stop_sender = socket.socketpair()
-        self._stop_sender.setblocking(False)
+        self._ending = Ending(service.builder.drain)
 
     @property
     def connections(self) -> int:
@@ -89,10 +89,14 @@ class Server:
 
     def stop(self) -> None:
         """Make `run` return; may be called from a signal handler."""
-        try:
-            self._stop_sender.send(b"x")
-        except OSError:
-            return  # it is stopping already
+        self._ending.now()
+
+    def drain(self) -> None:
+        """The same when the builds that run have ended, and no other one begins; called again, at once.
+
+        Meanwhile clients come and go, and are answered whatever takes no build.
+        """
+        self._ending.drain()
 
     def run(self) -> bool:
         """Accept until `stop`, then end all sessions and wait for them.
@@ -101,15 +105,15 @@ class Server:
             False when it ended because the spawner has gone: the daemon has to be started again.
         """
         sockets = {listener.fileno(): listener for listener in self._listeners}
-        stop = self._stop_receiver.fileno()
-        spawner = self._spawner.fileno() if self._spawner else stop
-        for descriptor in (*sockets, stop, spawner):
+        stop = self._ending.fileno()
+        spawner = self._spawner.fileno() if self._spawner else None
+        for descriptor in (*sockets, stop, *([] if spawner is None else [spawner])):
             self._poller.register(descriptor, select.POLLIN)
         reason = STOPPING
         try:
             while True:
                 ready = self._ready()
-                if stop in ready:
+                if self._ending.hear(lambda: self.connections):
                     return True
                 if spawner in ready:
                     reason = NO_SPAWNER
@@ -119,14 +123,14 @@ class Server:
                 for descriptor in ready:
                     if descriptor in sockets:
                         self._accept(sockets[descriptor])
-                    else:
+                    elif descriptor != stop:
                         self._refused.forget(descriptor)
         finally:
             self._end_sessions(reason)
 
     def _ready(self) -> list[int]:
-        due = self._refused.expire()
-        return [descriptor for descriptor, _ in self._poller.poll(None if due is None else due * 1000)]
+        due = [seconds for seconds in (self._refused.expire(), self._ending.due()) if seconds is not None]
+        return [descriptor for descriptor, _ in self._poller.poll(min(due) * 1000 if due else None)]
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -231,6 +235,7 @@ class Server:
             self._users[peer.uid] -= 1
             if not self._users[peer.uid]:
                 del self._users[peer.uid]
+        self._ending.client_left()
 
     def _warn(self, uid: int, text: str) -> None:
         self._service.client_log.warning(uid, "%s", text)
@@ -253,8 +258,7 @@ class Server:
             thread.join()
         if self._spare >= 0:
             os.close(self._spare)
-        self._stop_receiver.close()
-        self._stop_sender.close()
+        self._ending.close()
 
 
 def _shut(stream: socket.socket, how: int) -> None:

@@ -144,6 +144,9 @@ class BuilderLike(Protocol):
     def host_views(self) -> Mapping[str, Sequence[Sighting]]:
         """The host views that are offered, with their fingerprints so far, oldest first."""
 
+    def drain(self) -> None:
+        """Begin no more builds; returns when none runs."""
+
     def close(self) -> None:
         """End all builds."""
 

@@ -50,6 +50,7 @@ class Settings:
     max_client_memory_per_user: int = field(default_factory=lambda: _share_of_memory() // 2)
     reserved_client_memory: int = 256 << 20
     max_derivation_size: int = 16 << 20
+    drain_on_stop: bool = False
     building: Mapping[str, Any] = field(default_factory=dict)
     first_build_uid: int | None = None
     build_uid_count: int | None = None
@@ -221,6 +222,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "max-client-memory-per-user": ("max_client_memory_per_user", _number(1 << 20)),
     "reserved-client-memory": ("reserved_client_memory", _number(0)),
     "max-derivation-size": ("max_derivation_size", _number(1 << 16, MAX_DERIVATION_SIZE)),
+    "drain-on-stop": ("drain_on_stop", _truth),
     "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
     "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),

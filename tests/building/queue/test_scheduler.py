@@ -11,7 +11,7 @@ from fruix.building.plan.goals import Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.realisation import Realisation
-from fruix.building.queue.scheduler import Scheduler
+from fruix.building.queue.scheduler import CANCELLED, NOT_BEGUN, Scheduler
 from fruix.building.run.monitor import readable
 from fruix.building.settings import Asker, BuildOptions
 from fruix.errors import FruixError
@@ -540,3 +540,75 @@ def test_who_comes_after_those_that_have_gone_gets_a_build(make: Callable[..., S
     assert [job.path.name for job in scheduler.jobs()] == ["runs.drv", "waits.drv"]
     gate.set()
     assert end(late).success
+
+
+def test_draining_begins_nothing_and_waits_for_what_runs(make: Callable[..., Scheduler]) -> None:
+    gate, runs = threading.Event(), []
+
+    def run(job: Job) -> BuildResult:
+        runs.append(job.path.name)
+        gate.wait(PATIENCE)
+        return ok(job)
+
+    scheduler, first, second, late = make(run, 1), Inbox(), Inbox(), Inbox()
+    submit(scheduler, "runs", first)
+    until(lambda: runs, "the build that takes the slot")
+    submit(scheduler, "waits", second)
+    drained = threading.Thread(target=scheduler.drain)
+    drained.start()
+    assert end(second) is NOT_BEGUN
+    submit(scheduler, "late", late)
+    assert end(late) is NOT_BEGUN
+    submit(scheduler, "runs", late)  # there is such a build already
+    assert drained.is_alive()
+    gate.set()
+    assert end(first).success
+    assert end(late).success
+    drained.join(PATIENCE)
+    assert not drained.is_alive()
+    assert runs == ["runs.drv"]
+    assert scheduler.jobs() == []
+
+
+def test_closing_ends_the_waiting_for_what_runs(make: Callable[..., Scheduler]) -> None:
+    def run(job: Job) -> BuildResult:
+        until(lambda: readable(job.waker, 0.1), "the end of the job")
+        return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+
+    scheduler, inbox = make(run, 1), Inbox()
+    submit(scheduler, "runs", inbox)
+    until(lambda: scheduler.jobs()[0].started, "the build")
+    drained = threading.Thread(target=scheduler.drain)
+    drained.start()
+    scheduler.close()
+    drained.join(PATIENCE)
+    assert not drained.is_alive()
+
+
+def test_a_request_goes_on_with_what_runs_when_the_rest_is_not_begun(make: Callable[..., Scheduler]) -> None:
+    """Without keep-going: what is not begun is no failure that others are given up for."""
+    gate = threading.Event()
+    running: list[str] = []
+
+    def run(job: Job) -> BuildResult:
+        running.append(job.path.name)
+        gate.wait(PATIENCE)
+        return CANCELLED if job.cancelled else ok(job)
+
+    scheduler = make(run, 1)
+    plan = goals({"a": "", "b": "", "c": "ab", "d": "c", "e": "a"})
+    results: dict[str, BuildResult] = {}
+    request = threading.Thread(target=lambda: results.update(realise(scheduler, plan, BuildOptions())))
+    request.start()
+    until(lambda: running, "a build")
+    drained = threading.Thread(target=scheduler.drain)
+    drained.start()
+    until(lambda: len(scheduler.jobs()) == 1, "that only one is left")
+    gate.set()
+    for thread in (request, drained):
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+    assert {name: result for name, result in results.items() if result.success} == {
+        "a": BuildResult(BuildStatus.BUILT)
+    }
+    assert all(results[name] is NOT_BEGUN for name in "bcde")

@@ -2,7 +2,7 @@
 
 Runs on the session's own thread, which is the only one that calls `on_event`. Without keep-going the first
 failure makes the others be given up (jobs that nobody else waits for are cancelled); with it everything that can be
-done is done. A failed goal fails those that need it with DEPENDENCY_FAILED, naming the root cause once.
+done is done. A daemon that drains begins nothing more: what runs goes on, and the rest is `NOT_BEGUN`. A failed goal fails those that need it with DEPENDENCY_FAILED, naming the root cause once.
 
 At most `max_jobs` builds of the request run at once (downloads have slots of their own and don't count). With 0 only derivations that
 prefer to be built locally are built, one at a time; when nothing else is left the rest fails.
@@ -19,7 +19,7 @@ from queue import Empty
 from fruix.building.plan.goals import Goal, Plan, kind_of
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
-from fruix.building.queue.scheduler import Scheduler
+from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
 from fruix.building.settings import BuildOptions
 from fruix.errors import BadDerivationError
 from fruix.model import attributes
@@ -109,7 +109,8 @@ class Realisation:
         settled = [path]
         while settled:
             path = settled.pop()
-            if not self._results[path].success and not self._options.keep_going:
+            result = self._results[path]
+            if not result.success and result is not NOT_BEGUN and not self._options.keep_going:
                 self._give_up(f"not built, since '{path.name}' failed")
                 return
             for goal in self._dependents.get(path, ()):
@@ -125,6 +126,9 @@ class Realisation:
         if not failed:
             self._queue_of(goal).append(goal)
             return None
+        if any(self._results[path] is NOT_BEGUN for path in failed):
+            self._results[goal.path] = NOT_BEGUN
+            return NOT_BEGUN
         noun = "dependency" if len(failed) == 1 else "dependencies"
         why = reason("dependencies", count=len(failed), noun=noun, first=failed[0].name)
         return self._fail(goal, BuildStatus.DEPENDENCY_FAILED, why)

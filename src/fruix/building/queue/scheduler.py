@@ -29,6 +29,11 @@ _NO_THREAD = "no thread for builds can be started: the daemon has reached a limi
 
 _Key = tuple[StorePath, BuildMode, int, str]
 CANCELLED = BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+# What would have been built, had the daemon not been ending; to be told by identity.
+NOT_BEGUN = BuildResult(
+    BuildStatus.TRANSIENT_FAILURE,
+    "not begun, since the daemon is ending: ask again when it has been started anew",
+)
 
 
 def _key(path: StorePath, derivation: Derivation, options: BuildOptions) -> _Key:
@@ -56,6 +61,7 @@ class Scheduler:
         self._jobs: dict[_Key, Job] = {}
         self._changed = threading.Condition()
         self._closing = False
+        self._draining = False
 
     def submit(
         self,
@@ -72,8 +78,12 @@ class Scheduler:
             key, queue = _key(path, derivation, options), self._queues[kind]
             job = self._jobs.get(key)
             if job is None or not job.join(inbox, options):
-                job = self._jobs[key] = Job(path, derivation, options, kind)
+                job = Job(path, derivation, options, kind)
                 job.join(inbox, options)
+                if self._draining:
+                    job.finish(NOT_BEGUN)
+                    return job
+                self._jobs[key] = job
             queue.add(job, _line(inbox, options))
             try:
                 self._start_thread(kind)
@@ -114,6 +124,16 @@ class Scheduler:
 
     def _all(self) -> list[Job]:
         return [job for queue in self._queues.values() for job in queue.jobs()]
+
+    def drain(self) -> None:
+        """Begin no more jobs: those that wait end as `NOT_BEGUN`, and so does what is submitted from now on. Returns when none runs."""
+        with self._changed:
+            self._draining = True
+            for job in self._all():
+                if self._queues[job.kind].is_waiting(job):
+                    self._withdraw(job, NOT_BEGUN)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closing or not self._all())
 
     def close(self) -> None:
         """Cancel everything and wait until the last build has been cleaned up."""
