@@ -19,8 +19,8 @@ from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import LogLine, Note
+from fruix.sandbox.back_ends import Usage
 from fruix.sandbox.linux.processes import processes_of
-from fruix.sandbox.usage import Usage
 from machine import Machine, left_over, machine
 from waiting import until
 

@@ -21,7 +21,7 @@ from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.reasons import reason, text_of
 from fruix.model.storepath import StorePath
-from fruix.sandbox.usage import usage_of
+from fruix.sandbox.back_ends import current
 from fruix.store import LocalStore
 
 
@@ -49,7 +49,7 @@ def active_build(job: Job, history: History) -> ActiveBuild:
 
 def with_usage(row: ActiveBuild) -> ActiveBuild:
     """The same with what its sandbox uses, if the system says."""
-    usage = usage_of(row.pid)
+    usage = current().usage(row.pid)
     if usage is None:
         return row
     return replace(row, cpu_us=usage.cpu_us, memory=usage.memory, processes=usage.processes)

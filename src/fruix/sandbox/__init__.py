@@ -1,7 +1,7 @@
 """What a build may see, and running it so: specifications as plain data, the spawner, platform back ends, crash recovery.
 
 What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised), `spawner` (who forks), `networks` (ways to one),
-`build_users` and `journal` (what a build holds), `usage` (what it uses), `recover`, `capabilities`, `back_ends` (which platform's), and one
+`build_users` and `journal` (what a build holds), `recover`, `capabilities`, `back_ends` (which platform's), and one
 folder per back end (`linux/`, `freebsd/`). What a build sees of the host's tools: `fruix.hostview`.
 
 Rules: nothing here knows derivations or stores; never less isolation than the specification says; a failed step is an error that
@@ -12,12 +12,11 @@ from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.back_ends import current as back_end
 from fruix.sandbox.build_users import User, UserLocks, UserPool, machine_directory
 from fruix.sandbox.journal import Journal, JournalEntry
-from fruix.sandbox.spawner.client import Child, Spawner
+from fruix.sandbox.spawner.client import SandboxHandle, Spawner
 from fruix.sandbox.spec import Bind, Entry, Exec, File, Identity, Link, SandboxSpec, Tmpfs
 
 __all__ = [
     "Bind",
-    "Child",
     "Entry",
     "Exec",
     "Exit",
@@ -26,6 +25,7 @@ __all__ = [
     "Journal",
     "JournalEntry",
     "Link",
+    "SandboxHandle",
     "SandboxSpec",
     "Spawner",
     "Tmpfs",

@@ -10,18 +10,17 @@ descriptors, pipes, reapers) stays behind `Started`, in the spawner.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from resource import struct_rusage
+from typing import Any, Protocol, Self, runtime_checkable
 
 from fruix.errors import SandboxError
 from fruix.failpoints import Step
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.spec import SandboxSpec
-
-if TYPE_CHECKING:
-    from fruix.sandbox.journal import JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +37,27 @@ class Exit:
     max_rss_kib: int
     oom_kills: int = 0
 
+    @classmethod
+    def of(cls, status: int, used: struct_rusage) -> Self:
+        """From what wait4(2) says; `used` may also be that of all children."""
+        code = os.waitstatus_to_exitcode(status)
+        return cls(
+            code if code >= 0 else None,
+            -code if code < 0 else None,
+            round(used.ru_utime * 1e6),
+            round(used.ru_stime * 1e6),
+            used.ru_maxrss,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Processor time so far in microseconds, memory in bytes, number of processes and threads; of everything in a sandbox."""
+
+    cpu_us: int
+    memory: int
+    processes: int
+
 
 class Started(Protocol):
     """A sandbox that is being set up or runs, as the spawner holds it."""
@@ -48,7 +68,7 @@ class Started(Protocol):
 
     @property
     def status(self) -> int:
-        """Yields a report of failure (JSON: step, errno, detail), or its end without one once the program runs."""
+        """Yields a report of failure (`spawner.messages.Failed`, encoded), or its end without one once the program runs."""
 
     @property
     def ended(self) -> int:
@@ -119,8 +139,8 @@ class BackEnd(Protocol):
     def kill_process(self, pid: int, uid: int) -> None:
         """Kill a process if it still is one of that user and may be killed."""
 
-    def usage(self, pid: int) -> tuple[int, int, int] | None:
-        """Microseconds of processor time, bytes of memory and processes of the running sandbox of which `pid` is one; None: unknown."""
+    def usage(self, pid: int) -> Usage | None:
+        """What the running sandbox of which `pid` is a process uses now; None if it has ended or the system doesn't say."""
 
     def mounts_below(self, directory: str) -> list[str]:
         """Mount points in a directory, as the daemon sees them."""
@@ -128,14 +148,14 @@ class BackEnd(Protocol):
     def marks(self, name: str) -> Mapping[str, str]:
         """What of the sandbox `name`, which is about to be made, the system will know by a name: for the journal. Kind → name."""
 
-    def end_leftovers(self, builds: str, entries: Sequence[JournalEntry]) -> list[str]:
+    def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Kill what a crashed daemon's sandboxes left running; what was ended, a line each.
 
         Only what belongs to them for certain: other daemons build on this machine.
 
         Args:
             builds: the directory in which that daemon's sandboxes had their directories.
-            entries: what its journal tells of them.
+            marks: what its journal tells of them: name of a sandbox → its marks.
         """
 
     def unmount_leftovers(self, builds: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""What every back end's child does alike on its way to the program: code of ours instead of an exec, reports of failure.
+"""What the first process of a sandbox does alike on every platform on its way to the program: steps, reports, entry points.
 
 What it does about signals, limits and priorities is in `inherited`.
 """
@@ -8,22 +8,65 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import importlib
-import json
 import os
+import signal
 import socket
 import sys
 import termios
-from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn, Protocol, TypeVar
 
+from fruix import failpoints
 from fruix.sandbox.networks import NONE
+from fruix.sandbox.spawner.messages import Failed, encode
 from fruix.sandbox.spec import Entry, SandboxSpec
 
 SETUP_FAILED = 127
 """Exit status of a child that could not run its program; the status pipe says why."""
-_REPORT_SIZE = 4096
 
 EntryPoint = Callable[[Mapping[str, Any]], int]
+
+
+class ChildState(Protocol):
+    """What a platform's steps need; they may move the status pipe to another number."""
+
+    status: int
+
+
+State = TypeVar("State", bound=ChildState)
+Steps = Sequence[tuple[str, Callable[[State], None]]]
+
+
+def take_steps(state: State, steps: Steps[State], begin: Callable[[State], None]) -> NoReturn:
+    """Call `begin`, then take the steps, the last of which runs the program. Never returns.
+
+    The first step that fails is reported over the status pipe and ends the process; `begin` counts as the step
+    "release".
+    """
+    step = "release"
+    try:
+        begin(state)
+        failpoints.strike_by(lambda victim: _strike(victim, state.status))
+        for step, action in steps:
+            failpoints.reach(step)
+            action(state)
+    except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the spawner
+        report(state.status, step, error)
+    finally:
+        os._exit(SETUP_FAILED)
+
+
+def _strike(victim: str, status: int) -> None:
+    """Have the spawner kill `victim`: from inside the sandbox its number is not known.
+
+    Only the process itself is, except to the kernel where it is the first one of a process namespace: such a
+    process can't kill itself.
+    """
+    if victim == "builder" and os.getpid() != 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    os.write(status, failpoints.MARK + victim.encode())
+    while not victim.isdecimal():  # this process dies with the victim; after a client's death it goes on
+        signal.pause()
 
 
 def report(status: int, step: str, error: BaseException) -> None:
@@ -33,7 +76,7 @@ def report(status: int, step: str, error: BaseException) -> None:
         detail = f"{type(error).__name__}: {error}"
     else:
         detail = str(error.strerror).removeprefix(os.strerror(code)).removeprefix(": ")
-    os.write(status, json.dumps({"step": step, "errno": code, "detail": detail}).encode()[:_REPORT_SIZE])
+    os.write(status, encode(Failed(step, code, detail)))
 
 
 def take_terminal(terminal: int) -> None:

@@ -7,8 +7,6 @@ operator's setting, `auto` takes the first that works; there is no way to share 
 
 from __future__ import annotations
 
-from fruix.errors import IsolationUnavailableError
-
 AUTO, NONE, HOST = "auto", "none", "host"
 OWN = ("pasta", "slirp4netns")  # a network namespace of its own
 SETTINGS = (AUTO, *OWN, HOST, NONE)
@@ -16,30 +14,3 @@ SETTING = "fixed-output-network"
 
 # What a build with a network of its own sees; the same for all helpers (they are slirp's traditional ones).
 ADDRESS, NETMASK, GATEWAY, NAME_SERVER = "10.0.2.100", "255.255.255.0", "10.0.2.2", "10.0.2.3"
-
-
-def choose(setting: str) -> str:
-    """The way that a build gets the network when the operator says `setting`.
-
-    Raises:
-        IsolationUnavailableError: the machine offers none that the setting allows; says what to install.
-    """
-    if setting == NONE:
-        return NONE
-    reasons = []
-    for way in (*OWN, HOST) if setting == AUTO else (setting,):
-        reason = lacking(way)
-        if not reason:
-            return way
-        reasons.append(reason)
-    raise IsolationUnavailableError(
-        f"no network for fixed-output builds: {'; '.join(reasons)}",
-        hint=f"install pasta (Debian's package 'passt') or slirp4netns; or set '{SETTING}' to 'none' if no build needs the network",
-    )
-
-
-def lacking(way: str) -> str:
-    """Why a way can't be gone on this machine; empty if it can."""
-    from fruix.sandbox.back_ends import current  # noqa: PLC0415 - imports specifications, which name networks
-
-    return current().network_lacking(way)

@@ -58,7 +58,7 @@ def recover(
 
 def _end(back_end: BackEnd, entries: Sequence[JournalEntry], builds: str, users: UserLocks) -> list[str]:
     """Everything dead, then everything unmounted."""
-    done = back_end.end_leftovers(builds, entries)
+    done = back_end.end_leftovers(builds, {entry.name: entry.marks for entry in entries})
     for entry in entries:
         # Without root builds may have run as the daemon's own user: then nothing but their namespace ends them, and it has.
         if entry.uid not in {0, os.getuid()} and (lock := users.take(entry.uid)) is not None:

@@ -109,7 +109,6 @@ class SandboxSpec:
         memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
         terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the controlling terminal and the standard
             input too. Never a terminal that somebody sits at.
-        fault: for tests: what is to go wrong; see `failpoints`.
     """
 
     id: str
@@ -132,7 +131,6 @@ class SandboxSpec:
     memory_max: int = 0
     pids_max: int = 0
     terminal: bool = False
-    fault: str = ""
 
     def __post_init__(self) -> None:
         """A network of its own has to belong to a user namespace of its own, or nothing could be connected to it."""

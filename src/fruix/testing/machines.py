@@ -24,7 +24,8 @@ from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
 from fruix.model.systems import common_name
 from fruix.sandbox import back_end
-from fruix.sandbox.networks import AUTO, HOST, choose
+from fruix.sandbox.network_choice import choose
+from fruix.sandbox.networks import AUTO, HOST
 from fruix.testing import derivations
 from fruix.testing.checks import Bench, FailedError, NotTriedError, told
 from fruix.testing.kernel_checks import (

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import select
 import socket
@@ -28,6 +27,7 @@ from fruix.sandbox.freebsd.abi import Pair, flag, text
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.journal import Journal, JournalEntry
+from fruix.sandbox.spawner.messages import Failed, decode
 from fruix.sandbox.spec import Bind, Entry, SandboxSpec, Tmpfs
 from fruix.testing.traced import Traced, say
 
@@ -177,10 +177,13 @@ def _run(back_end: FreeBSDBackEnd, spec: SandboxSpec) -> Iterator[str]:
     while chunk := os.read(started.status, 4096):
         report += chunk
     if report:
-        failed = json.loads(report)
-        number = errno.errorcode.get(failed["errno"], "no errno")
-        yield f"step {failed['step']}: {number}: {os.strerror(failed['errno'])}: {failed['detail']}"
-    select.select([started.ended], [], [])
+        failed = decode(report)
+        assert isinstance(failed, Failed)
+        number = errno.errorcode.get(failed.errno, "no errno")
+        yield f"step {failed.step}: {number}: {os.strerror(failed.errno)}: {failed.detail}"
+    poller = select.poll()
+    poller.register(started.ended, select.POLLIN)
+    poller.poll()
     say("10 to 12: the supervisor has killed, waited and unmounted")
     ended = started.finish()
     say(f"    exit code {ended.code}, signal {ended.signal}")

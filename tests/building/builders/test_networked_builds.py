@@ -26,7 +26,8 @@ from fruix.errors import IsolationUnavailableError
 from fruix.model.derivation import DerivationOutput
 from fruix.model.events import LogLine
 from fruix.model.storepath import StorePath
-from fruix.sandbox import networks
+from fruix.sandbox import network_choice, networks
+from fruix.sandbox.back_ends import current
 from fruix.sandbox.linux import slirp, userns
 from fruix.sandbox.linux.cgroup import CgroupParent
 from machine import Machine, build_uid, builders, machine
@@ -372,29 +373,29 @@ def test_the_refusal_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("shutil.which", lambda _name: None)
     monkeypatch.setattr("fruix.sandbox.linux.landlock.abi", lambda: 4)
     with pytest.raises(IsolationUnavailableError) as caught:
-        networks.choose("auto")
+        network_choice.choose("auto")
     assert (
         "pasta is not installed; slirp4netns is not installed; sharing the host's network needs Landlock"
         in str(caught.value)
     )
     assert "'passt'" in caught.value.hint
-    assert networks.choose("none") == "none"
+    assert network_choice.choose("none") == "none"
     with pytest.raises(IsolationUnavailableError, match="pasta is not installed"):
-        networks.choose("pasta")
+        network_choice.choose("pasta")
 
 
 def test_what_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
     with rig.private_network():
-        assert networks.choose("auto") == "pasta"
+        assert network_choice.choose("auto") == "pasta"
         subprocess.run(["ip", "link", "del", "outside"], check=True)
-        assert networks.choose("auto") == "slirp4netns"  # which needs no route to model its own on
+        assert network_choice.choose("auto") == "slirp4netns"  # which needs no route to model its own on
     monkeypatch.setattr(slirp, "TUN", "/dev/net/there-is-none")
-    assert networks.choose("auto") == "host"
+    assert network_choice.choose("auto") == "host"
 
 
 def test_a_build_is_refused_where_there_is_no_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with connected_machine("auto") as here:
-        monkeypatch.setattr(networks, "lacking", lambda way: f"no {way}")
+        monkeypatch.setattr(current(), "network_lacking", lambda way: f"no {way}", raising=False)
         drv = here.derivation("never", "echo > $out", here.shell(tmp_path), outputs=fixed(b"\n"))
         (result,) = here.build(drv)
         assert "no network for fixed-output builds: no pasta; no slirp4netns; no host" in result.message

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from fruix import failpoints
 from fruix.building.builder import Builder
 from fruix.building.recovery import journal_of, recover_builds, user_locks
 from fruix.building.settings import BuildSettings
@@ -20,9 +21,8 @@ from machine import SEVERAL_IDS, Machine, builder_of, identity, left_over, priva
 from waiting import until
 
 
-def spec(root: Path, **changes: object) -> SandboxSpec:
-    program = Exec("/none", ("none",), {}, "/")
-    return SandboxSpec("frx-test", str(root), identity(35009), program, **changes)  # type: ignore[arg-type]
+def spec(root: Path) -> SandboxSpec:
+    return SandboxSpec("frx-test", str(root), identity(35009), Exec("/none", ("none",), {}, "/"))
 
 
 @pytest.mark.parametrize("step", [step.name for step in current().steps if step.process == "builder"])
@@ -32,9 +32,10 @@ def test_a_failing_step_is_named(tmp_path: Path, step: str) -> None:
     try:
         with (
             open(os.devnull, "wb") as log,
+            failpoints.armed(step),
             pytest.raises(SandboxError, match=f"step '{step}': Input/output error") as caught,
         ):
-            spawner.spawn(spec(tmp_path / "root", fault=step), log.fileno())
+            spawner.spawn(spec(tmp_path / "root"), log.fileno())
         assert caught.value.step == step
         assert caught.value.errno == 5
         assert os.listdir(tmp_path / "root") == []

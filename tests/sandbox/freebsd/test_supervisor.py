@@ -274,7 +274,7 @@ def test_recovery_waits_for_a_supervisor(spawner: Spawner, tmp_path: Path) -> No
     back_end = back_ends.current()
     assert back_end.mounts_below(str(builds)) != []
     os.kill(spawner.pid, signal.SIGKILL)
-    back_end.end_leftovers(str(builds), [])
+    back_end.end_leftovers(str(builds), {})
     assert back_end.mounts_below(str(builds)) == []
     with pytest.raises(SandboxError, match="the spawner has gone"):
         child.finish()
@@ -316,18 +316,18 @@ NAMES = [step.name for step in FAILPOINTS if step.process != "spawner"]
 def test_a_failing_step_is_named(spawner: Spawner, tmp_path: Path, step: str) -> None:
     with (
         open(os.devnull, "wb") as log,
+        failpoints.armed(step),
         pytest.raises(SandboxError, match=f"step '{step}': Input/output error") as caught,
     ):
-        spawner.spawn(replace(spec(tmp_path, "exit 0"), fault=step), log.fileno())
+        spawner.spawn(spec(tmp_path, "exit 0"), log.fileno())
     assert caught.value.errno == errno.EIO
 
 
 @pytest.mark.parametrize("step", NAMES)
 def test_a_death_at_any_step_leaves_nothing(spawner: Spawner, tmp_path: Path, step: str) -> None:
-    assert run(spawner, replace(spec(tmp_path, "exit 0"), fault=f"{step}:builder"), tmp_path / "log")[:2] == (
-        None,
-        signal.SIGKILL,
-    )
+    with failpoints.armed(f"{step}:builder"):
+        ended = run(spawner, spec(tmp_path, "exit 0"), tmp_path / "log")
+    assert ended[:2] == (None, signal.SIGKILL)
 
 
 def test_a_program_that_is_not_there(spawner: Spawner, tmp_path: Path) -> None:

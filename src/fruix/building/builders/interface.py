@@ -36,8 +36,9 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Entry, SandboxSpec, User
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.contracts import CONTRACTS, Contract
+from fruix.sandbox.network_choice import choose
 from fruix.sandbox.network_files import CERTIFICATES, host_files
-from fruix.sandbox.networks import NONE, SETTING, choose
+from fruix.sandbox.networks import NONE, SETTING
 from fruix.store.tree.interruption import check_interrupt
 
 # Where sandboxes have something of their own, besides the store and the build directory.

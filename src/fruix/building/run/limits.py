@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 
 from fruix.building.settings import BuildOptions, BuildSettings
 from fruix.model.reasons import Reason, reason
-from fruix.sandbox.usage import Usage, usage_of
+from fruix.sandbox.back_ends import Usage, current
 
 INTERVAL = 0.5
 # Below this a failed build is said to have failed perhaps for want of space (bytes; the peers' figure).
@@ -100,7 +100,7 @@ class Watch:
     def _processes(self) -> Reason | None:
         if not self._limits.max_processes and not self._limits.max_memory:
             return None
-        return passed(self._limits, usage_of(self._pid))
+        return passed(self._limits, current().usage(self._pid))
 
 
 def passed(limits: Limits, usage: Usage | None) -> Reason | None:

@@ -1,4 +1,4 @@
-"""The FreeBSD back end behind the common interface (`sandbox.platform.BackEnd`)."""
+"""The FreeBSD back end behind the common interface (`sandbox.back_ends.BackEnd`)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from functools import cached_property
 from typing import Any
 
 from fruix.failpoints import Step
+from fruix.sandbox.back_ends import Usage
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.freebsd import jail, limits, mounts, roots, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
 from fruix.sandbox.freebsd.start import FAILPOINTS, Started, start
-from fruix.sandbox.journal import JournalEntry
 from fruix.sandbox.networks import HOST, NONE
 from fruix.sandbox.spec import SandboxSpec
 
@@ -87,9 +87,10 @@ class FreeBSDBackEnd:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
-    def usage(self, pid: int) -> tuple[int, int, int] | None:
+    def usage(self, pid: int) -> Usage | None:
         """Of all processes of the build user, whom no other build shares."""
-        return self.kernel.usage_beside(pid)
+        used = self.kernel.usage_beside(pid)
+        return used and Usage(*used)
 
     def mounts_below(self, directory: str) -> list[str]:
         """From the system's mount table."""
@@ -99,9 +100,9 @@ class FreeBSDBackEnd:
         """Its jail, which is also found by its path."""
         return {"jail": name}
 
-    def end_leftovers(self, builds: str, entries: Sequence[JournalEntry]) -> list[str]:
+    def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Supervisors are waited for, jails below `builds` removed."""
-        return undo.end_leftovers(self.kernel, builds, [entry.name for entry in entries])
+        return undo.end_leftovers(self.kernel, builds, list(marks))
 
     def unmount_leftovers(self, builds: str) -> list[str]:
         """Whatever is still mounted."""

@@ -11,13 +11,20 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from fruix import failpoints
-from fruix.sandbox.child_common import SETUP_FAILED, EntryPoint, load_entry, report, run_entry, take_terminal
-from fruix.sandbox.freebsd import abi, jail, network
+from fruix.sandbox.child_common import (
+    SETUP_FAILED,
+    EntryPoint,
+    load_entry,
+    run_entry,
+    take_steps,
+    take_terminal,
+)
+from fruix.sandbox.freebsd import abi, jail
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.inherited import default_priority, default_signals, set_limits
@@ -29,7 +36,7 @@ _LOGIN = b"frxbld"
 
 
 @dataclass(slots=True)
-class Child:
+class ChildState:
     """What the steps need.
 
     Attributes:
@@ -47,31 +54,12 @@ class Child:
     entry: EntryPoint | None = None
 
 
-def run(child: Child) -> NoReturn:
+def run(child: ChildState) -> NoReturn:
     """Take the steps, run the program. Never returns."""
-    step = ""
-    try:
-        failpoints.know("builder", os.getpid())
-        failpoints.strike_by(lambda victim: _ask_for(victim, child))
-        for step, action in STEPS:
-            failpoints.reach(step)
-            action(child)
-    except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the spawner
-        report(child.status, step, error)
-    finally:
-        os._exit(SETUP_FAILED)
+    take_steps(child, STEPS, lambda _child: None)
 
 
-def _ask_for(victim: str, child: Child) -> None:
-    """Have the spawner kill `victim`: from inside the jail we can't."""
-    if victim == "builder":
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.write(child.status, failpoints.MARK + victim.encode())
-    while not victim.isdecimal():  # one of those whose death is ours too; with a client's we go on
-        signal.pause()
-
-
-def _session(child: Child) -> None:
+def _session(child: ChildState) -> None:
     """A session without terminal, which ends with the supervisor; nothing to read, both outputs to the log."""
     os.setsid()
     death = bytearray(int(signal.SIGKILL).to_bytes(4, "little"))
@@ -83,11 +71,11 @@ def _session(child: Child) -> None:
     default_priority()
 
 
-def _load_entry(child: Child) -> None:
+def _load_entry(child: ChildState) -> None:
     child.entry = load_entry(child.spec)
 
 
-def _descriptors(child: Child) -> None:
+def _descriptors(child: ChildState) -> None:
     if child.spec.terminal:
         take_terminal(child.log)
         source = child.log
@@ -104,28 +92,37 @@ def _descriptors(child: Child) -> None:
     child.kernel.closefrom(ENTERED + 1)
 
 
-def _login(child: Child) -> None:
+def _login(child: ChildState) -> None:
     """Else getlogin(2) tells who started the daemon."""
     child.kernel.setlogin(_LOGIN)
 
 
-def _jail(child: Child) -> None:
+def _jail(child: ChildState) -> None:
     number = jail.enter(child.kernel, child.jail)
     os.write(child.entered, b"%d" % number)
     os.close(child.entered)
 
 
-def _loopback(child: Child) -> None:
-    if abi.integer("vnet", abi.NEW) in child.jail:
-        network.loopback_up(child.kernel)
+def _loopback(child: ChildState) -> None:
+    """In a network stack of the jail's own: give lo0 its address and bring it up; ::1 comes by itself."""
+    if abi.integer("vnet", abi.NEW) not in child.jail:
+        return
+    kernel = child.kernel
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:  # belongs to the stack of its maker
+        kernel.ioctl(control.fileno(), abi.SIOCAIFADDR, abi.loopback_address())
+        request = abi.interface_flags(0)
+        kernel.ioctl(control.fileno(), abi.SIOCGIFFLAGS, request)
+        flags = abi.interface_flags_in(request)
+        if not flags & abi.IFF_UP:
+            kernel.ioctl(control.fileno(), abi.SIOCSIFFLAGS, abi.interface_flags(flags | abi.IFF_UP))
 
 
-def _limits(child: Child) -> None:
+def _limits(child: ChildState) -> None:
     set_limits(child.spec.limits)
     os.umask(child.spec.umask)
 
 
-def _drop(child: Child) -> None:
+def _drop(child: ChildState) -> None:
     """By number: nobody of that name has to exist. Verified."""
     uid, gid = child.spec.identity.uid, child.spec.identity.gid
     os.setgroups([gid])
@@ -136,7 +133,7 @@ def _drop(child: Child) -> None:
         raise OSError(errno.EPERM, f"{os.strerror(errno.EPERM)}: ids are {ids}")
 
 
-def _no_new_privileges(child: Child) -> None:
+def _no_new_privileges(child: ChildState) -> None:
     """Set-id programs stay powerless, besides every mount being nosuid; kernels before 13 don't have it."""
     enable = bytearray(abi.PROC_NO_NEW_PRIVS_ENABLE.to_bytes(4, "little"))
     try:
@@ -147,7 +144,7 @@ def _no_new_privileges(child: Child) -> None:
             raise
 
 
-def _program(child: Child) -> None:
+def _program(child: ChildState) -> None:
     program = child.spec.program
     if isinstance(program, Exec):
         os.chdir(program.directory)
@@ -157,7 +154,7 @@ def _program(child: Child) -> None:
     run_entry(child.entry, program.arguments)
 
 
-STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
+STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
     ("session", _session),
     ("load-entry", _load_entry),  # while there are files to import from
     ("descriptors", _descriptors),  # before the jail

@@ -19,10 +19,11 @@ import resource
 import select
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 from fruix import failpoints
+from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.child_common import report
 from fruix.sandbox.freebsd import child as children
 from fruix.sandbox.freebsd import devices, jail, limits, mounts, reaper, roots, users, visibility
@@ -122,17 +123,8 @@ class Supervisor:
             self.builder_status = status
 
     def _exit(self) -> dict[str, Any]:
-        code = os.waitstatus_to_exitcode(
-            signal.SIGKILL if self.builder_status is None else self.builder_status
-        )
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return {
-            "code": code if code >= 0 else None,
-            "signal": -code if code < 0 else None,
-            "cpu_user_us": round(used.ru_utime * 1e6),
-            "cpu_system_us": round(used.ru_stime * 1e6),
-            "max_rss_kib": used.ru_maxrss,
-        }
+        status = signal.SIGKILL if self.builder_status is None else self.builder_status
+        return asdict(Exit.of(status, resource.getrusage(resource.RUSAGE_CHILDREN)))
 
 
 def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoReturn:
@@ -250,7 +242,9 @@ def _fork(here: Supervisor) -> None:
     if pid == 0:
         os.close(here.entered)
         children.run(
-            children.Child(here.kernel, here.spec, parameters, here.log, here.status, entered, supervisor)
+            children.ChildState(
+                here.kernel, here.spec, parameters, here.log, here.status, entered, supervisor
+            )
         )
     here.builder = pid  # before anything else can fail: it has to be ended from now on
     os.close(entered)

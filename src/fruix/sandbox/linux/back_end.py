@@ -1,4 +1,4 @@
-"""The Linux back end behind the common interface (`sandbox.platform.BackEnd`)."""
+"""The Linux back end behind the common interface (`sandbox.back_ends.BackEnd`)."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from fruix.failpoints import Step
+from fruix.sandbox.back_ends import Usage
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.journal import JournalEntry
 from fruix.sandbox.linux import landlock, libc, processes, slirp, userns
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
 from fruix.sandbox.linux.mounts import mounts_below
@@ -93,7 +93,7 @@ class LinuxBackEnd:
         """By process descriptor."""
         processes.kill_process(pid, uid)
 
-    def usage(self, pid: int) -> tuple[int, int, int] | None:
+    def usage(self, pid: int) -> Usage | None:
         """From its cgroup, or its processes."""
         return read_usage(pid)
 
@@ -111,9 +111,9 @@ class LinuxBackEnd:
         """Where the spawner makes groups, as the daemon finds it."""
         return CgroupParent.of_this_process()
 
-    def end_leftovers(self, builds: str, entries: Sequence[JournalEntry]) -> list[str]:  # noqa: ARG002
+    def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:  # noqa: ARG002
         """Cgroups: namespaces have died with their processes."""
-        groups = [Cgroup(entry.marks[_CGROUP]) for entry in entries if _CGROUP in entry.marks]
+        groups = [Cgroup(known[_CGROUP]) for known in marks.values() if _CGROUP in known]
         return [f"cgroup {group.path}" for group in remove_left_over(groups)]
 
     def unmount_leftovers(self, builds: str) -> list[str]:  # noqa: ARG002

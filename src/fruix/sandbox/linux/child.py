@@ -17,9 +17,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NoReturn
 
-from fruix import failpoints
 from fruix.sandbox import root_skeleton
-from fruix.sandbox.child_common import SETUP_FAILED, EntryPoint, load_entry, report, run_entry, take_terminal
+from fruix.sandbox.child_common import (
+    SETUP_FAILED,
+    EntryPoint,
+    load_entry,
+    run_entry,
+    take_steps,
+    take_terminal,
+)
 from fruix.sandbox.inherited import default_signals, set_limits
 from fruix.sandbox.linux import (
     devices,
@@ -38,7 +44,7 @@ from fruix.sandbox.spec import Exec, SandboxSpec
 
 
 @dataclass(slots=True)
-class Child:
+class ChildState:
     """What the steps need."""
 
     spec: SandboxSpec
@@ -58,36 +64,23 @@ def namespaces(spec: SandboxSpec) -> int:
     return flags | libc.CLONE_NEWNET if spec.network == NONE else flags
 
 
-def run(child: Child, release: int) -> NoReturn:
+def run(child: ChildState, release: int) -> NoReturn:
     """Wait for the release, take the steps, run the program. Never returns."""
-    step = "release"
-    try:
+
+    def wait_for_release(child: ChildState) -> None:
         # Before the parent is heard of: should it die any time after its word, the kernel ends us.
         _die_with_parent(child)
         if os.read(release, 1) != b"x":
             os._exit(SETUP_FAILED)  # the parent died
         os.close(release)
-        failpoints.strike_by(lambda victim: _ask_for(victim, child.status))
-        for step, action in STEPS:
-            failpoints.reach(step)
-            action(child)
-    except BaseException as error:  # noqa: BLE001 - whatever it is has to reach the parent
-        report(child.status, step, error)
-    finally:
-        os._exit(SETUP_FAILED)
+
+    take_steps(child, STEPS, wait_for_release)
 
 
-def _ask_for(victim: str, status: int) -> None:
-    """Have the spawner kill `victim`: as the first process of a namespace we can neither see nor be killed by ourselves."""
-    os.write(status, failpoints.MARK + victim.encode())
-    while not victim.isdecimal():  # one of those whose death is ours too; with a client's we go on
-        signal.pause()
+# The steps, in order. Each takes the ChildState.
 
 
-# The steps, in order. Each takes the Child.
-
-
-def _session(child: Child) -> None:
+def _session(child: ChildState) -> None:
     """A session without terminal, or with one of its own; both outputs to the log; nothing left of how the daemon was started."""
     os.setsid()
     if child.spec.terminal:
@@ -99,7 +92,7 @@ def _session(child: Child) -> None:
     inherited.forget()
 
 
-def _die_with_parent(child: Child) -> None:
+def _die_with_parent(child: ChildState) -> None:
     """The parent's death is ours from here on; if it came before, nobody reads the status pipe any more."""
     libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
     poller = select.poll()
@@ -108,21 +101,21 @@ def _die_with_parent(child: Child) -> None:
         os._exit(SETUP_FAILED)
 
 
-def _load_entry(child: Child) -> None:
+def _load_entry(child: ChildState) -> None:
     """Code of ours that runs instead of an exec: imported while there are files to import from."""
     child.last_capability = identity.read_last_capability()
     child.entry = load_entry(child.spec)
 
 
-def _propagation(_child: Child) -> None:
+def _propagation(_child: ChildState) -> None:
     mounts.stop_propagation()
 
 
-def _root(child: Child) -> None:
+def _root(child: ChildState) -> None:
     mounts.new_root(child.spec.root)
 
 
-def _skeleton(child: Child) -> None:
+def _skeleton(child: ChildState) -> None:
     """Everything that must exist before the root is sealed."""
     points = [mount.path for mount in child.spec.tmpfs]
     root_skeleton.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
@@ -131,97 +124,97 @@ def _skeleton(child: Child) -> None:
     root_skeleton.make_files(child.spec.files)
 
 
-def _binds(child: Child) -> None:
+def _binds(child: ChildState) -> None:
     mounts.bind_all(child.spec.binds)
     mounts.hide_all(child.spec.hidden, "/proc")  # on which nothing is mounted yet
     root_skeleton.make_links(child.spec.links)
 
 
-def _seal(child: Child) -> None:
+def _seal(child: ChildState) -> None:
     mounts.seal()
     mounts.open_writable(child.spec.binds)
 
 
-def _devices(child: Child) -> None:
+def _devices(child: ChildState) -> None:
     devices.bind_devices(child.spec.devices)
     devices.mount_pts_and_shm()
 
 
-def _tmpfs(child: Child) -> None:
+def _tmpfs(child: ChildState) -> None:
     mounts.mount_tmpfs(child.spec.tmpfs)
 
 
-def _loopback(child: Child) -> None:
+def _loopback(child: ChildState) -> None:
     if child.spec.network == NONE:
         network.loopback_up()
 
 
-def _names(child: Child) -> None:
+def _names(child: ChildState) -> None:
     libc.sethostname(child.spec.hostname.encode())
     libc.setdomainname(child.spec.domainname.encode())
 
 
-def _proc(_child: Child) -> None:
+def _proc(_child: ChildState) -> None:
     mounts.mount_proc()
 
 
-def _switch(child: Child) -> None:
+def _switch(child: ChildState) -> None:
     """The sandbox's own root, and its own /dev/null as standard input."""
     mounts.switch_root()
     if not child.spec.terminal:
         os.dup2(os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), 0)
 
 
-def _limits(child: Child) -> None:
+def _limits(child: ChildState) -> None:
     set_limits(child.spec.limits)
     os.umask(child.spec.umask)
 
 
-def _cgroup_namespace(_child: Child) -> None:
+def _cgroup_namespace(_child: ChildState) -> None:
     libc.unshare(libc.CLONE_NEWCGROUP)
 
 
-def _user_namespace(child: Child) -> None:
+def _user_namespace(child: ChildState) -> None:
     if child.spec.identity.user_namespace:
         identity.enter_namespace(child.spec.identity, libc.CLONE_NEWNET if child.spec.network in OWN else 0)
         _die_with_parent(child)  # a change of ids has cleared it
 
 
-def _uplink(child: Child) -> None:
+def _uplink(child: ChildState) -> None:
     if child.uplink is not None:
         network.loopback_up()
         slirp.wait(child.uplink)
 
 
-def _drop(child: Child) -> None:
+def _drop(child: ChildState) -> None:
     identity.drop(child.spec.identity, child.last_capability)
     _die_with_parent(child)  # a change of ids has cleared it
 
 
-def _no_new_privileges(_child: Child) -> None:
+def _no_new_privileges(_child: ChildState) -> None:
     libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
 
 
-def _landlock(child: Child) -> None:
+def _landlock(child: ChildState) -> None:
     if not landlock.scope() and child.spec.network == HOST:
         raise OSError(38, "sharing the host's network needs Landlock scoping (Linux 6.12)")
 
 
-def _personality(child: Child) -> None:
+def _personality(child: ChildState) -> None:
     """Addresses that don't change from run to run, and 32 bits if the system says so."""
     libc.personality(
         libc.ADDR_NO_RANDOMIZE | (libc.PER_LINUX32 if child.spec.personality == "linux32" else 0)
     )
 
 
-def _filter(child: Child) -> None:
+def _filter(child: ChildState) -> None:
     if child.sockets >= 0:
         socketcall.load_filter(child.spec, child.sockets)
     else:
         seccomp.load(child.filter)
 
 
-def _program(child: Child) -> None:
+def _program(child: ChildState) -> None:
     program = child.spec.program
     if isinstance(program, Exec):
         libc.close_on_exec_from(3)
@@ -232,7 +225,7 @@ def _program(child: Child) -> None:
     run_entry(child.entry, program.arguments)
 
 
-STEPS: tuple[tuple[str, Callable[[Child], None]], ...] = (
+STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
     ("session", _session),
     ("load-entry", _load_entry),
     ("propagation", _propagation),

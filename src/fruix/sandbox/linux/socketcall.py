@@ -9,7 +9,7 @@ program's own words are never used. All other calls of the program pass the filt
 Who is who: the sandbox's first process loads the filter as its last step and sends the descriptor at which it asks, with its namespaces, to the
 *answerer*, which the spawner has cloned beside it. That one enters the network namespace, in which the sockets are to be, and the user
 namespace, becomes the build user, and keeps one capability: to look into its processes. It ends when the last of them does, and
-dies with the spawner or by `Beside.stop`. A pair that it made has its process number (0, as seen from inside) in SO_PEERCRED.
+dies with the spawner or by `HelperProcess.stop`. A pair that it made has its process number (0, as seen from inside) in SO_PEERCRED.
 
 Structures and numbers: seccomp_unotify(2), linux/seccomp.h.
 """
@@ -29,7 +29,7 @@ from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar
 
 from fruix.sandbox.linux import identity, libc, seccomp
-from fruix.sandbox.linux.beside import Beside, close_all_but
+from fruix.sandbox.linux.helper_process import HelperProcess, close_all_but
 from fruix.sandbox.linux.rules import ALLOW, FAMILIES, SOCKETPAIR, judge
 from fruix.sandbox.spec import SandboxSpec
 
@@ -91,12 +91,12 @@ def load_filter(spec: SandboxSpec, says: int) -> None:
         os.close(descriptor)
 
 
-def start(spec: SandboxSpec, ends: Ends) -> Beside:
+def start(spec: SandboxSpec, ends: Ends) -> HelperProcess:
     """Clone the answerer of a sandbox. Call in a single-threaded process only."""
     pid = libc.clone(0)
     if pid == 0:
         _live(spec, ends.hears)
-    return Beside(pid, os.pidfd_open(pid))
+    return HelperProcess(pid, os.pidfd_open(pid))
 
 
 def _live(spec: SandboxSpec, hears: int) -> NoReturn:

@@ -6,14 +6,14 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fruix import failpoints
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.linux import libc, seccomp, slirp, socketcall
-from fruix.sandbox.linux.beside import Beside
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
-from fruix.sandbox.linux.child import STEPS, Child, namespaces, run
+from fruix.sandbox.linux.child import STEPS, ChildState, namespaces, run
+from fruix.sandbox.linux.helper_process import HelperProcess
 from fruix.sandbox.networks import OWN
 from fruix.sandbox.spec import SandboxSpec
 
@@ -40,7 +40,7 @@ class Started:
     pidfd: int
     status: int
     cgroup: Cgroup | None
-    beside: list[Beside] = field(default_factory=list)
+    helpers: list[HelperProcess] = field(default_factory=list)
 
     def kill(self) -> None:
         """Kill the first process; the kernel kills the others of its namespace with it."""
@@ -60,20 +60,19 @@ class Started:
         used = self.clean()
         for descriptor in (self.status, self.pidfd):
             os.close(descriptor)
-        code = os.waitstatus_to_exitcode(status)
-        return Exit(
-            code if code >= 0 else None,
-            -code if code < 0 else None,
-            used.get("user_usec", round(usage.ru_utime * 1e6)),
-            used.get("system_usec", round(usage.ru_stime * 1e6)),
-            max(used.get("memory_peak", 0) // 1024, usage.ru_maxrss),
-            used.get("oom_kill", 0),
+        ended = Exit.of(status, usage)
+        return replace(
+            ended,
+            cpu_user_us=used.get("user_usec", ended.cpu_user_us),
+            cpu_system_us=used.get("system_usec", ended.cpu_system_us),
+            max_rss_kib=max(used.get("memory_peak", 0) // 1024, ended.max_rss_kib),
+            oom_kills=used.get("oom_kill", 0),
         )
 
     def clean(self) -> dict[str, int]:
         """After the first process has been reaped: be sure that nothing is left; returns what was used."""
-        for process in self.beside:
-            process.stop()
+        for helper in self.helpers:
+            helper.stop()
         if self.cgroup is None:
             return {}
         self.cgroup.kill()
@@ -86,29 +85,29 @@ class Started:
 def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     """Clone the first process of a sandbox; it sets itself up on its own. Call in a single-threaded process only."""
     program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces)
-    pid, started, cgroup, companions = -1, None, None, Companions()
+    pid, started, cgroup, helpers = -1, None, None, Helpers()
     ends: list[int] = []  # of pipes, to be closed here
     try:
         failpoints.reach("cgroup")
         cgroup = _cgroup(spec, parent)
         status, status_child = _pipe(ends)
         release_child, release = _pipe(ends)
-        companions = Companions.make(spec)
+        helpers = Helpers.make(spec)
         failpoints.reach("clone")
         with _entrance(cgroup) as descriptor:
             pid = libc.clone(namespaces(spec), descriptor)
         if pid == 0:
             for descriptor in (release, status):  # so that the parent's death is seen
                 os.close(descriptor)
-            uplinks, sockets = companions.keep_sandbox_ends()
-            run(Child(spec, log, status_child, program, uplinks, sockets), release_child)
+            uplinks, sockets = helpers.keep_sandbox_ends()
+            run(ChildState(spec, log, status_child, program, uplinks, sockets), release_child)
         started = Started(pid, os.pidfd_open(pid), status, cgroup)
         failpoints.know("builder", pid)
-        companions.start(spec, started.beside)
+        helpers.start(spec, started.helpers)
         failpoints.reach("enter-cgroup")
         if cgroup is not None:
-            for process in started.beside:
-                cgroup.add(process.pid)
+            for helper in started.helpers:
+                cgroup.add(helper.pid)
         failpoints.reach("release")
         os.write(release, b"x")
         ends.remove(status)
@@ -118,19 +117,19 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     finally:
         for descriptor in ends:
             os.close(descriptor)
-        companions.close()
+        helpers.close()
     return started
 
 
 @dataclass(frozen=True, slots=True)
-class Companions:
+class Helpers:
     """The processes that a sandbox needs beside it, as what leads to each of them; the spawner's own ends are closed at the end."""
 
     pipes: slirp.Pipes | None = None
     ends: socketcall.Ends | None = None
 
     @classmethod
-    def make(cls, spec: SandboxSpec) -> Companions:
+    def make(cls, spec: SandboxSpec) -> Helpers:
         """Those that the specification calls for."""
         pipes = slirp.Pipes.make() if spec.network in OWN else None
         return cls(pipes, socketcall.Ends.make() if socketcall.wanted(spec) else None)
@@ -144,7 +143,7 @@ class Companions:
         os.close(self.ends.hears)
         return self.pipes, self.ends.says
 
-    def start(self, spec: SandboxSpec, started: list[Beside]) -> None:
+    def start(self, spec: SandboxSpec, started: list[HelperProcess]) -> None:
         """Start each, and note it at once: should the next fail it has to be stopped."""
         if self.pipes is not None:
             started.append(slirp.start(spec, self.pipes))

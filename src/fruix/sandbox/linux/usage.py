@@ -13,13 +13,13 @@ import os
 import resource
 from collections.abc import Iterable
 
+from fruix.sandbox.back_ends import Usage
 from fruix.sandbox.linux.cgroup import mount_point, text_of
+from fruix.sandbox.spec import PREFIX
 
-PREFIX = "frx-"
 
-
-def read_usage(pid: int) -> tuple[int, int, int] | None:
-    """Microseconds of processor time, bytes of memory, processes; None if it has ended."""
+def read_usage(pid: int) -> Usage | None:
+    """What the sandbox of which `pid` is a process uses; None if it has ended."""
     group = _group_of(pid)
     cpu, memory, processes = _of_group(group) if group else (None, None, None)
     if cpu is None or memory is None or processes is None:
@@ -30,7 +30,7 @@ def read_usage(pid: int) -> tuple[int, int, int] | None:
             own if own is not None else summed
             for own, summed in zip((cpu, memory, processes), found, strict=True)
         )
-    return cpu, memory, processes
+    return Usage(cpu, memory, processes)
 
 
 def _group_of(pid: int) -> str | None:

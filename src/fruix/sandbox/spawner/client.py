@@ -8,28 +8,34 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
-import json
 import os
 import select
 import socket
 import tempfile
 import threading
-from dataclasses import replace
-from typing import IO, Any, NoReturn
+from typing import IO, NoReturn
 
 from fruix import failpoints
 from fruix.errors import SandboxError, StillRunningError
 from fruix.sandbox.back_ends import Exit
+from fruix.sandbox.spawner.messages import (
+    KILL,
+    SIZE,
+    SPAWN,
+    Answer,
+    Failed,
+    Running,
+    SpawnRequest,
+    decode,
+)
 from fruix.sandbox.spec import SandboxSpec
 
 _DYING = 2.0  # seconds until surely all sockets of a killed process are closed
-_MESSAGE_SIZE = 1 << 16
 _GONE = frozenset({errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN})
-CLEAN_UP = "clean-up"  # the step of a failure after which something is left
 
 
-class Child:
-    """One running sandbox. Used by one thread.
+class SandboxHandle:
+    """One running sandbox, as the daemon holds it. Used by one thread.
 
     Attributes:
         pid: of a process of it, on the host.
@@ -52,16 +58,16 @@ class Child:
             StillRunningError: something of it can't be ended or unmounted, or the spawner has gone.
         """
         if self._exit is None and _readable(self._control, timeout):
-            message = _receive(self._control)
-            if "exit" not in message:
-                raise _still_running("wait", message)
-            self._exit = Exit(**message["exit"])
+            answer = _receive(self._control)
+            if not isinstance(answer, Exit):
+                raise _still_running("wait", answer)
+            self._exit = answer
         return self._exit
 
     def kill(self) -> None:
         """Kill everything in it; returns at once."""
         with contextlib.suppress(OSError):
-            self._control.send(b"kill")
+            self._control.send(KILL)
 
     def finish(self) -> Exit:
         """Kill what still runs, wait until everything is dead and nothing of it is left, and let go of it."""
@@ -86,46 +92,48 @@ class Spawner:
     @classmethod
     def start(cls) -> Spawner:
         """Fork the spawner. Call before any thread runs and before anything secret is in memory."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        requests, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         pid = os.fork()
         if pid == 0:
-            _become_spawner(ours, theirs)
-        theirs.close()
-        return cls(ours, pid)
+            _become_spawner(requests, inner)
+        inner.close()
+        return cls(requests, pid)
 
-    def spawn(self, spec: SandboxSpec, log: int) -> Child:
+    def spawn(self, spec: SandboxSpec, log: int) -> SandboxHandle:
         """Run `spec`, output to the descriptor `log`.
 
         Raises:
             SandboxError: a step of the setup failed, nothing runs.
-            StillRunningError: the spawner has gone.
+            StillRunningError: the spawner has gone, or something of the sandbox can't be ended or unmounted.
         """
-        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            told = replace(spec, fault=spec.fault or failpoints.text())
-            with _nameless_file(told.to_json()) as file, self._lock:
-                socket.send_fds(self._requests, [b"spawn"], [theirs.fileno(), file.fileno(), log])
+            request = SpawnRequest(spec, failpoints.text()).to_bytes()
+            with _nameless_file(request) as file, self._lock:
+                socket.send_fds(self._requests, [SPAWN], [inner.fileno(), file.fileno(), log])
         except OSError as error:
             control.close()
             if error.errno in _GONE:
-                raise _still_running("spawn", {}) from error
+                raise _still_running("spawn", None) from error
             raise SandboxError("spawn", error.errno or 0, "asking the spawner") from error
         finally:
-            theirs.close()
-        message = _receive(control)
-        if "started" in message:
-            failpoints.know("builder", message["started"])
-            return Child(control, message["started"])
+            inner.close()
+        answer = _receive(control)
+        if isinstance(answer, Running):
+            failpoints.know("builder", answer.pid)
+            return SandboxHandle(control, answer.pid)
         control.close()
-        failed = message.get("failed")
-        # Of a process that is killed the kernel closes one socket after the other, in any order.
-        if failed is None and not _readable(
-            self._requests, _DYING
-        ):  # it lives, but couldn't take our descriptors
-            raise SandboxError("spawn", errno.EMFILE, "in the spawner", hint="raise the limit on open files")
-        if failed is None or failed["step"] == CLEAN_UP:
-            raise _still_running("spawn", message)
-        raise SandboxError(failed["step"], failed["errno"], failed["detail"])
+        raise self._why_not(answer)
+
+    def _why_not(self, answer: Answer | None) -> SandboxError:
+        if isinstance(answer, Failed) and not answer.left:
+            return SandboxError(answer.step, answer.errno, answer.detail)
+        # Of a process that is killed the kernel closes one socket after the other, in any order. One that lives
+        # and closed the control socket without a word had no room for the descriptors.
+        if answer is None and not _readable(self._requests, _DYING):
+            hint = "raise the limit on open files"
+            return SandboxError("spawn", errno.EMFILE, "in the spawner", hint=hint)
+        return _still_running("spawn", answer)
 
     def fileno(self) -> int:
         """Of the socket to the spawner: readable when it has gone."""
@@ -161,40 +169,41 @@ def _readable(control: socket.socket, timeout: float | None) -> bool:
     return bool(poller.poll(None if timeout is None else timeout * 1000))
 
 
-def _receive(control: socket.socket) -> dict[str, Any]:
+def _receive(control: socket.socket) -> Answer | None:
+    """The next message; None at the socket's end."""
     try:
-        data = control.recv(_MESSAGE_SIZE)
+        data = control.recv(SIZE)
     except ConnectionResetError:
-        # The spawner closed its end before it read our last "kill"; what it had to say is still there.
-        data = control.recv(_MESSAGE_SIZE)
-    return json.loads(data) if data else {}
+        # The spawner closed its end before it read the last `KILL`; what it had sent is still there.
+        data = control.recv(SIZE)
+    return decode(data) if data else None
 
 
-def _still_running(step: str, message: dict[str, Any]) -> StillRunningError:
-    """What the spawner said, or that it says nothing any more."""
-    failed = message.get("failed") or {"step": step, "errno": 0, "detail": "the spawner has gone"}
+def _still_running(step: str, answer: Answer | None) -> StillRunningError:
+    """What the spawner says is left; without an answer it has gone."""
+    failed = answer if isinstance(answer, Failed) else Failed(step, detail="the spawner has gone")
     return StillRunningError(
-        failed["step"],
-        failed["errno"],
-        failed["detail"],
+        failed.step,
+        failed.errno,
+        failed.detail,
         hint="the daemon's next start cleans up: then build again",
     )
 
 
-def _become_spawner(ours: socket.socket, theirs: socket.socket) -> NoReturn:
-    """In the forked process: keep the socket and the standard descriptors, drop the rest."""
+def _become_spawner(requests: socket.socket, inner: socket.socket) -> NoReturn:
+    """In the forked process: keep the inner socket and the standard descriptors, drop the rest."""
     code = 1
     try:
-        ours.close()
-        keep = os.dup2(theirs.fileno(), 3) if theirs.fileno() != 3 else 3
+        requests.close()
+        keep = os.dup2(inner.fileno(), 3) if inner.fileno() != 3 else 3
         os.set_inheritable(keep, False)
         os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-        theirs.detach()
+        inner.detach()
         gc.freeze()
         from fruix.sandbox.spawner.server import main  # noqa: PLC0415 - the daemon never needs it
 
-        with socket.socket(fileno=keep) as requests:
-            main(requests)
+        with socket.socket(fileno=keep) as kept:
+            main(kept)
         code = 0
     finally:
         os._exit(code)

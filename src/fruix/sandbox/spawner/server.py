@@ -1,32 +1,34 @@
-"""The spawner's own side: a small single-threaded process that forks every builder and tells how each ends.
+"""The spawner: a small single-threaded process that forks every builder and tells the daemon how each ends.
 
-Talks to the daemon over one SOCK_SEQPACKET socket: a request is a few bytes with three descriptors (a control socket for this
-one sandbox, the specification in a file without a name, the log). On the control socket it answers with one JSON message when
-the program runs or could not be started, and one when everything of it is gone. `kill`, or the control socket's end, kills the
-sandbox. The daemon's end, seen as the end of the request socket, kills all.
-
-Nothing here blocks on one sandbox: all descriptors are polled in one loop.
+What it reads and answers is in `messages`. A control socket's end kills its sandbox like `KILL`; the end of
+the request socket, which is the daemon's, kills all of them. Nothing here blocks on one sandbox: all
+descriptors are polled in one loop.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import select
 import signal
 import socket
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from fruix import failpoints
 from fruix.sandbox.back_ends import BackEnd, Started, current
-from fruix.sandbox.spawner.client import CLEAN_UP
-from fruix.sandbox.spec import SandboxSpec
+from fruix.sandbox.spawner.messages import (
+    DESCRIPTORS,
+    SIZE,
+    Answer,
+    Failed,
+    Running,
+    SpawnRequest,
+    decode,
+    encode,
+)
 
-MESSAGE_SIZE = 1 << 16
-DESCRIPTORS = 3
+_CLEAN_UP = "clean-up"  # the step of a failure after which something is left
 
 
 @dataclass(slots=True)
@@ -72,7 +74,7 @@ class SpawnerProcess:
     def _request(self) -> bool:
         try:
             # Room for one more: FreeBSD also wants to deliver the padding after an odd number, or drops them all.
-            data, descriptors, _, _ = socket.recv_fds(self._requests, MESSAGE_SIZE, DESCRIPTORS + 1)
+            data, descriptors, _, _ = socket.recv_fds(self._requests, SIZE, DESCRIPTORS + 1)
         except ConnectionError:
             return False
         if not data:
@@ -89,14 +91,14 @@ class SpawnerProcess:
                 raise OSError(errno.EMFILE, "the spawner has too many open files")
             memory, log = descriptors
             with open(memory, "rb", closefd=False) as file:
-                spec = SandboxSpec.from_json(file.read())
-            with failpoints.armed(spec.fault):
+                request = SpawnRequest.parse(file.read())
+            with failpoints.armed(request.fault):
                 failpoints.know("daemon", os.getppid())
                 failpoints.know("spawner", os.getpid())
-                started = self._back_end.start(spec, log)
+                started = self._back_end.start(request.spec, log)
         except Exception as error:  # noqa: BLE001 - the daemon is told
             with control:
-                _send(control, {"failed": _failure(error)})
+                _send(control, _failure("spawn", error))
             return
         finally:
             for descriptor in descriptors:
@@ -124,13 +126,13 @@ class SpawnerProcess:
         else:
             # A request to kill, or the daemon's thread has gone: the same.
             with contextlib.suppress(OSError):
-                sandbox.control.recv(MESSAGE_SIZE)
+                sandbox.control.recv(SIZE)
             sandbox.started.kill()
             self._ignore(sandbox, descriptor)
 
     def _status(self, sandbox: _Sandbox) -> None:
         """The setup failed (a report), or the program runs (the pipe's end)."""
-        report = os.read(sandbox.started.status, MESSAGE_SIZE)
+        report = os.read(sandbox.started.status, SIZE)
         if report.startswith(failpoints.MARK):
             failpoints.strike(report.removeprefix(failpoints.MARK).decode())
             return
@@ -140,7 +142,7 @@ class SpawnerProcess:
         self._ignore(sandbox, sandbox.started.status)
         if not sandbox.report:
             sandbox.running = True
-            _send(sandbox.control, {"started": sandbox.started.pid})
+            _send(sandbox.control, Running(sandbox.started.pid))
 
     def _end(self, sandbox: _Sandbox) -> None:
         """The program has ended, and with it everything else of the sandbox."""
@@ -152,41 +154,33 @@ class SpawnerProcess:
         sandbox.control.close()
 
 
-def _finish(sandbox: _Sandbox) -> dict[str, Any]:
+def _finish(sandbox: _Sandbox) -> Answer:
     """The last message about a sandbox."""
     try:
-        ended = asdict(sandbox.started.finish())
+        ended = sandbox.started.finish()
     except OSError as error:
-        return {"failed": {**_failure(error), "step": CLEAN_UP}}
-    return {"exit": ended} if sandbox.running else {"failed": _report(sandbox.report)}
+        return replace(_failure(_CLEAN_UP, error), left=True)
+    return ended if sandbox.running else _setup_failure(sandbox.report)
 
 
-def _failure(error: Exception) -> dict[str, Any]:
+def _failure(step: str, error: Exception) -> Failed:
     if not isinstance(error, OSError) or not error.errno:
-        return {"step": "spawn", "errno": 0, "detail": f"{type(error).__name__}: {error}"}
+        return Failed(step, 0, f"{type(error).__name__}: {error}")
     detail = str(error.filename or error.strerror or "")
-    return {
-        "step": "spawn",
-        "errno": error.errno,
-        "detail": detail if detail != os.strerror(error.errno) else "",
-    }
+    return Failed(step, error.errno, detail if detail != os.strerror(error.errno) else "")
 
 
-def _report(report: bytes) -> dict[str, Any]:
-    """What the child said; a child that was killed before it could say anything said nothing."""
+def _setup_failure(report: bytes) -> Answer:
+    """What the sandbox's first process reported; one that was killed before may have reported nothing."""
     try:
-        return dict(json.loads(report))
+        return decode(report)
     except ValueError:
-        return {
-            "step": "setup",
-            "errno": 0,
-            "detail": "the process was killed before it could run the program",
-        }
+        return Failed("setup", detail="the process was killed before it could run the program")
 
 
-def _send(control: socket.socket, message: dict[str, Any]) -> None:
+def _send(control: socket.socket, answer: Answer) -> None:
     with contextlib.suppress(OSError):  # the daemon's thread may have gone
-        control.send(json.dumps(message).encode())
+        control.send(encode(answer))
 
 
 def main(requests: socket.socket) -> None:

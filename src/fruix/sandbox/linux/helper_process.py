@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Beside:
+class HelperProcess:
     """It ends by itself when the sandbox does, or by `stop`."""
 
     pid: int

@@ -1,0 +1,27 @@
+"""The way (see `networks`) by which builds get the network here: what the operator allows, and the machine has."""
+
+from __future__ import annotations
+
+from fruix.errors import IsolationUnavailableError
+from fruix.sandbox.back_ends import current
+from fruix.sandbox.networks import AUTO, HOST, NONE, OWN, SETTING
+
+
+def choose(setting: str) -> str:
+    """The way that a build gets the network when the operator says `setting`.
+
+    Raises:
+        IsolationUnavailableError: the machine offers none that the setting allows; says what to install.
+    """
+    if setting == NONE:
+        return NONE
+    reasons = []
+    for way in (*OWN, HOST) if setting == AUTO else (setting,):
+        reason = current().network_lacking(way)
+        if not reason:
+            return way
+        reasons.append(reason)
+    raise IsolationUnavailableError(
+        f"no network for fixed-output builds: {'; '.join(reasons)}",
+        hint=f"install pasta (Debian's package 'passt') or slirp4netns; or set '{SETTING}' to 'none' if no build needs the network",
+    )
