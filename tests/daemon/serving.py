@@ -23,9 +23,8 @@ from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
 from fruix.model.hostview import HostPackage, HostView, Sighting
-from fruix.model.planned import BuildPlan, PlannedBuild
+from fruix.model.planned import BuildPlan, Missing, PlannedBuild
 from fruix.model.storepath import StorePath
-from fruix.protocol.model_codecs import Missing
 from fruix.sandbox import Exit
 from fruix.store import Layout, Limits, LocalStore
 

@@ -122,7 +122,7 @@ def test_additions_stop_before_the_disk_is_full(
         # The database's log is not counted, and is on this disk too.
         assert FREE - 4 * MIB <= status.f_bavail * status.f_frsize < FREE + MIB
         said, reply = user.call(1, info_of(daemon, b"").path)
-        assert (said, reply) == ([Last()], (False,))
+        assert (said, reply) == ([Last()], False)
 
 
 def test_files_that_can_still_be_made_are_left_too(tmp_path: Path) -> None:

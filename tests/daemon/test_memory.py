@@ -18,7 +18,7 @@ from daemon.test_crowds import until
 from daemon.test_session import client, framed
 from fruix.daemon import options
 from fruix.daemon.budget import Account, Budget, CountedRoots
-from fruix.daemon.handlers import table
+from fruix.daemon.handlers import query
 from fruix.daemon.settings import Settings
 from fruix.errors import FruixError, MemoryLimitError
 from fruix.model.activity import ActiveBuild, State
@@ -30,6 +30,7 @@ from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.protocol.common_operations import SetOptions
 from fruix.protocol.messages import Failure, Last
 from fruix.protocol.options import MEANINGFUL, ClientOptions
 from fruix.protocol.streams import write_objects
@@ -101,7 +102,7 @@ def test_refused_texts_of_both_dialects(tmp_path: Path, minor: int) -> None:
             said, _ = user.call(8, "text", bytes(6 * MIB), ())
             assert isinstance(said[-1], Failure)
             assert "max-client-memory" in said[-1].message
-        assert user.call(1, paths(daemon, 1)[0])[1] == (False,)
+        assert user.call(1, paths(daemon, 1)[0])[1] is False
 
 
 def test_replies_count_until_they_are_read(tmp_path: Path) -> None:
@@ -190,7 +191,7 @@ def test_derivations_of_one_stream_count_one_by_one(tmp_path: Path) -> None:
         user = client(daemon)
         user.greet()
         body = framed(b"".join(write_objects(objects, len(objects), user.context)))
-        assert user.call(44, False, True, body=body) == ([Last()], ())
+        assert user.call(44, False, True, body=body) == ([Last()], None)
         assert len(daemon.store.all_valid_paths()) == 20
 
 
@@ -240,7 +241,7 @@ def test_a_session_forgets_the_others() -> None:
     chosen = ClientOptions(overrides={"cores": "2", "unknown": "", "experimental-features": ""})
     assert options.kept(chosen).overrides == {"cores": "2"}
     session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"))
-    table.set_options(session, chosen)
+    query.set_options(session, SetOptions(chosen))
     assert session.options == options.kept(chosen)
 
 

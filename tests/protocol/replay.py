@@ -9,11 +9,12 @@ from typing import Any
 
 from fruix.errors import FruixError
 from fruix.protocol import handshake, messages
+from fruix.protocol.compound import List
 from fruix.protocol.operations import operations
 from fruix.protocol.reader import FramedSource, Source
-from fruix.protocol.schema import Body, Operation
+from fruix.protocol.schema import Body, Operation, Request
 from fruix.protocol.streams import NarBody
-from fruix.protocol.wire import OCTETS, Context, Dialect, List, Text, write_string, write_u64
+from fruix.protocol.wire import OCTETS, Context, Dialect, Text, write_string, write_u64
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "wire"
 STORE = "/frx/store"
@@ -32,10 +33,10 @@ def side(session: dict[str, Any], direction: str) -> bytes:
 @dataclass
 class Call:
     operation: Operation
-    values: tuple[Any, ...] | None
+    values: Request[Any] | None
     body: bytes = b""
     messages: list[messages.Message] = field(default_factory=list)
-    reply: tuple[Any, ...] | None = None
+    reply: Any = None
     reply_body: bytes = b""
 
 
@@ -102,7 +103,7 @@ class Replay:
             operation.reply.write(self.server_again, call.reply, self.context)
             call.reply_body = self.body(operation.reply_body, self.server, self.server_again)
 
-    def request(self, operation: Operation) -> tuple[Any, ...] | None:
+    def request(self, operation: Operation) -> Request[Any] | None:
         """None, and the bytes as they were, for a request that was recorded because it is wrong."""
         before = self.client.buffered
         raw = operation.request.read(self.client, self.context)

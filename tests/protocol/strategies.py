@@ -12,9 +12,9 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
-from fruix.protocol import build_status, model_codecs, options, wire
-from fruix.protocol.model_codecs import Realisation
-from fruix.protocol.schema import Field, Layout, Record, keeps
+from fruix.protocol import build_codecs, build_status, compound, model_codecs, options, wire
+from fruix.protocol.build_codecs import Realisation
+from fruix.protocol.schema import NOTHING, Field, Record, keeps
 from fruix.protocol.wire import Codec, Context, Dialect
 
 STORE = "/frx/store"
@@ -72,11 +72,12 @@ def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
         id(model_codecs.OPTIONAL_PATH): optional(paths()),
         id(model_codecs.HASH): hashes,
         id(model_codecs.ADDRESS): optional(addresses),
-        id(model_codecs.DERIVED): derived(context),
-        id(model_codecs.MODE): st.sampled_from(BuildMode),
-        id(model_codecs.REALISATION): realisations,
+        id(build_codecs.DERIVED): derived(context),
+        id(build_codecs.MODE): st.sampled_from(BuildMode),
+        id(build_codecs.REALISATION): realisations,
+        id(NOTHING): st.none(),
         id(build_status.STATE): st.sampled_from(State),
-        id(model_codecs.BUILD_RESULT): build_results(context),
+        id(build_codecs.BUILD_RESULT): build_results(context),
     }
 
 
@@ -94,19 +95,21 @@ def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:  # 
             return texts
         case wire.Octets():
             return st.binary(max_size=100)
-        case wire.List():
+        case compound.List():
             items = st.lists(of_codec(codec.item, context), max_size=4)
             return items.map(sorted).map(tuple) if codec.ordered else items.map(tuple)
-        case wire.Map():
+        case compound.Map():
             return st.dictionaries(of_codec(codec.key, context), of_codec(codec.value, context), max_size=3)
         case options.Overrides():
             return st.dictionaries(
                 st.sampled_from(sorted(options.MEANINGFUL)), st.text("0123456789truefalsä", max_size=20)
             )
-        case wire.Maybe():
+        case compound.Maybe():
             return optional(of_codec(codec.item, context))
-        case wire.Pair():
+        case compound.Pair():
             return st.tuples(of_codec(codec.first, context), of_codec(codec.second, context))
+        case wire.Constant():
+            return st.none()
         case Record():
             return st.builds(codec.make, **of_fields(codec.fields, context))
         case _:
@@ -117,10 +120,5 @@ def of_fields(fields: tuple[Field, ...], context: Context) -> dict[str, st.Searc
     return {
         field.name: of_codec(field.codec, context)
         for field in fields
-        if keeps(field) and field.present(context)
+        if keeps(field) and field.since <= context.minor
     }
-
-
-def of_layout(layout: Layout, context: Context) -> st.SearchStrategy[tuple[Any, ...]]:
-    parts = [of_codec(field.codec, context) for field in layout.fields if keeps(field)]
-    return st.tuples(*parts)

@@ -20,7 +20,8 @@ from fruix.model.events import (
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages
-from fruix.protocol.event_messages import EventReader, event_writer
+from fruix.protocol.event_messages import event_writer
+from fruix.protocol.event_reader import EventReader
 from fruix.protocol.messages import Next, StartActivity, StopActivity
 from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ClientOptions

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -8,12 +9,13 @@ from hypothesis import strategies as st
 
 from fruix.errors import DisconnectedError, ProtocolError
 from fruix.protocol import messages
-from fruix.protocol.model_codecs import BUILD_RESULT, KEYED_INFO
-from fruix.protocol.operations import operations
+from fruix.protocol.build_codecs import BUILD_RESULT
+from fruix.protocol.model_codecs import KEYED_INFO
+from fruix.protocol.operations import TABLES, operations
 from fruix.protocol.reader import Source
-from fruix.protocol.schema import Layout, Operation
+from fruix.protocol.schema import Operation, keeps
 from fruix.protocol.wire import Codec, Context, Dialect
-from protocol.strategies import STORE, of_codec, of_layout, texts
+from protocol.strategies import STORE, of_codec, texts
 
 OWN = frozenset({"fruix-1"})
 CONTEXTS = [
@@ -37,21 +39,20 @@ def row_id(value: Any) -> str:
 def test_requests_and_replies_come_back_as_they_were(
     context: Context, row: Operation, data: st.DataObject
 ) -> None:
-    for layout in (row.request, row.reply):
-        given_values = data.draw(of_layout(layout, context))
-        round_trip(layout, given_values, context)
+    for codec in (row.request, row.reply):
+        round_trip(codec, data.draw(of_codec(codec, context)), context)
 
 
-def round_trip(layout: Layout, given_values: tuple[Any, ...], context: Context) -> None:
+def round_trip(codec: Codec[Any], value: Any, context: Context) -> None:
     sink = bytearray()
-    layout.write(sink, given_values, context)
+    codec.write(sink, value, context)
     assert len(sink) % 8 == 0
     source = Source.of(bytes(sink))
-    assert layout.parse(layout.read(source, context), context) == given_values
+    assert codec.parse(codec.read(source, context), context) == value
     assert source.buffered == 0
     if sink:
         with pytest.raises(DisconnectedError):
-            layout.read(Source.of(bytes(sink[:-1])), context)
+            codec.read(Source.of(bytes(sink[:-1])), context)
 
 
 @pytest.mark.parametrize("codec", [KEYED_INFO, BUILD_RESULT], ids=["info", "result"])
@@ -103,16 +104,18 @@ def test_unknown_message_codes_are_refused() -> None:
         messages.read(Source.of(bytes([7, 0, 0, 0, 0, 0, 0, 0])), CONTEXTS[0])
 
 
-def test_numbers_are_unique() -> None:
-    from fruix.protocol.operations import TABLES
-
+def test_numbers_and_names_are_unique() -> None:
     for table in TABLES.values():
         assert len({row.number for row in table}) == len(table)
+        assert len({row.name for row in table}) == len(table)
 
 
-def test_a_layout_wants_as_many_values_as_it_has() -> None:
-    layout = operations(CONTEXTS[0])[1].request
-    with pytest.raises(ValueError, match="no value for field 'path'"):
-        layout.write(bytearray(), (), CONTEXTS[0])
-    with pytest.raises(ValueError, match="more values"):
-        layout.write(bytearray(), (1, 2), CONTEXTS[0])
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_request_has_the_fields_of_its_row_and_is_frozen(dialect: Dialect) -> None:
+    for row in TABLES[dialect]:
+        parts = {part.name for part in row.request.fields if keeps(part)}
+        without_default = {
+            part.name for part in dataclasses.fields(row.kind) if part.default is dataclasses.MISSING
+        }
+        assert without_default <= parts <= {part.name for part in dataclasses.fields(row.kind)}
+        assert "__slots__" in vars(row.kind)

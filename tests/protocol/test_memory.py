@@ -12,11 +12,13 @@ from fruix.errors import MemoryLimitError
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.protocol.model_codecs import DERIVED, PATHS
+from fruix.protocol.build_codecs import DERIVED
+from fruix.protocol.compound import List, Map
+from fruix.protocol.model_codecs import PATHS
 from fruix.protocol.options import NIX_OPTIONS, ClientOptions
 from fruix.protocol.reader import CHUNK, FREE, FramedSource, Source, frames
 from fruix.protocol.streams import read_objects, write_objects
-from fruix.protocol.wire import NAME, OCTETS, TEXT, Codec, Context, Dialect, List, Map, write_u64
+from fruix.protocol.wire import NAME, OCTETS, TEXT, Codec, Context, Dialect, write_u64
 
 CONTEXT = Context(Dialect.NIX, 38, "/frx/store")
 MIB = 1 << 20

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruix.errors import DisconnectedError, FormatError, ProtocolError
+from fruix.protocol.compound import List, Map, Maybe
 from fruix.protocol.reader import CHUNK, FramedSource, Source, frames
 from fruix.protocol.wire import (
     BOOL,
@@ -20,9 +21,6 @@ from fruix.protocol.wire import (
     Codec,
     Context,
     Dialect,
-    List,
-    Map,
-    Maybe,
     Number,
 )
 

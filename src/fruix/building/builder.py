@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fruix.building.host_views import HostViews
 from fruix.building.keep import free_room
-from fruix.building.plan.goals import Missing, missing, plan
+from fruix.building.plan.goals import missing, plan
 from fruix.building.plan.repair import survey
 from fruix.building.prepared import PreparedViews
 from fruix.building.queue.realisation import Realisation
@@ -25,7 +25,7 @@ from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView, Sighting
-from fruix.model.planned import BuildPlan
+from fruix.model.planned import BuildPlan, Missing
 from fruix.sandbox import Exit, Spawner, UserPool
 from fruix.sandbox.back_ends import current
 from fruix.store import LocalStore

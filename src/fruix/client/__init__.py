@@ -4,7 +4,7 @@ What lives here: `RemoteStore` (`remote`), which offers what `LocalStore` offers
 (`exchange`); which socket to use (`environment`). Rules: no decision is taken here that the daemon could take.
 """
 
-from fruix.client.environment import socket_path
-from fruix.client.remote import RemoteStore, connect
+from fruix.client.address import connect, socket_path
+from fruix.client.remote import RemoteStore
 
 __all__ = ["RemoteStore", "connect", "socket_path"]

@@ -10,17 +10,18 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar, cast
 
 from fruix import errors
 from fruix.errors import DisconnectedError, FruixError, InvalidPathError, ProtocolError
 from fruix.model.events import Event
 from fruix.protocol import handshake, messages
-from fruix.protocol.event_messages import EventReader
-from fruix.protocol.operations import by_name
+from fruix.protocol.event_reader import EventReader
+from fruix.protocol.operations import by_request
 from fruix.protocol.reader import Source, frames
-from fruix.protocol.schema import Body
+from fruix.protocol.schema import Body, Request
+from fruix.protocol.streams import NarBody
 from fruix.protocol.wire import Dialect
 
 # What one reply may hold: a million paths.
@@ -29,6 +30,7 @@ REPLY_LIMIT = 1 << 30
 SEND_SIZE = 1 << 18
 
 OnEvent = Callable[[Event], None]
+R = TypeVar("R")
 
 _INVALID_PATH = re.compile(r"path '([^']+)' is not valid")
 
@@ -68,17 +70,16 @@ class Exchange:
 
     def call(
         self,
-        name: str,
-        *values: Any,
+        request: Request[R],
+        *,
         body: Iterable[bytes] | None = None,
         on_event: OnEvent | None = None,
         descriptors: list[int] | None = None,
-    ) -> Any:
-        """Ask, and return the reply: nothing, one value, or a tuple of several.
+    ) -> R:
+        """Ask, and return the reply. What streams behind it is read by the caller, to its end.
 
         Args:
-            name: the operation's.
-            values: as in its row.
+            request: what is asked.
             body: what is sent framed after them.
             on_event: told of what happens meanwhile.
             descriptors: takes those that come with messages; they are then the caller's. Without it none is taken.
@@ -88,21 +89,33 @@ class Exchange:
             DisconnectedError: it has gone.
         """
         self._descriptors = descriptors
-        operation = by_name(Dialect.NIX)[name]
-        request = bytearray(operation.number.to_bytes(8, "little"))
-        operation.request.write(request, values, self.context)
+        operation = by_request(Dialect.NIX)[type(request)]
+        sent = bytearray(operation.number.to_bytes(8, "little"))
+        operation.request.write(sent, request, self.context)
         try:
-            self._send_all(request, body if operation.body is Body.FRAMED else None)
+            self._send_all(sent, body if operation.body is Body.FRAMED else None)
             self.source.expect(REPLY_LIMIT)
             failed = self._listen(on_event)
-            raw = operation.reply.read(self.source, self.context) if failed is None else []
+            raw = operation.reply.read(self.source, self.context) if failed is None else None
         except BaseException:
             self.close()  # something may be half sent or half read
             raise
         if failed is not None:
             raise _error(failed)
-        reply = operation.reply.parse(raw, self.context)
-        return reply[0] if len(reply) == 1 else reply or None
+        if operation.reply_body is Body.NAR:
+            return cast("R", self._archive())
+        reply: R = operation.reply.parse(raw, self.context)
+        return reply
+
+    def _archive(self) -> Iterator[bytes]:
+        """A streamed archive. Nothing else can be asked before its end; leaving early closes the connection."""
+        complete = False
+        try:
+            yield from NarBody(self.source).chunks()
+            complete = True
+        finally:
+            if not complete:
+                self.close()
 
     def _send_all(self, request: bytearray, body: Iterable[bytes] | None) -> None:
         if body is None:

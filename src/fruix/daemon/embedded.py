@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from fruix.daemon.service import Service
 
 OWNER = "embedded daemon"
-# What clients may ask for that are not its own: the builds.
-FOR_OTHERS = frozenset({"QueryActiveBuilds"})
 
 
 @contextmanager
@@ -129,6 +127,7 @@ def _seen_by_others(layout: Layout, service: Service) -> Iterator[None]:
     """Meanwhile `fruix ps` is answered, on a thread. Where there can be no socket, builds go on without."""
     from fruix.daemon import listening  # noqa: PLC0415
     from fruix.daemon.server import Server  # noqa: PLC0415
+    from fruix.protocol.nix import QueryActiveBuilds  # noqa: PLC0415
 
     path = layout.embedded_socket
     try:
@@ -137,7 +136,7 @@ def _seen_by_others(layout: Layout, service: Service) -> Iterator[None]:
         logging.getLogger("fruix.daemon").info("not seen by 'fruix ps': %s", error)
         yield
         return
-    server = Server(service, [listener], only=FOR_OTHERS)
+    server = Server(service, [listener], only=frozenset({QueryActiveBuilds}))
     thread = threading.Thread(target=server.run, name="others", daemon=True)
     thread.start()
     try:
@@ -182,9 +181,10 @@ def _problem(error: FruixError | OSError | ModuleNotFoundError) -> FruixError:
 
 def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:
     """One trusted session on this thread."""
+    from fruix.daemon.request_loop import RequestLoop  # noqa: PLC0415
     from fruix.daemon.session import Session  # noqa: PLC0415
 
-    Session(stream, peer, service, trusted=True).run()
+    RequestLoop(Session(stream, peer, service, trusted=True)).run()
     stream.close()
 
 

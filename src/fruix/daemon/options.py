@@ -15,7 +15,7 @@ from fruix.building.settings import Asker, BuildOptions, BuildSettings
 from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
-from fruix.protocol.messages import Level
+from fruix.protocol.activities import Level
 from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ANY_JOBS, MEANINGFUL, ClientOptions
 from fruix.protocol.wire import Context

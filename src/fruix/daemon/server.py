@@ -24,6 +24,7 @@ from fruix.daemon import refusing
 from fruix.daemon.ending import Ending
 from fruix.daemon.peers import Access, Admission, Peer, credentials
 from fruix.daemon.refusing import Refused
+from fruix.daemon.request_loop import Only, RequestLoop
 from fruix.daemon.service import Service
 from fruix.daemon.session import Session
 from fruix.errors import FruixError, NotPermittedError
@@ -57,7 +58,7 @@ class Server:
         listeners: Sequence[socket.socket],
         spawner: HasDescriptor | None = None,
         *,
-        only: frozenset[str] | None = None,
+        only: Only = None,
     ) -> None:
         """What to serve, and where.
 
@@ -222,7 +223,8 @@ class Server:
 
     def _work(self, stream: socket.socket, peer: Peer, trusted: bool) -> None:
         try:
-            Session(stream, peer, self._service, trusted=trusted, only=self._only).run()
+            session = Session(stream, peer, self._service, trusted=trusted)
+            RequestLoop(session, only=self._only).run()
         except Exception:  # noqa: BLE001 - the thread's last resort: the daemon goes on
             self._service.client_log.exception(peer.uid, "session of user %s failed", peer.uid)
         finally:

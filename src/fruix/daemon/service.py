@@ -28,7 +28,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
-from fruix.model.planned import BuildPlan
+from fruix.model.planned import BuildPlan, Missing
 from fruix.model.storepath import StorePath
 from fruix.store.interface import Store
 from fruix.store.layout import Layout
@@ -84,30 +84,6 @@ class DaemonStore(Store, Protocol):
         """Check the store; one line per problem."""
 
 
-class MissingLike(Protocol):
-    """What a build would do."""
-
-    @property
-    def will_build(self) -> Iterable[StorePath]:
-        """Derivations."""
-
-    @property
-    def will_substitute(self) -> Iterable[StorePath]:
-        """Outputs."""
-
-    @property
-    def unknown(self) -> Iterable[StorePath]:
-        """Paths that can't be had."""
-
-    @property
-    def download_size(self) -> int:
-        """Bytes."""
-
-    @property
-    def nar_size(self) -> int:
-        """Bytes."""
-
-
 class BuilderLike(Protocol):
     """The build half; see `fruix.building.builder.Builder`."""
 
@@ -120,7 +96,7 @@ class BuilderLike(Protocol):
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Make requests valid."""
 
-    def missing(self, requests: Iterable[DerivedPath]) -> MissingLike:
+    def missing(self, requests: Iterable[DerivedPath]) -> Missing:
         """What `realise` would do."""
 
     def planned(self, requests: Iterable[DerivedPath], mode: BuildMode) -> BuildPlan:

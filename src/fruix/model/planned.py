@@ -6,7 +6,7 @@ the two is the estimate. Durations that nobody knows count as 0, so an estimate 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,20 @@ class BuildPlan:
     builds: tuple[PlannedBuild, ...] = ()
     jobs: int = 0
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a build would do, as a client is told before it: derivations to build, outputs to substitute.
+
+    `unknown` are paths that can't be had; sizes are in bytes.
+    """
+
+    will_build: Collection[StorePath] = ()
+    will_substitute: Collection[StorePath] = ()
+    unknown: Collection[StorePath] = ()
+    download_size: int = 0
+    nar_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)

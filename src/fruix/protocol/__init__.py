@@ -9,9 +9,9 @@ Rules: a difference between dialects or versions is a row or a column, not a bra
 before anything in it is judged; every length, count and message has a limit.
 """
 
-from fruix.protocol.operations import by_name, operations
+from fruix.protocol.operations import by_request, operations
 from fruix.protocol.reader import Source
 from fruix.protocol.schema import Body, Operation
 from fruix.protocol.wire import Context, Dialect
 
-__all__ = ["Body", "Context", "Dialect", "Operation", "Source", "by_name", "operations"]
+__all__ = ["Body", "Context", "Dialect", "Operation", "Source", "by_request", "operations"]

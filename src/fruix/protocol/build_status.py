@@ -6,9 +6,10 @@ from fruix.errors import FormatError
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.hostview import HostPackage, HostView
 from fruix.model.planned import BuildPlan, PlannedBuild
+from fruix.protocol.compound import List, Map, Maybe, Pair
 from fruix.protocol.model_codecs import OPTIONAL_PATH, PATH
 from fruix.protocol.schema import Field, Record
-from fruix.protocol.wire import NAME, TEXT, U64, Context, Converted, List, Map, Maybe, Number, Pair
+from fruix.protocol.wire import NAME, TEXT, U64, Context, Converted, Number
 
 
 def _state(text: str, _context: Context) -> State:

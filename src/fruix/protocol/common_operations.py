@@ -1,73 +1,269 @@
-"""Rows that both dialects have in the same form. Those that differ are in `nix` and `guix`."""
+"""Requests and rows that both dialects have in the same form. Those that differ are in `nix` and `guix`."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from fruix.model.buildresult import BuildMode
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.hashes import Hash
+from fruix.model.storepath import StorePath
+from fruix.protocol.build_codecs import DERIVED_PATHS, MODE
+from fruix.protocol.compound import List, Maybe
 from fruix.protocol.model_codecs import (
-    DERIVED,
+    GARBAGE,
     HASH,
-    MODE,
+    NAMES,
     OPTIONAL_PATH,
     PATH,
     PATH_SET,
     PATHS,
     ROOT,
-    SUBSTITUTABLE,
+    SUBSTITUTABLE_DETAILS,
+    Garbage,
+    Root,
+    SubstitutableInfo,
 )
-from fruix.protocol.schema import Field, Operation, row
-from fruix.protocol.wire import BOOL, NAME, OCTETS, TEXT, U64, Constant, List
+from fruix.protocol.options import ClientOptions
+from fruix.protocol.schema import Field, Operation, Request, row
+from fruix.protocol.wire import BOOL, NAME, OCTETS, U64, Constant
+
+
+@dataclass(frozen=True, slots=True)
+class IsValidPath(Request[bool]):
+    """Whether a path is valid."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class HasSubstitutes(Request[bool]):
+    """Whether a substituter has a path."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPathHash(Request[Hash]):
+    """The hash of a valid path's archive."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReferences(Request[Collection[StorePath]]):
+    """What a valid path refers to."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class QueryReferrers(Request[Collection[StorePath]]):
+    """Which valid paths refer to a path."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class AddTextToStore(Request[StorePath]):
+    """Add a small text, named by its contents and references."""
+
+    name: str
+    contents: bytes
+    references: tuple[StorePath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPaths(Request[None]):
+    """Make paths and outputs valid; a failure is an error."""
+
+    requests: tuple[DerivedPath, ...]
+    mode: BuildMode
+
+
+@dataclass(frozen=True, slots=True)
+class EnsurePath(Request[None]):
+    """Make a path valid."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class AddTempRoot(Request[None]):
+    """Keep a path from being collected for the rest of the session."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class AddIndirectRoot(Request[None]):
+    """Make what a symbolic link points to a root for as long as it does."""
+
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncWithGC(Request[None]):
+    """Wait until a running garbage collection knows the roots so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class FindRoots(Request[tuple[Root, ...]]):
+    """All roots."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDeriver(Request[StorePath | None]):
+    """The derivation that a valid path was built from, where it is known."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class CollectGarbage(Request[Garbage]):
+    """List or delete paths; `action`: 0 live, 1 dead, 2 delete dead ones, 3 delete `paths`."""
+
+    action: int
+    paths: tuple[StorePath, ...]
+    ignore_liveness: bool
+    max_freed: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDerivationOutputs(Request[Collection[StorePath]]):
+    """The outputs of a valid derivation."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAllValidPaths(Request[Collection[StorePath]]):
+    """Every valid path."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryFailedPaths(Request[Collection[StorePath]]):
+    """Outputs of builds that are remembered to have failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearFailedPaths(Request[None]):
+    """Forget that builds failed; `*` stands for all."""
+
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDerivationOutputNames(Request[Collection[str]]):
+    """The names of a valid derivation's outputs."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPathFromHashPart(Request[StorePath | None]):
+    """The valid path with a hash part (32 characters)."""
+
+    hash_part: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySubstitutablePaths(Request[Collection[StorePath]]):
+    """Which of some paths a substituter has."""
+
+    paths: tuple[StorePath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryValidPaths(Request[Collection[StorePath]]):
+    """Which of some paths are valid."""
+
+    paths: tuple[StorePath, ...]
+    substitute: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueryValidDerivers(Request[Collection[StorePath]]):
+    """The valid derivations that have a path as an output."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class OptimiseStore(Request[None]):
+    """Make equal files of the store one."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyStore(Request[bool]):
+    """Check the store; the reply is whether something is wrong."""
+
+    contents: bool
+    repair: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySubstitutablePathInfo(Request[SubstitutableInfo | None]):
+    """What a substituter says of a path."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class SetOptions(Request[None]):
+    """What a client sets for its session."""
+
+    options: ClientOptions
+
 
 ASK = (Field("path", PATH),)
 ASK_MANY = (Field("paths", PATHS),)
-ANSWER = (Field("answer", BOOL),)
-ANSWER_PATHS = (Field("paths", PATH_SET),)
-ANSWER_PATH = (Field("path", PATH),)
-DONE = (Field("done", Constant(1)),)
-UNUSED = Constant(0)
-DERIVED_PATHS = List(DERIVED)
+DONE = Constant(1)
+_UNUSED = Constant(0)
 
 SHARED: tuple[Operation, ...] = (
-    row(1, "IsValidPath", ASK, ANSWER),
-    row(3, "HasSubstitutes", ASK, ANSWER),
-    row(4, "QueryPathHash", ASK, [Field("hash", HASH)]),
-    row(5, "QueryReferences", ASK, ANSWER_PATHS),
-    row(6, "QueryReferrers", ASK, ANSWER_PATHS),
+    row(1, IsValidPath, ASK, BOOL),
+    row(3, HasSubstitutes, ASK, BOOL),
+    row(4, QueryPathHash, ASK, HASH),
+    row(5, QueryReferences, ASK, PATH_SET),
+    row(6, QueryReferrers, ASK, PATH_SET),
     row(
         8,
-        "AddTextToStore",
+        AddTextToStore,
         [Field("name", NAME), Field("contents", OCTETS), Field("references", PATHS)],
-        ANSWER_PATH,
+        PATH,
     ),
-    row(9, "BuildPaths", [Field("requests", DERIVED_PATHS), Field("mode", MODE)], DONE),
-    row(10, "EnsurePath", ASK, DONE),
-    row(11, "AddTempRoot", ASK, DONE),
-    row(12, "AddIndirectRoot", [Field("link", NAME)], DONE),
-    row(13, "SyncWithGC", (), DONE),
-    row(14, "FindRoots", (), [Field("roots", List(ROOT))]),
-    row(18, "QueryDeriver", ASK, [Field("deriver", OPTIONAL_PATH)]),
+    row(9, BuildPaths, [Field("requests", DERIVED_PATHS), Field("mode", MODE)], DONE),
+    row(10, EnsurePath, ASK, DONE),
+    row(11, AddTempRoot, ASK, DONE),
+    row(12, AddIndirectRoot, [Field("link", NAME)], DONE),
+    row(13, SyncWithGC, (), DONE),
+    row(14, FindRoots, (), List(ROOT)),
+    row(18, QueryDeriver, ASK, OPTIONAL_PATH),
     row(
         20,
-        "CollectGarbage",
+        CollectGarbage,
         [
             Field("action", U64),
             Field("paths", PATHS),
             Field("ignore_liveness", BOOL),
             Field("max_freed", U64),
-            Field("unused", UNUSED),
-            Field("unused", UNUSED),
-            Field("unused", UNUSED),
+            Field("unused", _UNUSED),
+            Field("unused", _UNUSED),
+            Field("unused", _UNUSED),
         ],
-        # Not only store paths: left-over lock files and the like are named too.
-        [Field("paths", List(TEXT)), Field("freed", U64), Field("unused", UNUSED)],
+        GARBAGE,
     ),
-    row(22, "QueryDerivationOutputs", ASK, ANSWER_PATHS),
-    row(23, "QueryAllValidPaths", (), ANSWER_PATHS),
-    row(24, "QueryFailedPaths", (), ANSWER_PATHS),
-    row(25, "ClearFailedPaths", [Field("paths", List(NAME))], DONE),
-    row(28, "QueryDerivationOutputNames", ASK, [Field("names", List(NAME, ordered=True))]),
-    row(29, "QueryPathFromHashPart", [Field("hash_part", NAME)], [Field("path", OPTIONAL_PATH)]),
-    row(32, "QuerySubstitutablePaths", ASK_MANY, ANSWER_PATHS),
-    row(33, "QueryValidDerivers", ASK, ANSWER_PATHS),
-    row(34, "OptimiseStore", (), DONE),
-    row(35, "VerifyStore", [Field("contents", BOOL), Field("repair", BOOL)], [Field("errors", BOOL)]),
+    row(21, QuerySubstitutablePathInfo, ASK, Maybe(SUBSTITUTABLE_DETAILS)),
+    row(22, QueryDerivationOutputs, ASK, PATH_SET),
+    row(23, QueryAllValidPaths, (), PATH_SET),
+    row(24, QueryFailedPaths, (), PATH_SET),
+    row(25, ClearFailedPaths, [Field("paths", NAMES)], DONE),
+    row(28, QueryDerivationOutputNames, ASK, List(NAME, ordered=True)),
+    row(29, QueryPathFromHashPart, [Field("hash_part", NAME)], OPTIONAL_PATH),
+    row(32, QuerySubstitutablePaths, ASK_MANY, PATH_SET),
+    row(33, QueryValidDerivers, ASK, PATH_SET),
+    row(34, OptimiseStore, (), DONE),
+    row(35, VerifyStore, [Field("contents", BOOL), Field("repair", BOOL)], BOOL),
 )
-SUBSTITUTABLE_REPLY = [Field("infos", List(SUBSTITUTABLE))]

@@ -2,28 +2,80 @@
 
 from __future__ import annotations
 
-from fruix.protocol.common_operations import (
-    ANSWER_PATH,
-    ANSWER_PATHS,
-    ASK,
-    ASK_MANY,
-    DONE,
-    SHARED,
-    SUBSTITUTABLE_REPLY,
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from fruix.model.storepath import StorePath
+from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, SHARED, QueryValidPaths, SetOptions
+from fruix.protocol.model_codecs import (
+    GUIX_INFO,
+    NAMES,
+    PATH,
+    PATH_SET,
+    PATHS,
+    SUBSTITUTABLES,
+    SubstitutableInfo,
+    UnkeyedInfo,
 )
-from fruix.protocol.model_codecs import GUIX_INFO, PATHS, SUBSTITUTABLE_DETAILS
 from fruix.protocol.options import GUIX_OPTIONS
-from fruix.protocol.schema import Body, Field, Operation, row
-from fruix.protocol.wire import BOOL, NAME, Constant, List, Maybe
+from fruix.protocol.schema import Body, Field, Operation, Request, row
+from fruix.protocol.wire import BOOL, NAME, Constant
 
 OLDEST = 0x60  # what tells this dialect from the other
 NEWEST = 0x64
+
+
+@dataclass(frozen=True, slots=True)
+class AddToStore(Request[StorePath]):
+    """Add an archive, or (not `recursive`) the one file in it, under the path that follows from the contents."""
+
+    name: str
+    recursive: bool
+    algorithm: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExportPath(Request[None]):
+    """A valid path's archive and what is known of it, within the messages."""
+
+    path: StorePath
+    sign: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPathInfo(Request[UnkeyedInfo]):
+    """What is known of a valid path."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class ImportPaths(Request[Collection[StorePath]]):
+    """Add what was exported; the reply has the paths in the order in which they came."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySubstitutablePathInfos(Request[Collection[SubstitutableInfo]]):
+    """What substituters say of paths."""
+
+    paths: tuple[StorePath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltinBuilders(Request[Collection[str]]):
+    """The names of the builders that are part of the daemon, without `builtin:`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubstituteURLs(Request[Collection[str]]):
+    """Where substitutes come from."""
+
 
 GUIX: tuple[Operation, ...] = (
     *SHARED,
     row(
         7,
-        "AddToStore",
+        AddToStore,
         [
             Field("name", NAME),
             # 0 would mean "recursive, SHA-256, whatever follows"; no client in use sends it.
@@ -31,17 +83,15 @@ GUIX: tuple[Operation, ...] = (
             Field("recursive", BOOL),
             Field("algorithm", NAME),
         ],
-        ANSWER_PATH,
+        PATH,
         body=Body.NAR,
     ),
-    row(16, "ExportPath", [*ASK, Field("sign", BOOL)], DONE, reply_body=Body.MESSAGES),
-    row(19, "SetOptions", [Field("options", GUIX_OPTIONS)]),
-    row(21, "QuerySubstitutablePathInfo", ASK, [Field("info", Maybe(SUBSTITUTABLE_DETAILS))]),
-    row(26, "QueryPathInfo", ASK, [Field("info", GUIX_INFO)]),
-    # In the order in which they came.
-    row(27, "ImportPaths", (), [Field("paths", PATHS)], body=Body.MESSAGES),
-    row(30, "QuerySubstitutablePathInfos", ASK_MANY, SUBSTITUTABLE_REPLY),
-    row(31, "QueryValidPaths", ASK_MANY, ANSWER_PATHS),
-    row(80, "BuiltinBuilders", (), [Field("names", List(NAME))]),
-    row(81, "SubstituteURLs", (), [Field("urls", List(NAME))], since=0x64),
+    row(16, ExportPath, [*ASK, Field("sign", BOOL)], DONE, reply_body=Body.MESSAGES),
+    row(19, SetOptions, [Field("options", GUIX_OPTIONS)]),
+    row(26, QueryPathInfo, ASK, GUIX_INFO),
+    row(27, ImportPaths, (), PATHS, body=Body.MESSAGES),
+    row(30, QuerySubstitutablePathInfos, ASK_MANY, SUBSTITUTABLES),
+    row(31, QueryValidPaths, ASK_MANY, PATH_SET),
+    row(80, BuiltinBuilders, (), NAMES),
+    row(81, SubstituteURLs, (), NAMES, since=0x64),
 )

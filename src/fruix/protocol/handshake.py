@@ -16,9 +16,10 @@ from dataclasses import dataclass
 
 from fruix.errors import FruixError, ProtocolError
 from fruix.protocol import guix, nix
+from fruix.protocol.compound import List
 from fruix.protocol.messages import Code
 from fruix.protocol.reader import Source
-from fruix.protocol.wire import Context, Dialect, List, Text, read_string, write_string, write_u64
+from fruix.protocol.wire import Context, Dialect, Text, read_string, write_string, write_u64
 
 CLIENT_MAGIC = 0x6E697863
 SERVER_MAGIC = 0x6478696F

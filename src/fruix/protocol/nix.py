@@ -1,113 +1,260 @@
-"""The operations of the Nix dialect, minor versions 34 (Nix 2.8) to 38, and the extensions of our own clients.
+"""The operations of the Nix dialect, minor versions 34 (Nix 2.8) to 38, and the extensions of Fruix's own clients.
 
-A later version's field is a `since`, a later operation a row. Our own operations are offered only to clients that name the
-feature `fruix-1` in the greeting; nobody else can send or see them.
+A later version's field is a `since`, a later operation a row. The extensions are offered only to clients
+that name the feature `fruix-1` in the greeting; nobody else can send or see them.
 """
 
 from __future__ import annotations
 
-from fruix.protocol.build_status import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
-from fruix.protocol.common_operations import (
-    ANSWER_PATHS,
-    ASK,
-    ASK_MANY,
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from fruix.model.activity import ActiveBuild
+from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.contentaddress import ContentAddress
+from fruix.model.derivation import Derivation
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.hostview import HostView, Sighting
+from fruix.model.pathinfo import PathInfo
+from fruix.model.planned import BuildPlan, Missing
+from fruix.model.storepath import StorePath
+from fruix.protocol.build_codecs import (
+    BASIC_DERIVATION,
+    BUILD_RESULT,
     DERIVED_PATHS,
-    DONE,
-    SHARED,
-    SUBSTITUTABLE_REPLY,
+    MODE,
+    REALISATION,
+    RESULT_FOR,
+    Realisation,
 )
+from fruix.protocol.build_status import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
+from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, SHARED, QueryValidPaths, SetOptions
+from fruix.protocol.compound import LIST_LIMIT, List, Map, Maybe
 from fruix.protocol.model_codecs import (
     ADDRESS,
     BASE_NAME,
-    BASIC_DERIVATION,
-    BUILD_RESULT,
     KEYED_INFO,
     MISSING,
-    MODE,
     OPTIONAL_PATH,
     PATH,
+    PATH_SET,
     PATHS,
-    REALISATION,
-    RESULT_FOR,
     SIGNATURES,
-    SUBSTITUTABLE_DETAILS,
+    SUBSTITUTABLES,
     UNKEYED_INFO,
+    SubstitutableInfo,
+    UnkeyedInfo,
 )
 from fruix.protocol.options import NIX_OPTIONS
-from fruix.protocol.schema import Body, Field, Operation, row
-from fruix.protocol.wire import BOOL, LIST_LIMIT, NAME, TEXT, U64, List, Map, Maybe
+from fruix.protocol.schema import Body, Field, Operation, Request, row
+from fruix.protocol.wire import BOOL, NAME, TEXT, U64
 
 OLDEST = 34
 NEWEST = 38
 FEATURE = "fruix-1"
 
+
+@dataclass(frozen=True, slots=True)
+class AddToStore(Request[PathInfo]):
+    """Add contents whose path follows from them; `method` as in `model.contentaddress`."""
+
+    name: str
+    method: str
+    references: tuple[StorePath, ...]
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPathInfo(Request[UnkeyedInfo | None]):
+    """What is known of a valid path."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySubstitutablePathInfos(Request[Collection[SubstitutableInfo]]):
+    """What substituters say of paths."""
+
+    paths: Mapping[StorePath, ContentAddress | None]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildDerivation(Request[BuildResult]):
+    """Build a derivation that need not be in the store."""
+
+    drv: StorePath
+    derivation: Derivation
+    mode: BuildMode
+
+
+@dataclass(frozen=True, slots=True)
+class AddSignatures(Request[None]):
+    """Add signatures to a valid path."""
+
+    path: StorePath
+    signatures: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NarFromPath(Request[Iterable[bytes]]):
+    """A valid path's archive."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class AddToStoreNar(Request[None]):
+    """Add an archive under the path that the client names."""
+
+    info: PathInfo
+    repair: bool
+    unchecked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryMissing(Request[Missing]):
+    """What building would do."""
+
+    requests: tuple[DerivedPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QueryDerivationOutputMap(Request[Mapping[str, StorePath | None]]):
+    """The outputs of a valid derivation by name."""
+
+    path: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterDrvOutput(Request[None]):
+    """Say where a content-addressed derivation's output is."""
+
+    realisation: Realisation
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRealisation(Request[Collection[Realisation]]):
+    """Where a content-addressed derivation's output is."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddMultipleToStore(Request[None]):
+    """Add a stream of archives, references first."""
+
+    repair: bool
+    unchecked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AddBuildLog(Request[None]):
+    """Add the log of a derivation that was built elsewhere."""
+
+    drv: StorePath
+
+
+@dataclass(frozen=True, slots=True)
+class BuildPathsWithResults(Request[Collection[tuple[DerivedPath, BuildResult]]]):
+    """Make paths and outputs valid; failures are results."""
+
+    requests: tuple[DerivedPath, ...]
+    mode: BuildMode
+
+
+@dataclass(frozen=True, slots=True)
+class AddPermRoot(Request[str]):
+    """Make a link that is a root."""
+
+    path: StorePath
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryHostView(Request[HostView]):
+    """A host view as it is now, or as it was when it had that fingerprint."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryHostViews(Request[Mapping[str, Sequence[Sighting]]]):
+    """The host views that are offered, with the fingerprints that they had."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnterSandbox(Request[int]):
+    """A shell in a derivation's sandbox, to its end; the reply is its exit status.
+
+    The outer end of its terminal comes with the message that says what runs.
+    """
+
+    drv: StorePath
+    terminal: str
+    command: tuple[str, ...]
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryActiveBuilds(Request[Collection[ActiveBuild]]):
+    """The builds of all clients."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan(Request[BuildPlan]):
+    """What building would do, with reasons and usual durations."""
+
+    requests: tuple[DerivedPath, ...]
+    mode: BuildMode
+
+
+_UNCHECKED = (Field("repair", BOOL), Field("unchecked", BOOL))
+_BUILD = (Field("requests", DERIVED_PATHS), Field("mode", MODE))
+
 NIX: tuple[Operation, ...] = (
     *SHARED,
     row(
         7,
-        "AddToStore",
+        AddToStore,
         [Field("name", NAME), Field("method", NAME), Field("references", PATHS), Field("repair", BOOL)],
-        [Field("info", KEYED_INFO)],
+        KEYED_INFO,
         body=Body.FRAMED,
     ),
-    row(19, "SetOptions", [Field("options", NIX_OPTIONS)]),
-    row(21, "QuerySubstitutablePathInfo", ASK, [Field("info", Maybe(SUBSTITUTABLE_DETAILS))]),
-    row(26, "QueryPathInfo", ASK, [Field("info", Maybe(UNKEYED_INFO))]),
+    row(19, SetOptions, [Field("options", NIX_OPTIONS)]),
+    row(26, QueryPathInfo, ASK, Maybe(UNKEYED_INFO)),
     row(
         30,
-        "QuerySubstitutablePathInfos",
+        QuerySubstitutablePathInfos,
         [Field("paths", Map(PATH, ADDRESS, limit=LIST_LIMIT))],
-        SUBSTITUTABLE_REPLY,
+        SUBSTITUTABLES,
     ),
-    row(31, "QueryValidPaths", [*ASK_MANY, Field("substitute", BOOL)], ANSWER_PATHS),
+    row(31, QueryValidPaths, [*ASK_MANY, Field("substitute", BOOL)], PATH_SET),
     row(
         36,
-        "BuildDerivation",
+        BuildDerivation,
         [Field("drv", PATH), Field("derivation", BASIC_DERIVATION), Field("mode", MODE)],
-        [Field("result", BUILD_RESULT)],
+        BUILD_RESULT,
     ),
-    row(37, "AddSignatures", [Field("path", PATH), Field("signatures", SIGNATURES)], DONE),
-    row(38, "NarFromPath", ASK, reply_body=Body.NAR),
-    row(
-        39,
-        "AddToStoreNar",
-        [Field("info", KEYED_INFO), Field("repair", BOOL), Field("unchecked", BOOL)],
-        body=Body.FRAMED,
-    ),
-    row(40, "QueryMissing", [Field("requests", DERIVED_PATHS)], [Field("missing", MISSING)]),
-    row(41, "QueryDerivationOutputMap", ASK, [Field("outputs", Map(NAME, OPTIONAL_PATH))]),
-    row(42, "RegisterDrvOutput", [Field("realisation", REALISATION)]),
-    row(43, "QueryRealisation", [Field("id", NAME)], [Field("realisations", List(REALISATION))]),
-    row(44, "AddMultipleToStore", [Field("repair", BOOL), Field("unchecked", BOOL)], body=Body.FRAMED),
-    row(45, "AddBuildLog", [Field("drv", BASE_NAME)], DONE, body=Body.FRAMED),
-    row(
-        46,
-        "BuildPathsWithResults",
-        [Field("requests", DERIVED_PATHS), Field("mode", MODE)],
-        [Field("results", List(RESULT_FOR))],
-    ),
-    row(47, "AddPermRoot", [Field("path", PATH), Field("link", NAME)], [Field("link", NAME)]),
-    row(
-        0x46520001,
-        "QueryHostView",
-        [Field("name", NAME)],
-        [Field("view", HOST_VIEW)],
-        feature=FEATURE,
-    ),
-    row(0x46520005, "QueryHostViews", (), [Field("histories", HISTORIES)], feature=FEATURE),
+    row(37, AddSignatures, [*ASK, Field("signatures", SIGNATURES)], DONE),
+    row(38, NarFromPath, ASK, reply_body=Body.NAR),
+    row(39, AddToStoreNar, [Field("info", KEYED_INFO), *_UNCHECKED], body=Body.FRAMED),
+    row(40, QueryMissing, [Field("requests", DERIVED_PATHS)], MISSING),
+    row(41, QueryDerivationOutputMap, ASK, Map(NAME, OPTIONAL_PATH)),
+    row(42, RegisterDrvOutput, [Field("realisation", REALISATION)]),
+    row(43, QueryRealisation, [Field("id", NAME)], List(REALISATION)),
+    row(44, AddMultipleToStore, _UNCHECKED, body=Body.FRAMED),
+    row(45, AddBuildLog, [Field("drv", BASE_NAME)], DONE, body=Body.FRAMED),
+    row(46, BuildPathsWithResults, _BUILD, List(RESULT_FOR)),
+    row(47, AddPermRoot, [*ASK, Field("link", NAME)], NAME),
+    row(0x46520001, QueryHostView, [Field("name", NAME)], HOST_VIEW, feature=FEATURE),
+    row(0x46520002, QueryActiveBuilds, (), List(ACTIVE_BUILD), feature=FEATURE),
+    row(0x46520003, QueryPlan, _BUILD, BUILD_PLAN, feature=FEATURE),
     row(
         0x46520004,
-        "EnterSandbox",  # the terminal's outer end comes with the message that says what runs
+        EnterSandbox,
         [Field("drv", PATH), Field("terminal", NAME), Field("command", List(TEXT)), Field("fresh", BOOL)],
-        [Field("status", U64)],
+        U64,
         feature=FEATURE,
     ),
-    row(0x46520002, "QueryActiveBuilds", (), [Field("builds", List(ACTIVE_BUILD))], feature=FEATURE),
-    row(
-        0x46520003,
-        "QueryPlan",
-        [Field("requests", DERIVED_PATHS), Field("mode", MODE)],
-        [Field("plan", BUILD_PLAN)],
-        feature=FEATURE,
-    ),
+    row(0x46520005, QueryHostViews, (), HISTORIES, feature=FEATURE),
 )

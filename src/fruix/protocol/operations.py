@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 from fruix.protocol.guix import GUIX
 from fruix.protocol.nix import NIX
-from fruix.protocol.schema import Operation
+from fruix.protocol.schema import Operation, Request
 from fruix.protocol.wire import Context, Dialect
 
 TABLES: Mapping[Dialect, tuple[Operation, ...]] = {Dialect.NIX: NIX, Dialect.GUIX: GUIX}
 
 
 @cache
-def by_name(dialect: Dialect) -> Mapping[str, Operation]:
-    """A dialect's rows by name, for clients."""
-    return {operation.name: operation for operation in TABLES[dialect]}
+def by_request(dialect: Dialect) -> Mapping[type[Request[Any]], Operation]:
+    """A dialect's rows by the classes of their requests, for clients."""
+    return {operation.kind: operation for operation in TABLES[dialect]}
 
 
 @cache

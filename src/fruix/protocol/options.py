@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fruix.errors import FormatError
+from fruix.overriding import override
+from fruix.protocol.compound import read_items
 from fruix.protocol.reader import Source
 from fruix.protocol.schema import Field, Record
 from fruix.protocol.wire import (
@@ -19,9 +21,9 @@ from fruix.protocol.wire import (
     NAME_LIMIT,
     TEXT_LIMIT,
     U64,
+    Codec,
     Constant,
     Context,
-    read_items,
     read_string,
     skip_string,
     write_string,
@@ -68,15 +70,15 @@ SETTINGS_LIMIT = 1 << 10
 VALUE_LIMIT = 64
 
 
-class Overrides:
+class Overrides(Codec[Mapping[str, str]]):
     """A map from names of settings to texts; of the values only those in `MEANINGFUL` are kept."""
 
     def __init__(self, *, ordered: bool) -> None:
         """`ordered`: written in the order of the names."""
         self._ordered = ordered
 
+    @override
     def read(self, source: Source, _context: Context) -> list[tuple[str, bytes]]:
-        """See `Codec`."""
 
         def pair() -> tuple[str, bytes]:
             name = str(read_string(source, NAME_LIMIT), "utf-8", "surrogateescape")
@@ -87,8 +89,8 @@ class Overrides:
 
         return read_items(source, SETTINGS_LIMIT, pair)
 
+    @override
     def parse(self, raw: Any, _context: Context) -> dict[str, str]:
-        """See `Codec`."""
         for name, value in raw:
             if len(value) > VALUE_LIMIT:
                 raise FormatError(f"setting '{name}' has a value of {len(value)} bytes")
@@ -97,8 +99,8 @@ class Overrides:
             raise FormatError("a setting is given twice")
         return found
 
+    @override
     def write(self, sink: bytearray, value: Mapping[str, str], _context: Context) -> None:
-        """See `Codec`."""
         write_u64(sink, len(value))
         for name in sorted(value) if self._ordered else value:
             write_string(sink, name.encode("utf-8", "surrogateescape"))

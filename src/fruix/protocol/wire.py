@@ -1,4 +1,4 @@
-"""The primitives of the worker protocol as codecs: numbers, strings, lists, maps, optional values.
+"""The primitives of the worker protocol as codecs: numbers and strings (`compound` has those of several values).
 
 A codec does three things: `read` takes a value's raw form off a source and checks only what framing needs; `parse` turns
 the raw form into the value that the program works with; `write` appends a value's bytes to a sink. Reading and parsing
@@ -6,31 +6,27 @@ are apart so that a request is always read to its end before anything in it is j
 request, and the connection goes on, whereas a bad length ends it.
 
 Formats: numbers are 64 bit little endian; strings a length, the bytes and zeros up to a multiple of 8 (anything else
-there is an error); lists a count and the items. Every length and count has a limit, in the table that uses the codec.
+there is an error). Every length has a limit, in the table that uses the codec.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-from fruix.errors import FormatError, ProtocolError
+from fruix.errors import ProtocolError
+from fruix.overriding import override
 from fruix.protocol.reader import CHUNK, Source
 
 T = TypeVar("T")
-K = TypeVar("K")
 
-# Limits on what a field may hold, in bytes and items.
+# Limits on what a field may hold, in bytes.
 NAME_LIMIT = 1 << 12
 TEXT_LIMIT = 1 << 20
 CONTENTS_LIMIT = 48 << 20
-LIST_LIMIT = 4_000_000
-MAP_LIMIT = 1 << 16
-# Lists are read in runs of so many items; bytes that a pair takes besides what it consists of.
-RUN = 1 << 10
-PAIR = 200
 
 
 class Dialect(enum.Enum):
@@ -50,15 +46,20 @@ class Context:
     features: frozenset[str] = frozenset()
 
 
-class Codec(Protocol[T]):
-    """See the module's description."""
+class Codec(ABC, Generic[T]):
+    """One kind of value on the wire; see the module's description."""
 
+    __slots__ = ()
+
+    @abstractmethod
     def read(self, source: Source, context: Context) -> Any:
         """Take the raw form off `source`; errors here end the connection."""
 
+    @abstractmethod
     def parse(self, raw: Any, context: Context) -> T:
-        """The value that a raw form stands for; errors here end the request."""
+        """Return the value that a raw form stands for; errors here end the request."""
 
+    @abstractmethod
     def write(self, sink: bytearray, value: T, context: Context) -> None:
         """Append the bytes of `value`."""
 
@@ -100,21 +101,6 @@ def skip_string(source: Source, limit: int) -> None:
         raise ProtocolError("string padded with other bytes than zeros")
 
 
-def read_items(source: Source, limit: int, read: Callable[[], T]) -> list[T]:
-    """A count and as many items. The list grows with what arrives; after a refusal (`Source.charge`) it is empty."""
-    left = read_count(source, limit)
-    if left <= RUN:
-        return [read() for _ in range(left)]
-    items: list[T] = []
-    while left:
-        run = min(left, RUN)
-        items += [read() for _ in range(run)]
-        left -= run
-        if source.refusal is not None:
-            items.clear()
-    return items
-
-
 def write_string(sink: bytearray, data: bytes) -> None:
     """Append a string."""
     sink += len(data).to_bytes(8, "little")
@@ -128,247 +114,116 @@ def write_u64(sink: bytearray, value: int) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(Codec[int]):
     """An unsigned number, at most `limit`."""
 
     limit: int = (1 << 64) - 1
 
+    @override
     def read(self, source: Source, _context: Context) -> int:
-        """See `Codec`."""
         value = source.u64()
         if value > self.limit:
             raise ProtocolError(f"number {value} where at most {self.limit} is allowed")
         return value
 
+    @override
     def parse(self, raw: Any, _context: Context) -> int:
-        """See `Codec`."""
         return int(raw)
 
+    @override
     def write(self, sink: bytearray, value: int, _context: Context) -> None:
-        """See `Codec`."""
         write_u64(sink, value)
 
 
-class Signed:
+class Signed(Codec[int]):
     """A number in two's complement: times."""
 
+    @override
     def read(self, source: Source, _context: Context) -> int:
-        """See `Codec`."""
         return int.from_bytes(source.read_exact(8), "little", signed=True)
 
+    @override
     def parse(self, raw: Any, _context: Context) -> int:
-        """See `Codec`."""
         return int(raw)
 
+    @override
     def write(self, sink: bytearray, value: int, _context: Context) -> None:
-        """See `Codec`."""
         sink += value.to_bytes(8, "little", signed=True)
 
 
-class Bool:
+class Bool(Codec[bool]):
     """0 or 1; anything but 0 is taken for true."""
 
+    @override
     def read(self, source: Source, _context: Context) -> int:
-        """See `Codec`."""
         return source.u64()
 
+    @override
     def parse(self, raw: Any, _context: Context) -> bool:
-        """See `Codec`."""
         return bool(raw)
 
+    @override
     def write(self, sink: bytearray, value: bool, _context: Context) -> None:
-        """See `Codec`."""
         write_u64(sink, int(value))
 
 
 @dataclass(frozen=True, slots=True)
-class Constant:
-    """A number without meaning: written as `value`, ignored when read. Takes no part in a layout's values."""
-
-    value: int
-
-    def read(self, source: Source, _context: Context) -> int:
-        """See `Codec`."""
-        return source.u64()
-
-    def parse(self, _raw: Any, _context: Context) -> int:
-        """See `Codec`."""
-        return self.value
-
-    def write(self, sink: bytearray, _value: object, _context: Context) -> None:
-        """See `Codec`."""
-        write_u64(sink, self.value)
-
-
-@dataclass(frozen=True, slots=True)
-class Octets:
+class Octets(Codec[bytes]):
     """A string as bytes."""
 
     limit: int = CONTENTS_LIMIT
 
+    @override
     def read(self, source: Source, _context: Context) -> bytes:
-        """See `Codec`."""
         return read_string(source, self.limit)
 
+    @override
     def parse(self, raw: Any, _context: Context) -> bytes:
-        """See `Codec`."""
         return bytes(raw)
 
+    @override
     def write(self, sink: bytearray, value: bytes, _context: Context) -> None:
-        """See `Codec`."""
         write_string(sink, value)
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Codec[str]):
     """A string as text; bytes that are no UTF-8 survive a round trip (surrogates)."""
 
     limit: int = TEXT_LIMIT
 
+    @override
     def read(self, source: Source, _context: Context) -> bytes:
-        """See `Codec`."""
         return read_string(source, self.limit)
 
+    @override
     def parse(self, raw: Any, _context: Context) -> str:
-        """See `Codec`."""
         return str(raw, "utf-8", "surrogateescape")
 
+    @override
     def write(self, sink: bytearray, value: str, _context: Context) -> None:
-        """See `Codec`."""
         write_string(sink, value.encode("utf-8", "surrogateescape"))
 
 
 @dataclass(frozen=True, slots=True)
-class List(Generic[T]):
-    """A count and items, as a tuple; `ordered` ones (sets) are written sorted, in whatever order they come."""
-
-    item: Codec[T]
-    limit: int = LIST_LIMIT
-    ordered: bool = False
-
-    def read(self, source: Source, context: Context) -> list[Any]:
-        """See `Codec`."""
-        read = self.item.read
-        return read_items(source, self.limit, lambda: read(source, context))
-
-    def parse(self, raw: Any, context: Context) -> tuple[T, ...]:
-        """See `Codec`."""
-        parse = self.item.parse
-        return tuple([parse(item, context) for item in raw])
-
-    def write(self, sink: bytearray, value: Iterable[T], context: Context) -> None:
-        """See `Codec`."""
-        items = sorted(value) if self.ordered else list(value)  # type: ignore[type-var]
-        write_u64(sink, len(items))
-        for item in items:
-            self.item.write(sink, item, context)
-
-
-@dataclass(frozen=True, slots=True)
-class Map(Generic[K, T]):
-    """A count and pairs, as a dictionary; written in the order of its keys, unless that isn't usual where it stands."""
-
-    key: Codec[K]
-    value: Codec[T]
-    limit: int = MAP_LIMIT
-    ordered: bool = True
-
-    def read(self, source: Source, context: Context) -> list[tuple[Any, Any]]:
-        """See `Codec`."""
-
-        def pair() -> tuple[Any, Any]:
-            source.charge(PAIR)
-            return self.key.read(source, context), self.value.read(source, context)
-
-        return read_items(source, self.limit, pair)
-
-    def parse(self, raw: Any, context: Context) -> dict[K, T]:
-        """See `Codec`."""
-        found = {self.key.parse(key, context): self.value.parse(value, context) for key, value in raw}
-        if len(found) != len(raw):
-            raise FormatError("a key occurs twice in a map")
-        return found
-
-    def write(self, sink: bytearray, value: Mapping[K, T], context: Context) -> None:
-        """See `Codec`."""
-        write_u64(sink, len(value))
-        for key in sorted(value) if self.ordered else value:  # type: ignore[type-var]
-            self.key.write(sink, key, context)
-            self.value.write(sink, value[key], context)
-
-
-@dataclass(frozen=True, slots=True)
-class Maybe(Generic[T]):
-    """0 for None, or 1 and a value."""
-
-    item: Codec[T]
-
-    def read(self, source: Source, context: Context) -> tuple[Any] | None:
-        """See `Codec`."""
-        tag = source.u64()
-        if tag > 1:
-            raise ProtocolError(f"tag {tag} where 0 or 1 should be")
-        return (self.item.read(source, context),) if tag else None
-
-    def parse(self, raw: Any, context: Context) -> T | None:
-        """See `Codec`."""
-        return None if raw is None else self.item.parse(raw[0], context)
-
-    def write(self, sink: bytearray, value: T | None, context: Context) -> None:
-        """See `Codec`."""
-        write_u64(sink, int(value is not None))
-        if value is not None:
-            self.item.write(sink, value, context)
-
-
-@dataclass(frozen=True, slots=True)
-class Pair(Generic[K, T]):
-    """One value after the other, as a tuple."""
-
-    first: Codec[K]
-    second: Codec[T]
-
-    def read(self, source: Source, context: Context) -> tuple[Any, Any]:
-        """See `Codec`."""
-        return self.first.read(source, context), self.second.read(source, context)
-
-    def parse(self, raw: Any, context: Context) -> tuple[K, T]:
-        """See `Codec`."""
-        return self.first.parse(raw[0], context), self.second.parse(raw[1], context)
-
-    def write(self, sink: bytearray, value: tuple[K, T], context: Context) -> None:
-        """See `Codec`."""
-        self.first.write(sink, value[0], context)
-        self.second.write(sink, value[1], context)
-
-
-@dataclass(frozen=True, slots=True)
-class Converted(Generic[T]):
+class Converted(Codec[T]):
     """A string with a meaning: `from_text` and `to_text` go between the two."""
 
     from_text: Callable[[str, Context], T]
     to_text: Callable[[T, Context], str]
     limit: int = NAME_LIMIT
 
+    @override
     def read(self, source: Source, _context: Context) -> bytes:
-        """See `Codec`."""
         return read_string(source, self.limit)
 
+    @override
     def parse(self, raw: Any, context: Context) -> T:
-        """See `Codec`."""
         return self.from_text(str(raw, "utf-8", "surrogateescape"), context)
 
+    @override
     def write(self, sink: bytearray, value: T, context: Context) -> None:
-        """See `Codec`."""
         write_string(sink, self.to_text(value, context).encode("utf-8", "surrogateescape"))
-
-
-def read_count(source: Source, limit: int) -> int:
-    """A list's or map's count."""
-    count = source.u64()
-    if count > limit:
-        raise ProtocolError(f"list of {count} items where at most {limit} are allowed")
-    return count
 
 
 U64 = Number()
@@ -377,3 +232,23 @@ BOOL = Bool()
 NAME = Text(NAME_LIMIT)
 TEXT = Text()
 OCTETS = Octets()
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Codec[None]):
+    """A field without meaning: written as `value`, dropped when read. No record has an attribute for it."""
+
+    value: Any
+    codec: Codec[Any] = U64
+
+    @override
+    def read(self, source: Source, context: Context) -> Any:
+        return self.codec.read(source, context)
+
+    @override
+    def parse(self, raw: Any, context: Context) -> None:
+        return None
+
+    @override
+    def write(self, sink: bytearray, value: object, context: Context) -> None:
+        self.codec.write(sink, self.value, context)

@@ -20,6 +20,7 @@ from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.hostview import CONTRACT_VARIABLE
+from fruix.model.planned import Missing
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
@@ -64,17 +65,6 @@ class Plan:
     def result_of(self, request: DerivedPath, results: Mapping[StorePath, BuildResult]) -> BuildResult:
         """That of a request, from those of all goals."""
         return results[self.makers.get(request.path, request.path)]
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """What a client is told before a build (the plan line): nothing is substituted in this version, so that part is empty."""
-
-    will_build: frozenset[StorePath] = frozenset()
-    will_substitute: frozenset[StorePath] = frozenset()
-    unknown: frozenset[StorePath] = frozenset()
-    download_size: int = 0
-    nar_size: int = 0
 
 
 def plan(store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> Plan:

@@ -9,83 +9,87 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from fruix.daemon.session import Session
+from fruix.daemon.session import Rows, Session
 from fruix.errors import NotPermittedError, ProtocolError, UsageError
 from fruix.model.contentaddress import Method, parse_method
 from fruix.model.hashes import DIGEST_SIZES
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.protocol import guix, nix
+from fruix.protocol.common_operations import AddTextToStore
 from fruix.protocol.reader import FREE, Source
 from fruix.protocol.streams import flat_contents, read_objects
 from fruix.protocol.wire import CONTENTS_LIMIT
 from fruix.store.memory import charge
 
 
-def add_text_to_store(
-    session: Session, name: str, contents: bytes, references: tuple[StorePath, ...]
-) -> StorePath:
-    """8."""
-    return session.store.add_text(name, contents, references)
+def add_text_to_store(session: Session, request: AddTextToStore) -> StorePath:
+    """Add a text that came with the request."""
+    return session.store.add_text(request.name, request.contents, request.references)
 
 
-def add_to_store(
-    session: Session, name: str, method_text: str, references: tuple[StorePath, ...], repair: bool
-) -> PathInfo:
-    """7, Nix: the path follows from the contents.
+def add_to_store(session: Session, request: nix.AddToStore) -> PathInfo:
+    """Add contents whose path follows from them and the method.
 
     Raises:
         UsageError: references where the method has none.
     """
-    _check_repair(session, repair=repair)
-    method, algorithm = parse_method(method_text)
+    _check_repair(session, repair=request.repair)
+    name, references = request.name, request.references
+    method, algorithm = parse_method(request.method)
     chunks = session.body.chunks()
     if method is not Method.TEXT or algorithm != "sha256":
-        return session.store.add_dump(name, method, algorithm, chunks, references, repair=repair)
+        return session.store.add_dump(name, method, algorithm, chunks, references, repair=request.repair)
     # Derivations, by the thousand: the way that is made for small texts.
     return session.store.add_text_info(name, _gather(chunks), references)
 
 
-def add_to_store_guix(session: Session, name: str, recursive: bool, algorithm: str) -> StorePath:
-    """7, Guix: always an archive, even for a plain file.
+def add_to_store_guix(session: Session, request: guix.AddToStore) -> StorePath:
+    """Add what Guix's clients send: always an archive, even for a plain file.
 
     Raises:
         UsageError: no such hash algorithm.
     """
+    name, algorithm = request.name, request.algorithm
     if algorithm not in DIGEST_SIZES:
         raise UsageError("unknown hash type")
     archive = session.body.chunks()
-    if recursive:
+    if request.recursive:
         return session.store.add_dump(name, Method.NAR, algorithm, archive).path
     return session.store.add_dump(name, Method.FLAT, algorithm, flat_contents(archive)).path
 
 
-def add_to_store_nar(session: Session, info: PathInfo, repair: bool, unchecked: bool) -> None:
-    """39."""
-    _check_repair(session, repair=repair)
-    _receive(session, info, session.body.chunks(), repair=repair, unchecked=unchecked)
+def add_to_store_nar(session: Session, request: nix.AddToStoreNar) -> None:
+    """Add one object whose path the client names."""
+    _check_repair(session, repair=request.repair)
+    _receive(session, request.info, session.body.chunks(), request)
 
 
-def add_multiple_to_store(session: Session, repair: bool, unchecked: bool) -> None:
-    """44: one object after the other, references first."""
-    _check_repair(session, repair=repair)
+def add_multiple_to_store(session: Session, request: nix.AddMultipleToStore) -> None:
+    """Add one object after the other, references first."""
+    _check_repair(session, repair=request.repair)
     if not isinstance(session.body, Source):
         raise ProtocolError("no stream of objects")
     for info, body in read_objects(session.body, session.context):
-        _receive(session, info, body.chunks(), repair=repair, unchecked=unchecked)
+        _receive(session, info, body.chunks(), request)
 
 
 def _receive(
-    session: Session, info: PathInfo, chunks: Iterable[bytes], *, repair: bool, unchecked: bool
+    session: Session,
+    info: PathInfo,
+    chunks: Iterable[bytes],
+    request: nix.AddToStoreNar | nix.AddMultipleToStore,
 ) -> None:
     """Add an object whose path the client names."""
-    vouched = session.trusted and unchecked
-    if not vouched and info.content_address is None and (repair or not session.store.is_valid(info.path)):
+    vouched = session.trusted and request.unchecked
+    known = session.store.is_valid(info.path) and not request.repair
+    if not vouched and info.content_address is None and not known:
         raise NotPermittedError(
             f"cannot add path '{info.path}' because it lacks a signature by a trusted key",
             hint="a trusted user may add it unchecked; what names its own content address needs no signature",
         )
     believed = info if session.trusted else replace(info, ultimate=False)
-    session.store.add_nar(believed, chunks, repair=repair)
+    session.store.add_nar(believed, chunks, repair=request.repair)
 
 
 def _check_repair(session: Session, *, repair: bool) -> None:
@@ -110,3 +114,12 @@ def _gather(chunks: Iterable[bytes]) -> bytes:
             charge(2 * len(chunk))  # the pieces, and what they are put together to
         found.append(chunk)
     return b"".join(found)
+
+
+SHARED: Rows = (AddTextToStore.answered_by(add_text_to_store),)
+NIX: Rows = (
+    nix.AddToStore.answered_by(add_to_store),
+    nix.AddToStoreNar.answered_by(add_to_store_nar),
+    nix.AddMultipleToStore.answered_by(add_multiple_to_store),
+)
+GUIX: Rows = (guix.AddToStore.answered_by(add_to_store_guix),)

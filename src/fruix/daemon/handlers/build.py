@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fruix.daemon.error_messages import BuildsFailedError
-from fruix.daemon.service import MissingLike
-from fruix.daemon.session import Session
+from fruix.daemon.session import Rows, Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Message
-from fruix.model.storepath import StorePath
-from fruix.protocol import messages
+from fruix.model.planned import Missing
+from fruix.protocol import messages, nix
+from fruix.protocol.common_operations import BuildPaths, EnsurePath
 from fruix.protocol.wire import Dialect
 
 # The Guix dialect's status of a failed request, by the worst of its results; anything else is 1.
@@ -25,37 +25,37 @@ _REPAIR_REFUSED = {
 }
 
 
-def query_missing(session: Session, requests: tuple[DerivedPath, ...]) -> MissingLike:
-    """40."""
-    return session.service.builder.missing(requests)
+def query_missing(session: Session, request: nix.QueryMissing) -> Missing:
+    """Say what building would do; nothing is done or promised."""
+    return session.service.builder.missing(request.requests)
 
 
 def build_paths_with_results(
-    session: Session, requests: tuple[DerivedPath, ...], mode: BuildMode
+    session: Session, request: nix.BuildPathsWithResults
 ) -> list[tuple[DerivedPath, BuildResult]]:
-    """46: failures are results."""
-    _check_mode(session, mode)
-    return session.realise(requests, mode)
+    """Build; failures are results."""
+    _check_mode(session, request.mode)
+    return session.realise(request.requests, request.mode)
 
 
-def build_paths(session: Session, requests: tuple[DerivedPath, ...], mode: BuildMode) -> None:
-    """9: a failure is an error of the request.
+def build_paths(session: Session, request: BuildPaths) -> None:
+    """Build; a failure is an error of the request.
 
     Raises:
         BuildsFailedError: something could not be built.
     """
-    _check_mode(session, mode)
-    results = session.realise(requests, mode)
+    _check_mode(session, request.mode)
+    results = session.realise(request.requests, request.mode)
     if session.context.dialect is Dialect.GUIX:
         # There, asking for a path that nobody can provide is no error.
         results = [row for row in results if row[1].status is not BuildStatus.NO_SUBSTITUTERS]
-    failed = [(request, result) for request, result in results if not result.success]
+    failed = [(wanted, result) for wanted, result in results if not result.success]
     if failed:
         raise _failure(session, failed)
 
 
-def repair(session: Session, *, contents: bool) -> bool:
-    """35 with repair: build again what is missing or (`contents`) damaged; whether everything is whole afterwards."""
+def repair_store(session: Session, *, contents: bool) -> bool:
+    """Build again what is missing or (`contents`) damaged; whether everything is whole afterwards."""
     with session.long_work():
         requests = [DerivedPath(path, None) for path in session.store.damaged(contents=contents)]
     results = session.realise(requests, BuildMode.REPAIR, keep_going=True)
@@ -65,27 +65,31 @@ def repair(session: Session, *, contents: bool) -> bool:
     return not failed
 
 
-def ensure_path(session: Session, path: StorePath) -> None:
-    """10: there is nothing to get it from, so it is valid or it is not. Files that were deleted by hand are made again.
+def ensure_path(session: Session, request: EnsurePath) -> None:
+    """Make sure of a path. There is nothing to get it from, so it is valid or it is not.
+
+    Files that were deleted by hand are made again.
 
     Raises:
         FruixError: it is not.
         BuildsFailedError: they can't be.
     """
+    path = request.path
     session.store.add_temp_root(path)
     if session.store.is_there(path):
         return
     if session.store.is_valid(path):
-        build_paths(session, (DerivedPath(path, None),), BuildMode.NORMAL)
+        build_paths(session, BuildPaths((DerivedPath(path, None),), BuildMode.NORMAL))
     else:
         quoted = f"`{path}'" if session.context.dialect is Dialect.GUIX else f"'{path}'"
         raise FruixError(f"path {quoted} does not exist and cannot be created")
 
 
-def enter_sandbox(
-    session: Session, path: StorePath, terminal: str, command: tuple[str, ...], fresh: bool
-) -> int:
-    """Ours: a shell in a derivation's sandbox; the client gets the outer end of its terminal. The reply is its exit status.
+def enter_sandbox(session: Session, request: nix.EnterSandbox) -> int:
+    """Run a shell in a derivation's sandbox; the client gets the outer end of its terminal.
+
+    Returns:
+        Its exit status, 128 and more for signals.
 
     Raises:
         NotPermittedError: for trusted users only: it holds a build user for as long as it likes.
@@ -106,7 +110,7 @@ def enter_sandbox(
     with session.service.hangups.watch(session.connection.stream) as gone:
         options = session.build_options(BuildMode.NORMAL)
         exited = session.service.builder.enter(
-            Entering(path, terminal, command, fresh), options, on_open, gone
+            Entering(request.drv, request.terminal, request.command, request.fresh), options, on_open, gone
         )
         if gone.is_set():
             raise DisconnectedError("the client has gone")
@@ -136,3 +140,14 @@ def _status(statuses: Sequence[BuildStatus]) -> int:
     if _TIMED_OUT.intersection(statuses):
         return 101
     return 100 if _PERMANENT.intersection(statuses) else 1
+
+
+SHARED: Rows = (
+    BuildPaths.answered_by(build_paths),
+    EnsurePath.answered_by(ensure_path),
+)
+NIX: Rows = (
+    nix.QueryMissing.answered_by(query_missing),
+    nix.BuildPathsWithResults.answered_by(build_paths_with_results),
+    nix.EnterSandbox.answered_by(enter_sandbox),
+)

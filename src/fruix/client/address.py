@@ -1,0 +1,73 @@
+"""Which socket a client talks to, and connecting to it.
+
+The peers' variables count too, so that one environment serves all clients.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Mapping
+
+from fruix.client.remote import RemoteStore
+from fruix.errors import UnreachableError, UsageError
+from fruix.store.layout import Layout
+
+_SCHEME = "unix://"
+# Variables that hold a file name or unix:// address, the most particular first.
+_VARIABLES = ("FRUIX_DAEMON_SOCKET", "NIX_REMOTE", "NIX_DAEMON_SOCKET_PATH", "GUIX_DAEMON_SOCKET")
+# Values of NIX_REMOTE that name no place: "the daemon", wherever that is.
+_SILENT = frozenset({"", "daemon", "auto"})
+
+
+def socket_path(environment: Mapping[str, str]) -> str:
+    """The socket's file name.
+
+    Raises:
+        UsageError: a variable names something that is no local socket.
+    """
+    for variable in _VARIABLES:
+        value = environment.get(variable, "")
+        if value in _SILENT:
+            continue
+        path = value.removeprefix(_SCHEME).partition("?")[0]
+        if path.startswith("/"):
+            return path
+        raise UsageError(
+            f"'{value}' is no local socket",
+            where=variable,
+            hint="a file name like /frx/var/fruix/daemon-socket/socket",
+        )
+    return Layout.from_environment(environment).socket
+
+
+# What connect(2) says when nobody listens → what to tell the user.
+_REASONS = {
+    errno.ENOENT: "there is no socket of that name",
+    errno.ECONNREFUSED: "a socket is there, but no daemon behind it",
+    errno.EACCES: "this user may not reach the socket",
+    errno.ENOTSOCK: "what is there is no socket",
+}
+_HINT = "start the daemon ('fruix daemon'), or name its socket in FRUIX_DAEMON_SOCKET"
+
+
+def connect(path: str, directory: str | None = None) -> RemoteStore:
+    """Connect to the daemon at a socket.
+
+    Args:
+        path: the socket's file name.
+        directory: the store directory (default: as the environment says).
+
+    Raises:
+        UnreachableError: nobody answers there.
+        FruixError: the daemon doesn't serve this user.
+    """
+    stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        stream.connect(path)
+    except OSError as error:
+        stream.close()
+        reason = _REASONS.get(error.errno or 0, str(error))
+        raise UnreachableError(f"no daemon answers: {reason}", where=path, hint=_HINT) from error
+    return RemoteStore(stream, directory or Layout.from_environment(os.environ).store, where=path)

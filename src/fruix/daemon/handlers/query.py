@@ -1,0 +1,261 @@
+"""Handlers of questions, roots, options and upkeep."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fruix.daemon import options
+from fruix.daemon.handlers.build import repair_store
+from fruix.daemon.session import Rows, Session
+from fruix.errors import InvalidPathError, NotPermittedError
+from fruix.model.activity import ActiveBuild
+from fruix.model.events import Message
+from fruix.model.hashes import Hash
+from fruix.model.hostview import HostView, Sighting
+from fruix.model.pathinfo import PathInfo
+from fruix.model.planned import BuildPlan
+from fruix.model.storepath import StorePath
+from fruix.protocol import guix, nix
+from fruix.protocol.common_operations import (
+    AddIndirectRoot,
+    AddTempRoot,
+    ClearFailedPaths,
+    HasSubstitutes,
+    IsValidPath,
+    QueryAllValidPaths,
+    QueryDerivationOutputNames,
+    QueryDerivationOutputs,
+    QueryDeriver,
+    QueryFailedPaths,
+    QueryPathFromHashPart,
+    QueryPathHash,
+    QueryReferences,
+    QueryReferrers,
+    QuerySubstitutablePathInfo,
+    QuerySubstitutablePaths,
+    QueryValidDerivers,
+    QueryValidPaths,
+    SetOptions,
+    SyncWithGC,
+    VerifyStore,
+)
+from fruix.protocol.model_codecs import UnkeyedInfo
+from fruix.protocol.wire import Dialect
+
+
+def _require(session: Session, path: StorePath) -> PathInfo:
+    info = session.store.path_info(path)
+    if info is None:
+        raise InvalidPathError(str(path))
+    return info
+
+
+def is_valid_path(session: Session, request: IsValidPath) -> bool:
+    """Answer from the database, also for a path that somebody has deleted by hand."""
+    return session.store.is_valid(request.path)
+
+
+def query_path_hash(session: Session, request: QueryPathHash) -> Hash:
+    """Give the hash of the archive; an invalid path is an error."""
+    return _require(session, request.path).nar_hash
+
+
+def query_references(session: Session, request: QueryReferences) -> list[StorePath]:
+    """Give the references in the order of their texts; an invalid path is an error."""
+    return session.store.references(request.path)
+
+
+def query_referrers(session: Session, request: QueryReferrers) -> list[StorePath]:
+    """Give the valid paths that refer to a path, valid or not."""
+    return session.store.referrers(request.path)
+
+
+def add_temp_root(session: Session, request: AddTempRoot) -> None:
+    """Keep a path, valid or not, until the session ends."""
+    session.store.add_temp_root(request.path)
+
+
+def add_indirect_root(session: Session, request: AddIndirectRoot) -> None:
+    """Register a link of the client; that it can read the link is the client's affair."""
+    session.store.add_indirect_root(request.link)
+
+
+def query_deriver(session: Session, request: QueryDeriver) -> StorePath | None:
+    """Give the deriver, whether it is still valid or not; an invalid path is an error."""
+    return _require(session, request.path).deriver
+
+
+def set_options(session: Session, request: SetOptions) -> None:
+    """Keep what the client has set. Warnings go to Nix clients only: the other dialect's read one message here and no more."""
+    options.check(request.options)
+    session.options = options.kept(request.options)
+    if session.context.dialect is Dialect.NIX:
+        for warning in options.warnings(request.options, trusted=session.trusted):
+            session.show(warning)
+        session.warn_of_limits()
+
+
+def query_derivation_outputs(session: Session, request: QueryDerivationOutputs) -> list[StorePath]:
+    """Give the output paths of a valid derivation, built or not."""
+    return list(session.store.derivation_outputs(request.path).values())
+
+
+def query_all_valid_paths(session: Session, _request: QueryAllValidPaths) -> list[StorePath]:
+    """Give all valid paths: a request whose reply grows with the store."""
+    return session.store.all_valid_paths()
+
+
+def query_path_info(session: Session, request: nix.QueryPathInfo) -> UnkeyedInfo | None:
+    """Give what is known of a path; nothing for an invalid one."""
+    info = session.store.path_info(request.path)
+    return None if info is None else UnkeyedInfo.of(info)
+
+
+def query_path_info_guix(session: Session, request: guix.QueryPathInfo) -> UnkeyedInfo:
+    """Give what is known of a path; in the Guix dialect an invalid one is an error."""
+    return UnkeyedInfo.of(_require(session, request.path))
+
+
+def query_derivation_output_names(session: Session, request: QueryDerivationOutputNames) -> list[str]:
+    """Give the output names of a valid derivation."""
+    return list(session.store.derivation_outputs(request.path))
+
+
+def query_path_from_hash_part(session: Session, request: QueryPathFromHashPart) -> StorePath | None:
+    """Give the valid path with that hash part, if there is one."""
+    return session.store.from_hash_part(request.hash_part)
+
+
+def query_valid_paths(session: Session, request: QueryValidPaths) -> set[StorePath]:
+    """Ask nobody else: there is nothing to substitute from."""
+    return session.store.valid_paths(request.paths)
+
+
+def query_valid_derivers(session: Session, request: QueryValidDerivers) -> list[StorePath]:
+    """Give the valid derivations that have the path as an output."""
+    return session.store.valid_derivers(request.path)
+
+
+def verify_store(session: Session, request: VerifyStore) -> bool:
+    """Check the store; problems are told as messages.
+
+    Raises:
+        NotPermittedError: repairing is for trusted users.
+    """
+    if request.repair and not session.trusted:
+        raise NotPermittedError("you are not privileged to repair paths")
+    with session.long_work():
+        problems = session.store.verify(contents=request.contents and not request.repair)
+    for problem in problems:
+        session.show(Message(0, problem))
+    return not repair_store(session, contents=request.contents) if request.repair else bool(problems)
+
+
+def query_failed_paths(session: Session, _request: QueryFailedPaths) -> list[StorePath]:
+    """Give the outputs of builds that are remembered to have failed for good."""
+    return session.store.failures.all()
+
+
+def clear_failed_paths(session: Session, request: ClearFailedPaths) -> None:
+    """Forget failures; clients send `*` for all of them.
+
+    Raises:
+        BadStorePathError: no path of this store.
+    """
+    everything = "*" in request.paths
+    paths = [StorePath.parse(name, session.store.directory) for name in request.paths if name != "*"]
+    session.store.failures.clear(None if everything else paths)
+
+
+def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]:
+    """Stream an archive. The path is checked before the reply begins, since afterwards nothing can be reported."""
+    _require(session, request.path)
+    return session.store.nar(request.path)
+
+
+def query_derivation_output_map(
+    session: Session, request: nix.QueryDerivationOutputMap
+) -> Mapping[str, StorePath]:
+    """Give the outputs of a valid derivation by name, built or not."""
+    return session.store.derivation_outputs(request.path)
+
+
+def query_host_view(session: Session, request: nix.QueryHostView) -> HostView:
+    """Show a host view as it is now, or as it was when it had that fingerprint."""
+    return session.service.builder.host_view(request.name)
+
+
+def query_host_views(session: Session, _request: nix.QueryHostViews) -> Mapping[str, Sequence[Sighting]]:
+    """Show the views that are offered, with the fingerprints that they had."""
+    return session.service.builder.host_views()
+
+
+def query_active_builds(session: Session, _request: nix.QueryActiveBuilds) -> list[ActiveBuild]:
+    """Show the builds of all clients to anybody who may connect."""
+    return session.service.active_builds()
+
+
+def query_plan(session: Session, request: nix.QueryPlan) -> BuildPlan:
+    """Do what `query_missing` does, with reasons and durations."""
+    return session.service.builder.planned(request.requests, request.mode)
+
+
+def done(_session: Session, _request: object) -> None:
+    """Answer what needs no work: no substituters, roots synchronised at once."""
+
+
+def nothing(_session: Session, _request: object) -> tuple[()]:
+    """Answer questions about many paths that no substituter has."""
+    return ()
+
+
+def no(_session: Session, _request: object) -> bool:
+    """Answer questions about substitutes."""
+    return False
+
+
+def builtin_builders(_session: Session, _request: guix.BuiltinBuilders) -> list[str]:
+    """Name those that derivations of Guix's clients may use."""
+    return ["download"]
+
+
+SHARED: Rows = (
+    IsValidPath.answered_by(is_valid_path),
+    HasSubstitutes.answered_by(no),
+    QueryPathHash.answered_by(query_path_hash),
+    QueryReferences.answered_by(query_references),
+    QueryReferrers.answered_by(query_referrers),
+    AddTempRoot.answered_by(add_temp_root),
+    AddIndirectRoot.answered_by(add_indirect_root),
+    SyncWithGC.answered_by(done),
+    QueryDeriver.answered_by(query_deriver),
+    SetOptions.answered_by(set_options),
+    QuerySubstitutablePathInfo.answered_by(done),
+    QueryDerivationOutputs.answered_by(query_derivation_outputs),
+    QueryAllValidPaths.answered_by(query_all_valid_paths),
+    QueryFailedPaths.answered_by(query_failed_paths),
+    ClearFailedPaths.answered_by(clear_failed_paths),
+    QueryDerivationOutputNames.answered_by(query_derivation_output_names),
+    QueryPathFromHashPart.answered_by(query_path_from_hash_part),
+    QueryValidPaths.answered_by(query_valid_paths),
+    QuerySubstitutablePaths.answered_by(nothing),
+    QueryValidDerivers.answered_by(query_valid_derivers),
+    VerifyStore.answered_by(verify_store),
+)
+NIX: Rows = (
+    nix.QueryPathInfo.answered_by(query_path_info),
+    nix.QuerySubstitutablePathInfos.answered_by(nothing),
+    nix.NarFromPath.answered_by(nar_from_path),
+    nix.QueryDerivationOutputMap.answered_by(query_derivation_output_map),
+    nix.QueryRealisation.answered_by(nothing),
+    nix.QueryHostView.answered_by(query_host_view),
+    nix.QueryHostViews.answered_by(query_host_views),
+    nix.QueryActiveBuilds.answered_by(query_active_builds),
+    nix.QueryPlan.answered_by(query_plan),
+)
+GUIX: Rows = (
+    guix.QueryPathInfo.answered_by(query_path_info_guix),
+    guix.QuerySubstitutablePathInfos.answered_by(nothing),
+    guix.BuiltinBuilders.answered_by(builtin_builders),
+    guix.SubstituteURLs.answered_by(nothing),
+)

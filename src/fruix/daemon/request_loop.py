@@ -1,0 +1,168 @@
+"""Greeting a client, then its requests one after the other until it leaves.
+
+Order within a request, which everything rests on: all of its fields are read; then they are judged; then
+the work is done, telling the client of it; then what is left of the request's stream is read; then the
+reply goes out in one write. So any error that comes after the reading is an answer like another, and the
+connection goes on; an error while reading ends it. A request that needs too much memory (see `budget`) is
+read to its end too, but not held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from fruix import failpoints
+from fruix.daemon.budget import CountedRoots
+from fruix.daemon.error_messages import failure
+from fruix.daemon.handlers.table import HANDLERS
+from fruix.daemon.session import Handler, Session
+from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
+from fruix.protocol import handshake, messages, nix
+from fruix.protocol.operations import operations
+from fruix.protocol.options import ClientOptions
+from fruix.protocol.reader import FREE
+from fruix.protocol.schema import Body, Operation, Request
+from fruix.protocol.streams import request_body
+from fruix.protocol.wire import Dialect
+from fruix.store.memory import charge, charged_to
+
+Only = frozenset[type[Request[Any]]] | None
+
+_NOT_FOR_OTHERS = "this daemon is embedded in another fruix, and tells others only what it builds"
+_NOT_FOR_OTHERS_HINT = "wait for the end of that one; 'fruix daemon' serves several"
+
+
+class RequestLoop:
+    """Serves one client; `run` returns when it has gone."""
+
+    def __init__(self, session: Session, *, only: Only = None) -> None:
+        """`only`: the requests that the client may make, if not all."""
+        self._session = session
+        self._only = only
+        self._connection = session.connection
+
+    def run(self) -> None:
+        """Greet and serve until the client has gone. The connection stays open; the caller closes it."""
+        session = self._session
+        failpoints.know("client", session.peer.pid)
+        try:
+            with session.store.temp_roots.session(CountedRoots(session.account)), charged_to(session.account):
+                if self._greet():
+                    self._serve()
+        except DisconnectedError:
+            pass
+        except ProtocolError as error:
+            session.service.client_log.warning(
+                session.peer.uid, "client %s (user %s): %s", session.peer.pid, session.peer.uid, error
+            )
+        finally:
+            session.account.close()
+
+    def _greet(self) -> bool:
+        """The greeting, and whether requests may follow."""
+        session = self._session
+        self._connection.begin()
+        session.context = context = handshake.serve(
+            self._connection.source,
+            self._connection.send,
+            directory=session.store.directory,
+            version=session.service.version,
+            trusted=session.trusted,
+        )
+        self._connection.complete()
+        if context.dialect is Dialect.GUIX:
+            session.options = ClientOptions()
+        elif context.minor < nix.OLDEST:
+            least = f"1.{nix.OLDEST}"
+            error = f"protocol 1.{context.minor} is too old, this daemon serves {least} and newer"
+            self._answer(self._error(ProtocolError(error)))
+            return False
+        self._answer(messages.LAST)
+        return True
+
+    def _serve(self) -> None:
+        session, connection, source = self._session, self._connection, self._connection.source
+        table = operations(session.context)
+        handlers = HANDLERS[session.context.dialect]
+        budget = session.service.settings.max_request_size
+        while connection.wait():
+            source.expect(budget)
+            connection.begin()
+            number = source.u64()
+            operation = table.get(number)
+            if operation is None:
+                raise self._broken(ProtocolError(f"invalid operation {number}"))
+            self._meet(operation, handlers.get(operation.kind), [self._read(operation)])
+            source.release()
+            session.account.end_request()
+
+    def _meet(self, operation: Operation, handler: Handler | None, raw: list[list[Any]]) -> None:
+        """Meet a request whose fields have been read. `raw` holds them alone, and is emptied when they have been parsed."""
+        self._connection.complete()
+        self._session.body = request_body(operation.body, self._connection.source)
+        try:
+            reply, stream = self._work(operation, handler, raw)
+            self._session.body.drain()
+        except (FruixError, OSError) as error:
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001 - a bug must not take the others' daemon down
+            self._session.service.client_log.exception(
+                self._session.peer.uid, "operation %s failed", operation.name
+            )
+            self._fail(error)
+        else:
+            self._answer(reply, stream)
+
+    def _work(
+        self, operation: Operation, handler: Handler | None, raw: list[list[Any]]
+    ) -> tuple[bytearray, Iterable[bytes]]:
+        """Do what is asked; the reply, and what is to be streamed after it."""
+        self._connection.source.check()
+        if self._only is not None and operation.kind not in self._only:
+            raise NotPermittedError(_NOT_FOR_OTHERS, hint=_NOT_FOR_OTHERS_HINT)
+        if handler is None:
+            text = (
+                f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"
+            )
+            raise FruixError(text)
+        result = handler(self._session, operation.request.parse(raw.pop(), self._session.context))
+        reply = bytearray(messages.LAST)
+        if operation.reply_body is Body.NAR:
+            return reply, result
+        operation.reply.write(reply, result, self._session.context)
+        if len(reply) > FREE:
+            charge(len(reply))  # until the client has read it
+        return reply, ()
+
+    def _read(self, operation: Operation) -> list[Any]:
+        try:
+            return operation.request.read(self._connection.source, self._session.context)
+        except ProtocolError as error:
+            raise self._broken(error) from error
+
+    def _broken(self, error: ProtocolError) -> ProtocolError:
+        """Tell the client; nothing more can be read from it."""
+        self._answer(self._error(error))
+        return error
+
+    def _fail(self, error: Exception) -> None:
+        """Answer a request with an error; the client may still be sending its stream, so that is read first."""
+        if isinstance(error, DisconnectedError):
+            raise error
+        answer = self._error(error)
+        try:
+            self._session.body.drain()
+        except ProtocolError as broken:
+            self._answer(answer)
+            raise broken from error
+        self._answer(answer)
+
+    def _error(self, error: Exception) -> bytes:
+        return messages.encode(failure(error, self._session.context), self._session.context)
+
+    def _answer(self, data: bytes | bytearray, stream: Iterable[bytes] = ()) -> None:
+        """Send a reply in one write, and its stream after it; an error in the middle of a stream ends the connection."""
+        self._connection.send(data)
+        for chunk in stream:
+            self._connection.send(chunk)

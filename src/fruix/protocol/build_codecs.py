@@ -1,0 +1,189 @@
+"""Codecs of what is built: derived paths, derivations, modes, results and realisations.
+
+Where the two dialects write one value differently (derived paths), the context says which form is meant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fruix.errors import FormatError
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.storepath import StorePath
+from fruix.overriding import override
+from fruix.protocol.compound import List, Map, Maybe, Pair
+from fruix.protocol.model_codecs import OPTIONAL_PATH, PATHS
+from fruix.protocol.reader import Source
+from fruix.protocol.schema import Field, Record
+from fruix.protocol.wire import BOOL, I64, NAME, TEXT, U64, Codec, Context, Converted, Dialect
+
+# What one build may have: far more than any derivation in use, far less than would hurt.
+OUTPUTS_LIMIT = 1 << 10
+_OUTPUT = 80  # bytes that an output's name takes: a text, and places for it
+
+
+def _derived(text: str, context: Context) -> DerivedPath:
+    parse = DerivedPath.parse_nix if context.dialect is Dialect.NIX else DerivedPath.parse_guix
+    return parse(text, context.directory)
+
+
+def _derived_text(value: DerivedPath, context: Context) -> str:
+    # In the Guix dialect a derivation alone stands for all of its outputs.
+    if context.dialect is Dialect.GUIX and value.outputs == ALL:
+        return str(value.path)
+    return str(value)
+
+
+class _Derived(Converted[DerivedPath]):
+    """A derived path. Names of outputs can be very short, so that they are counted apart from the text."""
+
+    @override
+    def read(self, source: Source, context: Context) -> bytes:
+        data = super().read(source, context)
+        source.charge(_OUTPUT * (data.count(b",") + 2))
+        return data
+
+
+DERIVED = _Derived(_derived, _derived_text, 1 << 16)
+DERIVED_PATHS = List(DERIVED)
+
+
+@dataclass(frozen=True, slots=True)
+class Realisation:
+    """An output of a derivation by its hash, and where it is."""
+
+    id: str
+    path: StorePath
+
+    def to_text(self) -> str:
+        """The JSON form, byte for byte as the peers write it."""
+        value = {"dependentRealisations": {}, "id": self.id, "outPath": self.path.base, "signatures": []}
+        return json.dumps(value, separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def parse(cls, text: str, directory: str) -> Realisation:
+        """From the JSON form.
+
+        Raises:
+            FormatError: something else.
+        """
+        try:
+            value = json.loads(text)
+            return cls(str(value["id"]), StorePath.of(directory, str(value["outPath"])))
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise FormatError(f"no realisation: {error}") from None
+
+
+REALISATION = Converted(
+    lambda text, context: Realisation.parse(text, context.directory),
+    lambda value, _: value.to_text(),
+    1 << 16,
+)
+
+
+def _mode(value: int, _context: Context) -> BuildMode:
+    try:
+        return BuildMode(value)
+    except ValueError:
+        raise FormatError(f"unknown build mode {value}") from None
+
+
+class _Mode(Codec[BuildMode]):
+    """A build mode; unknown ones are an error of the request."""
+
+    @override
+    def read(self, source: Source, _context: Context) -> int:
+        return source.u64()
+
+    @override
+    def parse(self, raw: Any, context: Context) -> BuildMode:
+        return _mode(raw, context)
+
+    @override
+    def write(self, sink: bytearray, value: BuildMode, context: Context) -> None:
+        U64.write(sink, int(value), context)
+
+
+MODE = _Mode()
+OUTPUT = Record(
+    DerivationOutput,
+    (Field("path", OPTIONAL_PATH), Field("method_algorithm", NAME), Field("hash", NAME)),
+)
+
+
+def _basic_derivation(**values: Any) -> Derivation:
+    """A derivation without a name and without the recipes of its inputs (they are all sources here)."""
+    return Derivation(name="", input_drvs={}, **values)
+
+
+BASIC_DERIVATION = Record(
+    _basic_derivation,
+    (
+        Field("outputs", Map(NAME, OUTPUT, limit=OUTPUTS_LIMIT)),
+        Field("input_srcs", PATHS),
+        Field("system", NAME),
+        Field("builder", TEXT),
+        Field("args", List(TEXT)),
+        Field("env", Map(TEXT, TEXT)),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _BuildResultCodec(Codec[BuildResult]):
+    """A build result; its outputs travel as realisations, whose ids carry the derivation's hash."""
+
+    head: Record[dict[str, Any]]
+    outputs: Map[str, Realisation]
+
+    @override
+    def read(self, source: Source, context: Context) -> tuple[list[Any], list[Any]]:
+        return self.head.read(source, context), self.outputs.read(source, context)
+
+    @override
+    def parse(self, raw: Any, context: Context) -> BuildResult:
+        values = self.head.parse(raw[0], context)
+        try:
+            values["status"] = BuildStatus(values["status"])
+        except ValueError:
+            raise FormatError(f"unknown build status {values['status']}") from None
+        outputs: dict[str, StorePath] = {}
+        for identity, realisation in self.outputs.parse(raw[1], context).items():
+            drv_hash, _, name = identity.rpartition("!")
+            values["drv_hash"] = drv_hash.removeprefix("sha256:")
+            outputs[name] = realisation.path
+        return BuildResult(outputs=outputs, **values)
+
+    @override
+    def write(self, sink: bytearray, value: BuildResult, context: Context) -> None:
+        self.head.write(sink, value, context)  # type: ignore[arg-type]
+        self.outputs.write(sink, _realisations(value), context)
+
+
+def _realisations(result: BuildResult) -> Mapping[str, Realisation]:
+    ids = {f"sha256:{result.drv_hash}!{name}": path for name, path in result.outputs.items()}
+    return {identity: Realisation(identity, path) for identity, path in ids.items()}
+
+
+BUILD_RESULT = _BuildResultCodec(
+    Record(
+        dict,
+        (
+            Field("status", U64),
+            Field("message", TEXT),
+            Field("times_built", U64),
+            Field("non_deterministic", BOOL),
+            Field("start_time", I64),
+            Field("stop_time", I64),
+            Field("cpu_user_us", Maybe(I64), since=37),
+            Field("cpu_system_us", Maybe(I64), since=37),
+        ),
+    ),
+    Map(Converted(lambda text, _: text, lambda text, _: text), REALISATION, limit=OUTPUTS_LIMIT),
+)
+RESULT_FOR = Pair(DERIVED, BUILD_RESULT)
