@@ -14,10 +14,13 @@ from fruix.client import connect
 from fruix.errors import (
     BadStorePathError,
     FruixError,
+    HashMismatchError,
     HostViewError,
     InvalidPathError,
+    MemoryLimitError,
     NotPermittedError,
     ProtocolError,
+    SandboxError,
     UnreachableError,
     UsageError,
 )
@@ -30,6 +33,8 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
+from fruix.protocol.messages import Failure
+from fruix.protocol.own_errors import error_of, failure_of
 
 ASKER = Asker(os.getuid(), os.getgid(), os.getpid())
 
@@ -68,6 +73,35 @@ def test_texts_and_queries_agree_with_the_local_store(daemon: Running) -> None:
         assert store.all_valid_paths() == sorted([first, second])
         assert store.valid_derivers(first) == []
         assert b"".join(store.nar(second)) == b"".join(local.nar(second))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidPathError("/frx/store/x", hint="try"),
+        HashMismatchError("x", expected="sha256:a", got="sha256:b"),
+        SandboxError("mount", 1, "of /proc"),
+        HostViewError("gone", hint="ask for another"),
+        MemoryLimitError("too much"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_with_its_class_and_fields(error: FruixError) -> None:
+    again = error_of(failure_of(error))
+    assert type(again) is type(error)
+    assert vars(again) == vars(error)
+
+
+def test_nothing_is_read_out_of_the_text_of_another_daemons_error() -> None:
+    again = error_of(Failure("path '/frx/store/x' is not valid"))
+    assert type(again) is FruixError
+    assert str(again) == "path '/frx/store/x' is not valid"
+
+
+@pytest.mark.parametrize("fields", ["", "[]", "{", '{"other": 1}'])
+def test_an_error_with_other_fields_is_told_as_text(fields: str) -> None:
+    again = error_of(Failure("so it is", traces=("hint", fields), name="InvalidPathError"))
+    assert (type(again), str(again), again.hint) == (FruixError, "so it is", "hint")
 
 
 def test_trees_and_files(daemon: Running, tmp_path: Path) -> None:

@@ -7,18 +7,17 @@ named; an error in the exchange itself (a disconnection, bytes that are no messa
 from __future__ import annotations
 
 import os
-import re
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar, cast
 
-from fruix import errors
-from fruix.errors import DisconnectedError, FruixError, InvalidPathError, ProtocolError
+from fruix.errors import DisconnectedError
 from fruix.model.events import Event
 from fruix.protocol import handshake, messages
 from fruix.protocol.event_reader import EventReader
 from fruix.protocol.operations import by_request
+from fruix.protocol.own_errors import error_of
 from fruix.protocol.reader import Source, frames
 from fruix.protocol.schema import Body, Request
 from fruix.protocol.streams import NarBody
@@ -31,8 +30,6 @@ SEND_SIZE = 1 << 18
 
 OnEvent = Callable[[Event], None]
 R = TypeVar("R")
-
-_INVALID_PATH = re.compile(r"path '([^']+)' is not valid")
 
 
 class Exchange:
@@ -59,7 +56,7 @@ class Exchange:
             self.context = self.greeting.context
             failed = self._listen(None)
             if failed is not None:
-                raise _error(failed)
+                raise error_of(failed)
         except BaseException:
             stream.close()
             raise
@@ -101,7 +98,7 @@ class Exchange:
             self.close()  # something may be half sent or half read
             raise
         if failed is not None:
-            raise _error(failed)
+            raise error_of(failed)
         if operation.reply_body is Body.NAR:
             return cast("R", self._archive())
         reply: R = operation.reply.parse(raw, self.context)
@@ -163,23 +160,3 @@ class Exchange:
 
     def _gone(self, error: OSError) -> DisconnectedError:
         return DisconnectedError(f"the daemon has gone: {error}", where=self._where, hint="its log says why")
-
-
-def _error(message: messages.Failure) -> FruixError:
-    """The error that a daemon reported, as the class that it named if that is one of ours."""
-    hint = message.traces[0] if message.traces else ""
-    if message.name == InvalidPathError.__name__ and (match := _INVALID_PATH.fullmatch(message.message)):
-        return InvalidPathError(match[1], hint=hint)
-    kind = getattr(errors, message.name, None)
-    if isinstance(kind, type) and kind in _PLAIN:
-        error: FruixError = kind(message.message, hint=hint)
-        return error
-    return FruixError(message.message, hint=hint)
-
-
-# Those whose constructors take a message.
-_PLAIN = frozenset(
-    kind
-    for kind in vars(errors).values()
-    if isinstance(kind, type) and issubclass(kind, FruixError) and "__init__" not in vars(kind)
-) - {ProtocolError, DisconnectedError}

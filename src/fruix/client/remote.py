@@ -132,18 +132,15 @@ class RemoteStore(RemoteContents):
         *,
         fresh: bool = False,
     ) -> int:
-        """A shell in the sandbox of a derivation whose inputs are valid.
+        """A shell in the sandbox of a derivation whose inputs are valid; its exit status, 128 and more for signals.
 
         Args:
             drv: the derivation.
             terminal: the kind of terminal (TERM) that it is shown on.
-            command: what to run instead of an interactive shell; empty: nothing.
+            command: what to run instead of an interactive shell.
             fresh: new directories, also where a failed build's are kept.
-            on_open: given the outer end of the sandbox's terminal, which it has to close, and a line about what runs; the shell is
-                ended when this returns.
-
-        Returns:
-            The exit status, 128 and more for signals.
+            on_open: given the outer end of the sandbox's terminal, which it has to close, and a line
+                about what runs; the shell is ended when this returns.
 
         Raises:
             NotPermittedError: the daemon doesn't trust this user.

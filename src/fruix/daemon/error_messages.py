@@ -1,7 +1,6 @@
-"""Errors as clients see them: texts by dialect, names and hints for our own clients.
+"""Errors as clients see them: texts by dialect; Fruix's own clients get class, hint and fields beside them.
 
-The Guix dialect quotes paths in its older way and knows a status; the Nix dialect has neither. Our own clients get the class's
-name and the hint apart from the message, so that they can raise the same error again.
+The Guix dialect quotes paths in its older way and knows a status; the Nix dialect has neither.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 from fruix.errors import BuildError, FruixError, InvalidPathError, of_system
 from fruix.protocol.messages import Failure
 from fruix.protocol.nix import FEATURE
+from fruix.protocol.own_errors import failure_of
 from fruix.protocol.wire import Context, Dialect
 
 
@@ -30,7 +30,7 @@ def failure(error: Exception, context: Context) -> Failure:
     if context.dialect is Dialect.GUIX:
         return Failure(_guix_text(error), status)
     if FEATURE in context.features:
-        return Failure(str(error), traces=(error.hint,) if error.hint else (), name=type(error).__name__)
+        return failure_of(error)
     return Failure(f"{error}\n{error.hint}" if error.hint else str(error))
 
 

@@ -1,7 +1,7 @@
 """The daemon's life: `main` runs it in the foreground until SIGTERM or SIGINT.
 
 The order matters. The spawner is forked first, when this process is still small and single-threaded and knows nothing worth
-stealing; everything else is `running`.
+stealing; everything else is `serve`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import resource
+from collections.abc import Mapping
 from contextlib import ExitStack
 
 from fruix.daemon import listening, rootless
@@ -40,13 +41,7 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
     environment = dict(os.environ)
     hear_of_children()
     os.umask(0o022)
-    confined = rootless.possible()
-    if confined:
-        home = rootless.home(environment)
-        rootless.become_root(home)
-        log.info("without root: %s is shown at %s", home, rootless.PLACE)
-    elif os.geteuid() != 0:
-        raise UsageError("the daemon has to be run by root", hint="sudo fruix daemon")
+    confined = _become_root(environment)
     with ExitStack() as closing:
         # Their flags have to be right before the spawner inherits them.
         passed = listening.passed_sockets(environment)
@@ -66,8 +61,24 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
         return 0 if well else 1
 
 
+def _become_root(environment: Mapping[str, str]) -> bool:
+    """Be root, in a user namespace where that can't be otherwise; whether it is one.
+
+    Raises:
+        FruixError: there is no way.
+    """
+    if not rootless.possible():
+        if os.geteuid() != 0:
+            raise UsageError("the daemon has to be run by root", hint="sudo fruix daemon")
+        return False
+    home = rootless.home(environment)
+    rootless.become_root(home)
+    log.info("without root: %s is shown at %s", home, rootless.PLACE)
+    return True
+
+
 def _allow_many_files() -> None:
-    """Raise our limit on open files as far as it is of use; builders don't inherit this."""
+    """Raise the limit on open files as far as it is of use; builders don't inherit this."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MANY_FILES if hard == resource.RLIM_INFINITY else min(MANY_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < most:

@@ -62,12 +62,16 @@ def run(
         status_signal.on_request(
             lambda: status_signal.log_builds(service.active_builds(), server.connections)
         )
-        listening.notify(environment, "READY=1")
-        log.info("ready: store %s, socket %s", layout.store, where)
-        well = server.run()
-        listening.notify(environment, "STOPPING=1")
-        log.info("stopping")
-        return well
+        return _run(server, environment, f"store {layout.store}, socket {where}")
+
+
+def _run(server: Server, environment: Mapping[str, str], what: str) -> bool:
+    listening.notify(environment, "READY=1")
+    log.info("ready: %s", what)
+    well = server.run()
+    listening.notify(environment, "STOPPING=1")
+    log.info("stopping")
+    return well
 
 
 def _listen(closing: ExitStack, path: str) -> listening.Listener:
