@@ -15,7 +15,13 @@ package = Package(
     ),
     build_system="gnu",
     arguments={
-        "configure_flags": ("--disable-tcl", "--disable-static", "--enable-readline"),
+        # Its configure looks for readline.h in directories of the host only; compilers find it by the search path.
+        "configure_flags": (
+            "--disable-tcl",
+            "--disable-static",
+            "--enable-readline",
+            "--with-readline-inc=-I.",
+        ),
         "check_target": "fuzztest",
         # One line for each database of old finds of fuzzers.
         "count_tests": (r" 0 errors out of [0-9]+ tests", r" [1-9][0-9]* errors out of [0-9]+ tests"),
