@@ -167,6 +167,10 @@ class RemoteContents(Store):
         self._call(nix.AddToStoreNar(info, repair, unchecked=True), body=chunks)
 
     @override
+    def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
+        self._call(nix.AddSignatures(path, tuple(signatures)))
+
+    @override
     def add_temp_root(self, path: StorePath) -> None:
         self._call(AddTempRoot(path))
 

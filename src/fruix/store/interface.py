@@ -104,6 +104,14 @@ class Store(Protocol):
             InvalidPathError: a reference is not valid.
         """
 
+    def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
+        """Add signatures (`NAME:BASE64`) to those of a valid path; nobody looks whether they are good.
+
+        Raises:
+            InvalidPathError: the path is not valid.
+            UsageError: a text that is no signature, or too many of them.
+        """
+
     def nar(self, path: StorePath) -> Iterator[bytes]:
         """A valid path's archive, in chunks.
 

@@ -228,6 +228,12 @@ class LocalStore(StoreQueries):
         """See `Store.add_nar`."""
         self._adding.nar(info, chunks, repair=repair)
 
+    def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
+        """See `Store.add_signatures`."""
+        self._room.spend(0)
+        self._registrar.add_signatures(path, signatures)
+        self._syncer.changed()
+
     def stage_output(
         self,
         source: str,

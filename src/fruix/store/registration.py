@@ -12,12 +12,14 @@ Cost: about 100 µs a path; a derivation some 100 µs more.
 from __future__ import annotations
 
 import graphlib
+import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from fruix.errors import BadDerivationError, InvalidPathError, ReferenceCycleError
+from fruix.errors import BadDerivationError, InvalidPathError, ReferenceCycleError, UsageError
 from fruix.model import aterm
 from fruix.model.derivation import Derivation
 from fruix.model.drvhash import DerivationHasher, check_outputs
@@ -30,6 +32,11 @@ from fruix.store.database import Database
 from fruix.store.derivation_cache import DerivationCache
 from fruix.store.memory import charge, scoped
 from fruix.store.objects.hashes import check_address_path
+
+# A key's name and 64 bytes in base 64; the database separates signatures by blanks.
+_SIGNATURE = re.compile(r"[^\s:]{1,200}:[A-Za-z0-9+/]{86}==")
+# What messages that carry a path's signatures hold at most.
+SIGNATURES_LIMIT = 1 << 10
 
 
 class Registrar:
@@ -81,6 +88,25 @@ class Registrar:
                     (ids[info.path], _find(connection, ids, reference)) for reference in info.references
                 ]
                 connection.executemany(schema.INSERT_REFERENCE, rows_of)
+
+    def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
+        """Add signatures to those that a valid path has. In the transaction, so that none of another client is lost.
+
+        Raises:
+            InvalidPathError: the path is not valid.
+            UsageError: a text that is no signature, or more than `SIGNATURES_LIMIT` in all.
+        """
+        new = set(signatures)
+        if wrong := sorted(text for text in new if not _SIGNATURE.fullmatch(text)):
+            raise UsageError(f"'{wrong[0]}' is no signature", hint="signatures look like NAME:BASE64")
+        with self._database.writing() as connection:
+            info = self._database.info(path)
+            if info is None:
+                raise InvalidPathError(str(path))
+            merged = new.union(info.signatures)
+            if len(merged) > SIGNATURES_LIMIT:
+                raise UsageError(f"'{path}' would have more than {SIGNATURES_LIMIT} signatures")
+            _upsert(connection, replace(info, signatures=tuple(sorted(merged))), info.registration_time)
 
     def _check_derivations(
         self, by_path: Mapping[StorePath, PathInfo], order: Sequence[PathInfo]

@@ -74,6 +74,11 @@ def add_multiple_to_store(session: Session, request: nix.AddMultipleToStore) -> 
         _receive(session, info, body.chunks(), request)
 
 
+def add_signatures(session: Session, request: nix.AddSignatures) -> None:
+    """Add signatures, for anybody: they count only for those who trust their keys."""
+    session.store.add_signatures(request.path, request.signatures)
+
+
 def _receive(
     session: Session,
     info: PathInfo,
@@ -118,6 +123,7 @@ def _gather(chunks: Iterable[bytes]) -> bytes:
 
 SHARED: Rows = (AddTextToStore.answered_by(add_text_to_store),)
 NIX: Rows = (
+    nix.AddSignatures.answered_by(add_signatures),
     nix.AddToStore.answered_by(add_to_store),
     nix.AddToStoreNar.answered_by(add_to_store_nar),
     nix.AddMultipleToStore.answered_by(add_multiple_to_store),
