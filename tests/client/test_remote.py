@@ -14,13 +14,10 @@ from fruix.client import connect
 from fruix.errors import (
     BadStorePathError,
     FruixError,
-    HashMismatchError,
     HostViewError,
     InvalidPathError,
-    MemoryLimitError,
     NotPermittedError,
     ProtocolError,
-    SandboxError,
     UnreachableError,
     UsageError,
 )
@@ -33,10 +30,6 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
-from fruix.protocol.messages import Failure
-from fruix.protocol.nix import AddSignatures
-from fruix.protocol.own_errors import error_of, failure_of
-from protocol.replay import Call, Replay, recording
 
 ASKER = Asker(os.getuid(), os.getgid(), os.getpid())
 
@@ -45,12 +38,6 @@ ASKER = Asker(os.getuid(), os.getgid(), os.getpid())
 def daemon(tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path) as found:
         yield found
-
-
-def replayed(name: str) -> list[Call]:
-    session = Replay(recording(name))
-    session.run()
-    return session.calls
 
 
 def some(directory: str, name: str = "thing") -> StorePath:
@@ -81,70 +68,6 @@ def test_texts_and_queries_agree_with_the_local_store(daemon: Running) -> None:
         assert store.all_valid_paths() == sorted([first, second])
         assert store.valid_derivers(first) == []
         assert b"".join(store.nar(second)) == b"".join(local.nar(second))
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        InvalidPathError("/frx/store/x", hint="try"),
-        HashMismatchError("x", expected="sha256:a", got="sha256:b"),
-        SandboxError("mount", 1, "of /proc"),
-        HostViewError("gone", hint="ask for another"),
-        MemoryLimitError("too much"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_an_error_comes_with_its_class_and_fields(error: FruixError) -> None:
-    again = error_of(failure_of(error))
-    assert type(again) is type(error)
-    assert vars(again) == vars(error)
-
-
-def test_nothing_is_read_out_of_the_text_of_another_daemons_error() -> None:
-    again = error_of(Failure("path '/frx/store/x' is not valid"))
-    assert type(again) is FruixError
-    assert str(again) == "path '/frx/store/x' is not valid"
-
-
-@pytest.mark.parametrize("fields", ["", "[]", "{", '{"other": 1}'])
-def test_an_error_with_other_fields_is_told_as_text(fields: str) -> None:
-    again = error_of(Failure("so it is", traces=("hint", fields), name="InvalidPathError"))
-    assert (type(again), str(again), again.hint) == (FruixError, "so it is", "hint")
-
-
-def test_signatures_are_added_once_and_come_back(daemon: Running) -> None:
-    first, second = (f"{name}:{'A' * 85}B==" for name in ("cache.example-1", "test-1"))
-    with daemon.connect() as store:
-        path = store.add_text("thing", b"one")
-        before = store.path_info(path)
-        assert before is not None
-        store.add_signatures(path, [second])
-        store.add_signatures(path, [first, second])
-        assert store.path_info(path) == replace(before, signatures=(first, second))
-        with pytest.raises(InvalidPathError):
-            store.add_signatures(some(store.directory), [first])
-        for wrong in ("", f"{first} {second}", "name:short"):
-            with pytest.raises(UsageError, match="is no signature"):
-                store.add_signatures(path, [wrong])
-        with pytest.raises(UsageError, match="more than 1024 signatures"):
-            store.add_signatures(path, [f"{number}:{'A' * 86}==" for number in range(1023)])
-        assert (
-            store.path_info(path)
-            == daemon.store.path_info(path)
-            == replace(before, signatures=(first, second))
-        )
-
-
-def test_a_recorded_client_signs(daemon: Running) -> None:
-    (call,) = [call for call in replayed("nix-2.34.8-sign.json") if call.operation.number == 37]
-    assert isinstance(call.values, AddSignatures)
-    with daemon.connect() as store:
-        path = store.add_text("simple2", b"")
-        store.add_signatures(path, call.values.signatures)
-        info = store.path_info(path)
-        assert info is not None
-        assert info.signatures == call.values.signatures
-        assert info.signatures[0].startswith("test-1:gLPL3Wnp")
 
 
 def test_trees_and_files(daemon: Running, tmp_path: Path) -> None:

@@ -170,6 +170,14 @@ class RemoteContents(Store):
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
         self._call(nix.AddSignatures(path, tuple(signatures)))
 
+    def add_build_log(self, drv: StorePath, chunks: Iterable[bytes]) -> None:
+        """Add the log of a derivation that was built elsewhere; one that the daemon has already stays.
+
+        Raises:
+            NotPermittedError: the daemon doesn't trust this user.
+        """
+        self._call(nix.AddBuildLog(drv), body=chunks)
+
     @override
     def add_temp_root(self, path: StorePath) -> None:
         self._call(AddTempRoot(path))

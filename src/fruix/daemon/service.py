@@ -52,6 +52,10 @@ class DaemonStore(Store, Protocol):
     """What a daemon needs of its store besides the interface of all stores."""
 
     @property
+    def layout(self) -> Layout:
+        """Where the parts lie, build logs too."""
+
+    @property
     def temp_roots(self) -> SessionRoots:
         """See `SessionRoots`."""
 

@@ -19,6 +19,7 @@ import fcntl
 import gzip
 import json
 import os
+import secrets
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -87,9 +88,9 @@ class BuildLog:
         # mtime 0 and no name: the file's bytes depend on the log alone.
         self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)
 
-    def hide(self, secrets: Iterable[str]) -> None:
+    def hide(self, texts: Iterable[str]) -> None:
         """From here on none of these texts gets into the file or to a listener."""
-        self._hider = Hider(secrets)
+        self._hider = Hider(texts)
 
     def feed(self, chunk: bytes) -> None:
         """Take what was read from the builder."""
@@ -165,6 +166,27 @@ def _open_locked(path: str) -> IO[bytes]:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     os.ftruncate(descriptor, 0)
     return os.fdopen(descriptor, "wb")
+
+
+def add_log(path: str, chunks: Iterable[bytes]) -> None:
+    """Write the log of a build that ran elsewhere, in the form of all logs; one that is there already stays.
+
+    Nobody sees half of it: it gets its name when it is complete. All chunks are read in any case.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.new-{secrets.token_hex(8)}"
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        with (
+            os.fdopen(descriptor, "wb") as raw,
+            gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as file,
+        ):
+            for chunk in chunks:
+                file.write(chunk)
+        with contextlib.suppress(FileExistsError):
+            os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
 
 
 def read_log(path: str) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from fruix.building.record.log import add_log
 from fruix.daemon.session import Rows, Session
 from fruix.errors import NotPermittedError, ProtocolError, UsageError
 from fruix.model.contentaddress import Method, parse_method
@@ -79,6 +80,19 @@ def add_signatures(session: Session, request: nix.AddSignatures) -> None:
     session.store.add_signatures(request.path, request.signatures)
 
 
+def add_build_log(session: Session, request: nix.AddBuildLog) -> None:
+    """Add the log of a build that ran elsewhere, for trusted users: it is shown as what a builder wrote.
+
+    Raises:
+        UsageError: it is not for a derivation.
+    """
+    if not session.trusted:
+        raise NotPermittedError("you are not privileged to add logs")
+    if not request.drv.is_derivation:
+        raise UsageError(f"'{request.drv}' is no derivation")
+    add_log(session.store.layout.log_file(request.drv), session.body.chunks())
+
+
 def _receive(
     session: Session,
     info: PathInfo,
@@ -123,6 +137,7 @@ def _gather(chunks: Iterable[bytes]) -> bytes:
 
 SHARED: Rows = (AddTextToStore.answered_by(add_text_to_store),)
 NIX: Rows = (
+    nix.AddBuildLog.answered_by(add_build_log),
     nix.AddSignatures.answered_by(add_signatures),
     nix.AddToStore.answered_by(add_to_store),
     nix.AddToStoreNar.answered_by(add_to_store_nar),
