@@ -14,6 +14,7 @@ import pytest
 
 from docs.documents import DOCUMENTS, ROOT, quoted, tables
 from fruix.building.settings import BuildSettings
+from fruix.cli.commands.shell import NAMES_VARIABLE
 from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.daemon import settings
@@ -25,7 +26,7 @@ from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.build_systems.recipe import StandardArguments
 from fruix.packages.load import all_packages
 from fruix.packages.package import Git, Local, Origin, Package
-from fruix.packages.search_paths import SEARCH_PATHS
+from fruix.packages.search_paths import KEPT, SEARCH_PATHS, SHELL_PATHS
 from fruix.sandbox.contracts import CONTRACTS
 from rows import ROWS, Row
 
@@ -216,6 +217,14 @@ def test_search_paths() -> None:
     assert shown == {
         row.variable: (row.directories if row.directories != ("",) else (), row.every) for row in SEARCH_PATHS
     }
+
+
+def test_search_paths_of_shells() -> None:
+    rows = {row[0].strip("`"): quoted(row[1]) for row in only(PACKAGES, "Using packages", "variable")}
+    more = {row.variable: list(row.directories) for row in SHELL_PATHS if row not in SEARCH_PATHS}
+    assert rows == {**more, NAMES_VARIABLE: []}
+    (kept,) = re.findall(r"of the environment stay (.+?)\.", ALL_TEXT, re.DOTALL)
+    assert re.findall(r"`(\w+)`", kept) == list(KEPT)
 
 
 def _standard_phases(name: str) -> list[str]:

@@ -119,6 +119,15 @@ def test_what_can_not_be_built_does_not_run(files: Path) -> None:
 
 def test_a_package_that_is_not_there(daemon: None) -> None:
     assert "there is no package 'no-such'" in fruix("run", "no-such", code=2).stderr
+    said = fruix("run", "pwd", code=2).stderr
+    assert "there is no package 'pwd'" in said
+    assert "hint: for the system's program of that name: fruix shell -- pwd" in said
+
+
+def test_what_was_built_is_known_by_its_name(files: Path) -> None:
+    fruix("build", f"{files}/only.py")
+    assert fruix("run", "only").stdout == "differently of only:\n"
+    assert fruix("shell", "only-1.0", "--", "differently").stdout == "differently of only:\n"
 
 
 # fruix shell

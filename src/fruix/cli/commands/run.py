@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 from collections.abc import Sequence
 
 from fruix.cli.output.terminal import harmless
@@ -12,6 +13,7 @@ from fruix.cli.request.execute import execute
 from fruix.cli.request.ready import make_ready
 from fruix.cli.request.resolve import Target
 from fruix.errors import UsageError
+from fruix.packages.load import UnknownPackageError
 from fruix.packages.programs import Program, main_program, programs
 
 
@@ -51,7 +53,13 @@ def _program(word: str, name: str | None) -> Program:
     if len(packages) > 1:
         names = ", ".join(package.name for package in packages)
         raise UsageError(f"the file defines several packages: {names}", where=word, hint=_BUILD.format(word))
-    (ready,) = make_ready(words, packages)
+    try:
+        (ready,) = make_ready(words, packages)
+    except UnknownPackageError as error:
+        if shutil.which(word) is None or "/" in word:
+            raise
+        hint = f"for the system's program of that name: fruix shell -- {word}; {error.hint}"
+        raise UsageError(error.message, where=error.where, hint=hint) from error
     found = programs(ready.outputs)
     program = main_program(found, [name] if name else _names(ready.target))
     if program is None or name not in {None, program.name}:
