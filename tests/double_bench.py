@@ -15,7 +15,7 @@ from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, text
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.state import Machine
+from fruix.testing.freebsd.kernel_state import Machine
 
 CREATE, ATTACH, UPDATE = abi.JAIL_CREATE, abi.JAIL_ATTACH, abi.JAIL_UPDATE
 

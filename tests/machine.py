@@ -34,7 +34,7 @@ from fruix.store.tree import delete_tree
 from fruix.testing.freebsd.double import Double
 from fruix.testing.freebsd.files import as_on_ufs
 from fruix.testing.freebsd.jails import living
-from fruix.testing.freebsd.state import Machine as FreeBSD
+from fruix.testing.freebsd.kernel_state import Machine as FreeBSD
 from waiting import until
 
 BUSYBOX = "/bin/busybox"

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from elf_files import NEEDED, RPATH, RUNPATH, make
-from fruix.hostview.elf import read_elf
+from fruix.hostview.closure import read_elf
 from fruix.model.elf import ElfFile, elf_in
 
 

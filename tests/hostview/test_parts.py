@@ -17,10 +17,10 @@ from fruix.hostview import (
     ViewDefinition,
     belonging,
     history_of,
-    kept,
     known_view,
     owners,
     resolve_view,
+    view_history,
 )
 from fruix.hostview.parts import Part
 from fruix.model.hostview import HostPackage
@@ -238,7 +238,7 @@ def test_packages_of_another_architecture(place: Place) -> None:
 
 def test_histories_end_somewhere(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest are forgotten, but not what another view had too."""
-    monkeypatch.setattr(kept, "MOST", 2)
+    monkeypatch.setattr(view_history, "MOST", 2)
     definition = ViewDefinition("v", trees=(f"{place.top}/include",), path=(f"{place.top}/bin",))
     views = []
     for text in ("one", "two", "three", "four"):

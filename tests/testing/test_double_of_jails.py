@@ -16,8 +16,8 @@ from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, flag, integer, text
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.testing.freebsd.double import Double
+from fruix.testing.freebsd.kernel_state import Machine
 from fruix.testing.freebsd.parameters import ALL
-from fruix.testing.freebsd.state import Machine
 
 
 @pytest.mark.parametrize(

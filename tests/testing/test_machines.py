@@ -11,11 +11,11 @@ import pytest
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.store.layout import Layout
 from fruix.testing import kernel_checks, machines, selftest
-from fruix.testing.checks import Bench, FailedError, NotTriedError
 from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.state import Machine
+from fruix.testing.freebsd.kernel_state import Machine
 from fruix.testing.scratch_daemon import Scratch
 from fruix.testing.selftest import Outcome
+from fruix.testing.selftest_checks import Bench, FailedError, NotTriedError
 from machine import jails
 
 OLD, NEW = Machine(), Machine("15.0-RELEASE", 1500068, racct=True)

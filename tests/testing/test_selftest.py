@@ -18,8 +18,8 @@ from fruix.building.steps import all_steps
 from fruix.sandbox import UserLocks
 from fruix.store.layout import Layout
 from fruix.testing import crashes, expected_view, scratch_daemon
-from fruix.testing.leftovers import traces
 from fruix.testing.selftest import Outcome, selftest
+from fruix.testing.traces import traces
 from machine import builder_of, private_frx, shown_at
 from sites import Site
 
@@ -204,7 +204,7 @@ import os, signal, sys
 from fruix.cli.main import main
 from fruix.store.owner import identity_of
 from fruix.testing import crashes, scratch_daemon
-from fruix.testing.leftovers import traces
+from fruix.testing.traces import traces
 
 method, number = sys.argv[1], int(sys.argv[2])
 crashes.all_steps = tuple

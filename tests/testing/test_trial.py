@@ -14,7 +14,7 @@ from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.state import Machine
+from fruix.testing.freebsd.kernel_state import Machine
 from machine import jails
 
 CAPABILITIES = [

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fruix.errors import HostViewError
-from fruix.hostview.elf import ElfFile, read_elf
 from fruix.hostview.lookups import Found, Host
 from fruix.hostview.parts import FoundPart
+from fruix.model.elf import ElfFile, parse_elf
 
 _SHEBANG_SIZE = 256
 
@@ -175,7 +175,7 @@ class Gathered:
 
     def _elf(self, path: str) -> ElfFile | None:
         if path not in self._elves:
-            self._elves[path] = _readable_elf(path)
+            self._elves[path] = read_elf(path)
         return self._elves[path]
 
 
@@ -183,11 +183,18 @@ def _below(path: str, directory: str) -> bool:
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 
-def _readable_elf(path: str) -> ElfFile | None:
+def read_elf(path: str) -> ElfFile | None:
+    """Read the file; None if it can't be read or is no regular ELF file of a kind that is understood."""
     try:
-        return read_elf(path)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return None
+    try:
+        return parse_elf(lambda size, offset: os.pread(descriptor, size, offset))
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
 
 
 def _shebang(path: str) -> str:

@@ -28,11 +28,11 @@ from fruix.hostview.fingerprint import (
     show_part,
     show_tree,
 )
-from fruix.hostview.kept import keep_view
 from fruix.hostview.ld_hints import directories_of
 from fruix.hostview.lookups import Host, Look, changed
 from fruix.hostview.owners import PackageRecords, package_records
 from fruix.hostview.parts import Part, PartFinder
+from fruix.hostview.view_history import keep_view
 from fruix.model.hostview import HostPackage, HostView
 from fruix.sandbox.spec import Bind, Link
 

@@ -18,8 +18,8 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.events import Event, LogLine
 from fruix.model.storepath import StorePath
 from fruix.testing import derivations
-from fruix.testing.checks import Bench, FailedError, told
-from fruix.testing.leftovers import traces
+from fruix.testing.selftest_checks import Bench, FailedError, told
+from fruix.testing.traces import traces
 
 # Long enough to be caught running, by whoever is to be killed or to leave.
 SLOW = "echo running; sleep 2; echo done > $out"

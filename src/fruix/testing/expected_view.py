@@ -93,28 +93,37 @@ def differences(
         env: the derivation's own variables.
         view: the paths of all that the host view shows.
     """
+    facts = _facts(printed)
+    seen = {value for value in facts.pop("env", set()) if value.partition("=")[0] not in _IGNORED_VARIABLES}
+    variables = {**_VARIABLES, **env, "NIX_STORE": store}
+    entries, optional = _entries(kind, store, input_path, env["out"], view)
+    found = _compare("env", seen, {f"{name}={value}" for name, value in variables.items()})
+    found += _compare("entry", facts.pop("entry", set()) - optional, entries)
+    for word, wanted in _exact(uid, store).items():
+        found += _compare(word, facts.pop(word, set()), wanted)
+    return [*found, *(f"unexpected: {word}" for word in facts)]
+
+
+def _facts(printed: str) -> dict[str, set[str]]:
+    """What `LOOK` printed: word → its values."""
     facts: dict[str, set[str]] = {}
     for line in printed.splitlines():
         word, _, value = line.partition(" ")
         facts.setdefault(word, set()).add(value)
-    seen = {value for value in facts.pop("env", set()) if value.partition("=")[0] not in _IGNORED_VARIABLES}
-    variables = {**_VARIABLES, **env, "NIX_STORE": store}
-    entries, optional = _entries(kind, store, input_path, env["out"], view)
-    exact = {
-        "uid": {str(uid)},
-        "gid": {str(uid)},
-        "groups": {str(uid)},
+    return facts
+
+
+def _exact(uid: int, store: str) -> Mapping[str, set[str]]:
+    """Words with values that must all be seen, and no others."""
+    own = {word: {str(uid)} for word in ("uid", "gid", "groups")}
+    return {
+        **own,
         "host": {"localhost"},
         "directory": {"/build"},
         "umask": {"0022"},
         "stdin": {"0"},
         "writable": {*WRITABLE, store},
     }
-    found = _compare("env", seen, {f"{name}={value}" for name, value in variables.items()})
-    found += _compare("entry", facts.pop("entry", set()) - optional, entries)
-    for word, wanted in exact.items():
-        found += _compare(word, facts.pop(word, set()), wanted)
-    return [*found, *(f"unexpected: {word}" for word in facts)]
 
 
 def _entries(

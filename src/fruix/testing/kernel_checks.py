@@ -13,7 +13,7 @@ from fruix.sandbox import back_end
 from fruix.sandbox.freebsd import abi, jail, limits, mounts
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
-from fruix.testing.checks import FailedError, NotTriedError
+from fruix.testing.selftest_checks import FailedError, NotTriedError
 
 PATIENCE = 10.0  # seconds for a jail to go with its last descriptor
 _PAUSE = 0.01

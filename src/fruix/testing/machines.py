@@ -27,7 +27,6 @@ from fruix.sandbox import back_end
 from fruix.sandbox.network_choice import choose
 from fruix.sandbox.networks import AUTO, HOST
 from fruix.testing import derivations
-from fruix.testing.checks import Bench, FailedError, NotTriedError, told
 from fruix.testing.kernel_checks import (
     descriptor_ends_jail,
     kernel,
@@ -36,6 +35,7 @@ from fruix.testing.kernel_checks import (
     socket_through_nullfs,
 )
 from fruix.testing.scratch_daemon import MEMORY
+from fruix.testing.selftest_checks import Bench, FailedError, NotTriedError, told
 
 MANY = 300  # inputs, a directory each
 DATA = b"what the self-test's own server delivers\n"

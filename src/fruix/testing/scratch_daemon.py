@@ -23,7 +23,7 @@ from fruix.errors import FruixError, UnreachableError, UsageError
 from fruix.failpoints import VARIABLE
 from fruix.store.layout import Layout
 from fruix.store.tree import delete_tree
-from fruix.testing.leftovers import traces
+from fruix.testing.traces import traces
 
 # Where a scratch directory may be made: the first that is there and safe.
 PARENTS = ("/var/db", "/var/lib", "/var", "/root")

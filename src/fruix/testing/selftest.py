@@ -13,11 +13,11 @@ from collections.abc import Callable
 from enum import StrEnum
 
 from fruix.errors import FruixError, UsageError
-from fruix.testing.checks import CHECKS, Bench, NotTriedError
 from fruix.testing.crashes import crash_checks
-from fruix.testing.leftovers import traces
 from fruix.testing.machines import MACHINE_CHECKS
 from fruix.testing.scratch_daemon import scratch
+from fruix.testing.selftest_checks import CHECKS, Bench, NotTriedError
+from fruix.testing.traces import traces
 
 LONGEST = 900  # seconds for one check: whatever hangs that long is not going to end
 

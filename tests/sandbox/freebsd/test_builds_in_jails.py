@@ -9,7 +9,7 @@ import pytest
 
 from fruix.building.record.file import read_record
 from fruix.model.storepath import StorePath
-from fruix.testing.freebsd.state import Machine as FreeBSD
+from fruix.testing.freebsd.kernel_state import Machine as FreeBSD
 from machine import Machine, jails, machine
 
 

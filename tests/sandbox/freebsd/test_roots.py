@@ -20,11 +20,11 @@ from fruix.client import RemoteStore, connect
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Exec, File, Identity, Link, SandboxSpec, Tmpfs
 from fruix.sandbox.back_ends import current
-from fruix.sandbox.freebsd import roots, visibility
+from fruix.sandbox.freebsd import kept_roots, visibility
 from fruix.sandbox.freebsd.abi import FileSystem
 from fruix.store import Layout, LocalStore
 from fruix.testing.freebsd.double import Double
-from fruix.testing.leftovers import traces
+from fruix.testing.traces import traces
 from machine import SEVERAL_IDS, Machine, jails, machine, private_frx
 from waiting import until
 
@@ -67,7 +67,7 @@ def binds(tmp_path: Path) -> tuple[Bind, ...]:
 
 
 def test_what_a_root_holds(tmp_path: Path, binds: tuple[Bind, ...], monkeypatch: pytest.MonkeyPatch) -> None:
-    skeleton = roots.skeleton_of(spec(tmp_path, binds=binds))
+    skeleton = kept_roots.skeleton_of(spec(tmp_path, binds=binds))
     assert [area.target for area in skeleton.areas] == ["/tmp", "/build"]  # the other one holds an input
     assert [bind.target for bind in skeleton.shown] == ["/usr/bin", "/frx/store"]
     assert skeleton.links == (Link("/bin", "usr/bin"),)
@@ -85,7 +85,9 @@ def test_a_directory_inside_another_one_of_the_builds_is_mounted(tmp_path: Path)
         Bind("/x/build", "/tmp/guix-build-a.drv-0", writable=True),
         Bind("/x/store", "/gnu/store", writable=True),
     )
-    assert [area.target for area in roots.skeleton_of(spec(tmp_path, binds=binds)).areas] == ["/gnu/store"]
+    assert [area.target for area in kept_roots.skeleton_of(spec(tmp_path, binds=binds)).areas] == [
+        "/gnu/store"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,25 +107,25 @@ def test_it_is_kept_for_what_needs_the_same(
     change: Callable[[Path, tuple[Bind, ...]], SandboxSpec],
     same: bool,
 ) -> None:
-    here = roots.kept_root(spec(tmp_path, binds=binds))
+    here = kept_roots.kept_root(spec(tmp_path, binds=binds))
     assert here.startswith(f"{tmp_path}/roots/{UID}-")
-    assert (roots.kept_root(change(tmp_path, binds)) == here) == same
+    assert (kept_roots.kept_root(change(tmp_path, binds)) == here) == same
 
 
 def test_few_are_kept_for_each_user(tmp_path: Path) -> None:
     parent = tmp_path / "roots"
-    skeleton = roots.skeleton_of(spec(tmp_path))
-    for number in range(roots.MOST + 4):
+    skeleton = kept_roots.skeleton_of(spec(tmp_path))
+    for number in range(kept_roots.MOST + 4):
         (tmp_path / "own").mkdir()
-        roots.keep(f"{tmp_path}/own", f"{parent}/{UID}-{number}/root", skeleton, busy(parent, "0"))
+        kept_roots.keep(f"{tmp_path}/own", f"{parent}/{UID}-{number}/root", skeleton, busy(parent, "0"))
         os.utime(parent / f"{UID}-{number}", (number, number))
         if number == 1:
             (parent / f"{UID}-1/areas").unlink()  # spoiled: for the next start
     (parent / f"{UID + 1}-0").mkdir()
     kept = {int(name.partition("-")[2]) for name in os.listdir(parent) if name.startswith(f"{UID}-")}
     assert {0, 1} <= kept  # something is mounted in one, and the other isn't known to be clean
-    assert len(kept) <= roots.MOST + 2
-    assert kept >= set(range(6, roots.MOST + 4))
+    assert len(kept) <= kept_roots.MOST + 2
+    assert kept >= set(range(6, kept_roots.MOST + 4))
     assert stat.S_IMODE(parent.stat().st_mode) == 0o700
 
 
@@ -134,14 +136,14 @@ def busy(parent: Path, name: str) -> list[FileSystem]:
 def test_one_that_still_holds_something_of_a_build_is_put_aside(tmp_path: Path) -> None:
     area = Bind(f"{tmp_path}/build", "/build", writable=True)
     wanted = spec(tmp_path, binds=(area,))
-    skeleton, root = roots.skeleton_of(wanted), roots.kept_root(wanted)
+    skeleton, root = kept_roots.skeleton_of(wanted), kept_roots.kept_root(wanted)
     (tmp_path / "own").mkdir()
-    assert not roots.usable(root, skeleton)
-    roots.keep(f"{tmp_path}/own", root, skeleton, [])
-    assert roots.usable(root, skeleton)
+    assert not kept_roots.usable(root, skeleton)
+    kept_roots.keep(f"{tmp_path}/own", root, skeleton, [])
+    assert kept_roots.usable(root, skeleton)
     (tmp_path / "build").mkdir()
     visibility.move_in(area, root, 0)
-    assert not roots.usable(root, skeleton)
+    assert not kept_roots.usable(root, skeleton)
     (aside,) = tmp_path.glob("frx-aside-*")  # by this name the next start deletes it
     assert (aside / "root/build").is_dir()
     assert os.listdir(tmp_path / "roots") == []
@@ -182,13 +184,13 @@ def test_a_flag_on_a_directory_does_not_keep_it_in_the_root(
 
 
 def test_a_start_puts_aside_what_a_crash_spoiled(tmp_path: Path) -> None:
-    skeleton = roots.skeleton_of(spec(tmp_path, binds=(Bind("/x", "/build", writable=True),)))
+    skeleton = kept_roots.skeleton_of(spec(tmp_path, binds=(Bind("/x", "/build", writable=True),)))
     for name in ("clean", "spoiled"):
         (tmp_path / "own").mkdir()
-        roots.keep(f"{tmp_path}/own", f"{tmp_path}/roots/{name}/root", skeleton, [])
+        kept_roots.keep(f"{tmp_path}/own", f"{tmp_path}/roots/{name}/root", skeleton, [])
     (tmp_path / "roots/spoiled/root/build").mkdir()
     (tmp_path / "roots/half").mkdir()
-    roots.put_aside_spoiled(str(tmp_path))
+    kept_roots.put_aside_spoiled(str(tmp_path))
     assert os.listdir(tmp_path / "roots") == ["clean"]
     assert len(list(tmp_path.glob("frx-aside-*"))) == 2
 

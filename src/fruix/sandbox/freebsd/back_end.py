@@ -13,7 +13,7 @@ from typing import Any
 from fruix.failpoints import Step
 from fruix.sandbox.back_ends import Usage
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.freebsd import jail, limits, mounts, roots, undo
+from fruix.sandbox.freebsd import jail, kept_roots, limits, mounts, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
 from fruix.sandbox.freebsd.start import FAILPOINTS, Started, start
@@ -54,7 +54,7 @@ class FreeBSDBackEnd:
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """What is moved into the root instead of being mounted, whether there is a network stack of its own, and the jail's limits."""
         return {
-            "moved": [area.target for area in roots.skeleton_of(spec).areas],
+            "moved": [area.target for area in kept_roots.skeleton_of(spec).areas],
             "vnet": spec.network == NONE and jail.has_vnet(self.kernel),
             "jailLimits": sorted(limits.wanted(spec)) if limits.enabled(self.kernel) else [],
         }

@@ -11,6 +11,8 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import NamedTuple
 
 from fruix.model.systems import common_name
 from fruix.sandbox.capabilities import Probe
@@ -19,68 +21,6 @@ from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 
 OLDEST = 12
-
-
-def probes(kernel: Kernel) -> Sequence[Probe]:
-    """The table, for one kernel."""
-
-    def on(attempt: Callable[[Kernel], str]) -> Callable[[], str]:
-        return lambda: attempt(kernel)
-
-    return (
-        Probe("kernel version", on(_version), f"use FreeBSD {OLDEST} or later, better 13", in_child=False),
-        Probe("root", _root, "run the daemon as root: only root can make jails", in_child=False),
-        Probe("jails", on(_jail), "run on the host, or in a jail with children.max"),
-        Probe(
-            "vimage",
-            on(_vimage),
-            "use a kernel with option VIMAGE (GENERIC has it): without it builds have no loopback interface",
-            needed=False,
-            in_child=False,
-        ),
-        Probe("nullfs", on(_nullfs), "kldload nullfs; nullfs_load=YES in /boot/loader.conf"),
-        Probe("tmpfs", on(_tmpfs), "kldload tmpfs; tmpfs_load=YES in /boot/loader.conf"),
-        Probe(
-            "devfs ruleset",
-            on(_devfs),
-            "look at `devfs rule -s 35001 show`: it has to hide all but harmless devices",
-        ),
-        Probe(
-            "file mounts",
-            _file_mounts,
-            "none needed: single files are copied",
-            needed=False,
-            in_child=False,
-        ),
-        Probe(
-            "racct",
-            on(_racct),
-            "kern.racct.enable=1 in /boot/loader.conf: else limits of a whole build are looked after twice a second, not kept by the kernel",
-            needed=False,
-            in_child=False,
-        ),
-        Probe("reaper", on(_reaper), "use FreeBSD 10 or later"),
-        Probe(
-            "no_new_privs",
-            on(_no_new_privs),
-            "use FreeBSD 13 or later; mounts are nosuid in any case",
-            needed=False,
-        ),
-        Probe(
-            "unixbypass",
-            on(_since("unix sockets stop at nullfs", "nullfs stops connections to Unix sockets below it")),
-            "use FreeBSD 15: before, a socket in a directory that is shown can be connected to",
-            needed=False,
-            in_child=False,
-        ),
-        Probe(
-            "jail descriptors",
-            on(_since("jail descriptors", "jails can be held by descriptor")),
-            "none needed: jails are found by name and path",
-            needed=False,
-            in_child=False,
-        ),
-    )
 
 
 def _release(kernel: Kernel) -> int:
@@ -96,7 +36,7 @@ def _version(kernel: Kernel) -> str:
     return f"FreeBSD {name} ({date}) on {common_name(machine)}"
 
 
-def _root() -> str:
+def _root(_kernel: Kernel) -> str:
     if os.geteuid() != 0:
         raise OSError(f"running as user {os.geteuid()}")
     return "running as root"
@@ -158,7 +98,7 @@ def _devfs(kernel: Kernel) -> str:
     return f"{devices.RULESET} shows {' '.join(names)}"
 
 
-def _file_mounts() -> str:
+def _file_mounts(_kernel: Kernel) -> str:
     raise OSError("not used: nullfs of a single file panics 13.2")
 
 
@@ -215,3 +155,76 @@ def _mounted(kernel: Kernel, options: list[Pair], flags: int, target: str) -> It
         except KernelError:
             kernel.unmount(target.encode(), abi.MNT_FORCE)
             raise
+
+
+class _Row(NamedTuple):
+    """A `Probe` whose attempt is made on a kernel."""
+
+    name: str
+    attempt: Callable[[Kernel], str]
+    remedy: str
+    needed: bool = True
+    in_child: bool = True
+
+
+_ROWS = (
+    _Row("kernel version", _version, f"use FreeBSD {OLDEST} or later, better 13", in_child=False),
+    _Row("root", _root, "run the daemon as root: only root can make jails", in_child=False),
+    _Row("jails", _jail, "run on the host, or in a jail with children.max"),
+    _Row(
+        "vimage",
+        _vimage,
+        "use a kernel with option VIMAGE (GENERIC has it): without it builds have no loopback interface",
+        needed=False,
+        in_child=False,
+    ),
+    _Row("nullfs", _nullfs, "kldload nullfs; nullfs_load=YES in /boot/loader.conf"),
+    _Row("tmpfs", _tmpfs, "kldload tmpfs; tmpfs_load=YES in /boot/loader.conf"),
+    _Row(
+        "devfs ruleset",
+        _devfs,
+        "look at `devfs rule -s 35001 show`: it has to hide all but harmless devices",
+    ),
+    _Row(
+        "file mounts",
+        _file_mounts,
+        "none needed: single files are copied",
+        needed=False,
+        in_child=False,
+    ),
+    _Row(
+        "racct",
+        _racct,
+        "kern.racct.enable=1 in /boot/loader.conf: else limits of a whole build are looked after twice a second, not kept by the kernel",
+        needed=False,
+        in_child=False,
+    ),
+    _Row("reaper", _reaper, "use FreeBSD 10 or later"),
+    _Row(
+        "no_new_privs",
+        _no_new_privs,
+        "use FreeBSD 13 or later; mounts are nosuid in any case",
+        needed=False,
+    ),
+    _Row(
+        "unixbypass",
+        _since("unix sockets stop at nullfs", "nullfs stops connections to Unix sockets below it"),
+        "use FreeBSD 15: before, a socket in a directory that is shown can be connected to",
+        needed=False,
+        in_child=False,
+    ),
+    _Row(
+        "jail descriptors",
+        _since("jail descriptors", "jails can be held by descriptor"),
+        "none needed: jails are found by name and path",
+        needed=False,
+        in_child=False,
+    ),
+)
+
+
+def probes(kernel: Kernel) -> Sequence[Probe]:
+    """The table, for one kernel."""
+    return [
+        Probe(row.name, partial(row.attempt, kernel), row.remedy, row.needed, row.in_child) for row in _ROWS
+    ]

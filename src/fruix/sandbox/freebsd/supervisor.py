@@ -26,7 +26,7 @@ from fruix import failpoints
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.child_common import report
 from fruix.sandbox.freebsd import child as children
-from fruix.sandbox.freebsd import devices, jail, limits, mounts, reaper, roots, users, visibility
+from fruix.sandbox.freebsd import devices, jail, kept_roots, limits, mounts, reaper, users, visibility
 from fruix.sandbox.freebsd.abi import MNT_NOSUID
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.release import release_in
@@ -45,7 +45,7 @@ class Supervisor:
 
     Attributes:
         base: the build directory, canonical; its own root lies in it.
-        root: the sandbox's root: the build's own, or a kept one (`roots`).
+        root: the sandbox's root: the build's own, or a kept one (`kept_roots`).
         skeleton: what the root holds.
         kept: whether it was kept by an earlier build, so that it is complete.
         wake: readable when a child has ended.
@@ -62,7 +62,7 @@ class Supervisor:
     birth: int
     result: int
     wake: int
-    skeleton: roots.Skeleton
+    skeleton: kept_roots.Skeleton
     kept: bool = False
     entered: int = -1
     builder: int = 0
@@ -134,7 +134,7 @@ def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoRetu
         log, status, control, birth, result = _keep(kernel, descriptors)
         root = os.path.realpath(spec.root)
         base = os.path.dirname(root)
-        wake, skeleton = _wake_on_exit(), roots.skeleton_of(spec)
+        wake, skeleton = _wake_on_exit(), kept_roots.skeleton_of(spec)
         Supervisor(kernel, spec, base, root, log, status, control, birth, result, wake, skeleton).live()
     finally:
         os._exit(0)
@@ -184,8 +184,8 @@ def _begin(here: Supervisor) -> None:
 
 def _root(here: Supervisor) -> None:
     """Nobody but root reaches it from outside: the directories above it are closed."""
-    kept = roots.kept_root(here.spec)
-    here.kept = not here.skeleton.has_copies() and roots.usable(kept, here.skeleton)
+    kept = kept_roots.kept_root(here.spec)
+    here.kept = not here.skeleton.has_copies() and kept_roots.usable(kept, here.skeleton)
     if here.kept:
         here.root = kept
     os.chdir(here.root)
@@ -203,8 +203,8 @@ def _users(here: Supervisor) -> None:
         os.write(here.log, f"fruix: this build knows no users by name: {error.strerror}\n".encode())
         return
     if not here.skeleton.has_copies():
-        own, here.root = here.root, roots.kept_root(here.spec)
-        roots.keep(own, here.root, here.skeleton, here.kernel.getfsstat())
+        own, here.root = here.root, kept_roots.kept_root(here.spec)
+        kept_roots.keep(own, here.root, here.skeleton, here.kernel.getfsstat())
 
 
 def _mounts(here: Supervisor) -> None:

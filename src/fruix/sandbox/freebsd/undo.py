@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from fruix.sandbox.freebsd import jail, limits, mounts, reaper, roots, visibility
+from fruix.sandbox.freebsd import jail, kept_roots, limits, mounts, reaper, visibility
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.spec import PREFIX, SandboxSpec
 
@@ -28,9 +28,9 @@ def undo(kernel: Kernel, spec: SandboxSpec) -> None:
     Raises:
         OSError: something can't be unmounted or brought back.
     """
-    places = (os.path.realpath(spec.root), roots.kept_root(spec))
+    places = (os.path.realpath(spec.root), kept_roots.kept_root(spec))
     mounts.unmount_below(kernel, *places)
-    for area in roots.skeleton_of(spec).areas:
+    for area in kept_roots.skeleton_of(spec).areas:
         for root in places:
             visibility.move_out(area, root)
     limits.remove(kernel, spec.id)
@@ -79,7 +79,7 @@ def unmount_leftovers(kernel: Kernel, builds: str) -> list[str]:
     """
     builds = os.path.realpath(builds)
     unmounted = mounts.unmount_below(kernel, builds)
-    roots.put_aside_spoiled(builds)
+    kept_roots.put_aside_spoiled(builds)
     return [f"mount {path}" for path in unmounted]
 
 

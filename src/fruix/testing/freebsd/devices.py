@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.testing.freebsd.state import Tables
+from fruix.testing.freebsd.kernel_state import Tables
 
 _REAL = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"stdin": "0", "stdout": "1", "stderr": "2", "fd/0": "0", "fd/1": "1", "fd/2": "2"}

@@ -15,7 +15,7 @@ from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.linux import libc, network
 from fruix.testing.freebsd import devices, jails, mounts, parameters, processes
 from fruix.testing.freebsd.arguments import Pairs
-from fruix.testing.freebsd.state import Machine, State
+from fruix.testing.freebsd.kernel_state import Machine, State
 
 _DEVFS_REQUESTS = frozenset({abi.DEVFSIO_RADD, abi.DEVFSIO_RDEL, abi.DEVFSIO_RGETNEXT})
 _LOOPBACK_FLAGS = 0x8048  # without IFF_UP

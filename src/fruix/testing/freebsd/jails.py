@@ -16,7 +16,7 @@ from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.linux import libc
 from fruix.testing.freebsd import parameters, processes
 from fruix.testing.freebsd.arguments import Pairs
-from fruix.testing.freebsd.state import Jail, State, Tables
+from fruix.testing.freebsd.kernel_state import Jail, State, Tables
 
 _KNOWN_FLAGS = abi.JAIL_CREATE | abi.JAIL_UPDATE | abi.JAIL_ATTACH | abi.JAIL_DYING
 _SPACES = {"uts": libc.CLONE_NEWUTS, "ipc": libc.CLONE_NEWIPC, "net": libc.CLONE_NEWNET}

@@ -17,7 +17,7 @@ from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.linux import libc
 from fruix.testing.freebsd import devices
 from fruix.testing.freebsd.arguments import Pairs
-from fruix.testing.freebsd.state import Mount, Tables
+from fruix.testing.freebsd.kernel_state import Mount, Tables
 
 _MNT_UPDATE = 0x10000
 _MNT_ROOT = abi.FileSystem(b"ufs", b"/dev/ada0p2", b"/", 0, (1, 0))

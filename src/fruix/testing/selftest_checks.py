@@ -21,8 +21,8 @@ from fruix.model.buildresult import BuildResult
 from fruix.model.storepath import StorePath
 from fruix.sandbox import back_end
 from fruix.testing import derivations, expected_view
-from fruix.testing.leftovers import traces
 from fruix.testing.scratch_daemon import Scratch
+from fruix.testing.traces import traces
 
 BUILD_USERS = range(35001, 35033)  # 35001, unless another daemon of this machine is building
 FEW_PROCESSES = 100  # more than the builder of the check ever has
