@@ -14,6 +14,7 @@ AGAIN = (
     "store/objects/test_add.py",
     "daemon/test_peers.py",
     "daemon/test_session.py",
+    "daemon/test_build_requests.py",
     "client",
 )
 IMPORT_ALL = """

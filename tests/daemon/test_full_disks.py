@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from daemon.asking import Client, client, framed
 from daemon.serving import Running, running
-from daemon.test_session import Client, client, framed
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from daemon.asking import client
 from daemon.serving import Running, running
-from daemon.test_session import client
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.protocol.messages import Failure, Last

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from daemon.asking import client, framed
 from daemon.serving import Running, running
 from daemon.test_crowds import until
-from daemon.test_session import client, framed
 from fruix.daemon import options
 from fruix.daemon.budget import Account, Budget, CountedRoots
 from fruix.daemon.handlers import query

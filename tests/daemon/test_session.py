@@ -2,85 +2,27 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.serving import Running, build_events, running
-from fruix.building.settings import BuildOptions
-from fruix.daemon.options import too_much
-from fruix.daemon.settings import Settings
-from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
-from fruix.model.derivedpath import ALL, DerivedPath
+from daemon.asking import client, framed, some
+from daemon.serving import Running, running
 from fruix.model.storepath import StorePath
-from fruix.protocol import handshake, messages
-from fruix.protocol.activities import ActivityType, ResultType
-from fruix.protocol.messages import Failure, Last, Message, Next
-from fruix.protocol.operations import TABLES, operations
+from fruix.protocol import handshake
+from fruix.protocol.messages import Failure, Last, Next
+from fruix.protocol.operations import TABLES
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.reader import Source
 from fruix.protocol.schema import Body
-from fruix.protocol.wire import Context, Dialect, read_string, write_u64
+from fruix.protocol.wire import Dialect, read_string
 
 
 @pytest.fixture
 def daemon(tmp_path: Path) -> Iterator[Running]:
     with running(tmp_path) as found:
         yield found
-
-
-class Client:
-    """A client of any dialect and version."""
-
-    def __init__(self, stream: socket.socket, dialect: Dialect, minor: int, directory: str) -> None:
-        self.stream = stream
-        self.source = Source(stream.recv)
-        self.context = Context(dialect, minor, directory)
-
-    def send(self, *numbers: int) -> None:
-        self.stream.sendall(b"".join(number.to_bytes(8, "little") for number in numbers))
-
-    def greet(self) -> list[Message]:
-        self.send(handshake.CLIENT_MAGIC)
-        assert (self.source.u64(), self.source.u64()) == (handshake.SERVER_MAGIC, 0x164)
-        self.send(0x100 | self.context.minor)
-        if self.context.dialect is Dialect.NIX and self.context.minor >= 38:
-            self.send(0)
-            assert self.source.u64() == 0
-        self.send(0, 0)
-        if self.context.dialect is Dialect.NIX:
-            assert read_string(self.source, 100).startswith(b"fruix ")
-            if self.context.minor >= 35:
-                assert self.source.u64() == handshake.TRUSTED
-        return self.messages()
-
-    def messages(self) -> list[Message]:
-        found: list[Message] = []
-        while not found or not isinstance(found[-1], Last | Failure):
-            found.append(messages.read(self.source, self.context))
-        return found
-
-    def call(self, number: int, *values: Any, body: bytes = b"") -> tuple[list[Message], Any]:
-        operation = operations(self.context)[number]
-        request = bytearray()
-        write_u64(request, number)
-        operation.request.write(request, operation.kind(*values), self.context)
-        self.stream.sendall(request + body)
-        said = self.messages()
-        if isinstance(said[-1], Failure):
-            return said, None
-        return said, operation.reply.parse(operation.reply.read(self.source, self.context), self.context)
-
-
-def client(daemon: Running, dialect: Dialect = Dialect.NIX, minor: int = 38) -> Client:
-    return Client(daemon.plug(), dialect, minor, daemon.store.directory)
-
-
-def some(daemon: Running, name: str = "thing") -> StorePath:
-    return StorePath.of(daemon.store.directory, f"{'b' * 32}-{name}")
 
 
 VERSIONS = [(Dialect.NIX, minor) for minor in range(34, 39)] + [(Dialect.GUIX, 0x63), (Dialect.GUIX, 0x64)]
@@ -203,10 +145,6 @@ def test_broken_strings_end_the_session_with_a_word(
     assert user.source.at_end()
 
 
-def framed(*pieces: bytes) -> bytes:
-    return b"".join(len(piece).to_bytes(8, "little") + piece for piece in (*pieces, b""))
-
-
 def test_failed_addition_reads_its_frames_and_goes_on(daemon: Running) -> None:
     user = client(daemon)
     user.greet()
@@ -238,109 +176,6 @@ def test_an_archive_that_breaks_off_ends_the_session(daemon: Running) -> None:
     said, _ = user.call(7, "tree", True, "sha256", body=b"\x0d" + bytes(200))
     assert isinstance(said[-1], Failure)
     assert user.source.at_end()
-
-
-def test_nix_clients_see_activities(daemon: Running) -> None:
-    drv = some(daemon, "x.drv")
-    daemon.builder.events = build_events(drv)
-    user = client(daemon)
-    user.greet()
-    said, _ = user.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)
-    kinds = [(type(message).__name__, getattr(message, "type", None)) for message in said]
-    assert kinds == [
-        ("StartActivity", ActivityType.BUILD),
-        ("Result", ResultType.SET_PHASE),
-        ("Result", ResultType.BUILD_LOG_LINE),
-        ("StopActivity", None),
-        ("Last", None),
-    ]
-    assert daemon.builder.seen[0].contract == "nix"
-
-
-def test_guix_clients_see_traces(daemon: Running) -> None:
-    drv = some(daemon, "x.drv")
-    daemon.builder.events = build_events(drv)
-    user = client(daemon, Dialect.GUIX, 0x64)
-    user.greet()
-    options = ClientOptions(overrides={"multiplexed-build-output": "true", "build-timeout": "7"})
-    assert user.call(19, options)[0] == [Last()]
-    said, _ = user.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)
-    texts = [message.text for message in said if isinstance(message, Next)]
-    assert texts[0].startswith(f"@ build-started {drv} - ")
-    assert texts[0].endswith(" /log/thing.gz 42\n")
-    assert texts[1:] == [
-        "@ build-log 42 24\n@nix {} not a command \udcff\n",
-        f"@ build-succeeded {drv} -\n",
-    ]
-    assert daemon.builder.seen[0].contract == "guix"
-    assert daemon.builder.seen[0].timeout == 7
-
-
-@pytest.mark.parametrize(
-    ("status", "number"),
-    [(BuildStatus.PERMANENT_FAILURE, 100), (BuildStatus.TIMED_OUT, 101), (BuildStatus.OUTPUT_REJECTED, 1)],
-)
-def test_failed_builds(daemon: Running, status: BuildStatus, number: int) -> None:
-    drv, other = some(daemon, "x.drv"), some(daemon, "y.drv")
-    result = BuildResult(status, "it broke")
-    daemon.builder.results = {drv: result, other: result}
-    nix = client(daemon)
-    nix.greet()
-    assert nix.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)[0] == [Failure("it broke")]
-    both = (DerivedPath(drv, ALL), DerivedPath(other, ALL))
-    assert nix.call(9, both, BuildMode.NORMAL)[0] == [
-        Next("error: it broke\n"),
-        Next("error: it broke\n"),
-        Failure(f"build of '{drv}!*', '{other}!*' failed"),
-    ]
-    assert nix.call(46, both, BuildMode.NORMAL)[1] == tuple((request, result) for request in both)
-    guix = client(daemon, Dialect.GUIX, 0x64)
-    guix.greet()
-    assert guix.call(9, both, BuildMode.NORMAL)[0] == [Failure(f"build of `{drv}', `{other}' failed", number)]
-
-
-LIMITED = Settings(building={"timeout_limit": 100, "silent_time_limit": 10})
-
-
-def test_who_asks_for_more_time_than_is_allowed_is_told(tmp_path: Path) -> None:
-    """Clients of Nix when they say what they want, those of Guix, which don't read so much there, when they build."""
-    said = {}
-    asked = ClientOptions(verbosity=1, max_silent_time=10, overrides={"build-timeout": "0"})
-    for dialect, minor in ((Dialect.NIX, 38), (Dialect.GUIX, 0x64)):
-        with running(tmp_path, LIMITED) as daemon:
-            drv = some(daemon, "a.drv")
-            user = client(daemon, dialect, minor)
-            user.greet()
-            said[dialect] = [
-                user.call(19, asked)[0],
-                user.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)[0],
-            ]
-    text = "warning: 'timeout' is 100 seconds at most here; asked for: no limit\n"
-    assert said[Dialect.NIX] == [[Next(text), Last()], [Last()]]
-    assert said[Dialect.GUIX] == [[Last()], [Next(text), Last()]]
-
-
-@pytest.mark.parametrize(
-    ("timeout", "silence", "warnings"),
-    [(None, None, 0), (100, 10, 0), (101, 10, 1), (0, 0, 2), (5, 11, 1)],
-)
-def test_what_is_more_than_allowed(timeout: int | None, silence: int | None, warnings: int) -> None:
-    wished = BuildOptions(timeout=timeout, max_silent_time=silence)
-    assert len([*too_much(wished, LIMITED.build)]) == warnings
-    assert [*too_much(wished, Settings().build)] == []
-
-
-def test_warnings_about_settings(daemon: Running) -> None:
-    user = client(daemon)
-    user.greet()
-    options = ClientOptions(verbosity=3, overrides={"sandbox": "false", "cores": "2", "max-jobs": "4"})
-    said, _ = user.call(19, options)
-    assert len(said) == 2
-    assert isinstance(said[0], Next)
-    assert "'sandbox'" in said[0].text
-    said, _ = user.call(19, ClientOptions(overrides={"cores": "many"}))
-    assert isinstance(said[-1], Failure)
-    assert "`cores' should have an integer value" in said[-1].message
 
 
 def test_verification_reports(daemon: Running) -> None:
