@@ -1,13 +1,15 @@
 """Failpoints: faults on purpose, at named steps of a build, by which tests see what a crash there leaves.
 
-A fault is a text, armed in the daemon by `FRUIX_FAULT` (or `arm`) and carried to the spawner in each specification's `fault`:
+A fault is a text, armed in the daemon by `FRUIX_FAULT` (or `arm`) and carried to the spawner with
+each specification:
 
     STEP            the step fails with an I/O error
     STEP:ERRNO      … with that error (`record:ENOSPC`)
     STEP:VICTIM     SIGKILL for `daemon`, `spawner`, `builder` or `client` when the step is about to be taken
 
-A step's name says what is about to be done, so that everything of the steps before it exists. Each layer has a table of
-its own steps and calls `reach` before each; `building.steps` puts them in order.
+A step's name says what is about to be done, so that everything of the steps before it exists. Each
+layer has a table of its own steps and calls `reach` before each; `building.steps` puts them in
+order.
 
 Cost when nothing is armed: one comparison per step.
 """
@@ -31,7 +33,10 @@ VICTIMS = ("daemon", "spawner", "builder", "client")
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: its name, what is about to be done, the process that does it, and whether a process of the build exists by then."""
+    """One step: its name, what is about to be done, and the process that does it.
+
+    `builder`: a process of the build exists by then.
+    """
 
     name: str
     what: str
@@ -110,13 +115,19 @@ def know(name: str, pid: int) -> None:
 
 
 def strike_by(deliver: Callable[[str], None]) -> None:
-    """Have victims killed by `deliver`: for a process that sees none of them, not even itself, by its number."""
+    """Have victims killed by `deliver`.
+
+    This is for a process that sees none of them, not even itself, by its number.
+    """
     global _strike_by  # noqa: PLW0603
     _strike_by = deliver
 
 
 def watch(tell: Callable[[str], None] | None) -> None:
-    """Have `tell` called with the name of each step that is reached, here and in processes forked from now on; None: no more."""
+    """Have `tell` called with the name of each step that is reached.
+
+    Here and in processes forked from now on. None: no more.
+    """
     global _watcher  # noqa: PLW0603
     _watcher = tell
 

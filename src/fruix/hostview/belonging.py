@@ -1,4 +1,7 @@
-"""What of a view belongs to which package of the host. No part of the fingerprint: it explains one that changed."""
+"""What of a view belongs to which package of the host.
+
+No part of the fingerprint: it explains one that changed.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,16 @@ from fruix.hostview.lookups import Host
 from fruix.hostview.owners import OwningPackage, PackageRecords
 from fruix.model.hostview import HostPackage
 
-# Directories that are links on many systems, while packages still list files by their former names, and so these too.
+# Directories that are links on many systems, while packages still list files by their former names,
+# and so these too.
 _MERGED = ("/bin", "/sbin", "/lib", "/lib32", "/lib64")
 
 
 def packages_shown(gathered: Gathered, records: PackageRecords) -> dict[str, HostPackage]:
-    """The packages that have something of what is shown, by name. From now on it matters how their records look."""
+    """The packages that have something of what is shown, by name.
+
+    From now on it matters how their records look.
+    """
     items = _items(gathered)
     trees = [tree for tree in gathered.trees if tree not in gathered.partial]
     found: dict[str, HostPackage] = {}

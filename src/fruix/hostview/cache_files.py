@@ -1,6 +1,9 @@
-"""Small JSON files of the cache directory: written whole or not at all, and worth nothing if they can't be read.
+"""Small JSON files of the cache directory.
 
-Whatever is wrong with such a file (missing, cut off, not ours) it is as if it were not there; it can always be made again.
+They are written whole or not at all, and worth nothing if they can't be read.
+
+Whatever is wrong with such a file (missing, cut off, not ours) it is as if it were not there; it
+can always be made again.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Any
 
 
 def read_json(path: str) -> Any:
-    """The value, or None."""
+    """The value in the file; None if it is missing or not readable as JSON."""
     try:
         with open(path, encoding="ascii") as file:
             return json.load(file)

@@ -1,7 +1,10 @@
-"""Gathering what a view must show so that its tools work: links on the way, interpreters, shared libraries, nothing more.
+"""Gathering what a view must show so that its tools work, and nothing more.
 
-Everything is kept in its canonical place, and every link on the way to it is kept as a link: `cc` is found by the same steps inside as
-on the host. Work lists instead of recursion; each file is looked into once.
+These are links on the way, interpreters and shared libraries.
+
+Everything is kept in its canonical place, and every link on the way to it is kept as a link: `cc`
+is found by the same steps inside as on the host. Work lists instead of recursion; each file is
+looked into once.
 """
 
 from __future__ import annotations
@@ -22,7 +25,10 @@ _SHEBANG_SIZE = 256
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A file to look into. `need` names who fails without its libraries; None: nobody, they may be missing."""
+    """A file to look into.
+
+    `need` names who fails without its libraries; None: nobody, they may be missing.
+    """
 
     path: str
     need: str | None
@@ -36,7 +42,8 @@ class Gathered:
     Attributes:
         links: path → text.
         trees: directories shown whole.
-        parts: place → files and links below it that belong to parts of packages; they are among the others, or in trees of `partial`.
+        parts: place → files and links below it that belong to parts of packages; they are among the
+            others, or in trees of `partial`.
         partial: the trees that hold nothing but such.
     """
 
@@ -62,7 +69,10 @@ class Gathered:
         return True
 
     def add_part(self, place: str, found: FoundPart) -> None:
-        """Show what a part of packages has in one place. To be called after the trees and before the files."""
+        """Show what a part of packages has in one place.
+
+        To be called after the trees and before the files.
+        """
         if self._covered(place):
             return
         self.parts.setdefault(place, set()).update(found.leaves)

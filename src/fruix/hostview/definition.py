@@ -1,7 +1,10 @@
-"""What a host view is to hold: tools by name, trees, files by pattern. The defaults per platform, and the operator's own.
+"""What a host view is to hold: tools by name, trees, files by pattern.
 
-A definition says what is wanted; what this host has of it is `resolve`'s affair. The defaults hold what
-`./configure && make && make check && make install` of a C program needs, and nothing else. Format of the configuration: docs/configuration.md.
+The defaults per platform, and the operator's own.
+
+A definition says what is wanted; what this host has of it is `resolve`'s affair. The defaults hold
+what `./configure && make && make check && make install` of a C program needs, and nothing else.
+Format of the configuration: docs/configuration.md.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ class ViewDefinition:
         trees: directories shown whole, that must be there; patterns must match one at least.
         optional_trees: those that are shown if they are there.
         parts: what some packages have in directories that they share with others.
-        files: patterns (`*`, `?`, `[…]` in the last part or a directory's name) of files shown if they are there.
+        files: patterns (`*`, `?`, `[…]` in the last part or a directory's name) of files shown if
+            they are there.
         path: directories in which tools are looked up, as seen inside.
         libraries: patterns of the directories in which the loader finds shared libraries by itself.
         hints: the loader's list of more such directories, if this system has one; shown if it is there.
@@ -59,7 +63,9 @@ class ViewDefinition:
 def definitions(
     configured: Mapping[str, Mapping[str, Any]], system: str | None = None
 ) -> Mapping[str, ViewDefinition]:
-    """The platform's views and the configured ones, which win; `system` as `uname -s` says, by default this one's.
+    """The platform's views and the configured ones, which win.
+
+    `system` is what `uname -s` says, by default this one's.
 
     Raises:
         UsageError: an unknown key or a value of another type; names both.
@@ -126,23 +132,26 @@ _KEYS: Mapping[str, tuple[str, re.Pattern[str]]] = {
 }
 
 _REQUIRED_TOOLS = """
-    sh cc ld as ar ranlib make sed awk grep tar gzip cmp diff find xargs
-    cat chmod cp cut date dirname basename echo env expr false head id install ln ls mkdir mktemp mv nl od printf pwd
-    readlink realpath rm rmdir seq sleep sort stat tail tee test [ touch tr true tsort tty uname uniq wc whoami yes
+    sh cc ld as ar ranlib make sed awk grep tar gzip cmp diff find xargs cat chmod cp cut date
+    dirname basename echo env expr false head id install ln ls mkdir mktemp mv nl od printf pwd
+    readlink realpath rm rmdir seq sleep sort stat tail tee test [ touch tr true tsort tty uname
+    uniq wc whoami yes
 """
 _OPTIONAL_TOOLS = """
-    bash gcc c++ g++ cpp nm strip objdump objcopy readelf strings c++filt addr2line egrep fgrep mawk gawk bzip2 xz zstd lzip
-    unzip gunzip zcat patch m4 hostname file which comm paste fold split join csplit shuf sum md5sum sha1sum sha256sum sha512sum base64
-    nproc numfmt timeout nice nohup dd df du link unlink sync fmt expand unexpand pr ptx tac truncate users who vdir dir
-    dircolors factor logname pathchk pinky printenv kill chgrp chown mkfifo mknod
+    bash gcc c++ g++ cpp nm strip objdump objcopy readelf strings c++filt addr2line egrep fgrep mawk
+    gawk bzip2 xz zstd lzip unzip gunzip zcat patch m4 hostname file which comm paste fold split
+    join csplit shuf sum md5sum sha1sum sha256sum sha512sum base64 nproc numfmt timeout nice nohup
+    dd df du link unlink sync fmt expand unexpand pr ptx tac truncate users who vdir dir dircolors
+    factor logname pathchk pinky printenv kill chgrp chown mkfifo mknod
 """
-# What compiling and linking takes of the C and C++ library: start files, archives, linker scripts, shared objects. The loader comes with
-# the tools; those of other machines (Debian's libc6-i386) are none of the view's.
+# What compiling and linking takes of the C and C++ library: start files, archives, linker scripts,
+# shared objects. The loader comes with the tools; those of other machines (Debian's libc6-i386) are
+# none of the view's.
 _LIBRARY_FILES = """
-    crt*.o gcrt1.o grcrt1.o Mcrt1.o rcrt1.o Scrt1.o  libBrokenLocale.* libanl.* libc.a libc.so
-    libc.so.6 libc_nonshared.a libcrypt.a libcrypt.so libcrypt.so.[0-9] libdl.* libg.a libgcc_s.so* libm-*.a libm.a libm.so
-    libm.so.6 libmvec.* libnss_dns.so* libnss_files.so* libpthread.* libpthread_nonshared.a libresolv.* librt.* libstdc++.a
-    libstdc++.so libsupc++.a libutil.*
+    crt*.o gcrt1.o grcrt1.o Mcrt1.o rcrt1.o Scrt1.o libBrokenLocale.* libanl.* libc.a libc.so
+    libc.so.6 libc_nonshared.a libcrypt.a libcrypt.so libcrypt.so.[0-9] libdl.* libg.a libgcc_s.so*
+    libm-*.a libm.a libm.so libm.so.6 libmvec.* libnss_dns.so* libnss_files.so* libpthread.*
+    libpthread_nonshared.a libresolv.* librt.* libstdc++.a libstdc++.so libsupc++.a libutil.*
 """
 # Data without which tools above don't work: the compiler's plugin for ar and nm, the patterns of file(1).
 _TOOL_FILES = (
@@ -162,7 +171,8 @@ _KERNEL = Part(
     KERNEL_HEADERS,
     hint="the kernel's headers (Debian: linux-libc-dev)",
 )
-# GCC's own programs, start files, libraries and headers, with those of C++; of no other language and no other machine.
+# GCC's own programs, start files, libraries and headers, with those of C++; of no other language
+# and no other machine.
 _COMPILER = Part(
     (
         *(
@@ -239,7 +249,9 @@ def _more(base: ViewDefinition, name: str, tools: tuple[str, ...], part: Part) -
 
 
 def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
-    """Whole directories: the base system belongs together, and /usr/bin has little that a build should not see.
+    """FreeBSD's views, which show whole directories.
+
+    The base system belongs together, and /usr/bin has little that a build should not see.
 
     A base system without compiler or linker (they can be left out of it) takes those of ports.
     """

@@ -1,8 +1,9 @@
 """The fingerprint of what a view shows: one SHA-256 over every path, what it is, and its contents.
 
-Contents are hashed once: a table in the cache directory keeps each file's hash with the status that it had (device, inode, size, times). The
-change time can't be set, so an unchanged status means unchanged contents, unless a file was changed in the same tick of the clock
-in which it was looked at: what is younger than `SETTLED_NS` is not remembered. Layout of the fingerprint: `digest_shown`.
+Contents are hashed once: a table in the cache directory keeps each file's hash with the status that
+it had (device, inode, size, times). The change time can't be set, so an unchanged status means
+unchanged contents, unless a file was changed in the same tick of the clock in which it was looked
+at: what is younger than `SETTLED_NS` is not remembered. Layout of the fingerprint: `digest_shown`.
 """
 
 from __future__ import annotations
@@ -96,7 +97,8 @@ def _entry(path: str, status: os.stat_result, host: Host, hashes: FileHashes) ->
     if stat.S_ISDIR(status.st_mode):
         return path, "directory", ""
     raise HostViewError(
-        f"a host view can't show a {_kind(status.st_mode)}: a builder could reach through it whoever serves it",
+        f"a host view can't show a {_kind(status.st_mode)}: "
+        "a builder could reach through it whoever serves it",
         where=path,
         hint="remove it, or show a tree without it (see 'views' in the configuration)",
     )

@@ -1,7 +1,10 @@
-"""The directories in which FreeBSD's loader looks besides its built-in ones: the file that ldconfig(8) keeps for it.
+"""The directories in which FreeBSD's loader looks besides its built-in ones.
 
-Layout (elf-hints.h): seven words of 32 bits in the machine's order, of which the first is the magic number, the second the version,
-the third and fifth where the strings begin and the list in them, the sixth its length; the list is separated by colons.
+They are read from the file that ldconfig(8) keeps for it.
+
+Layout (elf-hints.h): seven words of 32 bits in the machine's order, of which the first is the magic
+number, the second the version, the third and fifth where the strings begin and the list in them,
+the sixth its length; the list is separated by colons.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""Looking at the host's file system, and remembering every look: what was there, what was not, with its status.
+"""Looking at the host's file system, and remembering every look.
 
-The record of all looks is what a later resolution is checked against: if each would see the same again, the result is the same. Names are
-resolved here link by link, as inside of the sandbox they must be found by the same steps.
+What was there is remembered with its status, and what was not, too.
+
+The record of all looks is what a later resolution is checked against: if each would see the same
+again, the result is the same. Names are resolved here link by link, as inside of the sandbox they
+must be found by the same steps.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ class Found:
 
     @property
     def is_file(self) -> bool:
-        """A regular one."""
+        """Whether it is a regular file."""
         return stat.S_ISREG(self.mode)
 
 
@@ -163,10 +166,12 @@ class Host:
         return [path for path in paths if self.find(path)]
 
     def walk(self, top: str) -> Iterator[tuple[str, os.stat_result]]:
-        """Everything below a canonical directory and the directory itself, parents first; without what is hidden.
+        """Everything below a canonical directory and the directory itself, parents first.
 
-        Python's caches are written by whoever runs Python as root, while a view is resolved or after, and say nothing
-        that isn't in the files beside them.
+        What is hidden is left out.
+
+        Python's caches are written by whoever runs Python as root, while a view is resolved or
+        after, and say nothing that isn't in the files beside them.
         """
         ahead = [top]
         while ahead:

@@ -1,9 +1,13 @@
-"""Which package a file of the host belongs to, its version, and what else is in it: by the records of dpkg, pacman and apk, or as rpm says.
+"""Which package a file of the host belongs to, its version, and what else is in it.
 
-Records are read, not asked for, where their format is text: `/var/lib/dpkg/info/*.list` and `/var/lib/dpkg/status` (dpkg-query(1), deb-control(5)),
-`local/*/files` of pacman (BUILDINFO's sibling, alpm-files(5)), apk's `installed` (apk-v2(5): `P:` name, `V:` version, `F:` a directory, `R:` a file
-in it). rpm's database is binary: rpm is run. Cost: reading all records once for each resolution (7 MB for 750 packages of Debian); of rpm two calls for each file
-that is asked for by itself, and one that lists everything.
+The records are those of dpkg, pacman and apk, or what rpm says.
+
+Records are read, not asked for, where their format is text: `/var/lib/dpkg/info/*.list` and
+`/var/lib/dpkg/status` (dpkg-query(1), deb-control(5)), `local/*/files` of pacman (BUILDINFO's
+sibling, alpm-files(5)), apk's `installed` (apk-v2(5): `P:` name, `V:` version, `F:` a directory,
+`R:` a file in it). rpm's database is binary: rpm is run. Cost: reading all records once for each
+resolution (7 MB for 750 packages of Debian); of rpm two calls for each file that is asked for by
+itself, and one that lists everything.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
+
+from fruix.overriding import override
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +46,14 @@ class PackageRecords(Protocol):
         """The package that has this file, link or directory; None if none has."""
 
     def packages(self) -> Iterator[OwningPackage]:
-        """All of them."""
+        """Every installed package, with its files."""
 
 
-class DpkgRecords:
-    """Debian and what comes of it: a list of paths for each package, and a paragraph in one file for all of them."""
+class DpkgRecords(PackageRecords):
+    """Debian and what comes of it.
+
+    There is a list of paths for each package, and a paragraph in one file for all of them.
+    """
 
     def __init__(self, directory: str) -> None:
         self._status = f"{os.path.dirname(directory)}/status"
@@ -54,13 +63,14 @@ class DpkgRecords:
         }
         self._texts = {name: b"\n" + _read(path) for name, path in sorted(self._lists.items())}
 
+    @override
     def owner(self, path: str) -> OwningPackage | None:
         """The first by name: files of two packages are the same in both (multi-arch)."""
         line = b"\n" + os.fsencode(path) + b"\n"
         return next((self._package(name) for name, text in self._texts.items() if line in text), None)
 
+    @override
     def packages(self) -> Iterator[OwningPackage]:
-        """By name."""
         return map(self._package, self._texts)
 
     def _package(self, key: str) -> OwningPackage:
@@ -92,19 +102,22 @@ def _fields(paragraph: str, names: tuple[str, ...]) -> dict[str, str]:
     return {pair[0]: pair[1] for pair in pairs if len(pair) > 1}
 
 
-class PacmanRecords:
-    """Arch Linux: a directory for each package; `files` lists paths without a leading slash after a line `%FILES%`."""
+class PacmanRecords(PackageRecords):
+    """Arch Linux: a directory for each package.
+
+    `files` lists paths without a leading slash after a line `%FILES%`.
+    """
 
     def __init__(self, directory: str) -> None:
         self._texts = {path: _read(path) for path in sorted(glob.glob(f"{directory}/*/files"))}
 
+    @override
     def owner(self, path: str) -> OwningPackage | None:
-        """The first by name."""
         line = b"\n" + os.fsencode(path.lstrip("/")) + b"\n"
         return next((self._package(record) for record, text in self._texts.items() if line in text), None)
 
+    @override
     def packages(self) -> Iterator[OwningPackage]:
-        """By name."""
         return map(self._package, self._texts)
 
     def _package(self, record: str) -> OwningPackage:
@@ -115,19 +128,20 @@ class PacmanRecords:
         return OwningPackage(name, "-".join(version), (record,), files)
 
 
-class ApkRecords:
+class ApkRecords(PackageRecords):
     """Alpine Linux: one file, a paragraph for each package."""
 
     def __init__(self, file: str) -> None:
         paragraphs = _read(file).decode(errors="surrogateescape").split("\n\n")
         self._packages = [_apk_package(paragraph, file) for paragraph in paragraphs]
 
+    @override
     def owner(self, path: str) -> OwningPackage | None:
         """The first in the file that has it as a file; directories belong to many."""
         return next((package for package in self._packages if path in package.files), None)
 
+    @override
     def packages(self) -> Iterator[OwningPackage]:
-        """As they stand in the file."""
         return iter(self._packages)
 
 
@@ -145,12 +159,13 @@ def _apk_package(paragraph: str, record: str) -> OwningPackage:
     return OwningPackage(named["P"], named["V"], (record,), frozenset(files))
 
 
-class RpmRecords:
-    """Fedora, openSUSE and others."""
+class RpmRecords(PackageRecords):
+    """Fedora, openSUSE and others: `rpm` is run for each question."""
 
     def __init__(self, file: str) -> None:
         self._file = file
 
+    @override
     def owner(self, path: str) -> OwningPackage | None:
         """As `rpm -qf` says, the first of several."""
         rows = list(_rpm("-qf", "--queryformat", f"{_RPM_NAME}\\t%{{ARCH}}\\n", "--", path))
@@ -161,6 +176,7 @@ class RpmRecords:
         files = frozenset(_rpm("-ql", "--", f"{name}-{plain}.{architecture}"))
         return OwningPackage(name, version, (self._file,), files)
 
+    @override
     def packages(self) -> Iterator[OwningPackage]:
         """As rpm lists them. Of several architectures all are one."""
         found: dict[tuple[str, str], set[str]] = {}
@@ -214,20 +230,20 @@ RECORDS: tuple[tuple[str, Callable[[str], PackageRecords]], ...] = (
 )
 
 
-class _NoRecords:
+class _NoRecords(PackageRecords):
     """A host without a package manager that is known."""
 
-    def owner(self, path: str) -> OwningPackage | None:  # noqa: ARG002
-        """Nobody."""
+    @override
+    def owner(self, path: str) -> OwningPackage | None:
         return None
 
+    @override
     def packages(self) -> Iterator[OwningPackage]:
-        """None."""
         return iter(())
 
 
 def package_records() -> PackageRecords:
-    """Those of this host."""
+    """The records of the first package manager of `RECORDS` that this host has; else empty ones."""
     for place, read in RECORDS:
         if os.path.exists(place):
             return read(place)

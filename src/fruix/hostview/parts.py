@@ -1,11 +1,15 @@
-"""Parts of packages: what a view shows of directories in which many packages have files, such as /usr/include.
+"""Parts of packages.
 
-A part names some files; the packages that own these are meant, and what they have below the part's places is shown. So a package that somebody installs
-later, however close its files lie, changes nothing. Directories of which everything belongs to such packages are shown whole, others file by
+They are what a view shows of directories in which many packages have files, such as /usr/include.
+
+A part names some files; the packages that own these are meant, and what they have below the part's
+places is shown. So a package that somebody installs later, however close its files lie, changes
+nothing. Directories of which everything belongs to such packages are shown whole, others file by
 file; the fingerprint is the same either way.
 
-Patterns may hold `{gcc}` (target and version of the compiler that `cc` is, such as `x86_64-linux-gnu/12`), `{gcc-version}` (its last part) and `{python3}`
-(the name to which python3 leads, such as `python3.11`).
+Patterns may hold `{gcc}` (target and version of the compiler that `cc` is, such as
+`x86_64-linux-gnu/12`), `{gcc-version}` (its last part) and `{python3}` (the name to which python3
+leads, such as `python3.11`).
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ class Part:
     Attributes:
         owners: patterns of files; whoever owns one is meant.
         places: patterns of directories.
-        otherwise: patterns of files and directories shown in place of all that, where nobody is known to own any of `owners`.
+        otherwise: patterns of files and directories shown in place of all that, where nobody is
+            known to own any of `owners`.
         required: whether the first of `owners` must be there.
         hint: what to install where it is not.
     """
@@ -40,7 +45,10 @@ class Part:
 
 @dataclass(slots=True)
 class FoundPart:
-    """What a host has of a part: by place, directories to show whole and other entries; and `leaves`, all files and links in both."""
+    """What a host has of a part, by place.
+
+    Directories to show whole and other entries; and `leaves`, all files and links in both.
+    """
 
     trees: list[str] = field(default_factory=list)
     entries: list[str] = field(default_factory=list)
@@ -74,7 +82,7 @@ class PartFinder:
         return any(True for _ in self._matches(part.owners[:1]))
 
     def _matches(self, patterns: Iterable[str]) -> Iterator[str]:
-        """Canonical paths."""
+        """The canonical paths to which the patterns lead; names without a target are left out."""
         for pattern in patterns:
             for filled in self._filled(pattern):
                 for path in self._host.matches(filled):
@@ -117,7 +125,10 @@ class PartFinder:
         return owner
 
     def _below(self, place: str, files: set[str]) -> FoundPart:
-        """What of `files` lies below a directory. Looks only at what is in `files`, and at the names beside it."""
+        """What of `files` lies below a directory.
+
+        Looks only at what is in `files`, and at the names beside it.
+        """
         found = FoundPart()
         inside: dict[str, list[str]] = {}  # directory → its entries that are in `files`
         mixed: set[str] = set()  # directories with something else in them
@@ -142,7 +153,10 @@ class PartFinder:
         return found
 
     def _look_into(self, directory: str, files: set[str]) -> tuple[list[str], bool]:
-        """The entries of a directory that are in `files`, and whether it has others; Python's caches are neither."""
+        """The entries of a directory that are in `files`, and whether it has others.
+
+        Python's caches count as neither.
+        """
         paths = [
             f"{directory}/{name}"
             for name in self._host.names(directory)

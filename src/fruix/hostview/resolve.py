@@ -1,8 +1,10 @@
 """From a definition to what this host has: binds and links for a sandbox, and the fingerprint of it all.
 
-A resolution is kept with the record of every look at the host that led to it (what was seen, as a mark). Asking again looks once more at the same places (a
-`lstat` each, some ten thousand for a C compiler with its headers) and opens nothing but the history. Kept in the cache directory: `NAME.state` (the last
-resolution), `NAME.hashes` (contents of files), and what `kept` keeps to explain a later difference.
+A resolution is kept with the record of every look at the host that led to it (what was seen, as a
+mark). Asking again looks once more at the same places (a `lstat` each, some ten thousand for a C
+compiler with its headers) and opens nothing but the history. Kept in the cache directory:
+`NAME.state` (the last resolution), `NAME.hashes` (contents of files), and what `view_history` keeps to
+explain a later difference.
 """
 
 from __future__ import annotations
@@ -43,12 +45,15 @@ _FORMAT = 5
 
 @dataclass(frozen=True, slots=True)
 class ResolvedView:
-    """A view as this host has it now; `binds` and `links` are disjoint, and no bind lies below another or below a link.
+    """A view as this host has it now.
+
+    `binds` and `links` are disjoint, and no bind lies below another or below a link.
 
     Attributes:
         hidden: directories in what is bound that are to be shown empty.
         seen: how everything looked that is shown, for `touched`.
-        settled: whether a later change of that is surely seen: nothing of it was younger than the clock is exact.
+        settled: whether a later change of that is surely seen: nothing of it was younger than the
+            clock is exact.
     """
 
     view: HostView
@@ -60,7 +65,10 @@ class ResolvedView:
 
 
 def touched(resolved: ResolvedView) -> str | None:
-    """The first thing that was shown and isn't now what it was when it was resolved; None if all is; costs a `lstat` each."""
+    """The first thing that was shown and isn't now what it was when it was resolved.
+
+    None if everything is. Costs a `lstat` each.
+    """
     return next(changed(resolved.seen), None)
 
 

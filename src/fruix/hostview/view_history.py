@@ -1,7 +1,8 @@
 """What views of this host were, for as long as somebody may ask what changed.
 
-Files of the cache directory: `FINGERPRINT.json` (a view as it was, with the latest versions of its packages) and `NAME.history` (the fingerprints that a
-view had, oldest first, each with the time since which it had it; at most `MOST`, then the oldest go).
+Files of the cache directory: `FINGERPRINT.json` (a view as it was, with the latest versions of its
+packages) and `NAME.history` (the fingerprints that a view had, oldest first, each with the time
+since which it had it; at most `MOST`, then the oldest go).
 """
 
 from __future__ import annotations
@@ -21,7 +22,10 @@ _FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 
 
 def known_view(fingerprint: str, cache_dir: str) -> HostView | None:
-    """What a fingerprint stood for, if this host ever had it. The fingerprint may be anything: it comes from a client."""
+    """What a fingerprint stood for, if this host ever had it.
+
+    The fingerprint may be anything: it comes from a client.
+    """
     if not _FINGERPRINT.fullmatch(fingerprint):
         return None
     try:

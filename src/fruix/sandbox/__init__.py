@@ -1,11 +1,14 @@
-"""What a build may see, and running it so: specifications as plain data, the spawner, platform back ends, crash recovery.
+"""What a build may see, and running it so.
 
-What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised), `spawner` (who forks), `networks` (ways to one),
-`build_users` and `journal` (what a build holds), `recover`, `capabilities`, `back_ends` (which platform's), and one
-folder per back end (`linux/`, `freebsd/`). What a build sees of the host's tools: `fruix.hostview`.
+Specifications as plain data, the spawner, back ends for each platform, recovery after crashes.
 
-Rules: nothing here knows derivations or stores; never less isolation than the specification says; a failed step is an error that
-names it.
+What lives here: `spec` (the data), `contracts` (what each dialect's builders are promised),
+`spawner` (who forks), `networks` (ways to one), `build_users` and `journal` (what a build holds),
+`recover`, `capabilities`, `back_ends` (which platform's), and one folder per back end (`linux/`,
+`freebsd/`). What a build sees of the host's tools: `fruix.hostview`.
+
+Rules: nothing here knows derivations or stores; never less isolation than the specification says; a
+failed step is an error that names it.
 """
 
 from fruix.sandbox.back_ends import Exit

@@ -1,10 +1,12 @@
 """Which back end isolates builds here: the one place that knows that there are several.
 
-A back end is chosen by the kernel that runs us, once per process; the spawner inherits the choice when it is forked. `use` puts another in
-its place, which only the testing package does (a double of another system's calls).
+A back end is chosen by the kernel that runs us, once per process; the spawner inherits the choice
+when it is forked. `use` puts another in its place, which only the testing package does (a double of
+another system's calls).
 
-The daemon's side needs nothing of a back end to wait for a build: it reads from a plain socket. What differs by platform (process
-descriptors, pipes, reapers) stays behind `Started`, in the spawner.
+The daemon's side needs nothing of a back end to wait for a build: it reads from a plain socket.
+What differs by platform (process descriptors, pipes, reapers) stays behind `Started`, in the
+spawner.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from fruix.sandbox.spec import SandboxSpec
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a sandbox's program ended, when everything of it is dead and unmounted: `code` or `signal`; what all of it used.
+    """How a sandbox's program ended, when everything of it is dead and unmounted.
+
+    It has a `code` or a `signal`, and what all of it used.
 
     `oom_kills`: how often the limit on memory killed something of it, where the system counts that.
     """
@@ -52,7 +56,10 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Processor time so far in microseconds, memory in bytes, number of processes and threads; of everything in a sandbox."""
+    """What everything in a sandbox uses.
+
+    Processor time so far in microseconds, memory in bytes, number of processes and threads.
+    """
 
     cpu_us: int
     memory: int
@@ -68,7 +75,10 @@ class Started(Protocol):
 
     @property
     def status(self) -> int:
-        """Yields a report of failure (`spawner.messages.Failed`, encoded), or its end without one once the program runs."""
+        """A descriptor that yields a report of failure, or its end once the program runs.
+
+        The report is an encoded `spawner.messages.Failed`.
+        """
 
     @property
     def ended(self) -> int:
@@ -125,28 +135,37 @@ class BackEnd(Protocol):
         """Why builds can't have the network by this way (see `networks`); empty if they can."""
 
     def probes(self) -> Sequence[Probe]:
-        """What the doctor tries."""
+        """What `fruix doctor` tries on this platform, in its order."""
 
     def processes_of(self, uid: int) -> list[int]:
         """Living processes of a user, by number; those that only wait to be reaped don't count."""
 
     def builders_of(self, uid: int, name: str) -> list[int]:
-        """Those of them that live in a sandbox whose name holds `name`, as far as the system tells sandboxes apart.
+        """Those of them that live in a sandbox whose name holds `name`.
 
-        Where it doesn't, only the lock of the user tells whose they are (`UserLocks`), and that only among daemons that share the locks.
+        As far as the system tells sandboxes apart.
+
+        Where it doesn't, only the lock of the user tells whose they are (`UserLocks`), and that
+        only among daemons that share the locks.
         """
 
     def kill_process(self, pid: int, uid: int) -> None:
         """Kill a process if it still is one of that user and may be killed."""
 
     def usage(self, pid: int) -> Usage | None:
-        """What the running sandbox of which `pid` is a process uses now; None if it has ended or the system doesn't say."""
+        """What the running sandbox of which `pid` is a process uses now.
+
+        None if it has ended or the system doesn't say.
+        """
 
     def mounts_below(self, directory: str) -> list[str]:
         """Mount points in a directory, as the daemon sees them."""
 
     def marks(self, name: str) -> Mapping[str, str]:
-        """What of the sandbox `name`, which is about to be made, the system will know by a name: for the journal. Kind → name."""
+        """What the system will know by a name of the sandbox `name`, which is about to be made.
+
+        For the journal: kind → name.
+        """
 
     def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Kill what a crashed daemon's sandboxes left running; what was ended, a line each.

@@ -1,8 +1,12 @@
-"""Build users: a pool of numeric ids, one per running build, locked by files so that no two builds of a machine ever share one.
+"""Build users: a pool of numeric ids, one per running build.
 
-The lock files of all daemons of a machine lie in one directory, whatever their stores: `/run/fruix/build-users` for root's; for those of an
-ordinary user, who all draw from the same subordinate ids, one in the home directory. Nobody else can open them. A file says who holds it.
-Whoever holds a user's lock may end the user's processes, since no other daemon has any; nobody else may.
+Each is locked by a file, so that no two builds of a machine ever share one.
+
+The lock files of all daemons of a machine lie in one directory, whatever their stores:
+`/run/fruix/build-users` for root's; for those of an ordinary user, who all draw from the same
+subordinate ids, one in the home directory. Nobody else can open them. A file says who holds it.
+Whoever holds a user's lock may end the user's processes, since no other daemon has any; nobody else
+may.
 """
 
 from __future__ import annotations
@@ -42,12 +46,14 @@ class User:
 
     @property
     def gid(self) -> int:
-        """Its group."""
+        """The group of the user, which has the same number."""
         return self.uid
 
 
 def machine_directory(environment: Mapping[str, str]) -> str | None:
-    """The directory of lock files that all daemons of this machine share that could get the same users; None: there is no place for it.
+    """The directory of lock files that all daemons share that could get the same users.
+
+    None: there is no place for it.
 
     Args:
         environment: the daemon's; `HOME` counts where the system's directory is somebody else's.
@@ -106,7 +112,10 @@ class UserLocks:
         os.close(descriptor)
 
     def noted(self, uid: int) -> str:
-        """Who had it last and did not release it, in words. Takes no lock, so it keeps nobody from taking one."""
+        """Who had it last and did not release it, in words.
+
+        Takes no lock, so it keeps nobody from taking one.
+        """
         descriptor = self._open(uid)
         try:
             return _words(descriptor)
@@ -114,7 +123,10 @@ class UserLocks:
             os.close(descriptor)
 
     def holder(self, uid: int) -> str | None:
-        """Who has it now, in words; None: nobody. For a moment nobody can take it, but others can ask the same."""
+        """Who has it now, in words; None: nobody.
+
+        For a moment nobody can take it, but others can ask the same.
+        """
         descriptor = self._open(uid)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -139,7 +151,8 @@ class UserPool:
     Args:
         locks: the lock files.
         uids: the pool.
-        shared: processes can't run as these users, since the daemon is confined to one id: they are but numbers for its own user.
+        shared: processes can't run as these users, since the daemon is confined to one id: they are
+            but numbers for its own user.
     """
 
     def __init__(self, locks: UserLocks, uids: Sequence[int], *, shared: bool = False) -> None:
@@ -153,7 +166,9 @@ class UserPool:
 
     @contextmanager
     def acquire(self, given_up: Callable[[], bool] = lambda: False) -> Iterator[User]:
-        """A user nobody else has, with no process of its own left from before; waits for one until `given_up`.
+        """A user nobody else has, with no process of its own left from before.
+
+        Waits for one until `given_up`.
 
         Raises:
             FruixError: processes of every free build user run that are no daemon's, or it was given up.
@@ -177,7 +192,9 @@ class UserPool:
         return found
 
     def _try(self) -> tuple[int, int] | None:
-        """The first user that can be had; None if it is worth to wait: a build of this daemon or of another has to end first.
+        """The first user that can be had.
+
+        None if it is worth to wait: a build of this daemon or of another has to end first.
 
         Raises:
             FruixError: it is not, as all are in use by strangers.
@@ -195,6 +212,7 @@ class UserPool:
         if waiting:
             return None
         raise FruixError(
-            f"all free build users ({self._free[-1]}…{self._free[0]}) are in use by processes that are no builds",
+            f"all free build users ({self._free[-1]}…{self._free[0]}) "
+            "are in use by processes that are no builds",
             hint="end those processes, or choose others by 'first-build-uid'",
         )

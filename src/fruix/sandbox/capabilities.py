@@ -1,7 +1,10 @@
-"""What a machine can isolate: how a back end's table of probes is run for `fruix doctor`. Each tries the thing itself, in a child that is thrown away.
+"""What a machine can isolate: how a back end's table of probes is run.
 
-A capability that builds need and that is missing makes builds fail with an error of the step concerned; here it gets a name, the reason, and what
-to do about it. Run in a small single-threaded process: it forks.
+`fruix doctor` shows the results. Each probe tries the thing itself, in a child that is thrown away.
+
+A capability that builds need and that is missing makes builds fail with an error of the step
+concerned; here it gets a name, the reason, and what to do about it. Run in a small single-threaded
+process: it forks.
 """
 
 from __future__ import annotations
@@ -24,7 +27,10 @@ class Capability:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One thing to try: `attempt` returns a detail, or raises OSError with the reason; in a child of its own if it changes its process."""
+    """One thing to try: `attempt` returns a detail, or raises OSError with the reason.
+
+    It runs in a child of its own if it changes its process.
+    """
 
     name: str
     attempt: Callable[[], str]

@@ -1,4 +1,7 @@
-"""What the first process of a sandbox does alike on every platform on its way to the program: steps, reports, entry points.
+"""What a sandbox's first process does alike on every platform on its way to the program.
+
+It takes the platform's steps, reports the one that fails, and runs entry points in the place of
+programs.
 
 What it does about signals, limits and priorities is in `inherited`.
 """
@@ -40,8 +43,8 @@ Steps = Sequence[tuple[str, Callable[[State], None]]]
 def take_steps(state: State, steps: Steps[State], begin: Callable[[State], None]) -> NoReturn:
     """Call `begin`, then take the steps, the last of which runs the program. Never returns.
 
-    The first step that fails is reported over the status pipe and ends the process; `begin` counts as the step
-    "release".
+    The first step that fails is reported over the status pipe and ends the process; `begin` counts
+    as the step "release".
     """
     step = "release"
     try:
@@ -80,7 +83,10 @@ def report(status: int, step: str, error: BaseException) -> None:
 
 
 def take_terminal(terminal: int) -> None:
-    """Make the inner end of a terminal pair the controlling terminal of our session, which must have none yet."""
+    """Make the inner end of a terminal pair this session's controlling terminal.
+
+    The session must have none yet.
+    """
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
 
 

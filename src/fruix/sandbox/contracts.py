@@ -1,14 +1,17 @@
-"""Build contracts: what a builder may rely on, one row per dialect. Names, ids, files below /etc and variables.
+"""Build contracts: what a builder may rely on, one row per dialect.
 
-`fruix` has a fixed build directory, /tmp for temporary files, and fixed ids. `guix` and `nix` are what builders of those worlds
-find with their own daemons, byte for byte (see docs/isolation.md). A contract is a row of data; nothing here asks
-for a dialect's name.
+Names, ids, files below /etc and variables.
 
-The ids that a builder sees differ from those that it has on the host by a user namespace. Jails have none: there a builder
-sees its id of the pool.
+`fruix` has a fixed build directory, /tmp for temporary files, and fixed ids. `guix` and `nix` are
+what builders of those worlds find with their own daemons, byte for byte (see docs/isolation.md). A
+contract is a row of data; nothing here asks for a dialect's name.
 
-Precedence of variables, in all rows: first the defaults, then the derivation's own, then those that point to the build
-directory, then what a fixed-output derivation takes from the daemon, then those that describe the log.
+The ids that a builder sees differ from those that it has on the host by a user namespace. Jails
+have none: there a builder sees its id of the pool.
+
+Precedence of variables, in all rows: first the defaults, then the derivation's own, then those that
+point to the build directory, then what a fixed-output derivation takes from the daemon, then those
+that describe the log.
 """
 
 from __future__ import annotations
@@ -36,11 +39,13 @@ class Contract:
         temporary: what TMPDIR and its kin say; empty: the build directory.
         inside: (uid, gid) that the builder sees, where there are user namespaces; None: its ids on the host.
         etc: name below /etc → text; `{uid}` and `{gid}` stand for the ids inside.
-        copied: names below /etc that a build with a network gets as copies of the host's, in place of generated ones.
+        copied: names below /etc that a build with a network gets as copies of the host's, in place
+            of generated ones.
         etc_connected: more generated ones for such builds, in place of others.
         after: variables that override the derivation's own.
         fixed_output: more of them for fixed-output derivations.
-        guix_attributes: what a derivation declares is read by Guix's rules (no structured attributes, no files, no placeholders).
+        guix_attributes: what a derivation declares is read by Guix's rules (no structured
+            attributes, no files, no placeholders).
         count_cores: whether "0 cores" is told to builders as the number of processors.
     """
 
@@ -81,7 +86,7 @@ class Contract:
 
         Args:
             identity: whose ids they name.
-            host: for a build with a network: the host's files (see `hostfiles`); None for a sealed one.
+            host: for a build with a network: the host's files (see `network_files`); None for a sealed one.
         """
         ids = {"{uid}": str(identity.inside_uid), "{gid}": str(identity.inside_gid)}
         texts = {**self.etc, **(self.etc_connected if host is not None else {})}

@@ -1,8 +1,11 @@
-"""What a process has from whoever started the daemon, and every builder gets anew: signals, resource limits, priority.
+"""What a process has from whoever started the daemon, and every builder gets anew.
 
-A daemon may have been started by nohup, with nice, by a shell with limits of its own, or with blocked signals, and all of that would
-pass to its builders by fork and exec. So each attribute has a fixed value here, by contract, the same for every build.
-What only Linux has is in `linux.inherited`.
+These are signals, resource limits and the priority.
+
+A daemon may have been started by nohup, with nice, by a shell with limits of its own, or with
+blocked signals, and all of that would pass to its builders by fork and exec. So each attribute has
+a fixed value here, by contract, the same for every build. What only Linux has is in
+`linux.inherited`.
 """
 
 from __future__ import annotations
@@ -14,8 +17,9 @@ from collections.abc import Mapping
 
 _KIB, _MIB = 1 << 10, 1 << 20
 _UNLIMITED = (-1, -1)
-# (soft, hard); a limit that is not named here is unlimited. They are those of a service under systemd on Linux, but
-# for core files, which nobody could fetch, and signals, whose number there depends on the machine's memory.
+# (soft, hard); a limit that is not named here is unlimited. They are those of a service under
+# systemd on Linux, but for core files, which nobody could fetch, and signals, whose number there
+# depends on the machine's memory.
 _DEFAULT_LIMITS: Mapping[str, tuple[int, int]] = {
     "core": (0, 0),
     "memlock": (8 * _MIB, 8 * _MIB),
@@ -38,7 +42,8 @@ _KINDS: Mapping[str, int] = {
 def default_signals() -> None:
     """Every signal has its default action and none is blocked, as a program expects it.
 
-    An exec would keep what is ignored (CPython alone ignores SIGPIPE and SIGXFSZ); handlers are reset by the exec itself.
+    An exec would keep what is ignored (CPython alone ignores SIGPIPE and SIGXFSZ); handlers are
+    reset by the exec itself.
     """
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
@@ -46,9 +51,12 @@ def default_signals() -> None:
 
 
 def hear_of_children() -> None:
-    """For a process of ours that waits for children, at its start: no signal is blocked, and SIGCHLD is not ignored.
+    """Unblock all signals and stop ignoring SIGCHLD.
 
-    Where it is, the kernel reaps children itself and waiting for them fails. What else is ignored stays so (SIGHUP by nohup).
+    For a process of Fruix that waits for children, at its start.
+
+    Where it is, the kernel reaps children itself and waiting for them fails. What else is ignored
+    stays so (SIGHUP by nohup).
     """
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -61,13 +69,19 @@ def lift_limits() -> None:
 
 
 def set_limits(limits: Mapping[str, tuple[int, int]]) -> None:
-    """Resource limits by name (`RLIMIT_…` in lower case) → (soft, hard); -1 is unlimited. All others get their defaults."""
+    """Resource limits by name (`RLIMIT_…` in lower case) → (soft, hard); -1 is unlimited.
+
+    All others get their defaults.
+    """
     for name, kind in _KINDS.items():
         _set(kind, limits.get(name, _DEFAULT_LIMITS.get(name, _UNLIMITED)))
 
 
 def unreachable_limits() -> list[str]:
-    """Names of limits that this process may not raise to what builders are to have; those that are set for each build don't count."""
+    """Names of limits that this process may not raise to what builders are to have.
+
+    Those that are set for each build don't count.
+    """
     names = _KINDS.keys() - {"fsize", "nproc"}
     return sorted(
         name for name in names if not _reachable(_KINDS[name], _DEFAULT_LIMITS.get(name, _UNLIMITED))
@@ -118,7 +132,10 @@ def _within(wanted: tuple[int, int], present: int) -> tuple[int, int]:
 
 
 def default_priority() -> None:
-    """The usual nice value, if this process may have it: an ordinary user's daemon that was started with another may not."""
+    """Take the usual nice value, if this process may.
+
+    An ordinary user's daemon that was started with another one may not.
+    """
     try:
         os.setpriority(os.PRIO_PROCESS, 0, 0)
     except PermissionError:

@@ -1,8 +1,10 @@
 """The journal: what a build is about to make that could outlive the daemon, written down before it is made.
 
-One JSON file per build, named like its sandbox, in a directory that only the daemon's user may enter; removed as the very last thing, so
-that after a crash the next start knows what to look for (see `recover`), and takes nothing for a left-over that no note names. Not synced to
-disk: what a power cut leaves (no process, no mount, no cgroup) is directories, and those are found by their names.
+One JSON file per build, named like its sandbox, in a directory that only the daemon's user may
+enter; removed as the very last thing, so that after a crash the next start knows what to look for
+(see `recover`), and takes nothing for a left-over that no note names. Not synced to disk: what a
+power cut leaves (no process, no mount, no cgroup) is directories, and those are found by their
+names.
 
 A note is read as if anybody had written it: what is not of the right form in it counts as not there.
 """
@@ -46,7 +48,7 @@ class JournalEntry:
 
     @classmethod
     def parse(cls, name: str, data: bytes) -> Self:
-        """From a note's bytes."""
+        """Read a note; a field that is not of the right form counts as missing."""
         try:
             fields = json.loads(data)
         except (ValueError, RecursionError):
@@ -64,7 +66,7 @@ class JournalEntry:
         )
 
     def to_bytes(self) -> bytes:
-        """The note."""
+        """The note as JSON, with the daemon's process number for human readers."""
         return json.dumps({**asdict(self), "daemon": os.getpid()}).encode()
 
 
@@ -73,7 +75,7 @@ def _list(value: Any) -> list[Any]:
 
 
 class Journal:
-    """Entries in a directory."""
+    """The notes of one daemon, in a directory of their own."""
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
@@ -93,7 +95,9 @@ class Journal:
             raise
 
     def left_over(self) -> list[JournalEntry]:
-        """Entries of builds that a daemon did not live to finish. A half-written one counts by its name alone.
+        """Entries of builds that a daemon did not live to finish.
+
+        A half-written one counts by its name alone.
 
         A file that is not named like a note is none, and stays.
         """

@@ -1,4 +1,7 @@
-"""The way (see `networks`) by which builds get the network here: what the operator allows, and the machine has."""
+"""The way by which builds get the network on this machine (see `networks`).
+
+The operator's setting says which are allowed, the back end which of them work.
+"""
 
 from __future__ import annotations
 
@@ -23,5 +26,6 @@ def choose(setting: str) -> str:
         reasons.append(reason)
     raise IsolationUnavailableError(
         f"no network for fixed-output builds: {'; '.join(reasons)}",
-        hint=f"install pasta (Debian's package 'passt') or slirp4netns; or set '{SETTING}' to 'none' if no build needs the network",
+        hint="install pasta (Debian's package 'passt') or slirp4netns; "
+        f"or set '{SETTING}' to 'none' if no build needs the network",
     )

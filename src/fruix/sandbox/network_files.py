@@ -1,4 +1,6 @@
-"""Files of the host that a build with a network needs to find its way: copies, never binds (most of them are symlinks, and change).
+"""Files of the host that a build with a network needs to find its way.
+
+They are copied, never bound: most of them are symlinks, and change.
 
 Names are relative to `/etc`. What the host lacks is absent.
 """

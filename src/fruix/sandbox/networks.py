@@ -1,8 +1,9 @@
 """How builds that may use the network get one: the ways there are, in the order in which they are preferred.
 
-`pasta` and `slirp4netns` give a build a network namespace of its own with addresses that are the same everywhere. `host` shares the
-host's, with abstract sockets and signals to the outside cut off (Linux: Landlock). `none` is the sealed sandbox. Which one is used is the
-operator's setting, `auto` takes the first that works; there is no way to share the host's network without that cut.
+`pasta` and `slirp4netns` give a build a network namespace of its own with addresses that are the
+same everywhere. `host` shares the host's, with abstract sockets and signals to the outside cut off
+(Linux: Landlock). `none` is the sealed sandbox. Which one is used is the operator's setting, `auto`
+takes the first that works; there is no way to share the host's network without that cut.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Modules of the standard library that not every Python has: what Fruix needs them for, and the doctor's lines about them.
+"""Modules of the standard library that not every Python has.
+
+The tables say what Fruix needs each for; the doctor shows a line about each table.
 
 They are built against libraries that may be missing, or are packages of their own (FreeBSD's
 `py311-sqlite3`). Nothing here imports one unless it is asked to look.

@@ -1,12 +1,14 @@
 """Undoing what a daemon left that was killed: at start, before the socket opens. Idempotent.
 
-When a daemon dies, its spawner and all builders end too, but nobody waited for that. What can be left: jails and cgroups, processes
-that are just dying, mounts (where they are global), lock files (free by themselves), directories. They are removed in that order; a
-directory is deleted only when nothing runs any more as the user that it was made for and nothing is mounted in it.
+When a daemon dies, its spawner and all builders end too, but nobody waited for that. What can be
+left: jails and cgroups, processes that are just dying, mounts (where they are global), lock files
+(free by themselves), directories. They are removed in that order; a directory is deleted only when
+nothing runs any more as the user that it was made for and nothing is mounted in it.
 
-Other daemons build on the same machine, by the same numbers of users. So what is ended is what the journal names (a cgroup, a jail, which
-nobody else has), and processes of a user that live in that build's sandbox, while the user's lock is held: whoever else has the lock found no process
-of that user when it took it, and runs builds of its own as that user now.
+Other daemons build on the same machine, by the same numbers of users. So what is ended is what the
+journal names (a cgroup, a jail, which nobody else has), and processes of a user that live in that
+build's sandbox, while the user's lock is held: whoever else has the lock found no process of that
+user when it took it, and runs builds of its own as that user now.
 """
 
 from __future__ import annotations
@@ -39,7 +41,8 @@ def recover(
         What was removed, a line each, for the log.
 
     Raises:
-        StoreError: a process of a crashed build can't be ended, or a mount not be undone; then nothing was deleted.
+        StoreError: a process of a crashed build can't be ended, or a mount not be undone; then
+            nothing was deleted.
     """
     entries = journal.left_over()
     try:
@@ -60,7 +63,8 @@ def _end(back_end: BackEnd, entries: Sequence[JournalEntry], builds: str, users:
     """Everything dead, then everything unmounted."""
     done = back_end.end_leftovers(builds, {entry.name: entry.marks for entry in entries})
     for entry in entries:
-        # Without root builds may have run as the daemon's own user: then nothing but their namespace ends them, and it has.
+        # Without root builds may have run as the daemon's own user: then nothing but their
+        # namespace ends them, and it has.
         if entry.uid not in {0, os.getuid()} and (lock := users.take(entry.uid)) is not None:
             try:
                 _end_processes(back_end, entry.uid, entry.name)

@@ -17,7 +17,7 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def make_files(files: Iterable[File]) -> None:
-    """Generated files."""
+    """Make the generated files below the working directory, with their modes."""
     for file in files:
         with parent_of(file.path) as (directory, name):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -32,7 +32,7 @@ def make_files(files: Iterable[File]) -> None:
 
 
 def make_links(links: Iterable[Link]) -> None:
-    """Symlinks of the specification."""
+    """Make the symlinks of a specification below the working directory."""
     for link in links:
         with parent_of(link.path) as (directory, name):
             os.symlink(link.target, name, dir_fd=directory)
@@ -66,7 +66,9 @@ def parent_of(path: str) -> Iterator[tuple[int, str]]:
 
 
 class HeldParent:
-    """The directory in which the last path lay, kept open for the next one: hundreds of inputs lie in the store's. A context manager.
+    """The directory in which the last path lay, kept open for the next one.
+
+    Hundreds of inputs lie in the store's directory. A context manager.
 
     Whatever is mounted at a path lies below the directory that is held, so that one never goes out of sight.
     """

@@ -1,7 +1,8 @@
 """What a sandbox shows and runs, as plain data: the whole of what the daemon tells the spawner about a build.
 
-The same specification serves every platform. Paths of targets are absolute, as seen from inside; sources are absolute paths on the
-host. JSON-able, since it crosses a process border: `to_json`/`from_json`.
+The same specification serves every platform. Paths of targets are absolute, as seen from inside;
+sources are absolute paths on the host. JSON-able, since it crosses a process border:
+`to_json`/`from_json`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from fruix.sandbox import networks
 
 PREFIX = "frx-"
 NAME = re.compile(r"frx-[0-9a-z]+(-[0-9a-z]+)*")
-"""Names of sandboxes, and so of build directories, cgroups and jails: nothing else is ever taken for a left-over of a build."""
+"""Names of sandboxes, and so of build directories, cgroups and jails.
+
+Nothing else is ever taken for a left-over of a build.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A host file or directory shown at `target`: read-only, or writable for the build's own areas (directories only).
+    """A host file or directory shown at `target`, read-only unless `writable`.
+
+    Only the build's own areas are writable, and those are directories.
 
     A source that is a symlink is re-created as such, never followed.
     """
@@ -51,7 +57,10 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Tmpfs:
-    """A writable file system in memory of at most `size` bytes (0: the kernel's default, half of the memory)."""
+    """A writable file system in memory of at most `size` bytes.
+
+    Size 0 is the kernel's default, half of the memory.
+    """
 
     path: str
     size: int
@@ -62,8 +71,9 @@ class Tmpfs:
 class Identity:
     """Who the builder is: ids on the host, and what they look like from inside.
 
-    They differ only with a user namespace of the builder's own. `groups`: supplementary groups, by their ids on the host. `shared`: on the
-    host the ids are the daemon's own, and its supplementary groups can't be given up (a daemon without root).
+    They differ only with a user namespace of the builder's own. `groups`: supplementary groups, by
+    their ids on the host. `shared`: on the host the ids are the daemon's own, and its supplementary
+    groups can't be given up (a daemon without root).
     """
 
     uid: int
@@ -87,7 +97,10 @@ class Exec:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Run a function of ours, `module:function`, with JSON-able arguments; its integer result is the exit status."""
+    """Run a function of Fruix, `module:function`, with JSON-able arguments.
+
+    Its integer result is the exit status.
+    """
 
     function: str
     arguments: Mapping[str, Any]
@@ -100,15 +113,17 @@ class SandboxSpec:
     Attributes:
         id: its name; also that of its cgroup or jail (`frx-…`).
         root: an empty directory on the host, only root's, on which the sandbox mounts its root.
-        network: `none` (a loopback of its own), `host` (shared; abstract sockets and signals are cut off), or the helper that connects a
-            network namespace of its own (see `networks`).
-        limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard); -1 is unlimited.
+        network: `none` (a loopback of its own), `host` (shared; abstract sockets and signals are
+            cut off), or the helper that connects a network namespace of its own (see `networks`).
+        limits: resource limits by name (`RLIMIT_…` without the prefix, lower case) → (soft, hard);
+            -1 is unlimited.
         personality: `native` or `linux32`.
         hidden: directories in what is bound that are shown empty; only where the back end can (`can_hide`).
         devices: names below /dev that are shown besides the usual ones.
-        memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce it; 0: no limit.
-        terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the controlling terminal and the standard
-            input too. Never a terminal that somebody sits at.
+        memory_max, pids_max: bytes and processes for the whole sandbox where the system can enforce
+            it; 0: no limit.
+        terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the
+            controlling terminal and the standard input too. Never a terminal that somebody sits at.
     """
 
     id: str
@@ -133,12 +148,15 @@ class SandboxSpec:
     terminal: bool = False
 
     def __post_init__(self) -> None:
-        """A network of its own has to belong to a user namespace of its own, or nothing could be connected to it."""
+        """Refuse a network of its own without a user namespace of its own.
+
+        Nothing could be connected to such a network.
+        """
         if self.network in networks.OWN and not self.identity.user_namespace:
             raise ValueError(f"network '{self.network}' needs a user namespace")
 
     def to_json(self) -> bytes:
-        """For the spawner."""
+        """As JSON in ASCII, in which the spawner gets it."""
         data = {name: getattr(self, name) for name in self.__slots__}
         data["program"] = [type(self.program).__name__, *_row(self.program)]
         return json.dumps(data, ensure_ascii=True, default=_row).encode("ascii")
@@ -151,7 +169,10 @@ class SandboxSpec:
 
 
 def _row(value: Any) -> Any:
-    """A value of ours as the list of its fields, in their order: there can be thousands of binds. Bytes as base64."""
+    """A value of ours as the list of its fields, in their order: there can be thousands of binds.
+
+    Bytes as base64.
+    """
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     return [getattr(value, name) for name in value.__slots__]

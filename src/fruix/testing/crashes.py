@@ -1,8 +1,9 @@
 """Crashes on purpose, and what is left of them: nothing, and the same build succeeds afterwards.
 
-A client goes away while its build runs; the daemon is killed then. After that, every step of a build in its order
-(`failpoints`): the step fails, then the daemon is killed when the step is about to be taken, and where the builder runs, the spawner
-and the builder too. Each time a new daemon starts, without the fault.
+A client goes away while its build runs; the daemon is killed then. After that, every step of a
+build in its order (`failpoints`): the step fails, then the daemon is killed when the step is about
+to be taken, and where the builder runs, the spawner and the builder too. Each time a new daemon
+starts, without the fault.
 """
 
 from __future__ import annotations

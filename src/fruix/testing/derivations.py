@@ -1,4 +1,7 @@
-"""Small derivations for the self-test: POSIX shell with the host view `base` and whatever inputs they name."""
+"""Small derivations for the self-test.
+
+They are POSIX shell with the host view `base` and whatever inputs they name.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ class Built:
 
     @property
     def output(self) -> StorePath:
-        """Where `out` lies."""
+        """The store path of the output `out`."""
         return self.derivation.output_paths["out"]
 
 

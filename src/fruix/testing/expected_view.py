@@ -2,7 +2,8 @@
 
 Written down from the contract `fruix` as docs/isolation.md has it, and not taken from the code that keeps it.
 
-`LOOK` prints one fact a line, `WORD VALUE`; `differences` compares what was printed with what should have been.
+`LOOK` prints one fact a line, `WORD VALUE`; `differences` compares what was printed with what
+should have been.
 """
 
 from __future__ import annotations

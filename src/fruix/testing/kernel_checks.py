@@ -1,4 +1,7 @@
-"""Checks of a FreeBSD kernel's own calls that no build shows: what came with 15, and limits of a whole jail. Each undoes what it did."""
+"""Checks of a FreeBSD kernel's own calls that no build shows.
+
+They look at what came with 15, and at limits of a whole jail. Each undoes what it did.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ def kernel() -> Kernel | None:
 
 
 def release(kernel: Kernel) -> str:
-    """As `uname -r` says."""
+    """The kernel's release, such as `13.2-RELEASE`, as `uname -r` says it."""
     return abi.string_in(kernel.sysctl(b"kern.osrelease")).decode()
 
 
@@ -74,12 +77,13 @@ def socket_through_nullfs(kernel: Kernel, scratch: str) -> str:
     if abi.has("unix sockets stop at nullfs", abi.integer_in(kernel.sysctl(b"kern.osreldate"))):
         raise FailedError("a socket below a nullfs mount could be connected to in spite of nounixbypass")
     raise NotTriedError(
-        f"it takes FreeBSD {abi.SINCE['unix sockets stop at nullfs']}: on {release(kernel)} a socket below a nullfs mount can be connected to"
+        f"it takes FreeBSD {abi.SINCE['unix sockets stop at nullfs']}: "
+        f"on {release(kernel)} a socket below a nullfs mount can be connected to"
     )
 
 
 def _connect(path: str) -> int:
-    """0, or the error."""
+    """Connect to a Unix socket; 0, or the number of the error."""
     with socket.socket(socket.AF_UNIX) as client:
         return client.connect_ex(path)
 

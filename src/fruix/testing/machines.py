@@ -40,11 +40,14 @@ from fruix.testing.selftest_checks import Bench, FailedError, NotTriedError, tol
 MANY = 300  # inputs, a directory each
 DATA = b"what the self-test's own server delivers\n"
 _HOG = MEMORY * 2 >> 20  # MiB that the greedy builder wants
-# A compiler, a library with a run path, and what reads and strips it; each step says its name before it is taken.
+# A compiler, a library with a run path, and what reads and strips it; each step says its name
+# before it is taken.
 _COMPILE = r"""
 set -e
 say() { echo "step: $*"; }
-say write; printf 'int f(void) { return 7; }\n' > f.c; printf 'int f(void); int main(void) { return f() - 7; }\n' > m.c
+say write
+printf 'int f(void) { return 7; }\n' > f.c
+printf 'int f(void); int main(void) { return f() - 7; }\n' > m.c
 mkdir -p $out/lib $out/bin
 say library; cc -shared -fPIC -o $out/lib/libf.so f.c
 say program; cc -o $out/bin/m m.c -L$out/lib -lf -Wl,-rpath,$out/lib
@@ -150,7 +153,8 @@ def _compiler(bench: Bench) -> str:
     compiler = Path(built.output.text, "compiler").read_text("utf-8", "replace").strip()
     if kernel() is not None and "clang" not in compiler:
         raise NotTriedError(
-            f"the compiler here is {compiler}, with which all steps succeed; it takes a base system with clang"
+            f"the compiler here is {compiler}, with which all steps succeed; "
+            "it takes a base system with clang"
         )
     return f"{compiler}: library, run path, readelf, strip, run"
 

@@ -1,6 +1,9 @@
-"""A store, state and log directory of their own, and the real daemon on them, in a process that can be killed.
+"""A store, state and log directory of their own, and the real daemon on them.
 
-The directory lies where only root can write all the way up, as the daemon demands; it is deleted at the end, by descriptor.
+The daemon runs in a process that can be killed.
+
+The directory lies where only root can write all the way up, as the daemon demands; it is deleted at
+the end, by descriptor.
 """
 
 from __future__ import annotations
@@ -33,7 +36,8 @@ _POLL = 0.02
 MEMORY = 400 << 20  # bytes that a build may have: more than compiling takes, less than small machines have
 # The module that is run as `fruix`: the double of another system's calls puts its own here.
 program = "fruix"
-# What daemons get of the caller's environment: what Python needs, and no setting that could change the outcome.
+# What daemons get of the caller's environment: what Python needs, and no setting that could change
+# the outcome.
 KEPT = ["PATH", "PYTHONDONTWRITEBYTECODE"]
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
@@ -80,7 +84,7 @@ class Scratch:
     _started: int = field(default=0)
 
     def start(self, *, fault: str = "") -> None:
-        """Start a daemon, with a fault armed (see `sandbox.faults`), and wait until it answers.
+        """Start a daemon, with a fault armed (see `failpoints`), and wait until it answers.
 
         Raises:
             FruixError: it ended, or never answered; with what it said.
@@ -125,7 +129,10 @@ class Scratch:
                 self.daemon = None
 
     def settle(self) -> None:
-        """End the daemon. What builds of one that was killed have left is undone by another one, in its start."""
+        """End the daemon.
+
+        What builds of one that was killed have left is undone by another one, in its start.
+        """
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.stop()
         if traces(self.layout):
@@ -133,7 +140,7 @@ class Scratch:
             self.stop()
 
     def crash(self) -> None:
-        """Kill the daemon."""
+        """Kill the daemon by SIGKILL, as a crash would end it."""
         if self.daemon is not None:
             self.daemon.kill()
             self.daemon = None
@@ -141,7 +148,9 @@ class Scratch:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Scratch]:
-    """The directories, for the length of a self-test, however that ends: a daemon that still runs is ended, what builds left is undone.
+    """The directories of a self-test, for as long as it runs.
+
+    However it ends, a daemon that still runs is ended, and what builds left is undone.
 
     Signals that would end this process are heard before and after, not while something is made or taken away.
     """
@@ -172,7 +181,10 @@ def _take_away(parent: str, here: Scratch) -> None:
 
 @contextlib.contextmanager
 def _later() -> Iterator[None]:
-    """Signals that would end this process are heard at the end of this. Children that are started meanwhile don't inherit that."""
+    """Signals that would end this process are heard at the end of this.
+
+    Children that are started meanwhile don't inherit that.
+    """
     heard: list[int] = []
     before = {number: signal.signal(number, lambda received, _: heard.append(received)) for number in _ENDING}
     try:

@@ -1,6 +1,9 @@
-"""`fruix doctor --selftest`: run every check on a scratch store with the real daemon; one line each, and a verdict.
+"""`fruix doctor --selftest`: run every check on a scratch store with the real daemon.
 
-Takes half a minute to a few minutes. Needs root and the host view `base`; nothing outside of the scratch directory is changed.
+It prints a line for each, and a verdict.
+
+Takes half a minute to a few minutes. Needs root and the host view `base`; nothing outside of the
+scratch directory is changed.
 """
 
 from __future__ import annotations
@@ -34,7 +37,9 @@ Report = Callable[[Outcome, str, str, float], None]
 
 
 def selftest(report: Report) -> list[str]:
-    """Run everything; `report` is told of each check (outcome, name, detail, seconds). Returns the names of those that failed.
+    """Run everything; `report` is told of each check (outcome, name, detail, seconds).
+
+    Returns the names of those that failed.
 
     Raises:
         UsageError: not root.

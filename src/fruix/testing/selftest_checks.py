@@ -1,6 +1,9 @@
-"""The self-test's checks, in order: each is a function of the bench that returns what it found, or raises `FailedError`.
+"""The self-test's checks, in order.
 
-Later checks use what earlier ones made (the compiled program, a valid path); one that fails ends only those that need it.
+Each is a function of the bench that returns what it found, or raises `FailedError`.
+
+Later checks use what earlier ones made (the compiled program, a valid path); one that fails ends
+only those that need it.
 """
 
 from __future__ import annotations
@@ -131,7 +134,8 @@ def _valid_already(bench: Bench) -> str:
 def _canonical(bench: Bench) -> str:
     """A tree with modes, times and (where there are such) flags that a store object may not have."""
     script = """
-mkdir -p $out/d && echo x > $out/d/f && chmod 700 $out/d/f && echo y > $out/g && chmod 640 $out/g && ln -s d/f $out/l
+mkdir -p $out/d && echo x > $out/d/f && chmod 700 $out/d/f
+echo y > $out/g && chmod 640 $out/g && ln -s d/f $out/l
 touch -t 200102030405 $out/g
 chflags uchg $out/d/f 2>/dev/null || :
 """

@@ -1,6 +1,10 @@
-"""A kernel that tells of every call: its name, what matters of its arguments, result and time, or errno and the kernel's own message.
+"""A kernel that prints every call.
 
-Lines go to descriptor 1 as they come, by whichever process makes the call: the one that asks, the supervisor, the builder in its jail.
+A line has its name, what matters of its arguments, its result and time, or errno and the kernel's
+own message.
+
+Lines go to descriptor 1 as they come, by whichever process makes the call: the one that asks, the
+supervisor, the builder in its jail.
 """
 
 from __future__ import annotations
@@ -33,7 +37,7 @@ class Traced:
 
 
 def say(line: str) -> None:
-    """One line, at once."""
+    """Print a line, and flush it: what follows may end the process."""
     os.write(1, f"{line}\n".encode("utf-8", "replace"))
 
 

@@ -1,4 +1,7 @@
-"""What a build should not have left: processes, mounts, cgroups or jails, directories, notes, locks, half-made outputs."""
+"""What a build should not have left.
+
+Processes, mounts, cgroups or jails, directories, notes, locks, half-made outputs.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ def _files(layout: Layout) -> Iterator[str]:
 
 
 def _users(layout: Layout) -> Iterator[str]:
-    """Users of other daemons' builds don't count: they are locked, and their locks say so. Nobody else's lock is touched without need."""
+    """Users of other daemons' builds don't count: they are locked, and their locks say so.
+
+    Nobody else's lock is touched without need.
+    """
     locks, own = user_locks(layout), f"-{identity_of(layout.store)[:8]}-"
     mine = f"{layout.state},"
     for uid in sorted(int(name) for name in _names(locks.directory) if name.isdecimal()):

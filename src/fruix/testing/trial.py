@@ -1,7 +1,10 @@
-"""`fruix doctor --try`: one sandbox step by step on this FreeBSD, each system call printed with its result, errno and message; undone in the end.
+"""`fruix doctor --try`: one sandbox step by step on this FreeBSD.
 
-The steps are the back end's own, in their order (docs/freebsd.md), run on a scratch directory with a small program of ours in the jail. Before them come
-calls that must fail, as a real 13.2 kernel failed them. Nothing of a store or of running builds is touched.
+Each system call is printed with its result, errno and message, and everything is undone in the end.
+
+The steps are the back end's own, in their order (docs/freebsd.md), run on a scratch directory with
+a small program of ours in the jail. Before them come calls that must fail, as a real 13.2 kernel
+failed them. Nothing of a store or of running builds is touched.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ def trial() -> list[str]:
     back_end = current()
     if not isinstance(back_end, FreeBSDBackEnd):
         raise UsageError(
-            "--try is for FreeBSD: here, 'fruix doctor' tries every call already, in children that are thrown away"
+            "--try is for FreeBSD: "
+            "here, 'fruix doctor' tries every call already, in children that are thrown away"
         )
     if os.geteuid() != 0:
         raise UsageError("only root can make jails", hint="run it as root")
@@ -117,7 +121,7 @@ def _must_fail(kernel: Kernel, directory: str) -> Iterator[str]:
 
 
 def _errno_of(call: Callable[[], object]) -> int:
-    """0: it succeeded."""
+    """Make a call that should fail; the number of its error, 0 if it succeeded."""
     try:
         call()
     except KernelError as error:
@@ -188,7 +192,8 @@ def _run(back_end: FreeBSDBackEnd, spec: SandboxSpec) -> Iterator[str]:
     ended = started.finish()
     say(f"    exit code {ended.code}, signal {ended.signal}")
     if not report and ended.code != 0:
-        yield f"the program in the jail ended with {ended.code if ended.signal is None else f'signal {ended.signal}'}"
+        how = ended.code if ended.signal is None else f"signal {ended.signal}"
+        yield f"the program in the jail ended with {how}"
 
 
 def _check_output(area: Workspace, uid: int) -> Iterator[str]:

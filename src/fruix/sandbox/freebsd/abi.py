@@ -1,10 +1,14 @@
-"""FreeBSD's numbers and layouts: constants, encodings of arguments, decodings of answers. Pure: works on any system.
+"""FreeBSD's numbers and layouts: constants, encodings of arguments, decodings of answers.
 
-Sizes and offsets are those of LP64 machines (amd64, arm64) with 64-bit inode numbers, FreeBSD 12 and later. Sources: sys/sys/mount.h,
-jail.h, procctl.h, user.h, fs/devfs/devfs.h, net/if.h. `tests/sandbox/freebsd/test_abi.py` holds each as bytes.
+Pure: works on any system.
 
-`Pair` is one option of nmount(2) or parameter of jail_set(2) and jail_get(2), as the kernel sees it: the name with its NUL, and the
-value's exact bytes; None for an option that is set by its name alone, a `bytearray` for what the kernel fills in.
+Sizes and offsets are those of LP64 machines (amd64, arm64) with 64-bit inode numbers, FreeBSD 12
+and later. Sources: sys/sys/mount.h, jail.h, procctl.h, user.h, fs/devfs/devfs.h, net/if.h.
+`tests/sandbox/freebsd/test_abi.py` holds each as bytes.
+
+`Pair` is one option of nmount(2) or parameter of jail_set(2) and jail_get(2), as the kernel sees
+it: the name with its NUL, and the value's exact bytes; None for an option that is set by its name
+alone, a `bytearray` for what the kernel fills in.
 """
 
 from __future__ import annotations
@@ -83,7 +87,11 @@ class FileSystem:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One that lives (`struct kinfo_proc`): `uid` its real user, `cpu_us` of it and the dead it waited for, `pages` resident."""
+    """A living process (`struct kinfo_proc`).
+
+    `uid`: its real user; `cpu_us`: processor time of it and of the dead it waited for; `pages`:
+    resident ones.
+    """
 
     pid: int
     uid: int
@@ -92,7 +100,7 @@ class Process:
 
 
 def major(osreldate: int) -> int:
-    """13 for 1302001."""
+    """The major release that a release date belongs to: 13 for 1302001."""
     return osreldate // 100000
 
 
@@ -139,7 +147,10 @@ def errmsg_of(pairs: Sequence[Pair]) -> str:
 
 
 def devfs_rule(ruleset: int, number: int, action: int, pattern: bytes = b"") -> bytearray:
-    """`struct devfs_rule`: hide or unhide what matches `pattern`, or everything; rule `number` 0: after the others."""
+    """`struct devfs_rule`: hide or unhide what matches `pattern`, or everything.
+
+    Rule `number` 0 is put after the others.
+    """
     condition = DRC_PATHPTRN if pattern else 0
     return bytearray(
         _DEVFS_RULE.pack(

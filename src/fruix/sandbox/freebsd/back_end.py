@@ -11,7 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from fruix.failpoints import Step
-from fruix.sandbox.back_ends import Usage
+from fruix.overriding import override
+from fruix.sandbox.back_ends import BackEnd, Usage
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.freebsd import jail, kept_roots, limits, mounts, undo
 from fruix.sandbox.freebsd.kernel import Kernel
@@ -21,7 +22,7 @@ from fruix.sandbox.networks import HOST, NONE
 from fruix.sandbox.spec import SandboxSpec
 
 
-class FreeBSDBackEnd:
+class FreeBSDBackEnd(BackEnd):
     """A jail per sandbox, with a supervisor each.
 
     Args:
@@ -42,68 +43,88 @@ class FreeBSDBackEnd:
         """The system calls; loaded when they are first needed, since the system's name alone needs none."""
         return self._given or Libc()
 
+    @override
     def begin(self) -> None:
-        """Nothing: the daemon's death is seen as the end of its socket, and every sandbox has to be undone then."""
+        """Do nothing.
 
+        The daemon's death is seen as the end of its socket, and every sandbox has to be undone
+        then.
+        """
+
+    @override
     def start(self, spec: SandboxSpec, log: int) -> Started:
-        """Fork a supervisor."""
         if spec.hidden:
             raise OSError(errno.ENOTSUP, "directories can't be hidden in jails", spec.hidden[0])
         return start(self.kernel, spec, log)
 
+    @override
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
-        """What is moved into the root instead of being mounted, whether there is a network stack of its own, and the jail's limits."""
+        """What is particular to a jail.
+
+        The directories that are moved into the root instead of being mounted, whether it has a
+        network stack of its own, and its limits.
+        """
         return {
             "moved": [area.target for area in kept_roots.skeleton_of(spec).areas],
             "vnet": spec.network == NONE and jail.has_vnet(self.kernel),
             "jailLimits": sorted(limits.wanted(spec)) if limits.enabled(self.kernel) else [],
         }
 
-    def has_users(self, uids: tuple[int, ...]) -> bool:  # noqa: ARG002
-        """Root may be anybody."""
+    @override
+    def has_users(self, uids: tuple[int, ...]) -> bool:
         return True
 
+    @override
     def network_lacking(self, way: str) -> str:
-        """A jail can share the host's network, which is no way out: Unix sockets are files here, and no file is shared."""
+        """Nothing for sharing the host's network, which a jail can.
+
+        That is no way out: Unix sockets are files here, and no file is shared.
+        """
         return "" if way == HOST else f"{way} is for Linux"
 
+    @override
     def probes(self) -> Sequence[Probe]:
         """Imported when asked for: the daemon doesn't need them."""
         from fruix.sandbox.freebsd.probes import probes  # noqa: PLC0415
 
         return probes(self.kernel)
 
+    @override
     def processes_of(self, uid: int) -> list[int]:
-        """As the kernel says."""
         return self.kernel.processes_of(uid)
 
-    def builders_of(self, uid: int, name: str) -> list[int]:  # noqa: ARG002
+    @override
+    def builders_of(self, uid: int, name: str) -> list[int]:
         """All of them: numbers don't tell of jails."""
         return self.kernel.processes_of(uid)
 
+    @override
     def kill_process(self, pid: int, uid: int) -> None:
         """Numbers are all there is; they are looked up right before."""
         if pid in self.kernel.processes_of(uid):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
+    @override
     def usage(self, pid: int) -> Usage | None:
         """Of all processes of the build user, whom no other build shares."""
         used = self.kernel.usage_beside(pid)
         return used and Usage(*used)
 
+    @override
     def mounts_below(self, directory: str) -> list[str]:
-        """From the system's mount table."""
         return [os.fsdecode(found.target) for found in mounts.below(self.kernel.getfsstat(), directory)]
 
+    @override
     def marks(self, name: str) -> Mapping[str, str]:
         """Its jail, which is also found by its path."""
         return {"jail": name}
 
+    @override
     def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Supervisors are waited for, jails below `builds` removed."""
         return undo.end_leftovers(self.kernel, builds, list(marks))
 
+    @override
     def unmount_leftovers(self, builds: str) -> list[str]:
-        """Whatever is still mounted."""
         return undo.unmount_leftovers(self.kernel, builds)

@@ -1,8 +1,10 @@
 """From a process that the supervisor forked to a builder in its jail: the ordered steps, as a table.
 
-Each step comes before the privilege that it needs is lost. Every descriptor but the standard ones and the status pipe is closed before
-the jail is entered: entering is refused while a directory is open, and on FreeBSD 12, where it is not, that would be a way out. A step
-that fails ends the attempt, and the status pipe says which; a successful exec closes that pipe, which is how the spawner learns of it.
+Each step comes before the privilege that it needs is lost. Every descriptor but the standard ones
+and the status pipe is closed before the jail is entered: entering is refused while a directory is
+open, and on FreeBSD 12, where it is not, that would be a way out. A step that fails ends the
+attempt, and the status pipe says which; a successful exec closes that pipe, which is how the
+spawner learns of it.
 """
 
 from __future__ import annotations
@@ -60,7 +62,10 @@ def run(child: ChildState) -> NoReturn:
 
 
 def _session(child: ChildState) -> None:
-    """A session without terminal, which ends with the supervisor; nothing to read, both outputs to the log."""
+    """Begin a session without terminal, which ends with the supervisor.
+
+    Nothing can be read, and both outputs go to the log.
+    """
     os.setsid()
     death = bytearray(int(signal.SIGKILL).to_bytes(4, "little"))
     child.kernel.procctl(0, abi.PROC_PDEATHSIG_CTL, death)

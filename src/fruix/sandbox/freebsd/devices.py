@@ -1,6 +1,9 @@
-"""`/dev` of a sandbox: devfs with a ruleset of each store's own, made when it is missing or different, and looked at after mounting.
+"""`/dev` of a sandbox: devfs with a ruleset of each store's own.
 
-The looking is not optional: a ruleset that isn't there hides nothing, without an error, and every disk of the host would be in the jail.
+The ruleset is made when it is missing or different, and what it shows is looked at after mounting.
+
+The looking is not optional: a ruleset that isn't there hides nothing, without an error, and every
+disk of the host would be in the jail.
 """
 
 from __future__ import annotations
@@ -37,7 +40,9 @@ _RULES = ((abi.DRB_HIDE, b""), *((abi.DRB_UNHIDE, name.encode()) for name in SHO
 
 
 def ruleset_of(sandbox: str) -> int:
-    """The number of the ruleset for the sandbox of that name: one for all of a store's (`frx-DERIVATION-STORE-RANDOM`).
+    """The number of the ruleset for the sandbox of that name.
+
+    All sandboxes of a store (`frx-DERIVATION-STORE-RANDOM`) have the same.
 
     Two daemons that find it missing at the same moment would both make it, so each has its own.
     """

@@ -20,10 +20,12 @@ from fruix.sandbox.spec import SandboxSpec
 
 _HIDDEN_MOUNTS = 2  # enforce_statfs: only the root's mount is listed
 _UNSET_DOMAIN = "(none)"  # Linux's text for a domain name that nobody set; here that is an empty one
-# Permissions that jails have unless they are taken; asked for by their positive names, as older kernels lack some.
+# Permissions that jails have unless they are taken; asked for by their positive names, as older
+# kernels lack some.
 _TAKEN = ("allow.set_hostname", "allow.reserved_ports", "allow.unprivileged_proc_debug")
 _GONE = frozenset({errno.ENOENT, errno.EINVAL})
-# How a network is given: with a stack of its own, and without (network of the specification → parameter → value).
+# How a network is given: with a stack of its own, and without (network of the specification →
+# parameter → value).
 _NETWORKS_OF_ITS_OWN = {"none": {"vnet": abi.NEW}, "host": {"ip4": abi.INHERIT, "ip6": abi.INHERIT}}
 _NETWORKS_SHARED = {
     "none": {"ip4": abi.DISABLE, "ip6": abi.DISABLE},
@@ -33,7 +35,7 @@ _NETWORKS_SHARED = {
 
 @dataclass(frozen=True, slots=True)
 class Jail:
-    """One that runs."""
+    """A running jail."""
 
     jid: int
     name: str
@@ -103,7 +105,9 @@ def enter(kernel: Kernel, pairs: list[Pair]) -> int:
 
 
 def own(kernel: Kernel, name: str) -> int | None:
-    """A descriptor with whose last copy the kernel removes the jail, however we end; None where there are none (before 15).
+    """A descriptor with whose last copy the kernel removes the jail, however its holder ends.
+
+    None where the kernel has none (before 15).
 
     Whoever holds it may do with the jail what we may: it must never get into one.
     """

@@ -1,4 +1,6 @@
-"""Roots of sandboxes that are kept: mount points, links, generated files and databases of users, made once and used again.
+"""Roots of sandboxes that are kept: made once and used again.
+
+A root holds mount points, links, generated files and databases of users.
 
 A build's root directory holds nothing but what follows from its contract, its user and the paths of its
 host view; the build itself can change none of it (everything is root's). Making it anew for each build
@@ -10,8 +12,9 @@ next build of the same user that needs the same one. Users are exclusive, so no 
     builds/roots/UID-KEY/root/     the root, with nothing mounted in it unless a build runs
     builds/roots/UID-KEY/areas     where builds' own directories are put into it, a line each
 
-While a build runs its own directories (`/tmp`, `/build`) lie in the root: they are renamed into it and
-back, not mounted; but see `Skeleton.areas`. A root that still holds one after a crash is never used again (`put_aside`).
+While a build runs its own directories (`/tmp`, `/build`) lie in the root: they are renamed into it
+and back, not mounted; but see `Skeleton.areas`. A root that still holds one after a crash is never
+used again (`put_aside`).
 """
 
 from __future__ import annotations
@@ -131,7 +134,9 @@ def usable(root: str, skeleton: Skeleton) -> bool:
 
 
 def keep(own: str, root: str, skeleton: Skeleton, table: Sequence[FileSystem]) -> None:
-    """Keep a build's own root, complete and with nothing mounted in it, for the builds after it; here it is `root` from now on.
+    """Keep a build's own root, complete and with nothing mounted in it, for later builds.
+
+    Its path is `root` from now on.
 
     Args:
         own: where it lies.
@@ -149,14 +154,20 @@ def keep(own: str, root: str, skeleton: Skeleton, table: Sequence[FileSystem]) -
 
 
 def put_aside(root: str) -> None:
-    """Have the next start delete a root, with whatever a build left in it: its name is then a build directory's."""
+    """Have the next start delete a root, with whatever a build left in it.
+
+    It gets a name of a build directory.
+    """
     place = os.path.dirname(root)
     builds = os.path.dirname(os.path.dirname(place))
     os.rename(place, f"{builds}/{PREFIX}aside-{secrets.token_hex(6)}")
 
 
 def put_aside_spoiled(builds: str) -> None:
-    """At a start, when nothing is mounted below `builds` any more: all roots that a crash left with something of a build in it."""
+    """Put all roots aside that a crash left with something of a build in it.
+
+    For a start, when nothing is mounted below `builds` any more.
+    """
     parent = f"{builds}/{DIRECTORY}"
     for name in os.listdir(parent) if os.path.isdir(parent) else ():
         if _is_spoiled(f"{parent}/{name}"):
@@ -175,7 +186,10 @@ def _is_spoiled(place: str) -> bool:
 
 
 def _make_room(place: str, table: Sequence[FileSystem]) -> None:
-    """Delete what was not used for the longest time when a user has many; never one with a mount or something of a build in it."""
+    """Delete the roots that were not used for the longest time when a user has many.
+
+    One with a mount or something of a build in it is never deleted.
+    """
     parent, name = os.path.split(place)
     user = f"{name.partition('-')[0]}-"
     others = [f"{parent}/{other}" for other in os.listdir(parent) if other.startswith(user) and other != name]

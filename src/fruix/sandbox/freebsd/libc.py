@@ -1,8 +1,11 @@
-"""FreeBSD's C library through ctypes: the calls of `kernel.Kernel`, their arguments packed, errno and errmsg turned into exceptions. Nothing else.
+"""FreeBSD's C library through ctypes: the calls of `kernel.Kernel`, and nothing else.
 
-The library is looked up when the first `Libc` is made, so the module can be imported, and its packing tested, on any system. From 15
-on the stubs live in libsys, which libc pulls in and re-exports. Every function gets its argument types, as ctypes would pass a bare
-integer as 32 bits; errno is read right after the call; buffers stay referenced until it has returned.
+Arguments are packed, errno and errmsg turned into exceptions.
+
+The library is looked up when the first `Libc` is made, so the module can be imported, and its
+packing tested, on any system. From 15 on the stubs live in libsys, which libc pulls in and
+re-exports. Every function gets its argument types, as ctypes would pass a bare integer as 32 bits;
+errno is read right after the call; buffers stay referenced until it has returned.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ import resource
 from collections.abc import Sequence
 from ctypes import c_char, c_char_p, c_int, c_int64, c_long, c_size_t, c_uint, c_ulong, c_void_p
 
+from fruix.overriding import override
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
-from fruix.sandbox.freebsd.kernel import KernelError
+from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 
 # Between asking how much there is and getting it, more may come: this much room besides.
 _SLACK = 4
@@ -48,7 +52,10 @@ _PROTOTYPES: dict[str, tuple[type[ctypes._SimpleCData[int]] | None, tuple[type, 
 
 
 def iovecs(pairs: Sequence[Pair]) -> tuple[ctypes.Array[Iovec], list[object]]:
-    """The array for a call, and what has to stay alive until the call returns. Two elements a pair: name, value."""
+    """The array for a call, and what has to stay alive until the call returns.
+
+    Two elements a pair: name, value.
+    """
     kept: list[object] = []
     vectors = (Iovec * (2 * len(pairs)))()
     for index, part in enumerate(part for pair in pairs for part in pair):
@@ -66,8 +73,8 @@ def _memory(value: bytes | bytearray) -> ctypes.Array[c_char]:
     return kind.from_buffer(value) if isinstance(value, bytearray) else kind.from_buffer_copy(value)
 
 
-class Libc:
-    """The running kernel."""
+class Libc(Kernel):
+    """The running kernel's calls; their names are those of the manual pages."""
 
     def __init__(self) -> None:
         library = ctypes.CDLL(None, use_errno=True)
@@ -78,14 +85,15 @@ class Libc:
             function.restype, function.argtypes = result, arguments
         self._library = library
 
+    @override
     def nmount(self, options: Sequence[Pair], flags: int) -> None:
-        """nmount(2)."""
         self._pairs("nmount", options, flags)
 
+    @override
     def unmount(self, path: bytes, flags: int) -> None:
-        """unmount(2)."""
         self._call("unmount", path, flags, what=path.decode(errors="replace"))
 
+    @override
     def getfsstat(self) -> list[FileSystem]:
         """getfsstat(2), without waiting for file systems that don't answer."""
         count = self._call("getfsstat", None, 0, abi.MNT_NOWAIT) + _SLACK
@@ -93,44 +101,46 @@ class Libc:
         count = self._call("getfsstat", table, len(table), abi.MNT_NOWAIT)
         return abi.file_systems_in(table.raw[: count * abi.STATFS_SIZE])
 
+    @override
     def jail_set(self, parameters: Sequence[Pair], flags: int) -> int:
-        """jail_set(2)."""
         return self._pairs("jail_set", parameters, flags)
 
+    @override
     def jail_get(self, parameters: Sequence[Pair], flags: int) -> int:
-        """jail_get(2)."""
         return self._pairs("jail_get", parameters, flags)
 
+    @override
     def jail_attach(self, jid: int) -> None:
-        """jail_attach(2)."""
         self._call("jail_attach", jid)
 
+    @override
     def jail_remove(self, jid: int) -> None:
-        """jail_remove(2)."""
         self._call("jail_remove", jid)
 
+    @override
     def procctl(self, pid: int, command: int, argument: bytearray | None) -> None:
-        """procctl(2)."""
         memory = None if argument is None else _memory(argument)
         self._call("procctl", abi.P_PID, pid, command, memory, what=str(command))
 
+    @override
     def ioctl(self, descriptor: int, request: int, argument: bytearray) -> None:
-        """ioctl(2)."""
         self._call("ioctl", descriptor, request, _memory(argument), what=f"{request:#x}")
 
+    @override
     def sysctl(self, name: bytes) -> bytes:
-        """sysctlbyname(3)."""
         size = c_size_t()
         self._call("sysctlbyname", name, None, ctypes.byref(size), None, 0, what=name.decode())
         value = ctypes.create_string_buffer(size.value or 1)
         self._call("sysctlbyname", name, value, ctypes.byref(size), None, 0, what=name.decode())
         return value.raw[: size.value]
 
+    @override
     def processes_of(self, uid: int) -> list[int]:
         """sysctl(3), by effective and by real user."""
         kinds = (abi.KERN_PROC_UID, abi.KERN_PROC_RUID)
         return sorted({process.pid for kind in kinds for process in self._processes(*kind, uid)})
 
+    @override
     def usage_beside(self, pid: int) -> tuple[int, int, int] | None:
         """sysctl(3), by number and by real user."""
         try:
@@ -144,20 +154,20 @@ class Libc:
         cpu = sum(process.cpu_us for process in found)
         return (cpu, pages * resource.getpagesize(), len(found)) if found else None
 
+    @override
     def rctl_add_rule(self, rule: bytes) -> None:
-        """rctl_add_rule(2)."""
         self._call("rctl_add_rule", rule, len(rule) + 1, None, 0, what=rule.decode())
 
-    def rctl_remove_rule(self, filter: bytes) -> None:  # noqa: A002
-        """rctl_remove_rule(2)."""
+    @override
+    def rctl_remove_rule(self, filter: bytes) -> None:
         self._call("rctl_remove_rule", filter, len(filter) + 1, None, 0, what=filter.decode())
 
+    @override
     def setlogin(self, name: bytes) -> None:
-        """setlogin(2)."""
         self._call("setlogin", name)
 
+    @override
     def closefrom(self, lowest: int) -> None:
-        """closefrom(2)."""
         self._library.closefrom(lowest)
 
     def _processes(self, *mib: int) -> list[abi.Process]:

@@ -1,4 +1,7 @@
-"""Limits of a whole jail (rctl): only where the kernel accounts resources (`kern.racct.enable=1` in loader.conf)."""
+"""Limits of a whole jail (rctl).
+
+They exist only where the kernel accounts resources (`kern.racct.enable=1` in loader.conf).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ def enabled(kernel: Kernel) -> bool:
 
 
 def wanted(spec: SandboxSpec) -> Mapping[str, int]:
-    """Resource → amount."""
+    """What of the specification rctl can limit: its name of the resource → amount."""
     limits = {"memoryuse": spec.memory_max, "maxproc": spec.pids_max}
     return {name: amount for name, amount in limits.items() if amount}
 

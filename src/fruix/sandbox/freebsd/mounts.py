@@ -1,8 +1,9 @@
 """Mounting, and the mount table: what shows the builder its files, and how all of it goes away again.
 
-Mounts are global and outlive everybody, so what is mounted is always found again by its path below the build directory, never by memory.
-Directories are shown by nullfs, with all flags given at once (it can't be changed afterwards). Single files never are: a nullfs mount of
-one panics FreeBSD 13.2; they are copied (`show`).
+Mounts are global and outlive everybody, so what is mounted is always found again by its path below
+the build directory, never by memory. Directories are shown by nullfs, with all flags given at once
+(it can't be changed afterwards). Single files never are: a nullfs mount of one panics FreeBSD 13.2;
+they are copied (`show`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import FileSystem, Pair, flag, text
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 
-# Waits (seconds) between attempts to unmount what is still in use: a killed jail holds its root for a moment. Then force.
+# Waits (seconds) between attempts to unmount what is still in use: a killed jail holds its root for
+# a moment. Then force.
 PATIENCE = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3)
 # What may be unmounted by force: the kinds that are mounted here, whose loss hurts nobody.
 _FORCED = frozenset({b"nullfs", b"devfs", b"tmpfs"})
@@ -24,7 +26,10 @@ _GONE = frozenset({errno.EINVAL, errno.ENOENT})
 
 
 def nullfs(source: str, target: str) -> list[Pair]:
-    """Options that show the directory `source` at `target`; Unix sockets in it lead nowhere (from FreeBSD 15 on)."""
+    """Options that show the directory `source` at `target`.
+
+    Unix sockets in it lead nowhere (from FreeBSD 15 on).
+    """
     return [*_place("nullfs", os.fsencode(target), os.fsencode(source)), flag("nounixbypass")]
 
 
@@ -70,7 +75,9 @@ def below(table: Sequence[FileSystem], *directories: str) -> list[FileSystem]:
 
 
 def unmount_below(kernel: Kernel, *directories: str) -> list[str]:
-    """Unmount everything in some directories (canonical paths), the newest first; waits for what is busy, then uses force.
+    """Unmount everything in some directories (canonical paths), the newest first.
+
+    It waits for what is busy, then uses force.
 
     Returns:
         The mount points.

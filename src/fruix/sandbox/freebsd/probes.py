@@ -1,6 +1,7 @@
 """What the doctor tries on FreeBSD: a table of what builds need, and of what makes them better.
 
-Mounts and jails are tried on a scratch directory and undone at once. A nullfs mount of a single file is never tried: on 13 it panics the kernel.
+Mounts and jails are tried on a scratch directory and undone at once. A nullfs mount of a single
+file is never tried: on 13 it panics the kernel.
 """
 
 from __future__ import annotations
@@ -195,7 +196,8 @@ _ROWS = (
     _Row(
         "racct",
         _racct,
-        "kern.racct.enable=1 in /boot/loader.conf: else limits of a whole build are looked after twice a second, not kept by the kernel",
+        "kern.racct.enable=1 in /boot/loader.conf: "
+        "else limits of a whole build are looked after twice a second, not kept by the kernel",
         needed=False,
         in_child=False,
     ),

@@ -1,6 +1,10 @@
-"""Ending a sandbox for certain: everything in the jail is killed, and the supervisor, to which orphans fall, waits until it has no child left.
+"""Ending a sandbox for certain.
 
-That proof is the criterion, not the jail's disappearance: a jail may stay "dying" for reasons of the network alone.
+Everything in the jail is killed, and the supervisor, to which orphans fall, waits until it has no
+child left.
+
+That proof is the criterion, not the jail's disappearance: a jail may stay "dying" for reasons of
+the network alone.
 """
 
 from __future__ import annotations
@@ -58,7 +62,9 @@ def reap(on_exit: Callable[[int, int], None]) -> bool:
 
 
 def end_foreign(kernel: Kernel, name: str, uid: int) -> None:
-    """The same for a sandbox whose supervisor has died, so that its processes are nobody's to wait for: none of its user may be left.
+    """The same for a sandbox whose supervisor has died.
+
+    Its processes are nobody's to wait for, so it ends when none of its user is left.
 
     Raises:
         OSError: ETIMEDOUT, some don't die.
@@ -79,7 +85,11 @@ def wait_until_gone(kernel: Kernel, name: str, until: float) -> None:
 
 
 def _kill_descendants(kernel: Kernel) -> None:
-    """Never for a process that is no reaper: the kernel would take its reaper's descendants instead, which are all processes of the system."""
+    """Kill the descendants of this process, which has to be a reaper.
+
+    For another one the kernel would take its reaper's descendants instead, which are all processes
+    of the system.
+    """
     status = bytearray(abi.REAPER_SIZE)
     kernel.procctl(os.getpid(), abi.PROC_REAP_STATUS, status)
     if not abi.owns_descendants(status):

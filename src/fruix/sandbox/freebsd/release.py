@@ -1,7 +1,7 @@
 """Which FreeBSD a jail claims to be: that of the files in it, not that of the kernel, which may be newer.
 
-`uname -r` feeds `config.guess` and thus what builds make. The base system says its release in two of its files; a jail without a base
-system in it keeps the kernel's.
+`uname -r` feeds `config.guess` and thus what builds make. The base system says its release in two
+of its files; a jail without a base system in it keeps the kernel's.
 """
 
 from __future__ import annotations

@@ -31,7 +31,10 @@ FAILPOINTS = (
 
 @dataclass(slots=True)
 class Started:
-    """A sandbox under its supervisor; `ended` yields that one's report when everything is dead and unmounted."""
+    """A sandbox under its supervisor.
+
+    `ended` yields the supervisor's report when everything is dead and unmounted.
+    """
 
     kernel: Kernel
     spec: SandboxSpec

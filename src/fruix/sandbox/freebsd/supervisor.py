@@ -1,11 +1,16 @@
-"""One sandbox's supervisor: the process that mounts, forks the builder, waits for all of it, and undoes everything.
+"""One sandbox's supervisor.
 
-It is forked by the spawner, is root and outside of the jail, and holds five descriptors: the log, the status pipe (a setup that failed),
-the control pipe (a byte or its end: kill), the birth pipe (the builder's process number), the report pipe (how it went, written when nothing is left; its end without a report
-tells the spawner to undo what the supervisor could not). It is the reaper of all that it started.
+It mounts, forks the builder, waits for everything in the sandbox, and undoes all that it made.
 
-What it makes in this order is undone in the reverse one: root, mounts and areas, devices, limits, jail. While it works it holds a lock on the
-build directory, so that a new daemon's recovery waits for it.
+It is forked by the spawner, is root and outside of the jail, and holds five descriptors: the log,
+the status pipe (a setup that failed), the control pipe (a byte or its end: kill), the birth pipe
+(the builder's process number), the report pipe (how it went, written when nothing is left; its end
+without a report tells the spawner to undo what the supervisor could not). It is the reaper of all
+that it started.
+
+What it makes in this order is undone in the reverse one: root, mounts and areas, devices, limits,
+jail. While it works it holds a lock on the build directory, so that a new daemon's recovery waits
+for it.
 """
 
 from __future__ import annotations
@@ -69,7 +74,7 @@ class Supervisor:
     builder_status: int | None = None
 
     def live(self) -> None:
-        """From nothing to nothing."""
+        """Set the sandbox up, wait for its end, undo everything and report how it went."""
         if self._set_up():
             self._watch()
         left = ""
@@ -128,7 +133,10 @@ class Supervisor:
 
 
 def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoReturn:
-    """The supervisor's whole life, in a freshly forked process. `descriptors`: log, status, control, birth and report."""
+    """The supervisor's whole life, in a freshly forked process.
+
+    `descriptors`: log, status, control, birth and report.
+    """
     try:
         failpoints.know("builder", os.getpid())
         log, status, control, birth, result = _keep(kernel, descriptors)
@@ -194,7 +202,11 @@ def _root(here: Supervisor) -> None:
 
 
 def _users(here: Supervisor) -> None:
-    """Builds work without names of users, so a system that can't make them says so in the log, no more. A root with them is kept."""
+    """Make the databases of users, unless a kept root has them.
+
+    Builds work without names of users, so a system that can't make them says so in the log, no
+    more.
+    """
     if here.kept:
         return
     try:

@@ -1,8 +1,11 @@
-"""Undoing a sandbox: by its supervisor, by the spawner when the supervisor has died, by the next daemon when both have. Idempotent.
+"""Undoing a sandbox. Idempotent.
 
-What is global is found by the paths of the build directory and of the kept root, which follow from the specification, and by the sandbox's name, so nothing
-has to be remembered. The order: everything dead, then everything unmounted; only then may anybody move or delete directories or look at outputs. Deleting a tree with a mount in it would
-delete the store or the host's own files.
+Its supervisor does it, the spawner when the supervisor has died, the next daemon when both have.
+
+What is global is found by the paths of the build directory and of the kept root, which follow from
+the specification, and by the sandbox's name, so nothing has to be remembered. The order: everything
+dead, then everything unmounted; only then may anybody move or delete directories or look at
+outputs. Deleting a tree with a mount in it would delete the store or the host's own files.
 """
 
 from __future__ import annotations
@@ -17,13 +20,16 @@ from fruix.sandbox.freebsd import jail, kept_roots, limits, mounts, reaper, visi
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.spec import PREFIX, SandboxSpec
 
-# How long the supervisors of a crashed daemon may take for their own undoing (seconds): as long as killing takes, and unmounting.
+# How long the supervisors of a crashed daemon may take for their own undoing (seconds): as long as
+# killing takes, and unmounting.
 PATIENCE = 60.0
 _PAUSE = 0.02
 
 
 def undo(kernel: Kernel, spec: SandboxSpec) -> None:
-    """When everything of a sandbox is dead: unmount, and bring the build's own directories back to where outputs are taken from.
+    """Unmount what is mounted for a sandbox of which everything is dead.
+
+    The build's own directories are brought back to where outputs are taken from.
 
     Raises:
         OSError: something can't be unmounted or brought back.
@@ -54,7 +60,9 @@ def hold(base: str) -> int:
 
 
 def end_leftovers(kernel: Kernel, builds: str, noted: Sequence[str] = ()) -> list[str]:
-    """Wait for supervisors that still clean up, then remove what jails are left of theirs, and limits of those and of `noted` names.
+    """Wait for supervisors that still clean up, then remove what jails are left of theirs.
+
+    Limits of those jails, and of `noted` names, are removed too.
 
     Raises:
         OSError: ETIMEDOUT, a supervisor or a jail doesn't end.
@@ -72,7 +80,9 @@ def end_leftovers(kernel: Kernel, builds: str, noted: Sequence[str] = ()) -> lis
 
 
 def unmount_leftovers(kernel: Kernel, builds: str) -> list[str]:
-    """Unmount everything below the directory of build directories; then kept roots that builds were in when all was killed are no longer kept.
+    """Unmount everything below the directory of build directories.
+
+    Kept roots that builds were in when all was killed are then no longer kept.
 
     Raises:
         OSError: something is still mounted.

@@ -1,7 +1,8 @@
 """The databases from which FreeBSD's C library reads users: it never looks at /etc/passwd itself.
 
-Without them numeric ids work all the same, but `getpwuid` finds nobody. They are made by the system's own `pwd_mkdb`, before any process of
-the build exists, in a directory that only root can write to; a system without it (a double) goes without.
+Without them numeric ids work all the same, but `getpwuid` finds nobody. They are made by the
+system's own `pwd_mkdb`, before any process of the build exists, in a directory that only root can
+write to; a system without it (a double) goes without.
 """
 
 from __future__ import annotations

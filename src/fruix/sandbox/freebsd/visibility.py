@@ -1,7 +1,8 @@
 """Showing what the specification binds: directories by mounts, single files as copies, links as links.
 
-A copy is never the store's own inode: a hard link would stand in a directory that the builder may write to, and the builder could link to
-it from there. Copies are root's, keep times and the right to execute, and lose every write and set-id bit.
+A copy is never the store's own inode: a hard link would stand in a directory that the builder may
+write to, and the builder could link to it from there. Copies are root's, keep times and the right
+to execute, and lose every write and set-id bit.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ def show(kernel: Kernel, bind: Bind, root: str, table: Sequence[FileSystem], gro
         bind: what and where.
         root: the sandbox's root, which is the current directory.
         table: the mounts from before.
-        group: the builder's; it gets directories that may be written to, since what is made in them gets their group.
+        group: the builder's; it gets directories that may be written to, since what is made in them
+            gets their group.
 
     Raises:
         OSError: it is of another kind, or can't be shown.
@@ -57,7 +59,9 @@ def move_in(bind: Bind, root: str, group: int) -> None:
 
 
 def move_out(bind: Bind, root: str) -> None:
-    """Bring it back, if it is in the root. Only when everything of the build is dead and nothing is mounted in it.
+    """Bring it back, if it is in the root.
+
+    Only when everything of the build is dead and nothing is mounted in it.
 
     The builder may own it (`/build`) and have set a flag that forbids moving it.
     """

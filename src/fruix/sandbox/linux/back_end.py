@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from fruix.failpoints import Step
-from fruix.sandbox.back_ends import Usage
+from fruix.overriding import override
+from fruix.sandbox.back_ends import BackEnd, Usage
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.linux import landlock, libc, processes, slirp, userns
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
@@ -22,7 +23,7 @@ from fruix.sandbox.spec import SandboxSpec
 _CGROUP = "cgroup"  # in the marks
 
 
-class LinuxBackEnd:
+class LinuxBackEnd(BackEnd):
     """Namespaces, and a cgroup per sandbox where there is one."""
 
     kind = "linux-namespaces"
@@ -34,6 +35,7 @@ class LinuxBackEnd:
     def __init__(self) -> None:
         self._cgroups: CgroupParent | None = None
 
+    @override
     def begin(self) -> None:
         """Die with the daemon, and find out where cgroups may be made."""
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -41,10 +43,12 @@ class LinuxBackEnd:
         if self._cgroups is not None:
             self._cgroups.make_way([os.getpid(), os.getppid()])
 
+    @override
     def start(self, spec: SandboxSpec, log: int) -> Started:
         """Clone the first process; it sets itself up."""
         return start(spec, log, self._cgroups)
 
+    @override
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """Without root: the ids that the host knows the builder by, and whether it shares the daemon's."""
         if not userns.confined():
@@ -56,16 +60,19 @@ class LinuxBackEnd:
             "withoutRoot": "one id" if spec.identity.shared else "subordinate ids",
         }
 
+    @override
     def probes(self) -> Sequence[Probe]:
         """Imported when asked for: the daemon doesn't need them."""
         from fruix.sandbox.linux.probes import PROBES  # noqa: PLC0415
 
         return PROBES
 
+    @override
     def has_users(self, uids: tuple[int, ...]) -> bool:
         """Not in a user namespace into which only one user is mapped."""
         return userns.has_users(uids)
 
+    @override
     def network_lacking(self, way: str) -> str:
         """Helpers have to be there; the host's network is shared only with Landlock's scoping."""
         if way != HOST:
@@ -77,10 +84,11 @@ class LinuxBackEnd:
             f"sharing the host's network needs Landlock scoping (Linux 6.12; here Landlock version {version})"
         )
 
+    @override
     def processes_of(self, uid: int) -> list[int]:
-        """From /proc."""
         return processes.processes_of(uid)
 
+    @override
     def builders_of(self, uid: int, name: str) -> list[int]:
         """Those in another process namespace than the daemon's that see a sandbox's directories.
 
@@ -89,20 +97,20 @@ class LinuxBackEnd:
         found = processes.processes_of(uid)
         return [pid for pid in found if processes.is_elsewhere(pid) and processes.sees(pid, name)]
 
+    @override
     def kill_process(self, pid: int, uid: int) -> None:
-        """By process descriptor."""
         processes.kill_process(pid, uid)
 
+    @override
     def usage(self, pid: int) -> Usage | None:
-        """From its cgroup, or its processes."""
         return read_usage(pid)
 
+    @override
     def mounts_below(self, directory: str) -> list[str]:
-        """From /proc."""
         return mounts_below(directory)
 
+    @override
     def marks(self, name: str) -> Mapping[str, str]:
-        """Its cgroup, if it gets one."""
         group = self._parent and self._parent.group(name)
         return {_CGROUP: group.path} if group else {}
 
@@ -111,11 +119,12 @@ class LinuxBackEnd:
         """Where the spawner makes groups, as the daemon finds it."""
         return CgroupParent.of_this_process()
 
-    def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:  # noqa: ARG002
+    @override
+    def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:
         """Cgroups: namespaces have died with their processes."""
         groups = [Cgroup(known[_CGROUP]) for known in marks.values() if _CGROUP in known]
         return [f"cgroup {group.path}" for group in remove_left_over(groups)]
 
-    def unmount_leftovers(self, builds: str) -> list[str]:  # noqa: ARG002
-        """Nothing: mounts vanish with their namespace."""
+    @override
+    def unmount_leftovers(self, builds: str) -> list[str]:
         return []

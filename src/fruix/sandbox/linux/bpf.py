@@ -1,7 +1,7 @@
 """An assembler for the kernel's classic BPF, as far as system call filters need it.
 
-A program is a list of operations and labels (texts); jumps go forward to labels. The opcodes and the layout of an instruction
-are those of linux/bpf_common.h and linux/filter.h.
+A program is a list of operations and labels (texts); jumps go forward to labels. The opcodes and
+the layout of an instruction are those of linux/bpf_common.h and linux/filter.h.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ def assemble(items: Sequence[Op | str]) -> bytes:
             for at, item in enumerate(items)
             if isinstance(item, Op) and item.code in _CONDITIONAL
             for side in ("yes", "no")
-            # Distances are measured from the jump itself; what is between can only grow by two in this jump's own tail.
+            # Distances are measured from the jump itself; what is between can only grow by two in
+            # this jump's own tail.
             if (label := getattr(item, side)) and _distance(labels, label, starts[at]) > _FAR
         }
         if more <= far:

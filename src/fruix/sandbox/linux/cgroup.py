@@ -1,8 +1,11 @@
-"""Control groups (v2): one per sandbox where the system allows it, for a kill that misses nobody, limits and figures.
+"""Control groups (v2): one per sandbox where the system allows it.
 
-Namespaces alone already end with their first process. What a cgroup adds: `cgroup.kill` also reaches helpers outside of them,
-`memory.max` and `pids.max` hold for the whole build, and CPU time counts processes that nobody waited for. Where there is no writable v2
-hierarchy all of this is absent, and `fruix doctor` says so.
+They give a kill that misses nobody, limits, and figures of what was used.
+
+Namespaces alone already end with their first process. What a cgroup adds: `cgroup.kill` also
+reaches helpers outside of them, `memory.max` and `pids.max` hold for the whole build, and CPU time
+counts processes that nobody waited for. Where there is no writable v2 hierarchy all of this is
+absent, and `fruix doctor` says so.
 
 Interface: Documentation/admin-guide/cgroup-v2.rst of the kernel.
 """
@@ -33,7 +36,7 @@ _PEAKS = (("memory.peak", "memory_peak"), ("pids.peak", "pids_peak"))
 
 @dataclass(frozen=True, slots=True)
 class Cgroup:
-    """One sandbox's group."""
+    """The control group of one sandbox, by its path in the file system."""
 
     path: str
 
@@ -57,7 +60,10 @@ class Cgroup:
         return missing
 
     def kill(self) -> None:
-        """SIGKILL to every process in it, at once where the kernel can (5.14), else one by one until none is left."""
+        """Send SIGKILL to every process in it.
+
+        At once where the kernel can (5.14), else one by one until none is left.
+        """
         try:
             _write(f"{self.path}/cgroup.kill", "1")
         except FileNotFoundError:
@@ -81,7 +87,10 @@ class Cgroup:
             pause = min(2 * pause, _LONGEST_POLL)
 
     def usage(self) -> dict[str, int]:
-        """What was used, as far as the kernel says: `user_usec`, `system_usec`, `oom_kill`, `memory_peak` (bytes), `pids_peak`."""
+        """What was used, as far as the kernel says.
+
+        Keys: `user_usec`, `system_usec`, `oom_kill`, `memory_peak` (bytes), `pids_peak`.
+        """
         found: dict[str, int] = {}
         for file, names in _USAGE:
             for line in text_of(f"{self.path}/{file}").splitlines():
@@ -94,7 +103,9 @@ class Cgroup:
         return found
 
     def remove(self) -> None:
-        """Remove the empty group, and groups that were made in it; the kernel may be a moment late in seeing that it is empty.
+        """Remove the empty group, and groups that were made in it.
+
+        The kernel may be a moment late in seeing that it is empty.
 
         Needs no descriptor if there are none in it: it has to work when there are too many open files.
         """
@@ -123,7 +134,10 @@ class CgroupParent:
 
     @classmethod
     def find(cls) -> Self | None:
-        """The daemon's group in the v2 hierarchy (wherever it is mounted), if it is writable and groups can be made in it."""
+        """The daemon's group in the v2 hierarchy, wherever that is mounted.
+
+        None unless it is writable and groups can be made in it.
+        """
         parent = cls.of_this_process()
         if parent is None:
             return None
@@ -156,10 +170,13 @@ class CgroupParent:
         return group
 
     def make_way(self, pids: Collection[int]) -> None:
-        """Move the daemon's own processes into a leaf, if that is what keeps controllers from the sandboxes' groups.
+        """Move the daemon's own processes into a leaf of its group.
 
-        A group with processes in it can't hand its controllers on. Only a group that is ours alone is changed so (a service
-        manager's delegated one); in any other, sandboxes go without those controllers.
+        Only if that is what keeps controllers from the sandboxes' groups.
+
+        A group with processes in it can't hand its controllers on. Only a group that is ours alone
+        is changed so (a service manager's delegated one); in any other, sandboxes go without those
+        controllers.
         """
         offered = {*_CONTROLLERS} & {*text_of(f"{self.path}/cgroup.controllers").split()}
         if offered <= {*text_of(f"{self.path}/cgroup.subtree_control").split()}:
@@ -174,7 +191,10 @@ class CgroupParent:
             self.delegate()
 
     def delegate(self) -> None:
-        """Offer controllers to the groups below. Not possible while there are processes in this one, unless it is the root."""
+        """Offer controllers to the groups below.
+
+        Not possible while there are processes in this one, unless it is the root.
+        """
         for controller in _CONTROLLERS:
             with contextlib.suppress(OSError):
                 _write(f"{self.path}/cgroup.subtree_control", f"+{controller}")

@@ -1,11 +1,13 @@
 """From a forked process to a builder: the ordered steps, as a table.
 
-The child is root in fresh namespaces and does nothing before the parent has released it. Every step that fails ends the attempt: the
-status pipe says which one and why, and no builder runs in a sandbox that is only partly set up. The pipe is closed by
-a successful exec, which is how the parent learns of it.
+The child is root in fresh namespaces and does nothing before the parent has released it. Every step
+that fails ends the attempt: the status pipe says which one and why, and no builder runs in a
+sandbox that is only partly set up. The pipe is closed by a successful exec, which is how the parent
+learns of it.
 
-The builder is process 1 of its namespace, as with both peers: when it ends, the kernel kills all others and its exit is seen only
-after they are gone. (It also means that it gets no default signal actions and that orphans become its children.)
+The builder is process 1 of its namespace, as with both peers: when it ends, the kernel kills all
+others and its exit is seen only after they are gone. (It also means that it gets no default signal
+actions and that orphans become its children.)
 """
 
 from __future__ import annotations
@@ -60,7 +62,8 @@ class ChildState:
 def namespaces(spec: SandboxSpec) -> int:
     """The clone flags for a sandbox."""
     flags = libc.CLONE_NEWNS | libc.CLONE_NEWPID | libc.CLONE_NEWIPC | libc.CLONE_NEWUTS
-    # A network of its own with an uplink has to belong to the build user's own user namespace, which comes later.
+    # A network of its own with an uplink has to belong to the build user's own user namespace,
+    # which comes later.
     return flags | libc.CLONE_NEWNET if spec.network == NONE else flags
 
 
@@ -81,7 +84,10 @@ def run(child: ChildState, release: int) -> NoReturn:
 
 
 def _session(child: ChildState) -> None:
-    """A session without terminal, or with one of its own; both outputs to the log; nothing left of how the daemon was started."""
+    """Begin a session without terminal, or with one of its own.
+
+    Both outputs go to the log; nothing is left of how the daemon was started.
+    """
     os.setsid()
     if child.spec.terminal:
         take_terminal(child.log)
@@ -241,7 +247,8 @@ STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
     ("switch-root", _switch),
     ("cgroup-namespace", _cgroup_namespace),  # after the parent has moved us into the build's cgroup
     ("user-namespace", _user_namespace),  # after all mounts
-    # The number of processes counts by user, over all builds that share one; set in a namespace of its own it counts those in it.
+    # The number of processes counts by user, over all builds that share one; set in a namespace of
+    # its own it counts those in it.
     ("limits", _limits),
     ("uplink", _uplink),
     ("drop", _drop),  # the bounding set first, it needs a capability; ids last

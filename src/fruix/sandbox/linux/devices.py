@@ -1,7 +1,8 @@
 """`/dev` of a sandbox: six harmless devices, a private pts and shm, and the usual links.
 
-Devices are the host's, bound one by one. A node that the host lacks (containers often have no full or tty), or that isn't the
-device of that name (a file called /dev/null), is made, where this process may do that; else the error names it.
+Devices are the host's, bound one by one. A node that the host lacks (containers often have no full
+or tty), or that isn't the device of that name (a file called /dev/null), is made, where this
+process may do that; else the error names it.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def lacking() -> list[str]:
 
 
 def make_mount_points(more: Iterable[str] = ()) -> None:
-    """Empty files for the devices, and nodes in place of those that the host lacks; before the root is sealed.
+    """Make empty files for the devices, and nodes in place of those that the host lacks.
+
+    To be called before the root is sealed.
 
     Raises:
         OSError: one is lacking and can't be made; names it.
@@ -58,7 +61,8 @@ def bind_devices(more: Iterable[str] = ()) -> None:
         target = f"dev/{name}"
         made = stat.S_ISCHR(os.lstat(target).st_mode)
         libc.mount(os.fsencode(target if made else f"/{target}"), os.fsencode(target), None, libc.MS_BIND)
-        # Of the host's flags none is taken away: in a user namespace that may not be. One that was made has only the seal's.
+        # Of the host's flags none is taken away: in a user namespace that may not be. One that was
+        # made has only the seal's.
         opened = libc.MOUNT_ATTR_NODEV | libc.MOUNT_ATTR_RDONLY if made else 0
         libc.mount_setattr(os.fsencode(target), 0, libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NOEXEC, opened)
 

@@ -23,7 +23,10 @@ class HelperProcess:
 
 
 def close_all_but(*kept: int) -> None:
-    """In such a process: control sockets and logs of other sandboxes are none of its own. The standard descriptors stay."""
+    """In such a process: control sockets and logs of other sandboxes are none of its own.
+
+    The standard descriptors stay.
+    """
     for name in os.listdir("/proc/self/fd"):
         if int(name) > 2 and int(name) not in kept:
             with contextlib.suppress(OSError):

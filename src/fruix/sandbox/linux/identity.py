@@ -28,7 +28,8 @@ def enter_namespace(identity: Identity, more: int) -> None:
     It is made after everything has been mounted, so the builder has no power over any mount.
     """
     set_ids(identity)
-    # After a change of ids /proc/self belongs to root, and its map files can't be written, until the process is dumpable.
+    # After a change of ids /proc/self belongs to root, and its map files can't be written, until
+    # the process is dumpable.
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
     libc.unshare(libc.CLONE_NEWUSER | more)
     _write("/proc/self/setgroups", "deny")
@@ -48,7 +49,10 @@ def drop(identity: Identity, last_capability: int) -> None:
 
 
 def set_ids(identity: Identity) -> None:
-    """The build user's ids as they are outside of a namespace of its own; the supplementary groups that it may have, mostly none."""
+    """Take the build user's ids as they are outside of a namespace of its own.
+
+    Supplementary groups are those that it may have, mostly none.
+    """
     if not identity.shared:
         os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)

@@ -1,6 +1,9 @@
-"""What Linux passes on by fork and exec besides signals and limits, and every builder gets anew (see `sandbox.inherited`).
+"""What Linux passes on by fork and exec besides signals and limits.
 
-Numbers and values: prctl(2), ioprio_set(2), set_mempolicy(2), keyctl(2), core(5), proc(5), and the kernel's defaults.
+Every builder gets each anew (see `sandbox.inherited`).
+
+Numbers and values: prctl(2), ioprio_set(2), set_mempolicy(2), keyctl(2), core(5), proc(5), and the
+kernel's defaults.
 """
 
 from __future__ import annotations
@@ -26,7 +29,8 @@ _CALLS: Mapping[str, Mapping[str, int]] = {
     "x86_64": {"ioprio_set": 251, "set_mempolicy": 238, "keyctl": 250, "rt_sigaction": 13},
     "aarch64": {"ioprio_set": 30, "set_mempolicy": 237, "keyctl": 219, "rt_sigaction": 134},
 }
-# Signals that the C library keeps for itself: it neither tells of them nor sets them. struct sigaction of zeros: the default action.
+# Signals that the C library keeps for itself: it neither tells of them nor sets them. struct
+# sigaction of zeros: the default action.
 _KEPT_BY_LIBRARY = (32, 33)
 _SIGACTION_SIZE, _SIGSET_SIZE = 32, 8
 
@@ -63,18 +67,25 @@ def _memory() -> None:
     _unless_absent(lambda: libc.syscall(_number("set_mempolicy"), _POLICY_DEFAULT, None, 0))
     with contextlib.suppress(FileNotFoundError):  # a kernel without core files
         _write("/proc/self/coredump_filter", _CORE_FILTER)
-    # Less than what was inherited takes a right that root may lack; then the process goes before daemons anyway.
+    # Less than what was inherited takes a right that root may lack; then the process goes before
+    # daemons anyway.
     with contextlib.suppress(PermissionError):
         _write("/proc/self/oom_score_adj", _OOM_SCORE)
 
 
 def _keyring() -> None:
-    """A session keyring of its own: the daemon's would be shown in /proc/keys. Builders can't call it, see `rules`."""
+    """A session keyring of its own: the daemon's would be shown in /proc/keys.
+
+    Builders can't call it, see `rules`.
+    """
     _unless_absent(lambda: libc.syscall(_number("keyctl"), _JOIN_SESSION_KEYRING, None))
 
 
 def _unless_absent(call: Callable[[], int]) -> None:
-    """A call that a kernel may be built without, or that a container's filter forbids: then there is nothing to inherit."""
+    """Make a call that a kernel may be built without, or that a container's filter forbids.
+
+    Where it is refused for such a reason there is nothing to inherit.
+    """
     try:
         call()
     except OSError as error:

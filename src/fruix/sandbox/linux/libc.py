@@ -1,6 +1,9 @@
-"""System calls that `os` lacks, through ctypes. Numbers and structures are the kernel's (include/uapi); nothing here decides anything.
+"""System calls that `os` lacks, through ctypes.
 
-`ctypes` passes a bare Python int to a variadic function as 32 bits, so `syscall` wraps every argument in an explicit type.
+Numbers and structures are the kernel's (include/uapi); nothing here decides anything.
+
+`ctypes` passes a bare Python int to a variadic function as 32 bits, so `syscall` wraps every
+argument in an explicit type.
 """
 
 from __future__ import annotations
@@ -157,10 +160,13 @@ def close_from(lowest: int) -> None:
 
 
 def clone(flags: int, cgroup: int = -1) -> int:
-    """Fork into new namespaces with one system call, and into the group whose directory is open as `cgroup`. 0 in the child.
+    """Fork into new namespaces with one system call; 0 in the child.
 
-    A process born in its group saves the move there, which waits for all processors. Only for a single-threaded process: the C
-    library's fork handlers don't run; Python's own are run here. struct clone_args: clone(2).
+    The child is born in the control group whose directory is open as `cgroup`.
+
+    A process born in its group saves the move there, which waits for all processors. Only for a
+    single-threaded process: the C library's fork handlers don't run; Python's own are run here.
+    struct clone_args: clone(2).
     """
     library = ctypes.PyDLL(None, use_errno=True)
     library.syscall.restype = ctypes.c_long

@@ -1,11 +1,13 @@
 """The file system that a builder sees, put together below the new root, which is the current directory.
 
-Order matters: first everything read-only (skeleton, generated files, binds), then ONE recursive `mount_setattr` that makes all of it read-only,
-nosuid and nodev, sub-mounts of binds included; then devices (nodev would disable them) and writable areas. A read-only flag in the bind itself would be
+Order matters: first everything read-only (skeleton, generated files, binds), then ONE recursive
+`mount_setattr` that makes all of it read-only, nosuid and nodev, sub-mounts of binds included; then
+devices (nodev would disable them) and writable areas. A read-only flag in the bind itself would be
 ignored by the kernel, and a remount would not recurse.
 
-Targets are made through directory descriptors without following links, and sources are opened with O_PATH|O_NOFOLLOW, looked at, and
-mounted through the descriptor: what is mounted is what was checked.
+Targets are made through directory descriptors without following links, and sources are opened with
+O_PATH|O_NOFOLLOW, looked at, and mounted through the descriptor: what is mounted is what was
+checked.
 """
 
 from __future__ import annotations
@@ -48,7 +50,10 @@ def bind_all(binds: Iterable[Bind]) -> None:
 
 
 def hide_all(directories: Iterable[str], empty: str) -> None:
-    """Each of these directories, in what is bound already, is shown as the directory `empty` of the new root is now."""
+    """Show each of these directories of what is bound already as an empty one.
+
+    What is shown in their place is the directory `empty` of the new root, as it is now.
+    """
     if not (paths := list(directories)):
         return
     nothing = os.open(_relative(empty), os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -83,13 +88,17 @@ def mount_proc() -> None:
     """Of this process namespace.
 
     Raises:
-        OSError: among others EPERM, without root where parts of the host's own are covered: the kernel wants none uncovered.
+        OSError: among others EPERM, without root where parts of the host's own are covered: the
+            kernel wants none uncovered.
     """
     try:
         libc.mount(b"proc", b"proc", b"proc", libc.MS_NOSUID | libc.MS_NODEV | libc.MS_NOEXEC)
     except PermissionError as error:
         if covered := mounts_below("/proc"):
-            why = f"the host's /proc is masked, as in containers ({', '.join(covered[:3])}): run outside of the container, or as root"
+            why = (
+                f"the host's /proc is masked, as in containers ({', '.join(covered[:3])}): "
+                "run outside of the container, or as root"
+            )
             raise OSError(error.errno, why) from error
         raise
 

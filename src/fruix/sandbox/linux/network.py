@@ -1,4 +1,4 @@
-"""What is looked at and changed in a network namespace without tools: the loopback interface, default routes."""
+"""The loopback interface and default routes of a network namespace, without tools."""
 
 from __future__ import annotations
 

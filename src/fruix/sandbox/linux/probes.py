@@ -12,10 +12,14 @@ from fruix.sandbox.inherited import unreachable_limits
 from fruix.sandbox.linux import cgroup, devices, landlock, libc, mounts, network, seccomp, slirp, userns
 
 _USERNS_REMEDY = (
-    "allow user namespaces: sysctl user.max_user_namespaces (not 0), kernel.unprivileged_userns_clone=1 (older Debian), "
+    "allow user namespaces: sysctl user.max_user_namespaces (not 0), "
+    "kernel.unprivileged_userns_clone=1 (older Debian), "
     "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
 )
-_CONTAINER_REMEDY = "run on the machine itself, or in a container that may make namespaces and mounts (CAP_SYS_ADMIN, unmasked /proc)"
+_CONTAINER_REMEDY = (
+    "run on the machine itself, or in a container that may make namespaces and mounts "
+    "(CAP_SYS_ADMIN, unmasked /proc)"
+)
 
 
 def _kernel() -> str:
@@ -188,13 +192,15 @@ PROBES: tuple[Probe, ...] = (
     Probe(
         "limits",
         _limits,
-        "start the daemon with the right CAP_SYS_RESOURCE, or with hard limits as high (ulimit -H); its builders get what there is",
+        "start the daemon with the right CAP_SYS_RESOURCE, or with hard limits as high (ulimit -H); "
+        "its builders get what there is",
         needed=False,
     ),
     Probe(
         "landlock",
         _landlock,
-        "use Linux 6.12 or later with Landlock enabled, if neither pasta nor slirp4netns can be had: without any of them there are no downloads",
+        "use Linux 6.12 or later with Landlock enabled, if neither pasta nor slirp4netns can be had: "
+        "without any of them there are no downloads",
         needed=False,
     ),
     *(

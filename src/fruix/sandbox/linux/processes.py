@@ -22,7 +22,10 @@ def processes_of(uid: int) -> list[int]:
 
 
 def kill_process(pid: int, uid: int) -> None:
-    """Kill by descriptor, and only if it still is a process of that user; one that may not be killed is left alone."""
+    """Kill by descriptor, and only if it still is a process of that user.
+
+    One that may not be killed is left alone.
+    """
     with contextlib.suppress(ProcessLookupError, FileNotFoundError, PermissionError):
         descriptor = os.pidfd_open(pid)
         try:
@@ -43,7 +46,10 @@ def is_elsewhere(pid: int) -> bool:
 
 
 def sees(pid: int, name: str) -> bool:
-    """Whether a directory whose name holds `name` is among a process's mounts; also of one of which that can't be told."""
+    """Whether a directory whose name holds `name` is among a process's mounts.
+
+    True also for a process of which that can't be told.
+    """
     try:
         with open(f"/proc/{pid}/mountinfo", encoding="utf-8", errors="replace") as file:
             return any(name in line for line in file)

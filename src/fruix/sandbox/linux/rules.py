@@ -16,7 +16,11 @@ NO_PROTOCOL, NOT_SUPPORTED, NO_FAMILY = _ERRNO | 93, _ERRNO | 95, _ERRNO | 97
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """A test of one argument, after `mask` (0: all of it): any of `bits` is set, or it is one of `values` (or, `negated`, none)."""
+    """A test of one argument, after `mask` (0: all of it).
+
+    It holds if any of `bits` is set, or if the argument is one of `values` (or, `negated`, none of
+    them).
+    """
 
     argument: int
     values: tuple[int, ...] = ()
@@ -51,14 +55,18 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """An ABI as the kernel names it (AUDIT_ARCH_…), and number ranges (first, last, action) outside the common table."""
+    """An ABI as the kernel names it (AUDIT_ARCH_…).
+
+    With it go ranges of call numbers (first, last, action) that are outside the common table.
+    """
 
     audit: int
     ranges: tuple[tuple[int, int, int], ...] = ()
 
 
 CONVENTIONS: Mapping[str, Convention] = {
-    # x32 has a bit of its own, and each of its calls would slip past the rules. -1 is no call (a tracer's way to cancel).
+    # x32 has a bit of its own, and each of its calls would slip past the rules. -1 is no call (a
+    # tracer's way to cancel).
     "x86_64": Convention(0xC000003E, ((0x40000000, 0xFFFFFFFE, KILL),)),
     "i386": Convention(0x40000003),
     "aarch64": Convention(0xC00000B7),
@@ -77,21 +85,23 @@ _ANY, _ICMP, _TCP, _UDP, _ICMPV6, _RAW = 0, 1, 6, 17, 58, 255
 # socketcall(2)'s own numbers of socket and socketpair: of their arguments it has only the address.
 SOCKET, SOCKETPAIR = 1, 8
 
-# ioctls that push keystrokes into a terminal, take the console, or load a line discipline: TIOCSTI, TIOCLINUX, TIOCCONS, TIOCSETD.
+# ioctls that push keystrokes into a terminal, take the console, or load a line discipline: TIOCSTI,
+# TIOCLINUX, TIOCCONS, TIOCSETD.
 _TERMINALS = (0x5412, 0x541C, 0x541D, 0x5423)
-# ioctls that leave on a file what an archive can't hold: FS_IOC_SETFLAGS, FS_IOC_SETVERSION, EXT4_IOC_SETVERSION (each for
-# 64 and for 32 bits), FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY, FS_IOC_ADD_ENCRYPTION_KEY,
-# FAT_IOCTL_SET_ATTRIBUTES.
+# ioctls that leave on a file what an archive can't hold: FS_IOC_SETFLAGS, FS_IOC_SETVERSION,
+# EXT4_IOC_SETVERSION (each for 64 and for 32 bits), FS_IOC_FSSETXATTR, FS_IOC_ENABLE_VERITY,
+# FS_IOC_SET_ENCRYPTION_POLICY, FS_IOC_ADD_ENCRYPTION_KEY, FAT_IOCTL_SET_ATTRIBUTES.
 _ATTRIBUTES = (
     *(0x40086602, 0x40046602, 0x40087602, 0x40047602, 0x40086604, 0x40046604),
     *(0x401C5820, 0x40806685, 0x800C6613, 0xC0506617, 0x40047211),
 )
-# btrfs' own ioctls (subvolumes, snapshots…) share their type with three that every file system answers: FICLONE, FICLONERANGE,
-# FIDEDUPERANGE.
+# btrfs' own ioctls (subvolumes, snapshots…) share their type with three that every file system
+# answers: FICLONE, FICLONERANGE, FIDEDUPERANGE.
 _BTRFS, _TYPE = 0x9400, 0xFF00
 _CLONES = (0x40049409, 0x4020940D, 0xC0189436)
 
-# Flags of clone and unshare that make a namespace; unshare knows one more, whose bit is part of clone's signal.
+# Flags of clone and unshare that make a namespace; unshare knows one more, whose bit is part of
+# clone's signal.
 _NAMESPACES = (
     *(libc.CLONE_NEWNS, libc.CLONE_NEWCGROUP, libc.CLONE_NEWUTS, libc.CLONE_NEWIPC),
     *(libc.CLONE_NEWUSER, libc.CLONE_NEWPID, libc.CLONE_NEWNET),
@@ -119,7 +129,8 @@ _NO_ATTRIBUTES, _ABSENT, _FORBIDDEN = _always(NOT_SUPPORTED), _always(ABSENT), _
 FAMILIES = Verdict(
     (
         Case(NO_FAMILY, (Test(0, (_UNIX, _INET, _INET6, _NETLINK), negated=True),)),
-        # Of netlink what names and addresses of interfaces take. The others tell of the whole machine (devices, audit), or configure it.
+        # Of netlink what names and addresses of interfaces take. The others tell of the whole
+        # machine (devices, audit), or configure it.
         Case(NO_PROTOCOL, (Test(0, (_NETLINK,)), Test(2, (_ROUTE,), negated=True))),
         # The kernel loads modules for others (SCTP, DCCP, SMC…) when they are asked for.
         Case(

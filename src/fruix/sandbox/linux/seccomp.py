@@ -1,20 +1,23 @@
 """The system call filter: which calls a builder may not make, as a table, and the program made of it.
 
-What is in no rule is allowed, up to the newest call that was looked at (`HIGHEST_AUDITED`); later calls don't exist for a builder. A
-call has a rule if it does one of these:
+What is in no rule is allowed, up to the newest call that was looked at (`HIGHEST_AUDITED`); later
+calls don't exist for a builder. A call has a rule if it does one of these:
 
 * it puts into outputs what an archive can't hold: set-id bits, extended attributes, inode flags, subvolumes;
 * it hides calls or arguments from a filter (io_uring, openat2, clone3, socketcall);
-* it reaches what no namespace separates (keyrings, the kernel's log, quotas, performance counters, sockets of families that have
-  no network namespace, keystrokes of a terminal);
-* it takes root's power, which a builder has not: the answer is then the kernel's own, and stays so should the builder get that power;
+* it reaches what no namespace separates (keyrings, the kernel's log, quotas, performance counters,
+  sockets of families that have no network namespace, keystrokes of a terminal);
+* it takes root's power, which a builder has not: the answer is then the kernel's own, and stays so
+  should the builder get that power;
 * it is obsolete and only ever a way to attack the kernel.
 
-The rules hold for every ABI of the machine: a 64-bit program can make 32-bit calls, and those have other numbers. x32 calls and
-unknown ABIs kill. Arguments are compared by their low 32 bits, which is all that the kernel looks at in those that are tested.
+The rules hold for every ABI of the machine: a 64-bit program can make 32-bit calls, and those have
+other numbers. x32 calls and unknown ABIs kill. Arguments are compared by their low 32 bits, which
+is all that the kernel looks at in those that are tested.
 
-Per ABI the program is a binary search over the call's number, since every call of every build passes through it (about seven
-instructions; the kernel answers the calls that are always allowed from a bitmap). The structures are those of linux/seccomp.h.
+Per ABI the program is a binary search over the call's number, since every call of every build
+passes through it (about seven instructions; the kernel answers the calls that are always allowed
+from a bitmap). The structures are those of linux/seccomp.h.
 """
 
 from __future__ import annotations
@@ -88,7 +91,10 @@ def _block(abi: str, rules: Sequence[Rule]) -> list[Op | str]:
 
 
 def _cases(abi: str, prefix: str, verdict: Verdict) -> list[Op | str]:
-    """The cases of a verdict in order; the first one of which all tests hold answers, else the call is allowed."""
+    """The cases of a verdict in order.
+
+    The first one of which all tests hold answers, else the call is allowed.
+    """
     items: list[Op | str] = []
     for at, case in enumerate(verdict.cases):
         otherwise = f"{prefix}.{at} otherwise"

@@ -1,14 +1,17 @@
 """The uplink of a sandbox that has a network of its own: pasta or slirp4netns, run beside it, never in it.
 
-Both are user-mode network stacks: they hold a tap device in the sandbox's network namespace and open ordinary sockets outside on its behalf.
-Addresses are fixed, so that builders see the same on every host. The host's loopback is out of reach, and nothing outside can connect to the
-builder.
+Both are user-mode network stacks: they hold a tap device in the sandbox's network namespace and
+open ordinary sockets outside on its behalf. Addresses are fixed, so that builders see the same on
+every host. The host's loopback is out of reach, and nothing outside can connect to the builder.
 
-Who is who: the sandbox's first process, by then the build user, makes its user and network namespaces and says "ready"; the *supervisor*, cloned
-beside it into process and mount namespaces of its own, then shows itself a small read-only root, becomes the build user too and starts the helper,
-which joins those namespaces by the descriptors that came with the word, its standard input and output (pasta closes all others). The helper can't
-escape its end: it dies with the supervisor's process namespace, the supervisor with the spawner (parent-death signal) or the sandbox (its cgroup, and
-`HelperProcess.stop`). When it ends too early its last words reach the sandbox, which has waited for a default route to appear.
+Who is who: the sandbox's first process, by then the build user, makes its user and network
+namespaces and says "ready"; the *supervisor*, cloned beside it into process and mount namespaces of
+its own, then shows itself a small read-only root, becomes the build user too and starts the helper,
+which joins those namespaces by the descriptors that came with the word, its standard input and
+output (pasta closes all others). The helper can't escape its end: it dies with the supervisor's
+process namespace, the supervisor with the spawner (parent-death signal) or the sandbox (its cgroup,
+and `HelperProcess.stop`). When it ends too early its last words reach the sandbox, which has waited
+for a default route to appear.
 
 Measured: route there 14 ms (pasta) and 9 ms (slirp4netns) after "ready". Options: pasta(1), slirp4netns(1).
 """
@@ -51,7 +54,8 @@ _PROGRAMS = (
     "/nix/store",
 )
 _DEVICES = ("null", "urandom")
-# A stub resolver at a loopback address can't be reached by every version of the helpers; systemd keeps the real servers here.
+# A stub resolver at a loopback address can't be reached by every version of the helpers; systemd
+# keeps the real servers here.
 _REAL_RESOLVERS = "/run/systemd/resolve/resolv.conf"
 _USER_NAMESPACE, _NETWORK_NAMESPACE = "/proc/self/fd/0", "/proc/self/fd/1"
 
@@ -108,7 +112,11 @@ def can_make_devices() -> bool:
 
 @dataclass(slots=True)
 class Pipes:
-    """Between sandbox and supervisor: "ready", with the namespaces' descriptors, goes one way over a socket, last words come back by a pipe."""
+    """Ends of what connects a sandbox and its helper's supervisor.
+
+    "Ready", with the namespaces' descriptors, goes to the supervisor over a socket; the helper's
+    last words come back by a pipe.
+    """
 
     hears_ready: int
     says_ready: int
@@ -117,7 +125,7 @@ class Pipes:
 
     @classmethod
     def make(cls) -> Pipes:
-        """Closed by an exec."""
+        """Make both connections; an exec closes all ends."""
         hears, says = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return cls(hears.detach(), says.detach(), *os.pipe2(os.O_CLOEXEC))
 
@@ -180,7 +188,7 @@ def _hear_ready(descriptor: int) -> list[int]:
 
 
 def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
-    """The supervisor's life."""
+    """Start the helper when the sandbox is ready, and tell the sandbox how it ended. Never returns."""
     words = b""
     try:
         close_all_but(pipes.hears_ready, pipes.says_trouble)
@@ -192,7 +200,8 @@ def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
         if program is None:
             raise FileNotFoundError(errno.ENOENT, f"{spec.network} is not installed")
         _small_root(spec.root)
-        # Power over the sandbox's namespaces comes with owning them; of what there is here the helper needs nothing.
+        # Power over the sandbox's namespaces comes with owning them; of what there is here the
+        # helper needs nothing.
         identity.drop_bounding_set(identity.read_last_capability())
         identity.set_ids(replace(spec.identity, groups=()))
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of ids has cleared it
@@ -246,7 +255,10 @@ def _small_root(place: str) -> None:
 
 
 def _make_tun(path: str) -> None:
-    """On many hosts only root may open the tun device. The helper needs it for its own namespace alone, so it gets a node of its own."""
+    """On many hosts only root may open the tun device.
+
+    The helper needs it for its own namespace alone, so it gets a node of its own.
+    """
     if can_make_devices():
         os.mknod(path, 0o600 | 0o020000, os.stat(TUN).st_rdev)
         os.chmod(path, 0o666)  # noqa: S103 - seen by the helper only

@@ -1,15 +1,18 @@
 """Sockets for 32-bit programs of the GNU C library for x86, which make them by `socketcall`.
 
-The family that this call is asked for lies in the program's memory, where no filter can read it, and other threads could change
-it after a look. So for builds of such systems the filter hands the call to a process beside the sandbox: that one reads the
-words once, judges them by the rule for socket(2), makes the socket itself and puts it among the program's descriptors. The
-program's own words are never used. All other calls of the program pass the filter as everybody's do; where nobody answers
-(64-bit builds, an outer filter that asks already) the call doesn't exist.
+The family that this call is asked for lies in the program's memory, where no filter can read it,
+and other threads could change it after a look. So for builds of such systems the filter hands the
+call to a process beside the sandbox: that one reads the words once, judges them by the rule for
+socket(2), makes the socket itself and puts it among the program's descriptors. The program's own
+words are never used. All other calls of the program pass the filter as everybody's do; where nobody
+answers (64-bit builds, an outer filter that asks already) the call doesn't exist.
 
-Who is who: the sandbox's first process loads the filter as its last step and sends the descriptor at which it asks, with its namespaces, to the
-*answerer*, which the spawner has cloned beside it. That one enters the network namespace, in which the sockets are to be, and the user
-namespace, becomes the build user, and keeps one capability: to look into its processes. It ends when the last of them does, and
-dies with the spawner or by `HelperProcess.stop`. A pair that it made has its process number (0, as seen from inside) in SO_PEERCRED.
+Who is who: the sandbox's first process loads the filter as its last step and sends the descriptor
+at which it asks, with its namespaces, to the *answerer*, which the spawner has cloned beside it.
+That one enters the network namespace, in which the sockets are to be, and the user namespace,
+becomes the build user, and keeps one capability: to look into its processes. It ends when the last
+of them does, and dies with the spawner or by `HelperProcess.stop`. A pair that it made has its
+process number (0, as seen from inside) in SO_PEERCRED.
 
 Structures and numbers: seccomp_unotify(2), linux/seccomp.h.
 """
@@ -64,7 +67,7 @@ class Ends:
 
     @classmethod
     def make(cls) -> Ends:
-        """Closed by an exec."""
+        """Make the socket pair; an exec closes both ends."""
         hears, says = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         return cls(hears.detach(), says.detach())
 
@@ -169,7 +172,8 @@ def _make(asking: int, question: int, pid: int, *, pair: bool, address: int) -> 
     Raises:
         OSError: the call's error.
     """
-    # Held open it stays this process's memory. Writing by it heeds no page's protection, which the process could change itself.
+    # Held open it stays this process's memory. Writing by it heeds no page's protection, which the
+    # process could change itself.
     memory = os.open(f"/proc/{pid}/mem", os.O_RDWR | os.O_CLOEXEC)
     try:
         # The number may have become another's, but not after this, as long as the question stands.

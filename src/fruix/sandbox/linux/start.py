@@ -17,7 +17,8 @@ from fruix.sandbox.linux.helper_process import HelperProcess
 from fruix.sandbox.networks import OWN
 from fruix.sandbox.spec import SandboxSpec
 
-# How long a killed cgroup may take to become empty (seconds); its processes are dead by then, only the kernel is late.
+# How long a killed cgroup may take to become empty (seconds); its processes are dead by then, only
+# the kernel is late.
 EMPTY_TIMEOUT = 10.0
 
 FAILPOINTS = (
@@ -33,7 +34,8 @@ FAILPOINTS = (
 class Started:
     """A sandbox that is being set up: `status` yields a report of failure, or its end once the program runs.
 
-    With its first process the kernel ends all others of its namespace, so that one's descriptor tells of the end.
+    With its first process the kernel ends all others of its namespace, so that one's descriptor
+    tells of the end.
     """
 
     pid: int
@@ -83,7 +85,10 @@ class Started:
 
 
 def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
-    """Clone the first process of a sandbox; it sets itself up on its own. Call in a single-threaded process only."""
+    """Clone the first process of a sandbox; it sets itself up on its own.
+
+    Call in a single-threaded process only.
+    """
     program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces)
     pid, started, cgroup, helpers = -1, None, None, Helpers()
     ends: list[int] = []  # of pipes, to be closed here
@@ -123,7 +128,10 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
 
 @dataclass(frozen=True, slots=True)
 class Helpers:
-    """The processes that a sandbox needs beside it, as what leads to each of them; the spawner's own ends are closed at the end."""
+    """What leads to the processes that a sandbox needs beside it.
+
+    The spawner closes its own ends when all have started.
+    """
 
     pipes: slirp.Pipes | None = None
     ends: socketcall.Ends | None = None

@@ -1,7 +1,10 @@
-"""A directory of the user's in the place of `/frx`, for one process and its children: a bind in their own mount namespace.
+"""A directory of the user's in the place of `/frx`, for one process and its children.
 
-Where the host has no `/frx` a root directory is made up that has one: a tmpfs with everything of the host's root bound into it.
-Needs power over the mount namespace (see `userns`); nothing of it is seen outside, and it vanishes with the last process.
+It is a bind in a mount namespace of their own.
+
+Where the host has no `/frx` a root directory is made up that has one: a tmpfs with everything of
+the host's root bound into it. Needs power over the mount namespace (see `userns`); nothing of it is
+seen outside, and it vanishes with the last process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Numbers of the system calls that the filter has an answer for, on each ABI.
 
-The numbers are those of the kernel's tables (`arch/*/tools/syscall.tbl`, `arch/x86/entry/syscalls`, `scripts/syscall.tbl`
-of Linux 6.18); the tests compare them with the C library's headers where those are installed.
+The numbers are those of the kernel's tables (`arch/*/tools/syscall.tbl`, `arch/x86/entry/syscalls`,
+`scripts/syscall.tbl` of Linux 6.18); the tests compare them with the C library's headers where
+those are installed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Mapping
 HIGHEST_AUDITED = 469  # file_setattr, Linux 6.17; look at each newer call before raising this
 
 ABIS = ("x86_64", "i386", "aarch64", "arm")
-"""The columns of the table. `i386` and `arm` are what 32-bit programs use on the machines of the column before."""
+"""The columns of the table.
+
+`i386` and `arm` are what 32-bit programs use on the machines of the column before.
+"""
 
 _TABLE = """
     chmod                 90     15      -     15

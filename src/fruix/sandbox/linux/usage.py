@@ -1,7 +1,11 @@
-"""The figures of a running sandbox: of its cgroup, or, where it has none, summed over the processes of its namespace.
+"""What a running sandbox uses now.
 
-A cgroup costs three small reads. What its controllers don't say is summed over its processes, two reads each; without a cgroup every process of the machine
-is looked at. Then processor time is that of the living and of the dead they have waited for, memory is what is resident and not shared with a
+The figures are those of its cgroup, or, where it has none, summed over the processes of its
+namespace.
+
+A cgroup costs three small reads. What its controllers don't say is summed over its processes, two
+reads each; without a cgroup every process of the machine is looked at. Then processor time is that
+of the living and of the dead they have waited for, memory is what is resident and not shared with a
 file. Threads count as processes, as they do for the limits.
 
 Files: cgroup-v2.rst and proc(5).

@@ -1,8 +1,11 @@
-"""User namespaces for who isn't root: root's powers over nothing but one's own, and what keeps a host from granting them.
+"""User namespaces for who isn't root: root's powers over nothing but one's own.
 
-The user becomes root of the namespace. Where the host has given it subordinate ids (`/etc/subuid`, `/etc/subgid`) and the set-uid
-helpers `newuidmap` and `newgidmap`, build users get numbers of their own from those; else there is but the user's own number, for everything.
-A namespace is entered once, early, by a process that has one thread.
+Also what keeps a host from granting them, in words.
+
+The user becomes root of the namespace. Where the host has given it subordinate ids (`/etc/subuid`,
+`/etc/subgid`) and the set-uid helpers `newuidmap` and `newgidmap`, build users get numbers of their
+own from those; else there is but the user's own number, for everything. A namespace is entered
+once, early, by a process that has one thread.
 
 Formats: user_namespaces(7), subuid(5), newuidmap(1).
 """
@@ -54,7 +57,9 @@ def become_root(*, subordinates: Subordinates | None) -> None:
 
 
 def stay_oneself() -> None:
-    """Enter user and mount namespaces under the own numbers; with all powers there until the next exec, or `libc.drop_all_capabilities`.
+    """Enter user and mount namespaces under the own numbers.
+
+    The process has all powers there until the next exec, or `libc.drop_all_capabilities`.
 
     Raises:
         IsolationUnavailableError: as for `become_root`.
@@ -65,7 +70,11 @@ def stay_oneself() -> None:
 
 
 def find_subordinates() -> Subordinates | None:
-    """This user's subordinate ids, if there are enough and the helpers are there, and are set-uid to somebody who exists here."""
+    """This user's subordinate ids, if builds can use them.
+
+    There have to be enough, and the helpers have to be there and set-uid to somebody who exists
+    here.
+    """
     if _outside("uid", 0) is None:
         return None
     if shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
@@ -148,7 +157,7 @@ class _Mapper:
             os._exit(0)
 
     def map(self) -> None:
-        """Have it done."""
+        """Have the waiting process map the ids, and wait until it has."""
         os.write(self._go, b"x")
         os.close(self._go)
         with open(self._answer, "rb") as answer:
@@ -221,7 +230,10 @@ _OBSTACLES: tuple[tuple[Callable[[OSError], bool], str, str], ...] = (
     (
         _setting("kernel/apparmor_restrict_unprivileged_userns", "1"),
         "AppArmor takes away their powers (kernel.apparmor_restrict_unprivileged_userns is 1)",
-        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, as root, or an AppArmor profile for fruix with 'userns,'",
+        (
+            "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, as root, "
+            "or an AppArmor profile for fruix with 'userns,'"
+        ),
     ),
     (
         _exhausted,
@@ -236,7 +248,10 @@ _OBSTACLES: tuple[tuple[Callable[[OSError], bool], str, str], ...] = (
     (
         _filtered,
         "a system call filter, such as a container's, forbids them",
-        "run the container with user namespaces allowed (Docker: --security-opt seccomp=unconfined), or fruix outside of it",
+        (
+            "run the container with user namespaces allowed (Docker: --security-opt seccomp=unconfined), "
+            "or fruix outside of it"
+        ),
     ),
 )
 

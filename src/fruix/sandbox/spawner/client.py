@@ -1,6 +1,7 @@
 """The daemon's side of the spawner: start it first thing, then ask it for sandboxes from any thread.
 
-A big or threaded process never forks: forking costs what it has resident, and locks of other threads would be copied held.
+A big or threaded process never forks: forking costs what it has resident, and locks of other
+threads would be copied held.
 """
 
 from __future__ import annotations
@@ -48,7 +49,10 @@ class SandboxHandle:
 
     @property
     def ended(self) -> int:
-        """A descriptor that is readable once everything of it is dead and unmounted: `wait` then knows how it ended."""
+        """A descriptor that is readable once everything of it is dead and unmounted.
+
+        `wait` then returns how it ended.
+        """
         return self._control.fileno()
 
     def wait(self, timeout: float | None = None) -> Exit | None:
@@ -128,8 +132,9 @@ class Spawner:
     def _why_not(self, answer: Answer | None) -> SandboxError:
         if isinstance(answer, Failed) and not answer.left:
             return SandboxError(answer.step, answer.errno, answer.detail)
-        # Of a process that is killed the kernel closes one socket after the other, in any order. One that lives
-        # and closed the control socket without a word had no room for the descriptors.
+        # Of a process that is killed the kernel closes one socket after the other, in any order.
+        # One that lives and closed the control socket without a word had no room for the
+        # descriptors.
         if answer is None and not _readable(self._requests, _DYING):
             hint = "raise the limit on open files"
             return SandboxError("spawn", errno.EMFILE, "in the spawner", hint=hint)

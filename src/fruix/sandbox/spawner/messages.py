@@ -1,4 +1,6 @@
-"""What the daemon and the spawner send each other; both ends and the sandboxes' first processes import this file.
+"""What the daemon and the spawner send each other.
+
+Both ends and the sandboxes' first processes import this file.
 
 The daemon sends `SPAWN` with `DESCRIPTORS` descriptors: the control socket of this one sandbox, a file with a
 `SpawnRequest`, the log. Over the control socket the spawner sends one answer when the program runs or could

@@ -73,7 +73,8 @@ class SpawnerProcess:
 
     def _request(self) -> bool:
         try:
-            # Room for one more: FreeBSD also wants to deliver the padding after an odd number, or drops them all.
+            # Room for one more: FreeBSD also wants to deliver the padding after an odd number, or
+            # drops them all.
             data, descriptors, _, _ = socket.recv_fds(self._requests, SIZE, DESCRIPTORS + 1)
         except ConnectionError:
             return False

@@ -1,7 +1,7 @@
 """`python -m fruix.testing.freebsd COMMAND…`: `fruix COMMAND…` with jails, on Linux, by the double.
 
-The machine exists for the length of the first command, in a mount namespace of its own; commands that it starts (the self-test's daemons) find it by a
-variable.
+The machine exists for the length of the first command, in a mount namespace of its own; commands
+that it starts (the self-test's daemons) find it by a variable.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Reading what a call was given as the kernel reads it: pairs of names and values, with its errors and messages."""
+"""Reading what a call was given as the kernel reads it.
+
+Arguments are pairs of names and values; errors and messages are the kernel's.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """devfs: the devices of a small machine, the rules that hide them, and a directory with those that are left.
 
-Devices that a build needs are Linux's own; the others (disks, memory) are plain files by those names, so that a jail which shows them can be
-told from one which doesn't.
+Devices that a build needs are Linux's own; the others (disks, memory) are plain files by those
+names, so that a jail which shows them can be told from one which doesn't.
 """
 
 from __future__ import annotations

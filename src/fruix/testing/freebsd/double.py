@@ -9,9 +9,10 @@ import socket
 import struct
 from collections.abc import Sequence
 
+from fruix.overriding import override
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
-from fruix.sandbox.freebsd.kernel import KernelError
+from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.linux import libc, network
 from fruix.testing.freebsd import devices, jails, mounts, parameters, processes
 from fruix.testing.freebsd.arguments import Pairs
@@ -22,7 +23,7 @@ _LOOPBACK_FLAGS = 0x8048  # without IFF_UP
 _RULE = re.compile(r"[a-z]+:[^:]+:[a-z]+:[a-z0-9]+=[0-9]+(/[a-z]+)?")
 
 
-class Double:
+class Double(Kernel):
     """One machine's kernel; all processes that use the same directory share it.
 
     Args:
@@ -35,26 +36,26 @@ class Double:
         self._vnet: bool | None = None  # of the jail that this process is in; None: it is in none
         self._variables = self._sysctls(self.state.machine)
 
+    @override
     def nmount(self, options: Sequence[Pair], flags: int) -> None:
-        """See `mounts`."""
         pairs = Pairs("nmount", options, least=2)
         self._privileged("nmount")
         with self.state.tables() as tables:
             mounts.nmount(tables, pairs, flags)
 
+    @override
     def unmount(self, path: bytes, flags: int) -> None:
-        """See `mounts`."""
         self._privileged("unmount")
         with self.state.tables() as tables:
             mounts.unmount(tables, path, flags)
 
+    @override
     def getfsstat(self) -> list[FileSystem]:
-        """See `mounts`."""
         with self.state.tables() as tables:
             return mounts.table(tables)
 
+    @override
     def jail_set(self, parameters: Sequence[Pair], flags: int) -> int:
-        """See `jails`."""
         pairs = Pairs("jail_set", parameters)
         if os.geteuid() != 0:
             pairs.fail(errno.EPERM)
@@ -67,13 +68,13 @@ class Double:
             self._vnet = jail.parameters.get("vnet") == abi.NEW
         return jail.jid
 
+    @override
     def jail_get(self, parameters: Sequence[Pair], flags: int) -> int:
-        """See `jails`."""
         with self.state.tables() as tables:
             return jails.jail_get(tables, Pairs("jail_get", parameters), flags)
 
+    @override
     def jail_attach(self, jid: int) -> None:
-        """See `jails`."""
         self._privileged("jail_attach")
         with self.state.tables() as tables:
             path = jails.jail_attach(self.state, tables, jid)
@@ -81,17 +82,18 @@ class Double:
         jails.move_in(path)
         self._vnet = vnet
 
+    @override
     def jail_remove(self, jid: int) -> None:
-        """See `jails`."""
         self._privileged("jail_remove")
         with self.state.tables() as tables:
             space = jails.jail_remove(self.state, tables, jid)
         processes.kill_space(space)
 
+    @override
     def procctl(self, pid: int, command: int, argument: bytearray | None) -> None:
-        """See `processes`."""
         processes.procctl(pid, command, argument)
 
+    @override
     def ioctl(self, descriptor: int, request: int, argument: bytearray) -> None:
         """Rules of /dev, addresses and flags of lo0."""
         if request in _DEVFS_REQUESTS:
@@ -105,24 +107,24 @@ class Double:
         else:
             raise KernelError("ioctl", errno.ENOTTY)
 
+    @override
     def sysctl(self, name: bytes) -> bytes:
-        """A table."""
         if name not in self._variables:
             raise KernelError("sysctlbyname", errno.ENOENT, what=name.decode())
         if name.removeprefix(b"security.jail.param.").decode() in parameters.NODES:
             raise KernelError("sysctlbyname", errno.EISDIR, what=name.decode())
         return self._variables[name]
 
+    @override
     def processes_of(self, uid: int) -> list[int]:
-        """See `processes`."""
         return processes.of_user(uid)
 
+    @override
     def usage_beside(self, pid: int) -> tuple[int, int, int] | None:
-        """See `processes`."""
         return processes.usage_beside(pid)
 
+    @override
     def rctl_add_rule(self, rule: bytes) -> None:
-        """Kept, if the machine accounts resources."""
         self._accounting("rctl_add_rule")
         text = rule.rstrip(b"\0").decode()
         if not _RULE.fullmatch(text):
@@ -130,8 +132,8 @@ class Double:
         with self.state.tables() as tables:
             tables.limits.append(text)
 
-    def rctl_remove_rule(self, filter: bytes) -> None:  # noqa: A002 - the manual's word
-        """Forgotten."""
+    @override
+    def rctl_remove_rule(self, filter: bytes) -> None:
         self._accounting("rctl_remove_rule")
         prefix = filter.rstrip(b"\0").decode().rstrip(":") + ":"
         with self.state.tables() as tables:
@@ -140,13 +142,13 @@ class Double:
                 raise KernelError("rctl_remove_rule", errno.ESRCH)
             tables.limits = left
 
-    def setlogin(self, name: bytes) -> None:  # noqa: ARG002 - Linux keeps no such name
-        """Root alone may."""
+    @override
+    def setlogin(self, name: bytes) -> None:
         if os.geteuid() != 0:
             raise KernelError("setlogin", errno.EPERM)
 
+    @override
     def closefrom(self, lowest: int) -> None:
-        """As it says."""
         libc.close_from(lowest)
 
     def _privileged(self, call: str) -> None:

@@ -1,7 +1,10 @@
-"""jail_set, jail_get, jail_attach, jail_remove: a jail is a host name, IPC and network namespace of its own, and a root directory.
+"""jail_set, jail_get, jail_attach and jail_remove of the double.
 
-Membership is told by the UTS namespace, which no process of a builder can leave: from inside a changed root no further namespaces can be made.
-A jail that isn't persistent is gone with its last process; a persistent one keeps its namespaces by mounts of their names.
+A jail is a host name, IPC and network namespace of its own, and a root directory.
+
+Membership is told by the UTS namespace, which no process of a builder can leave: from inside a
+changed root no further namespaces can be made. A jail that isn't persistent is gone with its last
+process; a persistent one keeps its namespaces by mounts of their names.
 """
 
 from __future__ import annotations
@@ -23,7 +26,10 @@ _SPACES = {"uts": libc.CLONE_NEWUTS, "ipc": libc.CLONE_NEWIPC, "net": libc.CLONE
 
 
 def living(tables: Tables, *, dying: bool = False) -> list[Jail]:
-    """The jails that there are, in order of their numbers; those without a process or persistence are forgotten."""
+    """The jails that there are, in order of their numbers.
+
+    Those without a process or persistence are forgotten.
+    """
     tables.jails = [
         jail for jail in tables.jails if (jail.persist and not jail.removed) or processes.in_space(jail.space)
     ]

@@ -1,6 +1,9 @@
-"""The tables that FreeBSD keeps in its kernel, here in a directory: they outlive every process, as jails, mounts and rules do.
+"""The tables that FreeBSD keeps in its kernel, here in a directory.
 
-Every call takes the lock, reads, changes and writes the tables, and lets go, so the double may be used by any number of processes.
+They outlive every process, as jails, mounts and rules do.
+
+Every call takes the lock, reads, changes and writes the tables, and lets go, so the double may be
+used by any number of processes.
 """
 
 from __future__ import annotations
@@ -46,7 +49,10 @@ class Mount:
 
 @dataclass(slots=True)
 class Jail:
-    """One jail. `space`: the UTS namespace that its processes are in, as /proc names it; `removed`: it is dying."""
+    """One jail.
+
+    `space`: the UTS namespace that its processes are in, as /proc names it; `removed`: it is dying.
+    """
 
     jid: int
     name: str
@@ -70,7 +76,7 @@ class Tables:
 
 
 class State:
-    """The directory."""
+    """The directory with the tables; its lock serializes the calls of all processes."""
 
     def __init__(self, directory: str, machine: Machine | None = None) -> None:
         """Make it, for `machine`, or find it as it is."""

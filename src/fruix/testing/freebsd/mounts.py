@@ -1,7 +1,10 @@
-"""nmount, unmount and the mount table: nullfs as bind mounts that stop at other file systems, tmpfs, devfs as a small tmpfs with device nodes.
+"""nmount, unmount and the mount table of the double.
 
-What the kernel checks is checked in its order. A nullfs mount of a single file panics a 13.2 kernel: here it is a `PanicError`, which nobody
-catches.
+nullfs is bind mounts that stop at other file systems, tmpfs is tmpfs, devfs a small tmpfs with
+device nodes.
+
+What the kernel checks is checked in its order. A nullfs mount of a single file panics a 13.2
+kernel: here it is a `PanicError`, which nobody catches.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ class PanicError(BaseException):
 
 
 def nmount(tables: Tables, pairs: Pairs, flags: int) -> None:
-    """Mount, and remember it."""
+    """Mount as the kind of file system says, and note it in the table."""
     fstype = pairs.text("fstype", size=16) or ""
     target = pairs.text("fspath", size=abi.MNAMELEN)
     mount = _MOUNTS.get(fstype)
@@ -184,7 +187,7 @@ def _is_there(mount: Mount, there: Mapping[int, bytes]) -> bool:
 
 
 def table(tables: Tables) -> list[abi.FileSystem]:
-    """As getfsstat(2) tells."""
+    """The mount table in the form that getfsstat(2) gives, oldest mount first."""
     return [
         _MNT_ROOT,
         *(

@@ -99,7 +99,7 @@ def known(vimage: bool) -> frozenset[str]:
 
 
 def check_names(pairs: Pairs, more: Iterable[str] = (), *, vimage: bool = True) -> None:
-    """Refuse what isn't known."""
+    """Refuse parameters that the kernel doesn't know, with its message."""
     for name in pairs.values:
         if name not in known(vimage) and name not in _NEGATED and name not in more:
             pairs.fail(errno.EINVAL, f"unknown parameter: {name}")

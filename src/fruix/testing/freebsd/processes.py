@@ -1,4 +1,7 @@
-"""Processes: who runs as whom, whose child is whose, who is in which namespace; from /proc. Killing by descriptor, so that none is mistaken."""
+"""Processes: who runs as whom, whose child is whose, who is in which namespace; from /proc.
+
+Killing by descriptor, so that none is mistaken.
+"""
 
 from __future__ import annotations
 
