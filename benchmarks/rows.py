@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.storepath import StorePath
@@ -78,7 +79,7 @@ def _derivation(
         env,
     )
     whole = fill_outputs(plain, DerivationHasher(_no_inputs), daemon.store)
-    return client.add_text(f"{name}.drv", whole.to_bytes(), [path.text for path in sources])
+    return client.add_text(f"{name}.drv", aterm.render(whole), [path.text for path in sources])
 
 
 def _no_inputs(path: StorePath) -> Derivation:

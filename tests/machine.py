@@ -18,6 +18,7 @@ import pytest
 from fruix.building.builder import Builder
 from fruix.building.builders.platforms import local_system
 from fruix.building.settings import FIRST_BUILD_UID, BuildOptions, BuildSettings
+from fruix.model import aterm
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -219,7 +220,7 @@ class Machine:
             dict(env or {}),
         )
         drv = fill_outputs(plain, DerivationHasher(self.store.read_derivation), self.store.directory)
-        return self.store.add_text(name + ".drv", drv.to_bytes(), list(drv.references))
+        return self.store.add_text(name + ".drv", aterm.render(drv), list(drv.references))
 
     def build(self, *drvs: StorePath, options: BuildOptions | None = None) -> list[BuildResult]:
         """Build all outputs; events are kept."""

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from fruix.building.settings import BuildOptions
+from fruix.model import aterm
 from fruix.model.buildresult import BuildStatus
-from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
@@ -66,7 +66,7 @@ def add(here: Machine, world: str, name: str) -> StorePath:
     """Add a derivation of the real client and what it needs."""
     (file,) = (path for path in (GOLDEN / "drvs" / world).iterdir() if path.name[33:] == f"{name}.drv")
     data = Path(file).read_bytes()
-    drv = Derivation.parse(data, name)
+    drv = aterm.parse(data, name)
     for needed in drv.input_drvs:
         add(here, world, needed.name.removesuffix(".drv"))
     added = here.store.add_text(f"{name}.drv", data, list(drv.references))

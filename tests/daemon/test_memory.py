@@ -21,6 +21,7 @@ from fruix.daemon.budget import Account, Budget, CountedRoots
 from fruix.daemon.handlers import query
 from fruix.daemon.settings import Settings
 from fruix.errors import FruixError, MemoryLimitError
+from fruix.model import aterm
 from fruix.model.activity import ActiveBuild, State
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.derivation import Derivation, DerivationOutput
@@ -164,7 +165,7 @@ def derivation(store: Store, name: str, size: int) -> Derivation:
 
 def a_derivation(daemon: Running, size: int) -> StorePath:
     with daemon.connect() as store:
-        return store.add_text("d.drv", derivation(store, "d", size).to_bytes())
+        return store.add_text("d.drv", aterm.render(derivation(store, "d", size)))
 
 
 def test_adding_derivations_costs_only_while_they_are_added(tmp_path: Path) -> None:
@@ -180,7 +181,7 @@ def test_derivations_of_one_stream_count_one_by_one(tmp_path: Path) -> None:
     objects = []
     with running(tmp_path, settings(2 * MIB)) as daemon:
         for number in range(20):
-            text = derivation(daemon.store, f"d{number}", 200_000).to_bytes()
+            text = aterm.render(derivation(daemon.store, f"d{number}", 200_000))
             address = ContentAddress(Method.TEXT, Hash.of("sha256", text))
             path = path_for(address, f"d{number}.drv", daemon.store.directory)
             archive = (

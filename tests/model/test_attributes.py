@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruix.errors import BadDerivationError
-from fruix.model import attributes
+from fruix.model import aterm, attributes
 from fruix.model.attributes import Attributes, OutputRules, read, variable
 from fruix.model.derivation import Derivation, DerivationOutput
 from golden_data import GOLDEN
@@ -66,7 +66,7 @@ def test_guix_knows_fewer() -> None:
 
 def test_golden_guix_derivation() -> None:
     (file,) = (GOLDEN / "drvs" / "guix").glob("*-attrs.drv")
-    found = read(Derivation.parse(file.read_bytes(), "attrs"), guix=True)
+    found = read(aterm.parse(file.read_bytes(), "attrs"), guix=True)
     assert (found.prefer_local, found.allow_substitutes) == (True, False)
     assert list(found.graphs) == ["graph"]
     assert found.rules["out"].allowed_references is not None

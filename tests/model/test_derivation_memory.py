@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fruix.errors import BadDerivationError
 from fruix.model import aterm
+from fruix.model.aterm import parsing, printing
 from fruix.model.derivation import Derivation
 
 MIB = 1 << 20
@@ -54,7 +55,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_memory(name: str) -> None:
     data = CASES[name]
-    aterm._quoted_again.cache_clear()
+    printing._quoted_again.cache_clear()
     tracemalloc.start()
     try:
         derivation = aterm.parse(data, "x")
@@ -83,8 +84,8 @@ def test_forty_megabytes_of_escapes() -> None:
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("field", ["args", "env", "sources"])
 def test_lists_are_limited(field: str, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aterm, "WHOLE", 0 if large else 64 * MIB)
-    monkeypatch.setattr(aterm, "MAX_ITEMS", 100)
+    monkeypatch.setattr(parsing, "WHOLE", 0 if large else 64 * MIB)
+    monkeypatch.setattr(parsing, "MAX_ITEMS", 100)
     items = {
         "args": b'"x%03d"',
         "env": b'("a%03d","")',
@@ -110,7 +111,7 @@ def piecewise(data: bytes) -> tuple[Derivation | str, Derivation | str]:
     """As small files are read, and as large ones are."""
     whole = outcome(data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(aterm, "WHOLE", 0)
+        patch.setattr(parsing, "WHOLE", 0)
         return whole, outcome(data)
 
 

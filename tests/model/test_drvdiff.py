@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvdiff import Compared, compare_closures
 from fruix.model.drvhash import DerivationHasher, fill_outputs
@@ -56,7 +57,7 @@ class World:
             {**paths, **env},
         )
         made = fill_outputs(plain, DerivationHasher(self.derivations.__getitem__), STORE)
-        path = text_path(f"{name}.drv", Hash.of("sha256", made.to_bytes()), made.references)
+        path = text_path(f"{name}.drv", Hash.of("sha256", aterm.render(made)), made.references)
         self.derivations[path] = made
         return path
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fruix.errors import BadDerivationError
-from fruix.model import structured
-from fruix.model.derivation import Derivation
+from fruix.model import aterm, structured
 from golden_data import GOLDEN
 
 ATTRIBUTES = GOLDEN / "attributes"
@@ -34,7 +33,7 @@ def test_files_are_those_of_the_real_daemon() -> None:
 
 
 def test_a_golden_derivation() -> None:
-    drv = Derivation.parse((ATTRIBUTES / "structured.drv").read_bytes(), "structured")
+    drv = aterm.parse((ATTRIBUTES / "structured.drv").read_bytes(), "structured")
     values = structured.parse(drv.env[structured.VARIABLE])
     added = {"outputs", "closure", "single"}
     expected = {name: value for name, value in recorded().items() if name not in added}

@@ -16,6 +16,7 @@ from fruix.errors import (
     ObjectRejectedError,
     ReferenceCycleError,
 )
+from fruix.model import aterm
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
@@ -50,7 +51,7 @@ def derivation(
 
 
 def add(store: LocalStore, drv: Derivation) -> StorePath:
-    return store.add_text(drv.name + ".drv", drv.to_bytes(), drv.references)
+    return store.add_text(drv.name + ".drv", aterm.render(drv), drv.references)
 
 
 def test_a_set_is_registered_together(store: LocalStore) -> None:
@@ -173,17 +174,17 @@ def test_a_long_chain_of_derivations(store: LocalStore) -> None:
 def wrong_output(drv: Derivation) -> bytes:
     path = str(drv.output_paths["lib"])
     base = path.rpartition("/")[2]
-    return drv.to_bytes().replace(base.encode(), b"0" * 32 + base[32:].encode())
+    return aterm.render(drv).replace(base.encode(), b"0" * 32 + base[32:].encode())
 
 
 SPOIL: dict[str, Callable[[Derivation], bytes]] = {
     "wrong output path": wrong_output,
-    "wrong builder": lambda drv: drv.to_bytes().replace(b"/bin/sh", b"/bin/XX"),
-    "cut": lambda drv: drv.to_bytes()[:-1],
-    "something after the end": lambda drv: drv.to_bytes() + b"\n",
+    "wrong builder": lambda drv: aterm.render(drv).replace(b"/bin/sh", b"/bin/XX"),
+    "cut": lambda drv: aterm.render(drv)[:-1],
+    "something after the end": lambda drv: aterm.render(drv) + b"\n",
     "no derivation": lambda _drv: b"hello",
     "empty": lambda _drv: b"",
-    "NUL": lambda drv: drv.to_bytes().replace(b"true", b"tr\0e"),
+    "NUL": lambda drv: aterm.render(drv).replace(b"true", b"tr\0e"),
 }
 
 
@@ -201,7 +202,7 @@ def test_derivation_must_refer_to_its_inputs(store: LocalStore) -> None:
     first = add(store, derivation(store, "first"))
     second = derivation(store, "second", {first: ("out",)})
     with pytest.raises(BadDerivationError, match="is not among its references"):
-        store.add_text("second.drv", second.to_bytes(), [])
+        store.add_text("second.drv", aterm.render(second), [])
 
 
 def test_derivation_with_an_invalid_input(store: LocalStore) -> None:
@@ -217,7 +218,7 @@ def test_derivation_with_an_invalid_input(store: LocalStore) -> None:
 
 def test_derivation_at_a_path_of_another(store: LocalStore) -> None:
     drv = derivation(store, "d")
-    data = drv.to_bytes()
+    data = aterm.render(drv)
     path = some_path("d.drv", store.directory)
     archive = file_archive(data)
     info = PathInfo(path=path, nar_hash=Hash.of("sha256", archive), nar_size=len(archive))

@@ -13,6 +13,7 @@ from typing import Self
 
 from fruix.client.exchange import Exchange
 from fruix.errors import InvalidPathError, UsageError
+from fruix.model import aterm
 from fruix.model.contentaddress import Method, render_method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
@@ -127,7 +128,7 @@ class RemoteContents(Store):
     @override
     def read_derivation(self, path: StorePath) -> Derivation:
         contents = b"".join(flat_contents(self.nar(path)))
-        return Derivation.parse(contents, path.name.removesuffix(".drv"), self.directory)
+        return aterm.parse(contents, path.name.removesuffix(".drv"), self.directory)
 
     @override
     def nar(self, path: StorePath) -> Iterator[bytes]:

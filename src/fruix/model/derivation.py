@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fruix.model.contentaddress import ContentAddress, parse_output_method
 from fruix.model.hashes import Hash
-from fruix.model.storepath import DEFAULT_STORE, StorePath
+from fruix.model.storepath import StorePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +69,3 @@ class Derivation:
     def output_paths(self) -> Mapping[str, StorePath]:
         """The outputs whose paths are known."""
         return {name: output.path for name, output in self.outputs.items() if output.path is not None}
-
-    @classmethod
-    def parse(cls, data: bytes, name: str, directory: str = DEFAULT_STORE) -> Derivation:
-        """Read the text form (see `aterm.parse`)."""
-        from fruix.model import aterm  # noqa: PLC0415 - aterm makes Derivations
-
-        return aterm.parse(data, name, directory)
-
-    def to_bytes(self) -> bytes:
-        """The text form."""
-        from fruix.model import aterm  # noqa: PLC0415 - aterm takes Derivations
-
-        return aterm.render(self)

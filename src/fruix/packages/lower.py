@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
@@ -209,7 +210,7 @@ class Lowering:
     def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:
         derivation = fill_outputs(plain, self._hasher, self._store.directory)
         path = self._store.add_text(
-            f"{derivation.name}.drv", derivation.to_bytes(), list(derivation.references)
+            f"{derivation.name}.drv", aterm.render(derivation), list(derivation.references)
         )
         self._derivations[path] = derivation
         return path, derivation

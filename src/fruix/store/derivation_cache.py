@@ -55,7 +55,7 @@ class DerivationCache:
         """
         size = aterm.held(data)
         charge(size)
-        derivation = Derivation.parse(data, drv_name(path), path.directory)
+        derivation = aterm.parse(data, drv_name(path), path.directory)
         if len(data) <= _BIGGEST:
             with self._lock:
                 self._remember(path, derivation, size)

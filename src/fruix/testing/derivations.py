@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from fruix.building.builders.platforms import local_system
 from fruix.client import RemoteStore
+from fruix.model import aterm
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -68,7 +69,7 @@ def add(
         },
     )
     derivation = fill_outputs(plain, DerivationHasher(store.read_derivation), store.directory)
-    drv = store.add_text(f"{name}.drv", derivation.to_bytes(), list(derivation.references))
+    drv = store.add_text(f"{name}.drv", aterm.render(derivation), list(derivation.references))
     return drv, derivation
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from fruix.building.builders.environment import Circumstances, Given, attribute_file, given
 from fruix.errors import BadDerivationError
+from fruix.model import aterm
 from fruix.model.attributes import read
 from fruix.model.derivation import Derivation
 from fruix.sandbox.contracts import CONTRACTS
@@ -20,7 +21,7 @@ AROUND = Circumstances("/frx/store", 2, "/build")
 
 def golden(name: str, *graphs: str) -> Given:
     """The derivation `name`; the store's part, exported graphs, is taken from the recording."""
-    drv = Derivation.parse((ATTRIBUTES / f"{name}.drv").read_bytes(), name)
+    drv = aterm.parse((ATTRIBUTES / f"{name}.drv").read_bytes(), name)
     plain = "__json" not in drv.env
     recorded = {} if plain else json.loads((ATTRIBUTES / f"{name}.json").read_text())
     return given(
@@ -69,11 +70,9 @@ def test_the_daemons_variables(contract: str, monkeypatch: pytest.MonkeyPatch) -
     """Only those that are named and may pass, only for fixed outputs, and stronger than the derivation's own."""
     monkeypatch.setenv("REFUSED", "daemon")
     around = replace(AROUND, passed={"SHOWN": "daemon", "HIDDEN": "daemon"})
-    drv = Derivation.parse((ATTRIBUTES / "plain.drv").read_bytes(), "plain")
+    drv = aterm.parse((ATTRIBUTES / "plain.drv").read_bytes(), "plain")
     env = {"impureEnvVars": "SHOWN UNSET REFUSED TMPDIR", "SHOWN": "own"}
-    fixed = Derivation.parse(
-        next((GOLDEN / "drvs" / "nix").glob("*-fixed-sha1.drv")).read_bytes(), "fixed-sha1"
-    )
+    fixed = aterm.parse(next((GOLDEN / "drvs" / "nix").glob("*-fixed-sha1.drv")).read_bytes(), "fixed-sha1")
     for one, shown, unset in ((drv, "own", None), (fixed, "daemon", "")):
         made = Derivation(one.name, one.outputs, {}, (), one.system, one.builder, (), env)
         found = given(made, read(made), CONTRACTS[contract], around, graph_files={}, graph_objects={})

@@ -17,6 +17,7 @@ from asking import Clock
 from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
 from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.model import aterm
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -52,7 +53,7 @@ def fetch(
     outputs = {"out": DerivationOutput(None, method, hashlib.sha256(data).hexdigest())}
     plain = Derivation("file.tar.gz", outputs, {}, sources, "builtin", builder, (), env)
     drv = fill_outputs(plain, DerivationHasher(here.store.read_derivation), here.store.directory)
-    return here.store.add_text("file.tar.gz.drv", drv.to_bytes(), sources)
+    return here.store.add_text("file.tar.gz.drv", aterm.render(drv), sources)
 
 
 @pytest.mark.parametrize("way", [*networks.OWN, networks.HOST])

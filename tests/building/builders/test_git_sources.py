@@ -14,6 +14,7 @@ import pytest
 import network_rig as rig
 from fruix.building.builders.platforms import local_system
 from fruix.building.settings import BuildSettings
+from fruix.model import aterm
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash, hasher
 from fruix.model.storepath import StorePath
@@ -67,7 +68,7 @@ def add(here: Machine, source: Git) -> StorePath:
     view = here.builder._resources.views.resolve(GIT_VIEW).view
     plain = fetch_commit(source, builder, local_system(), view)
     drv = fill_outputs(plain, DerivationHasher(here.store.read_derivation), here.store.directory)
-    return here.store.add_text(f"{drv.name}.drv", drv.to_bytes(), list(drv.references))
+    return here.store.add_text(f"{drv.name}.drv", aterm.render(drv), list(drv.references))
 
 
 def expected(tmp_path: Path, commit: str) -> Hash:

@@ -1,36 +1,25 @@
-r"""The text form of derivations (ATerm): parser and printer, byte for byte.
+"""The parser of derivations' text form.
 
-    drv     = "Derive(" outputs "," inputs "," strs "," str "," str "," strs "," env ")"
-    outputs = list of "(" name "," path "," method+algorithm "," hash ")"
-    inputs  = list of "(" path "," strs ")"
-    env     = list of "(" name "," value ")"
-    str     = DQUOTE *( byte / "\" byte ) DQUOTE      n, r, t after a backslash stand for LF, CR, TAB
-
-Rules: no white space, nothing after the end; outputs, inputs and variables in ascending byte order without repetitions (a file in
-another order would hash differently once it is written again); no NUL; at most `MAX_ITEMS` items in a list. Flat grammar, so no recursion.
-
-Cost: files up to `WHOLE` bytes are read in whole lists, about 10 µs for a usual one. Larger ones are read item by item, and long texts in
-pieces of a few milliseconds, so that other threads go on. What memory it takes: `held` and `peak`.
+Files up to `WHOLE` bytes are read in whole lists, about 10 µs for a usual one. Larger ones are read item
+by item, and long texts in pieces of a few milliseconds, so that other threads go on. `held` and `peak`
+estimate the memory that it takes.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from fruix.errors import BadDerivationError, BadHashError, BadStorePathError, FormatError
+from fruix.model.aterm.grammar import MAX_ITEMS, MAX_SIZE, unescaped
 from fruix.model.contentaddress import parse_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.hashes import Hash
 from fruix.model.storepath import DEFAULT_STORE, StorePath, check_name
 from fruix.model.text import to_bytes, to_text
 
-MAX_SIZE = 64 << 20
-# More than any derivation in use has of arguments, variables or inputs; Linux starts no program with so many.
-MAX_ITEMS = 1 << 17
 WHOLE = 1 << 20
 
 _BODY = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
@@ -42,19 +31,6 @@ _ONE_PAIR = b'\\("%b","%b"\\)' % (_BODY, _BODY)
 _WHOLE_PAIRS = re.compile(b"\\[(?:%b(?:,%b)*+)?+\\]" % (_ONE_PAIR, _ONE_PAIR), re.DOTALL)
 # As much of a string as takes a few milliseconds; it never ends within an escape.
 _PIECE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+){0,65535}+', re.DOTALL)
-# A NUL stands for a backslash between the first and the last step; the files have none.
-_UNESCAPING = (
-    (b"\\\\", b"\0"),
-    (b"\\n", b"\n"),
-    (b"\\r", b"\r"),
-    (b"\\t", b"\t"),
-    (b"\\", b""),
-    (b"\0", b"\\"),
-)
-_ESCAPING = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t"))
-_TO_ESCAPE = re.compile(r'["\\\n\r\t]')
-_SHORT = 256  # characters; longer texts are scripts, and not kept
-_STEP = 1 << 18  # characters of a long text that are escaped at once
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -180,7 +156,7 @@ class _Parser:
         if whole is None:
             return self._list(self._string)
         self._position = whole.end()
-        found = [_plain(text) for text in _STRING.findall(whole[0])]
+        found = [unescaped(text) for text in _STRING.findall(whole[0])]
         self._check_count(len(found))
         return found
 
@@ -188,7 +164,7 @@ class _Parser:
         whole = _WHOLE_PAIRS.match(self._data, self._position) if self._in_lists else None
         if whole is None:
             return self._mapping(self._variable, "environment variable")
-        pairs = [(_plain(name), _plain(value)) for name, value in _PAIR.findall(whole[0])]
+        pairs = [(unescaped(name), unescaped(value)) for name, value in _PAIR.findall(whole[0])]
         for (before, _), (after, _) in itertools.pairwise(pairs):
             if before >= after:
                 return self._mapping(self._variable, "environment variable")
@@ -213,7 +189,7 @@ class _Parser:
         if match is None:
             self._fail("expected a string")
         self._position = match.end()
-        return _plain(match[1])
+        return unescaped(match[1])
 
     def _long_string(self) -> bytes:
         if not self._data.startswith(b'"', self._position):
@@ -223,7 +199,7 @@ class _Parser:
             piece = _PIECE.match(self._data, start)
             if piece is None or piece.end() == start:
                 self._fail("expected a string")
-            text += _plain(piece[0])
+            text += unescaped(piece[0])
             start = piece.end()
         self._position = start + 1
         return bytes(text)
@@ -252,105 +228,3 @@ class _Parser:
 
     def _fail(self, why: str) -> NoReturn:
         raise BadDerivationError(f"error parsing derivation '{self._name}': {why} at offset {self._position}")
-
-
-def _plain(text: bytes) -> bytes:
-    if b"\\" in text:
-        for before, after in _UNESCAPING:
-            text = text.replace(before, after)
-    return text
-
-
-def render(
-    derivation: Derivation,
-    *,
-    inputs: Mapping[str, Sequence[str]] | None = None,
-    mask_outputs: bool = False,
-) -> bytes:
-    """The text form.
-
-    Args:
-        derivation: what to write.
-        inputs: written in place of the input derivations (hash modulo: hex hash → outputs).
-        mask_outputs: leave out all output paths and the variables named like outputs (hash modulo of the top level).
-    """
-    if inputs is None:
-        inputs = {path.text: names for path, names in derivation.input_drvs.items()}
-    outputs = (
-        (
-            name,
-            "" if mask_outputs or output.path is None else output.path.text,
-            output.method_algorithm,
-            output.hash,
-        )
-        for name, output in sorted(derivation.outputs.items(), key=_by_key)
-    )
-    hidden = derivation.outputs if mask_outputs else {}
-    variables = (
-        (name, "" if name in hidden else value) for name, value in sorted(derivation.env.items(), key=_by_key)
-    )
-    sink = [b"Derive("]
-    _write_list(sink, outputs, _write_tuple)
-    sink.append(b",")
-    _write_list(sink, sorted(inputs.items()), _write_input)
-    sink.append(b",")
-    _write_list(sink, [path.text for path in sorted(derivation.input_srcs)], _write_text)
-    sink += [b",", _quoted(derivation.system), b",", _quoted(derivation.builder), b","]
-    _write_list(sink, derivation.args, _write_text)
-    sink.append(b",")
-    _write_list(sink, variables, _write_tuple)
-    sink.append(b")")
-    return b"".join(sink)
-
-
-def _by_key(item: tuple[str, object]) -> bytes:
-    return to_bytes(item[0])
-
-
-def _quoted(text: str) -> bytes:
-    return _quoted_again(text) if len(text) <= _SHORT else _quoted_once(text)
-
-
-def _quoted_once(text: str) -> bytes:
-    if not _TO_ESCAPE.search(text):
-        return b'"%b"' % to_bytes(text)
-    steps = (to_bytes(text[start : start + _STEP]) for start in range(0, len(text), _STEP))
-    return b'"%b"' % b"".join(map(_escaped, steps))
-
-
-def _escaped(text: bytes) -> bytes:
-    for before, after in _ESCAPING:
-        text = text.replace(before, after)
-    return text
-
-
-# A derivation is written several times (once per hash), and most of its strings are in others too.
-_quoted_again = lru_cache(maxsize=1 << 14)(_quoted_once)
-
-
-def _write_text(sink: list[bytes], text: str) -> None:
-    sink.append(_quoted(text))
-
-
-def _write_tuple(sink: list[bytes], parts: Iterable[str]) -> None:
-    mark = b"("
-    for part in parts:
-        sink.append(mark)
-        sink.append(_quoted(part))
-        mark = b","
-    sink.append(b")")
-
-
-def _write_input(sink: list[bytes], item: tuple[str, Sequence[str]]) -> None:
-    sink += [b"(", _quoted(item[0]), b","]
-    _write_list(sink, sorted(item[1]), _write_text)
-    sink.append(b")")
-
-
-def _write_list(sink: list[bytes], items: Iterable[T], write: Callable[[list[bytes], T], None]) -> None:
-    comma = b"["
-    for item in items:
-        sink.append(comma)
-        write(sink, item)
-        comma = b","
-    sink.append(b"]" if comma == b"," else b"[]")

@@ -1,0 +1,18 @@
+r"""The text form of derivations (ATerm), byte for byte.
+
+    drv     = "Derive(" outputs "," inputs "," strs "," str "," str "," strs "," env ")"
+    outputs = list of "(" name "," path "," method+algorithm "," hash ")"
+    inputs  = list of "(" path "," strs ")"
+    env     = list of "(" name "," value ")"
+    str     = DQUOTE *( byte / "\" byte ) DQUOTE      n, r, t after a backslash stand for LF, CR, TAB
+
+Rules: no white space, nothing after the end; outputs, inputs and variables in ascending byte order
+without repetitions (a file in another order would hash differently once it is written again); no NUL;
+at most `MAX_ITEMS` items in a list. The grammar is flat, so nothing recurses.
+"""
+
+from fruix.model.aterm.grammar import MAX_SIZE
+from fruix.model.aterm.parsing import held, parse, peak
+from fruix.model.aterm.printing import render
+
+__all__ = ["MAX_SIZE", "held", "parse", "peak", "render"]
