@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 NOBODY = 65534
-# Opens connections and says nothing; "open" on a line of its own when all are there; stays until its input ends.
+# Opens connections and says nothing; "open" on a line of its own when all are there; stays until
+# its input ends.
 _SCRIPT = """
 import socket, sys
 crowd = []

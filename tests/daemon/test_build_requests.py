@@ -89,7 +89,7 @@ LIMITED = Settings(building={"timeout_limit": 100, "silent_time_limit": 10})
 
 
 def test_who_asks_for_more_time_than_is_allowed_is_told(tmp_path: Path) -> None:
-    """Clients of Nix when they say what they want, those of Guix, which don't read so much there, when they build."""
+    """Nix's clients are told when they set it; Guix's, which don't read so much there, when they build."""
     said = {}
     asked = ClientOptions(verbosity=1, max_silent_time=10, overrides={"build-timeout": "0"})
     for dialect, minor in ((Dialect.NIX, 38), (Dialect.GUIX, 0x64)):

@@ -115,7 +115,7 @@ def test_root_has_a_reserve() -> None:
 def test_every_client_learns_why(
     tmp_path_factory: pytest.TempPathFactory, minor: int, numbers: tuple[int, int], late: bool
 ) -> None:
-    """As Guix's clients and those of Nix do it: the first number alone, or with the version; the rest after the daemon's."""
+    """As clients do it: the first number alone (Guix) or with the version; the rest after the daemon's."""
     dialect = Dialect.GUIX if minor >= 0x60 else Dialect.NIX
     settings = Settings(max_connections=1, reserved_connections=0)
     with running(tmp_path_factory.mktemp("d"), settings) as daemon, daemon.connect():
@@ -128,7 +128,8 @@ def test_every_client_learns_why(
         announced = source.u64()
         assert announced >> 8 == 1
         stream.sendall(b"".join(number.to_bytes(8, "little") for number in (0x100 | minor, *numbers)))
-        # Every client takes the smaller version of both, or (Guix) reads plain errors in all of them.
+        # Every client takes the smaller version of both, or (Guix) reads plain errors in all of
+        # them.
         context = Context(dialect, min(minor, announced & 0xFF), daemon.store.directory)
         said = messages.read(source, context)
         assert isinstance(said, messages.Failure)

@@ -1,4 +1,4 @@
-"""Every way into the store stops before the disk is full, says why, and leaves nothing behind; the session goes on."""
+"""Every way into the store stops before the disk is full and leaves nothing behind; the session goes on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Garbage in any file of the state directory: the daemon starts and goes on, or says which file and what to do. Never a traceback."""
+"""Garbage in any file of the state directory: the daemon goes on, or says which file and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The daemon as a process: start, signals, activation, a second one, embedded ones. Real spawner, store and builder."""
+"""The daemon as a process: start, signals, activation, a second one, embedded ones; nothing is fake."""
 
 from __future__ import annotations
 

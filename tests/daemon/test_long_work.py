@@ -1,4 +1,7 @@
-"""Work that the daemon does by itself for a client ends when the client goes or the daemon stops. Hashing what lies here would take weeks."""
+"""Work that the daemon does for a client ends when the client goes or the daemon stops.
+
+Hashing what lies here would take weeks.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients have the daemon hold is counted, over all sessions and per user, and refused beyond its limits."""
+"""What clients have the daemon hold is counted, in all and per user, and refused beyond its limits."""
 
 from __future__ import annotations
 

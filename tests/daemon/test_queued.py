@@ -36,7 +36,8 @@ class Daemon:
     def build(self, name: str, script: str, needs: str = "") -> subprocess.Popen[str]:
         """A client that asks for a package, and for one that needs it if there is a script for that too."""
         made = "def made(name, script, *inputs):\n    return Package("
-        made += "name=name, version='1', build_system='trivial', arguments={'script': script}, inputs=list(inputs))\n"
+        made += "name=name, version='1', build_system='trivial', "
+        made += "arguments={'script': script}, inputs=list(inputs))\n"
         package = f"made({name!r}, {script!r})"
         if needs:
             package = f"made('above-{name}', {needs!r}, {package})"

@@ -1,6 +1,7 @@
-"""Several daemons on one machine, each with a store of its own: none of them ends, or even sees, what another one builds.
+"""Several daemons on one machine, each with its own store: none ends, or sees, what another builds.
 
-Real daemons (forked, with the command's own `main`) on one private /frx; their builders share the machine's build users and the control group.
+Real daemons (forked, with the command's own `main`) on one private /frx; their builders share the
+machine's build users and the control group.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A daemon whose log pipe has lost its reader works on, ends its builds at SIGTERM, and leaves with status 0."""
+"""A daemon whose log pipe has lost its reader works on, ends its builds at SIGTERM, and exits with 0."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Over the wire: checking and repairing the whole store, and builds that are remembered to have failed. A real daemon on a private /frx."""
+"""Checking and repairing the whole store, and remembered failures, over the wire.
+
+A real daemon on a private /frx.
+"""
 
 from __future__ import annotations
 

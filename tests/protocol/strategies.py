@@ -1,4 +1,4 @@
-"""Values for every codec, derived from the codec itself, so that a new row is tested without a new strategy."""
+"""Values for every codec, derived from the codec: a new row is tested without a new strategy."""
 
 from __future__ import annotations
 

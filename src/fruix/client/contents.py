@@ -1,7 +1,7 @@
 """`RemoteContents`: what a daemon's store holds, and additions to it, with the interface of a local store.
 
-The methods that `Store` has are described there. A question is a round trip (some 30 µs of the daemon's
-time). Contents are streamed both ways.
+The methods that `Store` has are described there. A question is a round trip (some 30 µs of the
+daemon's time). Contents are streamed both ways.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class RemoteContents(Store):
 
     @override
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """See `Store.closure`. One question per path in it."""
+        """Ask one question per path in the closure, which is no snapshot."""
         found: set[StorePath] = set()
         waiting = list(paths)
         while waiting:
@@ -132,7 +132,10 @@ class RemoteContents(Store):
 
     @override
     def nar(self, path: StorePath) -> Iterator[bytes]:
-        """See `Store.nar`. Nothing else can be asked before the end; leaving early closes the connection."""
+        """Stream the archive.
+
+        Nothing else can be asked before its end; leaving early closes the connection.
+        """
         return iter(self._call(nix.NarFromPath(path)))
 
     def _info(self, path: StorePath) -> PathInfo:
@@ -164,7 +167,7 @@ class RemoteContents(Store):
 
     @override
     def add_nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool = False) -> None:
-        """See `Store.add_nar`; the daemon takes it unchecked from trusted users only."""
+        """Stream the archive; without a content address the daemon takes it from trusted users only."""
         self._call(nix.AddToStoreNar(info, repair, unchecked=True), body=chunks)
 
     @override

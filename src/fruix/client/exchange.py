@@ -1,7 +1,8 @@
 """Requests and replies over one connection, in the Nix dialect.
 
-One request at a time. An error that the daemon reports leaves the connection usable and is raised as the class that the daemon
-named; an error in the exchange itself (a disconnection, bytes that are no message) closes it.
+One request at a time. An error that the daemon reports leaves the connection usable and is raised
+as the class that the daemon named; an error in the exchange itself (a disconnection, bytes that are
+no message) closes it.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class Exchange:
             request: what is asked.
             body: what is sent framed after them.
             on_event: told of what happens meanwhile.
-            descriptors: takes those that come with messages; they are then the caller's. Without it none is taken.
+            descriptors: takes those that come with messages; they are then the caller's. Without it
+                none is taken.
 
         Raises:
             FruixError: what the daemon answered.
@@ -105,7 +107,10 @@ class Exchange:
         return reply
 
     def _archive(self) -> Iterator[bytes]:
-        """A streamed archive. Nothing else can be asked before its end; leaving early closes the connection."""
+        """Yield a streamed archive; nothing else can be asked before its end.
+
+        Leaving early closes the connection.
+        """
         complete = False
         try:
             yield from NarBody(self.source).chunks()
@@ -143,7 +148,8 @@ class Exchange:
         try:
             if self._descriptors is None:
                 return self._stream.recv(limit)
-            # Its flags have no effect. Room for two: FreeBSD drops a single one with its padding if there isn't.
+            # Its flags have no effect. Room for two: FreeBSD drops a single one with its padding if
+            # there isn't.
             data, passed, _, _ = socket.recv_fds(self._stream, limit, 2)
             for descriptor in passed:
                 os.set_inheritable(descriptor, False)

@@ -1,6 +1,7 @@
 """`RemoteStore`: the daemon's store, with the interface of a local one, and its builders.
 
-Connecting costs a round trip and about 2 ms. Not for several threads at once: connect once per thread.
+Connecting costs a round trip and about 2 ms. Not for several threads at once: connect once per
+thread.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ class RemoteStore(RemoteContents):
         """
         chosen = _client_options(options)
         if FEATURE not in self._exchange.context.features and chosen.max_jobs == ANY_JOBS:
-            # A daemon that isn't ours knows no bound but the client's.
+            # A daemon that isn't Fruix's knows no bound but the client's.
             chosen = replace(chosen, max_jobs=os.cpu_count() or 1)
         self._set_options(chosen)
         mode = BuildMode.NORMAL if options is None else options.mode
@@ -97,13 +98,17 @@ class RemoteStore(RemoteContents):
 
         Raises:
             HostViewChangedError: something of it is being changed just now.
-            HostViewError: it offers none of that name, and never had that fingerprint; or that view lacks something.
+            HostViewError: it offers none of that name, and never had that fingerprint; or that view
+                lacks something.
             ProtocolError: it is no fruix daemon.
         """
         return self._call_own("has no host views", nix.QueryHostView(name))
 
     def host_views(self) -> Mapping[str, Sequence[Sighting]]:
-        """The views that the daemon's machine offers, with the fingerprints that each was seen to have, oldest first."""
+        """Return the views that the daemon's machine offers.
+
+        With each come the fingerprints that it was seen to have, oldest first.
+        """
         return self._call_own("has no host views", nix.QueryHostViews())
 
     def active_builds(self) -> list[ActiveBuild]:
@@ -115,7 +120,7 @@ class RemoteStore(RemoteContents):
         return list(self._call_own("can't list builds", nix.QueryActiveBuilds()))
 
     def plan(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
-        """What building `requests` would do, with reasons and usual durations if the daemon is one of ours."""
+        """Return what building `requests` would do; a fruix daemon adds reasons and usual durations."""
         wanted = tuple(requests)
         if FEATURE in self._exchange.context.features:
             return self._call(nix.QueryPlan(wanted, mode))
@@ -132,15 +137,17 @@ class RemoteStore(RemoteContents):
         *,
         fresh: bool = False,
     ) -> int:
-        """A shell in the sandbox of a derivation whose inputs are valid; its exit status, 128 and more for signals.
+        """Run a shell in the sandbox of a derivation whose inputs are valid.
+
+        Returns its exit status, 128 and more for signals.
 
         Args:
             drv: the derivation.
             terminal: the kind of terminal (TERM) that it is shown on.
             command: what to run instead of an interactive shell.
             fresh: new directories, also where a failed build's are kept.
-            on_open: given the outer end of the sandbox's terminal, which it has to close, and a line
-                about what runs; the shell is ended when this returns.
+            on_open: given the outer end of the sandbox's terminal, which it has to close, and a
+                line about what runs; the shell is ended when this returns.
 
         Raises:
             NotPermittedError: the daemon doesn't trust this user.

@@ -1,8 +1,10 @@
 """A budget of memory for what clients have the daemon hold: over all sessions, and per user.
 
-Counted are requests while they are read, worked on and answered, and what a session keeps (temporary roots), as estimates of what Python's
-objects take. What doesn't fit is refused at once, as an error of that request; its rest is read and dropped, and the session goes on. Nobody
-waits for memory: a session that waited would hold what it has. Root and trusted users have a reserve that nobody else can take.
+Counted are requests while they are read, worked on and answered, and what a session keeps
+(temporary roots), as estimates of what Python's objects take. What doesn't fit is refused at once,
+as an error of that request; its rest is read and dropped, and the session goes on. Nobody waits for
+memory: a session that waited would hold what it has. Root and trusted users have a reserve that
+nobody else can take.
 """
 
 from __future__ import annotations
@@ -63,7 +65,8 @@ class Budget:
 
 def _refusal(who: str, most: int, setting: str) -> MemoryLimitError:
     return MemoryLimitError(
-        f"the request needs too much memory: {who} may have the daemon hold {most // MIB} MiB (setting '{setting}')",
+        f"the request needs too much memory: {who} may have the daemon hold {most // MIB} MiB"
+        f" (setting '{setting}')",
         hint="ask for less at once, or again when other requests have ended",
     )
 
@@ -112,7 +115,7 @@ class Account:
             self.give(self.taken)
 
     def close(self) -> None:
-        """The session has ended."""
+        """Give back all that is counted for the session, at its end."""
         self.end_request()
         if self._kept:
             self._budget.give(self._uid, self._kept)

@@ -1,7 +1,8 @@
 """Log lines that a client can cause at will, limited in number.
 
-In a period of `PERIOD` seconds one user causes at most `LINES_OF_A_USER` lines and all users together `LINES`. The last of them says
-that further ones are left out; the next period begins with how many there were.
+In a period of `PERIOD` seconds one user causes at most `LINES_OF_A_USER` lines and all users
+together `LINES`. The last of them says that further ones are left out; the next period begins with
+how many there were.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """One client's socket: buffered reads with a deadline, whole writes, and word of the client's going away.
 
-Between requests a client may be silent for as long as it likes. Within one, each receive must bring something in time, and the
-fields of a request must be complete by a deadline, so that half a message holds nothing for ever. The kernel does
-the timing (SO_RCVTIMEO): the common case stays one system call for a read and one for a write.
+Between requests a client may be silent for as long as it likes. Within one, each receive must bring
+something in time, and the fields of a request must be complete by a deadline, so that half a
+message holds nothing for ever. The kernel does the timing (SO_RCVTIMEO): the common case stays one
+system call for a read and one for a write.
 """
 
 from __future__ import annotations
@@ -20,10 +21,16 @@ from fruix.protocol.reader import Account, Source
 
 
 class Connection:
-    """Owns the socket."""
+    """One client's socket, read through `source`."""
 
     def __init__(self, stream: socket.socket, *, patience: int = 60, account: Account | None = None) -> None:
-        """`patience`: seconds that a client has for the rest of what it began; `account` counts what its requests hold."""
+        """Take over a connected socket.
+
+        Args:
+            stream: closed by `close`.
+            patience: seconds that a client has for the rest of what it began.
+            account: counts what its requests hold.
+        """
         stream.setblocking(True)
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", patience, 0))
         self.stream = stream
@@ -44,7 +51,7 @@ class Connection:
         self._deadline = time.monotonic() + self._patience
 
     def complete(self) -> None:
-        """See `begin`."""
+        """Lift the deadline that `begin` set."""
         self._deadline = None
 
     def send(self, data: bytes | bytearray) -> None:
@@ -93,7 +100,8 @@ class Connection:
 class HangupWatcher:
     """Sets an event when a client goes away while its session is busy. One thread for all sessions."""
 
-    # Where the system can't tell that the other side closed its half, readable with nothing to read means the same.
+    # Where the system can't tell that the other side closed its half, readable with nothing to read
+    # means the same.
     _EVENTS = getattr(select, "POLLRDHUP", select.POLLIN)
 
     def __init__(self) -> None:

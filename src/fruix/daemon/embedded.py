@@ -1,9 +1,10 @@
-"""A daemon for one client, without a socket in the file system: `fruix build` on a machine where no daemon runs.
+"""A daemon for one client, in a child process: `fruix build` on a machine where no daemon runs.
 
-The same code in a forked child at the other end of a socket pair: spawner, settings, store, one session. It ends when its client does,
-however that ends, and takes running builds with it. One at a time works on a state directory; a second one waits for the
-first. What keeps it from starting is told to the client in the greeting. A socket of its own tells others what it builds, and
-nothing else.
+The same code in a forked child at the other end of a socket pair: spawner, settings, store, one
+session. It ends when its client does, however that ends, and takes running builds with it. One at a
+time works on a state directory; a second one waits for the first. What keeps it from starting is
+told to the client in the greeting. A socket of its own tells others what it builds, and nothing
+else.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def embedded_store(environment: Mapping[str, str], home: str | None = None) -> I
 
     Args:
         environment: as of this process.
-        home: without root, the user's directory: parent and child both see it at `/frx` from then on (see `rootless`).
+        home: without root, the user's directory: parent and child both see it at `/frx` from then
+            on (see `rootless`).
 
     Raises:
         FruixError: what keeps the child from serving.
@@ -54,21 +56,21 @@ def embedded_store(environment: Mapping[str, str], home: str | None = None) -> I
     from fruix.client import RemoteStore  # noqa: PLC0415 - the child doesn't need it
 
     layout = Layout.from_environment(environment)
-    ours, theirs = socket.socketpair()
+    parent_end, child_end = socket.socketpair()
     sys.stdout.flush()
     sys.stderr.flush()
     child = os.fork()
     if child == 0:
-        ours.close()
-        _child(theirs, environment, layout, home)
-    theirs.close()
+        parent_end.close()
+        _child(child_end, environment, layout, home)
+    child_end.close()
     try:
         if home is not None:
             rootless.enter_view(home)
-        with RemoteStore(ours, layout.store, where="the embedded daemon") as store:
+        with RemoteStore(parent_end, layout.store, where="the embedded daemon") as store:
             yield store
     finally:
-        ours.close()
+        parent_end.close()
         with contextlib.suppress(
             ChildProcessError
         ):  # a program that ignores SIGCHLD has it reaped by the kernel
@@ -189,7 +191,11 @@ def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:
 
 
 def _take(lock: StateLock) -> None:
-    """The state's lock: waits for another embedded daemon, which ends with its client; refuses beside a real one."""
+    """Take the state's lock: wait for another embedded daemon, which ends with its client.
+
+    Raises:
+        UnreachableError: a real daemon holds it.
+    """
     try:
         lock.take(OWNER)
     except StoreError as error:

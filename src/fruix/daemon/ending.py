@@ -1,6 +1,7 @@
 """When a daemon ends: at once, or when the builds that run have ended (it drains).
 
-Wishes come from signal handlers and other threads, through a pipe that the server's main thread waits for. A second wish to drain means at once.
+Wishes come from signal handlers and other threads, through a pipe that the server's main thread
+waits for. A second wish to drain means at once.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Callable
 
 log = logging.getLogger(__name__)
 
-# Seconds that clients have, after the last build, to take their results and to ask what they want to know about them.
+# Seconds that clients have, after the last build, to take their results and to ask what they want
+# to know about them.
 FAREWELL = 5.0
 _NOW, _DRAIN, _DRAINED, _LEFT = b"n", b"d", b"e", b"l"
 

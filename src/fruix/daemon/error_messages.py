@@ -13,7 +13,10 @@ from fruix.protocol.wire import Context, Dialect
 
 
 class BuildsFailedError(BuildError):
-    """What a client asked for was not built; `status` is that of the Guix dialect (100 failed, 101 out of time, 1 else)."""
+    """What a client asked for was not built.
+
+    `status` is that of the Guix dialect: 100 failed, 101 out of time, 1 anything else.
+    """
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)

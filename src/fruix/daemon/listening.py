@@ -1,9 +1,10 @@
 """The daemon's socket in the file system, and the lock of its state.
 
-The socket's directory belongs to the daemon's user and can be written by nobody else, so that no other user can put a socket of
-theirs in its place; the socket is bound under a temporary name with all permissions off and gets its name by a rename, so that it
-is never there half made; a stale one is simply replaced. A lock file, held for life, says that a daemon is running and which.
-Sockets passed by the service manager (LISTEN_FDS) are used as they are.
+The socket's directory belongs to the daemon's user and can be written by nobody else, so that no
+other user can put another socket in its place; the socket is bound under a temporary name with
+all permissions off and gets its name by a rename, so that it is never there half made; a stale one
+is simply replaced. A lock file, held for life, says that a daemon is running and which. Sockets
+passed by the service manager (LISTEN_FDS) are used as they are.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class StateLock:
             return "unknown process"
 
     def release(self) -> None:
-        """Let go; the file stays."""
+        """Let go of the lock; the file stays, with the name of the last holder."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
@@ -81,7 +82,8 @@ def listen(path: str) -> socket.socket:
     """A socket listening at `path`. The caller holds the lock that says that no other daemon does.
 
     Raises:
-        StoreError: the directory could be changed by others, or something that is no socket has that name.
+        StoreError: the directory could be changed by others, or something that is no socket has
+            that name.
     """
     directory = os.path.dirname(path)
     _check_directory(directory)
@@ -93,7 +95,8 @@ def listen(path: str) -> socket.socket:
     try:
         listener.bind(temporary)
         listener.listen(BACKLOG)
-        # Nobody could connect up to here; only now, and before it has its name, the socket is opened to all.
+        # Nobody could connect up to here; only now, and before it has its name, the socket is
+        # opened to all.
         os.chmod(temporary, SOCKET_MODE)
         os.rename(temporary, path)
     except OSError as error:
@@ -145,7 +148,8 @@ def _check_directory(directory: str) -> None:
     status = os.stat(directory)
     if status.st_uid not in {0, os.geteuid()} or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StoreError(
-            f"the socket's directory could be changed by others (owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})",
+            f"the socket's directory could be changed by others (owner {status.st_uid}, mode"
+            f" {stat.S_IMODE(status.st_mode):04o})",
             where=directory,
             hint="give it to the daemon's user, with mode 0755",
         )

@@ -1,7 +1,7 @@
 """The daemon's life: `main` runs it in the foreground until SIGTERM or SIGINT.
 
-The order matters. The spawner is forked first, when this process is still small and single-threaded and knows nothing worth
-stealing; everything else is `serve`.
+The order matters. The spawner is forked first, when this process is still small and single-threaded
+and knows nothing worth stealing; everything else is `serve`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from fruix.sandbox.inherited import hear_of_children
 
 log = logging.getLogger("fruix.daemon")
 
-# More than all connections and builds at their default limits need; a limit of a billion would only make closing descriptors slow.
+# More than all connections and builds at their default limits need; a limit of a billion would only
+# make closing descriptors slow.
 MANY_FILES = 65536
 
 
@@ -29,7 +30,8 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
     Args:
         config: its configuration file (default: `FRUIX_CONF`, else the usual place).
         socket: where to listen (default: in the state directory).
-        accept_store: take the store for the database that is there, also if they don't belong together.
+        accept_store: take the store for the database that is there, also if they don't belong
+            together.
 
     Returns:
         The exit status.
@@ -54,7 +56,8 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
         spawner = Spawner.start()
         failpoints.know("spawner", spawner.pid)
         closing.callback(spawner.close)
-        # The rest of the program comes only now: what the spawner has in its memory is copied for every builder.
+        # The rest of the program comes only now: what the spawner has in its memory is copied for
+        # every builder.
         from fruix.daemon.serve import run  # noqa: PLC0415
 
         well = run(environment, config, socket, passed, spawner, confined=confined, accept_store=accept_store)

@@ -1,8 +1,9 @@
 """From what a client set (operation 19) to what its builds get, with the rules on who may set what.
 
-Everybody may set what concerns only the builds asked for; what would change how the daemon isolates, whom it believes or where
-it gets things from is for trusted users only, and nothing of that kind can be set by clients in this version. Not being
-able to is said as a warning, once per setting; it is no error, since clients send their whole configuration.
+Everybody may set what concerns only the builds asked for; what would change how the daemon
+isolates, whom it believes or where it gets things from is for trusted users only, and nothing of
+that kind can be set by clients in this version. Not being able to is said as a warning, once per
+setting; it is no error, since clients send their whole configuration.
 """
 
 from __future__ import annotations
@@ -47,7 +48,8 @@ def _repetitions(name: str, value: str) -> int:
     return again + 1
 
 
-# Setting → the field of `BuildOptions` that it is, and how its text is read. Guix's names begin with `build-`.
+# Setting → the field of `BuildOptions` that it is, and how its text is read. Guix's names begin
+# with `build-`.
 _SETTINGS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "timeout": ("timeout", _number),
     "max-silent-time": ("max_silent_time", _number),
@@ -65,13 +67,16 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "build-repeat": ("rounds", _repetitions),
 }
 
-# Settings that clients send as a matter of course, and that mean nothing here or concern the client alone.
+# Settings that clients send as a matter of course, and that mean nothing here or concern the client
+# alone.
 _IGNORED = frozenset(
     {
         "ssh-auth-sock", "experimental-features", "plugin-files", "poll-interval", "connect-timeout",
-        "log-lines", "substitute", "substituters", "extra-substituters", "fallback", "builders", "multiplexed-build-output",
+        "log-lines", "substitute", "substituters", "extra-substituters", "fallback", "builders",
+        "multiplexed-build-output",
         "print-extended-build-trace", "user-name", "terminal-columns", "locale", "substitute-urls",
-        "warn-dirty", "show-trace", "allow-dirty", "flake-registry", "nix-path", "pure-eval", "eval-cache", "use-xdg-base-directories",
+        "warn-dirty", "show-trace", "allow-dirty", "flake-registry", "nix-path", "pure-eval", "eval-cache",
+        "use-xdg-base-directories",
     }
 )  # fmt: skip
 
@@ -119,7 +124,9 @@ def check(options: ClientOptions) -> None:
 def build_options(
     options: ClientOptions, context: Context, mode: BuildMode, asker: Asker | None = None
 ) -> BuildOptions:
-    """The options of one build request. A time or core count of 0 leaves the operator's; an override says 0 and means it.
+    """Return the options of one build request.
+
+    A time or core count of 0 leaves the operator's; an override says 0 and means it.
 
     Clients of other worlds get differing results kept only if they ask for it, as they are used to.
     """

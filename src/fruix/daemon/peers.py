@@ -1,8 +1,10 @@
 """Who is at the other end of a connection, and what that user may do.
 
-Decided once per connection, by the numeric user that the kernel names and look-ups of names and groups; a look-up that fails is a
-refusal, and a refusal holds for some seconds, so that a refused user can't have the daemon look up names all the time. Users of the build pool are refused before a single byte of theirs is read, whatever the lists say. Trusted
-users are as good as root: they may change what the daemon believes.
+Decided once per connection, by the numeric user that the kernel names and look-ups of names and
+groups; a look-up that fails is a refusal, and a refusal holds for some seconds, so that a refused
+user can't have the daemon look up names all the time. Users of the build pool are refused before a
+single byte of theirs is read, whatever the lists say. Trusted users are as good as root: they may
+change what the daemon believes.
 
 A connected descriptor is a capability: whoever it is passed on to acts as the user who opened it.
 """
@@ -47,7 +49,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What the lists say."""
+    """Who may connect, and who is trusted, by users and groups (`@GROUP`)."""
 
     allowed: Collection[str]
     trusted: Collection[str]
@@ -85,7 +87,7 @@ class Admission:
         self._refused: dict[tuple[int, int], tuple[float, NotPermittedError]] = {}
 
     def admit(self, peer: Peer) -> bool:
-        """See `Access.admit`."""
+        """Decide as `Access.admit` does; names of users and groups are looked up now and then only."""
         key, now = (peer.uid, peer.gid), self._clock()
         if (known := self._refused.get(key)) and now < known[0]:
             raise known[1].with_traceback(None)
@@ -143,7 +145,8 @@ def _ucred(connection: socket.socket) -> Peer:
 
 _UCRED = struct.Struct("@iII")
 _ASK: Mapping[str, Callable[[socket.socket], Peer]] = {"linux": _ucred}
-# FreeBSD, unix(4) LOCAL_PEERCRED at level SOL_LOCAL: version, uid, number of groups, 16 groups, pid (13 and later, else 0 or rubbish).
+# FreeBSD, unix(4) LOCAL_PEERCRED at level SOL_LOCAL: version, uid, number of groups, 16 groups, pid
+# (13 and later, else 0 or rubbish).
 _XUCRED = struct.Struct("@IIh16I4xi4x")
 _SOL_LOCAL, _LOCAL_PEERCRED, _XUCRED_VERSION = 0, 1, 0
 

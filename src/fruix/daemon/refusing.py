@@ -1,9 +1,10 @@
 """Refusing clients without a thread and without waiting.
 
-A refusal is the same for all clients (see `handshake.refusal`) and fits into a new socket's buffer, so that it is sent before the client
-has said anything. The client then sends its own greeting and reads the error; if the socket were closed by then, its write would
-fail and hide the reason. So the socket stays open until the client closes it, but not longer than `PATIENCE` seconds, and there
-are never more than `MOST` of them, `MOST_OF_A_USER` of one user: then the oldest is closed.
+A refusal is the same for all clients (see `handshake.refusal`) and fits into a new socket's buffer,
+so that it is sent before the client has said anything. The client then sends its own greeting and
+reads the error; if the socket were closed by then, its write would fail and hide the reason. So the
+socket stays open until the client closes it, but not longer than `PATIENCE` seconds, and there are
+never more than `MOST` of them, `MOST_OF_A_USER` of one user: then the oldest is closed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Refused:
         return None
 
     def close(self) -> None:
-        """Close all of them."""
+        """Close all sockets that are kept, at the daemon's end."""
         while self.forget_oldest():
             pass
 

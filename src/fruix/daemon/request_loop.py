@@ -1,10 +1,10 @@
 """Greeting a client, then its requests one after the other until it leaves.
 
-Order within a request, which everything rests on: all of its fields are read; then they are judged; then
-the work is done, telling the client of it; then what is left of the request's stream is read; then the
-reply goes out in one write. So any error that comes after the reading is an answer like another, and the
-connection goes on; an error while reading ends it. A request that needs too much memory (see `budget`) is
-read to its end too, but not held.
+Order within a request, which everything rests on: all of its fields are read; then they are judged;
+then the work is done, telling the client of it; then what is left of the request's stream is read;
+then the reply goes out in one write. So any error that comes after the reading is an answer like
+another, and the connection goes on; an error while reading ends it. A request that needs too much
+memory (see `budget`) is read to its end too, but not held.
 """
 
 from __future__ import annotations
@@ -98,7 +98,10 @@ class RequestLoop:
             session.account.end_request()
 
     def _meet(self, operation: Operation, handler: Handler | None, raw: list[list[Any]]) -> None:
-        """Meet a request whose fields have been read. `raw` holds them alone, and is emptied when they have been parsed."""
+        """Answer a request whose fields have been read.
+
+        `raw` alone holds them, and is emptied when they have been parsed.
+        """
         self._connection.complete()
         self._session.body = request_body(operation.body, self._connection.source)
         try:
@@ -147,7 +150,7 @@ class RequestLoop:
         return error
 
     def _fail(self, error: Exception) -> None:
-        """Answer a request with an error; the client may still be sending its stream, so that is read first."""
+        """Answer a request with an error, when the stream that the client may still be sending is read."""
         if isinstance(error, DisconnectedError):
             raise error
         answer = self._error(error)
@@ -162,7 +165,10 @@ class RequestLoop:
         return messages.encode(failure(error, self._session.context), self._session.context)
 
     def _answer(self, data: bytes | bytearray, stream: Iterable[bytes] = ()) -> None:
-        """Send a reply in one write, and its stream after it; an error in the middle of a stream ends the connection."""
+        """Send a reply in one write, and its stream after it.
+
+        An error in the middle of a stream ends the connection.
+        """
         self._connection.send(data)
         for chunk in stream:
             self._connection.send(chunk)

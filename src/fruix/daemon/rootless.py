@@ -1,10 +1,13 @@
-"""Fruix without root (Linux): a user's own store, in a directory of theirs that takes the place of `/frx`.
+"""Fruix without root (Linux): a user's own store, in a directory that takes the place of `/frx`.
 
-The directory (`home`) is `$XDG_DATA_HOME/fruix`, else `~/.local/share/fruix`. It holds what `/frx` holds on a machine with a system daemon: `store`,
-`var/fruix`, `var/log/fruix`, `etc/fruix.toml`. Daemon and clients see it at `/frx`, each in mount and user namespaces of its own, so
-that all paths, in derivations, in results, in scripts, are the same as with root, and no other code knows the difference.
+The directory (`home`) is `$XDG_DATA_HOME/fruix`, else `~/.local/share/fruix`. It holds what `/frx`
+holds on a machine with a system daemon: `store`, `var/fruix`, `var/log/fruix`, `etc/fruix.toml`.
+Daemon and clients see it at `/frx`, each in mount and user namespaces of its own, so that all
+paths, in derivations, in results, in scripts, are the same as with root, and no other code knows
+the difference.
 
-The daemon is root of its user namespace; clients stay who they are. What is weaker than with root: docs/isolation.md.
+The daemon is root of its user namespace; clients stay who they are. What is weaker than with root:
+docs/isolation.md.
 """
 
 from __future__ import annotations
@@ -54,17 +57,21 @@ def prepare(directory: str) -> None:
     status = os.stat(directory)
     if status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StoreError(
-            f"the directory could be changed by others (owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})",
+            f"the directory could be changed by others (owner {status.st_uid}, mode"
+            f" {stat.S_IMODE(status.st_mode):04o})",
             where=directory,
             hint="it has to be yours, with mode 0755 or less; or set XDG_DATA_HOME to another place",
         )
 
 
 def become_root(directory: str) -> None:
-    """The daemon's part: root of a user namespace, with `directory` at `/frx`. Before threads, and before the spawner.
+    """Become root of a user namespace, with `directory` at `/frx`: the daemon's part.
+
+    To be called before there are threads, and before the spawner is forked.
 
     Raises:
-        FruixError: the directory is unfit, or the host allows no user namespace; says which of its settings.
+        FruixError: the directory is unfit, or the host allows no user namespace; says which of its
+            settings.
     """
     from fruix.sandbox.linux import store_mount, userns  # noqa: PLC0415 - that platform's
 

@@ -1,8 +1,8 @@
-"""What the daemon says: lines on descriptor 2, and in the system's log once nobody reads that descriptor any more.
+"""What the daemon logs: lines on descriptor 2, in the system's log once nobody reads that descriptor.
 
-The reader may go first: daemon(8) of FreeBSD 13 hands SIGTERM on and ends at once, while this process
-still ends its builds. Nothing is buffered, so that no line is lost, and none is left that could not be
-written when the interpreter ends (it would change the exit status).
+The reader may go first: daemon(8) of FreeBSD 13 hands SIGTERM on and ends at once, while this
+process still ends its builds. Nothing is buffered, so that no line is lost, and none is left that
+could not be written when the interpreter ends (it would change the exit status).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The daemon's life after the spawner.
 
-In this order: settings, the lock of the state directory, the store (opening it undoes an unclean stop), what crashed builds left; and only
-when all of that is well, the socket appears. The end goes the other way round.
+In this order: settings, the lock of the state directory, the store (opening it undoes an unclean
+stop), what crashed builds left; and only when all of that is well, the socket appears. The end goes
+the other way round.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Accepting clients: one thread each, limits on connections, an orderly end.
 
-The main thread waits for connections and for the wish to stop. It decides who may connect, and refuses, before a thread exists and
-without waiting for the client (see `refusing`); a build user's connection is closed without a word. What is refused is not counted.
-Root and trusted users have a reserve of connections that nobody else can take.
+The main thread waits for connections and for the wish to stop. It decides who may connect, and
+refuses, before a thread exists and without waiting for the client (see `refusing`); a build user's
+connection is closed without a word. What is refused is not counted. Root and trusted users have a
+reserve of connections that nobody else can take.
 
-Stopping, at once or when what is built then has ended (`ending`): no new clients; sessions lose their sockets, which cancels their builds; builds are killed and cleaned up; then the store closes.
+Stopping, at once or when what is built then has ended (`ending`): no new clients; sessions lose
+their sockets, which cancels their builds; builds are killed and cleaned up; then the store closes.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ from fruix.errors import FruixError, NotPermittedError
 
 log = logging.getLogger(__name__)
 
-# Seconds: what sessions get for telling their clients of the end, the kernel when it has no descriptor.
+# Seconds: what sessions get for telling their clients of the end, the kernel when it has no
+# descriptor.
 LAST_WORDS = 5.0
 RETRY_PAUSE = 0.1
 
@@ -46,7 +49,7 @@ class HasDescriptor(Protocol):
     """Something that can be polled."""
 
     def fileno(self) -> int:
-        """Its descriptor."""
+        """Return the descriptor to poll."""
 
 
 class Server:
@@ -144,7 +147,7 @@ class Server:
         self.serve(stream)
 
     def _refuse_for_want_of_descriptors(self, listener: socket.socket) -> None:
-        """Make room by forgetting a refused client; without one, accept by means of the descriptor that is kept for that.
+        """Make room by forgetting a refused client, else by the descriptor that is kept for that.
 
         The refused connection is then what is kept, until the next one needs its descriptor.
         """
@@ -243,7 +246,7 @@ class Server:
         self._service.client_log.warning(uid, "%s", text)
 
     def _end_sessions(self, reason: str) -> None:
-        """Those that wait for a request end; those that build are told, and have a moment to tell their client."""
+        """End sessions that wait for a request; those that build get a moment to tell their client."""
         self._service.stopping = reason
         self._refused.close()
         with self._lock:

@@ -1,7 +1,7 @@
 """What all sessions of a daemon share: store, builder, settings, and what is alive right now.
 
-`open_service` puts the real parts together, in the order that safety asks for; sessions see interfaces only, so that
-tests give them small fakes.
+`open_service` puts the real parts together, in the order that safety asks for; sessions see
+interfaces only, so that tests give them small fakes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class DaemonStore(Store, Protocol):
 
     @property
     def temp_roots(self) -> SessionRoots:
-        """See `SessionRoots`."""
+        """Paths that sessions keep from being collected."""
 
     def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
         """Add a small text, named by its contents and references."""
@@ -98,10 +98,10 @@ class BuilderLike(Protocol):
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
     ) -> list[tuple[DerivedPath, BuildResult]]:
-        """Make requests valid."""
+        """Make requests valid; results in their order, failures among them. Returns early if `cancelled`."""
 
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
-        """What `realise` would do."""
+        """Return what `realise` would do; nothing is locked or promised."""
 
     def planned(self, requests: Iterable[DerivedPath], mode: BuildMode) -> BuildPlan:
         """The same with reasons and durations."""
@@ -128,7 +128,7 @@ class BuilderLike(Protocol):
         """Begin no more builds; returns when none runs."""
 
     def close(self) -> None:
-        """End all builds."""
+        """End all builds, and return when nothing of them is left."""
 
 
 @dataclass(slots=True)
@@ -189,10 +189,11 @@ def open_service(
 
 
 def _refuse_exposed(layout: Layout) -> None:
-    """A directory that anybody can write on the way to the store or the builds would let them swap what lies below."""
+    """Refuse directories that anybody can write on the way to the store: what lies below could be swapped."""
     if exposed := layout.exposed_parents():
         raise StoreError(
             f"'{exposed[0]}' can be written by everybody",
             where=layout.store,
-            hint="choose directories all of whose parents only root can write (FRUIX_STORE_DIR, FRUIX_STATE_DIR)",
+            hint="choose directories all of whose parents only root can write"
+            " (FRUIX_STORE_DIR, FRUIX_STATE_DIR)",
         )

@@ -67,7 +67,9 @@ class Session:
     def realise(
         self, requests: Sequence[DerivedPath], mode: BuildMode, *, keep_going: bool = False
     ) -> list[tuple[DerivedPath, BuildResult]]:
-        """Build, telling the client of events; give up when it goes away. `keep_going`: whatever the client has set.
+        """Build, telling the client of events; give up when it goes away.
+
+        `keep_going` holds whatever the client has set.
 
         Raises:
             DisconnectedError: it has gone.
@@ -123,6 +125,7 @@ class Session:
         return options.build_options(self.options, self.context, mode, asker)
 
 
-# What handles a request: it returns what the reply holds. Rows of tables of handlers, made by `Request.answered_by`.
+# What handles a request: it returns what the reply holds. Rows of tables of handlers, made by
+# `Request.answered_by`.
 Handler = Callable[[Session, Any], Any]
 Rows = tuple[tuple[type[Request[Any]], Handler], ...]

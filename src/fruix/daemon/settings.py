@@ -1,7 +1,8 @@
 """The daemon's configuration file (TOML): what an operator may decide, checked when it is read.
 
-Every key is a row of `_KEYS`; an unknown key or a value of the wrong kind is an error that names file and key, never a
-silent default. Sizes in bytes, times in seconds, 0 for no limit. Described in docs/daemon.md; `etc/fruix.toml` is a sample.
+Every key is a row of `_KEYS`; an unknown key or a value of the wrong kind is an error that names
+file and key, never a silent default. Sizes in bytes, times in seconds, 0 for no limit. Described in
+docs/daemon.md; `etc/fruix.toml` is a sample.
 """
 
 from __future__ import annotations
@@ -56,12 +57,15 @@ class Settings:
     build_uid_count: int | None = None
 
     def for_one_user(self) -> Settings:
-        """The same in a user namespace: other users have no numbers there, so none can be told from another, and none may connect."""
+        """Return the settings for a user namespace: nobody else may connect.
+
+        Other users have no numbers there, so none can be told from another.
+        """
         return _replace(self, allowed_users=(), trusted_users=())
 
     @property
     def build(self) -> BuildSettings:
-        """The part for builds."""
+        """The settings that the build half gets."""
         from fruix.building import settings  # noqa: PLC0415 - not needed to read a file
 
         values = dict(self.building)
@@ -76,7 +80,8 @@ def load(environment: Mapping[str, str], file: str | None = None) -> Settings:
     """The settings of this machine.
 
     Args:
-        environment: `FRUIX_CONF` names the file, `FRUIX_SOURCES` more directories of sources (separated by colons).
+        environment: `FRUIX_CONF` names the file, `FRUIX_SOURCES` more directories of sources
+            (separated by colons).
         file: the file, if the command line names one.
 
     Raises:

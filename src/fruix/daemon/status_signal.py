@@ -1,6 +1,7 @@
 """Telling what goes on when somebody asks by signal: SIGUSR1, and SIGINFO (ctrl-T) where the system has it.
 
-The work is done on a thread of its own, since a handler interrupts the main thread anywhere, also where it holds locks.
+The work is done on a thread of its own, since a handler interrupts the main thread anywhere, also
+where it holds locks.
 """
 
 from __future__ import annotations

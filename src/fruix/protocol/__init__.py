@@ -1,12 +1,16 @@
 """The worker protocol, both dialects: bytes to messages and back, without sockets.
 
-What lives here: where bytes come from (`source`), primitive codecs (`wire`) and those of the model's values (`values`, `looking`),
-fields put together (`layout`), the tables of operations (`shared`, `nix`, `guix`; looked up in `operations`), the greeting
-(`handshake`), what clients set (`options`), the message loop (`messages`), events as messages (`activities`), streams after requests
-(`bodies`).
+What lives here: where bytes come from (`reader`), codecs of primitives (`wire`), of several values
+(`compound`), of the model's values (`model_codecs`, `build_codecs`, `build_status`), fields put
+together (`schema`); the tables of operations and the classes of their requests
+(`common_operations`, `nix`, `guix`; looked up in `operations`); the greeting (`handshake`), what
+clients set (`options`), the message loop (`messages`, `activities`), errors of Fruix's own clients
+(`own_errors`), events as messages (`event_messages`, `guix_trace`) and back (`event_reader`),
+streams behind requests and replies (`streams`).
 
-Rules: a difference between dialects or versions is a row or a column, not a branch; every row serves both ends; a request is read whole
-before anything in it is judged; every length, count and message has a limit.
+Rules: a difference between dialects or versions is a row or a column, not a branch; every row
+serves both ends; a request is read whole before anything in it is judged; every length, count and
+message has a limit.
 """
 
 from fruix.protocol.operations import by_request, operations

@@ -1,6 +1,7 @@
 """Codecs of what is built: derived paths, derivations, modes, results and realisations.
 
-Where the two dialects write one value differently (derived paths), the context says which form is meant.
+Where the two dialects write one value differently (derived paths), the context says which form is
+meant.
 """
 
 from __future__ import annotations

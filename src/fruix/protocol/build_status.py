@@ -1,4 +1,4 @@
-"""The records of our own operations for looking at builds and host views: rows of `fruix ps`, rows of a plan, views."""
+"""Records of Fruix's own operations: rows of `fruix ps`, rows of a plan, host views."""
 
 from __future__ import annotations
 

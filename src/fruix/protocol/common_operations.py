@@ -32,7 +32,7 @@ from fruix.protocol.wire import BOOL, NAME, OCTETS, U64, Constant
 
 @dataclass(frozen=True, slots=True)
 class IsValidPath(Request[bool]):
-    """Whether a path is valid."""
+    """Whether a path is valid (registered)."""
 
     path: StorePath
 
@@ -84,7 +84,7 @@ class BuildPaths(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class EnsurePath(Request[None]):
-    """Make a path valid."""
+    """Make a path valid, by a substituter if need be."""
 
     path: StorePath
 
@@ -110,7 +110,7 @@ class SyncWithGC(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class FindRoots(Request[tuple[Root, ...]]):
-    """All roots."""
+    """All garbage collection roots, with what they keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ class QueryDerivationOutputs(Request[Collection[StorePath]]):
 
 @dataclass(frozen=True, slots=True)
 class QueryAllValidPaths(Request[Collection[StorePath]]):
-    """Every valid path."""
+    """Every valid path: up to some 10⁵ of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,10 @@ PAIR = 200
 
 
 def read_items(source: Source, limit: int, read: Callable[[], T]) -> list[T]:
-    """A count and as many items. The list grows with what arrives; after a refusal (`Source.charge`) it is empty."""
+    """Read a count and as many items.
+
+    The list grows with what arrives; after a refusal (`Source.charge`) it is empty.
+    """
     left = read_count(source, limit)
     if left <= RUN:
         return [read() for _ in range(left)]
@@ -42,7 +45,11 @@ def read_items(source: Source, limit: int, read: Callable[[], T]) -> list[T]:
 
 
 def read_count(source: Source, limit: int) -> int:
-    """A list's or map's count."""
+    """Read the count of a list or map.
+
+    Raises:
+        ProtocolError: more than `limit`.
+    """
     count = source.u64()
     if count > limit:
         raise ProtocolError(f"list of {count} items where at most {limit} are allowed")
@@ -51,7 +58,7 @@ def read_count(source: Source, limit: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class List(Codec[tuple[T, ...]], Generic[T]):
-    """A count and items, as a tuple; `ordered` ones (sets) are written sorted, in whatever order they come."""
+    """A count and items, as a tuple; `ordered` ones (sets) are written sorted."""
 
     item: Codec[T]
     limit: int = LIST_LIMIT
@@ -77,7 +84,7 @@ class List(Codec[tuple[T, ...]], Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Map(Codec[dict[K, T]], Generic[K, T]):
-    """A count and pairs, as a dictionary; written in the order of its keys, unless that isn't usual where it stands."""
+    """A count and pairs, as a dictionary; `ordered` ones are written in the order of their keys."""
 
     key: Codec[K]
     value: Codec[T]

@@ -1,11 +1,12 @@
 """Events of builds as messages, by dialect.
 
-Three writers, one interface: Fruix's own clients get each event whole (as JSON in one result message),
-clients of the Nix dialect get activities (a build, its log lines and phase, a transfer below it), clients
-of the Guix dialect get trace lines (`guix_trace`). `event_reader` is the client's side and understands the
-first two.
+Three writers, one interface: Fruix's own clients get each event whole (as JSON in one result
+message), clients of the Nix dialect get activities (a build, its log lines and phase, a transfer
+below it), clients of the Guix dialect get trace lines (`guix_trace`). `event_reader` is the
+client's side and understands the first two.
 
-A builder's output is data in all of them: a line that looks like one of the peers' in-band commands stays a log line.
+A builder's output is data in all of them: a line that looks like one of the peers' in-band commands
+stays a log line.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from fruix.model.events import (
     to_json,
 )
 from fruix.model.storepath import StorePath
+from fruix.overriding import override
 from fruix.protocol import messages as wire
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.guix_trace import GuixWriter
@@ -44,20 +46,20 @@ class EventWriter(Protocol):
         """The messages that tell a client of `event`."""
 
 
-class OwnWriter:
-    """For our own clients: nothing is lost."""
+class OwnWriter(EventWriter):
+    """For Fruix's own clients: each event whole, as JSON."""
 
     def __init__(self, options: ClientOptions) -> None:
         self._verbosity = options.verbosity
 
+    @override
     def messages(self, event: Event) -> Iterable[wire.Message]:
-        """See `EventWriter`."""
         if isinstance(event, Message) and event.level > self._verbosity:
             return ()
         return (wire.Result(0, ResultType.EVENT, (json.dumps(to_json(event)),)),)
 
 
-class NixWriter:
+class NixWriter(EventWriter):
     """Activities. Ids are unique within the session, which is all that clients need."""
 
     def __init__(self, options: ClientOptions) -> None:
@@ -67,8 +69,8 @@ class NixWriter:
         self._transfers: dict[StorePath, int] = {}
         self._waits: dict[StorePath, int] = {}
 
+    @override
     def messages(self, event: Event) -> Iterator[wire.Message]:
-        """See `EventWriter`."""
         match event:
             case BuildStarted():
                 for running in (self._waits, self._builds):  # of the round before

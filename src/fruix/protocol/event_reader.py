@@ -1,4 +1,4 @@
-"""Messages as events, on the client's side: what a daemon of the Nix dialect, or Fruix's own, tells of builds."""
+"""Messages as events, on the client's side: what Nix's daemons, or Fruix's own, tell of builds."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from fruix.protocol.wire import Context
 class EventReader:
     """From messages to events, on the client's side.
 
-    A daemon that isn't ours says less: names are derived from paths, moments are those of arrival, and that a build has stopped is
-    all that is known of its end.
+    Nix's daemon says less: names are derived from paths, moments are those of arrival,
+    and that a build has stopped is all that is known of its end.
     """
 
     def __init__(self, context: Context, clock: Callable[[], float]) -> None:

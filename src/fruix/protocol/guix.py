@@ -27,7 +27,7 @@ NEWEST = 0x64
 
 @dataclass(frozen=True, slots=True)
 class AddToStore(Request[StorePath]):
-    """Add an archive, or (not `recursive`) the one file in it, under the path that follows from the contents."""
+    """Add an archive, or (not `recursive`) the one file in it; the path follows from the contents."""
 
     name: str
     recursive: bool

@@ -33,7 +33,10 @@ _UNTRACED = frozenset({"dependencies", "missing-derivation", "missing-outputs", 
 
 
 class _Downloads:
-    """Transfers as the Guix dialect tells of them: what is fetched (the output), from where, how big (`-`: not known), how far."""
+    """Transfers as the Guix dialect tells of them.
+
+    Said are what is fetched (the output), from where, how big (`-`: not known), how far.
+    """
 
     def __init__(self) -> None:
         self._outputs: dict[StorePath, str] = {}
@@ -55,7 +58,7 @@ class _Downloads:
         return [*begin, f"download-progress {about} {event.done}"]
 
     def end(self, drv: StorePath, *, success: bool) -> list[str]:
-        """The build has ended."""
+        """Forget a build that has ended; the traces that say so, without the mark."""
         self._outputs.pop(drv, None)
         last = self._running.pop(drv, None)
         return [f"download-succeeded {' '.join(last)}"] if last and success else []

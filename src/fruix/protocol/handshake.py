@@ -1,12 +1,15 @@
 """The greeting: who speaks which dialect, and what both sides know.
 
-The daemon has to name its version before it has heard the client's, so it announces 1.100 to everybody: clients of the Guix
-dialect see a daemon of their newest version, clients of the Nix dialect take the smaller of both numbers. What the client
-then names decides: minor 0x60 and above is Guix, anything below Nix (34 and later are served).
+The daemon has to name its version before it has heard the client's, so it announces 1.100 to
+everybody: clients of the Guix dialect see a daemon of their newest version, clients of the Nix
+dialect take the smaller of both numbers. What the client then names decides: minor 0x60 and above
+is Guix, anything below Nix (34 and later are served).
 
-A client that is refused is told so in bytes that can be sent before it has said anything (`refusal`).
+A client that is refused is told so in bytes that can be sent before it has said anything
+(`refusal`).
 
-Pure but for the `send` it is given; what can fail for other reasons than bytes belongs after it, where it can be reported.
+Pure but for the `send` it is given; what can fail for other reasons than bytes belongs after it,
+where it can be reported.
 """
 
 from __future__ import annotations
@@ -25,13 +28,15 @@ CLIENT_MAGIC = 0x6E697863
 SERVER_MAGIC = 0x6478696F
 MAJOR = 1
 ANNOUNCED = (MAJOR << 8) | guix.NEWEST
-# What a refusal announces: from version 1.26 on errors are records in the Nix dialect and plain in Guix's, and from 1.33 on Nix
-# clients want to read more before it. Below both write their greeting and then read the same plain error.
+# What a refusal announces: from version 1.26 on errors are records in the Nix dialect and plain in
+# Guix's, and from 1.33 on Nix clients want to read more before it. Below both write their greeting
+# and then read the same plain error.
 REFUSING = (MAJOR << 8) | 25
 # A greeting is small; a stranger at the socket gets no more.
 BUDGET = 1 << 14
 
-# Older clients send another greeting; nobody has them any more, and their requests would be refused anyway.
+# Older clients send another greeting; nobody has them any more, and their requests would be refused
+# anyway.
 LEAST = 20
 VERSION_SINCE = 33
 TRUST_SINCE = 35
@@ -78,20 +83,20 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
     """The client's side, in the Nix dialect.
 
     Raises:
-        ProtocolError: a daemon that speaks something else, or an older version than ours can.
+        ProtocolError: a daemon that speaks something else, or a version that is too old.
         FruixError: it refuses this client, and why.
     """
     source.expect(BUDGET)
     send(_numbers(CLIENT_MAGIC, (MAJOR << 8) | nix.NEWEST))
     if source.u64() != SERVER_MAGIC:
         raise ProtocolError("what answers is no build daemon", hint="is this the daemon's socket?")
-    theirs = source.u64()
-    if theirs == REFUSING:
+    number = source.u64()
+    if number == REFUSING:
         raise _refused(source)
-    minor = min(theirs & 0xFF, nix.NEWEST)
-    if theirs >> 8 != MAJOR or minor < nix.OLDEST:
+    minor = min(number & 0xFF, nix.NEWEST)
+    if number >> 8 != MAJOR or minor < nix.OLDEST:
         raise ProtocolError(
-            f"the daemon speaks version {theirs >> 8}.{theirs & 0xFF}, older than 1.{nix.OLDEST}"
+            f"the daemon speaks version {number >> 8}.{number & 0xFF}, older than 1.{nix.OLDEST}"
         )
     context = Context(Dialect.NIX, minor, directory)
     features: frozenset[str] = frozenset()
@@ -105,9 +110,10 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
 
 
 def refusal(message: str, hint: str = "") -> bytes:
-    """All that a refused client is sent, whatever its dialect and version: the greeting and an error with the reason.
+    """Return all that a refused client is sent, whatever its dialect: greeting, error and reason.
 
-    It says no version that a client could go on with, so nothing of the client's has to be read first.
+    It says no version that a client could go on with, so nothing of the client's has to be read
+    first.
     """
     sink = bytearray(_numbers(SERVER_MAGIC, REFUSING, Code.ERROR))
     write_string(sink, f"{message}\n{hint}".strip().encode("utf-8", "surrogateescape"))
@@ -133,21 +139,21 @@ def _understand(number: int, directory: str) -> Context:
 
 
 def _exchange(
-    source: Source, send: Send, context: Context, ours: Iterable[str], *, first: bool
+    source: Source, send: Send, context: Context, known: Iterable[str], *, first: bool
 ) -> frozenset[str]:
     """Lists of features both ways, the client's first; those that both have count."""
-    offered = frozenset(ours)
+    offered = frozenset(known)
     sink = bytearray()
     _FEATURES.write(sink, sorted(offered), context)
     if first:
         send(bytes(sink))
-    theirs = _FEATURES.parse(_FEATURES.read(source, context), context)
+    named = _FEATURES.parse(_FEATURES.read(source, context), context)
     if not first:
-        # Names of ours go only to clients that know them.
+        # Names of Fruix's own go only to clients that know them.
         sink.clear()
-        _FEATURES.write(sink, sorted(offered & set(theirs)), context)
+        _FEATURES.write(sink, sorted(offered & set(named)), context)
         send(bytes(sink))
-    return offered & set(theirs)
+    return offered & set(named)
 
 
 def _introduction(version: str, trusted: bool, context: Context) -> bytes:

@@ -1,8 +1,9 @@
 """The message loop: what a daemon says between a request and its reply.
 
-A request is answered by messages up to `Last` (then the reply's fields follow) or `Failure` (then nothing). The two dialects
-share the loop; activities exist in the Nix dialect only, and errors look different by version: a message and a status up
-to minor 25 and in Guix, a record with traces from 26 on (which has no status).
+A request is answered by messages up to `Last` (then the reply's fields follow) or `Failure` (then
+nothing). The two dialects share the loop; activities exist in the Nix dialect only, and errors look
+different by version: a message and a status up to minor 25 and in Guix, a record with traces from
+26 on (which has no status).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Code(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Next:
-    """Text to show."""
+    """A text to show at once; in the Guix dialect any fragment, with its own line ends."""
 
     text: str
 
@@ -60,7 +61,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """The reply follows."""
+    """The work is done: the reply's fields follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class StartActivity:
 
 @dataclass(frozen=True, slots=True)
 class StopActivity:
-    """It has ended."""
+    """The activity with this number has ended."""
 
     id: int
 
@@ -212,7 +213,7 @@ def encode(message: Message, context: Context) -> bytes:
 
 
 def write(sink: bytearray, message: Message, context: Context) -> None:
-    """Append a message."""
+    """Append a message, in the form that the session's version has."""
     code = Code.ERROR if isinstance(message, Failure) else _CODES[type(message)]
     write_u64(sink, code)
     _record(code, context).write(sink, message, context)

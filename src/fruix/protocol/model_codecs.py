@@ -63,7 +63,7 @@ class UnkeyedInfo:
 
     @classmethod
     def of(cls, info: PathInfo) -> UnkeyedInfo:
-        """Leave the path out."""
+        """Take what is known of a path without the path."""
         return cls(
             info.deriver,
             info.nar_hash,
@@ -76,7 +76,7 @@ class UnkeyedInfo:
         )
 
     def keyed(self, path: StorePath) -> PathInfo:
-        """Add the path."""
+        """Put the path to it, which the question named."""
         return PathInfo(path=path, **{part.name: getattr(self, part.name) for part in fields(self)})
 
 

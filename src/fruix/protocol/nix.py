@@ -1,7 +1,7 @@
-"""The operations of the Nix dialect, minor versions 34 (Nix 2.8) to 38, and the extensions of Fruix's own clients.
+"""The operations of the Nix dialect, minor versions 34 (Nix 2.8) to 38, and Fruix's own.
 
-A later version's field is a `since`, a later operation a row. The extensions are offered only to clients
-that name the feature `fruix-1` in the greeting; nobody else can send or see them.
+A later version's field is a `since`, a later operation a row. The extensions are offered only to
+clients that name the feature `fruix-1` in the greeting; nobody else can send or see them.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class AddSignatures(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class NarFromPath(Request[Iterable[bytes]]):
-    """A valid path's archive."""
+    """A valid path's archive, streamed behind the reply."""
 
     path: StorePath
 
@@ -113,7 +113,7 @@ class AddToStoreNar(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class QueryMissing(Request[Missing]):
-    """What building would do."""
+    """What building would do; clients ask before they build, to show it."""
 
     requests: tuple[DerivedPath, ...]
 

@@ -1,8 +1,8 @@
 """What a client sets for its session (operation 19), in both dialects' layouts.
 
-The dialects order and name the same wishes differently; `ClientOptions` is their union. Settings by name (`overrides`)
-stay texts here: what they mean is the daemon's decision. Clients send all that they have; the values of those that mean nothing to a
-daemon are dropped while they are read.
+The dialects order and name the same wishes differently; `ClientOptions` is their union. Settings by
+name (`overrides`) stay texts here: what they mean is the daemon's decision. Clients send all that
+they have; the values of those that mean nothing to a daemon are dropped while they are read.
 """
 
 from __future__ import annotations
@@ -60,8 +60,10 @@ class ClientOptions:
 # Settings that mean something to a daemon. Guix's names begin with `build-`.
 MEANINGFUL = frozenset(
     {
-        "timeout", "max-silent-time", "max-build-log-size", "cores", "max-jobs", "keep-failed", "keep-going", "repeat",
-        "build-timeout", "build-max-silent-time", "build-max-log-size", "build-cores", "build-max-jobs", "build-repeat",
+        "timeout", "max-silent-time", "max-build-log-size", "cores", "max-jobs", "keep-failed",
+        "keep-going", "repeat",
+        "build-timeout", "build-max-silent-time", "build-max-log-size", "build-cores", "build-max-jobs",
+        "build-repeat",
         "multiplexed-build-output", "print-extended-build-trace",
     }
 )  # fmt: skip

@@ -1,8 +1,8 @@
 """Errors between the daemon and Fruix's own clients: class, hint and fields travel beside the text.
 
-In the record of an error the name is the class's, the first trace the hint, the second the fields (JSON) of
-those classes whose constructors take fields instead of a message. Other daemons name every error `Error`:
-then the text is all that there is, and nothing is read out of it.
+In the record of an error the name is the class's, the first trace the hint, the second the fields
+(JSON) of those classes whose constructors take fields instead of a message. Other daemons name
+every error `Error`: then the text is all that there is, and nothing is read out of it.
 """
 
 from __future__ import annotations

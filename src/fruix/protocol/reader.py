@@ -1,15 +1,18 @@
 """Where bytes come from: buffered exact reads, with a budget, over anything that can be asked for more.
 
-No sockets here: a `Source` is given a function `receive(limit) -> bytes` (1 to `limit` bytes, empty at the end of the
-stream), so that tests and replays read from memory with the code that the daemon and the clients run.
+No sockets here: a `Source` is given a function `receive(limit) -> bytes` (1 to `limit` bytes, empty
+at the end of the stream), so that tests and replays read from memory with the code that the daemon
+and the clients run.
 
-Rules: memory grows only with bytes that have really arrived, never with a length that was merely announced; each message
-has a limit (`expect`), and what goes beyond it is a `ProtocolError`. Streams (archives, framed data) are read by `read_some`
-and are not limited. Costs: a read that the buffer can satisfy is one slice.
+Rules: memory grows only with bytes that have really arrived, never with a length that was merely
+announced; each message has a limit (`expect`), and what goes beyond it is a `ProtocolError`.
+Streams (archives, framed data) are read by `read_some` and are not limited. Costs: a read that the
+buffer can satisfy is one slice.
 
-What exact reads give is held until the message has been dealt with, and is charged to an account, if there is one: twice the
-bytes (raw and parsed) and `OBJECT` for each read. When the account refuses, the rest of the message is read and dropped, so that the
-connection can go on; `check` then raises the refusal.
+What exact reads give is held until the message has been dealt with, and is charged to an account,
+if there is one: twice the bytes (raw and parsed) and `OBJECT` for each read. When the account
+refuses, the rest of the message is read and dropped, so that the connection can go on; `check` then
+raises the refusal.
 """
 
 from __future__ import annotations
@@ -20,12 +23,14 @@ from typing import Protocol
 
 from fruix.errors import DisconnectedError, MemoryLimitError, ProtocolError
 
-# One receive takes at most this much: small messages come whole, and big streams in few system calls.
+# One receive takes at most this much: small messages come whole, and big streams in few system
+# calls.
 CHUNK = 1 << 16
 # What one message (a request's or a reply's fields) may hold. Lists of 10^5 paths are usual: 8 MB.
 MESSAGE_LIMIT = 64 << 20
 
-# Bytes that the objects made from one read take besides its bytes: a bytes object, a text, a store path, places in two lists.
+# Bytes that the objects made from one read take besides its bytes: a bytes object, a text, a store
+# path, places in two lists.
 OBJECT = 200
 # What a message may hold without asking the account, and the least that it is asked for.
 FREE = 1 << 16
@@ -87,7 +92,7 @@ class Source:
         self.refusal = None
 
     def charge(self, size: int) -> bool:
-        """Count what will be held besides the bytes read; False if it is refused, and nothing should be held."""
+        """Count what will be held besides the bytes read; False: it is refused, and nothing may be held."""
         self._room -= size
         return self._room >= 0 or self._ask()
 
@@ -196,8 +201,9 @@ class Source:
 class FramedSource(Source):
     """A framed stream: length-prefixed pieces, ended by an empty one; itself a source of the bytes within.
 
-    Reading beyond the last frame is the end of the stream, which `at_end` tells and reads answer with `ProtocolError`.
-    After any error `drain` brings the outer source behind the stream, so that the connection can go on.
+    Reading beyond the last frame is the end of the stream, which `at_end` tells and reads answer
+    with `ProtocolError`. After any error `drain` brings the outer source behind the stream, so that
+    the connection can go on.
     """
 
     __slots__ = ("_frame", "_outer", "ended")
@@ -224,7 +230,7 @@ class FramedSource(Source):
             yield super().read_some(CHUNK)
 
     def drain(self) -> None:
-        """Read and drop the rest."""
+        """Read and drop what is left of the framed stream."""
         for _ in self.chunks():
             pass
 

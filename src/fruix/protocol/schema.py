@@ -1,10 +1,10 @@
 """Fields put together: records (one object's fields) and operations (a request and its reply).
 
-These are the columns of the tables in `nix` and `guix`. The same row serves both ends: the daemon reads
-requests and writes replies, a client the other way round. A request is a value of a class of its own,
-whose attributes are the fields of its row. Which fields a message has follows from the minor version
-agreed on; an attribute that a version doesn't carry has its class's default, so that handlers see one
-shape. Constants carry no value.
+These are the columns of the tables in `nix` and `guix`. The same row serves both ends: the daemon
+reads requests and writes replies, a client the other way round. A request is a value of a class of
+its own, whose attributes are the fields of its row. Which fields a message has follows from the
+minor version agreed on; an attribute that a version doesn't carry has its class's default, so that
+handlers see one shape. Constants carry no value.
 """
 
 from __future__ import annotations

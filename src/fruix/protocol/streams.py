@@ -1,7 +1,8 @@
-"""Streams that follow a request or a reply: archives without a length, framed data, several objects in one stream.
+"""Streams behind a request or a reply: archives without a length, framed data, several objects.
 
-All of them are read piece by piece as they arrive; none is held in memory. A framed stream can be left behind after any error
-(`FramedSource.drain`); an archive that breaks its own syntax can't, since nothing else says where it ends.
+All of them are read piece by piece as they arrive; none is held in memory. A framed stream can be
+left behind after any error (`FramedSource.drain`); an archive that breaks its own syntax can't,
+since nothing else says where it ends.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from fruix.protocol.reader import CHUNK, FramedSource, Source
 from fruix.protocol.schema import Body
 from fruix.protocol.wire import Context, write_u64
 
-# How many objects one stream may announce; they are handled one by one, so it bounds nothing but nonsense.
+# How many objects one stream may announce; they are handled one by one, so it bounds nothing but
+# nonsense.
 OBJECTS_LIMIT = 10_000_000
 
 
@@ -68,14 +70,14 @@ class NarBody:
 
 
 class NoBody:
-    """Nothing follows."""
+    """Stands for the stream of a request that has none."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Nothing."""
+        """Yield nothing."""
         return iter(())
 
     def drain(self) -> None:
-        """Nothing to do."""
+        """Return at once: there is nothing to read."""
 
 
 NO_BODY = NoBody()
@@ -106,7 +108,9 @@ def flat_contents(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def read_objects(stream: Source, context: Context) -> Iterator[tuple[PathInfo, NarBody]]:
-    """The objects of one stream (operation 44). Each archive has to be read before the next object is asked for.
+    """Yield the objects of one stream (AddMultipleToStore), each with its archive.
+
+    An archive has to be read before the next object is asked for.
 
     Raises:
         ProtocolError: more of them announced than can be meant.

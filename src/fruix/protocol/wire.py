@@ -1,12 +1,13 @@
-"""The primitives of the worker protocol as codecs: numbers and strings (`compound` has those of several values).
+"""The primitives of the worker protocol as codecs: numbers and strings.
 
-A codec does three things: `read` takes a value's raw form off a source and checks only what framing needs; `parse` turns
-the raw form into the value that the program works with; `write` appends a value's bytes to a sink. Reading and parsing
-are apart so that a request is always read to its end before anything in it is judged: a bad path is an error of that
-request, and the connection goes on, whereas a bad length ends it.
+A codec does three things: `read` takes a value's raw form off a source and checks only what framing
+needs; `parse` turns the raw form into the value that the program works with; `write` appends a
+value's bytes to a sink. Reading and parsing are apart so that a request is always read to its end
+before anything in it is judged: a bad path is an error of that request, and the connection goes on,
+whereas a bad length ends it.
 
-Formats: numbers are 64 bit little endian; strings a length, the bytes and zeros up to a multiple of 8 (anything else
-there is an error). Every length has a limit, in the table that uses the codec.
+Formats: numbers are 64 bit little endian; strings a length, the bytes and zeros up to a multiple of
+8 (anything else there is an error). Every length has a limit, in the table that uses the codec.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def skip_string(source: Source, limit: int) -> None:
 
 
 def write_string(sink: bytearray, data: bytes) -> None:
-    """Append a string."""
+    """Append a string: its length, its bytes, zeros up to a multiple of 8."""
     sink += len(data).to_bytes(8, "little")
     sink += data
     sink += bytes(-len(data) % 8)
@@ -169,7 +170,7 @@ class Bool(Codec[bool]):
 
 @dataclass(frozen=True, slots=True)
 class Octets(Codec[bytes]):
-    """A string as bytes."""
+    """A string whose bytes are data."""
 
     limit: int = CONTENTS_LIMIT
 

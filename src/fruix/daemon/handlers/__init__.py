@@ -1,1 +1,1 @@
-"""Worker operations: which function answers which (`table`), those that build, and those that receive uploads."""
+"""What answers worker operations: questions and upkeep (`query`), additions (`add`), builds (`build`)."""

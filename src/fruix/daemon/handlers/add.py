@@ -1,7 +1,8 @@
 """Handlers of the operations that bring contents into the store.
 
-Contents stream from the socket into the store. What a client may claim depends on who it is: contents that name their own address are
-checked and need no trust; anything else would need a signature that this daemon trusts, or a trusted user who vouches for it.
+Contents stream from the socket into the store. What a client may claim depends on who it is:
+contents that name their own address are checked and need no trust; anything else would need a
+signature that this daemon trusts, or a trusted user who vouches for it.
 """
 
 from __future__ import annotations

@@ -86,7 +86,10 @@ def query_deriver(session: Session, request: QueryDeriver) -> StorePath | None:
 
 
 def set_options(session: Session, request: SetOptions) -> None:
-    """Keep what the client has set. Warnings go to Nix clients only: the other dialect's read one message here and no more."""
+    """Keep what the client has set.
+
+    Warnings go to Nix clients only: those of the Guix dialect read one message here and no more.
+    """
     options.check(request.options)
     session.options = options.kept(request.options)
     if session.context.dialect is Dialect.NIX:
@@ -168,7 +171,7 @@ def clear_failed_paths(session: Session, request: ClearFailedPaths) -> None:
 
 
 def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]:
-    """Stream an archive. The path is checked before the reply begins, since afterwards nothing can be reported."""
+    """Stream an archive. The path is checked first: once the reply has begun, nothing can be reported."""
     _require(session, request.path)
     return session.store.nar(request.path)
 

@@ -1,9 +1,9 @@
 """What the daemon does for each operation: functions by the requests' classes.
 
-A handler gets its session and the request, and returns what the reply holds; what it can't do it raises.
-`Request.answered_by` has type checkers compare both with what the protocol's table says. The rows stand
-beside the handlers; both dialects share those that ask the same. Operations without a handler are answered
-as not implemented.
+A handler gets its session and the request, and returns what the reply holds; what it can't do it
+raises. `Request.answered_by` has type checkers compare both with what the protocol's table says.
+The rows stand beside the handlers; both dialects share those that ask the same. Operations without
+a handler are answered as not implemented.
 """
 
 from __future__ import annotations
