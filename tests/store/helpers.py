@@ -15,6 +15,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.tree import delete_tree, dump
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "golden")
@@ -121,9 +122,7 @@ def give(root: str) -> None:
 def take(store: LocalStore, source: str, *, copy: bool = False, **more: Any) -> PathInfo:
     path = some_path("out", store.directory)
     with store.lock_paths([path]):
-        return store.stage_output(
-            source, path, build_uid=BUILD_UID, candidates=[path], copy=copy, **more
-        ).publish()
+        return store.stage_output(source, path, OutputPolicy(BUILD_UID, [path], copy, **more)).publish()
 
 
 def archive(store: LocalStore, path: StorePath) -> bytes:

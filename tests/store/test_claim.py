@@ -18,6 +18,7 @@ from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
 from fruix.store.leftovers import session_name
 from fruix.store.local import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
 from store.helpers import BUILD_UID, info_of, nothing_but, some_path, write_file
 
@@ -78,7 +79,7 @@ def staged_output(store: LocalStore, area: Path, path: StorePath) -> Staged:
     source = f"{area}/o"
     write_file(source, b"differs")
     os.chown(source, BUILD_UID, BUILD_UID)
-    return store.stage_output(source, path, build_uid=BUILD_UID, candidates=[])
+    return store.stage_output(source, path, OutputPolicy(BUILD_UID, ()))
 
 
 def test_a_result_that_is_kept_takes_the_place_of_no_object(store: LocalStore, tmp_path: Path) -> None:

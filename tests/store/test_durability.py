@@ -16,6 +16,7 @@ from fruix.errors import StoreError
 from fruix.store import durability, flags
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from machine import SEVERAL_IDS
 from store.helpers import (
     BUILD_UID,
@@ -290,7 +291,7 @@ def test_taken_but_never_registered(layout: Layout, area: str) -> None:
     os.chown(f"{area}/x", BUILD_UID, BUILD_UID)
     with LocalStore(layout) as store:
         with store.lock_paths([path]):
-            info = store.stage_output(f"{area}/x", path, build_uid=BUILD_UID, candidates=[]).publish()
+            info = store.stage_output(f"{area}/x", path, OutputPolicy(BUILD_UID, ())).publish()
         assert not store.is_valid(path)
         store.delete_unregistered(path)
         assert not os.path.lexists(store.real(path))

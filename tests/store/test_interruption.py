@@ -12,6 +12,7 @@ import pytest
 from fruix.errors import FruixError
 from fruix.store import durability
 from fruix.store.local import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.tree import copy_tree, delete_tree, dump, walk
 from fruix.store.tree.compare import compare
 from fruix.store.tree.copy import copy_data
@@ -166,7 +167,7 @@ def test_an_output_that_is_given_up_leaves_nothing(
     give(tree(area, "x"))
     path = some_path("out", store.directory)
     with stopped(after):
-        store.stage_output(f"{area}/x", path, build_uid=BUILD_UID, candidates=[path], copy=copy)
+        store.stage_output(f"{area}/x", path, OutputPolicy(BUILD_UID, [path], copy))
     assert nothing_but(store)
     assert not any(name.isdigit() for name in os.listdir(store._staging.directory))
 

@@ -12,6 +12,7 @@ from fruix.store import flags
 from fruix.store.layout import Layout
 from fruix.store.leftovers import near_name, session_name
 from fruix.store.local import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
 from fruix.testing.freebsd import files
 from machine import SEVERAL_IDS
@@ -35,9 +36,7 @@ def staged(store: LocalStore, area: str, path: StorePath, data: bytes = b"x") ->
     os.makedirs(f"{source}/d")
     write_file(f"{source}/d/f", data)
     give(source)
-    return store.stage_output(
-        source, path, build_uid=BUILD_UID, candidates=(), copy=False, links=None, expected=None
-    )
+    return store.stage_output(source, path, OutputPolicy(BUILD_UID, ()))
 
 
 def built(store: LocalStore, area: str) -> StorePath:

@@ -9,6 +9,7 @@ import pytest
 from fruix.errors import ObjectRejectedError
 from fruix.model.hashes import Hash
 from fruix.store.local import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from machine import SEVERAL_IDS
 from store.helpers import (
     BUILD_UID,
@@ -99,9 +100,7 @@ def test_links_between_outputs(store: LocalStore, area: str, counted: bool) -> N
         path = some_path(name, store.directory)
         with store.lock_paths([path]):
             infos.append(
-                store.stage_output(
-                    f"{area}/{name}", path, build_uid=BUILD_UID, candidates=[], links=links
-                ).publish()
+                store.stage_output(f"{area}/{name}", path, OutputPolicy(BUILD_UID, (), links=links)).publish()
             )
     x, y = (os.stat(f"{store.real(info.path)}/f") for info in infos)
     assert (x.st_ino == y.st_ino) == counted

@@ -19,15 +19,13 @@ if TYPE_CHECKING:
     from fruix.store.interface import Store
     from fruix.store.layout import Layout
     from fruix.store.local import LocalStore
-    from fruix.store.outputs.canonical import Links
     from fruix.store.room import Limits
 
-__all__ = ["Layout", "Limits", "Links", "LocalStore", "Store"]
+__all__ = ["Layout", "Limits", "LocalStore", "Store"]
 
 _MODULES = {
     "Layout": "layout",
     "Limits": "room",
-    "Links": "outputs.canonical",
     "LocalStore": "local",
     "Store": "interface",
 }

@@ -18,13 +18,12 @@ from typing import Literal, Self
 
 from fruix.errors import (
     InvalidPathError,
-    StoreError,
 )
-from fruix.model.contentaddress import ContentAddress, Method
+from fruix.model.contentaddress import Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store import durability, leftovers, verify
+from fruix.store import durability, leftovers
 from fruix.store.claim import claim
 from fruix.store.database import Database
 from fruix.store.derivation_cache import DerivationCache, check_size, read_file
@@ -35,22 +34,20 @@ from fruix.store.locks import PathLocks, remove_stale
 from fruix.store.objects import hashes
 from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
-from fruix.store.outputs import staged
-from fruix.store.outputs.canonical import Links
-from fruix.store.outputs.staged import Staged
+from fruix.store.outputs.stored import StoredOutputs
 from fruix.store.owner import StoreLock
-from fruix.store.queries import StoreQueries
 from fruix.store.registration import Registrar
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.roots import add_indirect_root
 from fruix.store.temproots import TempRoots
-from fruix.store.tree.descriptors import OPEN_DIRECTORY, exists, lstat, open_chain
-from fruix.store.tree.dump import SizeBudget, dump
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
+from fruix.store.tree.dump import dump
+from fruix.store.verify import StoreUpkeep
 
 Durability = Literal["background", "strict"]
 
 
-class LocalStore(StoreQueries):
+class LocalStore(StoredOutputs, StoreUpkeep):
     """A store on this machine's disk; implements `Store`. A context manager."""
 
     def __init__(
@@ -162,7 +159,7 @@ class LocalStore(StoreQueries):
     def nar(self, path: StorePath) -> Iterator[bytes]:
         """See `Store.nar`."""
         self._require(path)
-        return dump(self._descriptor, _name(path), where=path.base)
+        return dump(self._descriptor, os.fsencode(path.base), where=path.base)
 
     def real(self, path: StorePath) -> str:
         """The name under which the host finds a path's files."""
@@ -234,88 +231,6 @@ class LocalStore(StoreQueries):
         self._registrar.add_signatures(path, signatures)
         self._syncer.changed()
 
-    def stage_output(
-        self,
-        source: str,
-        path: StorePath,
-        *,
-        build_uid: int,
-        candidates: Iterable[StorePath],
-        copy: bool = False,
-        links: Links | None = None,
-        expected: ContentAddress | None = None,
-        budget: SizeBudget | None = None,
-    ) -> Staged:
-        """Take a finished build's output out of the build's area: what is returned still needs its final name.
-
-        The caller holds the lock of `path`, and everything of the build is dead and unmounted.
-
-        Args:
-            source: absolute host name of the output; no parent may be a symlink.
-            path: its store path.
-            build_uid: the user that must own every file.
-            candidates: what it may refer to (the closure of the inputs and all outputs).
-            copy: copy into fresh inodes (anything of the build could still have a descriptor).
-            links: hard links of all outputs of this build, from `count_links`; without, only of this one.
-            expected: what a fixed output must hold, checked before it gets its final name.
-            budget: bytes of contents that all outputs of this build may have; it is spent.
-
-        Returns:
-            It, with its info: hash, size, references; neither deriver nor signatures.
-
-        Raises:
-            FileNotFoundError: there is no output.
-            ObjectRejectedError: what is there can't be a store object.
-            HashMismatchError: not what `expected` says.
-        """
-        return staged.stage_output(
-            self._staging,
-            source,
-            path,
-            build_uid=build_uid,
-            candidates=candidates,
-            copy=copy,
-            links=links,
-            expected=expected,
-            budget=budget or SizeBudget(),
-            valid=self.is_valid(path),
-        )
-
-    def keep_result(self, staged: Staged, suffix: str) -> str:
-        """Keep an output in the store, unregistered, for people to look at.
-
-        Args:
-            staged: the output.
-            suffix: of its name; without one it gets its own name, which the caller has locked, and nothing valid has.
-
-        Returns:
-            Where it is: its path with `suffix`; "" if it wasn't kept, as a valid object has that name, or is just being made.
-        """
-        name = staged.info.path.base + suffix
-        with self._path_locks() as locks:
-            if suffix and self._is_taken(name, locks):
-                return ""
-            self.database.keep(name)
-            staged.keep(name)
-        return f"{self.directory}/{name}"
-
-    def remove_result(self, path: StorePath, suffix: str) -> None:
-        """Remove what `keep_result` kept of an output before; a valid object of that name stays."""
-        name = path.base + suffix
-        with self._path_locks() as locks:
-            if not self._is_taken(name, locks):
-                self._staging.remove(name)
-                self.database.unkeep(name)
-
-    def _is_taken(self, name: str, locks: PathLocks) -> bool:
-        """Whether a valid object has this name, or is just being made; else the name is locked. A name too long for an object is free."""
-        path = leftovers.as_object(self.directory, name)
-        return path is not None and (not locks.acquire([path], wait=False) or self.is_valid(path))
-
-    def count_links(self, sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
-        """Count what is in all outputs of a build, before the first is taken; see `taking.count_links`."""
-        return staged.count_links(sources, most, most_bytes)
-
     def register(self, infos: Sequence[PathInfo]) -> None:
         """Make paths valid whose files are in place: all or none.
 
@@ -351,10 +266,7 @@ class LocalStore(StoreQueries):
         """Return when everything that is registered now is on disk."""
         self._syncer.wait()
 
-    # Locks, roots, upkeep
-
-    def _path_locks(self) -> PathLocks:
-        return PathLocks(self._locks)
+    # Locks and roots
 
     def lock_paths(self, paths: Iterable[StorePath]) -> PathLocks:
         """Lock paths that are to be made; waits. Use it as a context manager."""
@@ -375,42 +287,3 @@ class LocalStore(StoreQueries):
         """See `Store.add_indirect_root`."""
         self._room.spend(0)
         add_indirect_root(self.layout.gcroots, link)
-
-    def delete_unregistered(self, path: StorePath) -> None:
-        """Delete the files at a path that is not valid; nothing there is fine. The caller holds its lock.
-
-        Raises:
-            StoreError: the path is valid.
-        """
-        if self.is_valid(path):
-            raise StoreError("refusing to delete a valid path", where=str(path))
-        self._staging.remove(path.base)
-
-    def is_there(self, path: StorePath) -> bool:
-        """Whether a path is valid and nobody has deleted it by hand. A query and one lstat."""
-        return self.is_valid(path) and self.has_files(path)
-
-    def has_files(self, path: StorePath) -> bool:
-        """Whether something lies at a path's name. One lstat."""
-        return exists(self._descriptor, _name(path))
-
-    def is_whole(self, path: StorePath) -> bool:
-        """Whether a valid path's files are what they were when it was registered. Reads all of them."""
-        info = self.path_info(path)
-        return info is not None and durability.is_whole(self._descriptor, info)
-
-    def verify(self, *, contents: bool = False) -> list[str]:
-        """Check the store; one line per problem, nothing is changed.
-
-        Args:
-            contents: read and hash every path too.
-        """
-        return list(verify.problems(self.database, self._descriptor, contents=contents))
-
-    def damaged(self, *, contents: bool) -> list[StorePath]:
-        """Valid paths whose files are gone or (`contents`) not what they were, in the order of registration."""
-        return verify.damaged(self.database, self._descriptor, contents=contents)
-
-
-def _name(path: StorePath) -> bytes:
-    return os.fsencode(path.base)

@@ -11,23 +11,45 @@ from collections.abc import Iterator
 from fruix.errors import FruixError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store.database import Database
+from fruix.store.durability import is_whole
 from fruix.store.objects.hashes import nar_hash
-from fruix.store.tree.descriptors import lstat
+from fruix.store.queries import StoreQueries
+from fruix.store.tree.descriptors import exists, lstat
 
 
-def problems(database: Database, store: int, *, contents: bool) -> Iterator[str]:
-    """One line per problem, in the order of registration."""
-    for trouble in database.integrity():
-        yield f"database: {trouble}"
-    for info in database.registered_after(0):
-        yield from _problems_of(info, store, contents=contents)
+class StoreUpkeep(StoreQueries):
+    """Mixed into `LocalStore`, which opens the store directory: questions that its files answer."""
 
+    _descriptor: int
 
-def damaged(database: Database, store: int, *, contents: bool) -> list[StorePath]:
-    """The paths with problems, in that order."""
-    infos = database.registered_after(0)
-    return [info.path for info in infos if any(_problems_of(info, store, contents=contents))]
+    def is_there(self, path: StorePath) -> bool:
+        """Whether a path is valid and nobody has deleted it by hand. A query and one lstat."""
+        return self.is_valid(path) and self.has_files(path)
+
+    def has_files(self, path: StorePath) -> bool:
+        """Whether something lies at a path's name. One lstat."""
+        return exists(self._descriptor, os.fsencode(path.base))
+
+    def is_whole(self, path: StorePath) -> bool:
+        """Whether a valid path's files are what they were when it was registered. Reads all of them."""
+        info = self.path_info(path)
+        return info is not None and is_whole(self._descriptor, info)
+
+    def verify(self, *, contents: bool = False) -> list[str]:
+        """Check the store; one line per problem, nothing is changed.
+
+        Args:
+            contents: read and hash every path too.
+        """
+        infos = self.database.registered_after(0)
+        return [f"database: {trouble}" for trouble in self.database.integrity()] + [
+            problem for info in infos for problem in _problems_of(info, self._descriptor, contents=contents)
+        ]
+
+    def damaged(self, *, contents: bool) -> list[StorePath]:
+        """Valid paths whose files are gone or (`contents`) not what they were, in the order of registration."""
+        infos = self.database.registered_after(0)
+        return [info.path for info in infos if any(_problems_of(info, self._descriptor, contents=contents))]
 
 
 def _problems_of(info: PathInfo, store: int, *, contents: bool) -> Iterator[str]:

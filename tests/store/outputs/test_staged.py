@@ -14,6 +14,7 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.hashes import Hash
 from fruix.store import flags
 from fruix.store.local import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.tree.dump import SizeBudget
 from machine import OTHER_USERS, SEVERAL_IDS
 from store.helpers import (
@@ -75,9 +76,7 @@ def test_references_are_found(store: LocalStore, area: str, copy: bool) -> None:
     write_file(f"{source}/undeclared", str(some_path("undeclared", store.directory)).encode())
     give(source)
     with store.lock_paths([own]):
-        info = store.stage_output(
-            source, own, build_uid=BUILD_UID, candidates=[own, *inputs], copy=copy
-        ).publish()
+        info = store.stage_output(source, own, OutputPolicy(BUILD_UID, [own, *inputs], copy)).publish()
     assert info.references == tuple(sorted([own, inputs[3], inputs[7], inputs[9]]))
 
 

@@ -24,6 +24,7 @@ from fruix.model.hashes import Hash
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
 from fruix.store.tree.dump import SizeBudget
 
@@ -72,9 +73,9 @@ def stage_outputs(
         raise FailedError(path, reason("files", limit=max_files))
     if links.too_big:
         raise FailedError(path, reason("contents", limit=max_size))
-    budget = SizeBudget(
-        max_size or None
-    )  # once more while they are read: one that was counted may have grown
+    # Once more while they are read: one that was counted may have grown.
+    budget = SizeBudget(max_size or None)
+    policy = OutputPolicy(build_uid, candidates, copy, links, budget=budget)
     staged: list[Staged] = []
     try:
         for name, source in sources.items():
@@ -82,16 +83,10 @@ def stage_outputs(
             output = derivation.outputs[name]
             assert output.path is not None
             expected = output.content_address if derivation.is_fixed else None
+            allowed = () if name in attributes.discard_references else candidates
             try:
                 found = store.stage_output(
-                    source,
-                    output.path,
-                    build_uid=build_uid,
-                    candidates=() if name in attributes.discard_references else candidates,
-                    copy=copy,
-                    links=links,
-                    expected=expected,
-                    budget=budget,
+                    source, output.path, replace(policy, candidates=allowed, expected=expected)
                 )
             except FileNotFoundError:
                 raise _missing(derivation, path, name) from None

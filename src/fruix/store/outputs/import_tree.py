@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 
+from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.refscan import ReferenceScanner
+from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs.canonical import Canonicalisation, Links, check_owner, check_top
@@ -31,7 +33,37 @@ from fruix.store.tree.walk import Kind, Node
 
 
 @dataclass(frozen=True, slots=True)
-class Ingested:
+class OutputPolicy:
+    """By which rules an output of a finished build becomes a store object.
+
+    Attributes:
+        build_uid: the user that must own every file.
+        candidates: what it may refer to (the closure of the inputs and all outputs).
+        copy: copy into fresh inodes (anything of the build could still have a descriptor).
+        links: hard links of all outputs of the build, from `count_links`; None: only this one's count.
+        expected: what a fixed output must hold, checked before it gets its final name.
+        budget: bytes of contents that all outputs of the build may have; it is spent.
+    """
+
+    build_uid: int
+    candidates: Collection[StorePath]
+    copy: bool = False
+    links: Links | None = None
+    expected: ContentAddress | None = None
+    budget: SizeBudget = field(default_factory=SizeBudget)
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a build left an output: a name in an open directory; `where` stands for it in messages."""
+
+    parent: int
+    name: bytes
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
     """What one pass over an output found out. `references` are hash parts out of those that were looked for."""
 
     nar_hash: Hash
@@ -39,63 +71,48 @@ class Ingested:
     references: frozenset[bytes]
 
 
-def take(
-    parent: int,
-    name: bytes,
-    staging: Staging,
-    place: bytes,
-    *,
-    owner: int,
-    copy: bool,
-    budget: SizeBudget,
-    where: str,
-) -> bool:
-    """Bring an output into the staging directory under the name `place`.
-
-    Returns:
-        Whether it was copied (then it is canonical already).
+def take(output: Output, staging: Staging, place: bytes, policy: OutputPolicy) -> Imported:
+    """Bring an output into the staging directory under the name `place`, and read it there.
 
     Raises:
         ObjectRejectedError: foreign owner, writable for others, special file, too big.
         FileNotFoundError: there is no output.
     """
-    status = lstat(parent, name)
-    check_top(status, owner, where)
-    flags.clear(parent, name, status)  # what can't be changed can't be moved either
-    if not copy:
-        try:
-            os.rename(name, place, src_dir_fd=parent, dst_dir_fd=staging.directory)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-        else:
-            return False
-    copy_tree(parent, name, staging.directory, place, check=_Inspection(owner, budget), where=where)
-    delete_tree(parent, name)
-    return True
-
-
-def read(
-    staging: Staging,
-    place: bytes,
-    *,
-    candidates: Iterable[bytes],
-    prepare: Preparation = AS_IT_IS,
-    budget: SizeBudget | None = None,
-    where: str,
-) -> Ingested:
-    """The one pass over a staged output."""
-    scanner = ReferenceScanner(candidates)
+    prepare = _bring(output, staging, place, policy)
+    budget = None if prepare is AS_IT_IS else policy.budget  # a copy's files were counted before
+    scanner = ReferenceScanner(candidate.hash_part.encode() for candidate in policy.candidates)
     with StreamHash("sha256") as stream:
-        for chunk in dump(staging.directory, place, prepare=prepare, budget=budget, where=where):
+        for chunk in dump(staging.directory, place, prepare=prepare, budget=budget, where=output.where):
             stream.update(chunk)  # another thread hashes this while we scan it
             scanner.feed(chunk)
-        return Ingested(stream.finish(), stream.size, frozenset(scanner.found))
+        return Imported(stream.finish(), stream.size, frozenset(scanner.found))
 
 
-def canonicalisation(staging: Staging, links: Links, owner: int) -> Canonicalisation:
-    """What `read` does to each node of an output that was renamed, not copied."""
-    return Canonicalisation(owner, links, lambda node, descriptor: _replace(staging, node, descriptor))
+def _bring(output: Output, staging: Staging, place: bytes, policy: OutputPolicy) -> Preparation:
+    """Rename or copy an output to `place`; returns what is left to do to each of its nodes."""
+    status = lstat(output.parent, output.name)
+    check_top(status, policy.build_uid, output.where)
+    flags.clear(output.parent, output.name, status)  # what can't be changed can't be moved either
+    if not policy.copy and _renamed(output, staging, place):
+        links = policy.links or Links()
+        return Canonicalisation(
+            policy.build_uid, links, lambda node, descriptor: _replace(staging, node, descriptor)
+        )
+    inspect = _Inspection(policy.build_uid, policy.budget)
+    copy_tree(output.parent, output.name, staging.directory, place, check=inspect, where=output.where)
+    delete_tree(output.parent, output.name)
+    return AS_IT_IS
+
+
+def _renamed(output: Output, staging: Staging, place: bytes) -> bool:
+    """Move an output by its name; False when it lies on another file system."""
+    try:
+        os.rename(output.name, place, src_dir_fd=output.parent, dst_dir_fd=staging.directory)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        return False
+    return True
 
 
 def _replace(staging: Staging, node: Node, source: int) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from fruix.errors import FruixError, HashMismatchError, StoreError
 from fruix.model.contentaddress import ContentAddress, Method
@@ -22,10 +22,10 @@ from fruix.store.objects import hashes
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs import import_tree
 from fruix.store.outputs.canonical import Links
+from fruix.store.outputs.import_tree import Imported, OutputPolicy
 from fruix.store.outputs.reference_sites import mentions
 from fruix.store.tree.compare import Difference, compare
 from fruix.store.tree.descriptors import open_chain
-from fruix.store.tree.dump import AS_IT_IS, SizeBudget
 
 
 def count_links(sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
@@ -98,47 +98,34 @@ class Staged:
 
 
 def stage_output(
-    staging: Staging,
-    source: str,
-    path: StorePath,
-    *,
-    build_uid: int,
-    candidates: Iterable[StorePath],
-    copy: bool,
-    links: Links | None,
-    expected: ContentAddress | None,
-    budget: SizeBudget,
-    valid: bool,
+    staging: Staging, source: str, path: StorePath, policy: OutputPolicy, *, valid: bool
 ) -> Staged:
-    """See `LocalStore.stage_output`."""
+    """Take the output at `source`; `LocalStore.stage_output` says what may be raised."""
     parent = open_chain(os.path.dirname(source))
-    name = os.fsencode(os.path.basename(source))
-    by_part = {candidate.hash_part.encode(): candidate for candidate in candidates}
     try:
-        if links is None:
+        output = import_tree.Output(parent, os.fsencode(os.path.basename(source)), str(path))
+        if policy.links is None:
             links = Links()
-            links.add(parent, name)
+            links.add(parent, output.name)
+            policy = replace(policy, links=links)
         with staging.place() as place:
-            copied = import_tree.take(
-                parent, name, staging, place, owner=build_uid, copy=copy, budget=budget, where=str(path)
-            )
-            prepare = AS_IT_IS if copied else import_tree.canonicalisation(staging, links, build_uid)
-            unspent = None if copied else budget
-            found = import_tree.read(
-                staging, place, candidates=by_part, prepare=prepare, budget=unspent, where=str(path)
-            )
-            info = PathInfo(
-                path=path,
-                nar_hash=found.nar_hash,
-                nar_size=found.nar_size,
-                references=tuple(sorted(by_part[part] for part in found.references)),
-                content_address=expected,
-            )
-            if expected is not None:
-                _check(staging, place, info, expected)
+            info = _info(path, import_tree.take(output, staging, place, policy), policy)
+            if policy.expected is not None:
+                _check(staging, place, info, policy.expected)
     finally:
         os.close(parent)
     return Staged(info, place, staging, valid)
+
+
+def _info(path: StorePath, found: Imported, policy: OutputPolicy) -> PathInfo:
+    by_part = {candidate.hash_part.encode(): candidate for candidate in policy.candidates}
+    return PathInfo(
+        path=path,
+        nar_hash=found.nar_hash,
+        nar_size=found.nar_size,
+        references=tuple(sorted(by_part[part] for part in found.references)),
+        content_address=policy.expected,
+    )
 
 
 def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddress) -> None:

@@ -64,14 +64,19 @@ def copy_tree(
                 if node.kind is Kind.DIRECTORY:
                     os.mkdir(label, 0o700, dir_fd=into)
                     targets.append(open_directory(into, label))
-                elif node.kind is Kind.SYMLINK:
-                    os.symlink(os.readlink(node.name, dir_fd=node.parent), label, dir_fd=into)
-                    finish_symlink(into, label)
                 else:
-                    copy_file(node, open_file(node.parent, node.name, node.status), into, label)
+                    _copy_leaf(node, into, label)
     finally:
         for descriptor in targets[1:]:
             os.close(descriptor)
+
+
+def _copy_leaf(node: Node, to: int, to_name: bytes) -> None:
+    if node.kind is Kind.SYMLINK:
+        os.symlink(os.readlink(node.name, dir_fd=node.parent), to_name, dir_fd=to)
+        finish_symlink(to, to_name)
+    else:
+        copy_file(node, open_file(node.parent, node.name, node.status), to, to_name)
 
 
 def copy_file(node: Node, source: int, to: int, to_name: bytes) -> None:

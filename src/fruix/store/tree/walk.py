@@ -93,14 +93,14 @@ def walk(
         Interrupted: see `interruption`.
     """
     check_interrupt()
-    status = lstat(parent, name)
-    device = status.st_dev
-    stack: list[_Frame] = []
+    root = _node(parent, name, lstat(parent, name), 0, os.fsencode(where) or name)
+    if root.kind is not Kind.DIRECTORY:
+        yield root
+        return
+    stack = [_Frame(root, [])]
     try:
-        node = _node(parent, name, status, 0, os.fsencode(where) or name)
-        yield node
-        if node.kind is Kind.DIRECTORY:
-            stack.append(_Frame(node, _names(node)))
+        yield root
+        stack[0].names = _names(root)
         while stack:
             check_interrupt()
             frame = stack[-1]
@@ -108,10 +108,9 @@ def walk(
                 yield replace(frame.node, kind=Kind.END)
                 os.close(stack.pop().node.descriptor)
                 continue
-            found = _child(frame, device, max_depth, skip)
-            if found is None:
+            node = _child(frame, root.status.st_dev, max_depth, skip)
+            if node is None:
                 continue
-            node = found
             if node.kind is Kind.DIRECTORY:
                 stack.append(_Frame(node, []))  # on the stack first: its descriptor is closed whatever comes
                 stack[-1].names = _names(node)

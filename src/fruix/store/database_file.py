@@ -1,0 +1,214 @@
+"""The database's files: opening and closing, transactions, syncing.
+
+SQLite in write-ahead mode: readers never wait for writers. Any number of threads: queries share a few
+connections (`readers`; statements are prepared once per connection by `sqlite3`'s own cache), writers
+take turns on one connection. Beside the database lie `schema`, the version of its tables, and
+`reserved`, disk space that can be given up.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from fruix.errors import StoreError
+from fruix.store import schema
+from fruix.store.readers import Readers, Row
+
+_MOST_TEXT = 256
+_RESERVED_SIZE = 8 << 20
+_IDENTITY = re.compile("[0-9a-f]{16}")
+_DAMAGED = "bring back a copy of the database"
+_HINT = "look at the disk (space, errors) and at the database's files; 'fruix store verify' checks the store"
+
+
+class DatabaseFile:
+    """An SQLite database with the tables of `schema`. Thread-safe.
+
+    Attributes:
+        identity: 16 hex digits that tell this store from all others; once it is open.
+    """
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+        self._readers = Readers(self._another)
+        self._writer: sqlite3.Connection | None = None
+        self._turn = threading.RLock()
+        self.identity = ""
+
+    def open(self) -> None:
+        """Open the database, creating it if there is none.
+
+        Raises:
+            StoreError: another schema version, or SQLite's own trouble.
+        """
+        version_file = os.path.join(os.path.dirname(self.file), "schema")
+        _check_version(version_file)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+        _write_text(version_file, schema.VERSION)
+        _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
+
+    def _open(self) -> None:
+        _create_file(self.file, 0o600)
+        with _explained(self.file):
+            self._writer = self._connect()
+            # One reader is kept ready; it also keeps the log from being removed between writers.
+            self._writer.execute("pragma journal_mode = wal").fetchone()
+            self._writer.executescript(schema.CREATE)
+        self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
+        if not _IDENTITY.fullmatch(self.identity):
+            raise StoreError(
+                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=_DAMAGED
+            )
+
+    def close(self) -> None:
+        """Close all connections. No query may be running."""
+        self._readers.close()
+        with self._turn:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self.file, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=3600
+        )
+        for statement in schema.CONNECTION:
+            connection.execute(statement).fetchone()
+        return connection
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: commits at the end, rolls back on any exception. Others wait for their turn."""
+        with self._turn, _explained(self.file):
+            connection = self._writer
+            if connection is None:
+                raise StoreError("the store is not open", where=self.file)
+            connection.execute("begin immediate")
+            try:
+                yield connection
+                connection.execute("commit")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("rollback")
+                raise
+
+    def _rows(self, statement: str, *parameters: object) -> list[Row]:
+        try:
+            return self._readers.rows(statement, parameters)
+        except sqlite3.Error as error:
+            raise _explanation(error, self.file) from error
+
+    def _another(self) -> sqlite3.Connection:
+        if self._writer is None:
+            raise StoreError("the store is not open", where=self.file)
+        return self._connect()
+
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with the file and with references between rows."""
+        found = [str(row[0]) for row in self._rows("pragma quick_check") if row[0] != "ok"]
+        return found + [f"dangling row in {row[0]}" for row in self._rows("pragma foreign_key_check")]
+
+    def sync(self) -> None:
+        """Bring the database itself to disk, with its name: after it was made."""
+        self.sync_log()
+        descriptor = os.open(os.path.dirname(self.file), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sync_log(self) -> None:
+        """Bring every committed transaction to disk."""
+        # Opening and closing this file drops no lock of SQLite's (those are on the main file and the -shm).
+        try:
+            descriptor = os.open(self.file + "-wal", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def checkpoint(self) -> None:
+        """Move what is in the log into the main file, as far as no reader is in the way."""
+        self._rows("pragma wal_checkpoint(passive)")
+
+
+@contextmanager
+def _explained(file: str) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _explanation(error, file) from error
+
+
+def _explanation(error: sqlite3.Error, file: str) -> StoreError:
+    return StoreError(f"database: {error}", where=file, hint=_HINT)
+
+
+def _create_file(path: str, mode: int) -> None:
+    """Make an empty file with exactly this mode. Never opens one that exists: closing it would drop SQLite's locks."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    os.fchmod(descriptor, mode)
+    os.close(descriptor)
+
+
+def _check_version(path: str) -> None:
+    found = _read_text(path)
+    if found is None or found in {"0", schema.VERSION}:
+        return
+    if not found.isdecimal():
+        raise StoreError(
+            f"the file with the schema's version holds {found[:32]!r}, which is no number",
+            where=path,
+            hint=f"write {schema.VERSION} into it if the database beside it is of this version",
+        )
+    raise StoreError(
+        f"current store schema is version {found}, but only {schema.VERSION} is supported", where=path
+    )
+
+
+def _read_text(path: str) -> str | None:
+    try:
+        with open(path, encoding="ascii", errors="backslashreplace") as file:
+            return file.read(_MOST_TEXT).strip()
+    except FileNotFoundError:
+        return None
+
+
+def _write_text(path: str, text: str) -> None:
+    """Replace a small file as a whole."""
+    if _read_text(path) == text:
+        return
+    temporary = f"{path}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(temporary, path)
+
+
+def _reserve(path: str) -> None:
+    """Keep some disk space that can be given up, so that a full disk still lets the database shrink."""
+    if os.path.exists(path):
+        return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
+    except OSError:
+        # No space to reserve, or a file system that can't: the store works without.
+        os.ftruncate(descriptor, 0)
+    finally:
+        os.close(descriptor)

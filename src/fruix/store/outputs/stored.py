@@ -1,0 +1,91 @@
+"""What a build asks of the store for its outputs: the part of `LocalStore` about objects that are not registered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fruix.errors import StoreError
+from fruix.model.storepath import StorePath
+from fruix.store import leftovers
+from fruix.store.locks import PathLocks
+from fruix.store.objects.staging import Staging
+from fruix.store.outputs import staged
+from fruix.store.outputs.canonical import Links
+from fruix.store.outputs.import_tree import OutputPolicy
+from fruix.store.outputs.staged import Staged
+from fruix.store.queries import StoreQueries
+
+
+class StoredOutputs(StoreQueries):
+    """Mixed into `LocalStore`, which opens the directories."""
+
+    _locks: int
+    _staging: Staging
+
+    def _path_locks(self) -> PathLocks:
+        return PathLocks(self._locks)
+
+    def stage_output(self, source: str, path: StorePath, policy: OutputPolicy) -> Staged:
+        """Take a finished build's output out of the build's area; what is returned needs its final name.
+
+        The caller holds the lock of `path`, and everything of the build is dead and unmounted.
+
+        Args:
+            source: absolute host name of the output; no parent may be a symlink.
+            path: its store path.
+            policy: how it is taken, and what it must be.
+
+        Returns:
+            It, with its info: hash, size, references; neither deriver nor signatures.
+
+        Raises:
+            FileNotFoundError: there is no output.
+            ObjectRejectedError: what is there can't be a store object.
+            HashMismatchError: not what `expected` says.
+        """
+        return staged.stage_output(self._staging, source, path, policy, valid=self.is_valid(path))
+
+    def keep_result(self, staged: Staged, suffix: str) -> str:
+        """Keep an output in the store, unregistered, for people to look at.
+
+        Args:
+            staged: the output.
+            suffix: of its name; without one it gets its own name, which the caller has locked, and nothing valid has.
+
+        Returns:
+            Where it is: its path with `suffix`; "" if it wasn't kept, as a valid object has that name, or is just being made.
+        """
+        name = staged.info.path.base + suffix
+        with self._path_locks() as locks:
+            if suffix and self._is_taken(name, locks):
+                return ""
+            self.database.keep(name)
+            staged.keep(name)
+        return f"{self.database.directory}/{name}"
+
+    def remove_result(self, path: StorePath, suffix: str) -> None:
+        """Remove what `keep_result` kept of an output before; a valid object of that name stays."""
+        name = path.base + suffix
+        with self._path_locks() as locks:
+            if not self._is_taken(name, locks):
+                self._staging.remove(name)
+                self.database.unkeep(name)
+
+    def _is_taken(self, name: str, locks: PathLocks) -> bool:
+        """Whether a valid object has this name, or is just being made; else the name is locked. A name too long for an object is free."""
+        path = leftovers.as_object(self.database.directory, name)
+        return path is not None and (not locks.acquire([path], wait=False) or self.is_valid(path))
+
+    def count_links(self, sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
+        """Count what is in all outputs of a build, before the first is taken; see `taking.count_links`."""
+        return staged.count_links(sources, most, most_bytes)
+
+    def delete_unregistered(self, path: StorePath) -> None:
+        """Delete the files at a path that is not valid; nothing there is fine. The caller holds its lock.
+
+        Raises:
+            StoreError: the path is valid.
+        """
+        if self.is_valid(path):
+            raise StoreError("refusing to delete a valid path", where=str(path))
+        self._staging.remove(path.base)
