@@ -19,17 +19,8 @@ from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.overriding import override
+from fruix.protocol import common_operations as common
 from fruix.protocol import nix
-from fruix.protocol.common_operations import (
-    AddIndirectRoot,
-    AddTempRoot,
-    IsValidPath,
-    QueryAllValidPaths,
-    QueryPathFromHashPart,
-    QueryReferrers,
-    QueryValidDerivers,
-    QueryValidPaths,
-)
 from fruix.protocol.streams import flat_contents
 from fruix.store.interface import Store
 
@@ -77,11 +68,11 @@ class RemoteContents(Store):
 
     @override
     def is_valid(self, path: StorePath) -> bool:
-        return self._call(IsValidPath(path))
+        return self._call(common.IsValidPath(path))
 
     @override
     def valid_paths(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        return set(self._call(QueryValidPaths(tuple(paths))))
+        return set(self._call(common.QueryValidPaths(tuple(paths))))
 
     @override
     def path_info(self, path: StorePath) -> PathInfo | None:
@@ -94,7 +85,7 @@ class RemoteContents(Store):
 
     @override
     def referrers(self, path: StorePath) -> list[StorePath]:
-        return list(self._call(QueryReferrers(path)))
+        return list(self._call(common.QueryReferrers(path)))
 
     @override
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
@@ -110,15 +101,15 @@ class RemoteContents(Store):
 
     @override
     def valid_derivers(self, path: StorePath) -> list[StorePath]:
-        return list(self._call(QueryValidDerivers(path)))
+        return list(self._call(common.QueryValidDerivers(path)))
 
     @override
     def from_hash_part(self, text: str) -> StorePath | None:
-        return self._call(QueryPathFromHashPart(text))
+        return self._call(common.QueryPathFromHashPart(text))
 
     @override
     def all_valid_paths(self) -> list[StorePath]:
-        return list(self._call(QueryAllValidPaths()))
+        return list(self._call(common.QueryAllValidPaths()))
 
     @override
     def derivation_outputs(self, drv: StorePath) -> Mapping[str, StorePath]:
@@ -184,13 +175,13 @@ class RemoteContents(Store):
 
     @override
     def add_temp_root(self, path: StorePath) -> None:
-        self._call(AddTempRoot(path))
+        self._call(common.AddTempRoot(path))
 
     @override
     def add_indirect_root(self, link: str) -> None:
         if not link.startswith("/"):
             raise UsageError(f"'{link}' is not an absolute file name")
-        self._call(AddIndirectRoot(link))
+        self._call(common.AddIndirectRoot(link))
 
     def _add(
         self,

@@ -102,7 +102,7 @@ def listen(path: str) -> socket.socket:
     except OSError as error:
         listener.close()
         _remove(temporary)
-        if "too long" in str(error):
+        if error.errno is None:  # not the system's: Python can't make an address of the name
             raise StoreError("the socket's name is too long for this system", where=path) from error
         raise
     finally:

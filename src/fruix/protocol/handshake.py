@@ -122,7 +122,10 @@ def refusal(message: str, hint: str = "") -> bytes:
 
 
 def _refused(source: Source) -> FruixError:
-    """The error that a refusal holds, behind its version."""
+    """The error that a refusal holds, behind its version.
+
+    Its form is that of all old clients, one text: the hint is what stands below the first line.
+    """
     if source.u64() != Code.ERROR:
         return ProtocolError("the daemon's refusal is malformed")
     message, _, hint = str(read_string(source, BUDGET), "utf-8", "replace").partition("\n")

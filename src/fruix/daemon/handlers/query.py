@@ -15,30 +15,8 @@ from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
+from fruix.protocol import common_operations as common
 from fruix.protocol import guix, nix
-from fruix.protocol.common_operations import (
-    AddIndirectRoot,
-    AddTempRoot,
-    ClearFailedPaths,
-    HasSubstitutes,
-    IsValidPath,
-    QueryAllValidPaths,
-    QueryDerivationOutputNames,
-    QueryDerivationOutputs,
-    QueryDeriver,
-    QueryFailedPaths,
-    QueryPathFromHashPart,
-    QueryPathHash,
-    QueryReferences,
-    QueryReferrers,
-    QuerySubstitutablePathInfo,
-    QuerySubstitutablePaths,
-    QueryValidDerivers,
-    QueryValidPaths,
-    SetOptions,
-    SyncWithGC,
-    VerifyStore,
-)
 from fruix.protocol.model_codecs import UnkeyedInfo
 from fruix.protocol.wire import Dialect
 
@@ -50,42 +28,42 @@ def _require(session: Session, path: StorePath) -> PathInfo:
     return info
 
 
-def is_valid_path(session: Session, request: IsValidPath) -> bool:
+def is_valid_path(session: Session, request: common.IsValidPath) -> bool:
     """Answer from the database, also for a path that somebody has deleted by hand."""
     return session.store.is_valid(request.path)
 
 
-def query_path_hash(session: Session, request: QueryPathHash) -> Hash:
+def query_path_hash(session: Session, request: common.QueryPathHash) -> Hash:
     """Give the hash of the archive; an invalid path is an error."""
     return _require(session, request.path).nar_hash
 
 
-def query_references(session: Session, request: QueryReferences) -> list[StorePath]:
+def query_references(session: Session, request: common.QueryReferences) -> list[StorePath]:
     """Give the references in the order of their texts; an invalid path is an error."""
     return session.store.references(request.path)
 
 
-def query_referrers(session: Session, request: QueryReferrers) -> list[StorePath]:
+def query_referrers(session: Session, request: common.QueryReferrers) -> list[StorePath]:
     """Give the valid paths that refer to a path, valid or not."""
     return session.store.referrers(request.path)
 
 
-def add_temp_root(session: Session, request: AddTempRoot) -> None:
+def add_temp_root(session: Session, request: common.AddTempRoot) -> None:
     """Keep a path, valid or not, until the session ends."""
     session.store.add_temp_root(request.path)
 
 
-def add_indirect_root(session: Session, request: AddIndirectRoot) -> None:
+def add_indirect_root(session: Session, request: common.AddIndirectRoot) -> None:
     """Register a link of the client; that it can read the link is the client's affair."""
     session.store.add_indirect_root(request.link)
 
 
-def query_deriver(session: Session, request: QueryDeriver) -> StorePath | None:
+def query_deriver(session: Session, request: common.QueryDeriver) -> StorePath | None:
     """Give the deriver, whether it is still valid or not; an invalid path is an error."""
     return _require(session, request.path).deriver
 
 
-def set_options(session: Session, request: SetOptions) -> None:
+def set_options(session: Session, request: common.SetOptions) -> None:
     """Keep what the client has set.
 
     Warnings go to Nix clients only: those of the Guix dialect read one message here and no more.
@@ -98,12 +76,12 @@ def set_options(session: Session, request: SetOptions) -> None:
         session.warn_of_limits()
 
 
-def query_derivation_outputs(session: Session, request: QueryDerivationOutputs) -> list[StorePath]:
+def query_derivation_outputs(session: Session, request: common.QueryDerivationOutputs) -> list[StorePath]:
     """Give the output paths of a valid derivation, built or not."""
     return list(session.store.derivation_outputs(request.path).values())
 
 
-def query_all_valid_paths(session: Session, _request: QueryAllValidPaths) -> list[StorePath]:
+def query_all_valid_paths(session: Session, _request: common.QueryAllValidPaths) -> list[StorePath]:
     """Give all valid paths: a request whose reply grows with the store."""
     return session.store.all_valid_paths()
 
@@ -119,27 +97,27 @@ def query_path_info_guix(session: Session, request: guix.QueryPathInfo) -> Unkey
     return UnkeyedInfo.of(_require(session, request.path))
 
 
-def query_derivation_output_names(session: Session, request: QueryDerivationOutputNames) -> list[str]:
+def query_derivation_output_names(session: Session, request: common.QueryDerivationOutputNames) -> list[str]:
     """Give the output names of a valid derivation."""
     return list(session.store.derivation_outputs(request.path))
 
 
-def query_path_from_hash_part(session: Session, request: QueryPathFromHashPart) -> StorePath | None:
+def query_path_from_hash_part(session: Session, request: common.QueryPathFromHashPart) -> StorePath | None:
     """Give the valid path with that hash part, if there is one."""
     return session.store.from_hash_part(request.hash_part)
 
 
-def query_valid_paths(session: Session, request: QueryValidPaths) -> set[StorePath]:
+def query_valid_paths(session: Session, request: common.QueryValidPaths) -> set[StorePath]:
     """Ask nobody else: there is nothing to substitute from."""
     return session.store.valid_paths(request.paths)
 
 
-def query_valid_derivers(session: Session, request: QueryValidDerivers) -> list[StorePath]:
+def query_valid_derivers(session: Session, request: common.QueryValidDerivers) -> list[StorePath]:
     """Give the valid derivations that have the path as an output."""
     return session.store.valid_derivers(request.path)
 
 
-def verify_store(session: Session, request: VerifyStore) -> bool:
+def verify_store(session: Session, request: common.VerifyStore) -> bool:
     """Check the store; problems are told as messages.
 
     Raises:
@@ -154,12 +132,12 @@ def verify_store(session: Session, request: VerifyStore) -> bool:
     return not repair_store(session, contents=request.contents) if request.repair else bool(problems)
 
 
-def query_failed_paths(session: Session, _request: QueryFailedPaths) -> list[StorePath]:
+def query_failed_paths(session: Session, _request: common.QueryFailedPaths) -> list[StorePath]:
     """Give the outputs of builds that are remembered to have failed for good."""
     return session.store.failures.all()
 
 
-def clear_failed_paths(session: Session, request: ClearFailedPaths) -> None:
+def clear_failed_paths(session: Session, request: common.ClearFailedPaths) -> None:
     """Forget failures; clients send `*` for all of them.
 
     Raises:
@@ -223,27 +201,27 @@ def builtin_builders(_session: Session, _request: guix.BuiltinBuilders) -> list[
 
 
 SHARED: Rows = (
-    IsValidPath.answered_by(is_valid_path),
-    HasSubstitutes.answered_by(no),
-    QueryPathHash.answered_by(query_path_hash),
-    QueryReferences.answered_by(query_references),
-    QueryReferrers.answered_by(query_referrers),
-    AddTempRoot.answered_by(add_temp_root),
-    AddIndirectRoot.answered_by(add_indirect_root),
-    SyncWithGC.answered_by(done),
-    QueryDeriver.answered_by(query_deriver),
-    SetOptions.answered_by(set_options),
-    QuerySubstitutablePathInfo.answered_by(done),
-    QueryDerivationOutputs.answered_by(query_derivation_outputs),
-    QueryAllValidPaths.answered_by(query_all_valid_paths),
-    QueryFailedPaths.answered_by(query_failed_paths),
-    ClearFailedPaths.answered_by(clear_failed_paths),
-    QueryDerivationOutputNames.answered_by(query_derivation_output_names),
-    QueryPathFromHashPart.answered_by(query_path_from_hash_part),
-    QueryValidPaths.answered_by(query_valid_paths),
-    QuerySubstitutablePaths.answered_by(nothing),
-    QueryValidDerivers.answered_by(query_valid_derivers),
-    VerifyStore.answered_by(verify_store),
+    common.IsValidPath.answered_by(is_valid_path),
+    common.HasSubstitutes.answered_by(no),
+    common.QueryPathHash.answered_by(query_path_hash),
+    common.QueryReferences.answered_by(query_references),
+    common.QueryReferrers.answered_by(query_referrers),
+    common.AddTempRoot.answered_by(add_temp_root),
+    common.AddIndirectRoot.answered_by(add_indirect_root),
+    common.SyncWithGC.answered_by(done),
+    common.QueryDeriver.answered_by(query_deriver),
+    common.SetOptions.answered_by(set_options),
+    common.QuerySubstitutablePathInfo.answered_by(done),
+    common.QueryDerivationOutputs.answered_by(query_derivation_outputs),
+    common.QueryAllValidPaths.answered_by(query_all_valid_paths),
+    common.QueryFailedPaths.answered_by(query_failed_paths),
+    common.ClearFailedPaths.answered_by(clear_failed_paths),
+    common.QueryDerivationOutputNames.answered_by(query_derivation_output_names),
+    common.QueryPathFromHashPart.answered_by(query_path_from_hash_part),
+    common.QueryValidPaths.answered_by(query_valid_paths),
+    common.QuerySubstitutablePaths.answered_by(nothing),
+    common.QueryValidDerivers.answered_by(query_valid_derivers),
+    common.VerifyStore.answered_by(verify_store),
 )
 NIX: Rows = (
     nix.QueryPathInfo.answered_by(query_path_info),
