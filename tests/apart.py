@@ -1,4 +1,6 @@
-"""Run a command apart from everything else on this machine: as root, in process and mount namespaces and a control group of its own.
+"""Run a command apart from everything else on this machine.
+
+As root, in process and mount namespaces and a control group of its own.
 
     python tests/apart.py COMMAND ARGUMENT…
 

@@ -1,4 +1,7 @@
-"""`python -m as_freebsd COMMAND…`: `fruix COMMAND…` on the double, in a Python that lacks what only Linux has, in every process of it."""
+"""`python -m as_freebsd COMMAND…`: `fruix COMMAND…` on the double.
+
+It and every process of it run in a Python that lacks what only Linux has.
+"""
 
 from __future__ import annotations
 

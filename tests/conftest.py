@@ -1,4 +1,7 @@
-"""Rules for all tests: in CI a skipped test is a failure, unless the machine really can't run it and the skip says so."""
+"""Rules for all tests.
+
+In CI a skipped test is a failure, unless the machine really can't run it and the skip says so.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,18 @@ MACHINE = "machine: "
 
 
 def _begin_without_root() -> None:
-    """An ordinary user's tests all run as root of a user namespace, as that user's daemon does; before any thread is there."""
+    """An ordinary user's tests all run as root of a user namespace, as its daemon does.
+
+    It is entered before any thread is there.
+    """
     home = tempfile.mkdtemp(prefix="frx-home-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     os.chmod(home, 0o755)
     rootless.become_root(home)
 
 
-# Run in the background of a script we would ignore interrupts, and so would the commands that tests interrupt.
+# Run in the background of a script we would ignore interrupts, and so would the commands that tests
+# interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -46,7 +53,10 @@ _APART = [sys.executable, str(Path(apart.__file__))]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin again apart from the rest of the machine, unless workers do the work: each of those is apart by itself."""
+    """Begin again apart from the rest of the machine.
+
+    Not where workers do the work: each of those is apart by itself.
+    """
     if _TO_BE_APART and not _has_workers(config) and not config.option.collectonly:
         config.pluginmanager.getplugin("capturemanager").suspend_global_capture(in_=True)
         sys.stdout.flush()
@@ -55,8 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """A case with bytes or a long text is named by its argument and number: compressed bytes hold the time, and
-    workers must find the same names at any second.
+    """A case with bytes or a long text is named by its argument and number.
+
+    Compressed bytes hold the time, and workers must find the same names at any second.
     """
     if isinstance(val, bytes) or (isinstance(val, str) and len(val) > 100):
         return argname
@@ -82,7 +93,10 @@ def pytest_xdist_auto_num_workers() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Without root what leaves the host's network can't come back: it goes last. What simulates FreeBSD needs real root."""
+    """Without root what leaves the host's network can't come back: it goes last.
+
+    What simulates FreeBSD needs real root.
+    """
     if _WITHOUT_ROOT:
         for item in items:
             if "testing" in item.path.parts:
@@ -95,7 +109,10 @@ BACK_ENDS = ("namespaces", "jails")
 
 @pytest.fixture(scope="module", params=BACK_ENDS)
 def each_back_end(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Once with Linux's isolation, once with FreeBSD's on a double of its system calls: for all tests of a module (`usefixtures`)."""
+    """Once with Linux's isolation, once with FreeBSD's on a double of its system calls.
+
+    For all tests of a module (`usefixtures`).
+    """
     yield from _back_end(request.param)
 
 

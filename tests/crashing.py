@@ -1,4 +1,7 @@
-"""Daemons that may crash and clients that may be killed, each in a process of its own, and what is looked for afterwards."""
+"""Daemons that may crash and clients that may be killed, each in a process of its own.
+
+And what is looked for afterwards.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,10 @@ def derivation(store: RemoteStore, name: str, shell: StorePath, wait: int = 0) -
     """One with two outputs and a process that wants to stay; `wait`: seconds before it makes them."""
     here = Machine(store, None)  # type: ignore[arg-type]
     outputs = {output: DerivationOutput(None) for output in ("out", "lib")}
-    script = f"echo running; (setsid sleep 1000 &); sleep {wait}; mkdir $out $lib; echo x > $out/x; ln -s $out $lib/link"
+    script = (
+        f"echo running; (setsid sleep 1000 &); sleep {wait}; "
+        "mkdir $out $lib; echo x > $out/x; ln -s $out $lib/link"
+    )
     return here.derivation(name, script, shell, outputs=outputs)
 
 

@@ -1,4 +1,7 @@
-"""A kernel that only keeps books: it checks and notes what it is asked for, and nothing happens. For logic that needs no effects."""
+"""A kernel that only keeps books: it checks and notes what it is asked for, and nothing happens.
+
+For logic that needs no effects.
+"""
 
 from __future__ import annotations
 

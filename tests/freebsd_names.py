@@ -1,7 +1,10 @@
-"""This process takes itself for FreeBSD 13: what only Linux has is gone from the standard library before Fruix is imported.
+"""This process takes itself for FreeBSD 13.
 
-A plugin: `python -m pytest -p freebsd_names tests/store`. Behaviour stays Linux's, of course; what is found is code that would fail by name
-(an attribute, a constant, a function of the C library), at import or on its way. Calls that FreeBSD has and glibc lacks answer "not supported".
+What only Linux has is gone from the standard library before Fruix is imported.
+
+A plugin: `python -m pytest -p freebsd_names tests/store`. Behaviour stays Linux's, of course; what
+is found is code that would fail by name (an attribute, a constant, a function of the C library), at
+import or on its way. Calls that FreeBSD has and glibc lacks answer "not supported".
 """
 
 from __future__ import annotations
@@ -26,23 +29,34 @@ from typing import Any
 # Names that Python lacks on FreeBSD 13 (or has only if it was built with luck).
 ABSENT: dict[Any, str] = {
     os: """
-        O_PATH O_TMPFILE O_NOATIME O_RSYNC O_DIRECT O_LARGEFILE memfd_create MFD_CLOEXEC pidfd_open PIDFD_NONBLOCK P_PIDFD copy_file_range splice
-        eventfd EFD_CLOEXEC timerfd_create unshare setns CLONE_NEWNS CLONE_NEWPID getxattr setxattr listxattr removexattr XATTR_CREATE
-        sched_getaffinity sched_setaffinity getrandom GRND_NONBLOCK RWF_NOWAIT preadv2 SCHED_BATCH SCHED_IDLE
+        O_PATH O_TMPFILE O_NOATIME O_RSYNC O_DIRECT O_LARGEFILE memfd_create MFD_CLOEXEC pidfd_open
+        PIDFD_NONBLOCK P_PIDFD copy_file_range splice eventfd EFD_CLOEXEC timerfd_create unshare
+        setns CLONE_NEWNS CLONE_NEWPID getxattr setxattr listxattr removexattr XATTR_CREATE
+        sched_getaffinity sched_setaffinity getrandom GRND_NONBLOCK RWF_NOWAIT preadv2 SCHED_BATCH
+        SCHED_IDLE
     """,
     socket: """
-        SO_PEERCRED SO_PASSCRED SCM_CREDENTIALS SO_PEERSEC SO_DOMAIN SO_BINDTODEVICE SO_MARK AF_NETLINK AF_PACKET AF_ALG AF_VSOCK AF_CAN
-        NETLINK_ROUTE TCP_USER_TIMEOUT TCP_DEFER_ACCEPT MSG_MORE MSG_CONFIRM MSG_ERRQUEUE
+        SO_PEERCRED SO_PASSCRED SCM_CREDENTIALS SO_PEERSEC SO_DOMAIN SO_BINDTODEVICE SO_MARK
+        AF_NETLINK AF_PACKET AF_ALG AF_VSOCK AF_CAN NETLINK_ROUTE TCP_USER_TIMEOUT TCP_DEFER_ACCEPT
+        MSG_MORE MSG_CONFIRM MSG_ERRQUEUE
     """,
     select: "epoll EPOLLIN EPOLLRDHUP EPOLL_CLOEXEC POLLRDHUP POLLMSG",
     signal: "pidfd_send_signal SIGPWR SIGSTKFLT SIGCLD SIGPOLL",
-    fcntl: "F_NOTIFY F_SETLEASE F_GETLEASE F_ADD_SEALS F_GET_SEALS F_SETPIPE_SZ F_GETPIPE_SZ F_OFD_SETLK F_OFD_GETLK FICLONE FICLONERANGE DN_CREATE",
-    resource: "prlimit RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_RTPRIO RLIMIT_RTTIME RLIMIT_SIGPENDING RLIMIT_OFILE RUSAGE_THREAD",
+    fcntl: """
+        F_NOTIFY F_SETLEASE F_GETLEASE F_ADD_SEALS F_GET_SEALS F_SETPIPE_SZ F_GETPIPE_SZ F_OFD_SETLK
+        F_OFD_GETLK FICLONE FICLONERANGE DN_CREATE
+    """,
+    resource: """
+        prlimit RLIMIT_MSGQUEUE RLIMIT_NICE RLIMIT_RTPRIO RLIMIT_RTTIME RLIMIT_SIGPENDING
+        RLIMIT_OFILE RUSAGE_THREAD
+    """,
     time: "CLOCK_BOOTTIME CLOCK_MONOTONIC_RAW CLOCK_TAI",
     errno: """
-        EADV EBADE EBADFD EBADR EBADRQC EBADSLT EBFONT ECHRNG ECOMM EDEADLOCK EDOTDOT EHWPOISON EISNAM EKEYEXPIRED EKEYREJECTED EKEYREVOKED
-        EL2HLT EL2NSYNC EL3HLT EL3RST ELIBACC ELIBBAD ELIBEXEC ELIBMAX ELIBSCN ELNRNG EMEDIUMTYPE ENAVAIL ENOANO ENOCSI ENODATA ENOKEY
-        ENOMEDIUM ENONET ENOPKG ENOSR ENOSTR ENOTNAM ENOTUNIQ EREMCHG EREMOTEIO ERESTART ERFKILL ESRMNT ESTRPIPE ETIME EUCLEAN EUNATCH EXFULL
+        EADV EBADE EBADFD EBADR EBADRQC EBADSLT EBFONT ECHRNG ECOMM EDEADLOCK EDOTDOT EHWPOISON
+        EISNAM EKEYEXPIRED EKEYREJECTED EKEYREVOKED EL2HLT EL2NSYNC EL3HLT EL3RST ELIBACC ELIBBAD
+        ELIBEXEC ELIBMAX ELIBSCN ELNRNG EMEDIUMTYPE ENAVAIL ENOANO ENOCSI ENODATA ENOKEY ENOMEDIUM
+        ENONET ENOPKG ENOSR ENOSTR ENOTNAM ENOTUNIQ EREMCHG EREMOTEIO ERESTART ERFKILL ESRMNT
+        ESTRPIPE ETIME EUCLEAN EUNATCH EXFULL
     """,
 }
 # Functions of glibc that FreeBSD's libc lacks, and the other way round.
@@ -65,8 +79,9 @@ ABSENT_IN_LIBC = frozenset(
     ]
 )
 _ONLY_IN_FREEBSD = """
-    extattr_list_fd extattr_delete_fd chflagsat acl_get_fd_np acl_strip_np acl_set_fd_np acl_delete_fd_np acl_free nmount unmount getfsstat
-    jail_set jail_get jail_attach jail_remove procctl sysctl sysctlbyname rctl_add_rule rctl_remove_rule rctl_get_racct setlogin closefrom
+    extattr_list_fd extattr_delete_fd chflagsat acl_get_fd_np acl_strip_np acl_set_fd_np
+    acl_delete_fd_np acl_free nmount unmount getfsstat jail_set jail_get jail_attach jail_remove
+    procctl sysctl sysctlbyname rctl_add_rule rctl_remove_rule rctl_get_racct setlogin closefrom
 """
 ONLY_IN_FREEBSD = frozenset(_ONLY_IN_FREEBSD.split())
 _Socket = socket.socket
@@ -107,7 +122,10 @@ def _chmod(original: Callable[..., None]) -> Callable[..., None]:
 
 
 class FreeBSDSocket(_Socket):
-    """Answers LOCAL_PEERCRED from what Linux says to SO_PEERCRED (17); drops descriptors for which there is too little room."""
+    """Answers LOCAL_PEERCRED from what Linux says to SO_PEERCRED (17).
+
+    Drops descriptors for which there is too little room.
+    """
 
     def getsockopt(self, level: int, option: int, size: int = 0, /) -> Any:
         if (level, option) != (0, 1) or self.family != socket.AF_UNIX:

@@ -1,4 +1,7 @@
-"""A whole store with a builder on a private /frx, for tests that build for real (root and Linux namespaces)."""
+"""A whole store with a builder on a private /frx.
+
+For tests that build for real (root and Linux namespaces).
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,10 @@ def own_mounts() -> None:
 
 @contextmanager
 def jails(machine: FreeBSD | None = None) -> Iterator[Double]:
-    """Builds are isolated by the FreeBSD back end, on a double of that system's calls; afterwards no mount and no jail may be left."""
+    """Builds are isolated by the FreeBSD back end, on a double of that system's calls.
+
+    Afterwards no mount and no jail may be left.
+    """
     own_mounts()
     before = back_ends.current()
     with tempfile.TemporaryDirectory(prefix="freebsd-") as directory:
@@ -93,7 +99,10 @@ def identity(number: int = FIRST) -> Identity:
 
 
 def builders() -> list[int]:
-    """Processes of the first build user that still live; where it is our own, those that aren't of this session don't count."""
+    """Processes of the first build user that still live.
+
+    Where it is this process's own, those that aren't of this session don't count.
+    """
     if not shares_user():
         return current().processes_of(FIRST)
     return [pid for pid in current().processes_of(os.getuid()) if _is_ours(pid)]
@@ -127,7 +136,10 @@ def _is_ours(pid: int) -> bool:
 
 @contextmanager
 def process_of_the_host() -> Iterator[int]:
-    """A process whose number no process inside of a sandbox has: those begin at 1, and ours may be small too."""
+    """A process whose number no process inside of a sandbox has.
+
+    Those begin at 1, and the numbers here may be small too.
+    """
     while (pid := os.fork()) < 300:
         if pid == 0:
             signal.pause()
@@ -143,7 +155,9 @@ def process_of_the_host() -> Iterator[int]:
 
 @contextmanager
 def private_frx() -> Iterator[None]:
-    """An empty directory on /frx, and one for the locks of build users, that only this process and its children see.
+    """An empty directory on /frx, and one for the locks of build users.
+
+    Only this process and its children see them.
 
     So these builds get the first users, whatever other daemons of the machine build.
     """
@@ -160,7 +174,8 @@ def shown_at(place: str) -> Iterator[str]:
     """A fresh directory that this process and its children see at `place`; where it really is."""
     os.makedirs(place, exist_ok=True)
     own_mounts()
-    # A directory, not a tmpfs for each: SQLite knows files by device and inode, and fresh file systems repeat those.
+    # A directory, not a tmpfs for each: SQLite knows files by device and inode, and fresh file
+    # systems repeat those.
     parent, directory = tempfile.gettempdir(), tempfile.mkdtemp(prefix="frx-test-")
     os.chmod(directory, 0o755)
     libc.mount(directory.encode(), place.encode(), None, libc.MS_BIND)

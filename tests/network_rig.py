@@ -1,4 +1,6 @@
-"""A network for tests that never leaves this machine: a namespace with one made-up interface and servers on its address.
+"""A network for tests that never leaves this machine.
+
+It is a namespace with one made-up interface and servers on its address.
 
 The interface has a default route, so that helpers have something to model theirs on; behind it is nobody.
 """
@@ -83,7 +85,10 @@ def web_server(directory: Path, address: str = HOST) -> Iterator[int]:
 
 @contextmanager
 def name_server(answer: str = HOST) -> Iterator[list[bytes]]:
-    """Answers every question about an IPv4 address, at the address that `resolv_conf` names; the names asked for."""
+    """Answers every question about an IPv4 address, at the address that `resolv_conf` names.
+
+    Yields the names asked for.
+    """
     asked: list[bytes] = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind((HOST, 53))

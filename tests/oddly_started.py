@@ -1,4 +1,7 @@
-"""`python -m oddly_started daemon`: `fruix daemon` as if its starter had left it one oddity, which the variable ODDITY names."""
+"""`python -m oddly_started daemon`: `fruix daemon` with one oddity left by its starter.
+
+The variable ODDITY names it.
+"""
 
 from __future__ import annotations
 

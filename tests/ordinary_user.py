@@ -2,10 +2,12 @@
 
     python tests/ordinary_user.py [--subordinate-ids] COMMAND ARGUMENT…
 
-`--subordinate-ids` also delegates a cgroup to it, so that there is one kind of user who has nothing, and one who has all.
+`--subordinate-ids` also delegates a cgroup to it, so that there is one kind of user who has
+nothing, and one who has all.
 
-The user has no entry in the host's files. In a private mount namespace it gets one (and subordinate ids, if asked for), and the interpreter and
-this project are made reachable if they lie in a directory that only root may enter. One supplementary group stays, as users have.
+The user has no entry in the host's files. In a private mount namespace it gets one (and subordinate
+ids, if asked for), and the interpreter and this project are made reachable if they lie in a
+directory that only root may enter. One supplementary group stays, as users have.
 """
 
 from __future__ import annotations
@@ -94,7 +96,10 @@ def _add_lines(file: str, text: str) -> None:
 
 
 def _hide_store() -> None:
-    """A store and a daemon of the machine's own are none of this user's: where there is `/frx` it gets an empty one."""
+    """Where there is `/frx` the user gets an empty one.
+
+    A store and a daemon of the machine's own are none of this user's.
+    """
     if os.path.isdir("/frx"):
         libc.mount(b"tmpfs", b"/frx", b"tmpfs", 0, b"mode=755,size=1m")
 

@@ -1,4 +1,7 @@
-"""Stores with daemons of their own beside each other on one private /frx, and builds that go on until they are told to end."""
+"""Stores with daemons of their own beside each other on one private /frx.
+
+Their builds go on until they are told to end.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Every test file is collected, and always the same tests: a folder that pytest leaves out by its name would never
-be missed otherwise, and parallel workers refuse to run where they find different tests.
+"""Every test file is collected, and always the same tests.
+
+A folder that pytest leaves out by its name would never be missed otherwise, and parallel workers
+refuse to run where they find different tests.
 """
 
 from __future__ import annotations

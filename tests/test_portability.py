@@ -1,4 +1,7 @@
-"""Nothing outside of `sandbox/linux` needs what only Linux has: by name, with Python as it is on FreeBSD 13 (see `freebsd_names`)."""
+"""Nothing outside of `sandbox/linux` needs what only Linux has.
+
+By name, with Python as it is on FreeBSD 13 (see `freebsd_names`).
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,10 @@ AGAIN = (
 )
 IMPORT_ALL = """
 import freebsd_names, fruix, importlib, pkgutil
+LEFT_OUT = {"fruix.sandbox.linux", "fruix.testing.freebsd"}
 def load(package):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-        if module.name not in {"fruix.sandbox.linux", "fruix.testing.freebsd"} and not module.name.endswith("__main__"):
+        if module.name not in LEFT_OUT and not module.name.endswith("__main__"):
             loaded = importlib.import_module(module.name)
             if module.ispkg:
                 load(loaded)

@@ -1,6 +1,9 @@
-"""The mode without root, as an ordinary user lives it; by root, which becomes one (`ordinary_user`), with subordinate ids and without.
+"""The mode without root, as an ordinary user lives it.
 
-The tests of the sandbox, of builds and of networks are those that root passes, run again; the command line is tried from nothing.
+Root becomes one (`ordinary_user`), with subordinate ids and without.
+
+The tests of the sandbox, of builds and of networks are those that root passes, run again; the
+command line is tried from nothing.
 """
 
 from __future__ import annotations
@@ -30,10 +33,16 @@ WHOLE = """
 set -e
 cd "$HOME"
 cat > it.py <<'END'
-package = Package(name='it', version='1', build_system='trivial', arguments={'script': 'echo "made by $(id -u)" > $out'})
+package = Package(
+    name='it', version='1', build_system='trivial',
+    arguments={'script': 'echo "made by $(id -u)" > $out'},
+)
 END
 cat > slow.py <<'END'
-package = Package(name='slow', version='1', build_system='trivial', arguments={'script': 'echo waits; sleep 1000; echo > $out'})
+package = Package(
+    name='slow', version='1', build_system='trivial',
+    arguments={'script': 'echo waits; sleep 1000; echo > $out'},
+)
 END
 data=$HOME/.local/share/fruix
 say() { echo "== $*"; }
@@ -132,11 +141,18 @@ set -e
 cd "$HOME"
 for name in slow other; do
     cat > $name.py <<END
-package = Package(name='$name', version='1', build_system='trivial', arguments={'script': 'echo waits; sleep 1000; echo > \$out'})
+package = Package(
+    name='$name', version='1', build_system='trivial',
+    arguments={'script': 'echo waits; sleep 1000; echo > \$out'},
+)
 END
 done
 other() { env XDG_DATA_HOME="$HOME/other" "$@"; }
-builds_run() { until ls "$1"/fruix/var/fruix/builds/ 2>/dev/null | grep -q '^frx-'; do kill -0 $client; sleep 0.05; done; }
+builds_run() {
+    until ls "$1"/fruix/var/fruix/builds/ 2>/dev/null | grep -q '^frx-'; do
+        kill -0 $client; sleep 0.05
+    done
+}
 
 fruix daemon 2>log & daemon=$!
 fruix daemon --ping --wait 60 >/dev/null
@@ -173,7 +189,10 @@ def test_two_stores_of_one_user(subordinate_ids: bool) -> None:
 LOOKING = """
 cd "$HOME"
 cat > bad.py <<'END'
-package = Package(name='bad', version='1', build_system='trivial', arguments={'script': 'echo some > file; exit 3'})
+package = Package(
+    name='bad', version='1', build_system='trivial',
+    arguments={'script': 'echo some > file; exit 3'},
+)
 END
 drv=$(fruix build -K -f bad.py 2>&1 | sed -n 's/^hint: fruix log \\([^;]*\\);.*/\\1/p')
 fruix log "$drv"
@@ -218,7 +237,8 @@ def test_a_host_that_forbids_it() -> None:
     script = (
         "unshare --user --map-root-user sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; "
         "exec setpriv --inh-caps=-all --bounding-set=-all unshare --user true' 2>&1; "
-        "unshare --user --map-user=1000 --keep-caps sh -c 'echo 0 > /proc/sys/user/max_user_namespaces; fruix build hello; fruix doctor'"
+        "unshare --user --map-user=1000 --keep-caps sh -c '"
+        "echo 0 > /proc/sys/user/max_user_namespaces; fruix build hello; fruix doctor'"
     )
     done = ordinary_user.run(["sh", "-c", script])
     assert "this host allows none (user.max_user_namespaces is 0)" in done.stderr

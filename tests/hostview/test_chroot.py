@@ -40,7 +40,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> ResolvedView:
 
 
 def run_inside(view: ResolvedView, root: Path, commands: str) -> subprocess.CompletedProcess[str]:
-    """Run shell commands in a root that shows the view and an empty /tmp, made in a mount namespace of its own."""
+    """Run shell commands in a root that shows the view and an empty /tmp.
+
+    It is made in a mount namespace of its own.
+    """
     quoted = [(shlex.quote(bind.source), shlex.quote(f"{root}{bind.target}")) for bind in view.binds]
     kinds = ["mkdir -p" if os.path.isdir(bind.source) else "touch" for bind in view.binds]
     lines = ["set -e", f"mount -t tmpfs tmpfs {root}", f"mkdir {root}/tmp {root}/dev"]
@@ -76,7 +79,8 @@ def test_make_sed_awk_tar_and_archives_work(base: ResolvedView, tmp_path: Path) 
         """cd /tmp
         printf 'int f(void) { return 7; }' >f.c
         printf 'int f(void); int main(void) { return f(); }' >main.c
-        printf 'all: main\\nlibf.a: f.o\\n\\tar rc $@ f.o\\n\\tranlib $@\\nmain: main.o libf.a\\n\\tcc -o $@ main.o libf.a\\n' >Makefile
+        printf 'all: main\\nlibf.a: f.o\\n\\tar rc $@ f.o\\n\\tranlib $@\\n' >Makefile
+        printf 'main: main.o libf.a\\n\\tcc -o $@ main.o libf.a\\n' >>Makefile
         make >make.log
         ./main || echo $? | sed 's/$/ seven/' | awk '{print $2, $1}'
         tar czf x.tar.gz f.c; rm f.c; tar xzf x.tar.gz; find . -name 'f.c' | xargs grep -c return

@@ -1,4 +1,7 @@
-"""FreeBSD's default views, on a small copy of its directories: a base system with its own compiler, and one without."""
+"""FreeBSD's default views, on a small copy of its directories.
+
+One is of a base system with its own compiler, one without.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Parts of packages in shared directories: who owns what, what is shown of it, and that other packages change nothing."""
+"""Parts of packages in shared directories.
+
+Who owns what, what is shown of it, and that other packages change nothing.
+"""
 
 from __future__ import annotations
 
@@ -211,7 +214,10 @@ def test_packages_and_their_versions_are_known(place: Place, record: Recorder) -
 
 
 def test_a_former_name_of_a_directory(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where /bin is a link to /usr/bin, packages may still list /bin/tool; that link is theirs for it no more than anybody's."""
+    """Where /bin is a link to /usr/bin, packages may still list /bin/tool.
+
+    That link is theirs for it no more than anybody's.
+    """
     top = place.top
     place.link("bin-of-old", "bin")
     place.file("bin/tool")

@@ -1,4 +1,7 @@
-"""Resolving, fingerprints and the cache, on small made-up hosts; paths are real ones below a temporary directory."""
+"""Resolving, fingerprints and the cache, on small made-up hosts.
+
+Paths are real ones below a temporary directory.
+"""
 
 from __future__ import annotations
 

@@ -53,7 +53,10 @@ def test_who_comes_late_waits(tmp_path: Path) -> None:
 
 
 def test_those_who_look_do_not_see_each_other(tmp_path: Path) -> None:
-    """Self-tests look at the users of each other's builds: a look is no build, nor is the name in a lock that is free."""
+    """Self-tests look at the users of each other's builds.
+
+    A look is no build, nor is the name in a lock that is free.
+    """
     locks = UserLocks(str(tmp_path), "a daemon")
     with UserPool(locks, [35024]).acquire():
         assert locks.noted(35024) == locks.holder(35024)
@@ -229,7 +232,10 @@ def test_the_doctor_finds_what_builds_need_here() -> None:
 
 
 class FakeGroup:
-    """A delegated group as the kernel presents it: controllers are handed on only while no process is in it."""
+    """A delegated group as the kernel presents it.
+
+    Controllers are handed on only while no process is in it.
+    """
 
     def __init__(self, path: Path, processes: set[int], controllers: str = "cpu memory pids") -> None:
         self.path, self.processes, self.leaf = path, processes, set[int]()

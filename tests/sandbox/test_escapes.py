@@ -191,14 +191,22 @@ def test_inputs_can_not_be_written(here: Machine, tmp_path: Path) -> None:
     data.mkdir()
     (data / "f").write_text("as it was")
     source = here.store.add_path("data", str(data))
-    script = f"(echo x > {source}/f) 2>/dev/null && exit 1; (rm -rf {source}) 2>/dev/null && exit 2; (mv {source} {source}x) 2>/dev/null && exit 3; echo > $out"
+    script = f"""
+    (echo x > {source}/f) 2>/dev/null && exit 1
+    (rm -rf {source}) 2>/dev/null && exit 2
+    (mv {source} {source}x) 2>/dev/null && exit 3
+    echo > $out
+    """
     (result,) = here.build(here.derivation("vandal", script, shell, sources=[source]))
     assert result.success, result.message
     assert Path(here.store.real(source), "f").read_text() == "as it was"
 
 
 def test_a_mount_below_an_input_is_as_closed_as_the_input(here: Machine, tmp_path: Path) -> None:
-    """A read-only remount does not reach what is mounted further down; nor may it keep devices and set-id bits."""
+    """A read-only remount does not reach what is mounted further down.
+
+    Nor may it keep devices and set-id bits.
+    """
     shell = here.shell(tmp_path)
     (tmp_path / "data/sub").mkdir(parents=True)
     source = here.store.add_path("data", str(tmp_path / "data"))

@@ -1,4 +1,6 @@
-"""What builders of each world see, against what builders of the real daemons saw (tests/golden/sandbox.json): names, modes, link targets.
+"""What builders of each world see, against what builders of the real daemons saw.
+
+Golden data is tests/golden/sandbox.json: names, modes, link targets.
 
 Where they differ is said here, with the reason; anything else is an error.
 """

@@ -1,4 +1,7 @@
-"""However the daemon was started, its builders start alike: compared with those of a daemon that was started cleanly."""
+"""However the daemon was started, its builders start alike.
+
+They are compared with those of a daemon that was started cleanly.
+"""
 
 from __future__ import annotations
 
@@ -22,11 +25,14 @@ ONLY_ROOT = pytest.mark.skipif(
 # What a process can say of itself; the last line is the shell's own.
 LOOK = """
 {
-grep -E '^(Sig(Ign|Blk|Cgt|Pnd)|ShdPnd|Cap.*|Cpus_allowed|Mems_allowed|THP_enabled|NoNewPrivs|Seccomp|Umask):' /proc/self/status
+grep -E -e '^(Sig(Ign|Blk|Cgt|Pnd)|ShdPnd|Cap.*|Cpus_allowed|Mems_allowed):' \\
+    -e '^(THP_enabled|NoNewPrivs|Seccomp|Umask):' /proc/self/status
 sed 's/^/limit /' /proc/self/limits
 sed 's/.*) //' /proc/self/stat | { read -r a b c d e f g h i j k l m n o priority nice s t u v w x y z \
     A B C D E F G H I J K L realtime policy rest; echo "stat $priority $nice $realtime $policy"; }
-for name in coredump_filter oom_score_adj timerslack_ns personality; do echo "$name $(cat /proc/self/$name 2>&1)"; done
+for name in coredump_filter oom_score_adj timerslack_ns personality; do
+    echo "$name $(cat /proc/self/$name 2>&1)"
+done
 echo "umask $(umask)"
 echo "keys $(wc -l < /proc/keys)"
 } > $out
@@ -87,12 +93,16 @@ def test_a_clean_start(clean: str) -> None:
 
 @ONLY_ROOT
 def test_a_command_whose_starter_ignores_children(here: scratch_daemon.Scratch, tmp_path: Path) -> None:
-    """Without a daemon it forks one, which forks the spawner, which forks builders: all of them wait for their children."""
+    """Without a daemon the command forks one, which forks the spawner, which forks builders.
+
+    All of them wait for their children.
+    """
     environment = {**here.environment, "FRUIX_DAEMON_SOCKET": f"{tmp_path}/none"}
     code = (
         "import os, runpy, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN);"
         "signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals());"
-        f"os.execv(sys.executable, [sys.executable, '-m', 'fruix', 'store', 'add', {str(tmp_path / 'file')!r}])"
+        "os.execv(sys.executable, "
+        f"[sys.executable, '-m', 'fruix', 'store', 'add', {str(tmp_path / 'file')!r}])"
     )
     (tmp_path / "file").write_text("x")
     done = subprocess.run(

@@ -1,4 +1,7 @@
-"""The filter as a program: run by an interpreter of our own for every ABI, also those that this machine doesn't have."""
+"""The filter as a program.
+
+An interpreter of the tests' own runs it for every ABI, also those that this machine doesn't have.
+"""
 
 from __future__ import annotations
 

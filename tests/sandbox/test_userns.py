@@ -1,4 +1,7 @@
-"""User namespaces: ids, the view of a user's store, and that whatever a host forbids is called by its name."""
+"""User namespaces: ids, and the view of a user's store.
+
+Whatever a host forbids is called by its name.
+"""
 
 from __future__ import annotations
 
@@ -118,14 +121,18 @@ def test_a_masked_proc_is_named() -> None:
 def test_root_of_a_namespace_has_one_id() -> None:
     def attempt() -> str:
         userns.become_root(subordinates=None)
-        return f"{os.getuid()} {os.getgid()} {userns.confined()} {userns.has_users((0,))} {userns.has_users((35001,))} {userns.on_host(0, 0)}"
+        users = f"{userns.has_users((0,))} {userns.has_users((35001,))} {userns.on_host(0, 0)}"
+        return f"{os.getuid()} {os.getgid()} {userns.confined()} {users}"
 
     assert in_child(attempt) == f"0 0 True True False {(os.getuid(), os.getgid())}"
 
 
 @pytest.mark.parametrize("place", ["/frx", "/frx-that-no-host-has"])
 def test_the_view(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With and without that directory on the host; files of the user keep their owner, the rest of the host stays."""
+    """With and without that directory on the host.
+
+    Files of the user keep their owner, the rest of the host stays.
+    """
     os.makedirs("/frx", exist_ok=True)
     monkeypatch.setattr(store_mount, "PLACE", place)
     (tmp_path / "store").mkdir()

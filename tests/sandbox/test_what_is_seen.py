@@ -1,4 +1,7 @@
-"""A builder lists all that it can see; the listing must equal the golden one of its contract, to the letter."""
+"""A builder lists all that it can see.
+
+The listing must equal the golden one of its contract, to the letter.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The daemon, its builds and recoveries in a Python that lacks what only Linux has: no name of those is needed anywhere on the way."""
+"""The daemon, its builds and recoveries in a Python that lacks what only Linux has.
+
+No name of those is needed anywhere on the way.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The double answers as a real 13.2 kernel answered (docs/freebsd.md): results, errors, messages, and effects that can be seen."""
+"""The double answers as a real 13.2 kernel answered (docs/freebsd.md).
+
+Results, errors, messages, and effects that can be seen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""GNU Hello, whole, in a jail of the double, with BSD's make, the one true awk, BSD's tar, and busybox for GNU's other tools."""
+"""GNU Hello, whole, in a jail of the double.
+
+With BSD's make, the one true awk, BSD's tar, and busybox for GNU's other tools.
+"""
 
 from __future__ import annotations
 

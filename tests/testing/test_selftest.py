@@ -24,7 +24,8 @@ from machine import builder_of, private_frx, shown_at
 from sites import Site
 
 STEPS = ("journal", "watch", "register")
-# What a machine may be unable to answer: it has another file system, release, processor, or no network for builds.
+# What a machine may be unable to answer: it has another file system, release, processor, or no
+# network for builds.
 ONLY_ELSEWHERE = {
     "file flags",
     "zfs",
@@ -49,7 +50,10 @@ def run() -> tuple[list[str], dict[str, tuple[Outcome, str]]]:
 
 @pytest.fixture(autouse=True)
 def few_crashes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All steps take minutes: the command itself goes through them (`.ci/run`), and so does tests/building."""
+    """Some steps only: all of them take minutes.
+
+    The command itself goes through them (`.ci/run`), and so does tests/building.
+    """
     some = [step for step in all_steps() if step.name in STEPS]
     assert len(some) == len(STEPS)
     monkeypatch.setattr(crashes, "all_steps", lambda: some)
@@ -145,7 +149,10 @@ def test_traces(tmp_path: Path) -> None:
 
 
 def test_traces_of_users(tmp_path: Path) -> None:
-    """A user that another daemon has is nobody's left-over; one that nobody has is, if processes of it live as builders do."""
+    """A user that another daemon has is nobody's left-over.
+
+    One that nobody has is, if processes of it live as builders do.
+    """
     with shown_at("/run/fruix"):
         layout = Layout(f"{tmp_path}/store", f"{tmp_path}/state", f"{tmp_path}/log")
         locks = user_locks(layout)

@@ -1,4 +1,7 @@
-"""`fruix doctor` and `fruix doctor --try` on the double: a line for each capability, a line for each call, everything undone."""
+"""`fruix doctor` and `fruix doctor --try` on the double.
+
+A line for each capability, a line for each call, everything undone.
+"""
 
 from __future__ import annotations
 

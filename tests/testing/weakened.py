@@ -1,4 +1,7 @@
-"""Fruix with a hole: builders find another host name and one file too many. For the self-test, which has to see it."""
+"""Fruix with a hole: builders find another host name and one file too many.
+
+For the self-test, which has to see it.
+"""
 
 from __future__ import annotations
 

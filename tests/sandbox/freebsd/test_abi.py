@@ -1,4 +1,6 @@
-"""Numbers and layouts of FreeBSD's system calls, written out: nothing here is computed by the code that it tests.
+"""Numbers and layouts of FreeBSD's system calls, written out.
+
+Nothing here is computed by the code that it tests.
 
 Sources: sizes, offsets and numbers as a C compiler and the headers give them (LP64, little-endian).
 """
@@ -102,7 +104,10 @@ def test_reaper_status() -> None:
 
 
 def statfs(fstype: bytes, source: bytes, target: bytes, fsid: tuple[int, int]) -> bytes:
-    """A row as the kernel writes it: version 0x20140518, flags at 8, fsid at 192, names at 280, 296 and 1320."""
+    """A row as the kernel writes it.
+
+    Version 0x20140518, flags at 8, fsid at 192, names at 280, 296 and 1320.
+    """
     row = bytearray(2344)
     struct.pack_into("<IIQ", row, 0, 0x20140518, 0x29, 0x1009)
     struct.pack_into("<ii", row, 192, *fsid)
@@ -123,8 +128,11 @@ def test_mount_table() -> None:
 
 
 def process(pid: int, state: int) -> bytes:
-    """`struct kinfo_proc`: its own size first, the number at 72, real user at 172, resident pages at 264, microseconds of run time at 328,
-    those of its children (seconds, microseconds) at 352, the state at 388.
+    """A process as the kernel writes it (`struct kinfo_proc`).
+
+    Its own size comes first, the number is at 72, the real user at 172, resident pages at 264,
+    microseconds of run time at 328, those of its children (seconds, microseconds) at 352, the state
+    at 388.
     """
     row = bytearray(b"\xee" * 1088)
     for offset, layout, value in (

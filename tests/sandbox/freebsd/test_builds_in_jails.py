@@ -1,4 +1,7 @@
-"""Whole builds in jails of the double: what is the platform's own affair. What all platforms share is tested on both elsewhere."""
+"""Whole builds in jails of the double: what is the platform's own affair.
+
+What all platforms share is tested on both elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,11 @@ def test_two_builds_at_once_can_not_meet(tmp_path: Path) -> None:
         (while :; do echo "$name" | nc -l -p 4712; done) 2>/dev/null &
         echo "$name" > /tmp/met; echo "$name" > /build/met; echo "$name" > $NIX_STORE/met
         sleep 2
-        { nc -w 1 127.0.0.1 4712 < /dev/null; cat /tmp/met /build/met $NIX_STORE/met; ls $NIX_STORE | grep -c other; } > $out 2>&1
+        {
+            nc -w 1 127.0.0.1 4712 < /dev/null
+            cat /tmp/met /build/met $NIX_STORE/met
+            ls $NIX_STORE | grep -c other
+        } > $out 2>&1
         true
         """
         drvs = [
@@ -65,7 +72,8 @@ def test_a_single_file_is_copied_and_can_not_be_replaced(tmp_path: Path) -> None
         shell = here.shell(tmp_path)
         source = here.store.add_text("source", b"as it was")
         script = f"""
-        for way in 'echo x > {source}' 'rm -f {source}' 'mv {source} /tmp/x' 'chmod 777 {source}' 'ln -sf /etc/passwd {source}'; do
+        for way in 'echo x > {source}' 'rm -f {source}' 'mv {source} /tmp/x' 'chmod 777 {source}' \\
+            'ln -sf /etc/passwd {source}'; do
             if (eval "$way") 2>/dev/null; then echo "$way worked"; exit 1; fi
         done
         ls -l {source} | cut -d ' ' -f 1 > $out; cat {source} >> $out

@@ -1,4 +1,7 @@
-"""The parameters of a build's jail, as the kernel gets them, for kernels of several releases; finding and removing jails."""
+"""The parameters of a build's jail, as kernels of several releases get them.
+
+Also finding and removing jails.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,8 @@ def spec(**changes: Any) -> SandboxSpec:
         (variables(1302001), "none", [*COMMON, (b"vnet\0", ONE), *SYSTEM_V, *TAKEN, *NO_DEBUG]),
         (variables(1302001, vimage=False), "none",
          [*COMMON, (b"ip4\0", NO), (b"ip6\0", NO), *SYSTEM_V, *TAKEN, *NO_DEBUG]),
-        (variables(1403000), "host", [*COMMON, (b"ip4\0", TWO), (b"ip6\0", TWO), *SYSTEM_V, *TAKEN, *NO_DEBUG]),
+        (variables(1403000), "host",
+         [*COMMON, (b"ip4\0", TWO), (b"ip6\0", TWO), *SYSTEM_V, *TAKEN, *NO_DEBUG]),
         (variables(1501000, lacking=["ip6"]), "host",
          [*COMMON, (b"ip4\0", TWO), *SYSTEM_V, *TAKEN, *NO_DEBUG]),
     ],

@@ -1,4 +1,7 @@
-"""What the C library is called with: the memory of the arrays, the types of the arguments. Works without FreeBSD's library."""
+"""What the C library is called with: the memory of the arrays, the types of the arguments.
+
+Works without FreeBSD's library.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Mount options byte for byte, the order of unmounting, patience and force, devfs rules and what they let through."""
+"""Mount options byte for byte, and how mounts and devices are made and undone.
+
+The order of unmounting, patience and force, devfs rules and what they let through.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,10 @@ from fruix.sandbox.freebsd.users import make_databases, master_of
 from fruix.sandbox.spec import File, Identity
 
 SCRIPT = '#!/bin/sh\n#-\n# SPDX\nset -e\nUSERLAND_VERSION="13.2-RELEASE-p4"\n: ${LOADER_DIR:=$ROOT/boot}\n'
-HEADER = "/*\n * scheme is:  <major><two digit minor>Rxx\n */\n#undef __FreeBSD_version\n#define __FreeBSD_version 1302001\t/* Master */\n"
+HEADER = (
+    "/*\n * scheme is:  <major><two digit minor>Rxx\n */\n"
+    "#undef __FreeBSD_version\n#define __FreeBSD_version 1302001\t/* Master */\n"
+)
 
 
 def base(root: Path, script: str = SCRIPT, header: str = HEADER) -> Path:

@@ -1,4 +1,7 @@
-"""Kept roots: what is made once, what each build still costs (counted, not timed), and what a crash in one leads to."""
+"""Kept roots: what is made once, and what each build still costs (counted, not timed).
+
+Also what a crash in one leads to.
+"""
 
 from __future__ import annotations
 
@@ -200,7 +203,10 @@ def test_a_start_puts_aside_what_a_crash_spoiled(tmp_path: Path) -> None:
 
 @contextmanager
 def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Counter[str]]]:
-    """Jails whose kernel counts its calls, and a `pwd_mkdb` that counts its runs; yields what takes the counts since the last time."""
+    """Jails whose kernel counts its calls, and a `pwd_mkdb` that counts its runs.
+
+    Yields a function that returns the counts since the last time.
+    """
     book, program = tmp_path / "calls", tmp_path / "pwd_mkdb"
     program.write_text(f'#!/bin/sh\necho pwd_mkdb >> {book}\n: > "$2/pwd.db"\n: > "$2/spwd.db"\n')
     program.chmod(0o755)
@@ -228,7 +234,10 @@ def counting(name: str, call: Callable[..., object], book: Path) -> Callable[...
 
 
 def test_what_a_build_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store's directory, one input and /dev are mounted; users' databases are made for the first build alone."""
+    """The store's directory, one input and /dev are mounted.
+
+    Users' databases are made for the first build alone.
+    """
     with counted(tmp_path, monkeypatch) as take, machine() as here:
         shell = here.shell(tmp_path)
         script = "ls /etc > $out; echo x > /tmp/x; echo x > /build/x"
@@ -251,7 +260,8 @@ def test_nothing_of_one_build_is_there_for_the_next(tmp_path: Path, monkeypatch:
         shell = here.shell(tmp_path)
         vandal = """
         for place in / /etc /dev /frx /etc/passwd; do
-            (echo x > $place/x || echo x >> $place || mv $place /tmp/x || chmod 777 $place || rm -rf $place) 2>/dev/null
+            (echo x > $place/x || echo x >> $place || mv $place /tmp/x ||
+                chmod 777 $place || rm -rf $place) 2>/dev/null
         done
         mkdir -p /tmp/left /build/left; echo x > $NIX_STORE/left; echo done > $out
         """
@@ -277,7 +287,10 @@ def names(listing: str) -> list[str]:
 
 
 def test_a_supervisor_killed_in_a_kept_root(tmp_path: Path) -> None:
-    """The spawner unmounts in its place and brings the build's directories back; the root is as good as before."""
+    """The spawner unmounts in its place and brings the build's directories back.
+
+    The root is as good as before.
+    """
     with jails(), machine() as here:
         shell = here.shell(tmp_path)
         assert here.build(here.derivation("first", "echo x > $out", shell))[0].success
@@ -310,7 +323,10 @@ def parent_of(pid: int) -> int:
 
 
 def test_all_killed_in_a_kept_root(tmp_path: Path) -> None:
-    """The next start undoes it and deletes the root with what the build left in it; the build then makes a new one."""
+    """The next start undoes it and deletes the root with what the build left in it.
+
+    The build then makes a new one.
+    """
     with jails(), private_frx():
         with LocalStore(Layout()) as store:
             shell = Machine(store, None).shell(tmp_path)  # type: ignore[arg-type]

@@ -1,4 +1,7 @@
-"""A sandbox's life under its supervisor: real processes, on a kernel that only keeps books (so nothing is isolated here)."""
+"""A sandbox's life under its supervisor.
+
+Real processes, on a kernel that only keeps books (so nothing is isolated here).
+"""
 
 from __future__ import annotations
 
@@ -225,7 +228,10 @@ def test_the_spawners_end_ends_all(spawner: Spawner, tmp_path: Path) -> None:
 
 
 def test_a_builder_is_ended_whose_birth_nobody_wants_to_hear_of(tmp_path: Path) -> None:
-    """The spawner was killed while its supervisor forked: the builder exists, and so does the lock that it inherited."""
+    """The spawner was killed while its supervisor forked.
+
+    So the builder exists, and so does the lock that it inherited.
+    """
     (tmp_path / "book").touch()
     (tmp_path / "b" / "root").mkdir(parents=True)
     tmp_path.chmod(0o755)
