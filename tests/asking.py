@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fruix.building.queue import allowance
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.events import Note
 from fruix.model.storepath import StorePath

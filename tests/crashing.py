@@ -20,10 +20,11 @@ from contextlib import closing
 import waiting
 from fruix import failpoints
 from fruix.building.recovery import user_locks
-from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID, BuildOptions
+from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID
 from fruix.client import RemoteStore, connect
 from fruix.daemon.main import main
 from fruix.errors import FruixError, UnreachableError
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath

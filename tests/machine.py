@@ -20,8 +20,9 @@ import pytest
 
 from fruix.building.builder import Builder
 from fruix.building.builders.platforms import local_system
-from fruix.building.settings import FIRST_BUILD_UID, BuildOptions, BuildSettings
+from fruix.building.settings import FIRST_BUILD_UID, BuildSettings
 from fruix.model import aterm
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath

@@ -12,9 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from crashing import connected, exit_of, start_daemon
-from fruix.building.settings import FIRST_BUILD_UID, BuildOptions
+from fruix.building.settings import FIRST_BUILD_UID
 from fruix.client import RemoteStore
 from fruix.errors import FruixError
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import Event, LogLine

@@ -20,10 +20,10 @@ from crashing import SOCKET, ask, child, clear_away, connected, derivation, exit
 from fruix import failpoints
 from fruix.building import recovery
 from fruix.building.recovery import recover_builds
-from fruix.building.settings import BuildOptions
 from fruix.building.steps import all_steps
 from fruix.client import connect
 from fruix.errors import FruixError
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from crashing import ask, connected, derivation, exit_of, start_daemon, traces
-from fruix.building.settings import BuildOptions
 from fruix.client import RemoteStore
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode
 from fruix.model.storepath import StorePath
 from fruix.store import Layout, LocalStore

@@ -11,7 +11,7 @@ import pytest
 from asking import failed
 from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput
 from fruix.model.events import BuildFailed, LogLine

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from fruix.building.settings import BuildOptions
 from fruix.model import aterm
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivation import DerivationOutput
 from fruix.model.hashes import Hash

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from fruix.building.limits import Limits, Watch, passed
 from fruix.building.record.file import read_record
-from fruix.building.run.limits import Limits, Watch, passed
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import LogLine, Note

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.kept import find_kept
-from fruix.building.settings import Asker, BuildOptions, BuildSettings
-from fruix.building.shell import Entering, Shells
+from fruix.building.run.bring_back import find_kept
+from fruix.building.settings import BuildSettings
+from fruix.building.shell import OpenShells, ShellRequest
 from fruix.errors import FruixError, ObjectRejectedError, UsageError
 from fruix.model.activity import State
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
 from machine import FIRST, OTHER_USERS, Machine, left_over, machine
@@ -70,7 +71,7 @@ def enter(
         threads.append(threading.Thread(target=work))
         threads[0].start()
 
-    asked = Entering(drv, "vt100", command, fresh)
+    asked = ShellRequest(drv, "vt100", command, fresh)
     try:
         exited = here.builder.enter(
             asked, options or BuildOptions("fruix"), on_open, gone or threading.Event()
@@ -190,7 +191,7 @@ def test_what_cannot_be_entered(here: Machine, shell: StorePath) -> None:
     here_too = here.derivation("fine", "", shell)
     with pytest.raises(UsageError, match="no kind of terminal"):
         here.builder.enter(
-            Entering(here_too, "$(evil)"), BuildOptions("fruix"), lambda *_: None, threading.Event()
+            ShellRequest(here_too, "$(evil)"), BuildOptions("fruix"), lambda *_: None, threading.Event()
         )
     assert left_over(here.store) == []
 
@@ -213,24 +214,24 @@ def test_a_client_that_cannot_be_told(here: Machine, shell: StorePath, tmp_path:
         raise ConnectionError("gone")
 
     with pytest.raises(ConnectionError):
-        here.builder.enter(Entering(drv), BuildOptions("fruix"), fail, threading.Event())
+        here.builder.enter(ShellRequest(drv), BuildOptions("fruix"), fail, threading.Event())
     assert left_over(here.store) == []
 
 
-def failed(here: Machine, shell: StorePath, name: str, asker: Asker) -> StorePath:
+def failed(here: Machine, shell: StorePath, name: str, requester: Requester) -> StorePath:
     """A derivation whose directories are kept after it has failed."""
     script = "mkdir work; echo half > work/file; ln -s file work/link; echo aside > /tmp/note; chmod +x work/file; exit 1"
     drv = here.derivation(name, script, shell)
-    options = BuildOptions("fruix", keep_failed=True, asker=asker)
+    options = BuildOptions("fruix", keep_failed=True, requester=requester)
     assert not here.build(drv, options=options)[0].success
     return drv
 
 
 @OTHER_USERS
 def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
-    asker = Asker(70001, 70001)
-    options = BuildOptions("fruix", asker=asker)
-    drv = failed(here, shell, "kept", asker)
+    requester = Requester(70001, 70001)
+    options = BuildOptions("fruix", requester=requester)
+    drv = failed(here, shell, "kept", requester)
     look = f"PATH={shell}/bin; cat work/link /tmp/note && echo more >> work/file && stat -c %u work/file && id -u"
     for _ in range(2):  # what is done inside is done to a copy
         exited, shown = enter(here, drv, f"{shell}/bin/sh", "-c", look, options=options)
@@ -247,15 +248,15 @@ def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
         f"{shell}/bin/sh",
         "-c",
         "test -e work",
-        options=BuildOptions("fruix", asker=Asker(70002, 1)),
+        options=BuildOptions("fruix", requester=Requester(70002, 1)),
     )
     assert exited.code == 1
 
 
 @OTHER_USERS
 def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: StorePath) -> None:
-    asker = Asker(70003, 70003)
-    drv = failed(here, shell, "changed", asker)
+    requester = Requester(70003, 70003)
+    drv = failed(here, shell, "changed", requester)
     found = find_kept(here.store.layout.kept, 70003, drv)
     assert found is not None
     kept = Path(found)
@@ -263,43 +264,45 @@ def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: Sto
     (kept / "build" / "work" / "file").symlink_to("/etc/shadow")
     os.mkfifo(kept / "build" / "fifo")
     (kept / "build" / "not-mine").write_text("root's")
-    _, shown = enter(here, drv, f"{shell}/bin/find", ".", options=BuildOptions("fruix", asker=asker))
+    _, shown = enter(here, drv, f"{shell}/bin/find", ".", options=BuildOptions("fruix", requester=requester))
     assert sorted(shown.split()) == [".", "./work", "./work/file", "./work/link"]
-    _, shown = enter(here, drv, f"{shell}/bin/cat", "work/file", options=BuildOptions("fruix", asker=asker))
+    _, shown = enter(
+        here, drv, f"{shell}/bin/cat", "work/file", options=BuildOptions("fruix", requester=requester)
+    )
     assert "root:" not in shown
     os.rename(kept / "tmp", kept / "other")
     (kept / "tmp").symlink_to("/etc")
     with pytest.raises(ObjectRejectedError, match="no directory"):
-        enter(here, drv, options=BuildOptions("fruix", asker=asker))
+        enter(here, drv, options=BuildOptions("fruix", requester=requester))
     os.rename(kept, kept.parent / "aside")
     kept.symlink_to("/")
     exited, _ = enter(
-        here, drv, f"{shell}/bin/sh", "-c", "test -e work", options=BuildOptions("fruix", asker=asker)
+        here, drv, f"{shell}/bin/sh", "-c", "test -e work", options=BuildOptions("fruix", requester=requester)
     )
     assert exited.code == 1  # a link is none of ours: fresh directories
 
 
 def test_nobody_gets_all_shells() -> None:
     """One user may have half of them, and there is one left for each who comes later, until there are none."""
-    shells = Shells(8)
+    shells = OpenShells(8)
     with ExitStack() as opened:
 
         def most(uid: int) -> int:
             count = 0
             with suppress(FruixError):
                 while True:
-                    opened.enter_context(shells.slot(Asker(uid, 0)))
+                    opened.enter_context(shells.slot(Requester(uid, 0)))
                     count += 1
             return count
 
         assert [most(uid) for uid in range(5)] == [4, 2, 1, 1, 0]
         with (
             pytest.raises(FruixError, match="8 are open, 4 of them yours") as caught,
-            shells.slot(Asker(0, 0)),
+            shells.slot(Requester(0, 0)),
         ):
             pass
         assert "build-uid-count" in caught.value.hint
-    with Shells(1).slot(None):
+    with OpenShells(1).slot(None):
         pass
 
 
@@ -310,5 +313,5 @@ def test_who_leaves_before_a_build_user_is_free_does_not_wait(tmp_path: Path) ->
         with here.builder._resources.users.acquire():
             gone.set()
             with pytest.raises(FruixError, match="cancelled"):
-                here.builder.enter(Entering(drv), BuildOptions("fruix"), lambda *_: None, gone)
+                here.builder.enter(ShellRequest(drv), BuildOptions("fruix"), lambda *_: None, gone)
         assert here.builder._shells._users == []

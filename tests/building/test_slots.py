@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from fruix.building.settings import BuildOptions
 from fruix.model.activity import State
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import ALL, DerivedPath
 from machine import SEVERAL_IDS, machine

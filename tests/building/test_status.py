@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from fruix.building.record.course import MOST_PHASES
 from fruix.building.record.file import read_record
-from fruix.building.run.state import MOST_PHASES
-from fruix.building.settings import Asker, BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
 from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuilderExited, BuildQueued
@@ -45,7 +46,7 @@ def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePat
     cancelled = threading.Event()
 
     def ask(drv: StorePath, uid: int) -> None:
-        options = BuildOptions("fruix", asker=Asker(uid, uid, 100 + uid))
+        options = BuildOptions("fruix", requester=Requester(uid, uid, 100 + uid))
         here.builder.realise([DerivedPath(drv, ALL)], options, here.events.append, cancelled)
 
     threads = [threading.Thread(target=ask, args=args) for args in zip(drvs, (70007, 0), strict=True)]

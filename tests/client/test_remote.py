@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from daemon.serving import Running, build_events, running
-from fruix.building.settings import Asker, BuildOptions
 from fruix.client import connect
 from fruix.errors import (
     BadStorePathError,
@@ -22,6 +21,7 @@ from fruix.errors import (
     UsageError,
 )
 from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -31,7 +31,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 
-ASKER = Asker(os.getuid(), os.getgid(), os.getpid())
+ASKER = Requester(os.getuid(), os.getgid(), os.getpid())
 
 
 @pytest.fixture
@@ -177,14 +177,14 @@ def test_build_passes_events_options_and_results(daemon: Running) -> None:
         request = DerivedPath(drv, ALL)
         assert store.build([request], options, seen.append) == [(request, failed)]
         assert seen == daemon.builder.events
-        assert daemon.builder.seen == [replace(options, asker=ASKER)]
+        assert daemon.builder.seen == [replace(options, requester=ASKER)]
         assert store.missing([request]).will_build == (drv,)
 
 
 def test_build_without_options_has_none(daemon: Running) -> None:
     with daemon.connect() as store:
         store.build([DerivedPath(some(store.directory, "a.drv"), ("out",))])
-        assert daemon.builder.seen == [BuildOptions(asker=ASKER)]
+        assert daemon.builder.seen == [BuildOptions(requester=ASKER)]
 
 
 def test_leaving_during_a_build_cancels_it(daemon: Running) -> None:

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fruix.building.settings import BuildOptions
-from fruix.building.shell import Entering
+from fruix.building.shell import ShellRequest
 from fruix.client import RemoteStore
 from fruix.daemon.listening import listen
 from fruix.daemon.server import Server
@@ -19,6 +18,7 @@ from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
 from fruix.errors import HostViewError
 from fruix.model.activity import ActiveBuild
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
@@ -69,7 +69,7 @@ class FakeBuilder:
 
     def enter(
         self,
-        asked: Entering,
+        asked: ShellRequest,
         _options: BuildOptions,
         on_open: Callable[[int, str], None],
         gone: threading.Event,

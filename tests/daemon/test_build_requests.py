@@ -9,9 +9,9 @@ import pytest
 
 from daemon.asking import client, some
 from daemon.serving import Running, build_events, running
-from fruix.building.settings import BuildOptions
 from fruix.daemon.options import too_much
 from fruix.daemon.settings import Settings
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.protocol.activities import ActivityType, ResultType

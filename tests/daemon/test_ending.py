@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from daemon.serving import Running, running
-from fruix.building.settings import BuildOptions
 from fruix.daemon import ending, main
 from fruix.daemon.server import Server
 from fruix.errors import FruixError
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from waiting import until

@@ -58,7 +58,7 @@ def dev_with(*names: str, file: str = "") -> Iterator[None]:
 @MAY_MAKE
 @pytest.mark.parametrize("contract", ["fruix", "nix"])
 def test_nodes_that_the_host_lacks_are_made(tmp_path: Path, contract: str) -> None:
-    from fruix.building.settings import BuildOptions
+    from fruix.model.build_options import BuildOptions
 
     with dev_with("null", "random", "urandom", file="zero"):
         assert devices.lacking() == ["/dev/full", "/dev/tty", "/dev/zero"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.sandbox.linux import libc
 from machine import Machine, builders, machine, process_of_the_host
 
@@ -253,7 +253,7 @@ def test_descriptors(here: Machine, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("either_back_end")
 def test_a_fork_bomb_ends(here: Machine, tmp_path: Path) -> None:
-    from fruix.building.settings import BuildOptions as Options
+    from fruix.model.build_options import BuildOptions as Options
 
     shell = here.shell(tmp_path)
     script = (

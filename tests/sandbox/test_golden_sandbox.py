@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions
 from golden_data import load
 from machine import machine
 

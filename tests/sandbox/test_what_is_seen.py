@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions
 from fruix.sandbox.linux import userns
 from golden_data import GOLDEN
 from machine import jails, machine, shares_user

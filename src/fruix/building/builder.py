@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 
 from fruix.building.host_views import HostViews
-from fruix.building.keep import free_room
 from fruix.building.plan.goals import missing, plan
 from fruix.building.plan.repair import survey
 from fruix.building.prepared import PreparedViews
@@ -16,11 +15,13 @@ from fruix.building.record.durations import History
 from fruix.building.recovery import journal_of, user_locks
 from fruix.building.resources import Resources
 from fruix.building.run.build import run_build
-from fruix.building.settings import BuildOptions, BuildSettings
-from fruix.building.shell import Entering, Shells, enter
+from fruix.building.run.keep_failed import free_room
+from fruix.building.settings import BuildSettings
+from fruix.building.shell import OpenShells, ShellRequest, enter
 from fruix.building.status import active_build, planned
 from fruix.errors import FruixError
 from fruix.model.activity import ActiveBuild
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
@@ -52,7 +53,7 @@ class Builder:
             settings=settings,
         )
         slots = {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS}
-        self._shells = Shells(max(1, len(settings.uids) - sum(slots.values())))
+        self._shells = OpenShells(max(1, len(settings.uids) - sum(slots.values())))
         self._scheduler = Scheduler(
             lambda job: run_build(job, self._resources), slots, per_user=settings.max_jobs_per_user
         )
@@ -103,8 +104,8 @@ class Builder:
 
     def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         """What `realise` would do, with reasons and usual durations."""
-        with_ = self._resources
-        return planned(with_.store, requests, mode, with_.history, self.settings.max_jobs)
+        resources = self._resources
+        return planned(resources.store, requests, mode, resources.history, self.settings.max_jobs)
 
     def active(self) -> list[ActiveBuild]:
         """All builds that run or wait, oldest first, for all clients; then the shells that are open."""
@@ -113,19 +114,19 @@ class Builder:
 
     def enter(
         self,
-        asked: Entering,
+        request: ShellRequest,
         options: BuildOptions,
         on_open: Callable[[int, str], None],
         gone: threading.Event,
     ) -> Exit:
         """A shell in a sandbox, to its end; see `fruix.building.shell`."""
-        return enter(asked, options, self._resources, self._shells, on_open, gone)
+        return enter(request, options, self._resources, self._shells, on_open, gone)
 
     def _room_for_view(self) -> int:
         return min(self.settings.max_prepared_view, free_room(self._resources))
 
     def drain(self) -> None:
-        """Begin no more builds: those that wait, and those that are asked for from now on, fail. Returns when none runs (shells may)."""
+        """Begin no more builds: those that wait, and those that are request for from now on, fail. Returns when none runs (shells may)."""
         self._scheduler.drain()
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from fruix.building.keep import remove_unfinished
+from fruix.building.run.keep_failed import remove_unfinished
 from fruix.errors import BadStorePathError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Journal, UserLocks, machine_directory

@@ -1,7 +1,6 @@
-"""What an operator may decide about builds, and what a client may ask for in one request.
+"""What an operator may decide about builds; what clients may ask for is in `model.build_options`.
 
-Both are plain values: the daemon fills `BuildSettings` from its configuration file, a session fills `BuildOptions` from
-what its client sent. Times are seconds, sizes bytes; 0 means "no limit".
+The daemon fills `BuildSettings` from its configuration file. Times are seconds, sizes bytes; 0 means "no limit".
 """
 
 from __future__ import annotations
@@ -11,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fruix.model.buildresult import BuildMode
 from fruix.sandbox import networks
 
 # The pool of build users: numeric ids alone, no entry in the host's passwd is needed or wanted.
@@ -62,40 +60,3 @@ class BuildSettings:
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
     impure_variables: tuple[str, ...] = PROXY_VARIABLES
-
-
-@dataclass(frozen=True, slots=True)
-class Asker:
-    """Who asks for a build: the user at the other end of the connection, as numbers of this machine."""
-
-    uid: int
-    gid: int
-    pid: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class BuildOptions:
-    """The client's side; None stands for the operator's value.
-
-    Attributes:
-        contract: the build contract of derivations that name none: the client's dialect.
-        keep_failed: keep a copy of what a failed build left, for `asker`; and results that differ.
-        keep_differing: keep results of a check or of rounds that differ, for people to look at.
-        max_jobs: how many builds of the request may run at once; 0: only those that a derivation wants to be local.
-        max_log_size: bytes; the lower of it and the operator's counts.
-        rounds: how often each derivation is built, with the same result each time.
-        asker: None: nobody in particular (the daemon itself).
-    """
-
-    contract: str = "nix"
-    mode: BuildMode = BuildMode.NORMAL
-    keep_going: bool = False
-    keep_failed: bool = False
-    keep_differing: bool = True
-    cores: int | None = None
-    timeout: int | None = None
-    max_silent_time: int | None = None
-    max_jobs: int | None = None
-    max_log_size: int | None = None
-    rounds: int = 1
-    asker: Asker | None = None

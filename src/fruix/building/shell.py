@@ -16,25 +16,24 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
-from fruix.building.builders.interface import OwnBuilder
-from fruix.building.keep import free_room
-from fruix.building.kept import bring_back, find_kept
+from fruix.building.builders.interface import PreparedBuilder
+from fruix.building.builders.own import prepare_own
+from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
 from fruix.building.plan.goals import kind_of
-from fruix.building.queue.job import Job
 from fruix.building.resources import Resources
-from fruix.building.run.state import Attempt
-from fruix.building.settings import Asker, BuildOptions
+from fruix.building.run.bring_back import bring_back, find_kept
+from fruix.building.run.keep_failed import free_room
 from fruix.building.status import client_of, with_usage
 from fruix.building.workspace import Workspace, new_name, put_files, workspace
 from fruix.errors import FruixError, UsageError
 from fruix.model.activity import ActiveBuild, State
-from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.hostview import SET_UP_VARIABLE
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Exec, Exit, File, JournalEntry, SandboxSpec, Spawner
+from fruix.sandbox import Exec, Exit, File, JournalEntry, SandboxSpec, Spawner, User
 from fruix.store.tree.interruption import interruptible
 
 # How often it is looked whether the client is still there (seconds).
@@ -48,7 +47,7 @@ _TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Entering:
+class ShellRequest:
     """What a client asks for.
 
     Attributes:
@@ -63,7 +62,7 @@ class Entering:
     fresh: bool = False
 
 
-class Shells:
+class OpenShells:
     """Those that are open, for whoever looks at builds, and how many there may be. Thread-safe.
 
     Each holds a build user for as long as somebody likes, so they have slots of their own, as many as there are build users that builds never need. A
@@ -77,13 +76,13 @@ class Shells:
         self._open: dict[int, ActiveBuild] = {}
 
     @contextmanager
-    def slot(self, asker: Asker | None) -> Iterator[None]:
+    def slot(self, requester: Requester | None) -> Iterator[None]:
         """A slot for this context.
 
         Raises:
             FruixError: there is none for this user.
         """
-        user = asker.uid if asker else None
+        user = requester.uid if requester else None
         with self._lock:
             mine, free = self._users.count(user), self._slots - len(self._users)
             if mine >= free:
@@ -99,10 +98,10 @@ class Shells:
                 self._users.remove(user)
 
     @contextmanager
-    def noted(self, pid: int, path: StorePath, asker: Asker | None) -> Iterator[None]:
+    def listed(self, pid: int, path: StorePath, requester: Requester | None) -> Iterator[None]:
         """One is open during this context."""
         now = round(time.time() * 1000)
-        clients = (client_of(asker),) if asker else ()
+        clients = (client_of(requester),) if requester else ()
         self._open[pid] = ActiveBuild(
             path, "shell", State.RUNNING, now, now, phase="shell", pid=pid, clients=clients
         )
@@ -117,19 +116,19 @@ class Shells:
 
 
 def enter(
-    asked: Entering,
+    request: ShellRequest,
     options: BuildOptions,
-    with_: Resources,
-    shells: Shells,
+    resources: Resources,
+    shells: OpenShells,
     on_open: Callable[[int, str], None],
     gone: threading.Event,
 ) -> Exit:
     """Run a shell to its end.
 
     Args:
-        asked: of which derivation, and how.
+        request: of which derivation, and how.
         options: of the request; contract and cores count.
-        with_: what builds share.
+        resources: what builds share.
         shells: where it is noted while it is open.
         on_open: given the terminal's outer end (closed after the call) and a line about what runs.
         gone: set when the client has left.
@@ -138,92 +137,96 @@ def enter(
         UsageError: it has no sandbox, or no shell in it.
         FruixError: what would keep a build from starting, too.
     """
-    derivation = with_.store.read_derivation(asked.path)
+    derivation = resources.store.read_derivation(request.path)
     if kind_of(derivation) == "download":
         raise UsageError(
-            f"'{asked.path.name}' is built by the daemon itself ({derivation.builder})",
+            f"'{request.path.name}' is built by the daemon itself ({derivation.builder})",
             hint="there is no sandbox with a shell to enter",
         )
-    job = Job(asked.path, derivation, options, "build")
-    try:
-        with ExitStack() as stack, interruptible(lambda: FruixError("cancelled") if gone.is_set() else None):
-            stack.enter_context(shells.slot(options.asker))
-            program = OwnBuilder.prepare(Attempt(job, ""), with_)
-            for path in program.inputs:
-                with_.store.add_temp_root(path)
-            user = stack.enter_context(with_.users.acquire(gone.is_set))
-            area = stack.enter_context(_area(asked.path, with_, user.uid))
-            put_files(area, program.given.files, user.uid)
-            spec = _with_shell(program.spec(area, user), find_shell(program, with_), asked)
-            said = _fill(area, asked, options, with_, user.uid)
-            noted = partial(shells.noted, path=asked.path, asker=options.asker)
-            return _run(spec, said, with_.spawner, noted, on_open, gone)
-    finally:
-        job.finish(BuildResult(BuildStatus.MISC_FAILURE))  # lets go of its descriptors; nobody listens
+    with ExitStack() as stack, interruptible(lambda: FruixError("cancelled") if gone.is_set() else None):
+        stack.enter_context(shells.slot(options.requester))
+        builder = prepare_own(request.path, derivation, options, resources)
+        for path in builder.candidates:
+            resources.store.add_temp_root(path)
+        user = stack.enter_context(resources.users.acquire(gone.is_set))
+        area = stack.enter_context(_area(request.path, resources, user.uid))
+        put_files(area, builder.files, user.uid)
+        spec = _specify(builder, request, area, user, resources)
+        contents = _fill(area, request, options, resources, user.uid)
+        listed = partial(shells.listed, path=request.path, requester=options.requester)
+        return _run(spec, contents, resources.spawner, listed, on_open, gone)
 
 
 @contextmanager
-def _area(path: StorePath, with_: Resources, uid: int) -> Iterator[Workspace]:
-    name, builds = new_name(path, with_.store.database.identity), with_.store.layout.builds
-    with_.journal.write(JournalEntry.of(name, uid))
+def _area(path: StorePath, resources: Resources, uid: int) -> Iterator[Workspace]:
+    name, builds = new_name(path, resources.store.database.identity), resources.store.layout.builds
+    resources.journal.write(JournalEntry.of(name, uid))
     try:
         with workspace(builds, name, uid, uid) as area:
             yield area
     finally:
         if not os.path.lexists(f"{builds}/{name}"):
-            with_.journal.forget(name)
+            resources.journal.forget(name)
 
 
-def _fill(area: Workspace, asked: Entering, options: BuildOptions, with_: Resources, uid: int) -> str:
+def _fill(
+    area: Workspace, request: ShellRequest, options: BuildOptions, resources: Resources, uid: int
+) -> str:
     """Bring back what a failed build left, if it was kept for who asks; says what there is."""
-    owner = options.asker.uid if options.asker else os.getuid()
-    found = None if asked.fresh else find_kept(with_.store.layout.kept, owner, asked.path)
+    owner = options.requester.uid if options.requester else os.getuid()
+    found = None if request.fresh else find_kept(resources.store.layout.kept, owner, request.path)
     if found is None:
         return "fresh directories"
-    skipped = bring_back(found, area, owner, uid, free_room(with_))
+    skipped = bring_back(found, area, owner, uid, free_room(resources))
     return f"a copy of {found}" + (f" without {skipped} files that can't be copied" if skipped else "")
 
 
-def find_shell(program: OwnBuilder, with_: Resources) -> str:
+def find_shell(builder: PreparedBuilder) -> str:
     """The best shell that the builder could run, as seen inside: of its inputs, of its host view, or the builder itself.
 
     Raises:
         UsageError: there is none.
     """
-    shown = {part.target for part in program.view.binds} if program.view else set()
-    shown |= {link.path for link in program.view.links} if program.view else set()
-    builder = program.derivation.builder
+    view, program = builder.view, builder.derivation.builder
+    shown = {part.target for part in view.binds} | {link.path for link in view.links} if view else set()
     for shell in SHELLS:
-        for path in program.inputs:
-            if os.path.isfile(f"{with_.store.real(path)}/bin/{shell}"):
+        for source, path in builder.inputs:
+            if os.path.isfile(f"{source}/bin/{shell}"):
                 return f"{path}/bin/{shell}"
         found = next((f"{place}/{shell}" for place in DIRECTORIES if f"{place}/{shell}" in shown), None)
-        if found or os.path.basename(builder) == shell:
-            return found or builder
+        if found or os.path.basename(program) == shell:
+            return found or program
     raise UsageError(
-        f"no shell can be run in the sandbox of '{program.derivation.name}'",
+        f"no shell can be run in the sandbox of '{builder.derivation.name}'",
         hint=f"none of its inputs has bin/{' or bin/'.join(SHELLS[:2])}; add one to its inputs to look around in it",
     )
 
 
-def _with_shell(spec: SandboxSpec, shell: str, asked: Entering) -> SandboxSpec:
-    """The builder's specification with a shell in its place."""
-    builder = spec.program
-    assert isinstance(builder, Exec)
-    if not _TERMINAL.fullmatch(asked.terminal):
-        raise UsageError(f"'{asked.terminal}' is no kind of terminal", hint="set TERM")
-    name = asked.path.name.removesuffix(".drv")
-    environment = {"PS1": f"[{name}]$ ", "TERM": asked.terminal, **builder.environment}
+def _specify(
+    builder: PreparedBuilder, request: ShellRequest, area: Workspace, user: User, resources: Resources
+) -> SandboxSpec:
+    """The builder's sandbox with a shell in its place, on a terminal."""
+    program, shown = builder.program, shown_view(builder, area, resources)
+    assert isinstance(program, Exec)
+    shell = find_shell(builder)
+    if not _TERMINAL.fullmatch(request.terminal):
+        raise UsageError(f"'{request.terminal}' is no kind of terminal", hint="set TERM")
+    name = request.path.name.removesuffix(".drv")
+    environment = {"PS1": f"[{name}]$ ", "TERM": request.terminal, **program.environment}
     set_up = environment.get(SET_UP_VARIABLE, "")
-    if set_up and not asked.command:
+    if set_up and not request.command:
         environment["ENV"] = set_up  # what an interactive shell of POSIX reads first
-    script = f"#!{shell}\n# What the builder of {name} is started with.\nexec {shlex.join((builder.path, *builder.argv[1:]))}\n"
-    return replace(
-        spec,
+    command = shlex.join((program.path, *program.argv[1:]))
+    script = f"#!{shell}\n# What the builder of {name} is started with.\nexec {command}\n"
+    params = SandboxParams(
+        area,
+        user,
+        shown,
+        program=Exec(shell, _argv(shell, request.command, set_up), environment, program.directory),
+        files=(File(BUILDER_FILE, script.encode("utf-8", "surrogateescape"), 0o555),),
         terminal=True,
-        files=(*spec.files, File(BUILDER_FILE, script.encode("utf-8", "surrogateescape"), 0o555)),
-        program=Exec(shell, _argv(shell, asked.command, set_up), environment, builder.directory),
     )
+    return sandbox_spec(builder, params)
 
 
 def _argv(shell: str, command: Sequence[str], set_up: str) -> tuple[str, ...]:
@@ -239,9 +242,9 @@ def _argv(shell: str, command: Sequence[str], set_up: str) -> tuple[str, ...]:
 
 def _run(
     spec: SandboxSpec,
-    said: str,
+    contents: str,
     spawner: Spawner,
-    noted: Callable[[int], AbstractContextManager[None]],
+    listed: Callable[[int], AbstractContextManager[None]],
     on_open: Callable[[int, str], None],
     gone: threading.Event,
 ) -> Exit:
@@ -253,12 +256,12 @@ def _run(
         try:
             assert isinstance(spec.program, Exec)
             on_open(
-                outer, f"{spec.program.path} in {spec.program.directory}, network: {spec.network}, {said}"
+                outer, f"{spec.program.path} in {spec.program.directory}, network: {spec.network}, {contents}"
             )
             # The client's copy is the last one from here on: when it closes that, the terminal hangs up.
             os.close(outer)
             outer = -1
-            with noted(child.pid):
+            with listed(child.pid):
                 while child.wait(POLL) is None and not gone.is_set():
                     pass
         finally:

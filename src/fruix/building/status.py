@@ -12,9 +12,9 @@ from dataclasses import replace
 from fruix.building.plan.goals import Goal, kind_of, plan
 from fruix.building.queue.job import Job
 from fruix.building.record.durations import History
-from fruix.building.settings import Asker
 from fruix.errors import BadStorePathError
 from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.build_options import Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
@@ -27,7 +27,7 @@ from fruix.store import LocalStore
 
 def active_build(job: Job, history: History) -> ActiveBuild:
     """A job as a row."""
-    seen, askers = job.seen()
+    seen, requesters = job.seen()
     started = next((event for event in seen if isinstance(event, BuildStarted)), None)
     phase = next((event for event in seen if isinstance(event, PhaseStarted)), None)
     exited = any(isinstance(event, BuilderExited) for event in seen)
@@ -42,7 +42,10 @@ def active_build(job: Job, history: History) -> ActiveBuild:
         usual_ms=history.usual_ms(job.kind, job.derivation.name),
         pid=started.pid if started else 0,
         log_file=started.log_file if started else "",
-        clients=tuple(client_of(asker) for asker in sorted(askers, key=lambda asker: (asker.uid, asker.pid))),
+        clients=tuple(
+            client_of(requester)
+            for requester in sorted(requesters, key=lambda requester: (requester.uid, requester.pid))
+        ),
     )
     return with_usage(row) if started and not exited else row
 
@@ -55,13 +58,13 @@ def with_usage(row: ActiveBuild) -> ActiveBuild:
     return replace(row, cpu_us=usage.cpu_us, memory=usage.memory, processes=usage.processes)
 
 
-def client_of(asker: Asker) -> Client:
+def client_of(requester: Requester) -> Client:
     """For people: with the user's name, if there is one."""
     try:
-        name = pwd.getpwuid(asker.uid).pw_name
+        name = pwd.getpwuid(requester.uid).pw_name
     except KeyError:
-        name = str(asker.uid)
-    return Client(asker.uid, name, asker.pid)
+        name = str(requester.uid)
+    return Client(requester.uid, name, requester.pid)
 
 
 def _state(job: Job, *, started: bool, exited: bool) -> State:

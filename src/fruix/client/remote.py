@@ -29,7 +29,7 @@ from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOption
 from fruix.protocol.schema import Request
 
 if TYPE_CHECKING:
-    from fruix.building.settings import BuildOptions
+    from fruix.model.build_options import BuildOptions
 
 R = TypeVar("R")
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from fruix.building.settings import Asker, BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
 from fruix.errors import UsageError
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.protocol.activities import Level
@@ -122,7 +123,7 @@ def check(options: ClientOptions) -> None:
 
 
 def build_options(
-    options: ClientOptions, context: Context, mode: BuildMode, asker: Asker | None = None
+    options: ClientOptions, context: Context, mode: BuildMode, requester: Requester | None = None
 ) -> BuildOptions:
     """Return the options of one build request.
 
@@ -139,7 +140,7 @@ def build_options(
         cores=options.cores or None,
         max_silent_time=options.max_silent_time or None,
         max_jobs=None if options.max_jobs == ANY_JOBS else options.max_jobs,
-        asker=asker,
+        requester=requester,
     )
     return replace(chosen, **_overrides(options))
 

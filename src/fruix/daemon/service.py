@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from fruix import __version__
 from fruix.building.builders.platforms import local_system
-from fruix.building.settings import BuildOptions
 from fruix.daemon.budget import Budget
 from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.settings import Settings
 from fruix.errors import StoreError
 from fruix.model.activity import ActiveBuild
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
@@ -36,7 +36,7 @@ from fruix.store.layout import Layout
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
-    from fruix.building.shell import Entering
+    from fruix.building.shell import ShellRequest
     from fruix.sandbox import Exit, Spawner
     from fruix.store.failed_paths import Failures
 
@@ -111,7 +111,7 @@ class BuilderLike(Protocol):
 
     def enter(
         self,
-        asked: Entering,
+        asked: ShellRequest,
         options: BuildOptions,
         on_open: Callable[[int, str], None],
         gone: threading.Event,

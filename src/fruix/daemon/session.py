@@ -12,13 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
-from fruix.building.settings import Asker, BuildOptions
 from fruix.daemon import options
 from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
 from fruix.daemon.service import Service
 from fruix.errors import DisconnectedError, FruixError
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, Event, Message
@@ -121,8 +121,8 @@ class Session:
 
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""
-        asker = Asker(self.peer.uid, self.peer.gid, self.peer.pid)
-        return options.build_options(self.options, self.context, mode, asker)
+        requester = Requester(self.peer.uid, self.peer.gid, self.peer.pid)
+        return options.build_options(self.options, self.context, mode, requester)
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by

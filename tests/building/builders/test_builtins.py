@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from fruix.building.builders.buildenv import Member, Profile, read_members
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
 from fruix.errors import BadDerivationError, FruixError
+from fruix.model.build_options import BuildOptions
 from fruix.model.storepath import StorePath
 from machine import Machine, machine, one_machine
 

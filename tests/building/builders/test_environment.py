@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from fruix.building.builders.environment import Circumstances, Given, attribute_file, given
+from fruix.building.builders.environment import BuilderInput, EnvironmentParams, attribute_file, builder_input
 from fruix.errors import BadDerivationError
 from fruix.model import aterm
 from fruix.model.attributes import read
@@ -16,15 +16,15 @@ from fruix.sandbox.contracts import CONTRACTS
 from golden_data import GOLDEN
 
 ATTRIBUTES = GOLDEN / "attributes"
-AROUND = Circumstances("/frx/store", 2, "/build")
+AROUND = EnvironmentParams("/frx/store", 2, "/build")
 
 
-def golden(name: str, *graphs: str) -> Given:
+def golden(name: str, *graphs: str) -> BuilderInput:
     """The derivation `name`; the store's part, exported graphs, is taken from the recording."""
     drv = aterm.parse((ATTRIBUTES / f"{name}.drv").read_bytes(), name)
     plain = "__json" not in drv.env
     recorded = {} if plain else json.loads((ATTRIBUTES / f"{name}.json").read_text())
-    return given(
+    return builder_input(
         drv,
         read(drv),
         CONTRACTS["nix"],
@@ -75,7 +75,7 @@ def test_the_daemons_variables(contract: str, monkeypatch: pytest.MonkeyPatch) -
     fixed = aterm.parse(next((GOLDEN / "drvs" / "nix").glob("*-fixed-sha1.drv")).read_bytes(), "fixed-sha1")
     for one, shown, unset in ((drv, "own", None), (fixed, "daemon", "")):
         made = Derivation(one.name, one.outputs, {}, (), one.system, one.builder, (), env)
-        found = given(made, read(made), CONTRACTS[contract], around, graph_files={}, graph_objects={})
+        found = builder_input(made, read(made), CONTRACTS[contract], around, graph_files={}, graph_objects={})
         seen = found.variables
         assert (seen["SHOWN"], seen.get("UNSET"), seen.get("HIDDEN")) == (shown, unset, None)
         assert seen.get("REFUSED") == unset
@@ -85,4 +85,4 @@ def test_the_daemons_variables(contract: str, monkeypatch: pytest.MonkeyPatch) -
 def test_names_that_no_variable_can_have() -> None:
     drv = Derivation("x", {}, {}, (), "", "/sh", (), {"a\n=b": "c"})
     with pytest.raises(BadDerivationError, match=r"'a\\n=b' can't be the name of a variable"):
-        given(drv, read(drv), CONTRACTS["nix"], AROUND, graph_files={}, graph_objects={})
+        builder_input(drv, read(drv), CONTRACTS["nix"], AROUND, graph_files={}, graph_objects={})

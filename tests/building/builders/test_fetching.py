@@ -16,8 +16,9 @@ import network_rig as rig
 from asking import Clock
 from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
 from fruix.model import aterm
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from asking import failed
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput
 from fruix.model.hashes import DIGEST_SIZES, Hash
 from fruix.model.storepath import StorePath

@@ -21,8 +21,9 @@ import pytest
 
 import network_rig as rig
 from fruix.building.record.file import read_record
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
 from fruix.errors import IsolationUnavailableError
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput
 from fruix.model.events import LogLine
 from fruix.model.storepath import StorePath

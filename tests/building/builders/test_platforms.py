@@ -15,8 +15,9 @@ import pytest
 from fruix.building.builders import platforms
 from fruix.building.builders.platforms import check_machine, features, personality, wants_kvm
 from fruix.building.failures import FailedError
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
 from fruix.model.attributes import Attributes
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuildFailed
 from fruix.model.reasons import text_of

@@ -14,8 +14,9 @@ import pytest
 from asking import UNSTEADY, Clock, options
 from crashing import ask, clear_away, connected, exit_of, start_daemon
 from fruix import failpoints
-from fruix.building.outputs.modes import Subject
-from fruix.building.settings import Asker, BuildOptions, BuildSettings
+from fruix.building.outputs.modes import OutputSet
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -147,16 +148,16 @@ def test_comparing_with_what_is_there(
     clock, gone = Clock(monkeypatch), threading.Event()
     drv = here.derivation("unsteady", UNSTEADY, here.shell(tmp_path))
     assert here.build(drv)[0].success
-    compare = Subject.checked
+    compare = OutputSet.checked
 
-    def checked(subject: Subject, output: Staged) -> Reason:
+    def checked(outputs: OutputSet, output: Staged) -> Reason:
         if why == "time":
             clock.jump()
         else:
             leave(here, gone)
-        return compare(subject, output)
+        return compare(outputs, output)
 
-    monkeypatch.setattr(Subject, "checked", checked)
+    monkeypatch.setattr(OutputSet, "checked", checked)
     request, chosen = DerivedPath(drv, ALL), options(BuildMode.CHECK, timeout=40_000)
     ((_, result),) = here.builder.realise([request], chosen, here.events.append, gone)
     assert ("timed out" if why == "time" else "cancelled") in result.message
@@ -197,7 +198,7 @@ def test_keeping_what_failed(here: Machine, tmp_path: Path) -> None:
     shell, gone = here.shell(tmp_path), threading.Event()
     drv = here.derivation("failed", "i=0; while [ $i -lt 99 ]; do echo > $i; i=$((i+1)); done; exit 3", shell)
     at("keep", lambda: leave(here, gone))
-    wanting = options(keep_failed=True, asker=Asker(os.getuid(), os.getgid()))
+    wanting = options(keep_failed=True, requester=Requester(os.getuid(), os.getgid()))
     here.builder.realise([DerivedPath(drv, ALL)], wanting, here.events.append, gone)
     nothing_left(here, drv)
     assert os.listdir(here.store.layout.kept) == []

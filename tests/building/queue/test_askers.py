@@ -10,12 +10,13 @@ import pytest
 
 from asking import Clock, options
 from fruix import failpoints
+from fruix.building.limits import INTERVAL, Limits
 from fruix.building.queue import allowance as module
 from fruix.building.queue.allowance import Allowance
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job, Listener
-from fruix.building.run.limits import INTERVAL, Limits
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -43,7 +44,7 @@ class Standing:
 
 
 class Waiting:
-    """A job with askers, and what they are told."""
+    """A job with requesters, and what they are told."""
 
     def __init__(self, clock: Standing) -> None:
         self._clock = clock

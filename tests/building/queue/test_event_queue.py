@@ -11,7 +11,7 @@ import pytest
 from fruix.building.queue import event_queue as module
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress

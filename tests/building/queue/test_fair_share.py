@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fruix.building.queue.fair_share import Turns
 from fruix.building.queue.job import Job
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.storepath import StorePath
 

@@ -13,8 +13,8 @@ from fruix.building.queue.job import Job
 from fruix.building.queue.realisation import Realisation
 from fruix.building.queue.scheduler import CANCELLED, NOT_BEGUN, Scheduler
 from fruix.building.run.monitor import readable
-from fruix.building.settings import Asker, BuildOptions
 from fruix.errors import FruixError
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.events import BuildFailed, BuildQueued, Event, LogLine
@@ -364,7 +364,7 @@ def test_a_thousand_goals_of_one_do_not_starve_another(make: Callable[..., Sched
         return ok(job)
 
     scheduler, many, few = make(run, 2), Inbox(), Inbox()
-    options = [BuildOptions(asker=Asker(uid, 0)) for uid in (1000, 1001)]
+    options = [BuildOptions(requester=Requester(uid, 0)) for uid in (1000, 1001)]
     for number in range(1000):
         scheduler.submit(path(f"m{number}"), derivation("many"), options[0], "build", many)
     scheduler.submit(path("few"), derivation("few"), options[1], "build", few)
@@ -447,7 +447,7 @@ def test_a_limit_for_each_user_keeps_slots_free() -> None:
     scheduler = Scheduler(held, {"build": 3}, per_user=2)
     try:
         inbox, other = Inbox(), Inbox()
-        options = [BuildOptions(asker=Asker(uid, 0)) for uid in (1000, 1001)]
+        options = [BuildOptions(requester=Requester(uid, 0)) for uid in (1000, 1001)]
         for number in range(5):
             scheduler.submit(path(f"j{number}"), derivation("many"), options[0], "build", inbox)
         job = scheduler.submit(path("few"), derivation("few"), options[1], "build", other)

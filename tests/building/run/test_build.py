@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fruix.building.record.file import read_record
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath

@@ -12,7 +12,8 @@ import pytest
 from asking import notes, options
 from fruix.building.record.file import read_record
 from fruix.building.recovery import recover_builds
-from fruix.building.settings import Asker, BuildSettings
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import Requester
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import LogLine
@@ -32,7 +33,7 @@ ln deep/x.o deep/same; echo there > /tmp/there; echo half > $out; touch -d @1000
 @OTHER_USERS
 def test_what_a_failed_build_left_is_kept_for_who_asked(here: Machine, shell: StorePath) -> None:
     drv = here.derivation("spoils", SPOILS, shell, env={"GREETING": "it's"})
-    (result,) = here.build(drv, options=options(keep_failed=True, asker=Asker(1234, 2345)))
+    (result,) = here.build(drv, options=options(keep_failed=True, requester=Requester(1234, 2345)))
     assert result.status is BuildStatus.PERMANENT_FAILURE
     (note, without) = notes(here)
     kept = Path(note.removeprefix("note: keeping build directory '").removesuffix("'"))
@@ -83,7 +84,7 @@ def test_somebody_elses_place_is_not_used(here: Machine, shell: StorePath) -> No
     place = Path(here.store.layout.kept, "1234")
     place.symlink_to("/etc")
     drv = here.derivation("spoils", SPOILS, shell)
-    here.build(drv, options=options(keep_failed=True, asker=Asker(1234, 2345)))
+    here.build(drv, options=options(keep_failed=True, requester=Requester(1234, 2345)))
     assert "could not be kept" in notes(here)[0]
     assert os.listdir(here.store.layout.kept) == ["1234"]
 
@@ -114,11 +115,11 @@ def test_who_joins_a_build_can_have_it_kept(here: Machine, shell: StorePath) -> 
         if isinstance(event, LogLine):
             up.set()
 
-    alone = options(timeout=2, asker=Asker(1, 1))
+    alone = options(timeout=2, requester=Requester(1, 1))
     thread = threading.Thread(target=lambda: here.builder.realise(request, alone, first, threading.Event()))
     thread.start()
     assert up.wait(60)
-    wanting = options(timeout=3, keep_failed=True, asker=Asker(1234, 2345))
+    wanting = options(timeout=3, keep_failed=True, requester=Requester(1234, 2345))
     ((_, result),) = here.builder.realise(request, wanting, here.events.append, threading.Event())
     thread.join()
     assert "timed out after 3 seconds" in result.message

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from fruix.building.builders.platforms import explain_start
+from fruix.building.limits import Limits
 from fruix.building.run import suspects
-from fruix.building.run.limits import Limits
 from fruix.building.run.suspects import Evidence, killed_for_memory, suspect
-from fruix.building.settings import BuildOptions
 from fruix.errors import SandboxError
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL, DerivedPath

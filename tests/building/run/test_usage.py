@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from fruix.building.settings import BuildOptions
 from fruix.model.activity import State
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.sandbox.linux.usage import _of_namespace
 from machine import machine

@@ -23,7 +23,7 @@ from fruix.sandbox.contracts import Contract
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class BuilderInput:
     """Arguments without the program's own name; variables by name; files by name in the working directory.
 
     `secrets`: texts of the daemon's variables that don't belong into a log.
@@ -36,7 +36,7 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class EnvironmentParams:
     """What doesn't come from the derivation: the store directory, processors to use, the working directory as the builder sees it.
 
     `passed`: the daemon's variables that a fixed-output derivation may have, if it names them.
@@ -48,22 +48,22 @@ class Circumstances:
     passed: Mapping[str, str] = field(default_factory=dict)
 
 
-def given(
+def builder_input(
     derivation: Derivation,
     attributes: Attributes,
     contract: Contract,
-    around: Circumstances,
+    params: EnvironmentParams,
     *,
     graph_files: Mapping[str, bytes],
     graph_objects: Mapping[str, Any],
-) -> Given:
+) -> BuilderInput:
     """Put everything together.
 
     Args:
         derivation: what is to be built.
         attributes: what it declares.
         contract: what its builder may rely on.
-        around: see there.
+        params: see there.
         graph_files: exported graphs as files.
         graph_objects: exported graphs as JSON values.
 
@@ -72,24 +72,26 @@ def given(
     """
     replace = {} if contract.guix_attributes else _placeholders(derivation)
     if attributes.structured is None:
-        variables, files = _plain(derivation, attributes, replace, around.directory)
+        variables, files = _plain(derivation, attributes, replace, params.directory)
     else:
         variables, files = _structured(
-            derivation, attributes.structured, graph_objects, replace, around.directory
+            derivation, attributes.structured, graph_objects, replace, params.directory
         )
-    impure = _impure(attributes, around.passed) if derivation.is_fixed else {}
+    impure = _impure(attributes, params.passed) if derivation.is_fixed else {}
     environment = contract.environment(
         variables,
-        store=around.store,
-        cores=around.cores,
-        build_directory=around.directory,
+        store=params.store,
+        cores=params.cores,
+        build_directory=params.directory,
         fixed_output=derivation.is_fixed,
         impure=impure,
     )
     if wrong := [name for name in environment if not name or "=" in name]:
         raise BadDerivationError(f"'{printable(wrong[0])}' can't be the name of a variable")
     arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
-    return Given(arguments, environment, {**files, **graph_files}, secret_values(impure, PROXY_VARIABLES))
+    return BuilderInput(
+        arguments, environment, {**files, **graph_files}, secret_values(impure, PROXY_VARIABLES)
+    )
 
 
 def attribute_file(name: str) -> str:

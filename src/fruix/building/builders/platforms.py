@@ -11,10 +11,9 @@ import errno
 import os
 import platform
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from fruix.building.failures import FailedError
-from fruix.building.run.suspects import noexec_hint
 from fruix.building.settings import BuildSettings
 from fruix.errors import FruixError, SandboxError
 from fruix.model.attributes import Attributes
@@ -136,6 +135,15 @@ def explain_start(
         return error
     hint = "this machine's kernel can't run it, and no emulator for it is registered"
     return FailedError(drv, reason("system", wanted=printable(derivation.system), here=here), hint=hint)
+
+
+def noexec_hint(directories: Iterable[str]) -> str:
+    """What to do about the first of them on whose file system no program can be run; empty if there is none."""
+    flag = getattr(os, "ST_NOEXEC", 0)
+    found = [directory for directory in directories if os.statvfs(directory).f_flag & flag]
+    if not found:
+        return ""
+    return f"'{found[0]}' is mounted with 'noexec', so builds can't run programs there: mount it with 'exec'"
 
 
 def wants_kvm(attributes: Attributes, contract: Contract, settings: BuildSettings) -> bool:

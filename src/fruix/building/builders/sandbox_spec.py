@@ -1,85 +1,98 @@
-"""From a derivation to what its sandbox shows: the build contract, the input closure and the host view as plain data.
+"""From a prepared builder to the specification of its sandbox: the one place where builds' specifications are made.
 
-Pure apart from reading path names: the same derivation, contract, view and workspace give the same specification.
+Pure apart from reading path names: the same builder and parameters give the same specification.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from fruix.building.builders.environment import Given
-from fruix.building.builders.platforms import KVM, kvm_groups, personality
+from fruix.building.builders.interface import PreparedBuilder
+from fruix.building.builders.platforms import KVM, kvm_groups
+from fruix.building.limits import Limits
+from fruix.building.resources import Resources
 from fruix.building.workspace import Workspace
 from fruix.hostview import ResolvedView
-from fruix.model.derivation import Derivation
-from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Exec, Identity, SandboxSpec, User
-from fruix.sandbox.contracts import Contract
+from fruix.sandbox import Bind, Exec, File, Identity, SandboxSpec, User
+from fruix.sandbox.back_ends import current
 from fruix.sandbox.network_files import host_files
 from fruix.sandbox.networks import NONE, OWN
 
+# Where sandboxes have something of their own, besides the store and the build directory.
+_TAKEN = ("/dev", "/etc", "/proc", "/tmp")  # noqa: S108 - names inside
+
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a build's sandbox is made from besides the derivation itself."""
+class SandboxParams:
+    """What a sandbox is made from besides its builder.
 
-    contract: Contract
+    Attributes:
+        workspace: the build's directories.
+        user: who runs it.
+        view: what is shown of the host (see `shown_view`).
+        limits: what the kernel enforces of them.
+        program: run in the builder's place.
+        files: shown besides those of the contract.
+        terminal: its log is a terminal (see `SandboxSpec`).
+    """
+
     workspace: Workspace
     user: User
-    inputs: tuple[
-        tuple[str, StorePath], ...
-    ]  # (name on the host, path as seen inside), closed under references
-    view: ResolvedView | None
-    store_directory: str
-    network: str  # see sandbox.networks
-    given: Given
-    kvm: bool = False  # show the device
+    view: ResolvedView | None = None
+    limits: Limits = field(default_factory=Limits)
+    program: Exec | None = None
+    files: tuple[File, ...] = ()
+    terminal: bool = False
 
 
-def sandbox_spec(derivation: Derivation, around: Surroundings) -> SandboxSpec:
-    """The specification for running `derivation`'s own builder."""
-    contract = around.contract
-    inside = contract.build_directory(derivation.name + ".drv")
-    identity = identity_for(contract, around.user, around.network)
-    if around.kvm and not identity.shared:  # which keeps the groups that it has
-        identity = replace(identity, groups=kvm_groups() or ())
-    view_binds = around.view.binds if around.view else ()
-    view_links = around.view.links if around.view else ()
+def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec:
+    """The specification for running `builder`."""
+    contract, area, view = builder.contract, params.workspace, params.view
+    identity = _identity(builder, params.user)
+    connected = host_files(builder.network) if builder.network != NONE else None
     return SandboxSpec(
-        id=around.workspace.name,
-        root=around.workspace.root,
+        id=area.name,
+        root=area.root,
         identity=identity,
-        binds=(*view_binds, *_own_areas(around, inside), *_inputs(around.inputs)),
-        hidden=around.view.hidden if around.view else (),
-        links=view_links,
-        files=contract.files(identity, host_files(around.network) if around.network != NONE else None),
+        program=params.program or builder.program,
+        binds=(*(view.binds if view else ()), *_areas(builder, area), *_inputs(builder)),
+        hidden=view.hidden if view else (),
+        links=view.links if view else (),
+        files=(*contract.files(identity, connected), *params.files),
         hostname=contract.hostname,
         domainname=contract.domainname,
-        network=around.network,
-        program=Exec(
-            derivation.builder,
-            (derivation.builder.rpartition("/")[2], *around.given.arguments),
-            around.given.variables,
-            inside,
-        ),
-        personality=personality(derivation.system),
-        devices=(KVM,) if around.kvm else (),
+        network=builder.network,
+        limits=params.limits.resources,
+        personality=builder.personality,
+        devices=(KVM,) if builder.kvm else (),
+        memory_max=params.limits.max_memory,
+        pids_max=params.limits.processes_at_most,
+        terminal=params.terminal,
     )
 
 
-def identity_for(contract: Contract, user: User, network: str) -> Identity:
+def shown_view(builder: PreparedBuilder, area: Workspace, resources: Resources) -> ResolvedView | None:
+    """What is shown of the host: the view itself, or the copy of it that is used where mounts are costly (made if need be)."""
+    if builder.view is None or not current().costly_mounts:
+        return builder.view
+    taken = (*_TAKEN, *(inside for _, inside in builder.areas))
+    return resources.prepared.use(builder.view, area.base, taken)
+
+
+def _identity(builder: PreparedBuilder, user: User) -> Identity:
     """Who runs; a network of its own takes a user namespace, whatever the ids in it are."""
-    identity = contract.identity(user.uid, user.number)
-    return replace(identity, user_namespace=True) if network in OWN else identity
+    identity = builder.contract.identity(user.uid, user.number)
+    if builder.network in OWN:
+        identity = replace(identity, user_namespace=True)
+    if builder.kvm and not identity.shared:  # which keeps the groups that it has
+        identity = replace(identity, groups=kvm_groups() or ())
+    return identity
 
 
-def _own_areas(around: Surroundings, inside: str) -> Iterable[Bind]:
-    """The build's own directories: where outputs go, and where it works (below /tmp, in one contract)."""
-    yield Bind(around.workspace.store, around.store_directory, writable=True)
-    yield Bind(around.workspace.tmp, "/tmp", writable=True)  # noqa: S108 - the name inside
-    yield Bind(around.workspace.build, inside, writable=True)
+def _areas(builder: PreparedBuilder, area: Workspace) -> Iterable[Bind]:
+    return (Bind(f"{area.base}/{part}", inside, writable=True) for part, inside in builder.areas)
 
 
-def _inputs(inputs: Iterable[tuple[str, StorePath]]) -> Iterable[Bind]:
-    return (Bind(source, str(path)) for source, path in inputs)
+def _inputs(builder: PreparedBuilder) -> Iterable[Bind]:
+    return (Bind(source, str(path)) for source, path in builder.inputs)

@@ -1,8 +1,8 @@
-"""What a build is for: making what is missing, checking what is there, or repairing it. One class each, behind one interface.
+"""What the modes of a build do: make what is missing, check what is there, or repair it. One class each, behind one interface.
 
-A purpose says whether there is anything to do, compares the results of several rounds, and decides what becomes of the outputs when the build
-has succeeded. Outputs are staged until then, so nothing is visible or registered before a purpose has agreed; what it does not
-keep is dropped by its caller (`build.life`).
+A mode's rules say whether there is anything to do, compare the results of several rounds, and decide what becomes of the outputs when the build
+has succeeded. Outputs are staged until then, so nothing is visible or registered before they have agreed; what they do not
+keep is dropped by its caller (`run.build`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SHOWN = 100
 
 
 @dataclass(slots=True)
-class Subject:
+class OutputSet:
     """Which outputs, in which store; `keep`: whether a result that differs is kept (`suffix`: of its name) for people to look at.
 
     What comparisons find is gathered in `differences`.
@@ -34,7 +34,7 @@ class Subject:
 
     store: LocalStore
     drv: StorePath
-    outputs: Sequence[StorePath]
+    paths: Sequence[StorePath]
     keep: Callable[[], bool]
     suffix: str
     differences: list[Compared] = field(default_factory=list)
@@ -73,11 +73,11 @@ def _differs(kind: str, path: StorePath, kept: str) -> Reason:
     return reason(f"{kind}-kept" if kept else kind, path=str(path), kept=kept)
 
 
-class Purpose(Protocol):
-    """What a build's life asks."""
+class ModeRules(Protocol):
+    """What `run.build` asks of a mode."""
 
     name: str
-    subject: Subject
+    outputs: OutputSet
 
     def nothing_to_do(self) -> bool:
         """Whether the build can be left out. The outputs are locked.
@@ -86,7 +86,7 @@ class Purpose(Protocol):
             FailedError: it can't even be tried.
         """
 
-    def conclude(self, staged: list[Staged]) -> list[PathInfo]:
+    def finish(self, staged: list[Staged]) -> list[PathInfo]:
         """Use the outputs of the last round. The infos of all outputs.
 
         Raises:
@@ -95,14 +95,14 @@ class Purpose(Protocol):
 
 
 @dataclass(slots=True)
-class Building:
+class NormalRules:
     """Make the outputs that are missing valid; those that are valid stay as they are.
 
     Outputs that have become valid since the build was asked for are the result of another build, perhaps under the rules of another
     world: `accept` is asked whether they are what this one could have made.
     """
 
-    subject: Subject
+    outputs: OutputSet
     accept: Callable[[], None]
     remembered: (
         Callable[[], bool] | None
@@ -111,11 +111,11 @@ class Building:
 
     def nothing_to_do(self) -> bool:
         """All valid, or known to fail."""
-        store, outputs = self.subject.store, self.subject.outputs
-        missing = [path for path in outputs if not store.is_valid(path)]
+        store, paths = self.outputs.store, self.outputs.paths
+        missing = [path for path in paths if not store.is_valid(path)]
         if missing and self.remembered and (failed := store.failures.among(missing)) and self.remembered():
             raise FailedError(
-                self.subject.drv,
+                self.outputs.drv,
                 reason("cached", path=str(failed[0])),
                 hint=f"to try again: fruix store failures --clear {failed[0]}",
             )
@@ -125,9 +125,9 @@ class Building:
             self.accept()
         return not missing
 
-    def conclude(self, staged: list[Staged]) -> list[PathInfo]:
+    def finish(self, staged: list[Staged]) -> list[PathInfo]:
         """Publish and register."""
-        store = self.subject.store
+        store = self.outputs.store
         published: list[PathInfo] = []
         try:
             for output in staged:
@@ -147,65 +147,65 @@ class Building:
 
 
 @dataclass(slots=True)
-class Checking:
+class CheckRules:
     """Compare with what is valid; change nothing."""
 
-    subject: Subject
+    outputs: OutputSet
     name: str = "check"
 
     def nothing_to_do(self) -> bool:
         """Never; but there must be something to compare with."""
-        if not all(self.subject.store.is_there(path) for path in self.subject.outputs):
+        if not all(self.outputs.store.is_there(path) for path in self.outputs.paths):
             raise FailedError(
-                self.subject.drv, reason("missing-outputs"), hint="build it without checking first"
+                self.outputs.drv, reason("missing-outputs"), hint="build it without checking first"
             )
         return False
 
-    def conclude(self, staged: list[Staged]) -> list[PathInfo]:
+    def finish(self, staged: list[Staged]) -> list[PathInfo]:
         """All outputs are compared before the first difference is told."""
-        store, found = self.subject.store, []
+        store, found = self.outputs.store, []
         for output in staged:
             info = store.path_info(output.info.path)
             if info is not None and info.nar_hash != output.info.nar_hash:
-                found.append(self.subject.checked(output))
+                found.append(self.outputs.checked(output))
             else:
-                store.remove_result(output.info.path, self.subject.suffix)  # of an earlier check
+                store.remove_result(output.info.path, self.outputs.suffix)  # of an earlier check
         if found:
-            raise FailedError(self.subject.drv, found[0], hint="compare the two, and see the log")
+            raise FailedError(self.outputs.drv, found[0], hint="compare the two, and see the log")
         return [output.info for output in staged]
 
 
 @dataclass(slots=True)
-class Repairing:
+class RepairRules:
     """Put fresh outputs where damaged or missing ones are; whole ones stay as they are."""
 
-    subject: Subject
-    tell: Callable[[Reason], None]
+    outputs: OutputSet
+    emit_note: Callable[[Reason], None]
     damaged: list[StorePath] = field(default_factory=list)
     name: str = "repair"
 
     def nothing_to_do(self) -> bool:
         """Reads and hashes every output anew."""
-        store = self.subject.store
-        self.damaged = [path for path in self.subject.outputs if not store.is_whole(path)]
+        store = self.outputs.store
+        self.damaged = [path for path in self.outputs.paths if not store.is_whole(path)]
         for path in self.damaged:
-            self.tell(reason("corrupted", path=str(path)))
+            self.emit_note(reason("corrupted", path=str(path)))
         return not self.damaged
 
-    def conclude(self, staged: list[Staged]) -> list[PathInfo]:
+    def finish(self, staged: list[Staged]) -> list[PathInfo]:
         """Swap. A result that differs from what was registered is registered anew: what it was is lost."""
-        store = self.subject.store
+        store = self.outputs.store
         for output in staged:
             if output.info.path in self.damaged:
                 failpoints.reach("replace")
                 info = output.replace()
                 failpoints.reach("register-again")
                 store.register_again([info])
-        infos = (store.path_info(path) for path in self.subject.outputs)
+        infos = (store.path_info(path) for path in self.outputs.paths)
         return [info for info in infos if info is not None]
 
 
-def compare_rounds(subject: Subject, previous: list[Staged], latest: list[Staged]) -> None:
+def compare_rounds(outputs: OutputSet, previous: list[Staged], latest: list[Staged]) -> None:
     """Compare the outputs of two rounds; the older ones are kept if they differ.
 
     Raises:
@@ -214,27 +214,27 @@ def compare_rounds(subject: Subject, previous: list[Staged], latest: list[Staged
     found = []
     for old, new in zip(previous, latest, strict=True):
         if (old.info.nar_hash, old.info.references) != (new.info.nar_hash, new.info.references):
-            found.append(subject.repeated(old, new))
+            found.append(outputs.repeated(old, new))
     if found:
-        raise FailedError(subject.drv, found[0])
+        raise FailedError(outputs.drv, found[0])
 
 
-def purpose_of(
+def rules_of(
     mode: BuildMode,
-    subject: Subject,
-    tell: Callable[[Reason], None],
+    outputs: OutputSet,
+    emit_note: Callable[[Reason], None],
     accept: Callable[[], None],
     remembered: Callable[[], bool] | None,
-) -> Purpose:
-    """The purpose of a build in a mode of the protocol.
+) -> ModeRules:
+    """The rules of a mode of the protocol.
 
-    `tell` is told of what people should know at once; `accept` raises `FailedError` if valid outputs break a rule of this build; `remembered`:
-    see `Building`.
+    `emit_note` tells the clients at once; `accept` raises `FailedError` if valid outputs break a rule of this build; `remembered`:
+    see `NormalRules`.
     """
     match mode:
         case BuildMode.CHECK:
-            return Checking(subject)
+            return CheckRules(outputs)
         case BuildMode.REPAIR:
-            return Repairing(subject, tell)
+            return RepairRules(outputs, emit_note)
         case _:
-            return Building(subject, accept, remembered)
+            return NormalRules(outputs, accept, remembered)

@@ -4,14 +4,14 @@ Each declared output must exist; `LocalStore.stage_output` does the rest in one 
 that had a network), checks, canonical metadata, hash, references, and a fixed output's declared hash, before anything gets its final name.
 What the derivation declares about its outputs is checked next. Nothing is registered here; if one output is refused, all are dropped.
 
-All outputs are staged, also those that are valid already; what becomes of them is the purpose's business. No path needs rewriting for that: each
+All outputs are staged, also those that are valid already; what becomes of them, the mode decides. No path needs rewriting for that: each
 build has a store directory of its own, in which every output has its real name.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from fruix import failpoints
 from fruix.building.failures import FailedError, mismatch
@@ -24,6 +24,7 @@ from fruix.model.hashes import Hash
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.outputs.canonical import Links
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
 from fruix.store.tree.dump import SizeBudget
@@ -31,27 +32,11 @@ from fruix.store.tree.dump import SizeBudget
 _BY_OTHER_RULES = "another build has made them valid meanwhile, for a client whose rules allow it"
 
 
-def stage_outputs(
-    store: LocalStore,
-    derivation: Derivation,
-    path: StorePath,
-    sources: Mapping[str, str],
-    *,
-    attributes: Attributes,
-    guix: bool = False,
-    build_uid: int,
-    candidates: Collection[StorePath],
-    copy: bool,
-    max_files: int = 0,
-    max_size: int = 0,
-) -> list[Staged]:
-    """Take all outputs of `derivation` (at `path`) from `sources` (output name → host path) into the store's private directory.
+@dataclass(frozen=True, slots=True)
+class OutputRules:
+    """By which rules outputs are taken.
 
-    Args:
-        store: where they go.
-        derivation: whose outputs they are.
-        path: its own path.
-        sources: output name → where it lies on the host.
+    Attributes:
         attributes: what the derivation declares about its outputs.
         guix: by the rules of that world.
         build_uid: who owns every file.
@@ -59,6 +44,32 @@ def stage_outputs(
         copy: into fresh inodes.
         max_files: in all of them together; 0: no limit.
         max_size: bytes of contents that all of them together may claim to have; 0: no limit.
+    """
+
+    attributes: Attributes
+    guix: bool
+    build_uid: int
+    candidates: Collection[StorePath]
+    copy: bool
+    max_files: int = 0
+    max_size: int = 0
+
+
+def stage_outputs(
+    store: LocalStore,
+    derivation: Derivation,
+    path: StorePath,
+    sources: Mapping[str, str],
+    rules: OutputRules,
+) -> list[Staged]:
+    """Take all outputs of `derivation` (at `path`) into the store's private directory.
+
+    Args:
+        store: where they go.
+        derivation: whose outputs they are.
+        path: its own path.
+        sources: output name → where it lies on the host.
+        rules: by which rules.
 
     Returns:
         The outputs with their infos, ready to be published and registered together.
@@ -68,41 +79,60 @@ def stage_outputs(
         FailedError: an output is missing, a fixed output has other contents than declared, there are too many files or bytes, or
             an output breaks a rule.
     """
-    links = store.count_links(sources.values(), max_files, max_size)
-    if links.too_many:
-        raise FailedError(path, reason("files", limit=max_files))
-    if links.too_big:
-        raise FailedError(path, reason("contents", limit=max_size))
+    links = _counted(store, path, sources, rules)
     # Once more while they are read: one that was counted may have grown.
-    budget = SizeBudget(max_size or None)
-    policy = OutputPolicy(build_uid, candidates, copy, links, budget=budget)
+    budget = SizeBudget(rules.max_size or None)
+    policy = OutputPolicy(rules.build_uid, rules.candidates, rules.copy, links, budget=budget)
     staged: list[Staged] = []
     try:
         for name, source in sources.items():
             failpoints.reach("take-next" if staged else "take")
-            output = derivation.outputs[name]
-            assert output.path is not None
-            expected = output.content_address if derivation.is_fixed else None
-            allowed = () if name in attributes.discard_references else candidates
-            try:
-                found = store.stage_output(
-                    source, output.path, replace(policy, candidates=allowed, expected=expected)
-                )
-            except FileNotFoundError:
-                raise _missing(derivation, path, name) from None
-            except HashMismatchError as error:
-                declared, got = map(Hash.parse, (error.expected, error.got))
-                raise mismatch(path, derivation, name, declared, got) from error
-            # In Guix's world a fixed output may refer to others; then its path doesn't follow from its contents alone.
-            address = None if guix and found.info.references else expected
-            info = replace(found.info, deriver=path, ultimate=True, content_address=address)
-            staged.append(replace(found, info=info))
+            staged.append(_staged(store, derivation, path, name, source, rules, policy))
         infos = dict(zip(sources, (output.info for output in staged), strict=True))
-        check_outputs(Outputs(path, derivation, infos, store, _mentions(staged), guix), attributes)
+        outputs = Outputs(path, derivation, infos, store, _mentions(staged), rules.guix)
+        check_outputs(outputs, rules.attributes)
     except BaseException:  # also `Interrupted`
         drop(staged)
         raise
     return staged
+
+
+def _counted(store: LocalStore, path: StorePath, sources: Mapping[str, str], rules: OutputRules) -> Links:
+    """How often each file of the outputs is linked among them, if they are not too many or too big."""
+    links = store.count_links(sources.values(), rules.max_files, rules.max_size)
+    if links.too_many:
+        raise FailedError(path, reason("files", limit=rules.max_files))
+    if links.too_big:
+        raise FailedError(path, reason("contents", limit=rules.max_size))
+    return links
+
+
+def _staged(
+    store: LocalStore,
+    derivation: Derivation,
+    path: StorePath,
+    name: str,
+    source: str,
+    rules: OutputRules,
+    policy: OutputPolicy,
+) -> Staged:
+    """One output, taken from `source`."""
+    output = derivation.outputs[name]
+    assert output.path is not None
+    expected = output.content_address if derivation.is_fixed else None
+    allowed = () if name in rules.attributes.discard_references else rules.candidates
+    try:
+        found = store.stage_output(
+            source, output.path, replace(policy, candidates=allowed, expected=expected)
+        )
+    except FileNotFoundError:
+        raise _missing(derivation, path, name) from None
+    except HashMismatchError as error:
+        declared, got = map(Hash.parse, (error.expected, error.got))
+        raise mismatch(path, derivation, name, declared, got) from error
+    # In Guix's world a fixed output may refer to others; then its path doesn't follow from its contents alone.
+    address = None if rules.guix and found.info.references else expected
+    return replace(found, info=replace(found.info, deriver=path, ultimate=True, content_address=address))
 
 
 def check_valid(store: LocalStore, derivation: Derivation, path: StorePath, *, guix: bool) -> None:

@@ -1,13 +1,13 @@
 """The time, silence and log size that those who wait for a build allow it, each for himself.
 
-One build may have several askers. The one whose limit passes first is told that it took too long for him, and the build goes on for the others;
+One build may have several requesters. The one whose limit passes first is told that it took too long for him, and the build goes on for the others;
 it is ended when the limits of all have passed. So a build has the widest limits of those who wait for it, whoever comes and
 goes. Time and silence count from the start of the build (of each of its rounds), for who joins later from then on. The time goes on until the outputs are
 taken over; silence is the builder's alone.
 
 The operator's own limits hold for the build as a whole: from its start on, with all rounds, whoever joins.
 
-Cost: a look at each asker every `INTERVAL`, else a comparison.
+Cost: a look at each requester every `INTERVAL`, else a comparison.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
+from fruix.building.limits import INTERVAL, Limits
 from fruix.building.queue.job import Job, Listener
-from fruix.building.run.limits import INTERVAL, Limits
 from fruix.building.settings import BuildSettings
 from fruix.model.reasons import Reason, reason
 
 _ENDLESS = 1 << 62
 Tell = Callable[[Listener, Reason], None]
-"""Told of an asker whose limit has passed and who doesn't wait any more."""
+"""Told of a requester whose limit has passed and who doesn't wait any more."""
 
 
 class Allowance:
@@ -42,8 +42,8 @@ class Allowance:
     def begin_round(self) -> None:
         """A round of it begins."""
         self._begun = self._heard = time.monotonic()
-        self._next = self._begun  # when to look at the askers again
-        self._log_size = 0  # what every asker allows
+        self._next = self._begun  # when to look at the requesters again
+        self._log_size = 0  # what every requester allows
 
     def heard(self) -> None:
         """The builder has said something."""

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fruix.building.queue.event_queue import Inbox
-from fruix.building.settings import Asker, BuildOptions
+from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
@@ -142,12 +142,14 @@ class Job:
         for inbox in listeners:  # this may take a moment: whoever wants to leave meanwhile can
             inbox.put(self, event)
 
-    def seen(self) -> tuple[list[Event], list[Asker]]:
+    def seen(self) -> tuple[list[Event], list[Requester]]:
         """What a late listener would be told, and who listens and is still there."""
         with self._lock:
             present = [row for row in self._listeners.values() if not row.inbox.given_up()]
-            askers = [listener.options.asker for listener in present]
-            return list(self._replay.values()), [asker for asker in askers if asker is not None]
+            requesters = [listener.options.requester for listener in present]
+            return list(self._replay.values()), [
+                requester for requester in requesters if requester is not None
+            ]
 
     def finish(self, result: BuildResult) -> None:
         """The end: all listeners are told."""

@@ -20,9 +20,9 @@ from fruix.building.plan.goals import Goal, Plan, kind_of
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
-from fruix.building.settings import BuildOptions
 from fruix.errors import BadDerivationError
 from fruix.model import attributes
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuildFailed, Event

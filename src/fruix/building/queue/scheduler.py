@@ -17,8 +17,8 @@ from fruix.building.plan.goals import contract_name
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.fair_share import Line, Turns
 from fruix.building.queue.job import Job
-from fruix.building.settings import BuildOptions
 from fruix.errors import FruixError
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
@@ -42,7 +42,7 @@ def _key(path: StorePath, derivation: Derivation, options: BuildOptions) -> _Key
 
 
 def _line(inbox: Inbox, options: BuildOptions) -> Line:
-    return options.asker.uid if options.asker else None, inbox
+    return options.requester.uid if options.requester else None, inbox
 
 
 class Scheduler:

@@ -1,31 +1,39 @@
-"""Running a build's program in its sandbox, from the first process to the proof that nothing of it is alive, and the verdict on its end."""
+"""Running a builder in its sandbox, from the first process to the proof that nothing of it is alive, and the verdict on its end."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 from fruix import failpoints
 from fruix.building import failures
-from fruix.building.builders.interface import Program
+from fruix.building.builders.fetch import copy_at_hand, why_not_fetched
+from fruix.building.builders.interface import PreparedBuilder
 from fruix.building.builders.platforms import explain_start
+from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
+from fruix.building.limits import Limits, Watch
 from fruix.building.record.log import BuildLog
 from fruix.building.resources import Resources
-from fruix.building.run.limits import Watch
 from fruix.building.run.monitor import drain, supervise
-from fruix.building.run.state import Attempt
+from fruix.building.run.state import RunState
 from fruix.building.run.suspects import Evidence, killed_for_memory, suspect
-from fruix.building.workspace import Workspace
+from fruix.building.workspace import Workspace, put_files
 from fruix.errors import SandboxError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuilderExited, BuildStarted
-from fruix.sandbox import Exit, User
+from fruix.model.reasons import Reason
+from fruix.sandbox import Exit, SandboxSpec, User
 
 
-def run_program(
-    program: Program, attempt: Attempt, log: BuildLog, area: Workspace, user: User, with_: Resources
+def run_builder(
+    state: RunState,
+    builder: PreparedBuilder,
+    log: BuildLog,
+    area: Workspace,
+    user: User,
+    resources: Resources,
 ) -> None:
     """Start it, watch it, end it: when this returns nothing of the build is alive and nothing is mounted.
 
@@ -33,91 +41,107 @@ def run_program(
         FailedError: it did not succeed, or had to be ended.
         SandboxError: it could not be started.
     """
-    limits = attempt.limits
-    spec = replace(
-        program.spec(area, user),
-        limits=limits.resources,
-        memory_max=limits.max_memory,
-        pids_max=limits.processes_at_most,
-    )
-    attempt.spec = spec
-    if program.done_without_sandbox(area, user.uid, log):
+    limits, layout = state.allowance.widest(), resources.store.layout
+    shown = shown_view(builder, area, resources)
+    spec = sandbox_spec(builder, SandboxParams(area, user, shown, limits))
+    state.enter_sandbox(spec, shown)
+    put_files(area, builder.files, user.uid)
+    if builder.at_hand:
+        log.note(f"taken from {builder.at_hand}")
+        copy_at_hand(builder, area, user.uid)
         return
-    directories = (with_.store.layout.builds, with_.store.layout.store)
-    output, for_builder = os.pipe2(os.O_CLOEXEC)
-    try:
-        os.set_blocking(output, False)
-        failpoints.reach("spawn")
-        try:
-            child = with_.spawner.spawn(spec, for_builder)
-        except SandboxError as error:
-            raise explain_start(attempt.job.path, attempt.job.derivation, error, directories) from error
-        os.close(for_builder)
-        for_builder = -1
-        try:
-            _announce(attempt, child.pid)
-            watch = Watch(limits, child.pid, directories)
-            failpoints.reach("watch")
-            ended = supervise(child.ended, output, attempt.job.waker, log, attempt.allowance, watch)
-            failpoints.reach("end")
-        finally:
-            attempt.exit = child.finish()
-            _tell_of_exit(attempt)
-        drain(output, log, attempt.allowance.widest().max_log_size)
-    finally:
-        os.close(output)
-        if for_builder >= 0:
-            os.close(for_builder)
+    execution = _Execution(state, builder, log, limits, (layout.builds, layout.store))
+    ended = execution.run(spec, resources)
     if ended is not None:
-        raise failures.FailedError(attempt.job.path, ended)
-    _judge(attempt, attempt.exit, log, program.why_failed(area), directories)
+        raise failures.FailedError(builder.path, ended)
+    execution.judge(why_not_fetched(builder, area))
 
 
-def _announce(attempt: Attempt, pid: int) -> None:
-    job = attempt.job
-    job.emit(
+@dataclass(frozen=True, slots=True)
+class _Execution:
+    """One sandbox and its end. `directories`: one on each file system that the builder can write to."""
+
+    state: RunState
+    builder: PreparedBuilder
+    log: BuildLog
+    limits: Limits
+    directories: Sequence[str]
+
+    def run(self, spec: SandboxSpec, resources: Resources) -> Reason | None:
+        """From the first process to the last; the reason if it had to be ended.
+
+        Raises:
+            FruixError: it could not be started.
+        """
+        allowance = self.state.allowance
+        output, for_builder = os.pipe2(os.O_CLOEXEC)
+        try:
+            os.set_blocking(output, False)
+            failpoints.reach("spawn")
+            try:
+                child = resources.spawner.spawn(spec, for_builder)
+            except SandboxError as error:
+                path, derivation = self.builder.path, self.builder.derivation
+                raise explain_start(path, derivation, error, self.directories) from error
+            os.close(for_builder)
+            for_builder = -1
+            try:
+                _announce(self.state, child.pid)
+                watch = Watch(self.limits, child.pid, self.directories)
+                failpoints.reach("watch")
+                ended = supervise(child.ended, output, self.state.job.waker, self.log, allowance, watch)
+                failpoints.reach("end")
+            finally:
+                self._leave(child.finish())
+            drain(output, self.log, allowance.widest().max_log_size)
+        finally:
+            os.close(output)
+            if for_builder >= 0:
+                os.close(for_builder)
+        return ended
+
+    def _leave(self, exited: Exit) -> None:
+        self.state.leave_sandbox(exited)
+        path = self.builder.path
+        self.state.job.emit(BuilderExited(path, exited.code, exited.signal, round(time.time(), 3)))
+
+    def judge(self, report: failures.FailedError | None) -> None:
+        """Whether the builder did its work. `report`: what it left word of.
+
+        Raises:
+            FailedError: it didn't.
+        """
+        exited = self.state.exit
+        if exited is None or (exited.signal is None and exited.code == 0):
+            return
+        limits, path = self.state.allowance.widest(), self.builder.path
+        if (why := killed_for_memory(exited, limits)) is not None:
+            raise failures.FailedError(path, why)
+        found = suspect(Evidence(exited, limits, self.log.last_lines, self.directories))
+        if found is not None and found.note is not None:
+            self.state.add_note(found.note)
+        if report is not None:
+            raise report
+        # A fixed output may come right another time (its source may be back), and so may what wanted space.
+        transient = self.builder.derivation.is_fixed or (found is not None and found.passing)
+        status = BuildStatus.TRANSIENT_FAILURE if transient else BuildStatus.PERMANENT_FAILURE
+        hint = found.hint if found else ""
+        raise failures.FailedError(path, failures.exit_reason(exited), status=status, hint=hint)
+
+
+def _announce(state: RunState, pid: int) -> None:
+    derivation = state.facts.derivation
+    state.job.emit(
         BuildStarted(
-            job.path,
-            job.derivation.name,
-            attempt.log_file,
+            state.facts.path,
+            derivation.name,
+            state.facts.log_file,
             pid,
-            attempt.started,
-            purpose=attempt.purpose,
-            round=attempt.round,
-            rounds=attempt.rounds,
-            outputs={name: str(output.path) for name, output in job.derivation.outputs.items()},
-            system=job.derivation.system,
+            state.facts.started,
+            purpose=state.mode,
+            round=state.round,
+            rounds=state.rounds,
+            outputs={name: str(output.path) for name, output in derivation.outputs.items()},
+            system=derivation.system,
         )
     )
-
-
-def _tell_of_exit(attempt: Attempt) -> None:
-    if attempt.exit is not None:
-        attempt.job.emit(
-            BuilderExited(attempt.job.path, attempt.exit.code, attempt.exit.signal, round(time.time(), 3))
-        )
-
-
-def _judge(
-    attempt: Attempt,
-    exited: Exit,
-    log: BuildLog,
-    told: failures.FailedError | None,
-    directories: Sequence[str],
-) -> None:
-    """Whether the builder did its work; `told`: what it left word of; `directories`: on each file system that it wrote to."""
-    if exited.signal is None and exited.code == 0:
-        return
-    limits, path = attempt.limits, attempt.job.path
-    if (why := killed_for_memory(exited, limits)) is not None:
-        raise failures.FailedError(path, why)
-    found = suspect(Evidence(exited, limits, log.last_lines, directories))
-    if found is not None and found.note is not None:
-        attempt.note(found.note)
-    if told is not None:
-        raise told
-    # A fixed output may come right another time (its source may be back), and so may what wanted space.
-    transient = attempt.job.derivation.is_fixed or (found is not None and found.passing)
-    status = BuildStatus.TRANSIENT_FAILURE if transient else BuildStatus.PERMANENT_FAILURE
-    hint = found.hint if found else ""
-    raise failures.FailedError(path, failures.exit_reason(exited), status=status, hint=hint)

@@ -12,9 +12,9 @@ import select
 import time
 from collections.abc import Callable
 
+from fruix.building.limits import INTERVAL
 from fruix.building.queue.allowance import Allowance
 from fruix.building.record.log import BuildLog
-from fruix.building.run.limits import INTERVAL
 from fruix.model.reasons import Reason, reason
 
 CHUNK = 1 << 16

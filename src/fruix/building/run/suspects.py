@@ -10,10 +10,11 @@ from __future__ import annotations
 import errno
 import os
 import signal
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from fruix.building.run.limits import Limits, nearly_full
+from fruix.building.builders.platforms import noexec_hint
+from fruix.building.limits import Limits, nearly_full
 from fruix.model.reasons import Reason, reason
 from fruix.sandbox import Exit
 
@@ -98,15 +99,6 @@ def _noexec(evidence: Evidence) -> Suspect | None:
         return None
     hint = noexec_hint(evidence.directories)
     return Suspect(hint) if hint else None
-
-
-def noexec_hint(directories: Iterable[str]) -> str:
-    """What to do about the first of them on whose file system no program can be run; empty if there is none."""
-    flag = getattr(os, "ST_NOEXEC", 0)
-    found = [directory for directory in directories if os.statvfs(directory).f_flag & flag]
-    if not found:
-        return ""
-    return f"'{found[0]}' is mounted with 'noexec', so builds can't run programs there: mount it with 'exec'"
 
 
 def _killed(evidence: Evidence) -> Suspect | None:

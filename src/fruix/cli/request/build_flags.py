@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from fruix.building.settings import BuildOptions
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode
 
 

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from fruix.building.settings import BuildOptions
 from fruix.cli.output.display import open_display
 from fruix.cli.output.failure_report import as_defined, build_error, failure_report
 from fruix.cli.output.plan import headline
@@ -14,6 +13,7 @@ from fruix.cli.output.progress import Failure
 from fruix.cli.output.terminal import speaks_utf8
 from fruix.cli.request.names import shortest_word
 from fruix.client import RemoteStore
+from fruix.model.build_options import BuildOptions
 from fruix.model.derivedpath import DerivedPath
 from fruix.packages.lower import Lowering
 

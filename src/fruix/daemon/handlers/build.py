@@ -94,7 +94,7 @@ def enter_sandbox(session: Session, request: nix.EnterSandbox) -> int:
     Raises:
         NotPermittedError: for trusted users only: it holds a build user for as long as it likes.
     """
-    from fruix.building.shell import Entering  # noqa: PLC0415 - the build half
+    from fruix.building.shell import ShellRequest  # noqa: PLC0415 - the build half
 
     if not session.trusted:
         raise NotPermittedError(
@@ -110,7 +110,10 @@ def enter_sandbox(session: Session, request: nix.EnterSandbox) -> int:
     with session.service.hangups.watch(session.connection.stream) as gone:
         options = session.build_options(BuildMode.NORMAL)
         exited = session.service.builder.enter(
-            Entering(request.drv, request.terminal, request.command, request.fresh), options, on_open, gone
+            ShellRequest(request.drv, request.terminal, request.command, request.fresh),
+            options,
+            on_open,
+            gone,
         )
         if gone.is_set():
             raise DisconnectedError("the client has gone")

@@ -12,7 +12,8 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 
-from fruix.building.settings import BuildOptions, BuildSettings
+from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions
 from fruix.model.reasons import Reason, reason
 from fruix.sandbox.back_ends import Usage, current
 

@@ -23,9 +23,10 @@ from dataclasses import dataclass
 
 from fruix import failpoints
 from fruix.building.resources import Resources
-from fruix.building.run.state import Attempt
+from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace
 from fruix.errors import FruixError, ObjectRejectedError
+from fruix.model.build_options import Requester
 from fruix.model.reasons import reason
 from fruix.sandbox import Exec
 from fruix.store.tree import delete_tree, open_chain
@@ -37,25 +38,27 @@ from fruix.store.tree.interruption import interruptible
 UNFINISHED = ".new-"
 
 
-def keep_build(attempt: Attempt, area: Workspace, with_: Resources) -> str:
-    """Copy `area`; the name of the copy, or "" if it couldn't be made. Either way the client is told."""
-    wanting = attempt.job.wanted(lambda options: options.keep_failed)
-    asker = wanting.asker if wanting else None
-    uid, gid = (asker.uid, asker.gid) if asker else (os.getuid(), os.getgid())
-    spec = attempt.spec
+def keep_build(state: RunState, area: Workspace, owner: Requester | None, resources: Resources) -> str:
+    """Copy `area` for `owner` (None: the daemon's own user); the name of the copy, or "" if it couldn't be made.
+
+    Either way the clients are told.
+    """
+    uid, gid = (owner.uid, owner.gid) if owner else (os.getuid(), os.getgid())
+    spec = state.spec
     environment = spec.program.environment if spec and isinstance(spec.program, Exec) else {}
     build_uid = spec.identity.uid if spec else -1
+    outputs = [path.base for path in state.facts.derivation.output_paths.values()]
     try:
-        keeper = Keeper(build_uid, uid, gid, room=free_room(with_))
-        copy = _Copy(area, keeper, environment, [path.base for path in attempt.outputs])
-        with interruptible(attempt.why_not_keep):
-            path = copy.make(with_.store.layout.kept)
+        keeper = Keeper(build_uid, uid, gid, room=free_room(resources))
+        copy = _Copy(area, keeper, environment, outputs)
+        with interruptible(state.why_not_keep):
+            path = copy.make(resources.store.layout.kept)
     except (OSError, FruixError) as error:
-        attempt.note(reason("not-kept", text=str(error)), late=True)
+        state.add_note(reason("not-kept", text=str(error)), late=True)
         return ""
-    attempt.note(reason("kept", path=path), late=True)
+    state.add_note(reason("kept", path=path), late=True)
     if keeper.skipped:
-        attempt.note(reason("kept-without", count=keeper.skipped), late=True)
+        state.add_note(reason("kept-without", count=keeper.skipped), late=True)
     return path
 
 
@@ -71,10 +74,10 @@ def remove_unfinished(kept: str) -> list[str]:
         os.close(parent)
 
 
-def free_room(with_: Resources) -> int:
+def free_room(resources: Resources) -> int:
     """How many bytes copies may take: what is free, without what is always to be left free."""
-    status = os.statvfs(with_.store.layout.state)
-    return max(0, status.f_bavail * status.f_frsize - with_.settings.min_free)
+    status = os.statvfs(resources.store.layout.state)
+    return max(0, status.f_bavail * status.f_frsize - resources.settings.min_free)
 
 
 @dataclass(frozen=True, slots=True)

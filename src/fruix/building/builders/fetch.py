@@ -1,0 +1,101 @@
+"""The fetcher: a download in a sandbox of its own, which has the network, nothing of the store and one writable directory.
+
+A file of the operator's source directories that has the right contents is taken instead; then there is no sandbox.
+"""
+
+from __future__ import annotations
+
+import os
+
+from fruix.building.builders import fetchurl
+from fruix.building.builders.interface import PreparedBuilder, contract_of
+from fruix.building.builders.platforms import check_features
+from fruix.building.builders.undelivered import others, read_report, wrong_contents
+from fruix.building.failures import FailedError, mismatch
+from fruix.building.resources import Resources
+from fruix.building.workspace import Workspace
+from fruix.errors import IsolationUnavailableError
+from fruix.model.attributes import read as read_attributes
+from fruix.model.build_options import BuildOptions
+from fruix.model.buildresult import BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.reasons import reason
+from fruix.model.secrets import secrets_in
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Entry
+from fruix.sandbox.contracts import CONTRACTS
+from fruix.sandbox.network_choice import choose
+from fruix.sandbox.network_files import CERTIFICATES, host_files
+from fruix.sandbox.networks import NONE, SETTING
+from fruix.store.tree.interruption import check_interrupt
+
+_DIRECTORY = "/build"  # inside
+
+
+def prepare_fetch(
+    path: StorePath, derivation: Derivation, options: BuildOptions, resources: Resources
+) -> PreparedBuilder:
+    """Check what is asked for and declared; resolve mirrors; look among the files at hand.
+
+    Raises:
+        FruixError: it is not declared as it should be, no URL of it can be asked, or there is no network for it.
+    """
+    settings = resources.settings
+    attributes = read_attributes(derivation, guix=contract_of(derivation, options.contract).guix_attributes)
+    check_features(path, attributes, settings)
+    download = fetchurl.read_request(derivation, settings.mirrors, resources.store.real)
+    at_hand = fetchurl.local_copy(download, settings) or ""
+    if not at_hand:
+        fetchurl.check_request(download, settings)
+    network = NONE if at_hand else choose(settings.fixed_output_network)
+    if network == NONE and not at_hand:
+        raise IsolationUnavailableError(
+            "downloads are switched off",
+            hint=f"put the file into one of the 'sources' directories, or change the setting '{SETTING}'",
+        )
+    ca_file = f"/etc/{CERTIFICATES}" if CERTIFICATES in host_files(network) else ""
+    return PreparedBuilder(
+        path=path,
+        derivation=derivation,
+        attributes=attributes,
+        contract=CONTRACTS["fruix"],
+        program=Entry(
+            "fruix.building.builders.download:main",
+            fetchurl.entry_arguments(download, _DIRECTORY, settings, ca_file),
+        ),
+        areas=(("build", _DIRECTORY),),
+        outputs={"out": f"build/{fetchurl.OUTPUT_NAME}"},
+        network=network,
+        secrets=secrets_in(fetchurl.proxies().values()),
+        download=download,
+        at_hand=at_hand,
+    )
+
+
+def copy_at_hand(builder: PreparedBuilder, area: Workspace, uid: int) -> None:
+    """Put the file at hand where the fetcher would have put it; the copy belongs to the build user, as if it had been fetched."""
+    destination = f"{area.build}/{fetchurl.OUTPUT_NAME}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(destination, flags, 0o644)
+    with open(builder.at_hand, "rb") as file, os.fdopen(descriptor, "wb") as copy:
+        while chunk := file.read(1 << 20):
+            check_interrupt()
+            copy.write(chunk)
+        os.fchown(copy.fileno(), uid, uid)
+
+
+def why_not_fetched(builder: PreparedBuilder, area: Workspace) -> FailedError | None:
+    """Which URLs did not deliver, and why; other contents than declared go before a server that has none.
+
+    None for other builders than the fetcher, and if it left no report.
+    """
+    found = read_report(f"{area.build}/{fetchurl.REPORT_NAME}") if builder.download else None
+    if not found or builder.download is None:
+        return None
+    expected = builder.download.hash
+    if wrong := wrong_contents(found, expected):
+        url, got = wrong
+        return mismatch(builder.path, builder.derivation, "out", expected, got, url)
+    first = found[0]
+    why = reason("download", url=first.url, text=first.why, others=others(found, first.url))
+    return FailedError(builder.path, why, status=BuildStatus.TRANSIENT_FAILURE)

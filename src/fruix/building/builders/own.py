@@ -1,0 +1,82 @@
+"""The derivation's own builder: sealed, unless its output is fixed; then it may have a network (see `sandbox.networks`)."""
+
+from __future__ import annotations
+
+import os
+
+from fruix.building.builders.environment import BuilderInput, EnvironmentParams, builder_input
+from fruix.building.builders.interface import PreparedBuilder, contract_of, outputs_in_store
+from fruix.building.builders.platforms import check_machine, personality, wants_kvm
+from fruix.building.builders.references_graph import graph_files, graph_objects
+from fruix.building.outputs.checks import check_words
+from fruix.building.plan.input_closure import present_inputs
+from fruix.building.resources import Resources
+from fruix.model.attributes import Attributes
+from fruix.model.attributes import read as read_attributes
+from fruix.model.build_options import BuildOptions
+from fruix.model.derivation import Derivation
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Exec
+from fruix.sandbox.contracts import Contract
+from fruix.sandbox.network_choice import choose
+from fruix.sandbox.networks import NONE
+
+
+def prepare_own(
+    path: StorePath, derivation: Derivation, options: BuildOptions, resources: Resources
+) -> PreparedBuilder:
+    """Check the contract, what is declared, the view and the inputs.
+
+    Raises:
+        FruixError: this machine can't build it, or not as it is declared.
+    """
+    contract, settings, store = contract_of(derivation, options.contract), resources.settings, resources.store
+    attributes = read_attributes(derivation, guix=contract.guix_attributes)
+    check_machine(path, derivation, attributes, contract, settings)
+    check_words(path, derivation, attributes)
+    view = resources.views.for_derivation(derivation, attributes)
+    inputs = present_inputs(store, path, derivation)
+    network = choose(settings.fixed_output_network) if derivation.is_fixed else NONE
+    directory = contract.build_directory(derivation.name + ".drv")
+    around = EnvironmentParams(
+        store=store.directory,
+        cores=options.cores if options.cores is not None else settings.cores,
+        directory=directory,
+        passed={name: os.environ[name] for name in settings.impure_variables if name in os.environ},
+    )
+    given = _input(path, derivation, attributes, contract, around, inputs, resources)
+    name = derivation.builder.rpartition("/")[2]
+    return PreparedBuilder(
+        path=path,
+        derivation=derivation,
+        attributes=attributes,
+        contract=contract,
+        program=Exec(derivation.builder, (name, *given.arguments), given.variables, directory),
+        areas=(("store", store.directory), ("tmp", "/tmp"), ("build", directory)),  # noqa: S108 - the name inside
+        outputs=outputs_in_store(derivation),
+        inputs=tuple((store.real(path), path) for path in inputs),
+        view=view,
+        network=network,
+        personality=personality(derivation.system),
+        kvm=wants_kvm(attributes, contract, settings),
+        files=given.files,
+        secrets=given.secrets,
+    )
+
+
+def _input(
+    path: StorePath,
+    derivation: Derivation,
+    attributes: Attributes,
+    contract: Contract,
+    around: EnvironmentParams,
+    inputs: list[StorePath],
+    resources: Resources,
+) -> BuilderInput:
+    """What it is started with, with the graphs that it asks for."""
+    store, files, objects = resources.store, {}, {}
+    if attributes.structured is None:
+        files = graph_files(store, path, attributes, inputs, guix=contract.guix_attributes)
+    else:
+        objects = graph_objects(store, path, attributes, inputs)
+    return builder_input(derivation, attributes, contract, around, graph_files=files, graph_objects=objects)

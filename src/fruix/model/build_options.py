@@ -1,0 +1,47 @@
+"""What a client may ask for in one request, and who it is.
+
+A session fills `BuildOptions` from what its client sent. Times are seconds, sizes bytes; 0 means "no limit".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fruix.model.buildresult import BuildMode
+
+
+@dataclass(frozen=True, slots=True)
+class Requester:
+    """Who asks for a build: the user at the other end of the connection, as numbers of this machine."""
+
+    uid: int
+    gid: int
+    pid: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildOptions:
+    """The client's side; None stands for the operator's value.
+
+    Attributes:
+        contract: the build contract of derivations that name none: the client's dialect.
+        keep_failed: keep a copy of what a failed build left, for `requester`; and results that differ.
+        keep_differing: keep results of a check or of rounds that differ, for people to look at.
+        max_jobs: how many builds of the request may run at once; 0: only those that a derivation wants to be local.
+        max_log_size: bytes; the lower of it and the operator's counts.
+        rounds: how often each derivation is built, with the same result each time.
+        requester: None: nobody in particular (the daemon itself).
+    """
+
+    contract: str = "nix"
+    mode: BuildMode = BuildMode.NORMAL
+    keep_going: bool = False
+    keep_failed: bool = False
+    keep_differing: bool = True
+    cores: int | None = None
+    timeout: int | None = None
+    max_silent_time: int | None = None
+    max_jobs: int | None = None
+    max_log_size: int | None = None
+    rounds: int = 1
+    requester: Requester | None = None
