@@ -26,14 +26,8 @@ from fruix.model.systems import common_name
 from fruix.sandbox import back_end
 from fruix.sandbox.network_choice import choose
 from fruix.sandbox.networks import AUTO, HOST
-from fruix.testing import derivations
-from fruix.testing.kernel_checks import (
-    descriptor_ends_jail,
-    kernel,
-    limits_kept,
-    release,
-    socket_through_nullfs,
-)
+from fruix.testing import derivations, kernel_checks
+from fruix.testing.kernel_checks import kernel, release
 from fruix.testing.scratch_daemon import MEMORY
 from fruix.testing.selftest_checks import Bench, FailedError, NotTriedError, told
 
@@ -293,9 +287,9 @@ MACHINE_CHECKS: tuple[tuple[str, Callable[[Bench], str]], ...] = (
     ("zfs", _zfs),
     ("FreeBSD 14 or later", _release),
     ("arm64", _processor),
-    ("jail descriptors", _on_kernel(descriptor_ends_jail)),
-    ("sockets and nullfs", _on_kernel(socket_through_nullfs)),
-    ("racct", _on_kernel(limits_kept)),
+    ("jail descriptors", _on_kernel(kernel_checks.descriptor_ends_jail)),
+    ("sockets and nullfs", _on_kernel(kernel_checks.socket_through_nullfs)),
+    ("racct", _on_kernel(kernel_checks.limits_kept)),
     ("base compiler", _compiler),
     ("networked build", _networked),
     ("download", _download),
