@@ -1,8 +1,11 @@
-"""Every error that Fruix raises on purpose: one base, one class per decision that a reader can take.
+"""Every error that Fruix raises on purpose.
 
-An error holds fields, not prose: what went wrong (`message`, one line, no trailing full stop), `where` (a path, an offset, a
-setting), and `hint` (what to do next). Rendering is the caller's: `str()` gives one line, the command line prints
-all three, each wire dialect words its own. Nothing here imports anything of Fruix.
+One base, one class per decision that a reader can take.
+
+An error holds fields, not prose: what went wrong (`message`, one line, no trailing full stop),
+`where` (a path, an offset, a setting), and `hint` (what to do next). Rendering is the caller's:
+`str()` gives one line, the command line prints all three, each wire dialect words its own. Nothing
+here imports anything of Fruix.
 """
 
 from __future__ import annotations
@@ -13,7 +16,11 @@ import sys
 
 
 class FruixError(Exception):
-    """Base of all. `exit_code` is what the command line leaves with, `causes` are the single ones if there may be several."""
+    """Base of all errors.
+
+    `exit_code` is what the command line leaves with, `causes` are the single errors if there may be
+    several.
+    """
 
     exit_code = 1
     causes: tuple[str, ...] = ()
@@ -35,7 +42,10 @@ class UsageError(FruixError):
 
 
 class DefinitionError(UsageError):
-    """A package definition is wrong: correct it at `place` (`FILE:LINE`). `subject` is the package, if it is known."""
+    """A package definition is wrong: correct it at `place` (`FILE:LINE`).
+
+    `subject` is the package, if it is known.
+    """
 
     def __init__(self, message: str, place: str, subject: str = "", *, hint: str = "") -> None:
         super().__init__(message, where=f"{place}: {subject}" if subject else place, hint=hint)
@@ -44,7 +54,10 @@ class DefinitionError(UsageError):
 
 
 class FormatError(FruixError):
-    """Bytes that are not what they should be (NAR, derivation, store path, hash, wire): get them anew."""
+    """Bytes that are not what they should be (NAR, derivation, store path, hash, wire).
+
+    Get them anew.
+    """
 
 
 class BadStorePathError(FormatError):
@@ -141,11 +154,17 @@ class SandboxError(FruixError):
 
 
 class StillRunningError(SandboxError):
-    """Nobody can say that everything of a build is dead: nothing of it may be touched before the next start has looked after it."""
+    """Nobody can say that everything of a build is dead.
+
+    Nothing of it may be touched before the next start has looked after it.
+    """
 
 
 class IsolationUnavailableError(FruixError):
-    """The machine can't isolate as asked. `missing` names what lacks, `setting` what would accept less."""
+    """The machine can't isolate as asked.
+
+    `missing` names what lacks, `setting` what would accept less.
+    """
 
     def __init__(self, missing: str, *, setting: str = "", hint: str = "") -> None:
         accept = f"; set '{setting}' to accept less isolation" if setting else ""
@@ -159,11 +178,17 @@ class HostViewError(FruixError):
 
 
 class HostViewChangedError(HostViewError):
-    """The host's tools are others than a derivation was made for, or are being changed just now: lower again, and ask for that."""
+    """The host's tools are others than a derivation was made for, or are being changed just now.
+
+    Lower again, and ask for that.
+    """
 
 
 class BuildError(FruixError):
-    """A build that failed; `exit_code` follows the peers' (100 permanent, 101 timeout, 102 hash, 104 check)."""
+    """A build that failed.
+
+    `exit_code` follows the peers' (100 permanent, 101 timeout, 102 hash, 104 check).
+    """
 
     exit_code = 100
 
@@ -188,7 +213,10 @@ def of_system(error: OSError) -> FruixError:
 
 
 def of_missing_module(error: ModuleNotFoundError) -> FruixError | None:
-    """The same for a module of the standard library that this Python was built without; None for any other: that is a bug."""
+    """The same for a module of the standard library that this Python was built without.
+
+    None for any other: that is a bug.
+    """
     if error.name not in sys.stdlib_module_names:
         return None
     return FruixError(

@@ -1,4 +1,7 @@
-"""What it takes to read and write a derivation, in memory: a small multiple of its size, whatever it holds."""
+"""What it takes to read and write a derivation, in memory.
+
+A small multiple of its size, whatever it holds.
+"""
 
 from __future__ import annotations
 

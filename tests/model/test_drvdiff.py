@@ -1,4 +1,7 @@
-"""What two derivations differ in, told down to the input and the line, and nothing that only follows from something else."""
+"""What two derivations differ in is told down to the input and the line.
+
+Nothing is told that only follows from something else.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +110,10 @@ make{make}
 
 
 def test_a_change_far_below_is_told_where_it_is() -> None:
-    """The change of a script reaches everything above it; only the script is told, and the way to it, once."""
+    """The change of a script reaches everything above it.
+
+    Only the script is told, and the way to it, once.
+    """
     world = World()
     tops = []
     for flags in ("", ' "--disable-nls"'):

@@ -72,7 +72,8 @@ def test_a_changed_variable_changes_the_output() -> None:
 
 def test_the_output_variable_must_be_there_and_right() -> None:
     path, drv = simple()
-    # The variables named like outputs are masked when paths are computed, so only this check sees them.
+    # The variables named like outputs are masked when paths are computed, so only this check sees
+    # them.
     with pytest.raises(BadDerivationError, match="missing environment variable 'out'"):
         check_outputs(
             replace(drv, env={name: value for name, value in drv.env.items() if name != "out"}),

@@ -24,7 +24,8 @@ from fruix.model.nar.events import (
 )
 from golden_data import GOLDEN, load
 
-# A tree as the tests have it: bytes (a file), (bytes, True) executable, str (a symlink's target), dict (a directory).
+# A tree as the tests have it: bytes (a file), (bytes, True) executable, str (a symlink's target),
+# dict (a directory).
 Tree = Any
 
 names = st.binary(min_size=1, max_size=20).filter(

@@ -25,7 +25,8 @@ def recorded() -> dict[str, object]:
 
 def test_files_are_those_of_the_real_daemon() -> None:
     assert structured.to_json(recorded()) == (ATTRIBUTES / "structured.json").read_bytes()
-    # One line is left out here: 1e20 is no integer that fits, where the recorded daemon wrote -2147483648.
+    # One line is left out here: 1e20 is no integer that fits, where the recorded daemon wrote
+    # -2147483648.
     lines = (ATTRIBUTES / "structured.sh").read_bytes().splitlines(keepends=True)
     assert structured.to_shell(recorded()) == b"".join(
         line for line in lines if not line.startswith(b"declare big=")

@@ -53,7 +53,10 @@ def test_new_packages_and_those_that_are_gone() -> None:
 
 
 def test_a_version_that_changed_nothing_explains_nothing() -> None:
-    """Somebody put another file in place; the package's own update touched nothing that is shown."""
+    """Somebody put another file in place.
+
+    The package's own update touched nothing that is shown.
+    """
     old = view({"/usr/bin/ld": ONE, "/usr/bin/awk": ONE}, {"mawk": ("1", "/usr/bin/awk")})
     new = view({"/usr/bin/ld": TWO, "/usr/bin/awk": ONE}, {"mawk": ("2", "/usr/bin/awk")})
     assert in_words(old, new) == ("the host's ld changed 111111111111 → 222222222222", ["~/usr/bin/ld"])

@@ -37,7 +37,10 @@ def directory_fd(path: str | os.PathLike[str]) -> int:
 
 
 def empty(path: str | os.PathLike[str]) -> None:
-    """Delete what is in a directory: pytest's own cleaning up does not manage every tree that is made here."""
+    """Delete what is in a directory.
+
+    Pytest's own cleaning up does not manage every tree that is made here.
+    """
     parent = directory_fd(path)
     try:
         for name in os.listdir(parent):

@@ -1,9 +1,13 @@
-"""A disk that loses its power: what a process asked to have on disk is there, of all else any part may be.
+"""A disk that loses its power.
 
-The process under test runs with `power.c` preloaded, which stops at every fsync, fdatasync and syncfs until the recorder has taken a picture of the
-files; the process itself says when work is done (`did`) and what it was promised (`promised`). Afterwards `Recording.states` makes up disks
-that a power cut at any of those moments could have left: each file and each 4 KiB page of it new or old, each name there or not, in any combination.
-That is more than any journalling file system would mix up, so what survives this survives those.
+What a process asked to have on disk is there, of all else any part may be.
+
+The process under test runs with `power.c` preloaded, which stops at every fsync, fdatasync and
+syncfs until the recorder has taken a picture of the files; the process itself says when work is
+done (`did`) and what it was promised (`promised`). Afterwards `Recording.states` makes up disks
+that a power cut at any of those moments could have left: each file and each 4 KiB page of it new or
+old, each name there or not, in any combination. That is more than any journalling file system would
+mix up, so what survives this survives those.
 """
 
 from __future__ import annotations
@@ -65,7 +69,10 @@ def picture(root: str) -> Disk:
 
 @dataclass(slots=True)
 class Moment:
-    """A moment at which the power may go: what is safe, what is there, and what has been promised to be safe."""
+    """A moment at which the power may go.
+
+    What is safe, what is there, and what has been promised to be safe.
+    """
 
     safe: Disk
     there: Disk
@@ -85,7 +92,10 @@ class Recording:
 
     @classmethod
     def of(cls, script: str, root: str, shim: Path) -> Recording:
-        """Run a Python script in which `did()` and `promised(path)` are known; all its files lie below `root`."""
+        """Run a Python script in which `did()` and `promised(path)` are known.
+
+        All its files lie below `root`.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         recording, safe, promised = cls(root), Disk(), set[str]()
         process = subprocess.Popen(
@@ -107,7 +117,10 @@ class Recording:
         return recording
 
     def states(self, each: int, seed: int) -> Iterator[tuple[Moment, Disk]]:
-        """Disks that a power cut could have left: for each moment the two extremes and `each` mixtures."""
+        """Disks that a power cut could have left.
+
+        For each moment the two extremes and `each` mixtures.
+        """
         chance = random.Random(seed)
         for moment in self.moments:
             yield moment, moment.safe
@@ -117,7 +130,10 @@ class Recording:
 
 
 def _after(line: str, root: str, safe: Disk, there: Disk) -> Disk:
-    """What is safe once a wish has been granted: a whole file system, or one file or directory with the directories on the way to it."""
+    """What is safe once a wish has been granted.
+
+    A whole file system, or one file or directory with the directories on the way to it.
+    """
     what, _, path = line.partition(" ")
     if what == "all":  # of the file system that holds `path`: each directory of `root` is one
         top = os.path.relpath(path, root).split("/")[0]
@@ -140,7 +156,10 @@ def _after(line: str, root: str, safe: Disk, there: Disk) -> Disk:
 
 
 def mixture(moment: Moment, chance: random.Random) -> Disk:
-    """Each thing old, new or, if it is a file, a bit of both; directories as the things in them need them."""
+    """Each thing old, new or, if it is a file, a bit of both.
+
+    Directories as the things in them need them.
+    """
     disk: Disk = {}
     for name in sorted({*moment.safe, *moment.there}):
         old, new = moment.safe.get(name), moment.there.get(name)

@@ -1,4 +1,7 @@
-"""Whose a store is: one database, one state directory at a time; what else lies in it is never taken for something of ours."""
+"""Whose a store is: one database, one state directory at a time.
+
+What else lies in it is never taken for something of ours.
+"""
 
 from __future__ import annotations
 

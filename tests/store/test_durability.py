@@ -99,7 +99,10 @@ def test_after_a_crash_what_is_not_whole_goes_with_its_referrers(layout: Layout)
 
 
 def test_death_between_rename_and_registration(layout: Layout) -> None:
-    actions = "store._adding._register = lambda *_: (print('done', flush=True), os.kill(os.getpid(), signal.SIGKILL))\n"
+    actions = (
+        "store._adding._register = lambda *_: "
+        "(print('done', flush=True), os.kill(os.getpid(), signal.SIGKILL))\n"
+    )
     actions += "store.add_text('a', b'a')"
     crash(layout, actions)
     with LocalStore(layout) as store:

@@ -1,4 +1,7 @@
-"""FreeBSD's calls for attributes, ACLs and symlinks: their order and arguments, against a library that keeps a record."""
+"""FreeBSD's calls for attributes, ACLs and symlinks.
+
+Their order and arguments, against a library that keeps a record.
+"""
 
 from __future__ import annotations
 

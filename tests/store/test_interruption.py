@@ -1,4 +1,7 @@
-"""Work on trees that is given up: everywhere soon, taken for nothing else, and nothing is left. Deletions are not."""
+"""Work on trees that is given up: everywhere soon, taken for nothing else, and nothing is left.
+
+Deletions are not.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Objects that are directories keep their time where a directory loses it by being moved (UFS), however they get their name."""
+"""Objects that are directories keep their time where moving a directory changes it (UFS).
+
+That holds for every way in which an object gets its name.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
-"""The power goes at any moment of a store's work: what was promised is there, what is valid is whole, and work goes on.
+"""The power goes at any moment of a store's work.
 
-SIGKILL keeps the page cache and so can't find a missing sync; here the disk itself forgets (see `power`). That these tests would notice is shown by
-leaving out each sync in turn.
+What was promised is there, what is valid is whole, and work goes on.
+
+SIGKILL keeps the page cache and so can't find a missing sync; here the disk itself forgets (see
+`power`). That these tests would notice is shown by leaving out each sync in turn.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Outputs that have links to elsewhere, or descriptors held elsewhere: nobody outside can change what was taken (B1 to B6 of the threats)."""
+"""Outputs that have links to elsewhere, or descriptors held elsewhere.
+
+Nobody outside can change what was taken (B1 to B6 of the threats).
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def test_a_link_kept_outside_can_not_change_the_store(store: LocalStore, area: s
 
 
 def test_links_inside_and_outside(store: LocalStore, area: str) -> None:
-    """Replacing the first name lowers the count of links; the second must be replaced all the same."""
+    """Replacing the first name lowers the count of links.
+
+    The second must be replaced all the same.
+    """
     os.mkdir(f"{area}/x")
     write_file(f"{area}/x/a", b"good")
     os.link(f"{area}/x/a", f"{area}/x/b")

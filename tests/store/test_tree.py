@@ -190,6 +190,15 @@ def test_no_descriptor_is_left(tmp_path: Path, here: int) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_walk_closed_at_its_root_leaves_no_descriptor(tmp_path: Path, here: int) -> None:
+    make_golden_tree(str(tmp_path / "tree"))
+    before = os.listdir("/proc/self/fd")
+    nodes = walk(here, b"tree")
+    next(nodes)
+    nodes.close()
+    assert os.listdir("/proc/self/fd") == before
+
+
 # Walking
 
 

@@ -1,6 +1,9 @@
-"""Directed graphs and their pictures: the value, shortest paths, DOT text, a layered layout and SVG text. No other program is needed.
+"""Directed graphs and their pictures.
 
-What lives here: `value` (the graph), `paths` (breadth first), `dot`, `ranks`, `order` and `place` (the three steps of the layout), `layout`, `svg`.
+The value, shortest paths, DOT text, a layered layout and SVG text. No other program is needed.
+
+What lives here: `value` (the graph), `paths` (breadth first), `dot`, `ranks`, `order` and `place`
+(the three steps of the layout), `layout`, `svg`.
 """
 
 from fruix.graph.dot import to_dot

@@ -1,4 +1,6 @@
-"""A layered picture of a graph: boxes in rows, edges as lines through points. Steps after Sugiyama: rows, order, places.
+"""A layered picture of a graph: boxes in rows, edges as lines through points.
+
+Steps after Sugiyama: rows, order, places.
 
 Cost: a graph of 2,000 nodes and 6,000 edges takes about a second, one of 100 nodes some 40 ms.
 """
@@ -35,7 +37,10 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """`boxes` by node, `lines` by (source, target): points from the bottom of one box to the top of the other."""
+    """`boxes` by node, `lines` by (source, target).
+
+    Points from the bottom of one box to the top of the other.
+    """
 
     boxes: Mapping[str, Box]
     lines: Mapping[tuple[str, str], Line]

@@ -1,4 +1,6 @@
-"""Layout, second step: the order of nodes within their rows, with few crossings. Barycentres, downwards and upwards in turn; the best order is kept.
+"""Layout, second step: the order of nodes within their rows, with few crossings.
+
+Barycentres, downwards and upwards in turn; the best order is kept.
 
 An edge over several rows becomes a chain with a bend in each, and bends take part in the ordering.
 """

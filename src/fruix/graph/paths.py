@@ -1,4 +1,7 @@
-"""Shortest paths by breadth-first search. Cost: each node's neighbours are asked for once, nearest first, and none beyond the goal's distance."""
+"""Shortest paths by breadth-first search.
+
+Cost: each node's neighbours are asked for once, nearest first, and none beyond the goal's distance.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,10 @@ T = TypeVar("T", bound=Hashable)
 
 
 def shortest_paths(start: T, goal: T, neighbours: Callable[[T], Iterable[T]]) -> Iterator[list[T]]:
-    """All paths of the least number of steps, in the order of the neighbours; none if the goal can't be reached."""
+    """All paths of the least number of steps, in the order of the neighbours.
+
+    None if the goal can't be reached.
+    """
     before: dict[T, list[T]] = {start: []}
     layer = [start]
     while layer and goal not in before:
@@ -27,7 +33,10 @@ def shortest_paths(start: T, goal: T, neighbours: Callable[[T], Iterable[T]]) ->
 
 
 def _backwards(goal: T, before: dict[T, list[T]]) -> Iterator[list[T]]:
-    """From the goal back to the start; a stack of half paths, as there may be more than recursion allows."""
+    """From the goal back to the start.
+
+    A stack of half paths, as there may be more than recursion allows.
+    """
     ahead = [[goal]]
     while ahead:
         path = ahead.pop()

@@ -1,7 +1,10 @@
-"""Layout, third step: where in its row each item stands. As near as possible to the middle of its neighbours, without overlap.
+"""Layout, third step: where in its row each item stands.
 
-For one row that is least squares with the order kept, which pooling neighbours that would overlap solves exactly and in linear time
-("pool adjacent violators"). The rows pull at each other, so it is done some times downwards and upwards.
+As near as possible to the middle of its neighbours, without overlap.
+
+For one row that is least squares with the order kept, which pooling neighbours that would overlap
+solves exactly and in linear time ("pool adjacent violators"). The rows pull at each other, so it is
+done some times downwards and upwards.
 """
 
 from __future__ import annotations
@@ -46,7 +49,11 @@ def _weight(item: Item, rows: Rows) -> float:
 
 
 def pooled(wanted: Sequence[float], weights: Sequence[float], distances: Sequence[float]) -> list[float]:
-    """Places with the least weighted squares of differences from `wanted`, each at least its distance from the one before."""
+    """Places as near to `wanted` as the distances allow.
+
+    The sum of the weighted squares of differences is the least; each place has at least its distance
+    from the one before.
+    """
     offsets = [0.0]
     for distance in distances:
         offsets.append(offsets[-1] + distance)

@@ -1,4 +1,6 @@
-"""Layout, first step: a row for each node, so that every edge goes down. Rows by the longest path from above; circles are cut.
+"""Layout, first step: a row for each node, so that every edge goes down.
+
+Rows by the longest path from above; circles are cut.
 
 Linear in nodes and edges.
 """

@@ -31,14 +31,20 @@ _ARROW = (
 
 
 def to_svg(graph: Graph, title: str) -> str:
-    """The picture, with the title above and the kinds of edges below if there are several. The same graph gives the same text."""
+    """The picture, with the title above and the kinds of edges below if there are several.
+
+    The same graph gives the same text.
+    """
     picture = layout(graph)
     kinds = [kind for kind in STYLES if any(edge.kind == kind for edge in graph.edges)]
     legend = _legend(kinds, picture.height + _TITLE + 18) if len(kinds) > 1 else []
     width = max(picture.width, len(title) * 8.6, 150.0 * len(kinds) if legend else 0) + 2 * _MARGIN
     height = picture.height + _TITLE + 2 * _MARGIN + (_LEGEND if legend else 0)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" viewBox="0 0 {_n(width)} {_n(height)}">',
+        (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{_n(width)}" height="{_n(height)}" '
+            f'viewBox="0 0 {_n(width)} {_n(height)}">'
+        ),
         f"<title>{escape(title)}</title><style>{_STYLE}</style>{_ARROW}",
         '<rect width="100%" height="100%" style="fill:#fff;stroke:none"/>',
         f'<g transform="translate({_n(_MARGIN)} {_n(_MARGIN)})">',
@@ -65,7 +71,8 @@ def _boxes(graph: Graph, picture: Picture) -> Iterable[str]:
         yield (
             f"<g{' class=' + chr(34) + 'r' + chr(34) if node.root else ''}><title>{escape(node.key)}</title>"
             f'<rect x="{_n(box.x - box.width / 2)}" y="{_n(box.y - BOX_HEIGHT / 2)}" width="{_n(box.width)}" '
-            f'height="{_n(BOX_HEIGHT)}" rx="5"/><text x="{_n(box.x)}" y="{_n(box.y + 4)}">{escape(node.label)}</text></g>'
+            f'height="{_n(BOX_HEIGHT)}" rx="5"/>'
+            f'<text x="{_n(box.x)}" y="{_n(box.y + 4)}">{escape(node.label)}</text></g>'
         )
 
 

@@ -33,7 +33,7 @@ class Graph:
 
     @classmethod
     def of(cls, nodes: Iterable[Node], edges: Iterable[Edge]) -> Graph:
-        """Without repetitions, without edges from a node to itself (a store object may refer to itself: no news)."""
+        """Without repetitions, without edges from a node to itself (a store object may have one)."""
         unique = {node.key: node for node in nodes}
         kept = {(edge.source, edge.target): edge for edge in edges if edge.source != edge.target}
         for edge in kept.values():

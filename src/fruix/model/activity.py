@@ -1,7 +1,9 @@
-"""What a daemon is doing, as rows: one per derivation that is being built or waits to be (`fruix ps`). Pure data.
+"""What a daemon is doing, as rows.
 
-Moments are milliseconds since the epoch, durations milliseconds; 0 is "not yet", None "not known". Nothing of a build's
-environment is in here: everybody who may connect may see it.
+One per derivation that is being built or waits to be (`fruix ps`). Pure data.
+
+Moments are milliseconds since the epoch, durations milliseconds; 0 is "not yet", None "not known".
+Nothing of a build's environment is in here: everybody who may connect may see it.
 """
 
 from __future__ import annotations

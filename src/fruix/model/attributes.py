@@ -1,8 +1,11 @@
-"""What a derivation declares to the daemon beside its builder: how it may be built, what its builder finds, what its outputs may hold.
+"""What a derivation declares to the daemon beside its builder.
 
-Read once from the derivation's variables, or from its JSON object if it is structured; everything after that works with these
-values. A Guix derivation has no structured attributes, and some names mean nothing there: see `read`. The table of all
-attributes, with what each does, is docs/derivations.md.
+How it may be built, what its builder finds, what its outputs may hold.
+
+Read once from the derivation's variables, or from its JSON object if it is structured; everything
+after that works with these values. A Guix derivation has no structured attributes, and some names
+mean nothing there: see `read`. The table of all attributes, with what each does, is
+docs/derivations.md.
 """
 
 from __future__ import annotations
@@ -19,14 +22,16 @@ from fruix.model.text import printable
 
 # The variables that `read` knows, but for those that no new derivation should have.
 NAMES = (
-    "allowSubstitutes", "allowedReferences", "allowedRequisites", "disallowedReferences", "disallowedRequisites",
-    "exportReferencesGraph", "impureEnvVars", "passAsFile", "preferLocalBuild", "requiredSystemFeatures",
+    "allowSubstitutes", "allowedReferences", "allowedRequisites", "disallowedReferences",
+    "disallowedRequisites", "exportReferencesGraph", "impureEnvVars", "passAsFile", "preferLocalBuild", "requiredSystemFeatures",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class OutputRules:
-    """What one output may refer to and how big it may be. Words are store paths or names of outputs; None: no rule.
+    """What one output may refer to and how big it may be.
+
+    Words are store paths or names of outputs; None: no rule.
 
     Attributes:
         max_size, max_closure_size: bytes of NAR, of the output alone and with all that it needs.

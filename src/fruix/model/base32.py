@@ -1,6 +1,7 @@
 """nix32: the base-32 of store paths.
 
-Its alphabet leaves out e, o, u and t; the text is written most significant group first while the bytes are least significant first.
+Its alphabet leaves out e, o, u and t; the text is written most significant group first while the
+bytes are least significant first.
 
 Cost: one big-integer conversion, and one table look-up for two characters.
 """
@@ -38,7 +39,8 @@ def decode(text: str, size: int | None = None) -> bytes:
         size: bytes expected; None takes what the length implies.
 
     Raises:
-        BadHashError: wrong length, a character outside of the alphabet, or bits left over at the end.
+        BadHashError: wrong length, a character outside of the alphabet, or bits left over at the
+            end.
     """
     expected = len(text) * 5 // 8 if size is None else size
     if encoded_size(expected) != len(text):

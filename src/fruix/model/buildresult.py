@@ -51,8 +51,8 @@ SUCCESSES = frozenset(
 class BuildResult:
     """One goal's end. Times in seconds since the epoch, CPU times in microseconds (None: not known).
 
-    `outputs` holds the valid outputs by name; `drv_hash` is the hex of the derivation's masked hash modulo, which names
-    them on the wire.
+    `outputs` holds the valid outputs by name; `drv_hash` is the hex of the derivation's masked hash
+    modulo, which names them on the wire.
     """
 
     status: BuildStatus

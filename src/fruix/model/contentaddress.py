@@ -1,4 +1,6 @@
-"""Content addresses: how the contents of a store object determine its path (the column and field `ca` of the Nix world).
+"""Content addresses: how the contents of a store object determine its path.
+
+Nix has them in the column and the field `ca`.
 
 text:sha256:<nix32>            text files and derivations
 fixed:<algorithm>:<nix32>      the bytes of one regular file ("flat")

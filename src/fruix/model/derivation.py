@@ -1,6 +1,7 @@
 """Derivations: a builder, its arguments and environment, its inputs and the outputs it promises.
 
-A value; the text form is in `aterm`, hashes and output paths in `drvhash`. Texts are bytes kept as `str` (see `text`).
+A value; the text form is in `aterm`, hashes and output paths in `drvhash`. Texts are bytes kept as
+`str` (see `text`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from fruix.model.storepath import StorePath
 class DerivationOutput:
     """One output as the file has it.
 
-    `path` None: not known before the build; `method_algorithm` and `hash` (base16) both set: fixed output.
+    `path` None: not known before the build; `method_algorithm` and `hash` (base16) both set: fixed
+    output.
     """
 
     path: StorePath | None

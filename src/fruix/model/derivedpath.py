@@ -51,7 +51,8 @@ class DerivedPath:
 def _outputs(text: str, whole: str) -> tuple[str, ...]:
     if _SEPARATOR in text or "^" in text:
         raise UsageError(
-            f"'{whole}' asks for an output of an output: experimental Nix feature 'dynamic-derivations' is disabled"
+            f"'{whole}' asks for an output of an output: "
+            "experimental Nix feature 'dynamic-derivations' is disabled"
         )
     if text.count(",") >= MOST_OUTPUTS:
         raise UsageError(f"more than {MOST_OUTPUTS} outputs of a derivation are asked for")

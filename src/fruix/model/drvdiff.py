@@ -1,10 +1,14 @@
-"""What differs between two derivations, and why: a comparison that follows inputs down to where the difference comes from.
+"""What differs between two derivations, and why.
 
-Inputs are paired by path, then by name, then by name without version. Of each pair that differs, what is a consequence of differing inputs
-is left out: paths of paired inputs and of the derivations' own outputs count as equal. Only what remains is told: variables, arguments,
-scripts line by line, hashes of sources, the host view. Pure: what it needs to read is asked of a `Reader`.
+A comparison that follows inputs down to where the difference comes from.
 
-Cost: two derivations read for each differing pair and for each of their paired inputs; every pair is compared once.
+Inputs are paired by path, then by name, then by name without version. Of each pair that differs,
+what is a consequence of differing inputs is left out: paths of paired inputs and of the
+derivations' own outputs count as equal. Only what remains is told: variables, arguments, scripts
+line by line, hashes of sources, the host view. Pure: what it needs to read is asked of a `Reader`.
+
+Cost: two derivations read for each differing pair and for each of their paired inputs; every pair
+is compared once.
 """
 
 from __future__ import annotations
@@ -56,7 +60,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Two derivations and what differs between them; `inputs` are the pairs of inputs that differ in turn."""
+    """Two derivations and what differs between them.
+
+    `inputs` are the pairs of inputs that differ in turn.
+    """
 
     old: StorePath
     new: StorePath

@@ -1,13 +1,15 @@
 """Hashes modulo, and the output paths that follow from them.
 
-Two derivations that differ only in how a fixed input is fetched have the same hash modulo, hence the same outputs: a fixed-output
-derivation is hashed by its declared contents, any other by its text with input paths replaced by their hashes.
+Two derivations that differ only in how a fixed input is fetched have the same hash modulo, hence
+the same outputs: a fixed-output derivation is hashed by its declared contents, any other by its
+text with input paths replaced by their hashes.
 
     H(d) = SHA256("fixed:out:" METHODALGO ":" HASH16 ":" OUTPATH)     if d has one fixed output
            SHA256(text of d with inputs {HEX(H(input)): outputs})     otherwise
     Hmask(d): as the second, output paths and the variables named like outputs left out
 
-Cost: each derivation is read and hashed once per `DerivationHasher`; iterative over the input graph.
+Cost: each derivation is read and hashed once per `DerivationHasher`; iterative over the input
+graph.
 """
 
 from __future__ import annotations
@@ -37,7 +39,10 @@ class DerivationHasher:
         self._known: dict[StorePath, bytes] = {}
 
     def forget_if_many(self) -> None:
-        """Forget all hashes if there are more than `MOST_KNOWN`: some 300 bytes each. They are computed anew when they are needed."""
+        """Forget all hashes if there are more than `MOST_KNOWN`: some 300 bytes each.
+
+        They are computed anew when they are needed.
+        """
         if len(self._known) > MOST_KNOWN:
             self._known.clear()
 
@@ -45,7 +50,8 @@ class DerivationHasher:
         """H of the derivation at `path` (32 bytes).
 
         Raises:
-            BadDerivationError: an input is malformed, has an unknown path, or the inputs form a cycle.
+            BadDerivationError: an input is malformed, has an unknown path, or the inputs form a
+                cycle.
         """
         known = self._known
         waiting: dict[StorePath, Derivation] = {}
@@ -117,8 +123,12 @@ def computed_outputs(
 def fill_outputs(
     derivation: Derivation, hasher: DerivationHasher, directory: str = DEFAULT_STORE
 ) -> Derivation:
-    """A client's last step: put computed output paths into the outputs and into the variables named like them."""
-    # The variables must be there, empty, when the hash is taken: a daemon will hash the finished text with them masked.
+    """A client's last step.
+
+    Put computed output paths into the outputs and into the variables named like them.
+    """
+    # The variables must be there, empty, when the hash is taken: a daemon will hash the finished
+    # text with them masked.
     blank = replace(derivation, env={**derivation.env, **dict.fromkeys(derivation.outputs, "")})
     paths = computed_outputs(blank, hasher, directory)
     outputs = {name: replace(output, path=paths[name]) for name, output in derivation.outputs.items()}
@@ -134,7 +144,8 @@ def check_outputs(derivation: Derivation, path: StorePath, hasher: DerivationHas
         path: its store path.
         hasher: knows how to read its inputs.
 
-    Outputs without a path (content-addressed, deferred: experimental kinds) are left alone; they can't be built.
+    Outputs without a path (content-addressed, deferred: experimental kinds) are left alone; they
+    can't be built.
 
     Raises:
         BadDerivationError: a path or variable is wrong, or output kinds are mixed.
@@ -164,7 +175,8 @@ def _check(derivation: Derivation, name: str, expected: StorePath) -> None:
     variable = derivation.env.get(name)
     if variable is None:
         raise BadDerivationError(
-            f"derivation '{derivation.name}' has missing environment variable '{name}', should be '{expected}' but is not present"
+            f"derivation '{derivation.name}' has missing environment variable '{name}', "
+            f"should be '{expected}' but is not present"
         )
     if variable != expected.text:
         raise BadDerivationError(

@@ -1,8 +1,11 @@
-"""What an executable or shared library asks of the loader: interpreter, needed libraries, where to search. ELF, little endian.
+"""What an executable or shared library asks of the loader.
 
-Just `struct`, no running of `ldd` (which would run the file). Program headers only, as the loader does it: section headers may be stripped.
-Everything is read at given offsets and with limits, by a function `read(size, offset)` as `pread` is one, so a broken file costs little and is
-simply no ELF file. Format: the generic ABI (gABI).
+Interpreter, needed libraries, where to search. ELF, little endian.
+
+Just `struct`, no running of `ldd` (which would run the file). Program headers only, as the loader
+does it: section headers may be stripped. Everything is read at given offsets and with limits, by a
+function `read(size, offset)` as `pread` is one, so a broken file costs little and is simply no ELF
+file. Format: the generic ABI (gABI).
 """
 
 from __future__ import annotations
@@ -41,7 +44,10 @@ class ElfFile:
     search: tuple[str, ...] = ()
 
     def search_from(self, path: str) -> tuple[str, ...]:
-        """`search` for a file whose canonical path is `path`; entries that aren't absolute then are dropped."""
+        """`search` for a file whose canonical path is `path`.
+
+        Entries that aren't absolute then are dropped.
+        """
         origin = path.rpartition("/")[0]
         filled = (item.replace("${ORIGIN}", origin).replace("$ORIGIN", origin) for item in self.search)
         return tuple(item for item in filled if item.startswith("/"))
@@ -78,7 +84,10 @@ class _Segment:
 
 
 def parse_elf(read: Read) -> ElfFile | None:
-    """What a file says; None if it is no ELF file of a kind that is understood, is cut off or contradicts itself."""
+    """What a file says.
+
+    None if it is no ELF file of a kind that is understood, is cut off or contradicts itself.
+    """
     try:
         return _parse(read)
     except (struct.error, ValueError):

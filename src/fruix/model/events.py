@@ -1,7 +1,9 @@
-"""The one event stream: what the wire, the terminal, logs and machine-readable output are fed from. Pure data.
+"""The one event stream: what the wire, the terminal, logs and machine-readable output are fed from.
 
-`to_json` and `from_json` give each event a flat dictionary with its kind under `event`; unknown kinds are refused, unknown
-fields ignored, so that newer writers can be read.
+Pure data.
+
+`to_json` and `from_json` give each event a flat dictionary with its kind under `event`; unknown
+kinds are refused, unknown fields ignored, so that newer writers can be read.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from fruix.model.storepath import DEFAULT_STORE, StorePath
 
 @dataclass(frozen=True, slots=True)
 class BuildQueued:
-    """Its inputs are ready; it waits for a free slot of its kind (`build` or `download`). `time` in seconds since the epoch."""
+    """Its inputs are ready; it waits for a free slot of its kind (`build` or `download`).
+
+    `time` in seconds since the epoch.
+    """
 
     drv: StorePath
     kind: str
@@ -52,7 +57,10 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class BuilderExited:
-    """The builder and everything of it is dead; its outputs are looked at now. `code` and `signal` as of its first process."""
+    """The builder and everything of it is dead; its outputs are looked at now.
+
+    `code` and `signal` as of its first process.
+    """
 
     drv: StorePath
     code: int | None = None
@@ -99,7 +107,8 @@ class BuildFailed:
         details: lines that belong to the reason, such as where two results differ.
         phase: the last one that the builder named.
         command: the last one that the phase showed before it ran it.
-        tests: how many of that phase passed (`pass`), failed (`fail`) and were skipped (`skip`), as far as the log says.
+        tests: how many of that phase passed (`pass`), failed (`fail`) and were skipped (`skip`), as
+            far as the log says.
         failed_tests: their names, as far as the log says.
         lines: the last ones of the log.
     """
@@ -137,7 +146,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A text for the person at the other end; levels as in the Nix protocol (0 error, 1 warning, 3 info)."""
+    """A text for the person at the other end.
+
+    Levels as in the Nix protocol (0 error, 1 warning, 3 info).
+    """
 
     level: int
     text: str

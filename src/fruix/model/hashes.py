@@ -1,7 +1,7 @@
 """Digests with their algorithm, and the text forms in which they are met.
 
-Forms: base16 (wire, derivations), nix32 (store paths, narinfo), base64, `algorithm:text` (database), SRI `algorithm-base64`
-(messages). A reader takes any of them, told apart by length.
+Forms: base16 (wire, derivations), nix32 (store paths, narinfo), base64, `algorithm:text`
+(database), SRI `algorithm-base64` (messages). A reader takes any of them, told apart by length.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Protocol, Self
 from fruix.errors import BadHashError
 from fruix.model import base32
 
-# Algorithm → bytes of its digest. md5 and sha1 are read and computed because old derivations name them.
+# Algorithm → bytes of its digest. md5 and sha1 are read and computed because old derivations name
+# them.
 DIGEST_SIZES: dict[str, int] = {
     "md5": 16,
     "sha1": 20,

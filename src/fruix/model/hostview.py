@@ -1,6 +1,10 @@
-"""A host view as a value: its name, the fingerprint of all that it shows, what it shows, and which packages of the host that is from.
+"""A host view as a value.
 
-Resolving one on a machine is the sandbox's affair (`fruix.hostview`); derivations carry name and fingerprint. How two differ: `viewdiff`.
+Its name, the fingerprint of all that it shows, what it shows, and which packages of the host that
+is from.
+
+Resolving one on a machine is the sandbox's affair (`fruix.hostview`); derivations carry name and
+fingerprint. How two differ: `viewdiff`.
 """
 
 from __future__ import annotations
@@ -37,7 +41,8 @@ class HostView:
         fingerprint: 64 hex digits over everything shown.
         tools: path as seen inside → SHA-256 (hex) or link text.
         path: directories of programs, in the order in which they are to be searched.
-        packages: by name; empty where no package manager is known. Versions are no part of the fingerprint.
+        packages: by name; empty where no package manager is known. Versions are no part of the
+            fingerprint.
     """
 
     name: str

@@ -1,4 +1,6 @@
-"""Every way in which a store path is computed. Rules common to Guix and Nix, with the directory part of what is hashed.
+"""Every way in which a store path is computed.
+
+Rules common to Guix and Nix, with the directory part of what is hashed.
 
 fingerprint = KIND ":sha256:" HEX(inner) ":" DIRECTORY ":" NAME
 path        = DIRECTORY "/" nix32(fold(SHA256(fingerprint), 20)) "-" NAME

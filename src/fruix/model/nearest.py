@@ -1,4 +1,7 @@
-"""Hints for a misspelt word: the known words that look most like it. Takes time in proportion to the known words."""
+"""Hints for a misspelt word: the known words that look most like it.
+
+Takes time in proportion to the known words.
+"""
 
 from __future__ import annotations
 

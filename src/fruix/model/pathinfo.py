@@ -11,7 +11,10 @@ from fruix.model.storepath import StorePath
 
 @dataclass(frozen=True, slots=True)
 class PathInfo:
-    """One row of the store's table; `references` sorted, `registration_time` in seconds since the epoch (0 unknown)."""
+    """One row of the store's table.
+
+    `references` sorted, `registration_time` in seconds since the epoch (0 unknown).
+    """
 
     path: StorePath
     nar_hash: Hash

@@ -1,7 +1,10 @@
-"""What a request will do, before it does it: builds with what they need and how long they usually take; the longest path.
+"""What a request will do, before it does it.
 
-A request's duration is bounded from below by its longest chain of builds and by all of them spread over the daemon's jobs; the larger of
-the two is the estimate. Durations that nobody knows count as 0, so an estimate says of how many it knows nothing.
+Builds with what they need and how long they usually take; the longest path.
+
+A request's duration is bounded from below by its longest chain of builds and by all of them spread
+over the daemon's jobs; the larger of the two is the estimate. Durations that nobody knows count as
+0, so an estimate says of how many it knows nothing.
 """
 
 from __future__ import annotations
@@ -19,10 +22,13 @@ class PlannedBuild:
 
     Attributes:
         kind: `build` or `download`.
-        missing: the outputs that are not valid; empty if it is wanted again although all are (check).
+        missing: the outputs that are not valid; empty if it is wanted again although all are
+            (check).
         needs: derivations of the same plan that come first.
-        usual_ms: the median duration of the latest builds of that name, milliseconds; None if there is none.
-        last: the derivation that was built last for the same package, perhaps this one; None if none is known.
+        usual_ms: the median duration of the latest builds of that name, milliseconds; None if there
+            is none.
+        last: the derivation that was built last for the same package, perhaps this one; None if
+            none is known.
     """
 
     drv: StorePath
@@ -46,7 +52,10 @@ class PlannedBuild:
 
 @dataclass(frozen=True, slots=True)
 class BuildPlan:
-    """All that a request has to build, dependencies first; how many builds the daemon runs at once (0: not known); what can't be done."""
+    """All that a request has to build, dependencies first.
+
+    How many builds the daemon runs at once (0: not known); what can't be done.
+    """
 
     builds: tuple[PlannedBuild, ...] = ()
     jobs: int = 0
@@ -55,7 +64,9 @@ class BuildPlan:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What a build would do, as a client is told before it: derivations to build, outputs to substitute.
+    """What a build would do, as a client is told before it.
+
+    Derivations to build, outputs to substitute.
 
     `unknown` are paths that can't be had; sizes are in bytes.
     """
@@ -69,7 +80,11 @@ class Missing:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """How long it will take (seconds), the chain of derivations that decides it, first to last, and how many durations are not known."""
+    """How long it will take (seconds), and by what that is decided.
+
+    The chain of derivations that decides it is given first to last, and then how many durations are
+    not known.
+    """
 
     seconds: float
     path: tuple[StorePath, ...] = field(default=())
@@ -79,7 +94,9 @@ class Estimate:
 def longest_path(
     seconds: Mapping[StorePath, float], needs: Mapping[StorePath, Iterable[StorePath]]
 ) -> tuple[float, tuple[StorePath, ...]]:
-    """The heaviest chain of a graph without cycles, first to last, and its weight; steps, where weights tie, decide.
+    """The heaviest chain of a graph without cycles, first to last, and its weight.
+
+    Steps, where weights tie, decide.
 
     Args:
         seconds: each node's own weight.

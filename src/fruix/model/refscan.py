@@ -1,10 +1,14 @@
-"""Finding store paths in contents: which of some hash parts (32 characters of nix32) occur anywhere in a stream of bytes.
+"""Finding store paths in contents.
 
-Exact, across chunk borders, whatever the number of candidates. Every fourth byte is classed by `bytes.translate` as nix32 character
-or not: 32 characters in a row hold eight classed bytes in a row, so only places with such a run are looked at closely, with one
-regular expression and a set. Compressed or split paths are not seen.
+Which of some hash parts (32 characters of nix32) occur anywhere in a stream of bytes.
 
-Cost: no more than SHA-256 of the same bytes on binaries and on text (docs/performance.md); more on text that is all nix32 characters.
+Exact, across chunk borders, whatever the number of candidates. Every fourth byte is classed by
+`bytes.translate` as nix32 character or not: 32 characters in a row hold eight classed bytes in a
+row, so only places with such a run are looked at closely, with one regular expression and a set.
+Compressed or split paths are not seen.
+
+Cost: no more than SHA-256 of the same bytes on binaries and on text (docs/performance.md); more on
+text that is all nix32 characters.
 """
 
 from __future__ import annotations
@@ -38,7 +42,8 @@ class ReferenceScanner:
         """Look at the next bytes."""
         if not self._missing:
             return
-        # A candidate may lie across the border: look at the end of what came before together with the beginning of this.
+        # A candidate may lie across the border: look at the end of what came before together with
+        # the beginning of this.
         border = self._tail + bytes(chunk[: HASH_PART_SIZE - 1])
         if len(self._tail) and len(border) >= HASH_PART_SIZE:
             self._look(border)

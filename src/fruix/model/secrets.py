@@ -1,6 +1,7 @@
 """Secrets in texts that others may read: what of a variable's value is one, and texts without it.
 
-Proxies are given as `http://user:password@host:port` or without the scheme: the name with the password is secret, the rest is not.
+Proxies are given as `http://user:password@host:port` or without the scheme: the name with the
+password is secret, the rest is not.
 """
 
 from __future__ import annotations
@@ -15,12 +16,17 @@ from fruix.model.text import to_bytes
 _USER_INFO = re.compile(r"//([^/\s]*)@")
 _USER_INFO_OF_VALUE = re.compile(r"(?:^|/)([^/\s]+)@")
 _INSTEAD = "***"
-# A shorter password is hidden only together with its name, and a shorter value not at all: it would be found everywhere.
+# A shorter password is hidden only together with its name, and a shorter value not at all: it would
+# be found everywhere.
 _LEAST_PASSWORD, _LEAST_VALUE = 4, 6
 
 
 def secrets_in(values: Iterable[str]) -> tuple[str, ...]:
-    """What is secret in URLs: the user's part and the password, also without percent signs and as HTTP sends it; the longest first."""
+    """What is secret in URLs.
+
+    The user's part and the password, also without percent signs and as HTTP sends it; the longest
+    first.
+    """
     found: set[str] = set()
     for value in values:
         for info in _USER_INFO_OF_VALUE.findall(value):
@@ -33,7 +39,10 @@ def secrets_in(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def secret_values(variables: Mapping[str, str], urls: Collection[str]) -> tuple[str, ...]:
-    """What is secret in variables: of those whose names are in `urls` what `secrets_in` says, the others' values whole."""
+    """What is secret in variables.
+
+    Of those whose names are in `urls` what `secrets_in` says, the others' values whole.
+    """
     whole = {value for name, value in variables.items() if name not in urls and len(value) >= _LEAST_VALUE}
     return _longest_first({*whole, *secrets_in(variables[name] for name in urls if name in variables)})
 
@@ -43,7 +52,10 @@ def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 class Hider:
-    """Takes secrets out of a stream of bytes, wherever it is cut into chunks; what may begin one is held back."""
+    """Takes secrets out of a stream of bytes, wherever it is cut into chunks.
+
+    What may begin one is held back.
+    """
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = [to_bytes(secret) for secret in secrets]

@@ -1,7 +1,8 @@
 """Store paths: one component below the store directory, 32 characters of nix32, a dash, a name.
 
-Parsed once at the edge and then passed around as values; everything inside Fruix that names a store object is a `StorePath`.
-Rules for names are the stricter ones of both peers: 1 to 211 characters of `A-Z a-z 0-9 + - . _ ? =`, not beginning with a dot.
+Parsed once at the edge and then passed around as values; everything inside Fruix that names a store
+object is a `StorePath`. Rules for names are the stricter ones of both peers: 1 to 211 characters of
+`A-Z a-z 0-9 + - . _ ? =`, not beginning with a dot.
 """
 
 from __future__ import annotations
@@ -44,7 +45,9 @@ def check_name(name: str) -> None:
 
 
 def legal_name(text: str) -> str:
-    """A name like this one that a store path can have: what is not allowed becomes dashes, what is too long loses its middle.
+    """A name like this one that a store path can have.
+
+    What is not allowed becomes dashes, what is too long loses its middle.
 
     There is room left for `.drv`. It may be empty: nothing is left of dots and dashes alone.
     """
@@ -65,7 +68,10 @@ def check_hash_part(text: str) -> None:
 
 @dataclass(frozen=True, slots=True, order=True)
 class StorePath:
-    """One store path; `text` is the whole path. Make it with `parse`, `of` or a function of `makepath`."""
+    """One store path; `text` is the whole path.
+
+    Make it with `parse`, `of` or a function of `makepath`.
+    """
 
     text: str
 

@@ -1,7 +1,10 @@
-"""Structured attributes: a derivation whose attributes are one JSON object instead of environment variables.
+"""Structured attributes.
 
-The object is the text of the variable `__json`. Its builder finds it again in two files, as JSON and as Bash declarations (names that Bash
-can't have, and values nested deeper than a list or a table of plain values, are in the JSON alone). Forms: docs/derivations.md.
+A derivation whose attributes are one JSON object instead of environment variables.
+
+The object is the text of the variable `__json`. Its builder finds it again in two files, as JSON
+and as Bash declarations (names that Bash can't have, and values nested deeper than a list or a
+table of plain values, are in the JSON alone). Forms: docs/derivations.md.
 """
 
 from __future__ import annotations
@@ -30,13 +33,15 @@ def parse(text: str) -> Mapping[str, Any]:
     """The object in a derivation's `__json`.
 
     Raises:
-        BadDerivationError: not JSON, nested too deep, more than `MOST_VALUES` values, or something else than an object.
+        BadDerivationError: not JSON, nested too deep, more than `MOST_VALUES` values, or something
+            else than an object.
     """
     if _has_many_values(text):
         raise BadDerivationError(f"'{VARIABLE}' holds more than {MOST_VALUES} values")
     try:
         value = json.loads(text, parse_constant=_refuse)
-        # What can't be written again (half a surrogate pair, an infinite number) is refused here, not in the middle of a build.
+        # What can't be written again (half a surrogate pair, an infinite number) is refused here,
+        # not in the middle of a build.
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
         reason = "it is nested too deep" if isinstance(error, RecursionError) else str(error)

@@ -18,5 +18,8 @@ def this_system(sysname: str, machine: str) -> str:
 
 
 def common_name(machine: str) -> str:
-    """A machine's name as systems have it: FreeBSD's kernel says `amd64` and `arm64` where Linux's says otherwise."""
+    """A machine's name as systems have it.
+
+    FreeBSD's kernel says `amd64` and `arm64` where Linux's says otherwise.
+    """
     return _MACHINES.get(machine, machine)

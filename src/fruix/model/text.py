@@ -1,7 +1,8 @@
 """Bytes of the outside world as `str`, without loss.
 
-Names, arguments and variables of derivations are bytes that are almost always UTF-8. They are kept as `str` decoded with
-`surrogateescape`, so that an invalid sequence survives the round trip byte for byte.
+Names, arguments and variables of derivations are bytes that are almost always UTF-8. They are kept
+as `str` decoded with `surrogateescape`, so that an invalid sequence survives the round trip byte
+for byte.
 """
 
 from __future__ import annotations
@@ -18,5 +19,8 @@ def to_bytes(text: str) -> bytes:
 
 
 def printable(text: str) -> str:
-    """For people, on one line: what a terminal or a protocol of lines would take for something else is escaped."""
+    """For people, on one line.
+
+    What a terminal or a protocol of lines would take for something else is escaped.
+    """
     return text if text.isprintable() else ascii(text)[1:-1]

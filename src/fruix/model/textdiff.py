@@ -1,4 +1,7 @@
-"""What differs between two texts or lists, as lines with a sign: `-` (old), `+` (new), a blank (both), `@@` (place)."""
+"""What differs between two texts or lists, as lines with a sign.
+
+`-` (old), `+` (new), a blank (both), `@@` (place).
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,10 @@ def changed_items(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
 
 
 def changed_lines(old: str, new: str) -> Iterator[str]:
-    """Hunks as `diff -u` has them; each names its line and the shell function that it is in. Line ends count, but aren't shown."""
+    """Hunks as `diff -u` has them; each names its line and the shell function that it is in.
+
+    Line ends count, but aren't shown.
+    """
     before = old.splitlines(keepends=True)
     for line in list(difflib.unified_diff(before, new.splitlines(keepends=True), n=_CONTEXT))[2:]:
         yield _place(line, before) if line.startswith("@@") else line.rstrip("\r\n")

@@ -1,7 +1,8 @@
 """How two host views differ: for people by packages and their versions, and file by file.
 
-A package is named if its version changed and something of it that the view shows did. What changed without that (a file that was edited, a link of
-`update-alternatives`, hosts without a known package manager) is named by itself.
+A package is named if its version changed and something of it that the view shows did. What changed
+without that (a file that was edited, a link of `update-alternatives`, hosts without a known package
+manager) is named by itself.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ class HostChange:
 
     Attributes:
         name: of a package, or of a file.
-        old: its version, the beginning of its SHA-256, or where a link led; empty if that is not known; None: it was not there.
+        old: its version, the beginning of its SHA-256, or where a link led; empty if that is not
+            known; None: it was not there.
         new: the same afterwards; None: it is gone.
         program: whether it has programs, which are told first.
     """
@@ -61,7 +63,10 @@ def _differing(old: HostView, new: HostView) -> set[str]:
 
 
 def _packages(old: HostView, new: HostView) -> tuple[list[HostChange], set[str]]:
-    """Packages of other versions, and what they explain. Of a view without any it is not known what it had."""
+    """Packages of other versions, and what they explain.
+
+    Of a view without any it is not known what it had.
+    """
     differing = _differing(old, new)
     found: list[HostChange] = []
     explained: set[str] = set()
@@ -100,7 +105,8 @@ def in_words(old: HostView, new: HostView) -> tuple[str, list[str]]:
     """A difference as a sentence, and as a list.
 
     Returns:
-        What `sentence` says, and a line for each package, then for each path, with a sign: `~` changed, `-` gone, `+` new.
+        What `sentence` says, and a line for each package, then for each path, with a sign: `~`
+            changed, `-` gone, `+` new.
     """
     packages, _ = _packages(old, new)
     rows = [line.split(" ", 1) for line in difference(old, new)]

@@ -1,6 +1,9 @@
-"""Whether a file system keeps names as they are written: a store on one that doesn't would lose files, and differ from others.
+"""Whether a file system keeps names as they are written.
 
-ZFS datasets and ext4 directories can be made to take `a` and `A`, or two spellings of `é`, for one name.
+A store on one that doesn't would lose files, and differ from others.
+
+ZFS datasets and ext4 directories can be made to take `a` and `A`, or two spellings of `é`, for one
+name.
 """
 
 from __future__ import annotations
@@ -32,7 +35,8 @@ def check_names(directory: int, where: str) -> None:
             raise StoreError(
                 f"the store's file system takes {what} for one",
                 where=where,
-                hint="use one that is case sensitive and doesn't normalize names (ZFS: casesensitivity=sensitive, normalization=none)",
+                hint="use one that is case sensitive and doesn't normalize names "
+                "(ZFS: casesensitivity=sensitive, normalization=none)",
             ) from None
         finally:
             os.unlink(one, dir_fd=directory)

@@ -1,7 +1,8 @@
 """Whether a database and a store directory belong together, before anything in either is touched.
 
-A store whose database was deleted, emptied, put back from an older copy or taken from elsewhere is full of objects that the database doesn't know:
-they would count as garbage, and be replaced one after the other. That is refused, until somebody says that it shall be so (`accept`).
+A store whose database was deleted, emptied, put back from an older copy or taken from elsewhere is
+full of objects that the database doesn't know: they would count as garbage, and be replaced one
+after the other. That is refused, until somebody says that it shall be so (`accept`).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ _HINT = (
 
 
 def claim(lock: StoreLock, database: Database, store: int, *, accept: bool) -> None:
-    """Take the store for this database. This process is alone with both; cost: nothing in proportion to the store.
+    """Take the store for this database.
+
+    This process is alone with both; cost: nothing in proportion to the store.
 
     Args:
         lock: held alone.
@@ -66,10 +69,14 @@ def _problem(owner: Owner, database: Database, store: int) -> str:
             )
         if _is_there(store, newest):
             return ""
-        return f"the database {database.file} is another store's: the newest path that it knows, '{newest}', is not there"
+        return (
+            f"the database {database.file} is another store's: "
+            f"the newest path that it knows, '{newest}', is not there"
+        )
     if owner.identity != database.identity:
         return (
-            f"the store belongs to the database {owner.identity}, but {database.file} is {database.identity}: "
+            f"the store belongs to the database {owner.identity}, "
+            f"but {database.file} is {database.identity}: "
             "it is new, or that of another store"
         )
     if (newest_id := database.newest()) < owner.newest:

@@ -20,7 +20,8 @@ from fruix.store.database_file import DatabaseFile
 from fruix.store.memory import charge
 from fruix.store.readers import Row
 
-# Bytes for each path in a question about more than `_MANY` paths: its place here, its JSON, SQLite's copy of that.
+# Bytes for each path in a question about more than `_MANY` paths: its place here, its JSON,
+# SQLite's copy of that.
 _MANY, _ASKED = 1024, 500
 
 
@@ -91,12 +92,16 @@ class Database(DatabaseFile):
     def by_hash_part(self, text: str) -> StorePath | None:
         """The valid path with this hash part (32 characters of nix32, checked by the caller)."""
         start = f"{self.directory}/{text}"
-        # A range, not LIKE: no wildcards to escape. '-' is the character after the hash part, '.' its successor.
+        # A range, not LIKE: no wildcards to escape. '-' is the character after the hash part, '.'
+        # its successor.
         found = self.paths(schema.HASH_PART, start + "-", start + ".")
         return found[0] if found else None
 
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """The paths and all they refer to, directly or not. Paths that are not registered are left out."""
+        """The paths and all they refer to, directly or not.
+
+        Paths that are not registered are left out.
+        """
         return set(self.paths(schema.CLOSURE, json.dumps([str(path) for path in paths])))
 
     def referrers_closure(self, paths: Iterable[StorePath]) -> set[StorePath]:

@@ -1,9 +1,9 @@
 """The database's files: opening and closing, transactions, syncing.
 
-SQLite in write-ahead mode: readers never wait for writers. Any number of threads: queries share a few
-connections (`readers`; statements are prepared once per connection by `sqlite3`'s own cache), writers
-take turns on one connection. Beside the database lie `schema`, the version of its tables, and
-`reserved`, disk space that can be given up.
+SQLite in write-ahead mode: readers never wait for writers. Any number of threads: queries share a
+few connections (`readers`; statements are prepared once per connection by `sqlite3`'s own cache),
+writers take turns on one connection. Beside the database lie `schema`, the version of its tables,
+and `reserved`, disk space that can be given up.
 """
 
 from __future__ import annotations
@@ -87,7 +87,10 @@ class DatabaseFile:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: commits at the end, rolls back on any exception. Others wait for their turn."""
+        """One transaction: commits at the end, rolls back on any exception.
+
+        Others wait for their turn.
+        """
         with self._turn, _explained(self.file):
             connection = self._writer
             if connection is None:
@@ -128,7 +131,8 @@ class DatabaseFile:
 
     def sync_log(self) -> None:
         """Bring every committed transaction to disk."""
-        # Opening and closing this file drops no lock of SQLite's (those are on the main file and the -shm).
+        # Opening and closing this file drops no lock of SQLite's (those are on the main file and
+        # the -shm).
         try:
             descriptor = os.open(self.file + "-wal", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -156,7 +160,10 @@ def _explanation(error: sqlite3.Error, file: str) -> StoreError:
 
 
 def _create_file(path: str, mode: int) -> None:
-    """Make an empty file with exactly this mode. Never opens one that exists: closing it would drop SQLite's locks."""
+    """Make an empty file with exactly this mode.
+
+    Never opens one that exists: closing it would drop SQLite's locks.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except FileExistsError:

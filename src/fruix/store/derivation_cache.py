@@ -1,7 +1,10 @@
-"""Derivations that were parsed lately. Their files never change, since a path is the hash of its text, so this can't go stale.
+"""Derivations that were parsed lately.
 
-Validity is not remembered here: whoever asks has asked the database. Thread-safe; bounded by a number of derivations and of bytes.
-What has to be parsed is charged to the request that asks for it (see `memory`).
+Their files never change, since a path is the hash of its text, so this can't go stale.
+
+Validity is not remembered here: whoever asks has asked the database. Thread-safe; bounded by a
+number of derivations and of bytes. What has to be parsed is charged to the request that asks for it
+(see `memory`).
 """
 
 from __future__ import annotations
@@ -86,7 +89,8 @@ def check_size(name: str, size: int, most: int) -> None:
         raise BadDerivationError(
             f"a derivation of {size / MIB:.1f} MiB, at most {most / MIB:.1f} MiB are allowed",
             where=name,
-            hint="put big texts into files of their own; the daemon's setting 'max-derivation-size' allows more",
+            hint="put big texts into files of their own; "
+            "the daemon's setting 'max-derivation-size' allows more",
         )
 
 

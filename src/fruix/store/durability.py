@@ -1,13 +1,15 @@
 """The sync mark: what is known to be on disk, so that no path needs an fsync of its own.
 
-Rows are committed at once. A thread in the background, some seconds after the first new row, does in this order: note the newest
-row; sync the store's whole file system; fsync the database's log; advance the mark to the noted row. After a power cut
-everything up to the mark is whole; what was registered later is re-hashed by `recover` when the store is opened.
-`wait` does the same at once and returns when the mark has passed (`durability = "strict"`); callers that come together
-share one sync.
+Rows are committed at once. A thread in the background, some seconds after the first new row, does
+in this order: note the newest row; sync the store's whole file system; fsync the database's log;
+advance the mark to the noted row. After a power cut everything up to the mark is whole; what was
+registered later is re-hashed by `recover` when the store is opened. `wait` does the same at once
+and returns when the mark has passed (`durability = "strict"`); callers that come together share one
+sync.
 
-If the system reports that data could not be written, the mark never moves again in this process: the error is reported only
-once by the kernel, and what it meant is found by re-hashing at the next start.
+If the system reports that data could not be written, the mark never moves again in this process:
+the error is reported only once by the kernel, and what it meant is found by re-hashing at the next
+start.
 """
 
 from __future__ import annotations
@@ -156,10 +158,13 @@ def sync_tree(parent: int, name: bytes) -> None:
 
 
 def recover(database: Database, store: int, remove: Callable[[str], None]) -> list[StorePath]:
-    """After an unclean stop: drop what was registered after the mark and is not whole, with all that refers to it.
+    """After an unclean stop.
+
+    Drop what was registered after the mark and is not whole, with all that refers to it.
 
     Returns:
-        The dropped paths, in order. After a clean stop nothing lies behind the mark, and this costs one query.
+        The dropped paths, in order. After a clean stop nothing lies behind the mark, and this costs
+        one query.
     """
     suspects = database.registered_after(database.mark())
     broken = [info.path for info in suspects if not is_whole(store, info)]

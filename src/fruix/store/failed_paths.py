@@ -1,4 +1,7 @@
-"""Builds that are known to fail: outputs in the table `FailedPaths`, noted if the operator wants failures to be remembered."""
+"""Builds that are known to fail.
+
+Outputs in the table `FailedPaths`, noted if the operator wants failures to be remembered.
+"""
 
 from __future__ import annotations
 

@@ -1,9 +1,12 @@
-"""The platform's room of `store/`: file flags, extended attributes, clones and syncing a whole file system.
+"""The platform's room of `store/`.
 
-Linux: no file flags that a build could set; extended attributes (which hold ACLs too) by `listxattr`; `FICLONE`; `syncfs`.
-FreeBSD: `chflagsat`; `extattr_*_fd` for the user name space; ACLs by `acl_*_np` where the file system has them (UFS mounted with
-`acls`, ZFS); modes of symlinks; clones only by `copy_file_range`; no `syncfs` (the caller then syncs file by file). Everything is by descriptor or (directory, name) and follows
-no symlink.
+File flags, extended attributes, clones and syncing a whole file system.
+
+Linux: no file flags that a build could set; extended attributes (which hold ACLs too) by
+`listxattr`; `FICLONE`; `syncfs`. FreeBSD: `chflagsat`; `extattr_*_fd` for the user name space; ACLs
+by `acl_*_np` where the file system has them (UFS mounted with `acls`, ZFS); modes of symlinks;
+clones only by `copy_file_range`; no `syncfs` (the caller then syncs file by file). Everything is by
+descriptor or (directory, name) and follows no symlink.
 """
 
 from __future__ import annotations
@@ -51,7 +54,8 @@ def open_up(parent: int, name: bytes) -> None:
     if not _LINUX:
         os.chmod(name, 0o700, dir_fd=parent, follow_symlinks=False)
         return
-    # Linux's chmod can't be told not to follow; a descriptor that only names the directory can be changed through /proc.
+    # Linux's chmod can't be told not to follow; a descriptor that only names the directory can be
+    # changed through /proc.
     descriptor = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
     try:
         os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
@@ -143,7 +147,10 @@ def _reduce_acl(descriptor: int, kind: int) -> None:
 
 
 def clone(source: int, destination: int) -> bool:
-    """Make `destination` share all data of `source` (copy on write). False when the file system can't."""
+    """Make `destination` share all data of `source` (copy on write).
+
+    False when the file system can't.
+    """
     if not _LINUX:
         return False
     try:
@@ -165,7 +172,9 @@ def exchange(parent: int, name: bytes, other_parent: int, other_name: bytes) -> 
 
 
 def sync_file_system(descriptor: int) -> bool:
-    """Write the whole file system that holds `descriptor` to disk. False when this system has no such call.
+    """Write the whole file system that holds `descriptor` to disk.
+
+    False when this system has no such call.
 
     Raises:
         OSError: the system reports that data could not be written.

@@ -1,7 +1,9 @@
-"""What every store can do, here or behind a socket: the interface of `LocalStore` and `RemoteStore`.
+"""What every store can do, here or behind a socket.
 
-Paths come and go as `StorePath`; contents as streams of bytes. Any method may raise `StoreError` (here) or `UnreachableError` and
-`DisconnectedError` (remote) besides what it says.
+The interface of `LocalStore` and `RemoteStore`.
+
+Paths come and go as `StorePath`; contents as streams of bytes. Any method may raise `StoreError`
+(here) or `UnreachableError` and `DisconnectedError` (remote) besides what it says.
 """
 
 from __future__ import annotations
@@ -96,7 +98,9 @@ class Store(Protocol):
         """
 
     def add_nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool = False) -> None:
-        """Add an object whose path is known. The archive is read to its end even if the path is valid already.
+        """Add an object whose path is known.
+
+        The archive is read to its end even if the path is valid already.
 
         Raises:
             HashMismatchError: the archive, or the content address, is not what `info` says.
@@ -105,7 +109,9 @@ class Store(Protocol):
         """
 
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
-        """Add signatures (`NAME:BASE64`) to those of a valid path; nobody looks whether they are good.
+        """Add signatures (`NAME:BASE64`) to those of a valid path.
+
+        Nobody looks whether they are good.
 
         Raises:
             InvalidPathError: the path is not valid.

@@ -1,7 +1,8 @@
 """Where a store's parts lie: the directories, their names, owners and modes (docs/store.md).
 
-`Layout` is three texts and the names derived from them; `create` makes what is missing and refuses what is unsafe. The
-environment variables of the peers are honoured, so that one environment serves all clients.
+`Layout` is three texts and the names derived from them; `create` makes what is missing and refuses
+what is unsafe. The environment variables of the peers are honoured, so that one environment serves
+all clients.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ class Layout:
 
     @property
     def staging(self) -> tuple[str, str]:
-        """Where objects are made before they get their final names, and where if a rename into the store isn't possible from there."""
+        """Where objects are made before they get their final names.
+
+        The second is for when a rename into the store isn't possible from the first.
+        """
         return f"{self.state}/staging", f"{self.store}/.staging"
 
     @property
@@ -121,17 +125,22 @@ class Layout:
         return f"{self.log}/drvs"
 
     def log_file(self, drv: StorePath, *, check: bool = False) -> str:
-        """The (compressed) log of a derivation's last build, or of its last check, which has one of its own."""
+        """The (compressed) log of a derivation's last build, or of its last check.
+
+        A check has a log of its own.
+        """
         return f"{self.logs}/{drv.base[:2]}/{drv.base[2:]}{'.check' if check else ''}.gz"
 
     def create(self) -> None:
         """Make all directories that are missing, and check those that are there.
 
-        What is in the state directory is closed to others, who may only pass through it to the socket, to profiles and roots, and to what was kept for
-        them. Modes of an older version are corrected.
+        What is in the state directory is closed to others, who may only pass through it to the
+        socket, to profiles and roots, and to what was kept for them. Modes of an older version are
+        corrected.
 
         Raises:
-            StoreError: the store or a parent of it is a symlink, or a directory could be changed by anybody.
+            StoreError: the store or a parent of it is a symlink, or a directory could be changed by
+                anybody.
             OSError: as the system says.
         """
         _refuse_symlinks(self.store)
@@ -145,7 +154,10 @@ class Layout:
         _link("../profiles", f"{self.gcroots}/profiles")
 
     def _private(self) -> tuple[tuple[str, int], ...]:
-        """The directories of the state; 0711: names in it can be used by who knows them, and by nobody be listed or locked."""
+        """The directories of the state.
+
+        0711: names in it can be used by who knows them, and by nobody be listed or locked.
+        """
         state = self.state
         return (
             (state, 0o711),
@@ -172,7 +184,10 @@ class Layout:
         return (*database, f"{self.state}/db/schema", f"{self.state}/daemon.lock", self.history)
 
     def exposed_parents(self) -> list[str]:
-        """The parents of store and state that anybody can write (also with the sticky bit): unfit for a daemon."""
+        """The parents of store and state that anybody can write (also with the sticky bit).
+
+        Unfit for a daemon.
+        """
         found = {
             p
             for path in (self.store, self.state)
@@ -205,7 +220,8 @@ def _refuse_symlinks(store: str) -> None:
     for path in [*_parents(store), store]:
         if os.path.islink(path):
             raise StoreError(
-                f"the path '{path}' is a symlink; this is not allowed for the store and its parent directories",
+                f"the path '{path}' is a symlink; "
+                "this is not allowed for the store and its parent directories",
                 hint="set FRUIX_STORE_DIR to the real directory",
             )
 
@@ -228,14 +244,18 @@ def _make(path: str, mode: int) -> None:
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path)
     if status.st_mode & stat.S_IWOTH or status.st_uid not in {0, os.geteuid()}:
         raise StoreError(
-            f"the directory could be changed by others (owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})",
+            f"the directory could be changed by others "
+            f"(owner {status.st_uid}, mode {stat.S_IMODE(status.st_mode):04o})",
             where=path,
             hint="give it to the daemon's user and take away the write permission of others",
         )
 
 
 def _close(path: str, mode: int) -> None:
-    """Take away what a mode allows beyond `mode`. Without opening it: closing would drop SQLite's locks."""
+    """Take away what a mode allows beyond `mode`.
+
+    Without opening it: closing would drop SQLite's locks.
+    """
     try:
         status = os.lstat(path)
     except FileNotFoundError:

@@ -1,12 +1,16 @@
-"""What processes that died left of a store: objects that have their final names and were never registered, and what they were putting together.
+"""What processes that died left of a store.
 
-A process that has a store open has a directory of its own (`staging`), locked for its life and removed when it closes the store: one that
-nobody holds is of a process that died, or lost its power. Only then the store directory is read at all; a start after a clean stop
-costs nothing in proportion to the store.
+Objects that have their final names and were never registered, and what they were putting together.
 
-An unregistered object is removed only if it has got its name since that process began (the change time of an inode can't be set). What
-is older was not made by it: a database that somebody put back may just not know it. That is left alone and told of, as is what has no
-name of a store object: people have put it there.
+A process that has a store open has a directory of its own (`staging`), locked for its life and
+removed when it closes the store: one that nobody holds is of a process that died, or lost its
+power. Only then the store directory is read at all; a start after a clean stop costs nothing in
+proportion to the store.
+
+An unregistered object is removed only if it has got its name since that process began (the change
+time of an inode can't be set). What is older was not made by it: a database that somebody put back
+may just not know it. That is left alone and told of, as is what has no name of a store object:
+people have put it there.
 """
 
 from __future__ import annotations
@@ -38,7 +42,10 @@ _SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A process that died with the store open. `began`: nanoseconds since the epoch; `place`: the directory that holds its own."""
+    """A process that died with the store open.
+
+    `began`: nanoseconds since the epoch; `place`: the directory that holds its own.
+    """
 
     place: str
     name: str
@@ -97,7 +104,10 @@ def forget(sessions: Iterable[Session]) -> None:
 
 @dataclass(slots=True)
 class Swept:
-    """What was found in a store directory. `removed`: base names; `older`: unregistered, but not of the crash; `foreign`: no objects."""
+    """What was found in a store directory.
+
+    `removed`: base names; `older`: unregistered, but not of the crash; `foreign`: no objects.
+    """
 
     removed: list[str] = field(default_factory=list)
     older: list[str] = field(default_factory=list)
@@ -170,6 +180,9 @@ def as_object(directory: str, name: str) -> StorePath | None:
 
 
 def has_objects(store: int, directory: str) -> bool:
-    """Whether anything in the open store directory has the name of a store object. Reads no further than to the first."""
+    """Whether anything in the open store directory has the name of a store object.
+
+    Reads no further than to the first.
+    """
     with os.scandir(store) as entries:
         return any(as_object(directory, entry.name) is not None for entry in entries)

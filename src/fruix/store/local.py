@@ -1,12 +1,14 @@
 """The store of this machine: one object for everything that `store/` does.
 
-Any number of threads share one `LocalStore`. It is put together from parts with one task each: `Database`, `Registrar`, `Staging`,
-`Adding`, `Syncer`, `TempRoots`, `PathLocks`; this file only connects them. Several processes may have a store open (locks are files);
-temporary roots are seen by their own process only.
+Any number of threads share one `LocalStore`. It is put together from parts with one task each:
+`Database`, `Registrar`, `Staging`, `Adding`, `Syncer`, `TempRoots`, `PathLocks`; this file only
+connects them. Several processes may have a store open (locks are files); temporary roots are seen
+by their own process only.
 
-Opening, in this order: directories; the lock of the whole store; database; if nobody else has the store open, whether both belong together;
-the staging directory; and, again if nobody else has it open, recovery of what was registered after the sync mark, and removal of what processes that
-died left. Closing syncs, so that the next opening finds nothing to check.
+Opening, in this order: directories; the lock of the whole store; database; if nobody else has the
+store open, whether both belong together; the staging directory; and, again if nobody else has it
+open, recovery of what was registered after the sync mark, and removal of what processes that died
+left. Closing syncs, so that the next opening finds nothing to check.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from fruix.model.contentaddress import Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.overriding import override
 from fruix.store import durability, leftovers
 from fruix.store.claim import claim
 from fruix.store.database import Database
@@ -62,9 +65,11 @@ class LocalStore(StoredOutputs, StoreUpkeep):
 
         Args:
             layout: where the parts lie.
-            durability: `background`: what is registered is on disk some seconds later; `strict`: before the call returns.
+            durability: `background`: what is registered is on disk some seconds later; `strict`:
+                before the call returns.
             limits: for what is added.
-            accept: take the store directory for this database, whatever lies there and whose ever it was.
+            accept: take the store directory for this database, whatever lies there and whose ever
+                it was.
         """
         self._accept = accept
         self._room = Room((layout.store, layout.state), limits)
@@ -133,7 +138,8 @@ class LocalStore(StoredOutputs, StoreUpkeep):
         remove = self._staging.remove
         self.recovered = durability.recover(self.database, self._descriptor, remove)
         crashed = leftovers.crashed_sessions(self.layout.staging)
-        # Who says that the store is this database's, whatever it knows, has not said that the rest shall go.
+        # Who says that the store is this database's, whatever it knows, has not said that the rest
+        # shall go.
         self.swept = leftovers.sweep(self._descriptor, self.database, () if self._accept else crashed, remove)
         remove_stale(self._locks)
         leftovers.forget(crashed)
@@ -151,13 +157,13 @@ class LocalStore(StoredOutputs, StoreUpkeep):
 
     # Reading
 
+    @override
     def read_derivation(self, path: StorePath) -> Derivation:
-        """See `Store.read_derivation`."""
         self._require(path)
         return self._parsed.get(path, self._derivation_bytes)
 
+    @override
     def nar(self, path: StorePath) -> Iterator[bytes]:
-        """See `Store.nar`."""
         self._require(path)
         return dump(self._descriptor, os.fsencode(path.base), where=path.base)
 
@@ -170,8 +176,8 @@ class LocalStore(StoredOutputs, StoreUpkeep):
 
     # Adding
 
+    @override
     def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
-        """See `Store.add_text`."""
         check_size(name, len(contents), self._room.limits.max_derivation)
         return self._adding.text(name, contents, references)[0]
 
@@ -184,10 +190,10 @@ class LocalStore(StoredOutputs, StoreUpkeep):
             raise InvalidPathError(str(path), hint="it was removed while it was being added: try again")
         return info
 
+    @override
     def add_path(
         self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
     ) -> StorePath:
-        """See `Store.add_path`."""
         directory, base = os.path.split(source.rstrip("/"))
         # The caller's own path: links on the way to it are his; from here on none is followed.
         parent = os.open(directory or ".", OPEN_DIRECTORY & ~os.O_NOFOLLOW)
@@ -211,7 +217,9 @@ class LocalStore(StoredOutputs, StoreUpkeep):
         *,
         repair: bool = False,
     ) -> PathInfo:
-        """Add contents whose path follows from them: an archive for `NAR`, a plain file's bytes for the other methods.
+        """Add contents whose path follows from them.
+
+        An archive for `NAR`, a plain file's bytes for the other methods.
 
         Raises:
             BadNarError: not a canonical archive.
@@ -221,12 +229,12 @@ class LocalStore(StoredOutputs, StoreUpkeep):
         """
         return self._adding.dump(name, method, algorithm, chunks, references, repair=repair)
 
+    @override
     def add_nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool = False) -> None:
-        """See `Store.add_nar`."""
         self._adding.nar(info, chunks, repair=repair)
 
+    @override
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
-        """See `Store.add_signatures`."""
         self._room.spend(0)
         self._registrar.add_signatures(path, signatures)
         self._syncer.changed()
@@ -249,7 +257,10 @@ class LocalStore(StoredOutputs, StoreUpkeep):
             self._syncer.wait()
 
     def register_again(self, infos: Sequence[PathInfo]) -> None:
-        """The same for paths that were valid and got new contents; returns when those are on disk."""
+        """The same for paths that were valid and got new contents.
+
+        Returns when those are on disk.
+        """
         self.register(infos)
         self._sync_replaced(infos)
 
@@ -279,11 +290,11 @@ class LocalStore(StoredOutputs, StoreUpkeep):
         locks = self._path_locks()
         return locks if locks.acquire(paths, wait=False) else None
 
+    @override
     def add_temp_root(self, path: StorePath) -> None:
-        """See `Store.add_temp_root`."""
         self.temp_roots.add(path)
 
+    @override
     def add_indirect_root(self, link: str) -> None:
-        """See `Store.add_indirect_root`."""
         self._room.spend(0)
         add_indirect_root(self.layout.gcroots, link)

@@ -1,9 +1,11 @@
 """Locks between threads and processes on store paths: one file for each path that is being made.
 
-Mechanism: flock(2), which belongs to the open file: threads exclude each other by it as well as processes do, and closing
-some other descriptor drops nothing. The files lie in a directory of their own, in the state directory and closed to others; a file
-has its path's base name and mode 0600. Sets of paths are locked in sorted order, so two sets can't block each other. A lock file is
-removed by its holder: whoever got the lock on a removed file sees that it has no name any more and starts over.
+Mechanism: flock(2), which belongs to the open file: threads exclude each other by it as well as
+processes do, and closing some other descriptor drops nothing. The files lie in a directory of their
+own, in the state directory and closed to others; a file has its path's base name and mode 0600.
+Sets of paths are locked in sorted order, so two sets can't block each other. A lock file is removed
+by its holder: whoever got the lock on a removed file sees that it has no name any more and starts
+over.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""Who pays for memory: what the work on one request holds is charged to an account, which may refuse.
+"""Who pays for memory.
 
-The account is the thread's, set by whoever serves a client (`charged_to`); without one nothing is counted. Charged is what a client can make
-big: derivations, long lists of rows, texts that are gathered. Figures are estimates of what Python's objects take, in bytes.
+What the work on one request holds is charged to an account, which may refuse.
+
+The account is the thread's, set by whoever serves a client (`charged_to`); without one nothing is
+counted. Charged is what a client can make big: derivations, long lists of rows, texts that are
+gathered. Figures are estimates of what Python's objects take, in bytes.
 """
 
 from __future__ import annotations

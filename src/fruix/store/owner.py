@@ -1,19 +1,24 @@
-"""Whose a store directory is: a file beside it that says which database belongs to it, and by whose lock one state directory works on it at a time.
+"""Whose a store directory is.
+
+A file beside it that says which database belongs to it, and by whose lock one state directory works
+on it at a time.
 
     store 5f0c2d9e8b7a6c51
     newest 00000000000000001234
     database 65025:131089
     process 1234, state directory /frx/var/fruix
 
-`store`: the identity that the database has, too. `newest`: the id of the newest row that is known to be on disk, so that
-an older copy of the database is noticed. Both have fixed lengths, so that writing them anew can't damage the other. Then who works
-on it: device and inode of the database's directory, and words for people.
+`store`: the identity that the database has, too. `newest`: the id of the newest row that is known
+to be on disk, so that an older copy of the database is noticed. Both have fixed lengths, so that
+writing them anew can't damage the other. Then who works on it: device and inode of the database's
+directory, and words for people.
 
-The file is `/frx/.store.owner` for `/frx/store`, mode 0600: others could otherwise hold the lock against us. Nothing of it lies in the store
-itself, unless the directory above can't be written to: then it is `.owner` in there.
+The file is `/frx/.store.owner` for `/frx/store`, mode 0600: others could otherwise hold the lock
+against us. Nothing of it lies in the store itself, unless the directory above can't be written to:
+then it is `.owner` in there.
 
-The lock (flock) is shared by all processes that have the store open, who must have the same database; the first of them has it alone until it has
-looked after a crash.
+The lock (flock) is shared by all processes that have the store open, who must have the same
+database; the first of them has it alone until it has looked after a crash.
 """
 
 from __future__ import annotations
@@ -108,9 +113,11 @@ class StoreLock:
         owner = self.read()
         if owner.database != self._database:
             raise StoreError(
-                f"another daemon works on this store with another database ({owner.process or 'unknown process'})",
+                f"another daemon works on this store with another database "
+                f"({owner.process or 'unknown process'})",
                 where=self._store,
-                hint="use that one, stop it first, or choose another FRUIX_STORE_DIR: a store has one state directory",
+                hint="use that one, stop it first, or choose another FRUIX_STORE_DIR: "
+                "a store has one state directory",
             )
 
     def read(self) -> Owner:
@@ -118,7 +125,10 @@ class StoreLock:
         return Owner.parse(os.pread(self._descriptor, _SIZE, 0))
 
     def write(self, identity: str, newest: int) -> None:
-        """Say that the store is that database's, and that this process works on it. For who is alone; on disk when it returns."""
+        """Say that the store is that database's, and that this process works on it.
+
+        For who is alone; on disk when it returns.
+        """
         before = self.read()
         data = Owner(identity, newest, self._database, self._process).to_bytes()
         os.pwrite(self._descriptor, data, 0)
@@ -135,7 +145,8 @@ class StoreLock:
         """Let other processes in.
 
         Raises:
-            StoreError: as for the making; in the moment between alone and shared somebody else was faster.
+            StoreError: as for the making; in the moment between alone and shared somebody else was
+                faster.
         """
         self.alone = False
         self._join()
@@ -146,7 +157,10 @@ class StoreLock:
 
 
 def identity_of(store: str) -> str:
-    """The identity of the database that a store directory belongs to; empty if nobody has said so yet."""
+    """The identity of the database that a store directory belongs to.
+
+    Empty if nobody has said so yet.
+    """
     for path in _places(store):
         with suppress(OSError), open(path, "rb") as file:
             return Owner.parse(file.read(_SIZE)).identity

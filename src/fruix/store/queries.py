@@ -1,6 +1,9 @@
-"""The questions that the database alone answers: the half of `LocalStore` that reads no file of the store.
+"""The questions that the database alone answers.
 
-Each is one query; see `fruix.store.interface.Store` for what they mean and raise, and `fruix.store.database` for their costs.
+The half of `LocalStore` that reads no file of the store.
+
+Each is one query; see `fruix.store.interface.Store` for what they mean and raise, and
+`fruix.store.database` for their costs.
 """
 
 from __future__ import annotations
@@ -10,60 +13,62 @@ from collections.abc import Iterable, Mapping
 from fruix.errors import InvalidPathError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_hash_part
+from fruix.overriding import override
 from fruix.store.database import Database
+from fruix.store.interface import Store
 
 
-class StoreQueries:
+class StoreQueries(Store):
     """Mixed into `LocalStore`, which opens the database."""
 
     database: Database
 
+    @override
     def is_valid(self, path: StorePath) -> bool:
-        """See `Store.is_valid`."""
         return self.database.is_valid(path)
 
+    @override
     def valid_paths(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """See `Store.valid_paths`."""
         return self.database.valid_of(paths)
 
+    @override
     def path_info(self, path: StorePath) -> PathInfo | None:
-        """See `Store.path_info`."""
         return self.database.info(path)
 
+    @override
     def references(self, path: StorePath) -> list[StorePath]:
-        """See `Store.references`."""
         found = self.database.references(path)
         if not found:
             self._require(path)
         return found
 
+    @override
     def referrers(self, path: StorePath) -> list[StorePath]:
-        """See `Store.referrers`."""
         return self.database.referrers(path)
 
+    @override
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """See `Store.closure`."""
         roots = set(paths)
         found = self.database.closure(roots)
         if missing := sorted(roots - found):
             raise InvalidPathError(str(missing[0]))
         return found
 
+    @override
     def valid_derivers(self, path: StorePath) -> list[StorePath]:
-        """See `Store.valid_derivers`."""
         return self.database.derivers(path)
 
+    @override
     def from_hash_part(self, text: str) -> StorePath | None:
-        """See `Store.from_hash_part`."""
         check_hash_part(text)
         return self.database.by_hash_part(text)
 
+    @override
     def all_valid_paths(self) -> list[StorePath]:
-        """See `Store.all_valid_paths`."""
         return self.database.all_paths()
 
+    @override
     def derivation_outputs(self, drv: StorePath) -> Mapping[str, StorePath]:
-        """See `Store.derivation_outputs`."""
         found = self.database.outputs(drv)
         if not found:
             self._require(drv)

@@ -1,8 +1,10 @@
-"""Connections for queries, shared by all threads: each query borrows one of at most `MOST`, or waits for one.
+"""Connections for queries, shared by all threads.
 
-The number is bounded since SQLite keeps the descriptor of a closed connection as long as another one of the process holds a lock, which
-in write-ahead mode is always: as many stay open as there ever were at once. The rows of long answers are charged to the request that asks
-(see `memory`).
+Each query borrows one of at most `MOST`, or waits for one.
+
+The number is bounded since SQLite keeps the descriptor of a closed connection as long as another
+one of the process holds a lock, which in write-ahead mode is always: as many stay open as there
+ever were at once. The rows of long answers are charged to the request that asks (see `memory`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,10 @@ _ROW = 200  # bytes that a row takes besides its texts, with what is made of it
 
 
 class Readers:
-    """Thread-safe. Opens connections when they are needed; the last one given back is the next one lent."""
+    """Thread-safe. Opens connections when they are needed.
+
+    The last one given back is the next one lent.
+    """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
         self._connect = connect

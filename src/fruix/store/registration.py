@@ -1,10 +1,11 @@
 """Making paths valid: every check, then one transaction for all of them.
 
-A set of paths is registered as a whole or not at all. Before the transaction: a content address gives the path it is claimed for; a
-derivation lies at the path that its text gives, parses, refers to all its inputs, and its outputs are what its contents
-say; the references form no circle. In the transaction: each reference is valid or in the set (checked here, so nothing can
-vanish in between), rows of derivation outputs. A path that is registered already gets its hash, size and
-signatures anew; its deriver stays.
+A set of paths is registered as a whole or not at all. Before the transaction: a content address
+gives the path it is claimed for; a derivation lies at the path that its text gives, parses, refers
+to all its inputs, and its outputs are what its contents say; the references form no circle. In the
+transaction: each reference is valid or in the set (checked here, so nothing can vanish in between),
+rows of derivation outputs. A path that is registered already gets its hash, size and signatures
+anew; its deriver stays.
 
 Cost: about 100 µs a path; a derivation some 100 µs more.
 """
@@ -45,7 +46,10 @@ class Registrar:
     def __init__(
         self, database: Database, read: Callable[[StorePath], bytes], parsed: DerivationCache
     ) -> None:
-        """`read` gives the bytes of a derivation's file, registered or not; `parsed` learns what was checked."""
+        """`read` gives the bytes of a derivation's file, registered or not.
+
+        `parsed` learns what was checked.
+        """
         self._database = database
         self._read = read
         self._parsed = parsed
@@ -59,7 +63,8 @@ class Registrar:
 
         Args:
             infos: all or none of them.
-            addressed: their content addresses were made from what was added, or checked against it, by the caller.
+            addressed: their content addresses were made from what was added, or checked against it,
+                by the caller.
 
         Raises:
             InvalidPathError: a reference is neither valid nor in the set.
@@ -90,7 +95,9 @@ class Registrar:
                 connection.executemany(schema.INSERT_REFERENCE, rows_of)
 
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
-        """Add signatures to those that a valid path has. In the transaction, so that none of another client is lost.
+        """Add signatures to those that a valid path has.
+
+        In the transaction, so that none of another client is lost.
 
         Raises:
             InvalidPathError: the path is not valid.
@@ -119,7 +126,8 @@ class Registrar:
             self._pending = by_path
             self._hasher.forget_if_many()
             try:
-                # Inputs come before what uses them (the order is topological), so whatever the hasher reads was checked.
+                # Inputs come before what uses them (the order is topological), so whatever the
+                # hasher reads was checked.
                 for path, drv in derivations.items():
                     check_outputs(drv, path, self._hasher)
             finally:

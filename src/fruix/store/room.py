@@ -1,7 +1,10 @@
-"""Room on the disks of the store and of its database: additions are refused, or stopped, before they are full.
+"""Room on the disks of the store and of its database.
 
-Looking costs a system call for each disk, so that a look gives an allowance of `STEP` bytes and `STEP_FILES` files, or less where less is left,
-which is used up by all additions together and expires after `PERIOD` seconds. Additions alone therefore don't pass the limits, but for the
+Additions are refused, or stopped, before they are full.
+
+Looking costs a system call for each disk, so that a look gives an allowance of `STEP` bytes and
+`STEP_FILES` files, or less where less is left, which is used up by all additions together and
+expires after `PERIOD` seconds. Additions alone therefore don't pass the limits, but for the
 database's log, which may have 4 MiB.
 """
 
@@ -20,7 +23,8 @@ STEP = 16 << 20
 STEP_FILES = 1024
 PERIOD = 1.0
 MIB = 1 << 20
-# Bytes that a file takes at most besides its contents, and that a file takes at least in an archive.
+# Bytes that a file takes at most besides its contents, and that a file takes at least in an
+# archive.
 _BLOCK = 4096
 _SMALLEST = 200
 _HINT = (
@@ -33,7 +37,8 @@ class Limits:
     """For what is added to a store. Sizes in bytes; 0 is no limit.
 
     Attributes:
-        min_free, min_free_files: what additions leave of the disks of the store and of its database.
+        min_free, min_free_files: what additions leave of the disks of the store and of its
+            database.
         max_derivation: the largest derivation that is added or read.
     """
 
@@ -75,7 +80,9 @@ class Room:
             self._files -= files
 
     def spending(self, chunks: Iterable[bytes], *, tree: bool) -> Iterator[bytes]:
-        """Spend for each piece of a stream before it is written; one of a `tree` may hold as many files as fit into it.
+        """Spend for each piece of a stream before it is written.
+
+        One of a `tree` may hold as many files as fit into it.
 
         Raises:
             NoSpaceError: as `spend`.
@@ -97,12 +104,14 @@ class Room:
             if self._bytes < size:
                 self._refuse(
                     directory,
-                    f"{free / MIB:.1f} MiB are free, and {self._min_free / MIB:.1f} MiB have to stay free (setting 'min-free')",
+                    f"{free / MIB:.1f} MiB are free, "
+                    f"and {self._min_free / MIB:.1f} MiB have to stay free (setting 'min-free')",
                 )
             if self._files < files:
                 self._refuse(
                     directory,
-                    f"{status.f_favail} more files can be made, and {self._min_free_files} have to stay possible"
+                    f"{status.f_favail} more files can be made, "
+                    f"and {self._min_free_files} have to stay possible"
                     " (setting 'min-free-files')",
                 )
         self._until = time.monotonic() + PERIOD

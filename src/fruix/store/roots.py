@@ -1,7 +1,8 @@
 """Permanent roots: links that keep store paths from being collected.
 
-A user's link (a build's `result`) becomes an indirect root by a second link in `gcroots/auto`, named after the nix32 form of the
-SHA-1 of the user's file name; it counts as long as the user's link points into the store.
+A user's link (a build's `result`) becomes an indirect root by a second link in `gcroots/auto`,
+named after the nix32 form of the SHA-1 of the user's file name; it counts as long as the user's
+link points into the store.
 """
 
 from __future__ import annotations

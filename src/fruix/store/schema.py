@@ -1,10 +1,14 @@
-"""The database's schema: that of Nix's version 10, plus `FailedPaths` (Guix) and three tables of Fruix, `FruixSync`, `FruixIdentity` and `FruixKept`.
+"""The database's schema.
 
-So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row: everything whose `ValidPaths.id` is
-up to `mark` is known to be on disk (see `fruix.store.durability`). Ids never come back (AUTOINCREMENT), which the mark relies on.
-`FruixIdentity` has one row too: 16 hex digits, made when the database is made, which tell this store from all others. `FruixKept` has the base
-names of what lies in the store without being registered, for people to look at.
-The meaning of the columns is told in docs/store.md.
+That of Nix's version 10, plus `FailedPaths` (Guix) and three tables of Fruix, `FruixSync`,
+`FruixIdentity` and `FruixKept`.
+
+So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row:
+everything whose `ValidPaths.id` is up to `mark` is known to be on disk (see
+`fruix.store.durability`). Ids never come back (AUTOINCREMENT), which the mark relies on.
+`FruixIdentity` has one row too: 16 hex digits, made when the database is made, which tell this
+store from all others. `FruixKept` has the base names of what lies in the store without being
+registered, for people to look at. The meaning of the columns is told in docs/store.md.
 """
 
 from __future__ import annotations
@@ -59,7 +63,8 @@ insert or ignore into FruixIdentity (id, identity) values (1, lower(hex(randombl
 create table if not exists FruixKept (name text primary key not null);
 """
 
-# Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never the consistency.
+# Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never
+# the consistency.
 CONNECTION = (
     "pragma foreign_keys = 1",
     "pragma synchronous = normal",
@@ -69,7 +74,8 @@ CONNECTION = (
 
 INFO = """
 select v.path, v.hash, v.registrationTime, v.deriver, v.narSize, v.ultimate, v.sigs, v.ca,
-       (select group_concat(w.path, ' ') from Refs r join ValidPaths w on w.id = r.reference where r.referrer = v.id)
+       (select group_concat(w.path, ' ') from Refs r join ValidPaths w on w.id = r.reference
+        where r.referrer = v.id)
 from ValidPaths v
 """
 INFO_BY_PATH = INFO + "where v.path = ?"
@@ -134,7 +140,8 @@ INSERT_KEPT = "insert or ignore into FruixKept (name) values (?)"
 NEWEST_PATH = "select path from ValidPaths order by id desc limit 1"
 # The highest id that there ever was, also of a row that has gone; 0 if there are no rows at all.
 NEWEST_ID = """
-select coalesce(max(seq), 0) from sqlite_sequence where name = 'ValidPaths' and exists (select 1 from ValidPaths)
+select coalesce(max(seq), 0) from sqlite_sequence where name = 'ValidPaths'
+and exists (select 1 from ValidPaths)
 """
 LAST_ID = "select coalesce(max(id), 0) from ValidPaths"
 GET_MARK = "select mark from FruixSync where id = 1"

@@ -1,7 +1,8 @@
 """Temporary roots: paths that running sessions use and that garbage collection must spare.
 
-Kept in memory, one set per session, since one daemon process serves all; a crash loses them together with the
-sessions they belonged to. The order that matters is the users': first the root, then the question whether the path is valid.
+Kept in memory, one set per session, since one daemon process serves all; a crash loses them
+together with the sessions they belonged to. The order that matters is the users': first the root,
+then the question whether the path is valid.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from fruix.model.storepath import StorePath
 class TempRoots:
     """The temporary roots of one process. Thread-safe.
 
-    A thread that serves a session enters `session`; what it adds meanwhile goes with the session. Outside of any session roots
-    last as long as the process.
+    A thread that serves a session enters `session`; what it adds meanwhile goes with the session.
+    Outside of any session roots last as long as the process.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,8 @@ class TempRoots:
         """Collect this thread's roots in a set of their own until the end of the context.
 
         Args:
-            roots: the set to use, so that several threads can work for one session (each enters with the same set).
+            roots: the set to use, so that several threads can work for one session (each enters
+                with the same set).
         """
         own: set[StorePath] = set() if roots is None else roots
         outer: set[StorePath] | None = getattr(self._current, "roots", None)

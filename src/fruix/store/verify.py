@@ -1,6 +1,9 @@
-"""Checking a whole store: is every valid path there, closed under references, and what it was when it was registered?
+"""Checking a whole store.
 
-Looks and reports; changes nothing. Cost: one lstat per path, or with contents one read of the whole store at SHA-256 speed.
+Is every valid path there, closed under references, and what it was when it was registered?
+
+Looks and reports; changes nothing. Cost: one lstat per path, or with contents one read of the whole
+store at SHA-256 speed.
 """
 
 from __future__ import annotations
@@ -31,7 +34,10 @@ class StoreUpkeep(StoreQueries):
         return exists(self._descriptor, os.fsencode(path.base))
 
     def is_whole(self, path: StorePath) -> bool:
-        """Whether a valid path's files are what they were when it was registered. Reads all of them."""
+        """Whether a valid path's files are what they were when it was registered.
+
+        Reads all of them.
+        """
         info = self.path_info(path)
         return info is not None and is_whole(self._descriptor, info)
 
@@ -47,7 +53,10 @@ class StoreUpkeep(StoreQueries):
         ]
 
     def damaged(self, *, contents: bool) -> list[StorePath]:
-        """Valid paths whose files are gone or (`contents`) not what they were, in the order of registration."""
+        """Valid paths whose files are gone or changed, in the order of registration.
+
+        `contents`: also read and hash every path.
+        """
         infos = self.database.registered_after(0)
         return [info.path for info in infos if any(_problems_of(info, self._descriptor, contents=contents))]
 

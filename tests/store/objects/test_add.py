@@ -74,7 +74,10 @@ def test_text_with_an_invalid_reference(store: LocalStore) -> None:
 
 
 def test_only_ones_own_text_is_taken_back(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two add the same text without a lock; one of them can't register it, the other has its file there by then."""
+    """Two add the same text without a lock.
+
+    One of them can't register it, the other has its file there by then.
+    """
     register = store._registrar.register
 
     def failing(_infos: object, **_how: object) -> None:

@@ -7,8 +7,8 @@ r"""The text form of derivations (ATerm), byte for byte.
     str     = DQUOTE *( byte / "\" byte ) DQUOTE      n, r, t after a backslash stand for LF, CR, TAB
 
 Rules: no white space, nothing after the end; outputs, inputs and variables in ascending byte order
-without repetitions (a file in another order would hash differently once it is written again); no NUL;
-at most `MAX_ITEMS` items in a list. The grammar is flat, so nothing recurses.
+without repetitions (a file in another order would hash differently once it is written again); no
+NUL; at most `MAX_ITEMS` items in a list. The grammar is flat, so nothing recurses.
 """
 
 from fruix.model.aterm.grammar import MAX_SIZE

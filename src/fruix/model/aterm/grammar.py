@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 MAX_SIZE = 64 << 20
-# More than any derivation in use has of arguments, variables or inputs; Linux starts no program with so many.
+# More than any derivation in use has of arguments, variables or inputs; Linux starts no program
+# with so many.
 MAX_ITEMS = 1 << 17
 
 # A NUL stands for a backslash between the first and the last step; the files have none.

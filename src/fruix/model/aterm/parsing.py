@@ -1,8 +1,8 @@
 """The parser of derivations' text form.
 
-Files up to `WHOLE` bytes are read in whole lists, about 10 µs for a usual one. Larger ones are read item
-by item, and long texts in pieces of a few milliseconds, so that other threads go on. `held` and `peak`
-estimate the memory that it takes.
+Files up to `WHOLE` bytes are read in whole lists, about 10 µs for a usual one. Larger ones are read
+item by item, and long texts in pieces of a few milliseconds, so that other threads go on. `held`
+and `peak` estimate the memory that it takes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ WHOLE = 1 << 20
 
 _BODY = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _STRING = re.compile(b'"(' + _BODY + b')"', re.DOTALL)
-# Whole lists, for speed: what doesn't match is read again step by step, which finds where it goes wrong.
+# Whole lists, for speed: what doesn't match is read again step by step, which finds where it goes
+# wrong.
 _WHOLE_STRINGS = re.compile(b'\\[(?:"%b"(?:,"%b")*+)?+\\]' % (_BODY, _BODY), re.DOTALL)
 _PAIR = re.compile(b'\\("(%b)","(%b)"\\)' % (_BODY, _BODY), re.DOTALL)
 _ONE_PAIR = b'\\("%b","%b"\\)' % (_BODY, _BODY)
@@ -55,7 +56,10 @@ def parse(data: bytes, name: str, directory: str = DEFAULT_STORE) -> Derivation:
 
 
 def held(data: bytes) -> int:
-    """About how many bytes of memory a derivation takes that was parsed from `data` (a text beyond U+FFFF takes four a character)."""
+    """About how many bytes of memory a derivation takes that was parsed from `data`.
+
+    A text with a character beyond U+FFFF takes four bytes a character.
+    """
     return (1 if data.isascii() else 4) * len(data) + 220 * data.count(b'",') + 2000
 
 
@@ -75,7 +79,8 @@ class _Parser:
     def derivation(self) -> Derivation:
         if self._data.startswith(b"DrvWithVersion("):
             self._fail(
-                "experimental Nix feature 'dynamic-derivations' is disabled: unknown derivation ATerm format version"
+                "experimental Nix feature 'dynamic-derivations' is disabled: "
+                "unknown derivation ATerm format version"
             )
         self._expect(b"Derive(")
         outputs = self._mapping(self._output, "output")

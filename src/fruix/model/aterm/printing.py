@@ -28,7 +28,8 @@ def render(
     Args:
         derivation: what to write.
         inputs: written in place of the input derivations (hash modulo: hex hash → outputs).
-        mask_outputs: leave out all output paths and the variables named like outputs (hash modulo of the top level).
+        mask_outputs: leave out all output paths and the variables named like outputs (hash modulo
+            of the top level).
     """
     if inputs is None:
         inputs = {path.text: names for path, names in derivation.input_drvs.items()}

@@ -6,8 +6,9 @@
           | "symlink" "target" str
           | "directory" *( "entry" "(" "name" str "node" node ")" )
 
-Every quoted word and `str` is a little-endian 64-bit length, the bytes, and zero bytes up to a multiple of 8. `write` gives the pieces
-to put together, `read` takes a stream apart into `events`; neither touches a file.
+Every quoted word and `str` is a little-endian 64-bit length, the bytes, and zero bytes up to a
+multiple of 8. `write` gives the pieces to put together, `read` takes a stream apart into `events`;
+neither touches a file.
 """
 
 from fruix.model.nar.read import NarReader

@@ -1,7 +1,8 @@
 """What a NAR says, in the order in which it says it.
 
-A file is `FileStart`, any number of `FileData`, `FileEnd`; a directory is `DirectoryStart`, then `Entry` and a node for each entry,
-`DirectoryEnd`; a symlink is one event. A reader that was told so (`whole_files`) says all of a small file that is an entry at once: `WholeFile`.
+A file is `FileStart`, any number of `FileData`, `FileEnd`; a directory is `DirectoryStart`, then
+`Entry` and a node for each entry, `DirectoryEnd`; a symlink is one event. A reader that was told so
+(`whole_files`) says all of a small file that is an entry at once: `WholeFile`.
 """
 
 from __future__ import annotations
@@ -55,7 +56,10 @@ class DirectoryEnd:
 
 @dataclass(frozen=True, slots=True)
 class WholeFile:
-    """An entry that is a regular file: its name, and all of its bytes as a view, good until the next `feed`."""
+    """An entry that is a regular file.
+
+    Its name, and all of its bytes as a view, good until the next `feed`.
+    """
 
     name: bytes
     executable: bool

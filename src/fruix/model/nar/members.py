@@ -1,4 +1,7 @@
-"""An archive's events together with the paths that they belong to. Linear; nothing is kept but the path."""
+"""An archive's events together with the paths that they belong to.
+
+Linear; nothing is kept but the path.
+"""
 
 from __future__ import annotations
 

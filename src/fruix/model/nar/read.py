@@ -1,8 +1,11 @@
-"""A strict, streaming NAR reader: bytes in as they come, events out. No file, no recursion, bounded memory.
+"""A strict, streaming NAR reader: bytes in as they come, events out.
 
-Only the canonical form is accepted: entries strictly ascending across the whole directory, zero padding, no other order
-of fields; so whatever is accepted dumps to the same bytes again. Since the form is canonical, all that comes between two
-variable parts is a constant, and the reader compares whole constants instead of taking words apart.
+No file, no recursion, bounded memory.
+
+Only the canonical form is accepted: entries strictly ascending across the whole directory, zero
+padding, no other order of fields; so whatever is accepted dumps to the same bytes again. Since the
+form is canonical, all that comes between two variable parts is a constant, and the reader compares
+whole constants instead of taking words apart.
 
 Cost: contents are handed out as views of what was fed; a small file costs about 5 µs.
 """
@@ -39,7 +42,8 @@ _FILE_END = FileEnd()
 _DIRECTORY_START = DirectoryStart()
 _DIRECTORY_END = DirectoryEnd()
 
-# One step: given a buffer and a position, an event (or None) and the new position; None when more bytes are needed.
+# One step: given a buffer and a position, an event (or None) and the new position; None when more
+# bytes are needed.
 _Step = Callable[[bytes, int], "tuple[Event | None, int] | None"]
 
 
@@ -52,7 +56,11 @@ class NarReader:
     """
 
     def __init__(self, max_depth: int = MAX_DEPTH, *, whole_files: bool = False) -> None:
-        """`whole_files`: say files in directories as `WholeFile` where all of one is in what was fed (it saves three events)."""
+        """Start before the archive's first byte.
+
+        `whole_files`: files in directories are given as `WholeFile` where all of one is in what was
+        fed, which saves three events.
+        """
         self.done = False
         self._whole_files = whole_files
         self.leftover = b""
@@ -66,7 +74,10 @@ class NarReader:
 
     @property
     def wanted(self) -> int:
-        """How many more bytes belong to this archive at least: a reader may fetch so many without passing its end."""
+        """How many more bytes belong to this archive at least.
+
+        A reader may fetch so many without passing its end.
+        """
         if self.done:
             return 0
         closing = _CLOSE_ENTRY * len(self._names)
@@ -265,7 +276,10 @@ class NarReader:
 
 
 def _whole_file(name: bytes, buffer: bytes, position: int) -> tuple[Event, int] | None:
-    """The entry `name` as one event, if it is a regular file and all of it up to the entry's end is in `buffer`."""
+    """The entry `name` as one event, if that is possible.
+
+    It is for a regular file all of which, up to the entry's end, is in `buffer`.
+    """
     executable = buffer.startswith(write.EXECUTABLE_FILE, position)
     head = write.EXECUTABLE_FILE if executable else write.FILE
     start = position + len(head) + _LENGTH.size

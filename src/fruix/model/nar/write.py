@@ -1,7 +1,8 @@
 """The pieces of a NAR; put together in the right order they are the archive.
 
-A file is `file_head`, its bytes, `file_tail`; a directory is `DIRECTORY_HEAD`, for each entry (sorted by name as bytes)
-`entry_head`, the node, `ENTRY_TAIL`, then `DIRECTORY_TAIL`. Before everything `MAGIC`.
+A file is `file_head`, its bytes, `file_tail`; a directory is `DIRECTORY_HEAD`, for each entry
+(sorted by name as bytes) `entry_head`, the node, `ENTRY_TAIL`, then `DIRECTORY_TAIL`. Before
+everything `MAGIC`.
 """
 
 from __future__ import annotations

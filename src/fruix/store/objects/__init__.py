@@ -1,1 +1,4 @@
-"""Adding to the store from outside a build: texts, trees, NARs; where they are staged, and how they are hashed."""
+"""Adding to the store from outside a build: texts, trees, NARs.
+
+Where they are staged, and how they are hashed.
+"""

@@ -1,12 +1,13 @@
 """The ways into the store: texts, files, trees and archives.
 
-All follow one order: object into the staging directory (fresh, canonical), path from its hash, temporary root, *then* the question
-whether the path is valid, lock, final name by one rename, registration. Adding what is there already changes nothing; what is
-valid but was deleted by hand is put back.
-Contents are streams; just texts (derivations, scripts) are held in memory, since they arrive so.
+All follow one order: object into the staging directory (fresh, canonical), path from its hash,
+temporary root, *then* the question whether the path is valid, lock, final name by one rename,
+registration. Adding what is there already changes nothing; what is valid but was deleted by hand is
+put back. Contents are streams; just texts (derivations, scripts) are held in memory, since they
+arrive so.
 
-Cost: a text is one small file, one rename and one transaction (about 0.2 ms, no fsync); big contents go at SHA-256 speed, hashed in
-a thread of their own while they are written.
+Cost: a text is one small file, one rename and one transaction (about 0.2 ms, no fsync); big
+contents go at SHA-256 speed, hashed in a thread of their own while they are written.
 """
 
 from __future__ import annotations
@@ -49,7 +50,10 @@ class Adding:
         there: Callable[[StorePath], bool],
         register: Callable[[PathInfo, bool], None],
     ) -> None:
-        """`there`: valid, and not deleted by hand. `register` is given the new path's info and whether it replaces a valid one."""
+        """`there`: valid, and not deleted by hand.
+
+        `register` is given the new path's info and whether it replaces a valid one.
+        """
         self._directory = directory
         self._staging = staging
         self._room = room
@@ -62,7 +66,10 @@ class Adding:
     def text(
         self, name: str, contents: bytes, references: Sequence[StorePath]
     ) -> tuple[StorePath, PathInfo | None]:
-        """Add a text; see `Store.add_text`. None instead of what was registered: it was there already."""
+        """Add a text; see `Store.add_text`.
+
+        None instead of what was registered: it was there already.
+        """
         check_name(name)
         address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
         ordered = tuple(sorted(set(references)))
@@ -81,7 +88,8 @@ class Adding:
             registration_time=int(time.time()),
             content_address=address,
         )
-        # No lock: whoever adds the same text at the same time renames the same bytes to the same name.
+        # No lock: whoever adds the same text at the same time renames the same bytes to the same
+        # name.
         with self._staging.place() as place:
             inode = self._write((contents,), place)
             self._staging.publish(place, path.base, directory=False)
@@ -142,7 +150,10 @@ class Adding:
             self._publish(place, info, repair=repair)
 
     def _publish(self, place: bytes, info: PathInfo, *, repair: bool) -> None:
-        """Final name and registration, unless somebody else was faster (then the staged object is dropped)."""
+        """Give the object its final name and register it.
+
+        If somebody else was faster, the staged object is dropped.
+        """
         self._roots.add(info.path)
         with self._locks() as locks:
             locks.acquire([info.path], wait=True)
@@ -162,8 +173,8 @@ class Adding:
     def _stays(self, info: PathInfo, *, repair: bool) -> bool:
         """Whether what is there already is left as it is.
 
-        Contents that were deleted by hand are taken again where their own hash names the path. Any others could be given to
-        it by whoever comes first, so they need somebody who may repair.
+        Contents that were deleted by hand are taken again where their own hash names the path. Any
+        others could be given to it by whoever comes first, so they need somebody who may repair.
         """
         if repair:
             return False
@@ -198,7 +209,8 @@ class Adding:
             digest = content.finish()
             if content.size == size:
                 return digest, archive.finish(), archive.size
-        # An archive names the size before the contents, and that is known only now: a second pass, out of the cache.
+        # An archive names the size before the contents, and that is known only now: a second pass,
+        # out of the cache.
         return digest, *nar_hash(self._staging.directory, place)
 
     def _write(self, chunks: Iterable[bytes], place: bytes) -> int:

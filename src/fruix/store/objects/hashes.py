@@ -1,7 +1,8 @@
 """Hashes of objects that are on disk, and the check that a content address is true.
 
-All read by (open directory, name) without following links, in one streaming pass each, hashed beside the reading.
-Content addresses and the paths that follow from them are specified in docs/store.md.
+All read by (open directory, name) without following links, in one streaming pass each, hashed
+beside the reading. Content addresses and the paths that follow from them are specified in
+docs/store.md.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def object_hash(parent: int, name: bytes, method: Method, algorithm: str, *, whe
     """The hash of an object by a content-addressing method.
 
     Raises:
-        ObjectRejectedError: a method that needs a plain file, and it is none; or a method that is not supported.
+        ObjectRejectedError: a method that needs a plain file, and it is none; or a method that is
+            not supported.
     """
     if method is Method.NAR:
         return nar_hash(parent, name, algorithm)[0]
@@ -65,7 +67,8 @@ def hash_modulo(chunks: Iterable[bytes], hash_part: bytes, algorithm: str) -> tu
     """The hash of a stream with each occurrence of an object's own hash part replaced by zeros.
 
     Returns:
-        Two forms that are both in use: of the stream alone (Nix since 2.17), and followed by `|OFFSET` for each
+        Two forms that are both in use: of the stream alone (Nix since 2.17), and followed by
+            `|OFFSET` for each
         occurrence (before).
     """
     offsets: list[int] = []
@@ -79,7 +82,10 @@ def hash_modulo(chunks: Iterable[bytes], hash_part: bytes, algorithm: str) -> tu
 
 
 def _blanked(chunks: Iterable[bytes], hash_part: bytes, offsets: list[int]) -> Iterator[bytes]:
-    """The stream with zeros for the hash part; the end of each chunk is kept back, as one may begin there."""
+    """The stream with zeros for the hash part.
+
+    The end of each chunk is kept back, as one may begin there.
+    """
     rest, start = b"", 0  # `start`: offset of `rest` in the stream
     blank = bytes(len(hash_part))
     for chunk in chunks:
@@ -103,7 +109,8 @@ def check_address(parent: int, name: bytes, info: PathInfo) -> None:
 
     Raises:
         HashMismatchError: the contents are others.
-        ObjectRejectedError: the path does not follow from the address, or the method is not supported.
+        ObjectRejectedError: the path does not follow from the address, or the method is not
+            supported.
     """
     address = info.content_address
     if address is None:

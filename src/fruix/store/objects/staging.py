@@ -1,9 +1,12 @@
-"""Where objects are made before they get their final name: one private directory per process, on the store's file system.
+"""Where objects are made before they get their final name.
 
-It lies in the state directory (`staging/`), or, where a rename from there into the store isn't possible, in the store
-(`.staging/`); either is closed to others (0700), so nobody sees an object before its metadata is canonical, and giving it the final name is one
-rename. Its owner holds a flock on it for life and removes it in the end: one that nobody holds is how the next start learns that a
-process died with the store open (`leftovers`).
+One private directory per process, on the store's file system.
+
+It lies in the state directory (`staging/`), or, where a rename from there into the store isn't
+possible, in the store (`.staging/`); either is closed to others (0700), so nobody sees an object
+before its metadata is canonical, and giving it the final name is one rename. Its owner holds a
+flock on it for life and removes it in the end: one that nobody holds is how the next start learns
+that a process died with the store open (`leftovers`).
 """
 
 from __future__ import annotations
@@ -29,7 +32,10 @@ _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOT
 
 
 class Staging:
-    """This process's private directory. Thread-safe; `directory` and `store` are open descriptors."""
+    """This process's private directory.
+
+    Thread-safe; `directory` and `store` are open descriptors.
+    """
 
     def __init__(self, store: int, name: str, places: Sequence[str], identity: str) -> None:
         """Make the directory, and have that on disk.
@@ -74,7 +80,10 @@ class Staging:
             raise
 
     def _reaches_store(self) -> bool:
-        """Whether what is made here can get into the store by one rename: tried, since quotas of projects forbid it, too."""
+        """Whether what is made here can get into the store by one rename.
+
+        Tried, since quotas of projects forbid it, too.
+        """
         near = near_name()
         os.close(os.open(b"reach", CREATE_FILE, 0o600, dir_fd=self.directory))
         try:
@@ -119,7 +128,8 @@ class Staging:
             if isinstance(error, OSError) and error.errno in _FULL:
                 error.filename = self._store_name  # by descriptor alone the kernel names nothing
             raise
-        # After success it was published or is somebody's (`Staged`): no call is spent on finding that out.
+        # After success it was published or is somebody's (`Staged`): no call is spent on finding
+        # that out.
 
     def drop(self, name: bytes) -> None:
         """Delete what was made at a place after all."""
@@ -144,8 +154,9 @@ class Staging:
     def replace(self, name: bytes, base: str) -> None:
         """Put a finished object where another one lies, which is deleted afterwards.
 
-        In one step where the system can exchange names, else by two renames, with nothing at the name
-        in between. The name is registered already, so the object has its final time before it gets there.
+        In one step where the system can exchange names, else by two renames, with nothing at the
+        name in between. The name is registered already, so the object has its final time before it
+        gets there.
         """
         final = os.fsencode(base)
         with self._settled(name) as (directory, near):
@@ -160,7 +171,9 @@ class Staging:
 
     @contextmanager
     def _settled(self, name: bytes) -> Iterator[tuple[int, bytes]]:
-        """Where a finished object can be renamed from without changing: a directory goes into the store, under a private name.
+        """Where a finished object can be renamed from without changing.
+
+        A directory goes into the store, under a private name.
 
         After a crash the next start finds it there.
         """
@@ -195,13 +208,17 @@ class Staging:
             _with_write_bit(self.directory, name, self.store, final)
 
     def retract(self, base: str, inode: int) -> None:
-        """Take back a file that was published without a lock, unless it is somebody else's by now: theirs has the same contents."""
+        """Take back a file that was published without a lock, unless it is somebody else's by now.
+
+        Theirs has the same contents.
+        """
         with self.place() as name:
             try:
                 os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
             except FileNotFoundError:
                 return
-            # Looked at only where nobody else can reach it: between a look and an unlink theirs could have come.
+            # Looked at only where nobody else can reach it: between a look and an unlink theirs
+            # could have come.
             if os.lstat(name, dir_fd=self.directory).st_ino == inode:
                 os.unlink(name, dir_fd=self.directory)
             else:

@@ -1,1 +1,4 @@
-"""Taking what a builder made into the store: canonical metadata, references, staging until it is registered."""
+"""Taking what a builder made into the store.
+
+Canonical metadata, references, staging until it is registered.
+"""

@@ -1,10 +1,12 @@
 """The one form of metadata that a store object has.
 
-Files 0444 or 0555 (if the owner could execute), directories 0555, modification time 1 (one second after the epoch), owner the
-daemon, no extended attributes, no ACLs, no file flags. Set-id and write bits go with that. All by descriptor, or by (directory,
-name) without following; nothing is changed before its owner was checked, since a hard link could lead to somebody else's file.
+Files 0444 or 0555 (if the owner could execute), directories 0555, modification time 1 (one second
+after the epoch), owner the daemon, no extended attributes, no ACLs, no file flags. Set-id and write
+bits go with that. All by descriptor, or by (directory, name) without following; nothing is changed
+before its owner was checked, since a hard link could lead to somebody else's file.
 
-`Canonicalisation` is a `Preparation`: a build's output is made canonical by the very pass that reads it.
+`Canonicalisation` is a `Preparation`: a build's output is made canonical by the very pass that
+reads it.
 """
 
 from __future__ import annotations
@@ -28,9 +30,10 @@ Inode = tuple[int, int]
 class Links:
     """How often each regular file with several hard links occurs in the outputs of one build.
 
-    Count all outputs of a build (`add`) before taking the first: a file is safe in place only if every link to it lies
-    inside the outputs (otherwise a builder could keep one elsewhere). The verdict is that of the counting: later, when some
-    names were replaced or a rejected output was deleted, the count of links left says nothing any more.
+    Count all outputs of a build (`add`) before taking the first: a file is safe in place only if
+    every link to it lies inside the outputs (otherwise a builder could keep one elsewhere). The
+    verdict is that of the counting: later, when some names were replaced or a rejected output was
+    deleted, the count of links left says nothing any more.
     """
 
     seen: dict[Inode, int] = field(default_factory=dict)
@@ -52,7 +55,10 @@ class Links:
         return bool(self.most_bytes) and self.size > self.most_bytes
 
     def add(self, parent: int, name: bytes) -> None:
-        """Count the links in one tree. Missing trees and special files are left for the taking itself to report."""
+        """Count the links in one tree.
+
+        Missing trees and special files are left for the taking itself to report.
+        """
         with closing(walk(parent, name)) as nodes:
             for node in nodes:
                 self.nodes += node.kind is not Kind.END
@@ -76,7 +82,8 @@ class Canonicalisation:
     Args:
         owner: numeric user that must own every file, or None to accept any.
         links: the link counts of all outputs of the build.
-        fresh: puts a fresh copy in the place of a file that has links outside, given (node, open file); returns it, opened.
+        fresh: puts a fresh copy in the place of a file that has links outside, given (node, open
+            file); returns it, opened.
     """
 
     def __init__(self, owner: int | None, links: Links, fresh: Callable[[Node, int], int]) -> None:

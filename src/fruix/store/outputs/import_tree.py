@@ -1,12 +1,16 @@
-"""A build's output becomes a store object: taken over, made canonical, hashed and scanned for references in one pass.
+"""A build's output becomes a store object.
 
-Order (docs/isolation.md): everything of the build is dead and unmounted. The output is looked at without touching it; renamed out of the
-build's area into our private staging directory, or, if anything of the build could still hold a descriptor, copied into fresh
-inodes there; then read once: each node is checked, made canonical, and goes through the hash and the reference scanner.
-Only then does it get its final name. Files with a hard link outside of the build's outputs are replaced by fresh copies
-on the way.
+Taken over, made canonical, hashed and scanned for references in one pass.
 
-Cost: one read of the data at the speed of the slower of SHA-256 (own thread) and the reference scan; some 60 µs a file.
+Order (docs/isolation.md): everything of the build is dead and unmounted. The output is looked at
+without touching it; renamed out of the build's area into our private staging directory, or, if
+anything of the build could still hold a descriptor, copied into fresh inodes there; then read once:
+each node is checked, made canonical, and goes through the hash and the reference scanner. Only then
+does it get its final name. Files with a hard link outside of the build's outputs are replaced by
+fresh copies on the way.
+
+Cost: one read of the data at the speed of the slower of SHA-256 (own thread) and the reference
+scan; some 60 µs a file.
 """
 
 from __future__ import annotations
@@ -40,7 +44,8 @@ class OutputPolicy:
         build_uid: the user that must own every file.
         candidates: what it may refer to (the closure of the inputs and all outputs).
         copy: copy into fresh inodes (anything of the build could still have a descriptor).
-        links: hard links of all outputs of the build, from `count_links`; None: only this one's count.
+        links: hard links of all outputs of the build, from `count_links`; None: only this one's
+            count.
         expected: what a fixed output must hold, checked before it gets its final name.
         budget: bytes of contents that all outputs of the build may have; it is spent.
     """
@@ -55,7 +60,10 @@ class OutputPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where a build left an output: a name in an open directory; `where` stands for it in messages."""
+    """Where a build left an output: a name in an open directory.
+
+    `where` stands for it in messages.
+    """
 
     parent: int
     name: bytes
@@ -64,7 +72,10 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What one pass over an output found out. `references` are hash parts out of those that were looked for."""
+    """What one pass over an output found out.
+
+    `references` are hash parts out of those that were looked for.
+    """
 
     nar_hash: Hash
     nar_size: int

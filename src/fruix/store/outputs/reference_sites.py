@@ -1,7 +1,9 @@
-"""Which files of a store object hold the hash part of a path: the answer to "why does this refer to that?".
+"""Which files of a store object hold the hash part of a path.
 
-Reads the tree once more, file by file, without following links; names, contents and link targets are looked at, as the reference scan
-did. Stops early for a path once `most` places are known.
+The answer to "why does this refer to that?".
+
+Reads the tree once more, file by file, without following links; names, contents and link targets
+are looked at, as the reference scan did. Stops early for a path once `most` places are known.
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from fruix.store.tree.walk import Kind, Node, walk
 def mentions(parent: int, name: bytes, parts: Iterable[bytes], most: int = 3) -> dict[bytes, list[str]]:
     """Hash part → places in the tree `name` of the open directory `parent`, at most `most` each.
 
-    A place is a file's name from the top of the tree on, in printable form, empty for the top itself.
+    A place is a file's name from the top of the tree on, in printable form, empty for the top
+    itself.
     """
     found: dict[bytes, list[str]] = {part: [] for part in parts}
     with closing(walk(parent, name)) as nodes:

@@ -1,8 +1,11 @@
-"""From a build's output area to the final name: the steps of `LocalStore.stage_output` in their order.
+"""From a build's output area to the final name.
 
-Look without touching; rename or copy into the staging directory; one pass that makes canonical, hashes and scans; check of a fixed
-output. What is staged then gets its final name, takes the place of a damaged object, is kept under another name, or is dropped.
-Until then nobody but us can see it, and if a step fails nothing is left of it.
+The steps of `LocalStore.stage_output` in their order.
+
+Look without touching; rename or copy into the staging directory; one pass that makes canonical,
+hashes and scans; check of a fixed output. What is staged then gets its final name, takes the place
+of a damaged object, is kept under another name, or is dropped. Until then nobody but us can see it,
+and if a step fails nothing is left of it.
 """
 
 from __future__ import annotations
@@ -29,9 +32,12 @@ from fruix.store.tree.descriptors import open_chain
 
 
 def count_links(sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
-    """Count the hard links in several trees, their nodes and the sizes of their files; nothing is read.
+    """Count the hard links in several trees, their nodes and the sizes of their files.
 
-    It stops (and the links are of no use) when they hold more than `most` nodes or `most_bytes`, where that is not 0.
+    Nothing is read.
+
+    It stops (and the links are of no use) when they hold more than `most` nodes or `most_bytes`,
+    where that is not 0.
     """
     links = Links(most=most, most_bytes=most_bytes)
     for source in sources:
@@ -47,7 +53,10 @@ def count_links(sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> L
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """An output that is canonical, hashed and scanned, and that nobody else can see yet. End it by one of its methods."""
+    """An output that is canonical, hashed and scanned, and that nobody else can see yet.
+
+    End it by one of its methods.
+    """
 
     info: PathInfo
     place: bytes
@@ -77,7 +86,10 @@ class Staged:
         self.staging.publish(self.place, base)
 
     def differences(self, limit: int) -> list[Difference]:
-        """Where it differs from what lies at its final name, in order of the names; at most `limit` places."""
+        """Where it differs from what lies at its final name, in order of the names.
+
+        At most `limit` places.
+        """
         final = os.fsencode(self.info.path.base)
         return compare(self.staging.store, final, self.staging.directory, self.place, limit=limit)
 
@@ -87,7 +99,10 @@ class Staged:
         return compare(directory, other.place, directory, self.place, limit=limit)
 
     def mentions(self, others: Iterable[StorePath]) -> dict[StorePath, list[str]]:
-        """Which of its files hold the hash part of each of `others`: a few names from its top on."""
+        """Which of its files hold the hash part of each of `others`.
+
+        A few names from its top on.
+        """
         parts = {other.hash_part.encode(): other for other in others}
         found = mentions(self.staging.directory, self.place, parts)
         return {parts[part]: places for part, places in found.items()}

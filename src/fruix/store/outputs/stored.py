@@ -1,4 +1,7 @@
-"""What a build asks of the store for its outputs: the part of `LocalStore` about objects that are not registered."""
+"""What a build asks of the store for its outputs.
+
+The part of `LocalStore` about objects that are not registered.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,9 @@ class StoredOutputs(StoreQueries):
         return PathLocks(self._locks)
 
     def stage_output(self, source: str, path: StorePath, policy: OutputPolicy) -> Staged:
-        """Take a finished build's output out of the build's area; what is returned needs its final name.
+        """Take a finished build's output out of the build's area.
+
+        What is returned needs its final name.
 
         The caller holds the lock of `path`, and everything of the build is dead and unmounted.
 
@@ -50,10 +55,12 @@ class StoredOutputs(StoreQueries):
 
         Args:
             staged: the output.
-            suffix: of its name; without one it gets its own name, which the caller has locked, and nothing valid has.
+            suffix: of its name; without one it gets its own name, which the caller has locked, and
+                nothing valid has.
 
         Returns:
-            Where it is: its path with `suffix`; "" if it wasn't kept, as a valid object has that name, or is just being made.
+            Where it is: its path with `suffix`; "" if it wasn't kept, as a valid object has that
+                name, or is just being made.
         """
         name = staged.info.path.base + suffix
         with self._path_locks() as locks:
@@ -72,16 +79,24 @@ class StoredOutputs(StoreQueries):
                 self.database.unkeep(name)
 
     def _is_taken(self, name: str, locks: PathLocks) -> bool:
-        """Whether a valid object has this name, or is just being made; else the name is locked. A name too long for an object is free."""
+        """Whether a valid object has this name, or is just being made; else the name is locked.
+
+        A name too long for an object is free.
+        """
         path = leftovers.as_object(self.database.directory, name)
         return path is not None and (not locks.acquire([path], wait=False) or self.is_valid(path))
 
     def count_links(self, sources: Iterable[str], most: int = 0, most_bytes: int = 0) -> Links:
-        """Count what is in all outputs of a build, before the first is taken; see `taking.count_links`."""
+        """Count what is in all outputs of a build, before the first is taken.
+
+        See `taking.count_links`.
+        """
         return staged.count_links(sources, most, most_bytes)
 
     def delete_unregistered(self, path: StorePath) -> None:
-        """Delete the files at a path that is not valid; nothing there is fine. The caller holds its lock.
+        """Delete the files at a path that is not valid; nothing there is fine.
+
+        The caller holds its lock.
 
         Raises:
             StoreError: the path is valid.

@@ -1,8 +1,9 @@
 """Where two trees differ, for people: which entries, and in them which bytes, mode or link target.
 
-Both trees are walked side by side in the order of their names, by directory descriptors and without following links. Only what an archive holds
-counts: kinds, the executable bit, link targets, contents. Costs one read of all files that both trees have with the same size;
-differing bytes are counted a piece at a time, so memory is bounded.
+Both trees are walked side by side in the order of their names, by directory descriptors and without
+following links. Only what an archive holds counts: kinds, the executable bit, link targets,
+contents. Costs one read of all files that both trees have with the same size; differing bytes are
+counted a piece at a time, so memory is bounded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Copying a tree into fresh inodes that are canonical from the start.
 
-Nobody can hold a descriptor, a mapping or a hard link of what this makes: each file is created with O_EXCL|O_NOFOLLOW in a
-directory of ours, each source is opened with O_NOFOLLOW and checked to be what was looked at. Hard links are not kept (every
-name gets its own file), nor are times, attributes, ACLs and flags. Data is shared where the file system can clone
-(btrfs, XFS, ZFS), else copied in the kernel, else by read and write.
+Nobody can hold a descriptor, a mapping or a hard link of what this makes: each file is created with
+O_EXCL|O_NOFOLLOW in a directory of ours, each source is opened with O_NOFOLLOW and checked to be
+what was looked at. Hard links are not kept (every name gets its own file), nor are times,
+attributes, ACLs and flags. Data is shared where the file system can clone (btrfs, XFS, ZFS), else
+copied in the kernel, else by read and write.
 
 Cost: two opens and a few calls per file; no data is moved on file systems that clone.
 """
@@ -47,7 +48,8 @@ def copy_tree(
         where: text for messages.
 
     Raises:
-        ObjectRejectedError: special file, too deep, changed while it was copied, or what `check` raises.
+        ObjectRejectedError: special file, too deep, changed while it was copied, or what `check`
+            raises.
         OSError: as the system says; a part of the copy may be left.
     """
     targets = [to]  # the open directories on the way down; the first is the caller's
@@ -103,7 +105,8 @@ def copy_data(source: int, target: int, size: int, *, where: str) -> None:
         changed = os.fstat(target).st_size != size
     else:
         left = _copy_in_kernel(source, target, size)
-        # Also after a copy_file_range that ended early: some file systems report an end where there is none.
+        # Also after a copy_file_range that ended early: some file systems report an end where there
+        # is none.
         while left and (chunk := os.read(source, min(left, READ_SIZE))):
             check_interrupt()
             write_all(target, chunk)

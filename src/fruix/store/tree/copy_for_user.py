@@ -1,8 +1,11 @@
-"""Copying a tree that a build left, for a person to look at: other rules than for store objects, the same caution.
+"""Copying a tree that a build left, for a person to look at.
 
-Only fresh inodes, made through descriptors of directories that nobody else can enter. Copied are directories, symlinks (as they are), and regular
-files of the build user; modes without set-id and sticky bits and without write permission for others, times of modification.
-Everything else (special files, files of others, what lies too deep) is left out and counted.
+Other rules than for store objects, the same caution.
+
+Only fresh inodes, made through descriptors of directories that nobody else can enter. Copied are
+directories, symlinks (as they are), and regular files of the build user; modes without set-id and
+sticky bits and without write permission for others, times of modification. Everything else (special
+files, files of others, what lies too deep) is left out and counted.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """Deleting a tree that somebody hostile made: constant depth, constant descriptors, no way out.
 
-Works by flattening: every sub-directory found is renamed up into the top directory and emptied from there, so neither the depth
-of the tree nor the length of its paths matters. What is renamed is looked at only afterwards, under its new name which
-nobody else knows; a rename moves a symlink itself, and it fails on a mount point (EBUSY), so the deletion can
-neither be led astray by a swap nor descend into something mounted (C2 of the threats in docs/isolation.md). A directory
-of another device is refused.
+Works by flattening: every sub-directory found is renamed up into the top directory and emptied from
+there, so neither the depth of the tree nor the length of its paths matters. What is renamed is
+looked at only afterwards, under its new name which nobody else knows; a rename moves a symlink
+itself, and it fails on a mount point (EBUSY), so the deletion can neither be led astray by a swap
+nor descend into something mounted (C2 of the threats in docs/isolation.md). A directory of another
+device is refused.
 
-Cost: one unlink per file, one rmdir per empty directory, open + list + rename + two rmdir per other one; as fast as
-`shutil.rmtree` for ordinary trees.
+Cost: one unlink per file, one rmdir per empty directory, open + list + rename + two rmdir per other
+one; as fast as `shutil.rmtree` for ordinary trees.
 """
 
 from __future__ import annotations
@@ -104,7 +105,10 @@ class _Flattening:
                     self._unlink(directory, name)
 
     def _remove(self, directory: int, name: bytes) -> None:
-        """An empty directory goes at once; renaming is dear where it rewrites the directory's `..` (UFS)."""
+        """An empty directory goes at once.
+
+        Renaming is dear where it rewrites the directory's `..` (UFS).
+        """
         try:
             os.rmdir(name, dir_fd=directory)
         except OSError:  # whatever it is, moving it up finds out
@@ -148,7 +152,10 @@ def _open(parent: int, name: bytes) -> int:
 
 
 def _rename(directory: int, name: bytes, top: int, fresh: bytes) -> None:
-    """Move a sub-directory; without root that needs the write bit on the directory itself (its `..` changes)."""
+    """Move a sub-directory.
+
+    Without root that needs the write bit on the directory itself (its `..` changes).
+    """
     try:
         os.rename(name, fresh, src_dir_fd=directory, dst_dir_fd=top)
     except PermissionError:

@@ -1,8 +1,9 @@
 """Opening files and directories by (directory descriptor, one name), never through a symlink.
 
-Rule of everything in `store/tree`: a path that somebody else may have had a hand in is walked one component at a time. No call
-here resolves more than one component, except `open_chain`, which walks an absolute path component by component and refuses
-symlinks on the way (sandbox threats "delete race" and "copy through a planted link", docs/isolation.md).
+Rule of everything in `store/tree`: a path that somebody else may have had a hand in is walked one
+component at a time. No call here resolves more than one component, except `open_chain`, which walks
+an absolute path component by component and refuses symlinks on the way (sandbox threats "delete
+race" and "copy through a planted link", docs/isolation.md).
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ import stat
 from fruix.errors import ObjectRejectedError, StoreError
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: a fifo swapped in after the type check must not block us; it has no effect on regular files.
+# O_NONBLOCK: a fifo swapped in after the type check must not block us; it has no effect on regular
+# files.
 OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 CREATE_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -38,7 +40,10 @@ def exists(parent: int, name: bytes) -> bool:
 
 
 def open_directory(parent: int, name: bytes, *, expect: os.stat_result | None = None) -> int:
-    """Open a subdirectory; with `expect` it must be the very directory that was looked at before."""
+    """Open a subdirectory.
+
+    With `expect` it must be the very directory that was looked at before.
+    """
     descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
     if expect is not None:
         _check_same(descriptor, expect, name)

@@ -1,8 +1,9 @@
 """A tree as an archive (NAR) stream, and the contents of one file.
 
-Streams: pieces of structure are gathered, contents go out in reads of `READ_SIZE`, so memory is bounded by a few of those whatever
-the tree. A `Preparation` may look at each node before it is read, change it, or hand out another descriptor to read from:
-that is how outputs are made canonical, hashed and scanned in a single pass. Format: `fruix.model.nar`.
+Streams: pieces of structure are gathered, contents go out in reads of `READ_SIZE`, so memory is
+bounded by a few of those whatever the tree. A `Preparation` may look at each node before it is
+read, change it, or hand out another descriptor to read from: that is how outputs are made
+canonical, hashed and scanned in a single pass. Format: `fruix.model.nar`.
 
 Cost: about 30 µs a small file; big files at the speed of read(2).
 """
@@ -27,7 +28,10 @@ class Preparation(Protocol):
     """What is done to each node before it goes into the stream."""
 
     def file(self, node: Node, descriptor: int) -> int:
-        """Called with the open file; returns the descriptor to read: this one or another, both are closed afterwards."""
+        """Called with the open file.
+
+        Returns the descriptor to read: this one or another, both are closed afterwards.
+        """
 
     def symlink(self, node: Node) -> None:
         """Called before the target is read."""
@@ -53,7 +57,9 @@ AS_IT_IS: Preparation = _AsItIs()
 
 
 class SizeBudget:
-    """A limit for the sum of file sizes, looked at before anything is read: a sparse file claims more than any disk holds.
+    """A limit for the sum of file sizes, looked at before anything is read.
+
+    A sparse file claims more than any disk holds.
 
     One budget may be spent by several trees, one after the other.
     """
@@ -94,7 +100,8 @@ def dump(
         budget: what all files together may take of it.
 
     Raises:
-        ObjectRejectedError: something that an archive can't hold, or a file that changed while it was read.
+        ObjectRejectedError: something that an archive can't hold, or a file that changed while it
+            was read.
         OSError: as the system says.
     """
     gathered = bytearray(write.MAGIC)

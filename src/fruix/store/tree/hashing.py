@@ -1,8 +1,8 @@
 """Hashing a stream beside whatever else is done with it.
 
-hashlib lets go of the interpreter lock, so a thread that hashes runs in parallel with the one that reads, scans or writes. Small
-streams (up to `INLINE`) are hashed in place: starting a thread costs more than hashing them. At most `_AHEAD` chunks wait, so
-memory is bounded by the chunk size.
+hashlib lets go of the interpreter lock, so a thread that hashes runs in parallel with the one that
+reads, scans or writes. Small streams (up to `INLINE`) are hashed in place: starting a thread costs
+more than hashing them. At most `_AHEAD` chunks wait, so memory is bounded by the chunk size.
 
 Cost: SHA-256 speed (0.4 to 2 GB/s), whatever the consumer does in between.
 """
@@ -21,7 +21,9 @@ _AHEAD = 16
 
 
 class StreamHash:
-    """The hash and size of a stream of chunks. A context manager: leaving it ends the thread, whatever happened.
+    """The hash and size of a stream of chunks.
+
+    A context manager: leaving it ends the thread, whatever happened.
 
     Chunks must not change after they were given (bytes, or views of bytes).
     """

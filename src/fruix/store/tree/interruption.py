@@ -1,10 +1,12 @@
 """Giving up work on trees that nobody wants any more, or that takes too long.
 
-Walks, copies, comparisons and hashes call `check_interrupt` for each node and each piece of contents. It does nothing unless the thread is within
-`interruptible`, whose check says whether to stop. Deletions never ask: what was begun is always cleaned up.
+Walks, copies, comparisons and hashes call `check_interrupt` for each node and each piece of
+contents. It does nothing unless the thread is within `interruptible`, whose check says whether to
+stop. Deletions never ask: what was begun is always cleaned up.
 
-`Interrupted` is no `Exception`, for the reason that `asyncio.CancelledError` is none: code that takes errors of files for findings ("this
-object is damaged") must not take the end of its own work for one. It never leaves `interruptible`, which raises the cause in its place.
+`Interrupted` is no `Exception`, for the reason that `asyncio.CancelledError` is none: code that
+takes errors of files for findings ("this object is damaged") must not take the end of its own work
+for one. It never leaves `interruptible`, which raises the cause in its place.
 
 Cost: some 0.2 µs a call.
 """
@@ -33,7 +35,9 @@ _current: ContextVar[Check | None] = ContextVar("interruption", default=None)
 
 @contextmanager
 def interruptible(check: Check) -> Iterator[None]:
-    """Let `check` stop the work that this thread does in this context. The innermost one counts alone.
+    """Let `check` stop the work that this thread does in this context.
+
+    The innermost one counts alone.
 
     Raises:
         Exception: what `check` returned.

@@ -1,6 +1,7 @@
 """The metadata that every store object has, whatever it was before.
 
-Files 0444, or 0555 if executable; directories 0555; modification time 1 (one second after the epoch).
+Files 0444, or 0555 if executable; directories 0555; modification time 1 (one second after the
+epoch).
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ def finish_symlink(parent: int, name: bytes, accessed_ns: int = _MODIFIED_NS) ->
 
 
 def settle(parent: int, name: bytes) -> None:
-    """Set the time of an object that was just renamed to another parent, if it is a directory that lost it so.
+    """Set the time of a directory that lost it by being renamed to another parent.
 
     UFS rewrites the directory's own `..` then, which changes its time of modification; within one
-    parent it stays. To be called before the object is registered. Costs one call where nothing is lost.
+    parent it stays. To be called before the object is registered. Costs one call where nothing is
+    lost.
     """
     status = lstat(parent, name)
     if not stat.S_ISDIR(status.st_mode) or status.st_mtime_ns == _MODIFIED_NS:

@@ -1,9 +1,10 @@
 """An archive stream as a tree: fresh, canonical inodes in a directory that only we can enter.
 
-The reader (`fruix.model.nar.read`) accepts only the one canonical form: names sorted, unique, without `/`, `.` and `..`, bounded
-depth and lengths. Here each name is one component below a held descriptor, created with O_EXCL|O_NOFOLLOW, so a
-symlink that the archive itself made is never followed. Since just one byte string describes a tree, the stream's hash is
-the hash of what is on disk.
+The reader (`fruix.model.nar.read`) accepts only the one canonical form: names sorted, unique,
+without `/`, `.` and `..`, bounded depth and lengths. Here each name is one component below a held
+descriptor, created with O_EXCL|O_NOFOLLOW, so a symlink that the archive itself made is never
+followed. Since just one byte string describes a tree, the stream's hash is the hash of what is on
+disk.
 
 Cost: about 40 µs a small file; big contents are written as they come, without copying.
 """
@@ -51,7 +52,10 @@ def restore(chunks: Iterable[bytes], parent: int, name: bytes) -> None:
 
 
 class Restoring:
-    """Takes the events of one archive. A context manager, so that descriptors are closed whatever comes."""
+    """Takes the events of one archive.
+
+    A context manager, so that descriptors are closed whatever comes.
+    """
 
     def __init__(self, parent: int, name: bytes) -> None:
         self._directories = [parent]  # the first is the caller's

@@ -1,9 +1,10 @@
 """Walking a file tree: iterative, by directory descriptors, in the order of an archive.
 
-Yields a node before its children, directories a second time (`Kind.END`) after them; children in the order of their names as
-bytes. Never follows a symlink, never leaves the device of the root, accepts regular files, directories and symlinks only, and
-holds one descriptor per level, at most `MAX_DEPTH` + 1 (an archive may not be deeper either, docs/store.md). Memory: the
-names of the directories on the way down, at most `MAX_ENTRIES` each.
+Yields a node before its children, directories a second time (`Kind.END`) after them; children in
+the order of their names as bytes. Never follows a symlink, never leaves the device of the root,
+accepts regular files, directories and symlinks only, and holds one descriptor per level, at most
+`MAX_DEPTH` + 1 (an archive may not be deeper either, docs/store.md). Memory: the names of the
+directories on the way down, at most `MAX_ENTRIES` each.
 
 Cost: one lstat per node and one open, listing, sort and close per directory; about 10 µs a file.
 """
@@ -41,8 +42,9 @@ _KINDS = {stat.S_IFREG: Kind.FILE, stat.S_IFLNK: Kind.SYMLINK, stat.S_IFDIR: Kin
 class Node:
     """One object of a tree.
 
-    `parent` is the descriptor of the directory that holds it, open as long as the walk stands at this node; `descriptor`
-    is the directory's own for DIRECTORY and END, else -1. `place` is where it lies, for messages.
+    `parent` is the descriptor of the directory that holds it, open as long as the walk stands at
+    this node; `descriptor` is the directory's own for DIRECTORY and END, else -1. `place` is where
+    it lies, for messages.
     """
 
     kind: Kind
@@ -78,14 +80,17 @@ def walk(
     max_depth: int = MAX_DEPTH,
     skip: Callable[[bytes], None] | None = None,
 ) -> Generator[Node, None, None]:
-    """Walk the tree at `name` in the open directory `parent`. Close the generator to drop its descriptors early.
+    """Walk the tree at `name` in the open directory `parent`.
+
+    Close the generator to drop its descriptors early.
 
     Args:
         parent: descriptor of the directory that holds the root; stays the caller's.
         name: the root's name there.
         where: text for messages in place of the root's name.
         max_depth: levels below the root.
-        skip: told of each special file and of what lies too deep, which is then left out instead of refused.
+        skip: told of each special file and of what lies too deep, which is then left out instead of
+            refused.
 
     Raises:
         ObjectRejectedError: special file, other device, too deep, too many entries.
