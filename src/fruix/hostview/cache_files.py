@@ -2,7 +2,7 @@
 
 They are written whole or not at all, and worth nothing if they can't be read.
 
-Whatever is wrong with such a file (missing, cut off, not ours) it is as if it were not there; it
+Whatever is wrong with such a file (missing, cut off, of another form) it is as if it were not there; it
 can always be made again.
 """
 

@@ -91,7 +91,7 @@ def take_terminal(terminal: int) -> None:
 
 
 def load_entry(spec: SandboxSpec) -> EntryPoint | None:
-    """Code of ours that runs instead of an exec: imported while there are files to import from."""
+    """The function that runs in the place of a program; imported while there are files to import from."""
     program = spec.program
     if not isinstance(program, Entry):
         return None
@@ -110,7 +110,7 @@ def _warm_resolver() -> None:
 
 
 def run_entry(entry: EntryPoint, arguments: Mapping[str, Any]) -> NoReturn:
-    """Run code of ours; the standard descriptors are all that is open."""
+    """Run a function in the place of a program; only the standard descriptors are open."""
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="replace", closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="replace", closefd=False)
     code = SETUP_FAILED

@@ -169,7 +169,7 @@ class SandboxSpec:
 
 
 def _row(value: Any) -> Any:
-    """A value of ours as the list of its fields, in their order: there can be thousands of binds.
+    """A dataclass as the list of its fields, in their order: there can be thousands of binds.
 
     Bytes as base64.
     """

@@ -3,7 +3,7 @@
 Each system call is printed with its result, errno and message, and everything is undone in the end.
 
 The steps are the back end's own, in their order (docs/freebsd.md), run on a scratch directory with
-a small program of ours in the jail. Before them come calls that must fail, as a real 13.2 kernel
+a small program of Fruix in the jail. Before them come calls that must fail, as a real 13.2 kernel
 failed them. Nothing of a store or of running builds is touched.
 """
 

@@ -15,7 +15,7 @@ import zlib
 from fruix.sandbox.freebsd import abi, mounts
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 
-# Numbers of rulesets have 16 bits: these are ours, and an operator's are elsewhere.
+# Numbers of rulesets have 16 bits: these are Fruix's, and an operator's are elsewhere.
 RULESET = 35001
 _RULESETS = 30000
 SHOWN = (

@@ -92,7 +92,7 @@ class LinuxBackEnd(BackEnd):
     def builders_of(self, uid: int, name: str) -> list[int]:
         """Those in another process namespace than the daemon's that see a sandbox's directories.
 
-        A daemon in a container may have builders of the same user, and no lock in common with ours.
+        A daemon in a container may have builders of the same user, and no lock in common with this one.
         """
         found = processes.processes_of(uid)
         return [pid for pid in found if processes.is_elsewhere(pid) and processes.sees(pid, name)]

@@ -128,7 +128,7 @@ class Cgroup:
 
 @dataclass(frozen=True, slots=True)
 class CgroupParent:
-    """The group below which sandboxes get theirs: the daemon's own."""
+    """The daemon's own group, below which sandboxes get groups."""
 
     path: str
 

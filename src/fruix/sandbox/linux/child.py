@@ -99,7 +99,10 @@ def _session(child: ChildState) -> None:
 
 
 def _die_with_parent(child: ChildState) -> None:
-    """The parent's death is ours from here on; if it came before, nobody reads the status pipe any more."""
+    """Have the kernel kill this process when its parent dies; end at once if it has died already.
+
+    Then nobody reads the status pipe any more.
+    """
     libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
     poller = select.poll()
     poller.register(child.status, 0)
@@ -108,7 +111,7 @@ def _die_with_parent(child: ChildState) -> None:
 
 
 def _load_entry(child: ChildState) -> None:
-    """Code of ours that runs instead of an exec: imported while there are files to import from."""
+    """The function that runs in the place of a program; imported while there are files to import from."""
     child.last_capability = identity.read_last_capability()
     child.entry = load_entry(child.spec)
 
