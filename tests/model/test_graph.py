@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fruix.graph import Edge, Graph, Node, shortest_paths, to_dot, to_svg
-from fruix.graph.layout import BOX_HEIGHT, GAP, layout
+from fruix.graph.layered import BOX_HEIGHT, GAP, layout
 from fruix.graph.order import build_rows, crossings, order_rows
-from fruix.graph.place import pooled
+from fruix.graph.positions import pooled
 from fruix.graph.ranks import ranks
 
 

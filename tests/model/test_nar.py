@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fruix.errors import BadNarError
 from fruix.model.hashes import Hash
 from fruix.model.nar import NarReader, write
-from fruix.model.nar.events import (
+from fruix.model.nar.stream_events import (
     DirectoryEnd,
     DirectoryStart,
     Entry,

@@ -145,7 +145,7 @@ class RemoteContents(Store):
     def add_path(
         self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
     ) -> StorePath:
-        from fruix.store.objects.hashes import flat_chunks  # noqa: PLC0415 - only for files
+        from fruix.store.objects.content_hashes import flat_chunks  # noqa: PLC0415 - only for files
         from fruix.store.tree.dump import dump  # noqa: PLC0415
 
         directory, base = os.path.split(source.rstrip("/"))

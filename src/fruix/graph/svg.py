@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from fruix.graph.layout import BOX_HEIGHT, Picture, layout
+from fruix.graph.layered import BOX_HEIGHT, Picture, layout
 from fruix.graph.value import Graph
 
 # Kind of edge → how it is drawn, and what the legend says.

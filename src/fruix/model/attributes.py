@@ -23,7 +23,8 @@ from fruix.model.text import printable
 # The variables that `read` knows, but for those that no new derivation should have.
 NAMES = (
     "allowSubstitutes", "allowedReferences", "allowedRequisites", "disallowedReferences",
-    "disallowedRequisites", "exportReferencesGraph", "impureEnvVars", "passAsFile", "preferLocalBuild", "requiredSystemFeatures",
+    "disallowedRequisites", "exportReferencesGraph", "impureEnvVars", "passAsFile",
+    "preferLocalBuild", "requiredSystemFeatures",
 )  # fmt: skip
 
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from fruix.model.elf import ElfFile, elf_in
-from fruix.model.nar.events import FileData, FileEnd, FileStart, Symlink
 from fruix.model.nar.members import members
+from fruix.model.nar.stream_events import FileData, FileEnd, FileStart, Symlink
 from fruix.model.storepath import StorePath
 from fruix.packages.lint import Finding
 from fruix.packages.lower import Lowered, Lowering

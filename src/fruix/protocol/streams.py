@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from fruix.errors import BadNarError, ObjectRejectedError, ProtocolError
-from fruix.model.nar.events import FileData, FileEnd, FileStart
 from fruix.model.nar.read import NarReader
+from fruix.model.nar.stream_events import FileData, FileEnd, FileStart
 from fruix.model.pathinfo import PathInfo
 from fruix.protocol.model_codecs import KEYED_INFO
 from fruix.protocol.reader import CHUNK, FramedSource, Source

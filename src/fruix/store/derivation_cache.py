@@ -19,7 +19,7 @@ from fruix.model import aterm
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.store.memory import charge
-from fruix.store.objects.hashes import flat_chunks
+from fruix.store.objects.content_hashes import flat_chunks
 from fruix.store.tree.descriptors import lstat
 
 MIB = 1 << 20

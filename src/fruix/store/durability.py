@@ -25,7 +25,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.database import Database
-from fruix.store.objects.hashes import nar_hash
+from fruix.store.objects.content_hashes import nar_hash
 from fruix.store.tree.descriptors import open_file
 from fruix.store.tree.walk import Kind, walk
 

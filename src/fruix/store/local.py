@@ -34,7 +34,7 @@ from fruix.store.failed_paths import Failures
 from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
 from fruix.store.locks import PathLocks, remove_stale
-from fruix.store.objects import hashes
+from fruix.store.objects import content_hashes
 from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs.stored import StoredOutputs
@@ -202,7 +202,7 @@ class LocalStore(StoredOutputs, StoreUpkeep):
                 stream, size = dump(parent, os.fsencode(base), where=source), None
             else:
                 size = lstat(parent, os.fsencode(base)).st_size
-                stream = hashes.flat_chunks(parent, os.fsencode(base), where=source)
+                stream = content_hashes.flat_chunks(parent, os.fsencode(base), where=source)
             return self._adding.dump(name, method, algorithm, stream, (), repair=False, size=size).path
         finally:
             os.close(parent)

@@ -32,7 +32,7 @@ from fruix.store import schema
 from fruix.store.database import Database
 from fruix.store.derivation_cache import DerivationCache
 from fruix.store.memory import charge, scoped
-from fruix.store.objects.hashes import check_address_path
+from fruix.store.objects.content_hashes import check_address_path
 
 # A key's name and 64 bytes in base 64; the database separates signatures by blanks.
 _SIGNATURE = re.compile(r"[^\s:]{1,200}:[A-Za-z0-9+/]{86}==")

@@ -15,7 +15,7 @@ from fruix.errors import FruixError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.durability import is_whole
-from fruix.store.objects.hashes import nar_hash
+from fruix.store.objects.content_hashes import nar_hash
 from fruix.store.queries import StoreQueries
 from fruix.store.tree.descriptors import exists, lstat
 

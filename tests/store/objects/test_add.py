@@ -23,7 +23,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.interface import Store
 from fruix.store.local import LocalStore
-from fruix.store.objects.hashes import hash_modulo
+from fruix.store.objects.content_hashes import hash_modulo
 from store.helpers import (
     being_made,
     directory_fd,
@@ -264,7 +264,7 @@ def test_hash_modulo_does_not_depend_on_chunks(chunks: list[bytes]) -> None:
 @pytest.mark.parametrize("form", ["without_positions", "with_positions"])
 def test_object_that_refers_to_itself(tmp_path: os.PathLike[str], form: str) -> None:
     """Both ways to hash modulo self are accepted (the golden paths need the store directory /frx/store)."""
-    from fruix.store.objects.hashes import check_address
+    from fruix.store.objects.content_hashes import check_address
     from fruix.store.tree import restore
 
     path = StorePath.parse(SELF[form]["path"], "/frx/store")

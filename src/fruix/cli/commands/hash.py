@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fruix.errors import UsageError
 from fruix.model.hashes import Hash, hasher
 from fruix.packages.local_files import selected
-from fruix.store.objects.hashes import flat_chunks
+from fruix.store.objects.content_hashes import flat_chunks
 from fruix.store.tree.dump import dump
 
 FORMS: Mapping[str, Callable[[Hash], str]] = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fruix.errors import UsageError
-from fruix.model.nar.events import DirectoryStart, FileData, FileEnd, FileStart, Symlink
 from fruix.model.nar.members import members
+from fruix.model.nar.stream_events import DirectoryStart, FileData, FileEnd, FileStart, Symlink
 from fruix.model.refscan import ReferenceScanner
 from fruix.model.storepath import StorePath
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from fruix.model.nar.events import DirectoryEnd, Entry, Event, FileEnd, Symlink
 from fruix.model.nar.read import NarReader
+from fruix.model.nar.stream_events import DirectoryEnd, Entry, Event, FileEnd, Symlink
 
 
 def members(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, Event]]:

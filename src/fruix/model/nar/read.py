@@ -18,7 +18,7 @@ from typing import NoReturn
 
 from fruix.errors import BadNarError
 from fruix.model.nar import write
-from fruix.model.nar.events import (
+from fruix.model.nar.stream_events import (
     DirectoryEnd,
     DirectoryStart,
     Entry,

@@ -25,7 +25,7 @@ from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name
 from fruix.store.locks import PathLocks
-from fruix.store.objects.hashes import check_address, check_method, nar_hash
+from fruix.store.objects.content_hashes import check_address, check_method, nar_hash
 from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
 from fruix.store.temproots import TempRoots

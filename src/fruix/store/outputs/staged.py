@@ -21,7 +21,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.durability import sync_tree
-from fruix.store.objects import hashes
+from fruix.store.objects import content_hashes
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs import import_tree
 from fruix.store.outputs.canonical import Links
@@ -148,6 +148,8 @@ def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddr
     if expected.method is Method.NAR and algorithm == info.nar_hash.algorithm:
         found = info.nar_hash
     else:
-        found = hashes.object_hash(staging.directory, place, expected.method, algorithm, where=str(info.path))
+        found = content_hashes.object_hash(
+            staging.directory, place, expected.method, algorithm, where=str(info.path)
+        )
     if found != expected.hash:
         raise HashMismatchError(f"'{info.path}'", expected=expected.hash.sri, got=found.sri)

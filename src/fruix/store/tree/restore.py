@@ -17,7 +17,7 @@ from typing import Self
 
 from fruix.errors import BadNarError
 from fruix.model.nar import NarReader
-from fruix.model.nar.events import (
+from fruix.model.nar.stream_events import (
     DirectoryEnd,
     DirectoryStart,
     Entry,

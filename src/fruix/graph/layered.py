@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from fruix.graph.order import Item, build_rows, order_rows
-from fruix.graph.place import place_rows
+from fruix.graph.positions import place_rows
 from fruix.graph.ranks import ranks
 from fruix.graph.value import Graph, Node
 
