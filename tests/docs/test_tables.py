@@ -21,7 +21,7 @@ from fruix.daemon import settings
 from fruix.hostview import definition
 from fruix.model import attributes, hostview, structured
 from fruix.model.events import KINDS
-from fruix.model.reasons import TEXTS
+from fruix.model.reasons import ROWS as REASONS
 from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.build_systems.recipe import StandardArguments
 from fruix.packages.load import all_packages
@@ -333,7 +333,9 @@ def test_reasons() -> None:
         for kinds, fields in only(EVENTS, "The promise", "kind")
         for kind in quoted(kinds)
     }
-    said = {kind: set(re.findall(r"\{([a-z]+)\}", "".join(texts))) - {"drv"} for kind, texts in TEXTS.items()}
+    said = {
+        kind: set(re.findall(r"\{([a-z]+)\}", row.text + row.guix)) - {"drv"} for kind, row in REASONS.items()
+    }
     assert set(shown) == set(said)
     for kind, fields in said.items():
         assert fields <= shown[kind], kind

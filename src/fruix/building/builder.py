@@ -5,13 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 
+from fruix.building.durations import History
 from fruix.building.host_views import HostViews
 from fruix.building.plan.goals import missing, plan
 from fruix.building.plan.repair import survey
-from fruix.building.prepared import PreparedViews
+from fruix.building.prepared_views import PreparedViews
 from fruix.building.queue.realisation import Realisation
 from fruix.building.queue.scheduler import CANCELLED, Scheduler
-from fruix.building.record.durations import History
 from fruix.building.recovery import journal_of, user_locks
 from fruix.building.resources import Resources
 from fruix.building.run.build import run_build

@@ -8,7 +8,7 @@ listened at all).
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from fruix.errors import (
     BadDerivationError,
@@ -25,7 +25,7 @@ from fruix.errors import (
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
-from fruix.model.reasons import OTHER, Reason, reason, text_of
+from fruix.model.reasons import OTHER, Reason, reason, row_of, text_of
 from fruix.model.secrets import without_user
 from fruix.model.storepath import StorePath
 from fruix.model.text import printable
@@ -41,42 +41,6 @@ STATUS_OF_ERROR: tuple[tuple[type[FruixError], BuildStatus], ...] = (
     (UsageError, BuildStatus.INPUT_REJECTED),
 )
 
-# By kind of reason. Limits that depend on the machine may be kept another time.
-STATUS_OF_REASON: Mapping[str, BuildStatus] = {
-    "timeout": BuildStatus.TIMED_OUT,
-    "silence": BuildStatus.TIMED_OUT,
-    "log-limit": BuildStatus.LOG_LIMIT_EXCEEDED,
-    "processes": BuildStatus.TRANSIENT_FAILURE,
-    "memory": BuildStatus.TRANSIENT_FAILURE,
-    "out-of-memory": BuildStatus.TRANSIENT_FAILURE,
-    "disk": BuildStatus.TRANSIENT_FAILURE,
-    "inodes": BuildStatus.TRANSIENT_FAILURE,
-    "view-changed": BuildStatus.TRANSIENT_FAILURE,
-    "view-differs": BuildStatus.INPUT_REJECTED,
-    "files": BuildStatus.OUTPUT_REJECTED,
-    "contents": BuildStatus.OUTPUT_REJECTED,
-    "no-output": BuildStatus.OUTPUT_REJECTED,
-    "hash-mismatch": BuildStatus.OUTPUT_REJECTED,
-    "check-differs": BuildStatus.NOT_DETERMINISTIC,
-    "check-differs-kept": BuildStatus.NOT_DETERMINISTIC,
-    "round-differs": BuildStatus.NOT_DETERMINISTIC,
-    "round-differs-kept": BuildStatus.NOT_DETERMINISTIC,
-    "cycle": BuildStatus.OUTPUT_REJECTED,
-    "not-allowed": BuildStatus.OUTPUT_REJECTED,
-    "too-large": BuildStatus.OUTPUT_REJECTED,
-    "closure-too-large": BuildStatus.OUTPUT_REJECTED,
-    "fixed-references": BuildStatus.OUTPUT_REJECTED,
-    "bad-rule": BuildStatus.INPUT_REJECTED,
-    "graph-name": BuildStatus.INPUT_REJECTED,
-    "graph-path": BuildStatus.INPUT_REJECTED,
-    "graph-invalid": BuildStatus.INPUT_REJECTED,
-    "too-much": BuildStatus.INPUT_REJECTED,
-    "no-sandbox": BuildStatus.INPUT_REJECTED,
-    "host-path": BuildStatus.INPUT_REJECTED,
-    "cached": BuildStatus.CACHED_FAILURE,
-    "dependencies": BuildStatus.DEPENDENCY_FAILED,
-}
-
 
 class FailedError(BuildError):
     """A build that failed for a reason that has a row of texts."""
@@ -84,10 +48,10 @@ class FailedError(BuildError):
     def __init__(
         self, drv: StorePath, why: Reason, *, status: BuildStatus | None = None, hint: str = ""
     ) -> None:
-        """`status`: default: the one of the reason's kind."""
+        """`status`: None: the one of the reason's row."""
         super().__init__(text_of(why, drv), hint=hint)
         self.why = why
-        self.status = status or STATUS_OF_REASON.get(str(why["kind"]), BuildStatus.MISC_FAILURE)
+        self.status = status or row_of(why).status
 
 
 def status_of(error: FruixError) -> BuildStatus:

@@ -9,9 +9,9 @@ import pwd
 from collections.abc import Iterable
 from dataclasses import replace
 
+from fruix.building.durations import History
 from fruix.building.plan.goals import Goal, kind_of, plan
 from fruix.building.queue.job import Job
-from fruix.building.record.durations import History
 from fruix.errors import BadStorePathError
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.build_options import Requester

@@ -15,7 +15,7 @@ from fruix.model.events import (
     Note,
     Progress,
 )
-from fruix.model.reasons import OTHER, reason, text_of
+from fruix.model.reasons import OTHER, reason, row_of, text_of
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages as wire
 from fruix.protocol.options import ClientOptions
@@ -28,8 +28,6 @@ _ENDINGS = {
     BuildStatus.LOG_LIMIT_EXCEEDED: "timeout",
     BuildStatus.CACHED_FAILURE: "cached",
 }
-# Failures before there was anything to trace.
-_UNTRACED = frozenset({"dependencies", "missing-derivation", "missing-outputs", "no-slots", "irreparable"})
 
 
 class _Downloads:
@@ -132,7 +130,7 @@ class GuixWriter:
             before = self._trace(f"hash-mismatch {why.get('path')} {hashes}")
         if why["kind"] == "system":
             before = self._trace(f"unsupported-platform {event.drv} {why.get('wanted')}")
-        if why["kind"] in _UNTRACED:
+        if not row_of(why).traced:
             return f"{said}\n"
         started = int(self._pids.pop(event.drv, None) is not None)
         ending = _ENDINGS.get(event.status, f"{started} {said.partition(chr(10))[0]}")

@@ -44,12 +44,12 @@ def everything(inbox: Inbox) -> list[Event | BuildResult]:
             return found
 
 
-def test_lines_are_left_out_and_counted(job: Job) -> None:
+def test_lines_are_left_out_and_counted() -> None:
     inbox = Inbox()
     for number in range(5000):
-        inbox.put(job, LogLine(PATH, f"line {number}"))
-    inbox.put(job, PhaseStarted(PATH, "check"))
-    inbox.put(job, END)
+        inbox.put(PATH, LogLine(PATH, f"line {number}"))
+    inbox.put(PATH, PhaseStarted(PATH, "check"))
+    inbox.put(PATH, END)
     found = everything(inbox)
     lines = [event for event in found if isinstance(event, LogLine)]
     (gap,) = [event for event in found if isinstance(event, Message)]
@@ -59,7 +59,7 @@ def test_lines_are_left_out_and_counted(job: Job) -> None:
     assert PhaseStarted(PATH, "check") in found
 
 
-def test_who_reads_gets_everything(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_reads_gets_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 60)
     inbox, found = Inbox(), []
 
@@ -70,13 +70,13 @@ def test_who_reads_gets_everything(job: Job, monkeypatch: pytest.MonkeyPatch) ->
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(5000):
-        inbox.put(job, LogLine(PATH, f"line {number}"))
-    inbox.put(job, END)
+        inbox.put(PATH, LogLine(PATH, f"line {number}"))
+    inbox.put(PATH, END)
     reader.join()
     assert [event.line for event in found if isinstance(event, LogLine)] == [f"line {n}" for n in range(5000)]
 
 
-def test_a_reader_that_takes_one_at_a_time_does_not_hold_up_the_build(job: Job) -> None:
+def test_a_reader_that_takes_one_at_a_time_does_not_hold_up_the_build() -> None:
     inbox, done = Inbox(), threading.Event()
 
     def read() -> None:
@@ -87,33 +87,33 @@ def test_a_reader_that_takes_one_at_a_time_does_not_hold_up_the_build(job: Job) 
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(20_000):  # at the reader's pace this would take a while
-        inbox.put(job, LogLine(PATH, f"line {number}"))
+        inbox.put(PATH, LogLine(PATH, f"line {number}"))
     done.set()
     reader.join()
     assert any(isinstance(event, Message) for event in everything(inbox))
 
 
-def test_after_a_gap_it_goes_on(job: Job) -> None:
+def test_after_a_gap_it_goes_on() -> None:
     inbox = Inbox()
     for _ in range(2):
         for number in range(1000):
-            inbox.put(job, LogLine(PATH, f"line {number}"))
+            inbox.put(PATH, LogLine(PATH, f"line {number}"))
         gaps = [event for event in everything(inbox) if isinstance(event, Message)]
         assert len(gaps) == 1
 
 
 @pytest.mark.parametrize("kind", ["phases", "progress"])
-def test_phases_and_progress_are_bounded_too(job: Job, kind: str) -> None:
+def test_phases_and_progress_are_bounded_too(kind: str) -> None:
     inbox = Inbox()
     event = PhaseStarted(PATH, "x" * 60) if kind == "phases" else Progress(PATH, 1, 2, "http://x/")
     for _ in range(5000):
-        inbox.put(job, event)
-    inbox.put(job, END)
+        inbox.put(PATH, event)
+    inbox.put(PATH, END)
     found = everything(inbox)
     assert 100 < len(found) < 2000
     assert any(isinstance(one, Message) and "left out" in one.text for one in found)
     assert found[-1] is END
-    inbox.put(job, event)  # it was read, so there is room
+    inbox.put(PATH, event)  # it was read, so there is room
     assert everything(inbox) == [event]
 
 

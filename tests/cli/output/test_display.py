@@ -24,7 +24,7 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import KINDS, from_json
 from fruix.model.planned import BuildPlan
-from fruix.model.reasons import TEXTS
+from fruix.model.reasons import ROWS
 
 
 def shown(verbosity: int) -> list[str]:
@@ -120,9 +120,9 @@ def test_the_schema_is_described() -> None:
     events, _, reasons = text.partition("| kind |")
     assert table(events) == fields_now()
     described = table(reasons)
-    assert described.keys() == TEXTS.keys()
-    for kind, forms in TEXTS.items():
-        needed = {name for form in forms for _, name, _, _ in Formatter().parse(form) if name}
+    assert described.keys() == ROWS.keys()
+    for kind, row in ROWS.items():
+        needed = {name for form in (row.text, row.guix) for _, name, _, _ in Formatter().parse(form) if name}
         assert needed - {"drv"} <= described[kind], kind
 
 

@@ -78,6 +78,7 @@ def builder_input(
             derivation, attributes.structured, graph_objects, replace, params.directory
         )
     impure = _impure(attributes, params.passed) if derivation.is_fixed else {}
+    arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
     environment = contract.environment(
         variables,
         store=params.store,
@@ -86,12 +87,15 @@ def builder_input(
         fixed_output=derivation.is_fixed,
         impure=impure,
     )
-    if wrong := [name for name in environment if not name or "=" in name]:
-        raise BadDerivationError(f"'{printable(wrong[0])}' can't be the name of a variable")
-    arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
+    _check_names(environment)
     return BuilderInput(
         arguments, environment, {**files, **graph_files}, secret_values(impure, PROXY_VARIABLES)
     )
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    if wrong := [name for name in environment if not name or "=" in name]:
+        raise BadDerivationError(f"'{printable(wrong[0])}' can't be the name of a variable")
 
 
 def attribute_file(name: str) -> str:

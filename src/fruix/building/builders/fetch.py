@@ -17,7 +17,6 @@ from fruix.building.workspace import Workspace
 from fruix.errors import IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
-from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.reasons import reason
 from fruix.model.secrets import secrets_in
@@ -98,4 +97,4 @@ def why_not_fetched(builder: PreparedBuilder, area: Workspace) -> FailedError | 
         return mismatch(builder.path, builder.derivation, "out", expected, got, url)
     first = found[0]
     why = reason("download", url=first.url, text=first.why, others=others(found, first.url))
-    return FailedError(builder.path, why, status=BuildStatus.TRANSIENT_FAILURE)
+    return FailedError(builder.path, why)

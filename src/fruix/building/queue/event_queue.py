@@ -13,13 +13,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 from queue import Empty
-from typing import TYPE_CHECKING
 
 from fruix.model.buildresult import BuildResult
 from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
-
-if TYPE_CHECKING:
-    from fruix.building.queue.job import Job
+from fruix.model.storepath import StorePath
 
 ROOM = 1 << 20
 MOST = 2 * ROOM
@@ -28,25 +25,25 @@ _OVERHEAD = 200  # bytes that a line costs besides its text
 
 
 class Inbox:
-    """Pairs of a job and an event, its result at the end. Thread-safe."""
+    """Pairs of the derivation that is built and an event, its result at the end. Thread-safe."""
 
     def __init__(self, given_up: Callable[[], bool] = lambda: False) -> None:
         """`given_up`: whether its owner's client has gone, which the owner may not have noticed yet."""
         self.given_up = given_up
-        self._items: deque[tuple[Job, Event | BuildResult]] = deque()
+        self._items: deque[tuple[StorePath, Event | BuildResult]] = deque()
         self._changed = threading.Condition()
         self._waiting = 0  # bytes of what builders caused
         self._left_out = 0
         self._patience = PATIENCE
 
-    def put(self, job: Job, event: Event | BuildResult) -> None:
+    def put(self, path: StorePath, event: Event | BuildResult) -> None:
         """Add an event; a line may be left out."""
         with self._changed:
             if (size := _size(event)) and not self._has_room(event, size):
                 self._left_out += 1
                 return
             self._waiting += size
-            self._items.append((job, event))
+            self._items.append((path, event))
             self._changed.notify_all()
 
     def _has_room(self, event: Event | BuildResult, size: int) -> bool:
@@ -62,7 +59,7 @@ class Inbox:
                 return False
         return True
 
-    def get(self, timeout: float | None = None) -> tuple[Job, Event | BuildResult]:
+    def get(self, timeout: float | None = None) -> tuple[StorePath, Event | BuildResult]:
         """The next one.
 
         Raises:
@@ -71,16 +68,16 @@ class Inbox:
         with self._changed:
             if not self._items and not self._changed.wait_for(lambda: self._items, timeout):
                 raise Empty
-            job, event = self._items[0]
+            path, event = self._items[0]
             if self._left_out and self._waiting < ROOM // 2:
-                return job, self._gap()
+                return path, self._gap()
             self._items.popleft()
             if size := _size(event):
                 self._waiting -= size
                 if self._waiting < ROOM // 2:
                     self._patience = PATIENCE
                 self._changed.notify_all()
-            return job, event
+            return path, event
 
     def _gap(self) -> Message:
         count, self._left_out = self._left_out, 0

@@ -62,9 +62,9 @@ class Job:
                 return False
             self._listeners[inbox] = Listener(inbox, options)
             for event in self._replay.values():
-                inbox.put(self, event)
+                inbox.put(self.path, event)
             if self.result is not None:
-                inbox.put(self, self.result)
+                inbox.put(self.path, self.result)
             return True
 
     def waiting(self) -> list[Listener]:
@@ -140,7 +140,7 @@ class Job:
                 self._replay[type(event)] = event
             listeners = list(self._listeners)
         for inbox in listeners:  # this may take a moment: whoever wants to leave meanwhile can
-            inbox.put(self, event)
+            inbox.put(self.path, event)
 
     def seen(self) -> tuple[list[Event], list[Requester]]:
         """What a late listener would be told, and who listens and is still there."""
@@ -156,7 +156,7 @@ class Job:
         with self._lock:
             self.result = result
             for inbox in self._listeners:
-                inbox.put(self, result)
+                inbox.put(self.path, result)
             if self._wake >= 0:
                 os.close(self.waker)
                 os.close(self._wake)

@@ -93,15 +93,15 @@ class Realisation:
             self._give_up("cancelled")
             return
         try:
-            job, event = self._inbox.get(timeout=CANCEL_POLL)
+            path, event = self._inbox.get(timeout=CANCEL_POLL)
         except Empty:
             return
         if not isinstance(event, BuildResult):
             self._on_event(event)
-        elif self._running.pop(job.path, None) is not None:
+        elif (job := self._running.pop(path, None)) is not None:
             self._leave(job)  # it may go on for others
-            self._results[job.path] = event
-            self._settle(job.path)
+            self._results[path] = event
+            self._settle(path)
             self._fill()
 
     def _settle(self, path: StorePath) -> None:

@@ -1,1 +1,1 @@
-"""What stays of a build besides its outputs: log, record, durations, counted tests."""
+"""What stays of a build besides its outputs: log, record, counted tests, the course of a round."""

@@ -92,32 +92,11 @@ def make_record(
         result: as clients are told.
     """
     spec, exited = sandbox
-    derivation = facts.derivation
-    view = builder.view.view if builder and builder.view else None
     return {
-        "derivation": str(facts.path),
-        "name": derivation.name,
-        "system": derivation.system,
-        "builder": derivation.builder,
-        "contract": facts.contract,
-        "purpose": ending.mode,
-        "rounds": ending.rounds,
-        "status": result.status.name,
-        "message": result.message,
-        "reason": dict(ending.reason),
-        "notes": [note.text for note in ending.notes],
-        "differences": [_difference(found) for found in ending.differences],
-        "kept": ending.kept,
-        "limits": {_camel(name): value for name, value in asdict(ending.limits).items()},
-        "outputs": _outputs(derivation, ending.infos),
+        **_request(facts, ending),
+        **_verdict(facts, ending, result),
         "isolation": _isolation(spec) if spec else None,
-        "hostView": {"name": view.name, "fingerprint": view.fingerprint} if view else None,
-        "declared": _declared(builder.attributes if builder else _attributes(facts)),
-        "inputs": {
-            "sources": [str(path) for path in derivation.input_srcs],
-            "derivations": {str(path): list(names) for path, names in derivation.input_drvs.items()},
-            "closure": len(builder.inputs) if builder else 0,
-        },
+        **_given(facts, builder),
         "fetchedFrom": builder.at_hand if builder and spec else "",
         **_course(course, success=result.success),
         "started": facts.started,
@@ -126,6 +105,49 @@ def make_record(
         "exit": {"code": exited.code, "signal": exited.signal} if exited else None,
         "log": facts.log_file,
         "machine": _machine(),
+    }
+
+
+def _request(facts: BuildFacts, ending: Ending) -> dict[str, Any]:
+    """What was to be built, and how."""
+    derivation = facts.derivation
+    return {
+        "derivation": str(facts.path),
+        "name": derivation.name,
+        "system": derivation.system,
+        "builder": derivation.builder,
+        "contract": facts.contract,
+        "purpose": ending.mode,
+        "rounds": ending.rounds,
+    }
+
+
+def _verdict(facts: BuildFacts, ending: Ending, result: BuildResult) -> dict[str, Any]:
+    """What came of it."""
+    return {
+        "status": result.status.name,
+        "message": result.message,
+        "reason": dict(ending.reason),
+        "notes": [note.text for note in ending.notes],
+        "differences": [_difference(found) for found in ending.differences],
+        "kept": ending.kept,
+        "limits": {_camel(name): value for name, value in asdict(ending.limits).items()},
+        "outputs": _outputs(facts.derivation, ending.infos),
+    }
+
+
+def _given(facts: BuildFacts, builder: PreparedBuilder | None) -> dict[str, Any]:
+    """What the builder had, and what the derivation declares."""
+    view = builder.view.view if builder and builder.view else None
+    derivation = facts.derivation
+    return {
+        "hostView": {"name": view.name, "fingerprint": view.fingerprint} if view else None,
+        "declared": _declared(builder.attributes if builder else _attributes(facts)),
+        "inputs": {
+            "sources": [str(path) for path in derivation.input_srcs],
+            "derivations": {str(path): list(names) for path, names in derivation.input_drvs.items()},
+            "closure": len(builder.inputs) if builder else 0,
+        },
     }
 
 

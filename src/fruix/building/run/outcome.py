@@ -62,8 +62,8 @@ def dismiss(state: RunState, listener: Listener, why: Reason) -> None:
     """It has failed for one of those who wait, whose limit is lower than that of the others."""
     job = state.job
     result = _failed(state, failures.FailedError(job.path, why, hint=_GOES_ON))
-    listener.inbox.put(job, _event(state, result, why, _GOES_ON))
-    listener.inbox.put(job, result)
+    listener.inbox.put(job.path, _event(state, result, why, _GOES_ON))
+    listener.inbox.put(job.path, result)
 
 
 def _failed(state: RunState, error: FruixError) -> BuildResult:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.record import durations
-from fruix.building.record.durations import KEPT, History
+from fruix.building import durations
+from fruix.building.durations import KEPT, History
 from fruix.model.storepath import package_of
 
 

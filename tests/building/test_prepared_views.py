@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building import prepared
-from fruix.building.prepared import PreparedViews
+from fruix.building import prepared_views
+from fruix.building.prepared_views import PreparedViews
 from fruix.building.settings import BuildSettings
 from fruix.hostview import ResolvedView, ViewDefinition, resolve_view
 from fruix.model.events import Event, LogLine
@@ -271,7 +271,7 @@ def test_killed_while_one_is_made(host: Path, place: Path, step: str, left: list
     making = os.fork()
     if making == 0:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(prepared, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+            patch.setattr(prepared_views, step, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
             views_of(place).use(resolved, f"{place}/builds/one", TAKEN)
         os._exit(0)
     assert os.waitstatus_to_exitcode(os.waitpid(making, 0)[1]) == -signal.SIGKILL
@@ -297,13 +297,13 @@ def test_what_can_not_be_copied_is_mounted(
 ) -> None:
     """Nothing half-made is used, or left: the build mounts the host's directories, and is judged by them at its end."""
     resolved = resolve(host, place)
-    copy_file = prepared._copy_file
+    copy_file = prepared_views._copy_file
 
     def troubled(source: str, target: str) -> None:
         copy_file(source, target)
         trouble(host)
 
-    monkeypatch.setattr(prepared, "_copy_file", troubled)
+    monkeypatch.setattr(prepared_views, "_copy_file", troubled)
     assert views_of(place).use(resolved, f"{place}/builds/one", TAKEN) is resolved
     assert os.listdir(place / "prepared/many") == []
     assert os.listdir(place / "builds/one") == []
@@ -313,7 +313,7 @@ def test_an_error_leaves_nothing(host: Path, place: Path, monkeypatch: pytest.Mo
     def broken(_source: str, _target: str) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(prepared, "_copy_file", broken)
+    monkeypatch.setattr(prepared_views, "_copy_file", broken)
     with pytest.raises(OSError, match="Input/output"):
         views_of(place).use(resolve(host, place), f"{place}/builds/one", TAKEN)
     assert os.listdir(place / "prepared/many") == []
@@ -329,8 +329,8 @@ def test_it_is_on_the_disk_before_it_has_its_name(
         seen.append(os.listdir(place / "prepared/many"))
         sync_tree(parent, name)
 
-    monkeypatch.setattr(prepared, "sync_file_system", lambda _descriptor: False)
-    monkeypatch.setattr(prepared, "sync_tree", noted)
+    monkeypatch.setattr(prepared_views, "sync_file_system", lambda _descriptor: False)
+    monkeypatch.setattr(prepared_views, "sync_tree", noted)
     views_of(place).use(resolve(host, place), f"{place}/builds/one", TAKEN)
     assert seen == [["new"]]
 
@@ -363,7 +363,7 @@ BASE = ("/bin", "/lib", "/libexec", "/usr/bin", "/usr/include", "/usr/lib", "/us
     ids=["base", "inside", "beside", "store", "same", "prefix"],
 )
 def test_top_directories(targets: tuple[str, ...], taken: tuple[str, ...], tops: list[str]) -> None:
-    assert prepared._tops(targets, taken) == tops
+    assert prepared_views._tops(targets, taken) == tops
 
 
 def test_links_are_in_the_tree_or_beside_it(place: Path) -> None:
