@@ -1,7 +1,8 @@
-"""Files stay short enough to be read at once."""
+"""Files and functions stay short enough to be read at once."""
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import fruix
@@ -9,6 +10,8 @@ import fruix
 ROOT = Path(fruix.__file__).parent
 # Lines of a file.
 MOST = 300
+# Lines of a function, with its docstring.
+LONGEST = 54
 
 
 def test_files_stay_readable() -> None:
@@ -16,5 +19,16 @@ def test_files_stay_readable() -> None:
         str(path.relative_to(ROOT)): lines
         for path in sorted(ROOT.rglob("*.py"))
         if (lines := path.read_text().count("\n")) > MOST
+    }
+    assert not too_long
+
+
+def test_functions_stay_readable() -> None:
+    too_long = {
+        f"{path.relative_to(ROOT)}:{node.name}": lines
+        for path in sorted(ROOT.rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST
     }
     assert not too_long

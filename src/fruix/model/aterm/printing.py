@@ -34,12 +34,7 @@ def render(
     if inputs is None:
         inputs = {path.text: names for path, names in derivation.input_drvs.items()}
     outputs = (
-        (
-            name,
-            "" if mask_outputs or output.path is None else output.path.text,
-            output.method_algorithm,
-            output.hash,
-        )
+        (name, "" if mask_outputs else str(output.path or ""), output.method_algorithm, output.hash)
         for name, output in sorted(derivation.outputs.items(), key=_by_key)
     )
     hidden = derivation.outputs if mask_outputs else {}

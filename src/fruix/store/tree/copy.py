@@ -48,8 +48,7 @@ def copy_tree(
         where: text for messages.
 
     Raises:
-        ObjectRejectedError: special file, too deep, changed while it was copied, or what `check`
-            raises.
+        ObjectRejectedError: special file, too deep, changed meanwhile, or what `check` raises.
         OSError: as the system says; a part of the copy may be left.
     """
     targets = [to]  # the open directories on the way down; the first is the caller's
@@ -63,18 +62,18 @@ def copy_tree(
                     os.close(targets.pop())
                     continue
                 check(node)
+                _copy_node(node, into, label)
                 if node.kind is Kind.DIRECTORY:
-                    os.mkdir(label, 0o700, dir_fd=into)
                     targets.append(open_directory(into, label))
-                else:
-                    _copy_leaf(node, into, label)
     finally:
         for descriptor in targets[1:]:
             os.close(descriptor)
 
 
-def _copy_leaf(node: Node, to: int, to_name: bytes) -> None:
-    if node.kind is Kind.SYMLINK:
+def _copy_node(node: Node, to: int, to_name: bytes) -> None:
+    if node.kind is Kind.DIRECTORY:
+        os.mkdir(to_name, 0o700, dir_fd=to)
+    elif node.kind is Kind.SYMLINK:
         os.symlink(os.readlink(node.name, dir_fd=node.parent), to_name, dir_fd=to)
         finish_symlink(to, to_name)
     else:

@@ -100,8 +100,7 @@ def dump(
         budget: what all files together may take of it.
 
     Raises:
-        ObjectRejectedError: something that an archive can't hold, or a file that changed while it
-            was read.
+        ObjectRejectedError: what an archive can't hold, or a file that changed while it was read.
         OSError: as the system says.
     """
     gathered = bytearray(write.MAGIC)

@@ -99,9 +99,13 @@ def walk(
     """
     check_interrupt()
     root = _node(parent, name, lstat(parent, name), 0, os.fsencode(where) or name)
-    if root.kind is not Kind.DIRECTORY:
+    if root.kind is Kind.DIRECTORY:
+        yield from _descend(root, max_depth, skip)
+    else:
         yield root
-        return
+
+
+def _descend(root: Node, max_depth: int, skip: Callable[[bytes], None] | None) -> Generator[Node, None, None]:
     stack = [_Frame(root, [])]
     try:
         yield root
