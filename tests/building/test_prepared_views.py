@@ -234,20 +234,20 @@ def test_how_things_are_copied(host: Path, place: Path) -> None:
 
 def test_one_that_is_not_used_any_more_is_deleted_with_the_next(host: Path, place: Path) -> None:
     """In use is what a build directory has a link to."""
-    prepared_views = views_of(place)
+    prepared = views_of(place)
     kept: list[str] = []
     (place / "builds/two").mkdir()
     for number, build in enumerate(("one", "two")):
         (host / "lib/file").write_text(f"{number}")
         resolved = resolve(host, place)
-        prepared_views.use(resolved, f"{place}/builds/{build}", TAKEN)
+        prepared.use(resolved, f"{place}/builds/{build}", TAKEN)
         kept.append(resolved.view.fingerprint)
         assert set(os.listdir(place / "prepared/many")) == set(kept)
     shutil.rmtree(place / "builds/one")
     (place / "builds/three").mkdir()
     (host / "lib/file").write_text("new")
     resolved = resolve(host, place)
-    prepared_views.use(resolved, f"{place}/builds/three", TAKEN)
+    prepared.use(resolved, f"{place}/builds/three", TAKEN)
     assert set(os.listdir(place / "prepared/many")) == {kept[1], resolved.view.fingerprint}
 
 

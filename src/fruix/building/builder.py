@@ -1,4 +1,7 @@
-"""The build half of the daemon behind one object: requests in, events while it works, results out."""
+"""The build half of the daemon behind one object.
+
+Requests in, events while it works, results out.
+"""
 
 from __future__ import annotations
 
@@ -108,7 +111,10 @@ class Builder:
         return planned(resources.store, requests, mode, resources.history, self.settings.max_jobs)
 
     def active(self) -> list[ActiveBuild]:
-        """All builds that run or wait, oldest first, for all clients; then the shells that are open."""
+        """All builds that run or wait, oldest first, for all clients.
+
+        Then the shells that are open.
+        """
         builds = [active_build(job, self._resources.history) for job in self._scheduler.jobs()]
         return [*builds, *self._shells.rows()]
 
@@ -126,7 +132,10 @@ class Builder:
         return min(self.settings.max_prepared_view, free_room(self._resources))
 
     def drain(self) -> None:
-        """Begin no more builds: those that wait, and those that are request for from now on, fail. Returns when none runs (shells may)."""
+        """Begin no more builds: those that wait, and those that are asked for from now on, fail.
+
+        Returns when none runs (shells may).
+        """
         self._scheduler.drain()
 
     def close(self) -> None:

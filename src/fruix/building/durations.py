@@ -1,12 +1,16 @@
-"""The latest successful builds of each name, kept between starts: how long builds usually take, and what was built last.
+"""The latest successful builds of each name, kept between starts.
 
-One append-only file of JSON lines in the state directory, one line per build (about 230 bytes, one `write`):
+How long builds usually take, and what was built last.
+
+One append-only file of JSON lines in the state directory, one line per build (about 230 bytes, one
+`write`):
 
     {"kind": "build", "name": "hello-2.12.3", "drv": "/frx/store/…-hello-2.12.3.drv", "finished": 1764032405.1, "seconds": 21.4,
      "phases": {"configure": 9.8}}
 
-Read once, when somebody first asks, into the last `KEPT` of each package (the name without its version); a file that
-holds many more lines than that is rewritten then. A line that is no such object (a crash in the middle of a write) is passed over.
+Read once, when somebody first asks, into the last `KEPT` of each package (the name without its
+version); a file that holds many more lines than that is rewritten then. A line that is no such
+object (a crash in the middle of a write) is passed over.
 """
 
 from __future__ import annotations
@@ -49,7 +53,10 @@ class History:
         self._room = SLACK  # lines that may be added before the file is rewritten
 
     def add(self, kind: str, name: str, seconds: float, phases: Mapping[str, float], drv: str = "") -> None:
-        """Remember a build that went well. That it can't be written is no reason to fail the build."""
+        """Remember a build that went well.
+
+        That it can't be written is no reason to fail the build.
+        """
         entry = {
             "kind": kind,
             "name": name,
@@ -80,13 +87,19 @@ class History:
             os.close(descriptor)
 
     def usual_ms(self, kind: str, name: str) -> int | None:
-        """The median duration of the latest builds of that package, in milliseconds; None if it was never built here."""
+        """The median duration of the latest builds of that package, in milliseconds.
+
+        None if it was never built here.
+        """
         with self._lock:
             past = self._loaded().get((kind, package_of(name)))
             return round(median(past.seconds) * 1000) if past else None
 
     def last(self, kind: str, name: str) -> str:
-        """The derivation (a store path) that was built last for that package, in whatever version; empty if none was, or nobody wrote it down."""
+        """The derivation (a store path) that was built last for that package, in whatever version.
+
+        Empty if none was, or nobody wrote it down.
+        """
         with self._lock:
             past = self._loaded().get((kind, package_of(name)))
             return past.last if past else ""
@@ -111,7 +124,10 @@ class History:
         return sum(len(past.lines) for past in self._past.values())
 
     def _rewrite(self) -> None:
-        """What is kept, and nothing else. Called once in `SLACK` builds and more, so its cost doesn't matter."""
+        """What is kept, and nothing else.
+
+        Called once in `SLACK` builds and more, so its cost doesn't matter.
+        """
         assert self._past is not None
         descriptor, temporary = tempfile.mkstemp(prefix=".history-", dir=os.path.dirname(self._path))
         try:

@@ -1,8 +1,10 @@
-"""The error texts of builds: from what went wrong to a reason, a status, and the message that a client is told.
+"""The error texts of builds.
 
-Texts are rows of `fruix.model.reasons`; each client reads them in its own words, also when several share one build. The message of a result has the
-form that users of Nix know: derivation, reason, outputs, the last lines of the log (a client may have joined late or not have
-listened at all).
+From what went wrong to a reason, a status, and the message that a client is told.
+
+Texts are rows of `fruix.model.reasons`; each client reads them in its own words, also when several
+share one build. The message of a result has the form that users of Nix know: derivation, reason,
+outputs, the last lines of the log (a client may have joined late or not have listened at all).
 """
 
 from __future__ import annotations
@@ -85,9 +87,12 @@ def exit_reason(exited: Exit) -> Reason:
 def mismatch(
     drv: StorePath, derivation: Derivation, name: str, expected: Hash, got: Hash, url: str = ""
 ) -> FailedError:
-    """A fixed output has other contents than declared. Programs of the Guix world read the hashes in their own form.
+    """A fixed output has other contents than declared.
 
-    `url`: where they are from; default: the first one that the derivation names, which is as good as known.
+    Programs of the Guix world read the hashes in their own form.
+
+    `url`: where they are from; default: the first one that the derivation names, which is as good
+    as known.
     """
     output = derivation.outputs[name]
     named = (derivation.env.get("urls") or derivation.env.get("url", "")).split()

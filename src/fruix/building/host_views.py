@@ -1,7 +1,7 @@
 """The host views that this daemon offers, and whether a derivation's view is the one that this host has.
 
-A derivation names a view and the fingerprint that it was made for; another fingerprint means other tools, so it is
-refused with the differences, never built with what happens to be here.
+A derivation names a view and the fingerprint that it was made for; another fingerprint means other
+tools, so it is refused with the differences, never built with what happens to be here.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ class HostViews:
             return resolve_view(definition, self._cache, hide=current().can_hide)
 
     def now_or_known(self, word: str) -> HostView:
-        """The view of that name as it is now; or the one that had that fingerprint, if this host ever had it.
+        """The view of that name as it is now.
+
+        Or the one that had that fingerprint, if this host ever had it.
 
         Raises:
             HostViewError: neither.
@@ -61,11 +63,16 @@ class HostViews:
         return known or self.resolve(word).view
 
     def histories(self) -> dict[str, list[Sighting]]:
-        """The views that are offered: the fingerprints that each was seen to have, oldest first. Looks at nothing now."""
+        """The views that are offered: the fingerprints that each was seen to have, oldest first.
+
+        Looks at nothing now.
+        """
         return {name: history_of(name, self._cache) for name in sorted(self._definitions)}
 
     def change_since(self, resolved: ResolvedView) -> str:
-        """What of a view that a build was shown isn't as it was then; empty if all is. Cheap: one look at each file, none into it.
+        """What of a view that a build was shown isn't as it was then; empty if all is.
+
+        Cheap: one look at each file, none into it.
 
         What was too young then to tell a later change from it is looked into again.
         """

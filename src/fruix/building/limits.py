@@ -1,9 +1,10 @@
 """What a build may use: the operator's limits and the client's wishes, put together, and the watch over what the kernel doesn't enforce.
 
-Enforced by the kernel: the size of a file and the number of processes (resource limits of the build user, whom no other build
-shares), and with a cgroup that has the controllers memory and processes of the whole sandbox. Looked at every `INTERVAL`
-while the builder runs, so that it ends with a reason and not with whatever it makes of a failed call: processes, memory, free space and
-free inodes of the disks that it writes to. 0 is "no limit" everywhere.
+Enforced by the kernel: the size of a file and the number of processes (resource limits of the build
+user, whom no other build shares), and with a cgroup that has the controllers memory and processes
+of the whole sandbox. Looked at every `INTERVAL` while the builder runs, so that it ends with a
+reason and not with whatever it makes of a failed call: processes, memory, free space and free
+inodes of the disks that it writes to. 0 is "no limit" everywhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from fruix.model.reasons import Reason, reason
 from fruix.sandbox.back_ends import Usage, current
 
 INTERVAL = 0.5
-# Below this a failed build is said to have failed perhaps for want of space (bytes; the peers' figure).
+# Below this a failed build is said to have failed perhaps for want of space (bytes; the peers'
+# figure).
 NEARLY_FULL = 8 << 20
 NEARLY_NO_INODES = 64
 
@@ -38,7 +40,10 @@ class Limits:
 
     @classmethod
     def of(cls, options: BuildOptions, settings: BuildSettings) -> Limits:
-        """A client may choose its times, up to the operator's limits for them; of the rest only less than the operator allows."""
+        """A client may choose its times, up to the operator's limits for them.
+
+        Of the rest only less than the operator allows.
+        """
         timeout, silence = options.timeout, options.max_silent_time
         return cls(
             timeout=_lower(settings.timeout if timeout is None else timeout, settings.timeout_limit),
@@ -55,13 +60,20 @@ class Limits:
 
     @classmethod
     def widest(cls, several: Iterable[Limits]) -> Limits:
-        """What all of them together allow: each limit as wide as it is in any; there must be one."""
+        """What all of them together allow: each limit as wide as it is in any.
+
+        There must be one.
+        """
         rows = [astuple(limits) for limits in several]
         return cls(*(0 if 0 in values else max(values) for values in zip(*rows, strict=True)))
 
     @property
     def processes_at_most(self) -> int:
-        """What the kernel allows: somewhat more than the limit, so that a build is seen passing it, and not only failing at it."""
+        """What the kernel allows.
+
+        Somewhat more than the limit, so that a build is seen passing it, and not only failing at
+        it.
+        """
         return self.max_processes and self.max_processes + self.max_processes // 8 + 16
 
     @property
@@ -79,7 +91,10 @@ class Watch:
     """Looks whether one running build has passed a limit."""
 
     def __init__(self, limits: Limits, pid: int, directories: Sequence[str]) -> None:
-        """`pid`: the sandbox's first process; `directories`: one on each file system that the build can fill."""
+        """`pid`: the sandbox's first process.
+
+        `directories`: one on each file system that the build can fill.
+        """
         self._limits = limits
         self._pid = pid
         self._directories = directories

@@ -1,23 +1,26 @@
 """Prepared views: copies of what a host view shows, kept by its fingerprint, for systems where each mount costs much.
 
-A jail would take a mount for each directory of its view. What a view shows is the same for every build that
-is made for its fingerprint; so it is copied once, in one tree, and a build mounts that tree's few
-top directories, read-only. Single files are in it too, which would be copied for each build otherwise.
+A jail would take a mount for each directory of its view. What a view shows is the same for every
+build that is made for its fingerprint; so it is copied once, in one tree, and a build mounts that
+tree's few top directories, read-only. Single files are in it too, which would be copied for each
+build otherwise.
 
     prepared/NAME/FINGERPRINT/tree/…     what the view NAME shows, at its place
     prepared/NAME/FINGERPRINT/mounted    directories that are too big and so are mounted themselves, a line each
     prepared/NAME/new                    one being made, or left by a crash
     builds/BUILD/view                    a link to FINGERPRINT: this build uses it
 
-Copies, not hard links, stand in for the host's files: a link would change the file's number of links and its
-time of change (by which its own fingerprint is kept, and of which security checks of set-id files tell), what is
-`schg` refuses it, other file systems can't have one, and a file that is changed in place would change in the
-view. On file systems that clone, a copy takes no room. Names that are one file on the host are one file here.
-Everything is root's, nothing is writable or set-id, and only root can enter the directory.
+Copies, not hard links, stand in for the host's files: a link would change the file's number of
+links and its time of change (by which its own fingerprint is kept, and of which security checks of
+set-id files tell), what is `schg` refuses it, other file systems can't have one, and a file that is
+changed in place would change in the view. On file systems that clone, a copy takes no room. Names
+that are one file on the host are one file here. Everything is root's, nothing is writable or
+set-id, and only root can enter the directory.
 
-A tree is used only under its fingerprint's name, which it gets when it is complete, on the disk, and when a last look at the host's files
-has shown that none was changed since they were fingerprinted. What can't be prepared (the
-files are too young to tell, the room is lacking) is mounted from the host as if there were nothing of this here.
+A tree is used only under its fingerprint's name, which it gets when it is complete, on the disk,
+and when a last look at the host's files has shown that none was changed since they were
+fingerprinted. What can't be prepared (the files are too young to tell, the room is lacking) is
+mounted from the host as if there were nothing of this here.
 
 Cost: when one is made, reading and writing all that it shows; per build, the mounts and one link.
 """
@@ -57,7 +60,8 @@ class PreparedViews:
     Args:
         directory: where they are; root's alone.
         builds: the directory of build directories.
-        names: the views that are offered; what is prepared of others is deleted now, as is what a crash left.
+        names: the views that are offered; what is prepared of others is deleted now, as is what a
+            crash left.
         room: how many bytes one may have.
     """
 
@@ -93,7 +97,10 @@ class PreparedViews:
         return _instead(resolved, place, tuple(taken))
 
     def _make(self, resolved: ResolvedView, place: str) -> bool:
-        """Make one, and delete those of the same name that nobody uses. False: mount what is on the host."""
+        """Make one, and delete those of the same name that nobody uses.
+
+        False: mount what is on the host.
+        """
         room = self._room()
         if room <= 0 or not resolved.settled:
             return False
@@ -153,7 +160,10 @@ def _size(top: str) -> int:
 
 
 def _copy(source: str, target: str) -> None:
-    """Copy a tree, a file or a link of the host, which root alone can change; directories are closed last, deepest first."""
+    """Copy a tree, a file or a link of the host, which root alone can change.
+
+    Directories are closed last, deepest first.
+    """
     _make_parents(target)
     first: dict[tuple[int, int], str] = {}
     directories: list[tuple[str, os.stat_result]] = []
@@ -193,7 +203,10 @@ def _copy_file(source: str, target: str) -> None:
 
 
 def _make_parents(path: str) -> None:
-    """The directories above, as they are in a sandbox's root; the last part is none if there is no slash after it."""
+    """The directories above, as they are in a sandbox's root.
+
+    The last part is none if there is no slash after it.
+    """
     directory = os.path.dirname(path)
     if not os.path.isdir(directory):
         _make_parents(directory)
@@ -202,7 +215,10 @@ def _make_parents(path: str) -> None:
 
 
 def _instead(resolved: ResolvedView, place: str, taken: Collection[str]) -> ResolvedView:
-    """The view by its prepared tree: what of it is mounted from the host comes after what holds the place for it."""
+    """The view by its prepared tree.
+
+    What of it is mounted from the host comes after what holds the place for it.
+    """
     with open(f"{place}/{_MOUNTED}", encoding="utf-8", errors="surrogateescape") as file:
         mounted = frozenset(file.read().splitlines())
     own = [bind for bind in resolved.binds if bind.target in mounted]
@@ -238,7 +254,10 @@ def _is_in(path: str, directory: str) -> bool:
 
 
 def _sync(parent: str) -> None:
-    """What was made is on the disk before it gets its name: a power cut leaves none that is not whole."""
+    """What was made is on the disk before it gets its name.
+
+    A power cut leaves none that is not whole.
+    """
     descriptor = os.open(parent, _DIRECTORY)
     try:
         if not sync_file_system(descriptor):

@@ -19,12 +19,17 @@ def journal_of(layout: Layout) -> Journal:
 
 
 def user_locks(layout: Layout) -> UserLocks:
-    """The locks of this machine's build users; where there is no place that all daemons share, those of this state directory alone."""
+    """The locks of this machine's build users.
+
+    Where there is no place that all daemons share, those of this state directory alone.
+    """
     return UserLocks(machine_directory(os.environ) or layout.userpool, f"the daemon on {layout.state}")
 
 
 def recover_builds(store: LocalStore) -> list[str]:
-    """Remove what builds of a crashed daemon left: processes, cgroups, directories, outputs that were never registered.
+    """Remove what builds of a crashed daemon left.
+
+    Processes, cgroups, directories, outputs that were never registered.
 
     Returns:
         What was removed, a line each.

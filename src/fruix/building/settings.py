@@ -1,6 +1,7 @@
 """What an operator may decide about builds; what clients may ask for is in `model.build_options`.
 
-The daemon fills `BuildSettings` from its configuration file. Times are seconds, sizes bytes; 0 means "no limit".
+The daemon fills `BuildSettings` from its configuration file. Times are seconds, sizes bytes; 0
+means "no limit".
 """
 
 from __future__ import annotations
@@ -26,10 +27,13 @@ class BuildSettings:
     """The operator's side.
 
     Attributes:
-        timeout_limit, silent_time_limit: the most that a client may choose for `timeout` and `max_silent_time`.
-        max_jobs_per_user: how many builds, and how many downloads, may run at once that one user alone waits for.
+        timeout_limit, silent_time_limit: the most that a client may choose for `timeout` and
+            `max_silent_time`.
+        max_jobs_per_user: how many builds, and how many downloads, may run at once that one user
+            alone waits for.
         system_features: what derivations may require; None: see `platforms.features`.
-        impure_variables: which of the daemon's variables fixed-output derivations get if they name them.
+        impure_variables: which of the daemon's variables fixed-output derivations get if they name
+            them.
         extra_platforms: systems that this machine builds for besides its own.
     """
 

@@ -1,8 +1,12 @@
-"""A shell in the sandbox of a derivation: what its builder would see and be, with a terminal instead of the builder.
+"""A shell in the sandbox of a derivation.
 
-The sandbox is that of a build: same specification, same build user, directories of its own, a note in the journal. Its terminal is a fresh pair: the
-sandbox has the inner end as its controlling terminal, the outer end goes to the client. No terminal of the user's is ever reachable from
-inside (a builder could push keys into it). When the shell ends, or the client leaves, everything is killed and deleted; nothing is registered.
+What its builder would see and be, with a terminal instead of the builder.
+
+The sandbox is that of a build: same specification, same build user, directories of its own, a note
+in the journal. Its terminal is a fresh pair: the sandbox has the inner end as its controlling
+terminal, the outer end goes to the client. No terminal of the user's is ever reachable from inside
+(a builder could push keys into it). When the shell ends, or the client leaves, everything is killed
+and deleted; nothing is registered.
 
 Who may ask is the daemon's affair (trusted users).
 """
@@ -65,8 +69,9 @@ class ShellRequest:
 class OpenShells:
     """Those that are open, for whoever looks at builds, and how many there may be. Thread-safe.
 
-    Each holds a build user for as long as somebody likes, so they have slots of their own, as many as there are build users that builds never need. A
-    user may open another one while he has fewer than are free: so one alone gets half of them, and there is one left for those who come later.
+    Each holds a build user for as long as somebody likes, so they have slots of their own, as many
+    as there are build users that builds never need. A user may open another one while he has fewer
+    than are free: so one alone gets half of them, and there is one left for those who come later.
     """
 
     def __init__(self, slots: int) -> None:
@@ -182,7 +187,9 @@ def _fill(
 
 
 def find_shell(builder: PreparedBuilder) -> str:
-    """The best shell that the builder could run, as seen inside: of its inputs, of its host view, or the builder itself.
+    """The best shell that the builder could run, as seen inside.
+
+    Of its inputs, of its host view, or the builder itself.
 
     Raises:
         UsageError: there is none.
@@ -258,7 +265,8 @@ def _run(
             on_open(
                 outer, f"{spec.program.path} in {spec.program.directory}, network: {spec.network}, {contents}"
             )
-            # The client's copy is the last one from here on: when it closes that, the terminal hangs up.
+            # The client's copy is the last one from here on: when it closes that, the terminal
+            # hangs up.
             os.close(outer)
             outer = -1
             with listed(child.pid):

@@ -1,6 +1,9 @@
-"""Looking at builds without touching them: those that run or wait, and those that a request would need.
+"""Looking at builds without touching them.
 
-Costs: `active_build` reads what the sandbox uses from the system (a few files); `planned` is the walk of `goals.plan`.
+Those that run or wait, and those that a request would need.
+
+Costs: `active_build` reads what the sandbox uses from the system (a few files); `planned` is the
+walk of `goals.plan`.
 """
 
 from __future__ import annotations

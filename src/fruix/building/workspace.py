@@ -1,4 +1,6 @@
-"""The directories of one build on the host: below the builds directory, which is root's alone (0700).
+"""The directories of one build on the host.
+
+Below the builds directory, which is root's alone (0700).
 
     builds/NAME/         0700 root
     builds/NAME/root/    0700 root, empty: where the sandbox mounts its root, in its own mount namespace
@@ -6,8 +8,8 @@
     builds/NAME/tmp/     1777 root, or root:build group: seen inside as /tmp
     builds/NAME/store/   1775 root:build group: seen inside as the store; outputs appear here
 
-Made before any process of the build exists; deleted by descriptor, without following links or crossing mounts,
-when all of them are dead.
+Made before any process of the build exists; deleted by descriptor, without following links or
+crossing mounts, when all of them are dead.
 """
 
 from __future__ import annotations
@@ -59,7 +61,9 @@ def name_prefix(derivation: StorePath) -> str:
 
 
 def new_name(derivation: StorePath, identity: str) -> str:
-    """A name for a build (`frx-DERIVATION-STORE-RANDOM`): lower-case letters and digits, unique on this machine.
+    """A name for a build (`frx-DERIVATION-STORE-RANDOM`).
+
+    Lower-case letters and digits, unique on this machine.
 
     It is also that of its cgroup or jail, which all daemons of a machine make side by side.
 
@@ -128,9 +132,12 @@ def _fill(parent: int, name: str, uid: int, gid: int) -> None:
 
 
 def put_files(area: Workspace, files: Mapping[str, bytes], uid: int) -> None:
-    """Make files in the builder's working directory, owned by the build user; no process of the build exists yet.
+    """Make files in the builder's working directory, owned by the build user.
 
-    Names are plain ones and new; nothing is followed or replaced, and only the file that was made changes its owner.
+    No process of the build exists yet.
+
+    Names are plain ones and new; nothing is followed or replaced, and only the file that was made
+    changes its owner.
     """
     if not files:
         return

@@ -1,6 +1,7 @@
 """What a client may ask for in one request, and who it is.
 
-A session fills `BuildOptions` from what its client sent. Times are seconds, sizes bytes; 0 means "no limit".
+A session fills `BuildOptions` from what its client sent. Times are seconds, sizes bytes; 0 means
+"no limit".
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ class BuildOptions:
 
     Attributes:
         contract: the build contract of derivations that name none: the client's dialect.
-        keep_failed: keep a copy of what a failed build left, for `requester`; and results that differ.
+        keep_failed: keep a copy of what a failed build left, for `requester`; and results that
+            differ.
         keep_differing: keep results of a check or of rounds that differ, for people to look at.
-        max_jobs: how many builds of the request may run at once; 0: only those that a derivation wants to be local.
+        max_jobs: how many builds of the request may run at once; 0: only those that a derivation
+            wants to be local.
         max_log_size: bytes; the lower of it and the operator's counts.
         rounds: how often each derivation is built, with the same result each time.
         requester: None: nobody in particular (the daemon itself).

@@ -1,10 +1,12 @@
 """`builtin:buildenv`: one tree of symlinks over several packages, as the Nix world's profiles are.
 
-Variables read: `derivations`, words in groups (whether active, priority, number of outputs, each output); `manifest`, a file that becomes
-`manifest.nix`. The lower priority number wins where two packages have the same file; the same number is an error. What a package names in
+Variables read: `derivations`, words in groups (whether active, priority, number of outputs, each
+output); `manifest`, a file that becomes `manifest.nix`. The lower priority number wins where two
+packages have the same file; the same number is an error. What a package names in
 `nix-support/propagated-user-env-packages` comes too, after all others.
 
-A directory that one package alone has is a link to it; as soon as a second one has it too, it becomes a directory of links.
+A directory that one package alone has is a link to it; as soon as a second one has it too, it
+becomes a directory of links.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ class Profile:
         """Everything of `members`, then what they propagate, then what that does.
 
         Raises:
-            FruixError: two packages have the same file with the same priority, or a file where another has a directory.
+            FruixError: two packages have the same file with the same priority, or a file where
+                another has a directory.
         """
         os.mkdir(self.out, 0o755)
         later = _AFTER_ALL

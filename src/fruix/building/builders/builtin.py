@@ -1,4 +1,7 @@
-"""Builtins that need no network: a function of the daemon's code, its inputs, a store directory for its output, nothing else."""
+"""Builtins that need no network.
+
+A function of the daemon's code, its inputs, a store directory for its output, nothing else.
+"""
 
 from __future__ import annotations
 

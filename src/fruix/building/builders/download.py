@@ -1,13 +1,16 @@
 """The download itself: runs in its own sandbox, as a build user, with no store and nothing writable but one directory.
 
-Entry point `main(arguments)`, called by the sandbox instead of an exec (the interpreter is already there). It tries the
-URLs in order, each a few times, until one delivers contents with the declared hash, and writes them to `destination`. Standard output is
-the build's log; progress goes there too, as `@ fruix progress DONE TOTAL URL` lines, at most a few a second. What became of
-URLs that did not deliver is written to a file beside the result, as JSON, from which the daemon makes the reason (`undelivered`).
+Entry point `main(arguments)`, called by the sandbox instead of an exec (the interpreter is already
+there). It tries the URLs in order, each a few times, until one delivers contents with the declared
+hash, and writes them to `destination`. Standard output is the build's log; progress goes there too,
+as `@ fruix progress DONE TOTAL URL` lines, at most a few a second. What became of URLs that did not
+deliver is written to a file beside the result, as JSON, from which the daemon makes the reason
+(`undelivered`).
 
-Rules: only http and https, also after redirects; certificates are checked (the hash protects the contents, not what the
-request gives away); the size is bounded; a wrong hash counts as a failure of that mirror and the next one is tried. Whatever a URL or a
-server's answer brings about is that URL's failure, with a reason in the log. Passwords of proxies are never said.
+Rules: only http and https, also after redirects; certificates are checked (the hash protects the
+contents, not what the request gives away); the size is bounded; a wrong hash counts as a failure of
+that mirror and the next one is tried. Whatever a URL or a server's answer brings about is that
+URL's failure, with a reason in the log. Passwords of proxies are never said.
 """
 
 from __future__ import annotations
@@ -51,9 +54,11 @@ def main(arguments: Mapping[str, Any]) -> int:
     """Fetch one file.
 
     Args:
-        arguments: `urls` (each with why it is not to be tried, or ""; in order), `hash` (SRI, or "" if only the daemon can
-            check it), `destination` (path to write), `report` (path to write what became of the URLs that did not deliver), `executable`, `unpack` (it is an archive), `max_size` (bytes), `ca_file`
-            (trusted certificates or ""), `proxies` (scheme → URL).
+        arguments: `urls` (each with why it is not to be tried, or ""; in order), `hash` (SRI, or ""
+            if only the daemon can check it), `destination` (path to write), `report` (path to write
+            what became of the URLs that did not deliver), `executable`, `unpack` (it is an
+            archive), `max_size` (bytes), `ca_file` (trusted certificates or ""), `proxies` (scheme
+            → URL).
 
     Returns:
         The exit status: 0 when `destination` holds the declared contents.
@@ -91,7 +96,10 @@ class _WrongHashError(GiveUpOnMirrorError):
 
 @dataclass(frozen=True, slots=True)
 class _Fetching:
-    """What is the same for all URLs of a file; `hidden`: texts that are never said; `undelivered`: what became of URLs so far."""
+    """What is the same for all URLs of a file.
+
+    `hidden`: texts that are never said; `undelivered`: what became of URLs so far.
+    """
 
     opener: urllib.request.OpenerDirector
     wanted: Hash | None
@@ -197,7 +205,10 @@ def _reason(error: Exception) -> str:
 
 @contextlib.contextmanager
 def _fresh(path: str) -> Any:
-    """A new file for each attempt: whatever an earlier one left is gone, be it a half-unpacked tree."""
+    """A new file for each attempt.
+
+    Whatever an earlier one left is gone, be it a half-unpacked tree.
+    """
     parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         delete_tree(parent, os.fsencode(os.path.basename(path)))

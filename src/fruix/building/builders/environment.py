@@ -1,7 +1,8 @@
 """What a builder is started with: its arguments, its variables, and files in its working directory.
 
-Made from the derivation, its attributes and the contract, and from nothing of the daemon's own but those variables that a fixed-output
-derivation names in `impureEnvVars` and the operator lets pass. Placeholders of outputs are replaced by their paths. Pure.
+Made from the derivation, its attributes and the contract, and from nothing of the daemon's own but
+those variables that a fixed-output derivation names in `impureEnvVars` and the operator lets pass.
+Placeholders of outputs are replaced by their paths. Pure.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from fruix.sandbox.contracts import Contract
 
 @dataclass(frozen=True, slots=True)
 class BuilderInput:
-    """Arguments without the program's own name; variables by name; files by name in the working directory.
+    """Arguments without the program's own name.
+
+    Variables by name; files by name in the working directory.
 
     `secrets`: texts of the daemon's variables that don't belong into a log.
     """
@@ -37,7 +40,9 @@ class BuilderInput:
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentParams:
-    """What doesn't come from the derivation: the store directory, processors to use, the working directory as the builder sees it.
+    """What doesn't come from the derivation.
+
+    The store directory, processors to use, the working directory as the builder sees it.
 
     `passed`: the daemon's variables that a fixed-output derivation may have, if it names them.
     """

@@ -1,6 +1,7 @@
 """The fetcher: a download in a sandbox of its own, which has the network, nothing of the store and one writable directory.
 
-A file of the operator's source directories that has the right contents is taken instead; then there is no sandbox.
+A file of the operator's source directories that has the right contents is taken instead; then there
+is no sandbox.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ def prepare_fetch(
     """Check what is asked for and declared; resolve mirrors; look among the files at hand.
 
     Raises:
-        FruixError: it is not declared as it should be, no URL of it can be asked, or there is no network for it.
+        FruixError: it is not declared as it should be, no URL of it can be asked, or there is no
+            network for it.
     """
     settings = resources.settings
     attributes = read_attributes(derivation, guix=contract_of(derivation, options.contract).guix_attributes)
@@ -72,7 +74,10 @@ def prepare_fetch(
 
 
 def copy_at_hand(builder: PreparedBuilder, area: Workspace, uid: int) -> None:
-    """Put the file at hand where the fetcher would have put it; the copy belongs to the build user, as if it had been fetched."""
+    """Put the file at hand where the fetcher would have put it.
+
+    The copy belongs to the build user, as if it had been fetched.
+    """
     destination = f"{area.build}/{fetchurl.OUTPUT_NAME}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(destination, flags, 0o644)
@@ -84,7 +89,9 @@ def copy_at_hand(builder: PreparedBuilder, area: Workspace, uid: int) -> None:
 
 
 def why_not_fetched(builder: PreparedBuilder, area: Workspace) -> FailedError | None:
-    """Which URLs did not deliver, and why; other contents than declared go before a server that has none.
+    """Which URLs did not deliver, and why.
+
+    Other contents than declared go before a server that has none.
 
     None for other builders than the fetcher, and if it left no report.
     """

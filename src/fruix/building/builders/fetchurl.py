@@ -1,8 +1,11 @@
-"""`builtin:fetchurl` (Nix's name) and `builtin:download` (Guix's): what a derivation asks for, and the sandbox that fetches it.
+"""`builtin:fetchurl` (Nix's name) and `builtin:download` (Guix's).
 
-Environment read: `urls` (blank separated) or `url`; Guix's `url` is Scheme text, one string or a list of them; Guix's `mirrors` names a
-file of the store with lists of mirrors, as Scheme data; `executable` ("1"); `unpack` ("1", Nix's only): the file is an archive.
-The result lands in the workspace, under `OUTPUT_NAME`; the caller checks it and copies it into the store.
+What a derivation asks for, and the sandbox that fetches it.
+
+Environment read: `urls` (blank separated) or `url`; Guix's `url` is Scheme text, one string or a
+list of them; Guix's `mirrors` names a file of the store with lists of mirrors, as Scheme data;
+`executable` ("1"); `unpack` ("1", Nix's only): the file is an archive. The result lands in the
+workspace, under `OUTPUT_NAME`; the caller checks it and copies it into the store.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ def read_request(
 
     Args:
         derivation: whose builder is one of `FETCHERS`.
-        mirrors: the operator's lists; they go before the derivation's own, and those before the built-in ones.
+        mirrors: the operator's lists; they go before the derivation's own, and those before the
+            built-in ones.
         real: where a store path lies.
 
     Raises:
@@ -74,7 +78,10 @@ def read_request(
 
 
 def _declared_mirrors(derivation: Derivation, real: Callable[[StorePath], str]) -> dict[str, tuple[str, ...]]:
-    """Guix's `mirrors`, if it is a file among the sources; what can't be read is a list that nobody knows, as its URLs will say."""
+    """Guix's `mirrors`, if it is a file among the sources.
+
+    What can't be read is a list that nobody knows, as its URLs will say.
+    """
     if derivation.builder != "builtin:download":
         return {}
     wanted = derivation.env.get("mirrors", "")

@@ -1,7 +1,8 @@
 """A prepared builder: what runs for a derivation and what its sandbox is made from, as one frozen value.
 
-It is made before anything of the build exists (see `prepare`), so that bad requests fail early, and holds for all rounds of a
-build. The derivation's own program (`own`), the fetcher (`fetch`) and the other builtins (`builtin`) differ in its fields alone.
+It is made before anything of the build exists (see `prepare`), so that bad requests fail early, and
+holds for all rounds of a build. The derivation's own program (`own`), the fetcher (`fetch`) and the
+other builtins (`builtin`) differ in its fields alone.
 """
 
 from __future__ import annotations
@@ -29,9 +30,11 @@ class PreparedBuilder:
         path: the derivation's own path.
         contract: how its sandbox looks.
         program: the program of the derivation, or a function of the daemon's code.
-        areas: the parts of the workspace that it may write to: (`store`, `tmp` or `build`, path inside), in the order of mounting.
+        areas: the parts of the workspace that it may write to: (`store`, `tmp` or `build`, path
+            inside), in the order of mounting.
         outputs: output name → where it will lie, below the workspace.
-        inputs: (name on the host, path as seen inside), closed under references; outputs may refer to them.
+        inputs: (name on the host, path as seen inside), closed under references; outputs may refer
+            to them.
         view: the host view that it asks for.
         network: how it is connected (see `sandbox.networks`).
         kvm: whether it is shown the device.
@@ -65,7 +68,10 @@ class PreparedBuilder:
 
     @property
     def copies_outputs(self) -> bool:
-        """Whether outputs are copied: descriptors of them could have left a sandbox that has a network."""
+        """Whether outputs are copied.
+
+        Descriptors of them could have left a sandbox that has a network.
+        """
         return self.download is not None or self.network != NONE
 
     @property

@@ -1,7 +1,10 @@
-"""Already downloaded files: a directory (`FRUIX_SOURCES`, or `sources` in the configuration) searched by hash.
+"""Already downloaded files.
 
-Files that are named like what is wanted are tried first, so that the usual case hashes one file. Names are only an
-order: what counts is the hash. Symlinks are followed here, since the directory is the operator's (or the caller's own).
+A directory (`FRUIX_SOURCES`, or `sources` in the configuration) searched by hash.
+
+Files that are named like what is wanted are tried first, so that the usual case hashes one file.
+Names are only an order: what counts is the hash. Symlinks are followed here, since the directory is
+the operator's (or the caller's own).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """From the URLs of a derivation to plain `http(s)` URLs, in the order in which to try them.
 
-`mirror://NAME/PATH` stands for PATH below each of NAME's mirrors. The lists below are defaults; the operator's configuration can
-replace or add some. `mirror://debian/PATH` is special: its mirrors are those of the machine's own apt configuration,
-read from `/etc/apt` (one-line and deb822 forms, see sources.list(5)), so that a machine behind a local mirror uses it.
+`mirror://NAME/PATH` stands for PATH below each of NAME's mirrors. The lists below are defaults; the
+operator's configuration can replace or add some. `mirror://debian/PATH` is special: its mirrors are
+those of the machine's own apt configuration, read from `/etc/apt` (one-line and deb822 forms, see
+sources.list(5)), so that a machine behind a local mirror uses it.
 
 Cost: a few small files read per download. Nothing is fetched here.
 """

@@ -1,7 +1,8 @@
 """HTTP for the downloader: the standard library's, with what it leaves open closed.
 
-Only http and https, also after redirects; sizes that a server announces are read strictly; what comes of a URL that is none, of a
-redirect to one, or of an answer that is no HTTP is an exception of some kind, which the caller takes for the URL's failure.
+Only http and https, also after redirects; sizes that a server announces are read strictly; what
+comes of a URL that is none, of a redirect to one, or of an answer that is no HTTP is an exception
+of some kind, which the caller takes for the URL's failure.
 """
 
 from __future__ import annotations
@@ -74,7 +75,10 @@ def announced_length(headers: http.client.HTTPMessage) -> int | None:
 
 
 class _Response(http.client.HTTPResponse):
-    """Sizes of chunks are no less strict: a negative one would have the rest read into memory at once."""
+    """Sizes of chunks are no less strict.
+
+    A negative one would have the rest read into memory at once.
+    """
 
     def _read_next_chunk_size(self) -> int:
         size: int = super()._read_next_chunk_size()  # type: ignore[misc]

@@ -1,4 +1,7 @@
-"""The derivation's own builder: sealed, unless its output is fixed; then it may have a network (see `sandbox.networks`)."""
+"""The derivation's own builder: sealed, unless its output is fixed.
+
+Then it may have a network (see `sandbox.networks`).
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 """Which derivations this machine can build: their system, and the features that they require.
 
-A machine builds for its own system, for those that its kernel runs as well, and for what the operator adds (`extra-platforms`: an emulator
-is registered with the kernel). In Guix's world any system of the same kernel is tried, so such an emulator needs no setting. Features are
-words that derivations and operators agree on; only `kvm` means something here: the device is shown to the builder.
+A machine builds for its own system, for those that its kernel runs as well, and for what the
+operator adds (`extra-platforms`: an emulator is registered with the kernel). In Guix's world any
+system of the same kernel is tried, so such an emulator needs no setting. Features are words that
+derivations and operators agree on; only `kvm` means something here: the device is shown to the
+builder.
 """
 
 from __future__ import annotations
@@ -49,7 +51,10 @@ def personality(system: str) -> str:
 
 
 def features(settings: BuildSettings) -> tuple[str, ...]:
-    """What this machine offers: as the operator says, else the common ones, and `kvm` if it can be used."""
+    """What this machine offers.
+
+    As the operator says, else the common ones, and `kvm` if it can be used.
+    """
     if settings.system_features is not None:
         return settings.system_features
     usable = kvm_groups() is not None
@@ -57,7 +62,10 @@ def features(settings: BuildSettings) -> tuple[str, ...]:
 
 
 def kvm_groups() -> tuple[int, ...] | None:
-    """The groups that a builder needs to use the device; None: there is none, or it is for root alone."""
+    """The groups that a builder needs to use the device.
+
+    None: there is none, or it is for root alone.
+    """
     try:
         status = os.stat(KVM_DEVICE)
     except OSError:
@@ -68,7 +76,10 @@ def kvm_groups() -> tuple[int, ...] | None:
 
 
 def groups_for(mode: int, gid: int) -> tuple[int, ...] | None:
-    """The groups that a builder needs to open a device of that mode and group. Never root's own: much else is open to that."""
+    """The groups that a builder needs to open a device of that mode and group.
+
+    Never root's own: much else is open to that.
+    """
     if mode & 0o006 == 0o006:
         return ()
     return (gid,) if mode & 0o060 == 0o060 and gid != 0 else None
@@ -122,7 +133,9 @@ def _runs(system: str, here: str, settings: BuildSettings, *, guix: bool) -> boo
 def explain_start(
     drv: StorePath, derivation: Derivation, error: SandboxError, directories: Sequence[str]
 ) -> FruixError:
-    """Why a builder could not be started: too much to tell it, a program of another system that was tried, or as it says.
+    """Why a builder could not be started.
+
+    Too much to tell it, a program of another system that was tried, or as it says.
 
     `directories`: one on each file system that it may lie on.
     """
@@ -138,7 +151,10 @@ def explain_start(
 
 
 def noexec_hint(directories: Iterable[str]) -> str:
-    """What to do about the first of them on whose file system no program can be run; empty if there is none."""
+    """What to do about the first of them on whose file system no program can be run.
+
+    Empty if there is none.
+    """
     flag = getattr(os, "ST_NOEXEC", 0)
     found = [directory for directory in directories if os.statvfs(directory).f_flag & flag]
     if not found:
@@ -147,6 +163,9 @@ def noexec_hint(directories: Iterable[str]) -> str:
 
 
 def wants_kvm(attributes: Attributes, contract: Contract, settings: BuildSettings) -> bool:
-    """Whether the builder is shown the device: if it requires it, or (in Guix's world, where it can't) if it is there."""
+    """Whether the builder is shown the device.
+
+    If it requires it, or (in Guix's world, where it can't) if it is there.
+    """
     asked = contract.guix_attributes or KVM in attributes.required_features
     return asked and KVM in features(settings) and os.path.exists(KVM_DEVICE)

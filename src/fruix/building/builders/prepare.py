@@ -1,4 +1,7 @@
-"""From a derivation to what runs for it: the derivation's own program, the fetcher, or another builtin."""
+"""From a derivation to what runs for it.
+
+The derivation's own program, the fetcher, or another builtin.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ _BUILTINS: Mapping[str, _Prepare] = {
 def prepare(
     path: StorePath, derivation: Derivation, options: BuildOptions, resources: Resources
 ) -> PreparedBuilder:
-    """Everything that can be said of the build before it begins. Writes nothing; reads the store and the host view.
+    """Everything that can be said of the build before it begins.
+
+    Writes nothing; reads the store and the host view.
 
     Args:
         path: of the derivation.

@@ -1,8 +1,11 @@
-"""`exportReferencesGraph`: a builder is told the closures of some store paths, as text files or inside its JSON attributes.
+"""`exportReferencesGraph`.
 
-If derivations are among the paths, their outputs and what those need are listed too. In the Nix world (and ours) a path must
-be an input, and a path below it stands for it; Guix lists any valid path without showing it to the builder. Text form, for each path in byte
-order: the path, an empty line (a deriver, once), the number of references, each reference. JSON form: docs/derivations.md.
+A builder is told the closures of some store paths, as text files or inside its JSON attributes.
+
+If derivations are among the paths, their outputs and what those need are listed too. In the Nix
+world (and ours) a path must be an input, and a path below it stands for it; Guix lists any valid
+path without showing it to the builder. Text form, for each path in byte order: the path, an empty
+line (a deriver, once), the number of references, each reference. JSON form: docs/derivations.md.
 
 Cost: one query per path of the closures; see `closure_sizes`.
 """
@@ -124,7 +127,8 @@ def _object(info: PathInfo, closure_size: int) -> dict[str, Any]:
 def closure_sizes(infos: Sequence[PathInfo]) -> dict[StorePath, int]:
     """The size of each path's closure; `infos` are closed under references.
 
-    Closures are sets of bits. Their sizes are looked up eight bits at a time: for n paths about n²/8 steps, not n².
+    Closures are sets of bits. Their sizes are looked up eight bits at a time: for n paths about
+    n²/8 steps, not n².
     """
     numbers = {info.path: number for number, info in enumerate(infos)}
     tables = [_sums(infos[start : start + 8]) for start in range(0, len(infos), 8)]

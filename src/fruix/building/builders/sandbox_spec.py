@@ -1,4 +1,6 @@
-"""From a prepared builder to the specification of its sandbox: the one place where builds' specifications are made.
+"""From a prepared builder to the specification of its sandbox.
+
+The one place where builds' specifications are made.
 
 Pure apart from reading path names: the same builder and parameters give the same specification.
 """
@@ -73,7 +75,10 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
 
 
 def shown_view(builder: PreparedBuilder, area: Workspace, resources: Resources) -> ResolvedView | None:
-    """What is shown of the host: the view itself, or the copy of it that is used where mounts are costly (made if need be)."""
+    """What is shown of the host.
+
+    The view itself, or the copy of it that is used where mounts are costly (made if need be).
+    """
     if builder.view is None or not current().costly_mounts:
         return builder.view
     taken = (*_TAKEN, *(inside for _, inside in builder.areas))

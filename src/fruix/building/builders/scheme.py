@@ -1,6 +1,7 @@
 """Data of Scheme programs, as Guix's derivations hold them: read, never evaluated.
 
-Understood are lists, strings and symbols, which is all that lists of URLs and of mirrors consist of.
+Understood are lists, strings and symbols, which is all that lists of URLs and of mirrors consist
+of.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ def strings(text: str) -> list[str]:
 
 
 def named_lists(text: str) -> dict[str, tuple[str, ...]]:
-    """Of `((gnu "https://…" …) …)` each inner list's strings by the symbol at its beginning; anything else is passed over."""
+    """Of `((gnu "https://…" …) …)` each inner list's strings by the symbol at its beginning.
+
+    Anything else is passed over.
+    """
     found: dict[str, tuple[str, ...]] = {}
     for name, values in _inner_lists(text):
         if name:
@@ -49,7 +53,10 @@ def _inner_lists(text: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _unescaped(text: str) -> str:
-    """A Scheme string's characters, as Guile writes them; what is no escape of its stays as it is."""
+    """A Scheme string's characters, as Guile writes them.
+
+    What is no escape of its stays as it is.
+    """
 
     def character(match: re.Match[str]) -> str:
         digits = match[1] or match[2] or match[3]

@@ -1,6 +1,9 @@
-"""What became of URLs that did not deliver a file: written by the fetcher in its sandbox, read by the daemon, which makes the reason of it.
+"""What became of URLs that did not deliver a file.
 
-The file is the build user's, so the daemon takes it for nothing but texts: bounded, made printable, of a hash only what is one.
+Written by the fetcher in its sandbox, read by the daemon, which makes the reason of it.
+
+The file is the build user's, so the daemon takes it for nothing but texts: bounded, made printable,
+of a hash only what is one.
 """
 
 from __future__ import annotations
@@ -47,7 +50,10 @@ def read_report(path: str) -> list[Undelivered]:
 
 
 def beginning(path: str, size: int) -> bytes:
-    """At most `size` bytes of a file that somebody else made; none if it can't be read or is no file, link or pipe included."""
+    """At most `size` bytes of a file that somebody else made.
+
+    None if it can't be read or is no file, link or pipe included.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:

@@ -1,6 +1,10 @@
-"""`unpack` of `builtin:fetchurl`: the fetched file is an archive (NAR), compressed with xz if its URL says so, and becomes the tree in it.
+"""`unpack` of `builtin:fetchurl`.
 
-Runs in the fetcher's sandbox; imported before that is sealed. The bound on a download's size holds for what comes out as well.
+The fetched file is an archive (NAR), compressed with xz if its URL says so, and becomes the tree in
+it.
+
+Runs in the fetcher's sandbox; imported before that is sealed. The bound on a download's size holds
+for what comes out as well.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""`builtin:unpack-channel`: a channel's tarball becomes a directory that holds its one entry under the channel's name.
+"""`builtin:unpack-channel`.
+
+A channel's tarball becomes a directory that holds its one entry under the channel's name.
 
 Variables read: `src`, `channelName`. Compressions: gzip, bzip2, xz, as far as this Python has them.
 """

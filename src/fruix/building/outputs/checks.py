@@ -1,9 +1,11 @@
 """What a finished build's outputs may refer to and how big they may be, checked before anything is registered.
 
-Rules are those of the derivation's attributes; besides, outputs may not refer to each other in a circle, and a fixed output refers to
-nothing (in Guix's world it may). An error shows the chain by which a forbidden path is reached, and the files that begin it.
+Rules are those of the derivation's attributes; besides, outputs may not refer to each other in a
+circle, and a fixed output refers to nothing (in Guix's world it may). An error shows the chain by
+which a forbidden path is reached, and the files that begin it.
 
-Cost: nothing without rules; rules about requisites walk the closure of the references, one query per path.
+Cost: nothing without rules; rules about requisites walk the closure of the references, one query
+per path.
 """
 
 from __future__ import annotations
@@ -76,7 +78,8 @@ def check_outputs(outputs: Outputs, attributes: Attributes) -> None:
     """After a build: everything.
 
     Raises:
-        FailedError: an output breaks a rule; the message says which path, by which chain, in which files.
+        FailedError: an output breaks a rule; the message says which path, by which chain, in which
+            files.
     """
     _check_cycles(outputs)
     if outputs.derivation.is_fixed and not outputs.guix:
@@ -129,7 +132,10 @@ def _check_fixed(outputs: Outputs) -> None:
 
 
 def _mentioned(outputs: Outputs, holder: StorePath, path: StorePath, *, indent: str) -> str:
-    """A line about the files of `holder` that mention `path`; empty for the top itself, whose name says it all."""
+    """A line about the files of `holder` that mention `path`.
+
+    Empty for the top itself, whose name says it all.
+    """
     places = [place for place in outputs.mentions(holder, [path]).get(path, ()) if place]
     return f"\n{indent}mentioned in {', '.join(places)}" if places else ""
 
@@ -200,7 +206,10 @@ class _Check:
         return _mentioned(self.outputs, self.info.path, chain[-1], indent="    ") + through
 
     def _requisites(self) -> dict[StorePath, StorePath]:
-        """The output itself, and everything that it needs → who refers to it; breadth first, so chains are the shortest."""
+        """The output itself, and everything that it needs → who refers to it.
+
+        Breadth first, so chains are the shortest.
+        """
         found = {self.info.path: self.info.path}
         queue = [self.info.path]
         for path in queue:  # grows

@@ -1,8 +1,11 @@
-"""What the modes of a build do: make what is missing, check what is there, or repair it. One class each, behind one interface.
+"""What the modes of a build do: make what is missing, check what is there, or repair it.
 
-A mode's rules say whether there is anything to do, compare the results of several rounds, and decide what becomes of the outputs when the build
-has succeeded. Outputs are staged until then, so nothing is visible or registered before they have agreed; what they do not
-keep is dropped by its caller (`run.build`).
+One class each, behind one interface.
+
+A mode's rules say whether there is anything to do, compare the results of several rounds, and
+decide what becomes of the outputs when the build has succeeded. Outputs are staged until then, so
+nothing is visible or registered before they have agreed; what they do not keep is dropped by its
+caller (`run.build`).
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ SHOWN = 100
 
 @dataclass(slots=True)
 class OutputSet:
-    """Which outputs, in which store; `keep`: whether a result that differs is kept (`suffix`: of its name) for people to look at.
+    """Which outputs, in which store.
+
+    `keep`: whether a result that differs is kept (`suffix`: of its name) for people to look at.
 
     What comparisons find is gathered in `differences`.
     """
@@ -47,7 +52,10 @@ class OutputSet:
         return _differs("check-differs", path, kept)
 
     def repeated(self, old: Staged, new: Staged) -> Reason:
-        """The output of a round isn't what it was in the round before. The later one is kept at its own name, if that is free."""
+        """The output of a round isn't what it was in the round before.
+
+        The later one is kept at its own name, if that is free.
+        """
         path, places = new.info.path, new.differences_from(old, SHOWN)
         kept = self._kept(old)
         if kept and not new.valid:
@@ -98,8 +106,9 @@ class ModeRules(Protocol):
 class NormalRules:
     """Make the outputs that are missing valid; those that are valid stay as they are.
 
-    Outputs that have become valid since the build was asked for are the result of another build, perhaps under the rules of another
-    world: `accept` is asked whether they are what this one could have made.
+    Outputs that have become valid since the build was asked for are the result of another build,
+    perhaps under the rules of another world: `accept` is asked whether they are what this one could
+    have made.
     """
 
     outputs: OutputSet
@@ -193,7 +202,10 @@ class RepairRules:
         return not self.damaged
 
     def finish(self, staged: list[Staged]) -> list[PathInfo]:
-        """Swap. A result that differs from what was registered is registered anew: what it was is lost."""
+        """Swap. A result that differs from what was registered is registered anew.
+
+        What it was is lost.
+        """
         store = self.outputs.store
         for output in staged:
             if output.info.path in self.damaged:
@@ -228,8 +240,8 @@ def rules_of(
 ) -> ModeRules:
     """The rules of a mode of the protocol.
 
-    `emit_note` tells the clients at once; `accept` raises `FailedError` if valid outputs break a rule of this build; `remembered`:
-    see `NormalRules`.
+    `emit_note` tells the clients at once; `accept` raises `FailedError` if valid outputs break a
+    rule of this build; `remembered`: see `NormalRules`.
     """
     match mode:
         case BuildMode.CHECK:

@@ -1,11 +1,16 @@
-"""Taking a finished build's outputs out of its reach: only after everything of the build is dead and unmounted.
+"""Taking a finished build's outputs out of its reach.
 
-Each declared output must exist; `LocalStore.stage_output` does the rest in one pass: rename (sealed builds) or copy into fresh inodes (builds
-that had a network), checks, canonical metadata, hash, references, and a fixed output's declared hash, before anything gets its final name.
-What the derivation declares about its outputs is checked next. Nothing is registered here; if one output is refused, all are dropped.
+Only after everything of the build is dead and unmounted.
 
-All outputs are staged, also those that are valid already; what becomes of them, the mode decides. No path needs rewriting for that: each
-build has a store directory of its own, in which every output has its real name.
+Each declared output must exist; `LocalStore.stage_output` does the rest in one pass: rename (sealed
+builds) or copy into fresh inodes (builds that had a network), checks, canonical metadata, hash,
+references, and a fixed output's declared hash, before anything gets its final name. What the
+derivation declares about its outputs is checked next. Nothing is registered here; if one output is
+refused, all are dropped.
+
+All outputs are staged, also those that are valid already; what becomes of them, the mode decides.
+No path needs rewriting for that: each build has a store directory of its own, in which every output
+has its real name.
 """
 
 from __future__ import annotations
@@ -76,8 +81,8 @@ def stage_outputs(
 
     Raises:
         ObjectRejectedError: an output can't be a store object.
-        FailedError: an output is missing, a fixed output has other contents than declared, there are too many files or bytes, or
-            an output breaks a rule.
+        FailedError: an output is missing, a fixed output has other contents than declared, there
+            are too many files or bytes, or an output breaks a rule.
     """
     links = _counted(store, path, sources, rules)
     # Once more while they are read: one that was counted may have grown.
@@ -130,7 +135,8 @@ def _staged(
     except HashMismatchError as error:
         declared, got = map(Hash.parse, (error.expected, error.got))
         raise mismatch(path, derivation, name, declared, got) from error
-    # In Guix's world a fixed output may refer to others; then its path doesn't follow from its contents alone.
+    # In Guix's world a fixed output may refer to others; then its path doesn't follow from its
+    # contents alone.
     address = None if rules.guix and found.info.references else expected
     return replace(found, info=replace(found.info, deriver=path, ultimate=True, content_address=address))
 

@@ -1,13 +1,15 @@
 """What has to be done for a request: the graph of derivations to build, before anything is built.
 
-`plan()` walks from the requested derivations down to the first valid outputs and returns the goals with their
-dependencies, and the results of requests that need no work or can't be met. It only asks the store; it changes
-nothing but temporary roots (added before validity is tested, so that no collector comes in between).
+`plan()` walks from the requested derivations down to the first valid outputs and returns the goals
+with their dependencies, and the results of requests that need no work or can't be met. It only asks
+the store; it changes nothing but temporary roots (added before validity is tested, so that no
+collector comes in between).
 
-A valid output whose files were deleted by hand counts as missing. Its derivation's goal is a repair, since it is registered already.
+A valid output whose files were deleted by hand counts as missing. Its derivation's goal is a
+repair, since it is registered already.
 
-Cost: one derivation read, one validity query and one lstat per derivation visited, none for what its outputs refer to; iterative, so deep
-graphs are no problem.
+Cost: one derivation read, one validity query and one lstat per derivation visited, none for what
+its outputs refer to; iterative, so deep graphs are no problem.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ def contract_name(derivation: Derivation, default: str) -> str:
 class Goal:
     """One derivation to build, and the derivations that must have been built before.
 
-    `mode`: what was asked for is checked or repaired; what it needs is only built if it is missing, or repaired if its files are gone.
+    `mode`: what was asked for is checked or repaired; what it needs is only built if it is missing,
+    or repaired if its files are gone.
     """
 
     path: StorePath
@@ -51,9 +54,12 @@ class Goal:
 
 @dataclass(slots=True)
 class Plan:
-    """Goals in an order in which dependencies come first, and what is settled already; `reasons` for what can't be done.
+    """Goals in an order in which dependencies come first, and what is settled already.
 
-    `makers`: paths that were asked for by themselves and whose files are gone, and the derivation that makes them again.
+    `reasons` for what can't be done.
+
+    `makers`: paths that were asked for by themselves and whose files are gone, and the derivation
+    that makes them again.
     """
 
     goals: dict[StorePath, Goal] = field(default_factory=dict)
@@ -139,7 +145,10 @@ def maker(store: LocalStore, path: StorePath) -> StorePath | None:
 def _open(
     store: LocalStore, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], mode: BuildMode
 ) -> set[StorePath] | None:
-    """Look at one derivation: settle it, or put it down as a goal and return what it needs first."""
+    """Look at one derivation.
+
+    Settle it, or put it down as a goal and return what it needs first.
+    """
     store.add_temp_root(path)
     if not store.is_there(path):
         why = found.reasons[path] = reason("missing-derivation")

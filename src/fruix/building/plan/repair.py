@@ -1,8 +1,12 @@
-"""What has to be repaired for a request: damaged paths among its outputs and all that they need, and the derivations that can make them again.
+"""What has to be repaired for a request.
 
-Every path is read and hashed anew, nothing is believed from earlier. A damaged path is made again by its deriver, if that is valid and was
-built on this machine; before a derivation is built again, what its builder reads is looked at too, so that no damage is built in.
-Sources, texts and what came from elsewhere can't be made again: that is said, and whatever else can be repaired is.
+Damaged paths among its outputs and all that they need, and the derivations that can make them
+again.
+
+Every path is read and hashed anew, nothing is believed from earlier. A damaged path is made again
+by its deriver, if that is valid and was built on this machine; before a derivation is built again,
+what its builder reads is looked at too, so that no damage is built in. Sources, texts and what came
+from elsewhere can't be made again: that is said, and whatever else can be repaired is.
 
 Cost: one read of the closure, at SHA-256 speed, and of the inputs of what has to be built.
 """
@@ -83,7 +87,10 @@ class Survey:
         self._needed_by.setdefault(drv, set()).update(path for path in needed if path != drv)
 
     def _paths_for(self, drv: StorePath) -> set[StorePath]:
-        """Put a derivation into the plan; the paths that must be whole for it, besides its outputs."""
+        """Put a derivation into the plan.
+
+        The paths that must be whole for it, besides its outputs.
+        """
         if drv not in self.plan.goals or self.plan.goals[drv].mode is not BuildMode.REPAIR:
             found = plan(self._store, [DerivedPath(drv, ALL)], BuildMode.REPAIR)
             for name in ("settled", "derivations", "reasons"):
@@ -129,7 +136,10 @@ class Survey:
 
 
 def survey(store: LocalStore, requests: Sequence[DerivedPath]) -> tuple[Plan, list[Repair]]:
-    """The work to repair what is asked for, and per request what it needs of it. It can be long: see `store.tree.interruption`."""
+    """The work to repair what is asked for, and per request what it needs of it.
+
+    It can be long: see `store.tree.interruption`.
+    """
     looking = Survey(store)
     repairs = [looking.look(request) for request in requests]
     return looking.finish(), repairs

@@ -1,11 +1,13 @@
 """The time, silence and log size that those who wait for a build allow it, each for himself.
 
-One build may have several requesters. The one whose limit passes first is told that it took too long for him, and the build goes on for the others;
-it is ended when the limits of all have passed. So a build has the widest limits of those who wait for it, whoever comes and
-goes. Time and silence count from the start of the build (of each of its rounds), for who joins later from then on. The time goes on until the outputs are
-taken over; silence is the builder's alone.
+One build may have several requesters. The one whose limit passes first is told that it took too
+long for him, and the build goes on for the others; it is ended when the limits of all have passed.
+So a build has the widest limits of those who wait for it, whoever comes and goes. Time and silence
+count from the start of the build (of each of its rounds), for who joins later from then on. The
+time goes on until the outputs are taken over; silence is the builder's alone.
 
-The operator's own limits hold for the build as a whole: from its start on, with all rounds, whoever joins.
+The operator's own limits hold for the build as a whole: from its start on, with all rounds, whoever
+joins.
 
 Cost: a look at each requester every `INTERVAL`, else a comparison.
 """
@@ -92,11 +94,15 @@ class Allowance:
                 yield begun + limit, reason(kind, limit=limit)
 
     def _look_ahead(self, now: float) -> None:
-        """When there is something to look at again: what is heard meanwhile moves a moment only away."""
+        """When there is something to look at again.
+
+        What is heard meanwhile moves a moment only away.
+        """
         moments, sizes = [now + INTERVAL], []
         for listener in self._job.waiting():
             moments += [moment for moment, _ in self._moments(listener)]
             sizes.append(Limits.of(listener.options, self._settings).max_log_size or _ENDLESS)
-        # Of moments that have passed without effect (silence, once the builder has ended) nothing comes any more.
+        # Of moments that have passed without effect (silence, once the builder has ended) nothing
+        # comes any more.
         self._next = min(moment for moment in moments if moment > now)
         self._log_size = min(sizes, default=_ENDLESS)

@@ -1,9 +1,11 @@
 """What a session is told by its jobs: a queue that a slow client can't make grow without end.
 
-What a builder causes by its output is bounded. Of lines of logs a session may have `ROOM` bytes waiting; then the builder's thread waits for it, for
-`PATIENCE` seconds in all until it has caught up, since other clients may share the build and limits have to be looked at. After that lines are left
-out for this session until it has read half of what waits; then it is told how many. Phases and progress, which are lines too, get in at once up to
-`MOST` bytes and are left out beyond that. The log file has all of them. All other events always get in: there are a few for each build.
+What a builder causes by its output is bounded. Of lines of logs a session may have `ROOM` bytes
+waiting; then the builder's thread waits for it, for `PATIENCE` seconds in all until it has caught
+up, since other clients may share the build and limits have to be looked at. After that lines are
+left out for this session until it has read half of what waits; then it is told how many. Phases and
+progress, which are lines too, get in at once up to `MOST` bytes and are left out beyond that. The
+log file has all of them. All other events always get in: there are a few for each build.
 """
 
 from __future__ import annotations

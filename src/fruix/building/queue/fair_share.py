@@ -1,14 +1,18 @@
 """Whose turn it is: jobs that wait for a slot, by who asked for them.
 
-The next job is one of the user with the lightest load; among the requests of one user, of the request with the lightest; among equals, of
-the one that was served longest ago. So a request of one job waits for at most one build to end, however many goals or connections
-others have, and whoever is alone gets all slots. A job that several wait for stands in the line of each, and while it runs it weighs on
-each of them with an equal share: nobody's load is lightened or burdened by who asked first, or by who has left.
+The next job is one of the user with the lightest load; among the requests of one user, of the
+request with the lightest; among equals, of the one that was served longest ago. So a request of one
+job waits for at most one build to end, however many goals or connections others have, and whoever
+is alone gets all slots. A job that several wait for stands in the line of each, and while it runs
+it weighs on each of them with an equal share: nobody's load is lightened or burdened by who asked
+first, or by who has left.
 
-A running build can't be taken back, so a limit for each user keeps slots free for those who come later.
-Jobs with an output in common never run side by side: the later one would only hold a slot to wait for the other's lock.
+A running build can't be taken back, so a limit for each user keeps slots free for those who come
+later. Jobs with an output in common never run side by side: the later one would only hold a slot to
+wait for the other's lock.
 
-Costs: a look at each running job and at each request that has something waiting, per job that starts.
+Costs: a look at each running job and at each request that has something waiting, per job that
+starts.
 """
 
 from __future__ import annotations
@@ -29,7 +33,10 @@ class Turns:
     """Of one kind of slots. Not thread-safe: its owner has a lock."""
 
     def __init__(self, busy: set[StorePath] | None = None, per_user: int = 0) -> None:
-        """`busy`: outputs of jobs that run, of all kinds of slots; `per_user`: what load one user may have (0: any)."""
+        """`busy`: outputs of jobs that run, of all kinds of slots.
+
+        `per_user`: what load one user may have (0: any).
+        """
         self._lines: dict[
             Line, dict[Job, None]
         ] = {}  # in the order in which they were served, longest ago first
@@ -58,7 +65,10 @@ class Turns:
         self._lines.setdefault(line, {})[job] = None
 
     def leave(self, job: Job, line: Line) -> None:
-        """One doesn't want it any more, others do. What runs weighs on the last one until it has ended."""
+        """One doesn't want it any more, others do.
+
+        What runs weighs on the last one until it has ended.
+        """
         lines = self._waiting.get(job) or self._running.get(job, set())
         if line in lines and len(lines) > 1:
             lines.remove(line)
@@ -71,7 +81,10 @@ class Turns:
             self._drop(job, line)
 
     def take(self) -> Job | None:
-        """The job whose turn it is, which counts as running until `done`; None if there is none that could run now."""
+        """The job whose turn it is, which counts as running until `done`.
+
+        None if there is none that could run now.
+        """
         users, requests = self._loads()
         found: tuple[tuple[float, float], Line, Job] | None = None
         for line in self._lines:

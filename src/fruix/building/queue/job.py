@@ -1,7 +1,8 @@
 """A job: one derivation being built, and all who wait for it.
 
-What happens to it arrives in each listener's own inbox (`building.inbox`), so that a session's thread alone writes to its client. Each who waits has
-limits of his own (`building.allowance`); the number of cores is that of the first. A job that nobody waits for any more is cancelled.
+What happens to it arrives in each listener's own inbox (`building.inbox`), so that a session's
+thread alone writes to its client. Each who waits has limits of his own (`building.allowance`); the
+number of cores is that of the first. A job that nobody waits for any more is cancelled.
 """
 
 from __future__ import annotations
@@ -23,7 +24,10 @@ from fruix.model.storepath import StorePath
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One who waits for a job: what he asked for, and since when (seconds of the monotonic clock)."""
+    """One who waits for a job.
+
+    What he asked for, and since when (seconds of the monotonic clock).
+    """
 
     inbox: Inbox
     options: BuildOptions
@@ -56,7 +60,10 @@ class Job:
         self.outputs = frozenset(path for path in paths if path is not None)
 
     def join(self, inbox: Inbox, options: BuildOptions) -> bool:
-        """Listen; a late listener is first told what it missed that matters (start, phase). False: it is being given up."""
+        """Listen; a late listener is first told what it missed that matters (start, phase).
+
+        False: it is being given up.
+        """
         with self._lock:
             if self.cancelled or self._ending:
                 return False
@@ -80,10 +87,13 @@ class Job:
     def sift(
         self, why: Callable[[Listener], Reason | None]
     ) -> tuple[list[tuple[Listener, Reason]], Reason | None]:
-        """Let go of those for whom there is a reason to end; if there is one for all, nobody can join any more.
+        """Let go of those for whom there is a reason to end.
+
+        If there is one for all, nobody can join any more.
 
         Returns:
-            Those who were let go, each with the reason, or the reason (the one with the highest limit) if it holds for all.
+            Those who were let go, each with the reason, or the reason (the one with the highest
+                limit) if it holds for all.
         """
         with self._lock:
             found = [(listener, why(listener)) for listener in self._listeners.values()]
@@ -104,12 +114,18 @@ class Job:
                 self.cancel()
 
     def is_wanted(self) -> bool:
-        """Whether the client of one who waits is still there. What is unwanted is left soon, and cancelled by that."""
+        """Whether the client of one who waits is still there.
+
+        What is unwanted is left soon, and cancelled by that.
+        """
         with self._lock:
             return self._is_wanted()
 
     def cancel_if_unwanted(self) -> bool:
-        """Cancel it if nobody waits for it any more, so that nobody can join; whether it is cancelled."""
+        """Cancel it if nobody waits for it any more, so that nobody can join.
+
+        Whether it is cancelled.
+        """
         with self._lock:
             self.cancelled = self.cancelled or not self._is_wanted()
             return self.cancelled

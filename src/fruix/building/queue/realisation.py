@@ -1,11 +1,16 @@
-"""One request being met: goals handed to the scheduler as their inputs become ready, results gathered.
+"""One request being met.
 
-Runs on the session's own thread, which is the only one that calls `on_event`. Without keep-going the first
-failure makes the others be given up (jobs that nobody else waits for are cancelled); with it everything that can be
-done is done. A daemon that drains begins nothing more: what runs goes on, and the rest is `NOT_BEGUN`. A failed goal fails those that need it with DEPENDENCY_FAILED, naming the root cause once.
+Goals handed to the scheduler as their inputs become ready, results gathered.
 
-At most `max_jobs` builds of the request run at once (downloads have slots of their own and don't count). With 0 only derivations that
-prefer to be built locally are built, one at a time; when nothing else is left the rest fails.
+Runs on the session's own thread, which is the only one that calls `on_event`. Without keep-going
+the first failure makes the others be given up (jobs that nobody else waits for are cancelled); with
+it everything that can be done is done. A daemon that drains begins nothing more: what runs goes on,
+and the rest is `NOT_BEGUN`. A failed goal fails those that need it with DEPENDENCY_FAILED, naming
+the root cause once.
+
+At most `max_jobs` builds of the request run at once (downloads have slots of their own and don't
+count). With 0 only derivations that prefer to be built locally are built, one at a time; when
+nothing else is left the rest fails.
 """
 
 from __future__ import annotations
@@ -105,7 +110,10 @@ class Realisation:
             self._fill()
 
     def _settle(self, path: StorePath) -> None:
-        """A goal has a result; whatever waited for it goes on. Iterative: failures spread along chains of any length."""
+        """A goal has a result; whatever waited for it goes on.
+
+        Iterative: failures spread along chains of any length.
+        """
         settled = [path]
         while settled:
             path = settled.pop()

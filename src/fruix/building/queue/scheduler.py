@@ -1,10 +1,12 @@
 """The global queue: one build per derivation however many clients ask, and a bounded number of them at once.
 
-Sessions submit derivations whose inputs are ready and get a job, new or shared. Shared is what is built in the same way: in the same mode, as often, under
-the same contract (another world's rules may let something pass that this client's forbid).
+Sessions submit derivations whose inputs are ready and get a job, new or shared. Shared is what is
+built in the same way: in the same mode, as often, under the same contract (another world's rules
+may let something pass that this client's forbid).
 
-Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Who gets a free one: `building.turns`. Threads are started when there is
-something to run and are reused. Costs: one lock, held for a few dictionary operations.
+Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Who gets a
+free one: `building.turns`. Threads are started when there is something to run and are reused.
+Costs: one lock, held for a few dictionary operations.
 """
 
 from __future__ import annotations
@@ -71,7 +73,10 @@ class Scheduler:
         kind: str,
         inbox: Inbox,
     ) -> Job:
-        """The job that builds `path`: a running or waiting one if there is one that does the same, else a new one."""
+        """The job that builds `path`.
+
+        A running or waiting one if there is one that does the same, else a new one.
+        """
         with self._changed:
             if self._closing:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
@@ -94,7 +99,10 @@ class Scheduler:
             return job
 
     def leave(self, job: Job, inbox: Inbox, options: BuildOptions) -> None:
-        """Somebody doesn't wait any more. A job that nobody wants is cancelled; one that didn't have its turn yet ends here."""
+        """Somebody doesn't wait any more.
+
+        A job that nobody wants is cancelled; one that didn't have its turn yet ends here.
+        """
         with self._changed:
             job.leave(inbox)
             queue = self._queues[job.kind]

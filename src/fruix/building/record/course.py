@@ -1,4 +1,7 @@
-"""What a builder's output has told so far in one round: its phases, the tests it ran, and the command that it showed last."""
+"""What a builder's output has told so far in one round.
+
+Its phases, the tests it ran, and the command that it showed last.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ from typing import Any
 from fruix.building.record.test_counts import TestSummary
 
 MOST_PHASES = 1000
-# As the shell shows a command before it runs it, where PS4 is `$ `; in a subshell the first character is doubled.
+# As the shell shows a command before it runs it, where PS4 is `$ `; in a subshell the first
+# character is doubled.
 _COMMAND = re.compile(r"\$+ (.*)")
 _NO_MORE = "set +x"
 
@@ -36,7 +40,10 @@ class Course:
             self.command = "" if match[1] == _NO_MORE else match[1]
 
     def begin_phase(self, name: str) -> float | None:
-        """The builder entered another phase: when. None: it has announced too many, and this one doesn't count."""
+        """The builder entered another phase: when.
+
+        None: it has announced too many, and this one doesn't count.
+        """
         if len(self.phases) >= MOST_PHASES:
             return None
         now = time.time()

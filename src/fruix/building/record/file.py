@@ -1,8 +1,8 @@
 """The build record: a JSON file beside each log that says how its outputs came to be.
 
-Read by `--metadata`, `fruix log`, and whoever asks later how something was built. Written once, when the
-build has ended, well or not: into a temporary file, then renamed, so that a record is whole or absent. Fields are only ever added; `version`
-grows when one changes its meaning.
+Read by `--metadata`, `fruix log`, and whoever asks later how something was built. Written once,
+when the build has ended, well or not: into a temporary file, then renamed, so that a record is
+whole or absent. Fields are only ever added; `version` grows when one changes its meaning.
 
 Layout: see `docs/how-a-build-runs.md`, which shows a whole record.
 """
@@ -33,7 +33,8 @@ def write_record(log_file: str, record: Mapping[str, Any]) -> None:
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             os.fchmod(file.fileno(), 0o644)
-            # One line: only without line breaks does `json` write fast, and builds can have thousands of mounts.
+            # One line: only without line breaks does `json` write fast, and builds can have
+            # thousands of mounts.
             file.write(json.dumps({"version": VERSION, **record}, ensure_ascii=True) + "\n")
         os.rename(temporary, path)
     except BaseException:

@@ -1,13 +1,15 @@
 """A build's log: raw bytes to a compressed file, lines to whoever listens, the last ones kept for the error message.
 
-The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends), but for secrets that the daemon told it:
-everybody can read a log. Lines for listeners are
-split at LF, decoded leniently and cut at `MAX_LINE` bytes, so that output without line ends costs bounded memory. Two marks are
-understood and become phases instead of lines: `@ fruix phase NAME` of our own builder scripts, and the peers'
-`@nix {"action": "setPhase", …}`; a third, `@ fruix progress DONE TOTAL URL`, is a transfer's. They are data of the builder: all they
-can do is name a phase or show a figure.
+The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends), but
+for secrets that the daemon told it: everybody can read a log. Lines for listeners are split at LF,
+decoded leniently and cut at `MAX_LINE` bytes, so that output without line ends costs bounded
+memory. Two marks are understood and become phases instead of lines: `@ fruix phase NAME` of our own
+builder scripts, and the peers' `@nix {"action": "setPhase", …}`; a third, `@ fruix progress DONE
+TOTAL URL`, is a transfer's. They are data of the builder: all they can do is name a phase or show a
+figure.
 
-While a build runs its file is locked shared (flock), which is how `follow_log` knows, also after a crash, that more may come.
+While a build runs its file is locked shared (flock), which is how `follow_log` knows, also after a
+crash, that more may come.
 
 Cost: one gzip update (level 1) and one `bytes.split` per chunk read.
 """
@@ -169,7 +171,9 @@ def _open_locked(path: str) -> IO[bytes]:
 
 
 def add_log(path: str, chunks: Iterable[bytes]) -> None:
-    """Write the log of a build that ran elsewhere, in the form of all logs; one that is there already stays.
+    """Write the log of a build that ran elsewhere, in the form of all logs.
+
+    One that is there already stays.
 
     Nobody sees half of it: it gets its name when it is complete. All chunks are read in any case.
     """
@@ -200,7 +204,9 @@ def read_log(path: str) -> Iterator[bytes]:
 
 
 def follow_log(path: str, pause: Callable[[], None]) -> Iterator[bytes]:
-    """The log's bytes, those to come too, to the build's end. `pause` is called when there is nothing new: it waits a moment.
+    """The log's bytes, those to come too, to the build's end.
+
+    `pause` is called when there is nothing new: it waits a moment.
 
     Raises:
         StoreError: it is no gzip file.

@@ -1,4 +1,7 @@
-"""From what is known of a build at its end to its record, as plain data. Fields are told in `docs/how-a-build-runs.md`."""
+"""From what is known of a build at its end to its record, as plain data.
+
+Fields are told in `docs/how-a-build-runs.md`.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ from fruix.sandbox import Exit, SandboxSpec, back_end
 
 @dataclass(frozen=True, slots=True)
 class BuildFacts:
-    """A build from its beginning on: what was built, how, and where its log is. `started`: seconds since the epoch."""
+    """A build from its beginning on: what was built, how, and where its log is.
+
+    `started`: seconds since the epoch.
+    """
 
     path: StorePath
     derivation: Derivation

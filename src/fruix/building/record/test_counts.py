@@ -4,7 +4,8 @@ Understood: the Automake parallel harness (`# PASS:  5`, one block per Makefile,
 (`All 5 tests passed`, `2 of 5 tests failed`), CTest (`100% tests passed, 0 tests failed out of 12`) and Meson (`Ok: 7`, `Fail: 0`).
 A build without any of these has no summary: absence is reported as such, never as success.
 
-Names of tests that failed are those that our builders say (`failed tests: a, b`), else those of Automake's lines (`FAIL: name`).
+Names of tests that failed are those that our builders say (`failed tests: a, b`), else those of
+Automake's lines (`FAIL: name`).
 """
 
 from __future__ import annotations

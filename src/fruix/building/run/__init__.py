@@ -1,1 +1,4 @@
-"""One build, from its locks to its outcome: executing the builder, watching it, keeping to limits, and telling how it ended."""
+"""One build, from its locks to its outcome.
+
+Executing the builder, watching it, keeping to limits, and telling how it ended.
+"""

@@ -1,8 +1,9 @@
 """Bringing back what a failed build left (see `keep`), so that somebody can look around in it as the builder saw it.
 
-A copy again, the other way round: from its owner's directory into a build's fresh ones, the files being the build user's then. By then the
-owner may have changed it in any way, so the copying is as careful as the first time: no link is followed, and only directories, symlinks
-and files of the owner's are taken.
+A copy again, the other way round: from its owner's directory into a build's fresh ones, the files
+being the build user's then. By then the owner may have changed it in any way, so the copying is as
+careful as the first time: no link is followed, and only directories, symlinks and files of the
+owner's are taken.
 """
 
 from __future__ import annotations

@@ -7,7 +7,8 @@ The order, each step undone in reverse whatever happens (`ExitStack`):
                     → compare with the round before; after the last: what the build is for → delete the directories
     release the user → unlock → write the record
 
-Runs on a scheduler thread; many lives run side by side and share only the objects that are thread-safe by contract.
+Runs on a scheduler thread; many lives run side by side and share only the objects that are
+thread-safe by contract.
 """
 
 from __future__ import annotations
@@ -113,7 +114,10 @@ def _mode(state: RunState, resources: Resources) -> ModeRules:
 
 
 def _failed_alike(facts: BuildFacts) -> bool:
-    """Whether a failure that is remembered was one under this build's contract: under another one it may go well."""
+    """Whether a failure that is remembered was one under this build's contract.
+
+    Under another one it may go well.
+    """
     record = read_record(facts.log_file)
     return record is None or record.get("contract") == facts.contract
 
@@ -155,7 +159,8 @@ def _build(stack: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, re
 def _same_view(state: RunState, resources: Resources) -> Iterator[None]:
     """What the builder saw of the host has to be what its view's fingerprint says until its end, or its result counts for nothing.
 
-    That holds for a failure too: another time it may succeed. Why a build was ended from outside goes before.
+    That holds for a failure too: another time it may succeed. Why a build was ended from outside
+    goes before.
 
     Raises:
         FailedError: something was changed.
@@ -229,7 +234,10 @@ def _open_log(state: RunState, resources: Resources) -> Iterator[BuildLog]:
 
 @contextmanager
 def _area(job: Job, resources: Resources, uid: int) -> Iterator[Workspace]:
-    """The directories, with a note in the journal around them: what is left of them, the next start removes."""
+    """The directories, with a note in the journal around them.
+
+    What is left of them, the next start removes.
+    """
     name, builds = new_name(job.path, resources.store.database.identity), resources.store.layout.builds
     failpoints.reach("journal")
     resources.journal.write(JournalEntry.of(name, uid, outputs=[path.base for path in _output_paths(job)]))
@@ -247,7 +255,10 @@ def _area(job: Job, resources: Resources, uid: int) -> Iterator[Workspace]:
 def _kept_if_it_fails(
     state: RunState, builder: PreparedBuilder, area: Workspace, resources: Resources
 ) -> Iterator[None]:
-    """Keep a copy of a failed build's directories if the client wants one; those of a fetcher tell nothing."""
+    """Keep a copy of a failed build's directories if the client wants one.
+
+    Those of a fetcher tell nothing.
+    """
     try:
         yield
     except (FruixError, OSError):

@@ -35,7 +35,9 @@ def run_builder(
     user: User,
     resources: Resources,
 ) -> None:
-    """Start it, watch it, end it: when this returns nothing of the build is alive and nothing is mounted.
+    """Start it, watch it, end it.
+
+    When this returns nothing of the build is alive and nothing is mounted.
 
     Raises:
         FailedError: it did not succeed, or had to be ended.
@@ -59,7 +61,10 @@ def run_builder(
 
 @dataclass(frozen=True, slots=True)
 class _Execution:
-    """One sandbox and its end. `directories`: one on each file system that the builder can write to."""
+    """One sandbox and its end.
+
+    `directories`: one on each file system that the builder can write to.
+    """
 
     state: RunState
     builder: PreparedBuilder
@@ -122,7 +127,8 @@ class _Execution:
             self.state.add_note(found.note)
         if report is not None:
             raise report
-        # A fixed output may come right another time (its source may be back), and so may what wanted space.
+        # A fixed output may come right another time (its source may be back), and so may what
+        # wanted space.
         transient = self.builder.derivation.is_fixed or (found is not None and found.passing)
         status = BuildStatus.TRANSIENT_FAILURE if transient else None
         hint = found.hint if found else ""

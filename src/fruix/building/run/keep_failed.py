@@ -1,4 +1,6 @@
-"""Keeping what a failed build left: a copy of its directories, for the user who asked, under a private name.
+"""Keeping what a failed build left.
+
+A copy of its directories, for the user who asked, under a private name.
 
     kept/                          0711 root
     kept/UID/                      0700 UID
@@ -7,9 +9,10 @@
     kept/UID/NAME/store/…          outputs, as far as there are some
     kept/UID/NAME/environment      the builder's variables, as a shell script
 
-Never the directories themselves and never a `chown -R`: a builder could have left hard links to files that aren't its own. The copy is made of fresh
-inodes below a name that only root may enter, of regular files that belong to the build user, directories and
-symlinks, without set-id bits; then it gets its name by one rename. What is left out is counted and said. If there isn't room for it
+Never the directories themselves and never a `chown -R`: a builder could have left hard links to
+files that aren't its own. The copy is made of fresh inodes below a name that only root may enter,
+of regular files that belong to the build user, directories and symlinks, without set-id bits; then
+it gets its name by one rename. What is left out is counted and said. If there isn't room for it
 (`min-free` would be passed) nothing is kept. Nobody deletes it but its owner.
 """
 
@@ -39,7 +42,9 @@ UNFINISHED = ".new-"
 
 
 def keep_build(state: RunState, area: Workspace, owner: Requester | None, resources: Resources) -> str:
-    """Copy `area` for `owner` (None: the daemon's own user); the name of the copy, or "" if it couldn't be made.
+    """Copy `area` for `owner` (None: the daemon's own user).
+
+    The name of the copy, or "" if it couldn't be made.
 
     Either way the clients are told.
     """

@@ -1,8 +1,9 @@
 """Watching a running builder: its output, its end, its limits, and whether anybody still wants it.
 
-The end of the output is not the end of the build (a builder may close its descriptors), and the end of the builder is not the end of
-its output (a child may still hold the pipe): only the exit of the sandbox's first process counts. What is left in the
-pipe is drained by the caller once everything is dead.
+The end of the output is not the end of the build (a builder may close its descriptors), and the end
+of the builder is not the end of its output (a child may still hold the pipe): only the exit of the
+sandbox's first process counts. What is left in the pipe is drained by the caller once everything is
+dead.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def supervise(
 ) -> Reason | None:
     """Feed `log` from `output` until `ended` is readable (None), or there is a reason to end it.
 
-    `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here. What passes a limit of the log is not kept.
+    `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here. What
+    passes a limit of the log is not kept.
     """
     poller = select.poll()
     for descriptor in (ended, output, waker):
@@ -83,7 +85,10 @@ def readable(descriptor: int, timeout: float) -> bool:
 
 
 def drain(output: int, log: BuildLog, most: int) -> None:
-    """Take what is left in the pipe, without waiting, up to a log of `most` bytes (0: all): all writers are dead."""
+    """Take what is left in the pipe, without waiting, up to a log of `most` bytes (0: all).
+
+    All writers are dead.
+    """
     while chunk := _read(output):
         if most and log.size + len(chunk) > most:
             return

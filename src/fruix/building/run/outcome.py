@@ -24,7 +24,8 @@ from fruix.model.storepath import StorePath
 
 _log = logging.getLogger(__name__)
 
-# How many differences between two results the message repeats; all that were looked at are in log and record.
+# How many differences between two results the message repeats; all that were looked at are in log
+# and record.
 _DIFFERENCES_TOLD = 10
 _GOES_ON = "the build goes on for others, whose limits are wider: ask again later, or with another limit"
 
@@ -125,7 +126,10 @@ def _remember(state: RunState, resources: Resources) -> None:
 
 
 def report(state: RunState, result: BuildResult, resources: Resources) -> None:
-    """The record, then the event: who is told about the end can read the record. What never began leaves no record."""
+    """The record, then the event: who is told about the end can read the record.
+
+    What never began leaves no record.
+    """
     if state.last_lines is not None:
         try:
             failpoints.reach("record")

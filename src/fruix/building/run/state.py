@@ -1,7 +1,9 @@
-"""The state of one build while it runs. Its fields change by its methods alone, in the order in which they stand here.
+"""The state of one build while it runs.
 
-`build` opens it, prepares and goes through rounds; `execute` tells of the sandbox; `outcome` reads it at the end, for the result, the
-events and the record.
+Its fields change by its methods alone, in the order in which they stand here.
+
+`build` opens it, prepares and goes through rounds; `execute` tells of the sandbox; `outcome` reads
+it at the end, for the result, the events and the record.
 """
 
 from __future__ import annotations
@@ -34,7 +36,8 @@ class RunState:
         rounds: how many there will be.
         course: what the builder's output has told in this round.
         shown: what the sandbox shows of the host view.
-        infos: of the outputs, once they are what they should be: whatever comes afterwards, it went well.
+        infos: of the outputs, once they are what they should be: whatever comes afterwards, it went
+            well.
         hint: what to do about the reason.
         last_lines: of the log, as it grows; None: no log was opened.
     """
@@ -60,7 +63,10 @@ class RunState:
     late_notes: list[Note] = field(default_factory=list)  # and after it
 
     def set_mode(self, mode: str, outputs: OutputSet) -> None:
-        """The outputs are locked; what is found of differences between results will be gathered in `outputs`."""
+        """The outputs are locked.
+
+        What is found of differences between results will be gathered in `outputs`.
+        """
         self.mode, self.outputs = mode, outputs
 
     def open_log(self, log: BuildLog) -> None:
@@ -110,7 +116,10 @@ class RunState:
         self.job.emit(LogLine(self.job.path, text))
 
     def begin_phase(self, name: str) -> None:
-        """The builder entered another phase. One that goes on announcing phases is no longer listened to."""
+        """The builder entered another phase.
+
+        One that goes on announcing phases is no longer listened to.
+        """
         if (now := self.course.begin_phase(name)) is not None:
             self.job.emit(PhaseStarted(self.job.path, name, now))
 

@@ -1,8 +1,10 @@
-"""What may be behind a builder's end that its exit status doesn't tell: a full disk, a limit that the kernel enforced, `noexec`, a signal from outside.
+"""What may be behind a builder's end that its exit status doesn't tell.
 
-Each row looks at how the builder ended, the end of its log and the file systems that it used; the first that fits becomes a hint, which
-people read last, and where there is a text for it a note. None of it changes what the build's status is but a full disk, which another time
-may be less full.
+A full disk, a limit that the kernel enforced, `noexec`, a signal from outside.
+
+Each row looks at how the builder ended, the end of its log and the file systems that it used; the
+first that fits becomes a hint, which people read last, and where there is a text for it a note.
+None of it changes what the build's status is but a full disk, which another time may be less full.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ _DENIED = os.strerror(errno.EACCES)
 
 @dataclass(frozen=True, slots=True)
 class Suspect:
-    """What to do about it; `note`: what clients of all worlds are told; `passing`: another time it may go well."""
+    """What to do about it; `note`: what clients of all worlds are told.
+
+    `passing`: another time it may go well.
+    """
 
     hint: str
     note: Reason | None = None
@@ -55,7 +60,10 @@ class Evidence:
 
 
 def killed_for_memory(exited: Exit, limits: Limits) -> Reason | None:
-    """Why the kernel killed something of it, where it counts that: the limit on memory, or the whole machine had none left."""
+    """Why the kernel killed something of it, where it counts that.
+
+    The limit on memory, or the whole machine had none left.
+    """
     if not exited.oom_kills:
         return None
     return reason("memory", limit=limits.max_memory) if limits.max_memory else reason("out-of-memory")
