@@ -131,4 +131,7 @@ def failure_message(
     why += "" if "\n" in why else "."
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {why}{more}\nOutput paths:{outputs}{tail}\nFor full logs, run:\n  fruix log {'--check ' if check else ''}{path}"
+    return (
+        f"Cannot build '{path}'.\nReason: {why}{more}\nOutput paths:{outputs}{tail}\n"
+        f"For full logs, run:\n  fruix log {'--check ' if check else ''}{path}"
+    )

@@ -109,5 +109,6 @@ class HostViews:
     def _explain(self, wanted: str, current: HostView) -> str:
         old = known_view(wanted, self._cache)
         if old is None:
-            return f"fingerprint {wanted[:16] or '(none)'}… was never seen on this host, it has {current.fingerprint[:16]}…"
+            here = current.fingerprint[:16]
+            return f"fingerprint {wanted[:16] or '(none)'}… was never seen on this host, it has {here}…"
         return in_words(old, current)[0]

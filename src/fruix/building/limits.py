@@ -1,4 +1,6 @@
-"""What a build may use: the operator's limits and the client's wishes, put together, and the watch over what the kernel doesn't enforce.
+"""What a build may use: the operator's limits and the client's wishes, put together.
+
+And the watch over what the kernel doesn't enforce.
 
 Enforced by the kernel: the size of a file and the number of processes (resource limits of the build
 user, whom no other build shares), and with a cgroup that has the controllers memory and processes

@@ -1,4 +1,6 @@
-"""Prepared views: copies of what a host view shows, kept by its fingerprint, for systems where each mount costs much.
+"""Prepared views: copies of what a host view shows, kept by its fingerprint.
+
+They are for systems where each mount costs much.
 
 A jail would take a mount for each directory of its view. What a view shows is the same for every
 build that is made for its fingerprint; so it is copied once, in one tree, and a build mounts that
@@ -75,7 +77,9 @@ class PreparedViews:
                 _delete(directory, name)
 
     def use(self, resolved: ResolvedView, base: str, taken: Iterable[str]) -> ResolvedView:
-        """What to show instead of the host's own directories, from now on until the build directory `base` is deleted.
+        """What to show instead of the host's own directories.
+
+        It stays until the build directory `base` is deleted.
 
         Args:
             resolved: the view, as it is on the host now.
@@ -133,7 +137,11 @@ class PreparedViews:
 
 
 def _fill(resolved: ResolvedView, new: str, room: int) -> bool:
-    """Copy everything; False if the host's files aren't those that were fingerprinted, or there is nothing for which there is room."""
+    """Copy everything.
+
+    False if the host's files aren't those that were fingerprinted, or there is nothing for
+    which there is room.
+    """
     os.makedirs(f"{new}/{_TREE}", mode=0o700)
     os.chmod(f"{new}/{_TREE}", _PASSABLE)
     mounted: list[str] = []

@@ -1,4 +1,8 @@
-"""What builds share: the store, the spawner, the build users, the journal, the host views and what is prepared of them, the operator's settings."""
+"""What builds share.
+
+The store, the spawner, the build users, the journal, the host views and what is prepared of them,
+the operator's settings.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ BUILD_UID_COUNT = 32
 
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 PROXY_VARIABLES = (*_PROXIES, *(name.upper() for name in _PROXIES))
-"""The variables that name proxies, as download tools know them, and as packages of Nix and Guix ask for them."""
+"""The variables that name proxies, as download tools and packages of Nix and Guix know them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,7 +93,8 @@ class OpenShells:
             if mine >= free:
                 raise FruixError(
                     f"no further shell can be opened: {len(self._users)} are open, {mine} of them yours",
-                    hint=f"end one of them, or raise 'build-uid-count' ({self._slots} at most; nobody gets more than are left to others)",
+                    hint=f"end one of them, or raise 'build-uid-count' ({self._slots} at most;"
+                    " nobody gets more than are left to others)",
                 )
             self._users.append(user)
         try:
@@ -205,7 +206,8 @@ def find_shell(builder: PreparedBuilder) -> str:
             return found or program
     raise UsageError(
         f"no shell can be run in the sandbox of '{builder.derivation.name}'",
-        hint=f"none of its inputs has bin/{' or bin/'.join(SHELLS[:2])}; add one to its inputs to look around in it",
+        hint=f"none of its inputs has bin/{' or bin/'.join(SHELLS[:2])};"
+        " add one to its inputs to look around in it",
     )
 
 

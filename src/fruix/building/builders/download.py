@@ -1,4 +1,6 @@
-"""The download itself: runs in its own sandbox, as a build user, with no store and nothing writable but one directory.
+"""The download itself.
+
+It runs in its own sandbox, as a build user, with no store and nothing writable but one directory.
 
 Entry point `main(arguments)`, called by the sandbox instead of an exec (the interpreter is already
 there). It tries the URLs in order, each a few times, until one delivers contents with the declared

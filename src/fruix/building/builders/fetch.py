@@ -1,4 +1,6 @@
-"""The fetcher: a download in a sandbox of its own, which has the network, nothing of the store and one writable directory.
+"""The fetcher: a download in a sandbox of its own.
+
+The sandbox has the network, nothing of the store and one writable directory.
 
 A file of the operator's source directories that has the right contents is taken instead; then there
 is no sandbox.

@@ -19,7 +19,10 @@ CHUNK = 1 << 20
 
 
 def find_source(directories: Iterable[str], wanted: Hash, names: Iterable[str]) -> str | None:
-    """The path of a regular file below one of `directories` (not their subdirectories) whose hash is `wanted`, or None."""
+    """The path of a file whose hash is `wanted`, or None.
+
+    Regular files of `directories` count, not those of their subdirectories.
+    """
     likely = set(names)
     for directory in directories:
         try:

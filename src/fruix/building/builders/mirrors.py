@@ -51,7 +51,10 @@ class Candidate:
 def expand(
     urls: Iterable[str], mirrors: Mapping[str, tuple[str, ...]], *, apt_root: str = "/etc/apt"
 ) -> list[Candidate]:
-    """Plain URLs for `urls`, mirrors put in, in order and without repetitions, with those that can't be fetched."""
+    """Plain URLs for `urls`, also those that can't be fetched.
+
+    Mirrors are put in; the order is kept, repetitions are left out.
+    """
     known = {**MIRRORS, **mirrors}
     return list(dict.fromkeys(candidate for url in urls for candidate in _candidates(url, known, apt_root)))
 

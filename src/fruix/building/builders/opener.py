@@ -125,7 +125,10 @@ class _NoHttps(urllib.request.BaseHandler):
 
 
 def make_opener(ca_file: str, proxies: Mapping[str, str]) -> urllib.request.OpenerDirector:
-    """What opens URLs, by way of `proxies` (scheme → URL), trusting the certificates in `ca_file` ("": the system's)."""
+    """What opens URLs, by way of `proxies` (scheme → URL).
+
+    `ca_file`: the certificates that are trusted; "": the system's.
+    """
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(dict(proxies)),

@@ -1,1 +1,4 @@
-"""What a builder left: taking it (`stage`), the rules that it has to keep (`checks`), and what the build was for (`modes`)."""
+"""What a builder left.
+
+It is taken (`stage`), has rules to keep (`checks`), and the build was for something (`modes`).
+"""

@@ -1,4 +1,6 @@
-"""What a finished build's outputs may refer to and how big they may be, checked before anything is registered.
+"""What a finished build's outputs may refer to, and how big they may be.
+
+It is checked before anything is registered.
 
 Rules are those of the derivation's attributes; besides, outputs may not refer to each other in a
 circle, and a fixed output refers to nothing (in Guix's world it may). An error shows the chain by

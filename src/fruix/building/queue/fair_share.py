@@ -57,7 +57,11 @@ class Turns:
         return [*self._running, *self._waiting]
 
     def add(self, job: Job, line: Line) -> None:
-        """Somebody wants a job: it waits, in one more line if it does already, or it weighs on him too if it runs."""
+        """Somebody wants a job.
+
+        It waits, in one more line if it does already; one that runs counts as load of this line
+        too.
+        """
         if job in self._running:
             self._running[job].add(line)
             return

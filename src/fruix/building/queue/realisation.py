@@ -79,7 +79,7 @@ class Realisation:
     def _start(self) -> None:
         failed = [path for path, result in self._results.items() if not result.success]
         for path in failed:
-            self._tell(path)
+            self._emit_failure(path)
         goals = list(self._waiting.values())
         for goal in goals:
             for dependency in goal.dependencies:
@@ -175,10 +175,10 @@ class Realisation:
         said = text_of(why, goal.path)
         self._results[goal.path] = BuildResult(status, f"cannot build '{goal.path}': {said}")
         self._reasons[goal.path] = why
-        self._tell(goal.path)
+        self._emit_failure(goal.path)
         return self._results[goal.path]
 
-    def _tell(self, path: StorePath) -> None:
+    def _emit_failure(self, path: StorePath) -> None:
         """Of a failure that no job tells of."""
         result = self._results[path]
         why = self._reasons.get(path) or reason(OTHER, text=result.message)

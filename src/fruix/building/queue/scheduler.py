@@ -134,7 +134,10 @@ class Scheduler:
         return [job for queue in self._queues.values() for job in queue.jobs()]
 
     def drain(self) -> None:
-        """Begin no more jobs: those that wait end as `NOT_BEGUN`, and so does what is submitted from now on. Returns when none runs."""
+        """Begin no more jobs; returns when none runs.
+
+        Those that wait end as `NOT_BEGUN`, and so does what is submitted from now on.
+        """
         with self._changed:
             self._draining = True
             for job in self._all():

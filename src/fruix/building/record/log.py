@@ -1,4 +1,6 @@
-"""A build's log: raw bytes to a compressed file, lines to whoever listens, the last ones kept for the error message.
+"""A build's log: raw bytes to a compressed file, lines to whoever listens.
+
+The last lines are kept for the error message.
 
 The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends), but
 for secrets that the daemon told it: everybody can read a log. Lines for listeners are split at LF,

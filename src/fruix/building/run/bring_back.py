@@ -1,4 +1,6 @@
-"""Bringing back what a failed build left (see `keep`), so that somebody can look around in it as the builder saw it.
+"""Bringing back what a failed build left (see `keep_failed`).
+
+Somebody can look around in it as the builder saw it.
 
 A copy again, the other way round: from its owner's directory into a build's fresh ones, the files
 being the build user's then. By then the owner may have changed it in any way, so the copying is as

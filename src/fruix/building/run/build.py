@@ -1,10 +1,13 @@
-"""One build's life: from a derivation whose inputs are valid to its outputs, or to a failure that leaves nothing.
+"""One build: from a derivation whose inputs are valid to its outputs.
+
+Or to a failure that leaves nothing.
 
 The order, each step undone in reverse whatever happens (`ExitStack`):
 
     lock the output paths → is there anything to do? (`outputs.modes`) → log → a build user
-    for each round: directories → sandbox specification → spawn → supervise → kill everything, proven → stage outputs
-                    → compare with the round before; after the last: what the build is for → delete the directories
+    for each round: directories → sandbox specification → spawn → supervise
+                    → kill everything, proven → stage outputs → compare with the round before
+                    → after the last: what the build is for → delete the directories
     release the user → unlock → write the record
 
 Runs on a scheduler thread; many lives run side by side and share only the objects that are
@@ -157,7 +160,9 @@ def _build(stack: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, re
 
 @contextmanager
 def _same_view(state: RunState, resources: Resources) -> Iterator[None]:
-    """What the builder saw of the host has to be what its view's fingerprint says until its end, or its result counts for nothing.
+    """If the host was changed under the builder, its result counts for nothing.
+
+    What it saw of the host has to be what its view's fingerprint says until its end.
 
     That holds for a failure too: another time it may succeed. Why a build was ended from outside
     goes before.
@@ -272,8 +277,10 @@ def _output_paths(job: Job) -> list[StorePath]:
     paths = [output.path for output in job.derivation.outputs.values()]
     if None in paths:
         raise BadDerivationError(
-            f"derivation '{job.path}' has outputs whose paths are not known before it is built (content-addressed)",
-            hint="experimental kinds of derivations ('ca-derivations', 'dynamic-derivations') are not supported",
+            f"derivation '{job.path}' has outputs whose paths are not known before it is built"
+            " (content-addressed)",
+            hint="experimental kinds of derivations ('ca-derivations', 'dynamic-derivations')"
+            " are not supported",
         )
     return sorted(path for path in paths if path is not None)
 

@@ -1,4 +1,7 @@
-"""Running a builder in its sandbox, from the first process to the proof that nothing of it is alive, and the verdict on its end."""
+"""Running a builder in its sandbox.
+
+From the first process to the proof that nothing of it is alive, and the verdict on its end.
+"""
 
 from __future__ import annotations
 

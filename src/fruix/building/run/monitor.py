@@ -78,7 +78,8 @@ class _Clock:
 
 
 def readable(descriptor: int, timeout: float) -> bool:
-    """Whether there is something to read within `timeout` seconds (poll: select can't do with high numbers)."""
+    """Whether there is something to read within `timeout` seconds."""
+    # Not `select`, which can't do with high numbers.
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
     return bool(poller.poll(timeout * 1000))

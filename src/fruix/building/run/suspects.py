@@ -43,7 +43,10 @@ class Suspect:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """How a builder ended, under which limits, the last lines of its log, and a directory on each file system that it wrote to."""
+    """How a builder ended, under which limits, and the last lines of its log.
+
+    `directories`: one on each file system that it wrote to.
+    """
 
     exited: Exit
     limits: Limits
