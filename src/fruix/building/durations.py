@@ -5,8 +5,8 @@ How long builds usually take, and what was built last.
 One append-only file of JSON lines in the state directory, one line per build (about 230 bytes, one
 `write`):
 
-    {"kind": "build", "name": "hello-2.12.3", "drv": "/frx/store/…-hello-2.12.3.drv", "finished": 1764032405.1,
-     "seconds": 21.4, "phases": {"configure": 9.8}}
+    {"kind": "build", "name": "hello-2.12.3", "drv": "/frx/store/…-hello-2.12.3.drv",
+     "finished": 1764032405.1, "seconds": 21.4, "phases": {"configure": 9.8}}
 
 Read once, when somebody first asks, into the last `KEPT` of each package (the name without its
 version); a file that holds many more lines than that is rewritten then. A line that is no such

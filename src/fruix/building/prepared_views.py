@@ -8,7 +8,7 @@ tree's few top directories, read-only. Single files are in it too, which would b
 build otherwise.
 
     prepared/NAME/FINGERPRINT/tree/…     what the view NAME shows, at its place
-    prepared/NAME/FINGERPRINT/mounted    directories that are too big and so are mounted themselves, a line each
+    prepared/NAME/FINGERPRINT/mounted    directories that are too big and so are mounted, a line each
     prepared/NAME/new                    one being made, or left by a crash
     builds/BUILD/view                    a link to FINGERPRINT: this build uses it
 

@@ -22,7 +22,8 @@ from fruix.errors import BadDerivationError, FruixError
 
 # Names that are each package's own business, wherever they lie.
 _SKIPPED = (
-    "propagated-build-inputs", "nix-support", "perllocal.pod", "info/dir", "log", "manifest.nix", "manifest.json",
+    "propagated-build-inputs", "nix-support", "perllocal.pod", "info/dir", "log", "manifest.nix",
+    "manifest.json",
 )  # fmt: skip
 _PROPAGATED = "nix-support/propagated-user-env-packages"
 _AFTER_ALL = 1000

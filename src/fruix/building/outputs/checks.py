@@ -129,7 +129,8 @@ def _check_fixed(outputs: Outputs) -> None:
     raise FailedError(
         outputs.drv,
         reason("fixed-references", count=len(info.references), path=str(first), found=found),
-        hint="remove them from the output; a structured derivation can say unsafeDiscardReferences.out = true",
+        hint="remove them from the output; a structured derivation can say"
+        " unsafeDiscardReferences.out = true",
     )
 
 

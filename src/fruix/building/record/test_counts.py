@@ -1,7 +1,8 @@
 """What a package's own test suite said, read off the build log.
 
-Understood: the Automake parallel harness (`# PASS:  5`, one block per Makefile, summed), its serial predecessor
-(`All 5 tests passed`, `2 of 5 tests failed`), CTest (`100% tests passed, 0 tests failed out of 12`) and Meson (`Ok: 7`, `Fail: 0`).
+Understood: the Automake parallel harness (`# PASS:  5`, one block per
+Makefile, summed), its serial predecessor (`All 5 tests passed`, `2 of 5 tests failed`), CTest
+(`100% tests passed, 0 tests failed out of 12`) and Meson (`Ok: 7`, `Fail: 0`).
 A build without any of these has no summary: absence is reported as such, never as success.
 
 Names of tests that failed are those that our builders say (`failed tests: a, b`), else those of
@@ -27,7 +28,8 @@ _MOST_NAMES, _LONGEST_NAME = 50, 200
 
 _KEYS = {
     "PASS": "pass", "XFAIL": "pass", "SKIP": "skip", "FAIL": "fail", "XPASS": "fail", "ERROR": "fail",
-    "Ok": "pass", "Expected Fail": "pass", "Skipped": "skip", "Fail": "fail", "Unexpected Pass": "fail", "Timeout": "fail",
+    "Ok": "pass", "Expected Fail": "pass", "Skipped": "skip", "Fail": "fail", "Unexpected Pass": "fail",
+    "Timeout": "fail",
 }  # fmt: skip
 
 
