@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.cli.commands import COMMANDS
+from fruix.cli.command_table import COMMANDS
 from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.packages import load

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import fruix
-from fruix.cli.commands import COMMANDS
+from fruix.cli.command_table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from fruix import __version__
-from fruix.cli.commands import COMMANDS
+from fruix.cli.command_table import COMMANDS
 from fruix.errors import UsageError
 from fruix.model.nearest import did_you_mean, nearest, similar
 

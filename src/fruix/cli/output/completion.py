@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Mapping
 
-from fruix.cli.commands import COMMANDS
+from fruix.cli.command_table import COMMANDS
 from fruix.cli.parser import configured_parsers
 from fruix.errors import FruixError
 

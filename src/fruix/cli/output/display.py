@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
-from fruix.cli.output.progress import Status, short_name
+from fruix.cli.output.progress import OVERTAKEN_KINDS, Status, short_name
 from fruix.cli.output.status_area import Form, status_area
 from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
-from fruix.cli.request.current_tools import KINDS
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import (
@@ -124,7 +123,7 @@ class PlainDisplay:
 
 def _failed(event: BuildFailed) -> tuple[str, str]:
     """How a failure is called, and the style of its line: what the host's tools have overtaken begins anew, and that is said."""
-    if event.reason.get("kind") in KINDS:
+    if event.reason.get("kind") in OVERTAKEN_KINDS:
         return "overtaken", "yellow"
     return "not reproducible" if event.status is BuildStatus.NOT_DETERMINISTIC else "failed", "red"
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from fruix import __version__
-from fruix.cli.commands import COMMANDS
+from fruix.cli.command_table import COMMANDS
 from fruix.cli.parser import Parser, configured_parsers, overview
 from fruix.errors import FruixError
 

@@ -49,6 +49,12 @@ def short_name(path: StorePath) -> str:
     return path.name.removesuffix(".drv")
 
 
+# Kinds of reasons for which a request begins anew, with the host's tools as they are by then: a build was refused
+# before it began, or its result counts for nothing.
+REFUSED, OVERTAKEN = "view-differs", "view-changed"
+OVERTAKEN_KINDS = frozenset({REFUSED, OVERTAKEN})
+
+
 @dataclass(slots=True)
 class Node:
     """One derivation. Moments in seconds since the epoch, 0 for "not yet"; `usual` in seconds, None for "not known"."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
-from fruix.cli.output.progress import Failure
+from fruix.cli.output.progress import OVERTAKEN_KINDS, REFUSED, Failure
 from fruix.cli.output.terminal import arrows, harmless, speaks_utf8
 from fruix.errors import BuildError, HostViewChangedError
 from fruix.model.events import BuildFailed
@@ -17,9 +17,6 @@ T = TypeVar("T")
 
 # Seconds before each new beginning. An upgrade of the host may go on for minutes; what changes for longer than that is no upgrade.
 PAUSES = (0, 1, 2, 5, 10, 20, 40, 80)
-# Kinds of reasons: refused before it began, and a result that counts for nothing.
-_REFUSED, _OVERTAKEN = "view-differs", "view-changed"
-KINDS = frozenset({_REFUSED, _OVERTAKEN})
 
 Tell = Callable[[int, str], None]
 
@@ -65,10 +62,10 @@ class Overtaken:
         Raises:
             HostViewChangedError: they failed for nothing but changes of the host's tools, and may succeed.
         """
-        refused = {failure.path for failure in failures if failure.event.reason.get("kind") == _REFUSED}
+        refused = {failure.path for failure in failures if failure.event.reason.get("kind") == REFUSED}
         hopeless = refused if not list(lowered) else refused & self._refused
         self._refused |= refused
-        others = (failure for failure in failures if failure.event.reason.get("kind") not in KINDS)
+        others = (failure for failure in failures if failure.event.reason.get("kind") not in OVERTAKEN_KINDS)
         if failures and not hopeless and not any(others):
             raise changed(failures[0].event)
 
@@ -81,7 +78,7 @@ def changed(failed: BuildFailed) -> HostViewChangedError:
 
 
 def _why(failed: BuildFailed) -> str:
-    if failed.reason.get("kind") == _REFUSED:
+    if failed.reason.get("kind") == REFUSED:
         return str(failed.reason.get("text", ""))
     return (
         f"host view '{failed.reason.get('view')}' was changed while it was built: {failed.reason.get('what')}"

@@ -1,0 +1,32 @@
+"""The table of commands. Each has a module of its own in `cli.commands`, which offers `configure(parser)` and `run(arguments) -> int`."""
+
+from __future__ import annotations
+
+# name: (module, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "build": ("fruix.cli.commands.build", "build packages or derivations"),
+    "daemon": ("fruix.cli.commands.daemon", "run the build daemon"),
+    "doctor": ("fruix.cli.commands.doctor", "say what this machine can isolate, and what it lacks"),
+    "edit": ("fruix.cli.commands.edit", "open a package's definition in the editor"),
+    "enter": ("fruix.cli.commands.enter", "a shell in the sandbox of a derivation"),
+    "graph": ("fruix.cli.commands.graph", "draw what depends on what"),
+    "hash": ("fruix.cli.commands.hash", "print the hash that a definition wants of a file or directory"),
+    "help": ("fruix.cli.commands.help", "describe a command"),
+    "lint": ("fruix.cli.commands.lint", "check package definitions"),
+    "log": ("fruix.cli.commands.log", "print the log of a build"),
+    "packages": ("fruix.cli.commands.packages", "list the packages of the catalogue"),
+    "prefetch": ("fruix.cli.commands.prefetch", "fetch a source, and print what a definition says of it"),
+    "ps": ("fruix.cli.commands.ps", "list the builds that run or wait, of all clients"),
+    "run": ("fruix.cli.commands.run", "run a package's program"),
+    "search": ("fruix.cli.commands.search", "find packages by what they are for"),
+    "shell": ("fruix.cli.commands.shell", "start a shell, or a command, in which packages are found"),
+    "show": ("fruix.cli.commands.show", "describe a package or a derivation"),
+    "size": ("fruix.cli.commands.size", "say what packages take on disk with all that they need"),
+    "store": ("fruix.cli.commands.store", "add to, read and query the store"),
+    "view": ("fruix.cli.commands.view", "show what of the host builds may see, and what of it changed"),
+    "why-rebuild": (
+        "fruix.cli.commands.why_rebuild",
+        "say what differs between two derivations of a package",
+    ),
+    "why": ("fruix.cli.commands.why", "say by which way one package needs another"),
+}
