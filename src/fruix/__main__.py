@@ -6,13 +6,26 @@ import sys
 
 
 def main() -> int:
-    """The entry point; `--version` alone is answered before anything is imported."""
+    """The entry point; `--version` alone is answered before the commands are imported."""
+    from fruix.cli.output.streams import flushed, not_written, prepare  # noqa: PLC0415 - see below
+
+    prepare()
     if sys.argv[1:] == ["--version"]:
         from fruix import __version__  # noqa: PLC0415 - nothing else is needed for this answer
 
-        print(f"fruix {__version__}")
-        return 0
-    from fruix.cli.main import main as run  # noqa: PLC0415 - see above
+        try:
+            print(f"fruix {__version__}")
+        except OSError as error:  # of an unbuffered stream
+            return not_written(1, error)
+        return flushed(0)
+    try:
+        return flushed(_run())
+    except SystemExit as left:  # help was asked for
+        return flushed(int(left.code or 0))
+
+
+def _run() -> int:
+    from fruix.cli.main import main as run  # noqa: PLC0415 - slow to import
     from fruix.sandbox.inherited import hear_of_children  # noqa: PLC0415
 
     hear_of_children()

@@ -6,10 +6,10 @@ and shows its traceback.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
+from fruix.cli.output.streams import give_up_on
 from fruix.cli.output.terminal import harmless
 from fruix.cli.parser import CommandLineError, overview, parse
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
@@ -30,8 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(lacking)
         return lacking.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough; don't let the interpreter complain when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has seen enough.
+        give_up_on(sys.stdout.fileno())
         return 141
     except OSError as error:
         report(of_system(error))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from fruix.errors import UsageError
 from fruix.model.hashes import Hash, hasher
+from fruix.model.text import printable
 from fruix.packages.local_files import selected
 from fruix.store.objects.content_hashes import flat_chunks
 from fruix.store.tree.dump import dump
@@ -39,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError("there is no such file or directory", where=path)
         with selected(path, options.exclude) as top:
             text = FORMS[options.form](hash_of(top))
-        print(text if len(options.paths) == 1 else f"{text}  {path}")
+        print(text if len(options.paths) == 1 else f"{text}  {printable(path)}")
     return 0
 
 

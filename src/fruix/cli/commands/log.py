@@ -7,11 +7,10 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable
 
 from fruix.building.record.file import read_record
 from fruix.building.record.log import follow_log, read_log
-from fruix.cli.output.terminal import harmless, wants_colour
+from fruix.cli.output.streams import write_bytes
 from fruix.cli.request.connect import connect_running, layout, open_store, see_store
 from fruix.cli.request.resolve import derivation_for
 from fruix.errors import BadStorePathError, FruixError, UnreachableError
@@ -53,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     if not os.path.exists(log_file):
         raise FruixError(missing, hint=hint)
     chunks = follow_log(log_file, _pause) if options.follow else read_log(log_file)
-    _print(chunks, raw=options.raw or not sys.stdout.isatty())
+    write_bytes(chunks, raw=options.raw)
     return 0
 
 
@@ -90,20 +89,3 @@ def _wait_for_start(drv: StorePath) -> None:
 def _pause() -> None:
     sys.stdout.flush()
     time.sleep(PAUSE)
-
-
-def _print(chunks: Iterable[bytes], *, raw: bool) -> None:
-    sys.stdout.flush()
-    if raw:
-        for chunk in chunks:
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.buffer.flush()
-        return
-    colour = wants_colour(sys.stdout)
-    partial = b""
-    for chunk in chunks:
-        *lines, partial = (partial + chunk).split(b"\n")
-        for line in lines:
-            print(harmless(line.decode("utf-8", "replace"), colour=colour))
-    if partial:
-        print(harmless(partial.decode("utf-8", "replace"), colour=colour))

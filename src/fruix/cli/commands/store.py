@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
+from fruix.cli.output.streams import write_bytes
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.resolve import lowering
 from fruix.cli.request.targets import built, outputs
@@ -135,9 +136,7 @@ def _add(store: RemoteStore, options: argparse.Namespace) -> None:
 
 def _cat(store: RemoteStore, options: argparse.Namespace) -> None:
     path, rest = valid(store, options.path)
-    for chunk in read_nar_file(store.nar(path), rest, str(path)):
-        sys.stdout.buffer.write(chunk)
-    sys.stdout.buffer.flush()
+    write_bytes(read_nar_file(store.nar(path), rest, str(path)), raw=False)
 
 
 def _ls(store: RemoteStore, options: argparse.Namespace) -> None:

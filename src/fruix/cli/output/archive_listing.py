@@ -9,6 +9,7 @@ from fruix.model.nar.members import members
 from fruix.model.nar.stream_events import DirectoryStart, FileData, FileEnd, FileStart, Symlink
 from fruix.model.refscan import ReferenceScanner
 from fruix.model.storepath import StorePath
+from fruix.model.text import printable
 
 
 def list_nar(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[str]:
@@ -19,14 +20,14 @@ def list_nar(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[str]:
         if path != wanted and wanted and not path.startswith(wanted + b"/"):
             continue
         found = True
-        name = (shown + "/" + path.decode("utf-8", "backslashreplace")).rstrip("/")
+        name = (shown + "/" + _on_a_line(path)).rstrip("/")
         match event:
             case FileStart():
                 yield f"{'-r-xr-xr-x' if event.executable else '-r--r--r--'} {event.size:>12} {name}"
             case DirectoryStart():
                 yield f"dr-xr-xr-x {'':>12} {name}"
             case Symlink():
-                yield f"lrwxrwxrwx {'':>12} {name} -> {event.target.decode('utf-8', 'backslashreplace')}"
+                yield f"lrwxrwxrwx {'':>12} {name} -> {_on_a_line(event.target)}"
             case _:
                 pass
     if not found:
@@ -65,7 +66,12 @@ def mentioning(chunks: Iterable[bytes], path: StorePath) -> Iterator[str]:
         elif isinstance(event, Symlink):
             scanner.feed(event.target)
         if isinstance(event, FileEnd | Symlink) and scanner.found:
-            yield name.decode("utf-8", "backslashreplace") or "."
+            yield _on_a_line(name) or "."
+
+
+def _on_a_line(name: bytes) -> str:
+    """A name as a line can hold it, whatever bytes it has."""
+    return printable(name.decode("utf-8", "backslashreplace"))
 
 
 def _wanted(rest: str) -> bytes:

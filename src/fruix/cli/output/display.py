@@ -18,6 +18,7 @@ from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.progress import OVERTAKEN_KINDS, Status, short_name
 from fruix.cli.output.status_area import Form, status_area
+from fruix.cli.output.streams import unfiltered
 from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
@@ -144,7 +145,7 @@ class LiveDisplay(PlainDisplay):
         from rich.console import Console  # noqa: PLC0415 - optional, and slow to import
         from rich.live import Live  # noqa: PLC0415
 
-        self._console = Console(file=stream, highlight=False)
+        self._console = Console(file=unfiltered(stream), highlight=False)
         self._live: Live = Live(
             console=self._console,
             get_renderable=self._render,

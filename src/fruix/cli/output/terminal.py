@@ -28,17 +28,22 @@ STYLES = {
 
 def harmless(line: str, *, colour: bool) -> str:
     """A line of a builder as it may be shown; keeps its colours only if `colour`."""
-    parts: list[str] = []
+    if not colour:
+        return _CONTROL.sub(_escaped, without_colour(line))
+    text = only_text(line)
+    return text + RESET if _SGR.search(text) else text
+
+
+def only_text(text: str) -> str:
+    """Any text as it may reach a terminal: lines, tabs and colours."""
+    if not _CONTROL.search(text):
+        return text
+    kept: list[str] = []
     last = 0
-    coloured = False
-    for match in _SGR.finditer(line):
-        parts.append(_CONTROL.sub(_escaped, line[last : match.start()]))
-        if colour:
-            parts.append(match[0])
-            coloured = True
+    for match in _SGR.finditer(text):
+        kept += [_CONTROL.sub(_escaped, text[last : match.start()]), match[0]]
         last = match.end()
-    parts.append(_CONTROL.sub(_escaped, line[last:]))
-    return "".join(parts) + (RESET if coloured else "")
+    return "".join([*kept, _CONTROL.sub(_escaped, text[last:])])
 
 
 def without_colour(line: str) -> str:
