@@ -14,13 +14,13 @@ choose_a_network_where_there_is_none() {
 import shutil
 
 from fruix.errors import IsolationUnavailableError
-from fruix.sandbox import networks
+from fruix.sandbox import network_choice, networks
 from fruix.sandbox.linux import landlock
 
 shutil.which = lambda *_, **__: None
 landlock.abi = lambda: 4
 try:
-    networks.choose(networks.AUTO)
+    network_choice.choose(networks.AUTO)
 except IsolationUnavailableError as error:
     print(f"{error}\nhint: {error.hint}")
 .
