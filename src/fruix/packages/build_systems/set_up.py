@@ -27,11 +27,21 @@ search_path() {
         done
     done < "$list"
     eval "found=\$found\${found:+\${$variable:+:}}\${$variable:-}"
-    if [ "${#found}" -gt 130000 ]; then
-        echo "$variable would have ${#found} bytes, and Linux takes 131072 for a variable: put some inputs together into one"
-        exit 1
-    fi
+    if [ "${#found}" -gt 130000 ]; then short_names; fi
     [ -z "$found" ] || eval "export $variable=\$found"
+}
+
+# Linux takes 131072 bytes for a variable: what is longer names links to the directories instead, `$fruix/VARIABLE/NUMBER`.
+short_names() {
+    rm -rf "$fruix/${variable:?}"
+    mkdir "$fruix/$variable"
+    printf '%s\n' "$found" | tr : '\n' > "$fruix/$variable.list"
+    found='' number=0
+    while IFS= read -r place; do
+        number=$((number + 1))
+        ln -s "$place" "$fruix/$variable/$number"
+        found=$found${found:+:}$fruix/$variable/$number
+    done < "$fruix/$variable.list"
 }
 fruix_inputs=${@INPUTS@Path:-/dev/null} fruix_all=$fruix/inputs
 cat "$fruix_inputs" "${@NATIVE@Path:-/dev/null}" > "$fruix_all"
