@@ -31,14 +31,14 @@ def test_a_step_fails_only_while_armed() -> None:
 )
 def test_what_there_is_not(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
-        failpoints.begin({failpoints.VARIABLE: text}, all_steps())
+        failpoints.begin({failpoints.VARIABLE: text}, all_steps)
     failpoints.arm("")
 
 
 def test_the_victim_dies() -> None:
     pid = os.fork()
     if pid == 0:
-        failpoints.begin({failpoints.VARIABLE: "register:daemon"}, all_steps())
+        failpoints.begin({failpoints.VARIABLE: "register:daemon"}, all_steps)
         failpoints.reach("journal")
         failpoints.reach("register")
         os._exit(0)

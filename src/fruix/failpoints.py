@@ -73,14 +73,16 @@ def arm(text: str) -> None:
     _armed, _text = (_parse(text) if text else None), text
 
 
-def begin(environment: Mapping[str, str], steps: Iterable[Step]) -> None:
-    """At a daemon's start: arm what its environment asks for; `steps` are all that there are.
+def begin(environment: Mapping[str, str], steps: Callable[[], Iterable[Step]]) -> None:
+    """At a daemon's start: arm what its environment asks for.
+
+    `steps` gives all that there are; it is asked only if a fault is.
 
     Raises:
         UsageError: no such step, victim or error.
     """
     arm(environment.get(VARIABLE, ""))
-    names = [step.name for step in steps] if _armed is not None else []
+    names = [step.name for step in steps()] if _armed is not None else []
     if _armed is not None and _armed.step not in names:
         raise UsageError(f"{VARIABLE}: no step '{_armed.step}'", hint=f"steps: {', '.join(names)}")
     know("daemon", os.getpid())

@@ -38,3 +38,8 @@ AT_TIMES = (
 def all_steps() -> tuple[Step, ...]:
     """Every step that each build on this machine takes."""
     return (*BEFORE_SETUP, *back_end().steps, *AFTER_SETUP)
+
+
+def known_steps() -> tuple[Step, ...]:
+    """Every step at which a fault can be armed."""
+    return (*all_steps(), *AT_TIMES)

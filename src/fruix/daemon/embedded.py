@@ -100,7 +100,7 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
     with ExitStack() as closing:
         try:
             from fruix import failpoints  # noqa: PLC0415 - none of it is needed beside a real daemon
-            from fruix.building import steps  # noqa: PLC0415
+            from fruix.building.steps import known_steps  # noqa: PLC0415
             from fruix.daemon.peers import Peer  # noqa: PLC0415
             from fruix.daemon.service import open_service  # noqa: PLC0415
             from fruix.daemon.settings import load  # noqa: PLC0415
@@ -108,7 +108,7 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
 
             if home is not None:
                 rootless.become_root(home)
-            failpoints.begin(environment, (*steps.all_steps(), *steps.AT_TIMES))
+            failpoints.begin(environment, known_steps)
             spawner = Spawner.start()
             failpoints.know("spawner", spawner.pid)
             closing.callback(spawner.close)

@@ -48,10 +48,10 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
         # Their flags have to be right before the spawner inherits them.
         passed = listening.passed_sockets(environment)
         from fruix import failpoints  # noqa: PLC0415 - the order is the point
-        from fruix.building import steps  # noqa: PLC0415
+        from fruix.building.steps import known_steps  # noqa: PLC0415
         from fruix.sandbox import Spawner  # noqa: PLC0415 - the order is the point
 
-        failpoints.begin(environment, (*steps.all_steps(), *steps.AT_TIMES))
+        failpoints.begin(environment, known_steps)
         _allow_many_files()
         spawner = Spawner.start()
         failpoints.know("spawner", spawner.pid)
