@@ -163,7 +163,7 @@ def _open(
     names = wanted.get(path, set())
     problem = _check_names(path, derivation, names)
     if problem is None and mode == BuildMode.NORMAL and _outputs_there(store, derivation, names):
-        found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=_paths(derivation))
+        found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=derivation.output_paths)
         return None
     problem = problem or _check_sources(store, path, derivation)
     if problem is not None:
@@ -212,7 +212,7 @@ def _check_sources(store: LocalStore, path: StorePath, derivation: Derivation) -
 
 def _has_gone(store: LocalStore, derivation: Derivation) -> bool:
     """Whether an output is registered, but was deleted by hand."""
-    paths = (output.path for output in derivation.outputs.values() if output.path is not None)
+    paths = derivation.output_paths.values()
     return any(not store.is_there(path) and store.is_valid(path) for path in paths)
 
 
@@ -226,7 +226,3 @@ def _outputs_there(store: LocalStore, derivation: Derivation, names: set[str]) -
             if not store.is_there(output.path):
                 return False
     return True
-
-
-def _paths(derivation: Derivation) -> Mapping[str, StorePath]:
-    return {name: output.path for name, output in derivation.outputs.items() if output.path is not None}

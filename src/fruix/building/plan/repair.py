@@ -102,7 +102,7 @@ class Survey:
         if goal_of_drv is None:
             return set()
         derivation = goal_of_drv.derivation
-        outputs = {output.path for output in derivation.outputs.values() if output.path is not None}
+        outputs = set(derivation.output_paths.values())
         paths = self._closure(outputs)
         if not all(self._is_whole(path) for path in outputs):
             try:

@@ -56,8 +56,7 @@ class Job:
 
     def __post_init__(self) -> None:
         self._replay[BuildQueued] = BuildQueued(self.path, self.kind, self.submitted)
-        paths = (output.path for output in self.derivation.outputs.values())
-        self.outputs = frozenset(path for path in paths if path is not None)
+        self.outputs = frozenset(self.derivation.output_paths.values())
 
     def join(self, inbox: Inbox, options: BuildOptions) -> bool:
         """Listen; a late listener is first told what it missed that matters (start, phase).

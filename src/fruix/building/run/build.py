@@ -77,13 +77,13 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             allowance.begin()
             with interruptible(state.why_stop):
                 if mode.nothing_to_do():
-                    return BuildResult(BuildStatus.ALREADY_VALID, outputs=_named(job))
+                    return BuildResult(BuildStatus.ALREADY_VALID, outputs=job.derivation.output_paths)
             failpoints.reach("log")
             with _open_log(state, resources) as log:
                 _build(stack, state, mode, log, resources)
-        result = success(state, _named(job))
+        result = success(state, job.derivation.output_paths)
     except (FruixError, OSError) as error:
-        result = failure(state, _named(job), error, resources)
+        result = failure(state, job.derivation.output_paths, error, resources)
     report(state, result, resources)
     return result
 
@@ -274,16 +274,12 @@ def _kept_if_it_fails(
 
 
 def _output_paths(job: Job) -> list[StorePath]:
-    paths = [output.path for output in job.derivation.outputs.values()]
-    if None in paths:
+    paths = job.derivation.output_paths
+    if len(paths) < len(job.derivation.outputs):
         raise BadDerivationError(
             f"derivation '{job.path}' has outputs whose paths are not known before it is built"
             " (content-addressed)",
             hint="experimental kinds of derivations ('ca-derivations', 'dynamic-derivations')"
             " are not supported",
         )
-    return sorted(path for path in paths if path is not None)
-
-
-def _named(job: Job) -> dict[str, StorePath]:
-    return {name: output.path for name, output in job.derivation.outputs.items() if output.path is not None}
+    return sorted(paths.values())

@@ -121,8 +121,8 @@ def _event(state: RunState, result: BuildResult, why: Reason, hint: str) -> Buil
 def _remember(state: RunState, resources: Resources) -> None:
     if state.job.options.mode is BuildMode.NORMAL:
         store = resources.store
-        outputs = [output.path for output in state.job.derivation.outputs.values()]
-        store.failures.note(path for path in outputs if path is not None and not store.is_valid(path))
+        outputs = state.job.derivation.output_paths.values()
+        store.failures.note(path for path in outputs if not store.is_valid(path))
 
 
 def report(state: RunState, result: BuildResult, resources: Resources) -> None:
