@@ -39,21 +39,20 @@ from dataclasses import replace
 
 from fruix.errors import ObjectRejectedError
 from fruix.hostview import ResolvedView, touched
+from fruix.hostview.closure import is_in
 from fruix.hostview.lookups import Host
 from fruix.sandbox.spec import Bind
 from fruix.store.durability import sync_tree
 from fruix.store.flags import sync_file_system
 from fruix.store.tree import delete_tree
 from fruix.store.tree.copy import copy_data
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, OPEN_FILE
 from fruix.store.tree.interruption import check_interrupt
 
 _TREE, _MOUNTED, _NEW, _USE = "tree", "mounted", "new", "view"
 _PASSABLE, _READABLE = 0o755, 0o555
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 _PAUSE = 0.2  # seconds between looks whether who waits for another's copy still wants it
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_SOURCE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_COPY = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class PreparedViews:
@@ -193,12 +192,12 @@ def _copy(source: str, target: str) -> None:
 
 
 def _copy_file(source: str, target: str) -> None:
-    reading = os.open(source, _SOURCE)
+    reading = os.open(source, OPEN_FILE)
     try:
         status = os.fstat(reading)
         if not stat.S_ISREG(status.st_mode):
             raise ObjectRejectedError("no regular file any more", where=source)
-        writing = os.open(target, _COPY, 0o600)
+        writing = os.open(target, CREATE_FILE, 0o600)
         try:
             copy_data(reading, writing, status.st_size, where=source)
             os.fchown(writing, 0, 0)  # new files get the group of their directory on FreeBSD
@@ -237,7 +236,7 @@ def _instead(resolved: ResolvedView, place: str, taken: Collection[str]) -> Reso
         resolved,
         binds=(*copies, *own),
         links=tuple(link for link in resolved.links if not link.path.startswith(inside)),
-        seen=tuple(look for look in resolved.seen if any(_is_in(look[0], bind.source) for bind in own)),
+        seen=tuple(look for look in resolved.seen if any(is_in(look[0], bind.source) for bind in own)),
     )
 
 
@@ -254,11 +253,7 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 def _is_free(top: str, target: str, taken: Collection[str]) -> bool:
-    return top == target or not any(_is_in(other, top) for other in taken)
-
-
-def _is_in(path: str, directory: str) -> bool:
-    return path == directory or path.startswith(directory + "/")
+    return top == target or not any(is_in(other, top) for other in taken)
 
 
 def _sync(parent: str) -> None:
@@ -266,7 +261,7 @@ def _sync(parent: str) -> None:
 
     A power cut leaves none that is not whole.
     """
-    descriptor = os.open(parent, _DIRECTORY)
+    descriptor = os.open(parent, OPEN_DIRECTORY)
     try:
         if not sync_file_system(descriptor):
             sync_tree(descriptor, os.fsencode(_NEW))
@@ -275,7 +270,7 @@ def _sync(parent: str) -> None:
 
 
 def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, _DIRECTORY)
+    descriptor = os.open(path, OPEN_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
@@ -283,7 +278,7 @@ def _sync_directory(path: str) -> None:
 
 
 def _delete(parent: str, name: str) -> None:
-    descriptor = os.open(parent, _DIRECTORY)
+    descriptor = os.open(parent, OPEN_DIRECTORY)
     try:
         delete_tree(descriptor, os.fsencode(name))
     finally:

@@ -25,6 +25,7 @@ from fruix.errors import BadDerivationError, StillRunningError
 from fruix.model.storepath import StorePath
 from fruix.sandbox.back_ends import current
 from fruix.store.tree import delete_tree
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
     Only after a `StillRunningError` they stay: mounts or processes may be in them.
     """
     dead = True
-    parent = os.open(builds, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    parent = os.open(builds, OPEN_DIRECTORY)
     try:
         with _named(f"{builds}/{name}"):
             os.mkdir(name, 0o700, dir_fd=parent)
@@ -111,7 +112,7 @@ def _named(path: str) -> Iterator[None]:
 
 
 def _fill(parent: int, name: str, uid: int, gid: int) -> None:
-    base = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+    base = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
     try:
         for child, mode, owner, group in (
             ("root", 0o700, 0, 0),
@@ -121,7 +122,7 @@ def _fill(parent: int, name: str, uid: int, gid: int) -> None:
             ("store", 0o1775, 0, gid),
         ):
             os.mkdir(child, 0o700, dir_fd=base)
-            made = os.open(child, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=base)
+            made = os.open(child, OPEN_DIRECTORY, dir_fd=base)
             try:
                 os.fchown(made, owner, group)
                 os.fchmod(made, mode)
@@ -141,7 +142,7 @@ def put_files(area: Workspace, files: Mapping[str, bytes], uid: int) -> None:
     """
     if not files:
         return
-    directory = os.open(area.build, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    directory = os.open(area.build, OPEN_DIRECTORY)
     try:
         for name, data in files.items():
             if "/" in name or "\0" in name or name in {"", ".", ".."}:
@@ -152,8 +153,7 @@ def put_files(area: Workspace, files: Mapping[str, bytes], uid: int) -> None:
 
 
 def _put_file(directory: int, name: str, data: bytes, uid: int) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(name, flags, 0o600, dir_fd=directory)
+    descriptor = os.open(name, CREATE_FILE, 0o600, dir_fd=directory)
     with os.fdopen(descriptor, "wb") as file:
         file.write(data)
         file.flush()

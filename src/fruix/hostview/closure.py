@@ -65,7 +65,7 @@ class Gathered:
             return False
         self._add_links(found)
         if not self._covered(found.path):
-            self.trees = [tree for tree in self.trees if not _below(tree, found.path)] + [found.path]
+            self.trees = [tree for tree in self.trees if not is_in(tree, found.path)] + [found.path]
         return True
 
     def add_part(self, place: str, found: FoundPart) -> None:
@@ -78,7 +78,7 @@ class Gathered:
         self.parts.setdefault(place, set()).update(found.leaves)
         for tree in found.trees:
             if not self._covered(tree):
-                self.trees = [other for other in self.trees if not _below(other, tree)] + [tree]
+                self.trees = [other for other in self.trees if not is_in(other, tree)] + [tree]
                 self.partial.add(tree)
         for path in found.entries:
             self._add_entry(path)
@@ -136,7 +136,7 @@ class Gathered:
         self.links |= {path: text for path, text in found.links.items() if not self._covered(path)}
 
     def _covered(self, path: str) -> bool:
-        return any(_below(path, tree) for tree in self.trees)
+        return any(is_in(path, tree) for tree in self.trees)
 
     def _look_through(self, tree: str) -> None:
         """Programs and libraries in a tree need libraries too; its links may lead to files outside of it."""
@@ -189,7 +189,8 @@ class Gathered:
         return self._elves[path]
 
 
-def _below(path: str, directory: str) -> bool:
+def is_in(path: str, directory: str) -> bool:
+    """Whether `path` is the directory itself or something in it."""
     return path == directory or path.startswith(directory.rstrip("/") + "/")
 
 

@@ -150,12 +150,6 @@ class Spawner:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
-    def alive(self) -> bool:
-        """Whether the spawner still runs."""
-        with contextlib.suppress(ChildProcessError):
-            return os.waitpid(self.pid, os.WNOHANG) == (0, 0)
-        return False
-
 
 def _nameless_file(data: bytes) -> IO[bytes]:
     """A file that only its descriptor leads to, at its beginning: in memory where the system has that."""
