@@ -31,13 +31,13 @@ from fruix.building.resources import Resources
 from fruix.building.run.bring_back import bring_back, find_kept
 from fruix.building.run.keep_failed import free_room
 from fruix.building.status import client_of, with_usage
-from fruix.building.workspace import Workspace, new_name, put_files, workspace
+from fruix.building.workspace import Workspace, noted_workspace, put_files
 from fruix.errors import FruixError, UsageError
 from fruix.model.activity import ActiveBuild, State
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.hostview import SET_UP_VARIABLE
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Exec, Exit, File, JournalEntry, SandboxSpec, Spawner, User
+from fruix.sandbox import Exec, Exit, File, SandboxSpec, Spawner, User
 from fruix.store.tree.interruption import interruptible
 
 # How often it is looked whether the client is still there (seconds).
@@ -155,24 +155,12 @@ def enter(
         for path in builder.candidates:
             resources.store.add_temp_root(path)
         user = stack.enter_context(resources.users.acquire(gone.is_set))
-        area = stack.enter_context(_area(request.path, resources, user.uid))
+        area = stack.enter_context(noted_workspace(request.path, user.uid, resources))
         put_files(area, builder.files, user.uid)
         spec = _specify(builder, request, area, user, resources)
         contents = _fill(area, request, options, resources, user.uid)
         listed = partial(shells.listed, path=request.path, requester=options.requester)
         return _run(spec, contents, resources.spawner, listed, on_open, gone)
-
-
-@contextmanager
-def _area(path: StorePath, resources: Resources, uid: int) -> Iterator[Workspace]:
-    name, builds = new_name(path, resources.store.database.identity), resources.store.layout.builds
-    resources.journal.write(JournalEntry.of(name, uid))
-    try:
-        with workspace(builds, name, uid, uid) as area:
-            yield area
-    finally:
-        if not os.path.lexists(f"{builds}/{name}"):
-            resources.journal.forget(name)
 
 
 def _fill(

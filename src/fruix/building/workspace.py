@@ -16,13 +16,15 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from fruix import failpoints
+from fruix.building.resources import Resources
 from fruix.errors import BadDerivationError, StillRunningError
 from fruix.model.storepath import StorePath
+from fruix.sandbox import JournalEntry
 from fruix.sandbox.back_ends import current
 from fruix.store.tree import delete_tree
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY
@@ -73,6 +75,31 @@ def new_name(derivation: StorePath, identity: str) -> str:
         identity: of the store (`Database.identity`).
     """
     return f"{name_prefix(derivation)}{identity[:8]}-{secrets.token_hex(3)}"
+
+
+@contextmanager
+def noted_workspace(
+    derivation: StorePath, uid: int, resources: Resources, outputs: Sequence[StorePath] = ()
+) -> Iterator[Workspace]:
+    """A fresh workspace, with a note in the journal around it: what is left of it, the next start removes.
+
+    Args:
+        derivation: what it is for.
+        uid: of the build user.
+        resources: what builds share.
+        outputs: what may come to lie in the store, unregistered.
+    """
+    name, builds = new_name(derivation, resources.store.database.identity), resources.store.layout.builds
+    failpoints.reach("journal")
+    resources.journal.write(JournalEntry.of(name, uid, outputs=[path.base for path in outputs]))
+    try:
+        failpoints.reach("directories")
+        with workspace(builds, name, uid, uid) as area:
+            yield area
+    finally:
+        if not os.path.lexists(f"{builds}/{name}"):
+            failpoints.reach("remove-journal")
+            resources.journal.forget(name)
 
 
 @contextmanager

@@ -16,7 +16,6 @@ thread-safe by contract.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -38,13 +37,13 @@ from fruix.building.run.keep_failed import keep_build
 from fruix.building.run.monitor import readable
 from fruix.building.run.outcome import dismiss, failure, log_differences, report, success
 from fruix.building.run.state import RunState
-from fruix.building.workspace import Workspace, new_name, workspace
+from fruix.building.workspace import Workspace, noted_workspace
 from fruix.errors import BadDerivationError, FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import Waiting
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
-from fruix.sandbox import JournalEntry, User
+from fruix.sandbox import User
 from fruix.store import LocalStore
 from fruix.store.outputs.staged import Staged
 from fruix.store.tree.interruption import interruptible
@@ -145,7 +144,7 @@ def _build(stack: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, re
         for number in range(1, state.rounds + 1):
             state.begin_round(number)
             with (
-                _area(job, resources, user.uid) as area,
+                noted_workspace(job.path, user.uid, resources, _output_paths(job)) as area,
                 _kept_if_it_fails(state, builder, area, resources),
                 interruptible(state.why_stop),
             ):
@@ -235,25 +234,6 @@ def _open_log(state: RunState, resources: Resources) -> Iterator[BuildLog]:
         yield log
     finally:
         log.close()
-
-
-@contextmanager
-def _area(job: Job, resources: Resources, uid: int) -> Iterator[Workspace]:
-    """The directories, with a note in the journal around them.
-
-    What is left of them, the next start removes.
-    """
-    name, builds = new_name(job.path, resources.store.database.identity), resources.store.layout.builds
-    failpoints.reach("journal")
-    resources.journal.write(JournalEntry.of(name, uid, outputs=[path.base for path in _output_paths(job)]))
-    try:
-        failpoints.reach("directories")
-        with workspace(builds, name, uid, uid) as area:
-            yield area
-    finally:
-        if not os.path.lexists(f"{builds}/{name}"):
-            failpoints.reach("remove-journal")
-            resources.journal.forget(name)
 
 
 @contextmanager
