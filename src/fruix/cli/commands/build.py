@@ -28,14 +28,15 @@ from fruix.cli.request import asked, build_flags
 from fruix.cli.request.connect import layout, open_store
 from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
 from fruix.cli.request.names import shortest_word
-from fruix.cli.request.resolve import (
+from fruix.cli.request.root_links import check_links, link_names, make_links
+from fruix.cli.request.signals import end_in_order
+from fruix.cli.request.targets import (
     Target,
     derivation_for,
     is_store_path,
     lowering,
+    outputs_of,
 )
-from fruix.cli.request.root_links import check_links, link_names, make_links
-from fruix.cli.request.signals import end_in_order
 from fruix.client import RemoteStore
 from fruix.daemon.status_signal import on_request
 from fruix.errors import UsageError
@@ -122,7 +123,7 @@ def _from_the_beginning(
     if not all(result.success for _, result in results):
         overtaken.check(failures, (target.request.path for target in targets if target.lowered))
     _tell(results, failures, display, partial(shortest_word, store, work))
-    outputs = [asked.outputs(store, target.request) for target in targets]
+    outputs = [outputs_of(store, target.request) for target in targets]
     make_links(store, link_names(root, outputs) if root else {})
     if not options.json:
         for path in (path for found in outputs for path in found.values()):

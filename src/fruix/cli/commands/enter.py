@@ -12,8 +12,8 @@ from fruix.cli.request.connect import open_store
 from fruix.cli.request.current_tools import Overtaken, show_anew, with_current_tools
 from fruix.cli.request.pty_relay import relay
 from fruix.cli.request.realise import realise
-from fruix.cli.request.resolve import derivation_for, is_store_path, lowering
 from fruix.cli.request.signals import end_in_order
+from fruix.cli.request.targets import derivation_for, is_store_path, lowering
 from fruix.client import RemoteStore
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.storepath import StorePath

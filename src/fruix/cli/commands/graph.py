@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.known import known_packages
-from fruix.cli.request.resolve import derivation_for, is_store_path, lowering
-from fruix.cli.request.targets import built
+from fruix.cli.request.targets import built, derivation_for, is_store_path, lowering
 from fruix.client import RemoteStore
 from fruix.errors import UsageError
 from fruix.graph import Edge, Graph, Node, to_dot, to_svg

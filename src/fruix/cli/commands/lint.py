@@ -9,7 +9,7 @@ from fruix.cli.output.terminal import plural
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.known import left_out
-from fruix.cli.request.resolve import lowering
+from fruix.cli.request.targets import lowering
 from fruix.errors import DefinitionError
 from fruix.packages.lint import Finding, lint
 from fruix.packages.lint_built import lint_built

@@ -12,7 +12,7 @@ from fruix.building.record.file import read_record
 from fruix.building.record.log import follow_log, read_log
 from fruix.cli.output.streams import write_bytes
 from fruix.cli.request.connect import connect_running, layout, open_store, see_store
-from fruix.cli.request.resolve import derivation_for
+from fruix.cli.request.targets import derivation_for
 from fruix.errors import BadStorePathError, FruixError, UnreachableError
 from fruix.model.activity import State
 from fruix.model.storepath import StorePath

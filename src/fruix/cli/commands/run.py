@@ -11,7 +11,7 @@ from fruix.cli.output.terminal import harmless
 from fruix.cli.request import asked
 from fruix.cli.request.execute import execute
 from fruix.cli.request.ready import make_ready
-from fruix.cli.request.resolve import Target
+from fruix.cli.request.targets import Target
 from fruix.errors import UsageError
 from fruix.packages.load import UnknownPackageError
 from fruix.packages.programs import Program, main_program, programs

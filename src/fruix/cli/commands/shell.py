@@ -16,7 +16,7 @@ from fruix.cli.request import asked
 from fruix.cli.request.connect import see_store
 from fruix.cli.request.execute import execute
 from fruix.cli.request.ready import make_ready
-from fruix.cli.request.resolve import Target
+from fruix.cli.request.targets import Target
 from fruix.errors import UsageError
 from fruix.packages.programs import programs
 from fruix.packages.search_paths import shell_environment

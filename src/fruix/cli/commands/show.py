@@ -6,7 +6,7 @@ import argparse
 import json
 
 from fruix.cli.request.connect import open_store
-from fruix.cli.request.resolve import derivation_for
+from fruix.cli.request.targets import derivation_for
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.packages.load import UnknownPackageError, find

@@ -6,8 +6,7 @@ import argparse
 
 from fruix.cli.output.terminal import size
 from fruix.cli.request.connect import open_store
-from fruix.cli.request.resolve import lowering
-from fruix.cli.request.targets import built
+from fruix.cli.request.targets import built, lowering
 from fruix.errors import InvalidPathError
 
 

@@ -12,8 +12,7 @@ from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.streams import write_bytes
 from fruix.cli.request.connect import open_store
-from fruix.cli.request.resolve import lowering
-from fruix.cli.request.targets import built, outputs
+from fruix.cli.request.targets import built, lowering, outputs
 from fruix.client import RemoteStore
 from fruix.errors import InvalidPathError, StoreError, UsageError
 from fruix.model.contentaddress import Method

@@ -61,15 +61,16 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _show_all(store: RemoteStore, options: argparse.Namespace) -> None:
-    width = max(map(len, store.host_views()), default=0)
-    for name in store.host_views():
+    names = store.host_views()
+    width = max(map(len, names), default=0)
+    for name in names:
         try:
             view = store.host_view(name)
         except HostViewError as error:
             failed = {"version": 1, "name": name, "error": str(error)}
             _print([json.dumps(failed) if options.json else f"{name:<{width}}  {error}"])
             continue
-        histories = store.host_views()
+        histories = store.host_views()  # it may have a fingerprint that it never had
         pair = _pair(store, view, histories) if options.diff else None
         if options.json:
             shown = _as_json(view, histories) | (_diff_as_json(*pair) if pair else {})

@@ -8,8 +8,7 @@ from itertools import islice
 
 from fruix.cli.output.archive_listing import mentioning
 from fruix.cli.request.connect import open_store
-from fruix.cli.request.resolve import derivation_for, lowering
-from fruix.cli.request.targets import built, outputs
+from fruix.cli.request.targets import built, derivation_for, lowering, outputs
 from fruix.client import RemoteStore
 from fruix.errors import FruixError
 from fruix.graph import shortest_paths

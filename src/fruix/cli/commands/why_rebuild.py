@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from fruix.cli.output.terminal import arrows, harmless, speaks_utf8, styled, wants_colour
 from fruix.cli.request.connect import open_store
-from fruix.cli.request.resolve import derivation_for
+from fruix.cli.request.targets import derivation_for
 from fruix.client import RemoteStore
 from fruix.errors import FruixError, HostViewError, UsageError
 from fruix.model.buildresult import BuildMode

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
 
+from fruix.building.builders.local_sources import find_source
 from fruix.cli.request.definition_files import separate
-from fruix.cli.request.local_sources import use_local_sources
-from fruix.cli.request.resolve import Target, named_targets, package_target
+from fruix.cli.request.targets import Target, package_or_path, package_target
 from fruix.client import RemoteStore
-from fruix.model.derivedpath import DerivedPath
-from fruix.model.storepath import StorePath
+from fruix.model.contentaddress import Method
 from fruix.packages.load import from_expression, from_file
 from fruix.packages.lower import Lowering
 from fruix.packages.package import Package
@@ -47,18 +48,26 @@ def definitions(options: argparse.Namespace) -> tuple[list[str], list[Package]]:
 
 
 def targets(
-    store: RemoteStore, work: Lowering, words: Sequence[str], packages: Iterable[Package]
+    store: RemoteStore,
+    work: Lowering,
+    words: Sequence[str],
+    packages: Iterable[Package],
+    target_of: Callable[[RemoteStore, Lowering, str], Target] = package_or_path,
 ) -> list[Target]:
-    """What to build for them; sources that are at hand are in the store then."""
-    found = named_targets(store, work, words)
+    """What to build for them; sources that are at hand are in the store then. `target_of`: what a word may stand for."""
+    found = [target_of(store, work, word) for word in words]
     found += [package_target(work, package) for package in packages]
-    use_local_sources(store, work)
+    _use_local_sources(store, work)
     return found
 
 
-def outputs(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:
-    """What a request gives: outputs by name, or the path itself under the empty name."""
-    if request.outputs is None:
-        return {"": request.path}
-    found = store.derivation_outputs(request.path)
-    return {name: found[name] for name in sorted(found) if "*" in request.outputs or name in request.outputs}
+def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
+    """Add sources that are at hand already (`FRUIX_SOURCES`, directories separated by colons): then they need no download."""
+    directories = [directory for directory in os.environ.get("FRUIX_SOURCES", "").split(":") if directory]
+    for origin in work.origins if directories else ():
+        if store.is_valid(origin.output):
+            continue
+        path = find_source(directories, origin.hash, origin.file_names)
+        if path is not None:
+            added = store.add_path(origin.output.name, path, Method.FLAT, origin.hash.algorithm)
+            print(f"taken from {path}: {added}", file=sys.stderr)

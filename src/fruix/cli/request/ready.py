@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from fruix.cli.request import asked
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.current_tools import Overtaken, show_anew, with_current_tools
-from fruix.cli.request.names import named
 from fruix.cli.request.realise import realise
-from fruix.cli.request.resolve import Target, is_store_path, lowering
 from fruix.cli.request.signals import end_in_order
+from fruix.cli.request.targets import Target, anything_known, lowering, outputs_of
 from fruix.client import RemoteStore
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.storepath import StorePath
 from fruix.packages.package import Package
 
 
@@ -43,18 +41,12 @@ def _made_ready(
     store: RemoteStore, words: Sequence[str], packages: Sequence[Package], overtaken: Overtaken
 ) -> list[Ready]:
     work = lowering(store)
-    targets = asked.targets(store, work, [_known(store, word) for word in words], packages)
+    targets = asked.targets(store, work, words, packages, anything_known)
     needed = [(target, _propagated(target)) for target in targets]
     requests = [request for target, more in needed for request in (target.request, *more)]
     lowered = [target.request.path for target in targets if target.lowered]
     realise(store, requests, work, check=lambda failures: overtaken.check(failures, lowered))
     return [Ready(target, _paths(store, [target.request]), _paths(store, more)) for target, more in needed]
-
-
-def _known(store: RemoteStore, word: str) -> str:
-    """The same; of a name that only something has that was built, the derivation."""
-    found = None if is_store_path(store, word) else named(store, word)
-    return found.text if isinstance(found, StorePath) else word
 
 
 def _propagated(target: Target) -> list[DerivedPath]:
@@ -63,4 +55,4 @@ def _propagated(target: Target) -> list[DerivedPath]:
 
 
 def _paths(store: RemoteStore, requests: Sequence[DerivedPath]) -> tuple[str, ...]:
-    return tuple(path.text for request in requests for path in asked.outputs(store, request).values())
+    return tuple(path.text for request in requests for path in outputs_of(store, request).values())

@@ -1,34 +1,102 @@
-"""What a word of `why`, `size` and `graph` stands for in the store."""
+"""What a word on the command line stands for: a target to build, a derivation, paths of the store.
+
+A word is a store path, the name of a package, or where a command takes that too the name of what was built here.
+"""
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+
+from fruix.building.builders.platforms import local_system
 from fruix.cli.request.names import named
-from fruix.cli.request.resolve import Target, is_store_path, package_target, path_target
 from fruix.client import RemoteStore
 from fruix.errors import UsageError
 from fruix.model.derivedpath import ALL, DerivedPath
-from fruix.model.storepath import StorePath
-from fruix.packages.lower import Lowering
+from fruix.model.storepath import StorePath, in_store
+from fruix.packages.load import find
+from fruix.packages.lower import Lowered, Lowering, LoweringContext
 from fruix.packages.package import Package
 
 
-def outputs(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
-    """A package's or derivation's outputs, or those of what was built last of a name, or the store path itself; whether valid or not."""
-    return _outputs(store, _target(store, work, word))
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One thing to build; `lowered` if it came from a package definition."""
+
+    request: DerivedPath
+    lowered: Lowered | None = None
+    package: Package | None = None
 
 
-def _outputs(store: RemoteStore, target: Target) -> list[StorePath]:
-    if target.request.outputs is None:
-        return [target.request.path]
-    found = store.derivation_outputs(target.request.path)
-    return [found[name] for name in sorted(found) if {"*", name} & set(target.request.outputs)]
+def lowering(store: RemoteStore) -> Lowering:
+    """A lowering for this machine: views are asked of the daemon, since it will check them."""
+    context = LoweringContext(local_system(), store.host_view)
+    return Lowering(store, context)
 
 
-def _target(store: RemoteStore, work: Lowering, word: str) -> Target:
+def package_target(work: Lowering, package: Package) -> Target:
+    """Lower a package; all its outputs are wanted."""
+    lowered = work.lowered(package)
+    return Target(DerivedPath(lowered.drv, ALL), lowered, package)
+
+
+def path_target(store: RemoteStore, text: str) -> Target:
+    """A derivation (all outputs, or `DRV!out,lib`), or any other store path."""
+    if "!" not in text:
+        path = StorePath.parse(os.path.realpath(text), store.directory)
+        return Target(DerivedPath(path, ALL if path.is_derivation else None))
+    return Target(DerivedPath.parse_nix(text, store.directory))
+
+
+def is_store_path(store: RemoteStore, text: str) -> bool:
+    """Whether a word on the command line is a path and no package name."""
+    return "/" in text or text.startswith(store.directory)
+
+
+def package_or_path(store: RemoteStore, work: Lowering, word: str) -> Target:
+    """A package by its name, or a store path."""
+    return path_target(store, word) if is_store_path(store, word) else package_target(work, find(word))
+
+
+def anything_known(store: RemoteStore, work: Lowering, word: str) -> Target:
+    """The same, or what was built last of a name."""
     if is_store_path(store, word):
         return path_target(store, word)
     found = named(store, word)
     return package_target(work, found) if isinstance(found, Package) else Target(DerivedPath(found, ALL))
+
+
+def derivation_for(store: RemoteStore, text: str) -> StorePath:
+    """The derivation behind a word: itself, the deriver of an output, a package's, or the one that was built last of a name.
+
+    Raises:
+        UsageError: it has none.
+    """
+    if not is_store_path(store, text):
+        return anything_known(store, lowering(store), text).request.path
+    path, _ = in_store(os.path.realpath(text.partition("!")[0]), store.directory)
+    if path.is_derivation:
+        return path
+    info = store.path_info(path)
+    derivers = [info.deriver] if info and info.deriver else store.valid_derivers(path)
+    if not derivers:
+        raise UsageError(
+            f"'{path}' was not made by a derivation that is known here", hint="give the derivation itself"
+        )
+    return derivers[0]
+
+
+def outputs_of(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:
+    """What a request gives: outputs by name, or the path itself under the empty name; whether valid or not."""
+    if request.outputs is None:
+        return {"": request.path}
+    found = store.derivation_outputs(request.path)
+    return {name: found[name] for name in sorted(found) if "*" in request.outputs or name in request.outputs}
+
+
+def outputs(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
+    """The paths that a word stands for: outputs, or the store path itself; whether valid or not."""
+    return list(outputs_of(store, anything_known(store, work, word).request).values())
 
 
 def built(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
@@ -37,8 +105,8 @@ def built(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
     Raises:
         UsageError: one is not.
     """
-    target = _target(store, work, word)
-    paths = _outputs(store, target)
+    target = anything_known(store, work, word)
+    paths = list(outputs_of(store, target.request).values())
     for path in paths:
         if not store.is_valid(path):
             what = word if target.package else target.request.path
