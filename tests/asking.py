@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from fruix.building.queue import allowance
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
-from fruix.model.events import Note
+from fruix.model.events import Event, LogLine, Note
 from fruix.model.storepath import StorePath
 from machine import Machine
 
@@ -42,6 +43,19 @@ class Clock:
 
     def jump(self) -> None:
         self._ahead += self.JUMP
+
+
+class WhenReady(list[Event]):
+    """Events of a build; does something when a builder says that it is ready."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        super().__init__()
+        self._action = action
+
+    def append(self, event: Event) -> None:
+        super().append(event)
+        if isinstance(event, LogLine) and event.line == "ready":
+            self._action()
 
 
 def options(mode: BuildMode = BuildMode.NORMAL, **more: Any) -> BuildOptions:

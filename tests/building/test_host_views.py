@@ -5,17 +5,17 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from asking import WhenReady
 from fruix.building.host_views import HostViews
 from fruix.building.settings import BuildSettings
 from fruix.errors import HostViewError
 from fruix.model.buildresult import BuildStatus
-from fruix.model.events import Event, LogLine
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from machine import Machine, machine
 
@@ -72,19 +72,6 @@ def test_another_hosts_view_is_refused(here: Machine, tmp_path: Path) -> None:
     (result,) = here.build(here.derivation("foreign", "echo > $out", here.shell(tmp_path), env=env))
     assert result.status == BuildStatus.INPUT_REJECTED
     assert "never seen on this host" in result.message
-
-
-class WhenReady(list[Event]):
-    """Does something while a builder runs: when it says that it is ready."""
-
-    def __init__(self, action: Callable[[], object]) -> None:
-        super().__init__()
-        self._action = action
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        if isinstance(event, LogLine) and event.line == "ready":
-            self._action()
 
 
 # Goes on when the action has been done; gives up after a minute.

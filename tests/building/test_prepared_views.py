@@ -12,11 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from asking import WhenReady
 from fruix.building import prepared_views
 from fruix.building.prepared_views import PreparedViews
 from fruix.building.settings import BuildSettings
 from fruix.hostview import ResolvedView, ViewDefinition, resolve_view
-from fruix.model.events import Event, LogLine
+from fruix.model.events import LogLine
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.storepath import StorePath
 from fruix.sandbox.spec import Bind, Link
@@ -118,19 +119,6 @@ def test_a_directory_that_is_too_big_is_mounted_in_its_place(
             places = mounts()
             assert len(places) == 2 + 3
             assert f"{host}/share/misc" in places
-
-
-class WhenReady(list[Event]):
-    """Does something when a builder says that it is ready."""
-
-    def __init__(self, action: Callable[[], object]) -> None:
-        super().__init__()
-        self._action = action
-
-    def append(self, event: Event) -> None:
-        super().append(event)
-        if isinstance(event, LogLine) and event.line == "ready":
-            self._action()
 
 
 def test_an_upgrade_of_the_host_does_not_reach_a_build(host: Path, tmp_path: Path) -> None:

@@ -220,7 +220,7 @@ def test_a_client_that_cannot_be_told(here: Machine, shell: StorePath, tmp_path:
 
 def failed(here: Machine, shell: StorePath, name: str, requester: Requester) -> StorePath:
     """A derivation whose directories are kept after it has failed."""
-    script = "mkdir work; echo half > work/file; ln -s file work/link; echo aside > /tmp/note; chmod +x work/file; exit 1"
+    script = "mkdir made; echo half > made/file; ln -s file made/link; echo aside > /tmp/note; chmod +x made/file; exit 1"
     drv = here.derivation(name, script, shell)
     options = BuildOptions("fruix", keep_failed=True, requester=requester)
     assert not here.build(drv, options=options)[0].success
@@ -232,14 +232,14 @@ def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
     requester = Requester(70001, 70001)
     options = BuildOptions("fruix", requester=requester)
     drv = failed(here, shell, "kept", requester)
-    look = f"PATH={shell}/bin; cat work/link /tmp/note && echo more >> work/file && stat -c %u work/file && id -u"
+    look = f"PATH={shell}/bin; cat made/link /tmp/note && echo more >> made/file && stat -c %u made/file && id -u"
     for _ in range(2):  # what is done inside is done to a copy
         exited, shown = enter(here, drv, f"{shell}/bin/sh", "-c", look, options=options)
         assert exited.code == 0, shown
         half, aside, owner, who = shown.splitlines()
         assert (half, aside) == ("half", "aside")
         assert owner == who
-    exited, _ = enter(here, drv, f"{shell}/bin/sh", "-c", "test -e work", options=options, fresh=True)
+    exited, _ = enter(here, drv, f"{shell}/bin/sh", "-c", "test -e made", options=options, fresh=True)
     assert exited.code == 1
     # Another user's are nobody else's affair.
     exited, _ = enter(
@@ -247,7 +247,7 @@ def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
         drv,
         f"{shell}/bin/sh",
         "-c",
-        "test -e work",
+        "test -e made",
         options=BuildOptions("fruix", requester=Requester(70002, 1)),
     )
     assert exited.code == 1
@@ -260,14 +260,14 @@ def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: Sto
     found = find_kept(here.store.layout.kept, 70003, drv)
     assert found is not None
     kept = Path(found)
-    (kept / "build" / "work" / "file").unlink()
-    (kept / "build" / "work" / "file").symlink_to("/etc/shadow")
+    (kept / "build" / "made" / "file").unlink()
+    (kept / "build" / "made" / "file").symlink_to("/etc/shadow")
     os.mkfifo(kept / "build" / "fifo")
     (kept / "build" / "not-mine").write_text("root's")
     _, shown = enter(here, drv, f"{shell}/bin/find", ".", options=BuildOptions("fruix", requester=requester))
-    assert sorted(shown.split()) == [".", "./work", "./work/file", "./work/link"]
+    assert sorted(shown.split()) == [".", "./made", "./made/file", "./made/link"]
     _, shown = enter(
-        here, drv, f"{shell}/bin/cat", "work/file", options=BuildOptions("fruix", requester=requester)
+        here, drv, f"{shell}/bin/cat", "made/file", options=BuildOptions("fruix", requester=requester)
     )
     assert "root:" not in shown
     os.rename(kept / "tmp", kept / "other")
@@ -277,7 +277,7 @@ def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: Sto
     os.rename(kept, kept.parent / "aside")
     kept.symlink_to("/")
     exited, _ = enter(
-        here, drv, f"{shell}/bin/sh", "-c", "test -e work", options=BuildOptions("fruix", requester=requester)
+        here, drv, f"{shell}/bin/sh", "-c", "test -e made", options=BuildOptions("fruix", requester=requester)
     )
     assert exited.code == 1  # a link is none of ours: fresh directories
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from cli.terminals import on_terminal
 from machine import private_frx
 from waiting import line_with, until
 
@@ -254,35 +255,18 @@ def test_entering_builds_the_inputs_first(package: Any) -> None:
     assert "error: bad-1 failed in phase doomed" in failed
 
 
-def on_terminal(*words: str, term: str) -> bytes:
+def shown_on(term: str, *words: str) -> bytes:
     """All that a command writes to a terminal of that kind."""
-    outer, inner = os.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *words],
-        env={**ENVIRONMENT, "TERM": term},
-        stdin=subprocess.DEVNULL,
-        stdout=inner,
-        stderr=inner,
-    )
-    os.close(inner)
-    written = b""
-    try:
-        while data := os.read(outer, 4096):
-            written += data
-    except OSError:
-        pass  # the inner end is closed
-    os.close(outer)
-    process.wait()
-    return written
+    return on_terminal([*COMMAND, *words], {**ENVIRONMENT, "TERM": term})[1]
 
 
 @pytest.mark.parametrize("term", ["xterm-256color", "dumb"])
 def test_no_builder_talks_to_the_terminal(package: Any, term: str) -> None:
     file = package("nasty")
-    built = on_terminal("build", "-v", "-f", file, term=term)
+    built = shown_on(term, "build", "-v", "-f", file)
     (plan,) = events_of(fruix("build", "-n", "--json", "-f", file).stdout)
-    logged = on_terminal("log", plan["builds"][0]["drv"], term=term)
-    followed = on_terminal("log", "-f", plan["builds"][0]["drv"], term=term)
+    logged = shown_on(term, "log", plan["builds"][0]["drv"])
+    followed = shown_on(term, "log", "-f", plan["builds"][0]["drv"])
     for written in (built, logged, followed):
         assert b"ZWNobw==" in written  # shown, but as text
         for sequence in (
@@ -303,10 +287,10 @@ def test_no_builder_talks_to_the_terminal(package: Any, term: str) -> None:
 
 
 def test_a_live_terminal_is_left_clean(package: Any) -> None:
-    written = on_terminal("build", "-f", package("brief"), term="xterm").decode()
+    written = shown_on("xterm", "build", "-f", package("brief")).decode()
     # Lines as a terminal has them in the end: what was drawn over is gone.
     assert "0 of 1 done, 1 " in re.sub(r"\x1b\[[0-9;]*m", "", written)
     assert written.count("\x1b[?25l") == written.count("\x1b[?25h")  # the cursor is back
     assert re.search(r"\r?/frx/store/\S+-brief-1\s*$", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written))
-    again = on_terminal("build", "-f", package("brief"), term="xterm").decode()
+    again = shown_on("xterm", "build", "-f", package("brief")).decode()
     assert "\x1b" not in again  # nothing to show

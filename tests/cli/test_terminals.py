@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
-import struct
 import subprocess
 import sys
-import termios
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from cli.terminals import on_terminal
 from fruix.cli.command_table import COMMANDS
 from fruix.cli.commands.store import QUERIES
 from fruix.cli.output.terminal import only_text
@@ -132,27 +130,6 @@ def filled(words: tuple[str, ...], place: Mapping[str, str]) -> list[str]:
     return [word.format_map(place) for word in words]
 
 
-def on_terminal(words: list[str], variables: Mapping[str, str]) -> tuple[int, bytes]:
-    """The status, and all that reaches a terminal of 40 columns."""
-    outer, inner = os.openpty()
-    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
-    attributes = termios.tcgetattr(inner)
-    attributes[1] &= ~termios.OPOST
-    termios.tcsetattr(inner, termios.TCSANOW, attributes)
-    process = subprocess.Popen(
-        [*COMMAND, *words], env=variables, stdin=subprocess.DEVNULL, stdout=inner, stderr=inner, cwd="/"
-    )
-    os.close(inner)
-    written = b""
-    try:
-        while data := os.read(outer, 65536):
-            written += data
-    except OSError:
-        pass  # the inner end is closed
-    os.close(outer)
-    return process.wait(), written
-
-
 # What the display of running builds does with the terminal: the cursor hidden and shown, lines up, lines erased.
 DRAWN = re.compile(r"\x1b\[(?:\?25[lh]|\d*A|\d*[JK]|1G)|\r")
 
@@ -161,7 +138,7 @@ DRAWN = re.compile(r"\x1b\[(?:\?25[lh]|\d*A|\d*[JK]|1G)|\r")
 @pytest.mark.parametrize("words", TABLE, ids=lambda words: "-".join(words).replace("/", ""))
 def test_text_alone_reaches_a_terminal(words: tuple[str, ...], encoding: str, place: dict[str, str]) -> None:
     variables = environment(PYTHONIOENCODING=encoding)
-    status, written = on_terminal(filled(words, place), variables)
+    status, written = on_terminal([*COMMAND, *filled(words, place)], variables, columns=40, cwd="/")
     said = written.decode(encoding, "strict")
     assert status == TABLE[words], said
     assert "Traceback" not in said

@@ -34,12 +34,6 @@ from fruix.model.storepath import StorePath
 ASKER = Requester(os.getuid(), os.getgid(), os.getpid())
 
 
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path) as found:
-        yield found
-
-
 def some(directory: str, name: str = "thing") -> StorePath:
     return StorePath.of(directory, f"{'a' * 32}-{name}")
 

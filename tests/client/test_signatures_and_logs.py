@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from client.test_remote import some
 from daemon.serving import Running, running
 from fruix.building.record.log import read_log
 from fruix.client import RemoteStore
@@ -25,16 +25,6 @@ from fruix.errors import (
 from fruix.model.storepath import StorePath
 from fruix.protocol.nix import AddBuildLog, AddSignatures
 from protocol.replay import Call, Replay, recording
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path) as found:
-        yield found
-
-
-def some(directory: str, name: str = "thing") -> StorePath:
-    return StorePath.of(directory, f"{'a' * 32}-{name}")
 
 
 def replayed(name: str) -> list[Call]:

@@ -28,7 +28,7 @@ from fruix.hostview import (
 from fruix.hostview.parts import Part
 from fruix.model.hostview import HostPackage
 from fruix.model.viewdiff import in_words
-from hostview.test_resolve import Place
+from hostview.places import Place
 
 HEADERS = ("include/stdio.h", "include/sys/types.h", "include/sys/deep/more.h")
 FOREIGN = ("include/zlib.h", "include/foo/foo.h")

@@ -22,12 +22,11 @@ import pytest
 import network_rig as rig
 from fruix.building.record.file import read_record
 from fruix.building.settings import BuildSettings
-from fruix.errors import IsolationUnavailableError
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput
 from fruix.model.events import LogLine
 from fruix.model.storepath import StorePath
-from fruix.sandbox import network_choice, networks
+from fruix.sandbox import networks
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.linux import slirp, userns
 from fruix.sandbox.linux.cgroup import CgroupParent
@@ -368,30 +367,6 @@ def test_files_of_connected_builds(way: str, contract: str, tmp_path: Path) -> N
     )
     if contract != "guix":
         assert "hosts: files dns" in seen[2]
-
-
-def test_the_refusal_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.which", lambda _name: None)
-    monkeypatch.setattr("fruix.sandbox.linux.landlock.abi", lambda: 4)
-    with pytest.raises(IsolationUnavailableError) as caught:
-        network_choice.choose("auto")
-    assert (
-        "pasta is not installed; slirp4netns is not installed; sharing the host's network needs Landlock"
-        in str(caught.value)
-    )
-    assert "'passt'" in caught.value.hint
-    assert network_choice.choose("none") == "none"
-    with pytest.raises(IsolationUnavailableError, match="pasta is not installed"):
-        network_choice.choose("pasta")
-
-
-def test_what_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
-    with rig.private_network():
-        assert network_choice.choose("auto") == "pasta"
-        subprocess.run(["ip", "link", "del", "outside"], check=True)
-        assert network_choice.choose("auto") == "slirp4netns"  # which needs no route to model its own on
-    monkeypatch.setattr(slirp, "TUN", "/dev/net/there-is-none")
-    assert network_choice.choose("auto") == "host"
 
 
 def test_a_build_is_refused_where_there_is_no_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
