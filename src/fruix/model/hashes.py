@@ -38,6 +38,9 @@ class Hasher(Protocol):
     def digest(self) -> bytes:
         """The digest of all data so far."""
 
+    def copy(self) -> Self:
+        """Another one that has taken the same data."""
+
 
 def hasher(algorithm: str) -> Hasher:
     """A fresh state for `algorithm`.

@@ -18,23 +18,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Literal, Self
 
-from fruix.errors import (
-    InvalidPathError,
-)
-from fruix.model.contentaddress import Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
 from fruix.store import durability, leftovers
+from fruix.store.additions import StoredObjects
 from fruix.store.claim import claim
 from fruix.store.database import Database
-from fruix.store.derivation_cache import DerivationCache, check_size, read_file
+from fruix.store.derivation_cache import DerivationCache, read_file
 from fruix.store.failed_paths import Failures
 from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
 from fruix.store.locks import PathLocks, remove_stale
-from fruix.store.objects import content_hashes
 from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs.stored import StoredOutputs
@@ -43,14 +39,14 @@ from fruix.store.registration import Registrar
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.roots import add_indirect_root
 from fruix.store.temproots import TempRoots
-from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
+from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import dump
 from fruix.store.verify import StoreUpkeep
 
 Durability = Literal["background", "strict"]
 
 
-class LocalStore(StoredOutputs, StoreUpkeep):
+class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
     """A store on this machine's disk; implements `Store`. A context manager."""
 
     def __init__(
@@ -174,64 +170,7 @@ class LocalStore(StoredOutputs, StoreUpkeep):
     def _derivation_bytes(self, path: StorePath) -> bytes:
         return read_file(self._descriptor, path, self._room.limits.max_derivation)
 
-    # Adding
-
-    @override
-    def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
-        check_size(name, len(contents), self._room.limits.max_derivation)
-        return self._adding.text(name, contents, references)[0]
-
-    def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
-        """The same, for those who want all about the path."""
-        check_size(name, len(contents), self._room.limits.max_derivation)
-        path, added = self._adding.text(name, contents, references)
-        info = added or self.path_info(path)
-        if info is None:
-            raise InvalidPathError(str(path), hint="it was removed while it was being added: try again")
-        return info
-
-    @override
-    def add_path(
-        self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
-    ) -> StorePath:
-        directory, base = os.path.split(source.rstrip("/"))
-        # The caller's own path: links on the way to it are his; from here on none is followed.
-        parent = os.open(directory or ".", OPEN_DIRECTORY & ~os.O_NOFOLLOW)
-        try:
-            if method is Method.NAR:
-                stream, size = dump(parent, os.fsencode(base), where=source), None
-            else:
-                size = lstat(parent, os.fsencode(base)).st_size
-                stream = content_hashes.flat_chunks(parent, os.fsencode(base), where=source)
-            return self._adding.dump(name, method, algorithm, stream, (), repair=False, size=size).path
-        finally:
-            os.close(parent)
-
-    def add_dump(
-        self,
-        name: str,
-        method: Method,
-        algorithm: str,
-        chunks: Iterable[bytes],
-        references: Sequence[StorePath] = (),
-        *,
-        repair: bool = False,
-    ) -> PathInfo:
-        """Add contents whose path follows from them.
-
-        An archive for `NAR`, a plain file's bytes for the other methods.
-
-        Raises:
-            BadNarError: not a canonical archive.
-            BadStorePathError: a name that no path can have.
-            InvalidPathError: a reference is not valid.
-            ObjectRejectedError: a method that is not supported.
-        """
-        return self._adding.dump(name, method, algorithm, chunks, references, repair=repair)
-
-    @override
-    def add_nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool = False) -> None:
-        self._adding.nar(info, chunks, repair=repair)
+    # Registering
 
     @override
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:

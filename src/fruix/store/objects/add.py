@@ -149,6 +149,17 @@ class Adding:
             check_address(self._staging.directory, place, info)
             self._publish(place, info, repair=repair)
 
+    def described(self, chunks: Iterable[bytes], describe: Callable[[StreamHash], PathInfo]) -> PathInfo:
+        """Add an archive whose path is known only behind it; see `LocalStore.add_described`."""
+        with self._staging.place() as place:
+            with StreamHash("sha256") as stream:
+                spending = self._room.spending(_hashed(chunks, stream), tree=True)
+                restore(spending, self._staging.directory, place)
+                info = describe(stream)
+            check_address(self._staging.directory, place, info)
+            self._publish(place, info, repair=False)
+        return info
+
     def _publish(self, place: bytes, info: PathInfo, *, repair: bool) -> None:
         """Give the object its final name and register it.
 
