@@ -1,7 +1,10 @@
-"""What is measured, a function per row: given a daemon and the round's number, it returns one figure (seconds, or a rate).
+"""What is measured, a function per row.
 
-Everything that a row needs before the clock starts is made before. Names carry the round, so that nothing is measured that
-was already there. Rows run in this order, each on all daemons in turn, round by round.
+Given a daemon and the round's number it returns one figure (seconds, or a rate).
+
+Everything that a row needs before the clock starts is made before. Names carry the round, so that
+nothing is measured that was already there. Rows run in this order, each on all daemons in turn,
+round by round.
 """
 
 from __future__ import annotations

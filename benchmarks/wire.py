@@ -1,7 +1,8 @@
 """A client of either dialect that does as little as possible: what is measured should be the daemon.
 
-Requests are put together from bytes that were made before the clock starts, where that matters. Formats: docs/clients.md and the
-tables in `src/fruix/protocol`; this module does not use them, so that a change there shows in the figures of one daemon only.
+Requests are put together from bytes that were made before the clock starts, where that matters.
+Formats: docs/clients.md and the tables in `src/fruix/protocol`; this module does not use them, so
+that a change there shows in the figures of one daemon only.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""FreeBSD's start script under stand-ins of rc.subr and daemon(8): it starts the real daemon, waits for its end, and never lets two meet."""
+"""FreeBSD's start script under stand-ins of rc.subr and daemon(8).
+
+It starts the real daemon, waits for its end, and never lets two meet.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon r
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SHELLS = {"dash": ("/bin/dash",), "busybox": ("/bin/busybox", "sh")}
-# A daemon that takes its time: it says when it began and when it ended, also into a pipe that nobody reads.
+# A daemon that takes its time: it says when it began and when it ended, also into a pipe that
+# nobody reads.
 SLOW = """#!{python} -u
 import os, signal, sys, time
 mark = open({marks!r}, "a", buffering=1)
@@ -227,8 +231,8 @@ def test_not_enabled(host: Host) -> None:
 def test_no_variable_of_ours_is_one_of_rc_subr() -> None:
     """Those that rc.subr(8) and its successors up to FreeBSD 15 read as `${name}_X`."""
     theirs = """
-        chdir chroot cpuset desc env env_file fib flags group groups limits login_class nice offcmd oomprotect prepend
-        program setup svcj svcj_ipaddrs svcj_options umask user
+        chdir chroot cpuset desc env env_file fib flags group groups limits login_class nice offcmd oomprotect
+        prepend program setup svcj svcj_ipaddrs svcj_options umask user
     """
     text = (ROOT / "etc/rc.d/fruix").read_text()
     ours = {

@@ -1,4 +1,7 @@
-"""A directory in which phases of builders run as they do in a sandbox, but for the sandbox: a store, a build directory, an output."""
+"""A directory in which phases of builders run as in a sandbox, but without one.
+
+It has a store, a build directory and an output.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fruix.packages.build_systems.set_up import SET_UP
+from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.phases import Phases, script
 
 

@@ -84,8 +84,9 @@ phase_build
     first, second = sorted((builder, set_up))
     assert store.files[lowered.drv].decode() == (
         f'Derive([("out","{out}","","")],[],["{first}","{second}"],"x86_64-linux","/bin/sh",["{builder}"],['
-        f'("LC_ALL","C"),("PATH","/usr/bin:/bin"),("SOURCE_DATE_EPOCH","315619200"),("TZ","UTC"),("fruixContract","fruix"),'
-        f'("fruixHostView","base"),("fruixHostViewHash","{"f" * 64}"),("out","{out}"),("patches",""),("pname","tiny"),'
+        f'("LC_ALL","C"),("PATH","/usr/bin:/bin"),("SOURCE_DATE_EPOCH","315619200"),("TZ","UTC"),'
+        f'("fruixContract","fruix"),("fruixHostView","base"),("fruixHostViewHash","{"f" * 64}"),'
+        f'("out","{out}"),("patches",""),("pname","tiny"),'
         f'("setUp","{set_up}"),("source",""),("version","1")])'
     )
 

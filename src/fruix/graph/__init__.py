@@ -2,8 +2,8 @@
 
 The value, shortest paths, DOT text, a layered layout and SVG text. No other program is needed.
 
-What lives here: `value` (the graph), `paths` (breadth first), `dot`, `ranks`, `order` and `positions`
-(the three steps of the layout), `layered`, `svg`.
+What lives here: `value` (the graph), `paths` (breadth first), `dot`, `ranks`, `order` and
+`positions` (the three steps of the layout), `layered`, `svg`.
 """
 
 from fruix.graph.dot import to_dot

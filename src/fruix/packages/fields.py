@@ -48,7 +48,8 @@ def _file_name(value: Any) -> Any:
 StoreName = Annotated[
     str,
     Rule(
-        f"a name of 1 to {MAX_NAME_SIZE} letters, digits and + - . _ ? =, not beginning with a dot nor ending in .drv",
+        f"a name of 1 to {MAX_NAME_SIZE} letters, digits and + - . _ ? =, "
+        "not beginning with a dot nor ending in .drv",
         is_store_name,
         "names",
     ),
@@ -66,7 +67,8 @@ Sha256 = Annotated[
     Rule(
         "a SHA-256",
         _is_hash,
-        hint="64 hexadecimal digits, 52 characters of nix32, or sha256-…; not known yet: 64 zeros, then the build says it",
+        hint="64 hexadecimal digits, 52 characters of nix32, or sha256-…; "
+        "not known yet: 64 zeros, then the build says it",
     ),
 ]
 FileName = Annotated[
@@ -87,7 +89,10 @@ OutputNames = Annotated[
 
 
 def definition(kind: type[T]) -> type[T]:
-    """A class decorator for records: what is wrong with one, names of fields included, is told with the place of its definition."""
+    """Have errors in making a record of this class say the place of the definition.
+
+    A class decorator. Unknown names of fields are among these errors.
+    """
     made = kind.__init__
     signature = inspect.signature(made)
     known = [name for name in signature.parameters if name != "self"]

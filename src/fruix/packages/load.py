@@ -1,7 +1,10 @@
-"""Packages by name, and from files and expressions of the user's. Those run with the user's rights, in the client, never in the daemon.
+"""Packages by name, and from files and expressions of the user's.
 
-`FRUIX_PACKAGE_PATH` lists directories, separated by colons. A file `NAME.py` there defines the package NAME (a dash may be written as an
-underscore), or several versions of it in a list `packages`, and goes before the catalogue's package of that name. Only the files that are asked for
+Those run with the user's rights, in the client, never in the daemon.
+
+`FRUIX_PACKAGE_PATH` lists directories, separated by colons. A file `NAME.py` there defines the
+package NAME (a dash may be written as an underscore), or several versions of it in a list
+`packages`, and goes before the catalogue's package of that name. Only the files that are asked for
 are read, each once. A file that defines neither is none of a package: others may import it.
 """
 
@@ -28,7 +31,10 @@ PATH_VARIABLE = "FRUIX_PACKAGE_PATH"
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file, or a directory of the path, that can't be used: why, and the names of packages that are missing because of it."""
+    """A file, or a directory of the path, that can't be used.
+
+    `names` are those of the packages that are missing because of it.
+    """
 
     error: FruixError
     names: tuple[str, ...] = ()
@@ -77,7 +83,8 @@ def all_packages(report: Callable[[Broken], None]) -> list[Package]:
     """Every package that `find` knows, by name.
 
     Args:
-        report: is told of each file and directory that can't be used, once, when all others were read.
+        report: is told of each file and directory that can't be used, once, when all others were
+            read.
     """
     found: list[Package] = []
     broken: dict[str, Broken] = {}
@@ -115,7 +122,8 @@ def from_file(path: str) -> list[Package]:
     """The packages that a Python file defines: its module-level `package`, or the list `packages`.
 
     Raises:
-        UsageError: unreadable, not Python, fails, or defines neither; the message names file and line.
+        UsageError: unreadable, not Python, fails, or defines neither; the message names file and
+            line.
     """
     with located(Place(path, 0)):
         try:
@@ -152,7 +160,9 @@ class _NoPackageError(DefinitionError):
 
 
 def from_expression(text: str) -> Package:
-    """The package that a Python expression gives, such as `find("hello").inherit(version="2.12.4", …)`; names of packages are there too.
+    """The package that a Python expression gives.
+
+    Such as `find("hello").inherit(version="2.12.4", …)`; packages can be named without `find`, too.
 
     Raises:
         UsageError: not an expression, fails, or gives something else.

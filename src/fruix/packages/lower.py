@@ -1,9 +1,11 @@
 """Packages → derivations in a store.
 
-A `Lowering` goes over a graph of packages once (iterative, memoised), adds each builder script and derivation to the store, and remembers
-what it has done. Nothing is built. The same definitions give the same derivations, whoever lowers them and however often.
+A `Lowering` goes over a graph of packages once (iterative, memoised), adds each builder script and
+derivation to the store, and remembers what it has done. Nothing is built. The same definitions give
+the same derivations, whoever lowers them and however often.
 
-Cost: two small additions per package (its derivation and its source's), and one per builder script of its own.
+Cost: two small additions per package (its derivation and its source's), and one per builder script
+of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from fruix.model.hostview import (
     HostView,
 )
 from fruix.model.storepath import StorePath
-from fruix.packages.build_systems import set_up
+from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.catalogue import shipped
 from fruix.packages.lower_sources import (
     GIT_BUILDER,
@@ -88,7 +90,7 @@ class Lowering:
         self._hasher = DerivationHasher(self._derivations.__getitem__)
         self._views: dict[str, HostView] = {}
         self._builders: dict[tuple[str, str], StorePath] = {}
-        self._set_up = store.add_text("builder-set-up.sh", set_up.SET_UP.encode())
+        self._set_up = store.add_text("builder-set-up.sh", SET_UP.encode())
 
     @property
     def origins(self) -> list[LoweredOrigin]:
@@ -108,7 +110,8 @@ class Lowering:
         """A package's derivation; everything that it needs is lowered first.
 
         Raises:
-            DefinitionError: something is wrong with a definition; the message names its place and the package.
+            DefinitionError: something is wrong with a definition; the message names its place and
+                the package.
         """
         stack = [package]
         while stack:
@@ -227,7 +230,7 @@ _AS_FILES = "passAsFile"
 
 def _input_lists(target: Sequence[str], native: Sequence[str], more: str) -> dict[str, str]:
     """Variables with the outputs of the inputs, a line each; they come in files, as `more` does."""
-    lists = {set_up.INPUTS: target, set_up.NATIVE_INPUTS: native}
+    lists = {"inputs": target, "nativeInputs": native}
     values = {
         name: "".join(f"{output}\n" for output in outputs) for name, outputs in lists.items() if outputs
     }

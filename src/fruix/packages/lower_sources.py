@@ -2,7 +2,7 @@
 
 | source | becomes |
 |---|---|
-| `Origin` | a fixed-output derivation for the built-in fetcher; a file of this machine is added at once, checked, so that nothing is fetched |
+| `Origin` | a fixed-output derivation for the built-in fetcher; a file of this machine is added at once |
 | `Local` | its files, added at once |
 | `Git` | a fixed-output derivation whose builder runs the host's `git` in the view `base+git` |
 """
@@ -26,7 +26,8 @@ SHELL = "/bin/sh"
 _CHUNK = 1 << 20
 _PROXIES = "http_proxy https_proxy all_proxy no_proxy"
 
-# Servers may refuse to give a commit that is no end of a branch, or to give less than everything: then all is fetched.
+# Servers may refuse to give a commit that is no end of a branch, or to give less than everything:
+# then all is fetched.
 GIT_BUILDER = r"""set -eu
 PS4='$ '
 export HOME="$NIX_BUILD_TOP" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
@@ -47,7 +48,10 @@ mv source "$out"
 
 @dataclass(frozen=True, slots=True)
 class LoweredSource:
-    """Where a source lies or will lie, and the derivation that fetches it and the declared hash, if it has those."""
+    """Where a source lies or will lie.
+
+    `drv` is the derivation that fetches it and `hash` the declared hash, if it has those.
+    """
 
     output: StorePath
     drv: StorePath | None = None
@@ -55,7 +59,10 @@ class LoweredSource:
 
 
 def fetch_file(origin: Origin) -> Derivation:
-    """The derivation for the built-in fetcher; URLs of files of this machine are the client's affair."""
+    """The derivation for the built-in fetcher.
+
+    It has no URLs of files of this machine (see `add_files`), unless there are no others.
+    """
     urls = [url for url in origin.urls if not url.startswith("file:")] or list(origin.urls)
     return Derivation(
         name=origin.store_name,
@@ -70,7 +77,7 @@ def fetch_file(origin: Origin) -> Derivation:
 
 
 def fetch_commit(source: Git, builder: StorePath, system: str, view: HostView) -> Derivation:
-    """The derivation that runs Git."""
+    """The fixed-output derivation whose builder, `GIT_BUILDER` in the store, runs Git."""
     return Derivation(
         name=source.store_name,
         outputs={"out": _fixed(Method.NAR, source.hash)},
@@ -97,7 +104,7 @@ def _fixed(method: Method, hash_: Hash) -> DerivationOutput:
 
 
 def add_local(store: Store, source: Local) -> StorePath:
-    """The files of this machine, as they are now."""
+    """Add the files as they are now, without those that are excluded (see `local_files`)."""
     with selected(source.path, source.exclude) as path:
         return store.add_path(source.store_name, path)
 
@@ -134,7 +141,7 @@ def _hash_of(path: str) -> Hash:
 
 
 def add_patch(store: Store, path: str) -> StorePath:
-    """A local file.
+    """Add a patch, a file of this machine.
 
     Raises:
         UsageError: nothing is left of its name.

@@ -1,8 +1,10 @@
-"""Files of the user's as Python modules: each read once, with the words of definitions in it, and with the files beside it to import.
+"""Files of the user's as Python modules.
 
-`import helpers` in a file finds `helpers.py` in the same directory, never in that of another file, and before what is installed; the standard
-library goes before both, so that a package's file may be called `zlib.py`. No byte code is written. These files run with the user's
-rights, in the client.
+Each is read once, with the words of definitions in it, and with the files beside it to import.
+
+`import helpers` in a file finds `helpers.py` in the same directory, never in that of another file,
+and before what is installed; the standard library goes before both, so that a package's file may be
+called `zlib.py`. No byte code is written. These files run with the user's rights, in the client.
 """
 
 from __future__ import annotations
@@ -26,7 +28,10 @@ _NOT_BESIDE = sys.stdlib_module_names | {"fruix", "rich"}
 
 @dataclass(slots=True)
 class _Neighbours:
-    """What files of one directory imported from beside them: names that are asked for here, and the modules behind them."""
+    """What files of one directory imported from beside them.
+
+    `names` are those that the finder found here, `modules` all that were loaded for them.
+    """
 
     directory: str
     names: set[str] = field(default_factory=set)
@@ -46,7 +51,7 @@ class _Neighbours:
 
 
 class Modules:
-    """All that were read so far. For one thread: the interpreter has one list of modules."""
+    """All files that were read so far. For one thread: the interpreter has one list of modules."""
 
     def __init__(self, words: Mapping[str, Any]) -> None:
         self._words = {**words, USERS: True}
@@ -122,7 +127,10 @@ class Modules:
 
     @contextmanager
     def _importing(self, directory: str) -> Iterator[None]:
-        """While a file of this directory is read, its neighbours can be imported, and those of the file that asked for it can't."""
+        """For the length of the context the files of this directory can be imported.
+
+        Those beside the file that asked for this one can't.
+        """
         if self._reading:
             self._reading[-1].hide()
         else:
@@ -166,7 +174,10 @@ class _Loader(SourceFileLoader):
 
 @contextmanager
 def _room() -> Iterator[None]:
-    """A chain of files that need each other is as deep as it is long: each gets as much of the stack as the first."""
+    """Give a file as much of the interpreter's stack as the first of a chain has.
+
+    A chain of files that need each other is as deep as it is long.
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(limit + _FRAMES)
     try:

@@ -1,6 +1,6 @@
 """Packages: immutable records, checked when they are made, changed by `inherit`.
 
-hello = Package(name="hello", version="2.12.3", source=Origin(urls=(…,), sha256="…"), build_system="gnu", synopsis="…")
+hello = Package(name="hello", version="2.12.3", source=Origin(urls=(…,), sha256="…"))
 quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
 """
 
@@ -13,7 +13,7 @@ from typing import Annotated, Any, Self
 from fruix.model.storepath import MAX_NAME_SIZE
 from fruix.packages import check
 from fruix.packages.build_systems import BUILD_SYSTEMS, BuildSystem, Recipe, make_recipe
-from fruix.packages.build_systems.unpack import UNPACK
+from fruix.packages.build_systems.shared_phases import UNPACK
 from fruix.packages.fields import OutputNames, Saying, StoreName, Version, definition
 from fruix.packages.phases import Phases
 from fruix.packages.place import Place, definition_place, located
@@ -26,17 +26,22 @@ __all__ = ["Git", "Local", "Origin", "Package"]
 @definition
 @dataclass(frozen=True, slots=True, repr=False)
 class Package:
-    """One package.
+    """A package: what it is, where its source comes from, and how it is built.
 
     Attributes:
         build_system: a name of `build_systems.BUILD_SYSTEMS`; `arguments` are its arguments.
-        inputs: packages whose headers, libraries and programs the build uses and the result may refer to.
-        propagated_inputs: inputs that whoever has this package among its inputs gets too, such as a library whose headers its own include.
+        inputs: packages whose headers, libraries and programs the build uses and the result may
+            refer to.
+        propagated_inputs: inputs that whoever has this package among its inputs gets too, such as a
+            library whose headers its own include.
         native_inputs: packages whose programs only the build uses.
         host_view: the view of host tools in which it is built; if empty, the build system's.
-        untested: what upstream tests and this package does not, with the reason; the key `*` stands for the whole suite.
-        unreproducible: why two builds may differ; empty for a package that builds twice to the same bits.
-        declares: attributes of its derivation (docs/derivations.md), such as `{"requiredSystemFeatures": "kvm"}`.
+        untested: what upstream tests and this package does not, with the reason; the key `*` stands
+            for the whole suite.
+        unreproducible: why two builds may differ; empty for a package that builds twice to the same
+            bits.
+        declares: attributes of its derivation (docs/derivations.md), such as
+            `{"requiredSystemFeatures": "kvm"}`.
         location: file and line of the definition; no part of the value.
         recipe: what the build system makes of it; follows from the rest.
     """
@@ -76,7 +81,7 @@ class Package:
 
     @property
     def system(self) -> BuildSystem:
-        """Its build system."""
+        """The build system of that name."""
         return BUILD_SYSTEMS[self.build_system]
 
     def inherit(self, **changes: Any) -> Self:
@@ -99,7 +104,8 @@ class Package:
         return f"<Package {self.full_name}>"
 
 
-# Rules that take more than one field: the field that is named, what it should be, whether that holds.
+# Rules that take more than one field: the field that is named, what it should be, whether that
+# holds.
 _TOGETHER: tuple[tuple[str, str, Callable[[Package], bool]], ...] = (
     (
         "name",

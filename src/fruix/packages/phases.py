@@ -1,6 +1,6 @@
 """The phases of a builder: named pieces of POSIX shell, in order. A value; every change gives a new one.
 
-STANDARD.replace("check", "./run-tests").insert_after("install", "man", "install -m 444 x.1 $out/share/man/man1")
+phases.replace("check", "./run-tests").insert_after("install", "man", "cp x.1 $out/share/man/man1")
 """
 
 from __future__ import annotations
@@ -75,8 +75,9 @@ def _item(name: str, script: str) -> tuple[str, str]:
 def script(phases: Phases) -> str:
     """The builder: a POSIX shell script that runs the phases and says so in its log.
 
-    It reads `build_systems.set_up` first. Each phase is a function, called as a plain command so that `set -e` holds inside; a line
-    `@ fruix phase NAME` comes before it, and a line beginning with `$ ` before each of its commands (`set -x`).
+    It reads `SET_UP` of `build_systems.shared_phases` first. Each phase is a function, called as a
+    plain command so that `set -e` holds inside; a line `@ fruix phase NAME` comes before it, and a
+    line beginning with `$ ` before each of its commands (`set -x`).
     """
     functions = "".join(
         f"\nphase_{_function(name)}() {{\nset -x\n{text.strip()}\n}}\n" for name, text in phases.items

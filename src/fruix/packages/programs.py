@@ -1,4 +1,7 @@
-"""The programs of outputs: what lies in `bin` and `sbin` and can be executed. Costs a directory read each, and a stat per file."""
+"""The programs of outputs: what lies in `bin` and `sbin` and can be executed.
+
+Costs a directory read each, and a stat per file.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ _DIRECTORIES = ("bin", "sbin")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program: its name, and its file."""
+    """A program: its name, and the absolute name of its file."""
 
     name: str
     file: str

@@ -1,6 +1,10 @@
-"""Where sources come from: a file with a known hash (`Origin`), files beside the definition (`Local`), a commit of a Git repository (`Git`).
+"""Where sources come from.
 
-All are immutable records with the patches that are applied to them. What they become in a store is `lower_sources`' affair.
+That is: a file with a known hash (`Origin`), files beside the definition (`Local`), or a commit of a
+Git repository (`Git`).
+
+All are immutable records with the patches that are applied to them. `lower_sources`
+makes paths of a store or derivations of them.
 """
 
 from __future__ import annotations
@@ -38,12 +42,14 @@ Commit = Annotated[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What all kinds have.
+    """Fields of all kinds of sources.
 
     Attributes:
-        patches: local files, applied in order with `patch -p1`; relative to the file with the definition, kept as absolute names.
+        patches: local files, applied in order with `patch -p1`; relative to the file with the
+            definition, kept as absolute names.
         fuzz: how many lines at the ends of a patch's context may differ from the source's.
-        file_name: name in the store; default: the end of its URL or path, without characters that no name may have.
+        file_name: name in the store; default: the end of its URL or path, without characters that
+            no name may have.
         location: file and line of the definition; no part of the value.
     """
 
@@ -77,7 +83,8 @@ class Origin(Source):
     """A file with a known hash.
 
     Attributes:
-        urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors, `file:///…` for a file of this machine.
+        urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors,
+            `file:///…` for a file of this machine.
         sha256: of the file's bytes, in any text form.
     """
 
@@ -110,11 +117,14 @@ class Origin(Source):
 @definition
 @dataclass(frozen=True, slots=True)
 class Local(Source):
-    """A file or directory of this machine as it is now; of a Git work tree, what Git does not ignore, committed or not.
+    """A file or directory of this machine as it is now.
+
+    Of a Git work tree it is what Git does not ignore, committed or not.
 
     Attributes:
         path: relative to the file with the definition, kept as an absolute name.
-        exclude: patterns (`*`, `?`, `[…]`) of what is left out: of names anywhere in the directory, or, with a slash, of paths below it.
+        exclude: patterns (`*`, `?`, `[…]`) of what is left out: of names anywhere in the directory,
+            or, with a slash, of paths below it.
     """
 
     path: FileName
@@ -142,7 +152,8 @@ class Git(Source):
     Attributes:
         url: `https://…` or `git+https://…`.
         commit: its whole hash.
-        sha256: of the files as an archive (NAR), without Git's own; in any text form. `fruix prefetch` and a build with a wrong one say it.
+        sha256: of the files as an archive (NAR), without Git's own; in any text form. `fruix
+            prefetch` and a build with a wrong one say it.
         submodules: whether those are part of it.
     """
 

@@ -15,9 +15,9 @@ from fruix.client import RemoteStore
 from fruix.errors import UsageError
 from fruix.graph import Edge, Graph, Node, to_dot, to_svg
 from fruix.model.storepath import StorePath
-from fruix.packages.graph import package_graph
 from fruix.packages.load import UnknownPackageError, find
 from fruix.packages.lower import Lowering
+from fruix.packages.package_graph import package_graph
 
 _FORMATS = {"dot": to_dot, "svg": to_svg}
 _ENDINGS = {".dot": "dot", ".gv": "dot", ".svg": "svg"}

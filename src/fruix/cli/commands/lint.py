@@ -11,8 +11,8 @@ from fruix.cli.request.definition_files import separate
 from fruix.cli.request.known import left_out
 from fruix.cli.request.targets import lowering
 from fruix.errors import DefinitionError
-from fruix.packages.lint import Finding, lint
 from fruix.packages.lint_built import lint_built
+from fruix.packages.lint_definition import Finding, lint
 from fruix.packages.load import Broken, all_packages, find, from_file
 from fruix.packages.package import Package
 

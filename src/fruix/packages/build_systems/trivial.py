@@ -11,7 +11,7 @@ from fruix.packages.build_systems import recipe
 
 @dataclass(frozen=True, slots=True)
 class Arguments(recipe.Arguments):
-    """What it takes."""
+    """Arguments of packages that are made by a shell script; it must make every output."""
 
     script: str = ""
 

@@ -25,7 +25,10 @@ package = Package(
     native_inputs=(ed, flex),
     untested={"*": "upstream's tests are timings for people to look at"},
     synopsis="Calculator of any precision",
-    description="bc is a language for computing with numbers of any length, and dc a calculator in reverse Polish notation.",
+    description=(
+        "bc is a language for computing with numbers of any length, and dc a calculator in "
+        "reverse Polish notation."
+    ),
     license="GPL-3.0-or-later",
     home_page="https://www.gnu.org/software/bc/",
 )

@@ -17,7 +17,9 @@ package = Package(
         "configure_flags": ("-Ddocs=false",),
     },
     synopsis="Order of text in two directions",
-    description="FriBidi implements Unicode's algorithm for text that runs from right to left and from left to right.",
+    description=(
+        "FriBidi implements Unicode's algorithm for text that runs from right to left and from left to right."
+    ),
     license="LGPL-2.1-or-later",
     home_page="https://github.com/fribidi/fribidi",
 )

@@ -27,7 +27,10 @@ package = Package(
     },
     inputs=(bzip2, readline, zlib),
     synopsis="Regular expressions as in Perl",
-    description="PCRE2 is a library of functions that match by regular expressions of Perl's syntax and meaning, and the program pcre2grep.",
+    description=(
+        "PCRE2 is a library of functions that match by regular expressions of Perl's syntax and "
+        "meaning, and the program pcre2grep."
+    ),
     license="BSD-3-Clause",
     home_page="https://www.pcre.org/",
 )

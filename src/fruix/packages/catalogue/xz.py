@@ -17,7 +17,9 @@ package = Package(
         "configure_flags": ("--disable-static", "--disable-doc"),
     },
     synopsis="Compressor and library of the LZMA family",
-    description="XZ Utils compresses by LZMA2 and reads the older format .lzma. The library liblzma is included.",
+    description=(
+        "XZ Utils compresses by LZMA2 and reads the older format .lzma. The library liblzma is included."
+    ),
     license="0BSD AND GPL-2.0-or-later",
     home_page="https://tukaani.org/xz/",
 )

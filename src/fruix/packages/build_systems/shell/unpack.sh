@@ -1,14 +1,3 @@
-"""Getting at a package's source, and leaving a trace of it: phases that several build systems share. POSIX shell.
-
-An archive is known by its own first bytes, whatever it is called: tar, plain or compressed by gzip, bzip2, xz, lzma, zstd, lzip or compress; zip, and what
-libarchive reads beside that. What can't be unpacked is refused by name, with the tool that lacks. Afterwards everybody may read the files and
-nobody but the builder may write them, and none is from before 1980, which ZIP archives could not hold.
-"""
-
-from __future__ import annotations
-
-# $source is an archive, a directory or a single file. Afterwards the current directory is the (single) directory that was in it.
-UNPACK = r"""
 { set +x; } 2>/dev/null
 name=${source##*/}
 name=${name#*-}
@@ -88,27 +77,3 @@ else
     find source ! -newer "$fruix/1980" -exec touch -h -r "$fruix/1980" {} +
 fi
 cd source
-"""
-
-# A patch whose context is another one was made for another source: refused, unless the origin says how many lines may differ.
-PATCH = r"""
-{ set +x; } 2>/dev/null
-for file in $patches; do
-    echo "applying ${file##*/}"
-    patch -p1 -f -F "${patchFuzz:-0}" -b -z .fruix-orig < "$file" || {
-        echo "patch: ${file#"$NIX_STORE"/*-} does not fit the source: make it anew (or, if its context may differ, Origin(fuzz=2))"
-        exit 1
-    }
-done
-find . -name '*.fruix-orig' -exec rm -f {} +
-"""
-
-# The installed package keeps a reference to what it was made from.
-RECORD_SOURCE = r"""
-{ set +x; } 2>/dev/null
-if [ -d "$out" ] && [ ! -L "$out" ]; then
-    make_writable "$out"
-    mkdir -p "$out/share/doc/$pname"
-    echo "$source" > "$out/share/doc/$pname/source"
-fi
-"""

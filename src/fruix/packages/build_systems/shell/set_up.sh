@@ -1,17 +1,4 @@
-"""What every builder begins with: search paths from its inputs, and functions that phases of several build systems use. POSIX shell.
-
-A file of its own in the store, the same for all packages: builders read it first, and so do shells in a build's sandbox (`fruix enter`). Lists of
-inputs come in files (`passAsFile`), since all of them together can be longer than a variable may be; a variable takes only directories that are there.
-"""
-
-from __future__ import annotations
-
-from fruix.packages.search_paths import SEARCH_PATHS
-
-# The variables with lists of inputs: of all that the result uses too, and of the others.
-INPUTS, NATIVE_INPUTS = "inputs", "nativeInputs"
-
-_SET_UP = r"""# Read by every builder, and by shells that look around in a build.
+# Read by every builder, and by shells that look around in a build.
 PS4='$ '
 fruix=$NIX_BUILD_TOP/.fruix
 mkdir -p "$fruix"
@@ -43,8 +30,8 @@ short_names() {
         found=$found${found:+:}$fruix/$variable/$number
     done < "$fruix/$variable.list"
 }
-fruix_inputs=${@INPUTS@Path:-/dev/null} fruix_all=$fruix/inputs
-cat "$fruix_inputs" "${@NATIVE@Path:-/dev/null}" > "$fruix_all"
+fruix_inputs=${inputsPath:-/dev/null} fruix_all=$fruix/inputs
+cat "$fruix_inputs" "${nativeInputsPath:-/dev/null}" > "$fruix_all"
 @PATHS@
 make='make' # GNU's, if it has a name of its own
 if command -v gmake >/dev/null; then make='gmake'; fi
@@ -95,17 +82,3 @@ say_failed_tests() {
     } 2>/dev/null | sort -u)
     [ -z "$failed" ] || echo "failed tests: $(echo "$failed" | tr '\n' ',' | sed 's/,$//; s/,/, /g')"
 }
-"""
-
-
-def _paths() -> str:
-    lists = {True: '"$fruix_all"', False: '"$fruix_inputs"'}
-    return "\n".join(
-        " ".join(
-            ["search_path", path.variable, lists[path.every], *(name or "''" for name in path.directories)]
-        )
-        for path in SEARCH_PATHS
-    )
-
-
-SET_UP = _SET_UP.replace("@INPUTS@", INPUTS).replace("@NATIVE@", NATIVE_INPUTS).replace("@PATHS@", _paths())

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fruix.packages.catalogue import all_shipped
-from fruix.packages.lint import lint
+from fruix.packages.lint_definition import lint
 from fruix.packages.package import Origin, Package
 
 SHA = "0d5f60154382fee10b114a1c34e785d8b1f492073ae2d3a6f7b147687b366aa0"

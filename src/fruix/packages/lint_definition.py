@@ -1,7 +1,8 @@
-"""What is wrong, or could be better, in package definitions: a table of checks, each from a package to what it found.
+"""What is wrong, or could be better, in package definitions: a table of checks.
 
-Three levels: `error` (it can't be built or used as it stands), `warning` (should be put right), `note` (worth knowing, and said on purpose). Checks here
-look at definitions alone; `lint_built` has those that look at what came of one.
+Three levels: `error` (it can't be built or used as it stands), `warning` (should be put right),
+`note` (worth knowing, and said on purpose). Checks here look at definitions alone; `lint_built` has
+those that look at what came of one.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ class Finding:
 _SYNOPSIS_LIMIT = 72
 _WORD = re.compile(r"\(|\)|[A-Za-z0-9.+-]+")
 _GENERATED = re.compile(r"/(archive|tarball)/")
-# Identifiers of SPDX that say neither `-only` nor `-or-later`: withdrawn, since nobody knows which was meant.
+# Identifiers of SPDX that say neither `-only` nor `-or-later`: withdrawn, since nobody knows which
+# was meant.
 _VAGUE = re.compile(r"A?L?GPL-[0-9.]+\+?")
 
 

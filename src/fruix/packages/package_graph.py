@@ -1,4 +1,7 @@
-"""What package definitions say of each other, as a graph: nothing is lowered, no store is asked. Linear in packages and inputs."""
+"""The graph of what package definitions name as their inputs.
+
+Nothing is lowered, no store is asked. Linear in packages and inputs.
+"""
 
 from __future__ import annotations
 
