@@ -31,7 +31,7 @@ cores = 1
 
 @dataclass
 class Daemon:
-    """One of them."""
+    """A daemon that is measured, with a store of its own."""
 
     name: str
     dialect: str
@@ -65,7 +65,7 @@ class Daemon:
                 time.sleep(0.0005)
 
     def stop(self) -> None:
-        """End it."""
+        """End it and wait until it has ended."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait()
@@ -74,11 +74,11 @@ class Daemon:
                 os.unlink(self.socket)
 
     def client(self) -> Client:
-        """A new connection."""
+        """A new connection, after its greeting."""
         return Client(self.dialect, self.socket)
 
     def processes(self) -> list[int]:
-        """It and all its descendants."""
+        """The process numbers of the daemon and of all its descendants."""
         assert self.process is not None
         found = [self.process.pid]
         for pid in found:

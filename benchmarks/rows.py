@@ -41,7 +41,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Row:
-    """`rate`: more is better."""
+    """A row of the table: what is measured, how often, and in which unit; of a `rate` more is better."""
 
     key: str
     title: str

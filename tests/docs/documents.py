@@ -42,7 +42,7 @@ _CODE = 4  # blanks before a line of code, more inside of a list
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A comment for the tests."""
+    """A comment before a block that says what tests do with it (see above)."""
 
     word: str
     text: str
@@ -63,12 +63,12 @@ class Block:
 
     @property
     def place(self) -> str:
-        """For messages."""
+        """Document and line, for messages."""
         return f"{self.document}:{self.line}"
 
     @property
     def text(self) -> str:
-        """All lines."""
+        """The lines as one text."""
         return "".join(f"{line}\n" for line in self.lines)
 
     @property

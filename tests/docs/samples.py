@@ -59,7 +59,7 @@ def check_fields(text: str) -> None:
 
 
 def check_arguments(text: str) -> None:
-    """Arguments of the build system `gnu`."""
+    """A block that shows arguments of the build system `gnu`."""
     check_fields(f"arguments={{{text}}}")
 
 

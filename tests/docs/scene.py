@@ -89,7 +89,7 @@ class Shell:
         return printed.removesuffix(f"{end} "), int(status[:-1])
 
     def close(self) -> None:
-        """End it."""
+        """End the shell."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()

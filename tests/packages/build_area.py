@@ -16,7 +16,11 @@ from fruix.packages.phases import Phases, script
 
 @dataclass
 class BuildArea:
-    """`environment`: more variables; `user`: whose builders are, by default our own."""
+    """Its directories are below `top`.
+
+    `environment` has more variables for builders, and `user` is the user that runs them, by default
+    the one of the tests.
+    """
 
     top: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -37,7 +41,7 @@ class BuildArea:
 
     @property
     def tools(self) -> Path:
-        """First on the path."""
+        """A directory for programs that builders find first."""
         return self.top / "tools"
 
     @property

@@ -15,7 +15,7 @@ from packages.build_area import BuildArea
 
 @dataclass
 class Place(BuildArea):
-    """`ld` prints its arguments."""
+    """A build area whose view has an `ld` that prints its arguments."""
 
     @property
     def out(self) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fruix.packages.catalogue import all_shipped
+from fruix.packages.catalogue import shipped, shipped_names
 from fruix.packages.lint_definition import lint
 from fruix.packages.package import Origin, Package
 
@@ -120,7 +120,7 @@ def test_licences_that_are_right(text: str) -> None:
 def test_the_catalogue_has_no_errors_and_no_warnings() -> None:
     wrong = [
         f"{package.name}: {finding.message}"
-        for package in all_shipped()
+        for package in map(shipped, sorted(shipped_names()))
         for finding in lint(package)
         if finding.level != "note"
     ]

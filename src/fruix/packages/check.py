@@ -109,7 +109,7 @@ def make(kind: Callable[..., T], values: Mapping[str, Any], *, noun: str, owner:
 
 
 def check_names(names: Iterable[str], known: Iterable[str], complaint: str) -> None:
-    """Refuse names that are not known.
+    """Refuse names, such as those of fields, that are not known.
 
     Raises:
         UsageError: the first of them, with the nearest known ones.
@@ -120,7 +120,7 @@ def check_names(names: Iterable[str], known: Iterable[str], complaint: str) -> N
 
 
 def wrong(subject: str, wanted: str, value: Any, hint: str = "") -> UsageError:
-    """The error that says what something should be."""
+    """The error "SUBJECT should be WANTED, not VALUE"; the value is cut."""
     return UsageError(f"{subject} should be {wanted}, not {shown(value)}", hint=hint)
 
 

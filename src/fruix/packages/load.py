@@ -106,7 +106,7 @@ def all_packages(report: Callable[[Broken], None]) -> list[Package]:
 
 
 def known_names(report: Callable[[FruixError], None] = lambda _error: None) -> set[str]:
-    """Their names; no file is read.
+    """The names of all packages that `find` could know; no file is read.
 
     Args:
         report: is told of each directory of the path that can't be read.
@@ -156,7 +156,7 @@ def _packages_of(module: ModuleType, path: str) -> list[Package]:
 
 
 class _NoPackageError(DefinitionError):
-    """A file without a definition."""
+    """The file defines no package: others may import it."""
 
 
 def from_expression(text: str) -> Package:
@@ -187,7 +187,7 @@ _MODULES = Modules(_WORDS)  # what was read, so that a package is the same objec
 
 
 class _Names(dict[str, Any]):
-    """Names of an expression: our words, else packages (dashes written as underscores)."""
+    """Names of an expression: words of definitions, else packages (dashes as underscores)."""
 
     def __missing__(self, name: str) -> Any:
         if name in _WORDS:
@@ -208,7 +208,7 @@ def _by_name(name: str) -> list[Package]:
 
 
 def _once(path: str, name: str) -> list[Package]:
-    """The packages of a file on the path."""
+    """The packages of a file on the path; all must have the name that the file has."""
     packages = from_file(path)
     for package in packages:
         if package.name != name:

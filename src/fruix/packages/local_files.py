@@ -54,16 +54,18 @@ def selected(path: str, exclude: Sequence[str]) -> Iterator[str]:
 
 
 def _walk(top: str) -> Iterator[str]:
-    """Names below a directory, parents first."""
-    ahead = [""]
-    while ahead:
-        directory = ahead.pop()
-        with os.scandir(os.path.join(top, directory)) as entries:
-            for entry in entries:
-                name = os.path.join(directory, entry.name)
-                yield name
-                if entry.is_dir(follow_symlinks=False):
-                    ahead.append(name)
+    """Names below a directory, parents first.
+
+    Raises:
+        OSError: a directory can't be read.
+    """
+    for directory, directories, files in os.walk(top, onerror=_raise):
+        for name in (*directories, *files):
+            yield os.path.relpath(os.path.join(directory, name), top)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_kept(name: str, exclude: Iterable[str], tracked: frozenset[str] | None) -> bool:
@@ -80,11 +82,9 @@ def _is_kept(name: str, exclude: Iterable[str], tracked: frozenset[str] | None) 
 
 def _in_work_tree(path: str) -> bool:
     directory = os.path.realpath(path)
-    while not os.path.exists(os.path.join(directory, _OWN)):
-        if directory == os.path.dirname(directory):
-            return False
+    while not (found := os.path.exists(os.path.join(directory, _OWN))) and directory != "/":
         directory = os.path.dirname(directory)
-    return True
+    return found
 
 
 def _not_ignored(path: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""Packages → derivations in a store.
+"""How packages become derivations in a store.
 
 A `Lowering` goes over a graph of packages once (iterative, memoised), adds each builder script and
 derivation to the store, and remembers what it has done. Nothing is built. The same definitions give
@@ -12,30 +12,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash
-from fruix.model.hostview import (
-    CONTRACT_VARIABLE,
-    SET_UP_VARIABLE,
-    VIEW_HASH_VARIABLE,
-    VIEW_VARIABLE,
-    HostView,
-)
+from fruix.model.hostview import SET_UP_VARIABLE, HostView
 from fruix.model.storepath import StorePath
 from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.catalogue import shipped
 from fruix.packages.lower_sources import (
     GIT_BUILDER,
     GIT_VIEW,
+    SHELL,
     LoweredSource,
     add_files,
     add_local,
     add_patch,
     fetch_commit,
     fetch_file,
+    view_variables,
 )
 from fruix.packages.package import Package
 from fruix.packages.phases import script
@@ -43,7 +40,7 @@ from fruix.packages.place import located
 from fruix.packages.sources import Git, Local, Origin, Source
 from fruix.store.interface import Store
 
-SHELL = "/bin/sh"
+_AS_FILES = "passAsFile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +71,12 @@ class Lowered:
 
     @property
     def output_texts(self) -> Iterable[str]:
-        """The paths of its outputs."""
+        """The paths of all its outputs, as text."""
         return (path.text for path in self.derivation.output_paths.values())
 
 
 class Lowering:
-    """One run over package graphs, into one store."""
+    """Lowers packages into one store; keeps what it lowered, so that each package is lowered once."""
 
     def __init__(self, store: Store, context: LoweringContext) -> None:
         self._store = store
@@ -88,13 +85,13 @@ class Lowering:
         self._sources: dict[Source, LoweredSource] = {}
         self._derivations: dict[StorePath, Derivation] = {}
         self._hasher = DerivationHasher(self._derivations.__getitem__)
-        self._views: dict[str, HostView] = {}
-        self._builders: dict[tuple[str, str], StorePath] = {}
+        self._view = cache(context.host_view)
+        self._builder = cache(self._add_builder)
         self._set_up = store.add_text("builder-set-up.sh", SET_UP.encode())
 
     @property
     def origins(self) -> list[LoweredOrigin]:
-        """All files with a known hash that were lowered so far."""
+        """The files with a known hash among all sources that were lowered so far."""
         return [
             LoweredOrigin(lowered.output, source.hash, source.file_names)
             for source, lowered in self._sources.items()
@@ -132,15 +129,13 @@ class Lowering:
             return self._lower_located(package)
 
     def _lower_located(self, package: Package) -> Lowered:
-        system = package.system
-        view = self._view(package.host_view or system.host_view)
-        builder = self._builder(package.build_system, script(package.recipe.phases))
         source = self._source(package.source) if package.source else None
         patches = [add_patch(self._store, path) for path in package.source.patches] if package.source else []
         files = [source.output] if source and source.drv is None else []
+        builder = self._builder(package.build_system, script(package.recipe.phases))
         propagated = self._with_propagated(package.propagated_inputs)
         inputs = _unique((*self._with_propagated(package.inputs), *propagated))
-        native = self._with_propagated((*package.native_inputs, *map(shipped, system.tools)))
+        native = self._with_propagated((*package.native_inputs, *map(shipped, package.system.tools)))
         drv, derivation = self._add(
             Derivation(
                 name=package.full_name,
@@ -153,21 +148,10 @@ class Lowering:
                 env={
                     **package.declares,
                     **_input_lists(_outputs(inputs), _outputs(native), package.declares.get(_AS_FILES, "")),
-                    "PATH": ":".join(view.path),
                     **package.recipe.environment,
-                    VIEW_VARIABLE: view.name,
-                    VIEW_HASH_VARIABLE: view.fingerprint,
-                    CONTRACT_VARIABLE: "fruix",
-                    "pname": package.name,
-                    "version": package.version,
-                    "source": source.output.text if source else "",
-                    "patches": " ".join(path.text for path in patches),
+                    **view_variables(self._view(package.host_view or package.system.host_view)),
+                    **_source_variables(package, source, patches),
                     SET_UP_VARIABLE: self._set_up.text,
-                    **(
-                        {"patchFuzz": str(package.source.fuzz)}
-                        if package.source and package.source.fuzz
-                        else {}
-                    ),
                 },
             )
         )
@@ -198,17 +182,9 @@ class Lowering:
             add_files(self._store, source, output)
         return LoweredSource(output, drv, source.hash)
 
-    def _builder(self, build_system: str, text: str) -> StorePath:
+    def _add_builder(self, build_system: str, text: str) -> StorePath:
         """Packages without arguments of their own share one."""
-        key = (build_system, text)
-        if key not in self._builders:
-            self._builders[key] = self._store.add_text(f"{build_system}-builder.sh", text.encode())
-        return self._builders[key]
-
-    def _view(self, name: str) -> HostView:
-        if name not in self._views:
-            self._views[name] = self._context.host_view(name)
-        return self._views[name]
+        return self._store.add_text(f"{build_system}-builder.sh", text.encode())
 
     def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:
         derivation = fill_outputs(plain, self._hasher, self._store.directory)
@@ -225,7 +201,18 @@ def all_inputs(package: Package) -> Sequence[Package]:
     return (*package.inputs, *package.propagated_inputs, *package.native_inputs, *tools)
 
 
-_AS_FILES = "passAsFile"
+def _source_variables(
+    package: Package, source: LoweredSource | None, patches: Iterable[StorePath]
+) -> dict[str, str]:
+    """What the phases `unpack`, `patch` and `record-source` read."""
+    fuzz = package.source.fuzz if package.source else 0
+    return {
+        "pname": package.name,
+        "version": package.version,
+        "source": source.output.text if source else "",
+        "patches": " ".join(path.text for path in patches),
+        **({"patchFuzz": str(fuzz)} if fuzz else {}),
+    }
 
 
 def _input_lists(target: Sequence[str], native: Sequence[str], more: str) -> dict[str, str]:

@@ -76,6 +76,16 @@ def fetch_file(origin: Origin) -> Derivation:
     )
 
 
+def view_variables(view: HostView) -> dict[str, str]:
+    """The variables by which a builder gets the host's tools (see docs/derivations.md)."""
+    return {
+        VIEW_VARIABLE: view.name,
+        VIEW_HASH_VARIABLE: view.fingerprint,
+        CONTRACT_VARIABLE: "fruix",
+        "PATH": ":".join(view.path),
+    }
+
+
 def fetch_commit(source: Git, builder: StorePath, system: str, view: HostView) -> Derivation:
     """The fixed-output derivation whose builder, `GIT_BUILDER` in the store, runs Git."""
     return Derivation(
@@ -87,10 +97,7 @@ def fetch_commit(source: Git, builder: StorePath, system: str, view: HostView) -
         builder=SHELL,
         args=(builder.text,),
         env={
-            VIEW_VARIABLE: view.name,
-            VIEW_HASH_VARIABLE: view.fingerprint,
-            CONTRACT_VARIABLE: "fruix",
-            "PATH": ":".join(view.path),
+            **view_variables(view),
             "impureEnvVars": _PROXIES,
             "url": source.plain_url,
             "commit": source.commit,

@@ -20,6 +20,7 @@ from types import CodeType, ModuleType
 from typing import Any
 
 from fruix.errors import UsageError
+from fruix.overriding import override
 from fruix.packages.place import USERS
 
 _FRAMES = 1000  # what each file may use of the interpreter's stack, however many wait for it
@@ -38,11 +39,11 @@ class _Neighbours:
     modules: dict[str, ModuleType] = field(default_factory=dict)
 
     def show(self) -> None:
-        """Put them on the interpreter's list."""
+        """Put the modules on the interpreter's list (`sys.modules`)."""
         sys.modules.update(self.modules)
 
     def hide(self) -> None:
-        """Take them off it, with the modules inside of them."""
+        """Take them off the list, with the modules inside of them."""
         self.modules = {
             name: module for name, module in sys.modules.items() if name.partition(".")[0] in self.names
         }
@@ -91,12 +92,15 @@ class Modules:
         return module
 
     def known(self, path: str) -> ModuleType | None:
-        """What was read, or is being read."""
+        """The module of a file that was read or is being read."""
         return self._read.get(os.path.abspath(path))
 
     @contextmanager
     def running(self, path: str, module: ModuleType) -> Iterator[None]:
-        """While a module is run for the first time."""
+        """For the length of the context a module is run for the first time.
+
+        It counts as read from now on, so that files may need each other; not if it fails.
+        """
         whole = os.path.abspath(path)
         vars(module).update(self._words)
         self._read[whole] = module
@@ -112,7 +116,7 @@ class Modules:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Of `sys.meta_path`: a module beside the file that is being read."""
+        """Find a module beside the file that is being read; called by the import system."""
         if path is not None or name in _NOT_BESIDE:
             return None
         neighbours = self._reading[-1]
@@ -155,19 +159,19 @@ class _Loader(SourceFileLoader):
         super().__init__(name, path)
         self._modules = modules
 
+    @override
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """The same module as before, if the file was read under another name."""
-        del spec
+        # The same module as before, if the file was read under another name.
         return self._modules.known(self.path)
 
+    @override
     def exec_module(self, module: ModuleType) -> None:
-        """Run it, unless that was done or is being done."""
         if self._modules.known(self.path) is None:
             with self._modules.running(self.path, module), _room():
                 super().exec_module(module)
 
+    @override
     def get_code(self, fullname: str) -> CodeType:
-        """Compile it anew."""
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
 

@@ -6,7 +6,7 @@ quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Self
 
@@ -70,9 +70,13 @@ class Package:
         object.__setattr__(self, "location", definition_place())
         check.read_fields(self)
         object.__setattr__(self, "recipe", make_recipe(self.build_system, self.arguments, self.outputs))
-        for name, wanted, holds in _TOGETHER:
-            if not holds(self):
-                raise check.wrong(f"field '{name}'", wanted, getattr(self, name))
+        ends = (".drv", *(f"-{output}" for output in self.outputs))
+        if len(self.full_name) + max(map(len, ends)) > MAX_NAME_SIZE:
+            most = f"with version and output at most {MAX_NAME_SIZE} characters long"
+            raise check.wrong("field 'name'", f"short enough for the store, {most}", self.name)
+        if self.source is None and ("unpack", UNPACK) in self.recipe.phases.items:
+            wanted = "an Origin, a Local or a Git, since the phase unpack unpacks it"
+            raise check.wrong("field 'source'", wanted, self.source)
 
     @property
     def full_name(self) -> str:
@@ -102,22 +106,3 @@ class Package:
     def __repr__(self) -> str:
         """Short: written out, a graph of packages would be as long as all ways through it."""
         return f"<Package {self.full_name}>"
-
-
-# Rules that take more than one field: the field that is named, what it should be, whether that
-# holds.
-_TOGETHER: tuple[tuple[str, str, Callable[[Package], bool]], ...] = (
-    (
-        "name",
-        f"short enough for the store, with version and output at most {MAX_NAME_SIZE} characters long",
-        lambda package: (
-            max(len(package.full_name) + len(end) for end in (".drv", *map("-{}".format, package.outputs)))
-            <= MAX_NAME_SIZE
-        ),
-    ),
-    (
-        "source",
-        "an Origin, a Local or a Git, since the phase unpack unpacks it",
-        lambda package: package.source is not None or ("unpack", UNPACK) not in package.recipe.phases.items,
-    ),
-)

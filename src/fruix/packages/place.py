@@ -18,7 +18,7 @@ EXPRESSION = "-e"  # stands for the file of what is written on the command line
 
 
 class Place(NamedTuple):
-    """A line of a file; line 0 stands for the whole file."""
+    """A line of a file, counted from 1; line 0 stands for the whole file."""
 
     file: str
     line: int

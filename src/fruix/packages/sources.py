@@ -1,4 +1,4 @@
-"""Where sources come from.
+"""Where the sources of packages come from.
 
 That is: a file with a known hash (`Origin`), files beside the definition (`Local`), or a commit of a
 Git repository (`Git`).
@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from fruix.model.hashes import Hash
 from fruix.model.storepath import legal_name
+from fruix.overriding import override
 from fruix.packages import check
 from fruix.packages.check import Rule
 from fruix.packages.fields import FileName, Sha256, Url, definition, is_store_name
@@ -27,15 +28,12 @@ from fruix.packages.wording import shown
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _GIT_URL = re.compile(r"(git\+)?https?://[^/]+/.+")
 GitUrl = Annotated[
-    Url,
-    Rule("the URL of a repository, such as https://…", lambda url: _GIT_URL.fullmatch(url) is not None),
+    Url, Rule("the URL of a repository, such as https://…", lambda url: _GIT_URL.fullmatch(url) is not None)
 ]
 Commit = Annotated[
     str,
     Rule(
-        "a commit",
-        lambda text: _COMMIT.fullmatch(text) is not None,
-        hint="all 40 (or 64) hexadecimal digits",
+        "a commit", lambda text: _COMMIT.fullmatch(text) is not None, hint="all 40 (or 64) hexadecimal digits"
     ),
 ]
 
@@ -68,12 +66,16 @@ class Source:
 
     @property
     def end(self) -> str:
-        """The last part of where it comes from."""
+        """What its name in the store is made of.
+
+        The end of its path or of its first URL's path, with `%20` and the like put in, without query
+        and fragment; or a repository's name and the first digits of the commit.
+        """
         raise NotImplementedError
 
     @property
     def store_name(self) -> str:
-        """Its name in the store."""
+        """The name of its path in the store: `file_name`, or made of `end`."""
         return self.file_name or legal_name(self.end)
 
 
@@ -93,12 +95,12 @@ class Origin(Source):
 
     @property
     def hash(self) -> Hash:
-        """The declared hash."""
+        """`sha256`, parsed."""
         return Hash.parse(self.sha256, "sha256")
 
     @property
+    @override
     def end(self) -> str:
-        """Of the first URL's path, `%20` and the like put in, without query and fragment."""
         return _end_of(self.urls[0])
 
     @property
@@ -109,7 +111,7 @@ class Origin(Source):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Those of its URLs that are files of this machine."""
+        """The names of files of this machine among its URLs."""
         parts = map(urlsplit, self.urls)
         return tuple(unquote(part.path) for part in parts if part.scheme == "file")
 
@@ -139,15 +141,15 @@ class Local(Source):
         object.__setattr__(self, "path", path)
 
     @property
+    @override
     def end(self) -> str:
-        """Of the path."""
         return os.path.basename(os.path.normpath(os.path.join(self.location.directory, self.path)))
 
 
 @definition
 @dataclass(frozen=True, slots=True)
 class Git(Source):
-    """A commit of a repository.
+    """A commit of a Git repository, fetched over HTTP.
 
     Attributes:
         url: `https://…` or `git+https://…`.
@@ -164,17 +166,17 @@ class Git(Source):
 
     @property
     def hash(self) -> Hash:
-        """The declared hash."""
+        """`sha256`, parsed."""
         return Hash.parse(self.sha256, "sha256")
 
     @property
     def plain_url(self) -> str:
-        """As Git wants it."""
+        """The URL as Git takes it, without `git+`."""
         return self.url.removeprefix("git+")
 
     @property
+    @override
     def end(self) -> str:
-        """The repository's name and the first digits of the commit."""
         name = _end_of(self.url.rstrip("/")).removesuffix(".git")
         return f"{name}-{self.commit[:10]}" if name else ""
 

@@ -13,7 +13,7 @@ from fruix.cli.request.known import known_packages
 from fruix.cli.request.targets import built, derivation_for, is_store_path, lowering
 from fruix.client import RemoteStore
 from fruix.errors import UsageError
-from fruix.graph import Edge, Graph, Node, to_dot, to_svg
+from fruix.graph import Graph, Node, to_dot, to_svg
 from fruix.model.storepath import StorePath
 from fruix.packages.load import UnknownPackageError, find
 from fruix.packages.lower import Lowering
@@ -124,15 +124,8 @@ def _store_graph(
     roots: Sequence[StorePath], needs: Callable[[StorePath], Iterable[StorePath]], kind: str
 ) -> Graph:
     """Everything that can be reached. One or two questions a path."""
-    nodes: dict[StorePath, Node] = {}
-    edges: list[Edge] = []
-    waiting = list(reversed(roots))
-    while waiting:
-        path = waiting.pop()
-        if path in nodes:
-            continue
-        nodes[path] = Node(str(path), path.name, root=path in roots)
-        needed = list(needs(path))
-        edges += [Edge(str(path), str(item), kind) for item in needed]
-        waiting += reversed(needed)
-    return Graph.of(nodes.values(), edges)
+    return Graph.from_roots(
+        roots,
+        lambda path: Node(str(path), path.name, root=path in roots),
+        lambda path: ((kind, item) for item in needs(path)),
+    )

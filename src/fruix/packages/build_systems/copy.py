@@ -22,7 +22,7 @@ class Arguments(recipe.Arguments):
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> recipe.Items:
-    """Unpack, patch, install."""
+    """The phases: unpack, patch, copy each pair, record the source."""
     install = 'mkdir -p "$out"\n' + "\n".join(_copy(*pair) for pair in arguments.install)
     return [("unpack", UNPACK), ("patch", PATCH), ("install", install), ("record-source", RECORD_SOURCE)]
 

@@ -39,7 +39,7 @@ _FRONT_END = (files(__package__) / "python_front_end.py").read_text(encoding="ut
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> Items:
-    """The standard phases.
+    """The standard phases; tests run after `install`, on what was installed.
 
     Raises:
         UsageError: tests are on, but no command is given that would run them.

@@ -17,7 +17,7 @@ class Arguments(recipe.Arguments):
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> recipe.Items:
-    """One phase, `build`.
+    """The package's own script as the phase `build`.
 
     Raises:
         UsageError: there is no script.

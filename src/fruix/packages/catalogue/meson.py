@@ -31,9 +31,7 @@ package = Package(
         sha256="d926b730de6f518728cc7c57bc5e701667bae0c3522f9e369427b2cc7839d3c1",
     ),
     build_system="trivial",
-    arguments={
-        "script": _INSTALL,
-    },
+    arguments={"script": _INSTALL},
     host_view="base+python",
     untested={"*": "not run: upstream's tests are builds with compilers of many languages"},
     synopsis="Build system",

@@ -23,7 +23,7 @@ package = Package(
             "--enable-pcre2grep-libbz2",
             "--enable-pcre2grep-libz",
             "--enable-pcre2test-libreadline",
-        ),
+        )
     },
     inputs=(bzip2, readline, zlib),
     synopsis="Regular expressions as in Perl",

@@ -12,9 +12,7 @@ package = Package(
         sha256="4cd0cd2963d0c4078f65949599d97135c15ee6c09cf3a36a9a1b2753025bb06b",
     ),
     build_system="gnu",
-    arguments={
-        "configure_flags": ("--disable-nls", "--disable-static"),
-    },
+    arguments={"configure_flags": ("--disable-nls", "--disable-static")},
     synopsis="Reads a program's options",
     description="popt parses command lines, with aliases and help made by itself.",
     license="MIT",

@@ -12,9 +12,7 @@ package = Package(
         sha256="60dd315c07f616887caa029408308a018ace66e3d142726a97db164b3b8f69fb",
     ),
     build_system="gnu",
-    arguments={
-        "count_tests": (r"test OK \*\*\*", r"FAILED \*\*\*"),
-    },
+    arguments={"count_tests": (r"test OK \*\*\*", r"FAILED \*\*\*")},
     synopsis="Compression library",
     description="zlib implements the deflate compression method and the file formats zlib and gzip.",
     license="Zlib",

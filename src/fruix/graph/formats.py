@@ -1,20 +1,30 @@
-"""A graph as SVG: no program but a browser is needed to see it."""
+"""A graph as text: SVG, which a browser shows, and the DOT language of Graphviz."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 from fruix.graph.layered import BOX_HEIGHT, Picture, layout
 from fruix.graph.value import Graph
 
-# Kind of edge → how it is drawn, and what the legend says.
-STYLES: Mapping[str, tuple[str, str]] = {
-    "input": ("", "input"),
-    "propagated": ("stroke-width:2.2", "propagated input"),
-    "native": ("stroke-dasharray:5 3;stroke:#8a8f98", "native input"),
-    "reference": ("", "reference"),
+
+class _Style(NamedTuple):
+    """How edges of a kind are drawn in SVG, what its legend calls them, and their style in DOT."""
+
+    svg: str
+    legend: str
+    dot: str = ""
+
+
+_STYLES: Mapping[str, _Style] = {
+    "input": _Style("", "input"),
+    "propagated": _Style("stroke-width:2.2", "propagated input", "bold"),
+    "native": _Style("stroke-dasharray:5 3;stroke:#8a8f98", "native input", "dashed"),
+    "reference": _Style("", "reference"),
 }
+_ROOT = ' class="r"'
 _MARGIN = 16.0
 _TITLE = 26.0
 _LEGEND = 26.0
@@ -36,7 +46,7 @@ def to_svg(graph: Graph, title: str) -> str:
     The same graph gives the same text.
     """
     picture = layout(graph)
-    kinds = [kind for kind in STYLES if any(edge.kind == kind for edge in graph.edges)]
+    kinds = [kind for kind in _STYLES if any(edge.kind == kind for edge in graph.edges)]
     legend = _legend(kinds, picture.height + _TITLE + 18) if len(kinds) > 1 else []
     width = max(picture.width, len(title) * 8.6, 150.0 * len(kinds) if legend else 0) + 2 * _MARGIN
     height = picture.height + _TITLE + 2 * _MARGIN + (_LEGEND if legend else 0)
@@ -59,6 +69,23 @@ def to_svg(graph: Graph, title: str) -> str:
     return "\n".join(parts) + "\n"
 
 
+def to_dot(graph: Graph, title: str) -> str:
+    """Text for `dot`. Keys and labels may hold anything."""
+    lines = [f"digraph {_quoted(title)} {{", "  node [shape=box, style=rounded, fontname=monospace];"]
+    for node in graph.nodes:
+        root = ", penwidth=2" if node.root else ""
+        lines.append(f"  {_quoted(node.key)} [label={_quoted(node.label)}{root}];")
+    for edge in graph.edges:
+        style = f" [style={_STYLES[edge.kind].dot}]" if _STYLES[edge.kind].dot else ""
+        lines.append(f"  {_quoted(edge.source)} -> {_quoted(edge.target)}{style};")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _quoted(text: str) -> str:
+    """A text as a quoted string of DOT."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
 def _lines(graph: Graph, picture: Picture) -> Iterable[str]:
     for edge in graph.edges:
         points = picture.lines[edge.source, edge.target]
@@ -69,7 +96,7 @@ def _boxes(graph: Graph, picture: Picture) -> Iterable[str]:
     for node in graph.nodes:
         box = picture.boxes[node.key]
         yield (
-            f"<g{' class=' + chr(34) + 'r' + chr(34) if node.root else ''}><title>{escape(node.key)}</title>"
+            f"<g{_ROOT if node.root else ''}><title>{escape(node.key)}</title>"
             f'<rect x="{_n(box.x - box.width / 2)}" y="{_n(box.y - BOX_HEIGHT / 2)}" width="{_n(box.width)}" '
             f'height="{_n(BOX_HEIGHT)}" rx="5"/>'
             f'<text x="{_n(box.x)}" y="{_n(box.y + 4)}">{escape(node.label)}</text></g>'
@@ -82,13 +109,13 @@ def _legend(kinds: Sequence[str], y: float) -> list[str]:
         x = number * 150.0
         parts.append(
             f'<path d="M{_n(x)} {_n(y)}H{_n(x + 30)}"{_style(kind)} marker-end="url(#a)"/>'
-            f'<text class="l" x="{_n(x + 36)}" y="{_n(y + 4)}">{escape(STYLES[kind][1])}</text>'
+            f'<text class="l" x="{_n(x + 36)}" y="{_n(y + 4)}">{escape(_STYLES[kind].legend)}</text>'
         )
     return parts
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:
-    """Leaves and arrives upright, and is smooth at bends."""
+    """A path of SVG through points that leaves and arrives upright and is smooth at bends."""
     (x, y), *rest = points
     text = f"M{_n(x)} {_n(y)}"
     for next_x, next_y in rest:
@@ -99,7 +126,7 @@ def _curve(points: Sequence[tuple[float, float]]) -> str:
 
 
 def _style(kind: str) -> str:
-    style = STYLES.get(kind, ("", ""))[0]
+    style = _STYLES[kind].svg
     return f' style="{style}"' if style else ""
 
 
