@@ -267,7 +267,8 @@ def test_who_leaves_a_sandbox_ends_it(daemon: Running) -> None:
 def test_daemons_of_other_kinds_say_less(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with daemon.connect() as store:
         drv = some(store.directory, "thing.drv")
-        monkeypatch.setattr("fruix.client.remote.FEATURE", "something else")
+        for module in ("remote", "contents"):
+            monkeypatch.setattr(f"fruix.client.{module}.FEATURE", "something else")
         assert store.plan([DerivedPath(drv, ALL)]) == BuildPlan((PlannedBuild(drv),))
         with pytest.raises(ProtocolError, match="can't list builds"):
             store.active_builds()

@@ -10,11 +10,10 @@ import os
 import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from fruix.client.contents import RemoteContents
 from fruix.client.exchange import OnEvent
-from fruix.errors import ProtocolError
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
@@ -24,14 +23,11 @@ from fruix.model.planned import BuildPlan, Missing, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.protocol import nix
 from fruix.protocol.common_operations import ClearFailedPaths, QueryFailedPaths, SetOptions, VerifyStore
-from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOptions
-from fruix.protocol.schema import Request
+from fruix.protocol.own_operations import FEATURE
 
 if TYPE_CHECKING:
     from fruix.model.build_options import BuildOptions
-
-R = TypeVar("R")
 
 
 class RemoteStore(RemoteContents):
@@ -102,14 +98,14 @@ class RemoteStore(RemoteContents):
                 lacks something.
             ProtocolError: it is no fruix daemon.
         """
-        return self._call_own("has no host views", nix.QueryHostView(name))
+        return self.call_own("has no host views", nix.QueryHostView(name))
 
     def host_views(self) -> Mapping[str, Sequence[Sighting]]:
         """Return the views that the daemon's machine offers.
 
         With each come the fingerprints that it was seen to have, oldest first.
         """
-        return self._call_own("has no host views", nix.QueryHostViews())
+        return self.call_own("has no host views", nix.QueryHostViews())
 
     def active_builds(self) -> list[ActiveBuild]:
         """The builds of all clients that run or wait, oldest first.
@@ -117,7 +113,7 @@ class RemoteStore(RemoteContents):
         Raises:
             ProtocolError: it is no fruix daemon.
         """
-        return list(self._call_own("can't list builds", nix.QueryActiveBuilds()))
+        return list(self.call_own("can't list builds", nix.QueryActiveBuilds()))
 
     def plan(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         """Return what building `requests` would do; a fruix daemon adds reasons and usual durations."""
@@ -159,7 +155,7 @@ class RemoteStore(RemoteContents):
                 on_open(descriptors.pop(), event.text)
 
         try:
-            return self._call_own(
+            return self.call_own(
                 "can't be entered",
                 nix.EnterSandbox(drv, terminal, tuple(command), fresh),
                 on_event=on_event,
@@ -168,18 +164,6 @@ class RemoteStore(RemoteContents):
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-
-    def _call_own(
-        self,
-        lack: str,
-        request: Request[R],
-        *,
-        on_event: OnEvent | None = None,
-        descriptors: list[int] | None = None,
-    ) -> R:
-        if FEATURE not in self._exchange.context.features:
-            raise ProtocolError(f"'{self.daemon_version}' {lack}", hint="connect to a fruix daemon")
-        return self._call(request, on_event=on_event, descriptors=descriptors)
 
     def _set_options(self, options: ClientOptions) -> None:
         if options != self._options:

@@ -18,8 +18,8 @@ from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.protocol.activities import Level
-from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ANY_JOBS, MEANINGFUL, ClientOptions
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.wire import Context
 
 BIGGEST = (1 << 31) - 1

@@ -103,7 +103,7 @@ class RequestLoop:
         `raw` alone holds them, and is emptied when they have been parsed.
         """
         self._connection.complete()
-        self._session.body = request_body(operation.body, self._connection.source)
+        self._session.body = request_body(operation.body, self._connection.source, self._session.ask)
         try:
             reply, stream = self._work(operation, handler, raw)
             self._session.body.drain()

@@ -18,6 +18,7 @@ from fruix.building.builders.platforms import local_system
 from fruix.daemon.budget import Budget
 from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
+from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
 from fruix.errors import StoreError
 from fruix.model.activity import ActiveBuild
@@ -32,6 +33,7 @@ from fruix.model.planned import BuildPlan, Missing
 from fruix.model.storepath import StorePath
 from fruix.store.interface import Store
 from fruix.store.layout import Layout
+from fruix.store.tree.hashing import StreamHash
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +75,9 @@ class DaemonStore(Store, Protocol):
         repair: bool = False,
     ) -> PathInfo:
         """Add contents whose path follows from them."""
+
+    def add_described(self, chunks: Iterable[bytes], describe: Callable[[StreamHash], PathInfo]) -> PathInfo:
+        """Add an archive whose path is known only behind it."""
 
     def is_there(self, path: StorePath) -> bool:
         """Whether a path is valid and nobody has deleted it by hand."""
@@ -140,6 +145,7 @@ class Service:
     settings: Settings
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
     budget: Budget = field(init=False)
+    keyring: Keyring = field(init=False)
     client_log: ClientLog = field(default_factory=lambda: ClientLog(log))
     version: str = f"fruix {__version__}"
     system: str = field(default_factory=local_system)
@@ -148,6 +154,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.budget = Budget(self.settings)
+        self.keyring = Keyring.open(self.settings)
 
     def active_builds(self) -> list[ActiveBuild]:
         """All builds that run or wait, without the waiting ones of clients that have gone up to now."""
@@ -176,7 +183,10 @@ def open_service(
     with ExitStack() as closing:
         build = settings.build
         limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
-        store = LocalStore(layout, durability=settings.durability, limits=limits, accept=accept_store).open()
+        sign = Keyring.open(settings).signed
+        store = LocalStore(
+            layout, durability=settings.durability, limits=limits, accept=accept_store, sign=sign
+        ).open()
         closing.callback(store.close)
         removed = [f"object {name}" for name in store.swept.removed]
         for line in (*removed, *recover_builds(store)):

@@ -54,6 +54,10 @@ class Session:
         """Send messages within the work on a request."""
         self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
 
+    def ask(self, limit: int) -> None:
+        """Ask for the next piece of a stream, of at most so many bytes."""
+        self.tell(messages.Read(limit))
+
     def show(self, message: Message) -> None:
         """Send a text for people, if the client's verbosity wants it."""
         self.tell(*event_writer(self.context, self.options, self.service.system).messages(message))

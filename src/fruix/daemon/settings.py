@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from fruix.errors import UsageError
+from fruix.errors import FormatError, UsageError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.model.named_keys import PublicKey
 from fruix.model.nearest import nearest
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
 
@@ -52,6 +53,11 @@ class Settings:
     reserved_client_memory: int = 256 << 20
     max_derivation_size: int = 16 << 20
     drain_on_stop: bool = False
+    require_sigs: bool = True
+    trusted_public_keys: tuple[str, ...] = ()
+    secret_key_files: tuple[str, ...] = ()
+    acl_file: str = "/frx/etc/acl"
+    signing_key_file: str = "/frx/etc/signing-key.sec"
     building: Mapping[str, Any] = field(default_factory=dict)
     first_build_uid: int | None = None
     build_uid_count: int | None = None
@@ -161,11 +167,24 @@ def _strings(value: Any) -> tuple[str, ...]:
     return tuple(cast("list[str]", value))
 
 
-def _directories(value: Any) -> tuple[str, ...]:
+def _absolute_names(value: Any) -> tuple[str, ...]:
     names = _strings(value)
     if relative := [name for name in names if not name.startswith("/")]:
         raise ValueError(f"'{relative[0]}' is not an absolute file name")
     return names
+
+
+def _file(value: Any) -> str:
+    return _absolute_names([value])[0]
+
+
+def _public_keys(value: Any) -> tuple[str, ...]:
+    for text in (texts := _strings(value)):
+        try:
+            PublicKey.parse(text)
+        except FormatError as error:
+            raise ValueError(error.message) from None
+    return texts
 
 
 def _features(value: Any) -> tuple[str, ...]:
@@ -228,6 +247,11 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "reserved-client-memory": ("reserved_client_memory", _number(0)),
     "max-derivation-size": ("max_derivation_size", _number(1 << 16, MAX_DERIVATION_SIZE)),
     "drain-on-stop": ("drain_on_stop", _truth),
+    "require-sigs": ("require_sigs", _truth),
+    "trusted-public-keys": ("trusted_public_keys", _public_keys),
+    "secret-key-files": ("secret_key_files", _absolute_names),
+    "acl-file": ("acl_file", _file),
+    "signing-key-file": ("signing_key_file", _file),
     "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
     "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),
@@ -249,7 +273,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "cache-failures": ("building.cache_failures", _truth),
     "max-download-size": ("building.max_download_size", _number(0)),
     "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
-    "sources": ("building.sources", _directories),
+    "sources": ("building.sources", _absolute_names),
     "impure-variables": ("building.impure_variables", _variables),
     "system-features": ("building.system_features", _features),
     "extra-platforms": ("building.extra_platforms", _strings),

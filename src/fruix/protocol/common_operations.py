@@ -183,6 +183,22 @@ class QuerySubstitutablePathInfo(Request[SubstitutableInfo | None]):
     path: StorePath
 
 
+class ExportPath(Request[None]):
+    """A valid path as an item of an export stream (`model.nar.export`), within the messages."""
+
+    path: StorePath
+    sign: bool
+
+
+class ImportPaths(Request[Collection[StorePath]]):
+    """Add what an export stream holds; the reply has the paths in the order in which they came.
+
+    `unchecked`: without looking at signatures, which a trusted user may ask for.
+    """
+
+    unchecked: bool = False
+
+
 class SetOptions(Request[None]):
     """What a client sets for its session."""
 

@@ -34,8 +34,8 @@ from fruix.overriding import override
 from fruix.protocol import messages as wire
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.guix_trace import GuixWriter
-from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ClientOptions
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.wire import Context, Dialect
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fruix.model.storepath import StorePath
-from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, SHARED, QueryValidPaths, SetOptions
+from fruix.protocol.common_operations import (
+    ASK,
+    ASK_MANY,
+    DONE,
+    SHARED,
+    ExportPath,
+    ImportPaths,
+    QueryValidPaths,
+    SetOptions,
+)
 from fruix.protocol.model_codecs import (
     GUIX_INFO,
     NAMES,
@@ -32,21 +41,10 @@ class AddToStore(Request[StorePath]):
     algorithm: str
 
 
-class ExportPath(Request[None]):
-    """A valid path's archive and what is known of it, within the messages."""
-
-    path: StorePath
-    sign: bool
-
-
 class QueryPathInfo(Request[UnkeyedInfo]):
     """What is known of a valid path."""
 
     path: StorePath
-
-
-class ImportPaths(Request[Collection[StorePath]]):
-    """Add what was exported; the reply has the paths in the order in which they came."""
 
 
 class QuerySubstitutablePathInfos(Request[Collection[SubstitutableInfo]]):

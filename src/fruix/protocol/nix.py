@@ -27,7 +27,14 @@ from fruix.protocol.build_codecs import (
     Realisation,
 )
 from fruix.protocol.build_status import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
-from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, SHARED, QueryValidPaths, SetOptions
+from fruix.protocol.common_operations import (
+    ASK,
+    ASK_MANY,
+    DONE,
+    SHARED,
+    QueryValidPaths,
+    SetOptions,
+)
 from fruix.protocol.compound import LIST_LIMIT, List, Map, Maybe
 from fruix.protocol.model_codecs import (
     ADDRESS,
@@ -45,12 +52,12 @@ from fruix.protocol.model_codecs import (
     UnkeyedInfo,
 )
 from fruix.protocol.options import NIX_OPTIONS
+from fruix.protocol.own_operations import FEATURE, OWN
 from fruix.protocol.schema import Body, Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, NAME, TEXT, U64
 
 OLDEST = 34
 NEWEST = 38
-FEATURE = "fruix-1"
 
 
 class AddToStore(Request[PathInfo]):
@@ -236,4 +243,5 @@ NIX: tuple[Operation, ...] = (
         feature=FEATURE,
     ),
     row(0x46520005, QueryHostViews, (), HISTORIES, feature=FEATURE),
+    *OWN,
 )

@@ -14,7 +14,7 @@ left. Closing syncs, so that the next opening finds nothing to check.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Literal, Self
 
@@ -56,6 +56,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
         durability: Durability = "background",
         limits: Limits = NO_LIMITS,
         accept: bool = False,
+        sign: Callable[[PathInfo], PathInfo] = lambda info: info,
     ) -> None:
         """Nothing is touched before `open`.
 
@@ -66,8 +67,10 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
             limits: for what is added.
             accept: take the store directory for this database, whatever lies there and whose ever
                 it was.
+            sign: adds signatures to what is registered by `register`, which is what was built here.
         """
         self._accept = accept
+        self._sign = sign
         self._room = Room((layout.store, layout.state), limits)
         self.layout = layout
         self.durability = durability
@@ -187,7 +190,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
             BadDerivationError: a `.drv` that does not hold what it should.
             ObjectRejectedError: a content address that does not fit its path.
         """
-        self._register(infos)
+        self._register([self._sign(info) for info in infos])
 
     def _register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
         self._registrar.register(infos, addressed=addressed)

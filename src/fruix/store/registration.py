@@ -12,7 +12,6 @@ Cost: about 100 µs a path; a derivation some 100 µs more.
 
 from __future__ import annotations
 
-import graphlib
 import re
 import sqlite3
 import threading
@@ -20,13 +19,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from fruix.errors import BadDerivationError, InvalidPathError, ReferenceCycleError, UsageError
+from fruix.errors import BadDerivationError, InvalidPathError, UsageError
 from fruix.model import aterm
 from fruix.model.derivation import Derivation
 from fruix.model.drvhash import DerivationHasher, check_outputs
 from fruix.model.hashes import Hash
 from fruix.model.makepath import text_path
-from fruix.model.pathinfo import PathInfo
+from fruix.model.pathinfo import PathInfo, references_first
 from fruix.model.storepath import StorePath
 from fruix.store import schema
 from fruix.store.database import Database
@@ -74,7 +73,7 @@ class Registrar:
             StoreError: the database's trouble.
         """
         by_path = {info.path: info for info in infos}
-        order = _sorted(by_path)
+        order = references_first(by_path)
         if not addressed:
             for info in order:
                 check_address_path(info)
@@ -154,23 +153,6 @@ class Registrar:
         if path not in self._pending and not self._database.is_valid(path):
             raise InvalidPathError(str(path))
         return self._parsed.get(path, self._read)
-
-
-def _sorted(by_path: Mapping[StorePath, PathInfo]) -> list[PathInfo]:
-    """The infos, references first."""
-    if len(by_path) == 1:
-        return list(by_path.values())
-    graph = {
-        path: [reference for reference in info.references if reference != path and reference in by_path]
-        for path, info in by_path.items()
-    }
-    try:
-        return [by_path[path] for path in graphlib.TopologicalSorter(graph).static_order()]
-    except graphlib.CycleError as error:
-        cycle = error.args[1]
-        raise ReferenceCycleError(
-            f"cycle detected in the references of '{cycle[0]}' from '{cycle[1]}'"
-        ) from error
 
 
 def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:

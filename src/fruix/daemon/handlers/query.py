@@ -21,7 +21,8 @@ from fruix.protocol.model_codecs import UnkeyedInfo
 from fruix.protocol.wire import Dialect
 
 
-def _require(session: Session, path: StorePath) -> PathInfo:
+def require(session: Session, path: StorePath) -> PathInfo:
+    """What is known of a path; an invalid one is an error."""
     info = session.store.path_info(path)
     if info is None:
         raise InvalidPathError(str(path))
@@ -35,7 +36,7 @@ def is_valid_path(session: Session, request: common.IsValidPath) -> bool:
 
 def query_path_hash(session: Session, request: common.QueryPathHash) -> Hash:
     """Give the hash of the archive; an invalid path is an error."""
-    return _require(session, request.path).nar_hash
+    return require(session, request.path).nar_hash
 
 
 def query_references(session: Session, request: common.QueryReferences) -> list[StorePath]:
@@ -60,7 +61,7 @@ def add_indirect_root(session: Session, request: common.AddIndirectRoot) -> None
 
 def query_deriver(session: Session, request: common.QueryDeriver) -> StorePath | None:
     """Give the deriver, whether it is still valid or not; an invalid path is an error."""
-    return _require(session, request.path).deriver
+    return require(session, request.path).deriver
 
 
 def set_options(session: Session, request: common.SetOptions) -> None:
@@ -94,7 +95,7 @@ def query_path_info(session: Session, request: nix.QueryPathInfo) -> UnkeyedInfo
 
 def query_path_info_guix(session: Session, request: guix.QueryPathInfo) -> UnkeyedInfo:
     """Give what is known of a path; in the Guix dialect an invalid one is an error."""
-    return UnkeyedInfo.of(_require(session, request.path))
+    return UnkeyedInfo.of(require(session, request.path))
 
 
 def query_derivation_output_names(session: Session, request: common.QueryDerivationOutputNames) -> list[str]:
@@ -150,7 +151,7 @@ def clear_failed_paths(session: Session, request: common.ClearFailedPaths) -> No
 
 def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]:
     """Stream an archive. The path is checked first: once the reply has begun, nothing can be reported."""
-    _require(session, request.path)
+    require(session, request.path)
     return session.store.nar(request.path)
 
 

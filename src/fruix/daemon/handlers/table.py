@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.daemon.handlers import add, build, query
+from fruix.daemon.handlers import add, build, exports, query
 from fruix.daemon.session import Handler
 from fruix.protocol.schema import Request
 from fruix.protocol.wire import Dialect
 
-_SHARED = (*query.SHARED, *add.SHARED, *build.SHARED)
+_SHARED = (*query.SHARED, *add.SHARED, *build.SHARED, *exports.SHARED)
 
 HANDLERS: Mapping[Dialect, Mapping[type[Request[Any]], Handler]] = {
-    Dialect.NIX: dict((*_SHARED, *query.NIX, *add.NIX, *build.NIX)),
+    Dialect.NIX: dict((*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX)),
     Dialect.GUIX: dict((*_SHARED, *query.GUIX, *add.GUIX)),
 }

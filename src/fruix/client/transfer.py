@@ -1,0 +1,111 @@
+"""Objects from a store to a stream, and from one store to another. Nothing of them is held here.
+
+Copying asks once what the closure is and once what of it is missing, then streams the missing
+objects, references first, many in each request. Whatever has arrived is valid at once, so that the
+same command goes on where an interrupted one stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from fruix.client.contents import RemoteContents
+from fruix.model.nar import export
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store.objects.exported import item
+
+# What one request carries, unless it is one object: an error is heard of only at its end, so that
+# so much may be sent in vain.
+BATCH_SIZE = 64 << 20
+BATCH_OBJECTS = 4096
+
+
+def write_exports(
+    store: RemoteContents, infos: Sequence[PathInfo], write: Callable[[bytes], object], *, sign: bool
+) -> None:
+    """Write an export stream of paths, which are in an order with references first.
+
+    `sign`: has the daemon sign each, with its key in Guix's form.
+
+    Raises:
+        StoreError: a path isn't what was registered; what was written is no whole stream then.
+    """
+    for info in infos:
+        write(export.ITEM)
+        if sign:
+            store.export_signed(info.path, write)
+            continue
+        for chunk in item(info, store.nar(info.path)):
+            write(chunk)
+    write(export.END)
+
+
+@dataclass(frozen=True, slots=True)
+class Copying:
+    """How far copying has come: objects and bytes of archives, out of what is missing."""
+
+    objects: int
+    size: int
+    all_objects: int
+    whole_size: int
+
+
+def copy(
+    source: RemoteContents,
+    destination: RemoteContents,
+    paths: Sequence[StorePath],
+    *,
+    unchecked: bool = False,
+    on_progress: Callable[[Copying], object] = lambda _: None,
+) -> list[StorePath]:
+    """Make paths, with all that they need, valid in another store.
+
+    Args:
+        source: a store that has them.
+        destination: another one, of the same store directory.
+        paths: what is wanted there.
+        unchecked: have a daemon that trusts this user take unsigned objects.
+        on_progress: told how far it has come: at first, and for each piece that is sent.
+
+    Returns:
+        What was missing, in the order in which it was sent.
+
+    Raises:
+        InvalidPathError: the source has not all of them.
+        NotPermittedError: an object isn't signed by a key that the destination trusts.
+    """
+    infos = source.closure_infos(paths)
+    there = destination.valid_paths(info.path for info in infos)
+    missing = [info for info in infos if info.path not in there]
+    whole = sum(info.nar_size for info in missing)
+    sent = [0, 0]
+
+    def archive(info: PathInfo) -> Iterator[bytes]:
+        for chunk in source.nar(info.path):
+            sent[1] += len(chunk)
+            on_progress(Copying(sent[0], sent[1], len(missing), whole))
+            yield chunk
+        sent[0] += 1
+
+    on_progress(Copying(0, 0, len(missing), whole))
+    for batch in batches(missing):
+        objects = ((info, archive(info)) for info in batch)
+        destination.add_several(objects, len(batch), unchecked=unchecked)
+        on_progress(Copying(sent[0], sent[1], len(missing), whole))
+    return [info.path for info in missing]
+
+
+def batches(infos: Sequence[PathInfo]) -> Iterator[list[PathInfo]]:
+    """Objects in their order, as many together as one request carries."""
+    batch: list[PathInfo] = []
+    size = 0
+    for info in infos:
+        if batch and (size + info.nar_size > BATCH_SIZE or len(batch) >= BATCH_OBJECTS):
+            yield batch
+            batch, size = [], 0
+        batch.append(info)
+        size += info.nar_size
+    if batch:
+        yield batch
