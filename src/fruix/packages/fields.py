@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
@@ -21,16 +21,12 @@ T = TypeVar("T")
 
 def is_store_name(name: str) -> bool:
     """Whether a store path, and no derivation's, can have this name."""
-    try:
-        check_name(name)
-    except FormatError:
-        return False
-    return not name.endswith(".drv")
+    return _parses(check_name, name) and not name.endswith(".drv")
 
 
-def _is_hash(text: str) -> bool:
+def _parses(parse: Callable[..., object], *arguments: str) -> bool:
     try:
-        Hash.parse(text, "sha256")
+        parse(*arguments)
     except FormatError:
         return False
     return True
@@ -66,7 +62,7 @@ Sha256 = Annotated[
     str,
     Rule(
         "a SHA-256",
-        _is_hash,
+        lambda text: _parses(Hash.parse, text, "sha256"),
         hint="64 hexadecimal digits, 52 characters of nix32, or sha256-…; "
         "not known yet: 64 zeros, then the build says it",
     ),

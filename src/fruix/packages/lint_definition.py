@@ -26,6 +26,8 @@ class Finding:
 
 
 _SYNOPSIS_LIMIT = 72
+_OPERATORS = frozenset({"AND", "OR", "WITH", "(", ")"})
+_INNERMOST = re.compile(r"x (?:AND|OR|WITH) x|\( x \)")
 _WORD = re.compile(r"\(|\)|[A-Za-z0-9.+-]+")
 _GENERATED = re.compile(r"/(archive|tarball)/")
 # Identifiers of SPDX that say neither `-only` nor `-or-later`: withdrawn, since nobody knows which
@@ -70,9 +72,8 @@ def _license(package: Package) -> Iterator[Finding]:
         return
     words = _WORD.findall(text)
     if "".join(words) != text.replace(" ", "") or not _is_expression(words):
-        yield Finding(
-            "license", "error", f"'{text}' is no SPDX expression", "such as GPL-3.0-or-later, MIT AND Zlib"
-        )
+        hint = "such as GPL-3.0-or-later, MIT AND Zlib"
+        yield Finding("license", "error", f"'{text}' is no SPDX expression", hint)
     for word in words:
         if _VAGUE.fullmatch(word):
             name = word.rstrip("+")
@@ -80,22 +81,11 @@ def _license(package: Package) -> Iterator[Finding]:
 
 
 def _is_expression(words: list[str]) -> bool:
-    """Identifiers and operators in turn, parentheses in pairs."""
-    depth, wants_name = 0, True
-    for word in words:
-        if word == "(" and wants_name:
-            depth += 1
-        elif word == ")" and not wants_name and depth:
-            depth -= 1
-        elif word in {"AND", "OR", "WITH"}:
-            if wants_name:
-                return False
-            wants_name = True
-        elif word not in {"(", ")"} and wants_name:
-            wants_name = False
-        else:
-            return False
-    return depth == 0 and not wants_name
+    """Whether operators and parentheses can be taken away, innermost first, until one name is left."""
+    text = " ".join(word if word in _OPERATORS else "x" for word in words)
+    while (shorter := _INNERMOST.sub("x", text)) != text:
+        text = shorter
+    return text == "x"
 
 
 def _home_page(package: Package) -> Iterator[Finding]:
@@ -121,24 +111,16 @@ def _source(package: Package) -> Iterator[Finding]:
             or not (parts.netloc or parts.scheme == "file")
             or not parts.path.strip("/")
         ):
-            yield Finding(
-                "source-url",
-                "error",
-                f"'{url}' can't be fetched",
-                "http, https, mirror://NAME/… or file:///…",
-            )
+            hint = "http, https, mirror://NAME/… or file:///…"
+            yield Finding("source-url", "error", f"'{url}' can't be fetched", hint)
         if _GENERATED.search(parts.path):
             hint = "name a copy that stays as it is, such as a distribution's, before it"
             yield Finding("source-url", "warning", f"'{url}' is made on demand: its hash may change", hint)
     if len(set(origin.urls)) < len(origin.urls):
         yield Finding("source-url", "warning", "a URL is there twice")
     if package.version and not any(package.version in url for url in origin.urls):
-        yield Finding(
-            "source-url",
-            "warning",
-            f"no URL has the version {package.version}",
-            "is it still the same source?",
-        )
+        message = f"no URL has the version {package.version}"
+        yield Finding("source-url", "warning", message, "is it still the same source?")
 
 
 def _inputs(package: Package) -> Iterator[Finding]:
@@ -147,12 +129,8 @@ def _inputs(package: Package) -> Iterator[Finding]:
     for field in fields:
         for item in getattr(package, field):
             if item.name in seen:
-                yield Finding(
-                    "inputs",
-                    "warning",
-                    f"{item.name} is in {seen[item.name]} and in {field}",
-                    "leave one out",
-                )
+                message = f"{item.name} is in {seen[item.name]} and in {field}"
+                yield Finding("inputs", "warning", message, "leave one out")
             seen[item.name] = field
             if item.name == package.name:
                 yield Finding("inputs", "note", f"built with another {item.full_name}")
@@ -167,16 +145,11 @@ def _build(package: Package) -> Iterator[Finding]:
         if "install" not in phases.names:
             yield Finding("phases", "warning", "nothing is installed: there is no phase install")
     if has_check and "*" in package.untested:
-        yield Finding(
-            "tests", "warning", "tests are on, and said to be off", "take '*' out of untested, or tests=False"
-        )
+        hint = "take '*' out of untested, or tests=False"
+        yield Finding("tests", "warning", "tests are on, and said to be off", hint)
     if package.build_system in {"gnu", "cmake", "meson"} and "validate-runpath" not in phases.names:
-        yield Finding(
-            "run-path",
-            "warning",
-            "the phase validate-runpath is taken out",
-            "give the linker run paths instead",
-        )
+        message = "the phase validate-runpath is taken out"
+        yield Finding("run-path", "warning", message, "give the linker run paths instead")
     for what, why in package.untested.items():
         yield Finding("tests", "note", f"not tested: {'all of it' if what == '*' else what}: {why}")
     if package.unreproducible:

@@ -59,10 +59,8 @@ def find(word: str) -> Package:
     found = [package for package in packages if version in {"", package.version}]
     if not found:
         has = ", ".join(package.version for package in packages)
-        raise UnknownPackageError(
-            f"package '{name}' has version {has}, not {version}",
-            hint=f"fruix build {name}@{packages[0].version}",
-        )
+        hint = f"fruix build {name}@{packages[0].version}"
+        raise UnknownPackageError(f"package '{name}' has version {has}, not {version}", hint=hint)
     return found[0]
 
 
@@ -139,19 +137,15 @@ def _packages_of(module: ModuleType, path: str) -> list[Package]:
     names = vars(module)
     found = names.get("packages", [names["package"]] if "package" in names else None)
     if found is None or (isinstance(found, list | tuple) and not found):
-        raise _NoPackageError(
-            "the file defines no package",
-            path,
-            hint="give it a module-level `package = Package(…)`, or a list `packages`",
-        )
+        hint = "give it a module-level `package = Package(…)`, or a list `packages`"
+        raise _NoPackageError("the file defines no package", path, hint=hint)
     hint = "make it with Package(…), or with inherit(…) from another"
     if not isinstance(found, list | tuple):
         raise DefinitionError(f"`packages` should be a list of Packages, not {shown(found)}", path, hint=hint)
     for item in found:
         if not isinstance(item, Package):
-            raise DefinitionError(
-                f"`package` or `packages` holds {shown(item)}, which is not a Package", path, hint=hint
-            )
+            why = f"`package` or `packages` holds {shown(item)}, which is not a Package"
+            raise DefinitionError(why, path, hint=hint)
     return list(found)
 
 
@@ -212,11 +206,9 @@ def _once(path: str, name: str) -> list[Package]:
     packages = from_file(path)
     for package in packages:
         if package.name != name:
-            raise DefinitionError(
-                f"the file defines '{package.name}', but by its name should define '{name}'",
-                str(package.location),
-                hint=f"rename the file to {package.name}.py, or build it with -f {path}",
-            )
+            why = f"the file defines '{package.name}', but by its name should define '{name}'"
+            hint = f"rename the file to {package.name}.py, or build it with -f {path}"
+            raise DefinitionError(why, str(package.location), hint=hint)
     return packages
 
 
@@ -228,13 +220,8 @@ def _list(directory: str, report: Callable[[FruixError], None]) -> Sequence[str]
     try:
         return os.listdir(directory)
     except OSError as error:
-        report(
-            UsageError(
-                f"can't read a directory of {PATH_VARIABLE}: {error.strerror}",
-                where=directory,
-                hint=f"correct {PATH_VARIABLE}",
-            )
-        )
+        why = f"can't read a directory of {PATH_VARIABLE}: {error.strerror}"
+        report(UsageError(why, where=directory, hint=f"correct {PATH_VARIABLE}"))
         return []
 
 

@@ -155,7 +155,6 @@ def add_patch(store: Store, path: str) -> StorePath:
     """
     name = legal_name(path.rpartition("/")[2])
     if not name:
-        raise UsageError(
-            f"nothing is left of the name of {path} in the store", hint="give the file another name"
-        )
+        hint = "give the file another name"
+        raise UsageError(f"nothing is left of the name of {path} in the store", hint=hint)
     return store.add_path(name, path)

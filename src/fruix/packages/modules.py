@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from types import CodeType, ModuleType
@@ -120,14 +121,11 @@ class Modules:
         if path is not None or name in _NOT_BESIDE:
             return None
         neighbours = self._reading[-1]
-        finder = FileFinder(neighbours.directory, (self._loader, [".py"]))  # type: ignore[arg-type]
+        finder = FileFinder(neighbours.directory, (partial(_Loader, modules=self), [".py"]))  # type: ignore[arg-type]
         spec = finder.find_spec(name)
         if spec is not None:
             neighbours.names.add(name)
         return spec
-
-    def _loader(self, name: str, path: str) -> _Loader:
-        return _Loader(name, path, self)
 
     @contextmanager
     def _importing(self, directory: str) -> Iterator[None]:

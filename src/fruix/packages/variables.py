@@ -47,9 +47,8 @@ def _value(value: Any) -> str:
         return str(value)
     if isinstance(value, list | tuple):
         if wrong := [item for item in value if not isinstance(item, str) or item.split() != [item]]:
-            raise ValueError(
-                f"{shown(wrong[0])} is not one word: write the value as it should be, as one text"
-            )
+            hint = "write the value as it should be, as one text"
+            raise ValueError(f"{shown(wrong[0])} is not one word: {hint}")
         return " ".join(value)
     if isinstance(value, str):
         return value
@@ -85,11 +84,8 @@ def check_environment(names: Iterable[str], outputs: Sequence[str], scripts: Seq
     for name in names:
         if name in SET_BY_BUILD or name in outputs or name in assigned(scripts):
             what, hint = _reason(name)
-            raise UsageError(
-                f"argument 'environment' should hold variables of the package's own, not '{name}', "
-                f"which is {what}",
-                hint=hint,
-            )
+            wanted = "argument 'environment' should hold variables of the package's own"
+            raise UsageError(f"{wanted}, not '{name}', which is {what}", hint=hint)
 
 
 def _reason(name: str) -> tuple[str, str]:

@@ -78,18 +78,14 @@ def changed(standard: Phases, arguments: Arguments) -> Phases:
     if not arguments.tests and "check" in standard.names:
         standard = standard.remove("check")
     try:
-        phases = arguments.phases(standard)
+        phases: object = arguments.phases(standard)
     except UsageError as error:
         raise UsageError(f"argument 'phases': {error.message}", hint=error.hint) from error
     except Exception as error:  # a function of the user's may raise anything
         raise UsageError(f"argument 'phases': {in_a_line(error)}") from error
     if not isinstance(phases, Phases):
-        raise wrong(
-            "argument 'phases'",
-            "a function that returns Phases",
-            phases,
-            "for example lambda phases: phases.remove('configure'); a `def` needs a `return`",
-        )
+        hint = "for example lambda phases: phases.remove('configure'); a `def` needs a `return`"
+        raise wrong("argument 'phases'", "a function that returns Phases", phases, hint)
     return phases
 
 
