@@ -26,7 +26,7 @@ def main() -> int:
 
 def _run() -> int:
     from fruix.cli.main import main as run  # noqa: PLC0415 - slow to import
-    from fruix.sandbox.inherited import hear_of_children  # noqa: PLC0415
+    from fruix.sandbox.process_defaults import hear_of_children  # noqa: PLC0415
 
     hear_of_children()
     return run()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.sandbox.python_modules import EXTRAS, NEEDED
+from fruix.sandbox.capabilities import EXTRAS, NEEDED
 
 # What is built against a library that may be missing → the module of ours that stands for it.
 OPTIONAL = {

@@ -30,7 +30,7 @@ from fruix.errors import (
     UnreachableError,
     of_missing_module,
 )
-from fruix.sandbox.inherited import hear_of_children
+from fruix.sandbox.process_defaults import hear_of_children
 from fruix.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -71,9 +71,8 @@ def embedded_store(environment: Mapping[str, str], home: str | None = None) -> I
             yield store
     finally:
         parent_end.close()
-        with contextlib.suppress(
-            ChildProcessError
-        ):  # a program that ignores SIGCHLD has it reaped by the kernel
+        # Where a program ignores SIGCHLD the kernel has reaped it.
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(child, 0)
 
 

@@ -37,7 +37,7 @@ class Ending:
         return self._receiver.fileno()
 
     def now(self) -> None:
-        """End at once."""
+        """Have `hear` say that the time has come, whatever still runs."""
         self._say(_NOW)
 
     def drain(self) -> None:

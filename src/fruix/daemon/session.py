@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
-from fruix.daemon import options
+from fruix.daemon import client_options
 from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
@@ -65,7 +65,7 @@ class Session:
     def warn_of_limits(self) -> None:
         """Tell the client where it asked for more time than it gets."""
         wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build
-        for text in options.too_much(wished, allowed):
+        for text in client_options.too_much(wished, allowed):
             self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
 
     def realise(
@@ -126,7 +126,7 @@ class Session:
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""
         requester = Requester(self.peer.uid, self.peer.gid, self.peer.pid)
-        return options.build_options(self.options, self.context, mode, requester)
+        return client_options.build_options(self.options, self.context, mode, requester)
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by

@@ -67,7 +67,7 @@ class Settings:
 
         Other users have no numbers there, so none can be told from another.
         """
-        return _replace(self, allowed_users=(), trusted_users=())
+        return replace(self, allowed_users=(), trusted_users=())
 
     @property
     def build(self) -> BuildSettings:
@@ -99,7 +99,7 @@ def load(environment: Mapping[str, str], file: str | None = None) -> Settings:
     if not more:
         return settings
     sources = (*more, *settings.building.get("sources", ()))
-    return _replace(settings, building={**settings.building, "sources": sources})
+    return replace(settings, building={**settings.building, "sources": sources})
 
 
 def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
@@ -122,16 +122,9 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
         except (TypeError, ValueError) as error:
             raise UsageError(f"setting '{key}': {error}", where=file) from None
         if name.startswith("building."):
-            settings = _replace(
-                settings, building={**settings.building, name.removeprefix("building."): checked}
-            )
-        else:
-            settings = _replace(settings, **{name: checked})
+            name, checked = "building", {**settings.building, name.removeprefix("building."): checked}
+        settings = replace(settings, **{name: checked})
     return settings
-
-
-def _replace(settings: Settings, **changes: Any) -> Settings:
-    return replace(settings, **changes)
 
 
 def _read(file: str, *, needed: bool) -> str:
@@ -226,12 +219,6 @@ def _table(check: Callable[[Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
     return check_all
 
 
-def _any_table(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is not a table")
-    return value
-
-
 # Key in the file → field (those of builds are `BuildSettings` fields) and check.
 _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "durability": ("durability", _word("background", "strict")),
@@ -279,5 +266,5 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "extra-platforms": ("building.extra_platforms", _strings),
     "mirrors": ("building.mirrors", _table(_strings)),
     "max-prepared-view": ("building.max_prepared_view", _number(0)),
-    "views": ("building.views", _table(_any_table)),
+    "views": ("building.views", _table(_table(lambda value: value))),
 }

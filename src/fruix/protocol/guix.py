@@ -58,7 +58,7 @@ class BuiltinBuilders(Request[Collection[str]]):
 
 
 class SubstituteURLs(Request[Collection[str]]):
-    """Where substitutes come from."""
+    """The addresses of the substitute servers that the daemon asks when a client names none."""
 
 
 GUIX: tuple[Operation, ...] = (

@@ -95,7 +95,7 @@ class StopActivity:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Something about an activity."""
+    """A report about the activity `id`; its `type` (`activities.ResultType`) says what `fields` hold."""
 
     id: int
     type: int
@@ -206,7 +206,7 @@ _RECORD_ERROR = Record(
 
 
 def encode(message: Message, context: Context) -> bytes:
-    """Return a message's bytes."""
+    """Return a message's bytes, in the form that the session's version has."""
     sink = bytearray()
     write(sink, message, context)
     return bytes(sink)

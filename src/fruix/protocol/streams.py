@@ -118,7 +118,7 @@ class NoBody:
     """Stands for the stream of a request that has none."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield nothing."""
+        """Yield nothing: no stream follows such a request."""
         return iter(())
 
     def drain(self) -> None:

@@ -77,7 +77,7 @@ class Started(Protocol):
     def status(self) -> int:
         """A descriptor that yields a report of failure, or its end once the program runs.
 
-        The report is an encoded `spawner.messages.Failed`.
+        The report is an encoded `spawner.ipc.Failed`.
         """
 
     @property

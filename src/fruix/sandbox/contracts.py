@@ -149,10 +149,8 @@ _ROWS = (
         name="fruix",
         directory="/build",
         temporary="/tmp",  # noqa: S108 - seen from inside: the build's own
-        inside=(
-            35001,
-            35001,
-        ),  # whatever the pool and its slot: what a build writes down must not depend on them
+        # Whatever the pool and its slot: what a build writes down must not depend on them.
+        inside=(35001, 35001),
         etc={
             "passwd": "root:x:0:0:Fruix build root:/build:/noshell\n"
             "frxbld:x:{uid}:{gid}:Fruix build user:/build:/noshell\n" + _NOBODY,

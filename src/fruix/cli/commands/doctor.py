@@ -11,9 +11,8 @@ import sys
 
 from fruix.cli.output.terminal import duration, styled, wants_colour
 from fruix.cli.request.signals import end_in_order
-from fruix.sandbox import python_modules
 from fruix.sandbox.back_ends import current
-from fruix.sandbox.capabilities import Capability, probe
+from fruix.sandbox.capabilities import Capability, probe, python_probes
 
 MARKS = {True: ("ok", "green"), False: ("missing", "red")}
 
@@ -37,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the table; status 1 if something that builds need is missing."""
     if options.selftest or options.trial:
         return _selftest() if options.selftest else _trial()
-    found = probe(python_modules.probes())
+    found = probe(python_probes())
     if found[0].available:  # else nothing more can be imported
         found += [*probe(current().probes()), *_offers()]
     colour = wants_colour(sys.stdout)

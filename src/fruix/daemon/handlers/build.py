@@ -33,7 +33,7 @@ def query_missing(session: Session, request: nix.QueryMissing) -> Missing:
 def build_paths_with_results(
     session: Session, request: nix.BuildPathsWithResults
 ) -> list[tuple[DerivedPath, BuildResult]]:
-    """Build; failures are results."""
+    """Build, and return one result for each request; one that failed is a result, not an error."""
     _check_mode(session, request.mode)
     return session.realise(request.requests, request.mode)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fruix.daemon import options
+from fruix.daemon import client_options
 from fruix.daemon.handlers.build import repair_store
 from fruix.daemon.session import Rows, Session
 from fruix.errors import InvalidPathError, NotPermittedError
@@ -69,10 +69,10 @@ def set_options(session: Session, request: common.SetOptions) -> None:
 
     Warnings go to Nix clients only: those of the Guix dialect read one message here and no more.
     """
-    options.check(request.options)
-    session.options = options.kept(request.options)
+    client_options.check(request.options)
+    session.options = client_options.kept(request.options)
     if session.context.dialect is Dialect.NIX:
-        for warning in options.warnings(request.options, trusted=session.trusted):
+        for warning in client_options.warnings(request.options, trusted=session.trusted):
             session.show(warning)
         session.warn_of_limits()
 
@@ -192,7 +192,7 @@ def nothing(_session: Session, _request: object) -> tuple[()]:
 
 
 def no(_session: Session, _request: object) -> bool:
-    """Answer questions about substitutes."""
+    """Answer whether somebody has a substitute: this daemon asks nobody."""
     return False
 
 

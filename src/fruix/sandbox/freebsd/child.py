@@ -29,7 +29,7 @@ from fruix.sandbox.child_common import (
 from fruix.sandbox.freebsd import abi, jail
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
-from fruix.sandbox.inherited import default_priority, default_signals, set_limits
+from fruix.sandbox.process_defaults import default_priority, default_signals, set_limits
 from fruix.sandbox.spec import Exec, SandboxSpec
 
 STATUS, ENTERED = 3, 4
@@ -39,7 +39,7 @@ _LOGIN = b"frxbld"
 
 @dataclass(slots=True)
 class ChildState:
-    """What the steps need.
+    """What the steps need, and what they find out for later ones.
 
     Attributes:
         entered: the supervisor is told here that the jail exists.

@@ -35,7 +35,7 @@ _NETWORKS_SHARED = {
 
 @dataclass(frozen=True, slots=True)
 class Jail:
-    """A running jail."""
+    """A jail that isn't dying: its number, its name, and its root as the host names it."""
 
     jid: int
     name: str

@@ -26,7 +26,7 @@ _SLACK = 4
 
 
 class Iovec(ctypes.Structure):
-    """`struct iovec`: 16 bytes."""
+    """`struct iovec`: an address and a length, 16 bytes on LP64 machines."""
 
     _fields_ = (("base", c_void_p), ("length", c_size_t))
 

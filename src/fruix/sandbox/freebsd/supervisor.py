@@ -94,9 +94,8 @@ class Supervisor:
                 failpoints.reach(step)
                 action(self)
         except BaseException as error:  # noqa: BLE001 - likewise
-            with contextlib.suppress(
-                BrokenPipeError
-            ):  # nobody is left to be told, but there is something to undo
+            # Also where nobody is left to be told there is something to undo.
+            with contextlib.suppress(BrokenPipeError):
                 report(self.status, step, error)
         finally:
             os.close(self.status)  # from now on only the child holds it

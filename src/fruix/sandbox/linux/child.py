@@ -28,7 +28,6 @@ from fruix.sandbox.child_common import (
     take_steps,
     take_terminal,
 )
-from fruix.sandbox.inherited import default_signals, set_limits
 from fruix.sandbox.linux import (
     devices,
     identity,
@@ -42,19 +41,30 @@ from fruix.sandbox.linux import (
     socketcall,
 )
 from fruix.sandbox.networks import HOST, NONE, OWN
+from fruix.sandbox.process_defaults import default_signals, set_limits
 from fruix.sandbox.spec import Exec, SandboxSpec
 
 
 @dataclass(slots=True)
 class ChildState:
-    """What the steps need."""
+    """What the steps need, and what they find out for later ones.
+
+    Attributes:
+        log: takes both outputs; the inner end of a terminal pair if the specification asks for one.
+        status: the pipe that says which step failed.
+        filter: the program of the system call filter.
+        uplink: leads to the helper that connects the network; None where the network is another.
+        sockets: leads to who answers for `socketcall`; -1: nobody.
+        last_capability: of this kernel.
+        entry: what runs in the place of a program.
+    """
 
     spec: SandboxSpec
     log: int
     status: int
     filter: bytes
     uplink: slirp.Pipes | None = None
-    sockets: int = -1  # leads to who answers for `socketcall`
+    sockets: int = -1
     last_capability: int = 0
     entry: EntryPoint | None = None
 

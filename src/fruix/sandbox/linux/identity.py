@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from fruix.sandbox.linux import libc
+from fruix.sandbox.linux.kernel_files import write_to
 from fruix.sandbox.spec import Identity
 
 _STATUS = "/proc/self/status"
@@ -32,9 +33,9 @@ def enter_namespace(identity: Identity, more: int) -> None:
     # the process is dumpable.
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
     libc.unshare(libc.CLONE_NEWUSER | more)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{identity.inside_uid} {identity.uid} 1")
-    _write("/proc/self/gid_map", f"{identity.inside_gid} {identity.gid} 1")
+    write_to("/proc/self/setgroups", "deny")
+    write_to("/proc/self/uid_map", f"{identity.inside_uid} {identity.uid} 1")
+    write_to("/proc/self/gid_map", f"{identity.inside_gid} {identity.gid} 1")
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
 
 
@@ -57,14 +58,6 @@ def set_ids(identity: Identity) -> None:
         os.setgroups(identity.groups)
     os.setresgid(identity.gid, identity.gid, identity.gid)
     os.setresuid(identity.uid, identity.uid, identity.uid)
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
 
 
 def drop_bounding_set(last: int) -> None:

@@ -30,11 +30,11 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from fruix.sandbox import root_skeleton
-from fruix.sandbox.inherited import default_signals
 from fruix.sandbox.linux import identity, libc, mounts, network, userns
 from fruix.sandbox.linux.helper_process import HelperProcess, close_all_but
 from fruix.sandbox.network_files import contents
 from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
+from fruix.sandbox.process_defaults import default_signals
 from fruix.sandbox.spec import Bind, File, SandboxSpec
 
 TUN = "/dev/net/tun"

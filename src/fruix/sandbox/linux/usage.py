@@ -18,7 +18,8 @@ import resource
 from collections.abc import Iterable
 
 from fruix.sandbox.back_ends import Usage
-from fruix.sandbox.linux.cgroup import mount_point, text_of
+from fruix.sandbox.linux.cgroup import mount_point
+from fruix.sandbox.linux.kernel_files import text_of
 from fruix.sandbox.spec import PREFIX
 
 

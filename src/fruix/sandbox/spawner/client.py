@@ -19,7 +19,7 @@ from typing import IO, NoReturn
 from fruix import failpoints
 from fruix.errors import SandboxError, StillRunningError
 from fruix.sandbox.back_ends import Exit
-from fruix.sandbox.spawner.messages import (
+from fruix.sandbox.spawner.ipc import (
     KILL,
     SIZE,
     SPAWN,

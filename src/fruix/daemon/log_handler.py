@@ -16,7 +16,7 @@ _STDERR = 2
 _UNREAD = frozenset({errno.EPIPE, errno.EBADF, errno.EIO})  # EIO: a terminal that was closed
 
 
-class Said(logging.Handler):
+class LogHandler(logging.Handler):
     """Writes each record as one line."""
 
     def __init__(self) -> None:
@@ -38,10 +38,10 @@ class Said(logging.Handler):
             self._write = _to_nobody
 
 
-def listen_to(level: int) -> None:
-    """Have everything that is logged from now on, in this process and those that it forks, said so."""
+def log_to_stderr(level: int) -> None:
+    """Write all that is logged from now on, in this process and those that it forks, by a `LogHandler`."""
     root = logging.getLogger()
-    root.addHandler(Said())
+    root.addHandler(LogHandler())
     root.setLevel(level)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from fruix.sandbox.back_ends import Exit
-from fruix.sandbox.spawner.messages import SIZE, Answer, Failed, Running, SpawnRequest, decode, encode
+from fruix.sandbox.spawner.ipc import SIZE, Answer, Failed, Running, SpawnRequest, decode, encode
 from fruix.sandbox.spec import Bind, Exec, File, Identity, SandboxSpec
 
 

@@ -38,7 +38,7 @@ class SpawnRequest:
 
     @classmethod
     def parse(cls, data: bytes) -> SpawnRequest:
-        """The inverse of `to_bytes`."""
+        """Read what `to_bytes` has written; the daemon alone writes here, so nothing else is expected."""
         fault, _, spec = data.partition(b"\n")
         return cls(SandboxSpec.from_json(spec), fault.decode())
 
