@@ -267,7 +267,7 @@ def valid_rate(daemon: Daemon, _data: Data, _round: int) -> float:
 
 
 def info_rate(daemon: Daemon, _data: Data, _round: int) -> float:
-    """QueryPathInfo, likewise."""
+    """QueryPathInfo, one after the other; daemon and client on a processor each."""
     paths = daemon.paths["texts"].split()[:ROUND_TRIPS]
     return _rate(daemon, lambda client: [client.references(path) for path in paths])
 

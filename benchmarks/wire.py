@@ -185,7 +185,11 @@ class Client:
         return path
 
     def _listen(self, sink: Callable[[bytes], object] | None = None) -> None:
-        """Messages up to the one that ends them."""
+        """Read log messages up to the one that ends them.
+
+        Raises:
+            DaemonError: an error ends them.
+        """
         while (kind := self._number()) != _LAST:
             if kind == _NEXT:
                 self._bytes()

@@ -143,10 +143,10 @@ def test_sources_and_patches(tmp_path: Path) -> None:
     lowered = work.lowered(trivial("a", source=origin))
     assert lowered.source is not None
     assert lowered.source.output == fixed_path("a-1.tar.gz", Method.FLAT, Hash.parse(SHA, "sha256"))
-    assert work.origins[0].file_names == ("a-1.tar.gz", "c.tgz")
+    assert origin.file_names == ("a-1.tar.gz", "c.tgz")
     assert lowered.derivation.env["patches"].endswith("-fix.patch")
     assert any(path.name == "fix.patch" for path in lowered.derivation.input_srcs)
-    assert [origin.output for origin in work.origins] == [lowered.source.output]
+    assert work.origins == {origin: lowered.source.output}
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Graph:
 
     @classmethod
     def of(cls, nodes: Iterable[Node], edges: Iterable[Edge]) -> Graph:
-        """Without repetitions, without edges from a node to itself (a store object may have one)."""
+        """A graph without repetitions and without edges from a node to itself (a store object may have one)."""
         unique = {node.key: node for node in nodes}
         kept = {(edge.source, edge.target): edge for edge in edges if edge.source != edge.target}
         for edge in kept.values():
@@ -92,7 +92,7 @@ def shortest_paths(start: H, goal: H, neighbours: Callable[[H], Iterable[H]]) ->
 
 
 def _backwards(goal: H, before: dict[H, list[H]]) -> Iterator[list[H]]:
-    """From the goal back to the start.
+    """The paths, made from the goal back to the start.
 
     A stack of half paths, as there may be more than recursion allows.
     """

@@ -17,7 +17,7 @@ from fruix.packages.package import Git, Local, Origin, Package
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found; `hint` says what to do."""
+    """One thing found by a check; `level` is one of those above, and `hint` says what to do."""
 
     check: str
     level: str

@@ -55,7 +55,7 @@ def find(word: str) -> Package:
         version = name[len(short) + 1 :]
         packages = [package for package in _by_name(short) if package.version == version]
     if not packages:
-        raise _nothing_of(name)
+        raise _unknown(name)
     found = [package for package in packages if version in {"", package.version}]
     if not found:
         has = ", ".join(package.version for package in packages)
@@ -68,7 +68,7 @@ class UnknownPackageError(UsageError):
     """No package has that name, or that version."""
 
 
-def _nothing_of(name: str) -> UnknownPackageError:
+def _unknown(name: str) -> UnknownPackageError:
     """The error for a name that nobody has; a directory that can't be read may be why."""
     unread: list[FruixError] = []
     near = nearest(name, known_names(unread.append))
@@ -197,11 +197,11 @@ def _by_name(name: str) -> list[Package]:
         for file in dict.fromkeys((f"{name}.py", f"{name.replace('-', '_')}.py")):
             path = os.path.join(directory, file)
             if "/" not in name and os.path.isfile(path):
-                return _once(path, name)
+                return _packages_on_path(path, name)
     return [shipped(name)] if name in shipped_names() else []
 
 
-def _once(path: str, name: str) -> list[Package]:
+def _packages_on_path(path: str, name: str) -> list[Package]:
     """The packages of a file on the path; all must have the name that the file has."""
     packages = from_file(path)
     for package in packages:

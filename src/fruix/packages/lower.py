@@ -17,7 +17,6 @@ from functools import cache
 from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
-from fruix.model.hashes import Hash
 from fruix.model.hostview import SET_UP_VARIABLE, HostView
 from fruix.model.storepath import StorePath
 from fruix.packages.build_systems.shared_phases import SET_UP
@@ -52,15 +51,6 @@ class LoweringContext:
 
 
 @dataclass(frozen=True, slots=True)
-class LoweredOrigin:
-    """A file with a known hash that the built-in fetcher will fetch if nobody has it."""
-
-    output: StorePath
-    hash: Hash
-    file_names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Lowered:
     """A lowered package; `propagated` are the inputs that those who use it get too, all of them."""
 
@@ -68,11 +58,6 @@ class Lowered:
     derivation: Derivation
     source: LoweredSource | None
     propagated: tuple[Lowered, ...] = ()
-
-    @property
-    def output_texts(self) -> Iterable[str]:
-        """The paths of all its outputs, as text."""
-        return (path.text for path in self.derivation.output_paths.values())
 
 
 class Lowering:
@@ -90,13 +75,11 @@ class Lowering:
         self._set_up = store.add_text("builder-set-up.sh", SET_UP.encode())
 
     @property
-    def origins(self) -> list[LoweredOrigin]:
-        """The files with a known hash among all sources that were lowered so far."""
-        return [
-            LoweredOrigin(lowered.output, source.hash, source.file_names)
-            for source, lowered in self._sources.items()
-            if isinstance(source, Origin)
-        ]
+    def origins(self) -> Mapping[Origin, StorePath]:
+        """The files with a known hash that were lowered so far, and their paths."""
+        return {
+            source: lowered.output for source, lowered in self._sources.items() if isinstance(source, Origin)
+        }
 
     @property
     def sources(self) -> Mapping[StorePath, Source]:
@@ -183,7 +166,7 @@ class Lowering:
         return LoweredSource(output, drv, source.hash)
 
     def _add_builder(self, build_system: str, text: str) -> StorePath:
-        """Packages without arguments of their own share one."""
+        """Add a builder script; packages without arguments of their own share one."""
         return self._store.add_text(f"{build_system}-builder.sh", text.encode())
 
     def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:
@@ -230,7 +213,7 @@ def _unique(items: Iterable[Lowered]) -> tuple[Lowered, ...]:
 
 
 def _outputs(items: Iterable[Lowered]) -> list[str]:
-    return [path for item in items for path in item.output_texts]
+    return [path.text for item in items for path in item.derivation.output_paths.values()]
 
 
 def _input_drvs(inputs: Iterable[Lowered], source: LoweredSource | None) -> dict[StorePath, tuple[str, ...]]:

@@ -9,12 +9,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from fruix.errors import UsageError
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
-from fruix.model.hashes import Hash, hasher
+from fruix.model.hashes import Hash
 from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
 from fruix.model.storepath import StorePath, legal_name
 from fruix.packages.local_files import selected
@@ -23,7 +24,6 @@ from fruix.store.interface import Store
 
 GIT_VIEW = "base+git"
 SHELL = "/bin/sh"
-_CHUNK = 1 << 20
 _PROXIES = "http_proxy https_proxy all_proxy no_proxy"
 
 # Servers may refuse to give a commit that is no end of a branch, or to give less than everything:
@@ -140,11 +140,8 @@ def add_files(store: Store, origin: Origin, output: StorePath) -> None:
 
 
 def _hash_of(path: str) -> Hash:
-    state = hasher("sha256")
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            state.update(chunk)
-    return Hash("sha256", state.digest())
+        return Hash("sha256", hashlib.file_digest(file, "sha256").digest())
 
 
 def add_patch(store: Store, path: str) -> StorePath:

@@ -165,7 +165,7 @@ class _Loader(SourceFileLoader):
     @override
     def exec_module(self, module: ModuleType) -> None:
         if self._modules.known(self.path) is None:
-            with self._modules.running(self.path, module), _room():
+            with self._modules.running(self.path, module), _deeper_stack():
                 super().exec_module(module)
 
     @override
@@ -175,7 +175,7 @@ class _Loader(SourceFileLoader):
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def _deeper_stack() -> Iterator[None]:
     """Give a file as much of the interpreter's stack as the first of a chain has.
 
     A chain of files that need each other is as deep as it is long.

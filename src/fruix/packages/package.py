@@ -100,9 +100,9 @@ class Package:
         return replace(self, **changes)
 
     def __hash__(self) -> int:
-        """By identity of name and version; equality compares everything."""
+        """A hash of name and version only; equality compares everything."""
         return hash((self.name, self.version))
 
     def __repr__(self) -> str:
-        """Short: written out, a graph of packages would be as long as all ways through it."""
+        """A short text; written out, a graph of packages would be as long as all ways through it."""
         return f"<Package {self.full_name}>"

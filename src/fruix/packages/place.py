@@ -88,10 +88,10 @@ def located(place: Place, subject: str = "") -> Iterator[None]:
         line = _users_line(error, place.file)
         if line is None:
             raise
-        raise DefinitionError(_said(error), str(line), subject, hint=_HINT) from error
+        raise DefinitionError(_message(error), str(line), subject, hint=_HINT) from error
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return "the file ends the program (SystemExit)" if isinstance(error, SystemExit) else in_a_line(error)
 
 

@@ -21,7 +21,7 @@ class Program:
 
 
 def programs(outputs: Iterable[str]) -> list[Program]:
-    """Those of some outputs, by name; of several with the same name the first, as on a search path."""
+    """The programs of some outputs, sorted by name; of several with the same name the first, as on a search path."""
     found: dict[str, Program] = {}
     for output in outputs:
         for directory in _DIRECTORIES:
@@ -33,7 +33,7 @@ def programs(outputs: Iterable[str]) -> list[Program]:
 
 
 def main_program(found: Sequence[Program], names: Iterable[str]) -> Program | None:
-    """The one with the first of those names that there is, else the only one."""
+    """The program with the first of those names that there is, else the only one, or none."""
     by_name = {program.name: program for program in found}
     named = next((by_name[name] for name in names if name in by_name), None)
     return found[0] if named is None and len(found) == 1 else named

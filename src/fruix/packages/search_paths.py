@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """One variable. A directory `""` is the whole output.
+    """A variable and its directories below an input; `""` is the whole output.
 
     Attributes:
         otherwise: what programs take where the variable is not set, and would lose by its being set

@@ -64,10 +64,10 @@ def targets(
 def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
     """Add sources that are at hand already (`FRUIX_SOURCES`, directories separated by colons): then they need no download."""
     directories = [directory for directory in os.environ.get("FRUIX_SOURCES", "").split(":") if directory]
-    for origin in work.origins if directories else ():
-        if store.is_valid(origin.output):
+    for origin, output in work.origins.items() if directories else ():
+        if store.is_valid(output):
             continue
         path = find_source(directories, origin.hash, origin.file_names)
         if path is not None:
-            added = store.add_path(origin.output.name, path, Method.FLAT, origin.hash.algorithm)
+            added = store.add_path(output.name, path, Method.FLAT, origin.hash.algorithm)
             print(f"taken from {path}: {added}", file=sys.stderr)

@@ -52,7 +52,7 @@ __all__ = ["BUILD_SYSTEMS", "BuildSystem", "Recipe", "make_recipe"]
 
 
 def make_recipe(name: str, arguments: Mapping[str, Any], outputs: Sequence[str]) -> Recipe:
-    """How to build a package with the build system of that name.
+    """The phases and variables of a package with these arguments.
 
     Args:
         name: one of `BUILD_SYSTEMS`.
