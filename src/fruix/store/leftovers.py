@@ -32,7 +32,7 @@ from fruix.store.tree.descriptors import OPEN_DIRECTORY
 
 # Names of objects on the way into the store or out of it, for moments; they are no store path's.
 NEAR = re.compile(rb"\.tmp-[0-9a-f]{16}")
-STAGING, OWNER = ".staging", ".owner"
+STAGING, OWNER, LINKS = ".staging", ".owner", ".links"
 _SESSION = re.compile(r"([0-9a-f]{16})-([0-9]{20})-[0-9a-f]{16}")
 # Times of inodes lag behind the clock by a tick, on some file systems by a second or two.
 _SLACK = 2_000_000_000
@@ -163,7 +163,7 @@ def _unregistered(store: int, database: Database, swept: Swept) -> Iterator[str]
             objects.append(path)
         elif NEAR.fullmatch(os.fsencode(name)):
             yield name
-        elif path is None and name not in {STAGING, OWNER, *kept}:
+        elif path is None and name not in {STAGING, OWNER, LINKS, *kept}:
             swept.foreign.append(name)
     remaining = iter(objects)
     while batch := list(islice(remaining, _BATCH)):
