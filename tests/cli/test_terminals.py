@@ -57,6 +57,12 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("lint", "{top}/odd.py"): 1,
     ("lint", "-b", "{top}/needing.py"): 1,
     ("log", "odd"): 0,
+    ("export", "-o", "{top}/{nasty}.out", "odd"): 0,
+    ("import", "--no-check-sigs", "{top}/{nasty}"): 1,
+    ("copy", "--to", "{top}/{nasty}", "odd"): 1,
+    ("copy", "odd"): 2,
+    ("key", "generate", "--name", "{nasty}", "{top}/key"): 2,
+    ("key", "public", "{top}/{nasty}"): 2,
     ("log", "-f", "bad"): 0,
     ("log", "--record", "bad"): 0,
     ("packages",): 0,
@@ -83,6 +89,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("store", "derivers", "odd"): 0,
     ("store", "verify"): 0,
     ("store", "failures"): 0,
+    ("store", "sign", "-k", "{top}/{nasty}", "odd"): 2,
     ("view", "base"): 0,
     ("why", "needing", "odd"): 0,
     ("why-rebuild", "odd", "bad"): 0,
@@ -95,7 +102,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
 def test_every_command_is_in_the_table() -> None:
     assert {words[0] for words in TABLE} - {"{nasty}"} == set(COMMANDS)
     of_store = {words[1] for words in TABLE if words[0] == "store"}
-    assert of_store == {"add", "cat", "ls", "info", "verify", "failures", *QUERIES}
+    assert of_store == {"add", "cat", "ls", "info", "verify", "failures", "sign", *QUERIES}
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,13 @@ signature says what is at a path, wherever it comes from.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from fruix.errors import FormatError, UsageError
 from fruix.model.named_keys import (
+    SEED_SIZE,
     SIGNATURE_SIZE,
     PublicKey,
     SecretKey,
@@ -19,6 +21,7 @@ from fruix.model.named_keys import (
     split,
 )
 from fruix.model.pathinfo import PathInfo
+from fruix.model.sexp import Sexp
 from fruix.model.text import to_text
 from fruix.signing import libcrypto
 from fruix.signing.key_files import read_secret
@@ -39,6 +42,18 @@ def read_secret_key(file: str) -> SecretKey:
 def generate(name: str, seed: bytes) -> SecretKey:
     """The key that 32 random bytes give."""
     return SecretKey(name, seed, libcrypto.public_from_seed(seed))
+
+
+def as_guix_key(key: SecretKey) -> Sexp:
+    """The same pair of keys as Guix's s-expression: its scalar, which Ed25519 derives from the seed.
+
+    The way back there isn't: what is derived says nothing of the seed.
+    """
+    digest = bytearray(hashlib.sha512(key.seed).digest()[:SEED_SIZE])
+    digest[0] &= 0xF8  # RFC 8032, 5.1.5
+    digest[31] = digest[31] & 0x7F | 0x40
+    scalar = bytes(reversed(digest))
+    return (b"private-key", (b"ecc", (b"curve", b"Ed25519"), (b"q", key.point), (b"d", scalar)))
 
 
 def sign(info: PathInfo, key: SecretKey) -> str:

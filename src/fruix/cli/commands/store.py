@@ -80,6 +80,14 @@ def _configure_upkeep(commands: _Commands) -> None:
     verify = _command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
     verify.add_argument("--contents", action="store_true", help="read and hash every path too")
     verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
+    sign = _command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
+    sign.add_argument(
+        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
+    )
+    sign.add_argument(
+        "-k", "--key-file", required=True, metavar="FILE", help="a secret key (fruix key generate)"
+    )
+    sign.add_argument("-r", "--recursive", action="store_true", help="with all that they need")
     failures = _command(
         commands,
         "failures",
@@ -156,6 +164,7 @@ def _info(store: RemoteStore, options: argparse.Namespace) -> None:
         print(f"deriver: {info.deriver or ''}")
         print(f"content address: {info.content_address or ''}")
         print(f"built here: {'yes' if info.ultimate else 'no'}")
+        print(f"signatures: {' '.join(info.signatures)}")
         print(f"references: {' '.join(str(reference) for reference in info.references)}")
 
 
@@ -189,6 +198,17 @@ def _damaged(options: argparse.Namespace) -> StoreError:
     return StoreError(
         "the store is damaged", hint=f"build again what is damaged: fruix store verify{flag} --repair"
     )
+
+
+def _sign(store: RemoteStore, options: argparse.Namespace) -> None:
+    """The key is read here, where the user is who may read it."""
+    from fruix.signing import path_signatures  # noqa: PLC0415 - loads ctypes, which nothing else needs
+
+    key = path_signatures.read_secret_key(options.key_file)
+    wanted = {valid(store, text)[0] for text in options.paths}
+    for info in store.closure_infos(wanted):
+        if options.recursive or info.path in wanted:
+            store.add_signatures(info.path, [path_signatures.sign(info, key)])
 
 
 def _outputs(store: RemoteStore, word: str) -> list[StorePath]:
