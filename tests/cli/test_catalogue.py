@@ -45,7 +45,8 @@ EOF
 """
 PACKAGE = """
 import os
-# A tree of files as the source: made by a package of its own; of several of that name, a builder sees its own input only.
+# A tree of files as the source: made by a package of its own; of several of that name, a builder
+# sees its own input only.
 tree = Package(name="both-source", version="1", build_system="trivial", arguments={{"script": {script!r}}})
 package = Package(
     name="both",

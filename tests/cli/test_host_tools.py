@@ -1,6 +1,7 @@
 """A package whose host changes: what is said, what is kept, and what a request does when it happens meanwhile. On a private /frx.
 
-The host has a dpkg database of this test's own, in which `gcc` changes its version; its view has that and what the builder needs.
+The host has a dpkg database of this test's own, in which `gcc` changes its version; its view has
+that and what the builder needs.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import pytest
 
 from machine import private_frx
 
-# The command line, told where dpkg keeps its records, and what to do once, before the host's view for `top` is looked at. An embedded
-# daemon is a fork of it.
+# The command line, told where dpkg keeps its records, and what to do once, before the host's view
+# for `top` is looked at. An embedded daemon is a fork of it.
 FRUIX = """
 import contextlib, os, sys
 from fruix.building.host_views import HostViews

@@ -17,7 +17,8 @@ from fruix.cli.commands.store import QUERIES
 from fruix.cli.output.terminal import only_text
 from machine import private_frx
 
-# Character sets, titles, questions that a terminal answers, an 8-bit control, a line that looks like a message of Fruix's.
+# Character sets, titles, questions that a terminal answers, an 8-bit control, a line that looks
+# like a message of Fruix's.
 NASTY = "\x1b(B\x1b]0;title\x07\x1b[6n\x1b[2J\x9b31m\r\x08\nfruix: error: forged\nhint: forged"
 SAID = NASTY.replace("\n", " ") + "\nfruix: error: forged\n"
 FILE = f"""
@@ -137,7 +138,8 @@ def filled(words: tuple[str, ...], place: Mapping[str, str]) -> list[str]:
     return [word.format_map(place) for word in words]
 
 
-# What the display of running builds does with the terminal: the cursor hidden and shown, lines up, lines erased.
+# What the display of running builds does with the terminal: the cursor hidden and shown, lines up,
+# lines erased.
 DRAWN = re.compile(r"\x1b\[(?:\?25[lh]|\d*A|\d*[JK]|1G)|\r")
 
 

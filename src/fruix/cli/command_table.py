@@ -1,4 +1,9 @@
-"""The table of commands. Each has a module of its own in `cli.commands`, which offers `configure(parser)` and `run(arguments) -> int`."""
+"""The table of commands: where each is, and what it does in a line.
+
+A command is a module of `cli.commands` with two functions: `configure(parser)` adds its arguments,
+`run(options)` does it and returns the exit status. Errors are raised, as subclasses of
+`FruixError`.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The way from `sys.argv` to a command, and from an error to what a person reads.
 
-Errors of ours become one message with what, where and what to do next, and the error's exit code; anything else is a bug
-and shows its traceback.
+An expected error (`FruixError`) becomes one message with what, where and what to do next, and the
+error's exit code; anything else is a bug and shows its traceback.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report(lacking)
         return lacking.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
+        # Whoever reads the output has seen enough.
         give_up_on(sys.stdout.fileno())
         return 141
     except OSError as error:
@@ -50,7 +50,7 @@ def _run(words: list[str]) -> int:
 
 
 def report(error: FruixError) -> None:
-    """An error for a person: what and where, then what to do next. It may quote a builder's output.
+    """Print an error for a person: what and where, then what to do next. It may quote a builder.
 
     Before it, of words that can't be understood, the usage of the command that they were for.
     """

@@ -68,7 +68,8 @@ def test_json_lines_are_the_events() -> None:
     assert people.getvalue() == ""
 
 
-# What programs rely on (docs/events.md). Adding to it is fine; whoever takes away or renames must raise EVENTS_VERSION.
+# What programs rely on (docs/events.md). Adding to it is fine; whoever takes away or renames must
+# raise EVENTS_VERSION.
 SCHEMA = {
     "plan": {"builds", "jobs", "problems", "estimated_seconds", "unknown_durations", "longest_path"},
     "build-queued": {"drv", "kind", "time"},

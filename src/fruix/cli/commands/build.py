@@ -49,7 +49,7 @@ Results = Sequence[tuple[DerivedPath, BuildResult]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add what to build, how to build it, and what to show and to keep of it."""
     asked.configure(parser)
     build_flags.configure(parser)
     _configure_display(parser)
@@ -89,7 +89,7 @@ def _configure_display(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build."""
+    """Build, print the paths of the results; status 1 if a dry run finds what can't be built."""
     if not options.targets and not options.file and not options.expression:
         raise UsageError(
             "nothing to build",
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
 def _from_the_beginning(
     store: RemoteStore, packages: Sequence[Package], options: argparse.Namespace, overtaken: Overtaken
 ) -> int:
-    """Lower for the host's tools as they are now, and build that."""
+    """Lower for the host's tools as they are now, and build that; the exit status."""
     work = lowering(store)
     targets = asked.targets(store, work, _words(store, options), packages)
     plan = store.plan([target.request for target in targets], build_flags.mode_of(options))
@@ -134,7 +134,7 @@ def _from_the_beginning(
 
 
 def _teller(options: argparse.Namespace) -> Tell:
-    """How it is said that a request begins anew."""
+    """What says that a request begins anew: to a person or, with `--json`, to a program."""
 
     def tell(number: int, why: str) -> None:
         if options.json:
@@ -202,7 +202,7 @@ def _build(
 
 
 def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay, word: Word) -> None:
-    """How it ended; `word`: by which commands find a derivation."""
+    """Report how it ended, and raise if something failed; `word`: the name of a derivation."""
     failed = [(request, result) for request, result in results if not result.success]
     if isinstance(display, JsonDisplay):
         display.put(result_event(results))
@@ -213,7 +213,7 @@ def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay, 
 
 
 def _explain(failures: Sequence[Failure]) -> None:
-    """In full; the answer comes afterwards, as the error."""
+    """Print every failure in full; the answer in a line comes afterwards, as the error."""
     report = PlainDisplay(sys.stderr, BuildPlan())
     failure_report(failures, report)
     for failure in failures:
@@ -222,7 +222,7 @@ def _explain(failures: Sequence[Failure]) -> None:
 
 
 def _write_metadata(targets: Sequence[Target], file: str) -> None:
-    """Of the first package; the others, if any, have records too (`fruix log --record`)."""
+    """Write those of the first thing asked for; the others' records hold theirs (`fruix log`)."""
     target = targets[0]
     lowered, package = target.lowered, target.package
     source = lowered.source if lowered else None

@@ -1,7 +1,8 @@
-"""`fruix doctor`: one line for each thing that isolation needs of this machine, and what to do where it lacks.
+"""`fruix doctor`: what isolation needs of this machine, a line each, and what to do about it.
 
-With `--try` it goes through one jail step by step, on FreeBSD, and prints every system call.
-With `--selftest` it builds on a scratch store instead, tries to break out, crashes and recovers; a line for each check.
+With `--try` it goes through one jail step by step, on FreeBSD, and prints every system call. With
+`--selftest` it builds on a scratch store instead, tries to break out, crashes and recovers; a line
+for each check.
 """
 
 from __future__ import annotations
@@ -18,12 +19,13 @@ MARKS = {True: ("ok", "green"), False: ("missing", "red")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the two tests, which need root."""
     parser.add_argument(
         "--try",
         action="store_true",
         dest="trial",
-        help="on FreeBSD: go through one sandbox step by step and print each system call's result, errno and message (root)",
+        help="on FreeBSD: go through one sandbox step by step and print each system call's result, errno and "
+        "message (root)",
     )
     parser.add_argument(
         "--selftest",

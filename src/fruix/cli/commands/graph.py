@@ -1,4 +1,7 @@
-"""`fruix graph`: how packages, derivations or store objects depend on each other, as a picture (SVG) or for Graphviz (DOT)."""
+"""`fruix graph`: draw how packages, derivations or store objects depend on each other.
+
+As a picture (SVG), or in the language of Graphviz (DOT).
+"""
 
 from __future__ import annotations
 
@@ -24,14 +27,14 @@ _ENDINGS = {".dot": "dot", ".gv": "dot", ".svg": "svg"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add what to draw, which edges, in which format and where to."""
     parser.add_argument("targets", nargs="*", metavar="PACKAGE|DRV|PATH", help="default: the whole catalogue")
     parser.add_argument(
         "-t",
         "--type",
         choices=("inputs", "derivations", "references"),
-        help="inputs: what definitions say; derivations: what builds need; references: what results need when they run (default: inputs "
-        "for packages, references for store paths)",
+        help="inputs: what definitions say; derivations: what builds need; references: what results need "
+        "when they run (default: inputs for packages, references for store paths)",
     )
     parser.add_argument(
         "-f", "--format", choices=sorted(_FORMATS), help="default: as the output file is named, else dot"
@@ -40,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw."""
+    """Write the drawing to the file that was named, else to standard output."""
     draw = _FORMATS[_format(options)]
     text = draw(_graph(options), _title(options))
     if options.output:
@@ -114,7 +117,7 @@ def _graph(options: argparse.Namespace) -> Graph:
 
 
 def _runnable(store: RemoteStore, work: Lowering, word: str) -> Sequence[StorePath]:
-    """Outputs; but a derivation that is named as a path stands for itself, as it has references too."""
+    """The outputs of a word; a derivation that is named as a path stands for itself."""
     if is_store_path(store, word) and word.endswith(".drv"):
         return [StorePath.parse(word, store.directory)]
     return built(store, work, word)

@@ -1,4 +1,7 @@
-"""`fruix hash`: what a definition wants as `sha256` of files that are here: of a file its bytes, of a directory the archive (NAR) of what a `Local` would take."""
+"""`fruix hash`: what a definition wants as `sha256` of files that are here.
+
+That is the hash of a file's bytes, or of the archive (NAR) of what a `Local` takes of a directory.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ FORMS: Mapping[str, Callable[[Hash], str]] = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the files, the form of a hash, and what is left out of directories."""
     parser.add_argument("paths", nargs="+", metavar="FILE|DIR", help="what to hash")
     parser.add_argument("--form", choices=FORMS, default="hex", help="how to write it (default: hex)")
     parser.add_argument(
@@ -34,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """A line each; with several, their names too."""
+    """Print the hash of each file; with several, their names too."""
     for path in options.paths:
         if not os.path.exists(path):
             raise UsageError("there is no such file or directory", where=path)

@@ -1,4 +1,7 @@
-"""`fruix prefetch`: fetch a file or a commit, put it into the store, and print what a definition says of it: no build will fetch it again."""
+"""`fruix prefetch`: fetch a file or a commit, and print what a definition says of it.
+
+It is put into the store, so that no build fetches it again.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ _UNKNOWN = "0" * 64
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add where the source is, which commit of it, and the form of the hash."""
     parser.add_argument(
         "url", metavar="URL", help="http, https, mirror://NAME/…, file:///…, or git+https://…"
     )
@@ -38,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a piece of a definition."""
+    """Fetch the source, add it to the store, and print the `source=` of a definition."""
     with tempfile.TemporaryDirectory(prefix="fruix-prefetch-") as directory:
         prefetch = _commit if options.url.startswith("git+") else _file
         lines = prefetch(options, directory)
@@ -60,7 +63,7 @@ def _name(options: argparse.Namespace) -> list[str]:
 
 
 class _Log(io.TextIOBase):
-    """What the downloader says, without its marks for the daemon."""
+    """A stream for what the downloader says, without its marks for the daemon."""
 
     def write(self, text: str) -> int:
         if not text.startswith("@ fruix "):

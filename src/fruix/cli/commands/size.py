@@ -1,4 +1,4 @@
-"""`fruix size`: what a package or store path takes on disk with everything that it needs when it runs."""
+"""`fruix size`: what a package or store path takes on disk with all that it needs to run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from fruix.errors import InvalidPathError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the paths, and the unit."""
     parser.add_argument("targets", nargs="+", metavar="PACKAGE|DRV|PATH", help="what is built")
     parser.add_argument("--bytes", action="store_true", help="print plain numbers of bytes")
 
 
 def run(options: argparse.Namespace) -> int:
-    """One line for each path of the closure, biggest first: its own size, its share, its closure's size."""
+    """Print a line for each path of the closure, biggest first: own size, share, closure's size.
+
+    Costs one question to the daemon a path.
+    """
     shown = str if options.bytes else size
     with open_store() as store:
         work = lowering(store)

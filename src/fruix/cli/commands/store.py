@@ -34,7 +34,7 @@ QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StoreP
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Subcommands."""
+    """Add a parser for each of the store's commands."""
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, help="one of these:")
     add = _command(commands, "add", "copy a file or tree into the store and print its path", _add)
     add.add_argument("source", metavar="FILE|DIRECTORY", help="what to copy")
@@ -100,13 +100,13 @@ def _configure_upkeep(commands: _Commands) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Connect and act."""
+    """Connect to the store, and do what the subcommand says."""
     with open_store() as store:
         return int(options.act(store, options) or 0)
 
 
 def valid(store: RemoteStore, text: str) -> tuple[StorePath, str]:
-    """A path in the store as the user wrote it (links to it are followed): store path and the rest below it.
+    """The store path in a user's words, and the rest below it. Links into the store are followed.
 
     Raises:
         UsageError: not in the store.
@@ -188,7 +188,7 @@ def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
 
 
 def _damaged(options: argparse.Namespace) -> StoreError:
-    """What was found is not whole, or still isn't; with what to do next."""
+    """The error for a store that is damaged, or still is, with what to do next."""
     if options.repair:
         return StoreError(
             "not everything could be repaired",

@@ -1,7 +1,8 @@
-"""Two results of one build that should be equal: what `diffoscope` says about them, if it is installed.
+"""What `diffoscope`, if it is installed, says of two results of a build that should be equal.
 
-The daemon tells where they differ by itself; diffoscope also looks into archives, programs and documents. It reads what a builder made, so
-root runs it as nobody. Its output is cut: the command is shown, for who wants all of it.
+The daemon tells where they differ by itself; diffoscope also looks into archives, programs and
+documents. It reads what a builder made, so root runs it as nobody. Its output is cut: the command
+is shown, for who wants all of it.
 """
 
 from __future__ import annotations

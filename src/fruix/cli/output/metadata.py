@@ -1,4 +1,7 @@
-"""`--metadata FILE` and `METADATA_OUT`: how a package was built, as `key=value` lines, from the build record and from running it."""
+"""`--metadata FILE`, `METADATA_OUT`: how a package was built, as `key=value` lines.
+
+From the build record, and from running what was built.
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def check_place(file: str) -> None:
 
 
 def run(program: str) -> str:
-    """What a program prints when run without arguments, on one line; empty if there is none such."""
+    """What a program prints when run without arguments, on one line; empty if it can't be run."""
     try:
         done = subprocess.run(
             [program], stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_TIMEOUT, check=False

@@ -60,7 +60,7 @@ def listing(
     mode: BuildMode = BuildMode.NORMAL,
     changed: Mapping[StorePath, Sequence[str]] = MappingProxyType({}),
 ) -> list[str]:
-    """Every derivation with its reason: what is missing, what changed, what needs it, what it needs, how long it usually takes.
+    """Every derivation with its reason, what it needs and what needs it, and its usual duration.
 
     Args:
         plan: what would be done.

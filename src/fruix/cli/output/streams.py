@@ -1,8 +1,10 @@
-"""Standard input, output and error of a command as they are found: closed, not in UTF-8, full, or a terminal.
+"""A command's standard streams as they are found: closed, not in UTF-8, full, or a terminal.
 
-Whatever a command prints reaches a terminal as text (see `terminal`): also what nobody thought of, such as a name with control characters in
-an error of the system. What draws on the terminal itself asks for `unfiltered`. A character that the stream's encoding lacks is written
-otherwise instead of ending the command; undecodable bytes of names are written as they were where no terminal reads them.
+Whatever a command prints reaches a terminal as text (see `terminal`): also what nobody thought of,
+such as a name with control characters in an error of the system. What draws on the terminal itself
+asks for `unfiltered`. A character that the stream's encoding lacks is written otherwise instead of
+ending the command; undecodable bytes of names are written as they were where no terminal reads
+them.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
 from fruix.cli.output.terminal import harmless, only_text, wants_colour
+from fruix.overriding import override
 
 # In ASCII; characters that aren't here are escaped.
 _OTHERWISE = dict(zip("…→·└├│─●○↓", ("...", "->", "-", "`", "|", "|", "-", "*", "o", "v"), strict=True))
@@ -24,7 +27,10 @@ _SURROGATES = range(0xDC80, 0xDD00)
 
 
 def prepare() -> None:
-    """Have three usable streams; what is closed becomes /dev/null, so that nothing that is opened later takes its place."""
+    """Make the three streams usable.
+
+    What is closed becomes /dev/null, so that nothing that is opened later takes its place.
+    """
     for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
@@ -51,10 +57,10 @@ def _prepared(stream: TextIO | None, number: int) -> TextIO:
 
 
 class _Terminal(io.TextIOWrapper):
-    """Takes nothing but text and colours."""
+    """A terminal that gets nothing but text and colours."""
 
+    @override
     def write(self, text: str) -> int:
-        """All of it, what isn't text escaped."""
         super().write(only_text(text))
         return len(text)
 
@@ -76,7 +82,7 @@ class _Unfiltered:
 
 
 def unfiltered(stream: TextIO) -> TextIO:
-    """What writes to the same place, control characters too."""
+    """A stream that writes to the same place, control characters too."""
     return cast("TextIO", getattr(stream, "unfiltered", stream))
 
 
@@ -102,7 +108,10 @@ def _lacking(error: UnicodeError) -> tuple[str, int]:
 
 
 def write_bytes(chunks: Iterable[bytes], *, raw: bool) -> None:
-    """Bytes of somebody else's to standard output: as they are if `raw`, or where no terminal reads them; else as lines of text."""
+    """Write bytes that a builder made to standard output.
+
+    As they are if `raw`, or where no terminal reads them; else as lines of harmless text.
+    """
     sys.stdout.flush()
     if raw or not sys.stdout.isatty():
         for chunk in chunks:
@@ -120,7 +129,10 @@ def write_bytes(chunks: Iterable[bytes], *, raw: bool) -> None:
 
 
 def flushed(status: int) -> int:
-    """Write out what is left; the status of the command, or another one if it can't be written: 141 if nobody reads it any more."""
+    """Write out what is left; returns the status of the command.
+
+    Another one than `status` if it can't be written: 141 if nobody reads it any more.
+    """
     for number, stream in ((1, sys.stdout), (2, sys.stderr)):
         try:
             stream.flush()
@@ -131,7 +143,7 @@ def flushed(status: int) -> int:
 
 
 def not_written(number: int, error: OSError) -> int:
-    """Say that output can't be written, if anybody listens, and write no more of it; the status that follows."""
+    """Say that output can't be written, and write no more of it; returns the exit status."""
     give_up_on(number)
     if isinstance(error, BrokenPipeError):
         return 141
@@ -141,7 +153,7 @@ def not_written(number: int, error: OSError) -> int:
 
 
 def give_up_on(number: int) -> None:
-    """Write nothing more there, so that the interpreter doesn't complain when it flushes what is left."""
+    """Send the stream to /dev/null, so that the interpreter can flush what is left at its end."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, number)
     os.close(null)

@@ -1,7 +1,8 @@
-"""Text for people's terminals: builder output made harmless, durations, sizes, colour when it is wanted.
+"""Text for terminals: builders' output made harmless, durations, sizes, colours.
 
-Log lines come from builders and may hold any bytes. On a terminal only tabs, printable characters and colours (SGR) pass;
-everything else, C1 controls included, is shown escaped, so that no builder moves the cursor, sets titles or talks to the clipboard.
+Log lines come from builders and may hold any bytes. On a terminal only tabs, printable characters
+and colours (SGR) pass; everything else, C1 controls included, is shown escaped, so that no builder
+moves the cursor, sets titles or talks to the clipboard.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 import re
 from typing import TextIO
 
-# Colours and the like; not what hides text (8: concealed). After 38 and 48 come the numbers of a colour, where 8 is one.
+# Colours and the like; not what hides text (8: concealed). After 38 and 48 come the numbers of a
+# colour, where 8 is one.
 _PARAMETER = r"(?!0*8[;m])(?:[34]8;(?:5;\d{1,3}|2(?:;\d{1,3}){3})|\d{0,3})"
 _SGR = re.compile(rf"\x1b\[{_PARAMETER}(?:;{_PARAMETER}){{0,15}}m")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -47,7 +49,7 @@ def only_text(text: str) -> str:
 
 
 def without_colour(line: str) -> str:
-    """A line without what sets colours."""
+    """A line without the sequences that set colours."""
     return _SGR.sub("", line)
 
 
@@ -62,7 +64,7 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def width(stream: TextIO) -> int | None:
-    """The columns of a terminal; None if it is none. `COLUMNS` goes before what the terminal says."""
+    """The columns of a terminal: `COLUMNS`, else what it says itself; None if it is none."""
     if not stream.isatty():
         return None
     wanted = os.environ.get("COLUMNS", "")

@@ -1,4 +1,4 @@
-"""What a command is asked for: packages by name, from files and expressions, derivations and store paths."""
+"""What a command is asked for: packages by name, file or expression, derivations, store paths."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORD = "PACKAGE|DRV|PATH|FILE.py"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments that name things: `targets`, `file` and `expression`."""
+    """Add the arguments that name things: `targets`, `file` and `expression`."""
     parser.add_argument(
         "targets",
         nargs="*",
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def definitions(options: argparse.Namespace) -> tuple[list[str], list[Package]]:
-    """The words that name packages or store paths, and the packages that were defined on the spot."""
+    """The words for packages or store paths, and the packages that were defined on the spot."""
     words, files = separate(options.targets)
     packages = [package for file in (*files, *options.file) for package in from_file(file)]
     return words, [*packages, *map(from_expression, options.expression)]
@@ -54,7 +54,10 @@ def targets(
     packages: Iterable[Package],
     target_of: Callable[[RemoteStore, Lowering, str], Target] = package_or_path,
 ) -> list[Target]:
-    """What to build for them; sources that are at hand are in the store then. `target_of`: what a word may stand for."""
+    """What to build for words and packages; sources that are at hand are in the store then.
+
+    `target_of` tells what a word may stand for.
+    """
     found = [target_of(store, work, word) for word in words]
     found += [package_target(work, package) for package in packages]
     _use_local_sources(store, work)
@@ -62,7 +65,10 @@ def targets(
 
 
 def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
-    """Add sources that are at hand already (`FRUIX_SOURCES`, directories separated by colons): then they need no download."""
+    """Add sources that are at hand already, so that they need no download.
+
+    They are looked for in the directories of `FRUIX_SOURCES`, which are separated by colons.
+    """
     directories = [directory for directory in os.environ.get("FRUIX_SOURCES", "").split(":") if directory]
     for origin, output in work.origins.items() if directories else ():
         if store.is_valid(output):

@@ -1,4 +1,4 @@
-"""Becoming another program: the last thing that a command does."""
+"""Another program in place of this one: the last thing that a command does."""
 
 from __future__ import annotations
 

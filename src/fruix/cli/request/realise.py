@@ -30,7 +30,8 @@ def realise(
     Args:
         store: where.
         requests: what is needed.
-        work: what lowered the packages that they come of: it knows names and sources for what is said of failures.
+        work: what lowered the packages that they come of: it knows names and sources for what is
+            said of failures.
         intro: stands before the line that says how much is to be built.
         check: looks at what failed before it is told, and may raise another error instead.
 
