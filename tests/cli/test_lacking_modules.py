@@ -1,4 +1,7 @@
-"""Every command in a Python that was built without a module of the standard library: the doctor names it, nothing ends in a traceback."""
+"""Every command in a Python that lacks a module of the standard library.
+
+The doctor names it, and nothing ends in a traceback.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Every command in every kind of terminal: what builders and names say reaches it as text, in its encoding, at 40 columns; and without standard output."""
+"""What builders and names say reaches every kind of terminal as text.
+
+From every command, in the terminal's encoding, at 40 columns; and without standard output.
+"""
 
 from __future__ import annotations
 
@@ -25,10 +28,11 @@ FILE = f"""
 NASTY = {NASTY!r}
 SAID = {SAID!r}
 def made(name, script, *inputs):
-    return Package(name=name, version="1", synopsis="says … → \\u00e9 ●", home_page="http://x/", license="MIT",
-        build_system="trivial", inputs=list(inputs),
+    return Package(name=name, version="1", synopsis="says … → \\u00e9 ●", home_page="http://x/",
+        license="MIT", build_system="trivial", inputs=list(inputs),
         arguments={{"script": script, "environment": {{"nasty": NASTY, "said": SAID}}}})
-odd = made("odd", 'mkdir "$out"; printf %s "$said"; printf %s "$said" > "$out/$nasty"; ln -s "$nasty" "$out/link"; printf x > "$out/$(printf "\\\\377")"')
+odd = made("odd", 'mkdir "$out"; printf %s "$said"; printf %s "$said" > "$out/$nasty"; '
+    'ln -s "$nasty" "$out/link"; printf x > "$out/$(printf "\\\\377")"')
 needing = made("needing", 'mkdir "$out"; read -r odd < "$inputsPath"; echo "$odd" > "$out/$nasty"', odd)
 bad = made("bad", 'printf %s "$said" >&2; echo "FAIL: $said"; exit 3', odd)
 """

@@ -16,7 +16,7 @@ OLD, NEW, OTHER = "0" * 64, "1" * 64, "2" * 64
 
 
 class Reader:
-    """Knows derivations by their names, `NAME-FINGERPRINT'S FIRST DIGIT`, and the views that it is given."""
+    """Derivations named `NAME-DIGIT` (the fingerprint's first), and the views that are given."""
 
     def __init__(self, *views: HostView) -> None:
         self._views = {view.fingerprint: view for view in views}
