@@ -7,7 +7,6 @@ import socket
 import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,12 @@ from fruix.daemon.settings import Settings
 from fruix.errors import FruixError, NotPermittedError, ProtocolError, StoreError
 from fruix.model.contentaddress import Method
 from fruix.model.guix_signature import acl, public_key
-from fruix.model.hashes import Hash
-from fruix.model.named_keys import SecretKey
-from fruix.model.nar import export, write
-from fruix.model.pathinfo import PathInfo
+from fruix.model.nar import export
 from fruix.model.sexp import parse
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.messages import Failure, Last, Message, Read, Write
 from fruix.protocol.wire import Dialect, read_string, write_string
-from fruix.signing import path_signatures
 from golden_data import GOLDEN
 
 SECRET = GOLDEN / "keys/guix-signing-key.sec"
@@ -202,48 +197,6 @@ def test_a_key_that_is_no_secret_signs_nothing(daemon: Running, tmp_path: Path) 
     with pytest.raises(FruixError, match="can't open the key"):
         exported(store, paths, sign=True)
     assert store.is_valid(paths[0])
-
-
-def test_no_secret_is_in_what_is_kept_or_said(daemon: Running, tmp_path: Path) -> None:
-    key = SecretKey.parse((GOLDEN / "keys/nix-test-1.secret").read_text())
-    assert "2Goqw4" not in repr(daemon.server) + repr(settings(tmp_path)) + repr(key)
-
-
-def test_unsigned_objects_need_a_trusted_user_or_key(tmp_path: Path) -> None:
-    """Nix's two ways of adding: the claim alone isn't enough, a signature by a trusted key is."""
-    secret = tmp_path / "secret"
-    secret.write_bytes((GOLDEN / "keys/nix-test-1.secret").read_bytes())
-    secret.chmod(0o400)
-    key = path_signatures.read_secret_key(str(secret))
-    archive = b"".join((write.MAGIC, write.file_head(3, False), b"one", write.file_tail(3)))
-    with running(tmp_path, settings(tmp_path, trusted_public_keys=(str(key.public),))) as daemon:
-        store = daemon.connect()
-        path = StorePath.of(store.directory, f"{'a' * 32}-thing")
-        info = PathInfo(path, Hash.of("sha256", archive), len(archive))
-        with pytest.raises(NotPermittedError) as caught:
-            store.add_several([(info, [archive])], 1, unchecked=False)
-        assert str(caught.value) == (
-            f"cannot add path '{path}' because it lacks a signature by a trusted key"
-        )
-        wrong = replace(info, signatures=(path_signatures.sign(replace(info, nar_size=1), key),))
-        with pytest.raises(NotPermittedError):
-            store.add_several([(wrong, [archive])], 1, unchecked=False)
-        assert not store.is_valid(path)
-        right = replace(info, signatures=(path_signatures.sign(info, key),))
-        store.add_several([(right, [archive])], 1, unchecked=False)
-        found = store.path_info(path)
-        assert found is not None
-        assert found.signatures == right.signatures
-
-
-def test_where_no_signatures_are_required_none_are_looked_at(tmp_path: Path) -> None:
-    archive = b"".join((write.MAGIC, write.file_head(3, False), b"one", write.file_tail(3)))
-    with running(tmp_path, settings(tmp_path, require_sigs=False)) as daemon:
-        store = daemon.connect()
-        path = StorePath.of(store.directory, f"{'a' * 32}-thing")
-        info = PathInfo(path, Hash.of("sha256", archive), len(archive))
-        store.add_several([(info, [archive])], 1, unchecked=False)
-        assert store.is_valid(path)
 
 
 def test_own_operations_are_for_own_daemons(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:

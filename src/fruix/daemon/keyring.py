@@ -41,6 +41,20 @@ class Keyring:
         trust = PathTrust.of(settings.trusted_public_keys, keys, required=settings.require_sigs)
         return cls(trust, settings.acl_file, settings.signing_key_file, keys)
 
+    def trusting(
+        self, keys: Sequence[str] | None, more: Sequence[str], *, required: bool | None
+    ) -> PathTrust:
+        """Other trust than the settings': `keys` in place of those that they name, and `more` of them.
+
+        The daemon's own keys always count; None leaves what is set.
+
+        Raises:
+            FormatError: a text that is no public key.
+        """
+        given = PathTrust.of([*(keys or ()), *more], self.secret_keys)
+        known = {} if keys is not None else self.trust.keys
+        return PathTrust(self.trust.required if required is None else required, {**known, **given.keys})
+
     def signed(self, info: PathInfo) -> PathInfo:
         """What was built here, with the signatures of all keys."""
         if not self.secret_keys:

@@ -29,6 +29,7 @@ from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.schema import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
 from fruix.protocol.wire import Context, Dialect
+from fruix.signing.path_signatures import PathTrust
 from fruix.store.memory import charge
 from fruix.store.tree.interruption import interruptible
 
@@ -122,6 +123,11 @@ class Session:
     def _stopping(self) -> FruixError | None:
         stopping = self.service.stopping
         return FruixError(stopping, hint="ask again when it has been started anew") if stopping else None
+
+    def path_trust(self) -> PathTrust:
+        """Whose signatures on what the client adds count."""
+        keyring = self.service.keyring
+        return client_options.path_trust(self.options, keyring) if self.trusted else keyring.trust
 
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""

@@ -65,11 +65,15 @@ MEANINGFUL = frozenset(
         "build-timeout", "build-max-silent-time", "build-max-log-size", "build-cores", "build-max-jobs",
         "build-repeat",
         "multiplexed-build-output", "print-extended-build-trace",
+        "require-sigs", "trusted-public-keys", "extra-trusted-public-keys",
     }
 )  # fmt: skip
+# Those of them that are lists of keys.
+KEY_LISTS = frozenset({"trusted-public-keys", "extra-trusted-public-keys"})
 SETTINGS_LIMIT = 1 << 10
 # Bytes of a value that means something.
 VALUE_LIMIT = 64
+KEY_LIST_LIMIT = 1 << 14
 
 
 class Overrides(Codec[Mapping[str, str]]):
@@ -94,7 +98,7 @@ class Overrides(Codec[Mapping[str, str]]):
     @override
     def parse(self, raw: Any, _context: Context) -> dict[str, str]:
         for name, value in raw:
-            if len(value) > VALUE_LIMIT:
+            if len(value) > (KEY_LIST_LIMIT if name in KEY_LISTS else VALUE_LIMIT):
                 raise FormatError(f"setting '{name}' has a value of {len(value)} bytes")
         found = {name: str(value, "utf-8", "surrogateescape") for name, value in raw}
         if len(found) != len(raw):

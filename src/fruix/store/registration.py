@@ -70,10 +70,12 @@ class Registrar:
             ReferenceCycleError: the paths refer to each other in a circle.
             BadDerivationError: a `.drv` that does not hold what it should.
             ObjectRejectedError: a content address that does not fit the path.
+            UsageError: a text among the signatures that is none.
             StoreError: the database's trouble.
         """
         by_path = {info.path: info for info in infos}
         order = references_first(by_path)
+        _check_signatures(text for info in order for text in info.signatures)
         if not addressed:
             for info in order:
                 check_address_path(info)
@@ -103,8 +105,7 @@ class Registrar:
             UsageError: a text that is no signature, or more than `SIGNATURES_LIMIT` in all.
         """
         new = set(signatures)
-        if wrong := sorted(text for text in new if not _SIGNATURE.fullmatch(text)):
-            raise UsageError(f"'{wrong[0]}' is no signature", hint="signatures look like NAME:BASE64")
+        _check_signatures(new)
         with self._database.writing() as connection:
             info = self._database.info(path)
             if info is None:
@@ -153,6 +154,16 @@ class Registrar:
         if path not in self._pending and not self._database.is_valid(path):
             raise InvalidPathError(str(path))
         return self._parsed.get(path, self._read)
+
+
+def _check_signatures(texts: Iterable[str]) -> None:
+    """Refuse what the database can't keep apart.
+
+    Raises:
+        UsageError: a text that is no signature.
+    """
+    if wrong := sorted(text for text in texts if not _SIGNATURE.fullmatch(text)):
+        raise UsageError(f"'{wrong[0]}' is no signature", hint="signatures look like NAME:BASE64")
 
 
 def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:

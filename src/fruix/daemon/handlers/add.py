@@ -103,7 +103,7 @@ def _receive(
     """Add an object whose path the client names."""
     vouched = session.trusted and request.unchecked
     known = session.store.is_valid(info.path) and not request.repair
-    if not vouched and not known and not session.service.keyring.trust.accepts(info):
+    if not vouched and not known and not session.path_trust().accepts(info):
         raise NotPermittedError(
             f"cannot add path '{info.path}' because it lacks a signature by a trusted key",
             hint="the setting 'trusted-public-keys' says whose signatures count; a trusted user may add it "
