@@ -105,7 +105,11 @@ class RemoteContents(Store):
 
     @override
     def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
-        """One question for all of it where the daemon is a fruix daemon; else one a path, which is no snapshot."""
+        """What the store knows of all paths in the closure of some.
+
+        A fruix daemon is asked once for all of it; another is asked once for each path, which is no
+        snapshot.
+        """
         if FEATURE in self._exchange.context.features:
             return list(self._call(QueryClosure(tuple(paths))))
         found: dict[StorePath, PathInfo] = {}

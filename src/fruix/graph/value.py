@@ -37,7 +37,10 @@ class Graph:
 
     @classmethod
     def of(cls, nodes: Iterable[Node], edges: Iterable[Edge]) -> Graph:
-        """A graph without repetitions and without edges from a node to itself (a store object may have one)."""
+        """A graph without repetitions and without edges from a node to itself.
+
+        A store object may refer to itself.
+        """
         unique = {node.key: node for node in nodes}
         kept = {(edge.source, edge.target): edge for edge in edges if edge.source != edge.target}
         for edge in kept.values():

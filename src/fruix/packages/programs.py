@@ -21,7 +21,10 @@ class Program:
 
 
 def programs(outputs: Iterable[str]) -> list[Program]:
-    """The programs of some outputs, sorted by name; of several with the same name the first, as on a search path."""
+    """The programs of some outputs, sorted by name.
+
+    Of several with the same name it is the first, as on a search path.
+    """
     found: dict[str, Program] = {}
     for output in outputs:
         for directory in _DIRECTORIES:

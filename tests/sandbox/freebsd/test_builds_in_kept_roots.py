@@ -1,4 +1,4 @@
-"""Whole builds in kept roots: what each still costs (counted, not timed), and what a crash in one leads to."""
+"""Whole builds in kept roots: what each still costs, counted, and what a crash in one leads to."""
 
 from __future__ import annotations
 
