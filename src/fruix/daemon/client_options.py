@@ -89,7 +89,10 @@ TRUST = frozenset({"require-sigs", *KEY_LISTS})
 
 
 def path_trust(options: ClientOptions, keyring: Keyring) -> PathTrust:
-    """Whose signatures count for a trusted user: the daemon's settings, changed by what the client has set."""
+    """Whose signatures count for a trusted user.
+
+    That is what the daemon's settings say, changed by what the client has set.
+    """
     said = options.overrides
     if not TRUST & said.keys():
         return keyring.trust

@@ -1,4 +1,7 @@
-"""Objects on their way from one store to another: two daemons, each with a /frx of its own, and the commands between them."""
+"""Objects on their way from one store to another.
+
+There are two daemons, each with a /frx of its own, and the commands between them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`fruix export`: paths of the store as one stream, which `fruix import`, `guix archive --import` and `nix-store --import` take."""
+"""`fruix export`: paths of the store as one stream.
+
+`fruix import`, `guix archive --import` and `nix-store --import` take it.
+"""
 
 from __future__ import annotations
 

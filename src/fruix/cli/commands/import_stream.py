@@ -1,4 +1,7 @@
-"""`fruix import`: add what an export stream holds, of `fruix export`, `guix archive --export` or `nix-store --export`."""
+"""`fruix import`: add what an export stream holds.
+
+The stream may be of `fruix export`, `guix archive --export` or `nix-store --export`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""One line on a terminal that says how far a transfer has come, over and over; nothing where no terminal is."""
+"""One line on a terminal that says how far a transfer has come.
+
+It is written over and over; nothing is written where no terminal is.
+"""
 
 from __future__ import annotations
 
