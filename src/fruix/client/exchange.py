@@ -106,8 +106,7 @@ class Exchange:
             raise error_of(failed)
         if operation.reply_body is Body.NAR:
             return cast("R", self._archive())
-        reply: R = operation.reply.parse(raw, self.context)
-        return reply
+        return cast("R", operation.reply.parse(raw, self.context))
 
     def _archive(self) -> Iterator[bytes]:
         """Yield a streamed archive; nothing else can be asked before its end.

@@ -63,8 +63,8 @@ def copy(
     """Make paths, with all that they need, valid in another store.
 
     Args:
-        source: a store that has them.
-        destination: another one, of the same store directory.
+        source: has the paths.
+        destination: another store, of the same store directory.
         paths: what is wanted there.
         unchecked: have a daemon that trusts this user take unsigned objects.
         on_progress: told how far it has come: at first, and for each piece that is sent.
@@ -76,9 +76,7 @@ def copy(
         InvalidPathError: the source has not all of them.
         NotPermittedError: an object isn't signed by a key that the destination trusts.
     """
-    infos = source.closure_infos(paths)
-    there = destination.valid_paths(info.path for info in infos)
-    missing = [info for info in infos if info.path not in there]
+    missing = _missing(source.closure_infos(paths), destination)
     whole = sum(info.nar_size for info in missing)
     sent = [0, 0]
 
@@ -91,10 +89,14 @@ def copy(
 
     on_progress(Copying(0, 0, len(missing), whole))
     for batch in batches(missing):
-        objects = ((info, archive(info)) for info in batch)
-        destination.add_several(objects, len(batch), unchecked=unchecked)
+        destination.add_several(((i, archive(i)) for i in batch), len(batch), unchecked=unchecked)
         on_progress(Copying(sent[0], sent[1], len(missing), whole))
     return [info.path for info in missing]
+
+
+def _missing(infos: Sequence[PathInfo], destination: RemoteContents) -> list[PathInfo]:
+    there = destination.valid_paths(info.path for info in infos)
+    return [info for info in infos if info.path not in there]
 
 
 def batches(infos: Sequence[PathInfo]) -> Iterator[list[PathInfo]]:

@@ -92,7 +92,7 @@ class Account:
         self.taken += size
 
     def give(self, size: int) -> None:
-        """Count less for the request."""
+        """Count `size` bytes less for the request: it no longer holds them."""
         self.taken -= size
         self._budget.give(self._uid, size)
 

@@ -136,7 +136,7 @@ def kept(options: ClientOptions) -> ClientOptions:
 
 
 def check(options: ClientOptions) -> None:
-    """Refuse values that are none.
+    """Refuse values that no setting takes.
 
     Raises:
         UsageError: with the setting's name.

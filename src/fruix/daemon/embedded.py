@@ -167,7 +167,7 @@ def _refuse(stream: socket.socket, error: FruixError, directory: str) -> None:
 
 
 def _problem(error: FruixError | OSError | ModuleNotFoundError) -> FruixError:
-    """What the client is told.
+    """The error that the client is told for one that kept the child from serving.
 
     Raises:
         ModuleNotFoundError: a module is missing that no Python lacks: a bug.

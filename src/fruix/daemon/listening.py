@@ -9,7 +9,7 @@ passed by the service manager (LISTEN_FDS) are used as they are.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import fcntl
 import os
 import socket
@@ -89,7 +89,7 @@ def listen(path: str) -> socket.socket:
     _check_directory(directory)
     _check_free(path)
     temporary = f"{directory}/.new-{os.getpid()}"
-    _remove(temporary)
+    forget(temporary)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     previous = os.umask(0o177)
     try:
@@ -101,7 +101,7 @@ def listen(path: str) -> socket.socket:
         os.rename(temporary, path)
     except OSError as error:
         listener.close()
-        _remove(temporary)
+        forget(temporary)
         if error.errno is None:  # not the system's: Python can't make an address of the name
             raise StoreError("the socket's name is too long for this system", where=path) from error
         raise
@@ -111,8 +111,9 @@ def listen(path: str) -> socket.socket:
 
 
 def forget(path: str) -> None:
-    """Take the socket's name away at the end."""
-    _remove(path)
+    """Take a socket's name away, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def passed_sockets(environment: Mapping[str, str]) -> list[socket.socket]:
@@ -166,11 +167,3 @@ def _check_free(path: str) -> None:
             where=path,
             hint="remove it, or choose another place",
         )
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise

@@ -109,7 +109,7 @@ class BuilderLike(Protocol):
         """Return what `realise` would do; nothing is locked or promised."""
 
     def planned(self, requests: Iterable[DerivedPath], mode: BuildMode) -> BuildPlan:
-        """The same with reasons and durations."""
+        """Return what `realise` would do, with reasons and usual durations."""
 
     def active(self) -> list[ActiveBuild]:
         """All builds that run or wait."""

@@ -29,7 +29,7 @@ _HINTS_LIMIT = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A file to look into.
+    """A file whose interpreter and libraries are still to be found.
 
     `need` names who fails without its libraries; None: nobody, they may be missing.
     """

@@ -30,7 +30,7 @@ _FREEBSD_HINTS = "/var/run/ld-elf.so.hints"
 
 @dataclass(frozen=True, slots=True)
 class ViewDefinition:
-    """One view.
+    """What one view is to hold, wherever this host has it.
 
     Attributes:
         tools: names that must be found on `path`.
@@ -78,7 +78,7 @@ def definitions(
 def _configured(
     name: str, table: Mapping[str, Any], defaults: Mapping[str, ViewDefinition]
 ) -> ViewDefinition:
-    """From configuration; with `extends`, lists are added to those of a view of the platform."""
+    """Read a view of the configuration; `extends` adds its lists to those of a view of the platform."""
     where = f"views.{name}"
     if not _NAME.fullmatch(name):
         raise UsageError(

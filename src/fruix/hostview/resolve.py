@@ -189,7 +189,7 @@ def _add_part(gathered: Gathered, finder: PartFinder, part: Part, view: str) -> 
 
 
 def _add_tool(gathered: Gathered, tool: str, need: str | None, path: Iterable[str]) -> bool:
-    """In every directory of the path, as scripts name tools by either."""
+    """Show a tool in every directory of the path that has it, as scripts name it by either."""
     found = [gathered.add_file(f"{directory}/{tool}", need) for directory in path]
     return any(found)
 
@@ -268,6 +268,6 @@ def _as_kept(what: _What) -> dict[str, Any]:
 
 
 def _plain(definition: ViewDefinition) -> dict[str, Any]:
-    """As JSON gives it back."""
+    """A definition as JSON gives it back, to be compared with what was kept."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(definition)))
     return plain

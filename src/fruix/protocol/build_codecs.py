@@ -68,7 +68,7 @@ class Realisation:
 
     @classmethod
     def parse(cls, text: str, directory: str) -> Realisation:
-        """From the JSON form.
+        """Read the JSON form, of which the id and the path count.
 
         Raises:
             FormatError: something else.

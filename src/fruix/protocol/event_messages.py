@@ -40,7 +40,7 @@ from fruix.protocol.wire import Context, Dialect
 
 
 class EventWriter(Protocol):
-    """From events to messages; holds what a session has to remember for that."""
+    """Turns events into messages; holds what a session has to remember for that."""
 
     def messages(self, event: Event) -> Iterable[wire.Message]:
         """The messages that tell a client of `event`."""

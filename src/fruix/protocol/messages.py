@@ -26,7 +26,7 @@ RECORD_ERRORS_SINCE = 26
 
 
 class Code(enum.IntEnum):
-    """What a message begins with."""
+    """The number that a message begins with: it says which payload follows."""
 
     NEXT = 0x6F6C6D67
     READ = 0x64617461

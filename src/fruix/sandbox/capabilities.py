@@ -99,7 +99,7 @@ def python_probes() -> Sequence[Probe]:
 
 
 def _missing(names: Mapping[str, str]) -> list[str]:
-    """Those that can't be imported, in the order of the table."""
+    """The modules of a table that can't be imported, in its order."""
     found = []
     for name in names:
         try:

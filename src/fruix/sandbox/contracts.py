@@ -32,7 +32,7 @@ _NOBODY = "nobody:x:65534:65534:Nobody:/:/noshell\n"
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One row.
+    """What the builders of one dialect may rely on.
 
     Attributes:
         directory: the build directory as seen inside; `{name}` stands for the derivation's file name.

@@ -108,7 +108,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """One sandbox.
+    """What a sandbox shows, who runs in it, and what its program may use.
 
     Attributes:
         id: its name; also that of its cgroup or jail (`frx-…`).

@@ -75,7 +75,7 @@ class Bench:
         return built
 
     def needs(self, name: str) -> StorePath:
-        """What an earlier check built."""
+        """The store path that an earlier check built; fails the check if that one failed."""
         if name not in self.made:
             raise FailedError(f"can't be tried without '{name}', which failed before")
         return self.made[name]

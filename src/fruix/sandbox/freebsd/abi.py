@@ -165,7 +165,7 @@ def devfs_rule_in(rule: bytes | bytearray) -> tuple[int, int, int, bytes]:
 
 
 def devfs_rule_id(ruleset: int, number: int) -> bytearray:
-    """`devfs_rid`, the argument of DEVFSIO_RDEL."""
+    """The argument of DEVFSIO_RDEL (`devfs_rid`): ruleset and rule in one number."""
     return bytearray(struct.pack("=I", ruleset << 16 | number))
 
 
@@ -214,7 +214,7 @@ def _file_system(row: bytes) -> FileSystem:
 
 
 def living_processes_in(table: bytes) -> list[Process]:
-    """From an array of `struct kinfo_proc`, without those that only wait to be reaped."""
+    """The processes of an array of `struct kinfo_proc`, without those that only wait to be reaped."""
     if table and struct.unpack_from("=i", table)[0] != KINFO_PROC_SIZE:
         raise OSError(22, "struct kinfo_proc has another size on this machine")
     rows = [_KINFO.unpack_from(table, start) for start in range(0, len(table), KINFO_PROC_SIZE)]

@@ -46,7 +46,7 @@ _DRAIN = 512
 
 @dataclass(slots=True)
 class Supervisor:
-    """Its state.
+    """What a supervisor knows of its sandbox, and holds for it.
 
     Attributes:
         base: the build directory, canonical; its own root lies in it.
@@ -102,7 +102,7 @@ class Supervisor:
         return self.builder != 0
 
     def _watch(self) -> None:
-        """Until the builder has ended, or shall end."""
+        """Return when the builder has ended, or the spawner wants it ended."""
         waited_for = [self.control, self.wake, self.entered]
         while True:
             reaper.reap(self._note)
@@ -113,12 +113,12 @@ class Supervisor:
                 return
             if self.entered in ready:
                 waited_for.remove(self.entered)
-                jail.own(self.kernel, self.spec.id)  # open until we end, so that the jail can't outlive us
+                jail.own(self.kernel, self.spec.id)  # open to the end: the jail can't outlive this process
             with contextlib.suppress(BlockingIOError):
                 os.read(self.wake, _DRAIN)
 
     def _end(self) -> None:
-        if self.builder:  # else there is nobody, and we may be no reaper
+        if self.builder:  # else there is nobody, and this may be no reaper
             reaper.end_descendants(self.kernel, self.spec.id, self._note)
         undo(self.kernel, self.spec)
 

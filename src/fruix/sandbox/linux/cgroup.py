@@ -175,7 +175,7 @@ class CgroupParent:
 
         Only if that is what keeps controllers from the sandboxes' groups.
 
-        A group with processes in it can't hand its controllers on. Only a group that is ours alone
+        A group with processes in it can't hand its controllers on. Only a group that is the daemon's alone
         is changed so (a service manager's delegated one); in any other, sandboxes go without those
         controllers.
         """

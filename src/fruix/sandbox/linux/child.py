@@ -81,7 +81,7 @@ def run(child: ChildState, release: int) -> NoReturn:
     """Wait for the release, take the steps, run the program. Never returns."""
 
     def wait_for_release(child: ChildState) -> None:
-        # Before the parent is heard of: should it die any time after its word, the kernel ends us.
+        # Before the parent is heard of: should it die any time after its word, the kernel ends this process.
         _die_with_parent(child)
         if os.read(release, 1) != b"x":
             os._exit(SETUP_FAILED)  # the parent died
@@ -258,7 +258,7 @@ STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
     ("names", _names),
     ("proc", _proc),  # by a process inside the process namespace
     ("switch-root", _switch),
-    ("cgroup-namespace", _cgroup_namespace),  # after the parent has moved us into the build's cgroup
+    ("cgroup-namespace", _cgroup_namespace),  # after the parent has put this process into the build's cgroup
     ("user-namespace", _user_namespace),  # after all mounts
     # The number of processes counts by user, over all builds that share one; set in a namespace of
     # its own it counts those in it.

@@ -71,7 +71,7 @@ def drop_bounding_set(last: int) -> None:
 
 
 def verify(identity: Identity) -> None:
-    """Be sure.
+    """Check that the process has the builder's ids and groups, and no capability.
 
     Raises:
         OSError: EPERM, something of root's power is left.

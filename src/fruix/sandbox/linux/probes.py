@@ -95,7 +95,7 @@ def _mount_proc() -> str:
 
 
 def _devices() -> str:
-    """Those that the host lacks are made, as for a build."""
+    """Look for the devices that builds are shown; make those that the host lacks, as for a build."""
     if not (lacking := devices.lacking()):
         return f"{' '.join(sorted(devices.DEVICES))} are there"
     _become_root()

@@ -206,7 +206,7 @@ def load(program: bytes) -> None:
 
 
 def load_asking(program: bytes) -> int:
-    """The same for a filter that asks: returns the descriptor at which it does, closed by an exec.
+    """Load a filter that asks; returns the descriptor at which it does, which an exec closes.
 
     Raises:
         OSError: the kernel refuses; EBUSY if an outer filter asks already.

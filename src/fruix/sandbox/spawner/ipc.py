@@ -73,7 +73,7 @@ def encode(answer: Answer) -> bytes:
 
 
 def decode(data: bytes) -> Answer:
-    """The inverse of `encode`.
+    """Read what `encode` has written.
 
     Raises:
         ValueError: it is no whole message.

@@ -73,7 +73,7 @@ class Wanted:
 
 
 def known(vimage: bool) -> frozenset[str]:
-    """Those of a kernel with or without network stacks for jails."""
+    """The parameters that a kernel with or without network stacks for jails has."""
     return ALL if vimage else ALL - {"vnet"}
 
 
