@@ -17,7 +17,7 @@ _OVERFLOW_GID = 65534
 def read_last_capability() -> int:
     """The highest capability number of this kernel; read while /proc is still the host's."""
     try:
-        with open(_LAST_CAPABILITY, encoding="ascii") as file:
+        with open(_LAST_CAPABILITY, encoding="utf-8") as file:
             return int(file.read())
     except OSError:
         return _MOST_CAPABILITIES - 1
@@ -84,7 +84,7 @@ def verify(identity: Identity) -> None:
     expected = {_OVERFLOW_GID} if nameless else set(identity.groups)
     if not set(os.getgroups()) <= {inside[1], *expected}:
         raise OSError(1, f"supplementary groups are left: {os.getgroups()}")
-    with open(_STATUS, encoding="ascii") as file:
+    with open(_STATUS, encoding="utf-8") as file:
         sets = dict(line.split(":\t") for line in file.read().splitlines() if line.startswith("Cap"))
     if any(int(value, 16) for value in sets.values()):
         raise OSError(1, f"capabilities are left: {sets}")

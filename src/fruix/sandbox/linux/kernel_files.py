@@ -1,4 +1,8 @@
-"""Small files by which the kernel tells and is told: /proc, /sys, cgroups; and lists below /etc."""
+"""Small files by which the kernel tells and is told: /proc, /sys, cgroups; and lists below /etc.
+
+They are read as UTF-8, here and in the files beside this one, also where they are plain ASCII: of the
+codecs only that of UTF-8 is there from Python's start, and inside of a new root no other can be imported.
+"""
 
 from __future__ import annotations
 
