@@ -66,7 +66,10 @@ class Jail:
 
 @dataclass(slots=True)
 class Tables:
-    """All that the double keeps between calls. `rules`: ruleset → (number, action, pattern) in order of the numbers."""
+    """What the double keeps between calls.
+
+    `rules`: ruleset → (number, action, pattern) in order of the numbers.
+    """
 
     mounts: list[Mount] = field(default_factory=list)
     jails: list[Jail] = field(default_factory=list)
