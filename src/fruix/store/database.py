@@ -97,6 +97,16 @@ class Database(DatabaseFile):
         found = self.paths(schema.HASH_PART, start + "-", start + ".")
         return found[0] if found else None
 
+    def row_of(self, path: StorePath) -> int:
+        """The id of a path's row; 0 when it is not registered."""
+        rows = self._rows(schema.FIND_ID, str(path))
+        return _integer(rows[0][0]) if rows else 0
+
+    def rows_after(self, identifier: int, most: int) -> list[tuple[int, StorePath]]:
+        """The paths that were registered after the row with this id, with their ids, in order; `most` at most."""
+        rows = self._rows(schema.PATHS_AFTER_ID, identifier, most)
+        return [(_integer(row), self._path(path)) for row, path in rows]
+
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """The paths and all they refer to, directly or not.
 

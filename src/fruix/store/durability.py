@@ -17,8 +17,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing, contextmanager
 
 from fruix.errors import FruixError, StoreError
 from fruix.model.pathinfo import PathInfo
@@ -26,7 +26,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.database import Database
 from fruix.store.objects.content_hashes import nar_hash
-from fruix.store.tree.descriptors import open_file
+from fruix.store.tree.descriptors import open_regular
 from fruix.store.tree.walk import Kind, walk
 
 INTERVAL = 3.0
@@ -83,6 +83,27 @@ class Syncer:
         with self._turn:
             self._sync_files([info])
             self._database.sync_log()
+
+    @contextmanager
+    def steady(self, row: int, needed: int) -> Iterator[None]:
+        """Meanwhile the mark stays: no row comes to lie before it.
+
+        If the row `row` does already, then so does the row `needed`, which is brought to disk for
+        that. With that, a file of the path of `row` may be replaced by one of the path of `needed`:
+        a power cut takes either none of it, or `recover` looks at both.
+
+        Raises:
+            StoreError: the system could not write it.
+        """
+        with self._turn:
+            if row <= self._mark < needed:
+                self._advance()
+            yield
+
+    @property
+    def mark(self) -> int:
+        """The newest row that is known to be on disk."""
+        return self._mark
 
     def stop(self) -> None:
         """Advance the mark to the end, then end the thread."""
@@ -148,7 +169,7 @@ def sync_tree(parent: int, name: bytes) -> None:
     with closing(walk(parent, name)) as nodes:
         for node in nodes:
             if node.kind is Kind.FILE:
-                descriptor = open_file(node.parent, node.name, node.status)
+                descriptor = open_regular(node.parent, node.name)
                 try:
                     os.fsync(descriptor)
                 finally:

@@ -26,6 +26,9 @@ from fruix.store import durability, leftovers
 from fruix.store.additions import StoredObjects
 from fruix.store.claim import claim
 from fruix.store.database import Database
+from fruix.store.deduplication.mending import mend
+from fruix.store.deduplication.replace import Rules
+from fruix.store.deduplication.stored import StoredDeduplication
 from fruix.store.derivation_cache import DerivationCache, read_file
 from fruix.store.failed_paths import Failures
 from fruix.store.layout import Layout
@@ -46,7 +49,7 @@ from fruix.store.verify import StoreUpkeep
 Durability = Literal["background", "strict"]
 
 
-class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
+class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication):
     """A store on this machine's disk; implements `Store`. A context manager."""
 
     def __init__(
@@ -57,6 +60,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
         limits: Limits = NO_LIMITS,
         accept: bool = False,
         sign: Callable[[PathInfo], PathInfo] = lambda info: info,
+        deduplication: Rules | None = None,
     ) -> None:
         """Nothing is touched before `open`.
 
@@ -68,9 +72,11 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
             accept: take the store directory for this database, whatever lies there and whose ever
                 it was.
             sign: adds signatures to what is registered by `register`, which is what was built here.
+            deduplication: what of each new path is deduplicated, in the background.
         """
         self._accept = accept
         self._sign = sign
+        self._rules = deduplication
         self._room = Room((layout.store, layout.state), limits)
         self.layout = layout
         self.durability = durability
@@ -119,6 +125,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
             self._syncer = durability.Syncer(self.database, self._descriptor, lock.note)
             self._syncer.start()
             opened.callback(self._syncer.stop)
+            self._begin_deduplication(self._staging, self._syncer, opened)
             self._adding = Adding(
                 self.directory,
                 staging=self._staging,
@@ -140,6 +147,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
         # Who says that the store is this database's, whatever it knows, has not said that the rest
         # shall go.
         self.swept = leftovers.sweep(self._descriptor, self.database, () if self._accept else crashed, remove)
+        mend(self._descriptor, crashed)
         remove_stale(self._locks)
         leftovers.forget(crashed)
 
@@ -195,6 +203,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep):
     def _register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
         self._registrar.register(infos, addressed=addressed)
         self._syncer.changed()
+        self._deduplicate_later(infos)
         if self.durability == "strict":
             self._syncer.wait()
 

@@ -83,6 +83,7 @@ INFO_AFTER_ID = INFO + "where v.id > ? order by v.id"
 
 IS_VALID = "select 1 from ValidPaths where path = ?"
 VALID_OF = "select value from json_each(?) where value in (select path from ValidPaths)"
+PATHS_AFTER_ID = "select id, path from ValidPaths where id > ? order by id limit ?"
 ALL_PATHS = "select path from ValidPaths order by path"
 HASH_PART = "select path from ValidPaths where path >= ? and path < ? limit 1"
 REFERENCES = """

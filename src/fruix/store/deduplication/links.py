@@ -27,9 +27,12 @@ def opened_links(store: int) -> Iterator[int]:
     Raises:
         FileNotFoundError: a collector removed it this very moment.
     """
-    with suppress(FileExistsError):
-        os.mkdir(LINKS, 0o755, dir_fd=store)
-    descriptor = os.open(LINKS, OPEN_DIRECTORY, dir_fd=store)
+    try:
+        descriptor = os.open(LINKS, OPEN_DIRECTORY, dir_fd=store)
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(LINKS, 0o755, dir_fd=store)
+        descriptor = os.open(LINKS, OPEN_DIRECTORY, dir_fd=store)
     try:
         yield descriptor
     finally:

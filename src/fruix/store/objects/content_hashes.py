@@ -15,7 +15,7 @@ from fruix.errors import HashMismatchError, ObjectRejectedError
 from fruix.model.contentaddress import Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
-from fruix.store.tree.descriptors import lstat, open_file
+from fruix.store.tree.descriptors import lstat, open_regular
 from fruix.store.tree.dump import contents, dump
 from fruix.store.tree.hashing import StreamHash
 
@@ -40,12 +40,15 @@ def flat_chunks(parent: int, name: bytes, *, where: str = "") -> Iterator[bytes]
         ObjectRejectedError: anything but a regular, non-executable file.
     """
     where = where or os.fsdecode(name)
-    status = lstat(parent, name)
-    if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o100:
-        raise ObjectRejectedError(f"output path '{where}' should be a non-executable regular file")
-    descriptor = open_file(parent, name, status)
+    refusal = f"output path '{where}' should be a non-executable regular file"
+    if not stat.S_ISREG(lstat(parent, name).st_mode):
+        raise ObjectRejectedError(refusal)
+    descriptor = open_regular(parent, name)
     try:
-        yield from contents(descriptor, os.fstat(descriptor).st_size, where=where)
+        status = os.fstat(descriptor)
+        if status.st_mode & 0o100:
+            raise ObjectRejectedError(refusal)
+        yield from contents(descriptor, status.st_size, where=where)
     finally:
         os.close(descriptor)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import xor
 
 from fruix.model.text import printable
-from fruix.store.tree.descriptors import open_file
+from fruix.store.tree.descriptors import READ_SIZE, open_regular
 from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.walk import Kind, Node, walk
 
@@ -113,7 +113,7 @@ def _same_kind(left: Node, right: Node) -> Iterator[Difference]:
 
 
 def _contents(left: Node, right: Node) -> str | None:
-    first, second = (open_file(node.parent, node.name, node.status) for node in (left, right))
+    first, second = (open_regular(node.parent, node.name) for node in (left, right))
     try:
         return _bytes(first, second, (left.status.st_size, right.status.st_size))
     finally:
@@ -144,6 +144,19 @@ def _bytes(first: int, second: int, sizes: tuple[int, int]) -> str | None:
     if sizes[0] != sizes[1]:
         return f"{sizes[0]} bytes in the first, {sizes[1]} in the second, different {what}"
     return f"{count} of {sizes[0]} bytes differ, {what}"
+
+
+def same_contents(first: int, second: int) -> bool:
+    """Whether two open files hold the same bytes. Costs a read of both, up to the first difference."""
+    offset = 0
+    while True:
+        check_interrupt()
+        one, other = os.pread(first, READ_SIZE, offset), os.pread(second, READ_SIZE, offset)
+        if one != other:
+            return False
+        if not one:
+            return True
+        offset += len(one)
 
 
 def _sample(data: bytes) -> str:

@@ -62,6 +62,23 @@ def open_file(parent: int, name: bytes, expect: os.stat_result) -> int:
     return descriptor
 
 
+def open_regular(parent: int, name: bytes) -> int:
+    """Open the regular file that has a name now, whichever it is.
+
+    For reading trees that nobody hostile can change. In a store a deduplication may put another file
+    with the same contents in the place of the one that was looked at (`open_file` refuses that).
+
+    Raises:
+        ObjectRejectedError: there is none.
+        OSError: it can't be opened.
+    """
+    descriptor = os.open(name, OPEN_FILE, dir_fd=parent)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ObjectRejectedError("file was replaced while it was read", where=os.fsdecode(name))
+    return descriptor
+
+
 def _check_same(descriptor: int, expect: os.stat_result, name: bytes) -> None:
     found = os.fstat(descriptor)
     same = (found.st_dev, found.st_ino) == (expect.st_dev, expect.st_ino)
