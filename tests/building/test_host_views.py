@@ -75,7 +75,10 @@ def test_another_hosts_view_is_refused(here: Machine, tmp_path: Path) -> None:
 
 
 # Goes on when the action has been done; gives up after a minute.
-WAIT = "echo ready; i=0; while [ $i -lt 600 ] && ! {done}; do sleep 0.1; i=$((i+1)); done; [ $i -lt 600 ] || exit 99"
+WAIT = (
+    "echo ready; i=0; while [ $i -lt 600 ] && ! {done}; do sleep 0.1; i=$((i+1)); done;"
+    " [ $i -lt 600 ] || exit 99"
+)
 
 
 @pytest.mark.parametrize("end", ["echo > $out", "exit 3"])

@@ -1,4 +1,7 @@
-"""A build gives the same bits whatever runs beside it: what it sees of itself does not depend on the build user that it got."""
+"""A build gives the same bits whatever runs beside it.
+
+What it sees of itself does not depend on the build user that it got.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ from waiting import until
 # the processes of the whole machine as links of /proc.
 LOOK = """
 : > mine; touch -d @1 mine; mkdir -p $out
-{ id; id -un; ls -ln /build /tmp /frx/store; stat -c '%u:%g %A %n' /*; stat -c '%u:%g %U:%G %n' mine /build $out; } > $out/seen
+{ id; id -un; ls -ln /build /tmp /frx/store; stat -c '%u:%g %A %n' /*
+  stat -c '%u:%g %U:%G %n' mine /build $out; } > $out/seen
 tar cf $out/archive mine
 cat /etc/passwd /etc/group > $out/names
 """

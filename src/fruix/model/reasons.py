@@ -91,8 +91,10 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
     "inodes": ReasonRow(
-        "killed because less than {limit} files could still be made on the disk of '{path}' (setting min-free-files)",
-        "building of `{drv}' killed because less than {limit} files could still be made on the disk of `{path}'",
+        "killed because less than {limit} files could still be made on the disk of '{path}'"
+        " (setting min-free-files)",
+        "building of `{drv}' killed because less than {limit} files could still be made on the disk"
+        " of `{path}'",
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
     "files": ReasonRow(
@@ -123,7 +125,8 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "hash-mismatch": ReasonRow(
-        "hash mismatch in fixed-output derivation '{drv}':{likely}\n  specified: {expected}\n     got:    {got}",
+        "hash mismatch in fixed-output derivation '{drv}':{likely}\n"
+        "  specified: {expected}\n     got:    {got}",
         "hash mismatch for store item '{path}'",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
@@ -133,7 +136,8 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
     "cycle": ReasonRow(
-        "cycle detected in build of '{drv}' in the references of output '{output}' from output '{other}'{found}",
+        "cycle detected in build of '{drv}' in the references of output '{output}'"
+        " from output '{other}'{found}",
         "cycle detected in the references of `{path}'{found}",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
@@ -153,8 +157,10 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "fixed-references": ReasonRow(
-        "fixed-output derivations must not reference store paths: '{drv}' references {count} distinct paths, e.g. '{path}'{found}",
-        "fixed-output derivations must not reference store paths: `{drv}' references {count} distinct paths, e.g. `{path}'{found}",
+        "fixed-output derivations must not reference store paths: '{drv}' references {count} distinct paths,"
+        " e.g. '{path}'{found}",
+        "fixed-output derivations must not reference store paths: `{drv}' references {count} distinct paths,"
+        " e.g. `{path}'{found}",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "input-gone": ReasonRow(
@@ -190,8 +196,8 @@ ROWS: Mapping[str, ReasonRow] = {
     # What a derivation declares and can't have
     "bad-rule": ReasonRow(
         (
-            "output check for '{output}' contains output name '{word}', but this is not a valid output of this derivation"
-            " (valid outputs are: {valid})"
+            "output check for '{output}' contains output name '{word}', but this is not a valid output"
+            " of this derivation (valid outputs are: {valid})"
         ),
         "derivation contains an invalid reference specifier `{word}'",
         status=BuildStatus.INPUT_REJECTED,
@@ -266,7 +272,8 @@ ROWS: Mapping[str, ReasonRow] = {
         "note: without {count} special files, files of other users or too deep directories"
     ),
     "maybe-processes": ReasonRow(
-        "note: the builder may have run into the limit of {limit} processes and threads (setting max-processes)",
+        "note: the builder may have run into the limit of {limit} processes and threads"
+        " (setting max-processes)",
         "note: the builder may have run into the limit of {limit} processes and threads",
     ),
     "maybe-file-size": ReasonRow(

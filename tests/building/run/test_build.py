@@ -171,7 +171,10 @@ def test_an_unknown_derivation(here: Machine) -> None:
 
 
 def test_processes_left_behind_are_dead(here: Machine, shell: StorePath) -> None:
-    script = "(setsid sh -c 'trap \"\" TERM HUP; while :; do echo y >> /build/y; done' >/dev/null 2>&1 &); echo x > $out"
+    script = (
+        "(setsid sh -c 'trap \"\" TERM HUP; while :; do echo y >> /build/y; done' >/dev/null 2>&1 &);"
+        " echo x > $out"
+    )
     assert here.build(here.derivation("daemons", script, shell))[0].success
     assert builders() == []
 

@@ -1,4 +1,7 @@
-"""A full disk, no descriptors, no processes: a clear error, nothing lost, and those who need nothing go on. Real daemons, one private /frx each."""
+"""A full disk, no descriptors, no processes: a clear error, nothing lost, other requests go on.
+
+Real daemons, one private /frx each.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,10 @@ def small_disk(directory: str, size: int) -> Iterator[None]:
 
 @contextmanager
 def daemon(fault: str = "", **limits: int) -> Iterator[RemoteStore]:
-    """A daemon, and a connection to it; afterwards it ends well, nothing of a build is left, and the store is whole."""
+    """A daemon, and a connection to it.
+
+    Afterwards it ends well, nothing of a build is left, and the store is whole.
+    """
     # What has to stay free would keep it from beginning on disks that small.
     os.makedirs("/frx/etc", exist_ok=True)
     Path("/frx/etc/fruix.toml").write_text("min-free = 0\nmin-free-files = 0\n")
@@ -158,7 +164,10 @@ def test_no_more_processes(tmp_path: Path) -> None:
 
 
 def inherited() -> int:
-    """How many descriptors a daemon has from this process. They can't be closed in it: objects that use them live there, too."""
+    """How many descriptors a daemon has from this process.
+
+    They can't be closed in it: objects that use them live there, too.
+    """
     return len(os.listdir("/proc/self/fd"))
 
 
