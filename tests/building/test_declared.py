@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from asking import failed
-from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
+from fruix.building.record.record_file import read_record
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fruix.building.limits import Limits, Watch, passed
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -28,6 +28,7 @@ from waiting import until
 # A user whom nobody else on this machine builds as at the same time: limits on processes count
 # all of a user's.
 UID = 40000 + secrets.randbelow(20000)
+NOTE = "note: the builder may have run into the limit"
 pytestmark = pytest.mark.usefixtures("each_back_end")
 
 CONTRACTS = ("fruix", "guix")  # with the build user's own ids, and in a user namespace
@@ -98,10 +99,7 @@ def test_files_without_end(tmp_path: Path, start: str, each_back_end: str) -> No
         died = "due to signal 25" if each_back_end == "freebsd-jail" and not end else "with exit code"
         assert f"builder failed {died}" in result.message
         said = [event.text for event in here.events if isinstance(event, Note)]
-        assert said == [
-            "note: the builder may have run into the limit of 1048576 bytes for a file"
-            " (setting max-file-size)"
-        ]
+        assert said == [f"{NOTE} of 1048576 bytes for a file (setting max-file-size)"]
 
 
 @pytest.mark.parametrize("text", ["sh: 1: Cannot fork", "sh: can't fork: Resource temporarily unavailable"])
@@ -109,10 +107,7 @@ def test_a_shell_that_could_not_fork(tmp_path: Path, text: str) -> None:
     with machine(settings(max_processes=20)) as here:
         end_of(here, tmp_path, f'echo "{text}" >&2; exit 2')
         said = [event.text for event in here.events if isinstance(event, Note)]
-        assert said == [
-            "note: the builder may have run into the limit of 20 processes and threads"
-            " (setting max-processes)"
-        ]
+        assert said == [f"{NOTE} of 20 processes and threads (setting max-processes)"]
 
 
 def test_too_many_files_in_outputs(tmp_path: Path) -> None:

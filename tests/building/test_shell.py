@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.run.bring_back import find_kept
+from fruix.building.run.keep_failed import find_kept
 from fruix.building.settings import BuildSettings
 from fruix.building.shell import OpenShells, ShellRequest
 from fruix.errors import FruixError, ObjectRejectedError, UsageError

@@ -23,13 +23,12 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from fruix.building.builders.interface import PreparedBuilder
 from fruix.building.builders.own import prepare_own
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
 from fruix.building.plan.goals import kind_of
 from fruix.building.resources import Resources
-from fruix.building.run.bring_back import bring_back, find_kept
-from fruix.building.run.keep_failed import free_room
+from fruix.building.run.keep_failed import bring_back, find_kept, free_room
 from fruix.building.status import client_of, with_usage
 from fruix.building.workspace import Workspace, noted_workspace, put_files
 from fruix.errors import FruixError, UsageError
@@ -70,8 +69,8 @@ class OpenShells:
     """Those that are open, for whoever looks at builds, and how many there may be. Thread-safe.
 
     Each holds a build user for as long as somebody likes, so they have slots of their own, as many
-    as there are build users that builds never need. A user may open another one while he has fewer
-    than are free: so one alone gets half of them, and there is one left for those who come later.
+    as there are build users that builds never need. A user may open another one while that user has
+    fewer than are free: one alone gets half of them, and there is one left for who comes later.
     """
 
     def __init__(self, slots: int) -> None:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildResult
 from fruix.model.storepath import StorePath

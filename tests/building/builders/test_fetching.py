@@ -14,8 +14,8 @@ import pytest
 
 import network_rig as rig
 from asking import Clock
-from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model import aterm
 from fruix.model.build_options import BuildOptions

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import network_rig as rig
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput

@@ -11,9 +11,9 @@ from fruix import failpoints
 from fruix.building import failures
 from fruix.building.outputs.modes import Compared
 from fruix.building.queue.job import Listener
-from fruix.building.record.file import write_record
 from fruix.building.record.log import BuildLog
 from fruix.building.record.record import make_record
+from fruix.building.record.record_file import write_record
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
 from fruix.errors import FruixError, of_system

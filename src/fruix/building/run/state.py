@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fruix.building.builders.interface import PreparedBuilder
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.failures import FailedError
 from fruix.building.outputs.modes import Compared, OutputSet
 from fruix.building.queue.allowance import Allowance

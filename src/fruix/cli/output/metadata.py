@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.errors import FruixError, UsageError
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.record.file import read_record, record_path, write_record
+from fruix.building.record.record_file import read_record, record_path, write_record
 from fruix.errors import StoreError
 
 
