@@ -247,7 +247,7 @@ def _tops(targets: Iterable[str], taken: Collection[str]) -> list[str]:
 
 
 def _upwards(path: str) -> Iterator[str]:
-    """`/usr`, `/usr/share`, `/usr/share/mk`."""
+    """The directories above a path, highest first, and the path itself."""
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(2, len(parts) + 1))
 

@@ -185,7 +185,7 @@ _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """Plain data for `json.dumps`."""
+    """A flat object with the kind under `event`; paths and statuses are texts."""
     result: dict[str, Any] = {"event": _NAMES[type(event)]}
     for part in fields(event):
         value = getattr(event, part.name)

@@ -50,9 +50,9 @@ def read_report(path: str) -> list[Undelivered]:
 
 
 def beginning(path: str, size: int) -> bytes:
-    """At most `size` bytes of a file that somebody else made.
+    """At most `size` bytes of a file that a builder made.
 
-    None if it can't be read or is no file, link or pipe included.
+    Empty if it can't be read or is no regular file; links aren't followed, pipes not waited for.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

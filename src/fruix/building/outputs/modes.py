@@ -119,7 +119,11 @@ class NormalRules:
     name: str = "build"
 
     def nothing_to_do(self) -> bool:
-        """All valid, or known to fail."""
+        """Whether all are valid; leftovers of unregistered ones are deleted.
+
+        Raises:
+            FailedError: the failure of one is remembered, or valid ones break a rule of this build.
+        """
         store, paths = self.outputs.store, self.outputs.paths
         missing = [path for path in paths if not store.is_valid(path)]
         if missing and self.remembered and (failed := store.failures.among(missing)) and self.remembered():
@@ -135,7 +139,7 @@ class NormalRules:
         return not missing
 
     def finish(self, staged: list[Staged]) -> list[PathInfo]:
-        """Publish and register."""
+        """Give the new outputs their final names, and register all of them or none."""
         store = self.outputs.store
         published: list[PathInfo] = []
         try:

@@ -129,7 +129,7 @@ def _request(facts: BuildFacts, ending: Ending) -> dict[str, Any]:
 
 
 def _verdict(facts: BuildFacts, ending: Ending, result: BuildResult) -> dict[str, Any]:
-    """What came of it."""
+    """How the build ended, under which limits, and which outputs it made."""
     return {
         "status": result.status.name,
         "message": result.message,

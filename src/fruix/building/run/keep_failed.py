@@ -95,7 +95,7 @@ def free_room(resources: Resources) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """One copy being made."""
+    """A copy of `area` that is being made; `outputs` are base names."""
 
     area: Workspace
     keeper: Keeper

@@ -30,7 +30,7 @@ MAX_SIGNATURE = 1 << 16
 
 
 def number(value: int) -> bytes:
-    """A number's bytes."""
+    """64 bits, little endian."""
     return value.to_bytes(8, "little")
 
 
@@ -41,10 +41,10 @@ class ByteSource(Protocol):
     """Bytes in order, as `fruix.protocol.reader.Source` gives them."""
 
     def u64(self) -> int:
-        """The next number."""
+        """Read a number of 64 bits."""
 
     def read_exact(self, size: int) -> bytes:
-        """Exactly so many bytes."""
+        """Read `size` bytes; an error of the source's kind if it ends before."""
 
 
 @dataclass(frozen=True, slots=True)
