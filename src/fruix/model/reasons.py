@@ -1,7 +1,5 @@
 """Why a build went as it did, as plain data, and one row for each kind of reason.
 
-Its texts, and what it means for a build.
-
 A reason is a flat mapping (so it can cross any wire as JSON): its `kind` is a row of `ROWS`, its
 other values fill the row's texts. `{drv}` is always there.
 """
@@ -26,10 +24,8 @@ class ReasonRow:
     Attributes:
         text: for people, and for clients of the Nix dialect.
         guix: in the words of the Guix dialect, whose programs read it; empty: the same.
-        status: what a build that failed for it is told to be, unless its own circumstances say
-            more.
-        traced: whether the Guix dialect traces such a failure; not those from before there was
-            anything to trace.
+        status: of a build that failed for it, unless its own circumstances say more.
+        traced: whether the Guix dialect traces such a failure: not where nothing had begun.
     """
 
     text: str
