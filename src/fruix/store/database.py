@@ -103,7 +103,7 @@ class Database(DatabaseFile):
         return _integer(rows[0][0]) if rows else 0
 
     def rows_after(self, identifier: int, most: int) -> list[tuple[int, StorePath]]:
-        """The paths that were registered after the row with this id, with their ids, in order; `most` at most."""
+        """The ids and paths of rows after the one with this id, in order; at most `most`."""
         rows = self._rows(schema.PATHS_AFTER_ID, identifier, most)
         return [(_integer(row), self._path(path)) for row, path in rows]
 
