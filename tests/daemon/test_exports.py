@@ -254,3 +254,61 @@ def test_importing_unchecked_is_for_trusted_users(daemon: Running) -> None:
         assert not other.valid_paths(paths)
     thread.join()
     theirs.close()
+
+
+def test_files_that_are_here_are_read_here(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the daemon's socket as the second way, where one isn't there."""
+    store = daemon.connect()
+    paths = some_paths(store)
+    whole, infos = exported(store, paths), store.closure_infos(paths)
+    asked: list[StorePath] = []
+    nar = store.nar
+
+    def counted(path: StorePath) -> Iterator[bytes]:
+        asked.append(path)
+        return nar(path)
+
+    monkeypatch.setattr(store, "nar", counted)
+    data = bytearray()
+    write_exports(store, infos, data.extend, here=True)
+    assert data == whole
+    assert asked == []
+    Path(str(paths[0])).unlink()
+    with pytest.raises(FruixError):
+        write_exports(store, infos, data.extend, here=True)
+    assert asked == paths[:1]
+
+
+def test_streams_larger_than_what_messages_and_clients_may_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In both directions and dialects: only what is between archives counts."""
+    authorize(tmp_path)
+    monkeypatch.setattr("fruix.client.exchange.REPLY_LIMIT", 1 << 20)
+    (tmp_path / "big").write_bytes(os.urandom(3 << 20))
+    little = {"max_client_memory": 1 << 20, "reserved_client_memory": 0}
+    with running(tmp_path, settings(tmp_path, **little)) as daemon:
+        store, guix = daemon.connect(), guix_client(daemon)
+        path = store.add_path("big", str(tmp_path / "big"))
+        signed = exported(store, [path], sign=True)
+        forget(daemon, [path])
+        assert guix_import(guix, signed)[1] == [str(path)]
+        forget(daemon, [path])
+        assert store.import_stream([signed], unchecked=False) == [path]
+
+
+def test_a_deriver_is_kept_where_it_is_here(daemon: Running) -> None:
+    store = daemon.connect()
+    [path, drv] = some_paths(store)
+    archive = b"".join(store.nar(path))
+    forget(daemon, [path, drv])
+    store = daemon.connect()
+    drv = store.add_text("something", b"that is a deriver here")
+    for deriver, kept in ((StorePath.of(store.directory, f"{'c' * 32}-gone.drv"), None), (drv, drv)):
+        described = export.Description(path, (), deriver).encoded
+        stream = export.ITEM + archive + described + export.signature(None) + export.END
+        assert store.import_stream([stream], unchecked=True) == [path]
+        info = store.path_info(path)
+        assert info is not None
+        assert info.deriver == kept
+        forget(daemon, [path])

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from fruix.cli.commands.store import valid
 from fruix.cli.output.counter_line import CounterLine
 from fruix.cli.output.terminal import size
-from fruix.cli.request.connect import open_store
+from fruix.cli.request.connect import open_store, sees_files
 from fruix.client import RemoteStore, connect
 from fruix.client.transfer import Copying, copy
 from fruix.errors import UsageError
@@ -50,7 +50,14 @@ def run(options: argparse.Namespace) -> int:
                     f"{size(state.size)} of {size(state.whole_size)}"
                 )
 
-            copied = copy(source, destination, paths, unchecked=options.no_check_sigs, on_progress=show)
+            copied = copy(
+                source,
+                destination,
+                paths,
+                unchecked=options.no_check_sigs,
+                here=not options.source and sees_files(),
+                on_progress=show,
+            )
     for path in copied:
         print(path)
     print(

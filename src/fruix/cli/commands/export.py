@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from fruix.cli.commands.store import valid
 from fruix.cli.output.counter_line import CounterLine
 from fruix.cli.output.terminal import size
-from fruix.cli.request.connect import open_store
+from fruix.cli.request.connect import open_store, sees_files
 from fruix.client.transfer import write_exports
 from fruix.errors import UsageError
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
             written += len(data)
             line.show(f"{size(written)} of {whole}")
 
-        write_exports(store, infos, counted, sign=options.sign)
+        write_exports(store, infos, counted, sign=options.sign, here=sees_files())
     print(f"exported {line.summary(len(infos), written)}", file=sys.stderr)
     return 0
 

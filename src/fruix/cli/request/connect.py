@@ -90,6 +90,14 @@ def open_store() -> Iterator[RemoteStore]:
         store.close()
 
 
+def sees_files() -> bool:
+    """Whether this process sees the files of the store that `open_store` gives, once it is open.
+
+    It does but where the environment names the socket of some other daemon.
+    """
+    return socket_path(os.environ) == layout().socket
+
+
 def see_store() -> None:
     """Have the store at its place for this process and what it executes.
 

@@ -24,9 +24,12 @@ from fruix.protocol.reader import Source
 from fruix.store.objects.exported import item
 from fruix.store.tree.hashing import StreamHash
 
+# What one message holds at most, as in guix-daemon.
+_PIECE = 1 << 16
+
 
 def export_path(session: Session, request: ExportPath) -> None:
-    """Send an item in messages of the size that reading gives.
+    """Send an item within messages of up to `_PIECE` bytes.
 
     Raises:
         StoreError: what is on the disk isn't what was registered.
@@ -35,7 +38,8 @@ def export_path(session: Session, request: ExportPath) -> None:
     sign = session.service.keyring.sign_export if request.sign else None
     with session.long_work():
         for chunk in item(info, session.store.nar(request.path), sign):
-            session.tell(messages.Write(chunk))
+            for start in range(0, len(chunk), _PIECE):
+                session.tell(messages.Write(chunk[start : start + _PIECE]))
 
 
 def import_paths(session: Session, request: ImportPaths) -> list[StorePath]:
