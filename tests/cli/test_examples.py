@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from machine import private_frx
 
 ROOT = Path(__file__).parents[2]

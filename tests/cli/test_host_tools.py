@@ -26,7 +26,7 @@ from machine import private_frx
 FRUIX = """
 import contextlib, os, sys
 from fruix.building.host_views import HostViews
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from fruix.hostview import owners
 
 records, upgrade, *sys.argv[1:] = sys.argv[1:]

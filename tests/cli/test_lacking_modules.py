@@ -54,7 +54,7 @@ class Blocker:
 
 sys.modules.pop(sys.argv[1], None)
 sys.meta_path.insert(0, Blocker())
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 sys.exit(main(sys.argv[2:]))
 """
 

@@ -14,8 +14,8 @@ import pytest
 
 from docs.documents import DOCUMENTS, ROOT, quoted, tables
 from fruix.building.settings import BuildSettings
+from fruix.cli.command_line import main
 from fruix.cli.commands.shell import NAMES_VARIABLE
-from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.daemon import settings
 from fruix.hostview import definition

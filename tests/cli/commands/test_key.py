@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from fruix.model.guix_signature import read_acl, read_public_key
 from fruix.model.hashes import Hash
 from fruix.model.named_keys import PublicKey, by_name

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cli.requests import EVENTS, FAILING, PLAN, drv
+from fruix.cli.command_line import report
 from fruix.cli.commands.hash import FORMS
-from fruix.cli.main import report
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.failure_report import answer, as_defined, build_error, exit_code, failure_report
 from fruix.cli.output.progress import Failure

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fruix.cli.commands.why_rebuild import StoreReader, reasons
-from fruix.cli.output import diffoscope, metadata
+from fruix.cli.output import build_metadata
 from fruix.cli.output.chrome_trace import trace_file
 from fruix.cli.output.display import (
     JsonDisplay,
@@ -19,24 +19,17 @@ from fruix.cli.output.display import (
     plan_event,
     result_event,
 )
-from fruix.cli.output.failure_report import Word, as_defined, build_error, failure_report
+from fruix.cli.output.failure_report import Word, as_defined, build_error, explain
 from fruix.cli.output.host_changes import HostChanged, host_changed
 from fruix.cli.output.plan import headline, listing
 from fruix.cli.output.progress import Failure
-from fruix.cli.output.terminal import arrows, speaks_utf8
 from fruix.cli.request import asked, build_flags
 from fruix.cli.request.connect import layout, open_store
 from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
 from fruix.cli.request.names import shortest_word
 from fruix.cli.request.root_links import check_links, link_names, make_links
 from fruix.cli.request.signals import end_in_order
-from fruix.cli.request.targets import (
-    Target,
-    derivation_for,
-    is_store_path,
-    lowering,
-    outputs_of,
-)
+from fruix.cli.request.targets import Target, derivation_for, is_store_path, lowering, outputs_of
 from fruix.client import RemoteStore
 from fruix.daemon.status_signal import on_request
 from fruix.errors import UsageError
@@ -96,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
             hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION",
         )
     if options.metadata:
-        metadata.check_place(options.metadata)
+        build_metadata.check_place(options.metadata)
     options.targets, packages = asked.definitions(options)
     overtaken = Overtaken()
     with open_store() as store:
@@ -129,7 +122,7 @@ def _from_the_beginning(
         for path in (path for found in outputs for path in found.values()):
             print(path)
     if options.metadata:
-        _write_metadata(targets, options.metadata)
+        _write_metadata(targets[0], options.metadata)
     return 0
 
 
@@ -164,15 +157,14 @@ def _dry_run(
         mode = build_flags.mode_of(options)
         _show_head(plan, changed, mode)
         for text in listing(plan, mode, reasons(store, plan.builds)):
-            print(arrows(text, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+            print(text, file=sys.stderr)
     return 1 if plan.problems else 0
 
 
 def _show_head(plan: BuildPlan, changed: HostChanged | None, mode: BuildMode) -> None:
-    utf8 = speaks_utf8(sys.stderr)
-    print(headline(plan, mode, utf8=utf8), file=sys.stderr)
+    print(headline(plan, mode), file=sys.stderr)
     if changed is not None:
-        print(changed.text(utf8=utf8), file=sys.stderr)
+        print(changed.text(), file=sys.stderr)
 
 
 def _display(plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace) -> PlainDisplay:
@@ -207,30 +199,12 @@ def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay, 
     if isinstance(display, JsonDisplay):
         display.put(result_event(results))
     elif failed:
-        _explain(failures)
+        explain(failures)
     if failed:
         raise build_error(failed, failures, word)
 
 
-def _explain(failures: Sequence[Failure]) -> None:
-    """Print every failure in full; the answer in a line comes afterwards, as the error."""
-    report = PlainDisplay(sys.stderr, BuildPlan())
-    failure_report(failures, report)
-    for failure in failures:
-        if (pair := diffoscope.kept_pair(failure.event.reason)) is not None:
-            diffoscope.compare(*pair, report.write)
-
-
-def _write_metadata(targets: Sequence[Target], file: str) -> None:
-    """Write those of the first thing asked for; the others' records hold theirs (`fruix log`)."""
-    target = targets[0]
-    lowered, package = target.lowered, target.package
-    source = lowered.source if lowered else None
-    values = metadata.collect(
-        target.request.path,
-        (source.output, source.hash.base16 if source.hash else "") if source else None,
-        layout(),
-        package.name if package else "",
-    )
-    with open(file, "w", encoding="utf-8") as out:
-        out.write(metadata.render(values))
+def _write_metadata(target: Target, file: str) -> None:
+    """Write that of the first thing asked for; others have records too (`fruix log --record`)."""
+    drv, program = target.request.path, target.package.name if target.package else ""
+    build_metadata.write(file, drv, layout().log_file(drv), target.lowered, program)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from fruix.errors import UsageError
-from fruix.model.hashes import Hash, hasher
+from fruix.model.hashes import Hash
 from fruix.model.text import printable
 from fruix.packages.local_files import selected
-from fruix.store.objects.content_hashes import flat_chunks
+from fruix.store.objects.content_hashes import flat_chunks, hash_stream
 from fruix.store.tree.dump import dump
 
 FORMS: Mapping[str, Callable[[Hash], str]] = {
@@ -49,17 +49,10 @@ def run(options: argparse.Namespace) -> int:
 
 def hash_of(path: str) -> Hash:
     """The SHA-256 of a file's bytes, or of a directory as an archive."""
-    state = hasher("sha256")
-    for chunk in _chunks(path):
-        state.update(chunk)
-    return Hash("sha256", state.digest())
-
-
-def _chunks(path: str) -> Iterator[bytes]:
     directory, base = os.path.split(os.path.abspath(path))
     parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         read = dump if os.path.isdir(path) else flat_chunks
-        yield from read(parent, os.fsencode(base), where=path)
+        return hash_stream(read(parent, os.fsencode(base), where=path))[0]
     finally:
         os.close(parent)

@@ -10,7 +10,7 @@ import time
 
 from fruix.building.record.log import follow_log, read_log
 from fruix.building.record.record_file import read_record
-from fruix.cli.output.streams import write_bytes
+from fruix.cli.output.standard_streams import write_bytes
 from fruix.cli.request.connect import connect_running, layout, open_store, see_store
 from fruix.cli.request.targets import derivation_for
 from fruix.errors import BadStorePathError, FruixError, UnreachableError

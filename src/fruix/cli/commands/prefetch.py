@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -55,11 +56,17 @@ def _file(options: argparse.Namespace, directory: str) -> list[str]:
     text = FORMS[options.form](hash_of(path))
     with open_store() as store:
         store.add_path(origin.store_name, path, Method.FLAT)
-    return ["source=Origin(", f'    urls=["{options.url}"],', f'    sha256="{text}",', *_name(options), "),"]
+    return _definition("Origin", urls=[options.url], sha256=text, file_name=options.file_name)
 
 
-def _name(options: argparse.Namespace) -> list[str]:
-    return [f'    file_name="{options.file_name}",'] if options.file_name else []
+def _definition(kind: str, **fields: str | list[str] | bool) -> list[str]:
+    """The lines of a source in a definition, without the fields that are empty."""
+    lines = [f"source={kind}("]
+    for name, value in fields.items():
+        if value:
+            text = "True" if value is True else json.dumps(value, ensure_ascii=False)
+            lines.append(f"    {name}={text},")
+    return [*lines, "),"]
 
 
 class _Log(io.TextIOBase):
@@ -120,16 +127,14 @@ def _commit(options: argparse.Namespace, directory: str) -> list[str]:
     text = FORMS[options.form](hash_of(out))
     with open_store() as store:
         store.add_path(source.store_name, out)
-    submodules = ["    submodules=True,"] if options.submodules else []
-    return [
-        "source=Git(",
-        f'    url="{options.url}",',
-        f'    commit="{commit}",',
-        f'    sha256="{text}",',
-        *submodules,
-        *_name(options),
-        "),",
-    ]
+    return _definition(
+        "Git",
+        url=options.url,
+        commit=commit,
+        sha256=text,
+        submodules=options.submodules,
+        file_name=options.file_name,
+    )
 
 
 def _head(url: str) -> str:

@@ -10,12 +10,14 @@ import os
 import shutil
 from collections.abc import Sequence
 
+from fruix.cli.output.progress import short_name
 from fruix.cli.output.terminal import harmless
 from fruix.cli.request import asked
-from fruix.cli.request.execute import execute
+from fruix.cli.request.exec_program import execute
 from fruix.cli.request.ready import make_ready
 from fruix.cli.request.targets import Target
 from fruix.errors import UsageError
+from fruix.model.storepath import package_of
 from fruix.packages.load import UnknownPackageError
 from fruix.packages.programs import Program, main_program, programs
 
@@ -74,11 +76,11 @@ _BUILD = "fruix build {} prints their paths, which 'fruix run' takes"
 
 
 def _names(target: Target) -> Sequence[str]:
-    """Names that its program may have: the package's; of a path, ever shorter beginnings."""
+    """Names that its program may have: the package's, or a path's with and without its version."""
     if target.package:
         return [target.package.name]
-    parts = target.request.path.name.removesuffix(".drv").split("-")
-    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    name = short_name(target.request.path)
+    return [name, package_of(name)]
 
 
 def _no_program(word: str, name: str | None, found: Sequence[Program]) -> UsageError:

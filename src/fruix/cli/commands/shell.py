@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from fruix.cli.output.plan import some
 from fruix.cli.request import asked
 from fruix.cli.request.connect import see_store
-from fruix.cli.request.execute import execute
+from fruix.cli.request.exec_program import execute
 from fruix.cli.request.ready import make_ready
 from fruix.cli.request.targets import Target
 from fruix.errors import UsageError

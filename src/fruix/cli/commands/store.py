@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
-from fruix.cli.output.streams import write_bytes
+from fruix.cli.output.standard_streams import write_bytes
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering, outputs
 from fruix.client import RemoteStore
@@ -20,16 +20,13 @@ from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath, in_store
 
 QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StorePath]]]] = {
-    "references": ("list what a path refers to", lambda store, path: store.references(path)),
-    "referrers": ("list what refers to a path", lambda store, path: store.referrers(path)),
+    "references": ("list what a path refers to", RemoteStore.references),
+    "referrers": ("list what refers to a path", RemoteStore.referrers),
     "requisites": (
         "list a path and all that it refers to, directly or not",
         lambda store, path: store.closure([path]),
     ),
-    "derivers": (
-        "list the derivations that a path is an output of",
-        lambda store, path: store.valid_derivers(path),
-    ),
+    "derivers": ("list the derivations that a path is an output of", RemoteStore.valid_derivers),
 }
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fruix.cli.output.terminal import arrows, harmless, plural, speaks_utf8, styled, wants_colour
+from fruix.cli.output.terminal import harmless, plural, styled, wants_colour
 from fruix.cli.request.connect import open_store
 from fruix.client import RemoteStore
 from fruix.errors import HostViewError, UsageError
@@ -180,8 +180,8 @@ def _diff_as_json(old: HostView, new: HostView) -> dict[str, Any]:
 
 
 def _print(lines: Iterable[str]) -> None:
-    colour, utf8 = wants_colour(sys.stdout), speaks_utf8(sys.stdout)
+    colour = wants_colour(sys.stdout)
     for line in lines:
-        text = arrows(harmless(line, colour=False), utf8=utf8)
+        text = harmless(line, colour=False)
         style = _COLOURS.get(text.strip()[:1])
         print(styled(text, style, colour=colour) if style else text)

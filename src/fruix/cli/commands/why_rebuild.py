@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 
-from fruix.cli.output.terminal import arrows, harmless, speaks_utf8, styled, wants_colour
+from fruix.cli.output.terminal import harmless, styled, wants_colour
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import derivation_for
 from fruix.client import RemoteStore
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         colour = wants_colour(sys.stdout)
         for number, found in enumerate(compare_closures(old, new, StoreReader(store))):
             for line in _text(found, colour=colour, first=number == 0):
-                print(arrows(line, utf8=speaks_utf8(sys.stdout)))
+                print(line)
     return 0
 
 

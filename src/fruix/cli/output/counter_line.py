@@ -11,7 +11,7 @@ import time
 from typing import Self, TextIO
 
 from fruix.cli.output.lines import cut
-from fruix.cli.output.streams import unfiltered
+from fruix.cli.output.standard_streams import unfiltered
 from fruix.cli.output.terminal import duration, plural, size, width
 
 PERIOD = 0.1  # seconds between two states that are shown

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.progress import OVERTAKEN_KINDS, Status, short_name
+from fruix.cli.output.standard_streams import unfiltered
 from fruix.cli.output.status_area import Form, status_area
-from fruix.cli.output.streams import unfiltered
 from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
@@ -114,17 +114,16 @@ class PlainDisplay:
     def dump(self) -> None:
         """Write the state of everything: somebody sent SIGUSR1 or SIGINFO."""
         with self._lock:
-            form = Form(
-                self._width(), 3 * (len(self.status.nodes) + 2), speaks_utf8(self.stream), self.colour
-            )
-            for text in status_area(self.status, time.time(), form):
+            for text in self._area(width(self.stream) or 120, 3 * (len(self.status.nodes) + 2)):
                 self.write(text)
 
     def close(self) -> None:
         """Take away what a display has drawn; nothing more is shown after that."""
 
-    def _width(self) -> int:
-        return width(self.stream) or 120
+    def _area(self, columns: int, rows: int) -> list[str]:
+        with self._lock:
+            form = Form(columns, rows, speaks_utf8(self.stream), self.colour)
+            return status_area(self.status, time.time(), form)
 
 
 def _failed(event: BuildFailed) -> tuple[str, str]:
@@ -183,12 +182,7 @@ class LiveDisplay(PlainDisplay):
     def _render(self) -> Any:
         from rich.text import Text  # noqa: PLC0415
 
-        width, height = self._console.size
-        with self._lock:
-            lines = status_area(
-                self.status, time.time(), Form(width, height, speaks_utf8(self.stream), self.colour)
-            )
-        return Text.from_ansi("\n".join(lines), no_wrap=True)
+        return Text.from_ansi("\n".join(self._area(*self._console.size)), no_wrap=True)
 
 
 class JsonDisplay(PlainDisplay):

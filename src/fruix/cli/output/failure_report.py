@@ -6,9 +6,15 @@ takes one row.
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import islice
+from typing import Any
 
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.lines import folded, last_state
@@ -20,14 +26,64 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed
 from fruix.model.hashes import Hash
+from fruix.model.planned import BuildPlan
 from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
 from fruix.packages.sources import Git, Origin, Source
 
 # Columns of a command in the answer.
 _COMMAND_ROOM = 100
+_DIFFOSCOPE = "diffoscope"
+_SHOWN = 200  # lines of it
+_NOBODY = 65534
 # Of a derivation: the word by which commands find it.
 Word = Callable[[StorePath], str]
+
+
+def explain(failures: Iterable[Failure]) -> None:
+    """Write the failures to standard error, and how results differ that should be equal."""
+    display = PlainDisplay(sys.stderr, BuildPlan())
+    failure_report(failures, display)
+    for why in (failure.event.reason for failure in failures):
+        if why.get("path") and why.get("kept"):
+            _compare(str(why["path"]), str(why["kept"]), display.write)
+
+
+def _compare(one: str, other: str, show: Callable[[str], None]) -> None:
+    """Show what `diffoscope`, if it is installed, says of two results that should be equal.
+
+    The daemon tells where they differ by itself; diffoscope also looks into archives, programs and
+    documents. Of its output the beginning is shown, below the command that gives all of it.
+    """
+    program = shutil.which(_DIFFOSCOPE)
+    if program is None:
+        return
+    command = [program, "--exclude-directory-metadata=yes", one, other]
+    show(f"$ {_DIFFOSCOPE} {' '.join(command[1:])}")
+    try:
+        _run_diffoscope(command, show)
+    except OSError as error:
+        show(f"it could not be run: {error.strerror}")
+
+
+def _run_diffoscope(command: list[str], show: Callable[[str], None]) -> None:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **_as_nobody()
+    ) as process:
+        assert process.stdout is not None
+        for line in islice(process.stdout, _SHOWN):
+            show(harmless(line.rstrip(b"\n").decode("utf-8", "replace"), colour=False))
+        if process.stdout.readline():
+            show(f"… (only the first {_SHOWN} lines are shown)")
+            process.kill()
+
+
+def _as_nobody() -> dict[str, Any]:
+    """Have root read what a builder made as nobody."""
+    if os.geteuid() != 0:
+        return {}
+    environment = {**os.environ, "HOME": "/nonexistent"}
+    return {"user": _NOBODY, "group": _NOBODY, "extra_groups": [], "env": environment}
 
 
 def as_defined(failures: Iterable[Failure], sources: Mapping[StorePath, Source]) -> list[Failure]:
@@ -68,7 +124,7 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
 
 
 def _explanation(failure: Failure) -> list[str]:
-    """The lines that tell why; those of the message where the daemon sends no fields (nix, guix)."""
+    """The lines that tell why; those of the message if the daemon sends no fields (nix, guix)."""
     event = failure.event
     if not event.reason:
         return event.message.splitlines()

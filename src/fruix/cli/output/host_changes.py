@@ -8,7 +8,7 @@ from typing import Any
 
 from fruix.cli.output.plan import some
 from fruix.cli.output.progress import short_name
-from fruix.cli.output.terminal import arrows, harmless
+from fruix.cli.output.terminal import harmless
 from fruix.model.drvdiff import Reader
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.planned import PlannedBuild
@@ -33,11 +33,10 @@ class HostChanged:
             "changes": [{"name": change.name, "old": change.old, "new": change.new} for change in self.found],
         }
 
-    def text(self, *, utf8: bool) -> str:
+    def text(self) -> str:
         """`rebuilt because the host's gcc-12 changed 12.2.0-14 → 12.2.0-15: hello-2.12.3`."""
         why = sentence(self.found) if self.found else "the host's tools changed"
-        said = f"rebuilt because {why}: {some(map(short_name, self.builds))}"
-        return harmless(arrows(said, utf8=utf8), colour=False)
+        return harmless(f"rebuilt because {why}: {some(map(short_name, self.builds))}", colour=False)
 
 
 def host_changed(rows: Iterable[PlannedBuild], reader: Reader) -> HostChanged | None:

@@ -137,7 +137,9 @@ def _left(status: Status, now: float, form: Form) -> str:
     left = status.remaining(now)
     if not left.seconds:
         return ""
-    path = f": {chain(left.path, utf8=form.utf8)}" if len(left.path) > 1 else ""
+    path = f": {chain(left.path)}" if len(left.path) > 1 else ""
+    if not form.utf8:
+        path = path.replace("→", "->").replace("…", "...")
     return f"{'at least' if left.unknown else 'about'} {about(left.seconds)} left{path}"
 
 

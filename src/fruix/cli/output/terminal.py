@@ -82,11 +82,6 @@ def speaks_utf8(stream: TextIO) -> bool:
     return encoding.lower().replace("-", "") == "utf8"
 
 
-def arrows(text: str, *, utf8: bool) -> str:
-    """`text` with its arrows in ASCII where more than that can't be written."""
-    return text if utf8 else text.replace("→", "->")
-
-
 def styled(text: str, style: str, *, colour: bool) -> str:
     """`text` in a style of `STYLES`, if colours are wanted."""
     return f"{STYLES[style]}{text}{RESET}" if colour else text
@@ -105,12 +100,10 @@ def duration(seconds: float) -> str:
 
 def size(count: int) -> str:
     """A number of bytes in binary units with one decimal."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    raise AssertionError("unreachable")
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / 1024**power:.1f} {' KMGT'[power]}iB"
 
 
 def plural(count: int, noun: str) -> str:

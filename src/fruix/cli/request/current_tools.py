@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from fruix.cli.output.progress import OVERTAKEN_KINDS, REFUSED, Failure
-from fruix.cli.output.terminal import arrows, harmless, speaks_utf8
+from fruix.cli.output.terminal import harmless
 from fruix.errors import BuildError, HostViewChangedError
 from fruix.model.events import BuildFailed
+from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def with_current_tools(work: Callable[[], T], tell: Tell) -> T:
 def show_anew(number: int, why: str) -> None:
     """Tell a person that a request begins anew."""
     said = f"{why}; begun anew for the tools that are here now ({number} of {len(PAUSES)})"
-    print(harmless(arrows(said, utf8=speaks_utf8(sys.stderr)), colour=False), file=sys.stderr)
+    print(harmless(said, colour=False), file=sys.stderr)
 
 
 class Overtaken:
@@ -78,14 +79,7 @@ class Overtaken:
 
 def changed(failed: BuildFailed) -> HostViewChangedError:
     """The error for a build that the host's changes made fail; its exit code is any failure's."""
-    error = HostViewChangedError(_why(failed), hint="let the upgrade of the host finish, then build again")
+    why = text_of(failed.reason, failed.drv)
+    error = HostViewChangedError(why, hint="let the upgrade of the host finish, then build again")
     error.exit_code = BuildError.exit_code
     return error
-
-
-def _why(failed: BuildFailed) -> str:
-    if failed.reason.get("kind") == REFUSED:
-        return str(failed.reason.get("text", ""))
-    return (
-        f"host view '{failed.reason.get('view')}' was changed while it was built: {failed.reason.get('what')}"
-    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from fruix.cli.output.streams import give_up_on
+from fruix.cli.output.standard_streams import give_up_on
 from fruix.cli.output.terminal import harmless
 from fruix.cli.parser import CommandLineError, overview, parse
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
