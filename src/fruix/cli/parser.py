@@ -7,14 +7,25 @@ from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 from fruix import __version__
 from fruix.cli.command_table import COMMANDS
 from fruix.errors import UsageError
 from fruix.model.nearest import did_you_mean, nearest, similar
 from fruix.overriding import override
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - its only name
+
+
+def add_command(
+    commands: Commands, name: str, text: str, act: Callable[..., object]
+) -> argparse.ArgumentParser:
+    """Add a command of a command: `text` is its help in a line, `act` is found in the options."""
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(act=act)
+    return parser
 
 
 class CommandLineError(UsageError):

@@ -18,7 +18,7 @@ from fruix.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the paths, and the two daemons' sockets."""
     parser.add_argument(
         "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
     )

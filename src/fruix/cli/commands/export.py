@@ -20,7 +20,7 @@ from fruix.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the paths, whether to take what they need and to sign, and where to write."""
     parser.add_argument(
         "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
     )
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the stream."""
+    """Write the stream to a file or to standard output, which must not be a terminal."""
     if not options.output and sys.stdout.isatty():
         raise UsageError("an archive is nothing for a terminal", hint="-o FILE, or > FILE")
     with open_store() as store, CounterLine("exporting") as line, _output(options.output) as write:
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _output(file: str | None) -> Iterator[Callable[[bytes], object]]:
-    """What writes to a file, which isn't left there half written; or to standard output."""
+    """Give what writes to a file, which isn't left there half written, or to standard output."""
     if not file:
         yield sys.stdout.buffer.write
         return

@@ -19,7 +19,7 @@ _PIECE = 1 << 18
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the file, and whether signatures count."""
     parser.add_argument("file", nargs="?", default="-", metavar="FILE", help="default: standard input")
     parser.add_argument(
         "--no-check-sigs",
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the paths, each of which is valid from then on."""
+    """Import the stream, and print the paths, each of which is valid from then on."""
     if options.file == "-" and sys.stdin.isatty():
         raise UsageError("an export stream doesn't come from a terminal", hint="fruix import FILE, or < FILE")
     descriptor = 0 if options.file == "-" else os.open(options.file, os.O_RDONLY | os.O_CLOEXEC)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-from collections.abc import Callable
-from typing import TypeAlias
 
 from fruix.cli.output.terminal import harmless
+from fruix.cli.parser import add_command
 from fruix.errors import FormatError, UsageError
 from fruix.model.guix_signature import acl, public_key, read_acl, read_public_key
 from fruix.model.named_keys import SEED_SIZE, usable_name
@@ -17,13 +16,11 @@ from fruix.signing import libgcrypt, path_signatures
 from fruix.signing.export_signatures import read_private_key
 from fruix.signing.key_files import PUBLIC_MODE, SECRET_MODE, read_public, read_secret, write_new
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - its only name
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Subcommands."""
+    """Add a parser for each of the things that are done with keys."""
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, help="one of these:")
-    generate = _command(commands, "generate", "make a key, and print its public half", _generate)
+    generate = add_command(commands, "generate", "make a key, and print its public half", _generate)
     generate.add_argument(
         "file", metavar="FILE", help="where the secret goes; the public half lies beside it"
     )
@@ -31,26 +28,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--name", default="", help="of the key, which its signatures carry (default: the host's, and -1)"
     )
     generate.add_argument("--guix", action="store_true", help="in Guix's form, which has no name")
-    public = _command(commands, "public", "print the public half of a secret key", _public)
+    public = add_command(commands, "public", "print the public half of a secret key", _public)
     public.add_argument("file", metavar="FILE", help="a secret key, of either form")
-    convert = _command(commands, "convert", "write a key of Nix's form in Guix's", _convert)
+    convert = add_command(commands, "convert", "write a key of Nix's form in Guix's", _convert)
     convert.add_argument("file", metavar="FILE", help="a secret key in Nix's form")
     convert.add_argument("new", metavar="NEW", help="where the other form goes")
-    authorize = _command(commands, "authorize", "let archives that a key has signed be imported", _authorize)
+    authorize = add_command(
+        commands, "authorize", "let archives that a key has signed be imported", _authorize
+    )
     authorize.add_argument("file", metavar="FILE", help="a public key in Guix's form")
     authorize.add_argument("--acl", metavar="FILE", help="the list (default: the setting acl-file)")
 
 
-def _command(
-    commands: _Commands, name: str, text: str, act: Callable[[argparse.Namespace], None]
-) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(act=act)
-    return parser
-
-
 def run(options: argparse.Namespace) -> int:
-    """Act. No daemon is asked."""
+    """Do what the subcommand says, without a daemon."""
     options.act(options)
     return 0
 
@@ -72,13 +63,13 @@ def _generate(options: argparse.Namespace) -> None:
 
 
 def _write(file: str, secret: str, public: str) -> None:
-    """Both halves, and the public one for people."""
+    """Write both halves of a key to files, and print the public one."""
     write_new({_beside(file): (public, PUBLIC_MODE), file: (secret, SECRET_MODE)})
     print(public.rstrip("\n"))
 
 
 def _beside(file: str) -> str:
-    """Where the public half lies: `key.sec` has `key.pub`, and `key` has, too."""
+    """The file of the public half: `key.pub` for `key.sec`, and for `key`."""
     return file.removesuffix(".sec") + ".pub"
 
 

@@ -14,7 +14,7 @@ from fruix.packages.package import Git, Local, Origin, Package
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add what to describe."""
+    """Add the package or derivation to describe."""
     parser.add_argument(
         "target",
         metavar="PACKAGE|DRV|PATH",

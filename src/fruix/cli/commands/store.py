@@ -6,11 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
 
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.standard_streams import write_bytes
+from fruix.cli.parser import Commands, add_command
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering, outputs
 from fruix.client import RemoteStore
@@ -33,7 +33,7 @@ QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StoreP
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add a parser for each of the store's commands."""
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, help="one of these:")
-    add = _command(commands, "add", "copy a file or tree into the store and print its path", _add)
+    add = add_command(commands, "add", "copy a file or tree into the store and print its path", _add)
     add.add_argument("source", metavar="FILE|DIRECTORY", help="what to copy")
     add.add_argument("--name", help="name in the store (default: the file's)")
     add.add_argument(
@@ -42,20 +42,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="address a regular file by the hash of its bytes, not of its archive",
     )
     add.add_argument("--hash", default="sha256", metavar="ALGORITHM", help="default: sha256")
-    cat = _command(commands, "cat", "print a file of the store", _cat)
+    cat = add_command(commands, "cat", "print a file of the store", _cat)
     cat.add_argument(
         "path", metavar="PATH|NAME", help="a store path, a file in one, or a name of what was built"
     )
-    ls = _command(commands, "ls", "list what a path holds", _ls)
+    ls = add_command(commands, "ls", "list what a path holds", _ls)
     ls.add_argument(
         "path", metavar="PATH|NAME", help="a store path, a directory in one, or a name of what was built"
     )
-    info = _command(commands, "info", "print what the store knows of paths", _info)
+    info = add_command(commands, "info", "print what the store knows of paths", _info)
     info.add_argument(
         "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
     )
     for name, (text, _) in QUERIES.items():
-        query = _command(commands, name, text, _query)
+        query = add_command(commands, name, text, _query)
         query.add_argument(
             "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
         )
@@ -63,21 +63,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _configure_upkeep(commands)
 
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - its only name
-_Act: TypeAlias = Callable[[RemoteStore, argparse.Namespace], int | None]
-
-
-def _command(commands: _Commands, name: str, text: str, act: _Act) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(act=act)
-    return parser
-
-
-def _configure_upkeep(commands: _Commands) -> None:
-    verify = _command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
+def _configure_upkeep(commands: Commands) -> None:
+    verify = add_command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
     verify.add_argument("--contents", action="store_true", help="read and hash every path too")
     verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
-    sign = _command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
+    sign = add_command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
     sign.add_argument(
         "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
     )
@@ -85,7 +75,7 @@ def _configure_upkeep(commands: _Commands) -> None:
         "-k", "--key-file", required=True, metavar="FILE", help="a secret key (fruix key generate)"
     )
     sign.add_argument("-r", "--recursive", action="store_true", help="with all that they need")
-    failures = _command(
+    failures = add_command(
         commands,
         "failures",
         "list builds that are remembered to have failed (setting cache-failures)",

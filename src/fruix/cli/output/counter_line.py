@@ -40,7 +40,7 @@ class CounterLine:
         self._stream.flush()
 
     def summary(self, objects: int, count: int) -> str:
-        """What was transferred, for the end."""
+        """What was transferred: the number of paths, bytes and the time."""
         seconds = time.monotonic() - self._began
         return f"{plural(objects, 'path')}, {size(count)}, {duration(seconds)}"
 

@@ -59,13 +59,15 @@ class PlainDisplay:
         self.verbosity = verbosity
         self.colour = wants_colour(stream)
         self.status = Status.of(plan)
+        # Of the status alone. Nothing is written under it: rich holds a lock of its own while it
+        # draws, which asks for the status.
         self._lock = threading.RLock()
 
     def event(self, event: Event) -> None:
         """Fold an event into the status, and show it. May be called from any thread."""
         with self._lock:
             self.status.apply(event, time.time())
-            self.show(event)
+        self.show(event)
 
     def show(self, event: Event) -> None:
         """Write the lines for an event, which the status has taken in."""
@@ -113,9 +115,8 @@ class PlainDisplay:
 
     def dump(self) -> None:
         """Write the state of everything: somebody sent SIGUSR1 or SIGINFO."""
-        with self._lock:
-            for text in self._area(width(self.stream) or 120, 3 * (len(self.status.nodes) + 2)):
-                self.write(text)
+        for text in self._area(width(self.stream) or 120, 3 * (len(self.status.nodes) + 2)):
+            self.write(text)
 
     def close(self) -> None:
         """Take away what a display has drawn; nothing more is shown after that."""

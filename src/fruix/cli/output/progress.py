@@ -45,7 +45,7 @@ UNFINISHED = ACTIVE | {Stage.WAITING}
 
 
 def short_name(path: StorePath) -> str:
-    """`hello-2.12.3` for `/frx/store/…-hello-2.12.3.drv`."""
+    """The name for people: `hello-2.12.3` for `/frx/store/…-hello-2.12.3.drv`."""
     return path.name.removesuffix(".drv")
 
 
@@ -80,7 +80,7 @@ class Node:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The derivation's name for people."""
         return short_name(self.drv)
 
     @property
@@ -117,7 +117,7 @@ class Failure:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The derivation's name for people."""
         return short_name(self.event.drv)
 
     @property

@@ -88,7 +88,7 @@ def styled(text: str, style: str, *, colour: bool) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`0.4s`, `12s`, `3m07s`, `2h05m`."""
+    """A duration for people: `0.4s`, `12s`, `3m07s`, `2h05m`."""
     if seconds < 10:
         return f"{seconds:.1f}s"
     whole = round(seconds)
@@ -107,5 +107,5 @@ def size(count: int) -> str:
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 build`, `2 builds`."""
+    """A number and a noun: `1 build`, `2 builds`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
