@@ -15,11 +15,15 @@ from fruix.daemon import client_options
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
 from fruix.errors import NotPermittedError, UsageError
+from fruix.model.buildresult import BuildMode
+from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.events import BuildFinished
 from fruix.model.hashes import Hash
 from fruix.model.named_keys import SecretKey
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.protocol import nix
 from fruix.protocol.common_operations import SetOptions
 from fruix.protocol.options import ClientOptions
 from fruix.signing.path_signatures import sign
@@ -113,6 +117,30 @@ def set_options(store: RemoteStore, said: Mapping[str, str]) -> None:
 def test_values_that_are_none(said: Mapping[str, str], tmp_path: Path) -> None:
     with running(tmp_path) as daemon, pytest.raises(UsageError, match=next(iter(said))):
         set_options(daemon.connect(), said)
+
+
+def test_trusted_users_name_keys_that_sign_what_is_built_for_them(tmp_path: Path) -> None:
+    """Also what is only needed for it; not what was there before."""
+    key, before = tmp_path / "key", ("signed", "needed", "other")
+    key.write_text(KEY.secret_text)
+    key.chmod(0o400)
+    with running(tmp_path) as daemon:
+        store = daemon.connect()
+        paths = [store.add_text(name, name.encode()) for name in before]
+        drv = StorePath.of(store.directory, f"{'d' * 32}-x.drv")
+        daemon.builder.events = [BuildFinished(drv, 1.0, {"out": str(path)}) for path in paths[:2]]
+        request = nix.BuildPathsWithResults((DerivedPath(drv, ALL),), BuildMode.NORMAL)
+        store._call(request)
+        set_options(store, {"secret-key-files": f"{key}"})
+        assert all(info.signatures == () for info in store.closure_infos(paths))
+        store._call(request)
+        signed = {info.path: info.signatures for info in store.closure_infos(paths)}
+        for info in store.closure_infos(paths[:2]):
+            assert signed[info.path] == (sign(info, KEY),)
+        assert signed[paths[2]] == ()
+        key.chmod(0o444)
+        with pytest.raises(NotPermittedError, match="should be secret"):
+            set_options(store, {"secret-key-files": f"{key}"})
 
 
 def test_own_keys_and_those_of_the_settings() -> None:

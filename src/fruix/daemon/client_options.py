@@ -2,7 +2,8 @@
 
 Everybody may set what concerns only the builds asked for; what would change how the daemon
 isolates, whom it believes or where it gets things from is for trusted users only: of that kind,
-those set whose signatures count (`TRUST`), for their own session. Not being able to is said as a
+those set whose signatures count and with what results are signed (`client_trust`), for their own
+session. Not being able to is said as a
 warning, once per setting; it is no error, since clients send their whole configuration.
 """
 
@@ -13,16 +14,15 @@ from dataclasses import replace
 from typing import Any
 
 from fruix.building.settings import BuildSettings
-from fruix.daemon.keyring import Keyring
-from fruix.errors import FormatError, UsageError
+from fruix.daemon.client_trust import OF_TRUSTED_USERS
+from fruix.errors import UsageError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.protocol.activities import Level
-from fruix.protocol.options import ANY_JOBS, KEY_LISTS, MEANINGFUL, ClientOptions
+from fruix.protocol.options import ANY_JOBS, MEANINGFUL, ClientOptions
 from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.wire import Context
-from fruix.signing.path_signatures import PathTrust
 
 BIGGEST = (1 << 31) - 1
 MOST_DIGITS = 20
@@ -84,30 +84,10 @@ _IGNORED = frozenset(
 )  # fmt: skip
 
 
-# What trusted users set of whom to believe.
-TRUST = frozenset({"require-sigs", *KEY_LISTS})
-
-
-def path_trust(options: ClientOptions, keyring: Keyring) -> PathTrust:
-    """Whose signatures count for a trusted user.
-
-    That is what the daemon's settings say, changed by what the client has set.
-    """
-    said = options.overrides
-    if not TRUST & said.keys():
-        return keyring.trust
-    required = said.get("require-sigs")
-    return keyring.trusting(
-        None if "trusted-public-keys" not in said else said["trusted-public-keys"].split(),
-        said.get("extra-trusted-public-keys", "").split(),
-        required=None if required is None else _boolean("require-sigs", required),
-    )
-
-
 def warnings(options: ClientOptions, *, trusted: bool) -> Iterator[Message]:
     """What a client is told about settings that have no effect."""
     for name in sorted(options.overrides):
-        if name not in _SETTINGS and name not in _IGNORED and not (trusted and name in TRUST):
+        if name not in _SETTINGS and name not in _IGNORED and not (trusted and name in OF_TRUSTED_USERS):
             reason = (
                 "it can't be set by clients"
                 if trusted
@@ -142,13 +122,6 @@ def check(options: ClientOptions) -> None:
         UsageError: with the setting's name.
     """
     _overrides(options)
-    if required := options.overrides.get("require-sigs"):
-        _boolean("require-sigs", required)
-    try:
-        for name in KEY_LISTS & options.overrides.keys():
-            PathTrust.of(options.overrides[name].split())
-    except FormatError as error:
-        raise UsageError(f"configuration setting `{name}': {error.message}") from error
 
 
 def build_options(

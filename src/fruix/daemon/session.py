@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
-from fruix.daemon import client_options
+from fruix.daemon import client_options, client_trust
 from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
@@ -21,7 +21,8 @@ from fruix.errors import DisconnectedError, FruixError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import BuildFailed, Event, Message
+from fruix.model.events import BuildFailed, BuildFinished, Event, Message
+from fruix.model.named_keys import SecretKey
 from fruix.protocol import messages, nix
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import event_writer
@@ -50,6 +51,7 @@ class Session:
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()
+        self.secret_keys: Sequence[SecretKey] = ()  # the client's, which sign what is built for it
 
     def tell(self, *said: messages.Message) -> None:
         """Send messages within the work on a request."""
@@ -85,11 +87,14 @@ class Session:
             self.warn_of_limits()
         writer = event_writer(self.context, self.options, self.service.system)
         self.failed.clear()
+        built: list[str] = []
         with self.service.hangups.watch(self.connection.stream) as gone:
 
             def on_event(event: Event) -> None:
                 if isinstance(event, BuildFailed):
                     self.failed.add(event.status)
+                if isinstance(event, BuildFinished):
+                    built.extend(event.outputs.values())
                 if said := [*writer.messages(event)]:
                     try:
                         self.tell(*said)
@@ -99,6 +104,7 @@ class Session:
             chosen = self.build_options(mode)
             chosen = replace(chosen, keep_going=True) if keep_going else chosen
             results = self.service.builder.realise(requests, chosen, on_event, gone)
+            client_trust.sign_results(self.store, built, self.secret_keys)
             if gone.is_set():
                 raise self._stopping() or DisconnectedError("the client has gone during a build")
             return results
@@ -127,7 +133,7 @@ class Session:
     def path_trust(self) -> PathTrust:
         """Whose signatures on what the client adds count."""
         keyring = self.service.keyring
-        return client_options.path_trust(self.options, keyring) if self.trusted else keyring.trust
+        return client_trust.path_trust(self.options, keyring) if self.trusted else keyring.trust
 
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""

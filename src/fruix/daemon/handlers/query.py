@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fruix.daemon import client_options
+from fruix.daemon import client_options, client_trust
 from fruix.daemon.handlers.build import repair_store
 from fruix.daemon.session import Rows, Session
 from fruix.errors import InvalidPathError, NotPermittedError
@@ -71,6 +71,9 @@ def set_options(session: Session, request: common.SetOptions) -> None:
     """
     client_options.check(request.options)
     session.options = client_options.kept(request.options)
+    if session.trusted:
+        session.path_trust()  # raises what is wrong with it now
+        session.secret_keys = client_trust.secret_keys(session.options)
     if session.context.dialect is Dialect.NIX:
         for warning in client_options.warnings(request.options, trusted=session.trusted):
             session.show(warning)
