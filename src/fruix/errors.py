@@ -97,7 +97,7 @@ class MemoryLimitError(FruixError):
 
 
 class NoSpaceError(FruixError):
-    """An addition would leave less of a disk than the settings want to stay free."""
+    """A disk is full, or would have less free after an addition than the settings want."""
 
 
 class InvalidPathError(FruixError):
@@ -193,9 +193,10 @@ class BuildError(FruixError):
     exit_code = 100
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What to do about errors of the system that a reader can do something about.
 _REMEDIES = {
-    errno.ENOSPC: "free some space on that file system, then ask again",
+    errno.ENOSPC: "free some space there ('fruix gc' deletes what nothing needs), then ask again",
     errno.EDQUOT: "raise the quota on that file system, or free some space, then ask again",
     errno.EMFILE: "raise the limit on open files (LimitNOFILE=, ulimit -n), or ask again a little later",
     errno.ENFILE: "this machine has too many open files: ask again a little later",
@@ -209,7 +210,8 @@ def of_system(error: OSError) -> FruixError:
     """An error of the operating system in the form of ours: what, where, what to do next."""
     named = error.filename if error.filename2 is None else error.filename2
     where = os.fsdecode(named) if isinstance(named, str | bytes) else ""
-    return FruixError(error.strerror or str(error), where=where, hint=_REMEDIES.get(error.errno or 0, ""))
+    kind = NoSpaceError if error.errno in _FULL else FruixError
+    return kind(error.strerror or str(error), where=where, hint=_REMEDIES.get(error.errno or 0, ""))
 
 
 def of_missing_module(error: ModuleNotFoundError) -> FruixError | None:

@@ -17,13 +17,14 @@ from contextlib import contextmanager
 
 from fruix.errors import StoreError
 from fruix.store import schema
+from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
 
 _MOST_TEXT = 256
 _RESERVED_SIZE = 8 << 20
 _IDENTITY = re.compile("[0-9a-f]{16}")
-_DAMAGED = "bring back a copy of the database"
-_HINT = "look at the disk (space, errors) and at the database's files; 'fruix store verify' checks the store"
+# Milliseconds that a statement waits for other programs that lock the database.
+BUSY_TIMEOUT = 60_000
 
 
 class DatabaseFile:
@@ -66,7 +67,7 @@ class DatabaseFile:
         self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
         if not _IDENTITY.fullmatch(self.identity):
             raise StoreError(
-                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=_DAMAGED
+                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=REBUILD
             )
 
     def close(self) -> None:
@@ -79,7 +80,11 @@ class DatabaseFile:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.file, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=3600
+            self.file,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
+            timeout=BUSY_TIMEOUT / 1000,
         )
         for statement in schema.CONNECTION:
             connection.execute(statement).fetchone()
@@ -108,7 +113,7 @@ class DatabaseFile:
         try:
             return self._readers.rows(statement, parameters)
         except sqlite3.Error as error:
-            raise _explanation(error, self.file) from error
+            raise explanation(error, self.file) from error
 
     def _another(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -152,11 +157,7 @@ def _explained(file: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _explanation(error, file) from error
-
-
-def _explanation(error: sqlite3.Error, file: str) -> StoreError:
-    return StoreError(f"database: {error}", where=file, hint=_HINT)
+        raise explanation(error, file) from error
 
 
 def _create_file(path: str, mode: int) -> None:

@@ -68,7 +68,6 @@ create table if not exists FruixKept (name text primary key not null);
 CONNECTION = (
     "pragma foreign_keys = 1",
     "pragma synchronous = normal",
-    "pragma busy_timeout = 3600000",
     "pragma wal_autocheckpoint = 40000",
 )
 
