@@ -56,6 +56,7 @@ _WORDS: Mapping[str, Any] = {
     "none": (),
     "`false`": False,
     "`true`": True,
+    "`large`": "large",
     "`/frx/etc/acl`": "/frx/etc/acl",
     "`/frx/etc/signing-key.sec`": "/frx/etc/signing-key.sec",
     "as many as processors": os.cpu_count(),

@@ -22,7 +22,13 @@ from fruix.model.hostview import HostView, Sighting
 from fruix.model.planned import BuildPlan, Missing, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.protocol import nix
-from fruix.protocol.common_operations import ClearFailedPaths, QueryFailedPaths, SetOptions, VerifyStore
+from fruix.protocol.common_operations import (
+    ClearFailedPaths,
+    OptimiseStore,
+    QueryFailedPaths,
+    SetOptions,
+    VerifyStore,
+)
 from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.own_operations import FEATURE
 
@@ -80,6 +86,10 @@ class RemoteStore(RemoteContents):
             Whether something is wrong (with `repair`: still is).
         """
         return self._call(VerifyStore(contents, repair), on_event=on_event)
+
+    def optimise(self, on_event: OnEvent | None = None) -> None:
+        """Have the daemon make equal files of its store one; what that saved is told as a message."""
+        self._call(OptimiseStore(), on_event=on_event)
 
     def failures(self) -> list[StorePath]:
         """Outputs of builds that are remembered to have failed for good."""

@@ -84,10 +84,21 @@ _IGNORED = frozenset(
 )  # fmt: skip
 
 
+_DEDUPLICATION = "auto-optimise-store"
+# What trusted users alone may set.
+_FOR_TRUSTED = OF_TRUSTED_USERS | {_DEDUPLICATION}
+
+
+def wants_deduplication(options: ClientOptions) -> bool:
+    """Whether equal files of what the client has registered shall be one."""
+    value = options.overrides.get(_DEDUPLICATION)
+    return value is not None and _boolean(_DEDUPLICATION, value)
+
+
 def warnings(options: ClientOptions, *, trusted: bool) -> Iterator[Message]:
     """What a client is told about settings that have no effect."""
     for name in sorted(options.overrides):
-        if name not in _SETTINGS and name not in _IGNORED and not (trusted and name in OF_TRUSTED_USERS):
+        if name not in _SETTINGS and name not in _IGNORED and not (trusted and name in _FOR_TRUSTED):
             reason = (
                 "it can't be set by clients"
                 if trusted
@@ -122,6 +133,7 @@ def check(options: ClientOptions) -> None:
         UsageError: with the setting's name.
     """
     _overrides(options)
+    wants_deduplication(options)
 
 
 def build_options(

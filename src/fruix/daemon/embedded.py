@@ -121,6 +121,7 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             return
         with _seen_by_others(layout, service):
             serve_one(stream, Peer(os.geteuid(), os.getegid(), os.getppid()), service)
+        service.store.wait_for_deduplication()  # nobody else would do it
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from fruix import __version__
@@ -30,7 +30,9 @@ from fruix.model.events import Event
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, Missing
+from fruix.model.savings import Savings
 from fruix.model.storepath import StorePath
+from fruix.store.deduplication.rules import BY_NAME, Rules
 from fruix.store.interface import Store
 from fruix.store.layout import Layout
 from fruix.store.tree.hashing import StreamHash
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from fruix.building.shell import ShellRequest
     from fruix.sandbox import Exit, Spawner
+    from fruix.store.deduplication.stored import OnPath
     from fruix.store.failed_paths import Failures
 
 
@@ -88,6 +91,18 @@ class DaemonStore(Store, Protocol):
 
     def damaged(self, *, contents: bool) -> list[StorePath]:
         """Valid paths whose files are gone or (`contents`) not what they were."""
+
+    def optimise(self, rules: Rules, *, after: int = 0, on_path: OnPath | None = None) -> Savings:
+        """Make equal files one, of all valid paths or of those that came after `last_row` gave `after`."""
+
+    def wait_for_deduplication(self) -> None:
+        """Return when what was registered up to now is deduplicated, as far as it is to be."""
+
+    def last_row(self) -> int:
+        """A number for now, for `optimise`."""
+
+    def count(self) -> int:
+        """How many paths are valid."""
 
     def verify(self, *, contents: bool = False) -> list[str]:
         """Check the store; one line per problem."""
@@ -185,7 +200,12 @@ def open_service(
         limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
         sign = Keyring.open(settings).signed
         store = LocalStore(
-            layout, durability=settings.durability, limits=limits, accept=accept_store, sign=sign
+            layout,
+            durability=settings.durability,
+            limits=limits,
+            accept=accept_store,
+            sign=sign,
+            deduplication=_deduplication(settings),
         ).open()
         closing.callback(store.close)
         removed = [f"object {name}" for name in store.swept.removed]
@@ -196,6 +216,11 @@ def open_service(
         builder = Builder(store, spawner, build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())
+
+
+def _deduplication(settings: Settings) -> Rules | None:
+    rules = BY_NAME[settings.deduplication]
+    return rules and replace(rules, clones=settings.deduplication_clones)
 
 
 def _refuse_exposed(layout: Layout) -> None:

@@ -41,6 +41,8 @@ class Settings:
     """All settings. What is None or empty here is the default of the part that it is for."""
 
     durability: Literal["background", "strict"] = "background"
+    deduplication: Literal["none", "large", "all"] = "large"
+    deduplication_clones: bool = True
     allowed_users: tuple[str, ...] = ("*",)
     trusted_users: tuple[str, ...] = ("root",)
     max_connections: int = 1024
@@ -222,6 +224,8 @@ def _table(check: Callable[[Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
 # Key in the file → field (those of builds are `BuildSettings` fields) and check.
 _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "durability": ("durability", _word("background", "strict")),
+    "deduplication": ("deduplication", _word("none", "large", "all")),
+    "deduplication-clones": ("deduplication_clones", _truth),
     "allowed-users": ("allowed_users", _strings),
     "trusted-users": ("trusted_users", _strings),
     "max-connections": ("max_connections", _number(1, 1 << 16)),

@@ -10,6 +10,7 @@ class ActivityType(enum.IntEnum):
 
     FILE_TRANSFER = 101
     BUILD = 105
+    OPTIMISE_STORE = 106
     BUILD_WAITING = 111
 
 

@@ -102,6 +102,10 @@ class Database(DatabaseFile):
         rows = self._rows(schema.FIND_ID, str(path))
         return _integer(rows[0][0]) if rows else 0
 
+    def count(self) -> int:
+        """How many paths are registered. Costs a pass over an index."""
+        return _integer(self._rows(schema.COUNT)[0][0])
+
     def rows_after(self, identifier: int, most: int) -> list[tuple[int, StorePath]]:
         """The ids and paths of rows after the one with this id, in order; at most `most`."""
         rows = self._rows(schema.PATHS_AFTER_ID, identifier, most)

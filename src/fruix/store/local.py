@@ -27,7 +27,7 @@ from fruix.store.additions import StoredObjects
 from fruix.store.claim import claim
 from fruix.store.database import Database
 from fruix.store.deduplication.mending import mend
-from fruix.store.deduplication.replace import Rules
+from fruix.store.deduplication.rules import Rules
 from fruix.store.deduplication.stored import StoredDeduplication
 from fruix.store.derivation_cache import DerivationCache, read_file
 from fruix.store.failed_paths import Failures

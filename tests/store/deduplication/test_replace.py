@@ -18,8 +18,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.deduplication import replace
 from fruix.store.deduplication.links import remove_unused_links
-from fruix.store.deduplication.replace import Rules
-from fruix.store.deduplication.stored import ALL, LARGE
+from fruix.store.deduplication.rules import ALL, LARGE, Rules
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.tree.descriptors import lstat

@@ -67,6 +67,7 @@ def _configure_upkeep(commands: Commands) -> None:
     verify = add_command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
     verify.add_argument("--contents", action="store_true", help="read and hash every path too")
     verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
+    add_command(commands, "optimise", "make equal files one, and say what that saved", _optimise)
     sign = add_command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
     sign.add_argument(
         "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
@@ -172,6 +173,10 @@ def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
         raise _damaged(options)
     print("everything is as it should be", file=sys.stderr)
     return 0
+
+
+def _optimise(store: RemoteStore, _options: argparse.Namespace) -> None:
+    store.optimise(on_event=PlainDisplay(sys.stderr, BuildPlan()).event)
 
 
 def _damaged(options: argparse.Namespace) -> StoreError:

@@ -11,14 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.daemon.handlers import add, build, exports, query
+from fruix.daemon.handlers import add, build, deduplicate, exports, query
 from fruix.daemon.session import Handler
 from fruix.protocol.schema import Request
 from fruix.protocol.wire import Dialect
 
-_SHARED = (*query.SHARED, *add.SHARED, *build.SHARED, *exports.SHARED)
+_SHARED = (*query.SHARED, *add.SHARED, *build.SHARED, *exports.SHARED, *deduplicate.SHARED)
+
+
+def _table(*rows: tuple[type[Request[Any]], Handler]) -> Mapping[type[Request[Any]], Handler]:
+    return {
+        kind: deduplicate.deduplicating(handler) if kind in deduplicate.REGISTERING else handler
+        for kind, handler in rows
+    }
+
 
 HANDLERS: Mapping[Dialect, Mapping[type[Request[Any]], Handler]] = {
-    Dialect.NIX: dict((*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX)),
-    Dialect.GUIX: dict((*_SHARED, *query.GUIX, *add.GUIX)),
+    Dialect.NIX: _table(*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX),
+    Dialect.GUIX: _table(*_SHARED, *query.GUIX, *add.GUIX),
 }

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable
 
 from fruix.errors import FruixError, StoreError
 from fruix.model.storepath import StorePath
-from fruix.store.tree.interruption import interruptible
+from fruix.store.tree.interruption import check_interrupt, interruptible
 
+_PATIENCE = 0.2  # seconds between two looks whether to go on waiting
 _log = logging.getLogger(__name__)
 
 
@@ -48,10 +49,15 @@ class Background:
             self._changed.notify_all()
 
     def wait(self) -> None:
-        """Return when all that was added before is done (or the end has come)."""
+        """Return when all that was added before is done (or the end has come).
+
+        Raises:
+            Interrupted: see `interruption`.
+        """
         with self._changed:
             last = self._last
-            self._changed.wait_for(lambda: self._closing or self._is_done(last))
+            while not self._changed.wait_for(lambda: self._closing or self._is_done(last), _PATIENCE):
+                check_interrupt()
 
     def _is_done(self, last: int) -> bool:
         waiting = bool(self._waiting) and self._waiting[0][0] <= last

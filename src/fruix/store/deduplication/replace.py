@@ -34,6 +34,7 @@ from fruix.store import flags
 from fruix.store.deduplication.contents import Contents, opened_contents
 from fruix.store.deduplication.links import opened_links
 from fruix.store.deduplication.mending import noted
+from fruix.store.deduplication.rules import Rules
 from fruix.store.tree.descriptors import CREATE_FILE, lstat
 from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open
 from fruix.store.tree.walk import Kind, Node, walk
@@ -42,21 +43,6 @@ from fruix.store.tree.walk import Kind, Node, walk
 _NO_ROOM = frozenset({errno.EMLINK, errno.ENOSPC, errno.EDQUOT, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP})
 _TRIES = 3  # how often a link may turn out to be damaged
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What is deduplicated, and how.
-
-    Attributes:
-        least: bytes; smaller files are left alone.
-        symlinks: whether symlinks are taken too.
-        clones: whether files share data only, where the file system can do that.
-    """
-
-    least: int = 0
-    symlinks: bool = False
-    clones: bool = True
 
 
 class Staging(Protocol):

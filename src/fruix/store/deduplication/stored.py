@@ -14,13 +14,12 @@ from fruix.model.savings import NOTHING, Savings
 from fruix.model.storepath import StorePath
 from fruix.store.deduplication.background import Background
 from fruix.store.deduplication.links import linked_inodes
-from fruix.store.deduplication.replace import Deduplicator, Rules
+from fruix.store.deduplication.replace import Deduplicator
+from fruix.store.deduplication.rules import ALL, Rules
 from fruix.store.durability import Syncer
 from fruix.store.objects.staging import Staging
 from fruix.store.queries import StoreQueries
 
-ALL = Rules(symlinks=True)
-LARGE = Rules(least=8192)  # as Guix has it
 _BATCH = 1000  # paths that are asked for at once
 
 OnPath = Callable[[StorePath, int], None]
@@ -52,13 +51,15 @@ class StoredDeduplication(StoreQueries):
         """Return when what was registered up to now is deduplicated, as far as the store is to do so."""
         self._background.wait()
 
+    def count(self) -> int:
+        """How many paths are valid."""
+        return self.database.count()
+
     def last_row(self) -> int:
         """A number for now, for `optimise`."""
         return self.database.last_id()
 
-    def optimise(
-        self, rules: Rules = ALL, *, after: int = 0, on_path: OnPath = lambda _path, _done: None
-    ) -> Savings:
+    def optimise(self, rules: Rules = ALL, *, after: int = 0, on_path: OnPath | None = None) -> Savings:
         """Deduplicate all valid paths, on as many threads as there are processors.
 
         Args:
@@ -81,7 +82,8 @@ class StoredDeduplication(StoreQueries):
             for path, future in _ahead(map(begun, self._paths_after(after)), 2 * (os.cpu_count() or 1)):
                 saved += future.result()
                 done += 1
-                on_path(path, done)
+                if on_path is not None:
+                    on_path(path, done)
         return saved
 
     def _paths_after(self, row: int) -> Iterator[StorePath]:
