@@ -120,6 +120,16 @@ class HashMismatchError(FruixError):
         self.got = got
 
 
+class PathAliveError(FruixError):
+    """A store path that may not be deleted: something keeps it alive, or `referrer` refers to it."""
+
+    def __init__(self, path: str, referrer: str = "", *, hint: str = "") -> None:
+        why = f"'{referrer}' refers to it" if referrer else "it is still alive"
+        super().__init__(f"cannot delete path '{path}' since {why}", hint=hint)
+        self.path = path
+        self.referrer = referrer
+
+
 class ReferenceCycleError(FruixError):
     """Store objects that refer to each other in a circle."""
 

@@ -19,6 +19,7 @@ from fruix.errors import UsageError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
+from fruix.model.garbage import Keep
 from fruix.protocol.activities import Level
 from fruix.protocol.options import ANY_JOBS, MEANINGFUL, ClientOptions
 from fruix.protocol.own_operations import FEATURE
@@ -70,6 +71,14 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "build-repeat": ("rounds", _repetitions),
 }
 
+# Settings of collections: the field of `Keep` that each is. For trusted users.
+_KEEP: Mapping[str, str] = {
+    "keep-outputs": "outputs",
+    "keep-derivations": "derivations",
+    "gc-keep-outputs": "outputs",
+    "gc-keep-derivations": "derivations",
+}
+
 # Settings that clients send as a matter of course, and that mean nothing here or concern the client
 # alone.
 _IGNORED = frozenset(
@@ -98,7 +107,11 @@ def wants_deduplication(options: ClientOptions) -> bool:
 def warnings(options: ClientOptions, *, trusted: bool) -> Iterator[Message]:
     """What a client is told about settings that have no effect."""
     for name in sorted(options.overrides):
-        if name not in _SETTINGS and name not in _IGNORED and not (trusted and name in _FOR_TRUSTED):
+        if (
+            name not in _SETTINGS
+            and name not in _IGNORED
+            and not (trusted and name in {*_FOR_TRUSTED, *_KEEP})
+        ):
             reason = (
                 "it can't be set by clients"
                 if trusted
@@ -134,6 +147,22 @@ def check(options: ClientOptions) -> None:
     """
     _overrides(options)
     wants_deduplication(options)
+
+    keep(options, Keep(), trusted=True)
+
+
+def keep(options: ClientOptions, default: Keep, *, trusted: bool) -> Keep:
+    """Return what keeps paths alive in a collection that a client asks for.
+
+    Raises:
+        UsageError: a value that is none.
+    """
+    wished = {
+        _KEEP[name]: _boolean(name, value)
+        for name, value in options.overrides.items()
+        if trusted and name in _KEEP
+    }
+    return replace(default, **wished)
 
 
 def build_options(

@@ -27,6 +27,7 @@ from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
+from fruix.model.garbage import Collected, Goal, Keep, Report, Root
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, Missing
@@ -81,6 +82,27 @@ class DaemonStore(Store, Protocol):
 
     def add_described(self, chunks: Iterable[bytes], describe: Callable[[StreamHash], PathInfo]) -> PathInfo:
         """Add an archive whose path is known only behind it."""
+
+    def add_permanent_root(self, path: StorePath, link: str) -> str:
+        """Make a link to a path, and register it as a root."""
+
+    def sync_with_collections(self) -> None:
+        """Have running collections look at links again."""
+
+    def find_roots(self, *, report: Report, processes: bool) -> list[Root]:
+        """Every root that keeps a valid path."""
+
+    def live_paths(self, keep: Keep, report: Report) -> list[StorePath]:
+        """Valid paths that something keeps alive."""
+
+    def dead_paths(self, keep: Keep, report: Report) -> list[StorePath]:
+        """What a collection would delete."""
+
+    def collect(self, keep: Keep, goal: Goal, report: Report) -> Collected:
+        """Delete what is dead, as far as the goal says."""
+
+    def delete(self, paths: Iterable[StorePath], keep: Keep, *, referrers: bool, report: Report) -> Collected:
+        """Delete these paths, if nothing keeps them alive."""
 
     def is_there(self, path: StorePath) -> bool:
         """Whether a path is valid and nobody has deleted it by hand."""

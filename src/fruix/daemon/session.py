@@ -22,11 +22,13 @@ from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, BuildFinished, Event, Message
+from fruix.model.garbage import Keep
 from fruix.model.named_keys import SecretKey
 from fruix.protocol import messages, nix
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import event_writer
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.schema import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
 from fruix.protocol.wire import Context, Dialect
@@ -134,6 +136,15 @@ class Session:
         """Whose signatures on what the client adds count."""
         keyring = self.service.keyring
         return client_trust.path_trust(self.options, keyring) if self.trusted else keyring.trust
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the client is one of Fruix's own."""
+        return FEATURE in self.context.features
+
+    def keep(self) -> Keep:
+        """What keeps paths alive in a collection that this client asks for."""
+        return client_options.keep(self.options, self.service.settings.keep, trusted=self.trusted)
 
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""

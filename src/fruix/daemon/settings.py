@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from fruix.errors import FormatError, UsageError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.model.garbage import Keep
 from fruix.model.named_keys import PublicKey
 from fruix.model.nearest import nearest
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
@@ -60,6 +61,8 @@ class Settings:
     secret_key_files: tuple[str, ...] = ()
     acl_file: str = "/frx/etc/acl"
     signing_key_file: str = "/frx/etc/signing-key.sec"
+    keep_outputs: bool = False
+    keep_derivations: bool = True
     building: Mapping[str, Any] = field(default_factory=dict)
     first_build_uid: int | None = None
     build_uid_count: int | None = None
@@ -70,6 +73,11 @@ class Settings:
         Other users have no numbers there, so none can be told from another.
         """
         return replace(self, allowed_users=(), trusted_users=())
+
+    @property
+    def keep(self) -> Keep:
+        """What keeps paths alive in collections, unless a trusted client says otherwise."""
+        return Keep(self.keep_outputs, self.keep_derivations)
 
     @property
     def build(self) -> BuildSettings:
@@ -243,6 +251,8 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "secret-key-files": ("secret_key_files", _absolute_names),
     "acl-file": ("acl_file", _file),
     "signing-key-file": ("signing_key_file", _file),
+    "keep-outputs": ("keep_outputs", _truth),
+    "keep-derivations": ("keep_derivations", _truth),
     "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
     "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),

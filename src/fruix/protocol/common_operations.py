@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
+from fruix.model.garbage import Root
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
 from fruix.protocol.build_codecs import DERIVED_PATHS, MODE
@@ -21,7 +22,6 @@ from fruix.protocol.model_codecs import (
     ROOT,
     SUBSTITUTABLE_DETAILS,
     Garbage,
-    Root,
     SubstitutableInfo,
 )
 from fruix.protocol.options import ClientOptions

@@ -64,6 +64,7 @@ MEANINGFUL = frozenset(
         "keep-going", "repeat",
         "build-timeout", "build-max-silent-time", "build-max-log-size", "build-cores", "build-max-jobs",
         "build-repeat",
+        "keep-outputs", "keep-derivations", "gc-keep-outputs", "gc-keep-derivations",
         "multiplexed-build-output", "print-extended-build-trace", "auto-optimise-store",
         "require-sigs", "trusted-public-keys", "extra-trusted-public-keys", "secret-key-files",
     }

@@ -13,7 +13,7 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from fruix.errors import StoreError
 from fruix.store import schema
@@ -55,7 +55,16 @@ class DatabaseFile:
             self.close()
             raise
         _write_text(version_file, schema.VERSION)
+        self.reserve()
+
+    def reserve(self) -> None:
+        """Keep some disk space that can be given up, if there is any."""
         _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
+
+    def give_up_reserve(self) -> None:
+        """Give up that space, so that a full disk still lets the database shrink. Writes nothing."""
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(os.path.dirname(self.file), "reserved"))
 
     def _open(self) -> None:
         _create_file(self.file, 0o600)
@@ -108,6 +117,12 @@ class DatabaseFile:
                 if connection.in_transaction:
                     connection.execute("rollback")
                 raise
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection for queries that all see the database as it is now; writers go on."""
+        with _explained(self.file), self._readers.snapshot() as connection:
+            yield connection
 
     def _rows(self, statement: str, *parameters: object) -> list[Row]:
         try:
@@ -210,11 +225,10 @@ def _write_text(path: str, text: str) -> None:
 
 def _reserve(path: str) -> None:
     """Keep some disk space that can be given up, so that a full disk still lets the database shrink."""
-    if os.path.exists(path):
-        return
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
+        if os.fstat(descriptor).st_size < _RESERVED_SIZE:
+            os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
     except OSError:
         # No space to reserve, or a file system that can't: the store works without.
         os.ftruncate(descriptor, 0)

@@ -105,6 +105,11 @@ class Syncer:
         """The newest row that is known to be on disk."""
         return self._mark
 
+    def forget_noted(self) -> None:
+        """Have it noted that nothing is known to be on disk: the last valid paths are about to go."""
+        with self._turn:
+            self._noted(0)
+
     def stop(self) -> None:
         """Advance the mark to the end, then end the thread."""
         self._stopping.set()

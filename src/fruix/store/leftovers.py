@@ -163,12 +163,17 @@ def _unregistered(store: int, database: Database, swept: Swept) -> Iterator[str]
             objects.append(path)
         elif NEAR.fullmatch(os.fsencode(name)):
             yield name
-        elif path is None and name not in {STAGING, OWNER, LINKS, *kept}:
+        elif path is None and name not in kept and not is_own(name):
             swept.foreign.append(name)
     remaining = iter(objects)
     while batch := list(islice(remaining, _BATCH)):
         valid = database.valid_of(batch)
         yield from (path.base for path in batch if path not in valid)
+
+
+def is_own(name: str) -> bool:
+    """Whether a name in the store directory that is no object's is one that stores themselves use."""
+    return name in {STAGING, OWNER, LINKS} or NEAR.fullmatch(os.fsencode(name)) is not None
 
 
 def as_object(directory: str, name: str) -> StorePath | None:

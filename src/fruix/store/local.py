@@ -25,7 +25,13 @@ from fruix.overriding import override
 from fruix.store import durability, leftovers
 from fruix.store.additions import StoredObjects
 from fruix.store.claim import claim
+from fruix.store.collection.gate import Gate
+from fruix.store.collection.parts import Parts
+from fruix.store.collection.stored import StoredCollection
+from fruix.store.collection.temp_root_file import TempRootFile
+from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.database import Database
+from fruix.store.deduplication.links import remove_unused_links
 from fruix.store.deduplication.mending import mend
 from fruix.store.deduplication.rules import Rules
 from fruix.store.deduplication.stored import StoredDeduplication
@@ -40,8 +46,6 @@ from fruix.store.outputs.stored import StoredOutputs
 from fruix.store.owner import StoreLock
 from fruix.store.registration import Registrar
 from fruix.store.room import NO_LIMITS, Limits, Room
-from fruix.store.roots import add_indirect_root
-from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import dump
 from fruix.store.verify import StoreUpkeep
@@ -49,7 +53,7 @@ from fruix.store.verify import StoreUpkeep
 Durability = Literal["background", "strict"]
 
 
-class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication):
+class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication, StoredCollection):
     """A store on this machine's disk; implements `Store`. A context manager."""
 
     def __init__(
@@ -113,19 +117,12 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication)
             opened.callback(lock.close)
             self.database.open()
             opened.callback(self.database.close)
-            if lock.alone:
-                claim(lock, self.database, self._descriptor, accept=self._accept)
-            self._staging = Staging(
-                self._descriptor, self.layout.store, self.layout.staging, self.database.identity
-            )
-            opened.callback(self._staging.close)
-            if lock.alone:
-                self._recover()
-                lock.share()
+            self._begin(lock, opened)
             self._syncer = durability.Syncer(self.database, self._descriptor, lock.note)
             self._syncer.start()
             opened.callback(self._syncer.stop)
             self._begin_deduplication(self._staging, self._syncer, opened)
+            self._open_collection(opened)
             self._adding = Adding(
                 self.directory,
                 staging=self._staging,
@@ -138,6 +135,38 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication)
             )
             self._opened = opened.pop_all()
         return self
+
+    def _begin(self, lock: StoreLock, opened: ExitStack) -> None:
+        """Make the staging directory; if nobody else has the store open, look after a crash first."""
+        if lock.alone:
+            claim(lock, self.database, self._descriptor, accept=self._accept)
+        identity = self.database.identity
+        self._staging = Staging(self._descriptor, self.layout.store, self.layout.staging, identity)
+        opened.callback(self._staging.close)
+        if lock.alone:
+            self._recover()
+            lock.share()
+
+    def _open_collection(self, opened: ExitStack) -> None:
+        gate = Gate(self.layout.state)
+        opened.callback(gate.close)
+        file = TempRootFile(self.layout.temproots)
+        opened.callback(file.close)
+        self.temp_roots.open(gate, file)
+        opened.callback(self.temp_roots.close)
+        self._parts = Parts(
+            self.layout,
+            self._descriptor,
+            self.database,
+            gate,
+            self.temp_roots,
+            file.name,
+            self._staging,
+            self._path_locks,
+            self._locks,
+            self._syncer.forget_noted,
+            lambda: remove_unused_links(self._descriptor),
+        )
 
     def _recover(self) -> None:
         """Undo what processes left that died with the store open. Nobody else has it open."""
@@ -228,7 +257,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication)
         """Return when everything that is registered now is on disk."""
         self._syncer.wait()
 
-    # Locks and roots
+    # Locks
 
     def lock_paths(self, paths: Iterable[StorePath]) -> PathLocks:
         """Lock paths that are to be made; waits. Use it as a context manager."""
@@ -240,12 +269,3 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication)
         """The same without waiting: None when one of the paths is locked by somebody else."""
         locks = self._path_locks()
         return locks if locks.acquire(paths, wait=False) else None
-
-    @override
-    def add_temp_root(self, path: StorePath) -> None:
-        self.temp_roots.add(path)
-
-    @override
-    def add_indirect_root(self, link: str) -> None:
-        self._room.spend(0)
-        add_indirect_root(self.layout.gcroots, link)

@@ -140,6 +140,8 @@ class StoreLock:
     def note(self, newest: int) -> None:
         """Say up to which row all is on disk."""
         os.pwrite(self._descriptor, _newest(newest).encode(), _NEWEST_AT)
+        if not newest:
+            os.fsync(self._descriptor)  # before the rows go that a database without them would lack
 
     def share(self) -> None:
         """Let other processes in.

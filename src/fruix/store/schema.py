@@ -117,6 +117,29 @@ with recursive closed(id) as (
 select v.path from closed c join ValidPaths v on v.id = c.id
 """
 
+# For collections: all rows, and the edges of the graph of what keeps what alive, from the row that
+# each begins at, for those that begin after a row (0 gives all).
+GRAPH_ROWS = "select id, coalesce(narSize, 0) from ValidPaths order by id"
+EDGES_REFERENCES = "select referrer, reference from Refs where referrer > ? and referrer <> reference"
+EDGES_DERIVERS = """
+select v.id, d.drv from ValidPaths v join ValidPaths w on w.path = v.deriver
+join DerivationOutputs d on d.drv = w.id and d.path = v.path where v.id > ?
+"""
+EDGES_OUTPUTS = """
+select d.drv, v.id from DerivationOutputs d join ValidPaths v on v.path = d.path where d.drv > ?
+"""
+ROWS_AFTER = "select id from ValidPaths where id > ?"
+ROWS_OF = "select id, path from ValidPaths where path in (select value from json_each(?))"
+PATHS_OF = "select id, path from ValidPaths where id in (select value from json_each(?))"
+PATHS_OF_ROWS = "select path from ValidPaths where id in (select value from json_each(?))"
+# Of some rows, those that others refer to.
+HELD_FROM_OUTSIDE = """
+select distinct reference from Refs where reference in (select value from json_each(?1))
+and referrer not in (select value from json_each(?1))
+"""
+DELETE_REFERENCES_OF_ROWS = "delete from Refs where referrer in (select value from json_each(?))"
+DELETE_ROWS = "delete from ValidPaths where id in (select value from json_each(?))"
+
 FIND_ID = "select id from ValidPaths where path = ?"
 INSERT_PATH = """
 insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate, sigs, ca)

@@ -174,6 +174,8 @@ def _open(
         wanted.setdefault(dependency, set()).update(outputs)
         if not _have_outputs(store, found, dependency, outputs):
             needed.add(dependency)
+    for output in derivation.output_paths.values():
+        store.add_temp_root(output)  # all of them: a build makes them all, whichever are wanted
     if mode == BuildMode.NORMAL and _has_gone(store, derivation):
         mode = BuildMode.REPAIR
     found.goals[path] = Goal(path, derivation, frozenset(needed), mode)

@@ -68,6 +68,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
     state = RunState(job, facts, allowance)
     try:
         with ExitStack() as stack:
+            stack.enter_context(resources.store.temp_roots.session())  # of this thread, for this build
             failpoints.reach("lock")
             _lock(stack, job, resources.store)
             stack.callback(failpoints.reach, "unlock")

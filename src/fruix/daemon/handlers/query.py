@@ -1,4 +1,4 @@
-"""Handlers of questions, roots, options and upkeep."""
+"""Handlers of questions, temporary roots, options and upkeep."""
 
 from __future__ import annotations
 
@@ -52,11 +52,6 @@ def query_referrers(session: Session, request: common.QueryReferrers) -> list[St
 def add_temp_root(session: Session, request: common.AddTempRoot) -> None:
     """Keep a path, valid or not, until the session ends."""
     session.store.add_temp_root(request.path)
-
-
-def add_indirect_root(session: Session, request: common.AddIndirectRoot) -> None:
-    """Register a link of the client; that it can read the link is the client's affair."""
-    session.store.add_indirect_root(request.link)
 
 
 def query_deriver(session: Session, request: common.QueryDeriver) -> StorePath | None:
@@ -153,7 +148,11 @@ def clear_failed_paths(session: Session, request: common.ClearFailedPaths) -> No
 
 
 def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]:
-    """Stream an archive. The path is checked first: once the reply has begun, nothing can be reported."""
+    """Stream an archive. The path is checked first: once the reply has begun, nothing can be reported.
+
+    It is a temporary root, so that it stays while it is read.
+    """
+    session.store.add_temp_root(request.path)
     require(session, request.path)
     return session.store.nar(request.path)
 
@@ -186,7 +185,7 @@ def query_plan(session: Session, request: nix.QueryPlan) -> BuildPlan:
 
 
 def done(_session: Session, _request: object) -> None:
-    """Answer what needs no work: no substituters, roots synchronised at once."""
+    """Answer what needs no work: there are no substituters."""
 
 
 def nothing(_session: Session, _request: object) -> tuple[()]:
@@ -211,8 +210,6 @@ SHARED: Rows = (
     common.QueryReferences.answered_by(query_references),
     common.QueryReferrers.answered_by(query_referrers),
     common.AddTempRoot.answered_by(add_temp_root),
-    common.AddIndirectRoot.answered_by(add_indirect_root),
-    common.SyncWithGC.answered_by(done),
     common.QueryDeriver.answered_by(query_deriver),
     common.SetOptions.answered_by(set_options),
     common.QuerySubstitutablePathInfo.answered_by(done),

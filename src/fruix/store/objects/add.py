@@ -24,11 +24,11 @@ from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name
+from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.locks import PathLocks
 from fruix.store.objects.content_hashes import check_address, check_method, nar_hash
 from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
-from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import CREATE_FILE, write_all
 from fruix.store.tree.hashing import StreamHash
 from fruix.store.tree.metadata import file_mode, finish_open
@@ -89,7 +89,7 @@ class Adding:
             content_address=address,
         )
         # No lock: whoever adds the same text at the same time renames the same bytes to the same
-        # name.
+        # name. A collector spares it, registered or not: it is a temporary root.
         with self._staging.place() as place:
             inode = self._write((contents,), place)
             self._staging.publish(place, path.base, directory=False)

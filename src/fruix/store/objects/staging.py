@@ -15,7 +15,7 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 
@@ -131,9 +131,9 @@ class Staging:
         # After success it was published or is somebody's (`Staged`): no call is spent on finding
         # that out.
 
-    def drop(self, name: bytes) -> None:
-        """Delete what was made at a place after all."""
-        delete_tree(self.directory, name)
+    def drop(self, name: bytes, freed: Callable[[os.stat_result], None] | None = None) -> None:
+        """Delete what was made at a place after all; `freed` as of `delete_tree`."""
+        delete_tree(self.directory, name, freed)
 
     def publish(self, name: bytes, base: str, *, directory: bool = True) -> None:
         """Give a finished object its final name in the store, replacing whatever garbage lies there.
@@ -192,13 +192,28 @@ class Staging:
     def _discard(self, directory: int, name: bytes) -> None:
         """Delete what lies at a name; it is gone from there at once, whatever its size."""
         with self.place() as place:
-            try:
-                os.rename(name, place, src_dir_fd=directory, dst_dir_fd=self.directory)
-            except FileNotFoundError:
-                return
-            except PermissionError:
-                _with_write_bit(directory, name, self.directory, place)
-            delete_tree(self.directory, place)
+            if self._move_here(directory, name, place):
+                delete_tree(self.directory, place)
+
+    def _move_here(self, directory: int, name: bytes, place: bytes) -> bool:
+        """False if there is nothing."""
+        try:
+            os.rename(name, place, src_dir_fd=directory, dst_dir_fd=self.directory)
+        except FileNotFoundError:
+            return False
+        except PermissionError:
+            _with_write_bit(directory, name, self.directory, place)
+        return True
+
+    def take(self, base: str) -> bytes | None:
+        """Move what lies at a final name to a place here, to be deleted by `drop`; None if nothing does.
+
+        Raises:
+            StoreError: a file system is mounted there.
+        """
+        place = b"%d" % next(self._numbers)
+        with _explained(base):
+            return place if self._move_here(self.store, os.fsencode(base), place) else None
 
     def _rename(self, name: bytes, final: bytes) -> None:
         try:
@@ -230,12 +245,18 @@ class Staging:
         Raises:
             StoreError: a file system is mounted there.
         """
-        try:
+        with _explained(base):
             self._discard(self.store, os.fsencode(base))
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                raise StoreError("a file system is mounted on a store path", where=base) from error
-            raise
+
+
+@contextmanager
+def _explained(base: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise StoreError("a file system is mounted on a store path", where=base) from error
+        raise
 
 
 def _is_directory(parent: int, name: bytes) -> bool:

@@ -17,7 +17,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 from fruix.errors import StoreError
@@ -27,8 +27,13 @@ from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, lstat
 _ROUNDS = 1000  # how often a directory may turn out not to be empty (somebody still writes) before we give up
 
 
-def delete_tree(parent: int, name: bytes) -> None:
+def delete_tree(parent: int, name: bytes, freed: Callable[[os.stat_result], None] | None = None) -> None:
     """Delete whatever lies at `name` in the open directory `parent`; nothing there is fine.
+
+    Args:
+        parent: the open directory.
+        name: in it.
+        freed: told of each file that goes, as it was before; it costs an lstat a file.
 
     Raises:
         StoreError: a file system is mounted inside, or somebody keeps adding files.
@@ -41,20 +46,23 @@ def delete_tree(parent: int, name: bytes) -> None:
     flags.clear(parent, name, status)
     if not stat.S_ISDIR(status.st_mode):
         os.unlink(name, dir_fd=parent)
+        if freed is not None:
+            freed(status)
         return
     if status.st_dev != os.fstat(parent).st_dev:
         raise StoreError("refusing to delete across file systems", where=os.fsdecode(name))
     top = _open(parent, name)
     try:
-        _Flattening(top).run()
+        _Flattening(top, freed).run()
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=parent)
 
 
 class _Flattening:
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, freed: Callable[[os.stat_result], None] | None) -> None:
         self._top = top
+        self._freed = freed
         self._device = os.fstat(top).st_dev
         self._queue: list[bytes] = []
         self._names = _fresh_names()
@@ -116,6 +124,8 @@ class _Flattening:
 
     def _unlink(self, directory: int, name: bytes) -> None:
         try:
+            if self._freed is not None:
+                self._freed(lstat(directory, name))
             os.unlink(name, dir_fd=directory)
         except FileNotFoundError:
             return
