@@ -25,8 +25,8 @@ from machine import private_frx
 # for `top` is looked at. An embedded daemon is a fork of it.
 FRUIX = """
 import contextlib, os, sys
+from fruix.__main__ import main
 from fruix.building.host_views import HostViews
-from fruix.cli.command_line import main
 from fruix.hostview import owners
 
 records, upgrade, *sys.argv[1:] = sys.argv[1:]
