@@ -36,7 +36,8 @@ class Undelivered:
 def write_report(path: str, found: Sequence[Undelivered]) -> None:
     """Write it down; no `path`, no report."""
     if path:
-        with open(path, "w", encoding="ascii") as file:
+        # What is written is ASCII, but its codec can't be imported in a sandbox's root.
+        with open(path, "w", encoding="utf-8") as file:
             json.dump([asdict(one) for one in found], file)
 
 
