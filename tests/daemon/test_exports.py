@@ -204,8 +204,10 @@ def test_own_operations_are_for_own_daemons(daemon: Running, monkeypatch: pytest
     store = daemon.connect()
     paths = some_paths(store)
     whole, infos = exported(store, paths), store.closure_infos(paths)
+    assert store.closure(paths[1:]) == set(paths)
     monkeypatch.setattr("fruix.client.contents.FEATURE", "something else")
     assert store.closure_infos(paths) == infos
+    assert store.closure(paths[1:]) == set(paths)
     assert exported(store, paths) == whole
     with pytest.raises(ProtocolError, match="can't sign exports"):
         exported(store, paths, sign=True)

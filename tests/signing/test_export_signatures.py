@@ -95,9 +95,9 @@ def test_a_private_key_is_read_from_a_secret_file_only(tmp_path: Path) -> None:
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(libgcrypt, "_candidates", lambda: iter(("libnowhere.so.1",)))
-    libgcrypt.library.cache_clear()
+    libgcrypt._loaded.cache_clear()
     yield
-    libgcrypt.library.cache_clear()
+    libgcrypt._loaded.cache_clear()
 
 
 @pytest.mark.usefixtures("nowhere")

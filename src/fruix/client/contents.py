@@ -21,7 +21,7 @@ from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.overriding import override
 from fruix.protocol import common_operations as common
 from fruix.protocol import nix
-from fruix.protocol.own_operations import FEATURE, QueryClosure
+from fruix.protocol.own_operations import FEATURE, QueryClosure, QueryRequisites
 from fruix.protocol.schema import Request
 from fruix.protocol.streams import flat_contents, write_objects
 from fruix.store.interface import Store
@@ -93,7 +93,12 @@ class RemoteContents(Store):
 
     @override
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """Ask one question per path in the closure, which is no snapshot."""
+        """The paths and all that they need.
+
+        A fruix daemon is asked once; another is asked once for each path, which is no snapshot.
+        """
+        if FEATURE in self._exchange.context.features:
+            return set(self._call(QueryRequisites(tuple(paths))))
         found: set[StorePath] = set()
         waiting = list(paths)
         while waiting:

@@ -8,7 +8,7 @@ same command goes on where an interrupted one stopped.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -82,14 +82,25 @@ def write_exports(
     write(export.END)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Copying:
     """How far copying has come: objects and bytes of archives, out of what is missing."""
 
-    objects: int
-    size: int
-    all_objects: int
-    whole_size: int
+    all_objects: int = 0
+    whole_size: int = 0
+    objects: int = 0
+    size: int = 0
+
+    def counted(self, archive: Iterable[bytes], on_progress: OnProgress) -> Iterator[bytes]:
+        """One archive, counted as it is sent."""
+        for chunk in archive:
+            self.size += len(chunk)
+            on_progress(self)
+            yield chunk
+        self.objects += 1
+
+
+OnProgress = Callable[[Copying], object]
 
 
 def copy(
@@ -99,7 +110,7 @@ def copy(
     *,
     unchecked: bool = False,
     here: bool = False,
-    on_progress: Callable[[Copying], object] = lambda _: None,
+    on_progress: OnProgress = lambda _: None,
 ) -> list[StorePath]:
     """Make paths, with all that they need, valid in another store.
 
@@ -119,22 +130,13 @@ def copy(
         NotPermittedError: an object isn't signed by a key that the destination trusts.
     """
     missing = _missing(source.closure_infos(paths), destination)
-    whole = sum(info.nar_size for info in missing)
-    sent = [0, 0]
-
-    def counted(info: PathInfo) -> Iterator[bytes]:
-        for chunk in archive(info.path):
-            sent[1] += len(chunk)
-            on_progress(Copying(sent[0], sent[1], len(missing), whole))
-            yield chunk
-        sent[0] += 1
-
-    on_progress(Copying(0, 0, len(missing), whole))
+    state = Copying(len(missing), sum(info.nar_size for info in missing))
+    on_progress(state)
     with archives(source, here=here) as archive:
         for batch in batches(missing):
-            objects = ((info, counted(info)) for info in batch)
+            objects = ((info, state.counted(archive(info.path), on_progress)) for info in batch)
             destination.add_several(objects, len(batch), unchecked=unchecked)
-            on_progress(Copying(sent[0], sent[1], len(missing), whole))
+            on_progress(state)
     return [info.path for info in missing]
 
 

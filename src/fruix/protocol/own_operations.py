@@ -24,6 +24,12 @@ class QueryClosure(Request[Collection[PathInfo]]):
     paths: tuple[StorePath, ...]
 
 
+class QueryRequisites(Request[Collection[StorePath]]):
+    """Some valid paths and all that they need."""
+
+    paths: tuple[StorePath, ...]
+
+
 OWN: tuple[Operation, ...] = (
     row(
         0x46520040,
@@ -42,4 +48,5 @@ OWN: tuple[Operation, ...] = (
         feature=FEATURE,
     ),
     row(0x46520042, QueryClosure, ASK_MANY, List(KEYED_INFO), feature=FEATURE),
+    row(0x46520043, QueryRequisites, ASK_MANY, PATHS, feature=FEATURE),
 )

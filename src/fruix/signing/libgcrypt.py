@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_void_p, create_string_buffer
@@ -36,14 +37,21 @@ _PROTOTYPES: dict[str, tuple[type | None, tuple[type, ...]]] = {
     "gcry_strerror": (c_char_p, (c_uint,)),
 }
 
+_loading = threading.Lock()
 
-@cache
+
 def library() -> ctypes.CDLL:
     """The library, initialised, with the types of the functions that are used.
 
     Raises:
         FruixError: it isn't there, or too old.
     """
+    with _loading:  # threads must not initialise it at the same time
+        return _loaded()
+
+
+@cache
+def _loaded() -> ctypes.CDLL:
     for name in _candidates():
         try:
             found = ctypes.CDLL(name)

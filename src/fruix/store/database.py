@@ -118,6 +118,11 @@ class Database(DatabaseFile):
         """
         return set(self.paths(schema.CLOSURE, json.dumps([str(path) for path in paths])))
 
+    def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
+        """What is known of all those, at one moment."""
+        texts = json.dumps([str(path) for path in paths])
+        return [self._info(row) for row in self._rows(schema.INFO_CLOSURE, texts)]
+
     def referrers_closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """The paths and all that refer to them, directly or not."""
         return set(self.paths(schema.REFERRERS_CLOSURE, json.dumps([str(path) for path in paths])))

@@ -60,12 +60,12 @@ class StoreQueries(Store):
 
     @override
     def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
-        found = self.closure(paths)
-        charge(_INFO * len(found))
-        infos = {path: self.database.info(path) for path in found}
-        if gone := [path for path, info in infos.items() if info is None]:
-            raise InvalidPathError(str(gone[0]), hint="it was deleted just now: ask again")
-        return references_first({path: info for path, info in infos.items() if info is not None})
+        roots = set(paths)
+        infos = {info.path: info for info in self.database.closure_infos(roots)}
+        charge(_INFO * len(infos))
+        if missing := sorted(roots - infos.keys()):
+            raise InvalidPathError(str(missing[0]))
+        return references_first(infos)
 
     @override
     def valid_derivers(self, path: StorePath) -> list[StorePath]:

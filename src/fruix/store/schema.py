@@ -100,14 +100,15 @@ select v.path from DerivationOutputs d join ValidPaths v on v.id = d.drv where d
 OUTPUTS = """
 select d.id, d.path from ValidPaths v join DerivationOutputs d on d.drv = v.id where v.path = ? order by d.id
 """
-CLOSURE = """
+_CLOSED = """
 with recursive closed(id) as (
     select v.id from json_each(?) j join ValidPaths v on v.path = j.value
     union
     select r.reference from closed c join Refs r on r.referrer = c.id
 )
-select v.path from closed c join ValidPaths v on v.id = c.id
 """
+CLOSURE = _CLOSED + "select v.path from closed c join ValidPaths v on v.id = c.id"  # noqa: S608 - constants
+INFO_CLOSURE = _CLOSED + INFO + "where v.id in closed"
 REFERRERS_CLOSURE = """
 with recursive closed(id) as (
     select v.id from json_each(?) j join ValidPaths v on v.path = j.value

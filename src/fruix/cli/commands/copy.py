@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     with _store(options.source) as source, _store(options.destination) as destination:
         paths = [valid(source, text)[0] for text in options.paths]
         with CounterLine("copying") as line:
-            last = Copying(0, 0, 0, 0)
+            last = Copying()
 
             def show(state: Copying) -> None:
                 nonlocal last

@@ -19,7 +19,7 @@ from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.common_operations import ExportPath, ImportPaths
 from fruix.protocol.exports import ExportItem, read_exports
-from fruix.protocol.own_operations import QueryClosure
+from fruix.protocol.own_operations import QueryClosure, QueryRequisites
 from fruix.protocol.reader import Source
 from fruix.store.objects.exported import item
 from fruix.store.tree.hashing import StreamHash
@@ -80,8 +80,16 @@ def query_closure(session: Session, request: QueryClosure) -> list[PathInfo]:
     return session.store.closure_infos(request.paths)
 
 
+def query_requisites(session: Session, request: QueryRequisites) -> set[StorePath]:
+    """Give paths and all that they need, in no order."""
+    return session.store.closure(request.paths)
+
+
 SHARED: Rows = (
     ExportPath.answered_by(export_path),
     ImportPaths.answered_by(import_paths),
 )
-NIX: Rows = (QueryClosure.answered_by(query_closure),)
+NIX: Rows = (
+    QueryClosure.answered_by(query_closure),
+    QueryRequisites.answered_by(query_requisites),
+)
