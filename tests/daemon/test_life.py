@@ -110,6 +110,18 @@ def test_a_second_daemon_is_refused(environment: dict[str, str]) -> None:
         wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
 
 
+def test_a_second_daemon_with_another_state_directory_is_refused(environment: dict[str, str]) -> None:
+    other = environment | {"FRUIX_STATE_DIR": "/frx/other"}
+    with daemon(environment) as first:
+        wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
+        second = subprocess.run(command(), env=other, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"(process {first.pid}, state directory {environment['FRUIX_STATE_DIR']})" in second.stderr
+        assert "hint: use that one, stop it first" in second.stderr
+        assert not os.path.exists(socket_of(other))
+        wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
+
+
 def test_bad_settings_keep_it_from_starting(environment: dict[str, str]) -> None:
     Path(environment["FRUIX_CONF"]).write_text("max-job = 1")
     run = subprocess.run(command(), env=environment, capture_output=True, text=True, check=False)

@@ -24,15 +24,22 @@ Listener = socket.socket
 
 FIRST_PASSED = 3
 BACKLOG = 128
+_UNKNOWN = "unknown process, its name was deleted"
 SOCKET_MODE = 0o666  # who may do what is decided by the peer's user, not by the file's mode
 
 
 class StateLock:
-    """The lock of one state directory: at most one daemon works on it. A context manager."""
+    """The lock of one state directory: at most one daemon works on it. A context manager.
+
+    Locked (flock) are the directory itself, which nobody can delete and make anew unnoticed, and
+    the file `daemon.lock` in it, whose text names the holder. Both can be opened only by the
+    daemon's user.
+    """
 
     def __init__(self, state: str) -> None:
         self.path = f"{state}/daemon.lock"
-        self._descriptor = -1
+        self._state = state
+        self._descriptors: list[int] = []
 
     def take(self, owner: str, *, wait: bool = False) -> None:
         """Take it; `owner` (a word or two) is what others are told.
@@ -40,10 +47,11 @@ class StateLock:
         Raises:
             StoreError: somebody else has it.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(self.path, flags, 0o600)  # whoever may read it could lock it
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            self._lock(os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), wait=wait)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            file = os.open(self.path, flags, 0o600)  # whoever may read it could lock it
+            self._lock(file, wait=wait)
         except BlockingIOError:
             holder = self.holder()
             self.release()
@@ -52,22 +60,25 @@ class StateLock:
                 where=self.path,
                 hint="use that one, stop it first, or choose another FRUIX_STATE_DIR",
             ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{owner}, process {os.getpid()}\n".encode(), 0)
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{owner}, process {os.getpid()}\n".encode(), 0)
+
+    def _lock(self, descriptor: int, *, wait: bool) -> None:
+        self._descriptors.append(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
     def holder(self) -> str:
         """Who has written its name last."""
         try:
             with open(self.path, encoding="utf-8", errors="replace") as file:
-                return file.read(256).strip() or "unknown process"
+                return file.read(256).strip() or _UNKNOWN
         except OSError:
-            return "unknown process"
+            return _UNKNOWN
 
     def release(self) -> None:
         """Let go of the lock; the file stays, with the name of the last holder."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def __enter__(self) -> Self:
         return self
