@@ -46,7 +46,11 @@ class Place:
         """What a command prints; errors go to the exception, where the status is another."""
         done = subprocess.run(
             [sys.executable, "-m", "fruix", *words],
-            env={**ENVIRONMENT, "FRUIX_DAEMON_SOCKET": self.socket},
+            env={
+                **ENVIRONMENT,
+                "FRUIX_DAEMON_SOCKET": self.socket,
+                "FRUIX_CONF": f"{self.frx}/etc/fruix.toml",
+            },
             input=b"" if data is None else data,
             capture_output=True,
             check=False,
@@ -173,6 +177,20 @@ def test_copying_goes_on_where_it_was_interrupted(
     left = 5 - len(arrived)
     assert seen[0].all_objects == seen[-1].objects == left
     assert seen[-1].size == seen[-1].whole_size > 0
+
+
+def test_what_nobody_trusted_has_signed_is_found(places: tuple[Place, Place], key: str) -> None:
+    """Sources are named by their contents, and need nobody's word."""
+    place = places[1]
+    place.fruix("store", "add", __file__)
+    place.fruix("import", "--no-check-sigs", str(EXPORTS / "nix-export.bin"))
+    place.fruix("store", "sign", "-k", key, PATHS[0])
+    said = place.fruix("store", "verify", "--sigs", status=1).decode()
+    assert f"path '{PATHS[1]}' is untrusted" in said
+    assert PATHS[0] not in said
+    assert "1 path neither built here nor signed by a trusted key" in said
+    place.fruix("store", "sign", "-r", "-k", key, PATHS[1])
+    place.fruix("store", "verify", "--sigs")
 
 
 def test_where_from_or_where_to(source: Place) -> None:

@@ -67,6 +67,9 @@ def _configure_upkeep(commands: Commands) -> None:
     verify = add_command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
     verify.add_argument("--contents", action="store_true", help="read and hash every path too")
     verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
+    verify.add_argument(
+        "--sigs", action="store_true", help="look for paths that nobody trusted has built or signed too"
+    )
     add_command(commands, "optimise", "make equal files one, and say what that saved", _optimise)
     sign = add_command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
     sign.add_argument(
@@ -171,6 +174,10 @@ def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
     bad = store.verify(contents=options.contents, repair=options.repair, on_event=display.event)
     if bad:
         raise _damaged(options)
+    if options.sigs:
+        from fruix.cli.request.signatures import check_signatures  # noqa: PLC0415 - as in `_sign`
+
+        check_signatures(store)
     print("everything is as it should be", file=sys.stderr)
     return 0
 
