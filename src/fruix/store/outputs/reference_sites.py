@@ -32,7 +32,7 @@ def mentions(parent: int, name: bytes, parts: Iterable[bytes], most: int = 3) ->
             if not wanted:
                 break
             for part in _in(node, wanted):
-                found[part].append(printable(os.fsdecode(node.place[len(name) + 1 :])))
+                found[part].append(printable(node.inside))
     return found
 
 

@@ -50,20 +50,19 @@ def _pairs(old: Generator[Node, None, None], new: Generator[Node, None, None]) -
     """Step through both walks; the one that is behind, by name, steps alone."""
     left, right = _next(old), _next(new)
     while left is not None or right is not None:
-        left_key, right_key = _key(left), _key(right)
-        if right is None or (left is not None and left_key < right_key):
-            assert left is not None
+        if left is not None and (right is None or _key(left) < _key(right)):
             yield Difference(_shown(left), f"only in the first ({_kind(left)})")
             left = _skip(old, left)
-        elif left is None or right_key < left_key:
+        elif right is not None and (left is None or _key(right) < _key(left)):
             yield Difference(_shown(right), f"only in the second ({_kind(right)})")
             right = _skip(new, right)
-        elif left.kind is not right.kind:
-            yield Difference(_shown(left), f"{_kind(left)} in the first, {_kind(right)} in the second")
-            left, right = _skip(old, left), _skip(new, right)
-        else:
-            yield from _same_kind(left, right)
-            left, right = _next(old), _next(new)
+        elif left is not None and right is not None:
+            if left.kind is right.kind:
+                yield from _same_kind(left, right)
+                left, right = _next(old), _next(new)
+            else:
+                yield Difference(_shown(left), f"{_kind(left)} in the first, {_kind(right)} in the second")
+                left, right = _skip(old, left), _skip(new, right)
 
 
 def _next(nodes: Iterator[Node]) -> Node | None:
@@ -78,9 +77,13 @@ def _skip(nodes: Iterator[Node], top: Node) -> Node | None:
     return node
 
 
-def _key(node: Node | None) -> list[bytes]:
-    """Walk order: a directory's children come right after it, names compared as bytes."""
-    return node.place.split(b"/") if node is not None else []
+def _key(node: Node) -> tuple[int, bytes]:
+    """The order of two nodes neither of which has been stepped over.
+
+    Both are in the same directory, or the deeper one is inside of one that the other walk has left.
+    Names are compared as bytes; those of the roots may differ.
+    """
+    return -node.depth, node.name if node.depth else b""
 
 
 def _shown(node: Node) -> str:
