@@ -120,6 +120,20 @@ class HashMismatchError(FruixError):
         self.got = got
 
 
+class ImportMismatchError(HashMismatchError):
+    """An object that comes with a path of its own, and isn't what is said of it; in Nix's words.
+
+    `kind` is what differs: `hash` and `size` of the archive, or `ca hash`.
+    """
+
+    def __init__(self, subject: str, *, expected: str, got: str, kind: str = "hash", hint: str = "") -> None:
+        super().__init__(subject, expected=expected, got=got, hint=hint)
+        self.kind = kind
+        self.message = (
+            f"{kind} mismatch importing path '{subject}';\n  specified: {expected}\n  got:       {got}"
+        )
+
+
 class PathAliveError(FruixError):
     """A store path that may not be deleted: something keeps it alive, or `referrer` refers to it."""
 

@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from fruix.errors import HashMismatchError
+from fruix.errors import ImportMismatchError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write
@@ -140,12 +140,7 @@ class Adding:
                 spending = self._room.spending(_limited(_hashed(chunks, stream), info), tree=True)
                 restore(spending, self._staging.directory, place)
                 found, size = stream.finish(), stream.size
-            if (found, size) != (info.nar_hash, info.nar_size):
-                raise HashMismatchError(
-                    f"archive of '{info.path}'",
-                    expected=f"{info.nar_hash.prefixed} ({info.nar_size} bytes)",
-                    got=f"{found.prefixed} ({size} bytes)",
-                )
+            _check(info, found, size)
             check_address(self._staging.directory, place, info)
             self._publish(place, info, repair=repair)
 
@@ -258,10 +253,23 @@ def _limited(chunks: Iterable[bytes], info: PathInfo) -> Iterator[bytes]:
     for chunk in chunks:
         left -= len(chunk)
         if left < 0:
-            raise HashMismatchError(
-                f"archive of '{info.path}'", expected=f"{info.nar_size} bytes", got="more than that"
+            raise ImportMismatchError(
+                str(info.path), kind="size", expected=str(info.nar_size), got="more than that"
             )
         yield chunk
+
+
+def _check(info: PathInfo, found: Hash, size: int) -> None:
+    """Compare an archive with what is said of it.
+
+    Raises:
+        ImportMismatchError: its hash or its size differs.
+    """
+    path, said = str(info.path), info.nar_hash
+    if found != said:
+        raise ImportMismatchError(path, expected=said.prefixed, got=found.prefixed)
+    if size != info.nar_size:
+        raise ImportMismatchError(path, kind="size", expected=str(info.nar_size), got=str(size))
 
 
 def _file_archive(contents: bytes) -> tuple[bytes, ...]:

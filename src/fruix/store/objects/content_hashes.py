@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from fruix.errors import HashMismatchError, ObjectRejectedError
+from fruix.errors import ImportMismatchError, ObjectRejectedError
 from fruix.model.contentaddress import Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
@@ -111,7 +111,7 @@ def check_address(parent: int, name: bytes, info: PathInfo) -> None:
     The NAR hash of `info` was checked already.
 
     Raises:
-        HashMismatchError: the contents are others.
+        ImportMismatchError: the contents are others.
         ObjectRejectedError: the path does not follow from the address, or the method is not
             supported.
     """
@@ -129,7 +129,9 @@ def check_address(parent: int, name: bytes, info: PathInfo) -> None:
         got = object_hash(parent, name, address.method, expected.algorithm, where=str(info.path))
         found = (got, got)
     if expected not in found:
-        raise HashMismatchError(f"'{info.path}'", expected=expected.prefixed, got=found[0].prefixed)
+        raise ImportMismatchError(
+            str(info.path), kind="ca hash", expected=expected.prefixed, got=found[0].prefixed
+        )
 
 
 def check_method(method: Method, algorithm: str) -> None:
