@@ -55,6 +55,10 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("doctor",): 0,
     ("edit", "hello"): 0,
     ("enter", "odd", "--", "/bin/true"): 0,
+    ("gc", "--dry-run"): 0,
+    ("gc", "--json", "--dry-run"): 0,
+    ("gc", "--print-roots"): 0,
+    ("gc", "--why-live", "{nasty}"): 2,
     ("graph", "needing"): 0,
     ("hash", "{top}/{nasty}", "{top}"): 2,
     ("hash", "{top}/odd.py", "{top}/dir"): 0,
@@ -93,6 +97,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("store", "requisites", "needing"): 0,
     ("store", "derivers", "odd"): 0,
     ("store", "verify"): 0,
+    ("store", "delete", "{nasty}"): 2,
     ("store", "failures"): 0,
     ("store", "sign", "-k", "{top}/{nasty}", "odd"): 2,
     ("view", "base"): 0,
@@ -107,7 +112,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
 def test_every_command_is_in_the_table() -> None:
     assert {words[0] for words in TABLE} - {"{nasty}"} == set(COMMANDS)
     of_store = {words[1] for words in TABLE if words[0] == "store"}
-    assert of_store == {"add", "cat", "ls", "info", "verify", "failures", "sign", *QUERIES}
+    assert of_store == {"add", "cat", "delete", "ls", "info", "verify", "failures", "sign", *QUERIES}
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,13 @@ import pytest
 
 from daemon.asking import Client, client, some
 from daemon.serving import Running, running
-from fruix.model.garbage import Root
+from fruix.daemon.peers import Admission
+from fruix.errors import InvalidPathError, NotPermittedError, PathAliveError
+from fruix.model.events import Collecting, Event
+from fruix.model.garbage import Goal, LiveStep, Root, WhyLive
 from fruix.model.storepath import StorePath
 from fruix.protocol.messages import Failure, Message, Next
+from fruix.protocol.nix import AddPermRoot
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Dialect
 
@@ -182,3 +186,63 @@ def test_what_keeps_is_a_trusted_clients_wish(daemon: Running) -> None:
     assert "keep-outputs" in said[-1].message
     said, _ = asking.call(19, ClientOptions(verbosity=3, overrides={"keep-outputs": "true"}))
     assert lines(said) == []
+
+
+def test_own_clients_hear_how_far_it_has_come(daemon: Running) -> None:
+    paths = sorted(str(text(daemon, name)) for name in ("a", "bb"))
+    kept = text(daemon, "kept")
+    root(daemon, kept)
+    events: list[Event] = []
+    with daemon.connect() as store:
+        assert store.collect(Goal(dry_run=True)).deleted == 2
+        assert store.garbage(alive=False) == paths
+        assert store.garbage(alive=True) == [str(kept)]
+        found = store.collect(Goal(), events.append)
+    assert (found.live, found.deleted, found.freed) == (1, 2, 3)
+    collecting = [event for event in events if isinstance(event, Collecting)]
+    assert [event.stage for event in collecting] == ["roots", "marked", "deleting", "links"]
+    assert (collecting[1].live, collecting[1].total) == (1, 3)
+    assert sorted(collecting[2].paths) == paths
+    assert (collecting[3].deleted, collecting[3].freed) == (2, 3)
+
+
+def test_why_a_path_is_alive(daemon: Running) -> None:
+    a = text(daemon, "a")
+    b = text(daemon, "b", a)
+    link = root(daemon, b)
+    dead = text(daemon, "dead")
+    with daemon.connect() as store:
+        found = store.why_live(a)
+        assert found == WhyLive(link, (LiveStep(b, "root"), LiveStep(a, "reference")))
+        assert store.why_live(dead) == WhyLive()
+        with pytest.raises(InvalidPathError):
+            store.why_live(some(daemon))
+        store.add_temp_root(dead)
+        assert store.why_live(dead).root == f"{{temp:{os.getpid()}}}"
+        assert [root.link for root in store.roots()] == [link, f"{{temp:{os.getpid()}}}"]
+
+
+def test_own_clients_get_the_reason_as_an_error_of_its_class(daemon: Running) -> None:
+    a = text(daemon, "a")
+    b = text(daemon, "b", a)
+    with daemon.connect() as store:
+        with pytest.raises(PathAliveError) as caught:
+            store.delete([a])
+        assert (caught.value.path, caught.value.referrer) == (str(a), str(b))
+        assert store.delete([a, b]).paths == (str(b), str(a))
+
+
+def test_others_are_told_neither_of_processes_nor_may_they_remove_roots(
+    daemon: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Admission, "admit", lambda _self, _peer: False)
+    path = text(daemon, "a")
+    with daemon.connect() as store:
+        store.add_temp_root(path)
+        assert [root.link for root in store.roots()] == ["{censored}"]
+        assert store.why_live(path).root == "{censored}"
+        with pytest.raises(NotPermittedError, match="old roots"):
+            store.collect(Goal(older_than=1))
+        assert store.collect(Goal()).deleted == 0  # as with the peers, anybody may
+        with pytest.raises(NotPermittedError, match="you are not privileged to create perm roots"):
+            store._call(AddPermRoot(path, f"{tmp_path}/result"))

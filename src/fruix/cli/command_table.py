@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "edit": ("fruix.cli.commands.edit", "open a package's definition in the editor"),
     "enter": ("fruix.cli.commands.enter", "a shell in the sandbox of a derivation"),
     "export": ("fruix.cli.commands.export", "write paths of the store as one stream"),
+    "gc": ("fruix.cli.commands.gc", "delete what nothing keeps alive, or say why it is kept"),
     "graph": ("fruix.cli.commands.graph", "draw what depends on what"),
     "hash": ("fruix.cli.commands.hash", "print the hash that a definition wants of a file or directory"),
     "help": ("fruix.cli.commands.help", "describe a command"),

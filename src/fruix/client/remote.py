@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fruix.client.contents import RemoteContents
 from fruix.client.exchange import OnEvent
+from fruix.client.garbage import RemoteGarbage
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fruix.model.build_options import BuildOptions
 
 
-class RemoteStore(RemoteContents):
+class RemoteStore(RemoteGarbage):
     """A connection to a daemon: its store and its builders."""
 
     def __init__(

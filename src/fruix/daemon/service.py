@@ -27,7 +27,7 @@ from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
-from fruix.model.garbage import Collected, Goal, Keep, Report, Root
+from fruix.model.garbage import Collected, Goal, Keep, Report, Root, WhyLive
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, Missing
@@ -97,6 +97,9 @@ class DaemonStore(Store, Protocol):
 
     def dead_paths(self, keep: Keep, report: Report) -> list[StorePath]:
         """What a collection would delete."""
+
+    def why_live(self, path: StorePath, keep: Keep) -> WhyLive:
+        """The shortest way from a root to a valid path."""
 
     def collect(self, keep: Keep, goal: Goal, report: Report) -> Collected:
         """Delete what is dead, as far as the goal says."""

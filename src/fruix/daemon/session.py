@@ -67,6 +67,10 @@ class Session:
         """Send a text for people, if the client's verbosity wants it."""
         self.tell(*event_writer(self.context, self.options, self.service.system).messages(message))
 
+    def report(self, event: Event) -> None:
+        """Tell the client of an event outside of a build; those of other worlds hear nothing of most."""
+        self.tell(*event_writer(self.context, self.options, self.service.system).messages(event))
+
     def warn_of_limits(self) -> None:
         """Tell the client where it asked for more time than it gets."""
         wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build

@@ -46,6 +46,34 @@ class Root:
     link: str
     target: StorePath
 
+    @property
+    def is_link(self) -> bool:
+        """Whether it is a link, and not what a session or a process uses."""
+        return not self.link.startswith(("{", "/proc/"))
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStep:
+    """A path that is alive.
+
+    `how`: as a `root`, or as what the path of the step before has as a `reference`, as its `deriver`
+    or as an `output`.
+    """
+
+    path: StorePath
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class WhyLive:
+    """The shortest way from a root to a path that it keeps alive; no steps: nothing does.
+
+    `root` as of `Root.link`.
+    """
+
+    root: str = ""
+    steps: tuple[LiveStep, ...] = ()
+
 
 @dataclass(frozen=True, slots=True)
 class Collected:
@@ -92,6 +120,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class UnusedLinks:
     """All that was to be deleted is; now links go that deduplication made to files that are gone."""
+
+    freed: int
 
 
 GarbageEvent = RootNote | Marked | Step | UnusedLinks

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fruix.model.garbage import Collected, Goal, LiveStep, WhyLive
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, ExportPath, ImportPaths
-from fruix.protocol.compound import List
-from fruix.protocol.model_codecs import KEYED_INFO, PATHS
-from fruix.protocol.schema import Body, Field, Operation, Request, row
-from fruix.protocol.wire import BOOL
+from fruix.protocol.compound import List, Maybe
+from fruix.protocol.model_codecs import KEYED_INFO, PATH, PATHS
+from fruix.protocol.schema import Body, Field, Operation, Record, Request, row
+from fruix.protocol.wire import BOOL, NAME, TEXT, U64
 
 FEATURE = "fruix-1"
 
@@ -30,7 +31,43 @@ class QueryRequisites(Request[Collection[StorePath]]):
     paths: tuple[StorePath, ...]
 
 
+class CollectStore(Request[Collected]):
+    """Collect garbage until a goal is reached; progress comes as events."""
+
+    goal: Goal
+
+
+class QueryWhyLive(Request[WhyLive]):
+    """What keeps a valid path alive."""
+
+    path: StorePath
+
+
+_NUMBER = Maybe(U64)
+_GOAL = Record(
+    Goal,
+    (
+        Field("max_freed", _NUMBER),
+        Field("min_free", _NUMBER),
+        Field("older_than", _NUMBER),
+        Field("dry_run", BOOL),
+    ),
+)
+_COLLECTED = Record(
+    Collected,
+    (Field("live", U64), Field("deleted", U64), Field("freed", U64), Field("foreign", List(TEXT))),
+)
+_WHY_LIVE = Record(
+    WhyLive,
+    (
+        Field("root", NAME),
+        Field("steps", List(Record(LiveStep, (Field("path", PATH), Field("how", NAME))))),
+    ),
+)
+
 OWN: tuple[Operation, ...] = (
+    row(0x46520010, CollectStore, [Field("goal", _GOAL)], _COLLECTED, feature=FEATURE),
+    row(0x46520011, QueryWhyLive, ASK, _WHY_LIVE, feature=FEATURE),
     row(
         0x46520040,
         ExportPath,

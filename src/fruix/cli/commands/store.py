@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.standard_streams import write_bytes
+from fruix.cli.output.terminal import plural, size
 from fruix.cli.parser import Commands, add_command
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering, outputs
 from fruix.client import RemoteStore
-from fruix.errors import InvalidPathError, StoreError, UsageError
+from fruix.errors import InvalidPathError, PathAliveError, StoreError, UsageError
 from fruix.model.contentaddress import Method
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath, in_store
@@ -64,6 +65,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def _configure_upkeep(commands: Commands) -> None:
+    delete = add_command(commands, "delete", "delete paths, if nothing keeps them alive", _delete)
+    delete.add_argument(
+        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
+    )
     verify = add_command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
     verify.add_argument("--contents", action="store_true", help="read and hash every path too")
     verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
@@ -208,6 +213,22 @@ def _sign(store: RemoteStore, options: argparse.Namespace) -> None:
     for info in store.closure_infos(wanted):
         if options.recursive or info.path in wanted:
             store.add_signatures(info.path, [path_signatures.sign(info, key)])
+
+
+def _delete(store: RemoteStore, options: argparse.Namespace) -> None:
+    """All of the paths or, with the reason, none."""
+    paths = [path for text in options.paths for path in _outputs(store, text)]
+    try:
+        found = store.delete(paths)
+    except PathAliveError as error:
+        raise PathAliveError(error.path, error.referrer, hint=error.hint or _why(error)) from None
+    print(f"deleted {plural(len(found.paths), 'path')}, {size(found.freed)}")
+
+
+def _why(error: PathAliveError) -> str:
+    if error.referrer:
+        return f"delete that as well, in the same command: fruix store delete {error.path} {error.referrer}"
+    return f"what keeps it alive: fruix gc --why-live {error.path}"
 
 
 def _outputs(store: RemoteStore, word: str) -> list[StorePath]:

@@ -7,10 +7,11 @@ the client is told meanwhile has each peer's own words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from fruix.daemon.session import Rows, Session
 from fruix.errors import FruixError, NotPermittedError, PathAliveError, UsageError
-from fruix.model.events import Message
+from fruix.model.events import Collecting, Message
 from fruix.model.garbage import (
     Collected,
     GarbageEvent,
@@ -21,9 +22,11 @@ from fruix.model.garbage import (
     RootNote,
     Step,
     UnusedLinks,
+    WhyLive,
 )
 from fruix.protocol import common_operations as common
 from fruix.protocol import nix
+from fruix.protocol import own_operations as own
 from fruix.protocol.activities import Level
 from fruix.protocol.model_codecs import Garbage
 from fruix.protocol.wire import Dialect
@@ -81,8 +84,7 @@ def find_roots(session: Session, _request: common.FindRoots) -> tuple[Root, ...]
 
 
 def _shown(session: Session, root: Root) -> str:
-    hidden = root.link.startswith(("{", "/proc/"))
-    return CENSORED if hidden and not session.trusted else root.link
+    return root.link if root.is_link or session.trusted else CENSORED
 
 
 def collect_garbage(session: Session, request: common.CollectGarbage) -> Garbage:
@@ -148,6 +150,47 @@ def _deleted(
     return Garbage(tuple(paths), found.freed)
 
 
+def collect_store(session: Session, request: own.CollectStore) -> Collected:
+    """Collect until the goal is reached, telling how far it has come.
+
+    Raises:
+        NotPermittedError: roots of others may be removed by trusted users only.
+    """
+    if request.goal.older_than is not None and not session.trusted:
+        raise NotPermittedError(
+            "having old roots removed is for trusted users",
+            hint="ask for your name in the daemon's setting 'trusted-users', or leave '--older-than' out",
+        )
+    state = Collecting("roots")
+    session.report(state)
+
+    def tell(event: GarbageEvent) -> None:
+        nonlocal state
+        match event:
+            case Marked():
+                state = replace(state, stage="marked", live=event.live, total=event.total)
+            case Step():
+                gone = state.deleted + len(event.paths)
+                state = replace(
+                    state, stage="deleting", deleted=gone, freed=event.freed, paths=tuple(event.paths)
+                )
+            case UnusedLinks():
+                state = replace(state, stage="links", freed=event.freed, paths=())
+            case RootNote():
+                _teller(session, _DEAD)(event)
+                return
+        session.report(state)
+
+    with session.long_work():
+        return session.store.collect(session.keep(), request.goal, tell)
+
+
+def query_why_live(session: Session, request: own.QueryWhyLive) -> WhyLive:
+    """Show what keeps a path alive, without the names of others' processes."""
+    found = session.store.why_live(request.path, session.keep())
+    return replace(found, root=_shown(session, Root(found.root, request.path)))
+
+
 def _teller(session: Session, action: int) -> Report:
     """Tell the client what happens, in the words of its own daemon."""
     dialect = session.context.dialect
@@ -197,4 +240,8 @@ SHARED: Rows = (
     common.FindRoots.answered_by(find_roots),
     common.CollectGarbage.answered_by(collect_garbage),
 )
-NIX: Rows = (nix.AddPermRoot.answered_by(add_perm_root),)
+NIX: Rows = (
+    nix.AddPermRoot.answered_by(add_perm_root),
+    own.CollectStore.answered_by(collect_store),
+    own.QueryWhyLive.answered_by(query_why_live),
+)

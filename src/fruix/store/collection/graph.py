@@ -19,16 +19,14 @@ from itertools import chain
 from fruix.model.garbage import Keep
 from fruix.store import schema
 
-_REFERENCES = 0  # which of the kinds of edges
 
-
-def edges_of(keep: Keep) -> tuple[str, ...]:
-    """The queries that give all edges."""
-    return (
-        schema.EDGES_REFERENCES,
-        *((schema.EDGES_DERIVERS,) if keep.derivations else ()),
-        *((schema.EDGES_OUTPUTS,) if keep.outputs else ()),
-    )
+def edges_of(keep: Keep) -> dict[str, str]:
+    """The queries that give the edges, by what their ends are to their beginnings."""
+    return {
+        "reference": schema.EDGES_REFERENCES,
+        **({"deriver": schema.EDGES_DERIVERS} if keep.derivations else {}),
+        **({"output": schema.EDGES_OUTPUTS} if keep.outputs else {}),
+    }
 
 
 class Adjacency:
@@ -73,7 +71,7 @@ class Graph:
         self._places = array("i", [-1]) * (self.newest + 1)
         for place, row in enumerate(self._rows):
             self._places[row] = place
-        self._edges = [self._load(connection, statement) for statement in edges_of(keep)]
+        self._edges = {name: self._load(connection, query) for name, query in edges_of(keep).items()}
         self._alive = bytearray(len(self._rows))
         self.live = 0
 
@@ -96,7 +94,7 @@ class Graph:
                 continue
             alive[place] = 1
             self.live += 1
-            for edges in self._edges:
+            for edges in self._edges.values():
                 waiting.extend(target for target in edges.of(place) if not alive[target])
 
     def _place(self, row: int) -> int:
@@ -116,6 +114,34 @@ class Graph:
         """The size of a path's archive, in bytes."""
         return int(self._sizes[self._places[row]])
 
+    def way(self, roots: Iterable[int], goal: int) -> list[tuple[int, str]]:
+        """The shortest way from any of the roots to a row, in rows, each with what led to it.
+
+        Empty if there is none.
+        """
+        before: dict[int, tuple[int, str]] = {}
+        layer = [place for row in roots if (place := self._place(row)) >= 0]
+        before.update((place, (-1, "root")) for place in layer)
+        end = self._place(goal)
+        while layer and end not in before:
+            reached = [
+                (target, place, how)
+                for place in layer
+                for how, edges in self._edges.items()
+                for target in edges.of(place)
+            ]
+            layer = []
+            for target, place, how in reached:
+                if target not in before:
+                    before[target] = place, how
+                    layer.append(target)
+        steps: list[tuple[int, str]] = []
+        while end in before:
+            place, how = before[end]
+            steps.append((self._rows[end], how))
+            end = place
+        return steps[::-1]
+
     def dead_first_referrers(self, rows: Iterable[int]) -> Iterator[int]:
         """Put dead rows into an order in which whatever refers to a path comes before it.
 
@@ -125,7 +151,7 @@ class Graph:
         dead = [place for place, state in enumerate(self._alive) if not state]
         begins, ends = array("i"), array("i")
         for place in dead:
-            for target in self._edges[_REFERENCES].of(place):
+            for target in self._edges["reference"].of(place):
                 if not self._alive[target]:
                     begins.append(target)
                     ends.append(place)

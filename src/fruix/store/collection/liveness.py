@@ -66,7 +66,7 @@ class Liveness:
         """Take in what has come since. The gate is held alone; cost: two short queries."""
         new = [int(row) for (row,) in connection.execute(schema.ROWS_AFTER, (self._newest,))]
         if new:
-            for statement in edges_of(self._keep):
+            for statement in edges_of(self._keep).values():
                 kept = connection.execute(statement, (self._newest,))
                 self.graph.mark(int(end) for _, end in kept)
             self._newest = max(new)

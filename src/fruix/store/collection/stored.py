@@ -18,12 +18,14 @@ from fruix.model.garbage import (
     GarbageEvent,
     Goal,
     Keep,
+    LiveStep,
     Marked,
     Report,
     Root,
     RootNote,
     Step,
     UnusedLinks,
+    WhyLive,
 )
 from fruix.model.storepath import StorePath, in_store
 from fruix.overriding import override
@@ -151,6 +153,27 @@ class StoredCollection(StoreQueries):
             strays = find_strays(self._parts, liveness.names).objects
             return sorted([*strays, *paths_of(self.database, liveness.graph.rows(alive=False))])
 
+    def why_live(self, path: StorePath, keep: Keep) -> WhyLive:
+        """The shortest way from a root to a valid path; links are preferred to other roots.
+
+        Raises:
+            InvalidPathError: it is not valid.
+        """
+        self._require(path)
+        roots = self.find_roots()
+        with self.database.snapshot() as connection:
+            graph = Graph(connection, keep)
+            rows = rows_of(connection, {path, *(root.target for root in roots)})
+        for some in ([root for root in roots if root.is_link], roots):
+            starts = {root.target: root.link for root in reversed(some)}
+            goals = [row for row, found in rows.items() if found == path]
+            way = graph.way([row for row, found in rows.items() if found in starts], *goals)
+            if way:
+                paths = {row: next(paths_of(self.database, [row])) for row, _ in way}
+                steps = tuple(LiveStep(paths[row], how) for row, how in way)
+                return WhyLive(starts[steps[0].path], steps)
+        return WhyLive()
+
     # Deleting
 
     def collect(self, keep: Keep, goal: Goal, report: Report = _nobody) -> Collected:
@@ -185,7 +208,7 @@ class StoredCollection(StoreQueries):
             with self._look(keep, report, goal) as liveness, shredding(self._parts) as shredder:
                 yield Collector(self._parts, liveness, goal, shredder)
                 shredder.wait()
-                report(UnusedLinks())
+                report(UnusedLinks(shredder.freed))
                 self._parts.remove_unused_links()
         finally:
             self.database.reserve()
