@@ -98,9 +98,9 @@ def plan(store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode = B
 
 
 def missing(store: LocalStore, requests: Iterable[DerivedPath]) -> Missing:
-    """What building `requests` would do."""
-    top = list(requests)
-    found = plan(store, top)
+    """What building `requests` would do; nothing is a temporary root afterwards."""
+    with store.temp_roots.session():
+        found = plan(store, requests)
     unknown = {path for path, result in found.settled.items() if not result.success}
     return Missing(will_build=frozenset(found.goals), unknown=frozenset(unknown))
 

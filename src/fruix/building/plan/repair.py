@@ -60,6 +60,7 @@ class Survey:
 
     def look(self, request: DerivedPath) -> Repair:
         """Find the derivations that make what is damaged or missing of `request`; reads all its files."""
+        self._store.add_temp_root(request.path)
         repair = Repair(request)
         if request.outputs is None:
             pending = self._derivers(repair, self._closure([request.path]))

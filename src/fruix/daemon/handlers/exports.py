@@ -34,6 +34,7 @@ def export_path(session: Session, request: ExportPath) -> None:
     Raises:
         StoreError: what is on the disk isn't what was registered.
     """
+    session.store.add_temp_root(request.path)  # so that it stays while it is read
     info = require(session, request.path)
     sign = session.service.keyring.sign_export if request.sign else None
     with session.long_work():
