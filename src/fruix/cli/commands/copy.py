@@ -12,6 +12,7 @@ from fruix.cli.commands.store import valid
 from fruix.cli.output.counter_line import CounterLine
 from fruix.cli.output.terminal import size
 from fruix.cli.request.connect import open_store, sees_files
+from fruix.cli.request.word_lists import add_paths
 from fruix.client import RemoteStore, connect
 from fruix.client.transfer import Copying, copy
 from fruix.errors import UsageError
@@ -19,9 +20,7 @@ from fruix.errors import UsageError
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the paths, and the two daemons' sockets."""
-    parser.add_argument(
-        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-    )
+    add_paths(parser)
     parser.add_argument("--from", dest="source", metavar="SOCKET", help="a daemon that has them")
     parser.add_argument("--to", dest="destination", metavar="SOCKET", help="a daemon that is to have them")
     parser.add_argument(

@@ -15,15 +15,14 @@ from fruix.cli.commands.store import valid
 from fruix.cli.output.counter_line import CounterLine
 from fruix.cli.output.terminal import size
 from fruix.cli.request.connect import open_store, sees_files
+from fruix.cli.request.word_lists import add_paths
 from fruix.client.transfer import write_exports
 from fruix.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the paths, whether to take what they need and to sign, and where to write."""
-    parser.add_argument(
-        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-    )
+    add_paths(parser)
     parser.add_argument(
         "-r", "--recursive", action="store_true", help="with all that they need, directly or not"
     )

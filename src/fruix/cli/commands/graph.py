@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.known import known_packages
 from fruix.cli.request.targets import built, derivation_for, is_store_path, lowering
+from fruix.cli.request.word_lists import WordList
 from fruix.client import RemoteStore
 from fruix.errors import UsageError
 from fruix.graph import Graph, Node, to_dot, to_svg
@@ -28,7 +29,9 @@ _ENDINGS = {".dot": "dot", ".gv": "dot", ".svg": "svg"}
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what to draw, which edges, in which format and where to."""
-    parser.add_argument("targets", nargs="*", metavar="PACKAGE|DRV|PATH", help="default: the whole catalogue")
+    parser.add_argument(
+        "targets", nargs="*", action=WordList, metavar="PACKAGE|DRV|PATH", help="default: the whole catalogue"
+    )
     parser.add_argument(
         "-t",
         "--type",

@@ -9,6 +9,7 @@ import argparse
 import os
 from collections.abc import Callable, Mapping
 
+from fruix.cli.request.word_lists import WordList
 from fruix.errors import UsageError
 from fruix.model.hashes import Hash
 from fruix.model.text import printable
@@ -25,7 +26,7 @@ FORMS: Mapping[str, Callable[[Hash], str]] = {
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the files, the form of a hash, and what is left out of directories."""
-    parser.add_argument("paths", nargs="+", metavar="FILE|DIR", help="what to hash")
+    parser.add_argument("paths", nargs="+", action=WordList, metavar="FILE|DIR", help="what to hash")
     parser.add_argument("--form", choices=FORMS, default="hex", help="how to write it (default: hex)")
     parser.add_argument(
         "--exclude",

@@ -10,6 +10,7 @@ from fruix.cli.request.connect import open_store
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.known import left_out
 from fruix.cli.request.targets import lowering
+from fruix.cli.request.word_lists import WordList
 from fruix.errors import DefinitionError
 from fruix.packages.lint_built import lint_built
 from fruix.packages.lint_definition import Finding, lint
@@ -21,7 +22,9 @@ _LEVELS = ("note", "warning", "error")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the definitions, whether to look at their outputs, and the least level to show."""
-    parser.add_argument("packages", nargs="*", metavar="PACKAGE|FILE.py", help="default: all that are known")
+    parser.add_argument(
+        "packages", nargs="*", action=WordList, metavar="PACKAGE|FILE.py", help="default: all that are known"
+    )
     parser.add_argument(
         "-f", "--file", action="append", default=[], help="the packages that a Python file defines"
     )

@@ -7,12 +7,15 @@ import argparse
 from fruix.cli.output.terminal import size
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering
+from fruix.cli.request.word_lists import WordList
 from fruix.errors import InvalidPathError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the paths, and the unit."""
-    parser.add_argument("targets", nargs="+", metavar="PACKAGE|DRV|PATH", help="what is built")
+    parser.add_argument(
+        "targets", nargs="+", action=WordList, metavar="PACKAGE|DRV|PATH", help="what is built"
+    )
     parser.add_argument("--bytes", action="store_true", help="print plain numbers of bytes")
 
 

@@ -14,6 +14,7 @@ from fruix.cli.output.terminal import plural, size
 from fruix.cli.parser import Commands, add_command
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering, outputs
+from fruix.cli.request.word_lists import PATHS, WordList, add_paths
 from fruix.client import RemoteStore
 from fruix.errors import InvalidPathError, PathAliveError, StoreError, UsageError
 from fruix.model.contentaddress import Method
@@ -52,23 +53,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "path", metavar="PATH|NAME", help="a store path, a directory in one, or a name of what was built"
     )
     info = add_command(commands, "info", "print what the store knows of paths", _info)
-    info.add_argument(
-        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-    )
+    add_paths(info)
     for name, (text, _) in QUERIES.items():
         query = add_command(commands, name, text, _query)
-        query.add_argument(
-            "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-        )
+        add_paths(query)
         query.set_defaults(query=name)
     _configure_upkeep(commands)
 
 
 def _configure_upkeep(commands: Commands) -> None:
     delete = add_command(commands, "delete", "delete paths, if nothing keeps them alive", _delete)
-    delete.add_argument(
-        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-    )
+    add_paths(delete)
     verify = add_command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
     verify.add_argument("--contents", action="store_true", help="read and hash every path too")
     verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
@@ -77,9 +72,7 @@ def _configure_upkeep(commands: Commands) -> None:
     )
     add_command(commands, "optimise", "make equal files one, and say what that saved", _optimise)
     sign = add_command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
-    sign.add_argument(
-        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-    )
+    add_paths(sign)
     sign.add_argument(
         "-k", "--key-file", required=True, metavar="FILE", help="a secret key (fruix key generate)"
     )
@@ -91,7 +84,7 @@ def _configure_upkeep(commands: Commands) -> None:
         _failures,
     )
     failures.add_argument(
-        "--clear", nargs="*", metavar="PATH|NAME", help="forget these outputs, or all of them"
+        "--clear", nargs="*", action=WordList, metavar=PATHS, help="forget these outputs, or all of them"
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fruix.building.builders.local_sources import find_source
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.targets import Target, package_or_path, package_target
+from fruix.cli.request.word_lists import WordList
 from fruix.client import RemoteStore
 from fruix.model.contentaddress import Method
 from fruix.packages.load import from_expression, from_file
@@ -24,8 +25,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "targets",
         nargs="*",
+        action=WordList,
         metavar=WORD,
-        help="packages of the catalogue, store paths, or files as for -f",
+        help="packages of the catalogue, store paths, or files as for -f; "
+        "@FILE: those in a file, @-: on standard input",
     )
     parser.add_argument(
         "-f", "--file", action="append", default=[], help="the packages that a Python file defines"
