@@ -15,11 +15,11 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from machine import SEVERAL_IDS, machine
 from waiting import until
 
-# Everything that writes ids down: `id`, listings, archives. Of `/` without the numbers of links: Linux counts
-# the processes of the whole machine as links of /proc.
+# Everything that writes ids down: `id`, listings (with set times), archives. Of `/` without the
+# numbers of links: Linux counts the processes of the whole machine as links of /proc.
 LOOK = """
 : > mine; touch -d @1 mine; mkdir -p $out
-{ id; id -un; ls -ln /build /tmp /frx/store; stat -c '%u:%g %A %n' /*
+{ id; id -un; touch -d @1 $out; ls -ln /build /tmp /frx/store; stat -c '%u:%g %A %n' /*
   stat -c '%u:%g %U:%G %n' mine /build $out; } > $out/seen
 tar cf $out/archive mine
 cat /etc/passwd /etc/group > $out/names
