@@ -165,6 +165,11 @@ class Database(DatabaseFile):
         """The path that was registered last, of those that are valid."""
         return next(iter(self.paths(schema.NEWEST_PATH)), None)
 
+    def replacing(self, path: StorePath) -> set[tuple[Hash, int]]:
+        """What the archive of a path may be that is just being replaced: hashes and sizes."""
+        rows = self._rows(schema.REPLACING, str(path))
+        return {(Hash.parse(str(found)), _integer(size)) for found, size in rows}
+
     # What is kept without being valid
 
     def kept(self) -> set[str]:

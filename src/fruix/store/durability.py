@@ -183,17 +183,20 @@ def sync_tree(parent: int, name: bytes) -> None:
                 os.fsync(node.descriptor)
 
 
-def recover(database: Database, store: int, remove: Callable[[str], None]) -> list[StorePath]:
+def recover(
+    database: Database, store: int, remove: Callable[[str], None], damaged: Iterable[StorePath] = ()
+) -> list[StorePath]:
     """After an unclean stop.
 
-    Drop what was registered after the mark and is not whole, with all that refers to it.
+    Drop what was registered after the mark and is not whole, and what is known to be `damaged`,
+    with all that refers to it.
 
     Returns:
         The dropped paths, in order. After a clean stop nothing lies behind the mark, and this costs
         one query.
     """
     suspects = database.registered_after(database.mark())
-    broken = [info.path for info in suspects if not is_whole(store, info)]
+    broken = [*damaged, *(info.path for info in suspects if not is_whole(store, info))]
     if not broken:
         return []
     dropped = sorted(database.referrers_closure(broken))

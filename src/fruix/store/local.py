@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import Literal, Self
 
 from fruix.model.derivation import Derivation
@@ -45,6 +45,7 @@ from fruix.store.objects.staging import Staging
 from fruix.store.outputs.stored import StoredOutputs
 from fruix.store.owner import StoreLock
 from fruix.store.registration import Registrar
+from fruix.store.replacement import Replacements, settle
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import dump
@@ -123,6 +124,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication,
             opened.callback(self._syncer.stop)
             self._begin_deduplication(self._staging, self._syncer, opened)
             self._open_collection(opened)
+            self._replacements = Replacements(self.database, self._syncer)
             self._adding = Adding(
                 self.directory,
                 staging=self._staging,
@@ -131,7 +133,8 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication,
                 locks=self._path_locks,
                 valid=self.is_valid,
                 there=self.is_there,
-                register=self._register_added,
+                register=lambda info: self._register([info], addressed=True),
+                replacing=self.replacing,
             )
             self._opened = opened.pop_all()
         return self
@@ -171,7 +174,8 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication,
     def _recover(self) -> None:
         """Undo what processes left that died with the store open. Nobody else has it open."""
         remove = self._staging.remove
-        self.recovered = durability.recover(self.database, self._descriptor, remove)
+        damaged = settle(self.database, self._descriptor)
+        self.recovered = durability.recover(self.database, self._descriptor, remove, damaged)
         crashed = leftovers.crashed_sessions(self.layout.staging)
         # Who says that the store is this database's, whatever it knows, has not said that the rest
         # shall go.
@@ -236,22 +240,9 @@ class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication,
         if self.durability == "strict":
             self._syncer.wait()
 
-    def register_again(self, infos: Sequence[PathInfo]) -> None:
-        """The same for paths that were valid and got new contents.
-
-        Returns when those are on disk.
-        """
-        self.register(infos)
-        self._sync_replaced(infos)
-
-    def _register_added(self, info: PathInfo, again: bool) -> None:
-        self._register([info], addressed=True)
-        if again:
-            self._sync_replaced([info])
-
-    def _sync_replaced(self, infos: Sequence[PathInfo]) -> None:
-        for info in infos:
-            self._syncer.wait_for_files(info)  # its row lies before the mark: no start would check it again
+    def replacing(self, info: PathInfo) -> AbstractContextManager[None]:
+        """Around giving other contents to a valid path and registering them; see `Replacements`."""
+        return self._replacements.replacing(info)
 
     def sync(self) -> None:
         """Return when everything that is registered now is on disk."""

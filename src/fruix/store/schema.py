@@ -1,7 +1,7 @@
 """The database's schema.
 
-That of Nix's version 10, plus `FailedPaths` (Guix) and three tables of Fruix, `FruixSync`,
-`FruixIdentity` and `FruixKept`.
+That of Nix's version 10, plus `FailedPaths` (Guix) and four tables of Fruix, `FruixSync`,
+`FruixIdentity`, `FruixKept` and `FruixReplacing`.
 
 So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row:
 everything whose `ValidPaths.id` is up to `mark` is known to be on disk (see
@@ -61,6 +61,14 @@ create table if not exists FruixIdentity (id integer primary key check (id = 1),
 insert or ignore into FruixIdentity (id, identity) values (1, lower(hex(randomblob(8))));
 
 create table if not exists FruixKept (name text primary key not null);
+
+-- What the files of a valid path may be while they are replaced (fruix.store.replacement).
+create table if not exists FruixReplacing (
+    path text not null,
+    hash text not null,
+    size integer not null,
+    primary key (path, hash)
+);
 """
 
 # Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never
@@ -161,6 +169,12 @@ DELETE_ALL_FAILED = "delete from FailedPaths"
 KEPT = "select name from FruixKept"
 DELETE_KEPT = "delete from FruixKept where name = ?"
 INSERT_KEPT = "insert or ignore into FruixKept (name) values (?)"
+
+REPLACING_PATHS = "select path from FruixReplacing"
+REPLACING = "select hash, size from FruixReplacing where path = ?"
+INSERT_REPLACING = "insert or replace into FruixReplacing (path, hash, size) values (?, ?, ?)"
+DELETE_REPLACING = "delete from FruixReplacing where path = ?"
+UPDATE_CONTENTS = "update ValidPaths set hash = ?, narSize = ? where path = ?"
 
 NEWEST_PATH = "select path from ValidPaths order by id desc limit 1"
 # The highest id that there ever was, also of a row that has gone; 0 if there are no rows at all.

@@ -213,10 +213,11 @@ class RepairRules:
         store = self.outputs.store
         for output in staged:
             if output.info.path in self.damaged:
-                failpoints.reach("replace")
-                info = output.replace()
-                failpoints.reach("register-again")
-                store.register_again([info])
+                with store.replacing(output.info):
+                    failpoints.reach("replace")
+                    info = output.replace()
+                    failpoints.reach("register-again")
+                    store.register([info])
         infos = (store.path_info(path) for path in self.outputs.paths)
         return [info for info in infos if info is not None]
 

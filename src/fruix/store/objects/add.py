@@ -17,6 +17,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from fruix.errors import ImportMismatchError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
@@ -48,11 +49,12 @@ class Adding:
         locks: Callable[[], PathLocks],
         valid: Callable[[StorePath], bool],
         there: Callable[[StorePath], bool],
-        register: Callable[[PathInfo, bool], None],
+        register: Callable[[PathInfo], None],
+        replacing: Callable[[PathInfo], AbstractContextManager[None]],
     ) -> None:
         """`there`: valid, and not deleted by hand.
 
-        `register` is given the new path's info and whether it replaces a valid one.
+        `replacing` is entered around giving a valid path new contents and registering these.
         """
         self._directory = directory
         self._staging = staging
@@ -62,6 +64,7 @@ class Adding:
         self._valid = valid
         self._there = there
         self._register = register
+        self._replacing = replacing
 
     def text(
         self, name: str, contents: bytes, references: Sequence[StorePath]
@@ -90,15 +93,16 @@ class Adding:
         )
         # No lock: whoever adds the same text at the same time renames the same bytes to the same
         # name. A collector spares it, registered or not: it is a temporary root.
-        with self._staging.place() as place:
-            inode = self._write((contents,), place)
-            self._staging.publish(place, path.base, directory=False)
-        try:
-            self._register(info, again)
-        except BaseException:
-            if not self._valid(path):  # it may be that only waiting for the disk has failed
-                self._staging.retract(path.base, inode)
-            raise
+        with self._replacing(info) if again else nullcontext():
+            with self._staging.place() as place:
+                inode = self._write((contents,), place)
+                self._staging.publish(place, path.base, directory=False)
+            try:
+                self._register(info)
+            except BaseException:
+                if not self._valid(path):  # it may be that only waiting for the disk has failed
+                    self._staging.retract(path.base, inode)
+                raise
         return path, info
 
     def dump(
@@ -167,12 +171,16 @@ class Adding:
                 self._staging.drop(place)
                 return
             valid = self._valid(info.path)
-            give_name = self._staging.replace if valid else self._staging.publish
-            give_name(place, info.path.base)
+            if valid:
+                with self._replacing(info):
+                    self._staging.replace(place, info.path.base)
+                    self._register(info)
+                return
+            self._staging.publish(place, info.path.base)
             try:
-                self._register(info, valid)
+                self._register(info)
             except BaseException:
-                if not self._valid(info.path):
+                if not self._valid(info.path):  # it may be that only waiting for the disk has failed
                     self._staging.remove(info.path.base)
                 raise
 

@@ -6,7 +6,7 @@ It lies in the state directory (`staging/`), or, where a rename from there into 
 possible, in the store (`.staging/`); either is closed to others (0700), so nobody sees an object
 before its metadata is canonical, and giving it the final name is one rename. Its owner holds a
 flock on it for life and removes it in the end: one that nobody holds is how the next start learns
-that a process died with the store open (`leftovers`).
+that a process died with the store open, or could not remove something (`leftovers`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from fruix.store import flags
 from fruix.store.case_check import check_names
 from fruix.store.leftovers import STAGING, near_name, session_name
 from fruix.store.tree.delete import delete_tree
-from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, open_directory
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, move, open_directory
 from fruix.store.tree.metadata import settle
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -52,19 +52,19 @@ class Staging:
         self.store = store
         self._store_name = name
         self._numbers = count()
+        self._leaves_something = False
         for place in places:
             self._create(place, session_name(identity).encode())
-            if self._reaches_store():
-                break
+            try:
+                if self._reaches_store():
+                    with self._near_directory() as near:
+                        check_names(near, name)
+                    return
+            except BaseException:
+                self.close()
+                raise
             self.close()
-        else:
-            raise StoreError("nothing can be renamed into the store from anywhere", where=name)
-        try:
-            with self._near_directory() as near:
-                check_names(near, name)
-        except BaseException:
-            self.close()
-            raise
+        raise StoreError("nothing can be renamed into the store from anywhere", where=name)
 
     def _create(self, place: str, name: bytes) -> None:
         with suppress(FileExistsError):
@@ -76,6 +76,7 @@ class Staging:
             fcntl.flock(self.directory, fcntl.LOCK_EX)
             os.fsync(self._place)  # what it tells of after a power cut is more than what it holds
         except BaseException:
+            delete_tree(self._place, name)
             os.close(self._place)
             raise
 
@@ -92,7 +93,8 @@ class Staging:
             if error.errno != errno.EXDEV:
                 raise
             return False
-        os.unlink(near, dir_fd=self.store)
+        with self._removing():
+            os.unlink(near, dir_fd=self.store)
         return True
 
     @contextmanager
@@ -107,11 +109,18 @@ class Staging:
             finally:
                 os.close(descriptor)
         finally:
-            os.rmdir(near, dir_fd=self.store)
+            with self._removing():
+                delete_tree(self.store, near)
 
     def close(self) -> None:
-        """Remove the directory with all that was left in it."""
-        delete_tree(self._place, self._name)
+        """Remove the directory with all that was left in it.
+
+        It stays where something in the store could not be removed: the next start looks for that.
+        """
+        if not self._leaves_something:
+            if next(self._numbers):
+                os.fsync(self.store)  # first what it would tell of
+            delete_tree(self._place, self._name)
         os.close(self.directory)
         os.close(self._place)
         with suppress(OSError):  # in use by another process, or the state directory's
@@ -142,12 +151,12 @@ class Staging:
         """
         final = os.fsencode(base)
         try:
-            self._rename(name, final)
+            move(self.directory, name, self.store, final)
         except OSError as error:
             if error.errno not in _IN_THE_WAY:
                 raise
             self.remove(base)
-            self._rename(name, final)
+            move(self.directory, name, self.store, final)
         if directory:
             settle(self.store, final)
 
@@ -162,12 +171,14 @@ class Staging:
         with self._settled(name) as (directory, near):
             try:
                 if flags.exchange(directory, near, self.store, final):
+                    os.fsync(self.store)  # before anything of the old one goes
                     self._discard(directory, near)
                     return
             except FileNotFoundError:
                 pass  # nothing lies there
-            self.remove(base)
-            os.rename(near, final, src_dir_fd=directory, dst_dir_fd=self.store)
+            with self._moved_away(self.store, final):
+                os.rename(near, final, src_dir_fd=directory, dst_dir_fd=self.store)
+                os.fsync(self.store)
 
     @contextmanager
     def _settled(self, name: bytes) -> Iterator[tuple[int, bytes]]:
@@ -182,7 +193,7 @@ class Staging:
             return
         near = near_name()
         try:
-            self._rename(name, near)
+            move(self.directory, name, self.store, near)
             settle(self.store, near)
             yield self.store, near
         except BaseException:
@@ -191,18 +202,24 @@ class Staging:
 
     def _discard(self, directory: int, name: bytes) -> None:
         """Delete what lies at a name; it is gone from there at once, whatever its size."""
+        with self._moved_away(directory, name):
+            pass
+
+    @contextmanager
+    def _moved_away(self, directory: int, name: bytes) -> Iterator[None]:
+        """Move what lies at a name to where nobody sees it, and delete it at the end."""
         with self.place() as place:
-            if self._move_here(directory, name, place):
-                delete_tree(self.directory, place)
+            self._move_here(directory, name, place)
+            yield
+            delete_tree(self.directory, place)
 
     def _move_here(self, directory: int, name: bytes, place: bytes) -> bool:
         """False if there is nothing."""
         try:
-            os.rename(name, place, src_dir_fd=directory, dst_dir_fd=self.directory)
+            with self._removing():
+                move(directory, name, self.directory, place)
         except FileNotFoundError:
             return False
-        except PermissionError:
-            _with_write_bit(directory, name, self.directory, place)
         return True
 
     def take(self, base: str) -> bytes | None:
@@ -215,12 +232,16 @@ class Staging:
         with _explained(base):
             return place if self._move_here(self.store, os.fsencode(base), place) else None
 
-    def _rename(self, name: bytes, final: bytes) -> None:
+    @contextmanager
+    def _removing(self) -> Iterator[None]:
+        """Around the removal of a name: remember when it stays."""
         try:
-            os.rename(name, final, src_dir_fd=self.directory, dst_dir_fd=self.store)
-        except PermissionError:
-            # Without root, moving a directory needs its write bit (the entry `..` changes).
-            _with_write_bit(self.directory, name, self.store, final)
+            yield
+        except FileNotFoundError:
+            raise
+        except BaseException:
+            self._leaves_something = True
+            raise
 
     def retract(self, base: str, inode: int) -> None:
         """Take back a file that was published without a lock, unless it is somebody else's by now.
@@ -229,7 +250,8 @@ class Staging:
         """
         with self.place() as name:
             try:
-                os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
+                with self._removing():
+                    os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
             except FileNotFoundError:
                 return
             # Looked at only where nobody else can reach it: between a look and an unlink theirs
@@ -237,7 +259,7 @@ class Staging:
             if os.lstat(name, dir_fd=self.directory).st_ino == inode:
                 os.unlink(name, dir_fd=self.directory)
             else:
-                self._rename(name, os.fsencode(base))
+                move(self.directory, name, self.store, os.fsencode(base))
 
     def remove(self, base: str) -> None:
         """Delete what lies at a final name; it is gone from there at once, whatever its size.
@@ -261,16 +283,3 @@ def _explained(base: str) -> Iterator[None]:
 
 def _is_directory(parent: int, name: bytes) -> bool:
     return stat.S_ISDIR(lstat(parent, name).st_mode)
-
-
-def _with_write_bit(source: int, name: bytes, destination: int, new_name: bytes) -> None:
-    descriptor = open_directory(source, name)
-    try:
-        mode = os.fstat(descriptor).st_mode & 0o7777
-        os.fchmod(descriptor, mode | 0o200)
-        try:
-            os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=destination)
-        finally:
-            os.fchmod(descriptor, mode)
-    finally:
-        os.close(descriptor)

@@ -114,6 +114,27 @@ def open_chain(path: str) -> int:
     return current
 
 
+def move(source: int, name: bytes, destination: int, new_name: bytes) -> None:
+    """Rename, also a directory that only root may move.
+
+    Without root that needs the directory's own write bit, since its entry `..` changes; it is given
+    for that moment.
+    """
+    try:
+        os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=destination)
+    except PermissionError:
+        descriptor = open_directory(source, name)
+        try:
+            mode = os.fstat(descriptor).st_mode & 0o7777
+            os.fchmod(descriptor, mode | 0o200)
+            try:
+                os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=destination)
+            finally:
+                os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+
+
 def write_all(descriptor: int, data: bytes | memoryview) -> None:
     """Write all of it (one write may take less than it is given)."""
     written = os.write(descriptor, data)

@@ -1,0 +1,43 @@
+"""What is wrong with a store after a fault, and how many of all trials a run makes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator
+
+from faults.work import layout_of
+from fruix.errors import FruixError
+from fruix.model.garbage import Goal, Keep
+from fruix.store import LocalStore
+
+# `make fault` tries everything; without it every so many are tried, others in each test.
+FULL = os.environ.get("FRUIX_FAULTS") == "full"
+
+
+def one_in(number: int) -> int:
+    """The step between trials."""
+    return 1 if FULL else number
+
+
+def troubles(root: str, promised: Collection[str] = ()) -> Iterator[str]:
+    """Open the store, which recovers it, and look at everything.
+
+    Unregistered objects may lie in it, if a collection finds them: after it nothing but what is
+    valid is there.
+    """
+    try:
+        with LocalStore(layout_of(root)) as store:
+            yield from store.verify(contents=True)
+            valid = {str(path) for path in store.all_valid_paths()}
+            yield from (f"lost: {path}" for path in sorted(set(promised) - valid))
+            store.collect(Keep(), Goal())
+            valid = {str(path) for path in store.all_valid_paths()}
+            expected = {os.path.basename(path) for path in valid} | store.database.kept()
+            found = set(os.listdir(store.directory)) - {".links"}
+            yield from (f"left over: {name}" for name in sorted(found - expected))
+            if not store.is_valid(store.add_text("afterwards", b"x")):
+                yield "can't go on"
+    except FruixError as error:
+        yield f"can't be opened: {error}"
+    sessions = os.listdir(f"{root}/state/staging") + os.listdir(f"{root}/state/locks")
+    yield from (f"left over: {name}" for name in sessions)
