@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 if TYPE_CHECKING:
     from fruix.building.shell import ShellRequest
     from fruix.sandbox import Exit, Spawner
+    from fruix.store import LocalStore
     from fruix.store.deduplication.stored import OnPath
     from fruix.store.failed_paths import Failures
 
@@ -238,6 +239,7 @@ def open_service(
             log.warning("left by a crash, removed: %s", line)
         for line in store.swept.notes(layout.store):
             log.warning("%s", line)
+        _collect_by_itself(store, settings, closing)
         builder = Builder(store, spawner, build)
         closing.callback(builder.close)
         return Service(store, builder, settings, _closing=closing.pop_all())
@@ -246,6 +248,18 @@ def open_service(
 def _deduplication(settings: Settings) -> Rules | None:
     rules = BY_NAME[settings.deduplication]
     return rules and replace(rules, clones=settings.deduplication_clones)
+
+
+def _collect_by_itself(store: LocalStore, settings: Settings, closing: ExitStack) -> None:
+    """Have garbage collected when the disk is nearly full, if the operator wants that."""
+    from fruix.store.collection.automatic import AutomaticCollection  # noqa: PLC0415 - seldom wanted
+
+    if settings.collect_below:
+        automatic = AutomaticCollection(
+            store, settings.keep, below=settings.collect_below, until=settings.collect_until
+        )
+        automatic.start()
+        closing.callback(automatic.stop)
 
 
 def _refuse_exposed(layout: Layout) -> None:

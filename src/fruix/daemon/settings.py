@@ -63,6 +63,8 @@ class Settings:
     signing_key_file: str = "/frx/etc/signing-key.sec"
     keep_outputs: bool = False
     keep_derivations: bool = True
+    collect_below: int = 0
+    collect_until: int = 0
     building: Mapping[str, Any] = field(default_factory=dict)
     first_build_uid: int | None = None
     build_uid_count: int | None = None
@@ -253,6 +255,8 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "signing-key-file": ("signing_key_file", _file),
     "keep-outputs": ("keep_outputs", _truth),
     "keep-derivations": ("keep_derivations", _truth),
+    "collect-below": ("collect_below", _number(0)),
+    "collect-until": ("collect_until", _number(0)),
     "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
     "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),
