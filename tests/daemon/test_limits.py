@@ -8,7 +8,8 @@ from pathlib import Path
 from daemon.serving import running
 from fruix.model.nar.members import members
 from store.helpers import directory_fd, empty
-from store.test_deep_trees import LEVELS, few_descriptors, make_deep
+from store.limits import LEVELS, SPARSE, few_descriptors, memory_below
+from store.test_deep_trees import make_deep
 
 
 def test_a_deep_tree_is_added_and_read(tmp_path: Path) -> None:
@@ -38,3 +39,13 @@ def test_any_name_is_a_name(tmp_path: Path) -> None:
         assert not daemon.store.verify(contents=True)
         store.optimise()
         assert set(os.listdir(os.fsencode(daemon.store.real(path)))) == names
+
+
+def test_a_very_large_file_is_added_and_read(tmp_path: Path) -> None:
+    """Client and daemon are both in this process."""
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(SPARSE)
+    with running(tmp_path) as daemon, memory_below(96 << 20):
+        store = daemon.connect()
+        path = store.add_path("sparse", str(tmp_path / "sparse"))
+        assert sum(map(len, store.nar(path))) > SPARSE

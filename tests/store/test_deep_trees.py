@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
-import tracemalloc
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -23,8 +19,8 @@ from fruix.store.tree import copy_tree, delete_tree, dump, restore, walk
 from fruix.store.tree.compare import compare
 from fruix.store.tree.walk import MAX_DEPTH, Kind
 from store.helpers import BUILD_UID, archive, take
+from store.limits import LEVELS, few_descriptors, memory_below
 
-LEVELS = 3000 if os.environ.get("FRUIX_LIMITS") == "full" else 700  # both are longer than any path
 NAME = b"\xff" + b"n" * 254
 PART = b"0123456789abcdfghijklmnpqrsvwxyz"
 
@@ -70,31 +66,9 @@ class OpenStack:
         os.close(descriptor)
 
 
-@contextmanager
-def few_descriptors(more: int = 150) -> Iterator[None]:
-    """Meanwhile no more than `more` files can be opened beyond those that are open already."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + more, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-@contextmanager
-def memory_of(most: int) -> Iterator[None]:
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < most
-    finally:
-        tracemalloc.stop()
-
-
 def test_every_way_through_a_deep_tree(here: int, tmp_path: Path) -> None:
     make_deep(here, b"deep")
-    with few_descriptors(), memory_of(16 << 20):
+    with few_descriptors(), memory_below(16 << 20):
         hashed = nar_hash(here, b"deep")
         restore(dump(here, b"deep"), here, b"restored")
         copy_tree(here, b"deep", here, b"copied")
@@ -138,7 +112,7 @@ def test_a_deep_output_becomes_an_object(store: LocalStore, area: str) -> None:
     try:
         for copy in (False, True):
             make_deep(parent, b"out", owner=BUILD_UID)
-            with few_descriptors(), memory_of(24 << 20):
+            with few_descriptors(), memory_below(24 << 20):
                 info = take(store, f"{area}/out", copy=copy)
             assert len(archive(store, info.path)) == info.nar_size
             store.delete_unregistered(info.path)
@@ -149,7 +123,7 @@ def test_a_deep_output_becomes_an_object(store: LocalStore, area: str) -> None:
 def test_a_deep_object_in_the_store(store: LocalStore, here: int, tmp_path: Path) -> None:
     """Added, read, deduplicated, verified, synced, deleted."""
     make_deep(here, b"deep")
-    with few_descriptors(), memory_of(24 << 20):
+    with few_descriptors(), memory_below(24 << 20):
         path = store.add_path("deep", str(tmp_path / "deep"))
         other = store.add_path("other", str(tmp_path / "deep"))
         assert sum(map(len, store.nar(path))) > LEVELS * 255
