@@ -129,7 +129,11 @@ class Collector:
         return [paths[row] for row in batch if row in rows]
 
     def _locked(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """Those of the paths that somebody has locked. Few have a lock file at all."""
+        """Those of the paths that somebody has locked. Few have a lock file at all.
+
+        Whoever makes a path without having it as a temporary root any more (a build that was given
+        up) has had its lock for long, so that it needn't be held here.
+        """
         names = set(os.listdir(self.parts.lock_directory))
         return {path for path in paths if path.base in names and not self._is_free(path)}
 
@@ -143,9 +147,9 @@ class Collector:
         with self.parts.gate.alone():
             with self.parts.database.snapshot() as connection:
                 self.liveness.catch_up(connection)
-            valid = self.parts.database.valid_of(paths)
+            spared = self.parts.database.valid_of(paths) | self._locked(paths)
             for path in paths:
-                if path not in valid and path.base not in self.liveness.names:
+                if path not in spared and path.base not in self.liveness.names:
                     place = self._take(path)
                     if place is not None:
                         taken[path] = place
@@ -154,15 +158,12 @@ class Collector:
         return taken.keys()
 
     def _take(self, path: StorePath) -> bytes | None:
-        """Move an object away, if nobody has its lock; None if somebody has."""
-        with self.parts.path_locks() as locks:
-            if not locks.acquire([path], wait=False):
-                return None
-            try:
-                return self.parts.trash.take(path.base)
-            except (FruixError, OSError) as error:
-                _log.warning("left in the store: %s", error)
-                return None
+        """Move an object away; None if there is nothing, or it can't be moved."""
+        try:
+            return self.parts.trash.take(path.base)
+        except (FruixError, OSError) as error:
+            _log.warning("left in the store: %s", error)
+            return None
 
 
 def _closed(connection: sqlite3.Connection, rows: set[int]) -> set[int]:

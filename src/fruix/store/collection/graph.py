@@ -5,8 +5,9 @@ inside a place in an array; its text is asked for when it is deleted. An edge le
 something alive to what it keeps: from a path to its references; from an output to the derivation
 that it was built from (`keep-derivations`); from a derivation to its outputs (`keep-outputs`).
 
-Cost: some 40 bytes a path and 12 an edge; 200,000 paths with 1,000,000 edges are loaded and marked
-in about a second. Nothing is written, neither to the database nor to files of SQLite's own.
+Cost: 4 bytes for each row that there ever was, some 30 a path and 8 an edge; 200,000 paths with a
+million edges took 1.4 s of processor time and 45 MiB. Nothing is written, neither to the database
+nor to files of SQLite's own.
 """
 
 from __future__ import annotations
