@@ -67,6 +67,7 @@ with LocalStore(layout) as store:
     assert store.from_hash_part(last.hash_part) == last
     assert store.valid_derivers(last) == []
     assert store.count() == {count}
+    assert sum(1 for _ in store.database.registered_after(0)) == {count}
     row = store.last_row()
     text = store.add_text("text", b"text", [last])
     assert store.is_valid(text)

@@ -9,7 +9,7 @@ about 80 µs, without any fsync (`fruix.store.durability` cares for the disk).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
@@ -23,6 +23,7 @@ from fruix.store.readers import Row
 # Bytes for each path in a question about more than `_MANY` paths: its place here, its JSON,
 # SQLite's copy of that.
 _MANY, _ASKED = 1024, 500
+_BATCH = 1000  # rows that are fetched at once
 
 
 class Database(DatabaseFile):
@@ -55,12 +56,14 @@ class Database(DatabaseFile):
         rows = self._rows(schema.INFO_BY_PATH, str(path))
         return self._info(rows[0]) if rows else None
 
-    def registered_after(self, identifier: int) -> list[PathInfo]:
-        """What was registered after the row with this id, in order."""
-        return [self._info(row) for row in self._rows(schema.INFO_AFTER_ID, identifier)]
+    def registered_after(self, identifier: int) -> Iterator[PathInfo]:
+        """What was registered after the row with this id, in order; some at a time are held."""
+        while batch := self._rows(schema.INFO_AFTER_ID, identifier, _BATCH):
+            yield from map(self._info, batch)
+            identifier = _integer(batch[-1][-1])
 
     def _info(self, row: Row) -> PathInfo:
-        path, nar_hash, registered, deriver, size, ultimate, signatures, address, references = row
+        path, nar_hash, registered, deriver, size, ultimate, signatures, address, references, _ = row
         return PathInfo(
             path=self._path(path),
             nar_hash=Hash.parse(str(nar_hash)),

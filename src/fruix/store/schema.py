@@ -82,11 +82,11 @@ CONNECTION = (
 INFO = """
 select v.path, v.hash, v.registrationTime, v.deriver, v.narSize, v.ultimate, v.sigs, v.ca,
        (select group_concat(w.path, ' ') from Refs r join ValidPaths w on w.id = r.reference
-        where r.referrer = v.id)
+        where r.referrer = v.id), v.id
 from ValidPaths v
 """
 INFO_BY_PATH = INFO + "where v.path = ?"
-INFO_AFTER_ID = INFO + "where v.id > ? order by v.id"
+INFO_AFTER_ID = INFO + "where v.id > ? order by v.id limit ?"
 
 IS_VALID = "select 1 from ValidPaths where path = ?"
 VALID_OF = "select value from json_each(?) where value in (select path from ValidPaths)"
