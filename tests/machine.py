@@ -277,7 +277,7 @@ def left_over(where: LocalStore | Layout) -> list[str]:
     notes = f"{layout.builds}/journal"
     journal = os.listdir(notes) if os.path.isdir(notes) else []
     # Where the store is a file system of its own, objects are put together in it.
-    own = {os.path.basename(layout.staging[1]), LINKS}
+    own = {os.path.basename(layout.staging[-1]), LINKS}
     hidden = [name for name in os.listdir(layout.store) if name.startswith(".") and name not in own]
     return [*builds, *journal, *os.listdir(layout.locks), *hidden]
 

@@ -57,12 +57,15 @@ class Layout:
         return f"{self.state}/locks"
 
     @property
-    def staging(self) -> tuple[str, str]:
+    def staging(self) -> tuple[str, str, str]:
         """Where objects are made before they get their final names.
 
-        The second is for when a rename into the store isn't possible from the first.
+        The others are for when a rename into the store isn't possible from the first: beside the
+        store, and in it, if that is a file system of its own.
         """
-        return f"{self.state}/staging", f"{self.store}/.staging"
+        parent, name = os.path.split(self.store)
+        beside = f"{parent.rstrip('/')}/.{name}.staging"
+        return f"{self.state}/staging", beside, f"{self.store}/.staging"
 
     @property
     def gcroots(self) -> str:

@@ -3,10 +3,11 @@
 One private directory per process, on the store's file system.
 
 It lies in the state directory (`staging/`), or, where a rename from there into the store isn't
-possible, in the store (`.staging/`); either is closed to others (0700), so nobody sees an object
-before its metadata is canonical, and giving it the final name is one rename. Its owner holds a
-flock on it for life and removes it in the end: one that nobody holds is how the next start learns
-that a process died with the store open, or could not remove something (`leftovers`).
+possible, beside the store (`.store.staging/`) or, as the last resort, in it (`.staging/`); each is
+closed to others (0700), so nobody sees an object before its metadata is canonical, and giving it the
+final name is one rename. Its owner holds a flock on it for life and removes it in the end: one that
+nobody holds is how the next start learns that a process died with the store open, or could not
+remove something (`leftovers`).
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from itertools import count
 from fruix.errors import StoreError
 from fruix.store import flags
 from fruix.store.case_check import check_names
-from fruix.store.leftovers import STAGING, near_name, session_name
+from fruix.store.leftovers import near_name, session_name
 from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, move, open_directory
 from fruix.store.tree.metadata import settle
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NOT_HERE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
 
 
@@ -54,7 +56,8 @@ class Staging:
         self._numbers = count()
         self._leaves_something = False
         for place in places:
-            self._create(place, session_name(identity).encode())
+            if not self._create(place, session_name(identity).encode()):
+                continue
             try:
                 if self._reaches_store():
                     with self._near_directory() as near:
@@ -66,10 +69,20 @@ class Staging:
             self.close()
         raise StoreError("nothing can be renamed into the store from anywhere", where=name)
 
-    def _create(self, place: str, name: bytes) -> None:
-        with suppress(FileExistsError):
+    def _create(self, place: str, name: bytes) -> bool:
+        """False if this user can't make it there, or what has its name is somebody else's."""
+        try:
             os.mkdir(place, 0o700)
-        self._name, self._place = name, os.open(place, OPEN_DIRECTORY)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno in _NOT_HERE:
+                return False
+            raise
+        self._path, self._name, self._place = place, name, os.open(place, OPEN_DIRECTORY)
+        if os.fstat(self._place).st_uid != os.geteuid():
+            os.close(self._place)
+            return False
         try:
             os.mkdir(name, 0o700, dir_fd=self._place)
             self.directory = open_directory(self._place, name)
@@ -79,6 +92,7 @@ class Staging:
             delete_tree(self._place, name)
             os.close(self._place)
             raise
+        return True
 
     def _reaches_store(self) -> bool:
         """Whether what is made here can get into the store by one rename.
@@ -123,8 +137,9 @@ class Staging:
             delete_tree(self._place, self._name)
         os.close(self.directory)
         os.close(self._place)
-        with suppress(OSError):  # in use by another process, or the state directory's
-            os.rmdir(STAGING, dir_fd=self.store)
+        if os.path.basename(self._path).startswith("."):  # not the state directory's
+            with suppress(OSError):  # in use by another process
+                os.rmdir(self._path)
 
     @contextmanager
     def place(self) -> Iterator[bytes]:
