@@ -86,14 +86,18 @@ def builder_input(
         fixed_output=derivation.is_fixed,
         impure=impure,
     )
-    if wrong := [name for name in environment if not name or "=" in name]:
-        raise BadDerivationError(f"'{printable(wrong[0])}' can't be the name of a variable")
+    _check_names(environment)
     return BuilderInput(
         arguments=tuple(_replaced(argument, replace) for argument in derivation.args),
         variables=environment,
         files={**files, **graph_files},
         secrets=secret_values(impure, PROXY_VARIABLES),
     )
+
+
+def _check_names(environment: Mapping[str, str]) -> None:
+    if wrong := [name for name in environment if not name or "=" in name]:
+        raise BadDerivationError(f"'{printable(wrong[0])}' can't be the name of a variable")
 
 
 def attribute_file(name: str) -> str:
