@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event, Message
+from fruix.model.finding import Finding, FindingKind
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.planned import BuildPlan, Missing, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
@@ -30,7 +31,7 @@ from fruix.protocol.common_operations import (
     VerifyStore,
 )
 from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOptions
-from fruix.protocol.own_operations import FEATURE
+from fruix.protocol.own_operations import FEATURE, CheckStore
 
 if TYPE_CHECKING:
     from fruix.model.build_options import BuildOptions
@@ -74,8 +75,10 @@ class RemoteStore(RemoteGarbage):
         mode = BuildMode.NORMAL if options is None else options.mode
         return list(self._call(nix.BuildPathsWithResults(tuple(requests), mode), on_event=on_event))
 
-    def verify(self, *, contents: bool, repair: bool = False, on_event: OnEvent | None = None) -> bool:
-        """Have the daemon check its store; problems are told as events.
+    def verify(
+        self, *, contents: bool, repair: bool = False, on_event: OnEvent | None = None
+    ) -> Collection[Finding]:
+        """Have the daemon check its store.
 
         Args:
             contents: read and hash every path too.
@@ -83,9 +86,13 @@ class RemoteStore(RemoteGarbage):
             on_event: told of what happens.
 
         Returns:
-            Whether something is wrong (with `repair`: still is).
+            What is wrong (with `repair`: still is). A daemon that isn't Fruix's tells that as events;
+            here is only whether there was anything.
         """
-        return self._call(VerifyStore(contents, repair), on_event=on_event)
+        if FEATURE in self._exchange.context.features:
+            return self._call(CheckStore(contents, repair), on_event=on_event)
+        is_bad = self._call(VerifyStore(contents, repair), on_event=on_event)
+        return (Finding(FindingKind.ELSEWHERE),) if is_bad else ()
 
     def optimise(self, on_event: OnEvent | None = None) -> None:
         """Have the daemon make equal files of its store one; what that saved is told as a message."""

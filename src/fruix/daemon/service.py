@@ -27,6 +27,7 @@ from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
+from fruix.model.finding import Finding
 from fruix.model.garbage import Collected, Goal, Keep, Report, Root, WhyLive
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
@@ -130,8 +131,17 @@ class DaemonStore(Store, Protocol):
     def count(self) -> int:
         """How many paths are valid."""
 
-    def verify(self, *, contents: bool = False) -> list[str]:
-        """Check the store; one line per problem."""
+    def verify(self, *, contents: bool = False, strays: bool = False) -> list[Finding]:
+        """Check the store."""
+
+    def inspect(self, paths: Iterable[StorePath], *, contents: bool) -> list[Finding]:
+        """The same for some paths."""
+
+    def mend(self, finding: Finding) -> None:
+        """Mend what can be in place."""
+
+    def forget_missing(self, paths: Iterable[StorePath]) -> list[StorePath]:
+        """Make paths invalid whose files are gone and that nothing needs."""
 
 
 class BuilderLike(Protocol):

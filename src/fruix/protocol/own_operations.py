@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from fruix.model.finding import Finding, FindingKind
 from fruix.model.garbage import Collected, Goal, LiveStep, WhyLive
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
@@ -14,9 +15,23 @@ from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, ExportPath, Im
 from fruix.protocol.compound import List, Maybe
 from fruix.protocol.model_codecs import KEYED_INFO, PATH, PATHS
 from fruix.protocol.schema import Body, Field, Operation, Record, Request, row
-from fruix.protocol.wire import BOOL, NAME, TEXT, U64
+from fruix.protocol.wire import BOOL, NAME, TEXT, U64, Converted
 
 FEATURE = "fruix-1"
+
+FINDING_KIND = Converted(lambda text, _: _kind(text), lambda kind, _: kind.value)
+FINDING = Record(
+    Finding,
+    (Field("kind", FINDING_KIND), Field("subject", TEXT), Field("expected", TEXT), Field("found", TEXT)),
+)
+
+
+def _kind(text: str) -> FindingKind:
+    """The kind of that name; daemons of later versions may have others."""
+    try:
+        return FindingKind(text)
+    except ValueError:
+        return FindingKind.ELSEWHERE
 
 
 class QueryClosure(Request[Collection[PathInfo]]):
@@ -65,6 +80,14 @@ _WHY_LIVE = Record(
     ),
 )
 
+
+class CheckStore(Request[Collection[Finding]]):
+    """Look through the whole store; with `repair`, mend what can be, and tell of what can't."""
+
+    contents: bool
+    repair: bool
+
+
 OWN: tuple[Operation, ...] = (
     row(0x46520010, CollectStore, [Field("goal", _GOAL)], _COLLECTED, feature=FEATURE),
     row(0x46520011, QueryWhyLive, ASK, _WHY_LIVE, feature=FEATURE),
@@ -82,6 +105,13 @@ OWN: tuple[Operation, ...] = (
         [Field("unchecked", BOOL)],
         PATHS,
         body=Body.FRAMED,
+        feature=FEATURE,
+    ),
+    row(
+        0x46520030,
+        CheckStore,
+        [Field("contents", BOOL), Field("repair", BOOL)],
+        List(FINDING),
         feature=FEATURE,
     ),
     row(0x46520042, QueryClosure, ASK_MANY, List(KEYED_INFO), feature=FEATURE),

@@ -49,12 +49,12 @@ from fruix.store.replacement import Replacements, settle
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import dump
-from fruix.store.verify import StoreUpkeep
+from fruix.store.verification.stored import StoredVerification
 
 Durability = Literal["background", "strict"]
 
 
-class LocalStore(StoredObjects, StoredOutputs, StoreUpkeep, StoredDeduplication, StoredCollection):
+class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDeduplication, StoredCollection):
     """A store on this machine's disk; implements `Store`. A context manager."""
 
     def __init__(

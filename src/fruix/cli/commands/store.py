@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
+from fruix.cli.commands import store_verify
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.standard_streams import write_bytes
@@ -16,7 +17,7 @@ from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering, outputs
 from fruix.cli.request.word_lists import PATHS, WordList, add_paths
 from fruix.client import RemoteStore
-from fruix.errors import InvalidPathError, PathAliveError, StoreError, UsageError
+from fruix.errors import InvalidPathError, PathAliveError, UsageError
 from fruix.model.contentaddress import Method
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath, in_store
@@ -64,12 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _configure_upkeep(commands: Commands) -> None:
     delete = add_command(commands, "delete", "delete paths, if nothing keeps them alive", _delete)
     add_paths(delete)
-    verify = add_command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
-    verify.add_argument("--contents", action="store_true", help="read and hash every path too")
-    verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
-    verify.add_argument(
-        "--sigs", action="store_true", help="look for paths that nobody trusted has built or signed too"
-    )
+    store_verify.configure(commands)
     add_command(commands, "optimise", "make equal files one, and say what that saved", _optimise)
     sign = add_command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
     add_paths(sign)
@@ -167,34 +163,8 @@ def _query(store: RemoteStore, options: argparse.Namespace) -> None:
         print(path)
 
 
-def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
-    display = PlainDisplay(sys.stderr, BuildPlan())
-    bad = store.verify(contents=options.contents, repair=options.repair, on_event=display.event)
-    if bad:
-        raise _damaged(options)
-    if options.sigs:
-        from fruix.cli.request.signatures import check_signatures  # noqa: PLC0415 - as in `_sign`
-
-        check_signatures(store)
-    print("everything is as it should be", file=sys.stderr)
-    return 0
-
-
 def _optimise(store: RemoteStore, _options: argparse.Namespace) -> None:
     store.optimise(on_event=PlainDisplay(sys.stderr, BuildPlan()).event)
-
-
-def _damaged(options: argparse.Namespace) -> StoreError:
-    """The error for a store that is damaged, or still is, with what to do next."""
-    if options.repair:
-        return StoreError(
-            "not everything could be repaired",
-            hint="what nothing here can make is repaired by adding it again, as it was added the first time",
-        )
-    flag = " --contents" if options.contents else ""
-    return StoreError(
-        "the store is damaged", hint=f"build again what is damaged: fruix store verify{flag} --repair"
-    )
 
 
 def _sign(store: RemoteStore, options: argparse.Namespace) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from fruix.daemon import client_options, client_trust
-from fruix.daemon.handlers.build import repair_store
 from fruix.daemon.session import Rows, Session
-from fruix.errors import InvalidPathError, NotPermittedError
+from fruix.errors import InvalidPathError
 from fruix.model.activity import ActiveBuild
-from fruix.model.events import Message
 from fruix.model.hashes import Hash
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
@@ -116,21 +114,6 @@ def query_valid_derivers(session: Session, request: common.QueryValidDerivers) -
     return session.store.valid_derivers(request.path)
 
 
-def verify_store(session: Session, request: common.VerifyStore) -> bool:
-    """Check the store; problems are told as messages.
-
-    Raises:
-        NotPermittedError: repairing is for trusted users.
-    """
-    if request.repair and not session.trusted:
-        raise NotPermittedError("you are not privileged to repair paths")
-    with session.long_work():
-        problems = session.store.verify(contents=request.contents and not request.repair)
-    for problem in problems:
-        session.show(Message(0, problem))
-    return not repair_store(session, contents=request.contents) if request.repair else bool(problems)
-
-
 def query_failed_paths(session: Session, _request: common.QueryFailedPaths) -> list[StorePath]:
     """Give the outputs of builds that are remembered to have failed for good."""
     return session.store.failures.all()
@@ -222,7 +205,6 @@ SHARED: Rows = (
     common.QueryValidPaths.answered_by(query_valid_paths),
     common.QuerySubstitutablePaths.answered_by(nothing),
     common.QueryValidDerivers.answered_by(query_valid_derivers),
-    common.VerifyStore.answered_by(verify_store),
 )
 NIX: Rows = (
     nix.QueryPathInfo.answered_by(query_path_info),

@@ -11,12 +11,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.daemon.handlers import add, build, collect, deduplicate, exports, query
+from fruix.daemon.handlers import add, build, collect, deduplicate, exports, query, verify
 from fruix.daemon.session import Handler
 from fruix.protocol.schema import Request
 from fruix.protocol.wire import Dialect
 
-_SHARED = (*query.SHARED, *add.SHARED, *build.SHARED, *exports.SHARED, *deduplicate.SHARED, *collect.SHARED)
+_SHARED = (
+    *query.SHARED,
+    *add.SHARED,
+    *build.SHARED,
+    *exports.SHARED,
+    *deduplicate.SHARED,
+    *collect.SHARED,
+    *verify.SHARED,
+)
 
 
 def _table(*rows: tuple[type[Request[Any]], Handler]) -> Mapping[type[Request[Any]], Handler]:
@@ -27,6 +35,6 @@ def _table(*rows: tuple[type[Request[Any]], Handler]) -> Mapping[type[Request[An
 
 
 HANDLERS: Mapping[Dialect, Mapping[type[Request[Any]], Handler]] = {
-    Dialect.NIX: _table(*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX, *collect.NIX),
+    Dialect.NIX: _table(*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX, *collect.NIX, *verify.NIX),
     Dialect.GUIX: _table(*_SHARED, *query.GUIX, *add.GUIX),
 }

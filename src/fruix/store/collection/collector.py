@@ -24,7 +24,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -35,6 +34,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import schema
 from fruix.store.collection.liveness import Liveness
 from fruix.store.collection.parts import Parts
+from fruix.store.collection.row_sets import delete_rows, without_held
 from fruix.store.collection.shredder import Shredder
 from fruix.store.collection.strays import find_strays
 from fruix.store.tree.interruption import check_interrupt
@@ -122,10 +122,8 @@ class Collector:
             found = connection.execute(schema.PATHS_OF, (dead,))
             paths = {int(row): StorePath.parse(str(path), parts.layout.store) for row, path in found}
             locked = self._locked(paths.values())
-            rows = _closed(connection, {row for row, path in paths.items() if path not in locked})
-            asked = (json.dumps(sorted(rows)),)
-            connection.execute(schema.DELETE_REFERENCES_OF_ROWS, asked)
-            connection.execute(schema.DELETE_ROWS, asked)
+            rows = without_held(connection, {row for row, path in paths.items() if path not in locked})
+            delete_rows(connection, rows)
         return [paths[row] for row in batch if row in rows]
 
     def _locked(self, paths: Iterable[StorePath]) -> set[StorePath]:
@@ -164,13 +162,3 @@ class Collector:
         except (FruixError, OSError) as error:
             _log.warning("left in the store: %s", error)
             return None
-
-
-def _closed(connection: sqlite3.Connection, rows: set[int]) -> set[int]:
-    """Leave out rows that something outside of them refers to, until there are none."""
-    while True:
-        asked = (json.dumps(sorted(rows)),)
-        held = {int(row) for (row,) in connection.execute(schema.HELD_FROM_OUTSIDE, asked)}
-        if not held:
-            return rows
-        rows -= held
