@@ -120,6 +120,7 @@ class Running:
     path: str
     store: LocalStore
     builder: FakeBuilder
+    service: Service
     server: Server
     thread: threading.Thread
     plugged: list[socket.socket] = field(default_factory=list)
@@ -155,7 +156,7 @@ def running(
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            daemon = Running(where.socket, store, builder, server, thread)
+            daemon = Running(where.socket, store, builder, service, server, thread)
             yield daemon
         finally:
             for stream in daemon.plugged:

@@ -241,7 +241,7 @@ def test_every_setting_that_is_looked_at_is_kept() -> None:
 def test_a_session_forgets_the_others() -> None:
     chosen = ClientOptions(overrides={"cores": "2", "unknown": "", "experimental-features": ""})
     assert client_options.kept(chosen).overrides == {"cores": "2"}
-    session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"))
+    session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"), trusted=False)
     query.set_options(session, SetOptions(chosen))
     assert session.options == client_options.kept(chosen)
 

@@ -113,8 +113,9 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             closing.callback(spawner.close)
             settings = load(environment) if home is None else load(environment).for_one_user()
             layout.create()
-            _take(closing.enter_context(StateLock(layout.state)))
-            service = open_service(layout, settings, spawner)
+            lock = closing.enter_context(StateLock(layout.state))
+            _take(lock)
+            service = open_service(layout, settings, spawner, relock=lock.take_again)
             closing.callback(service.close)
         except (FruixError, OSError, ModuleNotFoundError) as error:
             _refuse(stream, _problem(error), layout.store)

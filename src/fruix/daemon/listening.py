@@ -39,6 +39,7 @@ class StateLock:
     def __init__(self, state: str) -> None:
         self.path = f"{state}/daemon.lock"
         self._state = state
+        self._owner = ""
         self._descriptors: list[int] = []
 
     def take(self, owner: str, *, wait: bool = False) -> None:
@@ -47,6 +48,7 @@ class StateLock:
         Raises:
             StoreError: somebody else has it.
         """
+        self._owner = owner
         try:
             self._lock(os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), wait=wait)
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -66,6 +68,21 @@ class StateLock:
     def _lock(self, descriptor: int, *, wait: bool) -> None:
         self._descriptors.append(descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+    def take_again(self) -> None:
+        """Take the lock of a state directory that was deleted since `take`, and made anew.
+
+        Raises:
+            StoreError: somebody else has it.
+        """
+        held = [(status.st_dev, status.st_ino) for status in map(os.fstat, self._descriptors)]
+        there = [
+            (status.st_dev, status.st_ino) for status in map(_status, (self._state, self.path)) if status
+        ]
+        if held == there:
+            return
+        self.release()
+        self.take(self._owner)
 
     def holder(self) -> str:
         """Who has written its name last."""
@@ -87,6 +104,13 @@ class StateLock:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
 
 
 def listen(path: str) -> socket.socket:

@@ -54,7 +54,7 @@ def run(
         layout.create()
         lock = closing.enter_context(listening.StateLock(layout.state))
         lock.take("daemon")
-        service = open_service(layout, settings, spawner, accept_store=accept_store)
+        service = open_service(layout, settings, spawner, accept_store=accept_store, relock=lock.take_again)
         closing.callback(service.close)
         where = "passed by the service manager" if passed else path or layout.socket
         listeners = passed or [_listen(closing, where)]

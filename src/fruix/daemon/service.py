@@ -20,6 +20,7 @@ from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
+from fruix.daemon.store_users import Reopenable, StoreUsers
 from fruix.errors import StoreError
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions
@@ -56,7 +57,7 @@ class SessionRoots(Protocol):
         """Roots added by this thread during the context are the session's."""
 
 
-class DaemonStore(Store, Protocol):
+class DaemonStore(Store, Reopenable, Protocol):
     """What a daemon needs of its store besides the interface of all stores."""
 
     @property
@@ -197,15 +198,22 @@ class Service:
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
     budget: Budget = field(init=False)
     keyring: Keyring = field(init=False)
+    users: StoreUsers = field(init=False)
     client_log: ClientLog = field(default_factory=lambda: ClientLog(log))
     version: str = f"fruix {__version__}"
     system: str = field(default_factory=local_system)
     stopping: str = ""  # why the daemon is ending, once it is
+    relock: Callable[[], None] = lambda: None  # takes the lock of the state directory anew
     _closing: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
+        self.users = StoreUsers(self.store, self._before_reopening)
         self.budget = Budget(self.settings)
         self.keyring = Keyring.open(self.settings)
+
+    def _before_reopening(self) -> None:
+        self.store.layout.create()
+        self.relock()
 
     def active_builds(self) -> list[ActiveBuild]:
         """All builds that run or wait, without the waiting ones of clients that have gone up to now."""
@@ -219,9 +227,16 @@ class Service:
 
 
 def open_service(
-    layout: Layout, settings: Settings, spawner: Spawner, *, accept_store: bool = False
+    layout: Layout,
+    settings: Settings,
+    spawner: Spawner,
+    *,
+    accept_store: bool = False,
+    relock: Callable[[], None] = lambda: None,
 ) -> Service:
     """Open the store (which recovers it), undo what a crashed daemon left behind, and start the build half.
+
+    `relock` takes the lock of the state directory again, when that was removed and is there anew.
 
     Raises:
         FruixError: what keeps the daemon from running.
@@ -252,7 +267,7 @@ def open_service(
         _collect_by_itself(store, settings, closing)
         builder = Builder(store, spawner, build)
         closing.callback(builder.close)
-        return Service(store, builder, settings, _closing=closing.pop_all())
+        return Service(store, builder, settings, relock=relock, _closing=closing.pop_all())
 
 
 def _deduplication(settings: Settings) -> Rules | None:

@@ -173,6 +173,10 @@ class Database(DatabaseFile):
         rows = self._rows(schema.REPLACING, str(path))
         return {(Hash.parse(str(found)), _integer(size)) for found, size in rows}
 
+    def newest_synced_path(self) -> StorePath | None:
+        """The path that was registered last, of those that are known to be on disk."""
+        return next(iter(self.paths(schema.NEWEST_SYNCED_PATH)), None)
+
     # What is kept without being valid
 
     def kept(self) -> set[str]:

@@ -53,6 +53,7 @@ class Syncer:
         self._turn = threading.Lock()
         self._mark = 0
         self._failure: OSError | None = None
+        self._abandoned = False
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -110,6 +111,10 @@ class Syncer:
         with self._turn:
             self._noted(0)
 
+    def abandon(self) -> None:
+        """Have `stop` write nothing more: the store was removed."""
+        self._abandoned = True
+
     def stop(self) -> None:
         """Advance the mark to the end, then end the thread."""
         self._stopping.set()
@@ -117,6 +122,8 @@ class Syncer:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            if self._abandoned:
+                return
             try:
                 self.wait()
             except FruixError as error:

@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Literal, Self
 
+from fruix.errors import FruixError
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
@@ -44,6 +45,7 @@ from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs.stored import StoredOutputs
 from fruix.store.owner import StoreLock
+from fruix.store.presence import Presence
 from fruix.store.registration import Registrar
 from fruix.store.replacement import Replacements, settle
 from fruix.store.room import NO_LIMITS, Limits, Room
@@ -111,7 +113,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         with ExitStack() as opened:
             self.layout.create()
             self._descriptor = open_chain(self.layout.store)
-            opened.callback(os.close, self._descriptor)
+            opened.callback(self._let_go)
             self._locks = open_chain(self.layout.locks)
             opened.callback(os.close, self._locks)
             lock = StoreLock(self.layout.store, self.layout.state, os.path.dirname(self.layout.database))
@@ -136,8 +138,17 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
                 register=lambda info: self._register([info], addressed=True),
                 replacing=self.replacing,
             )
+            self._presence = self._rests_on(lock.path)
             self._opened = opened.pop_all()
         return self
+
+    def _rests_on(self, lock: str) -> Presence:
+        layout = self.layout
+        return Presence((layout.store, layout.database, lock, self._staging.path))
+
+    def _let_go(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
 
     def _begin(self, lock: StoreLock, opened: ExitStack) -> None:
         """Make the staging directory; if nobody else has the store open, look after a crash first."""
@@ -187,7 +198,25 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
     def close(self) -> None:
         """Bring everything to disk and let go of all files. No other call may be running."""
         self._opened.close()
-        self._descriptor = -1
+
+    def lost(self) -> str:
+        """What of the open store is gone from its place, or has another's name now; empty if nothing is.
+
+        After a `reopen` that failed, what could not be opened.
+        """
+        return self._presence.lost() if self._descriptor >= 0 else self.layout.store
+
+    def reopen(self) -> None:
+        """Let go of a store that was removed, and open what has its names now. No other call may be running.
+
+        Raises:
+            StoreError: as `open`. The store is closed then; call this again.
+        """
+        if self._descriptor >= 0:
+            self._syncer.abandon()
+            with suppress(OSError, FruixError):  # what it would tidy up is gone
+                self.close()
+        self.open()
 
     def __enter__(self) -> Self:
         return self if self._descriptor >= 0 else self.open()

@@ -177,6 +177,9 @@ DELETE_REPLACING = "delete from FruixReplacing where path = ?"
 UPDATE_CONTENTS = "update ValidPaths set hash = ?, narSize = ? where path = ?"
 
 NEWEST_PATH = "select path from ValidPaths order by id desc limit 1"
+NEWEST_SYNCED_PATH = """
+select path from ValidPaths where id <= (select mark from FruixSync where id = 1) order by id desc limit 1
+"""
 # The highest id that there ever was, also of a row that has gone; 0 if there are no rows at all.
 NEWEST_ID = """
 select coalesce(max(seq), 0) from sqlite_sequence where name = 'ValidPaths'

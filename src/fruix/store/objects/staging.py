@@ -83,6 +83,7 @@ class Staging:
         if os.fstat(self._place).st_uid != os.geteuid():
             os.close(self._place)
             return False
+        self.path = f"{place}/{os.fsdecode(name)}"
         try:
             os.mkdir(name, 0o700, dir_fd=self._place)
             self.directory = open_directory(self._place, name)
