@@ -34,10 +34,7 @@ _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOT
 
 
 class Staging:
-    """This process's private directory.
-
-    Thread-safe; `directory` and `store` are open descriptors.
-    """
+    """This process's private directory. Thread-safe; `directory` and `store` are open descriptors."""
 
     def __init__(self, store: int, name: str, places: Sequence[str], identity: str) -> None:
         """Make the directory, and have that on disk.
@@ -79,11 +76,11 @@ class Staging:
             if error.errno in _NOT_HERE:
                 return False
             raise
-        self._path, self._name, self._place = place, name, os.open(place, OPEN_DIRECTORY)
+        self.path = f"{place}/{os.fsdecode(name)}"
+        self._name, self._place = name, os.open(place, OPEN_DIRECTORY)
         if os.fstat(self._place).st_uid != os.geteuid():
             os.close(self._place)
             return False
-        self.path = f"{place}/{os.fsdecode(name)}"
         try:
             os.mkdir(name, 0o700, dir_fd=self._place)
             self.directory = open_directory(self._place, name)
@@ -138,9 +135,10 @@ class Staging:
             delete_tree(self._place, self._name)
         os.close(self.directory)
         os.close(self._place)
-        if os.path.basename(self._path).startswith("."):  # not the state directory's
+        place = os.path.dirname(self.path)
+        if os.path.basename(place).startswith("."):  # not the state directory's
             with suppress(OSError):  # in use by another process
-                os.rmdir(self._path)
+                os.rmdir(place)
 
     @contextmanager
     def place(self) -> Iterator[bytes]:
