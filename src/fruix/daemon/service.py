@@ -259,15 +259,20 @@ def open_service(
             deduplication=_deduplication(settings),
         ).open()
         closing.callback(store.close)
-        removed = [f"object {name}" for name in store.swept.removed]
-        for line in (*removed, *recover_builds(store)):
-            log.warning("left by a crash, removed: %s", line)
-        for line in store.swept.notes(layout.store):
-            log.warning("%s", line)
+        _log_recovery(store, recover_builds(store))
         _collect_by_itself(store, settings, closing)
         builder = Builder(store, spawner, build)
         closing.callback(builder.close)
         return Service(store, builder, settings, relock=relock, _closing=closing.pop_all())
+
+
+def _log_recovery(store: LocalStore, builds: Iterable[str]) -> None:
+    """Say what a crash had left, and what was left alone; `builds`: lines on what builds had left."""
+    removed = [f"object {name}" for name in store.swept.removed]
+    for line in (*removed, *builds):
+        log.warning("left by a crash, removed: %s", line)
+    for line in store.swept.notes(store.layout.store):
+        log.warning("%s", line)
 
 
 def _deduplication(settings: Settings) -> Rules | None:
