@@ -172,3 +172,9 @@ def test_findings_for_programs_and_repair_of_single_paths(daemon: None, package:
     assert "repairing" not in mended
     assert (out / "f").stat().st_mode & 0o777 == 0o444
     assert "is not in the store" in fruix("store", "repair", "/etc", code=2).stderr
+
+
+def test_the_database_is_not_made_anew_below_a_daemon(daemon: None) -> None:
+    refused = fruix("store", "rebuild-database", code=1).stderr
+    assert "somebody works on the store (process " in refused
+    assert refused.endswith("hint: stop the daemon first\n")

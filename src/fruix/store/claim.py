@@ -18,7 +18,8 @@ from fruix.store.owner import Owner, StoreLock
 from fruix.store.tree.descriptors import lstat
 
 _HINT = (
-    "bring back the database that belongs to it; or start once with 'fruix daemon --accept-store': "
+    "bring back the database that belongs to it; or make it again from what lies in the store: "
+    "'fruix store rebuild-database'; or start once with 'fruix daemon --accept-store': "
     "then what this one doesn't know is garbage"
 )
 

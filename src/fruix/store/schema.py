@@ -161,6 +161,7 @@ DELETE_REFERENCES_OF = "delete from Refs where referrer in (select id from Valid
 DELETE_PATH = "delete from ValidPaths where path = ?"
 
 FAILED = "select path from FailedPaths order by path"
+FAILED_WITH_TIMES = "select path, time from FailedPaths"
 IS_FAILED = "select path from FailedPaths where path = ?"
 INSERT_FAILED = "insert or ignore into FailedPaths (path, time) values (?, ?)"
 DELETE_FAILED = "delete from FailedPaths where path = ?"

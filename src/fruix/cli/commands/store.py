@@ -86,6 +86,8 @@ def _configure_upkeep(commands: Commands) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Connect to the store, and do what the subcommand says."""
+    if options.act in store_verify.WITHOUT_DAEMON:
+        return int(options.act(options) or 0)
     with open_store() as store:
         return int(options.act(store, options) or 0)
 

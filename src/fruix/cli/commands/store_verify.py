@@ -1,4 +1,4 @@
-"""`fruix store verify` and `repair`: whether the store is what it should be, and mending it."""
+"""`fruix store verify`, `repair`, `rebuild-database`: whether all is what it should be, and mending it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.parser import Commands, add_command
+from fruix.cli.request.connect import layout, see_store
 from fruix.cli.request.word_lists import WordList
 from fruix.client import RemoteStore
 from fruix.errors import StoreError, UsageError
@@ -42,6 +43,12 @@ def configure(commands: Commands) -> None:
         action=WordList,
         metavar="PATH",
         help="a store path; @FILE: those in a file, @-: on standard input",
+    )
+    add_command(
+        commands,
+        "rebuild-database",
+        "make the database anew from what lies in the store; the old one is kept",
+        rebuild_database,
     )
 
 
@@ -108,3 +115,22 @@ def _path(store: RemoteStore, text: str) -> StorePath:
     if not absolute.startswith(store.directory + "/"):
         raise UsageError(f"'{text}' is not in the store", hint=f"store paths begin with {store.directory}/")
     return in_store(absolute, store.directory)[0]
+
+
+def rebuild_database(_options: argparse.Namespace) -> int:
+    """Make the database anew, in this process: no daemon may have the store open."""
+    from fruix.store.rebuilding.rebuild import rebuild  # noqa: PLC0415 - the database
+
+    see_store()
+    done = rebuild(layout())
+    for path, why in sorted(done.left_out.items()):
+        print(f"left out: '{path}': {why}", file=sys.stderr)
+    count = "1 path is" if done.registered == 1 else f"{done.registered} paths are"
+    print(f"{count} valid", file=sys.stderr)
+    if done.kept:
+        print(f"the old database is kept: {done.kept}", file=sys.stderr)
+    return 0
+
+
+# Commands that work on the store's files themselves.
+WITHOUT_DAEMON = (rebuild_database,)
