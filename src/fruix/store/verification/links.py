@@ -7,12 +7,14 @@ were changed, which shows in those too. Taking it away loses nothing.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
 from fruix.errors import FruixError
+from fruix.model.base32 import ALPHABET
 from fruix.model.finding import Finding, FindingKind
 from fruix.store.deduplication.contents import opened_contents
 from fruix.store.leftovers import LINKS
@@ -21,6 +23,8 @@ from fruix.store.tree.walk import Kind
 from fruix.store.verification.parallel import in_parallel
 
 _BATCH = 64
+# Anything else somebody has put there.
+_NAME = re.compile(f"[{ALPHABET}]{{52}}")
 
 
 def link_findings(store: int, directory: str) -> Iterator[Finding]:
@@ -35,7 +39,7 @@ def link_findings(store: int, directory: str) -> Iterator[Finding]:
     except FileNotFoundError:
         return
     try:
-        names = iter(sorted(os.listdir(links)))
+        names = iter(sorted(filter(_NAME.fullmatch, os.listdir(links))))
 
         def look(run: list[str]) -> list[Finding]:
             found = ((name, _key(links, os.fsencode(name))) for name in run)
