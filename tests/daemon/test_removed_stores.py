@@ -15,6 +15,7 @@ from daemon.serving import Running, running
 from fruix.client import RemoteStore
 from fruix.daemon.listening import StateLock
 from fruix.errors import FruixError, StoreError
+from fruix.model.activity import ActiveBuild, State
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.store.layout import Layout
@@ -149,6 +150,16 @@ def test_while_something_else_is_at_work_it_is_said(daemon: Running, user: Remot
     assert "when what the daemon does now has ended" in caught.value.hint
     builder.stream.close()
     until(lambda: daemon.server.connections == 1, "the end of the other session")
+    assert not user.is_valid(path)
+
+
+def test_builds_whose_client_has_gone_are_waited_for(daemon: Running, user: RemoteStore) -> None:
+    path = user.add_text("a", b"a")
+    daemon.builder.rows = [ActiveBuild(path, "build", State.RUNNING, 0)]
+    all_of_it(daemon.store.layout)
+    with pytest.raises(FruixError, match="the store was removed or replaced"):
+        user.is_valid(path)
+    daemon.builder.rows = []
     assert not user.is_valid(path)
 
 

@@ -100,8 +100,8 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
         try:
             from fruix import failpoints  # noqa: PLC0415 - none of it is needed beside a real daemon
             from fruix.building.steps import known_steps  # noqa: PLC0415
+            from fruix.daemon.opening import open_service  # noqa: PLC0415
             from fruix.daemon.peers import Peer  # noqa: PLC0415
-            from fruix.daemon.service import open_service  # noqa: PLC0415
             from fruix.daemon.settings import load  # noqa: PLC0415
             from fruix.sandbox import Spawner  # noqa: PLC0415 - none of it is needed beside a real daemon
 

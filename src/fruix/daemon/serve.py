@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from fruix.daemon import listening, status_signal
+from fruix.daemon.opening import open_service
 from fruix.daemon.server import Server
-from fruix.daemon.service import open_service
 from fruix.daemon.settings import load
 from fruix.sandbox import Spawner
 from fruix.store.layout import Layout

@@ -1,7 +1,7 @@
 """What all sessions of a daemon share: store, builder, settings, and what is alive right now.
 
-`open_service` puts the real parts together, in the order that safety asks for; sessions see
-interfaces only, so that tests give them small fakes.
+Sessions see interfaces only, so that tests give them small fakes; `opening` puts the real parts
+together.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from fruix import __version__
@@ -21,7 +21,6 @@ from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
 from fruix.daemon.store_users import Reopenable, StoreUsers
-from fruix.errors import StoreError
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
@@ -35,7 +34,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, Missing
 from fruix.model.savings import Savings
 from fruix.model.storepath import StorePath
-from fruix.store.deduplication.rules import BY_NAME, Rules
+from fruix.store.deduplication.rules import Rules
 from fruix.store.interface import Store
 from fruix.store.layout import Layout
 from fruix.store.tree.hashing import StreamHash
@@ -44,8 +43,7 @@ log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from fruix.building.shell import ShellRequest
-    from fruix.sandbox import Exit, Spawner
-    from fruix.store import LocalStore
+    from fruix.sandbox import Exit
     from fruix.store.deduplication.stored import OnPath
     from fruix.store.failed_paths import Failures
 
@@ -104,7 +102,7 @@ class DaemonStore(Store, Reopenable, Protocol):
     def why_live(self, path: StorePath, keep: Keep) -> WhyLive:
         """The shortest way from a root to a valid path."""
 
-    def collect(self, keep: Keep, goal: Goal, report: Report) -> Collected:
+    def collect(self, keep: Keep, goal: Goal, report: Report = ...) -> Collected:
         """Delete what is dead, as far as the goal says."""
 
     def delete(self, paths: Iterable[StorePath], keep: Keep, *, referrers: bool, report: Report) -> Collected:
@@ -204,10 +202,10 @@ class Service:
     system: str = field(default_factory=local_system)
     stopping: str = ""  # why the daemon is ending, once it is
     relock: Callable[[], None] = lambda: None  # takes the lock of the state directory anew
-    _closing: ExitStack = field(default_factory=ExitStack)
+    closing: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
-        self.users = StoreUsers(self.store, self._before_reopening)
+        self.users = StoreUsers(self.store, lambda: bool(self.builder.active()), self._before_reopening)
         self.budget = Budget(self.settings)
         self.keyring = Keyring.open(self.settings)
 
@@ -223,81 +221,4 @@ class Service:
     def close(self) -> None:
         """End all builds, then let go of everything, last opened first. No session may be running."""
         self.hangups.close()
-        self._closing.close()
-
-
-def open_service(
-    layout: Layout,
-    settings: Settings,
-    spawner: Spawner,
-    *,
-    accept_store: bool = False,
-    relock: Callable[[], None] = lambda: None,
-) -> Service:
-    """Open the store (which recovers it), undo what a crashed daemon left behind, and start the build half.
-
-    `relock` takes the lock of the state directory again, when that was removed and is there anew.
-
-    Raises:
-        FruixError: what keeps the daemon from running.
-    """
-    from fruix.building.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
-    from fruix.building.recovery import recover_builds  # noqa: PLC0415
-    from fruix.store import Limits, LocalStore  # noqa: PLC0415
-
-    _refuse_exposed(layout)
-    with ExitStack() as closing:
-        build = settings.build
-        limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
-        sign = Keyring.open(settings).signed
-        store = LocalStore(
-            layout,
-            durability=settings.durability,
-            limits=limits,
-            accept=accept_store,
-            sign=sign,
-            deduplication=_deduplication(settings),
-        ).open()
-        closing.callback(store.close)
-        _log_recovery(store, recover_builds(store))
-        _collect_by_itself(store, settings, closing)
-        builder = Builder(store, spawner, build)
-        closing.callback(builder.close)
-        return Service(store, builder, settings, relock=relock, _closing=closing.pop_all())
-
-
-def _log_recovery(store: LocalStore, builds: Iterable[str]) -> None:
-    """Say what a crash had left, and what was left alone; `builds`: lines on what builds had left."""
-    removed = [f"object {name}" for name in store.swept.removed]
-    for line in (*removed, *builds):
-        log.warning("left by a crash, removed: %s", line)
-    for line in store.swept.notes(store.layout.store):
-        log.warning("%s", line)
-
-
-def _deduplication(settings: Settings) -> Rules | None:
-    rules = BY_NAME[settings.deduplication]
-    return rules and replace(rules, clones=settings.deduplication_clones)
-
-
-def _collect_by_itself(store: LocalStore, settings: Settings, closing: ExitStack) -> None:
-    """Have garbage collected when the disk is nearly full, if the operator wants that."""
-    from fruix.store.collection.automatic import AutomaticCollection  # noqa: PLC0415 - seldom wanted
-
-    if settings.collect_below:
-        automatic = AutomaticCollection(
-            store, settings.keep, below=settings.collect_below, until=settings.collect_until
-        )
-        automatic.start()
-        closing.callback(automatic.stop)
-
-
-def _refuse_exposed(layout: Layout) -> None:
-    """Refuse directories that anybody can write on the way to the store: what lies below could be swapped."""
-    if exposed := layout.exposed_parents():
-        raise StoreError(
-            f"'{exposed[0]}' can be written by everybody",
-            where=layout.store,
-            hint="choose directories all of whose parents only root can write"
-            " (FRUIX_STORE_DIR, FRUIX_STATE_DIR)",
-        )
+        self.closing.close()

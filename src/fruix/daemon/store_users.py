@@ -39,9 +39,16 @@ class StoreRemovedError(StoreError):
 class StoreUsers:
     """Counts requests. Thread-safe."""
 
-    def __init__(self, store: Reopenable, before: Callable[[], None]) -> None:
-        """`before`: called before the store is opened anew."""
+    def __init__(self, store: Reopenable, busy: Callable[[], bool], before: Callable[[], None]) -> None:
+        """What is used.
+
+        Args:
+            store: is open.
+            busy: whether something uses it that is no request, as builds do whose client has gone.
+            before: called before the store is opened anew.
+        """
         self._store = store
+        self._busy = busy
         self._before = before
         self._lock = threading.Lock()
         self._count = 0
@@ -72,7 +79,7 @@ class StoreUsers:
         return error
 
     def _reopen(self, name: str) -> None:
-        if self._count:
+        if self._count or self._busy():
             raise StoreRemovedError(name, _WAIT)
         self._is_open = False
         self._before()

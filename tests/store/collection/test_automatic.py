@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -51,3 +54,45 @@ def test_it_stops_where_enough_is_free(store: LocalStore, monkeypatch: pytest.Mo
     finally:
         automatic.stop()
     assert goals[0].min_free == 20
+
+
+class MissingOnce:
+    """`os.statvfs` of a directory that isn't there when it is first asked for."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self._real = os.statvfs
+
+    def __call__(self, directory: str) -> os.statvfs_result:
+        self.calls += 1
+        if self.calls == 1:
+            raise FileNotFoundError
+        return self._real(directory)
+
+
+def test_nobody_closes_the_store_meanwhile_and_its_absence_is_no_end(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = [0]
+    seen: list[int] = []
+    monkeypatch.setattr(os, "statvfs", missing := MissingOnce())
+
+    @contextmanager
+    def using() -> Iterator[None]:
+        inside[0] += 1
+        yield
+        inside[0] -= 1
+
+    def collect(_keep: Keep, _goal: Goal) -> Collected:
+        seen.append(inside[0])
+        return Collected()
+
+    monkeypatch.setattr(store, "collect", collect)
+    automatic = AutomaticCollection(store, Keep(), below=1 << 62, period=0.01, using=using)
+    automatic.start()
+    try:
+        until(lambda: seen, "a collection")
+    finally:
+        automatic.stop()
+    assert seen[0] == 1
+    assert missing.calls > 1

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from fruix.errors import FruixError
@@ -49,6 +51,7 @@ class AutomaticCollection:
         until: int = 0,
         period: float = PERIOD,
         free: Callable[[str], int] | None = None,
+        using: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Nothing begins yet.
 
@@ -59,6 +62,7 @@ class AutomaticCollection:
             until: then collect until so many are; 0: everything dead.
             period: seconds between two looks.
             free: the free bytes of a directory's file system (default: what the system says).
+            using: a context in which nobody closes the store.
         """
         self._store = store
         self._keep = keep
@@ -66,6 +70,7 @@ class AutomaticCollection:
         self._goal = Goal(min_free=max(until, below) if until else None)
         self._period = period
         self._free = free or _free
+        self._using = using
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="collect", daemon=True)
 
@@ -89,7 +94,7 @@ class AutomaticCollection:
 
     def _collect(self) -> None:
         try:
-            with interruptible(self._why_stop):
+            with self._using(), interruptible(self._why_stop):
                 found = self._store.collect(self._keep, self._goal)
         except (FruixError, OSError) as error:
             if not self._stopping.is_set():
@@ -107,5 +112,8 @@ class AutomaticCollection:
 
 
 def _free(directory: str) -> int:
-    status = os.statvfs(directory)
+    try:
+        status = os.statvfs(directory)
+    except OSError:  # it was removed, or its disk is gone: nothing to collect
+        return sys.maxsize
     return status.f_bavail * status.f_frsize
