@@ -24,7 +24,7 @@ from fruix.errors import StoreError
 from fruix.store import flags
 from fruix.store.case_check import check_names
 from fruix.store.leftovers import near_name, session_name
-from fruix.store.tree.delete import delete_tree
+from fruix.store.tree.delete import delete_tree, move_away
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, move, open_directory
 from fruix.store.tree.metadata import settle
 
@@ -177,9 +177,9 @@ class Staging:
     def replace(self, name: bytes, base: str) -> None:
         """Put a finished object where another one lies, which is deleted afterwards.
 
-        In one step where the system can exchange names, else by two renames, with nothing at the
-        name in between. The name is registered already, so the object has its final time before it
-        gets there.
+        In one step where the system can exchange names, else by two renames (overlayfs: a deletion
+        and a rename), with nothing at the name in between. The name is registered already, so the
+        object has its final time before it gets there.
         """
         final = os.fsencode(base)
         with self._settled(name) as (directory, near):
@@ -188,8 +188,9 @@ class Staging:
                     os.fsync(self.store)  # before anything of the old one goes
                     self._discard(directory, near)
                     return
-            except FileNotFoundError:
-                pass  # nothing lies there
+            except OSError as error:  # nothing lies there, or it can't be moved (overlayfs)
+                if error.errno not in {errno.ENOENT, errno.EXDEV}:
+                    raise
             with self._moved_away(self.store, final):
                 os.rename(near, final, src_dir_fd=directory, dst_dir_fd=self.store)
                 os.fsync(self.store)
@@ -231,7 +232,7 @@ class Staging:
         """False if there is nothing."""
         try:
             with self._removing():
-                move(directory, name, self.directory, place)
+                move_away(directory, name, self.directory, place)
         except FileNotFoundError:
             return False
         return True
