@@ -234,6 +234,8 @@ def of_system(error: OSError) -> FruixError:
     """An error of the operating system in the form of ours: what, where, what to do next."""
     named = error.filename if error.filename2 is None else error.filename2
     where = os.fsdecode(named) if isinstance(named, str | bytes) else ""
+    if error.errno in _FULL and isinstance(named, bytes) and not where.startswith("/"):
+        where = ""  # a name in an open directory says nothing about the disk
     kind = NoSpaceError if error.errno in _FULL else FruixError
     return kind(error.strerror or str(error), where=where, hint=_REMEDIES.get(error.errno or 0, ""))
 

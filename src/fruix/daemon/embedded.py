@@ -29,6 +29,7 @@ from fruix.errors import (
     StoreError,
     UnreachableError,
     of_missing_module,
+    of_system,
 )
 from fruix.sandbox.process_defaults import hear_of_children
 from fruix.store.layout import Layout
@@ -179,7 +180,7 @@ def _problem(error: FruixError | OSError | ModuleNotFoundError) -> FruixError:
         if lacking is None:
             raise error
         return lacking
-    return error if isinstance(error, FruixError) else StoreError(str(error))
+    return error if isinstance(error, FruixError) else of_system(error)
 
 
 def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:

@@ -62,8 +62,9 @@ class StateLock:
                 where=self.path,
                 hint="use that one, stop it first, or choose another FRUIX_STATE_DIR",
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{owner}, process {os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock counts, its text is for people
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{owner}, process {os.getpid()}\n".encode(), 0)
 
     def _lock(self, descriptor: int, *, wait: bool) -> None:
         self._descriptors.append(descriptor)

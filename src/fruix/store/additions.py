@@ -61,6 +61,15 @@ class StoredObjects(StoreQueries):
         finally:
             os.close(parent)
 
+    def check_room(self) -> None:
+        """Before something begins that will add to the store, as a build does.
+
+        Raises:
+            NoSpaceError: less is free than has to be, or nothing at all.
+        """
+        self._room.spend(0)
+        self._room.refuse_full()
+
     def add_dump(
         self,
         name: str,

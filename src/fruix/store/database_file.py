@@ -225,9 +225,14 @@ def _write_text(path: str, text: str) -> None:
 
 def _reserve(path: str) -> None:
     """Keep some disk space that can be given up, so that a full disk still lets the database shrink."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        if os.fstat(descriptor).st_size < _RESERVED_SIZE:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:  # no room for another file
+        return
+    try:
+        status = os.fstatvfs(descriptor)
+        scarce = status.f_bavail * status.f_frsize < 2 * _RESERVED_SIZE
+        if os.fstat(descriptor).st_size < _RESERVED_SIZE and not scarce:
             os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
     except OSError:
         # No space to reserve, or a file system that can't: the store works without.

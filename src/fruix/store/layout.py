@@ -11,11 +11,13 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
 from fruix.errors import StoreError, UsageError
 from fruix.model.storepath import DEFAULT_STORE, StorePath
+from fruix.store.database_errors import is_full
 
 DEFAULT_STATE = "/frx/var/fruix"
 DEFAULT_LOG = "/frx/var/log/fruix"
@@ -147,6 +149,7 @@ class Layout:
             OSError: as the system says.
         """
         _refuse_symlinks(self.store)
+        self._give_up_reserve()
         for path, mode in ((self.store, 0o755), (self.log, 0o755), (self.logs, 0o755)):
             _make(path, mode)
         for path, mode in self._private():
@@ -155,6 +158,12 @@ class Layout:
         for path in self._files():
             _close(path, 0o600)
         _link("../profiles", f"{self.gcroots}/profiles")
+
+    def _give_up_reserve(self) -> None:
+        """On a full disk, so that the store can be opened, to answer questions and to collect garbage."""
+        if os.path.isdir(self.state) and is_full(self.state):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self.state}/db/reserved")
 
     def _private(self) -> tuple[tuple[str, int], ...]:
         """The directories of the state.

@@ -78,6 +78,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             with interruptible(state.why_stop):
                 if mode.nothing_to_do():
                     return BuildResult(BuildStatus.ALREADY_VALID, outputs=job.derivation.output_paths)
+            resources.store.check_room()
             failpoints.reach("log")
             with _open_log(state, resources) as log:
                 _build(stack, state, mode, log, resources)
