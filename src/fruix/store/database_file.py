@@ -58,8 +58,11 @@ class DatabaseFile:
         self.reserve()
 
     def reserve(self) -> None:
-        """Keep some disk space that can be given up, if there is any."""
-        _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
+        """Keep some disk space that can be given up, if there is twice as much."""
+        self._reserve(spare=_RESERVED_SIZE)
+
+    def _reserve(self, *, spare: int) -> None:
+        _reserve(os.path.join(os.path.dirname(self.file), "reserved"), spare)
 
     def give_up_reserve(self) -> None:
         """Give up that space, so that a full disk still lets the database shrink. Writes nothing."""
@@ -86,6 +89,7 @@ class DatabaseFile:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+                self._reserve(spare=0)  # what the log took is free again
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -223,15 +227,18 @@ def _write_text(path: str, text: str) -> None:
     os.rename(temporary, path)
 
 
-def _reserve(path: str) -> None:
-    """Keep some disk space that can be given up, so that a full disk still lets the database shrink."""
+def _reserve(path: str, spare: int) -> None:
+    """Keep some disk space that can be given up, so that a full disk still lets the database shrink.
+
+    `spare`: bytes that have to stay free beside it.
+    """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError:  # no room for another file
         return
     try:
         status = os.fstatvfs(descriptor)
-        scarce = status.f_bavail * status.f_frsize < 2 * _RESERVED_SIZE
+        scarce = status.f_bavail * status.f_frsize < _RESERVED_SIZE + spare
         if os.fstat(descriptor).st_size < _RESERVED_SIZE and not scarce:
             os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
     except OSError:
