@@ -25,7 +25,7 @@ from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.storepath import StorePath
 from fruix.sandbox.spec import Bind, Link
 from fruix.store import Layout
-from fruix.store.durability import sync_tree
+from fruix.store.tree.syncing import sync_tree
 from fruix.testing.freebsd.double import Double
 from machine import Machine, jails, machine
 

@@ -100,7 +100,7 @@ class Machine:
         self._safe_modes: dict[int, int] = {}
         self._pending: list[Pending] = []
         self._by_number: dict[int, int] = {}  # the system's number → ours, which are never used again
-        self.promised: set[str] = set()
+        self.promised: dict[str, str] = {}  # path → the hash that it must have; empty: any
 
     def load(self, root: str) -> None:
         """Begin with what lies below `root`; all of it is safe."""
@@ -247,9 +247,12 @@ class Machine:
     def _take_note(self, change: Change) -> None:
         word, _, path = change.first.partition(" ")
         if word == "promised":
-            self.promised.add(path)
+            path, _, known = path.partition(" ")
+            self.promised[path] = known or self.promised.get(path, "")
+        elif word == "replaced" and path in self.promised:
+            self.promised[path] = ""
         elif word == "gone":
-            self.promised.discard(path)
+            self.promised.pop(path, None)
 
     # What a power cut leaves
 

@@ -38,8 +38,8 @@ def record(trial: Trials, root: str, scenario: str, *, strict: bool = False, omi
 def record_recovery(trial: Trials, root: str, omit: str = "") -> tuple[Machine, list[Change]]:
     """What a start after a power cut changes, and the disk as it was before."""
     os.makedirs(root)
-    prepare_recovery(root)
     machine = Machine()
+    machine.promised.update({str(path): "" for path in prepare_recovery(root)})
     machine.load(root)
     log = Path(f"{root}.log")
     done = trial.run("recovery", root, log=log, omit=omit)

@@ -18,8 +18,9 @@ from fruix.errors import FruixError
 from fruix.model.garbage import Goal, Keep
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store import LocalStore
+from fruix.store import LocalStore, schema
 from fruix.store.layout import Layout
+from fruix.store.local import Durability
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
 
@@ -79,11 +80,12 @@ def layout_of(root: str) -> Layout:
     return Layout(f"{root}/store", f"{root}/state", f"{root}/log")
 
 
-def opened(work: Work, do: Callable[[LocalStore], None]) -> None:
+def opened(work: Work, do: Callable[[LocalStore], None], *, accept: bool = False) -> None:
     """Work with the store open, from its opening to its closing."""
+    durability: Durability = "strict" if work.strict else "background"
 
     def all_of_it() -> None:
-        with LocalStore(work.layout, durability="strict" if work.strict else "background") as store:
+        with LocalStore(work.layout, durability=durability, accept=accept) as store:
             do(store)
 
     work.step(all_of_it)
@@ -116,6 +118,7 @@ def adds(work: Work) -> None:
             refs = work.known(last)
             last = work.add(partial(store.add_text, f"first-{number}", b"x" * 100 * number, refs))
         work.add(lambda: store.add_path("tree", source))
+        work.add(lambda: store.add_path("link", f"{source}/link"))
         work.sync(store)
         for number in range(3):
             refs = work.known(last)
@@ -161,11 +164,19 @@ def _register_both(store: LocalStore, first: StorePath, second: StorePath) -> bo
     return True
 
 
-def _build_again(store: LocalStore, first: StorePath, second: StorePath) -> None:
+def _build_again(store: LocalStore, first: StorePath, second: StorePath) -> PathInfo:
     with store.lock_paths([second]):
         output = _built(store, second, b"other" * 4000, [first])
         with store.replacing(output.info):
             store.register([output.replace()])
+    return output.info
+
+
+def _receive_again(store: LocalStore, path: StorePath) -> None:
+    """Another client repairs a path with an archive of the same contents."""
+    info = store.path_info(path)
+    if info is not None:
+        store.add_nar(info, [b"".join(store.nar(path))], repair=True)
 
 
 def _keep_failed(store: LocalStore, failed: StorePath) -> None:
@@ -190,7 +201,12 @@ def outputs(work: Work) -> None:
                 work.note(f"promised {second}")
         work.sync(store)
         if second in work.added:
-            work.step(lambda: _build_again(store, first, second))
+            work.note(f"replaced {second}")
+            info = work.step(lambda: _build_again(store, first, second))
+            if info is not None:
+                work.note(f"promised {second} {info.nar_hash.prefixed16}")
+            work.step(lambda: _receive_again(store, first))
+            work.step(lambda: _receive_again(store, second))
         work.step(lambda: _keep_failed(store, failed))
         work.add(lambda: store.add_text("after", b"a", work.known(*work.added[-1:])))
 
@@ -248,7 +264,7 @@ def deduplication(work: Work) -> None:
         work.add(lambda: store.add_path("one", sources[0]))
         work.step(lambda: store.collect(Keep(), Goal()))
 
-    opened(work, fill)
+    opened(work, fill, accept=True)
     opened(work, collect)
 
 
@@ -258,27 +274,34 @@ def recovery(work: Work) -> None:
 
 
 def prepare_recovery(root: str) -> list[StorePath]:
-    """A store as a power cut leaves it: of what came after the mark one path is empty.
+    """A store as a power cut leaves it.
+
+    Of what came after the mark one path is empty, and so is one before it that was just replaced.
 
     Returns:
-        What has to be lost: it, and what refers to it.
+        What has to be there afterwards: all but these two and what refers to them.
     """
     with LocalStore(layout_of(root)) as store:
         kept = store.add_text("kept", b"k" * 100)
+        replaced = store.add_text("replaced", b"r" * 100)
+        store.add_text("needing", b"n" * 100, [replaced])
         store.sync()
         store.database.checkpoint()
     with LocalStore(layout_of(root)) as store:
         emptied = store.add_text("emptied", b"e" * 100, [kept])
-        lost = [emptied, store.add_text("lost", b"l", [emptied])]
-        store.add_text("whole", b"w", [kept])
+        store.add_text("lost", b"l", [emptied])
+        whole = store.add_text("whole", b"w", [kept])
+        with store.database.writing() as connection:
+            connection.execute(schema.INSERT_REPLACING, (str(replaced), "sha256:" + "0" * 64, 1))
         shutil.copytree(root, f"{root}.crashed", symlinks=True)
     shutil.rmtree(root)
     os.rename(f"{root}.crashed", root)
-    path = f"{root}/store/{emptied.base}"
-    os.chmod(path, 0o600)
-    os.truncate(path, 0)
-    os.chmod(path, 0o444)
-    return lost
+    for broken in (replaced, emptied):
+        path = f"{root}/store/{broken.base}"
+        os.chmod(path, 0o600)
+        os.truncate(path, 0)
+        os.chmod(path, 0o444)
+    return [kept, whole]
 
 
 SCENARIOS: Mapping[str, Callable[[Work], None]] = {

@@ -45,7 +45,7 @@ def claim(lock: StoreLock, database: Database, store: int, *, accept: bool) -> N
     """
     owner = lock.read()
     if accept:
-        database.sync()
+        database.sync_log()
         lock.write(database.identity, 0)
         return
     problem = _problem(owner, database, store)
@@ -55,7 +55,7 @@ def claim(lock: StoreLock, database: Database, store: int, *, accept: bool) -> N
     if owner.identity == database.identity and not problem:
         lock.write(owner.identity, owner.newest)
     else:
-        database.sync()  # what the store is said to belong to has to outlive a power cut first
+        database.sync_log()  # what the store is said to belong to has to outlive a power cut first
         lock.write(database.identity, database.mark())
 
 

@@ -144,17 +144,11 @@ class DatabaseFile:
         found = [str(row[0]) for row in self._rows("pragma quick_check") if row[0] != "ok"]
         return found + [f"dangling row in {row[0]}" for row in self._rows("pragma foreign_key_check")]
 
-    def sync(self) -> None:
-        """Bring the database itself to disk, with its name: after it was made."""
-        self.sync_log()
-        descriptor = os.open(os.path.dirname(self.file), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def sync_log(self) -> None:
-        """Bring every committed transaction to disk."""
+        """Bring every committed transaction to disk.
+
+        SQLite has done so with the names of the database's files when it made them.
+        """
         # Opening and closing this file drops no lock of SQLite's (those are on the main file and
         # the -shm).
         try:

@@ -18,7 +18,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 from fruix.errors import FruixError, StoreError
 from fruix.model.pathinfo import PathInfo
@@ -26,8 +26,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.database import Database
 from fruix.store.objects.content_hashes import nar_hash
-from fruix.store.tree.descriptors import open_regular
-from fruix.store.tree.walk import Kind, walk
+from fruix.store.tree.syncing import sync_tree
 
 INTERVAL = 3.0
 _CHECKPOINT_SIZE = 4 << 20
@@ -174,20 +173,6 @@ class Syncer:
             return
         if size > _CHECKPOINT_SIZE:
             self._database.checkpoint()
-
-
-def sync_tree(parent: int, name: bytes) -> None:
-    """Fsync each file and directory of a tree: for systems that can't sync one file system."""
-    with closing(walk(parent, name)) as nodes:
-        for node in nodes:
-            if node.kind is Kind.FILE:
-                descriptor = open_regular(node.parent, node.name)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            elif node.kind is Kind.END:
-                os.fsync(node.descriptor)
 
 
 def recover(

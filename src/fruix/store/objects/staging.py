@@ -27,6 +27,7 @@ from fruix.store.leftovers import near_name, session_name
 from fruix.store.tree.delete import delete_tree, move_away
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, move, open_directory
 from fruix.store.tree.metadata import settle
+from fruix.store.tree.syncing import sync_object
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_HERE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
@@ -130,8 +131,7 @@ class Staging:
         It stays where something in the store could not be removed: the next start looks for that.
         """
         if not self._leaves_something:
-            if next(self._numbers):
-                os.fsync(self.store)  # first what it would tell of
+            os.fsync(self.store)  # first what it would tell of
             delete_tree(self._place, self._name)
         os.close(self.directory)
         os.close(self._place)
@@ -175,17 +175,17 @@ class Staging:
             settle(self.store, final)
 
     def replace(self, name: bytes, base: str) -> None:
-        """Put a finished object where another one lies, which is deleted afterwards.
+        """Put a finished object where another one lies, which goes when the new one is on disk.
 
-        In one step where the system can exchange names, else by two renames (overlayfs: a deletion
-        and a rename), with nothing at the name in between. The name is registered already, so the
-        object has its final time before it gets there.
+        In one step where names can be exchanged, else by two renames (overlayfs: deletion, rename).
+        The name is registered, so the object has its final time before it gets there.
         """
         final = os.fsencode(base)
+        sync_object(self.directory, name)
         with self._settled(name) as (directory, near):
             try:
                 if flags.exchange(directory, near, self.store, final):
-                    os.fsync(self.store)  # before anything of the old one goes
+                    os.fsync(self.store)
                     self._discard(directory, near)
                     return
             except OSError as error:  # nothing lies there, or it can't be moved (overlayfs)
