@@ -191,8 +191,10 @@ def test_verification_reports(daemon: Running) -> None:
     assert not any(isinstance(message, Next) and str(path) in message.text for message in said)
     Path(str(path)).unlink()
     said, reply = user.call(35, True, False)
-    assert reply is True
-    assert any(isinstance(message, Next) and str(path) in message.text for message in said)
+    assert reply is False  # what is wrong is not any more
+    gone = f"path '{path}' disappeared, removing from database..."
+    assert any(isinstance(message, Next) and gone in message.text for message in said)
+    assert not daemon.store.is_valid(path)
 
 
 def test_stream_of_objects(daemon: Running) -> None:
