@@ -79,10 +79,7 @@ def hashing() -> float:
 
 
 def lowering(root: str) -> Callable[[], float]:
-    """Seconds to lower 2,000 package definitions to derivations in a fresh local store.
-
-    Each has three inputs.
-    """
+    """Seconds to lower 2,000 package definitions, three inputs each, to derivations in a fresh local store."""
     runs = iter(range(1000))
 
     def measure() -> float:

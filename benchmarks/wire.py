@@ -1,8 +1,7 @@
 """A client of either dialect that does as little as possible: what is measured should be the daemon.
 
-Requests are put together from bytes that were made before the clock starts, where that matters.
-Formats: docs/clients.md and the tables in `src/fruix/protocol`; this module does not use them, so
-that a change there shows in the figures of one daemon only.
+Requests are put together from bytes that were made before the clock starts, where that matters. Formats: docs/clients.md and the
+tables in `src/fruix/protocol`; this module does not use them, so that a change there shows in the figures of one daemon only.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ Write = Callable[[bytes], None]
 
 
 class DaemonError(Exception):
-    """The daemon answered with an error; its text."""
+    """What the daemon answered."""
 
 
 def number(value: int) -> bytes:
-    """A number on the wire: 8 bytes, little-endian."""
+    """A number on the wire."""
     return _U64.pack(value)
 
 
@@ -39,7 +38,7 @@ def string(value: str | bytes) -> bytes:
 
 
 def strings(values: Iterable[str]) -> bytes:
-    """A list of strings on the wire: how many, then each."""
+    """A list of strings."""
     items = [string(value) for value in values]
     return number(len(items)) + b"".join(items)
 
@@ -48,7 +47,7 @@ class Client:
     """One connection; operations are methods. `dialect` is `nix` or `guix`."""
 
     def __init__(self, dialect: str, path: str) -> None:
-        """Connect to the socket `path` and exchange greetings."""
+        """Connect and greet."""
         self.dialect = dialect
         self._stream = socket.socket(socket.AF_UNIX)
         self._stream.connect(path)
@@ -65,7 +64,7 @@ class Client:
         self._listen()
 
     def close(self) -> None:
-        """Close the connection."""
+        """Leave."""
         self._file.close()
         self._stream.close()
 
@@ -94,7 +93,7 @@ class Client:
         return found
 
     def add_text(self, name: str, text: bytes, references: Iterable[str] = ()) -> str:
-        """Add a small file and return its path."""
+        """Add a small file; its path."""
         ordered = sorted(references)
         if self.dialect == "guix":
             self._call(8, string(name) + string(text) + strings(ordered))
@@ -107,7 +106,7 @@ class Client:
         return self._path_info()
 
     def add_archive(self, name: str, feed: Callable[[Write], None]) -> str:
-        """Add a tree whose archive `feed` writes, and return its path."""
+        """Add a tree whose archive `feed` writes; its path."""
         if self.dialect == "guix":
             self._send(number(7) + string(name) + number(1) + number(1) + string("sha256"))
             feed(self._send)
@@ -120,7 +119,7 @@ class Client:
         return self._path_info()
 
     def build(self, derivations: Iterable[str]) -> None:
-        """Operation 9: build all outputs of derivations."""
+        """Operation 9: build all outputs."""
         suffix = "!out" if self.dialect == "nix" else ""
         self._call(9, strings(drv + suffix for drv in derivations) + number(0))
         self._number()
@@ -185,11 +184,7 @@ class Client:
         return path
 
     def _listen(self, sink: Callable[[bytes], object] | None = None) -> None:
-        """Read log messages up to the one that ends them.
-
-        Raises:
-            DaemonError: an error ends them.
-        """
+        """Messages up to the one that ends them."""
         while (kind := self._number()) != _LAST:
             if kind == _NEXT:
                 self._bytes()
@@ -241,7 +236,7 @@ class Client:
 
 
 def is_valid_request(path: str) -> bytes:
-    """A request of operation 1 (IsValidPath) for `Client.is_valid`."""
+    """Operation 1's request."""
     return number(1) + string(path)
 
 

@@ -1,7 +1,4 @@
-"""A command without a daemon is killed; the next one finds nothing of it.
-
-Killed is the command, the daemon in its child, the spawner or the builder.
-"""
+"""Without a daemon: the command, the daemon in its child, the spawner or the builder is killed; the next command finds nothing of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Every command in a Python that lacks a module of the standard library.
-
-The doctor names it, and nothing ends in a traceback.
-"""
+"""Every command in a Python that was built without a module of the standard library: the doctor names it, nothing ends in a traceback."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.sandbox.capabilities import EXTRAS, NEEDED
+from fruix.sandbox.python_modules import EXTRAS, NEEDED
 
 # What is built against a library that may be missing → the module of ours that stands for it.
 OPTIONAL = {
@@ -54,7 +51,7 @@ class Blocker:
 
 sys.modules.pop(sys.argv[1], None)
 sys.meta_path.insert(0, Blocker())
-from fruix.cli.command_line import main
+from fruix.cli.main import main
 sys.exit(main(sys.argv[2:]))
 """
 

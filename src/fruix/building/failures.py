@@ -66,7 +66,7 @@ def status_of(error: FruixError) -> BuildStatus:
 
 
 def reason_of(error: FruixError) -> Reason:
-    """The reason that an error stands for; one without a row of its own keeps the error's text."""
+    """Why, as data."""
     if isinstance(error, FailedError):
         return error.why
     if isinstance(error, SuspiciousObjectError):

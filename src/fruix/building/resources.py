@@ -1,4 +1,8 @@
-"""The objects that all builds of a daemon share."""
+"""What builds share.
+
+The store, the spawner, the build users, the journal, the host views and what is prepared of them,
+the operator's settings.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +18,7 @@ from fruix.store import LocalStore
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Made once by `Builder`; each is thread-safe."""
+    """All of them thread-safe."""
 
     store: LocalStore
     spawner: Spawner

@@ -79,7 +79,7 @@ class Connection:
             self.send(data[sent:])
 
     def close(self) -> None:
-        """Close the socket; the client sees the end of the stream."""
+        """Close the socket."""
         self.stream.close()
 
     def _receive(self, limit: int) -> bytes:
@@ -140,7 +140,7 @@ class HangupWatcher:
                 self._tell(descriptor)
 
     def close(self) -> None:
-        """End the thread, wait for it, and close the sockets that wake it; events stay as they are."""
+        """End the thread."""
         self._closing = True
         self._wake()
         self._thread.join()

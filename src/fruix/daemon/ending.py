@@ -21,10 +21,7 @@ _NOW, _DRAIN, _DRAINED, _LEFT = b"n", b"d", b"e", b"l"
 
 
 class Ending:
-    """The end of one server.
-
-    `now`, `drain` and `client_left` may be called from anywhere, the rest by one thread.
-    """
+    """Of one server. `now`, `drain` and `client_left` may be called from anywhere, the rest by one thread."""
 
     def __init__(self, drain: Callable[[], None]) -> None:
         """`drain`: begins no more builds, and returns when none runs; it is called on a thread of its own."""
@@ -40,7 +37,7 @@ class Ending:
         return self._receiver.fileno()
 
     def now(self) -> None:
-        """Have `hear` say that the time has come, whatever still runs."""
+        """End at once."""
         self._say(_NOW)
 
     def drain(self) -> None:

@@ -96,7 +96,7 @@ class Server:
         self._ending.now()
 
     def drain(self) -> None:
-        """Make `run` return when the builds that run have ended; called again, at once. No other one begins.
+        """The same when the builds that run have ended, and no other one begins; called again, at once.
 
         Meanwhile clients come and go, and are answered whatever takes no build.
         """

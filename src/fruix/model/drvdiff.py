@@ -30,10 +30,10 @@ _BASE_NAME = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]+")
 
 
 class Reader(Protocol):
-    """Reads derivations, texts of the store and known host views for a comparison."""
+    """Where contents come from."""
 
     def derivation(self, path: StorePath) -> Derivation:
-        """The derivation at a valid path."""
+        """A valid derivation."""
         ...
 
     def text(self, path: StorePath) -> str | None:

@@ -39,7 +39,7 @@ class PlannedBuild:
     last: StorePath | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """One flat object; paths are texts, durations milliseconds."""
+        """Plain data for `json.dumps`."""
         return {
             "drv": str(self.drv),
             "kind": self.kind,

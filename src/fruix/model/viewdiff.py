@@ -51,12 +51,7 @@ def difference(old: HostView, new: HostView) -> list[str]:
 
 def changes(old: HostView, new: HostView) -> list[HostChange]:
     """What explains the difference, programs first; empty if only modes differ."""
-    return _changes(old, new, *_packages(old, new))
-
-
-def _changes(
-    old: HostView, new: HostView, packages: list[HostChange], explained: set[str]
-) -> list[HostChange]:
+    packages, explained = _packages(old, new)
     files = [_file(path, old, new) for path in sorted(_differing(old, new) - explained)]
     found = dict.fromkeys((*packages, *files))
     return sorted(found, key=lambda change: not change.program)
@@ -113,11 +108,11 @@ def in_words(old: HostView, new: HostView) -> tuple[str, list[str]]:
         What `sentence` says, and a line for each package, then for each path, with a sign: `~`
             changed, `-` gone, `+` new.
     """
-    packages, explained = _packages(old, new)
+    packages, _ = _packages(old, new)
     rows = [line.split(" ", 1) for line in difference(old, new)]
     signs = {"changed": "~", "missing": "-", "new": "+"}
     files = [f"{signs[word]}{path}" for word, path in rows]
-    return sentence(_changes(old, new, packages, explained)), [*map(_line, packages), *files]
+    return sentence(changes(old, new)), [*map(_line, packages), *files]
 
 
 def _line(change: HostChange) -> str:

@@ -1,10 +1,8 @@
-"""Files of the user's as Python modules.
+"""Files of the user's as Python modules: each read once, with the words of definitions in it, and with the files beside it to import.
 
-Each is read once, with the words of definitions in it, and with the files beside it to import.
-
-`import helpers` in a file finds `helpers.py` in the same directory, never in that of another file,
-and before what is installed; the standard library goes before both, so that a package's file may be
-called `zlib.py`. No byte code is written. These files run with the user's rights, in the client.
+`import helpers` in a file finds `helpers.py` in the same directory, never in that of another file, and before what is installed; the standard
+library goes before both, so that a package's file may be called `zlib.py`. No byte code is written. These files run with the user's
+rights, in the client.
 """
 
 from __future__ import annotations
@@ -14,14 +12,12 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from types import CodeType, ModuleType
 from typing import Any
 
 from fruix.errors import UsageError
-from fruix.overriding import override
 from fruix.packages.place import USERS
 
 _FRAMES = 1000  # what each file may use of the interpreter's stack, however many wait for it
@@ -30,21 +26,18 @@ _NOT_BESIDE = sys.stdlib_module_names | {"fruix", "rich"}
 
 @dataclass(slots=True)
 class _Neighbours:
-    """What files of one directory imported from beside them.
-
-    `names` are those that the finder found here, `modules` all that were loaded for them.
-    """
+    """What files of one directory imported from beside them: names that are asked for here, and the modules behind them."""
 
     directory: str
     names: set[str] = field(default_factory=set)
     modules: dict[str, ModuleType] = field(default_factory=dict)
 
     def show(self) -> None:
-        """Put the modules on the interpreter's list (`sys.modules`)."""
+        """Put them on the interpreter's list."""
         sys.modules.update(self.modules)
 
     def hide(self) -> None:
-        """Take them off the list, with the modules inside of them."""
+        """Take them off it, with the modules inside of them."""
         self.modules = {
             name: module for name, module in sys.modules.items() if name.partition(".")[0] in self.names
         }
@@ -53,7 +46,7 @@ class _Neighbours:
 
 
 class Modules:
-    """All files that were read so far. For one thread: the interpreter has one list of modules."""
+    """All that were read so far. For one thread: the interpreter has one list of modules."""
 
     def __init__(self, words: Mapping[str, Any]) -> None:
         self._words = {**words, USERS: True}
@@ -93,15 +86,12 @@ class Modules:
         return module
 
     def known(self, path: str) -> ModuleType | None:
-        """The module of a file that was read or is being read."""
+        """What was read, or is being read."""
         return self._read.get(os.path.abspath(path))
 
     @contextmanager
     def running(self, path: str, module: ModuleType) -> Iterator[None]:
-        """For the length of the context a module is run for the first time.
-
-        It counts as read from now on, so that files may need each other; not if it fails.
-        """
+        """While a module is run for the first time."""
         whole = os.path.abspath(path)
         vars(module).update(self._words)
         self._read[whole] = module
@@ -117,22 +107,22 @@ class Modules:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Find a module beside the file that is being read; called by the import system."""
+        """Of `sys.meta_path`: a module beside the file that is being read."""
         if path is not None or name in _NOT_BESIDE:
             return None
         neighbours = self._reading[-1]
-        finder = FileFinder(neighbours.directory, (partial(_Loader, modules=self), [".py"]))  # type: ignore[arg-type]
+        finder = FileFinder(neighbours.directory, (self._loader, [".py"]))  # type: ignore[arg-type]
         spec = finder.find_spec(name)
         if spec is not None:
             neighbours.names.add(name)
         return spec
 
+    def _loader(self, name: str, path: str) -> _Loader:
+        return _Loader(name, path, self)
+
     @contextmanager
     def _importing(self, directory: str) -> Iterator[None]:
-        """For the length of the context the files of this directory can be imported.
-
-        Those beside the file that asked for this one can't.
-        """
+        """While a file of this directory is read, its neighbours can be imported, and those of the file that asked for it can't."""
         if self._reading:
             self._reading[-1].hide()
         else:
@@ -157,29 +147,26 @@ class _Loader(SourceFileLoader):
         super().__init__(name, path)
         self._modules = modules
 
-    @override
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        # The same module as before, if the file was read under another name.
+        """The same module as before, if the file was read under another name."""
+        del spec
         return self._modules.known(self.path)
 
-    @override
     def exec_module(self, module: ModuleType) -> None:
+        """Run it, unless that was done or is being done."""
         if self._modules.known(self.path) is None:
-            with self._modules.running(self.path, module), _deeper_stack():
+            with self._modules.running(self.path, module), _room():
                 super().exec_module(module)
 
-    @override
     def get_code(self, fullname: str) -> CodeType:
+        """Compile it anew."""
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
 
 
 @contextmanager
-def _deeper_stack() -> Iterator[None]:
-    """Give a file as much of the interpreter's stack as the first of a chain has.
-
-    A chain of files that need each other is as deep as it is long.
-    """
+def _room() -> Iterator[None]:
+    """A chain of files that need each other is as deep as it is long: each gets as much of the stack as the first."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(limit + _FRAMES)
     try:

@@ -68,7 +68,7 @@ class Realisation:
 
     @classmethod
     def parse(cls, text: str, directory: str) -> Realisation:
-        """Read the JSON form, of which the id and the path count.
+        """From the JSON form.
 
         Raises:
             FormatError: something else.
@@ -87,6 +87,13 @@ REALISATION = Converted(
 )
 
 
+def _mode(value: int, _context: Context) -> BuildMode:
+    try:
+        return BuildMode(value)
+    except ValueError:
+        raise FormatError(f"unknown build mode {value}") from None
+
+
 class _Mode(Codec[BuildMode]):
     """A build mode; unknown ones are an error of the request."""
 
@@ -95,11 +102,8 @@ class _Mode(Codec[BuildMode]):
         return source.u64()
 
     @override
-    def parse(self, raw: Any, _context: Context) -> BuildMode:
-        try:
-            return BuildMode(raw)
-        except ValueError:
-            raise FormatError(f"unknown build mode {raw}") from None
+    def parse(self, raw: Any, context: Context) -> BuildMode:
+        return _mode(raw, context)
 
     @override
     def write(self, sink: bytearray, value: BuildMode, context: Context) -> None:
@@ -181,6 +185,6 @@ BUILD_RESULT = _BuildResultCodec(
             Field("cpu_system_us", Maybe(I64), since=37),
         ),
     ),
-    Map(NAME, REALISATION, limit=OUTPUTS_LIMIT),
+    Map(Converted(lambda text, _: text, lambda text, _: text), REALISATION, limit=OUTPUTS_LIMIT),
 )
 RESULT_FOR = Pair(DERIVED, BUILD_RESULT)

@@ -38,15 +38,16 @@ class _Downloads:
 
     def __init__(self) -> None:
         self._outputs: dict[StorePath, str] = {}
-        # Output, URL and size of those that have begun.
-        self._running: dict[StorePath, tuple[str, str, str]] = {}
+        self._running: dict[
+            StorePath, tuple[str, str, str]
+        ] = {}  # output, URL and size of those that have begun
 
     def begin(self, event: BuildStarted) -> None:
         """A build that may turn out to be one."""
         self._outputs[event.drv] = next(iter(event.outputs.values()), "")
 
     def progress(self, event: Progress) -> list[str]:
-        """The trace lines that tell of a transfer so far, without the `@` that marks them."""
+        """Traces, without the mark."""
         now = (self._outputs.get(event.drv, ""), event.what, str(event.total or "-"))
         before = self._running.get(event.drv)
         self._running[event.drv] = now

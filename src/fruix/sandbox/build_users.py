@@ -83,7 +83,7 @@ def _make_private(path: str) -> bool:
 
 
 class UserLocks:
-    """Locks on build users, one file each, which all daemons of the machine share.
+    """The lock files.
 
     Args:
         directory: where they are, one per uid.

@@ -32,7 +32,7 @@ _NOBODY = "nobody:x:65534:65534:Nobody:/:/noshell\n"
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """What the builders of one dialect may rely on.
+    """One row.
 
     Attributes:
         directory: the build directory as seen inside; `{name}` stands for the derivation's file name.
@@ -149,8 +149,10 @@ _ROWS = (
         name="fruix",
         directory="/build",
         temporary="/tmp",  # noqa: S108 - seen from inside: the build's own
-        # Whatever the pool and its slot: what a build writes down must not depend on them.
-        inside=(35001, 35001),
+        inside=(
+            35001,
+            35001,
+        ),  # whatever the pool and its slot: what a build writes down must not depend on them
         etc={
             "passwd": "root:x:0:0:Fruix build root:/build:/noshell\n"
             "frxbld:x:{uid}:{gid}:Fruix build user:/build:/noshell\n" + _NOBODY,

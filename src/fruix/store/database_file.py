@@ -13,18 +13,17 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from fruix.errors import StoreError
 from fruix.store import schema
-from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
 
 _MOST_TEXT = 256
 _RESERVED_SIZE = 8 << 20
 _IDENTITY = re.compile("[0-9a-f]{16}")
-# Milliseconds that a statement waits for other programs that lock the database.
-BUSY_TIMEOUT = 60_000
+_DAMAGED = "bring back a copy of the database"
+_HINT = "look at the disk (space, errors) and at the database's files; 'fruix store verify' checks the store"
 
 
 class DatabaseFile:
@@ -55,19 +54,7 @@ class DatabaseFile:
             self.close()
             raise
         _write_text(version_file, schema.VERSION)
-        self.reserve()
-
-    def reserve(self) -> None:
-        """Keep some disk space that can be given up, if there is twice as much."""
-        self._reserve(spare=_RESERVED_SIZE)
-
-    def _reserve(self, *, spare: int) -> None:
-        _reserve(os.path.join(os.path.dirname(self.file), "reserved"), spare)
-
-    def give_up_reserve(self) -> None:
-        """Give up that space, so that a full disk still lets the database shrink. Writes nothing."""
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(os.path.dirname(self.file), "reserved"))
+        _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
 
     def _open(self) -> None:
         _create_file(self.file, 0o600)
@@ -79,7 +66,7 @@ class DatabaseFile:
         self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
         if not _IDENTITY.fullmatch(self.identity):
             raise StoreError(
-                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=REBUILD
+                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=_DAMAGED
             )
 
     def close(self) -> None:
@@ -89,15 +76,10 @@ class DatabaseFile:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-                self._reserve(spare=0)  # what the log took is free again
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.file,
-            isolation_level=None,
-            check_same_thread=False,
-            cached_statements=64,
-            timeout=BUSY_TIMEOUT / 1000,
+            self.file, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=3600
         )
         for statement in schema.CONNECTION:
             connection.execute(statement).fetchone()
@@ -122,17 +104,11 @@ class DatabaseFile:
                     connection.execute("rollback")
                 raise
 
-    @contextmanager
-    def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """A connection for queries that all see the database as it is now; writers go on."""
-        with _explained(self.file), self._readers.snapshot() as connection:
-            yield connection
-
     def _rows(self, statement: str, *parameters: object) -> list[Row]:
         try:
             return self._readers.rows(statement, parameters)
         except sqlite3.Error as error:
-            raise explanation(error, self.file) from error
+            raise _explanation(error, self.file) from error
 
     def _another(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -144,11 +120,17 @@ class DatabaseFile:
         found = [str(row[0]) for row in self._rows("pragma quick_check") if row[0] != "ok"]
         return found + [f"dangling row in {row[0]}" for row in self._rows("pragma foreign_key_check")]
 
-    def sync_log(self) -> None:
-        """Bring every committed transaction to disk.
+    def sync(self) -> None:
+        """Bring the database itself to disk, with its name: after it was made."""
+        self.sync_log()
+        descriptor = os.open(os.path.dirname(self.file), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
-        SQLite has done so with the names of the database's files when it made them.
-        """
+    def sync_log(self) -> None:
+        """Bring every committed transaction to disk."""
         # Opening and closing this file drops no lock of SQLite's (those are on the main file and
         # the -shm).
         try:
@@ -170,7 +152,11 @@ def _explained(file: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise explanation(error, file) from error
+        raise _explanation(error, file) from error
+
+
+def _explanation(error: sqlite3.Error, file: str) -> StoreError:
+    return StoreError(f"database: {error}", where=file, hint=_HINT)
 
 
 def _create_file(path: str, mode: int) -> None:
@@ -221,20 +207,13 @@ def _write_text(path: str, text: str) -> None:
     os.rename(temporary, path)
 
 
-def _reserve(path: str, spare: int) -> None:
-    """Keep some disk space that can be given up, so that a full disk still lets the database shrink.
-
-    `spare`: bytes that have to stay free beside it.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError:  # no room for another file
+def _reserve(path: str) -> None:
+    """Keep some disk space that can be given up, so that a full disk still lets the database shrink."""
+    if os.path.exists(path):
         return
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        status = os.fstatvfs(descriptor)
-        scarce = status.f_bavail * status.f_frsize < _RESERVED_SIZE + spare
-        if os.fstat(descriptor).st_size < _RESERVED_SIZE and not scarce:
-            os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
+        os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
     except OSError:
         # No space to reserve, or a file system that can't: the store works without.
         os.ftruncate(descriptor, 0)

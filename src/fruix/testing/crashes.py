@@ -35,11 +35,11 @@ Check = tuple[str, Callable[[Bench], str]]
 
 
 class _LeftError(Exception):
-    """Raised by a client's own event handler, to leave in the middle of a build."""
+    """Our own way out of a build."""
 
 
 def crash_checks() -> Iterator[Check]:
-    """The checks: a client goes, the daemon is killed, then every step of a build in its order."""
+    """All of them, in order."""
     yield "client goes away", client_gone
     yield "daemon killed", daemon_killed
     for step in all_steps():

@@ -1,7 +1,4 @@
-"""What was built from a file is known by its name to every command that takes what was built.
-
-With or without version. On a private /frx.
-"""
+"""What was built from a file is known by its name, with or without version, to every command that takes what was built. On a private /frx."""
 
 from __future__ import annotations
 
@@ -17,10 +14,7 @@ from machine import private_frx
 
 FILE = """
 def made(name, version, script, *inputs):
-    arguments = {"script": script}
-    return Package(
-        name=name, version=version, build_system="trivial", arguments=arguments, inputs=list(inputs)
-    )
+    return Package(name=name, version=version, build_system="trivial", arguments={"script": script}, inputs=list(inputs))
 old = made("greet", "1", "mkdir $out; echo old > $out/word")
 greet = made("greet", "2", "mkdir $out; echo made > $out/word")
 user = made("user-of-greet", "3", "read -r greet < $inputsPath; echo $greet > $out", greet)

@@ -18,12 +18,12 @@ RIGHT = frozenset({"TIME", "USUAL", "CPU", "MEMORY", "PROCS"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the form of the rows."""
+    """Arguments."""
     parser.add_argument("--json", action="store_true", help="one JSON object per line and build")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a row for each build of the daemon, or of the command with an embedded one."""
+    """Print the rows."""
     try:
         store = connect_looking()
     except UnreachableError as error:

@@ -1,7 +1,4 @@
-"""`fruix run`: a package's program, built first where needed.
-
-The environment is as outside; without root the store is at its place too.
-"""
+"""`fruix run`: a package's program, built first where needed. The environment is as outside; without root the store is at its place too."""
 
 from __future__ import annotations
 
@@ -10,20 +7,18 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from fruix.cli.output.progress import short_name
 from fruix.cli.output.terminal import harmless
 from fruix.cli.request import asked
-from fruix.cli.request.exec_program import execute
+from fruix.cli.request.execute import execute
 from fruix.cli.request.ready import make_ready
 from fruix.cli.request.targets import Target
 from fruix.errors import UsageError
-from fruix.model.storepath import package_of
 from fruix.packages.load import UnknownPackageError
 from fruix.packages.programs import Program, main_program, programs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the package, and the program's arguments, which may look like options."""
+    """The package, and arguments that look like anything."""
     parser.usage = f"fruix run [-h] [--program NAME] {asked.WORD} [ARGUMENT ...]"
     parser.add_argument(
         "--program",
@@ -42,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Execute the program in place of this process.
+    """Never returns, unless the program can't be executed.
 
     Raises:
         UsageError: it has no such program, or several and none like the package; lists them.
@@ -53,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _program(word: str, name: str | None) -> Program:
-    """Build the package where needed, and find the program."""
+    """Build it where needed, and find the program."""
     words, packages = asked.definitions(argparse.Namespace(targets=[word], file=[], expression=[]))
     if len(packages) > 1:
         names = ", ".join(package.name for package in packages)
@@ -76,11 +71,11 @@ _BUILD = "fruix build {} prints their paths, which 'fruix run' takes"
 
 
 def _names(target: Target) -> Sequence[str]:
-    """Names that its program may have: the package's, or a path's with and without its version."""
+    """What its program may be called: the package's name; of a path, its name with less and less at the end."""
     if target.package:
         return [target.package.name]
-    name = short_name(target.request.path)
-    return [name, package_of(name)]
+    parts = target.request.path.name.removesuffix(".drv").split("-")
+    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 def _no_program(word: str, name: str | None, found: Sequence[Program]) -> UsageError:

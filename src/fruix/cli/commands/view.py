@@ -1,7 +1,4 @@
-"""`fruix view`: what host views show, from which packages of the host, and what changed.
-
-The host is that of the daemon's machine.
-"""
+"""`fruix view`: what the host views of the daemon's machine show, from which packages of the host, and what changed since they showed something else."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fruix.cli.output.terminal import harmless, plural, styled, wants_colour
+from fruix.cli.output.terminal import arrows, harmless, plural, speaks_utf8, styled, wants_colour
 from fruix.cli.request.connect import open_store
 from fruix.client import RemoteStore
 from fruix.errors import HostViewError, UsageError
@@ -27,7 +24,7 @@ Histories = Mapping[str, Sequence[Sighting]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the view or fingerprint, and the form of what is said."""
+    """Arguments."""
     parser.add_argument(
         "name",
         nargs="?",
@@ -41,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the view; with `--diff` and a name, status 1 if there is nothing to compare with.
+    """Print it; with `--diff` and a name, status 1 if there is nothing to compare with.
 
     Raises:
         HostViewError: there is no such view, or it can't be shown here.
@@ -99,11 +96,7 @@ def _full(word: str, histories: Histories) -> str:
 
 
 def _pair(store: RemoteStore, view: HostView, histories: Histories) -> tuple[HostView, HostView] | None:
-    """Two views to compare, older first; None if no other is known.
-
-    Of a view as it is now: the last other that is known, and it. Of an earlier one: it, and the
-    view as it is now.
-    """
+    """Of a view as it is now: what it was before, and that. Of one that it was: that, and what it is now."""
     history = [seen for seen, _ in histories.get(view.name, ())]
     if history and view.fingerprint != history[-1]:
         now = store.host_view(view.name)
@@ -180,8 +173,8 @@ def _diff_as_json(old: HostView, new: HostView) -> dict[str, Any]:
 
 
 def _print(lines: Iterable[str]) -> None:
-    colour = wants_colour(sys.stdout)
+    colour, utf8 = wants_colour(sys.stdout), speaks_utf8(sys.stdout)
     for line in lines:
-        text = harmless(line, colour=False)
+        text = arrows(harmless(line, colour=False), utf8=utf8)
         style = _COLOURS.get(text.strip()[:1])
         print(styled(text, style, colour=colour) if style else text)

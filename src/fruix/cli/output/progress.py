@@ -1,7 +1,7 @@
-"""The state of a request, folded from its events: data that renderers show, no input or output.
+"""What is going on, folded from the event stream: no input, no output, only data that renderers show.
 
-`Status.apply(event, now)` is the fold; `now` is given, so that tests need no clock. Each derivation
-of the request is a `Node`; one that the plan didn't name gets its node when it is first heard of.
+`Status.apply(event, now)` is the fold; `now` is given, so that tests need no clock. Each derivation of the request is a `Node`; one
+that the plan didn't name gets its node when it is first heard of.
 """
 
 from __future__ import annotations
@@ -45,23 +45,19 @@ UNFINISHED = ACTIVE | {Stage.WAITING}
 
 
 def short_name(path: StorePath) -> str:
-    """The name for people: `hello-2.12.3` for `/frx/store/…-hello-2.12.3.drv`."""
+    """`hello-2.12.3` for `/frx/store/…-hello-2.12.3.drv`."""
     return path.name.removesuffix(".drv")
 
 
-# Kinds of reasons for which a request begins anew, with the host's tools as they are by then: a
-# build was refused before it began, or its result counts for nothing.
+# Kinds of reasons for which a request begins anew, with the host's tools as they are by then: a build was refused
+# before it began, or its result counts for nothing.
 REFUSED, OVERTAKEN = "view-differs", "view-changed"
 OVERTAKEN_KINDS = frozenset({REFUSED, OVERTAKEN})
 
 
 @dataclass(slots=True)
 class Node:
-    """One derivation.
-
-    Moments are in seconds since the epoch, 0 for "not yet"; `usual` is in seconds, None if not
-    known.
-    """
+    """One derivation. Moments in seconds since the epoch, 0 for "not yet"; `usual` in seconds, None for "not known"."""
 
     drv: StorePath
     kind: str = "build"
@@ -80,12 +76,12 @@ class Node:
 
     @property
     def name(self) -> str:
-        """The derivation's name for people."""
+        """For people."""
         return short_name(self.drv)
 
     @property
     def phase(self) -> str:
-        """The phase that it is in; empty before the first."""
+        """The one it is in."""
         return self.phases[-1][0] if self.phases else ""
 
     def remaining(self, now: float) -> float:
@@ -96,7 +92,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One build that failed, with what a person needs to know.
+    """One build that failed, with what a person needs to know about it.
 
     Attributes:
         event: what the daemon told of it.
@@ -112,17 +108,17 @@ class Failure:
 
     @property
     def path(self) -> StorePath:
-        """The derivation that failed."""
+        """The derivation."""
         return self.event.drv
 
     @property
     def name(self) -> str:
-        """The derivation's name for people."""
+        """For people."""
         return short_name(self.event.drv)
 
     @property
     def status(self) -> BuildStatus:
-        """How the build ended."""
+        """How it ended."""
         return self.event.status
 
     @property
@@ -147,7 +143,7 @@ class Status:
 
     @classmethod
     def of(cls, plan: BuildPlan) -> Status:
-        """The status at the beginning of a request."""
+        """At the beginning of a request."""
         rows = plan.builds
         return cls(
             {
@@ -159,7 +155,7 @@ class Status:
         )
 
     def apply(self, event: Event, now: float) -> None:
-        """Take one event in; `now` in seconds, for events that don't tell their time."""
+        """Take one event in."""
         match event:
             case BuildQueued():
                 node = self._node(event.drv)
@@ -222,7 +218,7 @@ class Status:
         return self._users.get(drv, [])
 
     def _dependents(self, drv: StorePath) -> tuple[StorePath, ...]:
-        """All that need it, directly or not, in the plan's order: what is needed comes first."""
+        """All that need it, directly or not, in the plan's order (what is needed comes first there)."""
         found, waiting = {drv}, [drv]
         while waiting:
             new = [path for path in self.users(waiting.pop()) if path not in found]
@@ -231,14 +227,13 @@ class Status:
         return tuple(path for path in self.nodes if path in found and path != drv)
 
     def counts(self) -> Counter[Stage]:
-        """The number of derivations in each stage."""
+        """How many are how far."""
         return Counter(node.stage for node in self.nodes.values())
 
     def remaining(self, now: float) -> Estimate:
         """The longest path of what is left, by usual durations: it begins with something active.
 
-        Cost: a look at each node; the chains behind them are computed once, and again after a
-        failure.
+        Cost: a look at each node; the chains behind them are computed once, and again after a failure.
         """
         left = [node for node in self.nodes.values() if node.stage in UNFINISHED]
         first = [node for node in left if node.stage in ACTIVE] or left
@@ -257,10 +252,7 @@ class Status:
         return Estimate(weights[start], tuple(path), sum(node.usual is None for node in left))
 
     def _chains(self) -> dict[StorePath, _Chain]:
-        """The longest chain behind each node.
-
-        Nodes are in the plan's order, so those that need one come behind it.
-        """
+        """What comes after each node at the least. Nodes are in the plan's order, so those that need one come behind it."""
         after: dict[StorePath, _Chain] = {}
         for node in reversed(self.nodes.values()):
             if node.stage in UNFINISHED:

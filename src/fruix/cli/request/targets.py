@@ -1,7 +1,6 @@
-"""What a word stands for: a target to build, a derivation, paths of the store.
+"""What a word on the command line stands for: a target to build, a derivation, paths of the store.
 
-A word is a store path, the name of a package, or where a command takes that too the name of what
-was built here.
+A word is a store path, the name of a package, or where a command takes that too the name of what was built here.
 """
 
 from __future__ import annotations
@@ -55,12 +54,12 @@ def is_store_path(store: RemoteStore, text: str) -> bool:
 
 
 def package_or_path(store: RemoteStore, work: Lowering, word: str) -> Target:
-    """The target of a package by its name, or of a store path."""
+    """A package by its name, or a store path."""
     return path_target(store, word) if is_store_path(store, word) else package_target(work, find(word))
 
 
 def anything_known(store: RemoteStore, work: Lowering, word: str) -> Target:
-    """The target of a package or store path, else of what was built last under that name."""
+    """The same, or what was built last of a name."""
     if is_store_path(store, word):
         return path_target(store, word)
     found = named(store, word)
@@ -68,10 +67,7 @@ def anything_known(store: RemoteStore, work: Lowering, word: str) -> Target:
 
 
 def derivation_for(store: RemoteStore, text: str) -> StorePath:
-    """The derivation behind a word.
-
-    That is the path itself, the deriver of an output, a package's, or what was built last under a
-    name.
+    """The derivation behind a word: itself, the deriver of an output, a package's, or the one that was built last of a name.
 
     Raises:
         UsageError: it has none.
@@ -91,7 +87,7 @@ def derivation_for(store: RemoteStore, text: str) -> StorePath:
 
 
 def outputs_of(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:
-    """The outputs of a request by name; of a path, itself under the empty name. Valid or not."""
+    """What a request gives: outputs by name, or the path itself under the empty name; whether valid or not."""
     if request.outputs is None:
         return {"": request.path}
     found = store.derivation_outputs(request.path)
@@ -99,12 +95,12 @@ def outputs_of(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]
 
 
 def outputs(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
-    """The paths that a word stands for, valid or not: outputs, or the store path itself."""
+    """The paths that a word stands for: outputs, or the store path itself; whether valid or not."""
     return list(outputs_of(store, anything_known(store, work, word).request).values())
 
 
 def built(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
-    """The paths that a word stands for, all of them valid.
+    """The same, all of them valid.
 
     Raises:
         UsageError: one is not.

@@ -39,7 +39,7 @@ class Symlink:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryStart:
-    """A directory begins: entries follow, in order of their names, then `DirectoryEnd`."""
+    """A directory's entries follow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEnd:
-    """The directory that began last is complete."""
+    """No more entries."""
 
 
 @dataclass(frozen=True, slots=True)

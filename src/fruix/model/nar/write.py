@@ -18,7 +18,7 @@ def padding(size: int) -> bytes:
 
 
 def string(data: bytes) -> bytes:
-    """A string: its length (64 bits, little endian), its bytes, padding."""
+    """Length, bytes, padding."""
     return _LENGTH.pack(len(data)) + data + padding(len(data))
 
 
@@ -45,12 +45,12 @@ def file_head(size: int, executable: bool) -> bytes:
 
 
 def file_tail(size: int) -> bytes:
-    """What comes after a regular file's `size` bytes."""
+    """What comes after them."""
     return padding(size) + CLOSE
 
 
 def symlink(target: bytes) -> bytes:
-    """A symlink's node from its beginning to its end."""
+    """A whole symlink node."""
     return SYMLINK + string(target) + CLOSE
 
 

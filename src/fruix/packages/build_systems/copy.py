@@ -1,7 +1,6 @@
-"""Files of the source to places in the output.
+"""Files of the source to places in the output. Arguments: `install` (pairs of source and destination), `environment`.
 
-Arguments: `install` (pairs of source and destination), `environment`. A destination ending in `/`
-is a directory; `.` as the source means all of it.
+A destination ending in `/` is a directory; `.` as the source means all of it.
 """
 
 from __future__ import annotations
@@ -11,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fruix.packages.build_systems import recipe
-from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, UNPACK
+from fruix.packages.build_systems.unpack import PATCH, RECORD_SOURCE, UNPACK
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments(recipe.Arguments):
-    """Arguments of packages that are copied; by default the whole source is the output."""
+    """What it takes."""
 
     install: tuple[tuple[recipe.InsidePath, recipe.InsidePath], ...] = ((".", "./"),)
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> recipe.Items:
-    """The phases: unpack, patch, copy each pair, record the source."""
+    """Unpack, patch, install."""
     install = 'mkdir -p "$out"\n' + "\n".join(_copy(*pair) for pair in arguments.install)
     return [("unpack", UNPACK), ("patch", PATCH), ("install", install), ("record-source", RECORD_SOURCE)]
 

@@ -41,18 +41,18 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """Arguments of every build system: variables for the builder's environment."""
+    """What every build system takes."""
 
     environment: Variables = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class StandardArguments(Arguments):
-    """Arguments of build systems with tests and phases of their own.
+    """What build systems with tests and phases of their own take.
 
     Attributes:
         tests: whether the phase `check` is there.
-        phases: a function from the standard phases to the package's.
+        phases: from the standard phases to the package's.
     """
 
     tests: bool = True
@@ -60,9 +60,8 @@ class StandardArguments(Arguments):
     phases: Callable[[Phases], Phases] = lambda phases: phases
 
 
-# The same everywhere, so that no build depends on the day, the place or the language of whoever
-# runs it. ZIP archives (wheels, JARs) hold no date before 1980: 1980-01-02, so that it is one in
-# every zone.
+# The same everywhere, so that no build depends on the day, the place or the language of whoever runs it.
+# ZIP archives (wheels, JARs) hold no date before 1980: 1980-01-02, so that it is one in every zone.
 FIXED_ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "315619200", "TZ": "UTC"}
 
 
@@ -70,30 +69,30 @@ def changed(standard: Phases, arguments: Arguments) -> Phases:
     """The standard phases, without `check` if tests are off, after the package's own changes.
 
     Raises:
-        UsageError: the package's function gives something else than phases, or asks for what is not
-            there.
+        UsageError: the package's function gives something else than phases, or asks for what is not there.
     """
     if not isinstance(arguments, StandardArguments):
         return standard
     if not arguments.tests and "check" in standard.names:
         standard = standard.remove("check")
     try:
-        phases: object = arguments.phases(standard)
+        phases = arguments.phases(standard)
     except UsageError as error:
         raise UsageError(f"argument 'phases': {error.message}", hint=error.hint) from error
     except Exception as error:  # a function of the user's may raise anything
         raise UsageError(f"argument 'phases': {in_a_line(error)}") from error
     if not isinstance(phases, Phases):
-        hint = "for example lambda phases: phases.remove('configure'); a `def` needs a `return`"
-        raise wrong("argument 'phases'", "a function that returns Phases", phases, hint)
+        raise wrong(
+            "argument 'phases'",
+            "a function that returns Phases",
+            phases,
+            "for example lambda phases: phases.remove('configure'); a `def` needs a `return`",
+        )
     return phases
 
 
 def quoted(flag: str) -> str:
-    """One word of the shell, in double quotes: variables such as `$out` are put in.
-
-    `$$` is a dollar, as in Make and `string.Template`.
-    """
+    """For the shell, but with variables of the builder such as `$out` put in; `$$` is a dollar, as in Make and `string.Template`."""
     return '"' + "".join(_QUOTED.get(part, part) for part in _SPECIAL.split(flag)) + '"'
 
 

@@ -55,8 +55,9 @@ STATFS_SIZE = 2344
 REAPER_SIZE = 80
 KINFO_PROC_SIZE = 1088
 _STATFS_FSID, _STATFS_TYPE, _STATFS_FROM, _STATFS_ON = 192, 280, 296, 1320
-# Size, pid, real user, resident pages, run time, children's, state.
-_KINFO = struct.Struct("=i68xi96xI88xq56xQ16xqq20xB")
+_KINFO = struct.Struct(
+    "=i68xi96xI88xq56xQ16xqq20xB"
+)  # size, pid, real user, resident pages, run time, children's, state
 _DEVFS_RULE = struct.Struct("=IIii200siiIIHH")
 _IFALIASREQ = struct.Struct("=16s16s16s16si")
 _IFREQ_FLAGS = struct.Struct("=16sH14x")
@@ -134,7 +135,7 @@ def string_in(value: bytes | bytearray | None) -> bytes:
 
 
 def integer_in(value: bytes | bytearray | None) -> int:
-    """The number in four bytes of an answer; 0 where there is none."""
+    """The inverse of `integer`."""
     return int(struct.unpack("=i", bytes(value or b"\0\0\0\0"))[0])
 
 
@@ -165,12 +166,12 @@ def devfs_rule_in(rule: bytes | bytearray) -> tuple[int, int, int, bytes]:
 
 
 def devfs_rule_id(ruleset: int, number: int) -> bytearray:
-    """The argument of DEVFSIO_RDEL (`devfs_rid`): ruleset and rule in one number."""
+    """`devfs_rid`, the argument of DEVFSIO_RDEL."""
     return bytearray(struct.pack("=I", ruleset << 16 | number))
 
 
 def loopback_address(interface: bytes = b"lo0") -> bytearray:
-    """`struct ifaliasreq`, the argument of SIOCAIFADDR: give `interface` the address 127.0.0.1/8."""
+    """`struct ifaliasreq`: 127.0.0.1/8."""
     address, mask = (
         _SOCKADDR_IN.pack(_SOCKADDR_IN.size, _FREEBSD_AF_INET, b"\0\0", socket.inet_aton(text))
         for text in ("127.0.0.1", "255.0.0.0")
@@ -179,17 +180,17 @@ def loopback_address(interface: bytes = b"lo0") -> bytearray:
 
 
 def interface_flags(flags: int, interface: bytes = b"lo0") -> bytearray:
-    """`struct ifreq`, the argument of SIOCGIFFLAGS and SIOCSIFFLAGS."""
+    """`struct ifreq` with flags."""
     return bytearray(_IFREQ_FLAGS.pack(interface, flags))
 
 
 def interface_flags_in(request: bytes | bytearray) -> int:
-    """The flags (IFF_…) that SIOCGIFFLAGS has written into a `struct ifreq`."""
+    """The inverse of `interface_flags`."""
     return int(_IFREQ_FLAGS.unpack(bytes(request))[1])
 
 
 def reaper_kill(signal: int) -> bytearray:
-    """`struct procctl_reaper_kill`: send `signal` to all descendants, not to one subtree of them."""
+    """`struct procctl_reaper_kill`: all descendants."""
     return bytearray(_REAPER_KILL.pack(signal, 0, 0, 0, 0))
 
 
@@ -199,7 +200,7 @@ def owns_descendants(status: bytes | bytearray) -> bool:
 
 
 def file_systems_in(table: bytes) -> list[FileSystem]:
-    """The rows of a mount table as getfsstat(2) writes them, `STATFS_SIZE` bytes each."""
+    """From what getfsstat(2) wrote."""
     return [_file_system(table[start : start + STATFS_SIZE]) for start in range(0, len(table), STATFS_SIZE)]
 
 
@@ -214,7 +215,7 @@ def _file_system(row: bytes) -> FileSystem:
 
 
 def living_processes_in(table: bytes) -> list[Process]:
-    """The processes of an array of `struct kinfo_proc`, without those that only wait to be reaped."""
+    """From an array of `struct kinfo_proc`, without those that only wait to be reaped."""
     if table and struct.unpack_from("=i", table)[0] != KINFO_PROC_SIZE:
         raise OSError(22, "struct kinfo_proc has another size on this machine")
     rows = [_KINFO.unpack_from(table, start) for start in range(0, len(table), KINFO_PROC_SIZE)]

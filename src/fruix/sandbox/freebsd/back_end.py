@@ -95,7 +95,7 @@ class FreeBSDBackEnd(BackEnd):
 
     @override
     def builders_of(self, uid: int, name: str) -> list[int]:
-        """Name all processes of the user: their numbers don't tell in which jail they are."""
+        """All of them: numbers don't tell of jails."""
         return self.kernel.processes_of(uid)
 
     @override
@@ -107,7 +107,7 @@ class FreeBSDBackEnd(BackEnd):
 
     @override
     def usage(self, pid: int) -> Usage | None:
-        """Add up what all processes of the build user use: no other build shares it."""
+        """Of all processes of the build user, whom no other build shares."""
         used = self.kernel.usage_beside(pid)
         return used and Usage(*used)
 
@@ -117,7 +117,7 @@ class FreeBSDBackEnd(BackEnd):
 
     @override
     def marks(self, name: str) -> Mapping[str, str]:
-        """Note the jail's name; a jail is also found by its path."""
+        """Its jail, which is also found by its path."""
         return {"jail": name}
 
     @override

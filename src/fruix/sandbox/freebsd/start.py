@@ -79,8 +79,9 @@ class Started:
 def start(kernel: Kernel, spec: SandboxSpec, log: int) -> Started:
     """Fork the supervisor, which does the rest. Call in a single-threaded process only."""
     failpoints.reach("devfs-rules")
-    # Here, one after the other, so that no two supervisors do it at once.
-    devices.ensure_ruleset(kernel, devices.ruleset_of(spec.id))
+    devices.ensure_ruleset(
+        kernel, devices.ruleset_of(spec.id)
+    )  # here, one after the other, so that no two supervisors do it at once
     failpoints.reach("supervisor")
     status, status_child = os.pipe()
     control_child, control = os.pipe()

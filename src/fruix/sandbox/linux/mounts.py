@@ -85,7 +85,7 @@ def mount_tmpfs(mounts: Iterable[Tmpfs]) -> None:
 
 
 def mount_proc() -> None:
-    """Mount the /proc of this process namespace.
+    """Of this process namespace.
 
     Raises:
         OSError: among others EPERM, without root where parts of the host's own are covered: the

@@ -20,7 +20,7 @@ _OLD = ".host"
 
 
 def show(directory: str) -> None:
-    """Show `directory` at `/frx`.
+    """`directory` appears at `/frx`.
 
     Raises:
         IsolationUnavailableError: mounting is refused, by what.

@@ -39,7 +39,7 @@ class Pairs:
                 self.values[key] = value
 
     def fail(self, number: int, message: str = "") -> NoReturn:
-        """Fail the call, with the kernel's message where the caller wants it.
+        """The call fails.
 
         Raises:
             KernelError: always.

@@ -29,7 +29,7 @@ class Machine:
 
 @dataclass(slots=True)
 class Mount:
-    """A mount as the double made it.
+    """One mount.
 
     Attributes:
         number: Linux's for it; numbers come again, so `device` and `inode` of its root are compared too.
@@ -49,7 +49,7 @@ class Mount:
 
 @dataclass(slots=True)
 class Jail:
-    """A jail, living or dying.
+    """One jail.
 
     `space`: the UTS namespace that its processes are in, as /proc names it; `removed`: it is dying.
     """
@@ -66,10 +66,7 @@ class Jail:
 
 @dataclass(slots=True)
 class Tables:
-    """What the double keeps between calls.
-
-    `rules`: ruleset → (number, action, pattern) in order of the numbers.
-    """
+    """All of it. `rules`: ruleset → (number, action, pattern) in order of the numbers."""
 
     mounts: list[Mount] = field(default_factory=list)
     jails: list[Jail] = field(default_factory=list)

@@ -1,0 +1,95 @@
+"""`--metadata FILE` and `METADATA_OUT`: how a package was built, as `key=value` lines, from the build record and from running it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from fruix.building.record.file import read_record
+from fruix.errors import FruixError, UsageError
+from fruix.model.storepath import StorePath
+from fruix.store.layout import Layout
+
+RUN_TIMEOUT = 60
+
+
+def collect(
+    drv: StorePath, source: tuple[StorePath, str] | None, layout: Layout, program: str
+) -> dict[str, str]:
+    """The metadata of one built derivation.
+
+    Args:
+        drv: its path.
+        source: store path and SHA-256 (hex) of its source, if it has one.
+        layout: where the records are.
+        program: name of the program to run below the output's `bin`, to show that the result works.
+
+    Raises:
+        FruixError: there is no record: it wasn't built on this machine.
+    """
+    record = read_record(layout.log_file(drv))
+    if record is None:
+        raise FruixError(
+            f"no build record of '{drv}'", hint="it was not built on this machine, or its log was removed"
+        )
+    output = record["outputs"].get("out") or next(iter(record["outputs"].values()), None)
+    if output is None:
+        raise FruixError(
+            f"the last build of '{drv}' failed; its record has no output", hint=f"fruix log {drv}"
+        )
+    isolation: Mapping[str, Any] = record["isolation"] or {}
+    view: Mapping[str, str] = record["hostView"] or {}
+    return {
+        "drv_path": str(drv),
+        "out_path": output["path"],
+        "runtime_output": run(f"{output['path']}/bin/{program}"),
+        "build_uid": str(isolation.get("uid", "")),
+        "build_gid": str(isolation.get("gid", "")),
+        "build_mode": str(isolation.get("kind", "")),
+        "jail_name": str(isolation.get("name", "")),
+        "jail_hostname": str(isolation.get("hostname", "")),
+        "source_store_path": str(source[0]) if source else "",
+        "source_sha256": source[1] if source else "",
+        "references": " ".join(output["references"]),
+        "host_view": view.get("name", ""),
+        "host_view_hash": view.get("fingerprint", ""),
+        "tests": record["tests"],
+        "started": _moment(record["started"]),
+        "finished": _moment(record["finished"]),
+    }
+
+
+def check_place(file: str) -> None:
+    """See, before anything is built, that the metadata will have a place. Nothing is created.
+
+    Raises:
+        UsageError: the directory is not there, or the file can't be written.
+    """
+    directory = os.path.dirname(os.path.abspath(file))
+    if not os.path.isdir(directory):
+        raise UsageError("the metadata can't be written: there is no such directory", where=directory)
+    if os.path.isdir(file) or not os.access(file if os.path.exists(file) else directory, os.W_OK):
+        raise UsageError("the metadata can't be written there", where=file, hint="name a file")
+
+
+def run(program: str) -> str:
+    """What a program prints when run without arguments, on one line; empty if there is none such."""
+    try:
+        done = subprocess.run(
+            [program], stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return " ".join(done.stdout.decode("utf-8", "replace").split())
+
+
+def render(values: Mapping[str, str]) -> str:
+    """`key=value` lines; values hold no line ends."""
+    return "".join(f"{key}={' '.join(value.splitlines())}\n" for key, value in values.items())
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

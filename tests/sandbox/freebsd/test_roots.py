@@ -1,0 +1,369 @@
+"""Kept roots: what is made once, and what each build still costs (counted, not timed).
+
+Also what a crash in one leads to.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import crashing
+from fruix.client import RemoteStore, connect
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Bind, Exec, File, Identity, Link, SandboxSpec, Tmpfs
+from fruix.sandbox.back_ends import current
+from fruix.sandbox.freebsd import kept_roots, visibility
+from fruix.sandbox.freebsd.abi import FileSystem
+from fruix.store import Layout, LocalStore
+from fruix.testing.freebsd.double import Double
+from fruix.testing.traces import traces
+from machine import SEVERAL_IDS, Machine, jails, machine, private_frx
+from waiting import until
+
+pytestmark = SEVERAL_IDS
+UID = 35001
+BUILDS = Path(Layout().builds)
+
+
+@pytest.fixture(autouse=True)
+def nothing_runs_on() -> Iterator[None]:
+    yield
+    crashing.clear_away()
+
+
+def spec(base: Path, *, uid: int = UID, binds: tuple[Bind, ...] = (), data: bytes = b"x") -> SandboxSpec:
+    return SandboxSpec(
+        "frx-a",
+        f"{base}/frx-a/root",
+        Identity(uid, uid, uid, uid),
+        Exec("/bin/sh", ("sh",), {}, "/"),
+        binds=binds,
+        links=(Link("/bin", "usr/bin"), Link("/frx/store/link", "x")),
+        files=(File("/etc/passwd", data),),
+        tmpfs=(Tmpfs("/memory", 0, 0o1777),),
+    )
+
+
+@pytest.fixture
+def binds(tmp_path: Path) -> tuple[Bind, ...]:
+    for name in ("view", "store", "tmp", "build", "input"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "frx-a/root").mkdir(parents=True)
+    return (
+        Bind(f"{tmp_path}/view", "/usr/bin"),
+        Bind(f"{tmp_path}/store", "/frx/store", writable=True),
+        Bind(f"{tmp_path}/tmp", "/tmp", writable=True),
+        Bind(f"{tmp_path}/build", "/build", writable=True),
+        Bind(f"{tmp_path}/input", "/frx/store/input"),
+    )
+
+
+def test_what_a_root_holds(tmp_path: Path, binds: tuple[Bind, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    skeleton = kept_roots.skeleton_of(spec(tmp_path, binds=binds))
+    assert [area.target for area in skeleton.areas] == ["/tmp", "/build"]  # the other one holds an input
+    assert [bind.target for bind in skeleton.shown] == ["/usr/bin", "/frx/store"]
+    assert skeleton.links == (Link("/bin", "usr/bin"),)
+    monkeypatch.chdir(tmp_path / "frx-a/root")
+    skeleton.make()
+    found = {str(path.relative_to(Path.cwd())) for path in Path.cwd().rglob("*")}
+    assert found == {"dev", "etc", "etc/passwd", "memory", "usr", "usr/bin", "frx", "frx/store", "bin"}
+    assert not any(path.lstat().st_mode & 0o022 for path in Path.cwd().rglob("*") if not path.is_symlink())
+
+
+def test_a_directory_inside_another_one_of_the_builds_is_mounted(tmp_path: Path) -> None:
+    """Guix's contract: the builder owns the outer one and could move the inner."""
+    binds = (
+        Bind("/x/tmp", "/tmp", writable=True),
+        Bind("/x/build", "/tmp/guix-build-a.drv-0", writable=True),
+        Bind("/x/store", "/gnu/store", writable=True),
+    )
+    assert [area.target for area in kept_roots.skeleton_of(spec(tmp_path, binds=binds)).areas] == [
+        "/gnu/store"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        (lambda base, binds: spec(base, binds=binds, uid=UID + 1), False),
+        (lambda base, binds: spec(base, binds=binds, data=b"y"), False),
+        (lambda base, binds: spec(base, binds=binds[1:]), False),
+        (lambda base, binds: spec(base, binds=binds[:2]), False),
+        (lambda base, binds: spec(base, binds=(*binds, Bind("/other", "/frx/store/other"))), True),
+        (lambda base, binds: spec(base, binds=(Bind("/elsewhere", "/usr/bin"), *binds[1:])), True),
+    ],
+)
+def test_it_is_kept_for_what_needs_the_same(
+    tmp_path: Path,
+    binds: tuple[Bind, ...],
+    change: Callable[[Path, tuple[Bind, ...]], SandboxSpec],
+    same: bool,
+) -> None:
+    here = kept_roots.kept_root(spec(tmp_path, binds=binds))
+    assert here.startswith(f"{tmp_path}/roots/{UID}-")
+    assert (kept_roots.kept_root(change(tmp_path, binds)) == here) == same
+
+
+def test_few_are_kept_for_each_user(tmp_path: Path) -> None:
+    parent = tmp_path / "roots"
+    skeleton = kept_roots.skeleton_of(spec(tmp_path))
+    for number in range(kept_roots.MOST + 4):
+        (tmp_path / "own").mkdir()
+        kept_roots.keep(f"{tmp_path}/own", f"{parent}/{UID}-{number}/root", skeleton, busy(parent, "0"))
+        os.utime(parent / f"{UID}-{number}", (number, number))
+        if number == 1:
+            (parent / f"{UID}-1/areas").unlink()  # spoiled: for the next start
+    (parent / f"{UID + 1}-0").mkdir()
+    kept = {int(name.partition("-")[2]) for name in os.listdir(parent) if name.startswith(f"{UID}-")}
+    assert {0, 1} <= kept  # something is mounted in one, and the other isn't known to be clean
+    assert len(kept) <= kept_roots.MOST + 2
+    assert kept >= set(range(6, kept_roots.MOST + 4))
+    assert stat.S_IMODE(parent.stat().st_mode) == 0o700
+
+
+def busy(parent: Path, name: str) -> list[FileSystem]:
+    return [FileSystem(b"nullfs", b"", os.fsencode(parent / f"{UID}-{name}/root/usr/bin"))]
+
+
+def test_one_that_still_holds_something_of_a_build_is_put_aside(tmp_path: Path) -> None:
+    area = Bind(f"{tmp_path}/build", "/build", writable=True)
+    wanted = spec(tmp_path, binds=(area,))
+    skeleton, root = kept_roots.skeleton_of(wanted), kept_roots.kept_root(wanted)
+    (tmp_path / "own").mkdir()
+    assert not kept_roots.usable(root, skeleton)
+    kept_roots.keep(f"{tmp_path}/own", root, skeleton, [])
+    assert kept_roots.usable(root, skeleton)
+    (tmp_path / "build").mkdir()
+    visibility.move_in(area, root, 0)
+    assert not kept_roots.usable(root, skeleton)
+    (aside,) = tmp_path.glob("frx-aside-*")  # by this name the next start deletes it
+    assert (aside / "root/build").is_dir()
+    assert os.listdir(tmp_path / "roots") == []
+
+
+def test_a_flag_on_a_directory_does_not_keep_it_in_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A builder may have made its own directory immutable; then it can't be moved, not even by root."""
+    area = Bind(f"{tmp_path}/build", "/build", writable=True)
+    for name in ("root", "build"):
+        (tmp_path / name).mkdir()
+    visibility.move_in(area, f"{tmp_path}/root", 0)
+    flagged, rename, lstat = {f"{tmp_path}/root/build"}, os.rename, os.lstat
+
+    def immutable(path: str, *rest: object, **directories: int | None) -> None:
+        if path in flagged:
+            raise PermissionError(errno.EPERM, path)
+        rename(path, *rest, **directories)  # type: ignore[arg-type]
+
+    def clear(path: str, flags: int, *, follow_symlinks: bool) -> None:
+        assert (flags, follow_symlinks) == (0, False)
+        flagged.discard(path)
+
+    def flags_of(path: str, *, dir_fd: int | None = None) -> object:
+        return (
+            SimpleNamespace(st_flags=2, st_mode=stat.S_IFDIR)
+            if path in flagged
+            else lstat(path, dir_fd=dir_fd)
+        )
+
+    monkeypatch.setattr(os, "lstat", flags_of)
+    monkeypatch.setattr(os, "rename", immutable)
+    monkeypatch.setattr(os, "chflags", clear, raising=False)
+    visibility.move_out(area, f"{tmp_path}/root")
+    assert (tmp_path / "build").is_dir()
+    visibility.move_out(area, f"{tmp_path}/root")  # once more is fine
+
+
+def test_a_start_puts_aside_what_a_crash_spoiled(tmp_path: Path) -> None:
+    skeleton = kept_roots.skeleton_of(spec(tmp_path, binds=(Bind("/x", "/build", writable=True),)))
+    for name in ("clean", "spoiled"):
+        (tmp_path / "own").mkdir()
+        kept_roots.keep(f"{tmp_path}/own", f"{tmp_path}/roots/{name}/root", skeleton, [])
+    (tmp_path / "roots/spoiled/root/build").mkdir()
+    (tmp_path / "roots/half").mkdir()
+    kept_roots.put_aside_spoiled(str(tmp_path))
+    assert os.listdir(tmp_path / "roots") == ["clean"]
+    assert len(list(tmp_path.glob("frx-aside-*"))) == 2
+
+
+# Whole builds
+
+
+@contextmanager
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Counter[str]]]:
+    """Jails whose kernel counts its calls, and a `pwd_mkdb` that counts its runs.
+
+    Yields a function that returns the counts since the last time.
+    """
+    book, program = tmp_path / "calls", tmp_path / "pwd_mkdb"
+    program.write_text(f'#!/bin/sh\necho pwd_mkdb >> {book}\n: > "$2/pwd.db"\n: > "$2/spwd.db"\n')
+    program.chmod(0o755)
+    monkeypatch.setattr("fruix.sandbox.freebsd.users._PROGRAM", str(program))
+    for name in ("nmount", "unmount", "getfsstat", "jail_set"):
+        monkeypatch.setattr(Double, name, counting(name, getattr(Double, name), book))
+
+    def take() -> Counter[str]:
+        found = Counter(book.read_text().split())
+        book.write_text("")
+        return found
+
+    book.touch()
+    with jails():
+        yield take
+
+
+def counting(name: str, call: Callable[..., object], book: Path) -> Callable[..., object]:
+    def counted_call(*arguments: object) -> object:
+        with open(book, "a", encoding="ascii") as file:
+            file.write(f"{name}\n")
+        return call(*arguments)
+
+    return counted_call
+
+
+def test_what_a_build_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store's directory, one input and /dev are mounted.
+
+    Users' databases are made for the first build alone.
+    """
+    with counted(tmp_path, monkeypatch) as take, machine() as here:
+        shell = here.shell(tmp_path)
+        script = "ls /etc > $out; echo x > /tmp/x; echo x > /build/x"
+        first, second = (here.derivation(name, script, shell) for name in ("first", "second"))
+        take()
+        assert [result.success for result in here.build(first)] == [True]
+        assert take()["pwd_mkdb"] == 1
+        assert [result.success for result in here.build(second)] == [True]
+        assert take() == {"nmount": 3, "unmount": 3, "getfsstat": 3, "jail_set": 1}
+        for drv in (first, second):
+            assert {"passwd", "pwd.db", "spwd.db"} <= set(here.output(drv).read_text().split())
+        (root,) = BUILDS.glob("roots/*/root")
+        assert sorted(path.name for path in root.iterdir()) == ["dev", "etc", "frx"]
+        assert os.listdir(root / "frx/store") == os.listdir(root / "dev") == []
+
+
+def test_nothing_of_one_build_is_there_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may write to its own directories alone; none of the root's can be changed."""
+    with counted(tmp_path, monkeypatch) as _, machine() as here:
+        shell = here.shell(tmp_path)
+        vandal = """
+        for place in / /etc /dev /frx /etc/passwd; do
+            (echo x > $place/x || echo x >> $place || mv $place /tmp/x ||
+                chmod 777 $place || rm -rf $place) 2>/dev/null
+        done
+        mkdir -p /tmp/left /build/left; echo x > $NIX_STORE/left; echo done > $out
+        """
+        look = "ls -lR / | grep -v '^total' > $out"
+        listings = []
+        for name, script in (("one", look), ("vandal", vandal), ("two", look)):
+            drv = here.derivation(name, f"{script} # {name}", shell)
+            (result,) = here.build(drv)
+            assert result.success, result.message
+            listings.append(here.output(drv).read_text())
+        assert "left" not in listings[2]
+        assert names(listings[0]) == names(listings[2])
+
+
+def names(listing: str) -> list[str]:
+    """Modes, owners and names, but for what is named after the derivation or listed while it is written."""
+    rows = [line.split() for line in listing.splitlines() if line]
+    return sorted(
+        " ".join((row[0], *row[2:4], row[-1]))
+        for row in rows
+        if "-one" not in row[-1] and "-two" not in row[-1]
+    )
+
+
+def test_a_supervisor_killed_in_a_kept_root(tmp_path: Path) -> None:
+    """The spawner unmounts in its place and brings the build's directories back.
+
+    The root is as good as before.
+    """
+    with jails(), machine() as here:
+        shell = here.shell(tmp_path)
+        assert here.build(here.derivation("first", "echo x > $out", shell))[0].success
+        before = os.listdir(BUILDS / "roots")
+        script = "echo x > /build/x; echo x > $out; until test -e /tmp/never; do sleep 0.1; done"
+        drv = here.derivation("endless", script, shell)
+        killer = threading.Thread(target=kill_supervisor)
+        killer.start()
+        (result,) = here.build(drv)
+        killer.join()
+        assert not result.success
+        assert traces(here.store.layout) == []
+        assert os.listdir(BUILDS / "roots") == before
+        again = here.derivation("again", "ls /build /tmp > $out", shell)
+        assert here.build(again)[0].success
+        assert here.output(again).read_text() == "/build:\n\n/tmp:\n"
+
+
+def kill_supervisor() -> None:
+    """That of the build that runs, once its directory is in the root."""
+    until(lambda: list(BUILDS.glob("roots/*/root/build/x")), "a build in a kept root")
+    (pid,) = {parent_of(builder) for builder in current().processes_of(UID)} - set(
+        current().processes_of(UID)
+    )
+    os.kill(pid, signal.SIGKILL)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_all_killed_in_a_kept_root(tmp_path: Path) -> None:
+    """The next start undoes it and deletes the root with what the build left in it.
+
+    The build then makes a new one.
+    """
+    with jails(), private_frx():
+        with LocalStore(Layout()) as store:
+            shell = Machine(store, None).shell(tmp_path)  # type: ignore[arg-type]
+            drv = derivation_of(store, "endless", shell, "until test -e /tmp/never; do sleep 0.1; done")
+            first = derivation_of(store, "first", shell, ":")
+        daemon = crashing.start_daemon()
+        crashing.connected(daemon).close()
+        assert crashing.ask(first)[1]["status"] == "BUILT"
+        client = crashing.child(lambda: crashing.ask(drv)[0])
+        until(lambda: list(BUILDS.glob("roots/*/root/build/x")), "a build in a kept root")
+        (spawned,) = BUILDS.glob("roots/*/root/build/x")
+        processes = current().processes_of(UID)
+        (supervisor,) = {parent_of(builder) for builder in processes} - set(processes)
+        for pid in (daemon, parent_of(supervisor), supervisor):
+            os.kill(pid, signal.SIGKILL)
+        crashing.exit_of(daemon)
+        crashing.exit_of(client)
+        assert spawned.exists()
+        after = crashing.start_daemon()
+        try:
+            with crashing.connected(after):
+                assert traces(Layout()) == []
+                assert os.listdir(BUILDS / "roots") == []
+            again = derivation_again(shell)
+            assert crashing.ask(again)[1]["status"] == "BUILT"
+            (root,) = BUILDS.glob("roots/*/root")
+            assert not (root / "build").exists()
+        finally:
+            os.kill(after, signal.SIGTERM)
+            crashing.exit_of(after)
+
+
+def derivation_of(store: LocalStore | RemoteStore, name: str, shell: StorePath, script: str) -> StorePath:
+    here = Machine(store, None)  # type: ignore[arg-type]
+    return here.derivation(name, f"echo x > /build/x; {script}; echo x > $out", shell)
+
+
+def derivation_again(shell: StorePath) -> StorePath:
+    with connect(Layout().socket, Layout().store) as store:
+        return derivation_of(store, "again", shell, ":")
