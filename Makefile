@@ -12,6 +12,7 @@ help:
 	@echo 'make install  put it below PREFIX (/usr/local): program, service, manual pages, completions'
 	@echo 'make test    set up, run all tests'
 	@echo 'make catalogue  set up, build every package of the catalogue twice (as root; takes a while)'
+	@echo 'make fault   set up, let each change of files go wrong in every way (half an hour and more)'
 	@echo 'make lint    set up, check types and style'
 	@echo 'make bench   set up, measure the daemon against its peers (as root)'
 	@echo 'make clean   remove what make made (not the store)'
@@ -29,6 +30,10 @@ uninstall:
 test: $(VENV)/.ready-test
 	@sh scripts/need test
 	$(BIN)/python -m pytest -n auto --dist loadfile $(PYTEST_FLAGS)
+
+fault: $(VENV)/.ready-test
+	@sh scripts/need test
+	FRUIX_FAULTS=full $(BIN)/python -m pytest -n auto -q --timeout 7200 $(PYTEST_FLAGS) tests/faults
 
 catalogue: $(VENV)/.ready
 	@sh scripts/need catalogue

@@ -1,7 +1,8 @@
 """The daemons that are measured: how each is started on a store of its own, in one private mount namespace.
 
-All run as root below `/frx` (a directory of this run's, see `run`), with two jobs of one core, no substitutes, and real sandboxes with build users. Nix
-and Guix come out of Debian's packages: 2.8.0 as `nix-daemon` of the host, the newer ones unpacked into folders by `benchmarks/peers`.
+All run as root below `/frx` (a directory of this run's, see `run`), with two jobs of one core, no
+substitutes, and real sandboxes with build users. Nix and Guix come out of Debian's packages: 2.8.0
+as `nix-daemon` of the host, the newer ones unpacked into folders by `benchmarks/peers`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ cores = 1
 
 @dataclass
 class Daemon:
-    """One of them."""
+    """A daemon that is measured, with a store of its own."""
 
     name: str
     dialect: str
@@ -64,7 +65,7 @@ class Daemon:
                 time.sleep(0.0005)
 
     def stop(self) -> None:
-        """End it."""
+        """End it and wait until it has ended."""
         if self.process is not None:
             self.process.send_signal(signal.SIGTERM)
             self.process.wait()
@@ -73,11 +74,11 @@ class Daemon:
                 os.unlink(self.socket)
 
     def client(self) -> Client:
-        """A new connection."""
+        """A new connection, after its greeting."""
         return Client(self.dialect, self.socket)
 
     def processes(self) -> list[int]:
-        """It and all its descendants."""
+        """The process numbers of the daemon and of all its descendants."""
         assert self.process is not None
         found = [self.process.pid]
         for pid in found:
@@ -93,7 +94,8 @@ def _fruix(root: str) -> Daemon:
     with open(configuration, "w", encoding="ascii") as file:
         file.write("max-jobs = 2\ncores = 1\n")
     environment = {
-        "FRUIX_STORE_DIR": f"{base}/store", "FRUIX_STATE_DIR": f"{base}/var", "FRUIX_LOG_DIR": f"{base}/log", "FRUIX_CONF": configuration,
+        "FRUIX_STORE_DIR": f"{base}/store", "FRUIX_STATE_DIR": f"{base}/var",
+        "FRUIX_LOG_DIR": f"{base}/log", "FRUIX_CONF": configuration,
     }  # fmt: skip
     socket = f"{base}/var/daemon-socket/socket"
     command = [sys.executable, "-m", "fruix", "daemon"]
@@ -103,7 +105,8 @@ def _fruix(root: str) -> Daemon:
 def _nix(title: str, program: str) -> Callable[[str], Daemon]:
     def make(root: str) -> Daemon:
         base = f"{root}/{title}"
-        # Without a state directory that it can write to, it would take itself for a client of the socket: its own.
+        # Without a state directory that it can write to, it would take itself for a client of the
+        # socket: its own.
         for name in ("store", "var", "log", "conf"):
             os.makedirs(f"{base}/{name}")
         with open(f"{base}/conf/nix.conf", "w", encoding="ascii") as file:
@@ -122,7 +125,8 @@ def _guix(title: str, program: str) -> Callable[[str], Daemon]:
         base = f"{root}/{title}"
         os.makedirs(f"{base}/store")
         environment = {
-            "NIX_STORE_DIR": f"{base}/store", "GUIX_STATE_DIRECTORY": f"{base}/var", "GUIX_DATABASE_DIRECTORY": f"{base}/db",
+            "NIX_STORE_DIR": f"{base}/store", "GUIX_STATE_DIRECTORY": f"{base}/var",
+            "GUIX_DATABASE_DIRECTORY": f"{base}/db",
             "GUIX_LOG_DIRECTORY": f"{base}/log", "GUIX_CONFIGURATION_DIRECTORY": f"{base}/conf",
         }  # fmt: skip
         command = [
@@ -135,7 +139,10 @@ def _guix(title: str, program: str) -> Callable[[str], Daemon]:
 
 
 def available(prefixes: str) -> dict[str, Callable[[str], Daemon]]:
-    """The daemons that can be started here, by name; `prefixes` is where `benchmarks/peers` unpacked the newer ones."""
+    """The daemons that can be started here, by name.
+
+    `prefixes` is where `benchmarks/peers` unpacked the newer ones.
+    """
     makers: dict[str, Callable[[str], Daemon]] = {"fruix": _fruix}
     for name, program, make in (
         ("nix-2.34", f"{prefixes}/nix/usr/bin/nix-daemon", _nix),

@@ -14,7 +14,10 @@ _SCALE = {"ms": 1000.0}
 def table(
     rows: Sequence[Row], results: Mapping[str, Mapping[str, Sequence[float]]], own: Mapping[str, float]
 ) -> str:
-    """Markdown. The last column is how many times better (above 1) or worse than the best peer Fruix is in this run."""
+    """The table of a run as Markdown.
+
+    The last column says how many times better (above 1) or worse Fruix is than the best peer.
+    """
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
     lines = [
         _line(["what", "unit", *names, "against the best"]),

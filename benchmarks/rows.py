@@ -1,7 +1,10 @@
-"""What is measured, a function per row: given a daemon and the round's number, it returns one figure (seconds, or a rate).
+"""What is measured, a function per row.
 
-Everything that a row needs before the clock starts is made before. Names carry the round, so that nothing is measured that
-was already there. Rows run in this order, each on all daemons in turn, round by round.
+Given a daemon and the round's number it returns one figure (seconds, or a rate).
+
+Everything that a row needs before the clock starts is made before. Names carry the round, so that
+nothing is measured that was already there. Rows run in this order, each on all daemons in turn,
+round by round.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ class Data:
 
 @dataclass(frozen=True)
 class Row:
-    """`rate`: more is better."""
+    """A row of the table: what is measured, how often, and in which unit; of a `rate` more is better."""
 
     key: str
     title: str
@@ -264,7 +267,7 @@ def valid_rate(daemon: Daemon, _data: Data, _round: int) -> float:
 
 
 def info_rate(daemon: Daemon, _data: Data, _round: int) -> float:
-    """QueryPathInfo, likewise."""
+    """QueryPathInfo, one after the other; daemon and client on a processor each."""
     paths = daemon.paths["texts"].split()[:ROUND_TRIPS]
     return _rate(daemon, lambda client: [client.references(path) for path in paths])
 

@@ -1,7 +1,8 @@
 """A client of either dialect that does as little as possible: what is measured should be the daemon.
 
-Requests are put together from bytes that were made before the clock starts, where that matters. Formats: docs/clients.md and the
-tables in `src/fruix/protocol`; this module does not use them, so that a change there shows in the figures of one daemon only.
+Requests are put together from bytes that were made before the clock starts, where that matters.
+Formats: docs/clients.md and the tables in `src/fruix/protocol`; this module does not use them, so
+that a change there shows in the figures of one daemon only.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ Write = Callable[[bytes], None]
 
 
 class DaemonError(Exception):
-    """What the daemon answered."""
+    """The daemon answered with an error; its text."""
 
 
 def number(value: int) -> bytes:
-    """A number on the wire."""
+    """A number on the wire: 8 bytes, little-endian."""
     return _U64.pack(value)
 
 
@@ -38,7 +39,7 @@ def string(value: str | bytes) -> bytes:
 
 
 def strings(values: Iterable[str]) -> bytes:
-    """A list of strings."""
+    """A list of strings on the wire: how many, then each."""
     items = [string(value) for value in values]
     return number(len(items)) + b"".join(items)
 
@@ -47,7 +48,7 @@ class Client:
     """One connection; operations are methods. `dialect` is `nix` or `guix`."""
 
     def __init__(self, dialect: str, path: str) -> None:
-        """Connect and greet."""
+        """Connect to the socket `path` and exchange greetings."""
         self.dialect = dialect
         self._stream = socket.socket(socket.AF_UNIX)
         self._stream.connect(path)
@@ -64,7 +65,7 @@ class Client:
         self._listen()
 
     def close(self) -> None:
-        """Leave."""
+        """Close the connection."""
         self._file.close()
         self._stream.close()
 
@@ -93,7 +94,7 @@ class Client:
         return found
 
     def add_text(self, name: str, text: bytes, references: Iterable[str] = ()) -> str:
-        """Add a small file; its path."""
+        """Add a small file and return its path."""
         ordered = sorted(references)
         if self.dialect == "guix":
             self._call(8, string(name) + string(text) + strings(ordered))
@@ -106,7 +107,7 @@ class Client:
         return self._path_info()
 
     def add_archive(self, name: str, feed: Callable[[Write], None]) -> str:
-        """Add a tree whose archive `feed` writes; its path."""
+        """Add a tree whose archive `feed` writes, and return its path."""
         if self.dialect == "guix":
             self._send(number(7) + string(name) + number(1) + number(1) + string("sha256"))
             feed(self._send)
@@ -119,7 +120,7 @@ class Client:
         return self._path_info()
 
     def build(self, derivations: Iterable[str]) -> None:
-        """Operation 9: build all outputs."""
+        """Operation 9: build all outputs of derivations."""
         suffix = "!out" if self.dialect == "nix" else ""
         self._call(9, strings(drv + suffix for drv in derivations) + number(0))
         self._number()
@@ -184,7 +185,11 @@ class Client:
         return path
 
     def _listen(self, sink: Callable[[bytes], object] | None = None) -> None:
-        """Messages up to the one that ends them."""
+        """Read log messages up to the one that ends them.
+
+        Raises:
+            DaemonError: an error ends them.
+        """
         while (kind := self._number()) != _LAST:
             if kind == _NEXT:
                 self._bytes()
@@ -236,7 +241,7 @@ class Client:
 
 
 def is_valid_request(path: str) -> bytes:
-    """Operation 1's request."""
+    """A request of operation 1 (IsValidPath) for `Client.is_valid`."""
     return number(1) + string(path)
 
 

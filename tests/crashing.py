@@ -31,6 +31,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.linux.cgroup import CgroupParent
 from fruix.store import Layout, schema
+from fruix.store.leftovers import LINKS
 from machine import Machine, left_over
 from waiting import PATIENCE
 
@@ -145,7 +146,7 @@ def traces(store: RemoteStore) -> list[str]:
     registered = {path.base for path in store.all_valid_paths()}
     places = [place for place in layout.staging if os.path.isdir(place)]
     registered |= {os.path.basename(place) for place in places}
-    found += [name for name in os.listdir(layout.store) if name not in registered]
+    found += [name for name in os.listdir(layout.store) if name not in {LINKS, *registered}]
     staging = [name for place in places for name in os.listdir(place)]
     if len(staging) > 1:  # the running daemon has one
         found += staging

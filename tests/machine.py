@@ -35,6 +35,7 @@ from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc, userns
 from fruix.store import Layout, LocalStore
+from fruix.store.leftovers import LINKS
 from fruix.store.tree import delete_tree
 from fruix.testing.freebsd.double import Double
 from fruix.testing.freebsd.files import as_on_ufs
@@ -276,8 +277,8 @@ def left_over(where: LocalStore | Layout) -> list[str]:
     notes = f"{layout.builds}/journal"
     journal = os.listdir(notes) if os.path.isdir(notes) else []
     # Where the store is a file system of its own, objects are put together in it.
-    other_place = os.path.basename(layout.staging[1])
-    hidden = [name for name in os.listdir(layout.store) if name.startswith(".") and name != other_place]
+    own = {os.path.basename(layout.staging[-1]), LINKS}
+    hidden = [name for name in os.listdir(layout.store) if name.startswith(".") and name not in own]
     return [*builds, *journal, *os.listdir(layout.locks), *hidden]
 
 

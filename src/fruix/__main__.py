@@ -7,7 +7,7 @@ import sys
 
 def main() -> int:
     """The entry point; `--version` alone is answered before the commands are imported."""
-    from fruix.cli.output.streams import flushed, not_written, prepare  # noqa: PLC0415 - see below
+    from fruix.cli.output.standard_streams import flushed, not_written, prepare  # noqa: PLC0415 - see below
 
     prepare()
     if sys.argv[1:] == ["--version"]:
@@ -25,8 +25,8 @@ def main() -> int:
 
 
 def _run() -> int:
-    from fruix.cli.main import main as run  # noqa: PLC0415 - slow to import
-    from fruix.sandbox.inherited import hear_of_children  # noqa: PLC0415
+    from fruix.cli.command_line import main as run  # noqa: PLC0415 - slow to import
+    from fruix.sandbox.process_defaults import hear_of_children  # noqa: PLC0415
 
     hear_of_children()
     return run()

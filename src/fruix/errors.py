@@ -97,7 +97,7 @@ class MemoryLimitError(FruixError):
 
 
 class NoSpaceError(FruixError):
-    """An addition would leave less of a disk than the settings want to stay free."""
+    """A disk is full, or would have less free after an addition than the settings want."""
 
 
 class InvalidPathError(FruixError):
@@ -118,6 +118,30 @@ class HashMismatchError(FruixError):
         self.subject = subject
         self.expected = expected
         self.got = got
+
+
+class ImportMismatchError(HashMismatchError):
+    """An object that comes with a path of its own, and isn't what is said of it; in Nix's words.
+
+    `kind` is what differs: `hash` and `size` of the archive, or `ca hash`.
+    """
+
+    def __init__(self, subject: str, *, expected: str, got: str, kind: str = "hash", hint: str = "") -> None:
+        super().__init__(subject, expected=expected, got=got, hint=hint)
+        self.kind = kind
+        self.message = (
+            f"{kind} mismatch importing path '{subject}';\n  specified: {expected}\n  got:       {got}"
+        )
+
+
+class PathAliveError(FruixError):
+    """A store path that may not be deleted: something keeps it alive, or `referrer` refers to it."""
+
+    def __init__(self, path: str, referrer: str = "", *, hint: str = "") -> None:
+        why = f"'{referrer}' refers to it" if referrer else "it is still alive"
+        super().__init__(f"cannot delete path '{path}' since {why}", hint=hint)
+        self.path = path
+        self.referrer = referrer
 
 
 class ReferenceCycleError(FruixError):
@@ -193,9 +217,10 @@ class BuildError(FruixError):
     exit_code = 100
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 # What to do about errors of the system that a reader can do something about.
 _REMEDIES = {
-    errno.ENOSPC: "free some space on that file system, then ask again",
+    errno.ENOSPC: "free some space there ('fruix gc' deletes what nothing needs), then ask again",
     errno.EDQUOT: "raise the quota on that file system, or free some space, then ask again",
     errno.EMFILE: "raise the limit on open files (LimitNOFILE=, ulimit -n), or ask again a little later",
     errno.ENFILE: "this machine has too many open files: ask again a little later",
@@ -209,7 +234,10 @@ def of_system(error: OSError) -> FruixError:
     """An error of the operating system in the form of ours: what, where, what to do next."""
     named = error.filename if error.filename2 is None else error.filename2
     where = os.fsdecode(named) if isinstance(named, str | bytes) else ""
-    return FruixError(error.strerror or str(error), where=where, hint=_REMEDIES.get(error.errno or 0, ""))
+    if error.errno in _FULL and isinstance(named, bytes) and not where.startswith("/"):
+        where = ""  # a name in an open directory says nothing about the disk
+    kind = NoSpaceError if error.errno in _FULL else FruixError
+    return kind(error.strerror or str(error), where=where, hint=_REMEDIES.get(error.errno or 0, ""))
 
 
 def of_missing_module(error: ModuleNotFoundError) -> FruixError | None:

@@ -1,6 +1,9 @@
-"""SIGKILL to everybody who takes part, at every step of a build: the next start leaves no trace of it, and the same build then succeeds.
+"""SIGKILL to each process that takes part, at every step of a build.
 
-Real daemons (forked, with the command's own `main`), a real spawner, real builders, clients in processes of their own; one private /frx.
+The next start leaves no trace of it, and the same build then succeeds.
+
+Real daemons (forked, with the command's own `main`), a real spawner, real builders, clients in
+processes of their own; one private /frx.
 """
 
 from __future__ import annotations

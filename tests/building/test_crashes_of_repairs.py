@@ -1,4 +1,7 @@
-"""SIGKILL to the daemon in the middle of a repair, a check, a second round, a copy of what failed: nothing is lost, nothing is left."""
+"""SIGKILL to the daemon in a repair, a check, a second round, a copy of a failed build.
+
+Nothing is lost, nothing is left.
+"""
 
 from __future__ import annotations
 

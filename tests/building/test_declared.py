@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from asking import failed
-from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
+from fruix.building.record.record_file import read_record
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput
@@ -58,7 +58,8 @@ def test_structured_attributes(here: Machine, shell: StorePath, low: tuple[Store
         "exportReferencesGraph": {"closure": [str(low[1])]},
     }
     out, dev = placeholder("out"), placeholder("dev")
-    script = f"""mkdir {out}; cp $NIX_ATTRS_JSON_FILE {out}/json; cp "$NIX_ATTRS_SH_FILE" {out}/sh; env > {out}/env
+    script = f"""mkdir {out}; cp $NIX_ATTRS_JSON_FILE {out}/json; cp "$NIX_ATTRS_SH_FILE" {out}/sh
+env > {out}/env
 ls -la . > {out}/list; echo x > {dev}"""
     drv = here.derivation(
         "structured",
@@ -102,7 +103,10 @@ def test_values_in_files(here: Machine, shell: StorePath) -> None:
         "a/b": "../x",
         "small": placeholder("out"),
     }
-    script = 'mkdir $out; cp "$bigPath" $out/big; echo "$bigPath ${big-none} $small" > $out/names; ls -A > $out/list'
+    script = (
+        'mkdir $out; cp "$bigPath" $out/big; echo "$bigPath ${big-none} $small" > $out/names;'
+        " ls -A > $out/list"
+    )
     drv = here.derivation("files", script, shell, env=env)
     (result,) = here.build(drv, options=NIX)
     assert result.success, result.message
@@ -249,15 +253,18 @@ def test_variables_that_cannot_be(here: Machine, shell: StorePath) -> None:
 
 def test_allowed_references(here: Machine, shell: StorePath, low: tuple[StorePath, StorePath]) -> None:
     drv = here.derivation(
-        "strict", f"mkdir -p $out/etc; echo {low[1]} > $out/etc/conf; echo $out >> $out/etc/conf", shell, inputs=[low[0]],
+        "strict",
+        f"mkdir -p $out/etc; echo {low[1]} > $out/etc/conf; echo $out >> $out/etc/conf",
+        shell,
+        inputs=[low[0]],
         env={"allowedReferences": "out"},
-    )  # fmt: skip
+    )
     out = here.store.derivation_outputs(drv)["out"]
     result = failed(here, drv)
     assert result.status == BuildStatus.OUTPUT_REJECTED
     assert (
-        f"output '{out}' is not allowed to refer to the following paths:\n  {low[1]}\n    mentioned in etc/conf"
-        in result.message
+        f"output '{out}' is not allowed to refer to the following paths:\n  {low[1]}\n"
+        "    mentioned in etc/conf" in result.message
     )
     assert guix_text(here, drv) == (
         f"output (`{out}') is not allowed to refer to path `{low[1]}'\n    mentioned in etc/conf"

@@ -1,4 +1,4 @@
-"""What somebody deleted from the store with their own hands is noticed by the next build that is asked for it, and made again."""
+"""What was deleted from the store by hand is noticed by the next build of it, and made again."""
 
 from __future__ import annotations
 
@@ -165,7 +165,10 @@ def test_a_derivation_that_is_gone_is_missing(here: Machine, shell: StorePath) -
 
 
 def test_only_contents_that_name_the_path_are_taken_from_anybody(here: Machine, shell: StorePath) -> None:
-    """An archive for an output's path could be anything: without repairing it is not taken, also where nothing lies."""
+    """An archive for an output's path could be anything.
+
+    Without repairing it is not taken, also where nothing lies.
+    """
     drv = here.derivation("gone", "echo x > $out", shell)
     here.build(drv)
     path = only_output(here, drv)

@@ -43,7 +43,10 @@ def test_the_median_of_the_latest(tmp_path: Path) -> None:
 
 
 def test_what_was_built_last(tmp_path: Path) -> None:
-    """In whatever version, also after a start; a line without a derivation (of an earlier release) takes none away."""
+    """The last derivation of a name in any version, also after a start.
+
+    A line without a derivation (of an earlier release) takes none away.
+    """
     past = History(f"{tmp_path}/history")
     assert past.last("build", "hello-2") == ""
     past.add("build", "hello-2.1", 1.0, {}, "/frx/store/a-hello-2.1.drv")

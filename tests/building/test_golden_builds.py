@@ -1,7 +1,9 @@
-"""Derivations of the real clients, built here: same paths, same NAR hashes, same references as in the databases of their own daemons.
+"""Derivations of the real clients, built here.
 
-The builder that they name is a store object whose path follows from its contents, which are those of the recording machine; another
-busybox is put in its place, registered as what it is.
+Paths, NAR hashes and references are the same as in the databases of their own daemons.
+
+The builder that they name is a store object whose path follows from its contents, which are those
+of the recording machine; another busybox is put in its place, registered as what it is.
 """
 
 from __future__ import annotations

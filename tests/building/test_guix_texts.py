@@ -1,4 +1,4 @@
-"""What clients of the Guix dialect are told, against what the real daemon told them (recorded texts and traces)."""
+"""What clients of the Guix dialect are told, against recorded texts and traces of the real daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Builders that take more than they should: each is ended with its reason, cleaned up, and others don't notice."""
+"""Builders that take more than they may: ended with the reason, cleaned up, unnoticed by others."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from fruix.building.limits import Limits, Watch, passed
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -25,8 +25,10 @@ from fruix.sandbox.linux.processes import processes_of
 from machine import Machine, left_over, machine
 from waiting import until
 
-# A user whom nobody else on this machine builds as at the same time: limits on processes count all of a user's.
+# A user whom nobody else on this machine builds as at the same time: limits on processes count
+# all of a user's.
 UID = 40000 + secrets.randbelow(20000)
+NOTE = "note: the builder may have run into the limit"
 pytestmark = pytest.mark.usefixtures("each_back_end")
 
 CONTRACTS = ("fruix", "guix")  # with the build user's own ids, and in a user namespace
@@ -80,23 +82,24 @@ def test_a_bomb_next_to_an_honest_build(tmp_path: Path) -> None:
 def test_memory_without_end(tmp_path: Path, contract: str) -> None:
     with machine(settings(max_memory=100 << 20)) as here:
         # Doubles a text that the shell holds, and then keeps it.
-        script = "x=0123456789abcdef; i=0; while [ $i -lt 23 ]; do x=$x$x; i=$((i+1)); done; while :; do sleep 1; done"
+        script = (
+            "x=0123456789abcdef; i=0; while [ $i -lt 23 ]; do x=$x$x; i=$((i+1)); done;"
+            " while :; do sleep 1; done"
+        )
         result = end_of(here, tmp_path, script, contract)
         assert f"killed for using more than {100 << 20} bytes of memory" in result.message
 
 
 @pytest.mark.parametrize("start", ["exec ", "", "true; "])
 def test_files_without_end(tmp_path: Path, start: str, each_back_end: str) -> None:
-    """The first process of a namespace gets no signal for it, only an error; others, and those of a jail, do."""
+    """The first process of a namespace gets an error for it; others, and those of a jail, a signal."""
     with machine(settings(max_file_size=1 << 20)) as here:
         end = "; exit $?" if start == "true; " else ""
         result = end_of(here, tmp_path, f"{start}dd if=/dev/zero of=big bs=4096 count=1000{end}")
         died = "due to signal 25" if each_back_end == "freebsd-jail" and not end else "with exit code"
         assert f"builder failed {died}" in result.message
         said = [event.text for event in here.events if isinstance(event, Note)]
-        assert said == [
-            "note: the builder may have run into the limit of 1048576 bytes for a file (setting max-file-size)"
-        ]
+        assert said == [f"{NOTE} of 1048576 bytes for a file (setting max-file-size)"]
 
 
 @pytest.mark.parametrize("text", ["sh: 1: Cannot fork", "sh: can't fork: Resource temporarily unavailable"])
@@ -104,9 +107,7 @@ def test_a_shell_that_could_not_fork(tmp_path: Path, text: str) -> None:
     with machine(settings(max_processes=20)) as here:
         end_of(here, tmp_path, f'echo "{text}" >&2; exit 2')
         said = [event.text for event in here.events if isinstance(event, Note)]
-        assert said == [
-            "note: the builder may have run into the limit of 20 processes and threads (setting max-processes)"
-        ]
+        assert said == [f"{NOTE} of 20 processes and threads (setting max-processes)"]
 
 
 def test_too_many_files_in_outputs(tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Prepared views: what a host view shows, copied once and mounted by its top directories (counted, not timed)."""
+"""Prepared views: what a host view shows, copied once and mounted by its top directories.
+
+Mounts and copies are counted, not timed.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.storepath import StorePath
 from fruix.sandbox.spec import Bind, Link
 from fruix.store import Layout
-from fruix.store.durability import sync_tree
+from fruix.store.tree.syncing import sync_tree
 from fruix.testing.freebsd.double import Double
 from machine import Machine, jails, machine
 
@@ -39,7 +42,7 @@ def _old_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def host() -> Iterator[Path]:
-    """A place with directories like those of a base system; not below /tmp, which is the build's own inside."""
+    """A place with directories like a base system's, not below /tmp, which is the build's inside."""
     top = Path(tempfile.mkdtemp(prefix="fruix-host-", dir="/var/tmp"))
     top.chmod(0o755)
     for tree in TREES:
@@ -153,7 +156,8 @@ def test_a_builder_can_change_nothing_of_it(host: Path, tmp_path: Path) -> None:
         before = {str(path): path.read_text() for path in host.rglob("file")}
         script = f"""
         for place in {host} {host}/lib {host}/lib/file {host}/share; do
-            (echo x > $place/x || echo x >> $place || mv $place /build/x || chmod 777 $place || rm -rf $place) 2>/dev/null \\
+            (echo x > $place/x || echo x >> $place || mv $place /build/x || chmod 777 $place \\
+                || rm -rf $place) 2>/dev/null \\
                 && echo "changed $place"
         done
         ln {host}/lib/file /build/linked 2>/dev/null && echo linked
@@ -191,7 +195,10 @@ def views_of(place: Path, room: int = MUCH, names: tuple[str, ...] = ("many",)) 
 
 
 def test_how_things_are_copied(host: Path, place: Path) -> None:
-    """Root's, for nobody to write, no set-id bits, no more readable than they were; names of one file stay so."""
+    """Copies are root's, not writable, without set-id bits, and no more readable than before.
+
+    Names of one file stay names of one file.
+    """
     tool = host / "bin/cc"
     tool.write_text("a compiler")
     tool.chmod(0o6755)
@@ -283,7 +290,10 @@ def _fill_disk(_host: Path) -> None:
 def test_what_can_not_be_copied_is_mounted(
     host: Path, place: Path, monkeypatch: pytest.MonkeyPatch, trouble: Callable[[Path], None]
 ) -> None:
-    """Nothing half-made is used, or left: the build mounts the host's directories, and is judged by them at its end."""
+    """Nothing half-made is used, or left.
+
+    The build mounts the host's directories, and is judged by them at its end.
+    """
     resolved = resolve(host, place)
     copy_file = prepared_views._copy_file
 

@@ -1,4 +1,4 @@
-"""Files that the daemon puts into a builder's directory: plain names, new files, nothing followed (chown races)."""
+"""Files put into a builder's directory: plain names, new files, nothing followed (chown races)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.run.bring_back import find_kept
+from fruix.building.run.keep_failed import find_kept
 from fruix.building.settings import BuildSettings
 from fruix.building.shell import OpenShells, ShellRequest
 from fruix.errors import FruixError, ObjectRejectedError, UsageError
@@ -220,7 +220,10 @@ def test_a_client_that_cannot_be_told(here: Machine, shell: StorePath, tmp_path:
 
 def failed(here: Machine, shell: StorePath, name: str, requester: Requester) -> StorePath:
     """A derivation whose directories are kept after it has failed."""
-    script = "mkdir made; echo half > made/file; ln -s file made/link; echo aside > /tmp/note; chmod +x made/file; exit 1"
+    script = (
+        "mkdir made; echo half > made/file; ln -s file made/link; echo aside > /tmp/note;"
+        " chmod +x made/file; exit 1"
+    )
     drv = here.derivation(name, script, shell)
     options = BuildOptions("fruix", keep_failed=True, requester=requester)
     assert not here.build(drv, options=options)[0].success
@@ -232,7 +235,10 @@ def test_what_a_failed_build_left(here: Machine, shell: StorePath) -> None:
     requester = Requester(70001, 70001)
     options = BuildOptions("fruix", requester=requester)
     drv = failed(here, shell, "kept", requester)
-    look = f"PATH={shell}/bin; cat made/link /tmp/note && echo more >> made/file && stat -c %u made/file && id -u"
+    look = (
+        f"PATH={shell}/bin; cat made/link /tmp/note && echo more >> made/file &&"
+        " stat -c %u made/file && id -u"
+    )
     for _ in range(2):  # what is done inside is done to a copy
         exited, shown = enter(here, drv, f"{shell}/bin/sh", "-c", look, options=options)
         assert exited.code == 0, shown
@@ -283,7 +289,7 @@ def test_kept_directories_that_their_owner_has_changed(here: Machine, shell: Sto
 
 
 def test_nobody_gets_all_shells() -> None:
-    """One user may have half of them, and there is one left for each who comes later, until there are none."""
+    """One user may have half of them, and there is one for each who comes later, as long as they last."""
     shells = OpenShells(8)
     with ExitStack() as opened:
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from fruix.building.record.course import MOST_PHASES
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.build_options import BuildOptions, Requester

@@ -1,4 +1,6 @@
-"""A piece of the catalogue built for real, with every build system, and what the commands say of it. On a private /frx.
+"""A piece of the catalogue, with every build system, and what the commands say of it.
+
+It is built for real, on a private /frx.
 
 `make catalogue` builds all of it.
 """
@@ -45,14 +47,17 @@ EOF
 """
 PACKAGE = """
 import os
-# A tree of files as the source: made by a package of its own; of several of that name, a builder sees its own input only.
+# The source is a tree made by a package; of several of that name a builder sees its own input only.
 tree = Package(name="both-source", version="1", build_system="trivial", arguments={{"script": {script!r}}})
 package = Package(
     name="both",
     version="1",
     build_system="gnu",
     arguments={{
-        "phases": lambda phases: phases.replace("unpack", f"cp -R '{{os.sep}}frx/store/'*-both-source-1 source && chmod -R u+w source && cd source"){more}
+        "phases": lambda phases: phases.replace(
+            "unpack",
+            f"cp -R '{{os.sep}}frx/store/'*-both-source-1 source && chmod -R u+w source && cd source",
+        ){more}
     }},
     inputs=(find("bzip2"), find("zlib"){inputs}),
     native_inputs=(tree, find("pkgconf")),
@@ -133,7 +138,7 @@ def test_upstreams_tests_are_in_the_record(both: Path) -> None:
 
 @pytest.mark.parametrize("name", ["inih", "python-idna"])
 def test_other_build_systems(daemon: None, name: str) -> None:
-    """Meson (with Ninja, built by CMake, and Meson itself, run by the view's Python), and Python (with its build backend)."""
+    """Meson (which the view's Python runs) with Ninja (built by CMake), and a Python package."""
     out = Path(fruix("build", name).stdout.strip())
     tests = json.loads(fruix("log", "--record", name).stdout)["tests"]
     assert tests.startswith("pass=")
@@ -216,7 +221,7 @@ def test_lint_looks_at_outputs(both: Path, package_path: str, tmp_path: Path) ->
     fruix("build", "-f", str(path))
     found = fruix("lint", "--built", "-f", str(path), code=1).stdout
     assert (
-        f"{path}:5: warning: both: inputs: no output refers to the input pkgconf-1.8.1 (make it a native input"
+        f"{path}:5: warning: both: inputs: no output refers to the input pkgconf-1.8.1 (make it a native"
         in found
     )
     assert "license: there is none" in found

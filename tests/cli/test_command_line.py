@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from fruix.cli.command_line import main
 from fruix.cli.command_table import COMMANDS
-from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.packages import load
 from fruix.packages.catalogue import shipped_names

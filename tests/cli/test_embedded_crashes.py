@@ -1,4 +1,7 @@
-"""Without a daemon: the command, the daemon in its child, the spawner or the builder is killed; the next command finds nothing of it."""
+"""A command without a daemon is killed; the next one finds nothing of it.
+
+Killed is the command, the daemon in its child, the spawner or the builder.
+"""
 
 from __future__ import annotations
 

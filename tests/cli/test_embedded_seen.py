@@ -25,7 +25,10 @@ pytestmark = pytest.mark.skipif(
 
 KEPT = {name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_"))}
 COMMAND = [sys.executable, "-m", "fruix"]
-ENDLESS = "Package(name='endless', version='1', build_system='trivial', arguments={'script': 'while :; do sleep 0.2; done'})"
+ENDLESS = (
+    "Package(name='endless', version='1', build_system='trivial', "
+    "arguments={'script': 'while :; do sleep 0.2; done'})"
+)
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""The command line against a live daemon, from nothing to GNU Hello, with wrong input too. On a private /frx."""
+"""The command line against a live daemon, from nothing to GNU Hello, with wrong input too.
+
+On a private /frx.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +170,8 @@ def test_catalogue() -> None:
 def test_building_from_a_file_and_an_expression(daemon: None, tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text(
-        "package = Package(name='mine', version='1', build_system='trivial', arguments={'script': 'echo made > $out'})\n"
+        "package = Package(name='mine', version='1', build_system='trivial', "
+        "arguments={'script': 'echo made > $out'})\n"
     )
     out = fruix("build", "-f", str(file)).stdout.strip()
     assert Path(out).read_text() == "made\n"
@@ -181,7 +185,8 @@ def test_building_from_a_file_and_an_expression(daemon: None, tmp_path: Path) ->
 def test_a_failing_phase_is_reported(daemon: None, tmp_path: Path) -> None:
     file = tmp_path / "bad.py"
     file.write_text(
-        "package = Package(name='bad', version='1', build_system='trivial', arguments={'script': 'echo nope >&2; exit 7'})\n"
+        "package = Package(name='bad', version='1', build_system='trivial', "
+        "arguments={'script': 'echo nope >&2; exit 7'})\n"
     )
     done = fruix("build", "-f", str(file), code=100)
     assert "  builder failed with exit code 7" in done.stderr.splitlines()

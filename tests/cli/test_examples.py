@@ -1,4 +1,7 @@
-"""The files in `examples/` are built, by the words that the README gives, and what comes of them works. On a private /frx."""
+"""The files in `examples/` are built, by the README's words, and what comes of them works.
+
+On a private /frx.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from machine import private_frx
 
 ROOT = Path(__file__).parents[2]

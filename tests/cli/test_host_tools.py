@@ -1,6 +1,9 @@
-"""A package whose host changes: what is said, what is kept, and what a request does when it happens meanwhile. On a private /frx.
+"""A package whose host changes: what is said and kept, and what a request does meanwhile.
 
-The host has a dpkg database of this test's own, in which `gcc` changes its version; its view has that and what the builder needs.
+On a private /frx.
+
+The host has a dpkg database of this test's own, in which `gcc` changes its version; its view has
+that and what the builder needs.
 """
 
 from __future__ import annotations
@@ -18,12 +21,12 @@ import pytest
 
 from machine import private_frx
 
-# The command line, told where dpkg keeps its records, and what to do once, before the host's view for `top` is looked at. An embedded
-# daemon is a fork of it.
+# The command line, told where dpkg keeps its records, and what to do once, before the host's view
+# for `top` is looked at. An embedded daemon is a fork of it.
 FRUIX = """
 import contextlib, os, sys
+from fruix.__main__ import main
 from fruix.building.host_views import HostViews
-from fruix.cli.main import main
 from fruix.hostview import owners
 
 records, upgrade, *sys.argv[1:] = sys.argv[1:]
@@ -41,13 +44,17 @@ sys.exit(main())
 """
 CONFIGURATION = """
 [views.tools]
-tools = ["gcc", "sh", "cat", "chmod", "cp", "find", "grep", "ls", "mkdir", "rm", "sed", "sleep", "sort", "touch"]
+tools = [
+    "gcc", "sh", "cat", "chmod", "cp", "find", "grep", "ls", "mkdir", "rm", "sed", "sleep", "sort", "touch"
+]
 path = ["/frx/tools", "/usr/bin", "/bin"]
 [views.plain]
 tools = ["sh", "cat", "chmod", "cp", "find", "grep", "ls", "mkdir", "rm", "sed", "sort", "touch"]
 """
 PACKAGES = """
-low = Package(name="low", version="1", build_system="trivial", host_view="{view}", arguments={{"script": {script!r}}})
+low = Package(
+    name="low", version="1", build_system="trivial", host_view="{view}", arguments={{"script": {script!r}}}
+)
 package = Package(
     name="top", version="1", build_system="trivial", host_view="tools", inputs=[low],
     arguments={{"script": "gcc > $out"}},
@@ -83,7 +90,7 @@ class Host:
         )
 
     def write(self, tool: Path, output: str) -> None:
-        """The compiler alone."""
+        """Write the compiler and nothing else of the host."""
         tool.write_text(f"#!/bin/sh\necho {output}\n")
         tool.chmod(0o755)
 
@@ -102,14 +109,14 @@ class Host:
         )
 
     def fruix(self, *words: str, code: int = 0, encoding: str = "utf-8") -> tuple[str, str]:
-        """Both outputs."""
+        """Standard output and standard error of a command."""
         with self.start(*words, encoding=encoding) as process:
             out, err = process.communicate()
         assert process.returncode == code, f"{words}: {out}\n{err}"
         return out, err
 
     def events(self, when_ready: Callable[[], None]) -> list[dict[str, Any]]:
-        """Of a build of `top`, which succeeds; the action is done once, when a builder says that it is ready."""
+        """The events of a build of `top`, which succeeds; `when_ready` is called once in it."""
         actions = [when_ready]
         found: list[dict[str, Any]] = []
         with self.start("build", "--json", "top") as process:

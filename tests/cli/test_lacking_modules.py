@@ -1,4 +1,7 @@
-"""Every command in a Python that was built without a module of the standard library: the doctor names it, nothing ends in a traceback."""
+"""Every command in a Python that lacks a module of the standard library.
+
+The doctor names it, and nothing ends in a traceback.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.sandbox.python_modules import EXTRAS, NEEDED
+from fruix.sandbox.capabilities import EXTRAS, NEEDED
 
 # What is built against a library that may be missing → the module of ours that stands for it.
 OPTIONAL = {
@@ -51,7 +54,7 @@ class Blocker:
 
 sys.modules.pop(sys.argv[1], None)
 sys.meta_path.insert(0, Blocker())
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 sys.exit(main(sys.argv[2:]))
 """
 

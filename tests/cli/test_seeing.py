@@ -1,4 +1,7 @@
-"""Looking at builds from the command line, against a live daemon: ps, log -f, JSON lines, traces, roots, signals."""
+"""Builds seen from the command line, against a live daemon.
+
+ps, log -f, JSON lines, traces, roots, signals.
+"""
 
 from __future__ import annotations
 
@@ -24,13 +27,15 @@ ENVIRONMENT = {
 COMMAND = [sys.executable, "-m", "fruix"]
 FILE = """
 def made(name, script, *inputs):
-    return Package(name=name, version="1", build_system="trivial", arguments={"script": script}, inputs=list(inputs))
+    arguments = {"script": script}
+    return Package(name=name, version="1", build_system="trivial", arguments=arguments, inputs=list(inputs))
 base = made("base", "echo '@ fruix phase first'; echo hello from base; echo base > $out")
 top = made("top", "echo top > $out", base)
 bad = made("bad", "echo '@ fruix phase doomed'; echo oops; exit 3")
 above = made("above", "echo above > $out", bad)
 endless = made("endless", "echo '@ fruix phase spin'; while :; do echo round and round; sleep 0.2; done")
-nasty = made("nasty", r"printf '%b' '\\033]52;c;ZWNobw==\\007 \\033[2J \\033[8mhidden \\033[6n \\033c \\0302\\0233\\nover\\rwrite \\033[31mred\\n'; exit 1")
+nasty = made("nasty", r"printf '%b' '\\033]52;c;ZWNobw==\\007 \\033[2J \\033[8mhidden \\033[6n \\033c "
+    r"\\0302\\0233\\nover\\rwrite \\033[31mred\\n'; exit 1")
 brief = made("brief", "sleep 1; echo x > $out")
 short = made("short", "i=0; while [ $i -lt 8 ]; do echo step $i; sleep 0.25; i=$((i+1)); done; echo x > $out")
 """
@@ -122,7 +127,8 @@ def test_the_cause_of_a_failure_comes_first(package: Any) -> None:
         report.index("not built because of it: above-1") < report.index("\n> oops") < report.index("error:")
     )
     assert re.search(
-        r"fruix: error: bad-1 failed in phase doomed after \S+: 'exit 3' ended with exit code 3 \(1 that needs it was not built\)\n"
+        r"fruix: error: bad-1 failed in phase doomed after \S+: 'exit 3' ended with exit code 3 "
+        r"\(1 that needs it was not built\)\n"
         r"hint: fruix log \S+; fruix enter \S+ \(a shell in its sandbox\)\n$",
         shown,
     )

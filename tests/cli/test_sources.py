@@ -1,4 +1,7 @@
-"""A package's source from beginning to end: at hand by hash, patched, its phases changed, its tests run. On a private /frx."""
+"""A package's source: at hand by hash, patched, its phases changed, its tests run.
+
+On a private /frx.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,12 @@ import pytest
 from machine import private_frx
 
 CONFIGURE = r"""#!/bin/sh
-for flag; do case $flag in --prefix=*) prefix=${flag#--prefix=} ;; --with-word=*) word=${flag#--with-word=} ;; esac; done
-printf 'all:\n\tsh ./greeting > greeting.out\ncheck:\n\tgrep -q patched greeting.out && echo "# PASS:  1" && echo "# FAIL:  0"\n' > Makefile
+for flag; do case $flag in
+--prefix=*) prefix=${flag#--prefix=} ;;
+--with-word=*) word=${flag#--with-word=} ;;
+esac; done
+printf 'all:\n\tsh ./greeting > greeting.out\n' > Makefile
+printf 'check:\n\tgrep -q patched greeting.out && echo "# PASS:  1" && echo "# FAIL:  0"\n' >> Makefile
 printf 'install:\n\tmkdir -p %s/bin\n\tcp greeting.out %s/bin/greeting\n\techo %s $(EXTRA) > %s/word\n' \
     "$prefix" "$prefix" "$word" "$prefix" >> Makefile
 """
@@ -100,7 +107,8 @@ def test_a_patch_that_does_not_apply_fails_in_its_phase(directory: Path) -> None
 ENTERED = """
 low = Package(name="low", version="1", build_system="trivial",
     arguments={"script": "mkdir -p $out/bin $out/include; ln -s /bin/true $out/bin/lowtool"})
-package = Package(name="top", version="1", build_system="trivial", arguments={"script": "lowtool; echo > $out"}, inputs=[low])
+package = Package(name="top", version="1", build_system="trivial", inputs=[low],
+    arguments={"script": "lowtool; echo > $out"})
 """
 
 

@@ -1,4 +1,7 @@
-"""Every command in every kind of terminal: what builders and names say reaches it as text, in its encoding, at 40 columns; and without standard output."""
+"""What builders and names say reaches every kind of terminal as text.
+
+From every command, in the terminal's encoding, at 40 columns; and without standard output.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +20,19 @@ from fruix.cli.commands.store import QUERIES
 from fruix.cli.output.terminal import only_text
 from machine import private_frx
 
-# Character sets, titles, questions that a terminal answers, an 8-bit control, a line that looks like a message of Fruix's.
+# Character sets, titles, questions that a terminal answers, an 8-bit control, a line that looks
+# like a message of Fruix's.
 NASTY = "\x1b(B\x1b]0;title\x07\x1b[6n\x1b[2J\x9b31m\r\x08\nfruix: error: forged\nhint: forged"
 SAID = NASTY.replace("\n", " ") + "\nfruix: error: forged\n"
 FILE = f"""
 NASTY = {NASTY!r}
 SAID = {SAID!r}
 def made(name, script, *inputs):
-    return Package(name=name, version="1", synopsis="says … → \\u00e9 ●", home_page="http://x/", license="MIT",
-        build_system="trivial", inputs=list(inputs),
+    return Package(name=name, version="1", synopsis="says … → \\u00e9 ●", home_page="http://x/",
+        license="MIT", build_system="trivial", inputs=list(inputs),
         arguments={{"script": script, "environment": {{"nasty": NASTY, "said": SAID}}}})
-odd = made("odd", 'mkdir "$out"; printf %s "$said"; printf %s "$said" > "$out/$nasty"; ln -s "$nasty" "$out/link"; printf x > "$out/$(printf "\\\\377")"')
+odd = made("odd", 'mkdir "$out"; printf %s "$said"; printf %s "$said" > "$out/$nasty"; '
+    'ln -s "$nasty" "$out/link"; printf x > "$out/$(printf "\\\\377")"')
 needing = made("needing", 'mkdir "$out"; read -r odd < "$inputsPath"; echo "$odd" > "$out/$nasty"', odd)
 bad = made("bad", 'printf %s "$said" >&2; echo "FAIL: $said"; exit 3', odd)
 """
@@ -50,6 +55,10 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("doctor",): 0,
     ("edit", "hello"): 0,
     ("enter", "odd", "--", "/bin/true"): 0,
+    ("gc", "--dry-run"): 0,
+    ("gc", "--json", "--dry-run"): 0,
+    ("gc", "--print-roots"): 0,
+    ("gc", "--why-live", "{nasty}"): 2,
     ("graph", "needing"): 0,
     ("hash", "{top}/{nasty}", "{top}"): 2,
     ("hash", "{top}/odd.py", "{top}/dir"): 0,
@@ -57,6 +66,12 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("lint", "{top}/odd.py"): 1,
     ("lint", "-b", "{top}/needing.py"): 1,
     ("log", "odd"): 0,
+    ("export", "-o", "{top}/{nasty}.out", "odd"): 0,
+    ("import", "--no-check-sigs", "{top}/{nasty}"): 1,
+    ("copy", "--to", "{top}/{nasty}", "odd"): 1,
+    ("copy", "odd"): 2,
+    ("key", "generate", "--name", "{nasty}", "{top}/key"): 2,
+    ("key", "public", "{top}/{nasty}"): 2,
     ("log", "-f", "bad"): 0,
     ("log", "--record", "bad"): 0,
     ("packages",): 0,
@@ -82,7 +97,9 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("store", "requisites", "needing"): 0,
     ("store", "derivers", "odd"): 0,
     ("store", "verify"): 0,
+    ("store", "delete", "{nasty}"): 2,
     ("store", "failures"): 0,
+    ("store", "sign", "-k", "{top}/{nasty}", "odd"): 2,
     ("view", "base"): 0,
     ("why", "needing", "odd"): 0,
     ("why-rebuild", "odd", "bad"): 0,
@@ -95,7 +112,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
 def test_every_command_is_in_the_table() -> None:
     assert {words[0] for words in TABLE} - {"{nasty}"} == set(COMMANDS)
     of_store = {words[1] for words in TABLE if words[0] == "store"}
-    assert of_store == {"add", "cat", "ls", "info", "verify", "failures", *QUERIES}
+    assert of_store == {"add", "cat", "delete", "ls", "info", "verify", "failures", "sign", *QUERIES}
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +147,8 @@ def filled(words: tuple[str, ...], place: Mapping[str, str]) -> list[str]:
     return [word.format_map(place) for word in words]
 
 
-# What the display of running builds does with the terminal: the cursor hidden and shown, lines up, lines erased.
+# What the display of running builds does with the terminal: the cursor hidden and shown, lines up,
+# lines erased.
 DRAWN = re.compile(r"\x1b\[(?:\?25[lh]|\d*A|\d*[JK]|1G)|\r")
 
 

@@ -1,4 +1,4 @@
-"""Wrong definitions and broken files on the command line: every command says the same, once, and goes on with the rest."""
+"""Wrong definitions and broken files: every command says the same, once, and goes on."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from fruix.packages import load
 from fruix.packages.modules import Modules
 
@@ -51,9 +51,11 @@ def test_a_broken_file_is_named_once_and_the_rest_shown(
     assert "good" in shown.out
     assert "bad" not in shown.out
     assert shown.err == (
-        f"fruix: warning: {directory}/missing: can't read a directory of FRUIX_PACKAGE_PATH: No such file or directory\n"
+        f"fruix: warning: {directory}/missing: can't read a directory of FRUIX_PACKAGE_PATH: "
+        "No such file or directory\n"
         "hint: correct FRUIX_PACKAGE_PATH\n"
-        f"fruix: warning: {directory}/bad.py:2: bad: field 'version' should be a text, not 1.1 (left out: bad, needs-bad)\n"
+        f"fruix: warning: {directory}/bad.py:2: bad: field 'version' should be a text, not 1.1 "
+        "(left out: bad, needs-bad)\n"
         'hint: write it in quotes: a number loses zeros at its end ("1.10" is not 1.1)\n'
     )
 

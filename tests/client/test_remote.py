@@ -14,6 +14,7 @@ from fruix.errors import (
     BadStorePathError,
     FruixError,
     HostViewError,
+    ImportMismatchError,
     InvalidPathError,
     NotPermittedError,
     ProtocolError,
@@ -23,7 +24,7 @@ from fruix.errors import (
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
-from fruix.model.contentaddress import Method
+from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import Event
 from fruix.model.hashes import Hash
@@ -31,6 +32,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 
+OTHER = Hash.of("sha256", b"something else").prefixed
 ASKER = Requester(os.getuid(), os.getgid(), os.getpid())
 
 
@@ -85,9 +87,20 @@ def test_archives(daemon: Running) -> None:
         store.add_nar(info, [archive[:10], archive[10:]])
         assert b"".join(store.nar(path)) == archive
         wrong = PathInfo(some(store.directory, "wrong"), Hash.of("sha256", b""), len(archive))
-        with pytest.raises(FruixError, match="hash mismatch"):
+        with pytest.raises(ImportMismatchError) as caught:
             store.add_nar(wrong, [archive])
-        assert not store.is_valid(wrong.path)
+        assert caught.value.message == (
+            f"hash mismatch importing path '{wrong.path}';\n"
+            f"  specified: {wrong.nar_hash.prefixed}\n  got:       {info.nar_hash.prefixed}"
+        )
+        long, short = (replace(info, path=wrong.path, nar_size=len(archive) + more) for more in (1, -1))
+        address = ContentAddress.parse(f"text:{OTHER}")
+        claimed = path_for(address, "c", store.directory, ())
+        addressed = replace(info, path=claimed, content_address=address)
+        for bad, why in ((long, "size"), (short, "size"), (addressed, "ca hash")):
+            with pytest.raises(ImportMismatchError, match=f"{why} mismatch importing path '{bad.path}';"):
+                store.add_nar(bad, [archive])
+            assert not store.is_valid(bad.path)
 
 
 def test_errors_keep_the_session_and_their_class(daemon: Running) -> None:
@@ -267,7 +280,8 @@ def test_who_leaves_a_sandbox_ends_it(daemon: Running) -> None:
 def test_daemons_of_other_kinds_say_less(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with daemon.connect() as store:
         drv = some(store.directory, "thing.drv")
-        monkeypatch.setattr("fruix.client.remote.FEATURE", "something else")
+        for module in ("remote", "contents"):
+            monkeypatch.setattr(f"fruix.client.{module}.FEATURE", "something else")
         assert store.plan([DerivedPath(drv, ALL)]) == BuildPlan((PlannedBuild(drv),))
         with pytest.raises(ProtocolError, match="can't list builds"):
             store.active_builds()

@@ -11,6 +11,7 @@ from fruix.protocol import handshake, messages
 from fruix.protocol.messages import Failure, Last, Message
 from fruix.protocol.operations import operations
 from fruix.protocol.reader import Source
+from fruix.protocol.schema import Operation
 from fruix.protocol.wire import Context, Dialect, read_string, write_u64
 
 
@@ -45,12 +46,17 @@ class Client:
             found.append(messages.read(self.source, self.context))
         return found
 
-    def call(self, number: int, *values: Any, body: bytes = b"") -> tuple[list[Message], Any]:
+    def request(self, number: int, *values: Any, body: bytes = b"") -> Operation:
+        """Send one, and don't wait for its answer."""
         operation = operations(self.context)[number]
         request = bytearray()
         write_u64(request, number)
         operation.request.write(request, operation.kind(*values), self.context)
         self.stream.sendall(request + body)
+        return operation
+
+    def call(self, number: int, *values: Any, body: bytes = b"") -> tuple[list[Message], Any]:
+        operation = self.request(number, *values, body=body)
         said = self.messages()
         if isinstance(said[-1], Failure):
             return said, None

@@ -27,6 +27,7 @@ from fruix.model.planned import BuildPlan, Missing, PlannedBuild
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit
 from fruix.store import Layout, Limits, LocalStore
+from fruix.store.deduplication.rules import Rules
 
 
 @dataclass
@@ -119,6 +120,7 @@ class Running:
     path: str
     store: LocalStore
     builder: FakeBuilder
+    service: Service
     server: Server
     thread: threading.Thread
     plugged: list[socket.socket] = field(default_factory=list)
@@ -140,18 +142,21 @@ def layout(tmp_path: Path) -> Layout:
 
 @contextmanager
 def running(
-    tmp_path: Path, settings: Settings | None = None, limits: Limits | None = None
+    tmp_path: Path,
+    settings: Settings | None = None,
+    limits: Limits | None = None,
+    deduplication: Rules | None = None,
 ) -> Iterator[Running]:
     where = layout(tmp_path)
     builder = FakeBuilder()
-    with LocalStore(where, limits=limits or Limits()) as store:
+    with LocalStore(where, limits=limits or Limits(), deduplication=deduplication) as store:
         service = Service(store, builder, settings or Settings())
         listener = listen(where.socket)
         server = Server(service, [listener])
         thread = threading.Thread(target=server.run)
         thread.start()
         try:
-            daemon = Running(where.socket, store, builder, server, thread)
+            daemon = Running(where.socket, store, builder, service, server, thread)
             yield daemon
         finally:
             for stream in daemon.plugged:

@@ -9,7 +9,7 @@ import pytest
 
 from daemon.asking import client, some
 from daemon.serving import Running, build_events, running
-from fruix.daemon.options import too_much
+from fruix.daemon.client_options import too_much
 from fruix.daemon.settings import Settings
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus

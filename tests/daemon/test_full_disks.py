@@ -13,10 +13,13 @@ import pytest
 
 from daemon.asking import Client, client, framed
 from daemon.serving import Running, running
+from fruix.client import RemoteStore
+from fruix.errors import FruixError, NoSpaceError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
 from fruix.protocol.messages import Failure, Last
 from fruix.protocol.streams import write_objects
 from fruix.protocol.wire import Dialect
@@ -123,6 +126,54 @@ def test_additions_stop_before_the_disk_is_full(
         assert FREE - 4 * MIB <= status.f_bavail * status.f_frsize < FREE + MIB
         said, reply = user.call(1, info_of(daemon, b"").path)
         assert (said, reply) == ([Last()], False)
+
+
+def fill(directory: str) -> None:
+    """Leave not a byte."""
+    with open(f"{directory}/ballast", "wb", buffering=0) as ballast:
+        for size in (MIB, 4096):
+            try:
+                while ballast.write(bytes(size)) == size:
+                    pass
+            except OSError:
+                continue
+
+
+def test_questions_go_on_when_nothing_is_free_also_after_a_start(tmp_path: Path) -> None:
+    own_mounts()
+    directory = tmp_path / "frx"
+    directory.mkdir()
+    libc.mount(b"tmpfs", str(directory).encode(), b"tmpfs", 0, f"size={DISK},mode=755".encode())
+    try:
+        with running(tmp_path) as daemon, daemon.connect() as user:
+            path = user.add_text("a", b"a")
+            fill(str(directory))
+            assert_answers(user, path, str(directory))
+            with pytest.raises(NoSpaceError, match=r"no space for additions: 0\.0 MiB are free"):
+                daemon.store.check_room()
+        os.unlink(directory / "ballast")
+        with running(tmp_path):
+            pass
+        for _ in range(3):  # the reserve is given up for each, and taken back
+            fill(str(directory))
+            with running(tmp_path) as daemon, daemon.connect() as user:
+                assert_answers(user, path, str(directory), 9 * MIB)
+    finally:
+        libc.umount(str(directory).encode(), libc.MNT_DETACH)
+
+
+def assert_answers(user: RemoteStore, path: StorePath, directory: str, size: int = 100_000) -> None:
+    assert user.is_valid(path)
+    info = user.path_info(path)
+    assert info is not None
+    assert b"".join(user.nar(path)) != b""
+    assert user.add_text("a", b"a") == path, "it is there already"
+    with pytest.raises(FruixError) as caught:
+        user.add_text("b", os.urandom(size))
+    assert isinstance(caught.value, NoSpaceError)
+    assert str(caught.value).startswith(directory)
+    assert "fruix gc" in caught.value.hint
+    assert "I/O" not in str(caught.value)
 
 
 def test_files_that_can_still_be_made_are_left_too(tmp_path: Path) -> None:

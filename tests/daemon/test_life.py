@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from fruix.client import RemoteStore, connect
 from fruix.daemon.embedded import embedded_store
 from fruix.daemon.listening import StateLock
 from fruix.errors import FruixError, UnreachableError
+from fruix.store import Layout, LocalStore
 from machine import OTHER_USERS, private_frx
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
@@ -108,6 +109,59 @@ def test_a_second_daemon_is_refused(environment: dict[str, str]) -> None:
         )
         assert "hint: " in second.stderr
         wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
+
+
+def test_a_second_daemon_with_another_state_directory_is_refused(environment: dict[str, str]) -> None:
+    other = environment | {"FRUIX_STATE_DIR": "/frx/other"}
+    with daemon(environment) as first:
+        wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
+        second = subprocess.run(command(), env=other, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert f"(process {first.pid}, state directory {environment['FRUIX_STATE_DIR']})" in second.stderr
+        assert "hint: use that one, stop it first" in second.stderr
+        assert not os.path.exists(socket_of(other))
+        wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]).close()
+
+
+def header(file: Path) -> None:
+    file.write_bytes(bytes(100) + file.read_bytes()[100:])
+
+
+def first_page(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:100] + b"x" * 3996 + file.read_bytes()[4096:])
+
+
+def all_other_pages(file: Path) -> None:
+    data = file.read_bytes()
+    file.write_bytes(data[:4096] + b"x" * (len(data) - 4096))
+
+
+def no_database(file: Path) -> None:
+    file.write_text("no database " * 1000)
+
+
+@pytest.mark.parametrize("damage", [header, first_page, all_other_pages, no_database])
+def test_a_damaged_database_keeps_it_from_starting(
+    environment: dict[str, str], damage: Callable[[Path], None]
+) -> None:
+    file = Path(environment["FRUIX_STATE_DIR"], "db/db.sqlite")
+    layout = Layout.from_environment(environment)
+    with LocalStore(layout) as store:
+        added = store.add_text("a", b"a")
+    kept = file.read_bytes()
+    damage(file)
+    run = subprocess.run(command(), env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert f"{file}: database: it is damaged" in run.stderr
+    assert "fruix store rebuild-database" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not os.path.exists(socket_of(environment))
+    assert os.listdir(layout.staging[0]) == []
+    file.write_bytes(kept)
+    for suffix in ("-wal", "-shm"):
+        Path(f"{file}{suffix}").write_bytes(b"garbage" * 1000)  # which SQLite tells from a log of its own
+    with daemon(environment), wait_for(socket_of(environment), environment["FRUIX_STORE_DIR"]) as client:
+        assert client.is_valid(added)
 
 
 def test_bad_settings_keep_it_from_starting(environment: dict[str, str]) -> None:

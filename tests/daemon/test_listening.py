@@ -77,6 +77,19 @@ def test_one_daemon_per_state(tmp_path: Path) -> None:
         assert first.holder() == f"embedded daemon, process {os.getpid()}"
 
 
+def test_a_lock_file_that_somebody_deleted_lets_no_second_daemon_in(tmp_path: Path) -> None:
+    with StateLock(str(tmp_path)) as first, StateLock(str(tmp_path)) as second:
+        first.take("daemon")
+        os.unlink(first.path)
+        with pytest.raises(
+            StoreError, match=r"state directory \(unknown process, its name was deleted\)"
+        ) as caught:
+            second.take("daemon")
+        assert caught.value.where == first.path
+        first.release()
+        second.take("daemon")
+
+
 def test_passed_sockets_are_for_the_named_process_only() -> None:
     assert passed_sockets({}) == []
     assert passed_sockets({"LISTEN_PID": "1", "LISTEN_FDS": "1"}) == []

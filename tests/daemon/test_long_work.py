@@ -14,6 +14,7 @@ import pytest
 
 from daemon.serving import Running, running
 from fruix.errors import FruixError
+from fruix.model.finding import Finding
 from machine import SEVERAL_IDS
 from waiting import PATIENCE, until
 
@@ -24,20 +25,20 @@ def daemon(tmp_path: Path) -> Iterator[Running]:
         yield found
 
 
-def begin(daemon: Running, repair: bool, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+def begin(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """A store that holds a file of eight tebibytes; set when it begins to be read."""
     path = daemon.store.add_text("big", b"x")
     real = daemon.store.real(path)
     os.chmod(real, 0o644)
     os.truncate(real, 1 << 43)
-    begun, name = threading.Event(), "damaged" if repair else "verify"
-    read = getattr(daemon.store, name)
+    begun = threading.Event()
+    read = daemon.store.verify
 
-    def reading(**how: bool) -> object:
+    def reading(**how: bool) -> list[Finding]:
         begun.set()
         return read(**how)
 
-    monkeypatch.setattr(daemon.store, name, reading)
+    monkeypatch.setattr(daemon.store, "verify", reading)
     return begun
 
 
@@ -45,7 +46,7 @@ def begin(daemon: Running, repair: bool, monkeypatch: pytest.MonkeyPatch) -> thr
 @pytest.mark.parametrize("repair", [False, True])
 @pytest.mark.parametrize("end", ["the client goes", "the daemon stops"])
 def test_verifying(daemon: Running, repair: bool, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    begun = begin(daemon, repair, monkeypatch)
+    begun = begin(daemon, monkeypatch)
     said: list[str] = []
     with daemon.connect() as store:
 

@@ -16,7 +16,7 @@ import pytest
 from daemon.asking import client, framed
 from daemon.serving import Running, running
 from daemon.test_crowds import until
-from fruix.daemon import options
+from fruix.daemon import client_options
 from fruix.daemon.budget import Account, Budget, CountedRoots
 from fruix.daemon.handlers import query
 from fruix.daemon.settings import Settings
@@ -235,21 +235,21 @@ def test_a_root_is_kept_once() -> None:
 
 
 def test_every_setting_that_is_looked_at_is_kept() -> None:
-    assert set(options._SETTINGS) <= MEANINGFUL
+    assert set(client_options._SETTINGS) <= MEANINGFUL
 
 
 def test_a_session_forgets_the_others() -> None:
     chosen = ClientOptions(overrides={"cores": "2", "unknown": "", "experimental-features": ""})
-    assert options.kept(chosen).overrides == {"cores": "2"}
-    session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"))
+    assert client_options.kept(chosen).overrides == {"cores": "2"}
+    session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"), trusted=False)
     query.set_options(session, SetOptions(chosen))
-    assert session.options == options.kept(chosen)
+    assert session.options == client_options.kept(chosen)
 
 
 def test_a_number_of_many_digits_is_no_number() -> None:
     chosen = ClientOptions(overrides={"cores": "1" * 5000})
     with pytest.raises(FruixError, match="should have an integer value"):
-        options.check(chosen)
+        client_options.check(chosen)
 
 
 def test_a_build_counts_what_may_wait_for_its_client(tmp_path: Path) -> None:

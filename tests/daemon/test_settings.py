@@ -72,7 +72,7 @@ def test_a_misspelt_setting_is_guessed() -> None:
     assert caught.value.hint == "did you mean 'max-jobs'?"
     with pytest.raises(UsageError) as caught:
         parse("colour = 3")
-    assert caught.value.hint.startswith("there are: allowed-users, build-uid-count, ")
+    assert caught.value.hint.startswith("there are: acl-file, allowed-users, build-uid-count, ")
 
 
 def test_files(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from fruix.client import connect
-from fruix.daemon import said
+from fruix.daemon import log_handler
 from fruix.errors import FruixError
 from fruix.model.events import Event, LogLine
 from fruix.sandbox.back_ends import current
@@ -74,9 +74,9 @@ def end_during_a_build(process: subprocess.Popen[str]) -> None:
 def test_lines_go_to_the_system_log_when_nobody_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[bytes] = []
     reading, writing = os.pipe()
-    monkeypatch.setattr(said, "_STDERR", writing)
-    monkeypatch.setattr(said, "_system_log", lambda: lines.append)
-    handler = said.Said()
+    monkeypatch.setattr(log_handler, "_STDERR", writing)
+    monkeypatch.setattr(log_handler, "_system_log", lambda: lines.append)
+    handler = log_handler.LogHandler()
 
     def say(text: str) -> None:
         handler.emit(logging.LogRecord("x", logging.INFO, "", 0, text, None, None))
@@ -96,9 +96,9 @@ def test_without_any_log_it_still_does_not_fail(monkeypatch: pytest.MonkeyPatch)
 
     reading, writing = os.pipe()
     os.close(reading)
-    monkeypatch.setattr(said, "_STDERR", writing)
-    monkeypatch.setattr(said, "_system_log", refuse)
-    handler = said.Said()
+    monkeypatch.setattr(log_handler, "_STDERR", writing)
+    monkeypatch.setattr(log_handler, "_system_log", refuse)
+    handler = log_handler.LogHandler()
     for _ in range(2):
         handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "x", None, None))
     os.close(writing)

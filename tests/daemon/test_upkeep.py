@@ -5,6 +5,7 @@ A real daemon on a private /frx.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -37,6 +38,7 @@ def test_verify_and_repair(daemon: None, package: str) -> None:
     assert "everything is as it should be" in fruix("store", "verify", "--contents").stderr
     (out / "f").chmod(0o644)
     (out / "f").write_text("spoilt")
+    (out / "f").chmod(0o444)
     assert "everything is" in fruix("store", "verify").stderr, "only the contents tell"
     found = fruix("store", "verify", "--contents", code=1).stderr
     assert f"path '{out}' was modified!" in found
@@ -147,3 +149,32 @@ def test_remembered_failures(daemon: None) -> None:
         check=False,
     )
     assert done.returncode != 0
+
+
+def test_findings_for_programs_and_repair_of_single_paths(daemon: None, package: str) -> None:
+    out = Path(fruix("build", "-f", package).stdout.strip())
+    assert fruix("store", "verify", "--contents", "--json").stdout == ""
+    (out / "f").chmod(0o644)
+    (out / "id").chmod(0o755)
+    (line,) = fruix("store", "verify", "--contents", "--json", code=1).stdout.splitlines()
+    found = json.loads(line)
+    assert (found["kind"], found["damage"], found["subject"]) == ("modified", True, str(out))
+    assert found["text"].startswith(f"path '{out}' was modified!")
+    repaired = fruix("store", "repair", str(out)).stderr
+    assert "repairing thing-1" in repaired
+    assert repaired.endswith("everything is as it should be\n")
+    (out / "f").chmod(0o644)
+    assert (
+        f"mode 0644 of '{out.name}/f' instead of 0444"
+        in fruix("store", "verify", "--contents", code=1).stderr
+    )
+    mended = fruix("store", "verify", "--contents", "--repair").stderr
+    assert "repairing" not in mended
+    assert (out / "f").stat().st_mode & 0o777 == 0o444
+    assert "is not in the store" in fruix("store", "repair", "/etc", code=2).stderr
+
+
+def test_the_database_is_not_made_anew_below_a_daemon(daemon: None) -> None:
+    refused = fruix("store", "rebuild-database", code=1).stderr
+    assert "somebody works on the store (process " in refused
+    assert refused.endswith("hint: stop the daemon first\n")

@@ -59,12 +59,12 @@ def check_fields(text: str) -> None:
 
 
 def check_arguments(text: str) -> None:
-    """Arguments of the build system `gnu`."""
+    """A block that shows arguments of the build system `gnu`."""
     check_fields(f"arguments={{{text}}}")
 
 
 def check_measuring(text: str) -> None:
-    """Calls of the benchmarks: what is made is in the Makefile, and rows and options are those that there are."""
+    """Calls of the benchmarks name targets of the Makefile, and rows and options that there are."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     program = str(ROOT / "benchmarks/run")
     usage = subprocess.run(

@@ -1,7 +1,7 @@
-"""Where the commands of documents run: a private /frx with a daemon, and a shell for each document, as a person has one.
+"""Where the commands of documents run: a private /frx with a daemon, and a shell for each document.
 
-`scenes/common.sh` is read by each shell first, then the document's own: `scenes/README.sh`, `scenes/seeing.sh`. They make the files and
-functions that the document speaks of and does not show.
+`scenes/common.sh` is read by each shell first, then the document's own: `scenes/README.sh`,
+`scenes/seeing.sh`. They make the files and functions that the document speaks of and does not show.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def machine(name: str) -> Iterator[None]:
 
 
 class Shell:
-    """A shell in a directory of its own, with `fruix` among its commands; remembers what it is told, as a person's does."""
+    """A shell in a directory of its own, with `fruix` among its commands.
+
+    Variables and functions last from one command to the next.
+    """
 
     def __init__(self, directory: Path, document: str) -> None:
         self.home = str(directory)
@@ -86,7 +89,7 @@ class Shell:
         return printed.removesuffix(f"{end} "), int(status[:-1])
 
     def close(self) -> None:
-        """End it."""
+        """End the shell."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait()

@@ -1,7 +1,9 @@
-"""What a document shows beside what was printed: equal but for what is volatile, and for what the document leaves out by `…`.
+"""What a document shows is compared with what was printed.
 
-Hashes stand for themselves: what a document calls by one hash has to have one hash here, whatever that is. So commands that a document
-shows with its own hashes can be run here, too.
+They are equal but for what is volatile, and for what the document leaves out by `…`.
+
+Hashes stand for themselves: what a document calls by one hash has to have one hash here, whatever
+that is. So commands that a document shows with its own hashes can be run here, too.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 NIX32 = "[0-9a-df-np-sv-z]"
-# What is as it is here: the name in messages → how it looks. A text of a document that looks so stands for all that do.
+# What is as it is here: the name in messages → how it looks. A text of a document that looks so
+# stands for all that do.
 VOLATILE = {
     "SANDBOX": rf"\bfrx-{NIX32}{{12}}-[0-9a-f]{{8}}-[0-9a-f]{{6}}\b",
     "LOG": rf"/drvs/{NIX32}{{2}}/{NIX32}{{30}}(?=-)",
@@ -44,7 +47,10 @@ class Names:
     here: dict[str, str] = field(default_factory=dict)
 
     def translated(self, command: str) -> str:
-        """A command of the document, with the hashes of this machine; `…-NAME` is the object of that name in the store."""
+        """A command of the document, with the hashes of this machine.
+
+        `…-NAME` is the object of that name in the store.
+        """
         for shown, printed in self.here.items():
             command = command.replace(shown, printed)
         return re.sub(r"/frx/store/…-([\w.+-]+)", lambda match: _object(match[1]), command)
@@ -127,7 +133,10 @@ def _tidy(lines: Sequence[str]) -> str:
 
 
 def keys(value: Any, place: str = "") -> set[str]:
-    """The places of a JSON value with the kinds of what is there. Of a list the first item stands for all, and store paths as keys for any."""
+    """The places of a JSON value with the kinds of what is there.
+
+    Of a list the first item stands for all, and a store path as a key for any.
+    """
     match value:
         case dict():
             parts = [(re.sub(r"^/frx/store/.*", "PATH", key), part) for key, part in value.items()]

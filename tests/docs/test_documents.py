@@ -1,6 +1,9 @@
-"""Every command that a document shows is run, and prints what is shown. Every other block is looked at, or says why it can't be.
+"""Every command that a document shows is run, and prints what is shown.
 
-To have the documents say what is printed now: `REWRITE_DOCUMENTS=1 python -m pytest tests/docs`, and then look at what changed.
+Every other block is looked at, or says why it can't be.
+
+To have the documents say what is printed now: `REWRITE_DOCUMENTS=1 python -m pytest tests/docs`,
+and then look at what changed.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ pytestmark = pytest.mark.timeout(2 * scene.PATIENCE)
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 REWRITE = "REWRITE_DOCUMENTS"
 _RUN = [document for document in DOCUMENTS if any(map(steps, blocks(document)))]
-# Those that speak of GNU Hello share a machine, so that it is built once; each other one has a machine of its own.
+# Those that speak of GNU Hello share a machine, so that it is built once; each other one has a
+# machine of its own.
 _HELLO = ("README.md", "docs/how-a-build-runs.md", "docs/clients.md")
 _MACHINES = [_HELLO, *((document,) for document in _RUN if document not in _HELLO)]
 

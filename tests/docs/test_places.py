@@ -1,4 +1,7 @@
-"""The directories that documents list are there when a daemon has built something, with the modes that are said. On a private /frx."""
+"""The directories that documents list are there after a build, with the modes that are said.
+
+On a private /frx.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files of the source that documents name are there, and what docs/contributing.md says of the house is so."""
+"""Files of the source that documents name are there, and docs/contributing.md is true."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ import pytest
 
 from docs.documents import DOCUMENTS, ROOT, quoted, tables
 from fruix.building.settings import BuildSettings
+from fruix.cli.command_line import main
 from fruix.cli.commands.shell import NAMES_VARIABLE
-from fruix.cli.main import main
 from fruix.cli.parser import configured_parsers
 from fruix.daemon import settings
 from fruix.hostview import definition
@@ -55,6 +55,10 @@ _WORDS: Mapping[str, Any] = {
     "0 (none)": 0,
     "none": (),
     "`false`": False,
+    "`true`": True,
+    "`large`": "large",
+    "`/frx/etc/acl`": "/frx/etc/acl",
+    "`/frx/etc/signing-key.sec`": "/frx/etc/signing-key.sec",
     "as many as processors": os.cpu_count(),
     "a quarter of the machine's memory, from 512 MiB to 2 GiB": settings.Settings().max_client_memory,
     "half of `max-client-memory`": settings.Settings().max_client_memory // 2,

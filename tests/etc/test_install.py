@@ -16,7 +16,8 @@ from fruix.cli.command_table import COMMANDS
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-# Files of the package that only the tests of a source tree need are in it too: all of it is installed.
+# Files of the package that only the tests of a source tree need are in it too: all of it is
+# installed.
 SOURCES = {
     str(path.relative_to(ROOT / "src"))
     for path in Path(fruix.__file__).parent.rglob("*")

@@ -1,4 +1,7 @@
-"""FreeBSD's start script under stand-ins of rc.subr and daemon(8): it starts the real daemon, waits for its end, and never lets two meet."""
+"""FreeBSD's start script under stand-ins of rc.subr and daemon(8).
+
+It starts the real daemon, waits for its end, and never lets two meet.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon r
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SHELLS = {"dash": ("/bin/dash",), "busybox": ("/bin/busybox", "sh")}
-# A daemon that takes its time: it says when it began and when it ended, also into a pipe that nobody reads.
+# A daemon that takes its time: it says when it began and when it ended, also into a pipe that
+# nobody reads. It prints before its first mark: whoever saw that may end what reads the pipe.
 SLOW = """#!{python} -u
 import os, signal, sys, time
 mark = open({marks!r}, "a", buffering=1)
@@ -34,8 +38,8 @@ def end(*_):
     mark.write("ended\\n")
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
-mark.write("began\\n")
 print("began with", sys.argv[1:], os.environ.get("WORD"))
+mark.write("began\\n")
 while True:
     signal.pause()
 """
@@ -171,11 +175,12 @@ def test_a_restart_never_meets_the_old_one(host: Host) -> None:
     host.configure(f"fruix_executable={slow(host)}\nfruix_args='--config x'\nfruix_env='WORD=one'")
     assert host.service("start").returncode == 0
     host.until_marks("began")
+    line = "began with ['daemon', '--config', 'x'] one\n"
+    until(lambda: (host.scratch / "log").read_text() == line, "what the first said")
     (host.scratch / "gate").touch()
     done = host.service("restart")
     assert done.returncode == 0, done.stderr
     host.until_marks("began", "ending", "ended", "began")
-    line = "began with ['daemon', '--config', 'x'] one\n"
     until(lambda: (host.scratch / "log").read_text() == 2 * line, "what both said")
 
 
@@ -227,8 +232,8 @@ def test_not_enabled(host: Host) -> None:
 def test_no_variable_of_ours_is_one_of_rc_subr() -> None:
     """Those that rc.subr(8) and its successors up to FreeBSD 15 read as `${name}_X`."""
     theirs = """
-        chdir chroot cpuset desc env env_file fib flags group groups limits login_class nice offcmd oomprotect prepend
-        program setup svcj svcj_ipaddrs svcj_options umask user
+        chdir chroot cpuset desc env env_file fib flags group groups limits login_class nice offcmd oomprotect
+        prepend program setup svcj svcj_ipaddrs svcj_options umask user
     """
     text = (ROOT / "etc/rc.d/fruix").read_text()
     ours = {

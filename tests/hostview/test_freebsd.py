@@ -14,7 +14,7 @@ import pytest
 from elf_files import NEEDED, make
 from fruix.errors import HostViewError
 from fruix.hostview import ResolvedView, ViewDefinition, definitions, resolve_view
-from fruix.hostview.ld_hints import directories_of
+from fruix.hostview.closure import hinted_directories
 
 TOOLS = "sh ld ar ranlib make sed awk grep tar gzip cmp diff find xargs install"
 
@@ -136,9 +136,9 @@ def test_a_view_made_from_base_has_no_stand_in() -> None:
 
 def test_hints(tmp_path: Path) -> None:
     file = tmp_path / "hints"
-    assert directories_of(str(file)) == ()
+    assert hinted_directories(str(file)) == ()
     file.write_bytes(hints("/lib", "/usr/lib", "relative", "/usr/local/lib"))
-    assert directories_of(str(file)) == ("/lib", "/usr/lib", "/usr/local/lib")
+    assert hinted_directories(str(file)) == ("/lib", "/usr/lib", "/usr/local/lib")
     for data in (b"", b"short", hints("/lib", magic=1), hints("/lib", version=2), hints("/lib")[:128]):
         file.write_bytes(data)
-        assert directories_of(str(file)) == ()
+        assert hinted_directories(str(file)) == ()

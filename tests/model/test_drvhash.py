@@ -8,7 +8,9 @@ import pytest
 from fruix.errors import BadDerivationError
 from fruix.model.aterm import parse, render
 from fruix.model.derivation import Derivation
-from fruix.model.drvhash import DerivationHasher, check_outputs, derivation_path, fill_outputs
+from fruix.model.drvhash import DerivationHasher, check_outputs, fill_outputs
+from fruix.model.hashes import Hash
+from fruix.model.makepath import text_path
 from fruix.model.storepath import StorePath
 from golden_data import GOLDEN, load
 
@@ -22,6 +24,12 @@ def read_row(row: dict[str, Any]) -> tuple[StorePath, bytes, Derivation]:
 
 
 FILES = {path: drv for path, _, drv in map(read_row, ROWS)}
+
+
+def derivation_path(derivation: Derivation) -> StorePath:
+    """The store path of the derivation's own file."""
+    contents = Hash.of("sha256", render(derivation))
+    return text_path(f"{derivation.name}.drv", contents, derivation.references)
 
 
 def hasher() -> DerivationHasher:

@@ -1,4 +1,7 @@
-"""A directory in which phases of builders run as they do in a sandbox, but for the sandbox: a store, a build directory, an output."""
+"""A directory in which phases of builders run as in a sandbox, but without one.
+
+It has a store, a build directory and an output.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fruix.packages.build_systems.set_up import SET_UP
+from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.phases import Phases, script
 
 
 @dataclass
 class BuildArea:
-    """`environment`: more variables; `user`: whose builders are, by default our own."""
+    """Its directories are below `top`.
+
+    `environment` has more variables for builders, and `user` is the user that runs them, by default
+    the one of the tests.
+    """
 
     top: Path
     environment: dict[str, str] = field(default_factory=dict)
@@ -34,7 +41,7 @@ class BuildArea:
 
     @property
     def tools(self) -> Path:
-        """First on the path."""
+        """A directory for programs that builders find first."""
         return self.top / "tools"
 
     @property

@@ -17,7 +17,10 @@ NOBODY = 65534
 
 @pytest.fixture
 def area() -> Iterator[BuildArea]:
-    """Of an ordinary user's, who may not what modes don't allow; pytest's own directories are closed to others."""
+    """A build area of an ordinary user, whom modes bind.
+
+    pytest's own directories are closed to others.
+    """
     with tempfile.TemporaryDirectory(prefix="fruix-area-") as directory:
         os.chmod(directory, 0o755)
         area = BuildArea(Path(directory) / "a-dash")  # the store's directory too

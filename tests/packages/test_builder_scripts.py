@@ -1,4 +1,7 @@
-"""The shell in builders, of every build system with every combination of arguments: what shellcheck says, and how failures end."""
+"""The shell in builders: what shellcheck says, and how failures end.
+
+Of every build system, with every combination of arguments.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,9 @@ from typing import Any
 
 import pytest
 
-from fruix.packages.build_systems import BUILD_SYSTEMS, finish, linker
-from fruix.packages.build_systems.checks import check
+from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.build_systems.recipe import quoted
-from fruix.packages.build_systems.set_up import SET_UP
+from fruix.packages.build_systems.shared_phases import SET_UP, counted, finish, shell_text
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases, script
 from packages.build_area import BuildArea
@@ -76,7 +78,10 @@ def scripts(system: str) -> list[str]:
 
 
 # What the derivation and the daemon set; what a builder reads first, which shellcheck can't find.
-GIVEN = "export setUp source patches pname out lib NIX_BUILD_TOP NIX_STORE NIX_BUILD_CORES make fruix fruix_own fruix_host REAL STORE TOP OUT\n"
+GIVEN = (
+    "export setUp source patches pname out lib NIX_BUILD_TOP NIX_STORE NIX_BUILD_CORES "
+    "make fruix fruix_own fruix_host REAL STORE TOP OUT\n"
+)
 
 
 def shellcheck(directory: Path, texts: Sequence[str]) -> list[str]:
@@ -104,7 +109,7 @@ def test_shellcheck_finds_nothing(system: str, tmp_path: Path) -> None:
 
 
 def test_shellcheck_finds_nothing_in_shared_scripts(tmp_path: Path) -> None:
-    texts = [SET_UP, linker._LD, linker._VALIDATE_FILES, finish._STRIP_FILES]
+    texts = [SET_UP, *map(shell_text, ("ld.sh", "validate_runpath_files.sh", "strip_files.sh"))]
     found = [line for line in shellcheck(tmp_path, texts) if "appears unused" not in line]
     assert found == []
 
@@ -140,7 +145,7 @@ def test_any_failing_command_fails_the_phase(
     area: BuildArea, shell: list[str], command: str, patterns: tuple[str, ...]
 ) -> None:
     """Whether tests are counted or not: left of `||` the shell would go on."""
-    done = area.run(("check", check(command, patterns)), ("install", "echo installed"), shell=shell)
+    done = area.run(("check", counted(command, patterns)), ("install", "echo installed"), shell=shell)
     assert done.returncode != 0
     assert "not reached" not in [line for line in done.stdout.splitlines() if not line.startswith("$")]
     assert "installed" not in done.stdout
@@ -150,7 +155,7 @@ def test_any_failing_command_fails_the_phase(
 @pytest.mark.parametrize("shell", SHELLS)
 def test_results_are_counted_as_they_pass_by(area: BuildArea, shell: list[str]) -> None:
     command = "echo one it\\'s ok; echo two it\\'s ok >&2; echo other; false || true"
-    done = area.run(("check", check(command, (r"it's ok$", "FAILED"))), ("next", "echo over"), shell=shell)
+    done = area.run(("check", counted(command, (r"it's ok$", "FAILED"))), ("next", "echo over"), shell=shell)
     assert done.returncode == 0, done.stdout
     assert [line for line in done.stdout.splitlines() if not line.startswith("$")] == [
         "@ fruix phase check",
@@ -166,7 +171,7 @@ def test_results_are_counted_as_they_pass_by(area: BuildArea, shell: list[str]) 
 
 def test_a_counted_suite_that_fails(area: BuildArea) -> None:
     command = "echo a it\\'s ok; echo b FAILED; exit 1"
-    done = area.run(("check", check(command, (r"it's ok$", "FAILED"))))
+    done = area.run(("check", counted(command, (r"it's ok$", "FAILED"))))
     assert done.returncode == 1
     assert "# PASS: 1\n" in done.stdout
     assert "# FAIL: 1\n" in done.stdout
@@ -174,7 +179,7 @@ def test_a_counted_suite_that_fails(area: BuildArea) -> None:
 
 
 def test_a_counted_suite_may_end_its_own_shell(area: BuildArea) -> None:
-    done = area.run(("check", check("echo fine; exit 0", ("fine", "FAILED"))))
+    done = area.run(("check", counted("echo fine; exit 0", ("fine", "FAILED"))))
     assert done.returncode == 0, done.stdout
 
 
@@ -190,7 +195,7 @@ def test_the_last_command_shown_is_the_one_that_failed(area: BuildArea, shell: l
 @pytest.mark.parametrize("shell", SHELLS)
 def test_phases_of_ours_show_no_commands(area: BuildArea, shell: list[str]) -> None:
     area.out.mkdir()
-    done = area.run(*finish.finish(["out"])[:2], shell=shell)
+    done = area.run(*finish(["out"])[:2], shell=shell)
     assert done.stdout.splitlines() == ["@ fruix phase tidy", "@ fruix phase strip"]
 
 
@@ -202,7 +207,8 @@ def test_failed_tests_are_named(area: BuildArea) -> None:
         "source/tests/test-suite.log": "FAIL: one\n" + "line\n" * 40 + "the end of the log\n",
         "source/lib/test-suite.log": "all is well\n",
         "build-tree/Testing/Temporary/LastTestsFailed.log": "3:ctest-three\n",
-        "build-tree/meson-logs/testlog.json": '{"name": "suite / good", "result": "OK"}\n{"name": "suite / bad one", "stdout": "x", "result": "FAIL"}\n',
+        "build-tree/meson-logs/testlog.json": '{"name": "suite / good", "result": "OK"}\n'
+        '{"name": "suite / bad one", "stdout": "x", "result": "FAIL"}\n',
     }
     for name, text in files.items():
         path = area.build / name
@@ -256,9 +262,14 @@ def search_paths(area: BuildArea, shell: Sequence[str] = ("sh",)) -> dict[str, l
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_search_paths_list_directories_that_exist(area: BuildArea, shell: list[str]) -> None:
-    for name in ("a/bin", "a/include", "a/lib/pkgconfig", "b/lib", "b/share/pkgconfig", "tool/bin", "tool/sbin",
-                 "tool/include", "tool/lib/python3/site-packages", "tool/share/aclocal"):  # fmt: skip
-        (area.store / name).mkdir(parents=True)
+    there = {
+        "a": ("bin", "include", "lib/pkgconfig"),
+        "b": ("lib", "share/pkgconfig"),
+        "tool": ("bin", "sbin", "include", "lib/python3/site-packages", "share/aclocal"),
+    }
+    for name, directories in there.items():
+        for directory in directories:
+            (area.store / name / directory).mkdir(parents=True)
     listed(area, ["a", "b"], ["tool"])
     assert search_paths(area, shell) == {
         "PATH": ["a/bin", "tool/bin", "tool/sbin", str(area.tools), "/usr/bin", "/bin"],

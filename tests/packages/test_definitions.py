@@ -84,8 +84,9 @@ phase_build
     first, second = sorted((builder, set_up))
     assert store.files[lowered.drv].decode() == (
         f'Derive([("out","{out}","","")],[],["{first}","{second}"],"x86_64-linux","/bin/sh",["{builder}"],['
-        f'("LC_ALL","C"),("PATH","/usr/bin:/bin"),("SOURCE_DATE_EPOCH","315619200"),("TZ","UTC"),("fruixContract","fruix"),'
-        f'("fruixHostView","base"),("fruixHostViewHash","{"f" * 64}"),("out","{out}"),("patches",""),("pname","tiny"),'
+        f'("LC_ALL","C"),("PATH","/usr/bin:/bin"),("SOURCE_DATE_EPOCH","315619200"),("TZ","UTC"),'
+        f'("fruixContract","fruix"),("fruixHostView","base"),("fruixHostViewHash","{"f" * 64}"),'
+        f'("out","{out}"),("patches",""),("pname","tiny"),'
         f'("setUp","{set_up}"),("source",""),("version","1")])'
     )
 
@@ -142,10 +143,10 @@ def test_sources_and_patches(tmp_path: Path) -> None:
     lowered = work.lowered(trivial("a", source=origin))
     assert lowered.source is not None
     assert lowered.source.output == fixed_path("a-1.tar.gz", Method.FLAT, Hash.parse(SHA, "sha256"))
-    assert work.origins[0].file_names == ("a-1.tar.gz", "c.tgz")
+    assert origin.file_names == ("a-1.tar.gz", "c.tgz")
     assert lowered.derivation.env["patches"].endswith("-fix.patch")
     assert any(path.name == "fix.patch" for path in lowered.derivation.input_srcs)
-    assert [origin.output for origin in work.origins] == [lowered.source.output]
+    assert work.origins == {origin: lowered.source.output}
 
 
 @pytest.mark.parametrize(

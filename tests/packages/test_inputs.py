@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from fruix.packages.build_systems import BUILD_SYSTEMS
-from fruix.packages.graph import package_graph
 from fruix.packages.load import find
 from fruix.packages.package import Origin, Package
+from fruix.packages.package_graph import package_graph
 from fruix.packages.phases import script
 from packages.test_definitions import SHA, FakeStore, lowering, trivial
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from fruix.packages.build_systems import linker
+from fruix.packages.build_systems.shared_phases import shell_text
 from packages.build_area import BuildArea
 
 
 @dataclass
 class Place(BuildArea):
-    """`ld` prints its arguments."""
+    """A build area whose view has an `ld` that prints its arguments."""
 
     @property
     def out(self) -> Path:
@@ -29,7 +29,7 @@ class Place(BuildArea):
 
     def link(self, *arguments: str) -> list[str]:
         """What the real linker is called with."""
-        done = self.run(("set-up-linker", linker.SET_UP))
+        done = self.run(("set-up-linker", shell_text("set_up_linker.sh")))
         assert done.returncode == 0, done.stdout
         done = self.execute([f"{self.build}/.fruix/ld", *arguments])
         assert done.returncode == 0, done.stdout
@@ -121,7 +121,7 @@ class Compiled:
     def validate(self) -> subprocess.CompletedProcess[str]:
         (self.place.build / "inputs").write_text(f"{self.place.store}/low\n")
         self.place.environment["inputsPath"] = f"{self.place.build}/inputs"
-        return self.place.run(("validate-runpath", linker.validate(["out"])))
+        return self.place.run(("validate-runpath", shell_text("validate_runpath.sh", OUTPUTS='"$out"')))
 
 
 def test_a_right_run_path_passes(place: Place) -> None:

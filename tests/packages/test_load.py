@@ -1,4 +1,4 @@
-"""Packages by name: the catalogue, the package path, files and expressions, and what is said of wrong ones."""
+"""Packages by name: the catalogue, the package path, files and expressions, and wrong ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ from fruix.packages.load import Broken, all_packages, find, from_expression, fro
 from fruix.packages.modules import Modules
 from fruix.packages.package import Package
 
-MINE = "package = Package(name={name!r}, version={version!r}, build_system='trivial', arguments={{'script': 'true'}})\n"
+MINE = (
+    "package = Package(name={name!r}, version={version!r}, "
+    "build_system='trivial', arguments={{'script': 'true'}})\n"
+)
 Write = Callable[..., Path]
 
 
@@ -218,7 +221,8 @@ def test_a_package_is_the_same_however_it_is_asked_for(on_path: Write) -> None:
     path = on_path("low.py")
     on_path(
         "top.py",
-        "import low\npackage = low.package.inherit(name='top', inputs=[find('low')])\nassert low.package is find('low')\n",
+        "import low\npackage = low.package.inherit(name='top', inputs=[find('low')])\n"
+        "assert low.package is find('low')\n",
     )
     assert find("top").inputs[0] is find("low")
     assert from_file(str(path))[0] is find("low")

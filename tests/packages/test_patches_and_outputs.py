@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.packages.build_systems import finish, linker
-from fruix.packages.build_systems.unpack import PATCH, RECORD_SOURCE
+from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, finish, shell_text
 from packages.build_area import BuildArea
 
 LINES = "one\ntwo\nthree\nfour\nfive\nsix\nseven\n"
@@ -45,8 +44,8 @@ def test_another_context_is_refused_unless_it_may_differ(area: BuildArea) -> Non
     done = patch(area, OTHER_CONTEXT)
     assert done.returncode == 1
     assert (
-        "patch: fix.patch does not fit the source: make it anew (or, if its context may differ, Origin(fuzz=2))"
-        in done.stdout
+        "patch: fix.patch does not fit the source: make it anew "
+        "(or, if its context may differ, Origin(fuzz=2))" in done.stdout
     )
     done = patch(area, OTHER_CONTEXT, patchFuzz="1")
     assert done.returncode == 0, done.stdout
@@ -121,7 +120,7 @@ def test_everything_installed_is_finished(area: BuildArea) -> None:
     installed(area)
     area.source("x")
     assert has_symbols(area.out / "bin/plain")
-    done = area.run(*finish.finish(["out"]))
+    done = area.run(*finish(["out"]))
     assert done.returncode == 0, done.stdout
     names = {path.name for path in area.out.rglob("*") if not path.is_dir()}
     assert names == {*ODD_NAMES, *(f"{name}.a" for name in ODD_NAMES), "dangling.so", "source"}
@@ -141,7 +140,7 @@ def test_no_wrong_run_path_escapes(area: BuildArea, name: str) -> None:
     path.parent.chmod(0o500)
     for item in (path, path.parent, area.out):
         os.chown(item, area.user, -1)
-    done = area.run(("validate-runpath", linker.validate(["out"])))
+    done = area.run(("validate-runpath", shell_text("validate_runpath.sh", OUTPUTS='"$out"')))
     assert done.returncode == 1
     assert f"{path}: its run path has '/usr/lib/some where', which is not in the store" in done.stdout
     assert "1 files checked, 1 wrong" in done.stdout
@@ -160,7 +159,7 @@ def test_outputs_that_are_no_directories(area: BuildArea, kind: str) -> None:
     elif kind == "link":
         area.out.symlink_to(other)
     area.source("x")
-    done = area.run(*finish.finish(["out"]))
+    done = area.run(*finish(["out"]))
     assert done.returncode == 0, done.stdout
     assert stat.S_IMODE(other.stat().st_mode) == 0o555
     assert (other / "x.la").exists()

@@ -1,4 +1,7 @@
-"""The front end of the build system python, run on its own: wheels of all kinds, made by a backend of the source's own."""
+"""The front end of the build system python, run on its own.
+
+Wheels of all kinds are made by a backend of the source's own.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ def build_wheel(directory):
             info.external_attr = (0o100755 if name in {executable!r} else 0o100644) << 16
             wheel.writestr(info, text)
             record.append(name + ",,")
-        wheel.writestr("tiny_thing-1.dist-info/RECORD", "\\n".join([*record, "tiny_thing-1.dist-info/RECORD,,"]))
+        name = "tiny_thing-1.dist-info/RECORD"
+        wheel.writestr(name, "\\n".join([*record, name + ",,"]))
     return "tiny_thing-1-py3-none-any.whl"
 """
 ENTRY_POINTS = """
@@ -43,9 +47,11 @@ tiny-window = tiny:main
 not = a:script
 """
 FILES = {
-    "tiny/__init__.py": "def main():\n    print('hello from', __name__)\nclass Deep:\n    run = staticmethod(main)\n",
+    "tiny/__init__.py": "def main():\n    print('hello from', __name__)\n"
+    "class Deep:\n    run = staticmethod(main)\n",
     "tiny/größe.txt": "größe\n",
-    "tiny_thing-1.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: mine\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    "tiny_thing-1.dist-info/WHEEL": "Wheel-Version: 1.0\nGenerator: mine\n"
+    "Root-Is-Purelib: true\nTag: py3-none-any\n",
     "tiny_thing-1.dist-info/METADATA": "Metadata-Version: 2.1\nName: tiny-thing\nVersion: 1\n",
     "tiny_thing-1.dist-info/entry_points.txt": ENTRY_POINTS,
     "tiny_thing-1.data/data/share/a tiny.txt": "data\n",
@@ -53,8 +59,10 @@ FILES = {
     "tiny_thing-1.data/purelib/tiny/pure.py": "",
     "tiny_thing-1.data/platlib/tiny/plat.py": "",
     "tiny_thing-1.data/scripts/old": "#!/bin/sh\necho old\n",
-    "tiny_thing-1.data/scripts/snake": '#!python\n"""Words."""\nfrom __future__ import annotations\nimport tiny\ntiny.main()\n',
-    "tiny_thing-1.data/scripts/one-line": "#!pythonw -E\n@(lambda f: f)\ndef run():\n    import tiny\n    tiny.main()\nrun()\n",
+    "tiny_thing-1.data/scripts/snake": '#!python\n"""Words."""\nfrom __future__ import annotations\n'
+    "import tiny\ntiny.main()\n",
+    "tiny_thing-1.data/scripts/one-line": "#!pythonw -E\n@(lambda f: f)\n"
+    "def run():\n    import tiny\n    tiny.main()\nrun()\n",
     "tiny_thing-1.data/scripts/ancient": "#!python\nprint 'two'\n",
 }
 SITE = "lib/python3/site-packages"
@@ -170,5 +178,6 @@ def test_a_backend_that_is_no_input_is_named(tmp_path: Path) -> None:
     done = run(tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
-        "pyproject.toml asks for the build backend 'nobody.build', which is no input: add its package to native_inputs\n"
+        "pyproject.toml asks for the build backend 'nobody.build', which is no input: "
+        "add its package to native_inputs\n"
     )

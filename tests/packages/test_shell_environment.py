@@ -11,8 +11,8 @@ from fruix.packages.programs import Program, main_program, programs
 from fruix.packages.search_paths import KEPT, SEARCH_PATHS, SHELL_PATHS, shell_environment
 
 DIRECTORIES = {
-    "/a/bin", "/a/sbin", "/a/include", "/a/lib", "/a/lib/pkgconfig", "/a/share/pkgconfig", "/a/share/man", "/a/share/info",
-    "/a/share/aclocal", "/a/share", "/a/lib/python3/site-packages", "/a",
+    "/a/bin", "/a/sbin", "/a/include", "/a/lib", "/a/lib/pkgconfig", "/a/share/pkgconfig", "/a/share/man",
+    "/a/share/info", "/a/share/aclocal", "/a/share", "/a/lib/python3/site-packages", "/a",
     "/b/bin", "/b/lib", "/b",
 }  # fmt: skip
 

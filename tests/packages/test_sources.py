@@ -1,4 +1,4 @@
-"""What sources become: files beside the definition, of Git work trees, files of this machine by URL, commits."""
+"""What sources become: local files, Git work trees, files of this machine by URL, commits."""
 
 from __future__ import annotations
 

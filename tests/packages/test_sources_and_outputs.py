@@ -1,4 +1,7 @@
-"""The phases that get at sources and finish outputs, run on their own as an ordinary user: kinds of archives, patches, odd modes and names."""
+"""The phases that get at sources and finish outputs, run on their own as an ordinary user.
+
+Kinds of archives, patches, odd modes and names.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.packages.build_systems.unpack import UNPACK
+from fruix.packages.build_systems.shared_phases import UNPACK
 from packages.build_area import BuildArea
 
 FILES = {"a file": b"one\n", "sub/line\nbreak": b"two\n", "-dash": b"three\n"}
@@ -162,18 +165,19 @@ def test_what_is_no_archive_but_called_one_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "why"),
+    ("name", "data", "what", "tool"),
     [
-        ("thing-1.tar.lz", COMPRESSED["lz"](tar()), 'compressed by lzip, and none of the tools here reads that: it takes lzip (native_inputs=[find("lzip")]'),
-        ("thing-1.tar.zst", COMPRESSED["zst"](tar()), "compressed by zstd, and none of the tools here reads that: it takes zstd"),
-        ("thing-1.zip", zipped(), "a ZIP archive, and none of the tools here reads that: it takes unzip"),
-        ("thing-1.7z", b"7z\xbc\xaf\x27\x1c--", "a 7z archive, and none of the tools here reads that: it takes bsdtar"),
+        ("thing-1.tar.lz", COMPRESSED["lz"](tar()), "compressed by lzip",
+         'lzip (native_inputs=[find("lzip")]'),
+        ("thing-1.tar.zst", COMPRESSED["zst"](tar()), "compressed by zstd", "zstd"),
+        ("thing-1.zip", zipped(), "a ZIP archive", "unzip"),
+        ("thing-1.7z", b"7z\xbc\xaf\x27\x1c--", "a 7z archive", "bsdtar"),
     ],
 )  # fmt: skip
-def test_a_tool_that_lacks_is_named(area: BuildArea, name: str, data: bytes, why: str) -> None:
+def test_a_tool_that_lacks_is_named(area: BuildArea, name: str, data: bytes, what: str, tool: str) -> None:
     few = area.build / "few"
     few.mkdir()
-    for tool in (
+    for present in (
         "od",
         "tr",
         "mkdir",
@@ -191,9 +195,10 @@ def test_a_tool_that_lacks_is_named(area: BuildArea, name: str, data: bytes, why
         "tail",
         "sh",
     ):
-        (few / tool).symlink_to(shutil.which(tool) or "")
+        (few / present).symlink_to(shutil.which(present) or "")
     done = unpack(area, name, data, tools=False)
     assert done.returncode == 1
+    why = f"{what}, and none of the tools here reads that: it takes {tool}"
     assert f"unpack: {name} is {why}" in done.stdout
 
 

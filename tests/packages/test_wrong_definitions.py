@@ -1,10 +1,12 @@
-"""What is wrong with a definition is said when it is made: where, of which package, what it should be, what it is, what to do."""
+"""What is wrong with a definition is said when it is made.
+
+Where, of which package, what it should be, what it is, what to do.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,6 @@ import pytest
 from fruix.errors import DefinitionError
 from fruix.packages import variables
 from fruix.packages.build_systems import BUILD_SYSTEMS
-from fruix.packages.load import from_file
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases
 from fruix.packages.wording import shown
@@ -54,9 +55,12 @@ def twenty_deep() -> Package:
         ({"version": "1.drv"}, "field 'version' should be a version", ""),
         ({"build_system": None}, "field 'build_system' should be a text, not None", ""),
         ({"build_system": "gun"}, "the name of a build system, not 'gun'", "did you mean 'gnu'?"),
-        ({"source": "./src"}, "field 'source' should be an Origin or a Local or a Git or None, not './src'", "source=Origin("),
-        ({"source": "https://x"}, "field 'source' should be an Origin or a Local or a Git or None", "source=Origin("),
-        ({"source": None}, "field 'source' should be an Origin, a Local or a Git, since the phase unpack", ""),
+        ({"source": "./src"},
+         "field 'source' should be an Origin or a Local or a Git or None, not './src'", "source=Origin("),
+        ({"source": "https://x"},
+         "field 'source' should be an Origin or a Local or a Git or None", "source=Origin("),
+        ({"source": None},
+         "field 'source' should be an Origin, a Local or a Git, since the phase unpack", ""),
         ({"arguments": ["a"]}, "field 'arguments' should be a dictionary, not ['a']", '{"name": "value"}'),
         ({"arguments": {1: "a"}}, "a name in field 'arguments' should be a text, not 1", ""),
         ({"inputs": "zlib"}, "field 'inputs' should be a list of Packages", "brackets"),
@@ -98,9 +102,12 @@ def test_fields(changes: dict[str, Any], message: str, hint: str) -> None:
 @pytest.mark.parametrize(
     ("system", "arguments", "message", "hint"),
     [
-        ("gnu", {"configure_flags": (1,)}, "item 1 of argument 'configure_flags' should be a text, not 1", ""),
-        ("gnu", {"configure_flags": "--a"}, "argument 'configure_flags' should be a list of texts", "['--a']"),
-        ("gnu", {"configure_flag": ()}, "build system gnu has no argument 'configure_flag'", "'configure_flags'"),
+        ("gnu", {"configure_flags": (1,)},
+         "item 1 of argument 'configure_flags' should be a text, not 1", ""),
+        ("gnu", {"configure_flags": "--a"},
+         "argument 'configure_flags' should be a list of texts", "['--a']"),
+        ("gnu", {"configure_flag": ()},
+         "build system gnu has no argument 'configure_flag'", "'configure_flags'"),
         ("gnu", {"make_flags": [["a"]]}, "item 1 of argument 'make_flags' should be a text, not ['a']", ""),
         ("gnu", {"check_target": None}, "argument 'check_target' should be a text, not None", ""),
         ("gnu", {"tests": "no"}, "argument 'tests' should be True or False, not 'no'", "without quotes"),
@@ -110,14 +117,18 @@ def test_fields(changes: dict[str, Any], message: str, hint: str) -> None:
         ("gnu", {"phases": "check"}, "argument 'phases' should be a function, not 'check'", ""),
         ("gnu", {"phases": lambda _: None}, "should be a function that returns Phases, not None", "return"),
         ("gnu", {"phases": lambda p: p.names}, "a function that returns Phases, not ('set-up-linker'", ""),
-        ("gnu", {"phases": lambda p: p.remove("biuld")}, "argument 'phases': there is no phase 'biuld'", "'build'"),
-        ("gnu", {"phases": lambda p: p.replace("build", 1)}, "the script of phase 'build' should be a text", ""),
+        ("gnu", {"phases": lambda p: p.remove("biuld")},
+         "argument 'phases': there is no phase 'biuld'", "'build'"),
+        ("gnu", {"phases": lambda p: p.replace("build", 1)},
+         "the script of phase 'build' should be a text", ""),
         ("gnu", {"phases": lambda p: p.replace("build", "\0")}, "should be a text without NUL", ""),
-        ("gnu", {"phases": lambda p: p.insert_before("build", "A b", "")}, "the name of a phase: lower-case", ""),
+        ("gnu", {"phases": lambda p: p.insert_before("build", "A b", "")},
+         "the name of a phase: lower-case", ""),
         ("gnu", {"phases": lambda p: p.foo}, "AttributeError", ""),
         ("gnu", {"phases": lambda: None}, "TypeError", ""),
         ("gnu", {"environment": ["A=1"]}, "argument 'environment' should be a dictionary", ""),
-        ("gnu", {"environment": {"A-B": ""}}, "a name in argument 'environment' should be the name of a variable", ""),
+        ("gnu", {"environment": {"A-B": ""}},
+         "a name in argument 'environment' should be the name of a variable", ""),
         ("gnu", {"environment": {"A": None}}, "'A' in argument 'environment' should be a text", ""),
         ("gnu", {"environment": {"A": False}}, "not False", 'write "1" or ""'),
         ("gnu", {"environment": {"A": 1.5}}, "not 1.5", ""),
@@ -132,7 +143,8 @@ def test_fields(changes: dict[str, Any], message: str, hint: str) -> None:
         ("python", {"check_command": ["x"]}, "argument 'check_command' should be a text", ""),
         ("copy", {"install": "a"}, "argument 'install' should be a list of pairs of paths, not 'a'", ""),
         ("copy", {"install": [("a",)]}, "item 1 of argument 'install' should be a pair of paths", ""),
-        ("copy", {"install": [("/a", "b")]}, "item 1 of item 1 of argument 'install' should be a path inside", ""),
+        ("copy", {"install": [("/a", "b")]},
+         "item 1 of item 1 of argument 'install' should be a path inside", ""),
         ("copy", {"install": [("a", "../b")]}, "item 2 of item 1 of argument 'install'", ""),
         ("copy", {"tests": False}, "build system copy has no argument 'tests'", ""),
         ("trivial", {}, "argument 'script' should be the commands that make $out", ""),
@@ -156,8 +168,10 @@ def test_arguments(system: str, arguments: dict[str, Any], message: str, hint: s
         ({"urls": ("https://a/b c",)}, "item 1 of field 'urls' should be a URL", ""),
         ({"urls": ("https://a/b\n",)}, "item 1 of field 'urls' should be a URL", ""),
         ({"urls": ("https://a/b\0",)}, "a text without NUL", ""),
-        ({"urls": ("https://a/b/",)}, "field 'file_name' should be a name for the store, not ''", "nothing can be left of ''"),
-        ({"urls": ("https://a/%20~%7e",)}, "field 'file_name' should be a name for the store, not ''", "nothing can be left of ' ~~'"),
+        ({"urls": ("https://a/b/",)},
+         "field 'file_name' should be a name for the store, not ''", "nothing can be left of ''"),
+        ({"urls": ("https://a/%20~%7e",)},
+         "field 'file_name' should be a name for the store, not ''", "nothing can be left of ' ~~'"),
         ({"fuzz": 10}, "field 'fuzz' should be a number of lines from 0 to 9, not 10", ""),
         ({"fuzz": True}, "field 'fuzz' should be", ""),
         ({"urls": ("https://a/b.drv",)}, "field 'file_name' should be a name for the store", "b.drv"),
@@ -166,7 +180,8 @@ def test_arguments(system: str, arguments: dict[str, Any], message: str, hint: s
         ({"sha256": "short"}, "field 'sha256' should be a SHA-256, not 'short'", "64 zeros"),
         ({"sha256": None}, "field 'sha256' should be a text, not None", ""),
         ({"patches": "fix.patch"}, "field 'patches' should be a list of names of files", "['fix.patch']"),
-        ({"patches": ["fix.patch"]}, "item 1 of field 'patches' should be a file, not 'fix.patch'", "/fix.patch"),
+        ({"patches": ["fix.patch"]},
+         "item 1 of field 'patches' should be a file, not 'fix.patch'", "/fix.patch"),
         ({"patches": [1]}, "item 1 of field 'patches' should be a text, not 1", ""),
         ({"patches": [""]}, "item 1 of field 'patches' should be the name of a file, not ''", ""),
         ({"patches": ["."]}, "item 1 of field 'patches' should be a file, not '.'", ""),
@@ -271,7 +286,7 @@ def test_variables_that_a_script_sets(script: str, names: set[str]) -> None:
     assert variables.assigned([script]) == names
 
 
-# Values in messages, and places
+# Values in messages
 
 
 def test_a_deep_graph_is_shown_short_and_soon() -> None:
@@ -299,60 +314,6 @@ def test_shown_values_are_one_short_line() -> None:
     assert len(shown(recursive)) <= 80
 
 
-FILE = """
-from helper import make
-
-def change(phases):
-    return phases.{what}
-
-base = make("base")
-package = base.inherit(
-    name="top",
-    arguments={{"phases": change}},
-)
-"""
-HELPER = """
-def make(name, **more):
-    return Package(name=name, version="1", source=Origin(["https://a.example/x.tgz"], "{sha}"), **more)
-"""
-
-
-@pytest.mark.parametrize(
-    ("what", "line", "message"),
-    [
-        ("names", 8, "argument 'phases' should be a function that returns Phases"),
-        ("remove('nothing')", 5, "argument 'phases': there is no phase 'nothing'"),
-        ("nothing", 5, "argument 'phases': AttributeError: 'Phases' object has no attribute 'nothing'"),
-    ],
-)
-def test_the_place_is_where_it_was_written(tmp_path: Path, what: str, line: int, message: str) -> None:
-    """Through `inherit`, of the line in a function for phases, and in a file that was imported."""
-    (tmp_path / "helper.py").write_text(HELPER.format(sha=SHA))
-    path = tmp_path / "file.py"
-    path.write_text(FILE.format(what=what))
-    with pytest.raises(DefinitionError) as caught:
-        from_file(str(path))
-    assert str(caught.value).startswith(f"{path}:{line}: top: {message}")
-
-
-def test_the_place_in_an_imported_file(tmp_path: Path) -> None:
-    (tmp_path / "helper.py").write_text(HELPER.format(sha="zz"))
-    path = tmp_path / "other.py"
-    path.write_text("from helper import make\npackage = make('x')\n")
-    with pytest.raises(DefinitionError) as caught:
-        from_file(str(path))
-    assert str(caught.value).startswith(f"{tmp_path}/helper.py:3: Origin: field 'sha256'")
-
-
-def test_errors_while_lowering_have_the_place_too() -> None:
-    """What only the store finds out."""
-    package = Package(**FIELDS, source=SOURCE)
-    line = package.location.line
-    object.__setattr__(package, "outputs", ("out", "a b"))
-    with pytest.raises(DefinitionError, match=re.escape(f"{__file__}:{line}: x: ")):
-        lowering(FakeStore()).lowered(package)
-
-
 def test_a_function_for_phases_is_asked_once() -> None:
     asked: list[Phases] = []
 
@@ -363,26 +324,3 @@ def test_a_function_for_phases_is_asked_once() -> None:
     package = Package(**FIELDS, source=SOURCE, arguments={"phases": phases})
     lowering(FakeStore()).lowered(package)
     assert len(asked) == 1
-
-
-def test_patches_are_beside_the_definition(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never taken from the current directory, whatever lies there."""
-    here, there = tmp_path / "here", tmp_path / "there"
-    for directory in (here, there):
-        directory.mkdir()
-        (directory / "fix.patch").write_text(directory.name)
-    monkeypatch.chdir(here)
-    (there / "p.py").write_text(
-        f"package = Package(name='p', version='1', source=Origin(['https://a/b'], '{SHA}', patches=['fix.patch']))\n"
-    )
-    for name in ("../there/p.py", str(there / "p.py")):
-        [package] = from_file(name)
-        assert package.source is not None
-        assert package.source.patches == (str(there / "fix.patch"),)
-    (there / "fix.patch").unlink()
-    (there / "q.py").write_text((there / "p.py").read_text())
-    with pytest.raises(DefinitionError, match="item 1 of field 'patches' should be a file") as caught:
-        from_file(str(there / "q.py"))
-    assert f"{there}/fix.patch" in caught.value.hint
-    [path] = Origin(["https://a/b"], SHA, patches=[here / "fix.patch"]).patches  # type: ignore[arg-type]
-    assert path == str(here / "fix.patch")

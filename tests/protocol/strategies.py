@@ -10,9 +10,10 @@ from fruix.model.activity import State
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.finding import FindingKind
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
-from fruix.protocol import build_codecs, build_status, compound, model_codecs, options, wire
+from fruix.protocol import build_codecs, build_status, compound, model_codecs, options, own_operations, wire
 from fruix.protocol.build_codecs import Realisation
 from fruix.protocol.schema import NOTHING, Field, Record, keeps
 from fruix.protocol.wire import Codec, Context, Dialect
@@ -77,6 +78,7 @@ def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
         id(build_codecs.REALISATION): realisations,
         id(NOTHING): st.none(),
         id(build_status.STATE): st.sampled_from(State),
+        id(own_operations.FINDING_KIND): st.sampled_from(FindingKind),
         id(build_codecs.BUILD_RESULT): build_results(context),
     }
 

@@ -23,8 +23,8 @@ from fruix.protocol import messages
 from fruix.protocol.event_messages import event_writer
 from fruix.protocol.event_reader import EventReader
 from fruix.protocol.messages import Next, StartActivity, StopActivity
-from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ClientOptions
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.reader import Source
 from fruix.protocol.wire import Context, Dialect
 from protocol.strategies import STORE, paths, texts

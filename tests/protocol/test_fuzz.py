@@ -49,7 +49,7 @@ def request(source: Source, context: Context, row: object) -> bool:
 
     assert isinstance(row, Operation)
     raw = row.request.read(source, context)
-    body = request_body(row.body, source)
+    body = request_body(row.body, source, lambda _: None)
     try:
         row.request.parse(raw, context)
         if row.number == 44 and isinstance(body, FramedSource):

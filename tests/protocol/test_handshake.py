@@ -7,7 +7,7 @@ import pytest
 
 from fruix.errors import FruixError, ProtocolError
 from fruix.protocol import handshake
-from fruix.protocol.nix import FEATURE
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.reader import Source
 from fruix.protocol.wire import Context, Dialect
 

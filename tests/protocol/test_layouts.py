@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -8,9 +10,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fruix.errors import DisconnectedError, ProtocolError
+from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.build_codecs import BUILD_RESULT
+from fruix.protocol.common_operations import AddTempRoot, EnsurePath
 from fruix.protocol.model_codecs import KEYED_INFO
+from fruix.protocol.nix import AddToStore
 from fruix.protocol.operations import TABLES, operations
 from fruix.protocol.reader import Source
 from fruix.protocol.schema import Operation, keeps
@@ -18,6 +23,7 @@ from fruix.protocol.wire import Codec, Context, Dialect
 from protocol.strategies import STORE, of_codec, texts
 
 OWN = frozenset({"fruix-1"})
+PATH = StorePath.parse(f"{STORE}/{'0' * 32}-a", STORE)
 CONTEXTS = [
     Context(Dialect.NIX, 34, STORE),
     Context(Dialect.NIX, 37, STORE),
@@ -114,8 +120,48 @@ def test_numbers_and_names_are_unique() -> None:
 def test_a_request_has_the_fields_of_its_row_and_is_frozen(dialect: Dialect) -> None:
     for row in TABLES[dialect]:
         parts = {part.name for part in row.request.fields if keeps(part)}
-        without_default = {
-            part.name for part in dataclasses.fields(row.kind) if part.default is dataclasses.MISSING
-        }
-        assert without_default <= parts <= {part.name for part in dataclasses.fields(row.kind)}
-        assert "__slots__" in vars(row.kind)
+        names = row.kind.__match_args__
+        assert {*names} - row.kind.defaults.keys() <= parts <= {*names}
+        assert vars(row.kind)["__slots__"] == names
+        assert not dataclasses.is_dataclass(row.kind)  # which would compile its methods
+        request = object.__new__(row.kind)
+        assert not hasattr(request, "__dict__")
+        with pytest.raises(AttributeError):
+            request.path = None
+
+
+def test_requests_are_values() -> None:
+    once, again = AddToStore("a", "text:sha256", ()), AddToStore("a", method="text:sha256", references=())
+    assert once == again
+    assert hash(once) == hash(again)
+    assert once.repair is False
+    assert once != AddToStore("a", "text:sha256", (), repair=True)
+    assert EnsurePath(PATH) != AddTempRoot(PATH)
+    assert repr(once) == "AddToStore(name='a', method='text:sha256', references=(), repair=False)"
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [((), {}), ((PATH, PATH), {}), ((PATH,), {"path": PATH}), ((PATH,), {"other": 1}), ((), {"other": 1})],
+    ids=["none", "too many", "twice", "unknown one more", "unknown"],
+)
+def test_a_request_takes_its_attributes_and_no_others(values: tuple[Any, ...], named: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"EnsurePath takes \(path\)"):
+        EnsurePath(*values, **named)
+
+
+def test_the_classes_of_requests_cost_no_compiling() -> None:
+    """A dataclass compiles its methods; each client's command would wait for some fifty of them."""
+    program = (
+        "import sys\n"
+        "from fruix.protocol.schema import Request\n"
+        "compiled = []\n"
+        "sys.addaudithook(lambda event, _: compiled.append(event) if event == 'compile' else None)\n"
+        "class AsDone(Request[None]):\n"
+        "    path: str\n"
+        "    repair: bool = False\n"
+        "assert AsDone('p') == AsDone('p', False)\n"
+        "print(len(compiled))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "0\n"

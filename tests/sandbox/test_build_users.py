@@ -273,7 +273,7 @@ def test_the_daemon_makes_way_for_controllers(
 ) -> None:
     fake = FakeGroup(tmp_path, set(inside), controllers)
     monkeypatch.setattr(cgroup, "text_of", fake.read)
-    monkeypatch.setattr(cgroup, "_write", fake.write)
+    monkeypatch.setattr(cgroup, "write_to", fake.write)
     CgroupParent(str(tmp_path)).make_way([10, 11])
     assert fake.files["cgroup.subtree_control"].split() == handed_on.split()
     assert fake.leaf == (inside if handed_on else set())

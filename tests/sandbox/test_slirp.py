@@ -6,6 +6,8 @@ import errno
 import fcntl
 import os
 import resource
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -35,3 +37,18 @@ def test_last_words_come_by_a_descriptor_with_a_high_number(monkeypatch: pytest.
     assert caught.value.errno == errno.ENETUNREACH
     for descriptor in (pipes.hears_ready, pipes.hears_trouble, pipes.says_trouble):
         os.close(descriptor)
+
+
+def test_what_runs_in_a_new_root_imports_nothing() -> None:
+    """Not even a codec: the standard library is not shown there."""
+    program = (
+        "import os, sys\n"
+        "from fruix.sandbox.linux import identity, network, slirp, usage\n"
+        "assert 'encodings.ascii' not in sys.modules\n"
+        "sys.meta_path.clear()\n"
+        "assert identity.read_last_capability() > 0\n"
+        "assert network.has_default_route() in {True, False}\n"
+        "assert usage.read_usage(os.getpid()) is not None\n"
+    )
+    environment = {**os.environ, "PYTHONUTF8": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", program], check=True, env=environment)

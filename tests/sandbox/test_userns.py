@@ -83,14 +83,16 @@ def test_a_chroot(tmp_path: Path) -> None:
 )
 def test_distributions_own_settings(monkeypatch: pytest.MonkeyPatch, setting: str, value: str) -> None:
     """This kernel doesn't have them: the files are made up."""
-    monkeypatch.setattr(userns, "_read", lambda path: f"{value}\n" if path == f"/proc/sys/{setting}" else "")
+    monkeypatch.setattr(
+        userns, "text_of", lambda path: f"{value}\n" if path == f"/proc/sys/{setting}" else ""
+    )
     error = userns.refusal(PermissionError(errno.EPERM, "Operation not permitted"))
     assert setting.replace("/", ".") in str(error)
     assert f"sysctl -w {setting.replace('/', '.')}" in error.hint
 
 
 def test_anything_else_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(userns, "_read", lambda _path: "")
+    monkeypatch.setattr(userns, "text_of", lambda _path: "")
     assert "Cannot allocate memory" in str(userns.refusal(OSError(errno.ENOMEM, "Cannot allocate memory")))
 
 

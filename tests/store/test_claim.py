@@ -5,6 +5,7 @@ What else lies in it is never taken for something of ours.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import sqlite3
@@ -23,6 +24,7 @@ from fruix.store.leftovers import session_name
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
+from fruix.store.owner import StoreLock
 from store.helpers import BUILD_UID, info_of, nothing_but, some_path, write_file
 
 ODD_NAMES = [
@@ -197,6 +199,29 @@ def test_two_state_directories_on_one_store(layout: Layout) -> None:
         LocalStore(other).open()  # also afterwards: its database is another one
     with LocalStore(layout) as first:
         assert first.verify(contents=True) == []
+
+
+def test_a_lock_that_is_deleted_while_it_is_taken_counts_for_nothing(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else two daemons would hold locks of one name on two files."""
+    layout.create()
+    Path(layout.database).touch()
+    owner = os.path.join(os.path.dirname(layout.store), f".{os.path.basename(layout.store)}.owner")
+    flock = fcntl.flock
+    taken: list[int] = []
+
+    def deleting(descriptor: int, operation: int) -> None:
+        flock(descriptor, operation)
+        if not taken:
+            os.unlink(owner)
+        taken.append(descriptor)
+
+    monkeypatch.setattr(fcntl, "flock", deleting)
+    lock = StoreLock(layout.store, layout.state, os.path.dirname(layout.database))
+    assert len(taken) == 2
+    assert os.path.samestat(os.fstat(taken[1]), os.stat(lock.path))
+    lock.close()
 
 
 def test_an_empty_store_may_get_another_state_directory(layout: Layout) -> None:

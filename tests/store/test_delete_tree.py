@@ -24,8 +24,7 @@ def test_a_tree_of_20000_levels_is_deleted(tmp_path: Path, here: int) -> None:
         inner = following
     os.close(os.open("f", os.O_CREAT | os.O_WRONLY, dir_fd=inner))
     os.close(inner)
-    with pytest.raises(ObjectRejectedError):
-        list(walk(here, b"deep"))
+    assert sum(1 for _ in walk(here, b"deep")) == 2 * 20_001 + 1
     delete_tree(here, b"deep")
     assert os.listdir(tmp_path) == []
 

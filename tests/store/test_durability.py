@@ -17,6 +17,7 @@ from fruix.store import durability, flags
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
+from fruix.store.tree import syncing
 from machine import SEVERAL_IDS
 from store.helpers import (
     BUILD_UID,
@@ -221,7 +222,7 @@ def test_systems_without_syncfs(layout: Layout, area: str, monkeypatch: pytest.M
     synced: list[str] = []
     monkeypatch.setattr(flags, "HAS_SYNCFS", False)
     monkeypatch.setattr(flags, "sync_file_system", lambda _fd: False)
-    original = durability.sync_tree
+    original = syncing.sync_tree
 
     def noted(parent: int, name: bytes) -> None:
         synced.append(name.decode())
@@ -249,7 +250,7 @@ def test_sync_tree_reaches_every_file(tmp_path: os.PathLike[str], monkeypatch: p
     seen: set[int] = set()
     monkeypatch.setattr(os, "fsync", lambda fd: seen.add(os.fstat(fd).st_ino))
     parent = directory_fd(tmp_path)
-    durability.sync_tree(parent, b"tree")
+    syncing.sync_tree(parent, b"tree")
     os.close(parent)
     assert seen == expected
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import fcntl
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -131,3 +133,45 @@ def test_flags_are_cleared_only_where_there_are_some(monkeypatch: pytest.MonkeyP
     Status.st_flags = 0
     flags.clear(7, b"file", Status())  # type: ignore[arg-type]
     assert library.calls == [("chflagsat", 7, b"file", 0, 0x200)]
+
+
+def _mapping(descriptor: int) -> tuple[int, ...] | None:
+    """Extents of made-up files: physical offset, length and flags; None: the file system can't say."""
+    return {3: (4096, 512, 0x2000), 4: (4096, 512, 0x2001), 5: (8192, 512, 0), 6: (0, 512, 0x4), 7: None}[
+        descriptor
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [(3, 4, True), (3, 5, False), (6, 6, False), (7, 7, False), (8, 8, False)],
+    ids=["clones", "apart", "nowhere yet", "can't say", "no extents"],
+)
+def test_data_at_one_place(one: int, other: int, shared: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Linux's FIEMAP by linux/fiemap.h: a head of 32 bytes, and an extent of 56."""
+
+    def ioctl(descriptor: int, request: int, asked: bytes) -> bytes:
+        assert request == 0xC020660B
+        assert asked == struct.pack("=QQIIII", 0, (1 << 64) - 1, 0, 0, 1, 0) + bytes(56)
+        if descriptor == 8:
+            return asked
+        found = _mapping(descriptor)
+        if found is None:
+            raise OSError(errno.EOPNOTSUPP, "no")
+        head = struct.pack("=QQIIII", 0, (1 << 64) - 1, 0, 1, 1, 0)
+        return head + struct.pack("=QQQQQIIII", 0, *found[:2], 0, 0, found[2], 0, 0, 0)
+
+    monkeypatch.setattr(flags, "_LINUX", True)
+    monkeypatch.setattr(fcntl, "ioctl", ioctl)
+    assert flags.shares_data(one, other) is shared
+    monkeypatch.setattr(flags, "_LINUX", False)
+    assert not flags.shares_data(one, other)
+
+
+def test_a_real_file_is_at_one_place_and_its_copy_at_another(tmp_path: Path) -> None:
+    with open(tmp_path / "one", "w+b") as one, open(tmp_path / "other", "w+b") as other:
+        for file in (one, other):
+            file.write(b"x" * 100_000)
+            file.flush()
+            os.fsync(file.fileno())
+        assert not flags.shares_data(one.fileno(), other.fileno())

@@ -13,10 +13,9 @@ from contextlib import contextmanager
 import pytest
 
 from fruix.errors import FruixError
-from fruix.store import durability
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
-from fruix.store.tree import copy_tree, delete_tree, dump, walk
+from fruix.store.tree import copy_tree, delete_tree, dump, syncing, walk
 from fruix.store.tree.compare import compare
 from fruix.store.tree.copy import copy_data
 from fruix.store.tree.copy_for_user import Keeper
@@ -65,7 +64,7 @@ WORK: dict[str, Work] = {
     "dump": lambda fd, _: list(dump(fd, b"a")),
     "copy": lambda fd, _: copy_tree(fd, b"a", fd, b"copy"),
     "compare": lambda fd, _: compare(fd, b"a", fd, b"b", limit=9),
-    "sync": lambda fd, _: durability.sync_tree(fd, b"a"),
+    "sync": lambda fd, _: syncing.sync_tree(fd, b"a"),
     "keep": lambda fd, path: Keeper(os.getuid(), os.getuid(), os.getgid(), 1 << 30).copy(
         fd, b"a", directory_fd(f"{path}/to")
     ),

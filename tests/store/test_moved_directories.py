@@ -42,6 +42,11 @@ def staged(store: LocalStore, area: str, path: StorePath, data: bytes = b"x") ->
     return store.stage_output(source, path, OutputPolicy(BUILD_UID, ()))
 
 
+def replace(store: LocalStore, output: Staged) -> None:
+    with store.replacing(output.info):
+        store.register([output.replace()])
+
+
 def built(store: LocalStore, area: str) -> StorePath:
     path = some_path("out", store.directory)
     store.register([staged(store, area, path).publish()])
@@ -63,14 +68,14 @@ def received(store: LocalStore, area: str) -> StorePath:
 
 def repaired(store: LocalStore, area: str) -> StorePath:
     path = built(store, area)
-    store.register_again([staged(store, area, path, b"y").replace()])
+    replace(store, staged(store, area, path, b"y"))
     return path
 
 
 def missing(store: LocalStore, area: str) -> StorePath:
     path = built(store, area)
     os.rename(store.real(path), f"{area}/away")
-    store.register_again([staged(store, area, path).replace()])
+    replace(store, staged(store, area, path))
     return path
 
 

@@ -6,9 +6,9 @@ import threading
 import pytest
 
 from fruix.errors import UsageError
+from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.local import LocalStore
 from fruix.store.roots import auto_name, replace_link
-from fruix.store.temproots import TempRoots
 from store.helpers import some_path
 
 STORE = "/frx/store"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fruix.errors import BadNarError, ObjectRejectedError, StoreError
 from fruix.model.nar import write
-from fruix.store.tree import MAX_DEPTH, Kind, copy_tree, delete_tree, dump, open_chain, restore, walk
+from fruix.store.tree import Kind, copy_tree, delete_tree, dump, open_chain, restore, walk
 from store.helpers import (
     directory_fd,
     file_archive,
@@ -140,10 +140,6 @@ EVIL = {
     "no archive": b"hello world, this is no archive",
     "cut": (write.MAGIC + FILE)[:-8],
     "nothing": b"",
-    "too deep": write.MAGIC
-    + (write.DIRECTORY_HEAD + write.entry_head(b"d")) * 5000
-    + FILE
-    + (write.ENTRY_TAIL + write.DIRECTORY_TAIL) * 5000,
 }
 
 
@@ -212,19 +208,6 @@ def test_special_files_are_refused(tmp_path: Path, here: int, monkeypatch: pytes
         unix.bind("socket")
         with pytest.raises(ObjectRejectedError, match="file 'socket' has an unsupported type"):
             list(walk(here, b"socket"))
-
-
-def test_depth_limit_is_the_archive_reader_s(tmp_path: Path, here: int) -> None:
-    deepest = tmp_path.joinpath("d", *["d"] * (MAX_DEPTH - 1))
-    deepest.mkdir(parents=True)
-    (deepest / "f").touch()  # at level MAX_DEPTH
-    data = archive_of(here, b"d")
-    restore([data], here, b"copy")
-    assert archive_of(here, b"copy") == data
-    (deepest / "g").mkdir()
-    (deepest / "g" / "h").touch()
-    with pytest.raises(ObjectRejectedError, match="levels"):
-        archive_of(here, b"d")
 
 
 def test_walk_tells_where(tmp_path: Path, here: int) -> None:

@@ -107,7 +107,7 @@ def test_what_was_not_tried_is_an_answer_of_its_own(bench: Bench) -> None:
 def test_the_command_lists_what_another_machine_has_to_answer(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fruix.cli.main import main
+    from fruix.cli.command_line import main
 
     def pretend(report: selftest.Report) -> list[str]:
         report(Outcome.PASSED, "host view", "there", 0.1)

@@ -176,7 +176,7 @@ def test_traces_of_users(tmp_path: Path) -> None:
 def test_the_command_says_what_failed(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from fruix.cli.main import main
+    from fruix.cli.command_line import main
 
     monkeypatch.setattr(scratch_daemon, "program", "no_such_module")
     assert main(["doctor", "--selftest"]) == 1
@@ -194,7 +194,7 @@ def test_only_the_standard_library_is_needed() -> None:
             sys.executable,
             "-S",
             "-c",
-            f"{short}; from fruix.cli.main import main; main(['doctor', '--selftest'])",
+            f"{short}; from fruix.cli.command_line import main; main(['doctor', '--selftest'])",
         ],
         env=environment,
         capture_output=True,
@@ -208,7 +208,7 @@ def test_only_the_standard_library_is_needed() -> None:
 # Told twice to end, where it can hurt: when a daemon has just been started, or killed while it was building.
 TOLD_TO_END = """
 import os, signal, sys
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from fruix.store.owner import identity_of
 from fruix.testing import crashes, scratch_daemon
 from fruix.testing.traces import traces

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from fruix.model.systems import common_name
 from fruix.sandbox import back_ends
 from fruix.sandbox.freebsd import abi

@@ -15,7 +15,7 @@ contracts.CONTRACTS = {
     **contracts.CONTRACTS,
     "fruix": replace(fruix, hostname="buildhost", etc={**fruix.etc, "motd": "welcome"}),
 }
-from fruix.building.builders import interface  # noqa: E402 - after the change, which it must see
+from fruix.building.builders import prepared_builder  # noqa: E402 - after the change, which it must see
 
-setattr(interface, "CONTRACTS", contracts.CONTRACTS)  # noqa: B010 - not exported from there
+setattr(prepared_builder, "CONTRACTS", contracts.CONTRACTS)  # noqa: B010 - not exported from there
 runpy.run_module("fruix", run_name="__main__", alter_sys=True)

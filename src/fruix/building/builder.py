@@ -94,7 +94,7 @@ class Builder:
         return [(request, work.result_of(request, results)) for request in requests]
 
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
-        """What `realise` would do."""
+        """The derivations that `realise` would build and the paths that can't be had; changes nothing."""
         return missing(self._resources.store, requests)
 
     def host_view(self, name: str) -> HostView:

@@ -66,7 +66,7 @@ def status_of(error: FruixError) -> BuildStatus:
 
 
 def reason_of(error: FruixError) -> Reason:
-    """Why, as data."""
+    """The reason that an error stands for; one without a row of its own keeps the error's text."""
     if isinstance(error, FailedError):
         return error.why
     if isinstance(error, SuspiciousObjectError):

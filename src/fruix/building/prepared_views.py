@@ -42,12 +42,12 @@ from fruix.hostview import ResolvedView, touched
 from fruix.hostview.closure import is_in
 from fruix.hostview.lookups import Host
 from fruix.sandbox.spec import Bind
-from fruix.store.durability import sync_tree
 from fruix.store.flags import sync_file_system
 from fruix.store.tree import delete_tree
 from fruix.store.tree.copy import copy_data
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, OPEN_FILE
 from fruix.store.tree.interruption import check_interrupt
+from fruix.store.tree.syncing import sync_tree
 
 _TREE, _MOUNTED, _NEW, _USE = "tree", "mounted", "new", "view"
 _PASSABLE, _READABLE = 0o755, 0o555
@@ -247,7 +247,7 @@ def _tops(targets: Iterable[str], taken: Collection[str]) -> list[str]:
 
 
 def _upwards(path: str) -> Iterator[str]:
-    """`/usr`, `/usr/share`, `/usr/share/mk`."""
+    """The directories above a path, highest first, and the path itself."""
     parts = path.split("/")
     return ("/".join(parts[:count]) for count in range(2, len(parts) + 1))
 

@@ -1,8 +1,4 @@
-"""What builds share.
-
-The store, the spawner, the build users, the journal, the host views and what is prepared of them,
-the operator's settings.
-"""
+"""The objects that all builds of a daemon share."""
 
 from __future__ import annotations
 
@@ -18,7 +14,7 @@ from fruix.store import LocalStore
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """All of them thread-safe."""
+    """Made once by `Builder`; each is thread-safe."""
 
     store: LocalStore
     spawner: Spawner

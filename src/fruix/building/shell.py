@@ -18,26 +18,26 @@ import re
 import shlex
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from fruix.building.builders.interface import PreparedBuilder
 from fruix.building.builders.own import prepare_own
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
 from fruix.building.plan.goals import kind_of
 from fruix.building.resources import Resources
-from fruix.building.run.bring_back import bring_back, find_kept
-from fruix.building.run.keep_failed import free_room
+from fruix.building.run.keep_failed import bring_back, find_kept, free_room
 from fruix.building.status import client_of, with_usage
 from fruix.building.workspace import Workspace, noted_workspace, put_files
-from fruix.errors import FruixError, UsageError
+from fruix.errors import FruixError, InvalidPathError, UsageError
 from fruix.model.activity import ActiveBuild, State
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.hostview import SET_UP_VARIABLE
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exec, Exit, File, SandboxSpec, Spawner, User
+from fruix.store import LocalStore
 from fruix.store.tree.interruption import interruptible
 
 # How often it is looked whether the client is still there (seconds).
@@ -70,8 +70,8 @@ class OpenShells:
     """Those that are open, for whoever looks at builds, and how many there may be. Thread-safe.
 
     Each holds a build user for as long as somebody likes, so they have slots of their own, as many
-    as there are build users that builds never need. A user may open another one while he has fewer
-    than are free: so one alone gets half of them, and there is one left for those who come later.
+    as there are build users that builds never need. A user may open another one while that user has
+    fewer than are free: one alone gets half of them, and there is one left for who comes later.
     """
 
     def __init__(self, slots: int) -> None:
@@ -143,6 +143,7 @@ def enter(
         UsageError: it has no sandbox, or no shell in it.
         FruixError: what would keep a build from starting, too.
     """
+    resources.store.add_temp_root(request.path)
     derivation = resources.store.read_derivation(request.path)
     if kind_of(derivation) == "download":
         raise UsageError(
@@ -152,8 +153,7 @@ def enter(
     with ExitStack() as stack, interruptible(lambda: FruixError("cancelled") if gone.is_set() else None):
         stack.enter_context(shells.slot(options.requester))
         builder = prepare_own(request.path, derivation, options, resources)
-        for path in builder.candidates:
-            resources.store.add_temp_root(path)
+        _keep(resources.store, builder.candidates)
         user = stack.enter_context(resources.users.acquire(gone.is_set))
         area = stack.enter_context(noted_workspace(request.path, user.uid, resources))
         put_files(area, builder.files, user.uid)
@@ -161,6 +161,18 @@ def enter(
         contents = _fill(area, request, options, resources, user.uid)
         listed = partial(shells.listed, path=request.path, requester=options.requester)
         return _run(spec, contents, resources.spawner, listed, on_open, gone)
+
+
+def _keep(store: LocalStore, paths: Collection[StorePath]) -> None:
+    """What the shell may look at stays to its end.
+
+    Raises:
+        InvalidPathError: something was collected just before.
+    """
+    for path in paths:
+        store.add_temp_root(path)
+    if gone := sorted(set(paths) - store.valid_paths(paths)):
+        raise InvalidPathError(str(gone[0]), hint="it was collected just now: build the inputs again")
 
 
 def _fill(

@@ -85,8 +85,12 @@ def _ms(seconds: float) -> int:
 def planned(
     store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode, history: History, jobs: int
 ) -> BuildPlan:
-    """What building `requests` would do, in an order in which dependencies come first."""
-    found = plan(store, requests, mode)
+    """What building `requests` would do, in an order in which dependencies come first.
+
+    Nothing is a temporary root afterwards.
+    """
+    with store.temp_roots.session():
+        found = plan(store, requests, mode)
     problems = [result.message for result in found.settled.values() if not result.success]
     rows = tuple(_row(store, goal, history) for goal in found.goals.values())
     problems += [

@@ -44,12 +44,12 @@ class Workspace:
 
     @property
     def build(self) -> str:
-        """The builder's working directory."""
+        """The builder's working directory, owned by the build user."""
         return f"{self.base}/build"
 
     @property
     def tmp(self) -> str:
-        """The build's own /tmp."""
+        """What the builder sees as /tmp."""
         return f"{self.base}/tmp"  # noqa: S108 - a directory of the build
 
     @property

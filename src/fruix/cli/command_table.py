@@ -1,17 +1,27 @@
-"""The table of commands. Each has a module of its own in `cli.commands`, which offers `configure(parser)` and `run(arguments) -> int`."""
+"""The table of commands: where each is, and what it does in a line.
+
+A command is a module of `cli.commands` with two functions: `configure(parser)` adds its arguments,
+`run(options)` does it and returns the exit status. Errors are raised, as subclasses of
+`FruixError`.
+"""
 
 from __future__ import annotations
 
 # name: (module, one line of help)
 COMMANDS: dict[str, tuple[str, str]] = {
     "build": ("fruix.cli.commands.build", "build packages or derivations"),
+    "copy": ("fruix.cli.commands.copy", "copy paths between two stores"),
     "daemon": ("fruix.cli.commands.daemon", "run the build daemon"),
     "doctor": ("fruix.cli.commands.doctor", "say what this machine can isolate, and what it lacks"),
     "edit": ("fruix.cli.commands.edit", "open a package's definition in the editor"),
     "enter": ("fruix.cli.commands.enter", "a shell in the sandbox of a derivation"),
+    "export": ("fruix.cli.commands.export", "write paths of the store as one stream"),
+    "gc": ("fruix.cli.commands.gc", "delete what nothing keeps alive, or say why it is kept"),
     "graph": ("fruix.cli.commands.graph", "draw what depends on what"),
     "hash": ("fruix.cli.commands.hash", "print the hash that a definition wants of a file or directory"),
     "help": ("fruix.cli.commands.help", "describe a command"),
+    "import": ("fruix.cli.commands.import_stream", "add what an export stream holds"),
+    "key": ("fruix.cli.commands.key", "make and convert keys that sign"),
     "lint": ("fruix.cli.commands.lint", "check package definitions"),
     "log": ("fruix.cli.commands.log", "print the log of a build"),
     "packages": ("fruix.cli.commands.packages", "list the packages of the catalogue"),

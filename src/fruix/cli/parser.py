@@ -1,16 +1,31 @@
-"""The parser of the command line: knows all commands by name, imports only those that are used, and says of a wrong word what may be meant."""
+"""The parser of the command line, which imports only the command that is used.
+
+It says of a wrong word what may be meant.
+"""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, TypeAlias
 
 from fruix import __version__
 from fruix.cli.command_table import COMMANDS
 from fruix.errors import UsageError
 from fruix.model.nearest import did_you_mean, nearest, similar
+from fruix.overriding import override
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - its only name
+
+
+def add_command(
+    commands: Commands, name: str, text: str, act: Callable[..., object]
+) -> argparse.ArgumentParser:
+    """Add a command of a command: `text` is its help in a line, `act` is found in the options."""
+    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
+    parser.set_defaults(act=act)
+    return parser
 
 
 class CommandLineError(UsageError):
@@ -22,8 +37,9 @@ class CommandLineError(UsageError):
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Keeps the names of commands in the column: argparse forgets that they are indented once more."""
+    """Keeps commands' names in their column: argparse forgets that they are indented once more."""
 
+    @override
     def add_argument(self, action: argparse.Action) -> None:
         super().add_argument(action)
         if action.nargs == argparse.PARSER:
@@ -31,9 +47,12 @@ class _Formatter(argparse.HelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Raises instead of leaving, and leaves itself in the result as `parser`: of nested ones, the innermost that was used.
+    """A parser that raises instead of leaving, and leaves itself in the result as `parser`.
 
-    A last argument `command` of any number of words takes what stands after the first `--`, and nothing else.
+    Of nested ones, that is the innermost that was used.
+
+    A last argument `command` of any number of words takes what stands after the first `--`, and
+    nothing else.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -43,7 +62,10 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(  # type: ignore[override]
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> tuple[argparse.Namespace, list[str]]:
-        """See `argparse`, which can't tell a list that ends at `--` from one that begins there."""
+        """Parse, with the words after `--` as `command`.
+
+        argparse itself can't tell a list that ends at `--` from one that begins there.
+        """
         words = list(args or ())
         if "--" not in words or not any(action.dest == "command" for action in self._actions):
             return super().parse_known_args(words, namespace)
@@ -52,8 +74,8 @@ class Parser(argparse.ArgumentParser):
         options.command = words[at + 1 :]
         return options, unexpected
 
+    @override
     def error(self, message: str) -> NoReturn:
-        """What argparse calls when it gives up."""
         raise self.refusal(message)
 
     def refusal(self, message: str, hint: str = "") -> CommandLineError:
@@ -71,8 +93,9 @@ class Parser(argparse.ArgumentParser):
         close = did_you_mean(f"--{option}" for option in similar(name.lstrip("-"), known))
         return self.refusal(f"'{self.prog}' has no option '{name}'", close)
 
+    @override
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        """What argparse calls for every argument that has choices."""
+        """Refuse a value that is none of an argument's choices; argparse asks for each argument."""
         if action.choices is None or value in action.choices:
             return
         if action.nargs == argparse.PARSER:
@@ -83,7 +106,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The arguments, with the command's `run`; without a command, none.
+    """Parse a command line; the result has the command's `run` in it, if a command is used.
 
     Raises:
         CommandLineError: they can't be understood.
@@ -99,7 +122,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def parser_for(words: Sequence[str]) -> Parser:
-    """One in which the command that `words` use is configured; of the others it knows what they are for."""
+    """A parser in which the command that `words` use is configured, the others only named."""
     used = _command(words)
     parser, commands = _bare()
     if used in commands:
@@ -112,12 +135,12 @@ def _command(words: Sequence[str]) -> str | None:
 
 
 def overview() -> Parser:
-    """The whole, with no command configured. Imports none."""
+    """The parser with all commands named and none configured, which imports none."""
     return _bare()[0]
 
 
 def configured_parsers() -> tuple[Parser, dict[str, Parser]]:
-    """The whole, with every command configured, and the commands by name. Imports all of them."""
+    """The parser with every command configured, and the commands' own by name. Imports all."""
     parser, commands = _bare()
     for name, command in commands.items():
         _configure(name, command)

@@ -9,20 +9,24 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Self
+from typing import Self, TypeVar
 
-from fruix.client.exchange import Exchange
-from fruix.errors import InvalidPathError, UsageError
+from fruix.client.exchange import Exchange, OnData, OnEvent
+from fruix.errors import InvalidPathError, ProtocolError, UsageError
 from fruix.model import aterm
 from fruix.model.contentaddress import Method, render_method
 from fruix.model.derivation import Derivation
-from fruix.model.pathinfo import PathInfo
+from fruix.model.pathinfo import PathInfo, references_first
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.overriding import override
 from fruix.protocol import common_operations as common
 from fruix.protocol import nix
-from fruix.protocol.streams import flat_contents
+from fruix.protocol.own_operations import FEATURE, QueryClosure, QueryRequisites
+from fruix.protocol.schema import Request
+from fruix.protocol.streams import flat_contents, write_objects
 from fruix.store.interface import Store
+
+R = TypeVar("R")
 
 
 class RemoteContents(Store):
@@ -89,7 +93,12 @@ class RemoteContents(Store):
 
     @override
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        """Ask one question per path in the closure, which is no snapshot."""
+        """The paths and all that they need.
+
+        A fruix daemon is asked once; another is asked once for each path, which is no snapshot.
+        """
+        if FEATURE in self._exchange.context.features:
+            return set(self._call(QueryRequisites(tuple(paths))))
         found: set[StorePath] = set()
         waiting = list(paths)
         while waiting:
@@ -98,6 +107,24 @@ class RemoteContents(Store):
                 found.add(path)
                 waiting.extend(self.references(path))
         return found
+
+    @override
+    def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
+        """What the store knows of all paths in the closure of some.
+
+        A fruix daemon is asked once for all of it; another is asked once for each path, which is no
+        snapshot.
+        """
+        if FEATURE in self._exchange.context.features:
+            return list(self._call(QueryClosure(tuple(paths))))
+        found: dict[StorePath, PathInfo] = {}
+        waiting = list(paths)
+        while waiting:
+            path = waiting.pop()
+            if path not in found:
+                found[path] = self._info(path)
+                waiting.extend(found[path].references)
+        return references_first(found)
 
     @override
     def valid_derivers(self, path: StorePath) -> list[StorePath]:
@@ -160,6 +187,56 @@ class RemoteContents(Store):
     def add_nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool = False) -> None:
         """Stream the archive; without a content address the daemon takes it from trusted users only."""
         self._call(nix.AddToStoreNar(info, repair, unchecked=True), body=chunks)
+
+    def add_several(
+        self, objects: Iterable[tuple[PathInfo, Iterable[bytes]]], count: int, *, unchecked: bool
+    ) -> None:
+        """Stream `count` objects in one request, references first. Those before one that is refused stay.
+
+        Raises:
+            NotPermittedError: one that isn't signed by a key that the daemon trusts; `unchecked` has it
+                take all from a trusted user.
+        """
+        body = write_objects(objects, count, self._exchange.context)
+        self._call(nix.AddMultipleToStore(repair=False, unchecked=unchecked), body=body)
+
+    def import_stream(self, chunks: Iterable[bytes], *, unchecked: bool) -> list[StorePath]:
+        """Add what an export stream holds; the paths in their order.
+
+        Raises:
+            NotPermittedError: an item isn't signed by an authorized key, or this user may not have it
+                taken `unchecked`.
+            BadNarError: it is no export stream.
+            ProtocolError: it is no fruix daemon.
+        """
+        return list(self.call_own("can't import streams", common.ImportPaths(unchecked), body=chunks))
+
+    def export_signed(self, path: StorePath, on_data: OnData) -> None:
+        """Have the daemon write a path as an item of an export stream, signed with its key.
+
+        Raises:
+            ProtocolError: it is no fruix daemon.
+        """
+        self.call_own("can't sign exports", common.ExportPath(path, sign=True), on_data=on_data)
+
+    def call_own(
+        self,
+        lack: str,
+        request: Request[R],
+        *,
+        body: Iterable[bytes] | None = None,
+        on_event: OnEvent | None = None,
+        on_data: OnData | None = None,
+        descriptors: list[int] | None = None,
+    ) -> R:
+        """Ask what only a fruix daemon knows; `lack` is what another one can't do.
+
+        Raises:
+            ProtocolError: it is another one.
+        """
+        if FEATURE not in self._exchange.context.features:
+            raise ProtocolError(f"'{self.daemon_version}' {lack}", hint="connect to a fruix daemon")
+        return self._call(request, body=body, on_event=on_event, on_data=on_data, descriptors=descriptors)
 
     @override
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:

@@ -30,6 +30,7 @@ REPLY_LIMIT = 1 << 30
 SEND_SIZE = 1 << 18
 
 OnEvent = Callable[[Event], None]
+OnData = Callable[[bytes], object]
 R = TypeVar("R")
 
 
@@ -72,6 +73,7 @@ class Exchange:
         *,
         body: Iterable[bytes] | None = None,
         on_event: OnEvent | None = None,
+        on_data: OnData | None = None,
         descriptors: list[int] | None = None,
     ) -> R:
         """Ask, and return the reply. What streams behind it is read by the caller, to its end.
@@ -80,6 +82,7 @@ class Exchange:
             request: what is asked.
             body: what is sent framed after them.
             on_event: told of what happens meanwhile.
+            on_data: given the bytes that come within the messages, in their order.
             descriptors: takes those that come with messages; they are then the caller's. Without it
                 none is taken.
 
@@ -94,7 +97,7 @@ class Exchange:
         try:
             self._send_all(sent, body if operation.body is Body.FRAMED else None)
             self.source.expect(REPLY_LIMIT)
-            failed = self._listen(on_event)
+            failed = self._listen(on_event, on_data)
             raw = operation.reply.read(self.source, self.context) if failed is None else None
         except BaseException:
             self.close()  # something may be half sent or half read
@@ -103,8 +106,7 @@ class Exchange:
             raise error_of(failed)
         if operation.reply_body is Body.NAR:
             return cast("R", self._archive())
-        reply: R = operation.reply.parse(raw, self.context)
-        return reply
+        return cast("R", operation.reply.parse(raw, self.context))
 
     def _archive(self) -> Iterator[bytes]:
         """Yield a streamed archive; nothing else can be asked before its end.
@@ -131,7 +133,7 @@ class Exchange:
                 pending = bytearray()
         self._send(pending)
 
-    def _listen(self, on_event: OnEvent | None) -> messages.Failure | None:
+    def _listen(self, on_event: OnEvent | None, on_data: OnData | None = None) -> messages.Failure | None:
         """Read messages to the one that ends them; returns it if it is an error."""
         reader = EventReader(self.context, time.time)
         while True:
@@ -140,7 +142,11 @@ class Exchange:
                 return None
             if isinstance(message, messages.Failure):
                 return message
-            if on_event is not None:
+            if isinstance(message, messages.Write):
+                self.source.expect(REPLY_LIMIT)
+                if on_data is not None:
+                    on_data(message.data)
+            elif on_event is not None:
                 for event in reader.events(message):
                     on_event(event)
 

@@ -8,33 +8,36 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from fruix.client.contents import RemoteContents
 from fruix.client.exchange import OnEvent
-from fruix.errors import ProtocolError
+from fruix.client.garbage import RemoteGarbage
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event, Message
+from fruix.model.finding import Finding, FindingKind
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.planned import BuildPlan, Missing, PlannedBuild
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.protocol import nix
-from fruix.protocol.common_operations import ClearFailedPaths, QueryFailedPaths, SetOptions, VerifyStore
-from fruix.protocol.nix import FEATURE
+from fruix.protocol.common_operations import (
+    ClearFailedPaths,
+    OptimiseStore,
+    QueryFailedPaths,
+    SetOptions,
+    VerifyStore,
+)
 from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOptions
-from fruix.protocol.schema import Request
+from fruix.protocol.own_operations import FEATURE, CheckStore
 
 if TYPE_CHECKING:
     from fruix.model.build_options import BuildOptions
 
-R = TypeVar("R")
 
-
-class RemoteStore(RemoteContents):
+class RemoteStore(RemoteGarbage):
     """A connection to a daemon: its store and its builders."""
 
     def __init__(
@@ -72,8 +75,10 @@ class RemoteStore(RemoteContents):
         mode = BuildMode.NORMAL if options is None else options.mode
         return list(self._call(nix.BuildPathsWithResults(tuple(requests), mode), on_event=on_event))
 
-    def verify(self, *, contents: bool, repair: bool = False, on_event: OnEvent | None = None) -> bool:
-        """Have the daemon check its store; problems are told as events.
+    def verify(
+        self, *, contents: bool, repair: bool = False, on_event: OnEvent | None = None
+    ) -> Collection[Finding]:
+        """Have the daemon check its store.
 
         Args:
             contents: read and hash every path too.
@@ -81,9 +86,17 @@ class RemoteStore(RemoteContents):
             on_event: told of what happens.
 
         Returns:
-            Whether something is wrong (with `repair`: still is).
+            What is wrong (with `repair`: still is). A daemon that isn't Fruix's tells that as events;
+            here is only whether there was anything.
         """
-        return self._call(VerifyStore(contents, repair), on_event=on_event)
+        if FEATURE in self._exchange.context.features:
+            return self._call(CheckStore(contents, repair), on_event=on_event)
+        is_bad = self._call(VerifyStore(contents, repair), on_event=on_event)
+        return (Finding(FindingKind.ELSEWHERE),) if is_bad else ()
+
+    def optimise(self, on_event: OnEvent | None = None) -> None:
+        """Have the daemon make equal files of its store one; what that saved is told as a message."""
+        self._call(OptimiseStore(), on_event=on_event)
 
     def failures(self) -> list[StorePath]:
         """Outputs of builds that are remembered to have failed for good."""
@@ -102,14 +115,14 @@ class RemoteStore(RemoteContents):
                 lacks something.
             ProtocolError: it is no fruix daemon.
         """
-        return self._call_own("has no host views", nix.QueryHostView(name))
+        return self.call_own("has no host views", nix.QueryHostView(name))
 
     def host_views(self) -> Mapping[str, Sequence[Sighting]]:
         """Return the views that the daemon's machine offers.
 
         With each come the fingerprints that it was seen to have, oldest first.
         """
-        return self._call_own("has no host views", nix.QueryHostViews())
+        return self.call_own("has no host views", nix.QueryHostViews())
 
     def active_builds(self) -> list[ActiveBuild]:
         """The builds of all clients that run or wait, oldest first.
@@ -117,7 +130,7 @@ class RemoteStore(RemoteContents):
         Raises:
             ProtocolError: it is no fruix daemon.
         """
-        return list(self._call_own("can't list builds", nix.QueryActiveBuilds()))
+        return list(self.call_own("can't list builds", nix.QueryActiveBuilds()))
 
     def plan(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         """Return what building `requests` would do; a fruix daemon adds reasons and usual durations."""
@@ -159,7 +172,7 @@ class RemoteStore(RemoteContents):
                 on_open(descriptors.pop(), event.text)
 
         try:
-            return self._call_own(
+            return self.call_own(
                 "can't be entered",
                 nix.EnterSandbox(drv, terminal, tuple(command), fresh),
                 on_event=on_event,
@@ -168,18 +181,6 @@ class RemoteStore(RemoteContents):
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
-
-    def _call_own(
-        self,
-        lack: str,
-        request: Request[R],
-        *,
-        on_event: OnEvent | None = None,
-        descriptors: list[int] | None = None,
-    ) -> R:
-        if FEATURE not in self._exchange.context.features:
-            raise ProtocolError(f"'{self.daemon_version}' {lack}", hint="connect to a fruix daemon")
-        return self._call(request, on_event=on_event, descriptors=descriptors)
 
     def _set_options(self, options: ClientOptions) -> None:
         if options != self._options:

@@ -55,7 +55,7 @@ class Budget:
             self._by_user[uid] = own
 
     def give(self, uid: int, size: int) -> None:
-        """Count less again."""
+        """Count `size` bytes less for a user: what `take` counted is no longer held."""
         with self._lock:
             self._used -= size
             self._by_user[uid] -= size
@@ -92,7 +92,7 @@ class Account:
         self.taken += size
 
     def give(self, size: int) -> None:
-        """Count less for the request."""
+        """Count `size` bytes less for the request: it no longer holds them."""
         self.taken -= size
         self._budget.give(self._uid, size)
 

@@ -34,7 +34,7 @@ class ClientLog:
         self._write(self._log.warning, uid, text, values)
 
     def exception(self, uid: int, text: str, *values: object) -> None:
-        """The same for an error of the program, with its traceback."""
+        """Log an error of the program that a client met, with its traceback, or count it as left out."""
         self._write(self._log.exception, uid, text, values)
 
     def _write(self, write: Callable[..., None], uid: int, text: str, values: tuple[object, ...]) -> None:

@@ -79,7 +79,7 @@ class Connection:
             self.send(data[sent:])
 
     def close(self) -> None:
-        """Close the socket."""
+        """Close the socket; the client sees the end of the stream."""
         self.stream.close()
 
     def _receive(self, limit: int) -> bytes:
@@ -140,7 +140,7 @@ class HangupWatcher:
                 self._tell(descriptor)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, wait for it, and close the sockets that wake it; events stay as they are."""
         self._closing = True
         self._wake()
         self._thread.join()

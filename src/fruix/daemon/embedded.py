@@ -29,8 +29,9 @@ from fruix.errors import (
     StoreError,
     UnreachableError,
     of_missing_module,
+    of_system,
 )
-from fruix.sandbox.inherited import hear_of_children
+from fruix.sandbox.process_defaults import hear_of_children
 from fruix.store.layout import Layout
 
 if TYPE_CHECKING:
@@ -71,9 +72,8 @@ def embedded_store(environment: Mapping[str, str], home: str | None = None) -> I
             yield store
     finally:
         parent_end.close()
-        with contextlib.suppress(
-            ChildProcessError
-        ):  # a program that ignores SIGCHLD has it reaped by the kernel
+        # Where a program ignores SIGCHLD the kernel has reaped it.
+        with contextlib.suppress(ChildProcessError):
             os.waitpid(child, 0)
 
 
@@ -101,8 +101,8 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
         try:
             from fruix import failpoints  # noqa: PLC0415 - none of it is needed beside a real daemon
             from fruix.building.steps import known_steps  # noqa: PLC0415
+            from fruix.daemon.opening import open_service  # noqa: PLC0415
             from fruix.daemon.peers import Peer  # noqa: PLC0415
-            from fruix.daemon.service import open_service  # noqa: PLC0415
             from fruix.daemon.settings import load  # noqa: PLC0415
             from fruix.sandbox import Spawner  # noqa: PLC0415 - none of it is needed beside a real daemon
 
@@ -114,14 +114,16 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             closing.callback(spawner.close)
             settings = load(environment) if home is None else load(environment).for_one_user()
             layout.create()
-            _take(closing.enter_context(StateLock(layout.state)))
-            service = open_service(layout, settings, spawner)
+            lock = closing.enter_context(StateLock(layout.state))
+            _take(lock)
+            service = open_service(layout, settings, spawner, relock=lock.take_again)
             closing.callback(service.close)
         except (FruixError, OSError, ModuleNotFoundError) as error:
             _refuse(stream, _problem(error), layout.store)
             return
         with _seen_by_others(layout, service):
             serve_one(stream, Peer(os.geteuid(), os.getegid(), os.getppid()), service)
+        service.store.wait_for_deduplication()  # nobody else would do it
 
 
 @contextmanager
@@ -168,7 +170,7 @@ def _refuse(stream: socket.socket, error: FruixError, directory: str) -> None:
 
 
 def _problem(error: FruixError | OSError | ModuleNotFoundError) -> FruixError:
-    """What the client is told.
+    """The error that the client is told for one that kept the child from serving.
 
     Raises:
         ModuleNotFoundError: a module is missing that no Python lacks: a bug.
@@ -178,7 +180,7 @@ def _problem(error: FruixError | OSError | ModuleNotFoundError) -> FruixError:
         if lacking is None:
             raise error
         return lacking
-    return error if isinstance(error, FruixError) else StoreError(str(error))
+    return error if isinstance(error, FruixError) else of_system(error)
 
 
 def serve_one(stream: socket.socket, peer: Peer, service: Service) -> None:

@@ -21,7 +21,10 @@ _NOW, _DRAIN, _DRAINED, _LEFT = b"n", b"d", b"e", b"l"
 
 
 class Ending:
-    """Of one server. `now`, `drain` and `client_left` may be called from anywhere, the rest by one thread."""
+    """The end of one server.
+
+    `now`, `drain` and `client_left` may be called from anywhere, the rest by one thread.
+    """
 
     def __init__(self, drain: Callable[[], None]) -> None:
         """`drain`: begins no more builds, and returns when none runs; it is called on a thread of its own."""
@@ -37,7 +40,7 @@ class Ending:
         return self._receiver.fileno()
 
     def now(self) -> None:
-        """End at once."""
+        """Have `hear` say that the time has come, whatever still runs."""
         self._say(_NOW)
 
     def drain(self) -> None:

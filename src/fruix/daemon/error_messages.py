@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from fruix.errors import BuildError, FruixError, InvalidPathError, of_system
 from fruix.protocol.messages import Failure
-from fruix.protocol.nix import FEATURE
 from fruix.protocol.own_errors import failure_of
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.wire import Context, Dialect
 
 

@@ -9,7 +9,7 @@ passed by the service manager (LISTEN_FDS) are used as they are.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import fcntl
 import os
 import socket
@@ -24,15 +24,23 @@ Listener = socket.socket
 
 FIRST_PASSED = 3
 BACKLOG = 128
+_UNKNOWN = "unknown process, its name was deleted"
 SOCKET_MODE = 0o666  # who may do what is decided by the peer's user, not by the file's mode
 
 
 class StateLock:
-    """The lock of one state directory: at most one daemon works on it. A context manager."""
+    """The lock of one state directory: at most one daemon works on it. A context manager.
+
+    Locked (flock) are the directory itself, which nobody can delete and make anew unnoticed, and
+    the file `daemon.lock` in it, whose text names the holder. Both can be opened only by the
+    daemon's user.
+    """
 
     def __init__(self, state: str) -> None:
         self.path = f"{state}/daemon.lock"
-        self._descriptor = -1
+        self._state = state
+        self._owner = ""
+        self._descriptors: list[int] = []
 
     def take(self, owner: str, *, wait: bool = False) -> None:
         """Take it; `owner` (a word or two) is what others are told.
@@ -40,10 +48,12 @@ class StateLock:
         Raises:
             StoreError: somebody else has it.
         """
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-        self._descriptor = os.open(self.path, flags, 0o600)  # whoever may read it could lock it
+        self._owner = owner
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            self._lock(os.open(self._state, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), wait=wait)
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            file = os.open(self.path, flags, 0o600)  # whoever may read it could lock it
+            self._lock(file, wait=wait)
         except BlockingIOError:
             holder = self.holder()
             self.release()
@@ -52,22 +62,41 @@ class StateLock:
                 where=self.path,
                 hint="use that one, stop it first, or choose another FRUIX_STATE_DIR",
             ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, f"{owner}, process {os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock counts, its text is for people
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{owner}, process {os.getpid()}\n".encode(), 0)
+
+    def _lock(self, descriptor: int, *, wait: bool) -> None:
+        self._descriptors.append(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+    def take_again(self) -> None:
+        """Take the lock of a state directory that was deleted since `take`, and made anew.
+
+        Raises:
+            StoreError: somebody else has it.
+        """
+        held = [(status.st_dev, status.st_ino) for status in map(os.fstat, self._descriptors)]
+        there = [
+            (status.st_dev, status.st_ino) for status in map(_status, (self._state, self.path)) if status
+        ]
+        if held == there:
+            return
+        self.release()
+        self.take(self._owner)
 
     def holder(self) -> str:
         """Who has written its name last."""
         try:
             with open(self.path, encoding="utf-8", errors="replace") as file:
-                return file.read(256).strip() or "unknown process"
+                return file.read(256).strip() or _UNKNOWN
         except OSError:
-            return "unknown process"
+            return _UNKNOWN
 
     def release(self) -> None:
         """Let go of the lock; the file stays, with the name of the last holder."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def __enter__(self) -> Self:
         return self
@@ -76,6 +105,13 @@ class StateLock:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.release()
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
 
 
 def listen(path: str) -> socket.socket:
@@ -89,7 +125,7 @@ def listen(path: str) -> socket.socket:
     _check_directory(directory)
     _check_free(path)
     temporary = f"{directory}/.new-{os.getpid()}"
-    _remove(temporary)
+    forget(temporary)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     previous = os.umask(0o177)
     try:
@@ -101,7 +137,7 @@ def listen(path: str) -> socket.socket:
         os.rename(temporary, path)
     except OSError as error:
         listener.close()
-        _remove(temporary)
+        forget(temporary)
         if error.errno is None:  # not the system's: Python can't make an address of the name
             raise StoreError("the socket's name is too long for this system", where=path) from error
         raise
@@ -111,8 +147,9 @@ def listen(path: str) -> socket.socket:
 
 
 def forget(path: str) -> None:
-    """Take the socket's name away at the end."""
-    _remove(path)
+    """Take a socket's name away, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def passed_sockets(environment: Mapping[str, str]) -> list[socket.socket]:
@@ -166,11 +203,3 @@ def _check_free(path: str) -> None:
             where=path,
             hint="remove it, or choose another place",
         )
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError as error:
-        if error.errno != errno.ENOENT:
-            raise

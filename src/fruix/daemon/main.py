@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from fruix.daemon import listening, rootless
-from fruix.daemon.said import listen_to
+from fruix.daemon.log_handler import log_to_stderr
 from fruix.errors import UsageError
-from fruix.sandbox.inherited import hear_of_children
+from fruix.sandbox.process_defaults import hear_of_children
 
 log = logging.getLogger("fruix.daemon")
 
@@ -39,7 +39,7 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
     Raises:
         FruixError: what keeps it from running.
     """
-    listen_to(logging.INFO)
+    log_to_stderr(logging.INFO)
     environment = dict(os.environ)
     hear_of_children()
     os.umask(0o022)

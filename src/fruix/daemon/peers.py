@@ -137,7 +137,7 @@ def credentials(connection: socket.socket) -> Peer:
 
 
 def _ucred(connection: socket.socket) -> Peer:
-    """Linux, unix(7) SO_PEERCRED."""
+    """Ask Linux by SO_PEERCRED, see unix(7): process, user and group as of connect(2)."""
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     pid, uid, gid = _UCRED.unpack(data)
     return Peer(uid, gid, pid)

@@ -10,6 +10,7 @@ memory (see `budget`) is read to its end too, but not held.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import ExitStack
 from typing import Any
 
 from fruix import failpoints
@@ -103,12 +104,21 @@ class RequestLoop:
         `raw` alone holds them, and is emptied when they have been parsed.
         """
         self._connection.complete()
-        self._session.body = request_body(operation.body, self._connection.source)
+        self._session.body = request_body(operation.body, self._connection.source, self._session.ask)
+        with ExitStack() as using:
+            self._meet_with(using, operation, handler, raw)
+
+    def _meet_with(
+        self, using: ExitStack, operation: Operation, handler: Handler | None, raw: list[list[Any]]
+    ) -> None:
+        """The same, with the store in use from the beginning to the end of the answer."""
+        users = self._session.service.users
         try:
+            using.enter_context(users.using())
             reply, stream = self._work(operation, handler, raw)
             self._session.body.drain()
         except (FruixError, OSError) as error:
-            self._fail(error)
+            self._fail(users.explained(error))
         except Exception as error:  # noqa: BLE001 - a bug must not take the others' daemon down
             self._session.service.client_log.exception(
                 self._session.peer.uid, "operation %s failed", operation.name

@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from fruix.daemon import listening, status_signal
+from fruix.daemon.opening import open_service
 from fruix.daemon.server import Server
-from fruix.daemon.service import open_service
 from fruix.daemon.settings import load
 from fruix.sandbox import Spawner
 from fruix.store.layout import Layout
@@ -54,7 +54,7 @@ def run(
         layout.create()
         lock = closing.enter_context(listening.StateLock(layout.state))
         lock.take("daemon")
-        service = open_service(layout, settings, spawner, accept_store=accept_store)
+        service = open_service(layout, settings, spawner, accept_store=accept_store, relock=lock.take_again)
         closing.callback(service.close)
         where = "passed by the service manager" if passed else path or layout.socket
         listeners = passed or [_listen(closing, where)]

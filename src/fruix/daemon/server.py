@@ -96,7 +96,7 @@ class Server:
         self._ending.now()
 
     def drain(self) -> None:
-        """The same when the builds that run have ended, and no other one begins; called again, at once.
+        """Make `run` return when the builds that run have ended; called again, at once. No other one begins.
 
         Meanwhile clients come and go, and are answered whatever takes no build.
         """

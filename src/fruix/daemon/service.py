@@ -1,7 +1,7 @@
 """What all sessions of a daemon share: store, builder, settings, and what is alive right now.
 
-`open_service` puts the real parts together, in the order that safety asks for; sessions see
-interfaces only, so that tests give them small fakes.
+Sessions see interfaces only, so that tests give them small fakes; `opening` puts the real parts
+together.
 """
 
 from __future__ import annotations
@@ -18,26 +18,33 @@ from fruix.building.builders.platforms import local_system
 from fruix.daemon.budget import Budget
 from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
+from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
-from fruix.errors import StoreError
+from fruix.daemon.store_users import Reopenable, StoreUsers
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.contentaddress import Method
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
+from fruix.model.finding import Finding
+from fruix.model.garbage import Collected, Goal, Keep, Report, Root, WhyLive
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, Missing
+from fruix.model.savings import Savings
 from fruix.model.storepath import StorePath
+from fruix.store.deduplication.rules import Rules
 from fruix.store.interface import Store
 from fruix.store.layout import Layout
+from fruix.store.tree.hashing import StreamHash
 
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from fruix.building.shell import ShellRequest
-    from fruix.sandbox import Exit, Spawner
+    from fruix.sandbox import Exit
+    from fruix.store.deduplication.stored import OnPath
     from fruix.store.failed_paths import Failures
 
 
@@ -48,7 +55,7 @@ class SessionRoots(Protocol):
         """Roots added by this thread during the context are the session's."""
 
 
-class DaemonStore(Store, Protocol):
+class DaemonStore(Store, Reopenable, Protocol):
     """What a daemon needs of its store besides the interface of all stores."""
 
     @property
@@ -74,6 +81,33 @@ class DaemonStore(Store, Protocol):
     ) -> PathInfo:
         """Add contents whose path follows from them."""
 
+    def add_described(self, chunks: Iterable[bytes], describe: Callable[[StreamHash], PathInfo]) -> PathInfo:
+        """Add an archive whose path is known only behind it."""
+
+    def add_permanent_root(self, path: StorePath, link: str) -> str:
+        """Make a link to a path, and register it as a root."""
+
+    def sync_with_collections(self) -> None:
+        """Have running collections look at links again."""
+
+    def find_roots(self, *, report: Report, processes: bool) -> list[Root]:
+        """Every root that keeps a valid path."""
+
+    def live_paths(self, keep: Keep, report: Report) -> list[StorePath]:
+        """Valid paths that something keeps alive."""
+
+    def dead_paths(self, keep: Keep, report: Report) -> list[StorePath]:
+        """What a collection would delete."""
+
+    def why_live(self, path: StorePath, keep: Keep) -> WhyLive:
+        """The shortest way from a root to a valid path."""
+
+    def collect(self, keep: Keep, goal: Goal, report: Report = ...) -> Collected:
+        """Delete what is dead, as far as the goal says."""
+
+    def delete(self, paths: Iterable[StorePath], keep: Keep, *, referrers: bool, report: Report) -> Collected:
+        """Delete these paths, if nothing keeps them alive."""
+
     def is_there(self, path: StorePath) -> bool:
         """Whether a path is valid and nobody has deleted it by hand."""
 
@@ -84,8 +118,29 @@ class DaemonStore(Store, Protocol):
     def damaged(self, *, contents: bool) -> list[StorePath]:
         """Valid paths whose files are gone or (`contents`) not what they were."""
 
-    def verify(self, *, contents: bool = False) -> list[str]:
-        """Check the store; one line per problem."""
+    def optimise(self, rules: Rules, *, after: int = 0, on_path: OnPath | None = None) -> Savings:
+        """Make equal files one, of all valid paths or of those that came after `last_row` gave `after`."""
+
+    def wait_for_deduplication(self) -> None:
+        """Return when what was registered up to now is deduplicated, as far as it is to be."""
+
+    def last_row(self) -> int:
+        """A number for now, for `optimise`."""
+
+    def count(self) -> int:
+        """How many paths are valid."""
+
+    def verify(self, *, contents: bool = False, strays: bool = False) -> list[Finding]:
+        """Check the store."""
+
+    def inspect(self, paths: Iterable[StorePath], *, contents: bool) -> list[Finding]:
+        """The same for some paths."""
+
+    def mend(self, finding: Finding) -> None:
+        """Mend what can be in place."""
+
+    def forget_missing(self, paths: Iterable[StorePath]) -> list[StorePath]:
+        """Make paths invalid whose files are gone and that nothing needs."""
 
 
 class BuilderLike(Protocol):
@@ -104,7 +159,7 @@ class BuilderLike(Protocol):
         """Return what `realise` would do; nothing is locked or promised."""
 
     def planned(self, requests: Iterable[DerivedPath], mode: BuildMode) -> BuildPlan:
-        """The same with reasons and durations."""
+        """Return what `realise` would do, with reasons and usual durations."""
 
     def active(self) -> list[ActiveBuild]:
         """All builds that run or wait."""
@@ -140,14 +195,23 @@ class Service:
     settings: Settings
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
     budget: Budget = field(init=False)
+    keyring: Keyring = field(init=False)
+    users: StoreUsers = field(init=False)
     client_log: ClientLog = field(default_factory=lambda: ClientLog(log))
     version: str = f"fruix {__version__}"
     system: str = field(default_factory=local_system)
     stopping: str = ""  # why the daemon is ending, once it is
-    _closing: ExitStack = field(default_factory=ExitStack)
+    relock: Callable[[], None] = lambda: None  # takes the lock of the state directory anew
+    closing: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
+        self.users = StoreUsers(self.store, lambda: bool(self.builder.active()), self._before_reopening)
         self.budget = Budget(self.settings)
+        self.keyring = Keyring.open(self.settings)
+
+    def _before_reopening(self) -> None:
+        self.store.layout.create()
+        self.relock()
 
     def active_builds(self) -> list[ActiveBuild]:
         """All builds that run or wait, without the waiting ones of clients that have gone up to now."""
@@ -157,43 +221,4 @@ class Service:
     def close(self) -> None:
         """End all builds, then let go of everything, last opened first. No session may be running."""
         self.hangups.close()
-        self._closing.close()
-
-
-def open_service(
-    layout: Layout, settings: Settings, spawner: Spawner, *, accept_store: bool = False
-) -> Service:
-    """Open the store (which recovers it), undo what a crashed daemon left behind, and start the build half.
-
-    Raises:
-        FruixError: what keeps the daemon from running.
-    """
-    from fruix.building.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
-    from fruix.building.recovery import recover_builds  # noqa: PLC0415
-    from fruix.store import Limits, LocalStore  # noqa: PLC0415
-
-    _refuse_exposed(layout)
-    with ExitStack() as closing:
-        build = settings.build
-        limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
-        store = LocalStore(layout, durability=settings.durability, limits=limits, accept=accept_store).open()
-        closing.callback(store.close)
-        removed = [f"object {name}" for name in store.swept.removed]
-        for line in (*removed, *recover_builds(store)):
-            log.warning("left by a crash, removed: %s", line)
-        for line in store.swept.notes(layout.store):
-            log.warning("%s", line)
-        builder = Builder(store, spawner, build)
-        closing.callback(builder.close)
-        return Service(store, builder, settings, _closing=closing.pop_all())
-
-
-def _refuse_exposed(layout: Layout) -> None:
-    """Refuse directories that anybody can write on the way to the store: what lies below could be swapped."""
-    if exposed := layout.exposed_parents():
-        raise StoreError(
-            f"'{exposed[0]}' can be written by everybody",
-            where=layout.store,
-            hint="choose directories all of whose parents only root can write"
-            " (FRUIX_STORE_DIR, FRUIX_STATE_DIR)",
-        )
+        self.closing.close()

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
-from fruix.daemon import options
+from fruix.daemon import client_options, client_trust
 from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
@@ -21,14 +21,18 @@ from fruix.errors import DisconnectedError, FruixError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import BuildFailed, Event, Message
+from fruix.model.events import BuildFailed, BuildFinished, Event, Message
+from fruix.model.garbage import Keep
+from fruix.model.named_keys import SecretKey
 from fruix.protocol import messages, nix
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import event_writer
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.schema import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
 from fruix.protocol.wire import Context, Dialect
+from fruix.signing.path_signatures import PathTrust
 from fruix.store.memory import charge
 from fruix.store.tree.interruption import interruptible
 
@@ -49,19 +53,28 @@ class Session:
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()
+        self.secret_keys: Sequence[SecretKey] = ()  # the client's, which sign what is built for it
 
     def tell(self, *said: messages.Message) -> None:
         """Send messages within the work on a request."""
         self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
 
+    def ask(self, limit: int) -> None:
+        """Ask for the next piece of a stream, of at most so many bytes."""
+        self.tell(messages.Read(limit))
+
     def show(self, message: Message) -> None:
         """Send a text for people, if the client's verbosity wants it."""
         self.tell(*event_writer(self.context, self.options, self.service.system).messages(message))
 
+    def report(self, event: Event) -> None:
+        """Tell the client of an event outside of a build; those of other worlds hear nothing of most."""
+        self.tell(*event_writer(self.context, self.options, self.service.system).messages(event))
+
     def warn_of_limits(self) -> None:
         """Tell the client where it asked for more time than it gets."""
         wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build
-        for text in options.too_much(wished, allowed):
+        for text in client_options.too_much(wished, allowed):
             self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
 
     def realise(
@@ -80,11 +93,14 @@ class Session:
             self.warn_of_limits()
         writer = event_writer(self.context, self.options, self.service.system)
         self.failed.clear()
+        built: list[str] = []
         with self.service.hangups.watch(self.connection.stream) as gone:
 
             def on_event(event: Event) -> None:
                 if isinstance(event, BuildFailed):
                     self.failed.add(event.status)
+                if isinstance(event, BuildFinished):
+                    built.extend(event.outputs.values())
                 if said := [*writer.messages(event)]:
                     try:
                         self.tell(*said)
@@ -94,6 +110,7 @@ class Session:
             chosen = self.build_options(mode)
             chosen = replace(chosen, keep_going=True) if keep_going else chosen
             results = self.service.builder.realise(requests, chosen, on_event, gone)
+            client_trust.sign_results(self.store, built, self.secret_keys)
             if gone.is_set():
                 raise self._stopping() or DisconnectedError("the client has gone during a build")
             return results
@@ -119,10 +136,24 @@ class Session:
         stopping = self.service.stopping
         return FruixError(stopping, hint="ask again when it has been started anew") if stopping else None
 
+    def path_trust(self) -> PathTrust:
+        """Whose signatures on what the client adds count."""
+        keyring = self.service.keyring
+        return client_trust.path_trust(self.options, keyring) if self.trusted else keyring.trust
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the client is one of Fruix's own."""
+        return FEATURE in self.context.features
+
+    def keep(self) -> Keep:
+        """What keeps paths alive in a collection that this client asks for."""
+        return client_options.keep(self.options, self.service.settings.keep, trusted=self.trusted)
+
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""
         requester = Requester(self.peer.uid, self.peer.gid, self.peer.pid)
-        return options.build_options(self.options, self.context, mode, requester)
+        return client_options.build_options(self.options, self.context, mode, requester)
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by

@@ -14,8 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from fruix.errors import UsageError
+from fruix.errors import FormatError, UsageError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.model.garbage import Keep
+from fruix.model.named_keys import PublicKey
 from fruix.model.nearest import nearest
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
 
@@ -40,6 +42,8 @@ class Settings:
     """All settings. What is None or empty here is the default of the part that it is for."""
 
     durability: Literal["background", "strict"] = "background"
+    deduplication: Literal["none", "large", "all"] = "large"
+    deduplication_clones: bool = True
     allowed_users: tuple[str, ...] = ("*",)
     trusted_users: tuple[str, ...] = ("root",)
     max_connections: int = 1024
@@ -52,6 +56,15 @@ class Settings:
     reserved_client_memory: int = 256 << 20
     max_derivation_size: int = 16 << 20
     drain_on_stop: bool = False
+    require_sigs: bool = True
+    trusted_public_keys: tuple[str, ...] = ()
+    secret_key_files: tuple[str, ...] = ()
+    acl_file: str = "/frx/etc/acl"
+    signing_key_file: str = "/frx/etc/signing-key.sec"
+    keep_outputs: bool = False
+    keep_derivations: bool = True
+    collect_below: int = 0
+    collect_until: int = 0
     building: Mapping[str, Any] = field(default_factory=dict)
     first_build_uid: int | None = None
     build_uid_count: int | None = None
@@ -61,7 +74,12 @@ class Settings:
 
         Other users have no numbers there, so none can be told from another.
         """
-        return _replace(self, allowed_users=(), trusted_users=())
+        return replace(self, allowed_users=(), trusted_users=())
+
+    @property
+    def keep(self) -> Keep:
+        """What keeps paths alive in collections, unless a trusted client says otherwise."""
+        return Keep(self.keep_outputs, self.keep_derivations)
 
     @property
     def build(self) -> BuildSettings:
@@ -93,7 +111,7 @@ def load(environment: Mapping[str, str], file: str | None = None) -> Settings:
     if not more:
         return settings
     sources = (*more, *settings.building.get("sources", ()))
-    return _replace(settings, building={**settings.building, "sources": sources})
+    return replace(settings, building={**settings.building, "sources": sources})
 
 
 def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
@@ -116,16 +134,9 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
         except (TypeError, ValueError) as error:
             raise UsageError(f"setting '{key}': {error}", where=file) from None
         if name.startswith("building."):
-            settings = _replace(
-                settings, building={**settings.building, name.removeprefix("building."): checked}
-            )
-        else:
-            settings = _replace(settings, **{name: checked})
+            name, checked = "building", {**settings.building, name.removeprefix("building."): checked}
+        settings = replace(settings, **{name: checked})
     return settings
-
-
-def _replace(settings: Settings, **changes: Any) -> Settings:
-    return replace(settings, **changes)
 
 
 def _read(file: str, *, needed: bool) -> str:
@@ -161,11 +172,24 @@ def _strings(value: Any) -> tuple[str, ...]:
     return tuple(cast("list[str]", value))
 
 
-def _directories(value: Any) -> tuple[str, ...]:
+def _absolute_names(value: Any) -> tuple[str, ...]:
     names = _strings(value)
     if relative := [name for name in names if not name.startswith("/")]:
         raise ValueError(f"'{relative[0]}' is not an absolute file name")
     return names
+
+
+def _file(value: Any) -> str:
+    return _absolute_names([value])[0]
+
+
+def _public_keys(value: Any) -> tuple[str, ...]:
+    for text in (texts := _strings(value)):
+        try:
+            PublicKey.parse(text)
+        except FormatError as error:
+            raise ValueError(error.message) from None
+    return texts
 
 
 def _features(value: Any) -> tuple[str, ...]:
@@ -207,15 +231,11 @@ def _table(check: Callable[[Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
     return check_all
 
 
-def _any_table(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError(f"{value!r} is not a table")
-    return value
-
-
 # Key in the file → field (those of builds are `BuildSettings` fields) and check.
 _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "durability": ("durability", _word("background", "strict")),
+    "deduplication": ("deduplication", _word("none", "large", "all")),
+    "deduplication-clones": ("deduplication_clones", _truth),
     "allowed-users": ("allowed_users", _strings),
     "trusted-users": ("trusted_users", _strings),
     "max-connections": ("max_connections", _number(1, 1 << 16)),
@@ -228,6 +248,15 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "reserved-client-memory": ("reserved_client_memory", _number(0)),
     "max-derivation-size": ("max_derivation_size", _number(1 << 16, MAX_DERIVATION_SIZE)),
     "drain-on-stop": ("drain_on_stop", _truth),
+    "require-sigs": ("require_sigs", _truth),
+    "trusted-public-keys": ("trusted_public_keys", _public_keys),
+    "secret-key-files": ("secret_key_files", _absolute_names),
+    "acl-file": ("acl_file", _file),
+    "signing-key-file": ("signing_key_file", _file),
+    "keep-outputs": ("keep_outputs", _truth),
+    "keep-derivations": ("keep_derivations", _truth),
+    "collect-below": ("collect_below", _number(0)),
+    "collect-until": ("collect_until", _number(0)),
     "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
     "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),
@@ -249,11 +278,11 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "cache-failures": ("building.cache_failures", _truth),
     "max-download-size": ("building.max_download_size", _number(0)),
     "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
-    "sources": ("building.sources", _directories),
+    "sources": ("building.sources", _absolute_names),
     "impure-variables": ("building.impure_variables", _variables),
     "system-features": ("building.system_features", _features),
     "extra-platforms": ("building.extra_platforms", _strings),
     "mirrors": ("building.mirrors", _table(_strings)),
     "max-prepared-view": ("building.max_prepared_view", _number(0)),
-    "views": ("building.views", _table(_any_table)),
+    "views": ("building.views", _table(_table(lambda value: value))),
 }

@@ -1,14 +1,12 @@
 """Directed graphs and their pictures.
 
-The value, shortest paths, DOT text, a layered layout and SVG text. No other program is needed.
+The value, shortest paths, a layered layout, DOT text and SVG text. No other program is needed.
 
-What lives here: `value` (the graph), `paths` (breadth first), `dot`, `ranks`, `order` and `positions`
-(the three steps of the layout), `layered`, `svg`.
+What lives here: `value` (the graph, and paths), `ranks`, `order` and `positions` (the three steps of
+the layout), `layered`, `formats`.
 """
 
-from fruix.graph.dot import to_dot
-from fruix.graph.paths import shortest_paths
-from fruix.graph.svg import to_svg
-from fruix.graph.value import Edge, Graph, Node
+from fruix.graph.formats import to_dot, to_svg
+from fruix.graph.value import Edge, Graph, Node, shortest_paths
 
 __all__ = ["Edge", "Graph", "Node", "shortest_paths", "to_dot", "to_svg"]

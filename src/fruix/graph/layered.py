@@ -91,7 +91,7 @@ def _layered(graph: Graph) -> tuple[dict[str, Box], dict[tuple[str, str], Line]]
 
 
 def _in_rows(nodes: Sequence[Node], right: float, y: float) -> dict[str, Box]:
-    """Side by side, a new row where the line is full."""
+    """Boxes side by side, with a new row where the line is full."""
     boxes: dict[str, Box] = {}
     x = 0.0
     for node in nodes:

@@ -28,7 +28,7 @@ class Rows:
 
 
 def build_rows(rank: Mapping[str, int], edges: Sequence[tuple[str, str]]) -> Rows:
-    """Bends put in; rows in the order of the nodes."""
+    """The rows in the order of the nodes, with bends put in."""
     items: list[list[Item]] = [[] for _ in range(max(rank.values(), default=-1) + 1)]
     for key, row in rank.items():
         items[row].append(key)
@@ -46,7 +46,7 @@ def build_rows(rank: Mapping[str, int], edges: Sequence[tuple[str, str]]) -> Row
 
 
 def order_rows(rows: Rows) -> None:
-    """Sort every row."""
+    """Sort every row so that few edges cross; at most 12 passes."""
     best, fewest = [list(row) for row in rows.rows], crossings(rows)
     for sweep in range(_SWEEPS):
         downwards = sweep % 2 == 0

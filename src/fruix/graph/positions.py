@@ -51,8 +51,8 @@ def _weight(item: Item, rows: Rows) -> float:
 def pooled(wanted: Sequence[float], weights: Sequence[float], distances: Sequence[float]) -> list[float]:
     """Places as near to `wanted` as the distances allow.
 
-    The sum of the weighted squares of differences is the least; each place has at least its distance
-    from the one before.
+    The sum of the weighted squares of differences is the least; each place has at least its
+    distance from the one before.
     """
     offsets = [0.0]
     for distance in distances:

@@ -7,7 +7,8 @@ Linear in nodes and edges.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from graphlib import TopologicalSorter
 
 from fruix.graph.value import Graph
 
@@ -15,16 +16,12 @@ from fruix.graph.value import Graph
 def ranks(graph: Graph) -> tuple[dict[str, int], list[tuple[str, str]]]:
     """Key → row, from 0; and the edges, turned round where that was needed to have no circles."""
     edges = _without_circles(graph)
-    targets, degree = _targets(graph, edges)
-    rank = dict.fromkeys(targets, 0)
-    ready = [key for key in rank if degree[key] == 0]
-    while ready:
-        key = ready.pop()
-        for target in targets[key]:
-            rank[target] = max(rank[target], rank[key] + 1)
-            degree[target] -= 1
-            if degree[target] == 0:
-                ready.append(target)
+    above: dict[str, list[str]] = {node.key: [] for node in graph.nodes}
+    for source, target in edges:
+        above[target].append(source)
+    rank = dict.fromkeys(above, 0)
+    for key in TopologicalSorter(above).static_order():
+        rank[key] = max((rank[source] + 1 for source in above[key]), default=0)
     return _lowered_sources(rank, edges), edges
 
 
@@ -38,27 +35,18 @@ def _lowered_sources(rank: dict[str, int], edges: Sequence[tuple[str, str]]) -> 
     return rank | {key: row - 1 for key, row in nearest.items()}
 
 
-def _targets(
-    graph: Graph, edges: Sequence[tuple[str, str]]
-) -> tuple[Mapping[str, list[str]], dict[str, int]]:
-    targets: dict[str, list[str]] = {node.key: [] for node in graph.nodes}
-    degree = dict.fromkeys(targets, 0)
-    for source, target in edges:
-        targets[source].append(target)
-        degree[target] += 1
-    return targets, degree
-
-
 def _without_circles(graph: Graph) -> list[tuple[str, str]]:
     """Depth first; an edge back to a node on the way is turned round."""
-    targets, _ = _targets(graph, [(edge.source, edge.target) for edge in graph.edges])
+    targets: dict[str, list[str]] = {node.key: [] for node in graph.nodes}
+    for edge in graph.edges:
+        targets[edge.source].append(edge.target)
     edges: dict[tuple[str, str], None] = {}
     state: dict[str, bool] = {}  # True: on the way; False: done
-    for root in targets:
+    for root, below in targets.items():
         if root in state:
             continue
         state[root] = True
-        stack = [(root, iter(targets[root]))]
+        stack = [(root, iter(below))]
         while stack:
             key, rest = stack[-1]
             target = next(rest, None)

@@ -52,7 +52,7 @@ def _names(path: str, host: Host) -> Iterator[str]:
 
 
 def _trees_of(package: OwningPackage, trees: Iterable[str]) -> set[str]:
-    """Those in which a package has files."""
+    """The trees in which a package has files."""
     pattern = re.compile("|".join(f"({re.escape(tree)})/." for tree in trees))
     if not pattern.groups:
         return set()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -21,11 +22,14 @@ from fruix.hostview.parts import FoundPart
 from fruix.model.elf import ElfFile, parse_elf
 
 _SHEBANG_SIZE = 256
+_HINTS_HEADER = struct.Struct("=6I")
+_HINTS_MAGIC, _HINTS_VERSION = 0x746E6845, 1
+_HINTS_LIMIT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """A file to look into.
+    """A file whose interpreter and libraries are still to be found.
 
     `need` names who fails without its libraries; None: nobody, they may be missing.
     """
@@ -218,3 +222,26 @@ def _shebang(path: str) -> str:
         line = file.read(_SHEBANG_SIZE).partition(b"\n")[0]
     words = line[2:].split() if line.startswith(b"#!") else []
     return os.fsdecode(words[0]) if words and words[0].startswith(b"/") else ""
+
+
+def hinted_directories(path: str) -> tuple[str, ...]:
+    """The directories in which FreeBSD's loader looks besides its built-in ones, in its order.
+
+    They are read from the file that ldconfig(8) keeps for it; none if it is missing or of another kind.
+
+    Layout (elf-hints.h): seven words of 32 bits in the machine's order, of which the first is the
+    magic number, the second the version, the third and fifth where the strings begin and the list
+    in them, the sixth its length; the list is separated by colons.
+    """
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_HINTS_LIMIT)
+    except OSError:
+        return ()
+    if len(data) < _HINTS_HEADER.size:
+        return ()
+    magic, version, strings, _size, start, length = _HINTS_HEADER.unpack_from(data)
+    if (magic, version) != (_HINTS_MAGIC, _HINTS_VERSION):
+        return ()
+    names = data[strings + start : strings + start + length].split(b":")
+    return tuple(os.fsdecode(name) for name in names if name.startswith(b"/"))

@@ -24,14 +24,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 _PATH = re.compile(r"(/(?!\.{1,2}(/|$))[^/\0]+)+")
 _LINUX_LIBRARIES = ("/lib/*-linux-*", "/usr/lib/*-linux-*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _FREEBSD_LIBRARIES = ("/lib", "/usr/lib")
-_FREEBSD_HINTS = (
-    "/var/run/ld-elf.so.hints"  # made by ldconfig(8); without it nothing in /usr/local/lib is found
-)
+# Made by ldconfig(8); without it nothing in /usr/local/lib is found.
+_FREEBSD_HINTS = "/var/run/ld-elf.so.hints"
 
 
 @dataclass(frozen=True, slots=True)
 class ViewDefinition:
-    """One view.
+    """What one view is to hold, wherever this host has it.
 
     Attributes:
         tools: names that must be found on `path`.
@@ -79,7 +78,7 @@ def definitions(
 def _configured(
     name: str, table: Mapping[str, Any], defaults: Mapping[str, ViewDefinition]
 ) -> ViewDefinition:
-    """From configuration; with `extends`, lists are added to those of a view of the platform."""
+    """Read a view of the configuration; `extends` adds its lists to those of a view of the platform."""
     where = f"views.{name}"
     if not _NAME.fullmatch(name):
         raise UsageError(
@@ -214,14 +213,7 @@ _GIT = Part(
 # Debian's names of machines in library directories, where they differ from the kernel's.
 _MULTIARCH = {"i586": "i386", "i686": "i386", "armv6l": "arm", "armv7l": "arm", "ppc64le": "powerpc64le"}
 _FREEBSD_TOOLS = "sh cc ld ar ranlib make sed awk grep tar gzip cmp diff find xargs install"
-_FREEBSD_TREES = (
-    "/bin",
-    "/lib",
-    "/libexec",
-    "/usr/bin",
-    "/usr/include",
-    "/usr/lib",
-)
+_FREEBSD_TREES = ("/bin", "/lib", "/libexec", "/usr/bin", "/usr/include", "/usr/lib")
 _FREEBSD_OPTIONAL_TREES = ("/usr/libexec", "/usr/share/locale", "/usr/share/misc", "/usr/share/mk")
 
 

@@ -81,7 +81,7 @@ class Host:
         self.newest = 0  # the latest change time among all that matters whole
 
     def status(self, path: str, look: str = WHOLE) -> os.stat_result | None:
-        """Of the thing itself, not of what a link points to; None if there is none."""
+        """The status of what is there, not of what a link points to; None if there is nothing."""
         if path not in self._statuses:
             self._statuses[path] = _status(path)
         status = self._statuses[path]

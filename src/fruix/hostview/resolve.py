@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from fruix.errors import HostViewError
 from fruix.hostview.belonging import packages_shown
 from fruix.hostview.cache_files import read_json, write_json
-from fruix.hostview.closure import Gathered
+from fruix.hostview.closure import Gathered, hinted_directories
 from fruix.hostview.definition import ViewDefinition
 from fruix.hostview.fingerprint import (
     SETTLED_NS,
@@ -30,7 +30,6 @@ from fruix.hostview.fingerprint import (
     show_part,
     show_tree,
 )
-from fruix.hostview.ld_hints import directories_of
 from fruix.hostview.lookups import Host, Look, changed
 from fruix.hostview.owners import PackageRecords, package_records
 from fruix.hostview.parts import Part, PartFinder
@@ -134,7 +133,9 @@ def _gather(definition: ViewDefinition, host: Host, records: PackageRecords) -> 
         gathered.add_way(way)
     _add_files(gathered, definition)
     more = (
-        directories_of(definition.hints) if definition.hints and gathered.add_file(definition.hints) else ()
+        hinted_directories(definition.hints)
+        if definition.hints and gathered.add_file(definition.hints)
+        else ()
     )
     gathered.close((*definition.libraries, *more))
     return gathered
@@ -188,7 +189,7 @@ def _add_part(gathered: Gathered, finder: PartFinder, part: Part, view: str) -> 
 
 
 def _add_tool(gathered: Gathered, tool: str, need: str | None, path: Iterable[str]) -> bool:
-    """In every directory of the path, as scripts name tools by either."""
+    """Show a tool in every directory of the path that has it, as scripts name it by either."""
     found = [gathered.add_file(f"{directory}/{tool}", need) for directory in path]
     return any(found)
 
@@ -267,6 +268,6 @@ def _as_kept(what: _What) -> dict[str, Any]:
 
 
 def _plain(definition: ViewDefinition) -> dict[str, Any]:
-    """As JSON gives it back."""
+    """A definition as JSON gives it back, to be compared with what was kept."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(definition)))
     return plain

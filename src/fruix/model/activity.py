@@ -62,10 +62,10 @@ class ActiveBuild:
     clients: tuple[Client, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`."""
+        """One flat object, as `fruix ps --json` prints it; paths and states are texts."""
         return {**asdict(self), "drv": str(self.drv), "state": str(self.state), "name": self.name}
 
     @property
     def name(self) -> str:
-        """The derivation's name."""
+        """The derivation's name without `.drv`."""
         return self.drv.name.removesuffix(".drv")

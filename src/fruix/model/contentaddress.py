@@ -64,7 +64,7 @@ def parse_method(text: str) -> tuple[Method, str]:
 
 
 def render_method(method: Method, algorithm: str) -> str:
-    """The inverse of `parse_method`."""
+    """`fixed:r:sha256` from (NAR, sha256): the inverse of `parse_method`."""
     return _PREFIXES[method] + algorithm
 
 
@@ -84,7 +84,7 @@ def parse_output_method(text: str) -> tuple[Method, str]:
 
 
 def render_output_method(method: Method, algorithm: str) -> str:
-    """The inverse of `parse_output_method`."""
+    """`r:sha256` from (NAR, sha256): the inverse of `parse_output_method`."""
     return _OUTPUT_PREFIXES[method] + algorithm
 
 

@@ -30,10 +30,10 @@ _BASE_NAME = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]+")
 
 
 class Reader(Protocol):
-    """Where contents come from."""
+    """Reads derivations, texts of the store and known host views for a comparison."""
 
     def derivation(self, path: StorePath) -> Derivation:
-        """A valid derivation."""
+        """The derivation at a valid path."""
         ...
 
     def text(self, path: StorePath) -> str | None:

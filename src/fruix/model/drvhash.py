@@ -22,8 +22,7 @@ from fruix.errors import BadDerivationError
 from fruix.model import aterm
 from fruix.model.contentaddress import path_for
 from fruix.model.derivation import Derivation, DerivationOutput
-from fruix.model.hashes import Hash
-from fruix.model.makepath import output_path, text_path
+from fruix.model.makepath import output_path
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 
 MOST_KNOWN = 1 << 18
@@ -183,9 +182,3 @@ def _check(derivation: Derivation, name: str, expected: StorePath) -> None:
             f"derivation '{derivation.name}' has incorrect environment variable '{name}', "
             f"should be '{expected}' but is actually '{variable}'"
         )
-
-
-def derivation_path(derivation: Derivation, directory: str = DEFAULT_STORE) -> StorePath:
-    """The store path of the derivation's own file."""
-    contents = Hash.of("sha256", aterm.render(derivation))
-    return text_path(derivation.name + ".drv", contents, derivation.references, directory)

@@ -145,6 +145,26 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Collecting:
+    """How far a collection of garbage has come.
+
+    Attributes:
+        stage: `roots` (being looked for), `marked`, `deleting`, `links` (of deduplication).
+        live: valid paths that are alive, of `total`; from `marked` on.
+        deleted: how many paths are gone.
+        freed: bytes, so far.
+        paths: those that have gone since the last event.
+    """
+
+    stage: str
+    live: int = 0
+    total: int = 0
+    deleted: int = 0
+    freed: int = 0
+    paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
     """A text for the person at the other end.
 
@@ -166,6 +186,7 @@ Event = (
     | BuildFailed
     | Note
     | Waiting
+    | Collecting
     | Message
 )
 KINDS: Mapping[str, type[Event]] = {
@@ -179,13 +200,14 @@ KINDS: Mapping[str, type[Event]] = {
     "build-failed": BuildFailed,
     "note": Note,
     "waiting": Waiting,
+    "collecting": Collecting,
     "message": Message,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 def to_json(event: Event) -> dict[str, Any]:
-    """Plain data for `json.dumps`."""
+    """A flat object with the kind under `event`; paths and statuses are texts."""
     result: dict[str, Any] = {"event": _NAMES[type(event)]}
     for part in fields(event):
         value = getattr(event, part.name)

@@ -30,13 +30,16 @@ _HASHLIB_NAMES = {"sha3-256": "sha3_256", "sha3-512": "sha3_512", "blake2s-256":
 
 
 class Hasher(Protocol):
-    """What `hashlib` objects offer."""
+    """The part of `hashlib`'s objects that is used here."""
 
     def update(self, data: bytes | bytearray | memoryview, /) -> None:
         """Take more data."""
 
     def digest(self) -> bytes:
         """The digest of all data so far."""
+
+    def copy(self) -> Self:
+        """Another one that has taken the same data."""
 
 
 def hasher(algorithm: str) -> Hasher:
@@ -45,9 +48,15 @@ def hasher(algorithm: str) -> Hasher:
     Raises:
         BadHashError: unknown algorithm.
     """
-    if algorithm not in DIGEST_SIZES:
-        raise BadHashError(f"unknown hash algorithm '{algorithm}'", hint=f"known: {', '.join(DIGEST_SIZES)}")
+    _digest_size(algorithm)
     return hashlib.new(_HASHLIB_NAMES.get(algorithm, algorithm), usedforsecurity=False)
+
+
+def _digest_size(algorithm: str) -> int:
+    size = DIGEST_SIZES.get(algorithm)
+    if size is None:
+        raise BadHashError(f"unknown hash algorithm '{algorithm}'", hint=f"known: {', '.join(DIGEST_SIZES)}")
+    return size
 
 
 def fold(digest: bytes, size: int = 20) -> bytes:
@@ -66,17 +75,13 @@ class Hash:
     digest: bytes
 
     def __post_init__(self) -> None:
-        size = DIGEST_SIZES.get(self.algorithm)
-        if size is None:
-            raise BadHashError(
-                f"unknown hash algorithm '{self.algorithm}'", hint=f"known: {', '.join(DIGEST_SIZES)}"
-            )
+        size = _digest_size(self.algorithm)
         if len(self.digest) != size:
             raise BadHashError(f"a {self.algorithm} digest has {size} bytes, not {len(self.digest)}")
 
     @classmethod
     def of(cls, algorithm: str, data: bytes | bytearray | memoryview) -> Self:
-        """The hash of `data`."""
+        """Hash `data`; raises `BadHashError` for an unknown algorithm."""
         state = hasher(algorithm)
         state.update(data)
         return cls(algorithm, state.digest())
@@ -100,11 +105,7 @@ class Hash:
             raise BadHashError(
                 f"hash '{text}' does not say its algorithm", hint="write it like sha256:… or sha256-…"
             )
-        if algorithm not in DIGEST_SIZES:
-            raise BadHashError(
-                f"unknown hash algorithm '{algorithm}'", hint=f"known: {', '.join(DIGEST_SIZES)}"
-            )
-        return cls(algorithm, _decode(rest, DIGEST_SIZES[algorithm], text, base64_only=base64_only))
+        return cls(algorithm, _decode(rest, _digest_size(algorithm), text, base64_only=base64_only))
 
     @property
     def base16(self) -> str:
@@ -118,12 +119,12 @@ class Hash:
 
     @property
     def base64(self) -> str:
-        """With padding."""
+        """44 characters for a SHA-256, with padding."""
         return base64.b64encode(self.digest).decode("ascii")
 
     @property
     def sri(self) -> str:
-        """`sha256-…=`."""
+        """`sha256-` and base64: the form of subresource integrity, which Nix prints."""
         return f"{self.algorithm}-{self.base64}"
 
     def like(self, text: str) -> str:
@@ -136,12 +137,12 @@ class Hash:
 
     @property
     def prefixed(self) -> str:
-        """`sha256:` and nix32."""
+        """`sha256:` and nix32, as Nix's narinfo files have it."""
         return f"{self.algorithm}:{self.nix32}"
 
     @property
     def prefixed16(self) -> str:
-        """`sha256:` and base16."""
+        """`sha256:` and base16, as the database of the store has it."""
         return f"{self.algorithm}:{self.base16}"
 
 

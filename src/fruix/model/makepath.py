@@ -21,7 +21,7 @@ _HASH_BYTES = 20
 
 
 class Method(enum.StrEnum):
-    """What is hashed."""
+    """In which form contents are hashed: the bytes of a file, a NAR, or a git object."""
 
     TEXT = "text"
     FLAT = "flat"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import graphlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fruix.errors import ReferenceCycleError
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
@@ -31,3 +34,24 @@ class PathInfo:
         """What Nix signatures sign: `1;PATH;sha256:NIX32;SIZE;REFERENCES`."""
         references = ",".join(path.text for path in self.references)
         return f"1;{self.path};{self.nar_hash.prefixed};{self.nar_size};{references}"
+
+
+def references_first(by_path: Mapping[StorePath, PathInfo]) -> list[PathInfo]:
+    """The infos, each after those among them that it refers to.
+
+    Raises:
+        ReferenceCycleError: they refer to each other in a circle.
+    """
+    if len(by_path) == 1:
+        return list(by_path.values())
+    graph = {
+        path: [reference for reference in info.references if reference != path and reference in by_path]
+        for path, info in by_path.items()
+    }
+    try:
+        return [by_path[path] for path in graphlib.TopologicalSorter(graph).static_order()]
+    except graphlib.CycleError as error:
+        cycle = error.args[1]
+        raise ReferenceCycleError(
+            f"cycle detected in the references of '{cycle[0]}' from '{cycle[1]}'"
+        ) from error

@@ -39,7 +39,7 @@ class PlannedBuild:
     last: StorePath | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`."""
+        """One flat object; paths are texts, durations milliseconds."""
         return {
             "drv": str(self.drv),
             "kind": self.kind,

@@ -1,7 +1,5 @@
 """Why a build went as it did, as plain data, and one row for each kind of reason.
 
-Its texts, and what it means for a build.
-
 A reason is a flat mapping (so it can cross any wire as JSON): its `kind` is a row of `ROWS`, its
 other values fill the row's texts. `{drv}` is always there.
 """
@@ -26,10 +24,8 @@ class ReasonRow:
     Attributes:
         text: for people, and for clients of the Nix dialect.
         guix: in the words of the Guix dialect, whose programs read it; empty: the same.
-        status: what a build that failed for it is told to be, unless its own circumstances say
-            more.
-        traced: whether the Guix dialect traces such a failure; not those from before there was
-            anything to trace.
+        status: of a build that failed for it, unless its own circumstances say more.
+        traced: whether the Guix dialect traces such a failure: not where nothing had begun.
     """
 
     text: str
@@ -91,8 +87,10 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
     "inodes": ReasonRow(
-        "killed because less than {limit} files could still be made on the disk of '{path}' (setting min-free-files)",
-        "building of `{drv}' killed because less than {limit} files could still be made on the disk of `{path}'",
+        "killed because less than {limit} files could still be made on the disk of '{path}'"
+        " (setting min-free-files)",
+        "building of `{drv}' killed because less than {limit} files could still be made on the disk"
+        " of `{path}'",
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
     "files": ReasonRow(
@@ -123,7 +121,8 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "hash-mismatch": ReasonRow(
-        "hash mismatch in fixed-output derivation '{drv}':{likely}\n  specified: {expected}\n     got:    {got}",
+        "hash mismatch in fixed-output derivation '{drv}':{likely}\n"
+        "  specified: {expected}\n     got:    {got}",
         "hash mismatch for store item '{path}'",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
@@ -133,7 +132,8 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
     "cycle": ReasonRow(
-        "cycle detected in build of '{drv}' in the references of output '{output}' from output '{other}'{found}",
+        "cycle detected in build of '{drv}' in the references of output '{output}'"
+        " from output '{other}'{found}",
         "cycle detected in the references of `{path}'{found}",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
@@ -153,8 +153,10 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "fixed-references": ReasonRow(
-        "fixed-output derivations must not reference store paths: '{drv}' references {count} distinct paths, e.g. '{path}'{found}",
-        "fixed-output derivations must not reference store paths: `{drv}' references {count} distinct paths, e.g. `{path}'{found}",
+        "fixed-output derivations must not reference store paths: '{drv}' references {count} distinct paths,"
+        " e.g. '{path}'{found}",
+        "fixed-output derivations must not reference store paths: `{drv}' references {count} distinct paths,"
+        " e.g. `{path}'{found}",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "input-gone": ReasonRow(
@@ -190,8 +192,8 @@ ROWS: Mapping[str, ReasonRow] = {
     # What a derivation declares and can't have
     "bad-rule": ReasonRow(
         (
-            "output check for '{output}' contains output name '{word}', but this is not a valid output of this derivation"
-            " (valid outputs are: {valid})"
+            "output check for '{output}' contains output name '{word}', but this is not a valid output"
+            " of this derivation (valid outputs are: {valid})"
         ),
         "derivation contains an invalid reference specifier `{word}'",
         status=BuildStatus.INPUT_REJECTED,
@@ -266,7 +268,8 @@ ROWS: Mapping[str, ReasonRow] = {
         "note: without {count} special files, files of other users or too deep directories"
     ),
     "maybe-processes": ReasonRow(
-        "note: the builder may have run into the limit of {limit} processes and threads (setting max-processes)",
+        "note: the builder may have run into the limit of {limit} processes and threads"
+        " (setting max-processes)",
         "note: the builder may have run into the limit of {limit} processes and threads",
     ),
     "maybe-file-size": ReasonRow(

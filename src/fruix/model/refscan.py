@@ -18,6 +18,7 @@ from collections.abc import Iterable
 
 from fruix.model.base32 import ALPHABET
 from fruix.model.storepath import HASH_PART_SIZE
+from fruix.overriding import override
 
 _STRIDE = 4
 _RUN = b"\1" * (HASH_PART_SIZE // _STRIDE)
@@ -78,3 +79,18 @@ class ReferenceScanner:
     def _settle(self, parts: set[bytes]) -> None:
         self.found |= parts
         self._missing -= parts
+
+
+class SharedScanner(ReferenceScanner):
+    """Looks for any of very many hash parts, in a set that is shared and never changed.
+
+    Making one costs nothing in proportion to their number.
+    """
+
+    def __init__(self, hash_parts: set[bytes]) -> None:
+        super().__init__(())
+        self._missing = hash_parts
+
+    @override
+    def _settle(self, parts: set[bytes]) -> None:
+        self.found |= parts

@@ -103,7 +103,7 @@ class StorePath:
 
     @property
     def directory(self) -> str:
-        """The store directory."""
+        """The store directory that the path is in."""
         return self.text.rpartition("/")[0]
 
     @property
@@ -113,12 +113,12 @@ class StorePath:
 
     @property
     def hash_part(self) -> str:
-        """The 32 characters."""
+        """The 32 characters of nix32 that the base name begins with."""
         return self.base[:HASH_PART_SIZE]
 
     @property
     def name(self) -> str:
-        """What follows the dash."""
+        """What follows the hash part and its dash."""
         return self.base[HASH_PART_SIZE + 1 :]
 
     @property

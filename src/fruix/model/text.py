@@ -18,6 +18,14 @@ def to_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
+def shortened(text: str, most: int = 1000) -> str:
+    """A text of at most `most` characters; of a longer one the middle is left out."""
+    if len(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[:half]}…{text[-half:]}"
+
+
 def printable(text: str) -> str:
     """For people, on one line.
 

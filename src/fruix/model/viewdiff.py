@@ -51,7 +51,12 @@ def difference(old: HostView, new: HostView) -> list[str]:
 
 def changes(old: HostView, new: HostView) -> list[HostChange]:
     """What explains the difference, programs first; empty if only modes differ."""
-    packages, explained = _packages(old, new)
+    return _changes(old, new, *_packages(old, new))
+
+
+def _changes(
+    old: HostView, new: HostView, packages: list[HostChange], explained: set[str]
+) -> list[HostChange]:
     files = [_file(path, old, new) for path in sorted(_differing(old, new) - explained)]
     found = dict.fromkeys((*packages, *files))
     return sorted(found, key=lambda change: not change.program)
@@ -108,11 +113,11 @@ def in_words(old: HostView, new: HostView) -> tuple[str, list[str]]:
         What `sentence` says, and a line for each package, then for each path, with a sign: `~`
             changed, `-` gone, `+` new.
     """
-    packages, _ = _packages(old, new)
+    packages, explained = _packages(old, new)
     rows = [line.split(" ", 1) for line in difference(old, new)]
     signs = {"changed": "~", "missing": "-", "new": "+"}
     files = [f"{signs[word]}{path}" for word, path in rows]
-    return sentence(changes(old, new)), [*map(_line, packages), *files]
+    return sentence(_changes(old, new, packages, explained)), [*map(_line, packages), *files]
 
 
 def _line(change: HostChange) -> str:

@@ -1,8 +1,10 @@
-r"""Values of definitions, read by the annotations of the record that holds them: the annotations are the table of what is allowed.
+r"""Values of definitions are checked by the annotations of the record that holds them.
+
+The annotations are the table of what is allowed:
 
 | annotation | takes |
 |---|---|
-| `str`, `bool`, `int`, a class | an instance (a truth value is no number); texts without NUL, and only what UTF-8 can write |
+| `str`, `bool`, `int`, a class | an instance (a truth value is no number); texts in UTF-8 without NUL |
 | `tuple[X, ...]` | a list or tuple of X; kept as a tuple |
 | `tuple[X, Y]` | two items |
 | `Mapping[K, V]` | a mapping; kept as a dictionary of its own |
@@ -11,7 +13,8 @@ r"""Values of definitions, read by the annotations of the record that holds them
 | `Annotated[X, Rule(…), …]` | X for which every rule holds |
 | `Annotated[X, Form(…)]` | what the form turns into an X |
 
-What doesn't fit is a `UsageError`, "field 'X' should be …, not …", with a hint. Cost: linear in what a field holds; values are shown cut.
+What doesn't fit is a `UsageError`, "field 'X' should be …, not …", with a hint. Cost: linear in
+what a field holds; values are shown cut.
 """
 
 from __future__ import annotations
@@ -32,7 +35,11 @@ _MAPPING, _CALLABLE = get_origin(Mapping[str, str]), get_origin(Callable[[], Non
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What must hold beside the type. `wanted` and `many` say it in words, of one value and of several; the hint may depend on the value."""
+    """What must hold beside the type.
+
+    `wanted` and `many` say it in words, of one value and of several; the hint may depend on the
+    value.
+    """
 
     wanted: str
     holds: Callable[[Any], bool]
@@ -42,7 +49,10 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """Values of other types that stand for one of this type: `read` gives it, or raises `ValueError` with a hint (or none)."""
+    """Values of other types that stand for one of this type.
+
+    `read` gives it, or raises `ValueError` with a hint (or none).
+    """
 
     wanted: str
     read: Callable[[Any], Any]
@@ -50,7 +60,7 @@ class Form:
 
 
 def one_of(names: Iterable[str], what: str) -> Rule:
-    """A rule for words of a fixed list."""
+    """A rule for words of a fixed list; the hint for another word names the nearest of them."""
     known = frozenset(names)
     return Rule(what, known.__contains__, hint=lambda word: nearest(word, known))
 
@@ -99,7 +109,7 @@ def make(kind: Callable[..., T], values: Mapping[str, Any], *, noun: str, owner:
 
 
 def check_names(names: Iterable[str], known: Iterable[str], complaint: str) -> None:
-    """Refuse names that are not known.
+    """Refuse names, such as those of fields, that are not known.
 
     Raises:
         UsageError: the first of them, with the nearest known ones.
@@ -110,7 +120,7 @@ def check_names(names: Iterable[str], known: Iterable[str], complaint: str) -> N
 
 
 def wrong(subject: str, wanted: str, value: Any, hint: str = "") -> UsageError:
-    """The error that says what something should be."""
+    """The error "SUBJECT should be WANTED, not VALUE"; the value is cut."""
     return UsageError(f"{subject} should be {wanted}, not {shown(value)}", hint=hint)
 
 
@@ -271,7 +281,10 @@ _INSTEAD: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
     (
         "Origin",
         str,
-        'source=Origin(urls=["https://…"], sha256="…") fetches a file, source=Local({}) takes files from beside the definition',
+        (
+            'source=Origin(urls=["https://…"], sha256="…") fetches a file, '
+            "source=Local({}) takes files from beside the definition"
+        ),
     ),
 )
 

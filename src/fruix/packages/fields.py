@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
@@ -21,16 +21,12 @@ T = TypeVar("T")
 
 def is_store_name(name: str) -> bool:
     """Whether a store path, and no derivation's, can have this name."""
-    try:
-        check_name(name)
-    except FormatError:
-        return False
-    return not name.endswith(".drv")
+    return _parses(check_name, name) and not name.endswith(".drv")
 
 
-def _is_hash(text: str) -> bool:
+def _parses(parse: Callable[..., object], *arguments: str) -> bool:
     try:
-        Hash.parse(text, "sha256")
+        parse(*arguments)
     except FormatError:
         return False
     return True
@@ -48,7 +44,8 @@ def _file_name(value: Any) -> Any:
 StoreName = Annotated[
     str,
     Rule(
-        f"a name of 1 to {MAX_NAME_SIZE} letters, digits and + - . _ ? =, not beginning with a dot nor ending in .drv",
+        f"a name of 1 to {MAX_NAME_SIZE} letters, digits and + - . _ ? =, "
+        "not beginning with a dot nor ending in .drv",
         is_store_name,
         "names",
     ),
@@ -65,8 +62,9 @@ Sha256 = Annotated[
     str,
     Rule(
         "a SHA-256",
-        _is_hash,
-        hint="64 hexadecimal digits, 52 characters of nix32, or sha256-…; not known yet: 64 zeros, then the build says it",
+        lambda text: _parses(Hash.parse, text, "sha256"),
+        hint="64 hexadecimal digits, 52 characters of nix32, or sha256-…; "
+        "not known yet: 64 zeros, then the build says it",
     ),
 ]
 FileName = Annotated[
@@ -87,7 +85,10 @@ OutputNames = Annotated[
 
 
 def definition(kind: type[T]) -> type[T]:
-    """A class decorator for records: what is wrong with one, names of fields included, is told with the place of its definition."""
+    """Have errors in making a record of this class say the place of the definition.
+
+    A class decorator. Unknown names of fields are among these errors.
+    """
     made = kind.__init__
     signature = inspect.signature(made)
     known = [name for name in signature.parameters if name != "self"]

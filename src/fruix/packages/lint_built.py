@@ -1,6 +1,10 @@
-"""What is wrong with a package's outputs: inputs that nothing refers to, tools that stayed in, libraries that would come from the host.
+"""What is wrong with a package's outputs.
 
-Outputs are read through the store's archives, so it works for a store elsewhere too. Cost: each output is read once.
+That is: inputs that nothing refers to, references to native inputs, and libraries that would come
+from the host.
+
+Outputs are read through the store's archives, so it works for a store elsewhere too. Cost: each
+output is read once.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from fruix.model.elf import ElfFile, elf_in
 from fruix.model.nar.members import members
 from fruix.model.nar.stream_events import FileData, FileEnd, FileStart, Symlink
 from fruix.model.storepath import StorePath
-from fruix.packages.lint import Finding
+from fruix.packages.lint_definition import Finding
 from fruix.packages.lower import Lowered, Lowering
 from fruix.packages.package import Package
 from fruix.store.interface import Store
@@ -21,7 +25,7 @@ _ELF = b"\x7fELF"
 
 
 def lint_built(package: Package, work: Lowering, store: Store) -> Iterator[Finding]:
-    """What the outputs say; a note if they are not built."""
+    """What is wrong with the outputs; one note if they are not built."""
     outputs = work.lowered(package).derivation.output_paths
     if any(not store.is_valid(path) for path in outputs.values()):
         yield Finding("built", "note", "not built: outputs were not looked at", f"fruix build {package.name}")

@@ -1,7 +1,10 @@
-"""Packages by name, and from files and expressions of the user's. Those run with the user's rights, in the client, never in the daemon.
+"""Packages by name, and from files and expressions of the user's.
 
-`FRUIX_PACKAGE_PATH` lists directories, separated by colons. A file `NAME.py` there defines the package NAME (a dash may be written as an
-underscore), or several versions of it in a list `packages`, and goes before the catalogue's package of that name. Only the files that are asked for
+Those run with the user's rights, in the client, never in the daemon.
+
+`FRUIX_PACKAGE_PATH` lists directories, separated by colons. A file `NAME.py` there defines the
+package NAME (a dash may be written as an underscore), or several versions of it in a list
+`packages`, and goes before the catalogue's package of that name. Only the files that are asked for
 are read, each once. A file that defines neither is none of a package: others may import it.
 """
 
@@ -28,7 +31,10 @@ PATH_VARIABLE = "FRUIX_PACKAGE_PATH"
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A file, or a directory of the path, that can't be used: why, and the names of packages that are missing because of it."""
+    """A file, or a directory of the path, that can't be used.
+
+    `names` are those of the packages that are missing because of it.
+    """
 
     error: FruixError
     names: tuple[str, ...] = ()
@@ -49,14 +55,12 @@ def find(word: str) -> Package:
         version = name[len(short) + 1 :]
         packages = [package for package in _by_name(short) if package.version == version]
     if not packages:
-        raise _nothing_of(name)
+        raise _unknown(name)
     found = [package for package in packages if version in {"", package.version}]
     if not found:
         has = ", ".join(package.version for package in packages)
-        raise UnknownPackageError(
-            f"package '{name}' has version {has}, not {version}",
-            hint=f"fruix build {name}@{packages[0].version}",
-        )
+        hint = f"fruix build {name}@{packages[0].version}"
+        raise UnknownPackageError(f"package '{name}' has version {has}, not {version}", hint=hint)
     return found[0]
 
 
@@ -64,7 +68,7 @@ class UnknownPackageError(UsageError):
     """No package has that name, or that version."""
 
 
-def _nothing_of(name: str) -> UnknownPackageError:
+def _unknown(name: str) -> UnknownPackageError:
     """The error for a name that nobody has; a directory that can't be read may be why."""
     unread: list[FruixError] = []
     near = nearest(name, known_names(unread.append))
@@ -77,7 +81,8 @@ def all_packages(report: Callable[[Broken], None]) -> list[Package]:
     """Every package that `find` knows, by name.
 
     Args:
-        report: is told of each file and directory that can't be used, once, when all others were read.
+        report: is told of each file and directory that can't be used, once, when all others were
+            read.
     """
     found: list[Package] = []
     broken: dict[str, Broken] = {}
@@ -99,7 +104,7 @@ def all_packages(report: Callable[[Broken], None]) -> list[Package]:
 
 
 def known_names(report: Callable[[FruixError], None] = lambda _error: None) -> set[str]:
-    """Their names; no file is read.
+    """The names of all packages that `find` could know; no file is read.
 
     Args:
         report: is told of each directory of the path that can't be read.
@@ -115,7 +120,8 @@ def from_file(path: str) -> list[Package]:
     """The packages that a Python file defines: its module-level `package`, or the list `packages`.
 
     Raises:
-        UsageError: unreadable, not Python, fails, or defines neither; the message names file and line.
+        UsageError: unreadable, not Python, fails, or defines neither; the message names file and
+            line.
     """
     with located(Place(path, 0)):
         try:
@@ -131,28 +137,26 @@ def _packages_of(module: ModuleType, path: str) -> list[Package]:
     names = vars(module)
     found = names.get("packages", [names["package"]] if "package" in names else None)
     if found is None or (isinstance(found, list | tuple) and not found):
-        raise _NoPackageError(
-            "the file defines no package",
-            path,
-            hint="give it a module-level `package = Package(…)`, or a list `packages`",
-        )
+        hint = "give it a module-level `package = Package(…)`, or a list `packages`"
+        raise _NoPackageError("the file defines no package", path, hint=hint)
     hint = "make it with Package(…), or with inherit(…) from another"
     if not isinstance(found, list | tuple):
         raise DefinitionError(f"`packages` should be a list of Packages, not {shown(found)}", path, hint=hint)
     for item in found:
         if not isinstance(item, Package):
-            raise DefinitionError(
-                f"`package` or `packages` holds {shown(item)}, which is not a Package", path, hint=hint
-            )
+            why = f"`package` or `packages` holds {shown(item)}, which is not a Package"
+            raise DefinitionError(why, path, hint=hint)
     return list(found)
 
 
 class _NoPackageError(DefinitionError):
-    """A file without a definition."""
+    """The file defines no package: others may import it."""
 
 
 def from_expression(text: str) -> Package:
-    """The package that a Python expression gives, such as `find("hello").inherit(version="2.12.4", …)`; names of packages are there too.
+    """The package that a Python expression gives.
+
+    Such as `find("hello").inherit(version="2.12.4", …)`; packages can be named without `find`, too.
 
     Raises:
         UsageError: not an expression, fails, or gives something else.
@@ -177,7 +181,7 @@ _MODULES = Modules(_WORDS)  # what was read, so that a package is the same objec
 
 
 class _Names(dict[str, Any]):
-    """Names of an expression: our words, else packages (dashes written as underscores)."""
+    """Names of an expression: words of definitions, else packages (dashes as underscores)."""
 
     def __missing__(self, name: str) -> Any:
         if name in _WORDS:
@@ -193,20 +197,18 @@ def _by_name(name: str) -> list[Package]:
         for file in dict.fromkeys((f"{name}.py", f"{name.replace('-', '_')}.py")):
             path = os.path.join(directory, file)
             if "/" not in name and os.path.isfile(path):
-                return _once(path, name)
+                return _packages_on_path(path, name)
     return [shipped(name)] if name in shipped_names() else []
 
 
-def _once(path: str, name: str) -> list[Package]:
-    """The packages of a file on the path."""
+def _packages_on_path(path: str, name: str) -> list[Package]:
+    """The packages of a file on the path; all must have the name that the file has."""
     packages = from_file(path)
     for package in packages:
         if package.name != name:
-            raise DefinitionError(
-                f"the file defines '{package.name}', but by its name should define '{name}'",
-                str(package.location),
-                hint=f"rename the file to {package.name}.py, or build it with -f {path}",
-            )
+            why = f"the file defines '{package.name}', but by its name should define '{name}'"
+            hint = f"rename the file to {package.name}.py, or build it with -f {path}"
+            raise DefinitionError(why, str(package.location), hint=hint)
     return packages
 
 
@@ -218,13 +220,8 @@ def _list(directory: str, report: Callable[[FruixError], None]) -> Sequence[str]
     try:
         return os.listdir(directory)
     except OSError as error:
-        report(
-            UsageError(
-                f"can't read a directory of {PATH_VARIABLE}: {error.strerror}",
-                where=directory,
-                hint=f"correct {PATH_VARIABLE}",
-            )
-        )
+        why = f"can't read a directory of {PATH_VARIABLE}: {error.strerror}"
+        report(UsageError(why, where=directory, hint=f"correct {PATH_VARIABLE}"))
         return []
 
 

@@ -1,7 +1,9 @@
 """What of a directory is a source: all but what is excluded, and of a Git work tree what Git does not ignore.
 
-Nothing of Git's own (`.git`) is ever part of it, so a commit that changes no file changes no source. Git is asked for the names (`git ls-files`): whoever has a work
-tree and no program `git` is told so. Cost: what is left out makes a copy of the rest necessary, in the directory for temporary files.
+Nothing of Git's own (`.git`) is ever part of it, so a commit that changes no file changes no
+source. Git is asked for the names (`git ls-files`): whoever has a work tree and no program `git` is
+told so. Cost: what is left out makes a copy of the rest necessary, in the directory for temporary
+files.
 """
 
 from __future__ import annotations
@@ -17,14 +19,17 @@ from contextlib import contextmanager
 from fruix.errors import UsageError
 
 _OWN = ".git"
-# A repository's own configuration may name programs to run; none is needed here. Whose the files are doesn't matter either.
+# A repository's own configuration may name programs to run; none is needed here. Whose the files
+# are doesn't matter either.
 _GIT = ("git", "-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.quotePath=false")
 _LIST = ("ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", ".")
 
 
 @contextmanager
 def selected(path: str, exclude: Sequence[str]) -> Iterator[str]:
-    """A path with what belongs to the source and nothing else: this one, or a copy for the length of the context.
+    """A path with what belongs to the source and nothing else.
+
+    It is the given path, or a copy for the length of the context.
 
     Raises:
         UsageError: it is in a Git work tree, and Git can't be asked; or nothing is left of it.
@@ -49,16 +54,18 @@ def selected(path: str, exclude: Sequence[str]) -> Iterator[str]:
 
 
 def _walk(top: str) -> Iterator[str]:
-    """Names below a directory, parents first."""
-    ahead = [""]
-    while ahead:
-        directory = ahead.pop()
-        with os.scandir(os.path.join(top, directory)) as entries:
-            for entry in entries:
-                name = os.path.join(directory, entry.name)
-                yield name
-                if entry.is_dir(follow_symlinks=False):
-                    ahead.append(name)
+    """Names below a directory, parents first.
+
+    Raises:
+        OSError: a directory can't be read.
+    """
+    for directory, directories, files in os.walk(top, onerror=_raise):
+        for name in (*directories, *files):
+            yield os.path.relpath(os.path.join(directory, name), top)
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _is_kept(name: str, exclude: Iterable[str], tracked: frozenset[str] | None) -> bool:
@@ -75,11 +82,9 @@ def _is_kept(name: str, exclude: Iterable[str], tracked: frozenset[str] | None) 
 
 def _in_work_tree(path: str) -> bool:
     directory = os.path.realpath(path)
-    while not os.path.exists(os.path.join(directory, _OWN)):
-        if directory == os.path.dirname(directory):
-            return False
+    while not (found := os.path.exists(os.path.join(directory, _OWN))) and directory != "/":
         directory = os.path.dirname(directory)
-    return True
+    return found
 
 
 def _not_ignored(path: str) -> frozenset[str]:

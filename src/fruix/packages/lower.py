@@ -1,39 +1,37 @@
-"""Packages → derivations in a store.
+"""How packages become derivations in a store.
 
-A `Lowering` goes over a graph of packages once (iterative, memoised), adds each builder script and derivation to the store, and remembers
-what it has done. Nothing is built. The same definitions give the same derivations, whoever lowers them and however often.
+A `Lowering` goes over a graph of packages once (iterative, memoised), adds each builder script and
+derivation to the store, and remembers what it has done. Nothing is built. The same definitions give
+the same derivations, whoever lowers them and however often.
 
-Cost: two small additions per package (its derivation and its source's), and one per builder script of its own.
+Cost: two small additions per package (its derivation and its source's), and one per builder script
+of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
-from fruix.model.hashes import Hash
-from fruix.model.hostview import (
-    CONTRACT_VARIABLE,
-    SET_UP_VARIABLE,
-    VIEW_HASH_VARIABLE,
-    VIEW_VARIABLE,
-    HostView,
-)
+from fruix.model.hostview import SET_UP_VARIABLE, HostView
 from fruix.model.storepath import StorePath
-from fruix.packages.build_systems import set_up
+from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.catalogue import shipped
 from fruix.packages.lower_sources import (
     GIT_BUILDER,
     GIT_VIEW,
+    SHELL,
     LoweredSource,
     add_files,
     add_local,
     add_patch,
     fetch_commit,
     fetch_file,
+    view_variables,
 )
 from fruix.packages.package import Package
 from fruix.packages.phases import script
@@ -41,7 +39,7 @@ from fruix.packages.place import located
 from fruix.packages.sources import Git, Local, Origin, Source
 from fruix.store.interface import Store
 
-SHELL = "/bin/sh"
+_AS_FILES = "passAsFile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +51,6 @@ class LoweringContext:
 
 
 @dataclass(frozen=True, slots=True)
-class LoweredOrigin:
-    """A file with a known hash that the built-in fetcher will fetch if nobody has it."""
-
-    output: StorePath
-    hash: Hash
-    file_names: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Lowered:
     """A lowered package; `propagated` are the inputs that those who use it get too, all of them."""
 
@@ -70,14 +59,9 @@ class Lowered:
     source: LoweredSource | None
     propagated: tuple[Lowered, ...] = ()
 
-    @property
-    def output_texts(self) -> Iterable[str]:
-        """The paths of its outputs."""
-        return (path.text for path in self.derivation.output_paths.values())
-
 
 class Lowering:
-    """One run over package graphs, into one store."""
+    """Lowers packages into one store; keeps what it lowered, so that each package is lowered once."""
 
     def __init__(self, store: Store, context: LoweringContext) -> None:
         self._store = store
@@ -86,18 +70,16 @@ class Lowering:
         self._sources: dict[Source, LoweredSource] = {}
         self._derivations: dict[StorePath, Derivation] = {}
         self._hasher = DerivationHasher(self._derivations.__getitem__)
-        self._views: dict[str, HostView] = {}
-        self._builders: dict[tuple[str, str], StorePath] = {}
-        self._set_up = store.add_text("builder-set-up.sh", set_up.SET_UP.encode())
+        self._view = cache(context.host_view)
+        self._builder = cache(self._add_builder)
+        self._set_up = store.add_text("builder-set-up.sh", SET_UP.encode())
 
     @property
-    def origins(self) -> list[LoweredOrigin]:
-        """All files with a known hash that were lowered so far."""
-        return [
-            LoweredOrigin(lowered.output, source.hash, source.file_names)
-            for source, lowered in self._sources.items()
-            if isinstance(source, Origin)
-        ]
+    def origins(self) -> Mapping[Origin, StorePath]:
+        """The files with a known hash that were lowered so far, and their paths."""
+        return {
+            source: lowered.output for source, lowered in self._sources.items() if isinstance(source, Origin)
+        }
 
     @property
     def sources(self) -> Mapping[StorePath, Source]:
@@ -108,7 +90,8 @@ class Lowering:
         """A package's derivation; everything that it needs is lowered first.
 
         Raises:
-            DefinitionError: something is wrong with a definition; the message names its place and the package.
+            DefinitionError: something is wrong with a definition; the message names its place and
+                the package.
         """
         stack = [package]
         while stack:
@@ -129,15 +112,13 @@ class Lowering:
             return self._lower_located(package)
 
     def _lower_located(self, package: Package) -> Lowered:
-        system = package.system
-        view = self._view(package.host_view or system.host_view)
-        builder = self._builder(package.build_system, script(package.recipe.phases))
         source = self._source(package.source) if package.source else None
         patches = [add_patch(self._store, path) for path in package.source.patches] if package.source else []
         files = [source.output] if source and source.drv is None else []
+        builder = self._builder(package.build_system, script(package.recipe.phases))
         propagated = self._with_propagated(package.propagated_inputs)
         inputs = _unique((*self._with_propagated(package.inputs), *propagated))
-        native = self._with_propagated((*package.native_inputs, *map(shipped, system.tools)))
+        native = self._with_propagated((*package.native_inputs, *map(shipped, package.system.tools)))
         drv, derivation = self._add(
             Derivation(
                 name=package.full_name,
@@ -150,21 +131,10 @@ class Lowering:
                 env={
                     **package.declares,
                     **_input_lists(_outputs(inputs), _outputs(native), package.declares.get(_AS_FILES, "")),
-                    "PATH": ":".join(view.path),
                     **package.recipe.environment,
-                    VIEW_VARIABLE: view.name,
-                    VIEW_HASH_VARIABLE: view.fingerprint,
-                    CONTRACT_VARIABLE: "fruix",
-                    "pname": package.name,
-                    "version": package.version,
-                    "source": source.output.text if source else "",
-                    "patches": " ".join(path.text for path in patches),
+                    **view_variables(self._view(package.host_view or package.system.host_view)),
+                    **_source_variables(package, source, patches),
                     SET_UP_VARIABLE: self._set_up.text,
-                    **(
-                        {"patchFuzz": str(package.source.fuzz)}
-                        if package.source and package.source.fuzz
-                        else {}
-                    ),
                 },
             )
         )
@@ -195,17 +165,9 @@ class Lowering:
             add_files(self._store, source, output)
         return LoweredSource(output, drv, source.hash)
 
-    def _builder(self, build_system: str, text: str) -> StorePath:
-        """Packages without arguments of their own share one."""
-        key = (build_system, text)
-        if key not in self._builders:
-            self._builders[key] = self._store.add_text(f"{build_system}-builder.sh", text.encode())
-        return self._builders[key]
-
-    def _view(self, name: str) -> HostView:
-        if name not in self._views:
-            self._views[name] = self._context.host_view(name)
-        return self._views[name]
+    def _add_builder(self, build_system: str, text: str) -> StorePath:
+        """Add a builder script; packages without arguments of their own share one."""
+        return self._store.add_text(f"{build_system}-builder.sh", text.encode())
 
     def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:
         derivation = fill_outputs(plain, self._hasher, self._store.directory)
@@ -222,12 +184,23 @@ def all_inputs(package: Package) -> Sequence[Package]:
     return (*package.inputs, *package.propagated_inputs, *package.native_inputs, *tools)
 
 
-_AS_FILES = "passAsFile"
+def _source_variables(
+    package: Package, source: LoweredSource | None, patches: Iterable[StorePath]
+) -> dict[str, str]:
+    """What the phases `unpack`, `patch` and `record-source` read."""
+    fuzz = package.source.fuzz if package.source else 0
+    return {
+        "pname": package.name,
+        "version": package.version,
+        "source": source.output.text if source else "",
+        "patches": " ".join(path.text for path in patches),
+        **({"patchFuzz": str(fuzz)} if fuzz else {}),
+    }
 
 
 def _input_lists(target: Sequence[str], native: Sequence[str], more: str) -> dict[str, str]:
     """Variables with the outputs of the inputs, a line each; they come in files, as `more` does."""
-    lists = {set_up.INPUTS: target, set_up.NATIVE_INPUTS: native}
+    lists = {"inputs": target, "nativeInputs": native}
     values = {
         name: "".join(f"{output}\n" for output in outputs) for name, outputs in lists.items() if outputs
     }
@@ -240,7 +213,7 @@ def _unique(items: Iterable[Lowered]) -> tuple[Lowered, ...]:
 
 
 def _outputs(items: Iterable[Lowered]) -> list[str]:
-    return [path for item in items for path in item.output_texts]
+    return [path.text for item in items for path in item.derivation.output_paths.values()]
 
 
 def _input_drvs(inputs: Iterable[Lowered], source: LoweredSource | None) -> dict[StorePath, tuple[str, ...]]:

@@ -2,19 +2,20 @@
 
 | source | becomes |
 |---|---|
-| `Origin` | a fixed-output derivation for the built-in fetcher; a file of this machine is added at once, checked, so that nothing is fetched |
+| `Origin` | a fixed-output derivation for the built-in fetcher; a file of this machine is added at once |
 | `Local` | its files, added at once |
 | `Git` | a fixed-output derivation whose builder runs the host's `git` in the view `base+git` |
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from fruix.errors import UsageError
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
-from fruix.model.hashes import Hash, hasher
+from fruix.model.hashes import Hash
 from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
 from fruix.model.storepath import StorePath, legal_name
 from fruix.packages.local_files import selected
@@ -23,10 +24,10 @@ from fruix.store.interface import Store
 
 GIT_VIEW = "base+git"
 SHELL = "/bin/sh"
-_CHUNK = 1 << 20
 _PROXIES = "http_proxy https_proxy all_proxy no_proxy"
 
-# Servers may refuse to give a commit that is no end of a branch, or to give less than everything: then all is fetched.
+# Servers may refuse to give a commit that is no end of a branch, or to give less than everything:
+# then all is fetched.
 GIT_BUILDER = r"""set -eu
 PS4='$ '
 export HOME="$NIX_BUILD_TOP" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
@@ -47,7 +48,10 @@ mv source "$out"
 
 @dataclass(frozen=True, slots=True)
 class LoweredSource:
-    """Where a source lies or will lie, and the derivation that fetches it and the declared hash, if it has those."""
+    """Where a source lies or will lie.
+
+    `drv` is the derivation that fetches it and `hash` the declared hash, if it has those.
+    """
 
     output: StorePath
     drv: StorePath | None = None
@@ -55,7 +59,10 @@ class LoweredSource:
 
 
 def fetch_file(origin: Origin) -> Derivation:
-    """The derivation for the built-in fetcher; URLs of files of this machine are the client's affair."""
+    """The derivation for the built-in fetcher.
+
+    It has no URLs of files of this machine (see `add_files`), unless there are no others.
+    """
     urls = [url for url in origin.urls if not url.startswith("file:")] or list(origin.urls)
     return Derivation(
         name=origin.store_name,
@@ -69,8 +76,18 @@ def fetch_file(origin: Origin) -> Derivation:
     )
 
 
+def view_variables(view: HostView) -> dict[str, str]:
+    """The variables by which a builder gets the host's tools (see docs/derivations.md)."""
+    return {
+        VIEW_VARIABLE: view.name,
+        VIEW_HASH_VARIABLE: view.fingerprint,
+        CONTRACT_VARIABLE: "fruix",
+        "PATH": ":".join(view.path),
+    }
+
+
 def fetch_commit(source: Git, builder: StorePath, system: str, view: HostView) -> Derivation:
-    """The derivation that runs Git."""
+    """The fixed-output derivation whose builder, `GIT_BUILDER` in the store, runs Git."""
     return Derivation(
         name=source.store_name,
         outputs={"out": _fixed(Method.NAR, source.hash)},
@@ -80,10 +97,7 @@ def fetch_commit(source: Git, builder: StorePath, system: str, view: HostView) -
         builder=SHELL,
         args=(builder.text,),
         env={
-            VIEW_VARIABLE: view.name,
-            VIEW_HASH_VARIABLE: view.fingerprint,
-            CONTRACT_VARIABLE: "fruix",
-            "PATH": ":".join(view.path),
+            **view_variables(view),
             "impureEnvVars": _PROXIES,
             "url": source.plain_url,
             "commit": source.commit,
@@ -97,7 +111,7 @@ def _fixed(method: Method, hash_: Hash) -> DerivationOutput:
 
 
 def add_local(store: Store, source: Local) -> StorePath:
-    """The files of this machine, as they are now."""
+    """Add the files as they are now, without those that are excluded (see `local_files`)."""
     with selected(source.path, source.exclude) as path:
         return store.add_path(source.store_name, path)
 
@@ -126,22 +140,18 @@ def add_files(store: Store, origin: Origin, output: StorePath) -> None:
 
 
 def _hash_of(path: str) -> Hash:
-    state = hasher("sha256")
     with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            state.update(chunk)
-    return Hash("sha256", state.digest())
+        return Hash("sha256", hashlib.file_digest(file, "sha256").digest())
 
 
 def add_patch(store: Store, path: str) -> StorePath:
-    """A local file.
+    """Add a patch, a file of this machine.
 
     Raises:
         UsageError: nothing is left of its name.
     """
     name = legal_name(path.rpartition("/")[2])
     if not name:
-        raise UsageError(
-            f"nothing is left of the name of {path} in the store", hint="give the file another name"
-        )
+        hint = "give the file another name"
+        raise UsageError(f"nothing is left of the name of {path} in the store", hint=hint)
     return store.add_path(name, path)

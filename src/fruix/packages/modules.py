@@ -1,8 +1,10 @@
-"""Files of the user's as Python modules: each read once, with the words of definitions in it, and with the files beside it to import.
+"""Files of the user's as Python modules.
 
-`import helpers` in a file finds `helpers.py` in the same directory, never in that of another file, and before what is installed; the standard
-library goes before both, so that a package's file may be called `zlib.py`. No byte code is written. These files run with the user's
-rights, in the client.
+Each is read once, with the words of definitions in it, and with the files beside it to import.
+
+`import helpers` in a file finds `helpers.py` in the same directory, never in that of another file,
+and before what is installed; the standard library goes before both, so that a package's file may be
+called `zlib.py`. No byte code is written. These files run with the user's rights, in the client.
 """
 
 from __future__ import annotations
@@ -12,12 +14,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from types import CodeType, ModuleType
 from typing import Any
 
 from fruix.errors import UsageError
+from fruix.overriding import override
 from fruix.packages.place import USERS
 
 _FRAMES = 1000  # what each file may use of the interpreter's stack, however many wait for it
@@ -26,18 +30,21 @@ _NOT_BESIDE = sys.stdlib_module_names | {"fruix", "rich"}
 
 @dataclass(slots=True)
 class _Neighbours:
-    """What files of one directory imported from beside them: names that are asked for here, and the modules behind them."""
+    """What files of one directory imported from beside them.
+
+    `names` are those that the finder found here, `modules` all that were loaded for them.
+    """
 
     directory: str
     names: set[str] = field(default_factory=set)
     modules: dict[str, ModuleType] = field(default_factory=dict)
 
     def show(self) -> None:
-        """Put them on the interpreter's list."""
+        """Put the modules on the interpreter's list (`sys.modules`)."""
         sys.modules.update(self.modules)
 
     def hide(self) -> None:
-        """Take them off it, with the modules inside of them."""
+        """Take them off the list, with the modules inside of them."""
         self.modules = {
             name: module for name, module in sys.modules.items() if name.partition(".")[0] in self.names
         }
@@ -46,7 +53,7 @@ class _Neighbours:
 
 
 class Modules:
-    """All that were read so far. For one thread: the interpreter has one list of modules."""
+    """All files that were read so far. For one thread: the interpreter has one list of modules."""
 
     def __init__(self, words: Mapping[str, Any]) -> None:
         self._words = {**words, USERS: True}
@@ -86,12 +93,15 @@ class Modules:
         return module
 
     def known(self, path: str) -> ModuleType | None:
-        """What was read, or is being read."""
+        """The module of a file that was read or is being read."""
         return self._read.get(os.path.abspath(path))
 
     @contextmanager
     def running(self, path: str, module: ModuleType) -> Iterator[None]:
-        """While a module is run for the first time."""
+        """For the length of the context a module is run for the first time.
+
+        It counts as read from now on, so that files may need each other; not if it fails.
+        """
         whole = os.path.abspath(path)
         vars(module).update(self._words)
         self._read[whole] = module
@@ -107,22 +117,22 @@ class Modules:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Of `sys.meta_path`: a module beside the file that is being read."""
+        """Find a module beside the file that is being read; called by the import system."""
         if path is not None or name in _NOT_BESIDE:
             return None
         neighbours = self._reading[-1]
-        finder = FileFinder(neighbours.directory, (self._loader, [".py"]))  # type: ignore[arg-type]
+        finder = FileFinder(neighbours.directory, (partial(_Loader, modules=self), [".py"]))  # type: ignore[arg-type]
         spec = finder.find_spec(name)
         if spec is not None:
             neighbours.names.add(name)
         return spec
 
-    def _loader(self, name: str, path: str) -> _Loader:
-        return _Loader(name, path, self)
-
     @contextmanager
     def _importing(self, directory: str) -> Iterator[None]:
-        """While a file of this directory is read, its neighbours can be imported, and those of the file that asked for it can't."""
+        """For the length of the context the files of this directory can be imported.
+
+        Those beside the file that asked for this one can't.
+        """
         if self._reading:
             self._reading[-1].hide()
         else:
@@ -147,26 +157,29 @@ class _Loader(SourceFileLoader):
         super().__init__(name, path)
         self._modules = modules
 
+    @override
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """The same module as before, if the file was read under another name."""
-        del spec
+        # The same module as before, if the file was read under another name.
         return self._modules.known(self.path)
 
+    @override
     def exec_module(self, module: ModuleType) -> None:
-        """Run it, unless that was done or is being done."""
         if self._modules.known(self.path) is None:
-            with self._modules.running(self.path, module), _room():
+            with self._modules.running(self.path, module), _deeper_stack():
                 super().exec_module(module)
 
+    @override
     def get_code(self, fullname: str) -> CodeType:
-        """Compile it anew."""
         path = self.get_filename(fullname)
         return self.source_to_code(self.get_data(path), path)
 
 
 @contextmanager
-def _room() -> Iterator[None]:
-    """A chain of files that need each other is as deep as it is long: each gets as much of the stack as the first."""
+def _deeper_stack() -> Iterator[None]:
+    """Give a file as much of the interpreter's stack as the first of a chain has.
+
+    A chain of files that need each other is as deep as it is long.
+    """
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(limit + _FRAMES)
     try:

@@ -1,19 +1,19 @@
 """Packages: immutable records, checked when they are made, changed by `inherit`.
 
-hello = Package(name="hello", version="2.12.3", source=Origin(urls=(…,), sha256="…"), build_system="gnu", synopsis="…")
+hello = Package(name="hello", version="2.12.3", source=Origin(urls=(…,), sha256="…"))
 quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Self
 
 from fruix.model.storepath import MAX_NAME_SIZE
 from fruix.packages import check
 from fruix.packages.build_systems import BUILD_SYSTEMS, BuildSystem, Recipe, make_recipe
-from fruix.packages.build_systems.unpack import UNPACK
+from fruix.packages.build_systems.shared_phases import UNPACK
 from fruix.packages.fields import OutputNames, Saying, StoreName, Version, definition
 from fruix.packages.phases import Phases
 from fruix.packages.place import Place, definition_place, located
@@ -26,17 +26,22 @@ __all__ = ["Git", "Local", "Origin", "Package"]
 @definition
 @dataclass(frozen=True, slots=True, repr=False)
 class Package:
-    """One package.
+    """A package: what it is, where its source comes from, and how it is built.
 
     Attributes:
         build_system: a name of `build_systems.BUILD_SYSTEMS`; `arguments` are its arguments.
-        inputs: packages whose headers, libraries and programs the build uses and the result may refer to.
-        propagated_inputs: inputs that whoever has this package among its inputs gets too, such as a library whose headers its own include.
+        inputs: packages whose headers, libraries and programs the build uses and the result may
+            refer to.
+        propagated_inputs: inputs that whoever has this package among its inputs gets too, such as a
+            library whose headers its own include.
         native_inputs: packages whose programs only the build uses.
         host_view: the view of host tools in which it is built; if empty, the build system's.
-        untested: what upstream tests and this package does not, with the reason; the key `*` stands for the whole suite.
-        unreproducible: why two builds may differ; empty for a package that builds twice to the same bits.
-        declares: attributes of its derivation (docs/derivations.md), such as `{"requiredSystemFeatures": "kvm"}`.
+        untested: what upstream tests and this package does not, with the reason; the key `*` stands
+            for the whole suite.
+        unreproducible: why two builds may differ; empty for a package that builds twice to the same
+            bits.
+        declares: attributes of its derivation (docs/derivations.md), such as
+            `{"requiredSystemFeatures": "kvm"}`.
         location: file and line of the definition; no part of the value.
         recipe: what the build system makes of it; follows from the rest.
     """
@@ -65,9 +70,13 @@ class Package:
         object.__setattr__(self, "location", definition_place())
         check.read_fields(self)
         object.__setattr__(self, "recipe", make_recipe(self.build_system, self.arguments, self.outputs))
-        for name, wanted, holds in _TOGETHER:
-            if not holds(self):
-                raise check.wrong(f"field '{name}'", wanted, getattr(self, name))
+        ends = (".drv", *(f"-{output}" for output in self.outputs))
+        if len(self.full_name) + max(map(len, ends)) > MAX_NAME_SIZE:
+            most = f"with version and output at most {MAX_NAME_SIZE} characters long"
+            raise check.wrong("field 'name'", f"short enough for the store, {most}", self.name)
+        if self.source is None and ("unpack", UNPACK) in self.recipe.phases.items:
+            wanted = "an Origin, a Local or a Git, since the phase unpack unpacks it"
+            raise check.wrong("field 'source'", wanted, self.source)
 
     @property
     def full_name(self) -> str:
@@ -76,7 +85,7 @@ class Package:
 
     @property
     def system(self) -> BuildSystem:
-        """Its build system."""
+        """The build system of that name."""
         return BUILD_SYSTEMS[self.build_system]
 
     def inherit(self, **changes: Any) -> Self:
@@ -91,27 +100,9 @@ class Package:
         return replace(self, **changes)
 
     def __hash__(self) -> int:
-        """By identity of name and version; equality compares everything."""
+        """A hash of name and version only; equality compares everything."""
         return hash((self.name, self.version))
 
     def __repr__(self) -> str:
-        """Short: written out, a graph of packages would be as long as all ways through it."""
+        """A short text; written out, a graph of packages would be as long as all ways through it."""
         return f"<Package {self.full_name}>"
-
-
-# Rules that take more than one field: the field that is named, what it should be, whether that holds.
-_TOGETHER: tuple[tuple[str, str, Callable[[Package], bool]], ...] = (
-    (
-        "name",
-        f"short enough for the store, with version and output at most {MAX_NAME_SIZE} characters long",
-        lambda package: (
-            max(len(package.full_name) + len(end) for end in (".drv", *map("-{}".format, package.outputs)))
-            <= MAX_NAME_SIZE
-        ),
-    ),
-    (
-        "source",
-        "an Origin, a Local or a Git, since the phase unpack unpacks it",
-        lambda package: package.source is not None or ("unpack", UNPACK) not in package.recipe.phases.items,
-    ),
-)

@@ -1,6 +1,6 @@
 """The phases of a builder: named pieces of POSIX shell, in order. A value; every change gives a new one.
 
-STANDARD.replace("check", "./run-tests").insert_after("install", "man", "install -m 444 x.1 $out/share/man/man1")
+phases.replace("check", "./run-tests").insert_after("install", "man", "cp x.1 $out/share/man/man1")
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ PhaseName = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class Phases:
-    """(name, script) in order; names are unique: lower-case letters, digits and dashes."""
+    """(name, script) in order; names are unique: lower-case letters, digits and dashes.
+
+    Methods that name a phase which is not there raise `UsageError` with the nearest name.
+    """
 
     items: tuple[tuple[PhaseName, str], ...] = ()
 
@@ -39,26 +42,26 @@ class Phases:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """In order."""
+        """The names of the phases, in order."""
         return tuple(name for name, _ in self.items)
 
     def replace(self, name: str, script: str) -> Self:
-        """Another script for a phase."""
+        """These phases with another script for one of them."""
         at = self._index(name)
         return type(self)((*self.items[:at], _item(name, script), *self.items[at + 1 :]))
 
     def insert_before(self, name: str, new: str, script: str) -> Self:
-        """A new phase before one that is there."""
+        """These phases with a new one before one that is there."""
         at = self._index(name)
         return type(self)((*self.items[:at], _item(new, script), *self.items[at:]))
 
     def insert_after(self, name: str, new: str, script: str) -> Self:
-        """A new phase after one that is there."""
+        """These phases with a new one after one that is there."""
         at = self._index(name)
         return type(self)((*self.items[: at + 1], _item(new, script), *self.items[at + 1 :]))
 
     def remove(self, name: str) -> Self:
-        """Without a phase."""
+        """These phases without one of them."""
         at = self._index(name)
         return type(self)((*self.items[:at], *self.items[at + 1 :]))
 
@@ -75,8 +78,9 @@ def _item(name: str, script: str) -> tuple[str, str]:
 def script(phases: Phases) -> str:
     """The builder: a POSIX shell script that runs the phases and says so in its log.
 
-    It reads `build_systems.set_up` first. Each phase is a function, called as a plain command so that `set -e` holds inside; a line
-    `@ fruix phase NAME` comes before it, and a line beginning with `$ ` before each of its commands (`set -x`).
+    It reads `SET_UP` of `build_systems.shared_phases` first. Each phase is a function, called as a
+    plain command so that `set -e` holds inside; a line `@ fruix phase NAME` comes before it, and a
+    line beginning with `$ ` before each of its commands (`set -x`).
     """
     functions = "".join(
         f"\nphase_{_function(name)}() {{\nset -x\n{text.strip()}\n}}\n" for name, text in phases.items

@@ -18,7 +18,7 @@ EXPRESSION = "-e"  # stands for the file of what is written on the command line
 
 
 class Place(NamedTuple):
-    """A line of a file; line 0 stands for the whole file."""
+    """A line of a file, counted from 1; line 0 stands for the whole file."""
 
     file: str
     line: int
@@ -28,14 +28,21 @@ class Place(NamedTuple):
 
     @property
     def directory(self) -> str:
-        """Absolute; what is written on the command line or typed into an interpreter (`<stdin>`) stands in the current directory."""
+        """The absolute directory of the file.
+
+        What is written on the command line or typed into an interpreter (`<stdin>`) stands in the
+        current directory.
+        """
         if self.file == EXPRESSION or self.file.startswith("<"):
             return os.getcwd()
         return os.path.dirname(os.path.abspath(self.file))
 
 
 def definition_place() -> Place:
-    """The line that is being executed outside of `fruix.packages`: the caller who makes a record, also through `inherit`."""
+    """The line outside of `fruix.packages` that is being executed.
+
+    It calls a record's class, or `inherit`.
+    """
     frame = sys._getframe(1)  # noqa: SLF001 - what `warnings` and `logging` use too
     while frame.f_back is not None and _makes_records(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
@@ -43,7 +50,10 @@ def definition_place() -> Place:
 
 
 def _makes_records(module: str) -> bool:
-    """Whether a module is on the way from a definition to the record: all of this room but the catalogue, and `dataclasses`."""
+    """Whether a module is on the way from a definition to the record.
+
+    Those of this package are, but for the catalogue's, and `dataclasses`.
+    """
     return module == "dataclasses" or (
         module.startswith("fruix.packages.") and not module.startswith("fruix.packages.catalogue.")
     )
@@ -53,15 +63,16 @@ def _makes_records(module: str) -> bool:
 def located(place: Place, subject: str = "") -> Iterator[None]:
     """Wrong definitions become errors with their place; those that have one already pass.
 
-    An error that is raised in the definition's own file or another file of the user's (a function for phases) is located where
-    that happened.
+    An error that is raised in the definition's own file or another file of the user's (a function
+    for phases) is located where that happened.
 
     Args:
         place: of the definition.
         subject: the package, or what else is being made.
 
     Raises:
-        DefinitionError: in place of a `UsageError`, a `FormatError`, and whatever code of the user's raises, `SystemExit` included.
+        DefinitionError: in place of a `UsageError`, a `FormatError`, and whatever code of the
+            user's raises, `SystemExit` included.
     """
     try:
         yield
@@ -77,10 +88,10 @@ def located(place: Place, subject: str = "") -> Iterator[None]:
         line = _users_line(error, place.file)
         if line is None:
             raise
-        raise DefinitionError(_said(error), str(line), subject, hint=_HINT) from error
+        raise DefinitionError(_message(error), str(line), subject, hint=_HINT) from error
 
 
-def _said(error: BaseException) -> str:
+def _message(error: BaseException) -> str:
     return "the file ends the program (SystemExit)" if isinstance(error, SystemExit) else in_a_line(error)
 
 

@@ -1,4 +1,7 @@
-"""The programs of outputs: what lies in `bin` and `sbin` and can be executed. Costs a directory read each, and a stat per file."""
+"""The programs of outputs: what lies in `bin` and `sbin` and can be executed.
+
+Costs a directory read each, and a stat per file.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,17 @@ _DIRECTORIES = ("bin", "sbin")
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A program: its name, and its file."""
+    """A program: its name, and the absolute name of its file."""
 
     name: str
     file: str
 
 
 def programs(outputs: Iterable[str]) -> list[Program]:
-    """Those of some outputs, by name; of several with the same name the first, as on a search path."""
+    """The programs of some outputs, sorted by name.
+
+    Of several with the same name it is the first, as on a search path.
+    """
     found: dict[str, Program] = {}
     for output in outputs:
         for directory in _DIRECTORIES:
@@ -30,7 +36,7 @@ def programs(outputs: Iterable[str]) -> list[Program]:
 
 
 def main_program(found: Sequence[Program], names: Iterable[str]) -> Program | None:
-    """The one with the first of those names that there is, else the only one."""
+    """The program with the first of those names that there is, else the only one, or none."""
     by_name = {program.name: program for program in found}
     named = next((by_name[name] for name in names if name in by_name), None)
     return found[0] if named is None and len(found) == 1 else named

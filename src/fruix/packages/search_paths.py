@@ -1,10 +1,13 @@
-"""Where a build finds what its inputs have: one row per variable, the directories of an input that go into it.
+"""Where a build finds what its inputs have: a row for each variable.
 
-All rows are separated by colons. A row says whose directories it takes: `every` input's, or those of the inputs that the result uses too
-(programs that only run during the build have no business among headers and libraries). The builder sets them (`build_systems.set_up`), as only it knows
-which directories are there.
+A row names the directories of an input that go into the variable.
+All rows are separated by colons. A row says whose directories it takes: `every` input's, or those
+of the inputs that the result uses too (programs that only run during the build have no business
+among headers and libraries). The builder sets them (`shell/set_up.sh`), as only it knows which
+directories are there.
 
-Shells with packages (`fruix shell`) have the same rows and some more, for people (`shell_environment`).
+Shells with packages (`fruix shell`) have the same rows and some more, for people
+(`shell_environment`).
 """
 
 from __future__ import annotations
@@ -16,10 +19,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class SearchPath:
-    """One variable. A directory `""` is the whole output.
+    """A variable and its directories below an input; `""` is the whole output.
 
     Attributes:
-        otherwise: what programs take where the variable is not set, and would lose by its being set (`""`: an empty element stands for it).
+        otherwise: what programs take where the variable is not set, and would lose by its being set
+            (`""`: an empty element stands for it).
     """
 
     variable: str
@@ -40,7 +44,8 @@ SEARCH_PATHS = (
 
 SHELL_PATHS = (
     *SEARCH_PATHS,
-    # GNU's linker writes these directories into programs, so that they find the libraries when they run.
+    # GNU's linker writes these directories into programs, so that they find the libraries when they
+    # run.
     SearchPath("LD_RUN_PATH", ("lib",)),
     SearchPath("MANPATH", ("share/man",), otherwise=""),
     SearchPath("INFOPATH", ("share/info",), otherwise=""),
@@ -62,7 +67,9 @@ def shell_environment(
     pure: bool = False,
     is_directory: Callable[[str], bool] = os.path.isdir,
 ) -> dict[str, str]:
-    """The environment of a shell in which some outputs' programs, libraries and documents are found, first those of the first.
+    """The environment of a shell that finds the programs, libraries and documents of some outputs.
+
+    Those of the first output are found first.
 
     Args:
         outputs: directories.
@@ -78,7 +85,8 @@ def shell_environment(
         named = [f"{place}/{name}".rstrip("/") for place in places for name in path.directories]
         there = [name for name in named if is_directory(name)]
         if there:
-            # An empty element of most variables is the current directory: none gets in where there was nothing.
+            # An empty element of most variables is the current directory: none gets in where there
+            # was nothing.
             before = found.get(path.variable) or (None if pure else path.otherwise)
             found[path.variable] = ":".join([*there, *([] if before is None else [before])])
     return found

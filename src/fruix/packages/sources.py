@@ -1,6 +1,10 @@
-"""Where sources come from: a file with a known hash (`Origin`), files beside the definition (`Local`), a commit of a Git repository (`Git`).
+"""Where the sources of packages come from.
 
-All are immutable records with the patches that are applied to them. What they become in a store is `lower_sources`' affair.
+That is: a file with a known hash (`Origin`), files beside the definition (`Local`), or a commit of a
+Git repository (`Git`).
+
+All are immutable records with the patches that are applied to them. `lower_sources`
+makes paths of a store or derivations of them.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from fruix.model.hashes import Hash
 from fruix.model.storepath import legal_name
+from fruix.overriding import override
 from fruix.packages import check
 from fruix.packages.check import Rule
 from fruix.packages.fields import FileName, Sha256, Url, definition, is_store_name
@@ -23,27 +28,26 @@ from fruix.packages.wording import shown
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _GIT_URL = re.compile(r"(git\+)?https?://[^/]+/.+")
 GitUrl = Annotated[
-    Url,
-    Rule("the URL of a repository, such as https://…", lambda url: _GIT_URL.fullmatch(url) is not None),
+    Url, Rule("the URL of a repository, such as https://…", lambda url: _GIT_URL.fullmatch(url) is not None)
 ]
 Commit = Annotated[
     str,
     Rule(
-        "a commit",
-        lambda text: _COMMIT.fullmatch(text) is not None,
-        hint="all 40 (or 64) hexadecimal digits",
+        "a commit", lambda text: _COMMIT.fullmatch(text) is not None, hint="all 40 (or 64) hexadecimal digits"
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What all kinds have.
+    """Fields of all kinds of sources.
 
     Attributes:
-        patches: local files, applied in order with `patch -p1`; relative to the file with the definition, kept as absolute names.
+        patches: local files, applied in order with `patch -p1`; relative to the file with the
+            definition, kept as absolute names.
         fuzz: how many lines at the ends of a patch's context may differ from the source's.
-        file_name: name in the store; default: the end of its URL or path, without characters that no name may have.
+        file_name: name in the store; default: the end of its URL or path, without characters that
+            no name may have.
         location: file and line of the definition; no part of the value.
     """
 
@@ -62,12 +66,16 @@ class Source:
 
     @property
     def end(self) -> str:
-        """The last part of where it comes from."""
+        """What its name in the store is made of.
+
+        The end of its path or of its first URL's path, with `%20` and the like put in, without query
+        and fragment; or a repository's name and the first digits of the commit.
+        """
         raise NotImplementedError
 
     @property
     def store_name(self) -> str:
-        """Its name in the store."""
+        """The name of its path in the store: `file_name`, or made of `end`."""
         return self.file_name or legal_name(self.end)
 
 
@@ -77,7 +85,8 @@ class Origin(Source):
     """A file with a known hash.
 
     Attributes:
-        urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors, `file:///…` for a file of this machine.
+        urls: tried in order; `mirror://gnu/…` and `mirror://debian/…` stand for lists of mirrors,
+            `file:///…` for a file of this machine.
         sha256: of the file's bytes, in any text form.
     """
 
@@ -86,12 +95,12 @@ class Origin(Source):
 
     @property
     def hash(self) -> Hash:
-        """The declared hash."""
+        """`sha256`, parsed."""
         return Hash.parse(self.sha256, "sha256")
 
     @property
+    @override
     def end(self) -> str:
-        """Of the first URL's path, `%20` and the like put in, without query and fragment."""
         return _end_of(self.urls[0])
 
     @property
@@ -102,7 +111,7 @@ class Origin(Source):
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Those of its URLs that are files of this machine."""
+        """The names of files of this machine among its URLs."""
         parts = map(urlsplit, self.urls)
         return tuple(unquote(part.path) for part in parts if part.scheme == "file")
 
@@ -110,11 +119,14 @@ class Origin(Source):
 @definition
 @dataclass(frozen=True, slots=True)
 class Local(Source):
-    """A file or directory of this machine as it is now; of a Git work tree, what Git does not ignore, committed or not.
+    """A file or directory of this machine as it is now.
+
+    Of a Git work tree it is what Git does not ignore, committed or not.
 
     Attributes:
         path: relative to the file with the definition, kept as an absolute name.
-        exclude: patterns (`*`, `?`, `[…]`) of what is left out: of names anywhere in the directory, or, with a slash, of paths below it.
+        exclude: patterns (`*`, `?`, `[…]`) of what is left out: of names anywhere in the directory,
+            or, with a slash, of paths below it.
     """
 
     path: FileName
@@ -129,20 +141,21 @@ class Local(Source):
         object.__setattr__(self, "path", path)
 
     @property
+    @override
     def end(self) -> str:
-        """Of the path."""
         return os.path.basename(os.path.normpath(os.path.join(self.location.directory, self.path)))
 
 
 @definition
 @dataclass(frozen=True, slots=True)
 class Git(Source):
-    """A commit of a repository.
+    """A commit of a Git repository, fetched over HTTP.
 
     Attributes:
         url: `https://…` or `git+https://…`.
         commit: its whole hash.
-        sha256: of the files as an archive (NAR), without Git's own; in any text form. `fruix prefetch` and a build with a wrong one say it.
+        sha256: of the files as an archive (NAR), without Git's own; in any text form. `fruix
+            prefetch` and a build with a wrong one say it.
         submodules: whether those are part of it.
     """
 
@@ -153,17 +166,17 @@ class Git(Source):
 
     @property
     def hash(self) -> Hash:
-        """The declared hash."""
+        """`sha256`, parsed."""
         return Hash.parse(self.sha256, "sha256")
 
     @property
     def plain_url(self) -> str:
-        """As Git wants it."""
+        """The URL as Git takes it, without `git+`."""
         return self.url.removeprefix("git+")
 
     @property
+    @override
     def end(self) -> str:
-        """The repository's name and the first digits of the commit."""
         name = _end_of(self.url.rstrip("/")).removesuffix(".git")
         return f"{name}-{self.commit[:10]}" if name else ""
 

@@ -1,4 +1,4 @@
-"""Variables of a build: which the build sets itself, and what a package may give as the value of one of its own."""
+"""Variables of a build: which the build sets itself, and what values a package's own may have."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from fruix.packages.check import Form, Rule, one_of
 from fruix.packages.search_paths import SEARCH_PATHS
 from fruix.packages.wording import shown
 
-# Set by the daemon over whatever a derivation has, in one contract or another (`sandbox.contracts`), or needed as they are.
-_DAEMON = frozenset(
-    "NIX_BUILD_TOP NIX_BUILD_CORES NIX_STORE NIX_LOG_FD NIX_OUTPUT_CHECKED PWD TMPDIR TEMPDIR TMP TEMP".split()  # noqa: SIM905
-)
-# Set by the daemon where a derivation has none: a package may choose another value, but no output may have the name.
+# Set by the daemon over whatever a derivation has, in one contract or another
+# (`sandbox.contracts`), or needed as they are.
+_DAEMON = frozenset({
+    "NIX_BUILD_TOP", "NIX_BUILD_CORES", "NIX_STORE", "NIX_LOG_FD", "NIX_OUTPUT_CHECKED",
+    "PWD", "TMPDIR", "TEMPDIR", "TMP", "TEMP",
+})  # fmt: skip
+# Set by the daemon where a derivation has none: a package may choose another value, but no output
+# may have the name.
 _DEFAULTS = frozenset({"HOME", "TERM", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH"})
 # Set in every derivation of a package (`lower`), and what Nix's and Guix's own tools read there.
 _DERIVATION = frozenset({
-    VIEW_VARIABLE, VIEW_HASH_VARIABLE, CONTRACT_VARIABLE, structured.VARIABLE, "pname", "version", "source", "patches", "patchFuzz",
-    SET_UP_VARIABLE, "inputs", "inputsPath", "nativeInputs", "nativeInputsPath",
+    VIEW_VARIABLE, VIEW_HASH_VARIABLE, CONTRACT_VARIABLE, SET_UP_VARIABLE, structured.VARIABLE,
+    "pname", "version", "source", "patches", "patchFuzz",
+    "inputs", "inputsPath", "nativeInputs", "nativeInputsPath",
     "name", "system", "builder", "args", "outputs", "__noChroot", "__impureHostDeps",
 })  # fmt: skip
 # Of the shell itself.
@@ -43,9 +47,8 @@ def _value(value: Any) -> str:
         return str(value)
     if isinstance(value, list | tuple):
         if wrong := [item for item in value if not isinstance(item, str) or item.split() != [item]]:
-            raise ValueError(
-                f"{shown(wrong[0])} is not one word: write the value as it should be, as one text"
-            )
+            hint = "write the value as it should be, as one text"
+            raise ValueError(f"{shown(wrong[0])} is not one word: {hint}")
         return " ".join(value)
     if isinstance(value, str):
         return value
@@ -66,7 +69,9 @@ AttributeName = Annotated[str, one_of(attributes.NAMES, "the name of an attribut
 
 
 def check_environment(names: Iterable[str], outputs: Sequence[str], scripts: Sequence[str]) -> None:
-    """Refuse variables of a package that the build sets itself, so that they would be lost, or would take those away.
+    """Refuse variables of a package that the build sets itself.
+
+    They would be lost, or would take the build's away.
 
     Args:
         names: of the package's variables.
@@ -79,10 +84,8 @@ def check_environment(names: Iterable[str], outputs: Sequence[str], scripts: Seq
     for name in names:
         if name in SET_BY_BUILD or name in outputs or name in assigned(scripts):
             what, hint = _reason(name)
-            raise UsageError(
-                f"argument 'environment' should hold variables of the package's own, not '{name}', which is {what}",
-                hint=hint,
-            )
+            wanted = "argument 'environment' should hold variables of the package's own"
+            raise UsageError(f"{wanted}, not '{name}', which is {what}", hint=hint)
 
 
 def _reason(name: str) -> tuple[str, str]:
@@ -110,7 +113,8 @@ def check_outputs(outputs: Sequence[str], scripts: Sequence[str]) -> None:
 def assigned(scripts: Sequence[str]) -> frozenset[str]:
     """The variables that shell scripts set, but for those that they only add to (`NAME=…$NAME…`).
 
-    Found by a pattern that knows assignments, `for` and `read`; words that only look like one (`make VERBOSE=1`) are among them.
+    Found by a pattern that knows assignments, `for` and `read`; words that only look like one
+    (`make VERBOSE=1`) are among them.
     """
     return frozenset().union(*map(_assigned, scripts))
 

@@ -10,7 +10,7 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
 
 
 class _Shown(reprlib.Repr):
-    """Three items of a list, two levels, 60 characters of a text."""
+    """Shows at most three items of a list, two levels deep, and 60 characters of a text."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -6,36 +6,20 @@ import enum
 
 
 class ActivityType(enum.IntEnum):
-    """Kinds of activities (Nix)."""
+    """Kinds of activities: of Nix's numbers those that a build has."""
 
-    UNKNOWN = 0
-    COPY_PATH = 100
     FILE_TRANSFER = 101
-    REALISE = 102
-    COPY_PATHS = 103
-    BUILDS = 104
     BUILD = 105
     OPTIMISE_STORE = 106
-    VERIFY_PATHS = 107
-    SUBSTITUTE = 108
-    QUERY_PATH_INFO = 109
-    POST_BUILD_HOOK = 110
     BUILD_WAITING = 111
-    FETCH_TREE = 112
 
 
 class ResultType(enum.IntEnum):
-    """What an activity can report (Nix)."""
+    """What an activity reports: of Nix's numbers those that builds and transfers have."""
 
-    FILE_LINKED = 100
     BUILD_LOG_LINE = 101
-    UNTRUSTED_PATH = 102
-    CORRUPTED_PATH = 103
     SET_PHASE = 104
     PROGRESS = 105
-    SET_EXPECTED = 106
-    POST_BUILD_LOG_LINE = 107
-    FETCH_STATUS = 108
     # Fruix's own, to clients that named the feature only: one event as JSON.
     EVENT = 0x46520001
 

@@ -68,7 +68,7 @@ class Realisation:
 
     @classmethod
     def parse(cls, text: str, directory: str) -> Realisation:
-        """From the JSON form.
+        """Read the JSON form, of which the id and the path count.
 
         Raises:
             FormatError: something else.
@@ -87,13 +87,6 @@ REALISATION = Converted(
 )
 
 
-def _mode(value: int, _context: Context) -> BuildMode:
-    try:
-        return BuildMode(value)
-    except ValueError:
-        raise FormatError(f"unknown build mode {value}") from None
-
-
 class _Mode(Codec[BuildMode]):
     """A build mode; unknown ones are an error of the request."""
 
@@ -102,8 +95,11 @@ class _Mode(Codec[BuildMode]):
         return source.u64()
 
     @override
-    def parse(self, raw: Any, context: Context) -> BuildMode:
-        return _mode(raw, context)
+    def parse(self, raw: Any, _context: Context) -> BuildMode:
+        try:
+            return BuildMode(raw)
+        except ValueError:
+            raise FormatError(f"unknown build mode {raw}") from None
 
     @override
     def write(self, sink: bytearray, value: BuildMode, context: Context) -> None:
@@ -185,6 +181,6 @@ BUILD_RESULT = _BuildResultCodec(
             Field("cpu_system_us", Maybe(I64), since=37),
         ),
     ),
-    Map(Converted(lambda text, _: text, lambda text, _: text), REALISATION, limit=OUTPUTS_LIMIT),
+    Map(NAME, REALISATION, limit=OUTPUTS_LIMIT),
 )
 RESULT_FOR = Pair(DERIVED, BUILD_RESULT)

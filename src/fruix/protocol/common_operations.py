@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
+from fruix.model.garbage import Root
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
 from fruix.protocol.build_codecs import DERIVED_PATHS, MODE
@@ -22,7 +22,6 @@ from fruix.protocol.model_codecs import (
     ROOT,
     SUBSTITUTABLE_DETAILS,
     Garbage,
-    Root,
     SubstitutableInfo,
 )
 from fruix.protocol.options import ClientOptions
@@ -30,42 +29,36 @@ from fruix.protocol.schema import Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, NAME, OCTETS, U64, Constant
 
 
-@dataclass(frozen=True, slots=True)
 class IsValidPath(Request[bool]):
     """Whether a path is valid (registered)."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class HasSubstitutes(Request[bool]):
     """Whether a substituter has a path."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class QueryPathHash(Request[Hash]):
     """The hash of a valid path's archive."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class QueryReferences(Request[Collection[StorePath]]):
     """What a valid path refers to."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class QueryReferrers(Request[Collection[StorePath]]):
     """Which valid paths refer to a path."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class AddTextToStore(Request[StorePath]):
     """Add a small text, named by its contents and references."""
 
@@ -74,7 +67,6 @@ class AddTextToStore(Request[StorePath]):
     references: tuple[StorePath, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class BuildPaths(Request[None]):
     """Make paths and outputs valid; a failure is an error."""
 
@@ -82,45 +74,38 @@ class BuildPaths(Request[None]):
     mode: BuildMode
 
 
-@dataclass(frozen=True, slots=True)
 class EnsurePath(Request[None]):
     """Make a path valid, by a substituter if need be."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class AddTempRoot(Request[None]):
     """Keep a path from being collected for the rest of the session."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class AddIndirectRoot(Request[None]):
     """Make what a symbolic link points to a root for as long as it does."""
 
     link: str
 
 
-@dataclass(frozen=True, slots=True)
 class SyncWithGC(Request[None]):
     """Wait until a running garbage collection knows the roots so far."""
 
 
-@dataclass(frozen=True, slots=True)
 class FindRoots(Request[tuple[Root, ...]]):
     """All garbage collection roots, with what they keep."""
 
 
-@dataclass(frozen=True, slots=True)
 class QueryDeriver(Request[StorePath | None]):
     """The derivation that a valid path was built from, where it is known."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class CollectGarbage(Request[Garbage]):
     """List or delete paths; `action`: 0 live, 1 dead, 2 delete dead ones, 3 delete `paths`."""
 
@@ -130,52 +115,44 @@ class CollectGarbage(Request[Garbage]):
     max_freed: int
 
 
-@dataclass(frozen=True, slots=True)
 class QueryDerivationOutputs(Request[Collection[StorePath]]):
     """The outputs of a valid derivation."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class QueryAllValidPaths(Request[Collection[StorePath]]):
     """Every valid path: up to some 10⁵ of them."""
 
 
-@dataclass(frozen=True, slots=True)
 class QueryFailedPaths(Request[Collection[StorePath]]):
     """Outputs of builds that are remembered to have failed."""
 
 
-@dataclass(frozen=True, slots=True)
 class ClearFailedPaths(Request[None]):
     """Forget that builds failed; `*` stands for all."""
 
     paths: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class QueryDerivationOutputNames(Request[Collection[str]]):
     """The names of a valid derivation's outputs."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class QueryPathFromHashPart(Request[StorePath | None]):
     """The valid path with a hash part (32 characters)."""
 
     hash_part: str
 
 
-@dataclass(frozen=True, slots=True)
 class QuerySubstitutablePaths(Request[Collection[StorePath]]):
     """Which of some paths a substituter has."""
 
     paths: tuple[StorePath, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class QueryValidPaths(Request[Collection[StorePath]]):
     """Which of some paths are valid."""
 
@@ -183,19 +160,16 @@ class QueryValidPaths(Request[Collection[StorePath]]):
     substitute: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class QueryValidDerivers(Request[Collection[StorePath]]):
     """The valid derivations that have a path as an output."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class OptimiseStore(Request[None]):
     """Make equal files of the store one."""
 
 
-@dataclass(frozen=True, slots=True)
 class VerifyStore(Request[bool]):
     """Check the store; the reply is whether something is wrong."""
 
@@ -203,14 +177,28 @@ class VerifyStore(Request[bool]):
     repair: bool
 
 
-@dataclass(frozen=True, slots=True)
 class QuerySubstitutablePathInfo(Request[SubstitutableInfo | None]):
     """What a substituter says of a path."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
+class ExportPath(Request[None]):
+    """A valid path as an item of an export stream (`model.nar.export`), within the messages."""
+
+    path: StorePath
+    sign: bool
+
+
+class ImportPaths(Request[Collection[StorePath]]):
+    """Add what an export stream holds; the reply has the paths in the order in which they came.
+
+    `unchecked`: without looking at signatures, which a trusted user may ask for.
+    """
+
+    unchecked: bool = False
+
+
 class SetOptions(Request[None]):
     """What a client sets for its session."""
 

@@ -34,13 +34,13 @@ from fruix.overriding import override
 from fruix.protocol import messages as wire
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.guix_trace import GuixWriter
-from fruix.protocol.nix import FEATURE
 from fruix.protocol.options import ClientOptions
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.wire import Context, Dialect
 
 
 class EventWriter(Protocol):
-    """From events to messages; holds what a session has to remember for that."""
+    """Turns events into messages; holds what a session has to remember for that."""
 
     def messages(self, event: Event) -> Iterable[wire.Message]:
         """The messages that tell a client of `event`."""

@@ -24,7 +24,7 @@ from fruix.protocol.wire import Context
 
 
 class EventReader:
-    """From messages to events, on the client's side.
+    """Turns messages into events, on the client's side.
 
     Nix's daemon says less: names are derived from paths, moments are those of arrival,
     and that a build has stopped is all that is known of its end.

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from fruix.model.storepath import StorePath
-from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, SHARED, QueryValidPaths, SetOptions
+from fruix.protocol.common_operations import (
+    ASK,
+    ASK_MANY,
+    DONE,
+    SHARED,
+    ExportPath,
+    ImportPaths,
+    QueryValidPaths,
+    SetOptions,
+)
 from fruix.protocol.model_codecs import (
     GUIX_INFO,
     NAMES,
@@ -25,7 +33,6 @@ OLDEST = 0x60  # what tells this dialect from the other
 NEWEST = 0x64
 
 
-@dataclass(frozen=True, slots=True)
 class AddToStore(Request[StorePath]):
     """Add an archive, or (not `recursive`) the one file in it; the path follows from the contents."""
 
@@ -34,41 +41,24 @@ class AddToStore(Request[StorePath]):
     algorithm: str
 
 
-@dataclass(frozen=True, slots=True)
-class ExportPath(Request[None]):
-    """A valid path's archive and what is known of it, within the messages."""
-
-    path: StorePath
-    sign: bool
-
-
-@dataclass(frozen=True, slots=True)
 class QueryPathInfo(Request[UnkeyedInfo]):
     """What is known of a valid path."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
-class ImportPaths(Request[Collection[StorePath]]):
-    """Add what was exported; the reply has the paths in the order in which they came."""
-
-
-@dataclass(frozen=True, slots=True)
 class QuerySubstitutablePathInfos(Request[Collection[SubstitutableInfo]]):
     """What substituters say of paths."""
 
     paths: tuple[StorePath, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class BuiltinBuilders(Request[Collection[str]]):
     """The names of the builders that are part of the daemon, without `builtin:`."""
 
 
-@dataclass(frozen=True, slots=True)
 class SubstituteURLs(Request[Collection[str]]):
-    """Where substitutes come from."""
+    """The addresses of the substitute servers that the daemon asks when a client names none."""
 
 
 GUIX: tuple[Operation, ...] = (

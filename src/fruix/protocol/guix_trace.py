@@ -38,16 +38,15 @@ class _Downloads:
 
     def __init__(self) -> None:
         self._outputs: dict[StorePath, str] = {}
-        self._running: dict[
-            StorePath, tuple[str, str, str]
-        ] = {}  # output, URL and size of those that have begun
+        # Output, URL and size of those that have begun.
+        self._running: dict[StorePath, tuple[str, str, str]] = {}
 
     def begin(self, event: BuildStarted) -> None:
         """A build that may turn out to be one."""
         self._outputs[event.drv] = next(iter(event.outputs.values()), "")
 
     def progress(self, event: Progress) -> list[str]:
-        """Traces, without the mark."""
+        """The trace lines that tell of a transfer so far, without the `@` that marks them."""
         now = (self._outputs.get(event.drv, ""), event.what, str(event.total or "-"))
         before = self._running.get(event.drv)
         self._running[event.drv] = now

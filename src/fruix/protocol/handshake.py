@@ -21,6 +21,7 @@ from fruix.errors import FruixError, ProtocolError
 from fruix.protocol import guix, nix
 from fruix.protocol.compound import List
 from fruix.protocol.messages import Code
+from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.reader import Source
 from fruix.protocol.wire import Context, Dialect, Text, read_string, write_string, write_u64
 
@@ -69,7 +70,7 @@ def serve(source: Source, send: Send, *, directory: str, version: str, trusted: 
     send(_numbers(SERVER_MAGIC, ANNOUNCED))
     context = _understand(source.u64(), directory)
     if context.dialect is Dialect.NIX and context.minor >= FEATURES_SINCE:
-        features = _exchange(source, send, context, (nix.FEATURE,), first=False)
+        features = _exchange(source, send, context, (FEATURE,), first=False)
         context = Context(context.dialect, context.minor, directory, features)
     if source.u64():
         source.u64()  # a processor to stay on; the system knows better
@@ -101,7 +102,7 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
     context = Context(Dialect.NIX, minor, directory)
     features: frozenset[str] = frozenset()
     if minor >= FEATURES_SINCE:
-        features = _exchange(source, send, context, (nix.FEATURE,), first=True)
+        features = _exchange(source, send, context, (FEATURE,), first=True)
     send(_numbers(0, 0))
     version = str(read_string(source, 256), "utf-8", "replace")
     trust = source.u64() if minor >= TRUST_SINCE else UNKNOWN

@@ -26,7 +26,7 @@ RECORD_ERRORS_SINCE = 26
 
 
 class Code(enum.IntEnum):
-    """What a message begins with."""
+    """The number that a message begins with: it says which payload follows."""
 
     NEXT = 0x6F6C6D67
     READ = 0x64617461
@@ -95,7 +95,7 @@ class StopActivity:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Something about an activity."""
+    """A report about the activity `id`; its `type` (`activities.ResultType`) says what `fields` hold."""
 
     id: int
     type: int
@@ -206,7 +206,7 @@ _RECORD_ERROR = Record(
 
 
 def encode(message: Message, context: Context) -> bytes:
-    """Return a message's bytes."""
+    """Return a message's bytes, in the form that the session's version has."""
     sink = bytearray()
     write(sink, message, context)
     return bytes(sink)

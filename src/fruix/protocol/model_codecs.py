@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from fruix.model.contentaddress import ContentAddress
+from fruix.model.garbage import Root
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import Missing
@@ -97,14 +98,6 @@ class Garbage:
 
     paths: tuple[str, ...]
     freed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A garbage collection root: the link (or a word in braces) and what it keeps."""
-
-    link: str
-    target: StorePath
 
 
 # Minor 16 and later: all fields. Guix stayed at the older form, which is GUIX_INFO.

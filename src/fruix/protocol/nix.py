@@ -7,7 +7,6 @@ clients that name the feature `fruix-1` in the greeting; nobody else can send or
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
@@ -28,7 +27,14 @@ from fruix.protocol.build_codecs import (
     Realisation,
 )
 from fruix.protocol.build_status import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
-from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, SHARED, QueryValidPaths, SetOptions
+from fruix.protocol.common_operations import (
+    ASK,
+    ASK_MANY,
+    DONE,
+    SHARED,
+    QueryValidPaths,
+    SetOptions,
+)
 from fruix.protocol.compound import LIST_LIMIT, List, Map, Maybe
 from fruix.protocol.model_codecs import (
     ADDRESS,
@@ -46,15 +52,14 @@ from fruix.protocol.model_codecs import (
     UnkeyedInfo,
 )
 from fruix.protocol.options import NIX_OPTIONS
+from fruix.protocol.own_operations import FEATURE, OWN
 from fruix.protocol.schema import Body, Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, NAME, TEXT, U64
 
 OLDEST = 34
 NEWEST = 38
-FEATURE = "fruix-1"
 
 
-@dataclass(frozen=True, slots=True)
 class AddToStore(Request[PathInfo]):
     """Add contents whose path follows from them; `method` as in `model.contentaddress`."""
 
@@ -64,21 +69,18 @@ class AddToStore(Request[PathInfo]):
     repair: bool = False
 
 
-@dataclass(frozen=True, slots=True)
 class QueryPathInfo(Request[UnkeyedInfo | None]):
     """What is known of a valid path."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class QuerySubstitutablePathInfos(Request[Collection[SubstitutableInfo]]):
     """What substituters say of paths."""
 
     paths: Mapping[StorePath, ContentAddress | None]
 
 
-@dataclass(frozen=True, slots=True)
 class BuildDerivation(Request[BuildResult]):
     """Build a derivation that need not be in the store."""
 
@@ -87,7 +89,6 @@ class BuildDerivation(Request[BuildResult]):
     mode: BuildMode
 
 
-@dataclass(frozen=True, slots=True)
 class AddSignatures(Request[None]):
     """Add signatures to a valid path."""
 
@@ -95,14 +96,12 @@ class AddSignatures(Request[None]):
     signatures: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class NarFromPath(Request[Iterable[bytes]]):
     """A valid path's archive, streamed behind the reply."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class AddToStoreNar(Request[None]):
     """Add an archive under the path that the client names."""
 
@@ -111,35 +110,30 @@ class AddToStoreNar(Request[None]):
     unchecked: bool
 
 
-@dataclass(frozen=True, slots=True)
 class QueryMissing(Request[Missing]):
     """What building would do; clients ask before they build, to show it."""
 
     requests: tuple[DerivedPath, ...]
 
 
-@dataclass(frozen=True, slots=True)
 class QueryDerivationOutputMap(Request[Mapping[str, StorePath | None]]):
     """The outputs of a valid derivation by name."""
 
     path: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class RegisterDrvOutput(Request[None]):
     """Say where a content-addressed derivation's output is."""
 
     realisation: Realisation
 
 
-@dataclass(frozen=True, slots=True)
 class QueryRealisation(Request[Collection[Realisation]]):
     """Where a content-addressed derivation's output is."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True)
 class AddMultipleToStore(Request[None]):
     """Add a stream of archives, references first."""
 
@@ -147,14 +141,12 @@ class AddMultipleToStore(Request[None]):
     unchecked: bool
 
 
-@dataclass(frozen=True, slots=True)
 class AddBuildLog(Request[None]):
     """Add the log of a derivation that was built elsewhere."""
 
     drv: StorePath
 
 
-@dataclass(frozen=True, slots=True)
 class BuildPathsWithResults(Request[Collection[tuple[DerivedPath, BuildResult]]]):
     """Make paths and outputs valid; failures are results."""
 
@@ -162,7 +154,6 @@ class BuildPathsWithResults(Request[Collection[tuple[DerivedPath, BuildResult]]]
     mode: BuildMode
 
 
-@dataclass(frozen=True, slots=True)
 class AddPermRoot(Request[str]):
     """Make a link that is a root."""
 
@@ -170,19 +161,16 @@ class AddPermRoot(Request[str]):
     link: str
 
 
-@dataclass(frozen=True, slots=True)
 class QueryHostView(Request[HostView]):
     """A host view as it is now, or as it was when it had that fingerprint."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
 class QueryHostViews(Request[Mapping[str, Sequence[Sighting]]]):
     """The host views that are offered, with the fingerprints that they had."""
 
 
-@dataclass(frozen=True, slots=True)
 class EnterSandbox(Request[int]):
     """A shell in a derivation's sandbox, to its end; the reply is its exit status.
 
@@ -195,12 +183,10 @@ class EnterSandbox(Request[int]):
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True)
 class QueryActiveBuilds(Request[Collection[ActiveBuild]]):
     """The builds of all clients."""
 
 
-@dataclass(frozen=True, slots=True)
 class QueryPlan(Request[BuildPlan]):
     """What building would do, with reasons and usual durations."""
 
@@ -257,4 +243,5 @@ NIX: tuple[Operation, ...] = (
         feature=FEATURE,
     ),
     row(0x46520005, QueryHostViews, (), HISTORIES, feature=FEATURE),
+    *OWN,
 )

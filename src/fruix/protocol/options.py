@@ -64,12 +64,18 @@ MEANINGFUL = frozenset(
         "keep-going", "repeat",
         "build-timeout", "build-max-silent-time", "build-max-log-size", "build-cores", "build-max-jobs",
         "build-repeat",
-        "multiplexed-build-output", "print-extended-build-trace",
+        "keep-outputs", "keep-derivations", "gc-keep-outputs", "gc-keep-derivations",
+        "multiplexed-build-output", "print-extended-build-trace", "auto-optimise-store",
+        "require-sigs", "trusted-public-keys", "extra-trusted-public-keys", "secret-key-files",
     }
 )  # fmt: skip
+# Those of them that are lists of keys, and all whose values are longer than others.
+KEY_LISTS = frozenset({"trusted-public-keys", "extra-trusted-public-keys"})
+_LONG = KEY_LISTS | {"secret-key-files"}
 SETTINGS_LIMIT = 1 << 10
 # Bytes of a value that means something.
 VALUE_LIMIT = 64
+LONG_LIMIT = 1 << 14
 
 
 class Overrides(Codec[Mapping[str, str]]):
@@ -94,7 +100,7 @@ class Overrides(Codec[Mapping[str, str]]):
     @override
     def parse(self, raw: Any, _context: Context) -> dict[str, str]:
         for name, value in raw:
-            if len(value) > VALUE_LIMIT:
+            if len(value) > (LONG_LIMIT if name in _LONG else VALUE_LIMIT):
                 raise FormatError(f"setting '{name}' has a value of {len(value)} bytes")
         found = {name: str(value, "utf-8", "surrogateescape") for name, value in raw}
         if len(found) != len(raw):

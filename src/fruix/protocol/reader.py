@@ -47,7 +47,7 @@ class Account(Protocol):
         """Count bytes; raises `MemoryLimitError` if they are too many."""
 
     def give(self, size: int) -> None:
-        """Count less again."""
+        """Count `size` bytes less: what `take` counted is no longer held."""
 
 
 class Source:

@@ -8,7 +8,7 @@ since nothing else says where it ends.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from fruix.errors import BadNarError, ObjectRejectedError, ProtocolError
@@ -18,11 +18,13 @@ from fruix.model.pathinfo import PathInfo
 from fruix.protocol.model_codecs import KEYED_INFO
 from fruix.protocol.reader import CHUNK, FramedSource, Source
 from fruix.protocol.schema import Body
-from fruix.protocol.wire import Context, write_u64
+from fruix.protocol.wire import Context, read_string, write_u64
 
 # How many objects one stream may announce; they are handled one by one, so it bounds nothing but
 # nonsense.
 OBJECTS_LIMIT = 10_000_000
+# How much a client is asked for at once, as guix-daemon does.
+PIECE = 1 << 15
 
 
 class NarBody:
@@ -69,11 +71,54 @@ class NarBody:
             raise
 
 
+class AskedSource(Source):
+    """A stream that the client sends in pieces, each when it is asked for one.
+
+    Bytes of the last piece behind what was read are dropped. Nothing else may be told the client
+    between the question and its answer, so the questions come only from reading.
+    """
+
+    __slots__ = ("_broken", "_outer", "_question")
+
+    def __init__(self, outer: Source, ask: Callable[[int], None]) -> None:
+        """`ask` sends the question for so many bytes at most."""
+        super().__init__(self._next, outer.account)
+        self._outer = outer
+        self._question = ask
+        self._broken: ProtocolError | None = None
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield nothing: only the reader of such a stream knows where it ends."""
+        return iter(())
+
+    def drain(self) -> None:
+        """Read nothing: the client sends what it is asked for.
+
+        Raises:
+            ProtocolError: it sent something else, so that the connection can't go on.
+        """
+        if self._broken is not None:
+            raise self._broken
+
+    def _next(self, _limit: int) -> bytes:
+        self._question(PIECE)
+        self._outer.expect()
+        try:
+            data = read_string(self._outer, PIECE)
+        except ProtocolError as error:
+            self._broken = error
+            raise
+        self._outer.release()
+        if not data:
+            raise ProtocolError("unexpected end-of-file")
+        return data
+
+
 class NoBody:
     """Stands for the stream of a request that has none."""
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield nothing."""
+        """Yield nothing: no stream follows such a request."""
         return iter(())
 
     def drain(self) -> None:
@@ -81,13 +126,15 @@ class NoBody:
 
 
 NO_BODY = NoBody()
-RequestBody = FramedSource | NarBody | NoBody
+RequestBody = FramedSource | NarBody | AskedSource | NoBody
 
 
-def request_body(kind: Body, source: Source) -> RequestBody:
-    """The stream that follows a request's fields."""
+def request_body(kind: Body, source: Source, ask: Callable[[int], None]) -> RequestBody:
+    """The stream that follows a request's fields; `ask` sends a question for a piece of it."""
     if kind is Body.FRAMED:
         return FramedSource(source)
+    if kind is Body.MESSAGES:
+        return AskedSource(source, ask)
     return NarBody(source) if kind is Body.NAR else NO_BODY
 
 

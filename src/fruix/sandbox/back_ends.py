@@ -1,6 +1,6 @@
 """Which back end isolates builds here: the one place that knows that there are several.
 
-A back end is chosen by the kernel that runs us, once per process; the spawner inherits the choice
+A back end is chosen by the kernel that runs this process, once; the spawner inherits the choice
 when it is forked. `use` puts another in its place, which only the testing package does (a double of
 another system's calls).
 
@@ -43,7 +43,7 @@ class Exit:
 
     @classmethod
     def of(cls, status: int, used: struct_rusage) -> Self:
-        """From what wait4(2) says; `used` may also be that of all children."""
+        """Read what wait4(2) returns: a status and what was used; `used` may also be that of all children."""
         code = os.waitstatus_to_exitcode(status)
         return cls(
             code if code >= 0 else None,
@@ -77,7 +77,7 @@ class Started(Protocol):
     def status(self) -> int:
         """A descriptor that yields a report of failure, or its end once the program runs.
 
-        The report is an encoded `spawner.messages.Failed`.
+        The report is an encoded `spawner.ipc.Failed`.
         """
 
     @property
@@ -88,7 +88,7 @@ class Started(Protocol):
         """Kill everything in it; returns at once; harmless when it has ended."""
 
     def finish(self) -> Exit:
-        """After `ended`, or after `kill`: be sure that nothing is alive or mounted; closes the descriptors.
+        """Wait until nothing of it is alive or mounted, and close the descriptors: after `ended` or `kill`.
 
         Raises:
             OSError: something is left.
@@ -97,7 +97,7 @@ class Started(Protocol):
 
 @runtime_checkable
 class BackEnd(Protocol):
-    """One platform's way to isolate."""
+    """What a platform has to offer so that builds can be isolated on it."""
 
     @property
     def kind(self) -> str:
@@ -120,10 +120,10 @@ class BackEnd(Protocol):
         """The steps of setting up, in order: it calls `failpoints.reach` before each."""
 
     def begin(self) -> None:
-        """In the spawner, before anything else."""
+        """Prepare the spawner, which calls this before anything else."""
 
     def start(self, spec: SandboxSpec, log: int) -> Started:
-        """In the spawner: begin to set up a sandbox whose program writes to `log`; doesn't wait for it."""
+        """Begin to set up a sandbox whose program writes to `log`; the spawner doesn't wait for it."""
 
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """What build records say of this platform's isolation, besides the specification."""

@@ -83,7 +83,7 @@ def _make_private(path: str) -> bool:
 
 
 class UserLocks:
-    """The lock files.
+    """Locks on build users, one file each, which all daemons of the machine share.
 
     Args:
         directory: where they are, one per uid.

@@ -1,4 +1,4 @@
-"""What a machine can isolate: how a back end's table of probes is run.
+"""What a machine can isolate: how a back end's table of probes is run, and which modules Python lacks.
 
 `fruix doctor` shows the results. Each probe tries the thing itself, in a child that is thrown away.
 
@@ -9,9 +9,27 @@ process: it forks.
 
 from __future__ import annotations
 
+import importlib
 import os
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+
+# Modules of the standard library that not every Python has, and what Fruix needs each for: they are
+# built against libraries that may be missing, or are packages of their own (FreeBSD's
+# `py311-sqlite3`).
+NEEDED: Mapping[str, str] = {
+    "sqlite3": "the store's database",
+    "zlib": "build logs",
+    "ctypes": "system calls",
+    "termios": "terminals",
+}
+EXTRAS: Mapping[str, str] = {
+    "ssl": "downloads by https",
+    "lzma": "unpacking what xz has packed",
+    "bz2": "unpacking what bzip2 has packed",
+}
+_REMEDY = "install a Python that has it (FreeBSD: pkg install py311-sqlite3 and the like)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +88,29 @@ def in_child(attempt: Callable[[], str]) -> str:
     if not answer.startswith("+"):
         raise OSError(answer[1:] or "the probe was killed")
     return answer[1:]
+
+
+def python_probes() -> Sequence[Probe]:
+    """What to look for in the Python that runs this, on every system: a probe for each table."""
+    return (
+        Probe("python", lambda: _look(NEEDED), _REMEDY, in_child=False),
+        Probe("python extras", lambda: _look(EXTRAS), _REMEDY, needed=False, in_child=False),
+    )
+
+
+def _missing(names: Mapping[str, str]) -> list[str]:
+    """The modules of a table that can't be imported, in its order."""
+    found = []
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError:
+            found.append(name)
+    return found
+
+
+def _look(names: Mapping[str, str]) -> str:
+    version = sys.version.split()[0]
+    if lacking := _missing(names):
+        raise OSError(f"Python {version} lacks " + ", ".join(f"{name} ({names[name]})" for name in lacking))
+    return f"Python {version} with {', '.join(names)}"

@@ -3,7 +3,7 @@
 It takes the platform's steps, reports the one that fails, and runs entry points in the place of
 programs.
 
-What it does about signals, limits and priorities is in `inherited`.
+What it does about signals, limits and priorities is in `process_defaults`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NoReturn, Protocol, TypeVar
 
 from fruix import failpoints
 from fruix.sandbox.networks import NONE
-from fruix.sandbox.spawner.messages import Failed, encode
+from fruix.sandbox.spawner.ipc import Failed, encode
 from fruix.sandbox.spec import Entry, SandboxSpec
 
 SETUP_FAILED = 127

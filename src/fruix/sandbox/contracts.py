@@ -32,7 +32,7 @@ _NOBODY = "nobody:x:65534:65534:Nobody:/:/noshell\n"
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One row.
+    """What the builders of one dialect may rely on.
 
     Attributes:
         directory: the build directory as seen inside; `{name}` stands for the derivation's file name.
@@ -149,10 +149,8 @@ _ROWS = (
         name="fruix",
         directory="/build",
         temporary="/tmp",  # noqa: S108 - seen from inside: the build's own
-        inside=(
-            35001,
-            35001,
-        ),  # whatever the pool and its slot: what a build writes down must not depend on them
+        # Whatever the pool and its slot: what a build writes down must not depend on them.
+        inside=(35001, 35001),
         etc={
             "passwd": "root:x:0:0:Fruix build root:/build:/noshell\n"
             "frxbld:x:{uid}:{gid}:Fruix build user:/build:/noshell\n" + _NOBODY,

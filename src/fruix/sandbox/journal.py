@@ -43,7 +43,7 @@ class JournalEntry:
 
     @classmethod
     def of(cls, name: str, uid: int, outputs: Iterable[str] = ()) -> Self:
-        """Of a build that is about to begin here."""
+        """Make the entry of a build that is about to begin on this machine."""
         return cls(name, uid, tuple(outputs), current().marks(name))
 
     @classmethod

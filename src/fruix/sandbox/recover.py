@@ -60,7 +60,7 @@ def recover(
 
 
 def _end(back_end: BackEnd, entries: Sequence[JournalEntry], builds: str, users: UserLocks) -> list[str]:
-    """Everything dead, then everything unmounted."""
+    """Kill what is left running, then unmount what is left mounted; a line for each."""
     done = back_end.end_leftovers(builds, {entry.name: entry.marks for entry in entries})
     for entry in entries:
         # Without root builds may have run as the daemon's own user: then nothing but their

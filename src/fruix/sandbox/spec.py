@@ -40,7 +40,7 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A symlink at `path`."""
+    """A symlink at `path`, with the text `target` as it is: nothing checks where that leads."""
 
     path: str
     target: str
@@ -48,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A generated, read-only file."""
+    """A generated file at `path`, which the builder can read and nobody in the sandbox can write."""
 
     path: str
     data: bytes
@@ -108,7 +108,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class SandboxSpec:
-    """One sandbox.
+    """What a sandbox shows, who runs in it, and what its program may use.
 
     Attributes:
         id: its name; also that of its cgroup or jail (`frx-…`).
@@ -163,7 +163,7 @@ class SandboxSpec:
 
     @classmethod
     def from_json(cls, text: bytes) -> Self:
-        """The inverse of `to_json`."""
+        """Read what `to_json` has written; of bytes from elsewhere nothing is checked."""
         data = json.loads(text)
         return cls(**{name: _READERS.get(name, _same)(value) for name, value in data.items()})
 

@@ -2,8 +2,9 @@
 
 What lives here: `LocalStore` (`local`) and the interface that it shares with the remote one
 (`interface`); where things lie (`layout`); the database (`schema`, `database`, `registration`);
-adding (`objects/`) and taking outputs (`outputs/`); trees (`tree/`); locks and roots; the sync mark
-and recovery (`durability`); checking all of it (`verify`); builds known to fail (`failed_paths`).
+adding (`objects/`) and taking outputs (`outputs/`); equal files (`deduplication/`); trees
+(`tree/`); locks and roots; the sync mark and recovery (`durability`); looking through all of it
+(`verification/`); builds known to fail (`failed_paths`).
 
 Rules: nothing here knows builds or sockets. A path is valid when it has a row, and only then; what
 a valid path holds never changes. Whatever others may have had a hand in is walked by directory

@@ -2,7 +2,8 @@
 
 A store whose database was deleted, emptied, put back from an older copy or taken from elsewhere is
 full of objects that the database doesn't know: they would count as garbage, and be replaced one
-after the other. That is refused, until somebody says that it shall be so (`accept`).
+after the other. And a store that was emptied, or isn't mounted, has nothing of what its database
+promises. Both are refused, until somebody says that it shall be so (`accept`).
 """
 
 from __future__ import annotations
@@ -17,8 +18,14 @@ from fruix.store.owner import Owner, StoreLock
 from fruix.store.tree.descriptors import lstat
 
 _HINT = (
-    "bring back the database that belongs to it; or start once with 'fruix daemon --accept-store': "
+    "bring back the database that belongs to it; or make it again from what lies in the store: "
+    "'fruix store rebuild-database'; or start once with 'fruix daemon --accept-store': "
     "then what this one doesn't know is garbage"
+)
+
+_EMPTY_HINT = (
+    "mount it, or bring back its objects; or start once with 'fruix daemon --accept-store': then what is "
+    "needed is made again. If nothing of it is needed any more, delete the database too"
 )
 
 
@@ -38,17 +45,29 @@ def claim(lock: StoreLock, database: Database, store: int, *, accept: bool) -> N
     """
     owner = lock.read()
     if accept:
-        database.sync()
+        database.sync_log()
         lock.write(database.identity, 0)
         return
     problem = _problem(owner, database, store)
     if problem and has_objects(store, database.directory):
         raise StoreError(problem, where=database.directory, hint=_HINT)
+    _refuse_emptied(database, store)
     if owner.identity == database.identity and not problem:
         lock.write(owner.identity, owner.newest)
     else:
-        database.sync()  # what the store is said to belong to has to outlive a power cut first
+        database.sync_log()  # what the store is said to belong to has to outlive a power cut first
         lock.write(database.identity, database.mark())
+
+
+def _refuse_emptied(database: Database, store: int) -> None:
+    newest = database.newest_synced_path()
+    if newest is None or _is_there(store, newest) or has_objects(store, database.directory):
+        return
+    raise StoreError(
+        f"the store is empty, but {database.count()} paths are valid: it was emptied, or isn't mounted",
+        where=database.directory,
+        hint=_EMPTY_HINT,
+    )
 
 
 def _is_there(store: int, path: StorePath) -> bool:

@@ -9,7 +9,7 @@ about 80 µs, without any fsync (`fruix.store.durability` cares for the disk).
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
@@ -23,6 +23,7 @@ from fruix.store.readers import Row
 # Bytes for each path in a question about more than `_MANY` paths: its place here, its JSON,
 # SQLite's copy of that.
 _MANY, _ASKED = 1024, 500
+_BATCH = 1000  # rows that are fetched at once
 
 
 class Database(DatabaseFile):
@@ -55,12 +56,14 @@ class Database(DatabaseFile):
         rows = self._rows(schema.INFO_BY_PATH, str(path))
         return self._info(rows[0]) if rows else None
 
-    def registered_after(self, identifier: int) -> list[PathInfo]:
-        """What was registered after the row with this id, in order."""
-        return [self._info(row) for row in self._rows(schema.INFO_AFTER_ID, identifier)]
+    def registered_after(self, identifier: int) -> Iterator[PathInfo]:
+        """What was registered after the row with this id, in order; some at a time are held."""
+        while batch := self._rows(schema.INFO_AFTER_ID, identifier, _BATCH):
+            yield from map(self._info, batch)
+            identifier = _integer(batch[-1][-1])
 
     def _info(self, row: Row) -> PathInfo:
-        path, nar_hash, registered, deriver, size, ultimate, signatures, address, references = row
+        path, nar_hash, registered, deriver, size, ultimate, signatures, address, references, _ = row
         return PathInfo(
             path=self._path(path),
             nar_hash=Hash.parse(str(nar_hash)),
@@ -97,12 +100,31 @@ class Database(DatabaseFile):
         found = self.paths(schema.HASH_PART, start + "-", start + ".")
         return found[0] if found else None
 
+    def row_of(self, path: StorePath) -> int:
+        """The id of a path's row; 0 when it is not registered."""
+        rows = self._rows(schema.FIND_ID, str(path))
+        return _integer(rows[0][0]) if rows else 0
+
+    def count(self) -> int:
+        """How many paths are registered. Costs a pass over an index."""
+        return _integer(self._rows(schema.COUNT)[0][0])
+
+    def rows_after(self, identifier: int, most: int) -> list[tuple[int, StorePath]]:
+        """The ids and paths of rows after the one with this id, in order; at most `most`."""
+        rows = self._rows(schema.PATHS_AFTER_ID, identifier, most)
+        return [(_integer(row), self._path(path)) for row, path in rows]
+
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """The paths and all they refer to, directly or not.
 
         Paths that are not registered are left out.
         """
         return set(self.paths(schema.CLOSURE, json.dumps([str(path) for path in paths])))
+
+    def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
+        """What is known of all those, at one moment."""
+        texts = json.dumps([str(path) for path in paths])
+        return [self._info(row) for row in self._rows(schema.INFO_CLOSURE, texts)]
 
     def referrers_closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """The paths and all that refer to them, directly or not."""
@@ -145,6 +167,15 @@ class Database(DatabaseFile):
     def newest_path(self) -> StorePath | None:
         """The path that was registered last, of those that are valid."""
         return next(iter(self.paths(schema.NEWEST_PATH)), None)
+
+    def replacing(self, path: StorePath) -> set[tuple[Hash, int]]:
+        """What the archive of a path may be that is just being replaced: hashes and sizes."""
+        rows = self._rows(schema.REPLACING, str(path))
+        return {(Hash.parse(str(found)), _integer(size)) for found, size in rows}
+
+    def newest_synced_path(self) -> StorePath | None:
+        """The path that was registered last, of those that are known to be on disk."""
+        return next(iter(self.paths(schema.NEWEST_SYNCED_PATH)), None)
 
     # What is kept without being valid
 

@@ -13,17 +13,18 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from fruix.errors import StoreError
 from fruix.store import schema
+from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
 
 _MOST_TEXT = 256
 _RESERVED_SIZE = 8 << 20
 _IDENTITY = re.compile("[0-9a-f]{16}")
-_DAMAGED = "bring back a copy of the database"
-_HINT = "look at the disk (space, errors) and at the database's files; 'fruix store verify' checks the store"
+# Milliseconds that a statement waits for other programs that lock the database.
+BUSY_TIMEOUT = 60_000
 
 
 class DatabaseFile:
@@ -54,7 +55,19 @@ class DatabaseFile:
             self.close()
             raise
         _write_text(version_file, schema.VERSION)
-        _reserve(os.path.join(os.path.dirname(self.file), "reserved"))
+        self.reserve()
+
+    def reserve(self) -> None:
+        """Keep some disk space that can be given up, if there is twice as much."""
+        self._reserve(spare=_RESERVED_SIZE)
+
+    def _reserve(self, *, spare: int) -> None:
+        _reserve(os.path.join(os.path.dirname(self.file), "reserved"), spare)
+
+    def give_up_reserve(self) -> None:
+        """Give up that space, so that a full disk still lets the database shrink. Writes nothing."""
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(os.path.dirname(self.file), "reserved"))
 
     def _open(self) -> None:
         _create_file(self.file, 0o600)
@@ -66,7 +79,7 @@ class DatabaseFile:
         self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
         if not _IDENTITY.fullmatch(self.identity):
             raise StoreError(
-                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=_DAMAGED
+                f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=REBUILD
             )
 
     def close(self) -> None:
@@ -76,10 +89,15 @@ class DatabaseFile:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+                self._reserve(spare=0)  # what the log took is free again
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
-            self.file, isolation_level=None, check_same_thread=False, cached_statements=64, timeout=3600
+            self.file,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=64,
+            timeout=BUSY_TIMEOUT / 1000,
         )
         for statement in schema.CONNECTION:
             connection.execute(statement).fetchone()
@@ -104,11 +122,17 @@ class DatabaseFile:
                     connection.execute("rollback")
                 raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection for queries that all see the database as it is now; writers go on."""
+        with _explained(self.file), self._readers.snapshot() as connection:
+            yield connection
+
     def _rows(self, statement: str, *parameters: object) -> list[Row]:
         try:
             return self._readers.rows(statement, parameters)
         except sqlite3.Error as error:
-            raise _explanation(error, self.file) from error
+            raise explanation(error, self.file) from error
 
     def _another(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -120,17 +144,11 @@ class DatabaseFile:
         found = [str(row[0]) for row in self._rows("pragma quick_check") if row[0] != "ok"]
         return found + [f"dangling row in {row[0]}" for row in self._rows("pragma foreign_key_check")]
 
-    def sync(self) -> None:
-        """Bring the database itself to disk, with its name: after it was made."""
-        self.sync_log()
-        descriptor = os.open(os.path.dirname(self.file), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
     def sync_log(self) -> None:
-        """Bring every committed transaction to disk."""
+        """Bring every committed transaction to disk.
+
+        SQLite has done so with the names of the database's files when it made them.
+        """
         # Opening and closing this file drops no lock of SQLite's (those are on the main file and
         # the -shm).
         try:
@@ -152,11 +170,7 @@ def _explained(file: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _explanation(error, file) from error
-
-
-def _explanation(error: sqlite3.Error, file: str) -> StoreError:
-    return StoreError(f"database: {error}", where=file, hint=_HINT)
+        raise explanation(error, file) from error
 
 
 def _create_file(path: str, mode: int) -> None:
@@ -207,13 +221,20 @@ def _write_text(path: str, text: str) -> None:
     os.rename(temporary, path)
 
 
-def _reserve(path: str) -> None:
-    """Keep some disk space that can be given up, so that a full disk still lets the database shrink."""
-    if os.path.exists(path):
-        return
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _reserve(path: str, spare: int) -> None:
+    """Keep some disk space that can be given up, so that a full disk still lets the database shrink.
+
+    `spare`: bytes that have to stay free beside it.
+    """
     try:
-        os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError:  # no room for another file
+        return
+    try:
+        status = os.fstatvfs(descriptor)
+        scarce = status.f_bavail * status.f_frsize < _RESERVED_SIZE + spare
+        if os.fstat(descriptor).st_size < _RESERVED_SIZE and not scarce:
+            os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
     except OSError:
         # No space to reserve, or a file system that can't: the store works without.
         os.ftruncate(descriptor, 0)

@@ -17,8 +17,8 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from fruix.errors import FruixError, StoreError
 from fruix.model.pathinfo import PathInfo
@@ -26,8 +26,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.database import Database
 from fruix.store.objects.content_hashes import nar_hash
-from fruix.store.tree.descriptors import open_file
-from fruix.store.tree.walk import Kind, walk
+from fruix.store.tree.syncing import sync_tree
 
 INTERVAL = 3.0
 _CHECKPOINT_SIZE = 4 << 20
@@ -53,6 +52,7 @@ class Syncer:
         self._turn = threading.Lock()
         self._mark = 0
         self._failure: OSError | None = None
+        self._abandoned = False
         self._changed = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -84,6 +84,36 @@ class Syncer:
             self._sync_files([info])
             self._database.sync_log()
 
+    @contextmanager
+    def steady(self, row: int, needed: int) -> Iterator[None]:
+        """Meanwhile the mark stays: no row comes to lie before it.
+
+        If the row `row` does already, then so does the row `needed`, which is brought to disk for
+        that. With that, a file of the path of `row` may be replaced by one of the path of `needed`:
+        a power cut takes either none of it, or `recover` looks at both.
+
+        Raises:
+            StoreError: the system could not write it.
+        """
+        with self._turn:
+            if row <= self._mark < needed:
+                self._advance()
+            yield
+
+    @property
+    def mark(self) -> int:
+        """The newest row that is known to be on disk."""
+        return self._mark
+
+    def forget_noted(self) -> None:
+        """Have it noted that nothing is known to be on disk: the last valid paths are about to go."""
+        with self._turn:
+            self._noted(0)
+
+    def abandon(self) -> None:
+        """Have `stop` write nothing more: the store was removed."""
+        self._abandoned = True
+
     def stop(self) -> None:
         """Advance the mark to the end, then end the thread."""
         self._stopping.set()
@@ -91,6 +121,8 @@ class Syncer:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+            if self._abandoned:
+                return
             try:
                 self.wait()
             except FruixError as error:
@@ -143,31 +175,20 @@ class Syncer:
             self._database.checkpoint()
 
 
-def sync_tree(parent: int, name: bytes) -> None:
-    """Fsync each file and directory of a tree: for systems that can't sync one file system."""
-    with closing(walk(parent, name)) as nodes:
-        for node in nodes:
-            if node.kind is Kind.FILE:
-                descriptor = open_file(node.parent, node.name, node.status)
-                try:
-                    os.fsync(descriptor)
-                finally:
-                    os.close(descriptor)
-            elif node.kind is Kind.END:
-                os.fsync(node.descriptor)
-
-
-def recover(database: Database, store: int, remove: Callable[[str], None]) -> list[StorePath]:
+def recover(
+    database: Database, store: int, remove: Callable[[str], None], damaged: Iterable[StorePath] = ()
+) -> list[StorePath]:
     """After an unclean stop.
 
-    Drop what was registered after the mark and is not whole, with all that refers to it.
+    Drop what was registered after the mark and is not whole, and what is known to be `damaged`,
+    with all that refers to it.
 
     Returns:
         The dropped paths, in order. After a clean stop nothing lies behind the mark, and this costs
         one query.
     """
     suspects = database.registered_after(database.mark())
-    broken = [info.path for info in suspects if not is_whole(store, info)]
+    broken = [*damaged, *(info.path for info in suspects if not is_whole(store, info))]
     if not broken:
         return []
     dropped = sorted(database.referrers_closure(broken))

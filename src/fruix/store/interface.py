@@ -50,6 +50,13 @@ class Store(Protocol):
             InvalidPathError: one of the paths is not valid.
         """
 
+    def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
+        """What is known of the paths and of everything they need, each after what it refers to.
+
+        Raises:
+            InvalidPathError: one of the paths is not valid.
+        """
+
     def valid_derivers(self, path: StorePath) -> list[StorePath]:
         """The valid derivations that have this path among their outputs."""
 

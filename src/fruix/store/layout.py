@@ -11,11 +11,13 @@ import errno
 import os
 import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
 from fruix.errors import StoreError, UsageError
 from fruix.model.storepath import DEFAULT_STORE, StorePath
+from fruix.store.database_errors import is_full
 
 DEFAULT_STATE = "/frx/var/fruix"
 DEFAULT_LOG = "/frx/var/log/fruix"
@@ -57,12 +59,15 @@ class Layout:
         return f"{self.state}/locks"
 
     @property
-    def staging(self) -> tuple[str, str]:
+    def staging(self) -> tuple[str, str, str]:
         """Where objects are made before they get their final names.
 
-        The second is for when a rename into the store isn't possible from the first.
+        The others are for when a rename into the store isn't possible from the first: beside the
+        store, and in it, if that is a file system of its own.
         """
-        return f"{self.state}/staging", f"{self.store}/.staging"
+        parent, name = os.path.split(self.store)
+        beside = f"{parent.rstrip('/')}/.{name}.staging"
+        return f"{self.state}/staging", beside, f"{self.store}/.staging"
 
     @property
     def gcroots(self) -> str:
@@ -144,6 +149,7 @@ class Layout:
             OSError: as the system says.
         """
         _refuse_symlinks(self.store)
+        self._give_up_reserve()
         for path, mode in ((self.store, 0o755), (self.log, 0o755), (self.logs, 0o755)):
             _make(path, mode)
         for path, mode in self._private():
@@ -152,6 +158,12 @@ class Layout:
         for path in self._files():
             _close(path, 0o600)
         _link("../profiles", f"{self.gcroots}/profiles")
+
+    def _give_up_reserve(self) -> None:
+        """On a full disk, so that the store can be opened, to answer questions and to collect garbage."""
+        if os.path.isdir(self.state) and is_full(self.state):
+            with suppress(FileNotFoundError):
+                os.unlink(f"{self.state}/db/reserved")
 
     def _private(self) -> tuple[tuple[str, int], ...]:
         """The directories of the state.

@@ -32,7 +32,7 @@ from fruix.store.tree.descriptors import OPEN_DIRECTORY
 
 # Names of objects on the way into the store or out of it, for moments; they are no store path's.
 NEAR = re.compile(rb"\.tmp-[0-9a-f]{16}")
-STAGING, OWNER = ".staging", ".owner"
+STAGING, OWNER, LINKS = ".staging", ".owner", ".links"
 _SESSION = re.compile(r"([0-9a-f]{16})-([0-9]{20})-[0-9a-f]{16}")
 # Times of inodes lag behind the clock by a tick, on some file systems by a second or two.
 _SLACK = 2_000_000_000
@@ -163,12 +163,17 @@ def _unregistered(store: int, database: Database, swept: Swept) -> Iterator[str]
             objects.append(path)
         elif NEAR.fullmatch(os.fsencode(name)):
             yield name
-        elif path is None and name not in {STAGING, OWNER, *kept}:
+        elif path is None and name not in kept and not is_own(name):
             swept.foreign.append(name)
     remaining = iter(objects)
     while batch := list(islice(remaining, _BATCH)):
         valid = database.valid_of(batch)
         yield from (path.base for path in batch if path not in valid)
+
+
+def is_own(name: str) -> bool:
+    """Whether a name in the store directory that is no object's is one that stores themselves use."""
+    return name in {STAGING, OWNER, LINKS} or NEAR.fullmatch(os.fsencode(name)) is not None
 
 
 def as_object(directory: str, name: str) -> StorePath | None:

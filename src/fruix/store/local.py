@@ -14,43 +14,49 @@ left. Closing syncs, so that the next opening finds nothing to check.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import Literal, Self
 
-from fruix.errors import (
-    InvalidPathError,
-)
-from fruix.model.contentaddress import Method
+from fruix.errors import FruixError
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
 from fruix.store import durability, leftovers
+from fruix.store.additions import StoredObjects
 from fruix.store.claim import claim
+from fruix.store.collection.gate import Gate
+from fruix.store.collection.parts import Parts
+from fruix.store.collection.stored import StoredCollection
+from fruix.store.collection.temp_root_file import TempRootFile
+from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.database import Database
-from fruix.store.derivation_cache import DerivationCache, check_size, read_file
+from fruix.store.deduplication.links import remove_unused_links
+from fruix.store.deduplication.mending import mend
+from fruix.store.deduplication.rules import Rules
+from fruix.store.deduplication.stored import StoredDeduplication
+from fruix.store.derivation_cache import DerivationCache, read_file
 from fruix.store.failed_paths import Failures
 from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
 from fruix.store.locks import PathLocks, remove_stale
-from fruix.store.objects import content_hashes
 from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs.stored import StoredOutputs
 from fruix.store.owner import StoreLock
+from fruix.store.presence import Presence
 from fruix.store.registration import Registrar
+from fruix.store.replacement import Replacements, settle
 from fruix.store.room import NO_LIMITS, Limits, Room
-from fruix.store.roots import add_indirect_root
-from fruix.store.temproots import TempRoots
-from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, open_chain
+from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import dump
-from fruix.store.verify import StoreUpkeep
+from fruix.store.verification.stored import StoredVerification
 
 Durability = Literal["background", "strict"]
 
 
-class LocalStore(StoredOutputs, StoreUpkeep):
+class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDeduplication, StoredCollection):
     """A store on this machine's disk; implements `Store`. A context manager."""
 
     def __init__(
@@ -60,6 +66,8 @@ class LocalStore(StoredOutputs, StoreUpkeep):
         durability: Durability = "background",
         limits: Limits = NO_LIMITS,
         accept: bool = False,
+        sign: Callable[[PathInfo], PathInfo] = lambda info: info,
+        deduplication: Rules | None = None,
     ) -> None:
         """Nothing is touched before `open`.
 
@@ -70,8 +78,12 @@ class LocalStore(StoredOutputs, StoreUpkeep):
             limits: for what is added.
             accept: take the store directory for this database, whatever lies there and whose ever
                 it was.
+            sign: adds signatures to what is registered by `register`, which is what was built here.
+            deduplication: what of each new path is deduplicated, in the background.
         """
         self._accept = accept
+        self._sign = sign
+        self._rules = deduplication
         self._room = Room((layout.store, layout.state), limits)
         self.layout = layout
         self.durability = durability
@@ -101,25 +113,20 @@ class LocalStore(StoredOutputs, StoreUpkeep):
         with ExitStack() as opened:
             self.layout.create()
             self._descriptor = open_chain(self.layout.store)
-            opened.callback(os.close, self._descriptor)
+            opened.callback(self._let_go)
             self._locks = open_chain(self.layout.locks)
             opened.callback(os.close, self._locks)
             lock = StoreLock(self.layout.store, self.layout.state, os.path.dirname(self.layout.database))
             opened.callback(lock.close)
             self.database.open()
             opened.callback(self.database.close)
-            if lock.alone:
-                claim(lock, self.database, self._descriptor, accept=self._accept)
-            self._staging = Staging(
-                self._descriptor, self.layout.store, self.layout.staging, self.database.identity
-            )
-            opened.callback(self._staging.close)
-            if lock.alone:
-                self._recover()
-                lock.share()
+            self._begin(lock, opened)
             self._syncer = durability.Syncer(self.database, self._descriptor, lock.note)
             self._syncer.start()
             opened.callback(self._syncer.stop)
+            self._begin_deduplication(self._staging, self._syncer, opened)
+            self._open_collection(opened)
+            self._replacements = Replacements(self.database, self._syncer)
             self._adding = Adding(
                 self.directory,
                 staging=self._staging,
@@ -128,26 +135,88 @@ class LocalStore(StoredOutputs, StoreUpkeep):
                 locks=self._path_locks,
                 valid=self.is_valid,
                 there=self.is_there,
-                register=self._register_added,
+                register=lambda info: self._register([info], addressed=True),
+                replacing=self.replacing,
             )
+            self._presence = self._rests_on(lock.path)
             self._opened = opened.pop_all()
         return self
+
+    def _rests_on(self, lock: str) -> Presence:
+        layout = self.layout
+        return Presence((layout.store, layout.database, lock, self._staging.path))
+
+    def _let_go(self) -> None:
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _begin(self, lock: StoreLock, opened: ExitStack) -> None:
+        """Make the staging directory; if nobody else has the store open, look after a crash first."""
+        if lock.alone:
+            claim(lock, self.database, self._descriptor, accept=self._accept)
+        identity = self.database.identity
+        self._staging = Staging(self._descriptor, self.layout.store, self.layout.staging, identity)
+        opened.callback(self._staging.close)
+        if lock.alone:
+            self._recover()
+            lock.share()
+
+    def _open_collection(self, opened: ExitStack) -> None:
+        gate = Gate(self.layout.state)
+        opened.callback(gate.close)
+        file = TempRootFile(self.layout.temproots)
+        opened.callback(file.close)
+        self.temp_roots.open(gate, file)
+        opened.callback(self.temp_roots.close)
+        self._parts = Parts(
+            self.layout,
+            self._descriptor,
+            self.database,
+            gate,
+            self.temp_roots,
+            file.name,
+            self._staging,
+            self._path_locks,
+            self._locks,
+            self._syncer.forget_noted,
+            lambda: remove_unused_links(self._descriptor),
+        )
 
     def _recover(self) -> None:
         """Undo what processes left that died with the store open. Nobody else has it open."""
         remove = self._staging.remove
-        self.recovered = durability.recover(self.database, self._descriptor, remove)
+        damaged = settle(self.database, self._descriptor)
+        self.recovered = durability.recover(self.database, self._descriptor, remove, damaged)
         crashed = leftovers.crashed_sessions(self.layout.staging)
         # Who says that the store is this database's, whatever it knows, has not said that the rest
         # shall go.
         self.swept = leftovers.sweep(self._descriptor, self.database, () if self._accept else crashed, remove)
+        mend(self._descriptor, crashed)
         remove_stale(self._locks)
         leftovers.forget(crashed)
 
     def close(self) -> None:
         """Bring everything to disk and let go of all files. No other call may be running."""
         self._opened.close()
-        self._descriptor = -1
+
+    def lost(self) -> str:
+        """What of the open store is gone from its place, or has another's name now; empty if nothing is.
+
+        After a `reopen` that failed, what could not be opened.
+        """
+        return self._presence.lost() if self._descriptor >= 0 else self.layout.store
+
+    def reopen(self) -> None:
+        """Let go of a store that was removed, and open what has its names now. No other call may be running.
+
+        Raises:
+            StoreError: as `open`. The store is closed then; call this again.
+        """
+        if self._descriptor >= 0:
+            self._syncer.abandon()
+            with suppress(OSError, FruixError):  # what it would tidy up is gone
+                self.close()
+        self.open()
 
     def __enter__(self) -> Self:
         return self if self._descriptor >= 0 else self.open()
@@ -174,64 +243,7 @@ class LocalStore(StoredOutputs, StoreUpkeep):
     def _derivation_bytes(self, path: StorePath) -> bytes:
         return read_file(self._descriptor, path, self._room.limits.max_derivation)
 
-    # Adding
-
-    @override
-    def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
-        check_size(name, len(contents), self._room.limits.max_derivation)
-        return self._adding.text(name, contents, references)[0]
-
-    def add_text_info(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> PathInfo:
-        """The same, for those who want all about the path."""
-        check_size(name, len(contents), self._room.limits.max_derivation)
-        path, added = self._adding.text(name, contents, references)
-        info = added or self.path_info(path)
-        if info is None:
-            raise InvalidPathError(str(path), hint="it was removed while it was being added: try again")
-        return info
-
-    @override
-    def add_path(
-        self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"
-    ) -> StorePath:
-        directory, base = os.path.split(source.rstrip("/"))
-        # The caller's own path: links on the way to it are his; from here on none is followed.
-        parent = os.open(directory or ".", OPEN_DIRECTORY & ~os.O_NOFOLLOW)
-        try:
-            if method is Method.NAR:
-                stream, size = dump(parent, os.fsencode(base), where=source), None
-            else:
-                size = lstat(parent, os.fsencode(base)).st_size
-                stream = content_hashes.flat_chunks(parent, os.fsencode(base), where=source)
-            return self._adding.dump(name, method, algorithm, stream, (), repair=False, size=size).path
-        finally:
-            os.close(parent)
-
-    def add_dump(
-        self,
-        name: str,
-        method: Method,
-        algorithm: str,
-        chunks: Iterable[bytes],
-        references: Sequence[StorePath] = (),
-        *,
-        repair: bool = False,
-    ) -> PathInfo:
-        """Add contents whose path follows from them.
-
-        An archive for `NAR`, a plain file's bytes for the other methods.
-
-        Raises:
-            BadNarError: not a canonical archive.
-            BadStorePathError: a name that no path can have.
-            InvalidPathError: a reference is not valid.
-            ObjectRejectedError: a method that is not supported.
-        """
-        return self._adding.dump(name, method, algorithm, chunks, references, repair=repair)
-
-    @override
-    def add_nar(self, info: PathInfo, chunks: Iterable[bytes], *, repair: bool = False) -> None:
-        self._adding.nar(info, chunks, repair=repair)
+    # Registering
 
     @override
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
@@ -248,36 +260,24 @@ class LocalStore(StoredOutputs, StoreUpkeep):
             BadDerivationError: a `.drv` that does not hold what it should.
             ObjectRejectedError: a content address that does not fit its path.
         """
-        self._register(infos)
+        self._register([self._sign(info) for info in infos])
 
     def _register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
         self._registrar.register(infos, addressed=addressed)
         self._syncer.changed()
+        self._deduplicate_later(infos)
         if self.durability == "strict":
             self._syncer.wait()
 
-    def register_again(self, infos: Sequence[PathInfo]) -> None:
-        """The same for paths that were valid and got new contents.
-
-        Returns when those are on disk.
-        """
-        self.register(infos)
-        self._sync_replaced(infos)
-
-    def _register_added(self, info: PathInfo, again: bool) -> None:
-        self._register([info], addressed=True)
-        if again:
-            self._sync_replaced([info])
-
-    def _sync_replaced(self, infos: Sequence[PathInfo]) -> None:
-        for info in infos:
-            self._syncer.wait_for_files(info)  # its row lies before the mark: no start would check it again
+    def replacing(self, info: PathInfo) -> AbstractContextManager[None]:
+        """Around giving other contents to a valid path and registering them; see `Replacements`."""
+        return self._replacements.replacing(info)
 
     def sync(self) -> None:
         """Return when everything that is registered now is on disk."""
         self._syncer.wait()
 
-    # Locks and roots
+    # Locks
 
     def lock_paths(self, paths: Iterable[StorePath]) -> PathLocks:
         """Lock paths that are to be made; waits. Use it as a context manager."""
@@ -289,12 +289,3 @@ class LocalStore(StoredOutputs, StoreUpkeep):
         """The same without waiting: None when one of the paths is locked by somebody else."""
         locks = self._path_locks()
         return locks if locks.acquire(paths, wait=False) else None
-
-    @override
-    def add_temp_root(self, path: StorePath) -> None:
-        self.temp_roots.add(path)
-
-    @override
-    def add_indirect_root(self, link: str) -> None:
-        self._room.spend(0)
-        add_indirect_root(self.layout.gcroots, link)

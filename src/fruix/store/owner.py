@@ -92,11 +92,17 @@ class StoreLock:
         self._database = f"{status.st_dev}:{status.st_ino}"
         self._process = f"process {os.getpid()}, state directory {state}"
         self._store = store
-        self.path, self._descriptor = _open(store)
+        while not self._take():
+            self.close()
+
+    def _take(self) -> bool:
+        """False if somebody has removed the file meanwhile: what was locked is nobody else's lock then."""
+        self.path, self._descriptor = _open(self._store)
         try:
             self.alone = self._try_alone()
             if not self.alone:
                 self._join()
+            return os.fstat(self._descriptor).st_nlink > 0
         except BaseException:
             self.close()
             raise
@@ -140,6 +146,8 @@ class StoreLock:
     def note(self, newest: int) -> None:
         """Say up to which row all is on disk."""
         os.pwrite(self._descriptor, _newest(newest).encode(), _NEWEST_AT)
+        if not newest:
+            os.fsync(self._descriptor)  # before the rows go that a database without them would lack
 
     def share(self) -> None:
         """Let other processes in.

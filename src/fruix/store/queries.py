@@ -11,11 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from fruix.errors import InvalidPathError
-from fruix.model.pathinfo import PathInfo
+from fruix.model.pathinfo import PathInfo, references_first
 from fruix.model.storepath import StorePath, check_hash_part
 from fruix.overriding import override
 from fruix.store.database import Database
 from fruix.store.interface import Store
+from fruix.store.memory import charge
+
+# Bytes that what is known of a path takes, with some references.
+_INFO = 2000
 
 
 class StoreQueries(Store):
@@ -53,6 +57,15 @@ class StoreQueries(Store):
         if missing := sorted(roots - found):
             raise InvalidPathError(str(missing[0]))
         return found
+
+    @override
+    def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
+        roots = set(paths)
+        infos = {info.path: info for info in self.database.closure_infos(roots)}
+        charge(_INFO * len(infos))
+        if missing := sorted(roots - infos.keys()):
+            raise InvalidPathError(str(missing[0]))
+        return references_first(infos)
 
     @override
     def valid_derivers(self, path: StorePath) -> list[StorePath]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from fruix.store.memory import charge
 
@@ -49,10 +50,29 @@ class Readers:
         try:
             return _fetch(connection.execute(statement, parameters))
         finally:
-            self._idle.append(connection)
-            if self._waiting:
-                with self._changed:
-                    self._changed.notify()
+            self._give(connection)
+
+    def _give(self, connection: sqlite3.Connection) -> None:
+        self._idle.append(connection)
+        if self._waiting:
+            with self._changed:
+                self._changed.notify()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """A connection in whose queries the database stays as it is now.
+
+        Their rows are charged to nobody.
+        """
+        connection = self._wait()
+        try:
+            connection.execute("begin")
+            try:
+                yield connection
+            finally:
+                connection.execute("rollback")
+        finally:
+            self._give(connection)
 
     def _wait(self) -> sqlite3.Connection:
         with self._changed:

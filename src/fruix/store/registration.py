@@ -12,7 +12,6 @@ Cost: about 100 µs a path; a derivation some 100 µs more.
 
 from __future__ import annotations
 
-import graphlib
 import re
 import sqlite3
 import threading
@@ -20,13 +19,13 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from fruix.errors import BadDerivationError, InvalidPathError, ReferenceCycleError, UsageError
+from fruix.errors import BadDerivationError, InvalidPathError, UsageError
 from fruix.model import aterm
 from fruix.model.derivation import Derivation
 from fruix.model.drvhash import DerivationHasher, check_outputs
 from fruix.model.hashes import Hash
 from fruix.model.makepath import text_path
-from fruix.model.pathinfo import PathInfo
+from fruix.model.pathinfo import PathInfo, references_first
 from fruix.model.storepath import StorePath
 from fruix.store import schema
 from fruix.store.database import Database
@@ -71,10 +70,12 @@ class Registrar:
             ReferenceCycleError: the paths refer to each other in a circle.
             BadDerivationError: a `.drv` that does not hold what it should.
             ObjectRejectedError: a content address that does not fit the path.
+            UsageError: a text among the signatures that is none.
             StoreError: the database's trouble.
         """
         by_path = {info.path: info for info in infos}
-        order = _sorted(by_path)
+        order = references_first(by_path)
+        _check_signatures(text for info in order for text in info.signatures)
         if not addressed:
             for info in order:
                 check_address_path(info)
@@ -104,8 +105,7 @@ class Registrar:
             UsageError: a text that is no signature, or more than `SIGNATURES_LIMIT` in all.
         """
         new = set(signatures)
-        if wrong := sorted(text for text in new if not _SIGNATURE.fullmatch(text)):
-            raise UsageError(f"'{wrong[0]}' is no signature", hint="signatures look like NAME:BASE64")
+        _check_signatures(new)
         with self._database.writing() as connection:
             info = self._database.info(path)
             if info is None:
@@ -156,21 +156,14 @@ class Registrar:
         return self._parsed.get(path, self._read)
 
 
-def _sorted(by_path: Mapping[StorePath, PathInfo]) -> list[PathInfo]:
-    """The infos, references first."""
-    if len(by_path) == 1:
-        return list(by_path.values())
-    graph = {
-        path: [reference for reference in info.references if reference != path and reference in by_path]
-        for path, info in by_path.items()
-    }
-    try:
-        return [by_path[path] for path in graphlib.TopologicalSorter(graph).static_order()]
-    except graphlib.CycleError as error:
-        cycle = error.args[1]
-        raise ReferenceCycleError(
-            f"cycle detected in the references of '{cycle[0]}' from '{cycle[1]}'"
-        ) from error
+def _check_signatures(texts: Iterable[str]) -> None:
+    """Refuse what the database can't keep apart.
+
+    Raises:
+        UsageError: a text that is no signature.
+    """
+    if wrong := sorted(text for text in texts if not _SIGNATURE.fullmatch(text)):
+        raise UsageError(f"'{wrong[0]}' is no signature", hint="signatures look like NAME:BASE64")
 
 
 def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from fruix.errors import NoSpaceError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.store.database_errors import FREE_SPACE, free_text, is_full
 
 STEP = 16 << 20
 STEP_FILES = 1024
@@ -28,7 +29,8 @@ MIB = 1 << 20
 _BLOCK = 4096
 _SMALLEST = 200
 _HINT = (
-    "free some space there; the daemon's settings 'min-free' and 'min-free-files' say what has to stay free"
+    "free some space there ('fruix gc' deletes what nothing needs); "
+    "the daemon's settings 'min-free' and 'min-free-files' say what has to stay free"
 )
 
 
@@ -78,6 +80,18 @@ class Room:
                 self._look(size, files)
             self._bytes -= size
             self._files -= files
+
+    def refuse_full(self) -> None:
+        """Without limits too, nothing begins on a disk that has no room at all.
+
+        Raises:
+            NoSpaceError: so it is.
+        """
+        for directory in self._directories:
+            if is_full(directory):
+                raise NoSpaceError(
+                    f"no space for additions: {free_text(directory)}", where=directory, hint=FREE_SPACE
+                )
 
     def spending(self, chunks: Iterable[bytes], *, tree: bool) -> Iterator[bytes]:
         """Spend for each piece of a stream before it is written.

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import secrets
 
-from fruix.errors import UsageError
+from fruix.errors import StoreError, UsageError
 from fruix.model import base32
 from fruix.model.hashes import Hash
+from fruix.store.layout import Layout
 
 
 def replace_link(target: str, path: str) -> None:
@@ -44,3 +45,30 @@ def add_indirect_root(gcroots: str, link: str) -> None:
     if not link.startswith("/") or "\0" in link:
         raise UsageError("not an absolute file name", where=link)
     replace_link(link, os.path.join(gcroots, "auto", auto_name(link)))
+
+
+def make_permanent_root(target: str, link: str, layout: Layout) -> str:
+    """Make a link to the store path `target`; returns its name in normal form.
+
+    Raises:
+        UsageError: not an absolute file name.
+        StoreError: it would lie in the store, or what has its name is no link into the store.
+    """
+    if not link.startswith("/") or "\0" in link:
+        raise UsageError("not an absolute file name", where=link)
+    name = os.path.normpath("/" + link.lstrip("/"))
+    if name == layout.store or name.startswith(f"{layout.store}/"):
+        raise StoreError(
+            f"creating a garbage collector root ({name}) in the Nix store is forbidden"
+            " (are you running nix-build inside the store?)"
+        )
+    try:
+        taken = not os.readlink(name).startswith(f"{layout.store}/")
+    except FileNotFoundError:
+        taken = False
+    except OSError:
+        taken = True
+    if taken:
+        raise StoreError(f"cannot create symlink '{name}'; already exists")
+    replace_link(target, name)
+    return name

@@ -1,7 +1,7 @@
 """The database's schema.
 
-That of Nix's version 10, plus `FailedPaths` (Guix) and three tables of Fruix, `FruixSync`,
-`FruixIdentity` and `FruixKept`.
+That of Nix's version 10, plus `FailedPaths` (Guix) and four tables of Fruix, `FruixSync`,
+`FruixIdentity`, `FruixKept` and `FruixReplacing`.
 
 So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row:
 everything whose `ValidPaths.id` is up to `mark` is known to be on disk (see
@@ -61,6 +61,14 @@ create table if not exists FruixIdentity (id integer primary key check (id = 1),
 insert or ignore into FruixIdentity (id, identity) values (1, lower(hex(randomblob(8))));
 
 create table if not exists FruixKept (name text primary key not null);
+
+-- What the files of a valid path may be while they are replaced (fruix.store.replacement).
+create table if not exists FruixReplacing (
+    path text not null,
+    hash text not null,
+    size integer not null,
+    primary key (path, hash)
+);
 """
 
 # Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never
@@ -68,21 +76,22 @@ create table if not exists FruixKept (name text primary key not null);
 CONNECTION = (
     "pragma foreign_keys = 1",
     "pragma synchronous = normal",
-    "pragma busy_timeout = 3600000",
     "pragma wal_autocheckpoint = 40000",
 )
 
 INFO = """
 select v.path, v.hash, v.registrationTime, v.deriver, v.narSize, v.ultimate, v.sigs, v.ca,
        (select group_concat(w.path, ' ') from Refs r join ValidPaths w on w.id = r.reference
-        where r.referrer = v.id)
+        where r.referrer = v.id), v.id
 from ValidPaths v
 """
 INFO_BY_PATH = INFO + "where v.path = ?"
-INFO_AFTER_ID = INFO + "where v.id > ? order by v.id"
+INFO_AFTER_ID = INFO + "where v.id > ? order by v.id limit ?"
 
 IS_VALID = "select 1 from ValidPaths where path = ?"
 VALID_OF = "select value from json_each(?) where value in (select path from ValidPaths)"
+PATHS_AFTER_ID = "select id, path from ValidPaths where id > ? order by id limit ?"
+COUNT = "select count(*) from ValidPaths"
 ALL_PATHS = "select path from ValidPaths order by path"
 HASH_PART = "select path from ValidPaths where path >= ? and path < ? limit 1"
 REFERENCES = """
@@ -99,14 +108,15 @@ select v.path from DerivationOutputs d join ValidPaths v on v.id = d.drv where d
 OUTPUTS = """
 select d.id, d.path from ValidPaths v join DerivationOutputs d on d.drv = v.id where v.path = ? order by d.id
 """
-CLOSURE = """
+_CLOSED = """
 with recursive closed(id) as (
     select v.id from json_each(?) j join ValidPaths v on v.path = j.value
     union
     select r.reference from closed c join Refs r on r.referrer = c.id
 )
-select v.path from closed c join ValidPaths v on v.id = c.id
 """
+CLOSURE = _CLOSED + "select v.path from closed c join ValidPaths v on v.id = c.id"  # noqa: S608 - constants
+INFO_CLOSURE = _CLOSED + INFO + "where v.id in closed"
 REFERRERS_CLOSURE = """
 with recursive closed(id) as (
     select v.id from json_each(?) j join ValidPaths v on v.path = j.value
@@ -115,6 +125,29 @@ with recursive closed(id) as (
 )
 select v.path from closed c join ValidPaths v on v.id = c.id
 """
+
+# For collections: all rows, and the edges of the graph of what keeps what alive, from the row that
+# each begins at, for those that begin after a row (0 gives all).
+GRAPH_ROWS = "select id, coalesce(narSize, 0) from ValidPaths order by id"
+EDGES_REFERENCES = "select referrer, reference from Refs where referrer > ? and referrer <> reference"
+EDGES_DERIVERS = """
+select v.id, d.drv from ValidPaths v join ValidPaths w on w.path = v.deriver
+join DerivationOutputs d on d.drv = w.id and d.path = v.path where v.id > ?
+"""
+EDGES_OUTPUTS = """
+select d.drv, v.id from DerivationOutputs d join ValidPaths v on v.path = d.path where d.drv > ?
+"""
+ROWS_AFTER = "select id from ValidPaths where id > ?"
+ROWS_OF = "select id, path from ValidPaths where path in (select value from json_each(?))"
+PATHS_OF = "select id, path from ValidPaths where id in (select value from json_each(?))"
+PATHS_OF_ROWS = "select path from ValidPaths where id in (select value from json_each(?))"
+# Of some rows, those that others refer to.
+HELD_FROM_OUTSIDE = """
+select distinct reference from Refs where reference in (select value from json_each(?1))
+and referrer not in (select value from json_each(?1))
+"""
+DELETE_REFERENCES_OF_ROWS = "delete from Refs where referrer in (select value from json_each(?))"
+DELETE_ROWS = "delete from ValidPaths where id in (select value from json_each(?))"
 
 FIND_ID = "select id from ValidPaths where path = ?"
 INSERT_PATH = """
@@ -128,6 +161,7 @@ DELETE_REFERENCES_OF = "delete from Refs where referrer in (select id from Valid
 DELETE_PATH = "delete from ValidPaths where path = ?"
 
 FAILED = "select path from FailedPaths order by path"
+FAILED_WITH_TIMES = "select path, time from FailedPaths"
 IS_FAILED = "select path from FailedPaths where path = ?"
 INSERT_FAILED = "insert or ignore into FailedPaths (path, time) values (?, ?)"
 DELETE_FAILED = "delete from FailedPaths where path = ?"
@@ -137,7 +171,16 @@ KEPT = "select name from FruixKept"
 DELETE_KEPT = "delete from FruixKept where name = ?"
 INSERT_KEPT = "insert or ignore into FruixKept (name) values (?)"
 
+REPLACING_PATHS = "select path from FruixReplacing"
+REPLACING = "select hash, size from FruixReplacing where path = ?"
+INSERT_REPLACING = "insert or replace into FruixReplacing (path, hash, size) values (?, ?, ?)"
+DELETE_REPLACING = "delete from FruixReplacing where path = ?"
+UPDATE_CONTENTS = "update ValidPaths set hash = ?, narSize = ? where path = ?"
+
 NEWEST_PATH = "select path from ValidPaths order by id desc limit 1"
+NEWEST_SYNCED_PATH = """
+select path from ValidPaths where id <= (select mark from FruixSync where id = 1) order by id desc limit 1
+"""
 # The highest id that there ever was, also of a row that has gone; 0 if there are no rows at all.
 NEWEST_ID = """
 select coalesce(max(seq), 0) from sqlite_sequence where name = 'ValidPaths'

@@ -35,11 +35,11 @@ Check = tuple[str, Callable[[Bench], str]]
 
 
 class _LeftError(Exception):
-    """Our own way out of a build."""
+    """Raised by a client's own event handler, to leave in the middle of a build."""
 
 
 def crash_checks() -> Iterator[Check]:
-    """All of them, in order."""
+    """The checks: a client goes, the daemon is killed, then every step of a build in its order."""
     yield "client goes away", client_gone
     yield "daemon killed", daemon_killed
     for step in all_steps():

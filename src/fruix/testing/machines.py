@@ -175,7 +175,7 @@ def _networked(bench: Bench) -> str:
 
 
 def _download(bench: Bench) -> str:
-    """From a server in this process, on this machine's own loopback interface."""
+    """Fetch from a server in this process, on this machine's own loopback interface."""
     way = _way()
     if way != HOST:
         raise NotTriedError(

@@ -115,7 +115,7 @@ class Scratch:
             return
 
     def connect(self) -> RemoteStore:
-        """A client of its own."""
+        """Connect to the daemon; the caller closes the connection."""
         return connect(self.layout.socket, self.layout.store)
 
     def stop(self) -> int:

@@ -26,7 +26,7 @@ LONGEST = 900  # seconds for one check: whatever hangs that long is not going to
 
 
 class Outcome(StrEnum):
-    """Of one check; its value is the mark that people see."""
+    """How a check ended; its value is the mark that people see."""
 
     PASSED = "ok"
     FAILED = "FAILED"

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildResult
 from fruix.model.storepath import StorePath
@@ -75,7 +75,7 @@ class Bench:
         return built
 
     def needs(self, name: str) -> StorePath:
-        """What an earlier check built."""
+        """The store path that an earlier check built; fails the check if that one failed."""
         if name not in self.made:
             raise FailedError(f"can't be tried without '{name}', which failed before")
         return self.made[name]

@@ -26,7 +26,7 @@ def _files(layout: Layout) -> Iterator[str]:
     yield from (f"journal entry {name}" for name in _names(f"{layout.builds}/journal"))
     yield from (f"lock of {name}" for name in _names(layout.locks))
     staging = [name for place in layout.staging for name in _names(place)]
-    other_place = os.path.basename(layout.staging[1])
+    other_place = os.path.basename(layout.staging[-1])
     yield from (
         f"store directory holds {name}"
         for name in _names(layout.store)

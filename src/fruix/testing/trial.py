@@ -30,7 +30,7 @@ from fruix.sandbox.freebsd.abi import Pair, flag, text
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.journal import Journal, JournalEntry
-from fruix.sandbox.spawner.messages import Failed, decode
+from fruix.sandbox.spawner.ipc import Failed, decode
 from fruix.sandbox.spec import Bind, Entry, SandboxSpec, Tmpfs
 from fruix.testing.traced import Traced, say
 

@@ -1,4 +1,4 @@
-"""Whatever a URL is and whatever a server answers: the file arrives as declared, or each URL is named with a reason."""
+"""Malformed URLs and answers: the file arrives as declared, or each URL is named with a reason."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ ENDLESS = b"X-Length: endless"  # a header after which bytes are sent until nobo
 
 
 class Server:
-    """Answers each connection with the next of `answers`, the last one for ever, whatever it is asked, and closes it."""
+    """Answers each connection with the next of `answers`, then closes it.
+
+    The last answer is given to all later connections; what is asked doesn't matter.
+    """
 
     def __init__(self) -> None:
         self.answers: list[bytes] = [GOOD]

@@ -67,7 +67,7 @@ def test_structured_attributes() -> None:
 
 @pytest.mark.parametrize("contract", ["nix", "guix", "fruix"])
 def test_the_daemons_variables(contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only those that are named and may pass, only for fixed outputs, and stronger than the derivation's own."""
+    """Named ones that may pass reach builders of fixed outputs; they go before the derivation's own."""
     monkeypatch.setenv("REFUSED", "daemon")
     around = replace(AROUND, passed={"SHOWN": "daemon", "HIDDEN": "daemon"})
     drv = aterm.parse((ATTRIBUTES / "plain.drv").read_bytes(), "plain")

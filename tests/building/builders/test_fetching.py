@@ -14,8 +14,8 @@ import pytest
 
 import network_rig as rig
 from asking import Clock
-from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model import aterm
 from fruix.model.build_options import BuildOptions
@@ -111,9 +111,12 @@ def test_guix_spells_it_in_scheme(url: str) -> None:
 
 
 def test_guix_s_mirrors_are_those_of_the_derivation(url: str) -> None:
-    """Lists that are not known otherwise, and others than the built-in ones; the operator's go before them."""
+    """They may be unknown otherwise, or replace built-in ones; the operator's go before them."""
     with machine(BuildSettings(mirrors={"near": (f"{url}/",)})) as here:
-        lists = f';; made\n((gnu "ftp://x/" "{url}/none/" "{url}/") (near "{url}/none") (mine "{url}" "{url}/no"))'
+        lists = (
+            f';; made\n((gnu "ftp://x/" "{url}/none/" "{url}/")'
+            f' (near "{url}/none") (mine "{url}" "{url}/no"))'
+        )
         mirrors = here.store.add_text("mirrors", lists.encode())
         for name in ("gnu", "near", "mine"):
             env = {"url": f'"mirror://{name}/file.tar.gz"', "mirrors": mirrors.text}

@@ -57,6 +57,9 @@ def test_fixed_outputs_refer_to_nothing(here: Machine, shell: StorePath) -> None
     data = f"{shell}\n".encode()
     flat = {"out": DerivationOutput(None, "sha256", digest(data, "sha256"))}
     drv = here.derivation("refers", f"echo {shell} > $out", shell, outputs=flat)
-    assert f"fixed-output derivations must not reference store paths: '{drv}' references 1 distinct paths, e.g. '{shell}'" in failed(here, drv).message  # fmt: skip
+    assert (
+        f"fixed-output derivations must not reference store paths: '{drv}' references 1 distinct paths,"
+        f" e.g. '{shell}'"
+    ) in failed(here, drv).message
     assert here.build(drv, options=GUIX)[0].success
     assert here.store.references(here.store.derivation_outputs(drv)["out"]) == [shell]

@@ -1,4 +1,7 @@
-"""Sources that are commits: a builder with the host's git fetches them, from a server on this machine that has files only (Git's dumb protocol)."""
+"""Sources that are commits, fetched by a builder with the host's git.
+
+The server is on this machine and has files only (Git's dumb protocol).
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ def apt(tmp_path: Path) -> str:
     )
     (parts / "third.list").write_text("deb https://third.example/apt stable main\n")
     (parts / "debian.sources").write_text(
-        "Types: deb\nURIs: http://two.example/debian\n  http://three.example/debian\nSuites: bookworm\nComponents: main\n"
+        "Types: deb\nURIs: http://two.example/debian\n  http://three.example/debian\n"
+        "Suites: bookworm\nComponents: main\n"
         "\n# a comment\nTypes: deb\nURIs: http://two.example/debian-security\nSuites: x\nComponents: main\n"
         "\nEnabled: no\nURIs: http://off.example/debian\nComponents: main\n"
     )

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 import network_rig as rig
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput
@@ -341,7 +341,10 @@ def test_a_helper_that_fails_says_why(way: str, tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("contract", ["fruix", "nix", "guix"])
 def test_files_of_connected_builds(way: str, contract: str, tmp_path: Path) -> None:
     with connected_machine(way) as here:
-        script = "cd /etc; find . -type f | sort; echo --; cat resolv.conf; echo --; cat nsswitch.conf; cat hosts services > /tmp/x; printf x > $out"
+        script = (
+            "cd /etc; find . -type f | sort; echo --; cat resolv.conf; echo --; cat nsswitch.conf;"
+            " cat hosts services > /tmp/x; printf x > $out"
+        )
         drv = here.derivation("files", script, here.shell(tmp_path), outputs=fixed(b"x"))
         (result,) = here.build(drv, options=BuildOptions(contract))
         assert result.success, result.message

@@ -1,4 +1,7 @@
-"""Taking outputs is part of the build: nobody reads for hours what nobody wants. The outputs here are sparse and would take a day to hash."""
+"""Taking outputs is part of the build: limits and cancelling end it, too.
+
+The outputs here are sparse and would take a day to hash.
+"""
 
 from __future__ import annotations
 
@@ -47,7 +50,10 @@ def here() -> Iterator[Machine]:
 
 
 def at(step: str, act: Callable[[], object]) -> None:
-    """Do something when a build in this process, or in one forked from now on, reaches a step for the first time."""
+    """Do something when a build reaches a step for the first time.
+
+    It holds for builds in this process and in those that are forked from now on.
+    """
     left = [act]
 
     def tell(reached: str) -> None:

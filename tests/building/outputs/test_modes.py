@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from asking import UNSTEADY, last, options
-from fruix.building.record.file import read_record
 from fruix.building.record.log import read_log
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.buildresult import BuildMode, BuildStatus
 from fruix.model.derivation import DerivationOutput

@@ -268,7 +268,10 @@ RULE = "fixed-output derivations must not reference store paths"
 
 @pytest.mark.parametrize("first", ["guix", "nix"])
 def test_a_result_obeys_the_rules_of_each_who_gets_it(here: Machine, shell: StorePath, first: str) -> None:
-    """What is allowed in Guix's world is refused for a client of Nix's that waits for it at the same time, and not the other way round."""
+    """What Guix's rules allow is refused to a client of Nix's that waits for it at the same time.
+
+    The other way round nothing is refused.
+    """
     drv = fixed_with_reference(here, shell)
     second = "nix" if first == "guix" else "guix"
     started, queued = threading.Event(), threading.Event()
@@ -302,7 +305,7 @@ def test_a_result_obeys_the_rules_of_each_who_gets_it(here: Machine, shell: Stor
 
 
 def test_what_is_valid_is_valid(here: Machine, shell: StorePath) -> None:
-    """Who asks later for a path that is valid gets it, whoever made it: as with the daemons of both worlds."""
+    """Who asks later for a valid path gets it, whoever made it: as with Guix's and Nix's daemons."""
     drv = fixed_with_reference(here, shell)
     assert here.build(drv, options=options(contract="guix"))[0].success
     (result,) = here.build(drv, options=options(contract="nix"))

@@ -14,6 +14,7 @@ from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.realisation import Realisation
 from fruix.building.queue.scheduler import CANCELLED, NOT_BEGUN, Scheduler
+from fruix.building.run.monitor import readable
 from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
@@ -91,9 +92,7 @@ def test_a_gone_client_ends_its_request(make: Callable[..., Scheduler]) -> None:
 
     def run(job: Job) -> BuildResult:
         cancelled.set()
-        import select
-
-        select.select([job.waker], [], [])
+        assert readable(job.waker, PATIENCE)
         return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 
     results = Realisation(goals({"a": ""}), make(run), BuildOptions(), lambda _event: None, cancelled).run()

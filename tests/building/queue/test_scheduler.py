@@ -73,9 +73,7 @@ def test_abandoned_jobs_are_cancelled(make: Callable[..., Scheduler]) -> None:
 
     def run(job: Job) -> BuildResult:
         started.set()
-        import select
-
-        select.select([job.waker], [], [])
+        assert readable(job.waker, PATIENCE)
         ended.set()
         return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 
@@ -94,9 +92,7 @@ def test_abandoned_jobs_are_cancelled(make: Callable[..., Scheduler]) -> None:
 
 def test_closing_ends_everything(make: Callable[..., Scheduler]) -> None:
     def run(job: Job) -> BuildResult:
-        import select
-
-        select.select([job.waker], [], [])
+        assert readable(job.waker, PATIENCE)
         return BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 
     scheduler = make(run, 1)
@@ -115,7 +111,7 @@ def held(job: Job) -> BuildResult:
 
 
 def test_who_is_told_too_late_can_not_join(make: Callable[..., Scheduler]) -> None:
-    """The limits of all who waited have passed, and the build is being ended: who comes now gets one of his own."""
+    """A build that is being ended since all limits have passed isn't joined: a new one begins."""
     gate, started = threading.Event(), threading.Event()
     runs: list[Job] = []
 
@@ -235,7 +231,10 @@ def test_a_job_cancelled_before_its_turn_is_not_run(make: Callable[..., Schedule
 def test_what_only_clients_wait_for_that_have_gone_is_not_shown_and_not_begun(
     make: Callable[..., Scheduler],
 ) -> None:
-    """Before their sessions have noticed: what waits of theirs counts for nothing as soon as they are known to be gone."""
+    """What waits for a client counts for nothing as soon as that is known to be gone.
+
+    Its session need not have noticed.
+    """
     gate, runs = threading.Event(), []
 
     def run(job: Job) -> BuildResult:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -171,7 +171,10 @@ def test_an_unknown_derivation(here: Machine) -> None:
 
 
 def test_processes_left_behind_are_dead(here: Machine, shell: StorePath) -> None:
-    script = "(setsid sh -c 'trap \"\" TERM HUP; while :; do echo y >> /build/y; done' >/dev/null 2>&1 &); echo x > $out"
+    script = (
+        "(setsid sh -c 'trap \"\" TERM HUP; while :; do echo y >> /build/y; done' >/dev/null 2>&1 &);"
+        " echo x > $out"
+    )
     assert here.build(here.derivation("daemons", script, shell))[0].success
     assert builders() == []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from asking import notes, options
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.building.recovery import recover_builds
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import Requester

@@ -1,4 +1,4 @@
-"""Faults: a step of the sandbox that fails, a spawner that dies, a daemon that was killed; nothing may be left."""
+"""Faults leave nothing behind: failing steps of the sandbox, a dead spawner, a killed daemon."""
 
 from __future__ import annotations
 

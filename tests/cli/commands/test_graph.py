@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 
 
 @pytest.mark.parametrize(

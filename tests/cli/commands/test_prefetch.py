@@ -1,4 +1,7 @@
-"""`fruix hash` and `fruix prefetch`, and builds of what they print: files, directories, commits, from a server on this machine. On a private /frx."""
+"""`fruix hash` and `fruix prefetch`, and builds of what they print.
+
+Of files, directories and commits, from a server on this machine. On a private /frx.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`fruix shell` and `fruix run`, with a live daemon and packages of its own; without root see tests/test_without_root.py."""
+"""`fruix shell` and `fruix run`, with a live daemon and packages of its own.
+
+Without root see tests/test_without_root.py.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ COMMAND = [sys.executable, "-m", "fruix"]
 MADE = r"""
 def made(name, *programs, files="", **more):
     script = "mkdir -p $out/bin\n" + "".join(
-        f"printf '#!/bin/sh\\necho {program} of {name}: \"$@\"; exit $STATUS\\n' > $out/bin/{program}; chmod +x $out/bin/{program}\n"
+        f"printf '#!/bin/sh\\necho {program} of {name}: \"$@\"; exit $STATUS\\n' > $out/bin/{program}\n"
+        f"chmod +x $out/bin/{program}\n"
         for program in programs
     ) + files
     return Package(name=name, version="1.0", build_system="trivial", arguments={"script": script}, **more)
@@ -36,7 +40,8 @@ FILES = {
     "both": 'packages = [made("tool", "tool"), made("only", "differently")]',
     "broken": 'package = made("broken", files="exit 3")',
     "library": (
-        "package = made('library', propagated_inputs=[low], files='''mkdir -p $out/include $out/lib/pkgconfig\n"
+        "package = made('library', propagated_inputs=[low], files='''"
+        "mkdir -p $out/include $out/lib/pkgconfig\n"
         'printf "#include <low.h>\\n#define HIGH 1\\n" > $out/include/library.h\n'
         "printf \"Name: library\\nDescription: x\\nVersion: 7\\n\" > $out/lib/pkgconfig/library.pc''')"
     ),

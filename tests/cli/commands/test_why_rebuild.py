@@ -1,4 +1,7 @@
-"""Why something is built again: by name against what was built last, between two derivations, and in the plan. On a private /frx."""
+"""Why something is built again, as `why-rebuild` and plans tell it.
+
+By name against what was built last, and between two derivations. On a private /frx.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from machine import private_frx
 LOW = """
 package = Package(
     name="low", version="{version}", build_system="trivial",
-    arguments={{"script": "echo one\\nmkdir $out\\n{command}\\necho three", "environment": {{"FLAGS": {flags!r}}}}},
+    arguments={{
+        "script": "echo one\\nmkdir $out\\n{command}\\necho three", "environment": {{"FLAGS": {flags!r}}}
+    }},
 )
 """
 TOP = """
@@ -66,7 +71,8 @@ def test_why_it_is_built_again(directory: Path) -> None:
     low.write_text(LOW.format(version="1", command="echo 2", flags="-O3 -g"))
     plan = fruix(directory, "build", "-n", "top").stderr
     assert (
-        "       changed since the last build: the file trivial-builder.sh differs, the variable FLAGS differs\n"
+        "       changed since the last build: "
+        "the file trivial-builder.sh differs, the variable FLAGS differs\n"
     ) in plan
     assert "       changed since the last build: the input low-1 differs\n" in plan
     expected = """\

@@ -1,4 +1,4 @@
-"""Completions do in bash, fish and zsh what they say, for commands, options, their values, packages and files."""
+"""Completions in bash, fish and zsh: of commands, options, their values, packages and files."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ class Terminal:
         os.write(self.end, f"{line}\n".encode())
 
     def arguments(self) -> list[str]:
-        """Of the next `fruix`."""
+        """The arguments of the next `fruix` on the line."""
         read_until(self.end, b"\ngot: ")
         end = b".\r\n"
         return read_until(self.end, end).removesuffix(end).decode().split("+")

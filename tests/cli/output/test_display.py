@@ -4,6 +4,7 @@ import io
 import json
 import re
 import sys
+import threading
 from pathlib import Path
 from string import Formatter
 
@@ -25,6 +26,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import KINDS, from_json
 from fruix.model.planned import BuildPlan
 from fruix.model.reasons import ROWS
+from fruix.overriding import override
 
 
 def shown(verbosity: int) -> list[str]:
@@ -68,7 +70,8 @@ def test_json_lines_are_the_events() -> None:
     assert people.getvalue() == ""
 
 
-# What programs rely on (docs/events.md). Adding to it is fine; whoever takes away or renames must raise EVENTS_VERSION.
+# What programs rely on (docs/events.md). Adding to it is fine; whoever takes away or renames must
+# raise EVENTS_VERSION.
 SCHEMA = {
     "plan": {"builds", "jobs", "problems", "estimated_seconds", "unknown_durations", "longest_path"},
     "build-queued": {"drv", "kind", "time"},
@@ -178,3 +181,27 @@ def test_which_display(
         assert ("building zlib-1.3.tar.gz" in stderr.getvalue()) is not live
     finally:
         display.close()
+
+
+def test_the_status_is_free_while_lines_are_written() -> None:
+    # Another thread draws a terminal's status area: holding rich's lock, it asks for the status.
+    free: list[bool] = []
+
+    class Probe(PlainDisplay):
+        def look(self) -> None:
+            free.append(self._lock.acquire(blocking=False))
+            if free[-1]:
+                self._lock.release()
+
+        @override
+        def write(self, text: str) -> None:
+            thread = threading.Thread(target=self.look)
+            thread.start()
+            thread.join()
+
+    display = Probe(io.StringIO(), PLAN, verbosity=1)
+    for _, event in EVENTS:
+        display.event(event)
+    display.dump()
+    assert free
+    assert all(free)

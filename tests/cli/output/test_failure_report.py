@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cli.requests import EVENTS, FAILING, PLAN, drv
+from fruix.cli.command_line import report
 from fruix.cli.commands.hash import FORMS
-from fruix.cli.main import report
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.failure_report import answer, as_defined, build_error, exit_code, failure_report
 from fruix.cli.output.progress import Failure
@@ -63,11 +63,17 @@ def test_a_block_ends_with_the_log() -> None:
                 tests={"pass": 4, "fail": 2, "skip": 1},
                 failed_tests=("hello-1", "hello-2"),
             ),
-            "hello-2 failed in phase check after 21s: 2 of 7 tests failed (hello-1, hello-2): 'make check' ended with exit code 2",
+            (
+                "hello-2 failed in phase check after 21s: 2 of 7 tests failed (hello-1, hello-2): "
+                "'make check' ended with exit code 2"
+            ),
         ),
         (
             failure(phase="check", failed_tests=tuple("abcdef")),
-            "hello-2 failed in phase check after 21s: 6 tests failed (a, b, c and 3 more): builder failed with exit code 2",
+            (
+                "hello-2 failed in phase check after 21s: 6 tests failed (a, b, c and 3 more): "
+                "builder failed with exit code 2"
+            ),
         ),
         (
             failure(phase="check", tests={"pass": 7, "fail": 0}),
@@ -108,7 +114,8 @@ def test_a_wrong_hash_is_told_as_the_definition_has_it(capsys: pytest.CaptureFix
         (told,) = as_defined([found], {found.path: source})
         *_, said, hint = last_lines([told], result, capsys)
         assert said == (
-            f"fruix: error: hello.tar.gz failed after 21s: wrong hash from {url}: specified {form(specified)}, got {form(got)}"
+            f"fruix: error: hello.tar.gz failed after 21s: wrong hash from {url}: "
+            f"specified {form(specified)}, got {form(got)}"
         )
         line = f'{source.location}: sha256="{form(got)}"'
         assert (
@@ -144,7 +151,10 @@ def test_each_cause_has_a_line_and_the_next_command_is_the_last(capsys: pytest.C
         failure("gcc-15", phase="configure"),
     ]
     assert last_lines(failures, BuildResult(BuildStatus.DEPENDENCY_FAILED, "no"), capsys) == [
-        "fruix: error: zlib-1.3 failed in phase build after 21s: builder failed with exit code 2 (2 that need it were not built)",
+        (
+            "fruix: error: zlib-1.3 failed in phase build after 21s: builder failed with exit code 2 "
+            "(2 that need it were not built)"
+        ),
         "fruix: error: gcc-15 failed in phase configure after 21s: builder failed with exit code 2",
         "hint: fruix log zlib-1.3; fruix enter zlib-1.3 (a shell in its sandbox)",
     ]
@@ -162,7 +172,10 @@ def test_each_cause_has_a_line_and_the_next_command_is_the_last(capsys: pytest.C
         ),
         (
             replace(failure(status=BuildStatus.NOT_DETERMINISTIC), log_file="/log/x.check.gz"),
-            "fruix log --check hello-2; usual causes are the time, random names, the order of files or of jobs",
+            (
+                "fruix log --check hello-2; "
+                "usual causes are the time, random names, the order of files or of jobs"
+            ),
         ),
     ],
 )

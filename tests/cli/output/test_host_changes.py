@@ -16,7 +16,7 @@ OLD, NEW, OTHER = "0" * 64, "1" * 64, "2" * 64
 
 
 class Reader:
-    """Knows derivations by their names, `NAME-FINGERPRINT'S FIRST DIGIT`, and the views that it is given."""
+    """Derivations named `NAME-DIGIT` (the fingerprint's first), and the views that are given."""
 
     def __init__(self, *views: HostView) -> None:
         self._views = {view.fingerprint: view for view in views}
@@ -51,10 +51,9 @@ def test_the_packages_and_their_versions() -> None:
     assert found == HostChanged(
         (drv("hello-1b"), drv("less-1b")), (HostChange("gcc-12", "12.2.0-14", "12.2.0-15", program=True),)
     )
-    assert found.text(utf8=True) == (
+    assert found.text() == (
         "rebuilt because the host's gcc-12 changed 12.2.0-14 → 12.2.0-15: hello-1b, less-1b"
     )
-    assert "12.2.0-14 -> 12.2.0-15" in found.text(utf8=False)
     assert found.to_json() == {
         "builds": [str(drv("hello-1b")), str(drv("less-1b"))],
         "changes": [{"name": "gcc-12", "old": "12.2.0-14", "new": "12.2.0-15"}],
@@ -69,11 +68,11 @@ def test_nothing_of_the_host_changed() -> None:
 def test_it_is_not_known_what_the_tools_were() -> None:
     found = host_changed([row("a-0b", "a-1b")], Reader())
     assert found is not None
-    assert found.text(utf8=True) == "rebuilt because the host's tools changed: a-1b"
+    assert found.text() == "rebuilt because the host's tools changed: a-1b"
 
 
 def test_names_are_harmless() -> None:
     found = host_changed([row("a-0b", "a-1b")], BOTH)
     assert found is not None
     evil = replace(found, found=(HostChange("x\x1b[2J", "1", "2"),))
-    assert "the host's x\\x1b[2J changed" in evil.text(utf8=True)
+    assert "the host's x\\x1b[2J changed" in evil.text()

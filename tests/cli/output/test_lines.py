@@ -6,7 +6,10 @@ from hypothesis import strategies as st
 
 from fruix.cli.output.lines import columns, cut, folded, last_state
 
-GCC = "/frx/store/x-gcc/bin/gcc -DHAVE_CONFIG_H -I. -I./lib -g -O2 -MT src/hello.o -c -o src/hello.o src/hello.c"
+GCC = (
+    "/frx/store/x-gcc/bin/gcc -DHAVE_CONFIG_H -I. -I./lib -g -O2 -MT src/hello.o -c -o src/hello.o "
+    "src/hello.c"
+)
 
 
 @pytest.mark.parametrize(

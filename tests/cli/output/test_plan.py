@@ -10,18 +10,18 @@ from fruix.model.planned import BuildPlan, PlannedBuild
 
 def test_headline() -> None:
     assert (
-        headline(PLAN, utf8=True)
+        headline(PLAN)
         == "5 to build, 1 to fetch, about 5 min and 1 never done here, longest path gcc-15 → hello-2"
     )
-    assert headline(BuildPlan((row("a-1"),)), utf8=True) == "1 to build"
-    assert headline(BuildPlan(), utf8=True) == "nothing to be done: everything is valid"
-    assert headline(BuildPlan(problems=("x",)), utf8=True) == "nothing to be done"
+    assert headline(BuildPlan((row("a-1"),))) == "1 to build"
+    assert headline(BuildPlan()) == "nothing to be done: everything is valid"
+    assert headline(BuildPlan(problems=("x",))) == "nothing to be done"
     whole = BuildPlan((PlannedBuild(drv("a-1")),))
-    assert headline(whole, BuildMode.REPAIR, utf8=True) == "1 to look at, and to repair if damaged"
-    assert headline(whole, BuildMode.CHECK, utf8=True) == "1 to build"
+    assert headline(whole, BuildMode.REPAIR) == "1 to look at, and to repair if damaged"
+    assert headline(whole, BuildMode.CHECK) == "1 to build"
     rows = [row("b0", usual=5), *(row(f"b{n}", f"b{n - 1}", usual=5) for n in range(1, 9))]
-    assert headline(BuildPlan(tuple(rows)), utf8=False).endswith("b0 -> ... -> b8")
-    assert headline(BuildPlan(tuple(rows)), utf8=True) == "9 to build, about 45 s, longest path b0 → … → b8"
+    assert headline(BuildPlan(tuple(rows))).endswith("b0 → … → b8")
+    assert headline(BuildPlan(tuple(rows))) == "9 to build, about 45 s, longest path b0 → … → b8"
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def failures(**reasons: Reason) -> list[Failure]:
-    """One for each name."""
+    """A failure for each name."""
     return [
         Failure(BuildFailed(drv(name), BuildStatus.TRANSIENT_FAILURE, "", 1.0, reason))
         for name, reason in reasons.items()

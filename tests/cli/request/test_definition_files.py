@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.cli.main import main
+from fruix.cli.command_line import main
 from fruix.cli.request.definition_files import separate
 
 GOOD = "package = Package(name='fig', version='1', build_system='trivial', arguments={'script': 'true'})\n"

@@ -1,4 +1,7 @@
-"""What was built from a file is known by its name, with or without version, to every command that takes what was built. On a private /frx."""
+"""What was built from a file is known by its name to every command that takes what was built.
+
+With or without version. On a private /frx.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,10 @@ from machine import private_frx
 
 FILE = """
 def made(name, version, script, *inputs):
-    return Package(name=name, version=version, build_system="trivial", arguments={"script": script}, inputs=list(inputs))
+    arguments = {"script": script}
+    return Package(
+        name=name, version=version, build_system="trivial", arguments=arguments, inputs=list(inputs)
+    )
 old = made("greet", "1", "mkdir $out; echo old > $out/word")
 greet = made("greet", "2", "mkdir $out; echo made > $out/word")
 user = made("user-of-greet", "3", "read -r greet < $inputsPath; echo $greet > $out", greet)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from fruix.building.record.file import read_record
+from fruix.building.record.record_file import read_record
 from fruix.model.storepath import StorePath
 from fruix.testing.freebsd.kernel_state import Machine as FreeBSD
 from machine import Machine, jails, machine

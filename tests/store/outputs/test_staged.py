@@ -15,7 +15,7 @@ from fruix.model.hashes import Hash
 from fruix.store import flags
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
-from fruix.store.tree.dump import SizeBudget
+from fruix.store.tree.dump import SizeBudget, dump
 from machine import OTHER_USERS, SEVERAL_IDS
 from store.helpers import (
     BUILD_UID,
@@ -289,7 +289,11 @@ def test_flat_fixed_outputs_are_plain_files(store: LocalStore, area: str, kind: 
         take(store, f"{area}/x", expected=ContentAddress(Method.FLAT, Hash.of("sha256", b"good")))
 
 
-def test_depth_bomb_is_refused_and_goes(store: LocalStore, area: str) -> None:
+def test_depth_bomb_is_refused_and_goes(
+    store: LocalStore, area: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert dump.__kwdefaults__
+    monkeypatch.setitem(dump.__kwdefaults__, "max_depth", 2000)  # a real one takes long to be made
     os.mkdir(f"{area}/x")
     inner = directory_fd(f"{area}/x")
     for _ in range(3000):

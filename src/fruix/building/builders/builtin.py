@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from fruix.building.builders.buildenv import read_members
-from fruix.building.builders.interface import PreparedBuilder, outputs_in_store
 from fruix.building.builders.platforms import check_features
+from fruix.building.builders.prepared_builder import PreparedBuilder, outputs_in_store
 from fruix.building.outputs.checks import check_words
 from fruix.building.plan.input_closure import present_inputs
 from fruix.building.resources import Resources

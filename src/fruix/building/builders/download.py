@@ -26,21 +26,27 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fruix.building.builders import opener
 from fruix.building.builders.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
 from fruix.building.builders.undelivered import Undelivered, write_report
-from fruix.building.builders.unpack import unpack
 from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
 from fruix.model.secrets import secrets_in, without, without_user
 from fruix.model.text import printable
 from fruix.store.tree import delete_tree
+from fruix.store.tree.restore import restore
+
+try:  # before the sandbox is sealed
+    import lzma
+except ImportError:  # some Pythons are built without
+    lzma = None  # type: ignore[assignment]
 
 CHUNK = 1 << 16
+UNPACK_CHUNK = 1 << 18
 ATTEMPTS = 3
 CONNECT_TIMEOUT = 30  # seconds without a byte from the server
 PROGRESS_INTERVAL = 0.25
@@ -174,7 +180,7 @@ class _Fetching:
 
     def _unpack(self, url: str) -> None:
         try:
-            unpack(self.destination, url, self.max_size)
+            _unpack(self.destination, url, self.max_size)
         except FormatError as error:
             raise GiveUpOnMirrorError(str(error)) from error
 
@@ -228,3 +234,47 @@ def _shown(url: str) -> str:
 def _print(line: str) -> None:
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def _unpack(path: str, url: str, max_size: int) -> None:
+    """Replace the fetched archive (NAR, compressed with xz if its URL says so) by the tree in it.
+
+    Args:
+        path: what was fetched.
+        url: where from; its ending tells the compression.
+        max_size: bytes of archive; 0: no limit.
+
+    Raises:
+        FormatError: not an archive, or too long.
+    """
+    parent = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
+    packed = path + ".packed"
+    os.rename(path, packed)
+    try:
+        restore(_bounded(_archive(packed, url), max_size), parent, os.fsencode(os.path.basename(path)))
+    finally:
+        os.close(parent)
+        os.unlink(packed)
+
+
+def _archive(path: str, url: str) -> Iterator[bytes]:
+    if not url.endswith(".xz"):
+        with open(path, "rb") as file:
+            yield from iter(lambda: file.read(UNPACK_CHUNK), b"")
+        return
+    if lzma is None:
+        raise FormatError("this Python can't read xz", hint="install one with the module lzma")
+    try:
+        with lzma.open(path) as stream:
+            yield from iter(lambda: stream.read(UNPACK_CHUNK), b"")
+    except (lzma.LZMAError, EOFError) as error:
+        raise FormatError(f"not an xz file: {error}") from error
+
+
+def _bounded(chunks: Iterator[bytes], limit: int) -> Iterator[bytes]:
+    done = 0
+    for chunk in chunks:
+        done += len(chunk)
+        if limit and done > limit:
+            raise FormatError(f"unpacks to more than the limit of {limit} bytes")
+        yield chunk

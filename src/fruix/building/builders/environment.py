@@ -62,13 +62,13 @@ def builder_input(
     graph_files: Mapping[str, bytes],
     graph_objects: Mapping[str, Any],
 ) -> BuilderInput:
-    """Put everything together.
+    """What the builder of `derivation` gets: what is declared, with what the contract adds.
 
     Args:
         derivation: what is to be built.
         attributes: what it declares.
         contract: what its builder may rely on.
-        params: see there.
+        params: what doesn't come from the derivation.
         graph_files: exported graphs as files.
         graph_objects: exported graphs as JSON values.
 
@@ -76,14 +76,8 @@ def builder_input(
         BadDerivationError: a variable with a name that no process can have.
     """
     replace = {} if contract.guix_attributes else _placeholders(derivation)
-    if attributes.structured is None:
-        variables, files = _plain(derivation, attributes, replace, params.directory)
-    else:
-        variables, files = _structured(
-            derivation, attributes.structured, graph_objects, replace, params.directory
-        )
+    variables, files = _declared(derivation, attributes, graph_objects, replace, params.directory)
     impure = _impure(attributes, params.passed) if derivation.is_fixed else {}
-    arguments = tuple(_replaced(argument, replace) for argument in derivation.args)
     environment = contract.environment(
         variables,
         store=params.store,
@@ -94,7 +88,10 @@ def builder_input(
     )
     _check_names(environment)
     return BuilderInput(
-        arguments, environment, {**files, **graph_files}, secret_values(impure, PROXY_VARIABLES)
+        arguments=tuple(_replaced(argument, replace) for argument in derivation.args),
+        variables=environment,
+        files={**files, **graph_files},
+        secrets=secret_values(impure, PROXY_VARIABLES),
     )
 
 
@@ -108,9 +105,16 @@ def attribute_file(name: str) -> str:
     return f".attr-{Hash.of('sha256', to_bytes(name)).nix32}"
 
 
-def _plain(
-    derivation: Derivation, attributes: Attributes, replace: Mapping[str, str], directory: str
+def _declared(
+    derivation: Derivation,
+    attributes: Attributes,
+    graphs: Mapping[str, Any],
+    replace: Mapping[str, str],
+    directory: str,
 ) -> tuple[dict[str, str], dict[str, bytes]]:
+    """The derivation's own variables, and files that stand for some of them or for all."""
+    if attributes.structured is not None:
+        return _structured(derivation, attributes.structured, graphs, replace, directory)
     variables: dict[str, str] = {}
     files: dict[str, bytes] = {}
     for name, value in derivation.env.items():

@@ -9,10 +9,12 @@ is no sandbox.
 from __future__ import annotations
 
 import os
+from urllib.request import getproxies
 
 from fruix.building.builders import fetchurl
-from fruix.building.builders.interface import PreparedBuilder, contract_of
+from fruix.building.builders.mirrors import check_usable
 from fruix.building.builders.platforms import check_features
+from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
 from fruix.building.builders.undelivered import others, read_report, wrong_contents
 from fruix.building.failures import FailedError, mismatch
 from fruix.building.resources import Resources
@@ -49,7 +51,7 @@ def prepare_fetch(
     download = fetchurl.read_request(derivation, settings.mirrors, resources.store.real)
     at_hand = fetchurl.local_copy(download, settings) or ""
     if not at_hand:
-        fetchurl.check_request(download, settings)
+        check_usable(download.urls, settings.mirrors)
     network = NONE if at_hand else choose(settings.fixed_output_network)
     if network == NONE and not at_hand:
         raise IsolationUnavailableError(
@@ -69,7 +71,7 @@ def prepare_fetch(
         areas=(("build", _DIRECTORY),),
         outputs={"out": f"build/{fetchurl.OUTPUT_NAME}"},
         network=network,
-        secrets=secrets_in(fetchurl.proxies().values()),
+        secrets=secrets_in(getproxies().values()),
         download=download,
         at_hand=at_hand,
     )

@@ -10,14 +10,14 @@ workspace, under `OUTPUT_NAME`; the caller checks it and copies it into the stor
 
 from __future__ import annotations
 
-import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import getproxies
 
 from fruix.building.builders import scheme
 from fruix.building.builders.local_sources import find_source
-from fruix.building.builders.mirrors import Candidate, check_usable, expand
+from fruix.building.builders.mirrors import Candidate, expand
 from fruix.building.builders.undelivered import beginning
 from fruix.building.settings import BuildSettings
 from fruix.errors import BadDerivationError
@@ -107,15 +107,6 @@ def local_copy(download: Download, settings: BuildSettings) -> str | None:
     )
 
 
-def check_request(download: Download, settings: BuildSettings) -> None:
-    """Refuse what can't be fetched in any case.
-
-    Raises:
-        UsageError: none of the URLs is one that can be asked.
-    """
-    check_usable(download.urls, settings.mirrors)
-
-
 def entry_arguments(
     download: Download, directory: str, settings: BuildSettings, ca_file: str
 ) -> dict[str, Any]:
@@ -130,10 +121,5 @@ def entry_arguments(
         "unpack": download.unpack,
         "max_size": settings.max_download_size,
         "ca_file": ca_file,
-        "proxies": proxies(),
+        "proxies": getproxies(),
     }
-
-
-def proxies() -> Mapping[str, str]:
-    """The daemon's proxies: scheme → URL."""
-    return urllib.request.getproxies()

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from fruix.building.builders.environment import BuilderInput, EnvironmentParams, builder_input
-from fruix.building.builders.interface import PreparedBuilder, contract_of, outputs_in_store
 from fruix.building.builders.platforms import check_machine, personality, wants_kvm
+from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of, outputs_in_store
 from fruix.building.builders.references_graph import graph_files, graph_objects
 from fruix.building.outputs.checks import check_words
 from fruix.building.plan.input_closure import present_inputs

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from fruix.building.builders.builtin import BUILDERS, prepare_builtin
 from fruix.building.builders.fetch import prepare_fetch
 from fruix.building.builders.fetchurl import FETCHERS
-from fruix.building.builders.interface import PreparedBuilder
 from fruix.building.builders.own import prepare_own
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.resources import Resources
 from fruix.errors import BadDerivationError
 from fruix.model.build_options import BuildOptions

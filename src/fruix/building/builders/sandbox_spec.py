@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from fruix.building.builders.interface import PreparedBuilder
 from fruix.building.builders.platforms import KVM, kvm_groups
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.limits import Limits
 from fruix.building.resources import Resources
 from fruix.building.workspace import Workspace

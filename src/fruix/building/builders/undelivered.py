@@ -36,7 +36,8 @@ class Undelivered:
 def write_report(path: str, found: Sequence[Undelivered]) -> None:
     """Write it down; no `path`, no report."""
     if path:
-        with open(path, "w", encoding="ascii") as file:
+        # What is written is ASCII, but its codec can't be imported in a sandbox's root.
+        with open(path, "w", encoding="utf-8") as file:
             json.dump([asdict(one) for one in found], file)
 
 
@@ -50,9 +51,9 @@ def read_report(path: str) -> list[Undelivered]:
 
 
 def beginning(path: str, size: int) -> bytes:
-    """At most `size` bytes of a file that somebody else made.
+    """At most `size` bytes of a file that a builder made.
 
-    None if it can't be read or is no file, link or pipe included.
+    Empty if it can't be read or is no regular file; links aren't followed, pipes not waited for.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)

@@ -33,14 +33,14 @@ MOST_SHOWN = 10
 
 
 class Known(Protocol):
-    """What is asked of the store."""
+    """The part of the store that checks ask."""
 
     @property
     def directory(self) -> str:
-        """The store directory."""
+        """The store directory, absolute, without a slash at its end."""
 
     def path_info(self, path: StorePath) -> PathInfo | None:
-        """Of a valid path."""
+        """What is registered of a path; None if it is not valid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Outputs:
 
 
 def check_words(drv: StorePath, derivation: Derivation, attributes: Attributes) -> None:
-    """Before a build: every word in the rules is a store path or an output.
+    """Check before a build that every word in the rules is a store path or an output.
 
     Raises:
         FailedError: another word.
@@ -77,7 +77,7 @@ def check_words(drv: StorePath, derivation: Derivation, attributes: Attributes) 
 
 
 def check_outputs(outputs: Outputs, attributes: Attributes) -> None:
-    """After a build: everything.
+    """Check the finished outputs by all rules.
 
     Raises:
         FailedError: an output breaks a rule; the message says which path, by which chain, in which

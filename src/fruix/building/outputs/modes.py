@@ -119,7 +119,11 @@ class NormalRules:
     name: str = "build"
 
     def nothing_to_do(self) -> bool:
-        """All valid, or known to fail."""
+        """Whether all are valid; leftovers of unregistered ones are deleted.
+
+        Raises:
+            FailedError: the failure of one is remembered, or valid ones break a rule of this build.
+        """
         store, paths = self.outputs.store, self.outputs.paths
         missing = [path for path in paths if not store.is_valid(path)]
         if missing and self.remembered and (failed := store.failures.among(missing)) and self.remembered():
@@ -135,7 +139,7 @@ class NormalRules:
         return not missing
 
     def finish(self, staged: list[Staged]) -> list[PathInfo]:
-        """Publish and register."""
+        """Give the new outputs their final names, and register all of them or none."""
         store = self.outputs.store
         published: list[PathInfo] = []
         try:
@@ -209,10 +213,11 @@ class RepairRules:
         store = self.outputs.store
         for output in staged:
             if output.info.path in self.damaged:
-                failpoints.reach("replace")
-                info = output.replace()
-                failpoints.reach("register-again")
-                store.register_again([info])
+                with store.replacing(output.info):
+                    failpoints.reach("replace")
+                    info = output.replace()
+                    failpoints.reach("register-again")
+                    store.register([info])
         infos = (store.path_info(path) for path in self.outputs.paths)
         return [info for info in infos if info is not None]
 

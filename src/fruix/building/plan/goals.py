@@ -98,9 +98,9 @@ def plan(store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode = B
 
 
 def missing(store: LocalStore, requests: Iterable[DerivedPath]) -> Missing:
-    """What building `requests` would do."""
-    top = list(requests)
-    found = plan(store, top)
+    """What building `requests` would do; nothing is a temporary root afterwards."""
+    with store.temp_roots.session():
+        found = plan(store, requests)
     unknown = {path for path, result in found.settled.items() if not result.success}
     return Missing(will_build=frozenset(found.goals), unknown=frozenset(unknown))
 
@@ -174,6 +174,8 @@ def _open(
         wanted.setdefault(dependency, set()).update(outputs)
         if not _have_outputs(store, found, dependency, outputs):
             needed.add(dependency)
+    for output in derivation.output_paths.values():
+        store.add_temp_root(output)  # all of them: a build makes them all, whichever are wanted
     if mode == BuildMode.NORMAL and _has_gone(store, derivation):
         mode = BuildMode.REPAIR
     found.goals[path] = Goal(path, derivation, frozenset(needed), mode)

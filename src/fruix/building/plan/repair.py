@@ -59,7 +59,8 @@ class Survey:
         self._needed_by: dict[StorePath, set[StorePath]] = {}
 
     def look(self, request: DerivedPath) -> Repair:
-        """What `request` needs."""
+        """Find the derivations that make what is damaged or missing of `request`; reads all its files."""
+        self._store.add_temp_root(request.path)
         repair = Repair(request)
         if request.outputs is None:
             pending = self._derivers(repair, self._closure([request.path]))

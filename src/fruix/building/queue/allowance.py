@@ -1,7 +1,7 @@
-"""The time, silence and log size that those who wait for a build allow it, each for himself.
+"""The time, silence and log size that each requester allows a build.
 
-One build may have several requesters. The one whose limit passes first is told that it took too
-long for him, and the build goes on for the others; it is ended when the limits of all have passed.
+One build may have several requesters. The one whose limit passes first is told so and waits no
+longer, and the build goes on for the others; it is ended when the limits of all have passed.
 So a build has the widest limits of those who wait for it, whoever comes and goes. Time and silence
 count from the start of the build (of each of its rounds), for who joins later from then on. The
 time goes on until the outputs are taken over; silence is the builder's alone.
@@ -37,7 +37,7 @@ class Allowance:
         self.begin()
 
     def begin(self) -> None:
-        """The build begins."""
+        """Count the build's time from now on, and that of its first round."""
         self._started = time.monotonic()
         self.begin_round()
 

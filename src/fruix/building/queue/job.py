@@ -1,7 +1,7 @@
 """A job: one derivation being built, and all who wait for it.
 
-What happens to it arrives in each listener's own inbox (`building.inbox`), so that a session's
-thread alone writes to its client. Each who waits has limits of his own (`building.allowance`); the
+What happens to it arrives in each listener's own inbox (`queue.event_queue`), so that a session's
+thread alone writes to its client. Each who waits has limits of his own (`queue.allowance`); the
 number of cores is that of the first. A job that nobody waits for any more is cancelled.
 """
 
@@ -24,9 +24,12 @@ from fruix.model.storepath import StorePath
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One who waits for a job.
+    """A requester that waits for a job.
 
-    What he asked for, and since when (seconds of the monotonic clock).
+    Attributes:
+        inbox: where it is told of events.
+        options: what it asked for.
+        since: when it joined, in seconds of the monotonic clock.
     """
 
     inbox: Inbox

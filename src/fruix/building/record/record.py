@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from fruix.building.builders.interface import PreparedBuilder, contract_of
+from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
 from fruix.building.limits import Limits
 from fruix.building.outputs.modes import Compared
 from fruix.building.plan.goals import contract_name
@@ -129,7 +129,7 @@ def _request(facts: BuildFacts, ending: Ending) -> dict[str, Any]:
 
 
 def _verdict(facts: BuildFacts, ending: Ending, result: BuildResult) -> dict[str, Any]:
-    """What came of it."""
+    """How the build ended, under which limits, and which outputs it made."""
     return {
         "status": result.status.name,
         "message": result.message,

@@ -21,16 +21,16 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from fruix import failpoints
-from fruix.building.builders.interface import PreparedBuilder, contract_of
 from fruix.building.builders.prepare import prepare
+from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
 from fruix.building.failures import FailedError
 from fruix.building.outputs.modes import ModeRules, OutputSet, compare_rounds, rules_of
 from fruix.building.outputs.stage import OutputRules, check_valid, drop, stage_outputs
 from fruix.building.queue.allowance import Allowance
 from fruix.building.queue.job import Job
-from fruix.building.record.file import read_record
 from fruix.building.record.log import BuildLog
 from fruix.building.record.record import BuildFacts
+from fruix.building.record.record_file import read_record
 from fruix.building.resources import Resources
 from fruix.building.run.execute import run_builder
 from fruix.building.run.keep_failed import keep_build
@@ -68,6 +68,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
     state = RunState(job, facts, allowance)
     try:
         with ExitStack() as stack:
+            stack.enter_context(resources.store.temp_roots.session())  # of this thread, for this build
             failpoints.reach("lock")
             _lock(stack, job, resources.store)
             stack.callback(failpoints.reach, "unlock")
@@ -77,6 +78,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             with interruptible(state.why_stop):
                 if mode.nothing_to_do():
                     return BuildResult(BuildStatus.ALREADY_VALID, outputs=job.derivation.output_paths)
+            resources.store.check_room()
             failpoints.reach("log")
             with _open_log(state, resources) as log:
                 _build(stack, state, mode, log, resources)

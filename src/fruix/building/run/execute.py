@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fruix import failpoints
 from fruix.building import failures
 from fruix.building.builders.fetch import copy_at_hand, why_not_fetched
-from fruix.building.builders.interface import PreparedBuilder
 from fruix.building.builders.platforms import explain_start
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
 from fruix.building.limits import Limits, Watch
 from fruix.building.record.log import BuildLog

@@ -1,4 +1,4 @@
-"""Keeping what a failed build left.
+"""Keeping what a failed build left, and bringing it back for somebody to look around in.
 
 A copy of its directories, for the user who asked, under a private name.
 
@@ -14,12 +14,18 @@ files that aren't its own. The copy is made of fresh inodes below a name that on
 of regular files that belong to the build user, directories and symlinks, without set-id bits; then
 it gets its name by one rename. What is left out is counted and said. If there isn't room for it
 (`min-free` would be passed) nothing is kept. Nobody deletes it but its owner.
+
+Bringing back is a copy the other way round: from its owner's directory into a build's fresh ones,
+the files being the build user's then. By then the owner may have changed it in any way, so the
+copying is as careful as the first time: no link is followed, and only directories, symlinks and
+files of the owner's are taken.
 """
 
 from __future__ import annotations
 
 import os
 import shlex
+import stat
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,10 +33,11 @@ from dataclasses import dataclass
 from fruix import failpoints
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
-from fruix.building.workspace import Workspace
+from fruix.building.workspace import Workspace, name_prefix
 from fruix.errors import FruixError, ObjectRejectedError
 from fruix.model.build_options import Requester
 from fruix.model.reasons import reason
+from fruix.model.storepath import StorePath
 from fruix.sandbox import Exec
 from fruix.store.tree import delete_tree, open_chain
 from fruix.store.tree.copy_for_user import Keeper
@@ -39,6 +46,7 @@ from fruix.store.tree.interruption import interruptible
 
 # Names of copies that are being made; a start removes those that a crash left.
 UNFINISHED = ".new-"
+_PARTS = (b"build", b"tmp", b"store")
 
 
 def keep_build(state: RunState, area: Workspace, owner: Requester | None, resources: Resources) -> str:
@@ -87,7 +95,7 @@ def free_room(resources: Resources) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """One copy being made."""
+    """A copy of `area` that is being made; `outputs` are base names."""
 
     area: Workspace
     keeper: Keeper
@@ -164,3 +172,47 @@ def _place(parent: int, unfinished: str, name: str, keeper: Keeper) -> str:
     finally:
         os.close(directory)
     return f"{owner}/{name}"
+
+
+def find_kept(kept: str, uid: int, path: StorePath) -> str | None:
+    """The latest kept directories of a user's failed builds of `path`, or None.
+
+    Args:
+        kept: the directory of all kept builds.
+        uid: whose.
+        path: the derivation.
+    """
+    mine = f"{kept}/{uid}"
+    try:
+        with os.scandir(mine) as entries:
+            found = [
+                (entry.stat(follow_symlinks=False).st_ctime_ns, entry.path)
+                for entry in entries
+                if entry.name.startswith(name_prefix(path)) and entry.is_dir(follow_symlinks=False)
+            ]
+    except FileNotFoundError:
+        return None
+    return max(found)[1] if found else None
+
+
+def bring_back(directory: str, area: Workspace, owner: int, build_uid: int, room: int) -> int:
+    """Copy kept directories into a build's; how many files were left out.
+
+    Raises:
+        ObjectRejectedError: one of them is no directory, or they are more than `room` bytes.
+        OSError: as the system says.
+    """
+    source, target = open_chain(directory), open_chain(area.base)
+    try:
+        keeper = Keeper(owner, build_uid, build_uid, room)
+        for name in _PARTS:
+            if name.decode() not in os.listdir(source):
+                continue
+            if not stat.S_ISDIR(os.stat(name, dir_fd=source, follow_symlinks=False).st_mode):
+                raise ObjectRejectedError(f"'{name.decode()}' is no directory", where=directory)
+            delete_tree(target, name)
+            keeper.copy(source, name, target)
+        return keeper.skipped
+    finally:
+        os.close(source)
+        os.close(target)

@@ -11,9 +11,9 @@ from fruix import failpoints
 from fruix.building import failures
 from fruix.building.outputs.modes import Compared
 from fruix.building.queue.job import Listener
-from fruix.building.record.file import write_record
 from fruix.building.record.log import BuildLog
 from fruix.building.record.record import make_record
+from fruix.building.record.record_file import write_record
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
 from fruix.errors import FruixError, of_system
@@ -31,7 +31,7 @@ _GOES_ON = "the build goes on for others, whose limits are wider: ask again late
 
 
 def success(state: RunState, outputs: Mapping[str, StorePath]) -> BuildResult:
-    """Everything went well."""
+    """The result of a build that succeeded, with its times."""
     return BuildResult(
         BuildStatus.BUILT,
         times_built=state.round,
@@ -46,7 +46,11 @@ def success(state: RunState, outputs: Mapping[str, StorePath]) -> BuildResult:
 def failure(
     state: RunState, outputs: Mapping[str, StorePath], error: FruixError | OSError, resources: Resources
 ) -> BuildResult:
-    """It failed; remembered if the operator wants that and it would fail again."""
+    """The result of a build that `error` ended.
+
+    The failure is remembered if the operator wants that and it would fail again. A build whose outputs
+    were made has succeeded all the same.
+    """
     if state.infos is not None:
         _log.warning("cleaning up after %s: %s; the next start does the rest", state.job.path, error)
         return success(state, outputs)

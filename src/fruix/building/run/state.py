@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fruix.building.builders.interface import PreparedBuilder
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.failures import FailedError
 from fruix.building.outputs.modes import Compared, OutputSet
 from fruix.building.queue.allowance import Allowance
@@ -74,7 +74,7 @@ class RunState:
         self.last_lines = log.last_lines
 
     def set_builder(self, builder: PreparedBuilder) -> None:
-        """It could be prepared."""
+        """Note what will run."""
         self.builder = builder
 
     def begin_rounds(self) -> None:
@@ -101,7 +101,7 @@ class RunState:
         self.infos = infos
 
     def fail(self, why: Reason, hint: str) -> None:
-        """It failed."""
+        """Note the reason, and what to do about it."""
         self.reason, self.hint = why, hint
 
     def keep(self, name: str) -> None:
@@ -124,13 +124,13 @@ class RunState:
             self.job.emit(PhaseStarted(self.job.path, name, now))
 
     def emit_progress(self, done: int, total: int, what: str) -> None:
-        """A transfer went on."""
+        """Tell the clients how many of `total` bytes (0: unknown) of a URL have come."""
         self.job.emit(Progress(self.job.path, done, total, what))
 
     # What people are told besides
 
     def emit_note(self, why: Reason) -> None:
-        """Tell the clients now."""
+        """Tell the clients of a reason while the build goes on."""
         self.job.emit(self._note(why))
 
     def add_note(self, why: Reason, *, late: bool = False) -> None:

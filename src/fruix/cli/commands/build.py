@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from fruix.cli.commands.why_rebuild import StoreReader, reasons
-from fruix.cli.output import diffoscope, metadata
+from fruix.cli.output import build_metadata
 from fruix.cli.output.chrome_trace import trace_file
 from fruix.cli.output.display import (
     JsonDisplay,
@@ -19,24 +19,17 @@ from fruix.cli.output.display import (
     plan_event,
     result_event,
 )
-from fruix.cli.output.failure_report import Word, as_defined, build_error, failure_report
+from fruix.cli.output.failure_report import Word, as_defined, build_error, explain
 from fruix.cli.output.host_changes import HostChanged, host_changed
 from fruix.cli.output.plan import headline, listing
 from fruix.cli.output.progress import Failure
-from fruix.cli.output.terminal import arrows, speaks_utf8
 from fruix.cli.request import asked, build_flags
 from fruix.cli.request.connect import layout, open_store
 from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
 from fruix.cli.request.names import shortest_word
 from fruix.cli.request.root_links import check_links, link_names, make_links
 from fruix.cli.request.signals import end_in_order
-from fruix.cli.request.targets import (
-    Target,
-    derivation_for,
-    is_store_path,
-    lowering,
-    outputs_of,
-)
+from fruix.cli.request.targets import Target, derivation_for, is_store_path, lowering, outputs_of
 from fruix.client import RemoteStore
 from fruix.daemon.status_signal import on_request
 from fruix.errors import UsageError
@@ -49,7 +42,7 @@ Results = Sequence[tuple[DerivedPath, BuildResult]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add what to build, how to build it, and what to show and to keep of it."""
     asked.configure(parser)
     build_flags.configure(parser)
     _configure_display(parser)
@@ -89,14 +82,14 @@ def _configure_display(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build."""
+    """Build, print the paths of the results; status 1 if a dry run finds what can't be built."""
     if not options.targets and not options.file and not options.expression:
         raise UsageError(
             "nothing to build",
             hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION",
         )
     if options.metadata:
-        metadata.check_place(options.metadata)
+        build_metadata.check_place(options.metadata)
     options.targets, packages = asked.definitions(options)
     overtaken = Overtaken()
     with open_store() as store:
@@ -108,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
 def _from_the_beginning(
     store: RemoteStore, packages: Sequence[Package], options: argparse.Namespace, overtaken: Overtaken
 ) -> int:
-    """Lower for the host's tools as they are now, and build that."""
+    """Lower for the host's tools as they are now, and build that; the exit status."""
     work = lowering(store)
     targets = asked.targets(store, work, _words(store, options), packages)
     plan = store.plan([target.request for target in targets], build_flags.mode_of(options))
@@ -129,12 +122,12 @@ def _from_the_beginning(
         for path in (path for found in outputs for path in found.values()):
             print(path)
     if options.metadata:
-        _write_metadata(targets, options.metadata)
+        _write_metadata(targets[0], options.metadata)
     return 0
 
 
 def _teller(options: argparse.Namespace) -> Tell:
-    """How it is said that a request begins anew."""
+    """What says that a request begins anew: to a person or, with `--json`, to a program."""
 
     def tell(number: int, why: str) -> None:
         if options.json:
@@ -164,15 +157,14 @@ def _dry_run(
         mode = build_flags.mode_of(options)
         _show_head(plan, changed, mode)
         for text in listing(plan, mode, reasons(store, plan.builds)):
-            print(arrows(text, utf8=speaks_utf8(sys.stderr)), file=sys.stderr)
+            print(text, file=sys.stderr)
     return 1 if plan.problems else 0
 
 
 def _show_head(plan: BuildPlan, changed: HostChanged | None, mode: BuildMode) -> None:
-    utf8 = speaks_utf8(sys.stderr)
-    print(headline(plan, mode, utf8=utf8), file=sys.stderr)
+    print(headline(plan, mode), file=sys.stderr)
     if changed is not None:
-        print(changed.text(utf8=utf8), file=sys.stderr)
+        print(changed.text(), file=sys.stderr)
 
 
 def _display(plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace) -> PlainDisplay:
@@ -202,35 +194,17 @@ def _build(
 
 
 def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay, word: Word) -> None:
-    """How it ended; `word`: by which commands find a derivation."""
+    """Report how it ended, and raise if something failed; `word`: the name of a derivation."""
     failed = [(request, result) for request, result in results if not result.success]
     if isinstance(display, JsonDisplay):
         display.put(result_event(results))
     elif failed:
-        _explain(failures)
+        explain(failures)
     if failed:
         raise build_error(failed, failures, word)
 
 
-def _explain(failures: Sequence[Failure]) -> None:
-    """In full; the answer comes afterwards, as the error."""
-    report = PlainDisplay(sys.stderr, BuildPlan())
-    failure_report(failures, report)
-    for failure in failures:
-        if (pair := diffoscope.kept_pair(failure.event.reason)) is not None:
-            diffoscope.compare(*pair, report.write)
-
-
-def _write_metadata(targets: Sequence[Target], file: str) -> None:
-    """Of the first package; the others, if any, have records too (`fruix log --record`)."""
-    target = targets[0]
-    lowered, package = target.lowered, target.package
-    source = lowered.source if lowered else None
-    values = metadata.collect(
-        target.request.path,
-        (source.output, source.hash.base16 if source.hash else "") if source else None,
-        layout(),
-        package.name if package else "",
-    )
-    with open(file, "w", encoding="utf-8") as out:
-        out.write(metadata.render(values))
+def _write_metadata(target: Target, file: str) -> None:
+    """Write that of the first thing asked for; others have records too (`fruix log --record`)."""
+    drv, program = target.request.path, target.package.name if target.package else ""
+    build_metadata.write(file, drv, layout().log_file(drv), target.lowered, program)

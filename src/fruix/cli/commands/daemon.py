@@ -12,7 +12,7 @@ POLL_INTERVAL = 0.05
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add where the daemon listens and what configures it, and `--ping`."""
     parser.add_argument(
         "--ping", action="store_true", help="ask the daemon at the socket for its version, and leave"
     )
@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run or ask."""
+    """Run the daemon until it is told to end; with `--ping`, only ask one that runs."""
     if options.ping:
         return ping(options.wait)
     from fruix.daemon.main import main  # noqa: PLC0415 - a big import that --ping doesn't need
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def ping(patience: float) -> int:
-    """Connect, say what answered.
+    """Connect to the daemon, and print its version.
 
     Raises:
         UnreachableError: nobody does, for `patience` seconds.

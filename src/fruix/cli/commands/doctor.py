@@ -1,7 +1,8 @@
-"""`fruix doctor`: one line for each thing that isolation needs of this machine, and what to do where it lacks.
+"""`fruix doctor`: what isolation needs of this machine, a line each, and what to do about it.
 
-With `--try` it goes through one jail step by step, on FreeBSD, and prints every system call.
-With `--selftest` it builds on a scratch store instead, tries to break out, crashes and recovers; a line for each check.
+With `--try` it goes through one jail step by step, on FreeBSD, and prints every system call. With
+`--selftest` it builds on a scratch store instead, tries to break out, crashes and recovers; a line
+for each check.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ import sys
 
 from fruix.cli.output.terminal import duration, styled, wants_colour
 from fruix.cli.request.signals import end_in_order
-from fruix.sandbox import python_modules
 from fruix.sandbox.back_ends import current
-from fruix.sandbox.capabilities import Capability, probe
+from fruix.sandbox.capabilities import Capability, probe, python_probes
 
 MARKS = {True: ("ok", "green"), False: ("missing", "red")}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the two tests, which need root."""
     parser.add_argument(
         "--try",
         action="store_true",
         dest="trial",
-        help="on FreeBSD: go through one sandbox step by step and print each system call's result, errno and message (root)",
+        help="on FreeBSD: go through one sandbox step by step and print each system call's result, errno and "
+        "message (root)",
     )
     parser.add_argument(
         "--selftest",
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the table; status 1 if something that builds need is missing."""
     if options.selftest or options.trial:
         return _selftest() if options.selftest else _trial()
-    found = probe(python_modules.probes())
+    found = probe(python_probes())
     if found[0].available:  # else nothing more can be imported
         found += [*probe(current().probes()), *_offers()]
     colour = wants_colour(sys.stdout)

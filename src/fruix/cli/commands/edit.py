@@ -1,4 +1,4 @@
-"""`fruix edit`: open a package's definition in the editor ($VISUAL, else $EDITOR, else vi) at its line."""
+"""`fruix edit`: open a package's definition at its line, in $VISUAL, else $EDITOR, else vi."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _USUAL = ("+{line}", "{file}")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the package's name."""
     parser.add_argument("package", metavar="PACKAGE", help="by its name, or NAME@VERSION")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the editor; its status is ours."""
+    """Run the editor; returns its status."""
     file, line = find(options.package).location
     words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
     place = _PLACE.get(os.path.basename(words[0]), _USUAL)

@@ -20,7 +20,7 @@ from fruix.model.storepath import StorePath
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the derivation, and after `--` what to run instead of a shell."""
     parser.usage = "fruix enter [-h] [--fresh] DRV|PATH|PACKAGE [-- COMMAND ...]"
     parser.add_argument(
         "target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue"

@@ -1,4 +1,7 @@
-"""`fruix graph`: how packages, derivations or store objects depend on each other, as a picture (SVG) or for Graphviz (DOT)."""
+"""`fruix graph`: draw how packages, derivations or store objects depend on each other.
+
+As a picture (SVG), or in the language of Graphviz (DOT).
+"""
 
 from __future__ import annotations
 
@@ -11,27 +14,30 @@ from collections.abc import Callable, Iterable, Sequence
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.known import known_packages
 from fruix.cli.request.targets import built, derivation_for, is_store_path, lowering
+from fruix.cli.request.word_lists import WordList
 from fruix.client import RemoteStore
 from fruix.errors import UsageError
-from fruix.graph import Edge, Graph, Node, to_dot, to_svg
+from fruix.graph import Graph, Node, to_dot, to_svg
 from fruix.model.storepath import StorePath
-from fruix.packages.graph import package_graph
 from fruix.packages.load import UnknownPackageError, find
 from fruix.packages.lower import Lowering
+from fruix.packages.package_graph import package_graph
 
 _FORMATS = {"dot": to_dot, "svg": to_svg}
 _ENDINGS = {".dot": "dot", ".gv": "dot", ".svg": "svg"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.add_argument("targets", nargs="*", metavar="PACKAGE|DRV|PATH", help="default: the whole catalogue")
+    """Add what to draw, which edges, in which format and where to."""
+    parser.add_argument(
+        "targets", nargs="*", action=WordList, metavar="PACKAGE|DRV|PATH", help="default: the whole catalogue"
+    )
     parser.add_argument(
         "-t",
         "--type",
         choices=("inputs", "derivations", "references"),
-        help="inputs: what definitions say; derivations: what builds need; references: what results need when they run (default: inputs "
-        "for packages, references for store paths)",
+        help="inputs: what definitions say; derivations: what builds need; references: what results need "
+        "when they run (default: inputs for packages, references for store paths)",
     )
     parser.add_argument(
         "-f", "--format", choices=sorted(_FORMATS), help="default: as the output file is named, else dot"
@@ -40,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Draw."""
+    """Write the drawing to the file that was named, else to standard output."""
     draw = _FORMATS[_format(options)]
     text = draw(_graph(options), _title(options))
     if options.output:
@@ -114,7 +120,7 @@ def _graph(options: argparse.Namespace) -> Graph:
 
 
 def _runnable(store: RemoteStore, work: Lowering, word: str) -> Sequence[StorePath]:
-    """Outputs; but a derivation that is named as a path stands for itself, as it has references too."""
+    """The outputs of a word; a derivation that is named as a path stands for itself."""
     if is_store_path(store, word) and word.endswith(".drv"):
         return [StorePath.parse(word, store.directory)]
     return built(store, work, word)
@@ -124,15 +130,8 @@ def _store_graph(
     roots: Sequence[StorePath], needs: Callable[[StorePath], Iterable[StorePath]], kind: str
 ) -> Graph:
     """Everything that can be reached. One or two questions a path."""
-    nodes: dict[StorePath, Node] = {}
-    edges: list[Edge] = []
-    waiting = list(reversed(roots))
-    while waiting:
-        path = waiting.pop()
-        if path in nodes:
-            continue
-        nodes[path] = Node(str(path), path.name, root=path in roots)
-        needed = list(needs(path))
-        edges += [Edge(str(path), str(item), kind) for item in needed]
-        waiting += reversed(needed)
-    return Graph.of(nodes.values(), edges)
+    return Graph.from_roots(
+        roots,
+        lambda path: Node(str(path), path.name, root=path in roots),
+        lambda path: ((kind, item) for item in needs(path)),
+    )

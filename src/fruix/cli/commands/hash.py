@@ -1,16 +1,20 @@
-"""`fruix hash`: what a definition wants as `sha256` of files that are here: of a file its bytes, of a directory the archive (NAR) of what a `Local` would take."""
+"""`fruix hash`: what a definition wants as `sha256` of files that are here.
+
+That is the hash of a file's bytes, or of the archive (NAR) of what a `Local` takes of a directory.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
+from fruix.cli.request.word_lists import WordList
 from fruix.errors import UsageError
-from fruix.model.hashes import Hash, hasher
+from fruix.model.hashes import Hash
 from fruix.model.text import printable
 from fruix.packages.local_files import selected
-from fruix.store.objects.content_hashes import flat_chunks
+from fruix.store.objects.content_hashes import flat_chunks, hash_stream
 from fruix.store.tree.dump import dump
 
 FORMS: Mapping[str, Callable[[Hash], str]] = {
@@ -21,8 +25,8 @@ FORMS: Mapping[str, Callable[[Hash], str]] = {
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.add_argument("paths", nargs="+", metavar="FILE|DIR", help="what to hash")
+    """Add the files, the form of a hash, and what is left out of directories."""
+    parser.add_argument("paths", nargs="+", action=WordList, metavar="FILE|DIR", help="what to hash")
     parser.add_argument("--form", choices=FORMS, default="hex", help="how to write it (default: hex)")
     parser.add_argument(
         "--exclude",
@@ -34,7 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """A line each; with several, their names too."""
+    """Print the hash of each file; with several, their names too."""
     for path in options.paths:
         if not os.path.exists(path):
             raise UsageError("there is no such file or directory", where=path)
@@ -46,17 +50,10 @@ def run(options: argparse.Namespace) -> int:
 
 def hash_of(path: str) -> Hash:
     """The SHA-256 of a file's bytes, or of a directory as an archive."""
-    state = hasher("sha256")
-    for chunk in _chunks(path):
-        state.update(chunk)
-    return Hash("sha256", state.digest())
-
-
-def _chunks(path: str) -> Iterator[bytes]:
     directory, base = os.path.split(os.path.abspath(path))
     parent = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         read = dump if os.path.isdir(path) else flat_chunks
-        yield from read(parent, os.fsencode(base), where=path)
+        return hash_stream(read(parent, os.fsencode(base), where=path))[0]
     finally:
         os.close(parent)

@@ -1,4 +1,4 @@
-"""`fruix help`: what there is to do, or what a command does and takes: what `--help` says. Also as manual pages, and completions for shells."""
+"""`fruix help`: what a command does and takes, as text, manual page or shell completion."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fruix.model.nearest import nearest
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the command that is asked about, and the other forms of an answer."""
     parser.add_argument(
         "words",
         nargs="*",
@@ -25,7 +25,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it."""
+    """Print the help, the manual page or the completion."""
     if options.completion:
         print(completion(options.completion), end="")
     elif options.man:

@@ -1,4 +1,4 @@
-"""`fruix lint`: what is wrong, or could be better, in package definitions and in what came of them."""
+"""`fruix lint`: what is wrong, or could be better, in definitions and in what came of them."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from fruix.cli.request.connect import open_store
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.known import left_out
 from fruix.cli.request.targets import lowering
+from fruix.cli.request.word_lists import WordList
 from fruix.errors import DefinitionError
-from fruix.packages.lint import Finding, lint
 from fruix.packages.lint_built import lint_built
+from fruix.packages.lint_definition import Finding, lint
 from fruix.packages.load import Broken, all_packages, find, from_file
 from fruix.packages.package import Package
 
@@ -20,8 +21,10 @@ _LEVELS = ("note", "warning", "error")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.add_argument("packages", nargs="*", metavar="PACKAGE|FILE.py", help="default: all that are known")
+    """Add the definitions, whether to look at their outputs, and the least level to show."""
+    parser.add_argument(
+        "packages", nargs="*", action=WordList, metavar="PACKAGE|FILE.py", help="default: all that are known"
+    )
     parser.add_argument(
         "-f", "--file", action="append", default=[], help="the packages that a Python file defines"
     )
@@ -34,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """One line for each finding; the status is 1 if there is an error or a warning."""
+    """Print a line for each finding; the status is 1 if there is an error or a warning."""
     names, files = separate(options.packages)
     packages = [find(name) for name in names]
     packages += [package for file in (*files, *options.file) for package in from_file(file)]
@@ -70,6 +73,5 @@ def _print(package: Package, findings: Iterable[Finding], level: str) -> None:
     for finding in findings:
         if _LEVELS.index(finding.level) >= _LEVELS.index(level):
             hint = f" ({finding.hint})" if finding.hint else ""
-            print(
-                f"{package.location}: {finding.level}: {package.name}: {finding.check}: {finding.message}{hint}"
-            )
+            said = f"{package.name}: {finding.check}: {finding.message}{hint}"
+            print(f"{package.location}: {finding.level}: {said}")

@@ -1,4 +1,4 @@
-"""`fruix log`: the log of a build, finished or running, by derivation, by output, or by package name."""
+"""`fruix log`: a build's log, finished or running, by derivation, output or package name."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import os
 import sys
 import time
 
-from fruix.building.record.file import read_record
 from fruix.building.record.log import follow_log, read_log
-from fruix.cli.output.streams import write_bytes
+from fruix.building.record.record_file import read_record
+from fruix.cli.output.standard_streams import write_bytes
 from fruix.cli.request.connect import connect_running, layout, open_store, see_store
 from fruix.cli.request.targets import derivation_for
 from fruix.errors import BadStorePathError, FruixError, UnreachableError
 from fruix.model.activity import State
 from fruix.model.storepath import StorePath
 
-# Seconds between looks at a log that is being followed; a running build writes it out once a second.
+# Seconds between looks at a log that is being followed; a running build writes it out once a
+# second.
 PAUSE = 0.2
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add whose log, of which build, and how it is printed."""
     parser.add_argument(
         "target", metavar="DRV|PATH|PACKAGE", help="a derivation, an output, or a package of the catalogue"
     )
@@ -35,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it."""
+    """Print the log, as it grows with `--follow`, or the build record."""
     drv = _derivation(options.target)
     see_store()
     log_file = layout().log_file(drv, check=options.check)
@@ -69,7 +70,7 @@ def _derivation(text: str) -> StorePath:
 
 
 def _wait_for_start(drv: StorePath) -> None:
-    """While it is queued there is no log, or that of an earlier build."""
+    """Wait until a queued build begins: until then there is no log, or that of an earlier build."""
     try:
         store = connect_running()
     except UnreachableError:

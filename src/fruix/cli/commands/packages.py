@@ -10,7 +10,7 @@ from fruix.errors import UsageError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the pattern of names and synopses."""
     parser.add_argument(
         "pattern",
         nargs="?",
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """One line each: name, version, synopsis."""
+    """Print name, version and synopsis of each, a line each; status 1 if there is none."""
     try:
         pattern = re.compile(options.pattern, re.IGNORECASE)
     except re.error as error:

@@ -1,10 +1,14 @@
-"""`fruix prefetch`: fetch a file or a commit, put it into the store, and print what a definition says of it: no build will fetch it again."""
+"""`fruix prefetch`: fetch a file or a commit, and print what a definition says of it.
+
+It is put into the store, so that no build fetches it again.
+"""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import io
+import json
 import os
 import subprocess
 import sys
@@ -25,7 +29,7 @@ _UNKNOWN = "0" * 64
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add where the source is, which commit of it, and the form of the hash."""
     parser.add_argument(
         "url", metavar="URL", help="http, https, mirror://NAME/…, file:///…, or git+https://…"
     )
@@ -38,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a piece of a definition."""
+    """Fetch the source, add it to the store, and print the `source=` of a definition."""
     with tempfile.TemporaryDirectory(prefix="fruix-prefetch-") as directory:
         prefetch = _commit if options.url.startswith("git+") else _file
         lines = prefetch(options, directory)
@@ -52,15 +56,21 @@ def _file(options: argparse.Namespace, directory: str) -> list[str]:
     text = FORMS[options.form](hash_of(path))
     with open_store() as store:
         store.add_path(origin.store_name, path, Method.FLAT)
-    return ["source=Origin(", f'    urls=["{options.url}"],', f'    sha256="{text}",', *_name(options), "),"]
+    return _definition("Origin", urls=[options.url], sha256=text, file_name=options.file_name)
 
 
-def _name(options: argparse.Namespace) -> list[str]:
-    return [f'    file_name="{options.file_name}",'] if options.file_name else []
+def _definition(kind: str, **fields: str | list[str] | bool) -> list[str]:
+    """The lines of a source in a definition, without the fields that are empty."""
+    lines = [f"source={kind}("]
+    for name, value in fields.items():
+        if value:
+            text = "True" if value is True else json.dumps(value, ensure_ascii=False)
+            lines.append(f"    {name}={text},")
+    return [*lines, "),"]
 
 
 class _Log(io.TextIOBase):
-    """What the downloader says, without its marks for the daemon."""
+    """A stream for what the downloader says, without its marks for the daemon."""
 
     def write(self, text: str) -> int:
         if not text.startswith("@ fruix "):
@@ -117,16 +127,14 @@ def _commit(options: argparse.Namespace, directory: str) -> list[str]:
     text = FORMS[options.form](hash_of(out))
     with open_store() as store:
         store.add_path(source.store_name, out)
-    submodules = ["    submodules=True,"] if options.submodules else []
-    return [
-        "source=Git(",
-        f'    url="{options.url}",',
-        f'    commit="{commit}",',
-        f'    sha256="{text}",',
-        *submodules,
-        *_name(options),
-        "),",
-    ]
+    return _definition(
+        "Git",
+        url=options.url,
+        commit=commit,
+        sha256=text,
+        submodules=options.submodules,
+        file_name=options.file_name,
+    )
 
 
 def _head(url: str) -> str:

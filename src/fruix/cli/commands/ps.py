@@ -18,12 +18,12 @@ RIGHT = frozenset({"TIME", "USUAL", "CPU", "MEMORY", "PROCS"})
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the form of the rows."""
     parser.add_argument("--json", action="store_true", help="one JSON object per line and build")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the rows."""
+    """Print a row for each build of the daemon, or of the command with an embedded one."""
     try:
         store = connect_looking()
     except UnreachableError as error:

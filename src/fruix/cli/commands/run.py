@@ -1,4 +1,7 @@
-"""`fruix run`: a package's program, built first where needed. The environment is as outside; without root the store is at its place too."""
+"""`fruix run`: a package's program, built first where needed.
+
+The environment is as outside; without root the store is at its place too.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,20 @@ import os
 import shutil
 from collections.abc import Sequence
 
+from fruix.cli.output.progress import short_name
 from fruix.cli.output.terminal import harmless
 from fruix.cli.request import asked
-from fruix.cli.request.execute import execute
+from fruix.cli.request.exec_program import execute
 from fruix.cli.request.ready import make_ready
 from fruix.cli.request.targets import Target
 from fruix.errors import UsageError
+from fruix.model.storepath import package_of
 from fruix.packages.load import UnknownPackageError
 from fruix.packages.programs import Program, main_program, programs
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """The package, and arguments that look like anything."""
+    """Add the package, and the program's arguments, which may look like options."""
     parser.usage = f"fruix run [-h] [--program NAME] {asked.WORD} [ARGUMENT ...]"
     parser.add_argument(
         "--program",
@@ -37,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Never returns, unless the program can't be executed.
+    """Execute the program in place of this process.
 
     Raises:
         UsageError: it has no such program, or several and none like the package; lists them.
@@ -48,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _program(word: str, name: str | None) -> Program:
-    """Build it where needed, and find the program."""
+    """Build the package where needed, and find the program."""
     words, packages = asked.definitions(argparse.Namespace(targets=[word], file=[], expression=[]))
     if len(packages) > 1:
         names = ", ".join(package.name for package in packages)
@@ -71,11 +76,11 @@ _BUILD = "fruix build {} prints their paths, which 'fruix run' takes"
 
 
 def _names(target: Target) -> Sequence[str]:
-    """What its program may be called: the package's name; of a path, its name with less and less at the end."""
+    """Names that its program may have: the package's, or a path's with and without its version."""
     if target.package:
         return [target.package.name]
-    parts = target.request.path.name.removesuffix(".drv").split("-")
-    return ["-".join(parts[:count]) for count in range(len(parts), 0, -1)]
+    name = short_name(target.request.path)
+    return [name, package_of(name)]
 
 
 def _no_program(word: str, name: str | None, found: Sequence[Program]) -> UsageError:

@@ -1,4 +1,4 @@
-"""`fruix search`: the packages of the path and the catalogue that have all the words in their name, synopsis or description."""
+"""`fruix search`: the packages that have all the words in name, synopsis or description."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fruix.packages.package import Package
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the words to look for."""
     parser.add_argument(
         "words",
         nargs="+",
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """One line for each, the best first: name, version, synopsis.
+    """Print name, version and synopsis of what is found, a line each, the best first.
 
     Raises:
         FruixError: there is none; the hint names packages that are written alike.
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def rank(package: Package, words: list[str]) -> int | None:
-    """How well it fits, 0 best; None if it lacks one of the words. The word that fits worst decides.
+    """How well a package fits, 0 best; None if it lacks one of the words. The worst word decides.
 
     0: the name; 1: a part of the name; 2: of the synopsis; 3: of the description.
     """

@@ -1,7 +1,8 @@
-"""`fruix shell`: a shell, or a command, in which packages are found by programs, compilers, `man` and the like.
+"""`fruix shell`: a shell, or a command, in which packages are found by programs and compilers.
 
-Without packages it has nothing but the store at its place. Where a system daemon keeps the store that is so anyway; without root the program gets a mount
-namespace in which the user's own store lies at `/frx/store`, and everything else is as outside.
+Without packages it has nothing but the store at its place. Where a system daemon keeps the store
+that is so anyway; without root the program gets a mount namespace in which the user's own store
+lies at `/frx/store`, and everything else is as outside.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from fruix.cli.output.plan import some
 from fruix.cli.request import asked
 from fruix.cli.request.connect import see_store
-from fruix.cli.request.execute import execute
+from fruix.cli.request.exec_program import execute
 from fruix.cli.request.ready import make_ready
 from fruix.cli.request.targets import Target
 from fruix.errors import UsageError
@@ -26,13 +27,14 @@ NAMES_VARIABLE = "FRUIX_SHELL"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the packages, how much of the environment stays, and after `--` a command."""
     parser.usage = f"fruix shell [-h] [--pure] [-f FILE] [-e EXPR] [{asked.WORD} ...] [-- COMMAND ...]"
     asked.configure(parser)
     parser.add_argument(
         "--pure",
         action="store_true",
-        help="nothing else: no programs of the system on PATH, and of the environment only HOME, TERM and the like",
+        help="nothing else: no programs of the system on PATH, and of the environment only HOME, TERM "
+        "and the like",
     )
     parser.add_argument(
         "command", nargs="*", metavar="COMMAND", help="after '--': run this and leave, instead of a shell"
@@ -40,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Never returns, unless the program can't be executed.
+    """Execute the shell or the command in place of this process.
 
     Raises:
         UsageError: there is no such program.

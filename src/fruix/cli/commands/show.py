@@ -14,7 +14,7 @@ from fruix.packages.package import Git, Local, Origin, Package
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the package or derivation to describe."""
     parser.add_argument(
         "target",
         metavar="PACKAGE|DRV|PATH",
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it."""
+    """Print a package's definition as `key: value` lines, or a derivation as JSON."""
     package = _package(options.target)
     if package is not None:
         _show_package(package)
@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _package(word: str) -> Package | None:
-    """The package that is named, which needs no store; else the word is a path, or a name of what was built."""
+    """The package of that name, which needs no store; None for paths and for names of builds."""
     if "/" in word:
         return None
     try:

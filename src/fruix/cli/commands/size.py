@@ -1,4 +1,4 @@
-"""`fruix size`: what a package or store path takes on disk with everything that it needs when it runs."""
+"""`fruix size`: what a package or store path takes on disk with all that it needs to run."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ import argparse
 from fruix.cli.output.terminal import size
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering
+from fruix.cli.request.word_lists import WordList
 from fruix.errors import InvalidPathError
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
-    parser.add_argument("targets", nargs="+", metavar="PACKAGE|DRV|PATH", help="what is built")
+    """Add the paths, and the unit."""
+    parser.add_argument(
+        "targets", nargs="+", action=WordList, metavar="PACKAGE|DRV|PATH", help="what is built"
+    )
     parser.add_argument("--bytes", action="store_true", help="print plain numbers of bytes")
 
 
 def run(options: argparse.Namespace) -> int:
-    """One line for each path of the closure, biggest first: its own size, its share, its closure's size."""
+    """Print a line for each path of the closure, biggest first: own size, share, closure's size.
+
+    Costs one question to the daemon a path.
+    """
     shown = str if options.bytes else size
     with open_store() as store:
         work = lowering(store)

@@ -6,37 +6,37 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable
-from typing import TypeAlias
 
+from fruix.cli.commands import store_verify
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
-from fruix.cli.output.streams import write_bytes
+from fruix.cli.output.standard_streams import write_bytes
+from fruix.cli.output.terminal import plural, size
+from fruix.cli.parser import Commands, add_command
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering, outputs
+from fruix.cli.request.word_lists import PATHS, WordList, add_paths
 from fruix.client import RemoteStore
-from fruix.errors import InvalidPathError, StoreError, UsageError
+from fruix.errors import InvalidPathError, PathAliveError, UsageError
 from fruix.model.contentaddress import Method
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath, in_store
 
 QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StorePath]]]] = {
-    "references": ("list what a path refers to", lambda store, path: store.references(path)),
-    "referrers": ("list what refers to a path", lambda store, path: store.referrers(path)),
+    "references": ("list what a path refers to", RemoteStore.references),
+    "referrers": ("list what refers to a path", RemoteStore.referrers),
     "requisites": (
         "list a path and all that it refers to, directly or not",
         lambda store, path: store.closure([path]),
     ),
-    "derivers": (
-        "list the derivations that a path is an output of",
-        lambda store, path: store.valid_derivers(path),
-    ),
+    "derivers": ("list the derivations that a path is an output of", RemoteStore.valid_derivers),
 }
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Subcommands."""
+    """Add a parser for each of the store's commands."""
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True, help="one of these:")
-    add = _command(commands, "add", "copy a file or tree into the store and print its path", _add)
+    add = add_command(commands, "add", "copy a file or tree into the store and print its path", _add)
     add.add_argument("source", metavar="FILE|DIRECTORY", help="what to copy")
     add.add_argument("--name", help="name in the store (default: the file's)")
     add.add_argument(
@@ -45,60 +45,55 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="address a regular file by the hash of its bytes, not of its archive",
     )
     add.add_argument("--hash", default="sha256", metavar="ALGORITHM", help="default: sha256")
-    cat = _command(commands, "cat", "print a file of the store", _cat)
+    cat = add_command(commands, "cat", "print a file of the store", _cat)
     cat.add_argument(
         "path", metavar="PATH|NAME", help="a store path, a file in one, or a name of what was built"
     )
-    ls = _command(commands, "ls", "list what a path holds", _ls)
+    ls = add_command(commands, "ls", "list what a path holds", _ls)
     ls.add_argument(
         "path", metavar="PATH|NAME", help="a store path, a directory in one, or a name of what was built"
     )
-    info = _command(commands, "info", "print what the store knows of paths", _info)
-    info.add_argument(
-        "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-    )
+    info = add_command(commands, "info", "print what the store knows of paths", _info)
+    add_paths(info)
     for name, (text, _) in QUERIES.items():
-        query = _command(commands, name, text, _query)
-        query.add_argument(
-            "paths", nargs="+", metavar="PATH|NAME", help="a store path, or a name of what was built"
-        )
+        query = add_command(commands, name, text, _query)
+        add_paths(query)
         query.set_defaults(query=name)
     _configure_upkeep(commands)
 
 
-_Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - its only name
-_Act: TypeAlias = Callable[[RemoteStore, argparse.Namespace], int | None]
-
-
-def _command(commands: _Commands, name: str, text: str, act: _Act) -> argparse.ArgumentParser:
-    parser = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
-    parser.set_defaults(act=act)
-    return parser
-
-
-def _configure_upkeep(commands: _Commands) -> None:
-    verify = _command(commands, "verify", "check that every valid path is there; status 1 if not", _verify)
-    verify.add_argument("--contents", action="store_true", help="read and hash every path too")
-    verify.add_argument("--repair", action="store_true", help="build again what is damaged or missing")
-    failures = _command(
+def _configure_upkeep(commands: Commands) -> None:
+    delete = add_command(commands, "delete", "delete paths, if nothing keeps them alive", _delete)
+    add_paths(delete)
+    store_verify.configure(commands)
+    add_command(commands, "optimise", "make equal files one, and say what that saved", _optimise)
+    sign = add_command(commands, "sign", "sign what the store knows of paths, in Nix's form", _sign)
+    add_paths(sign)
+    sign.add_argument(
+        "-k", "--key-file", required=True, metavar="FILE", help="a secret key (fruix key generate)"
+    )
+    sign.add_argument("-r", "--recursive", action="store_true", help="with all that they need")
+    failures = add_command(
         commands,
         "failures",
         "list builds that are remembered to have failed (setting cache-failures)",
         _failures,
     )
     failures.add_argument(
-        "--clear", nargs="*", metavar="PATH|NAME", help="forget these outputs, or all of them"
+        "--clear", nargs="*", action=WordList, metavar=PATHS, help="forget these outputs, or all of them"
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Connect and act."""
+    """Connect to the store, and do what the subcommand says."""
+    if options.act in store_verify.WITHOUT_DAEMON:
+        return int(options.act(options) or 0)
     with open_store() as store:
         return int(options.act(store, options) or 0)
 
 
 def valid(store: RemoteStore, text: str) -> tuple[StorePath, str]:
-    """A path in the store as the user wrote it (links to it are followed): store path and the rest below it.
+    """The store path in a user's words, and the rest below it. Links into the store are followed.
 
     Raises:
         UsageError: not in the store.
@@ -156,6 +151,7 @@ def _info(store: RemoteStore, options: argparse.Namespace) -> None:
         print(f"deriver: {info.deriver or ''}")
         print(f"content address: {info.content_address or ''}")
         print(f"built here: {'yes' if info.ultimate else 'no'}")
+        print(f"signatures: {' '.join(info.signatures)}")
         print(f"references: {' '.join(str(reference) for reference in info.references)}")
 
 
@@ -169,26 +165,35 @@ def _query(store: RemoteStore, options: argparse.Namespace) -> None:
         print(path)
 
 
-def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
-    display = PlainDisplay(sys.stderr, BuildPlan())
-    bad = store.verify(contents=options.contents, repair=options.repair, on_event=display.event)
-    if bad:
-        raise _damaged(options)
-    print("everything is as it should be", file=sys.stderr)
-    return 0
+def _optimise(store: RemoteStore, _options: argparse.Namespace) -> None:
+    store.optimise(on_event=PlainDisplay(sys.stderr, BuildPlan()).event)
 
 
-def _damaged(options: argparse.Namespace) -> StoreError:
-    """What was found is not whole, or still isn't; with what to do next."""
-    if options.repair:
-        return StoreError(
-            "not everything could be repaired",
-            hint="what nothing here can make is repaired by adding it again, as it was added the first time",
-        )
-    flag = " --contents" if options.contents else ""
-    return StoreError(
-        "the store is damaged", hint=f"build again what is damaged: fruix store verify{flag} --repair"
-    )
+def _sign(store: RemoteStore, options: argparse.Namespace) -> None:
+    """The key is read here, where the user is who may read it."""
+    from fruix.signing import path_signatures  # noqa: PLC0415 - loads ctypes, which nothing else needs
+
+    key = path_signatures.read_secret_key(options.key_file)
+    wanted = {valid(store, text)[0] for text in options.paths}
+    for info in store.closure_infos(wanted):
+        if options.recursive or info.path in wanted:
+            store.add_signatures(info.path, [path_signatures.sign(info, key)])
+
+
+def _delete(store: RemoteStore, options: argparse.Namespace) -> None:
+    """All of the paths or, with the reason, none."""
+    paths = [path for text in options.paths for path in _outputs(store, text)]
+    try:
+        found = store.delete(paths)
+    except PathAliveError as error:
+        raise PathAliveError(error.path, error.referrer, hint=error.hint or _why(error)) from None
+    print(f"deleted {plural(len(found.paths), 'path')}, {size(found.freed)}")
+
+
+def _why(error: PathAliveError) -> str:
+    if error.referrer:
+        return f"delete that as well, in the same command: fruix store delete {error.path} {error.referrer}"
+    return f"what keeps it alive: fruix gc --why-live {error.path}"
 
 
 def _outputs(store: RemoteStore, word: str) -> list[StorePath]:

@@ -1,4 +1,7 @@
-"""`fruix view`: what the host views of the daemon's machine show, from which packages of the host, and what changed since they showed something else."""
+"""`fruix view`: what host views show, from which packages of the host, and what changed.
+
+The host is that of the daemon's machine.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fruix.cli.output.terminal import arrows, harmless, plural, speaks_utf8, styled, wants_colour
+from fruix.cli.output.terminal import harmless, plural, styled, wants_colour
 from fruix.cli.request.connect import open_store
 from fruix.client import RemoteStore
 from fruix.errors import HostViewError, UsageError
@@ -24,7 +27,7 @@ Histories = Mapping[str, Sequence[Sighting]]
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the view or fingerprint, and the form of what is said."""
     parser.add_argument(
         "name",
         nargs="?",
@@ -38,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it; with `--diff` and a name, status 1 if there is nothing to compare with.
+    """Print the view; with `--diff` and a name, status 1 if there is nothing to compare with.
 
     Raises:
         HostViewError: there is no such view, or it can't be shown here.
@@ -96,7 +99,11 @@ def _full(word: str, histories: Histories) -> str:
 
 
 def _pair(store: RemoteStore, view: HostView, histories: Histories) -> tuple[HostView, HostView] | None:
-    """Of a view as it is now: what it was before, and that. Of one that it was: that, and what it is now."""
+    """Two views to compare, older first; None if no other is known.
+
+    Of a view as it is now: the last other that is known, and it. Of an earlier one: it, and the
+    view as it is now.
+    """
     history = [seen for seen, _ in histories.get(view.name, ())]
     if history and view.fingerprint != history[-1]:
         now = store.host_view(view.name)
@@ -173,8 +180,8 @@ def _diff_as_json(old: HostView, new: HostView) -> dict[str, Any]:
 
 
 def _print(lines: Iterable[str]) -> None:
-    colour, utf8 = wants_colour(sys.stdout), speaks_utf8(sys.stdout)
+    colour = wants_colour(sys.stdout)
     for line in lines:
-        text = arrows(harmless(line, colour=False), utf8=utf8)
+        text = harmless(line, colour=False)
         style = _COLOURS.get(text.strip()[:1])
         print(styled(text, style, colour=colour) if style else text)

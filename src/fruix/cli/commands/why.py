@@ -19,7 +19,7 @@ _MOST_FILES = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the two paths, and what kind of need is meant."""
     parser.add_argument("needing", metavar="A", help="a package, a derivation or a store path")
     parser.add_argument("needed", metavar="B", help="another")
     parser.add_argument(
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Find the ways and print each, a step a line."""
+    """Find the ways, and print each, a step a line."""
     with open_store() as store:
         work = lowering(store)
         ways = (_built_by if options.build else _running_by)(store, work, options.needing, options.needed)

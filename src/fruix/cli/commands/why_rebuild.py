@@ -1,4 +1,4 @@
-"""`fruix why-rebuild A [B]`: what differs between two derivations, down to the input and the line."""
+"""`fruix why-rebuild A [B]`: how two derivations differ, down to the input and the line."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable, Iterator
 
-from fruix.cli.output.terminal import arrows, harmless, speaks_utf8, styled, wants_colour
+from fruix.cli.output.terminal import harmless, styled, wants_colour
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import derivation_for
 from fruix.client import RemoteStore
@@ -25,18 +25,22 @@ _COLOURS = {"-": "red", "+": "green", "@": "cyan"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the two derivations."""
     parser.add_argument("old", metavar="A", help="a package, a derivation, or what it made")
     parser.add_argument(
         "new",
         metavar="B",
         nargs="?",
-        help="another, to compare with; without it: what was built last for the package A, with A as it is now",
+        help="another, to compare with; without it: what was built last for the package A, with A as it "
+        "is now",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print each pair of derivations that differ, from the ones that were named to those that they need; status 1 if nothing does."""
+    """Print each pair of derivations that differ; status 1 if there is none.
+
+    The first pair is the one that was named, the others are what it needs.
+    """
     with open_store() as store:
         old, new = _pair(store, options)
         if old == new:
@@ -45,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         colour = wants_colour(sys.stdout)
         for number, found in enumerate(compare_closures(old, new, StoreReader(store))):
             for line in _text(found, colour=colour, first=number == 0):
-                print(arrows(line, utf8=speaks_utf8(sys.stdout)))
+                print(line)
     return 0
 
 
@@ -65,7 +69,7 @@ def _pair(store: RemoteStore, options: argparse.Namespace) -> tuple[StorePath, S
 
 
 class StoreReader:
-    """What a comparison reads, each thing once."""
+    """What a comparison reads of the store; derivations and host views are read once."""
 
     def __init__(self, store: RemoteStore) -> None:
         self._store = store
@@ -73,13 +77,13 @@ class StoreReader:
         self._views: dict[str, HostView | None] = {}
 
     def derivation(self, path: StorePath) -> Derivation:
-        """From the store."""
+        """The derivation at a path."""
         if path not in self._derivations:
             self._derivations[path] = self._store.read_derivation(path)
         return self._derivations[path]
 
     def text(self, path: StorePath) -> str | None:
-        """Of a small file in UTF-8."""
+        """The contents of a small file in UTF-8; None for anything else."""
         info = self._store.path_info(path)
         if info is None or info.nar_size > _MOST_TEXT:
             return None
@@ -89,7 +93,7 @@ class StoreReader:
             return None
 
     def view(self, fingerprint: str) -> HostView | None:
-        """What the daemon's machine had."""
+        """The view that had a fingerprint on the daemon's machine; None if that is not known."""
         if fingerprint not in self._views:
             try:
                 self._views[fingerprint] = self._store.host_view(fingerprint)
@@ -99,7 +103,10 @@ class StoreReader:
 
 
 def reasons(store: RemoteStore, rows: Iterable[PlannedBuild]) -> dict[StorePath, list[str]]:
-    """Derivation → what differs from what was built last for the same package, a line each; for those of which that is known."""
+    """Derivation → what differs from what was built last for the same package, a line each.
+
+    Derivations of which that is not known are left out.
+    """
     reader = StoreReader(store)
     return {
         row.drv: next(compare_closures(row.last, row.drv, reader)).reasons

@@ -1,4 +1,4 @@
-"""Looking into a store object through its archive: works the same for a daemon on this machine and one elsewhere."""
+"""Look into a store object through its archive, wherever the daemon is that sends it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def list_nar(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[str]:
 
 
 def read_nar_file(chunks: Iterable[bytes], rest: str, shown: str) -> Iterator[bytes]:
-    """The bytes of the regular file at `rest`."""
+    """The bytes of the regular file at `rest`, in pieces."""
     wanted = _wanted(rest)
     found = False
     for path, event in members(chunks):

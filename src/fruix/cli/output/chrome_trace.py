@@ -1,10 +1,12 @@
-"""A request as a trace file in Chrome's trace format, which Perfetto (ui.perfetto.dev) and chrome://tracing open.
+"""A request as a trace file in Chrome's format, for Perfetto (ui.perfetto.dev).
 
-Three groups of tracks: builds, downloads, the queue. A build is a slice with its phases and the handling of its outputs inside; what it waited
-for a slot is a slice in the queue. The chain of builds that decided when the request ended is marked: `critical` among the arguments,
-a colour, and arrows from one to the next.
+Three groups of tracks: builds, downloads, the queue. A build is a slice with its phases and the
+handling of its outputs inside; what it waited for a slot is a slice in the queue. The chain of
+builds that decided when the request ended is marked: `critical` among the arguments, a colour, and
+arrows from one to the next.
 
-Format: "Trace Event Format" (Chromium project), JSON object form; moments and durations in microseconds, from the first moment on.
+Format: "Trace Event Format" (Chromium project), JSON object form; moments and durations in
+microseconds, from the first moment on.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ CRITICAL_COLOUR = "terrible"  # one of the format's reserved names: red
 
 
 class _Tracks:
-    """Slices that overlap get tracks of their own, so that the ones inside of each other are those that belong so."""
+    """Places for slices: those that overlap get tracks of their own.
+
+    The format takes a slice inside another on the same track for a part of it.
+    """
 
     def __init__(self) -> None:
         self._ends: dict[str, list[float]] = {}
@@ -66,7 +71,10 @@ def trace(status: Status, end: float) -> dict[str, Any]:
 
 
 def critical_chain(status: Status) -> tuple[StorePath, ...]:
-    """Back from the build that ended last, each time over that of its inputs that ended last; first to last."""
+    """The chain of builds that decided when the request ended, first to last.
+
+    Found backwards from the build that ended last, each time by the input that ended last.
+    """
     ended = {node.drv: node for node in status.nodes.values() if node.ended and node.started}
     chain: list[StorePath] = []
     node = max(ended.values(), key=lambda node: node.ended, default=None)
@@ -135,7 +143,10 @@ def _arrows(
 
 @contextmanager
 def trace_file(file: str | None, status: Status) -> Iterator[None]:
-    """Written however it ends; that it can't be is said before anything is built."""
+    """Write the trace when the block ends, however that is; without a file, nothing.
+
+    The file is opened at once: that it can't be written is said before anything is built.
+    """
     if file is None:
         yield
         return

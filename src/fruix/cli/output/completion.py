@@ -1,6 +1,7 @@
-"""Completions for shells, made from the command line's own parsers by the library `shtab` (extra `install`).
+"""Completions for shells, made from the parsers by the library `shtab` (extra `install`).
 
-What an argument is completed by follows from its name: names of packages for `PACKAGE`, files for `FILE`, `PATH` and the like.
+What an argument is completed by follows from its name: names of packages for `PACKAGE`, files for
+`FILE`, `PATH` and the like.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ def _completer(owner: str, action: argparse.Action) -> Mapping[str, str] | None:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
-    """Those of all commands, with the command that takes them."""
+    """The arguments of all commands, each with the command that takes it."""
     for action in parser._actions:  # noqa: SLF001 - there is no other way to them
         if action.nargs == argparse.PARSER and isinstance(action.choices, dict):
             for below in action.choices.values():

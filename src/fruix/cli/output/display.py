@@ -1,7 +1,10 @@
-"""How a build is shown: plain lines (`PlainDisplay`), a live status area on a terminal (`LiveDisplay`), or JSON lines (`JsonDisplay`).
+"""How a build is shown.
 
-All of them fold events into a `Status`. What people read goes to standard error; the live area needs the `rich` library: without it, or
-without a terminal, there are plain lines. Levels of detail: 1 (`-v`) shows the builders' output, 2 (`-vv`) what waits and how builders end.
+As plain lines (`PlainDisplay`), with a live status area on a terminal (`LiveDisplay`), or as JSON
+lines (`JsonDisplay`). All of them fold events into a `Status`. What people read goes to standard
+error; the live area needs the `rich` library: without it, or without a terminal, there are plain
+lines. Levels of detail: 1 (`-v`) shows the builders' output, 2 (`-vv`) what waits and how builders
+end.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.progress import OVERTAKEN_KINDS, Status, short_name
+from fruix.cli.output.standard_streams import unfiltered
 from fruix.cli.output.status_area import Form, status_area
-from fruix.cli.output.streams import unfiltered
 from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
@@ -37,33 +40,37 @@ from fruix.model.events import (
     to_json,
 )
 from fruix.model.planned import BuildPlan, estimate
+from fruix.overriding import override
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESH_PER_SECOND = 8
-# Of the JSON lines (docs/events.md). Grows when a field changes its meaning or goes; new fields and events don't count.
+# Of the JSON lines (docs/events.md). Grows when a field changes its meaning or goes; new fields and
+# events don't count.
 EVENTS_VERSION = 1
 
 
 class PlainDisplay:
-    """One line per thing that happens."""
+    """A display with a line for each thing that happens."""
 
     def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
         self.stream = stream
         self.verbosity = verbosity
         self.colour = wants_colour(stream)
         self.status = Status.of(plan)
+        # Of the status alone. Nothing is written under it: rich holds a lock of its own while it
+        # draws, which asks for the status.
         self._lock = threading.RLock()
 
     def event(self, event: Event) -> None:
-        """Take an event in and show it."""
+        """Fold an event into the status, and show it. May be called from any thread."""
         with self._lock:
             self.status.apply(event, time.time())
-            self.show(event)
+        self.show(event)
 
     def show(self, event: Event) -> None:
-        """Show one event."""
+        """Write the lines for an event, which the status has taken in."""
         match event:
             case BuildStarted():
                 self.line(_beginning(event), "bold")
@@ -91,39 +98,40 @@ class PlainDisplay:
                 pass
 
     def line(self, text: str, style: str) -> None:
-        """A line of our own."""
+        """Write a line of the command's own, as opposed to a builder's."""
         self.write(styled(harmless(text, colour=False), style, colour=self.colour))
 
     def fitted(self, line: str, *, before: str) -> str:
-        """A line of a builder as it may be shown, after `before`: on a terminal not wider than that."""
+        """`before` and a builder's line, harmless and on a terminal not wider than that."""
         room = width(self.stream)
         left = None if room is None else max(1, room - 1 - len(before))
         mark = "…" if speaks_utf8(self.stream) else "..."
         return before + folded(harmless(line, colour=self.colour), left, mark)
 
     def write(self, text: str) -> None:
-        """Text that is already harmless."""
+        """Write text that is harmless already, and a line end."""
         self.stream.write(text + "\n")
         self.stream.flush()
 
     def dump(self) -> None:
-        """The state of everything, because somebody asked (SIGUSR1, SIGINFO)."""
-        with self._lock:
-            form = Form(
-                self._width(), 3 * (len(self.status.nodes) + 2), speaks_utf8(self.stream), self.colour
-            )
-            for text in status_area(self.status, time.time(), form):
-                self.write(text)
+        """Write the state of everything: somebody sent SIGUSR1 or SIGINFO."""
+        for text in self._area(width(self.stream) or 120, 3 * (len(self.status.nodes) + 2)):
+            self.write(text)
 
     def close(self) -> None:
-        """Nothing more will be shown."""
+        """Take away what a display has drawn; nothing more is shown after that."""
 
-    def _width(self) -> int:
-        return width(self.stream) or 120
+    def _area(self, columns: int, rows: int) -> list[str]:
+        with self._lock:
+            form = Form(columns, rows, speaks_utf8(self.stream), self.colour)
+            return status_area(self.status, time.time(), form)
 
 
 def _failed(event: BuildFailed) -> tuple[str, str]:
-    """How a failure is called, and the style of its line: what the host's tools have overtaken begins anew, and that is said."""
+    """The word for a failure, and the style of its line.
+
+    What the host's tools have overtaken begins anew: no failure yet.
+    """
     if event.reason.get("kind") in OVERTAKEN_KINDS:
         return "overtaken", "yellow"
     return "not reproducible" if event.status is BuildStatus.NOT_DETERMINISTIC else "failed", "red"
@@ -138,7 +146,7 @@ def _beginning(event: BuildStarted) -> str:
 
 
 class LiveDisplay(PlainDisplay):
-    """Finished things scroll by; below them what runs now."""
+    """A terminal on which finished things scroll by above the status area."""
 
     def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
         super().__init__(stream, plan, verbosity=verbosity)
@@ -156,56 +164,52 @@ class LiveDisplay(PlainDisplay):
         )
         self._live.start()
 
+    @override
     def show(self, event: Event) -> None:
-        """Starts and phases show in the status area, so they need no line of their own."""
+        # The status area shows what has begun.
         if self.verbosity >= 2 or not isinstance(event, BuildStarted | PhaseStarted):
             super().show(event)
 
+    @override
     def write(self, text: str) -> None:
-        """Above the status area."""
         from rich.text import Text  # noqa: PLC0415
 
         self._console.print(Text.from_ansi(text), soft_wrap=True)
 
+    @override
     def close(self) -> None:
-        """Take the status area away."""
         self._live.stop()
 
     def _render(self) -> Any:
         from rich.text import Text  # noqa: PLC0415
 
-        width, height = self._console.size
-        with self._lock:
-            lines = status_area(
-                self.status, time.time(), Form(width, height, speaks_utf8(self.stream), self.colour)
-            )
-        return Text.from_ansi("\n".join(lines), no_wrap=True)
+        return Text.from_ansi("\n".join(self._area(*self._console.size)), no_wrap=True)
 
 
 class JsonDisplay(PlainDisplay):
-    """One JSON object per line on standard output, for programs; nothing for people but what they ask for by signal."""
+    """One JSON object per line on standard output; to people only what they ask for by signal."""
 
     def __init__(self, stream: TextIO, plan: BuildPlan, output: TextIO) -> None:
         super().__init__(stream, plan)
         self._output = output
 
+    @override
     def show(self, event: Event) -> None:
-        """A line."""
         self.put(to_json(event))
 
     def put(self, data: dict[str, Any]) -> None:
-        """One object, which says under `event` what it is."""
+        """Write one object, which says under `event` what it is."""
         self._output.write(json.dumps({"version": EVENTS_VERSION, **data}) + "\n")
         self._output.flush()
 
 
 def begun_anew_event(number: int, why: str) -> dict[str, Any]:
-    """Between two plans: the host's tools changed."""
+    """The object between two plans, when the host's tools have changed."""
     return {"event": "begun-anew", "number": number, "because": why}
 
 
 def plan_event(plan: BuildPlan, changed: HostChanged | None = None) -> dict[str, Any]:
-    """The first line: what the request needs, and what of the host makes it need that."""
+    """The first object: what the request needs, and what of the host makes it need that."""
     guess = estimate(plan.builds, plan.jobs)
     return {
         "event": "plan",
@@ -220,7 +224,7 @@ def plan_event(plan: BuildPlan, changed: HostChanged | None = None) -> dict[str,
 
 
 def result_event(results: Sequence[tuple[DerivedPath, BuildResult]]) -> dict[str, Any]:
-    """The last line: how each thing asked for ended."""
+    """The last object: how each thing asked for ended."""
     return {
         "event": "result",
         "success": all(result.success for _, result in results),
@@ -237,7 +241,7 @@ def result_event(results: Sequence[tuple[DerivedPath, BuildResult]]) -> dict[str
 
 
 def open_display(plan: BuildPlan, *, verbosity: int) -> PlainDisplay:
-    """The display that suits standard error."""
+    """The display that suits standard error, with a status area if it is a terminal."""
     if plan.builds and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         try:
             return LiveDisplay(sys.stderr, plan, verbosity=verbosity)

@@ -1,13 +1,20 @@
-"""What is said of builds that failed: a block for each, with the last lines of its log; at the very end the answer in a line, and what to type next.
+"""What is said of builds that failed: a block for each, then the answer and what to type next.
 
-A block ends with the log, so that the cause stands right above the answer. On a terminal each line takes one row.
+A block ends with the log, so that the cause stands right above the answer. On a terminal each line
+takes one row.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
+from itertools import islice
+from typing import Any
 
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.lines import folded, last_state
@@ -19,18 +26,68 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed
 from fruix.model.hashes import Hash
+from fruix.model.planned import BuildPlan
 from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
 from fruix.packages.sources import Git, Origin, Source
 
 # Columns of a command in the answer.
 _COMMAND_ROOM = 100
+_DIFFOSCOPE = "diffoscope"
+_SHOWN = 200  # lines of it
+_NOBODY = 65534
 # Of a derivation: the word by which commands find it.
 Word = Callable[[StorePath], str]
 
 
+def explain(failures: Iterable[Failure]) -> None:
+    """Write the failures to standard error, and how results differ that should be equal."""
+    display = PlainDisplay(sys.stderr, BuildPlan())
+    failure_report(failures, display)
+    for why in (failure.event.reason for failure in failures):
+        if why.get("path") and why.get("kept"):
+            _compare(str(why["path"]), str(why["kept"]), display.write)
+
+
+def _compare(one: str, other: str, show: Callable[[str], None]) -> None:
+    """Show what `diffoscope`, if it is installed, says of two results that should be equal.
+
+    The daemon tells where they differ by itself; diffoscope also looks into archives, programs and
+    documents. Of its output the beginning is shown, below the command that gives all of it.
+    """
+    program = shutil.which(_DIFFOSCOPE)
+    if program is None:
+        return
+    command = [program, "--exclude-directory-metadata=yes", one, other]
+    show(f"$ {_DIFFOSCOPE} {' '.join(command[1:])}")
+    try:
+        _run_diffoscope(command, show)
+    except OSError as error:
+        show(f"it could not be run: {error.strerror}")
+
+
+def _run_diffoscope(command: list[str], show: Callable[[str], None]) -> None:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **_as_nobody()
+    ) as process:
+        assert process.stdout is not None
+        for line in islice(process.stdout, _SHOWN):
+            show(harmless(line.rstrip(b"\n").decode("utf-8", "replace"), colour=False))
+        if process.stdout.readline():
+            show(f"… (only the first {_SHOWN} lines are shown)")
+            process.kill()
+
+
+def _as_nobody() -> dict[str, Any]:
+    """Have root read what a builder made as nobody."""
+    if os.geteuid() != 0:
+        return {}
+    environment = {**os.environ, "HOME": "/nonexistent"}
+    return {"user": _NOBODY, "group": _NOBODY, "extra_groups": [], "env": environment}
+
+
 def as_defined(failures: Iterable[Failure], sources: Mapping[StorePath, Source]) -> list[Failure]:
-    """The same; hashes of sources whose definition is known have the form that they have there, with the line to write instead."""
+    """The failures, with wrong hashes in the form of the definition, and the line to write."""
     return [
         replace(failure, event=_as_defined(failure.event, sources.get(failure.path))) for failure in failures
     ]
@@ -47,14 +104,15 @@ def _as_defined(event: BuildFailed, source: Source | None) -> BuildFailed:
 
 
 def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
-    """The causes, in the order in which they happened; those that only depend on them are one line each time."""
+    """Write the causes in the order in which they happened, with what wasn't built for each."""
     for failure in failures:
         for text in ("", f"{failure.path}:"):
             display.line(text, "dim")
         for text in _explanation(failure):
             display.write(f"  {harmless(text, colour=display.colour)}")
         if failure.blocked:
-            # The last in the plan is what was asked for: name the near ones and the far ones are a number.
+            # The last in the plan is what was asked for: name the near ones and the far ones are a
+            # number.
             names = some(map(short_name, failure.blocked))
             display.line(f"not built because of it: {names}", "yellow")
         if failure.log_file:
@@ -66,7 +124,7 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
 
 
 def _explanation(failure: Failure) -> list[str]:
-    """Why, in full. A daemon that isn't ours has one text for all."""
+    """The lines that tell why; those of the message if the daemon sends no fields (nix, guix)."""
     event = failure.event
     if not event.reason:
         return event.message.splitlines()
@@ -75,7 +133,7 @@ def _explanation(failure: Failure) -> list[str]:
 
 
 def answer(failure: Failure) -> str:
-    """`hello-2.12.3 failed in phase check: 2 of 7 tests failed (hello-1, hello-2): …`, on one line."""
+    """`hello-2.12.3 failed in phase check: 2 of 7 tests failed (…): …`, on one line."""
     event = failure.event
     if event.status is BuildStatus.NOT_DETERMINISTIC:
         return f"{failure.name} is not reproducible{_first(event.details)}{_dependents(failure)}"
@@ -126,7 +184,7 @@ def _dependents(failure: Failure) -> str:
 
 
 def next_step(failure: Failure, word: Word) -> str:
-    """The command to type."""
+    """What to type or to do next, after a failure."""
     what = word(failure.path)
     check = "--check " if failure.log_file.endswith(".check.gz") else ""
     differs = failure.status is BuildStatus.NOT_DETERMINISTIC
@@ -150,7 +208,9 @@ _ANY = 0b1100000
 
 
 def exit_code(causes: Iterable[tuple[BuildStatus, str]]) -> int:
-    """100 failed, 101 too slow or too much of a log, 102 a wrong hash, 104 not the same again; of several, all of their bits.
+    """100 failed, 101 too slow or too much of a log, 102 a wrong hash, 104 not the same again.
+
+    Of several, all of their bits, as nix does.
 
     Args:
         causes: status, and kind of the reason, of what failed by itself.
@@ -165,7 +225,7 @@ def exit_code(causes: Iterable[tuple[BuildStatus, str]]) -> int:
 def build_error(
     failed: Sequence[tuple[DerivedPath, BuildResult]], failures: Sequence[Failure], word: Word
 ) -> BuildError:
-    """The error for what was asked for and could not be had: its causes, a line each, and what to do about the first."""
+    """The error for a request: its causes, a line each, and what to do about the first."""
     if failures:
         texts = [answer(failure) for failure in failures]
         hint = next_step(failures[0], word)

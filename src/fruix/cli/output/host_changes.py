@@ -1,4 +1,4 @@
-"""What changed on the host that makes a plan build packages again: said once for all of them, before it begins."""
+"""What changed on the host that makes a plan build packages again, said once for all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from fruix.cli.output.plan import some
 from fruix.cli.output.progress import short_name
-from fruix.cli.output.terminal import arrows, harmless
+from fruix.cli.output.terminal import harmless
 from fruix.model.drvdiff import Reader
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.planned import PlannedBuild
@@ -18,7 +18,10 @@ from fruix.model.viewdiff import HostChange, changes, sentence
 
 @dataclass(frozen=True, slots=True)
 class HostChanged:
-    """Builds for which the host's tools are others than for what was built last; `found` is empty if what they were is not known."""
+    """Builds for which the host's tools are others than for what was built last.
+
+    `found` is empty if it is not known what they were.
+    """
 
     builds: tuple[StorePath, ...]
     found: tuple[HostChange, ...] = ()
@@ -30,17 +33,17 @@ class HostChanged:
             "changes": [{"name": change.name, "old": change.old, "new": change.new} for change in self.found],
         }
 
-    def text(self, *, utf8: bool) -> str:
-        """`rebuilt because the host's gcc-12 changed 12.2.0-14 → 12.2.0-15: hello-2.12.3, less-668 and 4 more`."""
+    def text(self) -> str:
+        """`rebuilt because the host's gcc-12 changed 12.2.0-14 → 12.2.0-15: hello-2.12.3`."""
         why = sentence(self.found) if self.found else "the host's tools changed"
-        said = f"rebuilt because {why}: {some(map(short_name, self.builds))}"
-        return harmless(arrows(said, utf8=utf8), colour=False)
+        return harmless(f"rebuilt because {why}: {some(map(short_name, self.builds))}", colour=False)
 
 
 def host_changed(rows: Iterable[PlannedBuild], reader: Reader) -> HostChanged | None:
-    """What of the host is another since the packages of a plan were built last; None if nothing is.
+    """What of the host differs since a plan's packages were built last; None if nothing does.
 
-    Costs two derivations read for each row for which that is known, and what both fingerprints stood for, once for each pair.
+    Costs two derivations read for each row for which that is known, and what both fingerprints
+    stood for, once for each pair.
     """
     builds: list[StorePath] = []
     pairs: dict[tuple[str, str], None] = {}
@@ -56,7 +59,7 @@ def host_changed(rows: Iterable[PlannedBuild], reader: Reader) -> HostChanged | 
 
 
 def _union(pairs: Iterable[tuple[str, str]], reader: Reader) -> dict[HostChange, None]:
-    """Views share most of their tools: each change once."""
+    """The changes of all pairs of views, each once: views share most of their tools."""
     found: dict[HostChange, None] = {}
     for pair in pairs:
         old, new = map(reader.view, pair)

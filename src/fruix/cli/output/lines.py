@@ -1,4 +1,4 @@
-"""Lines of logs in the room that a terminal has: what is too long is cut, and of commands the middle is left out."""
+"""Lines of logs, cut to the room that a terminal has; of commands the middle is left out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TRACE = "$"
 
 
 def last_state(line: str) -> str:
-    """What a terminal shows in the end of a line that goes back to its beginning by carriage returns, as progress does."""
+    """What a terminal shows in the end of a line with carriage returns, as progress has them."""
     if "\r" not in line:
         return line
     return next((state for state in reversed(line.split("\r")) if state.strip()), "")
@@ -35,7 +35,8 @@ def columns(text: str) -> int:
 def folded(line: str, room: int | None, mark: str = "…") -> str:
     """`line` in `room` columns (None: as many as it needs).
 
-    Of a command are left its program and its last words, of other lines the beginning. What is cut has no colours.
+    Of a command are left its program and its last words, of other lines the beginning. What is cut
+    has no colours.
     """
     if room is None or columns(plain := without_colour(line).expandtabs()) <= room:
         return line
@@ -46,7 +47,7 @@ def folded(line: str, room: int | None, mark: str = "…") -> str:
 
 
 def cut(text: str, room: int, mark: str = "…") -> str:
-    """The beginning of it, with a mark if something is left out."""
+    """The beginning of a text, with a mark if something is left out."""
     if columns(text) <= room:
         return text
     mark = mark[:room]

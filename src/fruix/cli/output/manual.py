@@ -1,4 +1,4 @@
-"""Manual pages, made from the command line's own parsers by the library `argparse-manpage` (extra `install`)."""
+"""Manual pages, made from the parsers by the library `argparse-manpage` (extra `install`)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from fruix.cli.parser import Parser, configured_parsers, overview
 from fruix.errors import FruixError
 
 _SECTION = 1
-# The beginning of a line of text that roff would take for a macro; the library's own macros are `.TH` and the like.
+# The beginning of a line of text that roff would take for a macro; the library's own macros are
+# `.TH` and the like.
 _TEXT = re.compile(r"^(?='|\.(?![A-Z]{1,2}\b))", re.MULTILINE)
 
 

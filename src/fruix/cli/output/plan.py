@@ -22,12 +22,12 @@ def about(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def chain(path: Iterable[StorePath], *, utf8: bool) -> str:
+def chain(path: Iterable[StorePath]) -> str:
     """`a → b → c`; a long one with its ends only."""
     names = [short_name(drv) for drv in path]
     if len(names) > NAMED:
-        names = [names[0], "…" if utf8 else "...", names[-1]]
-    return (" → " if utf8 else " -> ").join(names)
+        names = [names[0], "…", names[-1]]
+    return " → ".join(names)
 
 
 def some(names: Iterable[str]) -> str:
@@ -37,7 +37,7 @@ def some(names: Iterable[str]) -> str:
     return f"{shown} and {len(every) - NAMED} more" if len(every) > NAMED else shown
 
 
-def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL, *, utf8: bool) -> str:
+def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL) -> str:
     """`12 to build, 31 to fetch, about 6 min, longest path a → b`."""
     if not plan.builds:
         return "nothing to be done" if plan.problems else "nothing to be done: everything is valid"
@@ -51,7 +51,7 @@ def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL, *, utf8: bool)
         unknown = f" and {guess.unknown} never done here" if guess.unknown else ""
         parts.append(f"about {about(guess.seconds)}{unknown}")
     if len(guess.path) > 1:
-        parts.append(f"longest path {chain(guess.path, utf8=utf8)}")
+        parts.append(f"longest path {chain(guess.path)}")
     return ", ".join(parts)
 
 
@@ -60,7 +60,7 @@ def listing(
     mode: BuildMode = BuildMode.NORMAL,
     changed: Mapping[StorePath, Sequence[str]] = MappingProxyType({}),
 ) -> list[str]:
-    """Every derivation with its reason: what is missing, what changed, what needs it, what it needs, how long it usually takes.
+    """Every derivation with its reason, what it needs and what needs it, and its usual duration.
 
     Args:
         plan: what would be done.

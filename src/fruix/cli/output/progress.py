@@ -1,7 +1,7 @@
-"""What is going on, folded from the event stream: no input, no output, only data that renderers show.
+"""The state of a request, folded from its events: data that renderers show, no input or output.
 
-`Status.apply(event, now)` is the fold; `now` is given, so that tests need no clock. Each derivation of the request is a `Node`; one
-that the plan didn't name gets its node when it is first heard of.
+`Status.apply(event, now)` is the fold; `now` is given, so that tests need no clock. Each derivation
+of the request is a `Node`; one that the plan didn't name gets its node when it is first heard of.
 """
 
 from __future__ import annotations
@@ -45,19 +45,23 @@ UNFINISHED = ACTIVE | {Stage.WAITING}
 
 
 def short_name(path: StorePath) -> str:
-    """`hello-2.12.3` for `/frx/store/…-hello-2.12.3.drv`."""
+    """The name for people: `hello-2.12.3` for `/frx/store/…-hello-2.12.3.drv`."""
     return path.name.removesuffix(".drv")
 
 
-# Kinds of reasons for which a request begins anew, with the host's tools as they are by then: a build was refused
-# before it began, or its result counts for nothing.
+# Kinds of reasons for which a request begins anew, with the host's tools as they are by then: a
+# build was refused before it began, or its result counts for nothing.
 REFUSED, OVERTAKEN = "view-differs", "view-changed"
 OVERTAKEN_KINDS = frozenset({REFUSED, OVERTAKEN})
 
 
 @dataclass(slots=True)
 class Node:
-    """One derivation. Moments in seconds since the epoch, 0 for "not yet"; `usual` in seconds, None for "not known"."""
+    """One derivation.
+
+    Moments are in seconds since the epoch, 0 for "not yet"; `usual` is in seconds, None if not
+    known.
+    """
 
     drv: StorePath
     kind: str = "build"
@@ -76,12 +80,12 @@ class Node:
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The derivation's name for people."""
         return short_name(self.drv)
 
     @property
     def phase(self) -> str:
-        """The one it is in."""
+        """The phase that it is in; empty before the first."""
         return self.phases[-1][0] if self.phases else ""
 
     def remaining(self, now: float) -> float:
@@ -92,7 +96,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One build that failed, with what a person needs to know about it.
+    """One build that failed, with what a person needs to know.
 
     Attributes:
         event: what the daemon told of it.
@@ -108,17 +112,17 @@ class Failure:
 
     @property
     def path(self) -> StorePath:
-        """The derivation."""
+        """The derivation that failed."""
         return self.event.drv
 
     @property
     def name(self) -> str:
-        """For people."""
+        """The derivation's name for people."""
         return short_name(self.event.drv)
 
     @property
     def status(self) -> BuildStatus:
-        """How it ended."""
+        """How the build ended."""
         return self.event.status
 
     @property
@@ -143,7 +147,7 @@ class Status:
 
     @classmethod
     def of(cls, plan: BuildPlan) -> Status:
-        """At the beginning of a request."""
+        """The status at the beginning of a request."""
         rows = plan.builds
         return cls(
             {
@@ -155,7 +159,7 @@ class Status:
         )
 
     def apply(self, event: Event, now: float) -> None:
-        """Take one event in."""
+        """Take one event in; `now` in seconds, for events that don't tell their time."""
         match event:
             case BuildQueued():
                 node = self._node(event.drv)
@@ -218,7 +222,7 @@ class Status:
         return self._users.get(drv, [])
 
     def _dependents(self, drv: StorePath) -> tuple[StorePath, ...]:
-        """All that need it, directly or not, in the plan's order (what is needed comes first there)."""
+        """All that need it, directly or not, in the plan's order: what is needed comes first."""
         found, waiting = {drv}, [drv]
         while waiting:
             new = [path for path in self.users(waiting.pop()) if path not in found]
@@ -227,13 +231,14 @@ class Status:
         return tuple(path for path in self.nodes if path in found and path != drv)
 
     def counts(self) -> Counter[Stage]:
-        """How many are how far."""
+        """The number of derivations in each stage."""
         return Counter(node.stage for node in self.nodes.values())
 
     def remaining(self, now: float) -> Estimate:
         """The longest path of what is left, by usual durations: it begins with something active.
 
-        Cost: a look at each node; the chains behind them are computed once, and again after a failure.
+        Cost: a look at each node; the chains behind them are computed once, and again after a
+        failure.
         """
         left = [node for node in self.nodes.values() if node.stage in UNFINISHED]
         first = [node for node in left if node.stage in ACTIVE] or left
@@ -252,7 +257,10 @@ class Status:
         return Estimate(weights[start], tuple(path), sum(node.usual is None for node in left))
 
     def _chains(self) -> dict[StorePath, _Chain]:
-        """What comes after each node at the least. Nodes are in the plan's order, so those that need one come behind it."""
+        """The longest chain behind each node.
+
+        Nodes are in the plan's order, so those that need one come behind it.
+        """
         after: dict[StorePath, _Chain] = {}
         for node in reversed(self.nodes.values()):
             if node.stage in UNFINISHED:

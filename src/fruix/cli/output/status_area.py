@@ -1,7 +1,8 @@
-"""The status area of a terminal as lines of text: a pure function of a status, the moment and the terminal's form.
+"""The status area of a terminal: lines of text, as a function of status, moment and form.
 
-At most a third of the screen: a tree of what runs, below what waits for it; where that doesn't fit, what runs alone, then as much of
-it as there is room for. The last line has the sums and the time that is left on the longest path.
+At most a third of the screen: a tree of what runs, below what waits for it; where that doesn't fit,
+what runs alone, then as much of it as there is room for. The last line has the sums and the time
+that is left on the longest path.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def _tree(status: Status, shown: set[StorePath], now: float, form: Form) -> Iter
 
 
 def _with_dependents(status: Status, active: list[Node], room: int) -> set[StorePath] | None:
-    """What is active and everything unfinished that needs it; None if that is more than there is room for."""
+    """What is active and everything unfinished that needs it; None if there is no room for that."""
     waiting = [node.drv for node in active]
     found = set(waiting)
     while waiting and len(found) <= room:
@@ -132,16 +133,18 @@ def _sums(status: Status, now: float, form: Form) -> Pieces:
 
 
 def _left(status: Status, now: float, form: Form) -> str:
-    """`about 3 min left: gcc → hello`; "at least" where durations are missing; nothing where none is known."""
+    """`about 3 min left: gcc → hello`; "at least" if durations are missing, "" if all are."""
     left = status.remaining(now)
     if not left.seconds:
         return ""
-    path = f": {chain(left.path, utf8=form.utf8)}" if len(left.path) > 1 else ""
+    path = f": {chain(left.path)}" if len(left.path) > 1 else ""
+    if not form.utf8:
+        path = path.replace("→", "->").replace("…", "...")
     return f"{'at least' if left.unknown else 'about'} {about(left.seconds)} left{path}"
 
 
 def _fitted(pieces: Iterable[tuple[str, str]], form: Form) -> str:
-    """One line, cut where the terminal ends (the last column stays free: some terminals wrap there)."""
+    """One line, cut before the last column, since some terminals wrap there."""
     room = max(1, form.width - 1)
     parts: list[str] = []
     every = [(text, style) for text, style in pieces if text]

@@ -1,7 +1,8 @@
-"""Text for people's terminals: builder output made harmless, durations, sizes, colour when it is wanted.
+"""Text for terminals: builders' output made harmless, durations, sizes, colours.
 
-Log lines come from builders and may hold any bytes. On a terminal only tabs, printable characters and colours (SGR) pass;
-everything else, C1 controls included, is shown escaped, so that no builder moves the cursor, sets titles or talks to the clipboard.
+Log lines come from builders and may hold any bytes. On a terminal only tabs, printable characters
+and colours (SGR) pass; everything else, C1 controls included, is shown escaped, so that no builder
+moves the cursor, sets titles or talks to the clipboard.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 import re
 from typing import TextIO
 
-# Colours and the like; not what hides text (8: concealed). After 38 and 48 come the numbers of a colour, where 8 is one.
+# Colours and the like; not what hides text (8: concealed). After 38 and 48 come the numbers of a
+# colour, where 8 is one.
 _PARAMETER = r"(?!0*8[;m])(?:[34]8;(?:5;\d{1,3}|2(?:;\d{1,3}){3})|\d{0,3})"
 _SGR = re.compile(rf"\x1b\[{_PARAMETER}(?:;{_PARAMETER}){{0,15}}m")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -47,7 +49,7 @@ def only_text(text: str) -> str:
 
 
 def without_colour(line: str) -> str:
-    """A line without what sets colours."""
+    """A line without the sequences that set colours."""
     return _SGR.sub("", line)
 
 
@@ -62,7 +64,7 @@ def wants_colour(stream: TextIO) -> bool:
 
 
 def width(stream: TextIO) -> int | None:
-    """The columns of a terminal; None if it is none. `COLUMNS` goes before what the terminal says."""
+    """The columns of a terminal: `COLUMNS`, else what it says itself; None if it is none."""
     if not stream.isatty():
         return None
     wanted = os.environ.get("COLUMNS", "")
@@ -80,18 +82,13 @@ def speaks_utf8(stream: TextIO) -> bool:
     return encoding.lower().replace("-", "") == "utf8"
 
 
-def arrows(text: str, *, utf8: bool) -> str:
-    """`text` with its arrows in ASCII where more than that can't be written."""
-    return text if utf8 else text.replace("→", "->")
-
-
 def styled(text: str, style: str, *, colour: bool) -> str:
     """`text` in a style of `STYLES`, if colours are wanted."""
     return f"{STYLES[style]}{text}{RESET}" if colour else text
 
 
 def duration(seconds: float) -> str:
-    """`0.4s`, `12s`, `3m07s`, `2h05m`."""
+    """A duration for people: `0.4s`, `12s`, `3m07s`, `2h05m`."""
     if seconds < 10:
         return f"{seconds:.1f}s"
     whole = round(seconds)
@@ -103,14 +100,12 @@ def duration(seconds: float) -> str:
 
 def size(count: int) -> str:
     """A number of bytes in binary units with one decimal."""
-    value = float(count)
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if value < 1024 or unit == "TiB":
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1024
-    raise AssertionError("unreachable")
+    if count < 1024:
+        return f"{count} B"
+    power = min((count.bit_length() - 1) // 10, 4)
+    return f"{count / 1024**power:.1f} {' KMGT'[power]}iB"
 
 
 def plural(count: int, noun: str) -> str:
-    """`1 build`, `2 builds`."""
+    """A number and a noun: `1 build`, `2 builds`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,4 +1,4 @@
-"""How a build is asked for: the flags of `fruix build` that say what it is for and what it may take, as `BuildOptions`."""
+"""The flags of `fruix build` that become `BuildOptions`: what for, and what it may take."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _NUMBERS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Arguments."""
+    """Add the flags; `build_options` and `mode_of` read them."""
     for flags, metavar, least, help_text in _NUMBERS:
         parser.add_argument(*flags, metavar=metavar, type=_number(least), help=help_text)
     parser.add_argument(
@@ -62,7 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def build_options(options: argparse.Namespace) -> BuildOptions:
-    """What the flags say."""
+    """The options that the flags stand for; what isn't given is left to the daemon."""
     return BuildOptions(
         mode=mode_of(options),
         keep_going=options.keep_going,
@@ -77,7 +77,7 @@ def build_options(options: argparse.Namespace) -> BuildOptions:
 
 
 def mode_of(options: argparse.Namespace) -> BuildMode:
-    """What the build is for."""
+    """The build's mode: normal, a check or a repair."""
     if options.check:
         return BuildMode.CHECK
     return BuildMode.REPAIR if options.repair else BuildMode.NORMAL

@@ -1,4 +1,4 @@
-"""The store that a command talks to: the daemon at the socket, else an embedded one (the same code in a child process)."""
+"""The store that a command talks to: the daemon's, else one that is embedded in a child process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ def layout() -> Layout:
 
 
 def log_directory() -> str:
-    """Where the logs of builds are, also where the store is a user's own, which this process may not see at its place."""
+    """Where the logs of builds are.
+
+    That is also right where the store is a user's own, which this process may not see at its place.
+    """
     logs = layout().logs
     if not rootless.possible() or _system_s_daemon_answers() or not logs.startswith(f"{rootless.PLACE}/"):
         return logs
@@ -28,9 +31,10 @@ def log_directory() -> str:
 
 
 def connect_running() -> RemoteStore:
-    """A daemon that runs already.
+    """Connect to a daemon that runs already.
 
-    Without root the user's own daemon counts too; then this process sees the user's store at `/frx` from here on.
+    Without root the user's own daemon counts too; then this process sees the user's store at `/frx`
+    from here on.
 
     Raises:
         UnreachableError: no daemon answers.
@@ -45,7 +49,7 @@ def connect_running() -> RemoteStore:
 
 
 def connect_looking() -> RemoteStore:
-    """The same, or a daemon that is embedded in another command of this store: it only tells what it builds.
+    """Connect to a daemon, or to one that is embedded in another command, to ask what it builds.
 
     Raises:
         UnreachableError: no daemon answers, of either kind.
@@ -64,7 +68,7 @@ def connect_looking() -> RemoteStore:
 
 @contextmanager
 def open_store() -> Iterator[RemoteStore]:
-    """A connection for the length of a command; see `connect_running`, with an embedded daemon if none runs.
+    """A connection for the length of a command: to a daemon, else to one embedded for it.
 
     Raises:
         FruixError: what keeps an embedded daemon from working.
@@ -86,8 +90,18 @@ def open_store() -> Iterator[RemoteStore]:
         store.close()
 
 
+def sees_files() -> bool:
+    """Whether this process sees the files of the store that `open_store` gives, once it is open.
+
+    It does but where the environment names the socket of some other daemon.
+    """
+    return socket_path(os.environ) == layout().socket
+
+
 def see_store() -> None:
-    """Have the store at its place for this process and what it executes; nothing to do where the system's daemon answers.
+    """Have the store at its place for this process and what it executes.
+
+    Where the system's daemon answers it is there already.
 
     Raises:
         FruixError: the host allows no user namespace; says which of its settings.

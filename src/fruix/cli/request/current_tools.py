@@ -1,4 +1,4 @@
-"""Packages are lowered for the host's tools as they are. When those change before a build has ended, the request begins anew."""
+"""Packages are lowered for the host's tools: when those change meanwhile, a request begins anew."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from fruix.cli.output.progress import OVERTAKEN_KINDS, REFUSED, Failure
-from fruix.cli.output.terminal import arrows, harmless, speaks_utf8
+from fruix.cli.output.terminal import harmless
 from fruix.errors import BuildError, HostViewChangedError
 from fruix.model.events import BuildFailed
+from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
 
 T = TypeVar("T")
 
-# Seconds before each new beginning. An upgrade of the host may go on for minutes; what changes for longer than that is no upgrade.
+# Seconds before each new beginning. An upgrade of the host may go on for minutes; what changes for
+# longer than that is no upgrade.
 PAUSES = (0, 1, 2, 5, 10, 20, 40, 80)
 
 Tell = Callable[[int, str], None]
 
 
 def with_current_tools(work: Callable[[], T], tell: Tell) -> T:
-    """Do what lowers packages and has them built; again, as often as `PAUSES` has numbers, while it ends with `HostViewChangedError`.
+    """Call `work`, which lowers packages and has them built; again while the host changes.
+
+    That is as often as `PAUSES` has numbers, while it raises `HostViewChangedError`.
 
     Args:
         work: from lowering to the end.
@@ -41,26 +45,29 @@ def with_current_tools(work: Callable[[], T], tell: Tell) -> T:
 
 
 def show_anew(number: int, why: str) -> None:
-    """Say to a person that a request begins anew."""
+    """Tell a person that a request begins anew."""
     said = f"{why}; begun anew for the tools that are here now ({number} of {len(PAUSES)})"
-    print(harmless(arrows(said, utf8=speaks_utf8(sys.stderr)), colour=False), file=sys.stderr)
+    print(harmless(said, colour=False), file=sys.stderr)
 
 
 class Overtaken:
-    """What failed of one request, over all its beginnings: whether it is worth another one."""
+    """What one request has failed by, over all its beginnings: is another one worth it?"""
 
     def __init__(self) -> None:
         self._refused: set[StorePath] = set()
 
     def check(self, failures: Sequence[Failure], lowered: Iterable[StorePath]) -> None:
-        """To be called when builds have failed. A derivation that nobody lowers is refused however often it is asked for.
+        """See whether failed builds are worth a new beginning, and raise if they are.
+
+        A derivation that nobody lowers is refused however often it is asked for.
 
         Args:
             failures: the causes.
             lowered: the derivations that were asked for and come of packages.
 
         Raises:
-            HostViewChangedError: they failed for nothing but changes of the host's tools, and may succeed.
+            HostViewChangedError: they failed for nothing but changes of the host's tools, and may
+                succeed.
         """
         refused = {failure.path for failure in failures if failure.event.reason.get("kind") == REFUSED}
         hopeless = refused if not list(lowered) else refused & self._refused
@@ -71,15 +78,8 @@ class Overtaken:
 
 
 def changed(failed: BuildFailed) -> HostViewChangedError:
-    """The error for a build that failed because of it; the command ends as it does for any build that failed."""
-    error = HostViewChangedError(_why(failed), hint="let the upgrade of the host finish, then build again")
+    """The error for a build that the host's changes made fail; its exit code is any failure's."""
+    why = text_of(failed.reason, failed.drv)
+    error = HostViewChangedError(why, hint="let the upgrade of the host finish, then build again")
     error.exit_code = BuildError.exit_code
     return error
-
-
-def _why(failed: BuildFailed) -> str:
-    if failed.reason.get("kind") == REFUSED:
-        return str(failed.reason.get("text", ""))
-    return (
-        f"host view '{failed.reason.get('view')}' was changed while it was built: {failed.reason.get('what')}"
-    )

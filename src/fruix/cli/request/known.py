@@ -1,4 +1,4 @@
-"""All packages that are known, for commands that go over them; what can't be used is said once, on standard error."""
+"""All packages that are known; what can't be used is said once, on standard error."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from fruix.packages.package import Package
 
 
 def known_packages() -> list[Package]:
-    """Every package of the path and the catalogue; files that can't be used are left out, with a warning each."""
+    """Every package of the path and the catalogue; a file that can't be used costs a warning."""
     return all_packages(warn)
 
 
 def warn(broken: Broken) -> None:
-    """Say what can't be used, why, and what is left out because of it."""
+    """Warn of a file that can't be used: why, and what is left out because of it."""
     print(f"fruix: warning: {harmless(str(broken.error), colour=False)}{left_out(broken)}", file=sys.stderr)
     if broken.error.hint:
         print(f"hint: {harmless(broken.error.hint, colour=False)}", file=sys.stderr)
@@ -28,5 +28,5 @@ def left_out(broken: Broken) -> str:
 
 
 def one_line(package: Package) -> str:
-    """Its name, version and synopsis."""
+    """A package's name, version and synopsis, in columns."""
     return f"{package.name:<20} {package.version:<12} {package.synopsis}"

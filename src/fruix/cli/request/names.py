@@ -1,7 +1,7 @@
-"""What a name on the command line stands for: a package of the catalogue or the path, else what was built here under that name.
+"""What a name stands for: a package, else what was built here under that name.
 
-What was built is known by its log, which every build leaves, also one that failed, whoever asked for it and from whatever file. Looking for a
-name costs a listing of the logs' directories.
+What was built is known by its log, which every build leaves, also one that failed, whoever asked
+for it and from whatever file. Looking for a name costs a listing of the logs' directories.
 """
 
 from __future__ import annotations
@@ -39,14 +39,17 @@ def named(store: RemoteStore, word: str) -> Package | StorePath:
 
 
 def built_last(store: RemoteStore, word: str) -> StorePath | None:
-    """The derivation with the latest log among those of that name, with or without version; those that are still there go before."""
+    """The derivation with the latest log among those of that name, with or without version.
+
+    One that is still in the store goes before those that aren't.
+    """
     found = sorted(_logs_of(word.replace("@", "-", 1), store.directory), reverse=True)
     paths = [path for _, path in found]
     return next(filter(store.is_valid, paths), paths[0] if paths else None)
 
 
 def _logs_of(name: str, store: str) -> Iterator[tuple[float, StorePath]]:
-    """Of each log of a build of that name: its time, and its derivation in the directory `store`."""
+    """For each log of a build of that name: its time, and its derivation in `store`."""
     for directory in _entries(log_directory()):
         for entry in _entries(directory.path):
             if not entry.name.endswith(_LOG):

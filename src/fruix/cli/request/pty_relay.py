@@ -1,8 +1,9 @@
-"""Between the terminal (or pipe) that a person uses and the outer end of a sandbox's own: bytes both ways, the window's size.
+"""Bytes between a person's terminal (or pipe) and that of a sandbox, and the window's size.
 
-While it works the person's terminal is in raw mode: every key goes inside, ctrl-C and the like too. What comes out is shown as it is,
-since full-screen programs need that; answers that a terminal may have given to what it was sent are thrown away at the end, so
-that they don't reach the person's own shell.
+While it works the person's terminal is in raw mode: every key goes inside, ctrl-C and the like too.
+What comes out is shown as it is, since full-screen programs need that; answers that a terminal may
+have given to what it was sent are thrown away at the end, so that they don't reach the person's own
+shell.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from collections.abc import Iterator
 CHUNK = 1 << 16
 # What ends a line, and then a read, in a terminal's line discipline.
 END_OF_INPUT = b"\x04\x04"
-# Milliseconds until it is said again: a shell that takes over the terminal after it was said has thrown it away.
+# Milliseconds until it is said again: a shell that takes over the terminal after it was said has
+# thrown it away.
 _AGAIN = 500
 
 
@@ -88,7 +90,10 @@ def _written(outer: int, data: bytes) -> int:
 
 @contextlib.contextmanager
 def _raw(inside: int, outer: int) -> Iterator[None]:
-    """The person's terminal in raw mode. Where there is none the sandbox's echoes nothing and leaves line ends alone."""
+    """Hold the person's terminal in raw mode.
+
+    Where there is none the sandbox's echoes nothing and leaves line ends alone.
+    """
     if not os.isatty(inside):
         attributes = termios.tcgetattr(outer)
         attributes[1] &= ~termios.OPOST

@@ -18,7 +18,7 @@ from fruix.packages.package import Package
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """One thing that was asked for: its outputs, and those of what it propagates, as names of directories or files."""
+    """One thing asked for: names of its outputs, and of the outputs of what it propagates."""
 
     target: Target
     outputs: tuple[str, ...]
@@ -26,7 +26,9 @@ class Ready:
 
 
 def make_ready(words: Sequence[str], packages: Sequence[Package]) -> list[Ready]:
-    """Build them. This process sees the store at its place then, also without root; no connection is left.
+    """Build them where needed, and find their outputs.
+
+    This process sees the store at its place then, also without root; no connection is left.
 
     Raises:
         FruixError: a name or a definition is wrong, or something can't be built.

@@ -10,7 +10,6 @@ from fruix.cli.output.display import open_display
 from fruix.cli.output.failure_report import as_defined, build_error, failure_report
 from fruix.cli.output.plan import headline
 from fruix.cli.output.progress import Failure
-from fruix.cli.output.terminal import speaks_utf8
 from fruix.cli.request.names import shortest_word
 from fruix.client import RemoteStore
 from fruix.model.build_options import BuildOptions
@@ -30,7 +29,8 @@ def realise(
     Args:
         store: where.
         requests: what is needed.
-        work: what lowered the packages that they come of: it knows names and sources for what is said of failures.
+        work: what lowered the packages that they come of: it knows names and sources for what is
+            said of failures.
         intro: stands before the line that says how much is to be built.
         check: looks at what failed before it is told, and may raise another error instead.
 
@@ -40,7 +40,7 @@ def realise(
     plan = store.plan(requests)
     if not plan.builds and not plan.problems:
         return
-    print(f"{intro}{headline(plan, utf8=speaks_utf8(sys.stderr))}", file=sys.stderr)
+    print(f"{intro}{headline(plan)}", file=sys.stderr)
     display = open_display(plan, verbosity=0)
     try:
         results = store.build(requests, BuildOptions(), display.event)

@@ -1,4 +1,4 @@
-"""`--root FILE`: symlinks of the user's to outputs, registered with the daemon so that no collector takes them."""
+"""`--root FILE`: a user's symlinks to outputs, registered so that no collector takes those."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from fruix.store.roots import replace_link
 
 
 def link_names(first: str, results: Sequence[Mapping[str, StorePath]]) -> dict[str, StorePath]:
-    """The name of each link: FILE for the first result, FILE-2 for the second; `-NAME` at the end for outputs other than `out`.
+    """Link → what it links to: FILE for the first result, FILE-2 for the second and so on.
+
+    `-NAME` stands at the end for outputs other than `out`.
 
     Args:
         first: FILE, absolute.
-        results: for each thing asked for, its outputs by name (a path without outputs: under the empty name).
+        results: for each thing asked for, its outputs by name (a path without outputs: under the
+            empty name).
     """
     found = {}
     for number, outputs in enumerate(results, 1):
@@ -45,7 +48,7 @@ def check_links(links: Iterable[str], directory: str) -> None:
 
 
 def make_links(store: RemoteStore, links: Mapping[str, StorePath]) -> None:
-    """Make or replace the links, then register them. The paths are kept by the session until then."""
+    """Make or replace the links, then register them; the session keeps the paths until then."""
     check_links(links, store.directory)
     for link, path in links.items():
         store.add_temp_root(path)

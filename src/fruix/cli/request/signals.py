@@ -1,4 +1,4 @@
-"""Being told to end (SIGTERM, SIGHUP): like ctrl-C, so that terminals are put right and files are written on the way out."""
+"""End on SIGTERM and SIGHUP as on ctrl-C: terminals are put right, files are written."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
 def end_in_order(*, once: bool = False) -> None:
-    """From here on those signals raise `SystemExit` in the main thread, with 128 and the signal's number as the status.
+    """Have those signals raise `SystemExit` in the main thread, with 128 and their number.
 
     After an embedded daemon has been forked: it has its own ways to end.
 
     Args:
-        once: further ones are ignored, since what is undone on the way out takes its time and must not be left half done.
+        once: further ones are ignored, since what is undone on the way out takes its time and must
+            not be left half done.
     """
 
     def end(received: int, _frame: object) -> NoReturn:

@@ -1,6 +1,7 @@
-"""What a word on the command line stands for: a target to build, a derivation, paths of the store.
+"""What a word stands for: a target to build, a derivation, paths of the store.
 
-A word is a store path, the name of a package, or where a command takes that too the name of what was built here.
+A word is a store path, the name of a package, or where a command takes that too the name of what
+was built here.
 """
 
 from __future__ import annotations
@@ -54,12 +55,12 @@ def is_store_path(store: RemoteStore, text: str) -> bool:
 
 
 def package_or_path(store: RemoteStore, work: Lowering, word: str) -> Target:
-    """A package by its name, or a store path."""
+    """The target of a package by its name, or of a store path."""
     return path_target(store, word) if is_store_path(store, word) else package_target(work, find(word))
 
 
 def anything_known(store: RemoteStore, work: Lowering, word: str) -> Target:
-    """The same, or what was built last of a name."""
+    """The target of a package or store path, else of what was built last under that name."""
     if is_store_path(store, word):
         return path_target(store, word)
     found = named(store, word)
@@ -67,7 +68,10 @@ def anything_known(store: RemoteStore, work: Lowering, word: str) -> Target:
 
 
 def derivation_for(store: RemoteStore, text: str) -> StorePath:
-    """The derivation behind a word: itself, the deriver of an output, a package's, or the one that was built last of a name.
+    """The derivation behind a word.
+
+    That is the path itself, the deriver of an output, a package's, or what was built last under a
+    name.
 
     Raises:
         UsageError: it has none.
@@ -87,7 +91,7 @@ def derivation_for(store: RemoteStore, text: str) -> StorePath:
 
 
 def outputs_of(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]:
-    """What a request gives: outputs by name, or the path itself under the empty name; whether valid or not."""
+    """The outputs of a request by name; of a path, itself under the empty name. Valid or not."""
     if request.outputs is None:
         return {"": request.path}
     found = store.derivation_outputs(request.path)
@@ -95,12 +99,12 @@ def outputs_of(store: RemoteStore, request: DerivedPath) -> dict[str, StorePath]
 
 
 def outputs(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
-    """The paths that a word stands for: outputs, or the store path itself; whether valid or not."""
+    """The paths that a word stands for, valid or not: outputs, or the store path itself."""
     return list(outputs_of(store, anything_known(store, work, word).request).values())
 
 
 def built(store: RemoteStore, work: Lowering, word: str) -> list[StorePath]:
-    """The same, all of them valid.
+    """The paths that a word stands for, all of them valid.
 
     Raises:
         UsageError: one is not.

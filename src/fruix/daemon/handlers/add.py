@@ -103,10 +103,11 @@ def _receive(
     """Add an object whose path the client names."""
     vouched = session.trusted and request.unchecked
     known = session.store.is_valid(info.path) and not request.repair
-    if not vouched and info.content_address is None and not known:
+    if not vouched and not known and not session.path_trust().accepts(info):
         raise NotPermittedError(
             f"cannot add path '{info.path}' because it lacks a signature by a trusted key",
-            hint="a trusted user may add it unchecked; what names its own content address needs no signature",
+            hint="the setting 'trusted-public-keys' says whose signatures count; a trusted user may add it "
+            "unchecked (--no-check-sigs)",
         )
     believed = info if session.trusted else replace(info, ultimate=False)
     session.store.add_nar(believed, chunks, repair=request.repair)

@@ -9,7 +9,6 @@ from fruix.daemon.session import Rows, Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
-from fruix.model.events import Message
 from fruix.model.planned import Missing
 from fruix.protocol import messages, nix
 from fruix.protocol.common_operations import BuildPaths, EnsurePath
@@ -33,7 +32,7 @@ def query_missing(session: Session, request: nix.QueryMissing) -> Missing:
 def build_paths_with_results(
     session: Session, request: nix.BuildPathsWithResults
 ) -> list[tuple[DerivedPath, BuildResult]]:
-    """Build; failures are results."""
+    """Build, and return one result for each request; one that failed is a result, not an error."""
     _check_mode(session, request.mode)
     return session.realise(request.requests, request.mode)
 
@@ -52,17 +51,6 @@ def build_paths(session: Session, request: BuildPaths) -> None:
     failed = [(wanted, result) for wanted, result in results if not result.success]
     if failed:
         raise _failure(session, failed)
-
-
-def repair_store(session: Session, *, contents: bool) -> bool:
-    """Build again what is missing or (`contents`) damaged; whether everything is whole afterwards."""
-    with session.long_work():
-        requests = [DerivedPath(path, None) for path in session.store.damaged(contents=contents)]
-    results = session.realise(requests, BuildMode.REPAIR, keep_going=True)
-    failed = [result for _, result in results if not result.success]
-    for result in failed:
-        session.show(Message(0, result.message))
-    return not failed
 
 
 def ensure_path(session: Session, request: EnsurePath) -> None:

@@ -1,15 +1,13 @@
-"""Handlers of questions, roots, options and upkeep."""
+"""Handlers of questions, temporary roots, options and upkeep."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fruix.daemon import options
-from fruix.daemon.handlers.build import repair_store
+from fruix.daemon import client_options, client_trust
 from fruix.daemon.session import Rows, Session
-from fruix.errors import InvalidPathError, NotPermittedError
+from fruix.errors import InvalidPathError
 from fruix.model.activity import ActiveBuild
-from fruix.model.events import Message
 from fruix.model.hashes import Hash
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
@@ -21,7 +19,8 @@ from fruix.protocol.model_codecs import UnkeyedInfo
 from fruix.protocol.wire import Dialect
 
 
-def _require(session: Session, path: StorePath) -> PathInfo:
+def require(session: Session, path: StorePath) -> PathInfo:
+    """What is known of a path; an invalid one is an error."""
     info = session.store.path_info(path)
     if info is None:
         raise InvalidPathError(str(path))
@@ -35,7 +34,7 @@ def is_valid_path(session: Session, request: common.IsValidPath) -> bool:
 
 def query_path_hash(session: Session, request: common.QueryPathHash) -> Hash:
     """Give the hash of the archive; an invalid path is an error."""
-    return _require(session, request.path).nar_hash
+    return require(session, request.path).nar_hash
 
 
 def query_references(session: Session, request: common.QueryReferences) -> list[StorePath]:
@@ -53,14 +52,9 @@ def add_temp_root(session: Session, request: common.AddTempRoot) -> None:
     session.store.add_temp_root(request.path)
 
 
-def add_indirect_root(session: Session, request: common.AddIndirectRoot) -> None:
-    """Register a link of the client; that it can read the link is the client's affair."""
-    session.store.add_indirect_root(request.link)
-
-
 def query_deriver(session: Session, request: common.QueryDeriver) -> StorePath | None:
     """Give the deriver, whether it is still valid or not; an invalid path is an error."""
-    return _require(session, request.path).deriver
+    return require(session, request.path).deriver
 
 
 def set_options(session: Session, request: common.SetOptions) -> None:
@@ -68,10 +62,13 @@ def set_options(session: Session, request: common.SetOptions) -> None:
 
     Warnings go to Nix clients only: those of the Guix dialect read one message here and no more.
     """
-    options.check(request.options)
-    session.options = options.kept(request.options)
+    client_options.check(request.options)
+    session.options = client_options.kept(request.options)
+    if session.trusted:
+        session.path_trust()  # raises what is wrong with it now
+        session.secret_keys = client_trust.secret_keys(session.options)
     if session.context.dialect is Dialect.NIX:
-        for warning in options.warnings(request.options, trusted=session.trusted):
+        for warning in client_options.warnings(request.options, trusted=session.trusted):
             session.show(warning)
         session.warn_of_limits()
 
@@ -94,7 +91,7 @@ def query_path_info(session: Session, request: nix.QueryPathInfo) -> UnkeyedInfo
 
 def query_path_info_guix(session: Session, request: guix.QueryPathInfo) -> UnkeyedInfo:
     """Give what is known of a path; in the Guix dialect an invalid one is an error."""
-    return UnkeyedInfo.of(_require(session, request.path))
+    return UnkeyedInfo.of(require(session, request.path))
 
 
 def query_derivation_output_names(session: Session, request: common.QueryDerivationOutputNames) -> list[str]:
@@ -117,21 +114,6 @@ def query_valid_derivers(session: Session, request: common.QueryValidDerivers) -
     return session.store.valid_derivers(request.path)
 
 
-def verify_store(session: Session, request: common.VerifyStore) -> bool:
-    """Check the store; problems are told as messages.
-
-    Raises:
-        NotPermittedError: repairing is for trusted users.
-    """
-    if request.repair and not session.trusted:
-        raise NotPermittedError("you are not privileged to repair paths")
-    with session.long_work():
-        problems = session.store.verify(contents=request.contents and not request.repair)
-    for problem in problems:
-        session.show(Message(0, problem))
-    return not repair_store(session, contents=request.contents) if request.repair else bool(problems)
-
-
 def query_failed_paths(session: Session, _request: common.QueryFailedPaths) -> list[StorePath]:
     """Give the outputs of builds that are remembered to have failed for good."""
     return session.store.failures.all()
@@ -149,8 +131,12 @@ def clear_failed_paths(session: Session, request: common.ClearFailedPaths) -> No
 
 
 def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]:
-    """Stream an archive. The path is checked first: once the reply has begun, nothing can be reported."""
-    _require(session, request.path)
+    """Stream an archive. The path is checked first: once the reply has begun, nothing can be reported.
+
+    It is a temporary root, so that it stays while it is read.
+    """
+    session.store.add_temp_root(request.path)
+    require(session, request.path)
     return session.store.nar(request.path)
 
 
@@ -182,7 +168,7 @@ def query_plan(session: Session, request: nix.QueryPlan) -> BuildPlan:
 
 
 def done(_session: Session, _request: object) -> None:
-    """Answer what needs no work: no substituters, roots synchronised at once."""
+    """Answer what needs no work: there are no substituters."""
 
 
 def nothing(_session: Session, _request: object) -> tuple[()]:
@@ -191,7 +177,7 @@ def nothing(_session: Session, _request: object) -> tuple[()]:
 
 
 def no(_session: Session, _request: object) -> bool:
-    """Answer questions about substitutes."""
+    """Answer whether somebody has a substitute: this daemon asks nobody."""
     return False
 
 
@@ -207,8 +193,6 @@ SHARED: Rows = (
     common.QueryReferences.answered_by(query_references),
     common.QueryReferrers.answered_by(query_referrers),
     common.AddTempRoot.answered_by(add_temp_root),
-    common.AddIndirectRoot.answered_by(add_indirect_root),
-    common.SyncWithGC.answered_by(done),
     common.QueryDeriver.answered_by(query_deriver),
     common.SetOptions.answered_by(set_options),
     common.QuerySubstitutablePathInfo.answered_by(done),
@@ -221,7 +205,6 @@ SHARED: Rows = (
     common.QueryValidPaths.answered_by(query_valid_paths),
     common.QuerySubstitutablePaths.answered_by(nothing),
     common.QueryValidDerivers.answered_by(query_valid_derivers),
-    common.VerifyStore.answered_by(verify_store),
 )
 NIX: Rows = (
     nix.QueryPathInfo.answered_by(query_path_info),

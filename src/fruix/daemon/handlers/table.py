@@ -11,14 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.daemon.handlers import add, build, query
+from fruix.daemon.handlers import add, build, collect, deduplicate, exports, query, verify
 from fruix.daemon.session import Handler
 from fruix.protocol.schema import Request
 from fruix.protocol.wire import Dialect
 
-_SHARED = (*query.SHARED, *add.SHARED, *build.SHARED)
+_SHARED = (
+    *query.SHARED,
+    *add.SHARED,
+    *build.SHARED,
+    *exports.SHARED,
+    *deduplicate.SHARED,
+    *collect.SHARED,
+    *verify.SHARED,
+)
+
+
+def _table(*rows: tuple[type[Request[Any]], Handler]) -> Mapping[type[Request[Any]], Handler]:
+    return {
+        kind: deduplicate.deduplicating(handler) if kind in deduplicate.REGISTERING else handler
+        for kind, handler in rows
+    }
+
 
 HANDLERS: Mapping[Dialect, Mapping[type[Request[Any]], Handler]] = {
-    Dialect.NIX: dict((*_SHARED, *query.NIX, *add.NIX, *build.NIX)),
-    Dialect.GUIX: dict((*_SHARED, *query.GUIX, *add.GUIX)),
+    Dialect.NIX: _table(*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX, *collect.NIX, *verify.NIX),
+    Dialect.GUIX: _table(*_SHARED, *query.GUIX, *add.GUIX),
 }

@@ -30,7 +30,7 @@ from fruix.model.nar.stream_events import (
     WholeFile,
 )
 
-MAX_DEPTH = 64
+MAX_DEPTH = 1 << 16  # levels; each costs the length of a name
 MAX_NAME = 255
 MAX_TARGET = 4095
 

@@ -39,7 +39,7 @@ class Symlink:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryStart:
-    """A directory's entries follow."""
+    """A directory begins: entries follow, in order of their names, then `DirectoryEnd`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class DirectoryEnd:
-    """No more entries."""
+    """The directory that began last is complete."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ def padding(size: int) -> bytes:
 
 
 def string(data: bytes) -> bytes:
-    """Length, bytes, padding."""
+    """A string: its length (64 bits, little endian), its bytes, padding."""
     return _LENGTH.pack(len(data)) + data + padding(len(data))
 
 
@@ -45,12 +45,12 @@ def file_head(size: int, executable: bool) -> bytes:
 
 
 def file_tail(size: int) -> bytes:
-    """What comes after them."""
+    """What comes after a regular file's `size` bytes."""
     return padding(size) + CLOSE
 
 
 def symlink(target: bytes) -> bytes:
-    """A whole symlink node."""
+    """A symlink's node from its beginning to its end."""
     return SYMLINK + string(target) + CLOSE
 
 

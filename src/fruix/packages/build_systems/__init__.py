@@ -1,4 +1,4 @@
-"""Build systems: each turns arguments into phases and variables of a builder. One file each, found in the table."""
+"""Build systems: each turns arguments into phases and variables of a builder. One file each."""
 
 from __future__ import annotations
 
@@ -9,22 +9,24 @@ from typing import Any
 from fruix.packages import check
 from fruix.packages.build_systems import cmake, copy, gnu, meson, python, trivial
 from fruix.packages.build_systems.recipe import FIXED_ENVIRONMENT, Arguments, Items, Recipe, changed
-from fruix.packages.build_systems.set_up import SET_UP
+from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.phases import Phases
 from fruix.packages.variables import check_environment, check_outputs
 
 
 @dataclass(frozen=True, slots=True)
 class BuildSystem:
-    """One of them.
+    """What distinguishes a build system from others.
 
     Attributes:
-        arguments: what it takes; a subclass of `Arguments`.
-        phases: from a value of that kind and the names of the outputs to the standard phases.
+        arguments: the class of its arguments; a subclass of `recipe.Arguments`.
+        phases: makes the standard phases from such arguments and the names of the outputs.
         host_view: the view for packages that name none.
-        tools: packages of the catalogue that are native inputs of every package with this build system.
+        tools: packages of the catalogue that are native inputs of every package with this build
+            system.
         environment: variables of all its builders; a package's own go before them.
-        own_text: whether the standard phases are the build system's own text, and not the package's.
+        own_text: whether the standard phases are the build system's own text, and not the
+            package's.
     """
 
     arguments: type[Arguments]
@@ -50,7 +52,7 @@ __all__ = ["BUILD_SYSTEMS", "BuildSystem", "Recipe", "make_recipe"]
 
 
 def make_recipe(name: str, arguments: Mapping[str, Any], outputs: Sequence[str]) -> Recipe:
-    """How to build a package with the build system of that name.
+    """The phases and variables of a package with these arguments.
 
     Args:
         name: one of `BUILD_SYSTEMS`.
@@ -58,7 +60,8 @@ def make_recipe(name: str, arguments: Mapping[str, Any], outputs: Sequence[str])
         outputs: the names of its outputs.
 
     Raises:
-        UsageError: an unknown argument, one that does not fit, or outputs or variables that the build has itself.
+        UsageError: an unknown argument, one that does not fit, or outputs or variables that the
+            build has itself.
     """
     system = BUILD_SYSTEMS[name]
     values = check.make(system.arguments, arguments, noun="argument", owner=f"build system {name}")

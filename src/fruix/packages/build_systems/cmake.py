@@ -1,10 +1,12 @@
 """CMake: configure into a directory of its own, build, `ctest`, install. In the host view `base+cmake`.
 
-Arguments: `configure_flags`, `source_directory` (where `CMakeLists.txt` is, below the source's top), `build_type`, `tests`, `check_flags` (for `ctest`),
-`count_tests`, `parallel`, `phases`, `environment`.
+Arguments: `configure_flags`, `source_directory` (where `CMakeLists.txt` is, below the source's
+top), `build_type`, `tests`, `check_flags` (for `ctest`), `count_tests`, `parallel`, `phases`,
+`environment`.
 
-Programs get `$out/lib` as run path when they are installed; while they are tested they find the build's own libraries by the run path that CMake
-gives them. Run paths of the store's libraries come from the linker (`linker.py`), and CMake's editing leaves them alone.
+Programs get `$out/lib` as run path when they are installed; while they are tested they find the
+build's own libraries by the run path that CMake gives them. Run paths of the store's libraries come
+from the linker (see `shared_phases`), and CMake's editing leaves them alone.
 """
 
 from __future__ import annotations
@@ -12,18 +14,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fruix.packages.build_systems import linker
-from fruix.packages.build_systems.checks import check
-from fruix.packages.build_systems.finish import finish
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
-from fruix.packages.build_systems.unpack import PATCH, UNPACK
+from fruix.packages.build_systems.shared_phases import compiled, counted
 
 HOST_VIEW = "base+cmake"
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments(StandardArguments):
-    """What it takes, beside `tests`, `count_tests`, `phases` and `environment`."""
+    """Arguments of packages with a `CMakeLists.txt`; `check_flags` are for `ctest`."""
 
     configure_flags: Flags = ()
     source_directory: str = "."
@@ -33,7 +32,7 @@ class Arguments(StandardArguments):
 
 
 def phases(arguments: Arguments, outputs: Sequence[str]) -> Items:
-    """The standard phases."""
+    """The standard phases; they build in `../build-tree`."""
     jobs = '-j "$NIX_BUILD_CORES"' if arguments.parallel else "-j 1"
     flags = (
         "-DCMAKE_INSTALL_PREFIX=$out",
@@ -44,19 +43,12 @@ def phases(arguments: Arguments, outputs: Sequence[str]) -> Items:
         "-DFETCHCONTENT_FULLY_DISCONNECTED=ON",
         *arguments.configure_flags,
     )
-    configure = f"cmake -S {quoted(arguments.source_directory)} -B ../build-tree " + " ".join(
-        map(quoted, flags)
+    source = quoted(arguments.source_directory)
+    test = ["ctest --test-dir ../build-tree --output-on-failure", jobs, *map(quoted, arguments.check_flags)]
+    return compiled(
+        outputs,
+        configure=" ".join([f"cmake -S {source} -B ../build-tree", *map(quoted, flags)]),
+        build=f"cmake --build ../build-tree {jobs}",
+        check=counted(" ".join(test), arguments.count_tests),
+        install="cmake --install ../build-tree",
     )
-    test = " ".join(
-        ["ctest --test-dir ../build-tree --output-on-failure", jobs, *map(quoted, arguments.check_flags)]
-    )
-    return [
-        ("set-up-linker", linker.SET_UP),
-        ("unpack", UNPACK),
-        ("patch", PATCH),
-        ("configure", configure),
-        ("build", f"cmake --build ../build-tree {jobs}"),
-        ("check", check(test, arguments.count_tests)),
-        ("install", "cmake --install ../build-tree"),
-        *finish(outputs),
-    ]

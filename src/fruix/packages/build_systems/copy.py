@@ -1,6 +1,7 @@
-"""Files of the source to places in the output. Arguments: `install` (pairs of source and destination), `environment`.
+"""Files of the source to places in the output.
 
-A destination ending in `/` is a directory; `.` as the source means all of it.
+Arguments: `install` (pairs of source and destination), `environment`. A destination ending in `/`
+is a directory; `.` as the source means all of it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fruix.packages.build_systems import recipe
-from fruix.packages.build_systems.unpack import PATCH, RECORD_SOURCE, UNPACK
+from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, UNPACK
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments(recipe.Arguments):
-    """What it takes."""
+    """Arguments of packages that are copied; by default the whole source is the output."""
 
     install: tuple[tuple[recipe.InsidePath, recipe.InsidePath], ...] = ((".", "./"),)
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> recipe.Items:
-    """Unpack, patch, install."""
+    """The phases: unpack, patch, copy each pair, record the source."""
     install = 'mkdir -p "$out"\n' + "\n".join(_copy(*pair) for pair in arguments.install)
     return [("unpack", UNPACK), ("patch", PATCH), ("install", install), ("record-source", RECORD_SOURCE)]
 

@@ -1,11 +1,14 @@
-"""Python packages by their own build backend (PEP 517), unpacked into `lib/python3/site-packages`. In the host view `base+python`.
+"""Python packages by their own build backend (PEP 517), unpacked into `lib/python3/site-packages`.
 
-Arguments: `source_directory`, `check_command` (such as `python3 -m unittest`; run in the source, with the installed package importable), `count_tests`,
+In the host view `base+python`. Arguments: `source_directory`, `check_command` (such as
+`python3 -m unittest`; run in the source, with the installed package importable), `count_tests`,
 `tests`, `phases`, `environment`.
 
-The view's Python has its standard library and nothing else, so the backend is an input (or the package itself, by `backend-path`). A small
-front end (`python_front_end`) calls its `build_wheel` hook and has the wheel installed by the library `installer`, from the catalogue: modules, data, headers, and
-programs, which put the package and its inputs in front of the module search path. Only pure Python: the view has no headers of Python.
+The view's Python has its standard library and nothing else, so the backend is an input (or the
+package itself, by `backend-path`). A small front end (`python_front_end`) calls its `build_wheel`
+hook and has the wheel installed by the library `installer`, from the catalogue: modules, data,
+headers, and programs, which put the package and its inputs in front of the module search path. Only
+pure Python: the view has no headers of Python.
 """
 
 from __future__ import annotations
@@ -14,51 +17,43 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
-from fruix.packages.build_systems import python_front_end
-from fruix.packages.build_systems.checks import check
+from fruix.packages.build_systems.python_front_end import SITE
 from fruix.packages.build_systems.recipe import Items, StandardArguments, quoted
-from fruix.packages.build_systems.unpack import PATCH, RECORD_SOURCE, UNPACK
+from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, UNPACK, counted
 from fruix.packages.check import wrong
 
 HOST_VIEW = "base+python"
-SITE = python_front_end.SITE
 TOOLS = ("python-installer",)
-ENVIRONMENT = {
-    "PYTHONDONTWRITEBYTECODE": "1",
-    "PYTHONHASHSEED": "0",
-}
+ENVIRONMENT = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments(StandardArguments):
-    """What it takes, beside `tests`, `count_tests`, `phases` and `environment`."""
+    """Arguments of packages with a `pyproject.toml` or a `setup.py`."""
 
     source_directory: str = "."
     check_command: str = ""
 
 
-_FRONT_END = files(__package__).joinpath("python_front_end.py").read_text(encoding="utf-8")
+_FRONT_END = (files(__package__) / "python_front_end.py").read_text(encoding="utf-8")
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> Items:
-    """The standard phases.
+    """The standard phases; tests run after `install`, on what was installed.
 
     Raises:
         UsageError: tests are on, but no command is given that would run them.
     """
-    if arguments.tests and not arguments.check_command.strip():
+    command = arguments.check_command
+    if arguments.tests and not command.strip():
         hint = 'for example "python3 -m unittest discover -v"; or, without tests, tests=False'
-        raise wrong(
-            "argument 'check_command'", "the command that runs the tests", arguments.check_command, hint
-        )
+        raise wrong("argument 'check_command'", "the command that runs the tests", command, hint)
     enter = f"cd {quoted(arguments.source_directory)}"
-    test = (
-        f'PYTHONPATH="$out/{SITE}${{PYTHONPATH:+:$PYTHONPATH}}"\nexport PYTHONPATH\n{arguments.check_command}'
-    )
+    test = f'PYTHONPATH="$out/{SITE}${{PYTHONPATH:+:$PYTHONPATH}}"\nexport PYTHONPATH\n{command}'
     return [
         ("unpack", UNPACK),
         ("patch", PATCH),
         ("install", f"{enter}\npython3 - <<'FRUIX-END'\n{_FRONT_END}FRUIX-END"),
-        ("check", check(test, arguments.count_tests)),
+        ("check", counted(test, arguments.count_tests)),
         ("record-source", RECORD_SOURCE),
     ]

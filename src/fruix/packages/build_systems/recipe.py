@@ -41,18 +41,18 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What every build system takes."""
+    """Arguments of every build system: variables for the builder's environment."""
 
     environment: Variables = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class StandardArguments(Arguments):
-    """What build systems with tests and phases of their own take.
+    """Arguments of build systems with tests and phases of their own.
 
     Attributes:
         tests: whether the phase `check` is there.
-        phases: from the standard phases to the package's.
+        phases: a function from the standard phases to the package's.
     """
 
     tests: bool = True
@@ -60,8 +60,9 @@ class StandardArguments(Arguments):
     phases: Callable[[Phases], Phases] = lambda phases: phases
 
 
-# The same everywhere, so that no build depends on the day, the place or the language of whoever runs it.
-# ZIP archives (wheels, JARs) hold no date before 1980: 1980-01-02, so that it is one in every zone.
+# The same everywhere, so that no build depends on the day, the place or the language of whoever
+# runs it. ZIP archives (wheels, JARs) hold no date before 1980: 1980-01-02, so that it is one in
+# every zone.
 FIXED_ENVIRONMENT: Mapping[str, str] = {"LC_ALL": "C", "SOURCE_DATE_EPOCH": "315619200", "TZ": "UTC"}
 
 
@@ -69,30 +70,30 @@ def changed(standard: Phases, arguments: Arguments) -> Phases:
     """The standard phases, without `check` if tests are off, after the package's own changes.
 
     Raises:
-        UsageError: the package's function gives something else than phases, or asks for what is not there.
+        UsageError: the package's function gives something else than phases, or asks for what is not
+            there.
     """
     if not isinstance(arguments, StandardArguments):
         return standard
     if not arguments.tests and "check" in standard.names:
         standard = standard.remove("check")
     try:
-        phases = arguments.phases(standard)
+        phases: object = arguments.phases(standard)
     except UsageError as error:
         raise UsageError(f"argument 'phases': {error.message}", hint=error.hint) from error
     except Exception as error:  # a function of the user's may raise anything
         raise UsageError(f"argument 'phases': {in_a_line(error)}") from error
     if not isinstance(phases, Phases):
-        raise wrong(
-            "argument 'phases'",
-            "a function that returns Phases",
-            phases,
-            "for example lambda phases: phases.remove('configure'); a `def` needs a `return`",
-        )
+        hint = "for example lambda phases: phases.remove('configure'); a `def` needs a `return`"
+        raise wrong("argument 'phases'", "a function that returns Phases", phases, hint)
     return phases
 
 
 def quoted(flag: str) -> str:
-    """For the shell, but with variables of the builder such as `$out` put in; `$$` is a dollar, as in Make and `string.Template`."""
+    """One word of the shell, in double quotes: variables such as `$out` are put in.
+
+    `$$` is a dollar, as in Make and `string.Template`.
+    """
     return '"' + "".join(_QUOTED.get(part, part) for part in _SPECIAL.split(flag)) + '"'
 
 

@@ -11,13 +11,13 @@ from fruix.packages.build_systems import recipe
 
 @dataclass(frozen=True, slots=True)
 class Arguments(recipe.Arguments):
-    """What it takes."""
+    """Arguments of packages that are made by a shell script; it must make every output."""
 
     script: str = ""
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> recipe.Items:
-    """One phase, `build`.
+    """The package's own script as the phase `build`.
 
     Raises:
         UsageError: there is no script.

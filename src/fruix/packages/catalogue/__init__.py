@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Iterator
 from functools import cache, lru_cache
 
 from fruix.packages.package import Package
@@ -12,7 +11,7 @@ from fruix.packages.package import Package
 
 @lru_cache(maxsize=1)
 def shipped_names() -> frozenset[str]:
-    """The names of all packages here."""
+    """The names of all packages that come with Fruix; no package is loaded."""
     return frozenset(_name(module.name) for module in pkgutil.iter_modules(__path__))
 
 
@@ -23,11 +22,6 @@ def shipped(name: str) -> Package:
     assert isinstance(package, Package)
     assert package.name == name, f"catalogue/{_module(name)}.py defines '{package.name}'"
     return package
-
-
-def all_shipped() -> Iterator[Package]:
-    """Every package here, by name."""
-    return map(shipped, sorted(shipped_names()))
 
 
 def _module(name: str) -> str:

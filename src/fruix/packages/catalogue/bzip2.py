@@ -23,7 +23,8 @@ package = Package(
     build_system="gnu",
     arguments={
         "make_flags": ("PREFIX=$out",),
-        # Six comparisons of what was packed or unpacked with what should have come out; make shows each.
+        # Six comparisons of what was packed or unpacked with what should have come out; make shows
+        # each.
         "count_tests": (r"^cmp sample", r" differ: "),
         "phases": lambda phases: (
             phases.remove("configure")
@@ -32,7 +33,10 @@ package = Package(
         ),
     },
     synopsis="Compressor and library of high compression",
-    description="bzip2 compresses files by the Burrows-Wheeler transform and Huffman coding. The library libbz2 and the tools around it are included.",
+    description=(
+        "bzip2 compresses files by the Burrows-Wheeler transform and Huffman coding. The library "
+        "libbz2 and the tools around it are included."
+    ),
     license="bzip2-1.0.6",
     home_page="https://sourceware.org/bzip2/",
 )

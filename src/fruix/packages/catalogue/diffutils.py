@@ -13,9 +13,7 @@ package = Package(
         sha256="90e5e93cc724e4ebe12ede80df1634063c7a855692685919bfe60b556c9bd09e",
     ),
     build_system="gnu",
-    arguments={
-        "configure_flags": ("--disable-nls",),
-    },
+    arguments={"configure_flags": ("--disable-nls",)},
     synopsis="Finds differences between files",
     description="diff, diff3, sdiff and cmp compare files and directories.",
     license="GPL-3.0-or-later",

@@ -13,7 +13,7 @@ package = Package(
     build_system="gnu",
     arguments={
         # The suite says one sentence for all of its scripts.
-        "count_tests": (r"^tests completed successfully", r"^\*\*\* "),
+        "count_tests": (r"^tests completed successfully", r"^\*\*\* ")
     },
     synopsis="Line editor",
     description="ed edits text line by line, for people without a screen and for scripts.",

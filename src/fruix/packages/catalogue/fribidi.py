@@ -13,11 +13,11 @@ package = Package(
         sha256="1b1cde5b235d40479e91be2f0e88a309e3214c8ab470ec8a2744d82a5a9ea05c",
     ),
     build_system="meson",
-    arguments={
-        "configure_flags": ("-Ddocs=false",),
-    },
+    arguments={"configure_flags": ("-Ddocs=false",)},
     synopsis="Order of text in two directions",
-    description="FriBidi implements Unicode's algorithm for text that runs from right to left and from left to right.",
+    description=(
+        "FriBidi implements Unicode's algorithm for text that runs from right to left and from left to right."
+    ),
     license="LGPL-2.1-or-later",
     home_page="https://github.com/fribidi/fribidi",
 )

@@ -7,7 +7,8 @@ package = Package(
     name="gawk",
     version="5.2.1",
     source=Origin(
-        # Debian's own archive, without files that it may not distribute: upstream's has another hash.
+        # Debian's own archive, without files that it may not distribute: upstream's has another
+        # hash.
         urls=("mirror://debian/pool/main/g/gawk/gawk_5.2.1.orig.tar.xz",),
         sha256="2337a0283b180ec1b9c727973a34781c6478b3ae9bcbdcca0a4dc49861d75a65",
     ),

@@ -7,10 +7,7 @@ package = Package(
     name="gdbm",
     version="1.24",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/g/gdbm/gdbm_1.24.orig.tar.gz",
-            "mirror://gnu/gdbm/gdbm-1.24.tar.gz",
-        ),
+        urls=("mirror://debian/pool/main/g/gdbm/gdbm_1.24.orig.tar.gz", "mirror://gnu/gdbm/gdbm-1.24.tar.gz"),
         sha256="695e9827fdf763513f133910bc7e6cfdb9187943a4fec943e57449723d2b8dbf",
     ),
     build_system="gnu",

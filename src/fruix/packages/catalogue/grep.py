@@ -8,16 +8,11 @@ package = Package(
     name="grep",
     version="3.11",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/g/grep/grep_3.11.orig.tar.xz",
-            "mirror://gnu/grep/grep-3.11.tar.xz",
-        ),
+        urls=("mirror://debian/pool/main/g/grep/grep_3.11.orig.tar.xz", "mirror://gnu/grep/grep-3.11.tar.xz"),
         sha256="1db2aedde89d0dea42b16d9528f894c8d15dae4e190b59aecc78f5a951276eab",
     ),
     build_system="gnu",
-    arguments={
-        "configure_flags": ("--disable-nls", "--enable-perl-regexp"),
-    },
+    arguments={"configure_flags": ("--disable-nls", "--enable-perl-regexp")},
     inputs=(pcre2,),
     native_inputs=(pkgconf,),
     synopsis="Finds lines that match",

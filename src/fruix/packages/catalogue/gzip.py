@@ -7,10 +7,7 @@ package = Package(
     name="gzip",
     version="1.13",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/g/gzip/gzip_1.13.orig.tar.xz",
-            "mirror://gnu/gzip/gzip-1.13.tar.xz",
-        ),
+        urls=("mirror://debian/pool/main/g/gzip/gzip_1.13.orig.tar.xz", "mirror://gnu/gzip/gzip-1.13.tar.xz"),
         sha256="7454eb6935db17c6655576c2e1b0fabefd38b4d0936e0f87f48cd062ce91a057",
     ),
     build_system="gnu",
@@ -21,7 +18,7 @@ package = Package(
             "check",
             "provide-more",
             'ln -s "$(command -v less)" "$NIX_BUILD_TOP/.fruix/more" && PATH=$PATH:$NIX_BUILD_TOP/.fruix',
-        ),
+        )
     },
     synopsis="Compressor",
     description="gzip compresses files by the deflate method.",

@@ -14,7 +14,10 @@ package = Package(
     ),
     build_system="gnu",
     synopsis="Program that greets the world",
-    description="GNU Hello prints a friendly greeting. It serves as an example of how GNU packages are built, tested and translated.",
+    description=(
+        "GNU Hello prints a friendly greeting. It serves as an example of how GNU packages are "
+        "built, tested and translated."
+    ),
     license="GPL-3.0-or-later",
     home_page="https://www.gnu.org/software/hello/",
 )

@@ -16,7 +16,7 @@ package = Package(
             "-DJANSSON_BUILD_DOCS=OFF",
             "-DJANSSON_BUILD_SHARED_LIBS=ON",
             "-DJANSSON_EXAMPLES=OFF",
-        ),
+        )
     },
     synopsis="Reader and writer of JSON",
     description="Jansson reads, changes and writes JSON from C.",

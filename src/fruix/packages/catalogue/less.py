@@ -7,16 +7,11 @@ package = Package(
     name="less",
     version="668",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/l/less/less_668.orig.tar.gz",
-            "mirror://gnu/less/less-668.tar.gz",
-        ),
+        urls=("mirror://debian/pool/main/l/less/less_668.orig.tar.gz", "mirror://gnu/less/less-668.tar.gz"),
         sha256="2819f55564d86d542abbecafd82ff61e819a3eec967faa36cd3e68f1596a44b8",
     ),
     build_system="gnu",
-    arguments={
-        "tests": False,
-    },
+    arguments={"tests": False},
     inputs=(ncurses,),
     untested={"*": "upstream's tests are run by a Perl program; the host view has no Perl"},
     synopsis="Pager",

@@ -11,9 +11,7 @@ package = Package(
         sha256="fa240dbf262be053f3898006d502d514936c818e422afdcf33921c63bed9bf2e",
     ),
     build_system="cmake",
-    arguments={
-        "configure_flags": ("-DINSTALL_CMAKE_DIR=lib/cmake/yaml",),
-    },
+    arguments={"configure_flags": ("-DINSTALL_CMAKE_DIR=lib/cmake/yaml",)},
     synopsis="Reader and writer of YAML",
     description="LibYAML parses and emits YAML 1.1.",
     license="MIT",

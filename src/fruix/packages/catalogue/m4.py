@@ -6,10 +6,7 @@ package = Package(
     name="m4",
     version="1.4.19",
     source=Origin(
-        urls=(
-            "mirror://debian/pool/main/m/m4/m4_1.4.19.orig.tar.xz",
-            "mirror://gnu/m4/m4-1.4.19.tar.xz",
-        ),
+        urls=("mirror://debian/pool/main/m/m4/m4_1.4.19.orig.tar.xz", "mirror://gnu/m4/m4-1.4.19.tar.xz"),
         sha256="63aede5c6d33b6d9b13511cd0be2cac046f2e70fd0a07aa9573a04a82783af96",
     ),
     build_system="gnu",

@@ -6,7 +6,8 @@ package = Package(
     name="make",
     version="4.4.1",
     source=Origin(
-        # Debian's own archive, without files that it may not distribute: upstream's has another hash.
+        # Debian's own archive, without files that it may not distribute: upstream's has another
+        # hash.
         urls=("mirror://debian/pool/main/m/make-dfsg/make-dfsg_4.4.1.orig.tar.xz",),
         sha256="3b16b00ea1079af9f8096bbc71ff7cc00c249fc6a862003da3c42308a0adb0fe",
     ),
@@ -22,7 +23,9 @@ package = Package(
     },
     untested={"*": "upstream's tests are run by a Perl program; the host view has no Perl"},
     synopsis="Decides what is to be made anew",
-    description="GNU Make reads how files are made from others and runs the commands for those that are out of date.",
+    description=(
+        "GNU Make reads how files are made from others and runs the commands for those that are out of date."
+    ),
     license="GPL-3.0-or-later",
     home_page="https://www.gnu.org/software/make/",
 )

@@ -1,6 +1,6 @@
 """Build system."""
 
-from fruix.packages.build_systems.unpack import RECORD_SOURCE, UNPACK
+from fruix.packages.build_systems.shared_phases import RECORD_SOURCE, UNPACK
 from fruix.packages.package import Origin, Package
 
 # Meson runs as it is, from any directory: no need of its own build backend.
@@ -17,6 +17,7 @@ cp man/meson.1 "$out/share/man/man1/"
     echo 'sys.exit(main())'
 }} > "$out/bin/meson"
 chmod +x "$out/bin/meson"
+
 {RECORD_SOURCE}"""
 
 package = Package(
@@ -30,9 +31,7 @@ package = Package(
         sha256="d926b730de6f518728cc7c57bc5e701667bae0c3522f9e369427b2cc7839d3c1",
     ),
     build_system="trivial",
-    arguments={
-        "script": _INSTALL,
-    },
+    arguments={"script": _INSTALL},
     host_view="base+python",
     untested={"*": "not run: upstream's tests are builds with compilers of many languages"},
     synopsis="Build system",

@@ -39,7 +39,10 @@ package = Package(
     },
     untested={"*": "upstream's test programs are for people to look at"},
     synopsis="Library for terminals",
-    description="ncurses draws text, windows, menus and forms on terminals of any kind, and describes those kinds in the terminfo database.",
+    description=(
+        "ncurses draws text, windows, menus and forms on terminals of any kind, and describes "
+        "those kinds in the terminfo database."
+    ),
     license="X11-distribute-modifications-variant",
     home_page="https://invisible-island.net/ncurses/",
 )

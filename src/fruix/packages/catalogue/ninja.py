@@ -11,10 +11,7 @@ package = Package(
         sha256="821bdff48a3f683bc4bb3b6f0b5fe7b2d647cf65d52aeb63328c91a6c6df285a",
     ),
     build_system="cmake",
-    arguments={
-        "configure_flags": ("-DBUILD_TESTING=OFF",),
-        "tests": False,
-    },
+    arguments={"configure_flags": ("-DBUILD_TESTING=OFF",), "tests": False},
     untested={"*": "upstream's tests need GoogleTest, which is not packaged"},
     synopsis="Runs the commands of a build",
     description="Ninja reads rules that other programs have written and runs what is out of date.",

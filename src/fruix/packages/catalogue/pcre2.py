@@ -23,11 +23,14 @@ package = Package(
             "--enable-pcre2grep-libbz2",
             "--enable-pcre2grep-libz",
             "--enable-pcre2test-libreadline",
-        ),
+        )
     },
     inputs=(bzip2, readline, zlib),
     synopsis="Regular expressions as in Perl",
-    description="PCRE2 is a library of functions that match by regular expressions of Perl's syntax and meaning, and the program pcre2grep.",
+    description=(
+        "PCRE2 is a library of functions that match by regular expressions of Perl's syntax and "
+        "meaning, and the program pcre2grep."
+    ),
     license="BSD-3-Clause",
     home_page="https://www.pcre.org/",
 )

@@ -24,7 +24,10 @@ package = Package(
     },
     untested={"*": "upstream's tests are run by Kyua, which is not packaged"},
     synopsis="Finds the flags that libraries want",
-    description="pkgconf reads the .pc files of libraries and says what compilers and linkers need to use them. It serves as pkg-config, too.",
+    description=(
+        "pkgconf reads the .pc files of libraries and says what compilers and linkers need to use"
+        " them. It serves as pkg-config, too."
+    ),
     license="ISC",
     home_page="http://pkgconf.org/",
 )

@@ -18,7 +18,9 @@ package = Package(
     },
     native_inputs=(flit_core,),
     synopsis="Domain names in all scripts, for Python",
-    description="idna converts domain names between Unicode and what the domain name system holds, by IDNA 2008.",
+    description=(
+        "idna converts domain names between Unicode and what the domain name system holds, by IDNA 2008."
+    ),
     license="BSD-3-Clause",
     home_page="https://github.com/kjd/idna",
 )

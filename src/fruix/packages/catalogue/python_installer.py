@@ -15,7 +15,9 @@ package = Package(
     arguments={"install": [("src/installer", "lib/python3/site-packages/installer")]},
     untested={"*": "upstream's tests need pytest, which is not packaged"},
     synopsis="Installs wheels of Python packages",
-    description="installer puts the files of a wheel where they belong and writes launchers for its programs.",
+    description=(
+        "installer puts the files of a wheel where they belong and writes launchers for its programs."
+    ),
     license="MIT",
     home_page="https://installer.readthedocs.io/",
 )

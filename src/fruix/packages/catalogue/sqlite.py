@@ -15,7 +15,8 @@ package = Package(
     ),
     build_system="gnu",
     arguments={
-        # Its configure looks for readline.h in directories of the host only; compilers find it by the search path.
+        # Its configure looks for readline.h in directories of the host only; compilers find it by
+        # the search path.
         "configure_flags": (
             "--disable-tcl",
             "--disable-static",

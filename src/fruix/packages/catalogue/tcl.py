@@ -7,7 +7,8 @@ package = Package(
     name="tcl",
     version="8.6.16",
     source=Origin(
-        # Debian's own archive, without files that it may not distribute: upstream's has another hash.
+        # Debian's own archive, without files that it may not distribute: upstream's has another
+        # hash.
         urls=("mirror://debian/pool/main/t/tcl8.6/tcl8.6_8.6.16+dfsg.orig.tar.gz",),
         sha256="c3b6a803ea2e55cafa8b4b52546a6b3bb3722927dcf4bebe3a6549fd353702ea",
     ),

@@ -13,11 +13,11 @@ package = Package(
         sha256="0b54f79df85912504de0b14aec7971e3f964491af1812d83447005807513cd9e",
     ),
     build_system="gnu",
-    arguments={
-        "configure_flags": ("--disable-static", "--disable-doc"),
-    },
+    arguments={"configure_flags": ("--disable-static", "--disable-doc")},
     synopsis="Compressor and library of the LZMA family",
-    description="XZ Utils compresses by LZMA2 and reads the older format .lzma. The library liblzma is included.",
+    description=(
+        "XZ Utils compresses by LZMA2 and reads the older format .lzma. The library liblzma is included."
+    ),
     license="0BSD AND GPL-2.0-or-later",
     home_page="https://tukaani.org/xz/",
 )

@@ -9,7 +9,8 @@ package = Package(
     name="zstd",
     version="1.5.7",
     source=Origin(
-        # Debian's own archive, without files that it may not distribute: upstream's has another hash.
+        # Debian's own archive, without files that it may not distribute: upstream's has another
+        # hash.
         urls=("mirror://debian/pool/main/libz/libzstd/libzstd_1.5.7+dfsg.orig.tar.xz",),
         sha256="0c092ef267edce57ba7f3f2645c861f72eaf5e76273c6c3632869423464b90a5",
     ),

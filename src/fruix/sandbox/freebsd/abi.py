@@ -55,9 +55,8 @@ STATFS_SIZE = 2344
 REAPER_SIZE = 80
 KINFO_PROC_SIZE = 1088
 _STATFS_FSID, _STATFS_TYPE, _STATFS_FROM, _STATFS_ON = 192, 280, 296, 1320
-_KINFO = struct.Struct(
-    "=i68xi96xI88xq56xQ16xqq20xB"
-)  # size, pid, real user, resident pages, run time, children's, state
+# Size, pid, real user, resident pages, run time, children's, state.
+_KINFO = struct.Struct("=i68xi96xI88xq56xQ16xqq20xB")
 _DEVFS_RULE = struct.Struct("=IIii200siiIIHH")
 _IFALIASREQ = struct.Struct("=16s16s16s16si")
 _IFREQ_FLAGS = struct.Struct("=16sH14x")
@@ -135,7 +134,7 @@ def string_in(value: bytes | bytearray | None) -> bytes:
 
 
 def integer_in(value: bytes | bytearray | None) -> int:
-    """The inverse of `integer`."""
+    """The number in four bytes of an answer; 0 where there is none."""
     return int(struct.unpack("=i", bytes(value or b"\0\0\0\0"))[0])
 
 
@@ -166,12 +165,12 @@ def devfs_rule_in(rule: bytes | bytearray) -> tuple[int, int, int, bytes]:
 
 
 def devfs_rule_id(ruleset: int, number: int) -> bytearray:
-    """`devfs_rid`, the argument of DEVFSIO_RDEL."""
+    """The argument of DEVFSIO_RDEL (`devfs_rid`): ruleset and rule in one number."""
     return bytearray(struct.pack("=I", ruleset << 16 | number))
 
 
 def loopback_address(interface: bytes = b"lo0") -> bytearray:
-    """`struct ifaliasreq`: 127.0.0.1/8."""
+    """`struct ifaliasreq`, the argument of SIOCAIFADDR: give `interface` the address 127.0.0.1/8."""
     address, mask = (
         _SOCKADDR_IN.pack(_SOCKADDR_IN.size, _FREEBSD_AF_INET, b"\0\0", socket.inet_aton(text))
         for text in ("127.0.0.1", "255.0.0.0")
@@ -180,17 +179,17 @@ def loopback_address(interface: bytes = b"lo0") -> bytearray:
 
 
 def interface_flags(flags: int, interface: bytes = b"lo0") -> bytearray:
-    """`struct ifreq` with flags."""
+    """`struct ifreq`, the argument of SIOCGIFFLAGS and SIOCSIFFLAGS."""
     return bytearray(_IFREQ_FLAGS.pack(interface, flags))
 
 
 def interface_flags_in(request: bytes | bytearray) -> int:
-    """The inverse of `interface_flags`."""
+    """The flags (IFF_…) that SIOCGIFFLAGS has written into a `struct ifreq`."""
     return int(_IFREQ_FLAGS.unpack(bytes(request))[1])
 
 
 def reaper_kill(signal: int) -> bytearray:
-    """`struct procctl_reaper_kill`: all descendants."""
+    """`struct procctl_reaper_kill`: send `signal` to all descendants, not to one subtree of them."""
     return bytearray(_REAPER_KILL.pack(signal, 0, 0, 0, 0))
 
 
@@ -200,7 +199,7 @@ def owns_descendants(status: bytes | bytearray) -> bool:
 
 
 def file_systems_in(table: bytes) -> list[FileSystem]:
-    """From what getfsstat(2) wrote."""
+    """The rows of a mount table as getfsstat(2) writes them, `STATFS_SIZE` bytes each."""
     return [_file_system(table[start : start + STATFS_SIZE]) for start in range(0, len(table), STATFS_SIZE)]
 
 
@@ -215,7 +214,7 @@ def _file_system(row: bytes) -> FileSystem:
 
 
 def living_processes_in(table: bytes) -> list[Process]:
-    """From an array of `struct kinfo_proc`, without those that only wait to be reaped."""
+    """The processes of an array of `struct kinfo_proc`, without those that only wait to be reaped."""
     if table and struct.unpack_from("=i", table)[0] != KINFO_PROC_SIZE:
         raise OSError(22, "struct kinfo_proc has another size on this machine")
     rows = [_KINFO.unpack_from(table, start) for start in range(0, len(table), KINFO_PROC_SIZE)]

@@ -95,7 +95,7 @@ class FreeBSDBackEnd(BackEnd):
 
     @override
     def builders_of(self, uid: int, name: str) -> list[int]:
-        """All of them: numbers don't tell of jails."""
+        """Name all processes of the user: their numbers don't tell in which jail they are."""
         return self.kernel.processes_of(uid)
 
     @override
@@ -107,7 +107,7 @@ class FreeBSDBackEnd(BackEnd):
 
     @override
     def usage(self, pid: int) -> Usage | None:
-        """Of all processes of the build user, whom no other build shares."""
+        """Add up what all processes of the build user use: no other build shares it."""
         used = self.kernel.usage_beside(pid)
         return used and Usage(*used)
 
@@ -117,7 +117,7 @@ class FreeBSDBackEnd(BackEnd):
 
     @override
     def marks(self, name: str) -> Mapping[str, str]:
-        """Its jail, which is also found by its path."""
+        """Note the jail's name; a jail is also found by its path."""
         return {"jail": name}
 
     @override

@@ -29,7 +29,7 @@ from fruix.sandbox.child_common import (
 from fruix.sandbox.freebsd import abi, jail
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
-from fruix.sandbox.inherited import default_priority, default_signals, set_limits
+from fruix.sandbox.process_defaults import default_priority, default_signals, set_limits
 from fruix.sandbox.spec import Exec, SandboxSpec
 
 STATUS, ENTERED = 3, 4
@@ -39,7 +39,7 @@ _LOGIN = b"frxbld"
 
 @dataclass(slots=True)
 class ChildState:
-    """What the steps need.
+    """What the steps need, and what they find out for later ones.
 
     Attributes:
         entered: the supervisor is told here that the jail exists.
@@ -69,7 +69,7 @@ def _session(child: ChildState) -> None:
     os.setsid()
     death = bytearray(int(signal.SIGKILL).to_bytes(4, "little"))
     child.kernel.procctl(0, abi.PROC_PDEATHSIG_CTL, death)
-    if os.getppid() != child.supervisor:  # it died before we could ask
+    if os.getppid() != child.supervisor:  # it died before this was asked for
         os._exit(SETUP_FAILED)
     signal.set_wakeup_fd(-1)
     default_signals()
@@ -109,7 +109,7 @@ def _jail(child: ChildState) -> None:
 
 
 def _loopback(child: ChildState) -> None:
-    """In a network stack of the jail's own: give lo0 its address and bring it up; ::1 comes by itself."""
+    """Give lo0 its address and bring it up, if the jail has a network stack; ::1 comes by itself."""
     if abi.integer("vnet", abi.NEW) not in child.jail:
         return
     kernel = child.kernel
@@ -128,7 +128,7 @@ def _limits(child: ChildState) -> None:
 
 
 def _drop(child: ChildState) -> None:
-    """By number: nobody of that name has to exist. Verified."""
+    """Take the build user's ids, by number since no user of a name has to exist, and check them."""
     uid, gid = child.spec.identity.uid, child.spec.identity.gid
     os.setgroups([gid])
     os.setresgid(gid, gid, gid)

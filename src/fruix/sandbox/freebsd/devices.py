@@ -82,7 +82,7 @@ def _rules(kernel: Kernel, devices: int, ruleset: int) -> list[tuple[int, int, b
 
 
 def mount_devices(kernel: Kernel, target: str, ruleset: int = RULESET) -> None:
-    """Mount it on `target`.
+    """Mount devfs on `target`, and check what the ruleset shows.
 
     Raises:
         OSError: EPERM, there is more in it than a build may see, or less than it needs.

@@ -35,7 +35,7 @@ _NETWORKS_SHARED = {
 
 @dataclass(frozen=True, slots=True)
 class Jail:
-    """A running jail."""
+    """A jail that isn't dying: its number, its name, and its root as the host names it."""
 
     jid: int
     name: str
@@ -109,7 +109,7 @@ def own(kernel: Kernel, name: str) -> int | None:
 
     None where the kernel has none (before 15).
 
-    Whoever holds it may do with the jail what we may: it must never get into one.
+    Its holder may do with the jail what root may: it must never get into one.
     """
     if not abi.has("jail descriptors", abi.integer_in(kernel.sysctl(b"kern.osreldate"))):
         return None
@@ -147,7 +147,7 @@ def remove(kernel: Kernel, name: str) -> bool:
 
 
 def running(kernel: Kernel) -> Iterator[Jail]:
-    """All jails of the system."""
+    """List all jails of the system, one call each."""
     jid = 0
     while True:
         name, path = buffer("name", abi.JAIL_NAME_SIZE), buffer("path", abi.MNAMELEN)

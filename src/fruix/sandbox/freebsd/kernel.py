@@ -41,7 +41,7 @@ class KernelError(OSError):
 
 
 class Kernel(Protocol):
-    """The calls. Each raises `KernelError`."""
+    """The system calls that the back end makes; each raises `KernelError`."""
 
     def nmount(self, options: Sequence[Pair], flags: int) -> None:
         """Mount.

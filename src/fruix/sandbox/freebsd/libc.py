@@ -26,7 +26,7 @@ _SLACK = 4
 
 
 class Iovec(ctypes.Structure):
-    """`struct iovec`: 16 bytes."""
+    """`struct iovec`: an address and a length, 16 bytes on LP64 machines."""
 
     _fields_ = (("base", c_void_p), ("length", c_size_t))
 
@@ -174,7 +174,7 @@ class Libc(Kernel):
         return abi.living_processes_in(self._process_table(mib))
 
     def _process_table(self, mib: tuple[int, ...]) -> bytes:
-        """An array of `struct kinfo_proc`."""
+        """What sysctl(3) says of processes: an array of `struct kinfo_proc`; asked again while it grows."""
         names = (c_int * len(mib))(*mib)
         while True:
             size = c_size_t()

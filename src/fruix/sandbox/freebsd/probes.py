@@ -226,7 +226,7 @@ _ROWS = (
 
 
 def probes(kernel: Kernel) -> Sequence[Probe]:
-    """The table, for one kernel."""
+    """What the doctor tries on a FreeBSD kernel, in the order of the table."""
     return [
         Probe(row.name, partial(row.attempt, kernel), row.remedy, row.needed, row.in_child) for row in _ROWS
     ]

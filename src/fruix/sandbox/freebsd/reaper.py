@@ -24,7 +24,7 @@ _LONGEST_PAUSE = 0.05
 
 
 def acquire(kernel: Kernel) -> None:
-    """From now on orphans among our descendants become our children."""
+    """Make this process the one whose children orphans among its descendants become."""
     kernel.procctl(os.getpid(), abi.PROC_REAP_ACQUIRE, None)
 
 

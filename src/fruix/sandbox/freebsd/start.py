@@ -79,9 +79,8 @@ class Started:
 def start(kernel: Kernel, spec: SandboxSpec, log: int) -> Started:
     """Fork the supervisor, which does the rest. Call in a single-threaded process only."""
     failpoints.reach("devfs-rules")
-    devices.ensure_ruleset(
-        kernel, devices.ruleset_of(spec.id)
-    )  # here, one after the other, so that no two supervisors do it at once
+    # Here, one after the other, so that no two supervisors do it at once.
+    devices.ensure_ruleset(kernel, devices.ruleset_of(spec.id))
     failpoints.reach("supervisor")
     status, status_child = os.pipe()
     control_child, control = os.pipe()

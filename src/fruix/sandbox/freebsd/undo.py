@@ -94,7 +94,7 @@ def unmount_leftovers(kernel: Kernel, builds: str) -> list[str]:
 
 
 def _is_ours(found: jail.Jail, builds: str) -> bool:
-    """By name and place: another daemon's jails lie elsewhere."""
+    """Whether a jail is one of this daemon's, by name and place: other daemons' jails lie elsewhere."""
     return found.name.startswith(PREFIX) and found.path.startswith(f"{builds}/")
 
 

@@ -23,7 +23,7 @@ _CHUNK = 1 << 20
 
 
 def show(kernel: Kernel, bind: Bind, root: str, table: Sequence[FileSystem], group: int) -> None:
-    """Show one source.
+    """Show what one bind names at its place in the root.
 
     Args:
         kernel: the system.

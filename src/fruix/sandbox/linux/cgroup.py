@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from fruix.sandbox.linux.kernel_files import text_of, write_to
 from fruix.sandbox.spec import NAME
 
 _MOUNTS = "/proc/self/mountinfo"
@@ -42,7 +43,7 @@ class Cgroup:
 
     def add(self, pid: int) -> None:
         """Move a process in; its children follow."""
-        _write(f"{self.path}/cgroup.procs", str(pid))
+        write_to(f"{self.path}/cgroup.procs", str(pid))
 
     def set_limits(self, *, memory_max: int | None = None, pids_max: int | None = None) -> list[str]:
         """Set limits; returns the names of those that this system's controllers can't enforce."""
@@ -50,13 +51,13 @@ class Cgroup:
         for name, value in (("memory.max", memory_max), ("pids.max", pids_max)):
             if value:
                 try:
-                    _write(f"{self.path}/{name}", str(value))
+                    write_to(f"{self.path}/{name}", str(value))
                 except OSError:
                     missing.append(name)
         if memory_max and "memory.max" not in missing:
             for name, text in (("memory.swap.max", "0"), ("memory.oom.group", "1")):
                 with contextlib.suppress(OSError):
-                    _write(f"{self.path}/{name}", text)
+                    write_to(f"{self.path}/{name}", text)
         return missing
 
     def kill(self) -> None:
@@ -65,7 +66,7 @@ class Cgroup:
         At once where the kernel can (5.14), else one by one until none is left.
         """
         try:
-            _write(f"{self.path}/cgroup.kill", "1")
+            write_to(f"{self.path}/cgroup.kill", "1")
         except FileNotFoundError:
             for pid in text_of(f"{self.path}/cgroup.procs").split():
                 with contextlib.suppress(ProcessLookupError):
@@ -174,7 +175,7 @@ class CgroupParent:
 
         Only if that is what keeps controllers from the sandboxes' groups.
 
-        A group with processes in it can't hand its controllers on. Only a group that is ours alone
+        A group with processes in it can't hand its controllers on. Only a group that is the daemon's alone
         is changed so (a service manager's delegated one); in any other, sandboxes go without those
         controllers.
         """
@@ -187,7 +188,7 @@ class CgroupParent:
         with contextlib.suppress(OSError):
             os.makedirs(f"{self.path}/{LEAF}", exist_ok=True)
             for pid in inside:
-                _write(f"{self.path}/{LEAF}/cgroup.procs", str(pid))
+                write_to(f"{self.path}/{LEAF}/cgroup.procs", str(pid))
             self.delegate()
 
     def delegate(self) -> None:
@@ -197,7 +198,7 @@ class CgroupParent:
         """
         for controller in _CONTROLLERS:
             with contextlib.suppress(OSError):
-                _write(f"{self.path}/cgroup.subtree_control", f"+{controller}")
+                write_to(f"{self.path}/cgroup.subtree_control", f"+{controller}")
 
 
 def mount_point() -> str | None:
@@ -234,20 +235,3 @@ def _is_sandbox(path: str, mount: str) -> bool:
     parent, _, name = path.rpartition("/")
     below = f"{parent}/".startswith(f"{mount}/") and os.path.normpath(path) == path
     return below and NAME.fullmatch(name) is not None and os.path.isdir(path)
-
-
-def text_of(path: str) -> str:
-    """What a file of the kernel says; nothing if it is gone or can't be read."""
-    try:
-        with open(path, encoding="ascii", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
-
-
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)

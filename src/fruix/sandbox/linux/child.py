@@ -28,7 +28,6 @@ from fruix.sandbox.child_common import (
     take_steps,
     take_terminal,
 )
-from fruix.sandbox.inherited import default_signals, set_limits
 from fruix.sandbox.linux import (
     devices,
     identity,
@@ -42,19 +41,30 @@ from fruix.sandbox.linux import (
     socketcall,
 )
 from fruix.sandbox.networks import HOST, NONE, OWN
+from fruix.sandbox.process_defaults import default_signals, set_limits
 from fruix.sandbox.spec import Exec, SandboxSpec
 
 
 @dataclass(slots=True)
 class ChildState:
-    """What the steps need."""
+    """What the steps need, and what they find out for later ones.
+
+    Attributes:
+        log: takes both outputs; the inner end of a terminal pair if the specification asks for one.
+        status: the pipe that says which step failed.
+        filter: the program of the system call filter.
+        uplink: leads to the helper that connects the network; None where the network is another.
+        sockets: leads to who answers for `socketcall`; -1: nobody.
+        last_capability: of this kernel.
+        entry: what runs in the place of a program.
+    """
 
     spec: SandboxSpec
     log: int
     status: int
     filter: bytes
     uplink: slirp.Pipes | None = None
-    sockets: int = -1  # leads to who answers for `socketcall`
+    sockets: int = -1
     last_capability: int = 0
     entry: EntryPoint | None = None
 
@@ -71,7 +81,7 @@ def run(child: ChildState, release: int) -> NoReturn:
     """Wait for the release, take the steps, run the program. Never returns."""
 
     def wait_for_release(child: ChildState) -> None:
-        # Before the parent is heard of: should it die any time after its word, the kernel ends us.
+        # Before the parent is heard of: should it die any time after its word, the kernel ends this process.
         _die_with_parent(child)
         if os.read(release, 1) != b"x":
             os._exit(SETUP_FAILED)  # the parent died
@@ -248,7 +258,7 @@ STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
     ("names", _names),
     ("proc", _proc),  # by a process inside the process namespace
     ("switch-root", _switch),
-    ("cgroup-namespace", _cgroup_namespace),  # after the parent has moved us into the build's cgroup
+    ("cgroup-namespace", _cgroup_namespace),  # after the parent has put this process into the build's cgroup
     ("user-namespace", _user_namespace),  # after all mounts
     # The number of processes counts by user, over all builds that share one; set in a namespace of
     # its own it counts those in it.

@@ -23,7 +23,7 @@ class HelperProcess:
 
 
 def close_all_but(*kept: int) -> None:
-    """In such a process: control sockets and logs of other sandboxes are none of its own.
+    """Close what such a process got by being cloned: control sockets and logs of other sandboxes.
 
     The standard descriptors stay.
     """

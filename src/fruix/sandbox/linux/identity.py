@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from fruix.sandbox.linux import libc
+from fruix.sandbox.linux.kernel_files import write_to
 from fruix.sandbox.spec import Identity
 
 _STATUS = "/proc/self/status"
@@ -16,7 +17,7 @@ _OVERFLOW_GID = 65534
 def read_last_capability() -> int:
     """The highest capability number of this kernel; read while /proc is still the host's."""
     try:
-        with open(_LAST_CAPABILITY, encoding="ascii") as file:
+        with open(_LAST_CAPABILITY, encoding="utf-8") as file:
             return int(file.read())
     except OSError:
         return _MOST_CAPABILITIES - 1
@@ -32,9 +33,9 @@ def enter_namespace(identity: Identity, more: int) -> None:
     # the process is dumpable.
     libc.prctl(libc.PR_SET_DUMPABLE, 1)
     libc.unshare(libc.CLONE_NEWUSER | more)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{identity.inside_uid} {identity.uid} 1")
-    _write("/proc/self/gid_map", f"{identity.inside_gid} {identity.gid} 1")
+    write_to("/proc/self/setgroups", "deny")
+    write_to("/proc/self/uid_map", f"{identity.inside_uid} {identity.uid} 1")
+    write_to("/proc/self/gid_map", f"{identity.inside_gid} {identity.gid} 1")
     libc.prctl(libc.PR_SET_DUMPABLE, 0)
 
 
@@ -59,14 +60,6 @@ def set_ids(identity: Identity) -> None:
     os.setresuid(identity.uid, identity.uid, identity.uid)
 
 
-def _write(path: str, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)
-
-
 def drop_bounding_set(last: int) -> None:
     """No program that is executed from here on gets a capability, whoever it runs as."""
     for capability in range(last + 1):
@@ -78,7 +71,7 @@ def drop_bounding_set(last: int) -> None:
 
 
 def verify(identity: Identity) -> None:
-    """Be sure.
+    """Check that the process has the builder's ids and groups, and no capability.
 
     Raises:
         OSError: EPERM, something of root's power is left.
@@ -91,7 +84,7 @@ def verify(identity: Identity) -> None:
     expected = {_OVERFLOW_GID} if nameless else set(identity.groups)
     if not set(os.getgroups()) <= {inside[1], *expected}:
         raise OSError(1, f"supplementary groups are left: {os.getgroups()}")
-    with open(_STATUS, encoding="ascii") as file:
+    with open(_STATUS, encoding="utf-8") as file:
         sets = dict(line.split(":\t") for line in file.read().splitlines() if line.startswith("Cap"))
     if any(int(value, 16) for value in sets.values()):
         raise OSError(1, f"capabilities are left: {sets}")

@@ -1,6 +1,6 @@
 """What Linux passes on by fork and exec besides signals and limits.
 
-Every builder gets each anew (see `sandbox.inherited`).
+Every builder gets each anew (see `sandbox.process_defaults`).
 
 Numbers and values: prctl(2), ioprio_set(2), set_mempolicy(2), keyctl(2), core(5), proc(5), and the
 kernel's defaults.
@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from fruix.sandbox.inherited import default_priority, lift_limits
 from fruix.sandbox.linux import libc
+from fruix.sandbox.linux.kernel_files import write_to
+from fruix.sandbox.process_defaults import default_priority, lift_limits
 
 _OOM_SCORE = "500"  # builders go before daemons
 _CORE_FILTER = "0x33"
@@ -25,10 +25,6 @@ _WHO_PROCESS, _CLASS_NONE = 1, 0
 _POLICY_DEFAULT = 0
 _JOIN_SESSION_KEYRING = 1
 _FEWEST_PROCESSORS = 1024  # numbers of processors to ask for: the kernel takes those that exist
-_CALLS: Mapping[str, Mapping[str, int]] = {
-    "x86_64": {"ioprio_set": 251, "set_mempolicy": 238, "keyctl": 250, "rt_sigaction": 13},
-    "aarch64": {"ioprio_set": 30, "set_mempolicy": 237, "keyctl": 219, "rt_sigaction": 134},
-}
 # Signals that the C library keeps for itself: it neither tells of them nor sets them. struct
 # sigaction of zeros: the default action.
 _KEPT_BY_LIBRARY = (32, 33)
@@ -46,7 +42,7 @@ def forget() -> None:
     _memory()
     for number in _KEPT_BY_LIBRARY:
         zeros = b"\0" * _SIGACTION_SIZE
-        libc.syscall(_number("rt_sigaction"), number, zeros, None, _SIGSET_SIZE)
+        libc.syscall("rt_sigaction", number, zeros, None, _SIGSET_SIZE)
     _keyring()
 
 
@@ -58,19 +54,19 @@ def _scheduling() -> None:
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
     default_priority()
-    _unless_absent(lambda: libc.syscall(_number("ioprio_set"), _WHO_PROCESS, 0, _CLASS_NONE))
+    _unless_absent(lambda: libc.syscall("ioprio_set", _WHO_PROCESS, 0, _CLASS_NONE))
     libc.prctl(_PR_SET_TIMERSLACK, _TIMER_SLACK)
 
 
 def _memory() -> None:
     _unless_absent(lambda: libc.prctl(_PR_SET_THP_DISABLE, 0))
-    _unless_absent(lambda: libc.syscall(_number("set_mempolicy"), _POLICY_DEFAULT, None, 0))
+    _unless_absent(lambda: libc.syscall("set_mempolicy", _POLICY_DEFAULT, None, 0))
     with contextlib.suppress(FileNotFoundError):  # a kernel without core files
-        _write("/proc/self/coredump_filter", _CORE_FILTER)
+        write_to("/proc/self/coredump_filter", _CORE_FILTER)
     # Less than what was inherited takes a right that root may lack; then the process goes before
     # daemons anyway.
     with contextlib.suppress(PermissionError):
-        _write("/proc/self/oom_score_adj", _OOM_SCORE)
+        write_to("/proc/self/oom_score_adj", _OOM_SCORE)
 
 
 def _keyring() -> None:
@@ -78,7 +74,7 @@ def _keyring() -> None:
 
     Builders can't call it, see `rules`.
     """
-    _unless_absent(lambda: libc.syscall(_number("keyctl"), _JOIN_SESSION_KEYRING, None))
+    _unless_absent(lambda: libc.syscall("keyctl", _JOIN_SESSION_KEYRING, None))
 
 
 def _unless_absent(call: Callable[[], int]) -> None:
@@ -91,12 +87,3 @@ def _unless_absent(call: Callable[[], int]) -> None:
     except OSError as error:
         if error.errno not in {errno.ENOSYS, errno.EPERM, errno.EINVAL}:
             raise
-
-
-def _number(call: str) -> int:
-    return _CALLS[platform.machine()][call]
-
-
-def _write(path: str, text: str) -> None:
-    with open(path, "w", encoding="ascii") as file:
-        file.write(text)

@@ -7,7 +7,7 @@ import struct
 
 from fruix.sandbox.linux import libc
 
-_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_CREATE_RULESET, _RESTRICT_SELF = "landlock_create_ruleset", "landlock_restrict_self"
 _VERSION = 1
 SCOPE_ABI = 6
 _SCOPED = 1 | 2  # abstract sockets, signals

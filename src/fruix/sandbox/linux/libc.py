@@ -23,7 +23,7 @@ MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 32, 4096, 16384, 1 << 18
 MNT_DETACH = 2
 # mount_setattr(2)
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
-AT_FDCWD, AT_EMPTY_PATH, AT_RECURSIVE = -100, 0x1000, 0x8000
+AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 # clone(2), unshare(2)
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x20000, 0x2000000, 0x4000000
 CLONE_INTO_CGROUP = 0x200000000
@@ -41,10 +41,32 @@ _CAPABILITY_VERSION_3 = 0x20080522
 
 # Numbers below 424 differ per architecture.
 _NUMBERS = {
-    "x86_64": {"pivot_root": 155, "capset": 126},
-    "aarch64": {"pivot_root": 41, "capset": 91},
+    "x86_64": {
+        "pivot_root": 155,
+        "capset": 126,
+        "seccomp": 317,
+        "keyctl": 250,
+        "ioprio_set": 251,
+        "set_mempolicy": 238,
+        "rt_sigaction": 13,
+    },
+    "aarch64": {
+        "pivot_root": 41,
+        "capset": 91,
+        "seccomp": 277,
+        "keyctl": 219,
+        "ioprio_set": 30,
+        "set_mempolicy": 237,
+        "rt_sigaction": 134,
+    },
 }
-_SHARED = {"mount_setattr": 442, "close_range": 436, "clone3": 435}
+_SHARED = {
+    "mount_setattr": 442,
+    "close_range": 436,
+    "clone3": 435,
+    "landlock_create_ruleset": 444,
+    "landlock_restrict_self": 446,
+}
 
 
 def number(call: str) -> int:
@@ -88,13 +110,13 @@ def syscall(call: str | int, *arguments: int | bytes | ctypes.Array[ctypes.c_cha
 def mount(
     source: bytes | None, target: bytes, fstype: bytes | None, flags: int, data: bytes | None = None
 ) -> None:
-    """mount(2)."""
+    """Call mount(2); the error names source and target."""
     result = _libc.mount(source, target, fstype, ctypes.c_ulong(flags), data)
     check(result, f"mount {(source or b'').decode(errors='replace')} on {target.decode(errors='replace')}")
 
 
 def umount(target: bytes, flags: int) -> None:
-    """umount2(2)."""
+    """Call umount2(2) with MNT_… or UMOUNT_… as `flags`; the error names the target."""
     check(_libc.umount2(target, flags), f"umount {target.decode(errors='replace')}")
 
 
@@ -105,12 +127,12 @@ def mount_setattr(path: bytes, flags: int, set_: int, clear: int = 0) -> None:
 
 
 def pivot_root(new: bytes, old: bytes) -> None:
-    """pivot_root(2)."""
+    """Make `new` the root of this mount namespace, and show the old one at `old` (pivot_root(2))."""
     syscall("pivot_root", new, old)
 
 
 def unshare(flags: int) -> None:
-    """unshare(2)."""
+    """Move this process into new namespaces, named by their clone flags (unshare(2))."""
     check(_libc.unshare(flags), "unshare")
 
 
@@ -136,7 +158,7 @@ def setdomainname(name: bytes) -> None:
 
 
 def personality(persona: int) -> None:
-    """personality(2)."""
+    """Set how the kernel runs later programs of this process: PER_… and flags (personality(2))."""
     check(_libc.personality(ctypes.c_ulong(persona)), "personality")
 
 

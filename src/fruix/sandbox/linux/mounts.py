@@ -85,7 +85,7 @@ def mount_tmpfs(mounts: Iterable[Tmpfs]) -> None:
 
 
 def mount_proc() -> None:
-    """Of this process namespace.
+    """Mount the /proc of this process namespace.
 
     Raises:
         OSError: among others EPERM, without root where parts of the host's own are covered: the

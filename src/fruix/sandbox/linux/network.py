@@ -38,7 +38,7 @@ def has_default_route() -> bool:
 
 def _lines(path: str) -> list[str]:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             return file.read().splitlines()
     except FileNotFoundError:  # a kernel without that protocol
         return []

@@ -8,8 +8,8 @@ from functools import partial
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox import root_skeleton
 from fruix.sandbox.capabilities import Probe, in_child
-from fruix.sandbox.inherited import unreachable_limits
 from fruix.sandbox.linux import cgroup, devices, landlock, libc, mounts, network, seccomp, slirp, userns
+from fruix.sandbox.process_defaults import unreachable_limits
 
 _USERNS_REMEDY = (
     "allow user namespaces: sysctl user.max_user_namespaces (not 0), "
@@ -95,7 +95,7 @@ def _mount_proc() -> str:
 
 
 def _devices() -> str:
-    """Those that the host lacks are made, as for a build."""
+    """Look for the devices that builds are shown; make those that the host lacks, as for a build."""
     if not (lacking := devices.lacking()):
         return f"{' '.join(sorted(devices.DEVICES))} are there"
     _become_root()

@@ -26,7 +26,7 @@ import ctypes
 import functools
 import itertools
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox.linux import libc
@@ -179,14 +179,13 @@ def _build(machine: str, nested_namespaces: bool, asks: bool) -> bytes:
     return assemble([Op(LOAD, _ARCH_AT), *choice, Op(RETURN, KILL), *blocks])
 
 
-_SECCOMP: Mapping[str, int] = {"x86_64": 317, "aarch64": 277}
 _SET_MODE_FILTER, _PR_SET_SECCOMP, _MODE_FILTER = 1, 22, 2
 _NEW_LISTENER = 1 << 3
 _ENOSYS = 38
 
 
 class _Program(ctypes.Structure):
-    """`struct sock_fprog`."""
+    """`struct sock_fprog`: how many instructions, and where they are."""
 
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
@@ -199,7 +198,7 @@ def load(program: bytes) -> None:
     """
     header, _code = _header(program)
     try:
-        libc.syscall(_SECCOMP.get(platform.machine(), -1), _SET_MODE_FILTER, 0, header)
+        libc.syscall("seccomp", _SET_MODE_FILTER, 0, header)
     except OSError as error:
         if error.errno != _ENOSYS:
             raise
@@ -207,13 +206,13 @@ def load(program: bytes) -> None:
 
 
 def load_asking(program: bytes) -> int:
-    """The same for a filter that asks: returns the descriptor at which it does, closed by an exec.
+    """Load a filter that asks; returns the descriptor at which it does, which an exec closes.
 
     Raises:
         OSError: the kernel refuses; EBUSY if an outer filter asks already.
     """
     header, _code = _header(program)
-    return libc.syscall(_SECCOMP.get(platform.machine(), -1), _SET_MODE_FILTER, _NEW_LISTENER, header)
+    return libc.syscall("seccomp", _SET_MODE_FILTER, _NEW_LISTENER, header)
 
 
 def _header(program: bytes) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]:

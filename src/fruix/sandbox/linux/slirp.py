@@ -30,11 +30,11 @@ from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from fruix.sandbox import root_skeleton
-from fruix.sandbox.inherited import default_signals
 from fruix.sandbox.linux import identity, libc, mounts, network, userns
 from fruix.sandbox.linux.helper_process import HelperProcess, close_all_but
 from fruix.sandbox.network_files import contents
 from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
+from fruix.sandbox.process_defaults import default_signals
 from fruix.sandbox.spec import Bind, File, SandboxSpec
 
 TUN = "/dev/net/tun"
@@ -130,12 +130,12 @@ class Pipes:
         return cls(hears.detach(), says.detach(), *os.pipe2(os.O_CLOEXEC))
 
     def close(self) -> None:
-        """All ends, in the process that needs none."""
+        """Close all ends, in the process that needs none."""
         for descriptor in (self.hears_ready, self.says_ready, self.hears_trouble, self.says_trouble):
             os.close(descriptor)
 
     def keep_sandbox_ends(self) -> None:
-        """In the sandbox's first process."""
+        """Close the others, in the sandbox's first process."""
         os.close(self.hears_ready)
         os.close(self.says_trouble)
 
@@ -150,7 +150,9 @@ def start(spec: SandboxSpec, pipes: Pipes) -> HelperProcess:
 
 
 def wait(pipes: Pipes) -> None:
-    """In the sandbox, its namespaces made: have the helper started, return when there is a default route.
+    """Have the helper started, and return when the sandbox has a default route.
+
+    To be called in the sandbox, when its namespaces are made.
 
     Raises:
         OSError: ENETUNREACH with the helper's last words, or ETIMEDOUT.
@@ -170,7 +172,7 @@ def wait(pipes: Pipes) -> None:
 
 
 def _say_ready(descriptor: int) -> None:
-    """With our namespaces: a process outside may not look them up, as long as it isn't the host's root."""
+    """Send the word with this sandbox's namespaces: only the host's root could look them up outside."""
     namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("user", "net")]
     with socket.socket(fileno=descriptor) as supervisor:
         socket.send_fds(supervisor, [b"x"], namespaces)

@@ -78,7 +78,7 @@ class Ends:
 
 
 def load_filter(spec: SandboxSpec, says: int) -> None:
-    """In the sandbox: load the filter that asks, and tell the answerer where."""
+    """Load the filter that asks, in the sandbox, and tell the answerer where."""
     program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces, asks=True)
     namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "user")]
     try:
@@ -122,7 +122,7 @@ def _die_with_parent() -> None:
 
 
 def _become_builder(spec: SandboxSpec, network: int, user: int) -> None:
-    """Its namespaces and ids; of capabilities the one to read and write its processes' memory."""
+    """Take the builder's namespaces and ids, and keep the right to read and write its memory."""
     who = spec.identity
     libc.setns(network, libc.CLONE_NEWNET)
     if not who.shared:
@@ -139,7 +139,7 @@ def _become_builder(spec: SandboxSpec, network: int, user: int) -> None:
 
 
 def _answer_all(asking: int) -> None:
-    """Until nobody is left who could ask."""
+    """Answer questions until nobody is left who could ask."""
     poller = select.poll()
     poller.register(asking, select.POLLIN)
     while all(event & select.POLLIN for _, event in poller.poll()):

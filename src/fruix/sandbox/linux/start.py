@@ -72,7 +72,7 @@ class Started:
         )
 
     def clean(self) -> dict[str, int]:
-        """After the first process has been reaped: be sure that nothing is left; returns what was used."""
+        """End helpers and cgroup when the first process has been reaped; returns what was used."""
         for helper in self.helpers:
             helper.stop()
         if self.cgroup is None:
@@ -138,12 +138,12 @@ class Helpers:
 
     @classmethod
     def make(cls, spec: SandboxSpec) -> Helpers:
-        """Those that the specification calls for."""
+        """Make the connections that the specification calls for."""
         pipes = slirp.Pipes.make() if spec.network in OWN else None
         return cls(pipes, socketcall.Ends.make() if socketcall.wanted(spec) else None)
 
     def keep_sandbox_ends(self) -> tuple[slirp.Pipes | None, int]:
-        """In the sandbox's first process; of the second the socket is returned, or -1."""
+        """Close the helpers' ends, in the sandbox's first process; returns the answerer's socket, or -1."""
         if self.pipes is not None:
             self.pipes.keep_sandbox_ends()
         if self.ends is None:
@@ -159,7 +159,7 @@ class Helpers:
             started.append(socketcall.start(spec, self.ends))
 
     def close(self) -> None:
-        """In the spawner, when all have started."""
+        """Close all ends, in the spawner, when all helpers have started."""
         for one in (self.pipes, self.ends):
             if one is not None:
                 one.close()

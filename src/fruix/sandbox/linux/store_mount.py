@@ -20,7 +20,7 @@ _OLD = ".host"
 
 
 def show(directory: str) -> None:
-    """`directory` appears at `/frx`.
+    """Show `directory` at `/frx`.
 
     Raises:
         IsolationUnavailableError: mounting is refused, by what.

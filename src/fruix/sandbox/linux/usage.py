@@ -18,7 +18,8 @@ import resource
 from collections.abc import Iterable
 
 from fruix.sandbox.back_ends import Usage
-from fruix.sandbox.linux.cgroup import mount_point, text_of
+from fruix.sandbox.linux.cgroup import mount_point
+from fruix.sandbox.linux.kernel_files import text_of
 from fruix.sandbox.spec import PREFIX
 
 
@@ -91,10 +92,10 @@ def _sum(all_figures: Iterable[tuple[int, int, int] | None]) -> tuple[int, int, 
 
 def _of_process(name: str) -> tuple[int, int, int] | None:
     try:
-        with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+        with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as file:
             # The second field is the program's name in parentheses, which may hold anything.
             fields = file.read().rpartition(")")[2].split()
-        with open(f"/proc/{name}/statm", encoding="ascii") as file:
+        with open(f"/proc/{name}/statm", encoding="utf-8") as file:
             _, resident, shared, *_ = map(int, file.read().split())
     except OSError:
         return None  # it has just ended

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox.linux import libc
+from fruix.sandbox.linux.kernel_files import text_of, write_to
 
 FIRST_BUILD_UID = 35001
 MOST_BUILD_UIDS = 1024
@@ -109,7 +110,7 @@ def _outside(kind: str, one: int) -> int | None:
 
 def _ranges(kind: str) -> list[tuple[int, int, int]]:
     """First id inside, first id outside, how many."""
-    lines = _read(f"/proc/self/{kind}_map").splitlines()
+    lines = text_of(f"/proc/self/{kind}_map").splitlines()
     return [(int(inside), int(outside), int(count)) for inside, outside, count in map(str.split, lines)]
 
 
@@ -119,7 +120,7 @@ def _range(file: str) -> tuple[int, int]:
     names = {str(uid)}
     with contextlib.suppress(KeyError):  # a number without a name may have ranges by number
         names.add(pwd.getpwuid(uid).pw_name)
-    for line in _read(file).splitlines():
+    for line in text_of(file).splitlines():
         fields = line.split(":")
         if len(fields) == 3 and fields[0] in names and fields[1].isdecimal() and fields[2].isdecimal():
             return int(fields[1]), int(fields[2])
@@ -180,8 +181,7 @@ def _unshare() -> None:
 def _write_maps(uids: str, gids: str) -> None:
     try:
         for name, text in (("setgroups", "deny"), ("uid_map", uids), ("gid_map", gids)):
-            with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-                file.write(text)
+            write_to(f"/proc/self/{name}", text)
     except OSError as error:
         raise refusal(error) from error
 
@@ -200,16 +200,16 @@ def refusal(error: OSError) -> IsolationUnavailableError:
 
 
 def _setting(name: str, value: str) -> Callable[[OSError], bool]:
-    return lambda _error: _read(f"/proc/sys/{name}").strip() == value
+    return lambda _error: text_of(f"/proc/sys/{name}").strip() == value
 
 
 def _in_chroot(error: OSError) -> bool:
-    mount_points = [line.split()[4] for line in _read("/proc/self/mountinfo").splitlines()]
+    mount_points = [line.split()[4] for line in text_of("/proc/self/mountinfo").splitlines()]
     return error.errno == errno.EPERM and bool(mount_points) and "/" not in mount_points
 
 
 def _filtered(error: OSError) -> bool:
-    return error.errno == errno.EPERM and "\nSeccomp:\t2" in _read("/proc/self/status")
+    return error.errno == errno.EPERM and "\nSeccomp:\t2" in text_of("/proc/self/status")
 
 
 def _exhausted(error: OSError) -> bool:
@@ -254,11 +254,3 @@ _OBSTACLES: tuple[tuple[Callable[[OSError], bool], str, str], ...] = (
         ),
     ),
 )
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

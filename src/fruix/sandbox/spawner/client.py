@@ -19,7 +19,7 @@ from typing import IO, NoReturn
 from fruix import failpoints
 from fruix.errors import SandboxError, StillRunningError
 from fruix.sandbox.back_ends import Exit
-from fruix.sandbox.spawner.messages import (
+from fruix.sandbox.spawner.ipc import (
     KILL,
     SIZE,
     SPAWN,
@@ -141,7 +141,7 @@ class Spawner:
         return _still_running("spawn", answer)
 
     def fileno(self) -> int:
-        """Of the socket to the spawner: readable when it has gone."""
+        """The descriptor of the socket to the spawner: readable when that has gone."""
         return self._requests.fileno()
 
     def close(self) -> None:
@@ -190,7 +190,7 @@ def _still_running(step: str, answer: Answer | None) -> StillRunningError:
 
 
 def _become_spawner(requests: socket.socket, inner: socket.socket) -> NoReturn:
-    """In the forked process: keep the inner socket and the standard descriptors, drop the rest."""
+    """Keep the inner socket and the standard descriptors, drop the rest, and serve: the forked process."""
     code = 1
     try:
         requests.close()

@@ -1,6 +1,6 @@
 """The spawner: a small single-threaded process that forks every builder and tells the daemon how each ends.
 
-What it reads and answers is in `messages`. A control socket's end kills its sandbox like `KILL`; the end of
+What it reads and answers is in `ipc`. A control socket's end kills its sandbox like `KILL`; the end of
 the request socket, which is the daemon's, kills all of them. Nothing here blocks on one sandbox: all
 descriptors are polled in one loop.
 """
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from fruix import failpoints
 from fruix.sandbox.back_ends import BackEnd, Started, current
-from fruix.sandbox.spawner.messages import (
+from fruix.sandbox.spawner.ipc import (
     DESCRIPTORS,
     SIZE,
     Answer,

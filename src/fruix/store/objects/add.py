@@ -17,18 +17,19 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
-from fruix.errors import HashMismatchError
+from fruix.errors import ImportMismatchError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name
+from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.locks import PathLocks
 from fruix.store.objects.content_hashes import check_address, check_method, nar_hash
 from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
-from fruix.store.temproots import TempRoots
 from fruix.store.tree.descriptors import CREATE_FILE, write_all
 from fruix.store.tree.hashing import StreamHash
 from fruix.store.tree.metadata import file_mode, finish_open
@@ -48,11 +49,12 @@ class Adding:
         locks: Callable[[], PathLocks],
         valid: Callable[[StorePath], bool],
         there: Callable[[StorePath], bool],
-        register: Callable[[PathInfo, bool], None],
+        register: Callable[[PathInfo], None],
+        replacing: Callable[[PathInfo], AbstractContextManager[None]],
     ) -> None:
         """`there`: valid, and not deleted by hand.
 
-        `register` is given the new path's info and whether it replaces a valid one.
+        `replacing` is entered around giving a valid path new contents and registering these.
         """
         self._directory = directory
         self._staging = staging
@@ -62,6 +64,7 @@ class Adding:
         self._valid = valid
         self._there = there
         self._register = register
+        self._replacing = replacing
 
     def text(
         self, name: str, contents: bytes, references: Sequence[StorePath]
@@ -89,16 +92,17 @@ class Adding:
             content_address=address,
         )
         # No lock: whoever adds the same text at the same time renames the same bytes to the same
-        # name.
-        with self._staging.place() as place:
-            inode = self._write((contents,), place)
-            self._staging.publish(place, path.base, directory=False)
-        try:
-            self._register(info, again)
-        except BaseException:
-            if not self._valid(path):  # it may be that only waiting for the disk has failed
-                self._staging.retract(path.base, inode)
-            raise
+        # name. A collector spares it, registered or not: it is a temporary root.
+        with self._replacing(info) if again else nullcontext():
+            with self._staging.place() as place:
+                inode = self._write((contents,), place)
+                self._staging.publish(place, path.base, directory=False)
+            try:
+                self._register(info)
+            except BaseException:
+                if not self._valid(path):  # it may be that only waiting for the disk has failed
+                    self._staging.retract(path.base, inode)
+                raise
         return path, info
 
     def dump(
@@ -140,14 +144,20 @@ class Adding:
                 spending = self._room.spending(_limited(_hashed(chunks, stream), info), tree=True)
                 restore(spending, self._staging.directory, place)
                 found, size = stream.finish(), stream.size
-            if (found, size) != (info.nar_hash, info.nar_size):
-                raise HashMismatchError(
-                    f"archive of '{info.path}'",
-                    expected=f"{info.nar_hash.prefixed} ({info.nar_size} bytes)",
-                    got=f"{found.prefixed} ({size} bytes)",
-                )
+            _check(info, found, size)
             check_address(self._staging.directory, place, info)
             self._publish(place, info, repair=repair)
+
+    def described(self, chunks: Iterable[bytes], describe: Callable[[StreamHash], PathInfo]) -> PathInfo:
+        """Add an archive whose path is known only behind it; see `LocalStore.add_described`."""
+        with self._staging.place() as place:
+            with StreamHash("sha256") as stream:
+                spending = self._room.spending(_hashed(chunks, stream), tree=True)
+                restore(spending, self._staging.directory, place)
+                info = describe(stream)
+            check_address(self._staging.directory, place, info)
+            self._publish(place, info, repair=False)
+        return info
 
     def _publish(self, place: bytes, info: PathInfo, *, repair: bool) -> None:
         """Give the object its final name and register it.
@@ -161,12 +171,16 @@ class Adding:
                 self._staging.drop(place)
                 return
             valid = self._valid(info.path)
-            give_name = self._staging.replace if valid else self._staging.publish
-            give_name(place, info.path.base)
+            if valid:
+                with self._replacing(info):
+                    self._staging.replace(place, info.path.base)
+                    self._register(info)
+                return
+            self._staging.publish(place, info.path.base)
             try:
-                self._register(info, valid)
+                self._register(info)
             except BaseException:
-                if not self._valid(info.path):
+                if not self._valid(info.path):  # it may be that only waiting for the disk has failed
                     self._staging.remove(info.path.base)
                 raise
 
@@ -247,10 +261,23 @@ def _limited(chunks: Iterable[bytes], info: PathInfo) -> Iterator[bytes]:
     for chunk in chunks:
         left -= len(chunk)
         if left < 0:
-            raise HashMismatchError(
-                f"archive of '{info.path}'", expected=f"{info.nar_size} bytes", got="more than that"
+            raise ImportMismatchError(
+                str(info.path), kind="size", expected=str(info.nar_size), got="more than that"
             )
         yield chunk
+
+
+def _check(info: PathInfo, found: Hash, size: int) -> None:
+    """Compare an archive with what is said of it.
+
+    Raises:
+        ImportMismatchError: its hash or its size differs.
+    """
+    path, said = str(info.path), info.nar_hash
+    if found != said:
+        raise ImportMismatchError(path, expected=said.prefixed, got=found.prefixed)
+    if size != info.nar_size:
+        raise ImportMismatchError(path, kind="size", expected=str(info.nar_size), got=str(size))
 
 
 def _file_archive(contents: bytes) -> tuple[bytes, ...]:

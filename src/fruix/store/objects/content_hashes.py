@@ -11,11 +11,11 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 
-from fruix.errors import HashMismatchError, ObjectRejectedError
+from fruix.errors import ImportMismatchError, ObjectRejectedError
 from fruix.model.contentaddress import Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
-from fruix.store.tree.descriptors import lstat, open_file
+from fruix.store.tree.descriptors import lstat, open_regular
 from fruix.store.tree.dump import contents, dump
 from fruix.store.tree.hashing import StreamHash
 
@@ -40,12 +40,15 @@ def flat_chunks(parent: int, name: bytes, *, where: str = "") -> Iterator[bytes]
         ObjectRejectedError: anything but a regular, non-executable file.
     """
     where = where or os.fsdecode(name)
-    status = lstat(parent, name)
-    if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o100:
-        raise ObjectRejectedError(f"output path '{where}' should be a non-executable regular file")
-    descriptor = open_file(parent, name, status)
+    refusal = f"output path '{where}' should be a non-executable regular file"
+    if not stat.S_ISREG(lstat(parent, name).st_mode):
+        raise ObjectRejectedError(refusal)
+    descriptor = open_regular(parent, name)
     try:
-        yield from contents(descriptor, os.fstat(descriptor).st_size, where=where)
+        status = os.fstat(descriptor)
+        if status.st_mode & 0o100:
+            raise ObjectRejectedError(refusal)
+        yield from contents(descriptor, status.st_size, where=where)
     finally:
         os.close(descriptor)
 
@@ -108,7 +111,7 @@ def check_address(parent: int, name: bytes, info: PathInfo) -> None:
     The NAR hash of `info` was checked already.
 
     Raises:
-        HashMismatchError: the contents are others.
+        ImportMismatchError: the contents are others.
         ObjectRejectedError: the path does not follow from the address, or the method is not
             supported.
     """
@@ -126,7 +129,9 @@ def check_address(parent: int, name: bytes, info: PathInfo) -> None:
         got = object_hash(parent, name, address.method, expected.algorithm, where=str(info.path))
         found = (got, got)
     if expected not in found:
-        raise HashMismatchError(f"'{info.path}'", expected=expected.prefixed, got=found[0].prefixed)
+        raise ImportMismatchError(
+            str(info.path), kind="ca hash", expected=expected.prefixed, got=found[0].prefixed
+        )
 
 
 def check_method(method: Method, algorithm: str) -> None:

@@ -3,10 +3,11 @@
 One private directory per process, on the store's file system.
 
 It lies in the state directory (`staging/`), or, where a rename from there into the store isn't
-possible, in the store (`.staging/`); either is closed to others (0700), so nobody sees an object
-before its metadata is canonical, and giving it the final name is one rename. Its owner holds a
-flock on it for life and removes it in the end: one that nobody holds is how the next start learns
-that a process died with the store open (`leftovers`).
+possible, beside the store (`.store.staging/`) or, as the last resort, in it (`.staging/`); each is
+closed to others (0700), so nobody sees an object before its metadata is canonical, and giving it the
+final name is one rename. Its owner holds a flock on it for life and removes it in the end: one that
+nobody holds is how the next start learns that a process died with the store open, or could not
+remove something (`leftovers`).
 """
 
 from __future__ import annotations
@@ -15,27 +16,26 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
 
 from fruix.errors import StoreError
 from fruix.store import flags
 from fruix.store.case_check import check_names
-from fruix.store.leftovers import STAGING, near_name, session_name
-from fruix.store.tree.delete import delete_tree
-from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, open_directory
+from fruix.store.leftovers import near_name, session_name
+from fruix.store.tree.delete import delete_tree, move_away
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, move, open_directory
 from fruix.store.tree.metadata import settle
+from fruix.store.tree.syncing import sync_object
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NOT_HERE = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _IN_THE_WAY = frozenset({errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR})
 
 
 class Staging:
-    """This process's private directory.
-
-    Thread-safe; `directory` and `store` are open descriptors.
-    """
+    """This process's private directory. Thread-safe; `directory` and `store` are open descriptors."""
 
     def __init__(self, store: int, name: str, places: Sequence[str], identity: str) -> None:
         """Make the directory, and have that on disk.
@@ -52,32 +52,46 @@ class Staging:
         self.store = store
         self._store_name = name
         self._numbers = count()
+        self._leaves_something = False
         for place in places:
-            self._create(place, session_name(identity).encode())
-            if self._reaches_store():
-                break
+            if not self._create(place, session_name(identity).encode()):
+                continue
+            try:
+                if self._reaches_store():
+                    with self._near_directory() as near:
+                        check_names(near, name)
+                    return
+            except BaseException:
+                self.close()
+                raise
             self.close()
-        else:
-            raise StoreError("nothing can be renamed into the store from anywhere", where=name)
-        try:
-            with self._near_directory() as near:
-                check_names(near, name)
-        except BaseException:
-            self.close()
-            raise
+        raise StoreError("nothing can be renamed into the store from anywhere", where=name)
 
-    def _create(self, place: str, name: bytes) -> None:
-        with suppress(FileExistsError):
+    def _create(self, place: str, name: bytes) -> bool:
+        """False if this user can't make it there, or what has its name is somebody else's."""
+        try:
             os.mkdir(place, 0o700)
+        except FileExistsError:
+            pass
+        except OSError as error:
+            if error.errno in _NOT_HERE:
+                return False
+            raise
+        self.path = f"{place}/{os.fsdecode(name)}"
         self._name, self._place = name, os.open(place, OPEN_DIRECTORY)
+        if os.fstat(self._place).st_uid != os.geteuid():
+            os.close(self._place)
+            return False
         try:
             os.mkdir(name, 0o700, dir_fd=self._place)
             self.directory = open_directory(self._place, name)
             fcntl.flock(self.directory, fcntl.LOCK_EX)
             os.fsync(self._place)  # what it tells of after a power cut is more than what it holds
         except BaseException:
+            delete_tree(self._place, name)
             os.close(self._place)
             raise
+        return True
 
     def _reaches_store(self) -> bool:
         """Whether what is made here can get into the store by one rename.
@@ -92,7 +106,8 @@ class Staging:
             if error.errno != errno.EXDEV:
                 raise
             return False
-        os.unlink(near, dir_fd=self.store)
+        with self._removing():
+            os.unlink(near, dir_fd=self.store)
         return True
 
     @contextmanager
@@ -107,15 +122,23 @@ class Staging:
             finally:
                 os.close(descriptor)
         finally:
-            os.rmdir(near, dir_fd=self.store)
+            with self._removing():
+                delete_tree(self.store, near)
 
     def close(self) -> None:
-        """Remove the directory with all that was left in it."""
-        delete_tree(self._place, self._name)
+        """Remove the directory with all that was left in it.
+
+        It stays where something in the store could not be removed: the next start looks for that.
+        """
+        if not self._leaves_something:
+            os.fsync(self.store)  # first what it would tell of
+            delete_tree(self._place, self._name)
         os.close(self.directory)
         os.close(self._place)
-        with suppress(OSError):  # in use by another process, or the state directory's
-            os.rmdir(STAGING, dir_fd=self.store)
+        place = os.path.dirname(self.path)
+        if os.path.basename(place).startswith("."):  # not the state directory's
+            with suppress(OSError):  # in use by another process
+                os.rmdir(place)
 
     @contextmanager
     def place(self) -> Iterator[bytes]:
@@ -131,9 +154,9 @@ class Staging:
         # After success it was published or is somebody's (`Staged`): no call is spent on finding
         # that out.
 
-    def drop(self, name: bytes) -> None:
-        """Delete what was made at a place after all."""
-        delete_tree(self.directory, name)
+    def drop(self, name: bytes, freed: Callable[[os.stat_result], None] | None = None) -> None:
+        """Delete what was made at a place after all; `freed` as of `delete_tree`."""
+        delete_tree(self.directory, name, freed)
 
     def publish(self, name: bytes, base: str, *, directory: bool = True) -> None:
         """Give a finished object its final name in the store, replacing whatever garbage lies there.
@@ -142,32 +165,35 @@ class Staging:
         """
         final = os.fsencode(base)
         try:
-            self._rename(name, final)
+            move(self.directory, name, self.store, final)
         except OSError as error:
             if error.errno not in _IN_THE_WAY:
                 raise
             self.remove(base)
-            self._rename(name, final)
+            move(self.directory, name, self.store, final)
         if directory:
             settle(self.store, final)
 
     def replace(self, name: bytes, base: str) -> None:
-        """Put a finished object where another one lies, which is deleted afterwards.
+        """Put a finished object where another one lies, which goes when the new one is on disk.
 
-        In one step where the system can exchange names, else by two renames, with nothing at the
-        name in between. The name is registered already, so the object has its final time before it
-        gets there.
+        In one step where names can be exchanged, else by two renames (overlayfs: deletion, rename).
+        The name is registered, so the object has its final time before it gets there.
         """
         final = os.fsencode(base)
+        sync_object(self.directory, name)
         with self._settled(name) as (directory, near):
             try:
                 if flags.exchange(directory, near, self.store, final):
+                    os.fsync(self.store)
                     self._discard(directory, near)
                     return
-            except FileNotFoundError:
-                pass  # nothing lies there
-            self.remove(base)
-            os.rename(near, final, src_dir_fd=directory, dst_dir_fd=self.store)
+            except OSError as error:  # nothing lies there, or it can't be moved (overlayfs)
+                if error.errno not in {errno.ENOENT, errno.EXDEV}:
+                    raise
+            with self._moved_away(self.store, final):
+                os.rename(near, final, src_dir_fd=directory, dst_dir_fd=self.store)
+                os.fsync(self.store)
 
     @contextmanager
     def _settled(self, name: bytes) -> Iterator[tuple[int, bytes]]:
@@ -182,7 +208,7 @@ class Staging:
             return
         near = near_name()
         try:
-            self._rename(name, near)
+            move(self.directory, name, self.store, near)
             settle(self.store, near)
             yield self.store, near
         except BaseException:
@@ -191,21 +217,46 @@ class Staging:
 
     def _discard(self, directory: int, name: bytes) -> None:
         """Delete what lies at a name; it is gone from there at once, whatever its size."""
+        with self._moved_away(directory, name):
+            pass
+
+    @contextmanager
+    def _moved_away(self, directory: int, name: bytes) -> Iterator[None]:
+        """Move what lies at a name to where nobody sees it, and delete it at the end."""
         with self.place() as place:
-            try:
-                os.rename(name, place, src_dir_fd=directory, dst_dir_fd=self.directory)
-            except FileNotFoundError:
-                return
-            except PermissionError:
-                _with_write_bit(directory, name, self.directory, place)
+            self._move_here(directory, name, place)
+            yield
             delete_tree(self.directory, place)
 
-    def _rename(self, name: bytes, final: bytes) -> None:
+    def _move_here(self, directory: int, name: bytes, place: bytes) -> bool:
+        """False if there is nothing."""
         try:
-            os.rename(name, final, src_dir_fd=self.directory, dst_dir_fd=self.store)
-        except PermissionError:
-            # Without root, moving a directory needs its write bit (the entry `..` changes).
-            _with_write_bit(self.directory, name, self.store, final)
+            with self._removing():
+                move_away(directory, name, self.directory, place)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def take(self, base: str) -> bytes | None:
+        """Move what lies at a final name to a place here, to be deleted by `drop`; None if nothing does.
+
+        Raises:
+            StoreError: a file system is mounted there.
+        """
+        place = b"%d" % next(self._numbers)
+        with _explained(base):
+            return place if self._move_here(self.store, os.fsencode(base), place) else None
+
+    @contextmanager
+    def _removing(self) -> Iterator[None]:
+        """Around the removal of a name: remember when it stays."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except BaseException:
+            self._leaves_something = True
+            raise
 
     def retract(self, base: str, inode: int) -> None:
         """Take back a file that was published without a lock, unless it is somebody else's by now.
@@ -214,7 +265,8 @@ class Staging:
         """
         with self.place() as name:
             try:
-                os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
+                with self._removing():
+                    os.rename(os.fsencode(base), name, src_dir_fd=self.store, dst_dir_fd=self.directory)
             except FileNotFoundError:
                 return
             # Looked at only where nobody else can reach it: between a look and an unlink theirs
@@ -222,7 +274,7 @@ class Staging:
             if os.lstat(name, dir_fd=self.directory).st_ino == inode:
                 os.unlink(name, dir_fd=self.directory)
             else:
-                self._rename(name, os.fsencode(base))
+                move(self.directory, name, self.store, os.fsencode(base))
 
     def remove(self, base: str) -> None:
         """Delete what lies at a final name; it is gone from there at once, whatever its size.
@@ -230,26 +282,19 @@ class Staging:
         Raises:
             StoreError: a file system is mounted there.
         """
-        try:
+        with _explained(base):
             self._discard(self.store, os.fsencode(base))
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                raise StoreError("a file system is mounted on a store path", where=base) from error
-            raise
+
+
+@contextmanager
+def _explained(base: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            raise StoreError("a file system is mounted on a store path", where=base) from error
+        raise
 
 
 def _is_directory(parent: int, name: bytes) -> bool:
     return stat.S_ISDIR(lstat(parent, name).st_mode)
-
-
-def _with_write_bit(source: int, name: bytes, destination: int, new_name: bytes) -> None:
-    descriptor = open_directory(source, name)
-    try:
-        mode = os.fstat(descriptor).st_mode & 0o7777
-        os.fchmod(descriptor, mode | 0o200)
-        try:
-            os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=destination)
-        finally:
-            os.fchmod(descriptor, mode)
-    finally:
-        os.close(descriptor)

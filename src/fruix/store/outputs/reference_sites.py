@@ -14,7 +14,7 @@ from contextlib import closing
 
 from fruix.model.refscan import ReferenceScanner
 from fruix.model.text import printable
-from fruix.store.tree.descriptors import open_file
+from fruix.store.tree.descriptors import open_regular
 from fruix.store.tree.dump import contents
 from fruix.store.tree.walk import Kind, Node, walk
 
@@ -32,7 +32,7 @@ def mentions(parent: int, name: bytes, parts: Iterable[bytes], most: int = 3) ->
             if not wanted:
                 break
             for part in _in(node, wanted):
-                found[part].append(printable(os.fsdecode(node.place[len(name) + 1 :])))
+                found[part].append(printable(node.inside))
     return found
 
 
@@ -46,7 +46,7 @@ def _in(node: Node, wanted: Iterable[bytes]) -> set[bytes]:
         scanner.feed(b"/" + os.readlink(node.name, dir_fd=node.parent))
     elif node.kind is Kind.FILE:
         scanner.feed(b"/")  # a name and what follows it don't make a mention together
-        descriptor = open_file(node.parent, node.name, node.status)
+        descriptor = open_regular(node.parent, node.name)
         try:
             for chunk in contents(descriptor, node.status.st_size, where=node.path):
                 scanner.feed(chunk)

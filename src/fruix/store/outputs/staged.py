@@ -19,8 +19,6 @@ from fruix.errors import FruixError, HashMismatchError, StoreError
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store import flags
-from fruix.store.durability import sync_tree
 from fruix.store.objects import content_hashes
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs import import_tree
@@ -76,8 +74,6 @@ class Staged:
 
     def replace(self) -> PathInfo:
         """Put it where a damaged object lies. It is on disk before the old one goes."""
-        if not flags.sync_file_system(self.staging.directory):
-            sync_tree(self.staging.directory, self.place)
         self.staging.replace(self.place, self.info.path.base)
         return self.info
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from operator import xor
 
 from fruix.model.text import printable
-from fruix.store.tree.descriptors import open_file
+from fruix.store.tree.descriptors import READ_SIZE, open_regular
 from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.walk import Kind, Node, walk
 
@@ -50,20 +50,19 @@ def _pairs(old: Generator[Node, None, None], new: Generator[Node, None, None]) -
     """Step through both walks; the one that is behind, by name, steps alone."""
     left, right = _next(old), _next(new)
     while left is not None or right is not None:
-        left_key, right_key = _key(left), _key(right)
-        if right is None or (left is not None and left_key < right_key):
-            assert left is not None
+        if left is not None and (right is None or _key(left) < _key(right)):
             yield Difference(_shown(left), f"only in the first ({_kind(left)})")
             left = _skip(old, left)
-        elif left is None or right_key < left_key:
+        elif right is not None and (left is None or _key(right) < _key(left)):
             yield Difference(_shown(right), f"only in the second ({_kind(right)})")
             right = _skip(new, right)
-        elif left.kind is not right.kind:
-            yield Difference(_shown(left), f"{_kind(left)} in the first, {_kind(right)} in the second")
-            left, right = _skip(old, left), _skip(new, right)
-        else:
-            yield from _same_kind(left, right)
-            left, right = _next(old), _next(new)
+        elif left is not None and right is not None:
+            if left.kind is right.kind:
+                yield from _same_kind(left, right)
+                left, right = _next(old), _next(new)
+            else:
+                yield Difference(_shown(left), f"{_kind(left)} in the first, {_kind(right)} in the second")
+                left, right = _skip(old, left), _skip(new, right)
 
 
 def _next(nodes: Iterator[Node]) -> Node | None:
@@ -78,9 +77,13 @@ def _skip(nodes: Iterator[Node], top: Node) -> Node | None:
     return node
 
 
-def _key(node: Node | None) -> list[bytes]:
-    """Walk order: a directory's children come right after it, names compared as bytes."""
-    return node.place.split(b"/") if node is not None else []
+def _key(node: Node) -> tuple[int, bytes]:
+    """The order of two nodes neither of which has been stepped over.
+
+    Both are in the same directory, or the deeper one is inside of one that the other walk has left.
+    Names are compared as bytes; those of the roots may differ.
+    """
+    return -node.depth, node.name if node.depth else b""
 
 
 def _shown(node: Node) -> str:
@@ -113,7 +116,7 @@ def _same_kind(left: Node, right: Node) -> Iterator[Difference]:
 
 
 def _contents(left: Node, right: Node) -> str | None:
-    first, second = (open_file(node.parent, node.name, node.status) for node in (left, right))
+    first, second = (open_regular(node.parent, node.name) for node in (left, right))
     try:
         return _bytes(first, second, (left.status.st_size, right.status.st_size))
     finally:
@@ -144,6 +147,19 @@ def _bytes(first: int, second: int, sizes: tuple[int, int]) -> str | None:
     if sizes[0] != sizes[1]:
         return f"{sizes[0]} bytes in the first, {sizes[1]} in the second, different {what}"
     return f"{count} of {sizes[0]} bytes differ, {what}"
+
+
+def same_contents(first: int, second: int) -> bool:
+    """Whether two open files hold the same bytes. Costs a read of both, up to the first difference."""
+    offset = 0
+    while True:
+        check_interrupt()
+        one, other = os.pread(first, READ_SIZE, offset), os.pread(second, READ_SIZE, offset)
+        if one != other:
+            return False
+        if not one:
+            return True
+        offset += len(one)
 
 
 def _sample(data: bytes) -> str:

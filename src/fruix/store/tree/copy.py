@@ -21,6 +21,7 @@ from fruix.store import flags
 from fruix.store.tree.descriptors import CREATE_FILE, READ_SIZE, open_directory, open_file, write_all
 from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
+from fruix.store.tree.open_directories import OpenDirectories
 from fruix.store.tree.walk import Kind, Node, walk
 
 _PIECE = 1 << 24  # bytes that the kernel copies in one call, between two looks whether to go on
@@ -51,23 +52,18 @@ def copy_tree(
         ObjectRejectedError: special file, too deep, changed meanwhile, or what `check` raises.
         OSError: as the system says; a part of the copy may be left.
     """
-    targets = [to]  # the open directories on the way down; the first is the caller's
-    try:
-        with closing(walk(parent, name, where=where)) as nodes:
-            for node in nodes:
-                into = targets[-1]
-                label = node.name if node.depth else to_name
-                if node.kind is Kind.END:
-                    finish_open(into, DIRECTORY_MODE)
-                    os.close(targets.pop())
-                    continue
-                check(node)
-                _copy_node(node, into, label)
-                if node.kind is Kind.DIRECTORY:
-                    targets.append(open_directory(into, label))
-    finally:
-        for descriptor in targets[1:]:
-            os.close(descriptor)
+    with closing(OpenDirectories(to)) as targets, closing(walk(parent, name, where=where)) as nodes:
+        for node in nodes:
+            into = targets.top
+            label = node.name if node.depth else to_name
+            if node.kind is Kind.END:
+                finish_open(into, DIRECTORY_MODE)
+                targets.pop()
+                continue
+            check(node)
+            _copy_node(node, into, label)
+            if node.kind is Kind.DIRECTORY:
+                targets.push(open_directory(into, label))
 
 
 def _copy_node(node: Node, to: int, to_name: bytes) -> None:

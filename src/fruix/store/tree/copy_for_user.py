@@ -5,7 +5,7 @@ Other rules than for store objects, the same caution.
 Only fresh inodes, made through descriptors of directories that nobody else can enter. Copied are
 directories, symlinks (as they are), and regular files of the build user; modes without set-id and
 sticky bits and without write permission for others, times of modification. Everything else (special
-files, files of others, what lies too deep) is left out and counted.
+files, files of others) is left out and counted.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from fruix.errors import ObjectRejectedError
 from fruix.store.tree.copy import copy_data
 from fruix.store.tree.descriptors import CREATE_FILE, open_directory, open_file
+from fruix.store.tree.open_directories import OpenDirectories
 from fruix.store.tree.walk import Kind, Node, walk
 
-_MAX_DEPTH = 128  # levels; one descriptor each
 _MAX_NODES = 1 << 21
 
 
@@ -41,30 +41,25 @@ class Keeper:
             ObjectRejectedError: there is no room for it.
             OSError: as the system says; a part of the copy may be left.
         """
-        targets = [to]
-        try:
-            with closing(walk(parent, name, max_depth=_MAX_DEPTH, skip=self._skip)) as nodes:
-                for node in nodes:
-                    self._take(node, targets)
-        finally:
-            for descriptor in targets[1:]:
-                os.close(descriptor)
+        with closing(OpenDirectories(to)) as targets, closing(walk(parent, name, skip=self._skip)) as nodes:
+            for node in nodes:
+                self._take(node, targets)
 
     def _skip(self, _place: bytes) -> None:
         self.skipped += 1
 
-    def _take(self, node: Node, targets: list[int]) -> None:
-        into = targets[-1]
+    def _take(self, node: Node, targets: OpenDirectories) -> None:
+        into = targets.top
         if node.kind is Kind.END:
             self._finish(into, node.status, 0o700)
-            os.close(targets.pop())
+            targets.pop()
             return
         self.nodes += 1
         if self.nodes > _MAX_NODES:
             raise ObjectRejectedError(f"it holds more than {_MAX_NODES} files")
         if node.kind is Kind.DIRECTORY:
             os.mkdir(node.name, 0o700, dir_fd=into)
-            targets.append(open_directory(into, node.name))
+            targets.push(open_directory(into, node.name))
         elif node.kind is Kind.SYMLINK:
             os.symlink(os.readlink(node.name, dir_fd=node.parent), node.name, dir_fd=into)
             os.chown(node.name, self.uid, self.gid, dir_fd=into, follow_symlinks=False)

@@ -5,7 +5,8 @@ there, so neither the depth of the tree nor the length of its paths matters. Wha
 looked at only afterwards, under its new name which nobody else knows; a rename moves a symlink
 itself, and it fails on a mount point (EBUSY), so the deletion can neither be led astray by a swap
 nor descend into something mounted (C2 of the threats in docs/isolation.md). A directory of another
-device is refused.
+device is refused. What can't be renamed (a directory of a lower layer of overlayfs) is emptied where
+it lies.
 
 Cost: one unlink per file, one rmdir per empty directory, open + list + rename + two rmdir per other
 one; as fast as `shutil.rmtree` for ordinary trees.
@@ -17,18 +18,24 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 
 from fruix.errors import StoreError
 from fruix.store import flags
-from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, lstat
+from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY, lstat, move
+from fruix.store.tree.open_directories import OpenDirectories
 
 _ROUNDS = 1000  # how often a directory may turn out not to be empty (somebody still writes) before we give up
 
 
-def delete_tree(parent: int, name: bytes) -> None:
+def delete_tree(parent: int, name: bytes, freed: Callable[[os.stat_result], None] | None = None) -> None:
     """Delete whatever lies at `name` in the open directory `parent`; nothing there is fine.
+
+    Args:
+        parent: the open directory.
+        name: in it.
+        freed: told of each file that goes, as it was before; it costs an lstat a file.
 
     Raises:
         StoreError: a file system is mounted inside, or somebody keeps adding files.
@@ -41,20 +48,37 @@ def delete_tree(parent: int, name: bytes) -> None:
     flags.clear(parent, name, status)
     if not stat.S_ISDIR(status.st_mode):
         os.unlink(name, dir_fd=parent)
+        if freed is not None:
+            freed(status)
         return
     if status.st_dev != os.fstat(parent).st_dev:
         raise StoreError("refusing to delete across file systems", where=os.fsdecode(name))
     top = _open(parent, name)
     try:
-        _Flattening(top).run()
+        _Flattening(top, freed).run()
     finally:
         os.close(top)
     os.rmdir(name, dir_fd=parent)
 
 
+def move_away(parent: int, name: bytes, to: int, to_name: bytes) -> None:
+    """Rename what is to be deleted; or delete it where it lies, and leave an empty directory at `to_name`.
+
+    The latter where overlayfs can't move a directory, since it is of a lower layer.
+    """
+    try:
+        move(parent, name, to, to_name)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        delete_tree(parent, name)
+        os.mkdir(to_name, 0o700, dir_fd=to)
+
+
 class _Flattening:
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, freed: Callable[[os.stat_result], None] | None) -> None:
         self._top = top
+        self._freed = freed
         self._device = os.fstat(top).st_dev
         self._queue: list[bytes] = []
         self._names = _fresh_names()
@@ -116,6 +140,8 @@ class _Flattening:
 
     def _unlink(self, directory: int, name: bytes) -> None:
         try:
+            if self._freed is not None:
+                self._freed(lstat(directory, name))
             os.unlink(name, dir_fd=directory)
         except FileNotFoundError:
             return
@@ -139,8 +165,53 @@ class _Flattening:
                 raise StoreError(
                     "a file system is mounted inside a tree to delete", where=os.fsdecode(name)
                 ) from error
-            raise
+            if error.errno != errno.EXDEV:
+                raise
+            self._delete_in_place(directory, name)
+            return
         self._queue.append(fresh)
+
+    def _delete_in_place(self, directory: int, name: bytes) -> None:
+        """Delete a directory that can't be moved: overlayfs moves none of a lower layer.
+
+        Nobody else writes there, so what was listed once is all that there is.
+        """
+        way = OpenDirectories(directory)
+        pending = [[name]]  # directories still to go, of each level on the way down
+        try:
+            while pending:
+                if pending[-1]:
+                    way.push(self._entered(way.top, pending[-1][-1]))
+                    pending.append(self._unlink_files(way.top))
+                    continue
+                pending.pop()
+                if pending:
+                    way.pop()
+                    os.rmdir(pending[-1].pop(), dir_fd=way.top)
+        finally:
+            way.close()
+
+    def _entered(self, directory: int, name: bytes) -> int:
+        descriptor = _open(directory, name)
+        try:
+            if os.fstat(descriptor).st_dev != self._device:
+                raise StoreError("refusing to delete across file systems", where=os.fsdecode(name))
+            os.fchmod(descriptor, 0o700)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _unlink_files(self, directory: int) -> list[bytes]:
+        """Delete all but the directories, and return these."""
+        directories = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    directories.append(os.fsencode(entry.name))
+                else:
+                    self._unlink(directory, os.fsencode(entry.name))
+        return directories
 
 
 def _open(parent: int, name: bytes) -> int:

@@ -62,6 +62,23 @@ def open_file(parent: int, name: bytes, expect: os.stat_result) -> int:
     return descriptor
 
 
+def open_regular(parent: int, name: bytes) -> int:
+    """Open the regular file that has a name now, whichever it is.
+
+    For reading trees that nobody hostile can change. In a store a deduplication may put another file
+    with the same contents in the place of the one that was looked at (`open_file` refuses that).
+
+    Raises:
+        ObjectRejectedError: there is none.
+        OSError: it can't be opened.
+    """
+    descriptor = os.open(name, OPEN_FILE, dir_fd=parent)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise ObjectRejectedError("file was replaced while it was read", where=os.fsdecode(name))
+    return descriptor
+
+
 def _check_same(descriptor: int, expect: os.stat_result, name: bytes) -> None:
     found = os.fstat(descriptor)
     same = (found.st_dev, found.st_ino) == (expect.st_dev, expect.st_ino)
@@ -95,6 +112,27 @@ def open_chain(path: str) -> int:
             os.close(current)
         current = following
     return current
+
+
+def move(source: int, name: bytes, destination: int, new_name: bytes) -> None:
+    """Rename, also a directory that only root may move.
+
+    Without root that needs the directory's own write bit, since its entry `..` changes; it is given
+    for that moment.
+    """
+    try:
+        os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=destination)
+    except PermissionError:
+        descriptor = open_directory(source, name)
+        try:
+            mode = os.fstat(descriptor).st_mode & 0o7777
+            os.fchmod(descriptor, mode | 0o200)
+            try:
+                os.rename(name, new_name, src_dir_fd=source, dst_dir_fd=destination)
+            finally:
+                os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
 
 
 def write_all(descriptor: int, data: bytes | memoryview) -> None:

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from fruix.errors import ObjectRejectedError
 from fruix.model.nar import write
-from fruix.store.tree.descriptors import READ_SIZE, open_file
+from fruix.store.tree.descriptors import READ_SIZE, open_file, open_regular
 from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.walk import MAX_DEPTH, Kind, Node, walk
 
@@ -135,7 +135,11 @@ def _structure(node: Node, prepare: Preparation) -> bytes:
 
 def _file(node: Node, prepare: Preparation, gathered: bytearray) -> Iterator[bytes]:
     """One regular file: small contents are gathered with the structure, big ones go out as they are read."""
-    descriptor = found = open_file(node.parent, node.name, node.status)
+    descriptor = found = (
+        open_regular(node.parent, node.name)
+        if prepare is AS_IT_IS
+        else open_file(node.parent, node.name, node.status)
+    )
     try:
         descriptor = prepare.file(node, found)
         size = os.fstat(descriptor).st_size

@@ -58,6 +58,13 @@ class StreamHash:
         self._join()
         return Hash(self.algorithm, self._state.digest())
 
+    def continued(self, more: bytes) -> Hash:
+        """The hash of all that was given and of `more` behind it, once it is finished."""
+        self._join()
+        state = self._state.copy()
+        state.update(more)
+        return Hash(self.algorithm, state.digest())
+
     def _start(self) -> queue.Queue[bytes | memoryview | None]:
         chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(_AHEAD)
         self._thread = threading.Thread(target=self._run, args=(chunks,), name="hash", daemon=True)

@@ -30,6 +30,7 @@ from fruix.model.nar.stream_events import (
 )
 from fruix.store.tree.descriptors import CREATE_FILE, open_directory, write_all
 from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
+from fruix.store.tree.open_directories import OpenDirectories
 
 
 def restore(chunks: Iterable[bytes], parent: int, name: bytes) -> None:
@@ -58,7 +59,7 @@ class Restoring:
     """
 
     def __init__(self, parent: int, name: bytes) -> None:
-        self._directories = [parent]  # the first is the caller's
+        self._directories = OpenDirectories(parent)
         self._name = name  # of the next node
         self._file = -1
         self._mode = 0
@@ -77,15 +78,16 @@ class Restoring:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        for descriptor in [*self._directories[1:], *([self._file] if self._file >= 0 else [])]:
-            os.close(descriptor)
+        self._directories.close()
+        if self._file >= 0:
+            os.close(self._file)
 
     def take(self, event: Event) -> None:
         """Do what one event says."""
         self._handlers[type(event)](event)
 
     def _whole_file(self, event: WholeFile) -> None:
-        self._file = descriptor = os.open(event.name, CREATE_FILE, 0o600, dir_fd=self._directories[-1])
+        self._file = descriptor = os.open(event.name, CREATE_FILE, 0o600, dir_fd=self._directories.top)
         write_all(descriptor, event.data)
         finish_open(descriptor, file_mode(event.executable))
         self._file = -1
@@ -93,7 +95,7 @@ class Restoring:
 
     def _file_start(self, event: FileStart) -> None:
         self._mode = file_mode(event.executable)
-        self._file = os.open(self._name, CREATE_FILE, 0o600, dir_fd=self._directories[-1])
+        self._file = os.open(self._name, CREATE_FILE, 0o600, dir_fd=self._directories.top)
 
     def _file_data(self, event: FileData) -> None:
         write_all(self._file, event.data)
@@ -104,19 +106,17 @@ class Restoring:
         os.close(descriptor)
 
     def _symlink(self, event: Symlink) -> None:
-        os.symlink(event.target, self._name, dir_fd=self._directories[-1])
-        finish_symlink(self._directories[-1], self._name)
+        os.symlink(event.target, self._name, dir_fd=self._directories.top)
+        finish_symlink(self._directories.top, self._name)
 
     def _directory_start(self, _event: DirectoryStart) -> None:
-        outer = self._directories[-1]
+        outer = self._directories.top
         os.mkdir(self._name, 0o700, dir_fd=outer)
-        self._directories.append(open_directory(outer, self._name))
+        self._directories.push(open_directory(outer, self._name))
 
     def _entry(self, event: Entry) -> None:
         self._name = event.name
 
     def _directory_end(self, _event: DirectoryEnd) -> None:
-        descriptor = self._directories[-1]
-        finish_open(descriptor, DIRECTORY_MODE)
+        finish_open(self._directories.top, DIRECTORY_MODE)
         self._directories.pop()
-        os.close(descriptor)

@@ -1,10 +1,10 @@
 """Walking a file tree: iterative, by directory descriptors, in the order of an archive.
 
 Yields a node before its children, directories a second time (`Kind.END`) after them; children in
-the order of their names as bytes. Never follows a symlink, never leaves the device of the root,
-accepts regular files, directories and symlinks only, and holds one descriptor per level, at most
-`MAX_DEPTH` + 1 (an archive may not be deeper either, docs/store.md). Memory: the names of the
-directories on the way down, at most `MAX_ENTRIES` each.
+the order of their names as bytes. Never follows a symlink, never leaves the device of the root, and
+accepts regular files, directories and symlinks only. Depth costs no descriptors beyond
+`open_directories.MOST`, and no length of a path counts, as none is ever put together but for
+messages. Memory: the names of the directories on the way down, at most `MAX_ENTRIES` each.
 
 Cost: one lstat per node and one open, listing, sort and close per directory; about 10 µs a file.
 """
@@ -18,11 +18,15 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 from fruix.errors import ObjectRejectedError
+from fruix.model.nar.read import MAX_DEPTH as READER_DEPTH
+from fruix.model.text import shortened
 from fruix.store.tree.descriptors import lstat, open_directory
 from fruix.store.tree.interruption import check_interrupt
+from fruix.store.tree.open_directories import OpenDirectories
 
-MAX_DEPTH = 64
+MAX_DEPTH = READER_DEPTH  # an archive may not be deeper either
 MAX_ENTRIES = 1 << 21
+_FIRST_NAMES, _LAST_NAMES = 4, 12  # that a message shows of a deep path
 _LISTED = 1 << 12  # entries listed between two looks whether to go on
 
 
@@ -43,8 +47,9 @@ class Node:
     """One object of a tree.
 
     `parent` is the descriptor of the directory that holds it, open as long as the walk stands at
-    this node; `descriptor` is the directory's own for DIRECTORY and END, else -1. `place` is where
-    it lies, for messages.
+    this node (-1 for END); `descriptor` is the directory's own for DIRECTORY and END, else -1.
+    `outer` is the directory that holds it, None for the root; `root` stands for the root's name in
+    messages.
     """
 
     kind: Kind
@@ -53,12 +58,30 @@ class Node:
     status: os.stat_result
     descriptor: int
     depth: int
-    place: bytes
+    outer: Node | None
+    root: bytes
 
     @property
     def path(self) -> str:
-        """Where it lies, from the root's name (or what was given for it) on."""
-        return os.fsdecode(self.place)
+        """Where it lies, for messages: of a deep one the middle is left out."""
+        return shortened(os.fsdecode(b"/".join([self.root, *self._names()])))
+
+    @property
+    def inside(self) -> str:
+        """The same without the root's name, which gives "" for the root itself."""
+        return shortened(os.fsdecode(b"/".join(self._names())))
+
+    def _names(self) -> list[bytes]:
+        names: list[bytes] = []
+        node = self
+        while node.outer is not None:
+            names.append(node.name)
+            node = node.outer
+            if len(names) == _LAST_NAMES and node.depth > _LAST_NAMES:
+                names.append(b"(%d more)" % (node.depth - _FIRST_NAMES))
+                while node.depth > _FIRST_NAMES and node.outer is not None:
+                    node = node.outer
+        return names[::-1]
 
     @property
     def is_executable(self) -> bool:
@@ -98,7 +121,7 @@ def walk(
         Interrupted: see `interruption`.
     """
     check_interrupt()
-    root = _node(parent, name, lstat(parent, name), 0, os.fsencode(where) or name)
+    root = _node(parent, name, lstat(parent, name), None, os.fsencode(where) or name)
     if root.kind is Kind.DIRECTORY:
         yield from _descend(root, max_depth, skip)
     else:
@@ -106,56 +129,63 @@ def walk(
 
 
 def _descend(root: Node, max_depth: int, skip: Callable[[bytes], None] | None) -> Generator[Node, None, None]:
-    stack = [_Frame(root, [])]
+    directories = OpenDirectories(root.parent)
+    directories.push(root.descriptor)
     try:
         yield root
-        stack[0].names = _names(root)
+        stack = [_Frame(root, _sorted_names(root))]
         while stack:
             check_interrupt()
             frame = stack[-1]
             if not frame.names:
-                yield replace(frame.node, kind=Kind.END)
-                os.close(stack.pop().node.descriptor)
+                yield replace(frame.node, kind=Kind.END, parent=-1, descriptor=directories.top)
+                stack.pop()
+                directories.pop()
                 continue
-            node = _child(frame, root.status.st_dev, max_depth, skip)
+            node = _child(frame, directories.top, root.status.st_dev, max_depth, skip)
             if node is None:
                 continue
             if node.kind is Kind.DIRECTORY:
-                stack.append(_Frame(node, []))  # on the stack first: its descriptor is closed whatever comes
-                stack[-1].names = _names(node)
+                directories.push(node.descriptor)
+                stack.append(_Frame(node, _sorted_names(node)))
             yield node
     finally:
-        for frame in stack:
-            os.close(frame.node.descriptor)
+        directories.close()
 
 
-def _child(frame: _Frame, device: int, max_depth: int, skip: Callable[[bytes], None] | None) -> Node | None:
+def _child(
+    frame: _Frame, parent: int, device: int, max_depth: int, skip: Callable[[bytes], None] | None
+) -> Node | None:
+    """The next child of a frame's directory, which is open as `parent`; None: it is left out."""
     outer = frame.node
     name = frame.names.pop()
-    status = lstat(outer.descriptor, name)
-    place = outer.place + b"/" + name
+    status = lstat(parent, name)
     if status.st_dev != device:
-        raise ObjectRejectedError("a file system is mounted inside the tree", where=os.fsdecode(place))
+        raise ObjectRejectedError(
+            "a file system is mounted inside the tree", where=f"{outer.path}/{os.fsdecode(name)}"
+        )
     if skip is not None and (outer.depth >= max_depth or stat.S_IFMT(status.st_mode) not in _KINDS):
-        skip(place)
+        skip(name)
         return None
     if outer.depth >= max_depth:
         raise ObjectRejectedError(f"more than {max_depth} levels of directories", where=outer.path)
-    return _node(outer.descriptor, name, status, outer.depth + 1, place)
+    return _node(parent, name, status, outer, outer.root)
 
 
-def _node(parent: int, name: bytes, status: os.stat_result, depth: int, place: bytes) -> Node:
+def _node(parent: int, name: bytes, status: os.stat_result, outer: Node | None, root: bytes) -> Node:
+    depth = outer.depth + 1 if outer is not None else 0
     kind = _KINDS.get(stat.S_IFMT(status.st_mode))
     if kind is None:
+        where = f"{outer.path}/{os.fsdecode(name)}" if outer is not None else os.fsdecode(root)
         raise ObjectRejectedError(
-            f"file '{os.fsdecode(place)}' has an unsupported type",
+            f"file '{where}' has an unsupported type",
             hint="only regular files, directories and symlinks can be kept in the store",
         )
     descriptor = open_directory(parent, name, expect=status) if kind is Kind.DIRECTORY else -1
-    return Node(kind, parent, name, status, descriptor, depth, place)
+    return Node(kind, parent, name, status, descriptor, depth, outer, root)
 
 
-def _names(node: Node) -> list[bytes]:
+def _sorted_names(node: Node) -> list[bytes]:
     """The names in a directory, sorted so that `pop` gives the smallest."""
     names: list[bytes] = []
     with os.scandir(node.descriptor) as entries:

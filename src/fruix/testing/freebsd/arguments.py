@@ -39,7 +39,7 @@ class Pairs:
                 self.values[key] = value
 
     def fail(self, number: int, message: str = "") -> NoReturn:
-        """The call fails.
+        """Fail the call, with the kernel's message where the caller wants it.
 
         Raises:
             KernelError: always.

@@ -29,7 +29,7 @@ class Machine:
 
 @dataclass(slots=True)
 class Mount:
-    """One mount.
+    """A mount as the double made it.
 
     Attributes:
         number: Linux's for it; numbers come again, so `device` and `inode` of its root are compared too.
@@ -49,7 +49,7 @@ class Mount:
 
 @dataclass(slots=True)
 class Jail:
-    """One jail.
+    """A jail, living or dying.
 
     `space`: the UTS namespace that its processes are in, as /proc names it; `removed`: it is dying.
     """
@@ -66,7 +66,10 @@ class Jail:
 
 @dataclass(slots=True)
 class Tables:
-    """All of it. `rules`: ruleset → (number, action, pattern) in order of the numbers."""
+    """What the double keeps between calls.
+
+    `rules`: ruleset → (number, action, pattern) in order of the numbers.
+    """
 
     mounts: list[Mount] = field(default_factory=list)
     jails: list[Jail] = field(default_factory=list)

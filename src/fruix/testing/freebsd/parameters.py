@@ -32,33 +32,12 @@ _NUMBERS = (
 _SYSTEMS = ("host", "vnet", "ip4", "ip6", "sysvmsg", "sysvsem", "sysvshm", "linux")
 _NEVER_DISABLED = frozenset({"host", "vnet"})
 _ADDRESSES = ("ip4.addr", "ip6.addr")
-_FLAGS = (
-    "persist",
-    *(
-        f"allow.{name}"
-        for name in [
-            "set_hostname",
-            "sysvipc",
-            "raw_sockets",
-            "chflags",
-            "quotas",
-            "socket_af",
-            "mlock",
-            "reserved_ports",
-            "read_msgbuf",
-            "unprivileged_proc_debug",
-            "suser",
-            "mount",
-            "mount.devfs",
-            "mount.nullfs",
-            "mount.tmpfs",
-            "mount.fdescfs",
-            "mount.procfs",
-            "mount.zfs",
-            "vmm",
-        ]
-    ),
-)
+_ALLOWANCES = """
+    set_hostname sysvipc raw_sockets chflags quotas socket_af mlock reserved_ports read_msgbuf
+    unprivileged_proc_debug suser mount mount.devfs mount.nullfs mount.tmpfs mount.fdescfs
+    mount.procfs mount.zfs vmm
+"""
+_FLAGS = ("persist", *(f"allow.{name}" for name in _ALLOWANCES.split()))
 # Variables of these parameters' names are nodes, which have no value of their own.
 NODES = frozenset(_SYSTEMS) - {"vnet"}
 ALL = frozenset({*_TEXTS, *_NUMBERS, *_SYSTEMS, *_ADDRESSES, *_FLAGS})
@@ -94,7 +73,7 @@ class Wanted:
 
 
 def known(vimage: bool) -> frozenset[str]:
-    """Those of a kernel with or without network stacks for jails."""
+    """The parameters that a kernel with or without network stacks for jails has."""
     return ALL if vimage else ALL - {"vnet"}
 
 

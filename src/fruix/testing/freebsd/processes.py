@@ -53,7 +53,7 @@ def usage_beside(pid: int) -> tuple[int, int, int] | None:
 
 
 def _ticks(pid: int) -> int:
-    """Of a process and of the dead that it waited for."""
+    """Processor time of a process, and of the dead that it waited for, in clock ticks; 0 if it is gone."""
     try:
         with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:
             return sum(int(field) for field in file.read().rpartition(")")[2].split()[11:15])

@@ -1,0 +1,65 @@
+"""The way from `sys.argv` to a command, and from an error to what a person reads.
+
+An expected error (`FruixError`) becomes one message with what, where and what to do next, and the
+error's exit code; anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from fruix.cli.output.standard_streams import give_up_on
+from fruix.cli.output.terminal import harmless
+from fruix.cli.parser import CommandLineError, overview, parse
+from fruix.errors import FruixError, UsageError, of_missing_module, of_system
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(words)
+    except FruixError as error:
+        report(error)
+        return error.exit_code
+    except ModuleNotFoundError as error:
+        lacking = of_missing_module(error)
+        if lacking is None:
+            raise
+        report(lacking)
+        return lacking.exit_code
+    except BrokenPipeError:
+        # Whoever reads the output has seen enough.
+        give_up_on(sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        report(of_system(error))
+        return 1
+    except KeyboardInterrupt:
+        print("fruix: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(words: list[str]) -> int:
+    options = parse(words)
+    if "run" in options:
+        return int(options.run(options))
+    print(overview().format_help(), end="", file=sys.stderr)
+    return UsageError.exit_code
+
+
+def report(error: FruixError) -> None:
+    """Print an error for a person: what and where, then what to do next. It may quote a builder.
+
+    Before it, of words that can't be understood, the usage of the command that they were for.
+    """
+    if isinstance(error, CommandLineError):
+        print(error.usage, end="", file=sys.stderr)
+    for cause in error.causes or (str(error),):
+        first, *more = cause.split("\n")
+        print(f"fruix: error: {harmless(first, colour=False)}", file=sys.stderr)
+        for line in more:
+            print(f"  {harmless(line, colour=False)}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {harmless(error.hint, colour=False)}", file=sys.stderr)

@@ -1,0 +1,89 @@
+"""Deduplication: the operation that does it for the whole store, and what follows on other operations.
+
+What a trusted client registers under `auto-optimise-store` is deduplicated before the answer, as in
+Nix; clients of Guix, whose daemon always does so, wait for what the setting `deduplication` makes the
+daemon do. All others get their answer before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from fruix.daemon.client_options import wants_deduplication
+from fruix.daemon.session import Handler, Rows, Session
+from fruix.model.events import Message
+from fruix.model.storepath import StorePath
+from fruix.protocol import guix, messages, nix
+from fruix.protocol.activities import ActivityType, Level, ResultType
+from fruix.protocol.common_operations import AddTextToStore, BuildPaths, ImportPaths, OptimiseStore
+from fruix.protocol.own_operations import FEATURE
+from fruix.protocol.schema import Request
+from fruix.protocol.wire import Dialect
+from fruix.store.deduplication.rules import ALL, LARGE, Rules
+
+_ACTIVITY = 1  # no other goes on in this session
+_GUIX_INFO = 1
+# What may register paths.
+REGISTERING: frozenset[type[Request[Any]]] = frozenset(
+    {
+        AddTextToStore,
+        BuildPaths,
+        ImportPaths,
+        guix.AddToStore,
+        nix.AddMultipleToStore,
+        nix.AddToStore,
+        nix.AddToStoreNar,
+        nix.BuildPathsWithResults,
+    }
+)
+
+
+def optimise_store(session: Session, _request: OptimiseStore) -> None:
+    """Deduplicate all valid paths, and tell what that saved; of Guix's clients only large files, as there."""
+    is_guix = session.context.dialect is Dialect.GUIX
+    is_nix = not is_guix and FEATURE not in session.context.features
+    rules = _rules(session, LARGE if is_guix else ALL)
+    on_path = _activity(session) if is_nix else None
+    with session.long_work():
+        saved = session.store.optimise(rules, on_path=on_path)
+    if is_nix:
+        session.tell(messages.StopActivity(_ACTIVITY))
+    session.show(Message(_GUIX_INFO if is_guix else Level.INFO, str(saved)))
+
+
+def _rules(session: Session, rules: Rules) -> Rules:
+    return replace(rules, clones=session.service.settings.deduplication_clones)
+
+
+def _activity(session: Session) -> Callable[[StorePath, int], None]:
+    """Begin an activity of Nix; returns what tells of its progress."""
+    total = session.store.count()
+    session.tell(messages.StartActivity(_ACTIVITY, Level.INFO, ActivityType.OPTIMISE_STORE, "", (), 0))
+
+    def on_path(_path: StorePath, done: int) -> None:
+        session.tell(messages.Result(_ACTIVITY, ResultType.PROGRESS, (done, max(total, done), 0, 0)))
+
+    return on_path
+
+
+def deduplicating(handler: Handler) -> Handler:
+    """The same handler, which deduplicates what it registered where the client is to see that."""
+
+    def handle(session: Session, request: Any) -> Any:
+        wanted = session.trusted and wants_deduplication(session.options)
+        before = session.store.last_row() if wanted else 0
+        result = handler(session, request)
+        if wanted and session.store.last_row() > before:
+            with session.long_work():
+                session.store.optimise(_rules(session, ALL), after=before)
+        elif session.context.dialect is Dialect.GUIX:
+            with session.long_work():
+                session.store.wait_for_deduplication()
+        return result
+
+    return handle
+
+
+SHARED: Rows = (OptimiseStore.answered_by(optimise_store),)

@@ -1,0 +1,104 @@
+"""The real parts of a daemon, put together in the order that safety asks for."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from fruix.daemon.keyring import Keyring
+from fruix.daemon.service import Service
+from fruix.daemon.settings import Settings
+from fruix.errors import StoreError
+from fruix.store.deduplication.rules import BY_NAME, Rules
+from fruix.store.layout import Layout
+from fruix.store.leftovers import Swept
+
+if TYPE_CHECKING:
+    from fruix.sandbox import Spawner
+
+log = logging.getLogger(__name__)
+
+
+def open_service(
+    layout: Layout,
+    settings: Settings,
+    spawner: Spawner,
+    *,
+    accept_store: bool = False,
+    relock: Callable[[], None] = lambda: None,
+) -> Service:
+    """Open the store (which recovers it), undo what a crashed daemon left behind, and start the build half.
+
+    `relock` takes the lock of the state directory again, when that was removed and is there anew.
+
+    Raises:
+        FruixError: what keeps the daemon from running.
+    """
+    from fruix.building.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
+    from fruix.building.recovery import recover_builds  # noqa: PLC0415
+    from fruix.store import Limits, LocalStore  # noqa: PLC0415
+
+    _refuse_exposed(layout)
+    with ExitStack() as closing:
+        build = settings.build
+        limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
+        sign = Keyring.open(settings).signed
+        store = LocalStore(
+            layout,
+            durability=settings.durability,
+            limits=limits,
+            accept=accept_store,
+            sign=sign,
+            deduplication=_deduplication(settings),
+        ).open()
+        closing.callback(store.close)
+        _log_leftovers(store.swept, recover_builds(store), layout.store)
+        builder = Builder(store, spawner, build)
+        closing.callback(builder.close)
+        service = Service(store, builder, settings, relock=relock)
+        _collect_by_itself(service, closing)
+        service.closing = closing.pop_all()
+        return service
+
+
+def _log_leftovers(swept: Swept, removed: Sequence[str], store: str) -> None:
+    for line in (*(f"object {name}" for name in swept.removed), *removed):
+        log.warning("left by a crash, removed: %s", line)
+    for line in swept.notes(store):
+        log.warning("%s", line)
+
+
+def _deduplication(settings: Settings) -> Rules | None:
+    rules = BY_NAME[settings.deduplication]
+    return rules and replace(rules, clones=settings.deduplication_clones)
+
+
+def _collect_by_itself(service: Service, closing: ExitStack) -> None:
+    """Have garbage collected when the disk is nearly full, if the operator wants that."""
+    from fruix.store.collection.automatic import AutomaticCollection  # noqa: PLC0415 - seldom wanted
+
+    settings = service.settings
+    if settings.collect_below:
+        automatic = AutomaticCollection(
+            service.store,
+            settings.keep,
+            below=settings.collect_below,
+            until=settings.collect_until,
+            using=service.users.using,
+        )
+        automatic.start()
+        closing.callback(automatic.stop)
+
+
+def _refuse_exposed(layout: Layout) -> None:
+    """Refuse directories that anybody can write on the way to the store: what lies below could be swapped."""
+    if exposed := layout.exposed_parents():
+        raise StoreError(
+            f"'{exposed[0]}' can be written by everybody",
+            where=layout.store,
+            hint="choose directories all of whose parents only root can write"
+            " (FRUIX_STORE_DIR, FRUIX_STATE_DIR)",
+        )

@@ -1,0 +1,88 @@
+"""The requests that use the store just now, and what is done when it was removed below the daemon.
+
+A store that was removed (or only its state) is opened anew before the next request, when no other
+one is at work on it. Each request pays some microseconds for the look.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from fruix.errors import StoreError
+
+log = logging.getLogger(__name__)
+
+_WAIT = "ask again when what the daemon does now has ended: it opens then what is there"
+
+
+class Reopenable(Protocol):
+    """A store of this machine's."""
+
+    def lost(self) -> str:
+        """What of it is no longer where it was; empty if all is."""
+
+    def reopen(self) -> None:
+        """Open what has its names now."""
+
+
+class StoreRemovedError(StoreError):
+    """What the daemon had open is no longer what has these names."""
+
+    def __init__(self, name: str, hint: str) -> None:
+        super().__init__("the store was removed or replaced while it was open", where=name, hint=hint)
+
+
+class StoreUsers:
+    """Counts requests. Thread-safe."""
+
+    def __init__(self, store: Reopenable, busy: Callable[[], bool], before: Callable[[], None]) -> None:
+        """What is used.
+
+        Args:
+            store: is open.
+            busy: whether something uses it that is no request, as builds do whose client has gone.
+            before: called before the store is opened anew.
+        """
+        self._store = store
+        self._busy = busy
+        self._before = before
+        self._lock = threading.Lock()
+        self._count = 0
+        self._is_open = True
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """For a request that may use the store, to its end. Not within another of the same thread.
+
+        Raises:
+            StoreError: the store was removed, and can't be opened anew (now).
+        """
+        with self._lock:
+            if name := self._store.lost():
+                self._reopen(name)
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._count -= 1
+
+    def explained(self, error: Exception) -> Exception:
+        """What a client is told when its request met this error: without the store, files are missing."""
+        if self._is_open and type(error) is not StoreRemovedError and isinstance(error, OSError | StoreError):
+            name = self._store.lost()
+            return StoreRemovedError(name, "ask again") if name else error
+        return error
+
+    def _reopen(self, name: str) -> None:
+        if self._count or self._busy():
+            raise StoreRemovedError(name, _WAIT)
+        self._is_open = False
+        self._before()
+        self._store.reopen()
+        self._is_open = True
+        log.warning("%s was removed while the daemon ran: the store is opened anew", name)

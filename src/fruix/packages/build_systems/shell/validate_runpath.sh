@@ -1,0 +1,21 @@
+{ set +x; } 2>/dev/null
+command -v readelf >/dev/null || { echo "this view has no readelf: run paths are not checked"; return 0; }
+cat > "$fruix/validate" <<'END'
+@validate_runpath_files.sh@END
+: > "$fruix/checked"
+: > "$fruix/wrong"
+fruix_host=$(for place in /lib /usr/lib /lib64 /usr/lib64 /usr/local/lib /lib/*-linux-* /usr/lib/*-linux-*; do echo "$place"; done)
+set -- @OUTPUTS@
+fruix_own=$(for output; do echo "$output/lib"; done)
+export fruix fruix_host fruix_own
+for output; do
+    if [ ! -e "$output" ] || [ -L "$output" ]; then continue; fi
+    make_writable "$output"
+    find "$output" -type f \( -perm -0100 -o -name '*.so' -o -name '*.so.*' \) -exec sh "$fruix/validate" {} +
+done
+checked=$(wc -c < "$fruix/checked") wrong=$(wc -c < "$fruix/wrong")
+echo "run paths: $((checked)) files checked, $((wrong)) wrong"
+[ "$((wrong))" = 0 ] || {
+    echo "pass -Wl,-rpath to the linker for the libraries above, or take out the phase validate-runpath"
+    return 1
+}

@@ -1,0 +1,82 @@
+"""What the daemon and the spawner send each other.
+
+Both ends and the sandboxes' first processes import this file.
+
+The daemon sends `SPAWN` with `DESCRIPTORS` descriptors: the control socket of this one sandbox, a file with a
+`SpawnRequest`, the log. Over the control socket the spawner sends one answer when the program runs or could
+not be started (`Running` or `Failed`), and after `Running` another one when everything of the sandbox is gone
+(`Exit`) or can't be ended (`Failed`). The daemon may send `KILL` there. Both sockets keep the borders of
+messages (SOCK_SEQPACKET), and each end sees the other's death as the end of the socket.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from fruix.sandbox.back_ends import Exit
+from fruix.sandbox.spec import SandboxSpec
+
+SPAWN, KILL = b"spawn", b"kill"
+DESCRIPTORS = 3
+SIZE = 1 << 16
+"""No message is larger, in bytes."""
+_DETAIL = 1000  # characters of a detail; JSON makes at most 12 bytes of each
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRequest:
+    """A sandbox to start, and the fault that the spawner arms for it (see `failpoints`; empty: none)."""
+
+    spec: SandboxSpec
+    fault: str = ""
+
+    def to_bytes(self) -> bytes:
+        """The fault on a line of its own, then the specification as JSON."""
+        return self.fault.encode() + b"\n" + self.spec.to_json()
+
+    @classmethod
+    def parse(cls, data: bytes) -> SpawnRequest:
+        """Read what `to_bytes` has written; the daemon alone writes here, so nothing else is expected."""
+        fault, _, spec = data.partition(b"\n")
+        return cls(SandboxSpec.from_json(spec), fault.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The program runs. `pid`: a process of the sandbox, on the host."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A step failed. `left`: something of the sandbox may still run or be mounted; otherwise nothing is."""
+
+    step: str
+    errno: int = 0
+    detail: str = ""
+    left: bool = False
+
+
+Answer = Running | Exit | Failed
+_KINDS: Mapping[str, type[Answer]] = {kind.__name__: kind for kind in (Running, Exit, Failed)}
+
+
+def encode(answer: Answer) -> bytes:
+    """As JSON: the name of its class, then its fields. A long detail is cut."""
+    fields = asdict(answer)
+    if "detail" in fields:
+        fields["detail"] = fields["detail"][:_DETAIL]
+    return json.dumps([type(answer).__name__, fields]).encode()
+
+
+def decode(data: bytes) -> Answer:
+    """Read what `encode` has written.
+
+    Raises:
+        ValueError: it is no whole message.
+    """
+    kind, fields = json.loads(data)
+    return _KINDS[kind](**fields)

@@ -1,0 +1,75 @@
+"""Deleting on threads what was moved out of the store directory."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from fruix.errors import FruixError
+from fruix.store.collection.parts import Parts
+from fruix.store.leftovers import LINKS
+from fruix.store.tree.descriptors import exists
+
+_MOST_THREADS = 4
+_WAITING = 4096  # objects that may be waiting
+_log = logging.getLogger(__name__)
+
+
+class Shredder:
+    """Counts the bytes of files that are deleted for good. `freed` grows while it works.
+
+    A file that deduplication knows has one name more, in `.links`, which goes when it is the last:
+    where there is that directory, a file with two names counts as gone.
+
+    What can't be deleted stays in the private directory, which is emptied when the store is closed.
+    """
+
+    def __init__(self, parts: Parts, pool: ThreadPoolExecutor) -> None:
+        self._trash = parts.trash
+        self._names = 2 if exists(parts.descriptor, os.fsencode(LINKS)) else 1
+        self._pool = pool
+        self._changed = threading.Condition()
+        self._waiting = 0
+        self.freed = 0
+
+    def shred(self, place: bytes) -> None:
+        """Delete it, some time soon; waits while very many are waiting."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting < _WAITING)
+            self._waiting += 1
+        self._pool.submit(self._delete, place)
+
+    def wait(self) -> None:
+        """Return when all is deleted."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting)
+
+    def _delete(self, place: bytes) -> None:
+        freed = 0
+
+        def count(status: os.stat_result) -> None:
+            nonlocal freed
+            if status.st_nlink <= self._names:
+                freed += status.st_size
+
+        try:
+            self._trash.drop(place, count)
+        except (FruixError, OSError) as error:
+            _log.warning("not deleted completely: %s", error)
+        finally:
+            with self._changed:
+                self.freed += freed
+                self._waiting -= 1
+                self._changed.notify_all()
+
+
+@contextmanager
+def shredding(parts: Parts) -> Iterator[Shredder]:
+    """Yield one; at the end all is deleted."""
+    threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads, thread_name_prefix="shredder") as pool:
+        yield Shredder(parts, pool)

@@ -1,0 +1,98 @@
+"""Work on paths in the background, in the order in which they came, on a few threads.
+
+The threads begin with the first path. At the end what waits is forgotten, and what runs is given up.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from fruix.errors import FruixError, StoreError
+from fruix.model.storepath import StorePath
+from fruix.store.tree.interruption import check_interrupt, interruptible
+
+_PATIENCE = 0.2  # seconds between two looks whether to go on waiting
+_log = logging.getLogger(__name__)
+
+
+class Background:
+    """A queue of paths and the threads that work on them. Thread-safe."""
+
+    def __init__(self, work: Callable[[StorePath], object], threads: int | None = None) -> None:
+        """`work` is called with each path; its errors are logged."""
+        self._work = work
+        self._count = threads or min(4, os.cpu_count() or 1)
+        self._changed = threading.Condition()
+        self._waiting: deque[tuple[int, StorePath]] = deque()
+        self._running: set[int] = set()
+        self._last = 0  # number of the path that came last
+        self._closing = False
+        self._threads: list[threading.Thread] = []
+
+    def add(self, paths: Iterable[StorePath]) -> None:
+        """Have paths worked on some time soon."""
+        with self._changed:
+            for path in paths:
+                self._last += 1
+                self._waiting.append((self._last, path))
+            if self._waiting and not self._threads:
+                self._threads = [
+                    threading.Thread(target=self._run, name="background", daemon=True)
+                    for _ in range(self._count)
+                ]
+                for thread in self._threads:
+                    thread.start()
+            self._changed.notify_all()
+
+    def wait(self) -> None:
+        """Return when all that was added before is done (or the end has come).
+
+        Raises:
+            Interrupted: see `interruption`.
+        """
+        with self._changed:
+            last = self._last
+            while not self._changed.wait_for(lambda: self._closing or self._is_done(last), _PATIENCE):
+                check_interrupt()
+
+    def _is_done(self, last: int) -> bool:
+        waiting = bool(self._waiting) and self._waiting[0][0] <= last
+        return not waiting and all(number > last for number in self._running)
+
+    def close(self) -> None:
+        """Forget what waits, give up what runs."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while (taken := self._take()) is not None:
+            number, path = taken
+            try:
+                with interruptible(self._why_stop):
+                    self._work(path)
+            except (FruixError, OSError) as error:
+                if not self._closing:
+                    _log.warning("%s: %s", path, error)
+            finally:
+                with self._changed:
+                    self._running.discard(number)
+                    self._changed.notify_all()
+
+    def _take(self) -> tuple[int, StorePath] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closing or bool(self._waiting))
+            if self._closing:
+                return None
+            taken = self._waiting.popleft()
+            self._running.add(taken[0])
+            return taken
+
+    def _why_stop(self) -> Exception | None:
+        return StoreError("the store is being closed") if self._closing else None

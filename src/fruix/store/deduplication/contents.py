@@ -1,0 +1,99 @@
+"""A file or symlink that may be deduplicated: what it holds, and whether another one holds the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+
+from fruix.model import base32
+from fruix.model.nar import write
+from fruix.store import flags
+from fruix.store.tree.compare import same_contents
+from fruix.store.tree.descriptors import lstat, open_regular
+from fruix.store.tree.dump import contents
+from fruix.store.tree.metadata import MODIFIED, file_mode
+from fruix.store.tree.walk import Kind
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A name in an open directory, with its status; `descriptor` is the open file, -1 for a symlink."""
+
+    parent: int
+    name: bytes
+    status: os.stat_result
+    descriptor: int
+
+    @property
+    def is_executable(self) -> bool:
+        """Whether the owner may execute it."""
+        return bool(self.status.st_mode & 0o100)
+
+    @property
+    def is_canonical(self) -> bool:
+        """Whether its mode and time are those of an object's file; others are nothing to share."""
+        mode = stat.S_IMODE(self.status.st_mode)
+        return self.status.st_mtime_ns == MODIFIED * 10**9 and (
+            self.descriptor < 0 or mode == file_mode(self.is_executable)
+        )
+
+    @cached_property
+    def key(self) -> str:
+        """The name that its link has. Costs a read of the file."""
+        digest = hashlib.sha256(write.MAGIC)
+        if self.descriptor < 0:
+            digest.update(write.symlink(self._target()))
+            return base32.encode(digest.digest())
+        size = self.status.st_size
+        digest.update(write.file_head(size, self.is_executable))
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        for chunk in contents(self.descriptor, size, where=os.fsdecode(self.name)):
+            digest.update(chunk)
+        digest.update(write.file_tail(size))
+        return base32.encode(digest.digest())
+
+    def _target(self) -> bytes:
+        return os.readlink(self.name, dir_fd=self.parent)
+
+    def is_same_file(self, other: Contents) -> bool:
+        """Whether both are names of one inode."""
+        return os.path.samestat(self.status, other.status)
+
+    def shares_data(self, other: Contents) -> bool:
+        """Whether both have their data at one place of the disk."""
+        return self.descriptor >= 0 and flags.shares_data(self.descriptor, other.descriptor)
+
+    def equals(self, other: Contents) -> bool:
+        """Whether one can stand for the other: same bytes, mode, time and owner. Costs a read of both."""
+        if _outside(self.status) != _outside(other.status):
+            return False
+        if self.descriptor < 0:
+            return self._target() == other._target()
+        return same_contents(self.descriptor, other.descriptor)
+
+
+def _outside(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_mode, status.st_size, status.st_mtime_ns, status.st_uid, status.st_gid)
+
+
+@contextmanager
+def opened_contents(parent: int, name: bytes, kind: Kind) -> Iterator[Contents]:
+    """Open a file, or look at a symlink.
+
+    Raises:
+        ObjectRejectedError: a file is wanted, and it is none.
+        OSError: as the system says.
+    """
+    if kind is Kind.SYMLINK:
+        yield Contents(parent, name, lstat(parent, name), -1)
+        return
+    descriptor = open_regular(parent, name)
+    try:
+        yield Contents(parent, name, os.fstat(descriptor), descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,27 @@
+"""What is deduplicated, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What is deduplicated, and how.
+
+    Attributes:
+        least: bytes; smaller files are left alone.
+        symlinks: whether symlinks are taken too.
+        clones: whether files share data only, where the file system can do that.
+    """
+
+    least: int = 0
+    symlinks: bool = False
+    clones: bool = True
+
+
+ALL = Rules(symlinks=True)  # as Nix does
+LARGE = Rules(least=8192)  # as Guix does
+# By the daemon's setting.
+BY_NAME: Mapping[str, Rules | None] = {"none": None, "large": LARGE, "all": ALL}

@@ -1,0 +1,129 @@
+"""What can be asked of a store about damage, and what of it is mended in place.
+
+The part of `LocalStore` for that. What isn't there any more or was changed is made again by
+building (`building.plan.repair`).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from itertools import islice
+
+from fruix.model.finding import Finding, FindingKind, to_be_made_again
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store.collection.liveness import rows_of
+from fruix.store.collection.parts import Parts
+from fruix.store.collection.row_sets import delete_rows, without_held
+from fruix.store.durability import is_whole
+from fruix.store.locks import PathLocks
+from fruix.store.queries import StoreQueries
+from fruix.store.tree.descriptors import exists
+from fruix.store.verification.links import link_findings, remove_link
+from fruix.store.verification.metadata import mend_metadata
+from fruix.store.verification.objects import Inspector
+from fruix.store.verification.parallel import in_parallel
+from fruix.store.verification.strays import stray_findings
+
+_PAGE = 64
+
+
+class StoredVerification(StoreQueries):
+    """Mixed into `LocalStore`, which opens the store directory: questions that its files answer."""
+
+    _descriptor: int
+    _parts: Parts
+
+    def is_there(self, path: StorePath) -> bool:
+        """Whether a path is valid and nobody has deleted it by hand. A query and one lstat."""
+        return self.is_valid(path) and self.has_files(path)
+
+    def has_files(self, path: StorePath) -> bool:
+        """Whether something lies at a path's name. One lstat."""
+        return exists(self._descriptor, os.fsencode(path.base))
+
+    def is_whole(self, path: StorePath) -> bool:
+        """Whether a valid path's files are what they were when it was registered.
+
+        Reads all of them.
+        """
+        info = self.path_info(path)
+        return info is not None and is_whole(self._descriptor, info)
+
+    def verify(self, *, contents: bool = False, strays: bool = False) -> list[Finding]:
+        """Check the store: database, existence and metadata of all valid paths; nothing is changed.
+
+        Args:
+            contents: read and hash every path too, and the links of deduplication.
+            strays: tell also of what lies there besides valid paths, which is no damage.
+        """
+        found = [Finding(FindingKind.DATABASE, found=text) for text in self.database.integrity()]
+        found += self._inspected(self._pages(), contents=contents)
+        if contents:
+            found += link_findings(self._descriptor, self._parts.layout.store)
+        if strays:
+            found += stray_findings(self._parts)
+        return found
+
+    def inspect(self, paths: Iterable[StorePath], *, contents: bool) -> list[Finding]:
+        """The same for some paths; for those that are valid."""
+        infos = [info for path in paths if (info := self.path_info(path)) is not None]
+        return list(self._inspected([[info] for info in infos], contents=contents))
+
+    def damaged(self, *, contents: bool) -> list[StorePath]:
+        """Valid paths whose files are gone or changed, in the order of registration.
+
+        `contents`: also read and hash every path.
+        """
+        found = filter(to_be_made_again, self._inspected(self._pages(), contents=contents))
+        return list(dict.fromkeys(finding.path(self._parts.layout.store) for finding in found))
+
+    def _pages(self) -> Iterator[list[PathInfo]]:
+        """All that is known of all valid paths, a few at a time."""
+        infos = self.database.registered_after(0)
+        while page := list(islice(infos, _PAGE)):
+            yield page
+
+    def _inspected(self, pages: Iterable[list[PathInfo]], *, contents: bool) -> Iterator[Finding]:
+        inspector = Inspector(self.database, self._descriptor, contents)
+        for found in in_parallel(inspector.inspect, pages):
+            yield from found
+
+    # Mending
+
+    def mend(self, finding: Finding) -> None:
+        """Mend metadata, or take away a damaged link; other findings are left alone.
+
+        Raises:
+            FruixError: something that can't be in a store.
+            OSError: as the system says.
+        """
+        if finding.kind is FindingKind.METADATA:
+            mend_metadata(self._descriptor, os.fsencode(finding.path(self._parts.layout.store).base))
+        elif finding.kind is FindingKind.LINK:
+            remove_link(self._descriptor, os.path.basename(finding.subject))
+
+    def forget_missing(self, paths: Iterable[StorePath]) -> list[StorePath]:
+        """Make paths invalid whose files are gone, as far as no other valid path refers to them.
+
+        Paths that somebody has locked, so is just making again, are left.
+
+        Returns:
+            Those that are no longer valid.
+        """
+        with ExitStack() as locked:
+            free = {path for path in paths if self._lock(path, locked)}
+            if free and self.database.count() <= len(free):
+                self._parts.emptied()
+            with self.database.writing() as connection:
+                rows = rows_of(connection, [path for path in free if not self.has_files(path)])
+                gone = without_held(connection, set(rows))
+                delete_rows(connection, gone)
+        self.database.sync_log()
+        return sorted(rows[row] for row in gone)
+
+    def _lock(self, path: StorePath, locked: ExitStack) -> bool:
+        locks: PathLocks = locked.enter_context(self._parts.path_locks())
+        return locks.acquire([path], wait=False)

@@ -1,0 +1,309 @@
+"""Files with the same contents are stored once, and nothing else of a store changes by it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from fruix.model.hashes import Hash
+from fruix.model.savings import Savings
+from fruix.model.storepath import StorePath
+from fruix.store import flags
+from fruix.store.deduplication import replace
+from fruix.store.deduplication.links import remove_unused_links
+from fruix.store.deduplication.rules import ALL, LARGE, Rules
+from fruix.store.layout import Layout
+from fruix.store.local import LocalStore
+from fruix.store.tree.descriptors import lstat
+from fruix.store.tree.dump import SizeBudget, dump
+from store.helpers import directory_fd, file_archive, snapshot, write_file
+
+BIG = os.urandom(20_000)
+LINKED = Rules(symlinks=True, clones=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_clones(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the tests look at are hard links, whatever the file system can do."""
+    monkeypatch.setattr(flags, "clone", lambda _source, _target: False)
+
+
+def add_tree(store: LocalStore, place: Path, name: str, files: dict[str, bytes]) -> StorePath:
+    root = place / f"source-{name}"
+    for relative, data in files.items():
+        (root / relative).parent.mkdir(parents=True, exist_ok=True)
+        write_file(root / relative, data, 0o755 if relative.endswith(".sh") else 0o644)
+    return store.add_path(name, str(root))
+
+
+def inode(store: LocalStore, path: StorePath, relative: str = "") -> os.stat_result:
+    return os.lstat(f"{store.directory}/{path.base}/{relative}".rstrip("/"))
+
+
+def links(store: LocalStore) -> set[str]:
+    return set(os.listdir(f"{store.directory}/.links"))
+
+
+def test_equal_files_become_one_and_trees_stay_what_they_were(store: LocalStore, tmp_path: Path) -> None:
+    files = {"a": BIG, "sub/b": BIG, "sub/c.sh": BIG, "small": b"hello", "empty": b""}
+    one = add_tree(store, tmp_path, "one", files)
+    other = add_tree(store, tmp_path, "other", {**files, "more": b"x"})
+    before = snapshot(store.directory)
+    saved = store.optimise(ALL)
+    after = snapshot(store.directory)
+    del before[f"{store.directory}/."], after[f"{store.directory}/."]
+    assert {key: value for key, value in after.items() if "/.links" not in key} == before
+    assert store.verify(contents=True) == []
+    # a and sub/b are one inode, in both trees, with a link; the executable is another file.
+    assert inode(store, one, "a").st_nlink == 5
+    assert inode(store, one, "a").st_ino == inode(store, other, "sub/b").st_ino
+    assert inode(store, one, "sub/c.sh").st_ino == inode(store, other, "sub/c.sh").st_ino
+    assert inode(store, one, "sub/c.sh").st_nlink == 3
+    blocks = 4 * inode(store, one, "a").st_blocks + inode(store, one, "small").st_blocks
+    assert saved == Savings(6, 512 * blocks, 0)
+    assert Hash.of("sha256", file_archive(BIG)).nix32 in links(store)
+    assert Hash.of("sha256", file_archive(BIG, executable=True)).nix32 in links(store)
+    assert store.optimise(ALL) == Savings()
+
+
+def test_guix_leaves_small_files_alone(store: LocalStore, tmp_path: Path) -> None:
+    files = {"least": bytes(8192), "less": bytes(8191)}
+    one, _ = (add_tree(store, tmp_path, name, files) for name in ("one", "other"))
+    (tmp_path / "source-one" / "more").touch()
+    second = store.add_path("two", str(tmp_path / "source-one"))
+    assert store.optimise(LARGE).files == 2
+    assert inode(store, one, "least").st_ino == inode(store, second, "least").st_ino
+    assert inode(store, one, "less").st_nlink == 1
+
+
+def test_symlinks_are_files_too(store: LocalStore, tmp_path: Path) -> None:
+    paths = []
+    for name in ("one", "other"):
+        root = tmp_path / name
+        root.mkdir()
+        (root / "link").symlink_to("target")
+        paths.append(store.add_path(name, str(root)))
+    assert store.optimise(LARGE) == Savings()
+    assert store.optimise(ALL).files == 1
+    assert inode(store, paths[0], "link").st_ino == inode(store, paths[1], "link").st_ino
+    assert store.verify(contents=True) == []
+
+
+def test_a_path_that_is_a_file_is_deduplicated(store: LocalStore) -> None:
+    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
+    assert store.optimise(ALL).files == 1
+    assert inode(store, one).st_ino == inode(store, other).st_ino
+
+
+@pytest.mark.parametrize("damage", [BIG[:-1], BIG[::-1]], ids=["size", "contents"])
+def test_a_damaged_link_is_made_anew_and_reaches_nobody(store: LocalStore, damage: bytes) -> None:
+    one = store.add_text("one", BIG)
+    store.optimise(ALL)
+    (name,) = links(store)
+    os.unlink(f"{store.directory}/.links/{name}")
+    write_file(f"{store.directory}/.links/{name}", damage, 0o444)
+    os.utime(f"{store.directory}/.links/{name}", (1, 1))
+    other = store.add_text("other", BIG)
+    assert store.optimise(ALL).files == 1
+    assert store.verify(contents=True) == []
+    assert inode(store, one).st_ino == inode(store, other).st_ino
+    assert inode(store, one).st_nlink == 3
+
+
+def test_a_repaired_object_is_no_other_paths_file(store: LocalStore, tmp_path: Path) -> None:
+    """Damage that came through one name is in the inode of all; repair of one gives it a fresh inode."""
+    source = tmp_path / "source"
+    source.mkdir()
+    write_file(source / "f", BIG)
+    one, other = (store.add_path(name, str(source)) for name in ("one", "other"))
+    store.optimise(ALL)
+    damaged = f"{store.directory}/{one.base}/f"
+    os.chmod(damaged, 0o644)
+    write_file(damaged, BIG[:-1] + bytes([BIG[-1] ^ 1]), 0o444)
+    os.utime(damaged, (1, 1))
+    assert store.damaged(contents=True) == [one, other]
+    info = store.path_info(one)
+    assert info is not None
+    parent = directory_fd(tmp_path)
+    with closing(dump(parent, b"source")) as archive:  # type: ignore[type-var]
+        store.add_nar(info, archive, repair=True)
+    os.close(parent)
+    assert store.damaged(contents=True) == [other]
+    # The link is damaged too, and must not be given to the repaired object.
+    store.optimise(ALL)
+    assert store.damaged(contents=True) == [other]
+
+
+def test_a_file_that_is_not_canonical_is_nothing_to_share(store: LocalStore) -> None:
+    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
+    os.chmod(f"{store.directory}/{one.base}", 0o644)
+    os.utime(f"{store.directory}/{other.base}", (5, 5))
+    assert store.optimise(ALL) == Savings()
+    assert os.listdir(f"{store.directory}/.links") == []
+
+
+@pytest.mark.parametrize("number", [errno.EMLINK, errno.ENOSPC])
+def test_what_can_have_no_more_names_is_left(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
+    real = replace._link
+
+    def link(parent: int, name: bytes, to: int, to_name: bytes) -> None:
+        if lstat(parent, name).st_nlink > 1:
+            raise OSError(number, os.strerror(number))
+        real(parent, name, to, to_name)
+
+    monkeypatch.setattr(replace, "_link", link)
+    assert store.optimise(LINKED) == Savings(left=1)
+    assert inode(store, one).st_ino != inode(store, other).st_ino
+    assert os.listdir(store._staging.directory) == []
+
+
+def test_clones_share_data_and_no_inode(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a double of a file system that clones: on others there are no clones."""
+    clones: set[tuple[int, int]] = set()
+
+    def clone(source: int, target: int) -> bool:
+        os.sendfile(target, source, 0, 1 << 20)
+        clones.update({(os.fstat(source).st_ino, os.fstat(target).st_ino)})
+        return True
+
+    monkeypatch.setattr(flags, "clone", clone)
+    monkeypatch.setattr(
+        flags,
+        "shares_data",
+        lambda one, other: bool(clones & {tuple(os.fstat(x).st_ino for x in (other, one))}),
+    )
+    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
+    saved = store.optimise(ALL)
+    assert (saved.files, saved.freed) == (1, inode(store, one).st_blocks * 512)
+    assert len(clones) == 1
+    assert {inode(store, path).st_nlink for path in (one, other)} == {1, 2}
+    assert store.verify(contents=True) == []
+    assert store.optimise(ALL) == Savings()  # they do already
+
+
+def test_after_registration_where_it_is_set(layout: Layout) -> None:
+    with LocalStore(layout, deduplication=LARGE) as store:
+        big = [store.add_text(name, BIG) for name in ("one", "other")]
+        small = [store.add_text(name, b"small") for name in ("one", "other")]
+        store.wait_for_deduplication()
+        assert len({inode(store, path).st_ino for path in big}) == 1
+        assert len({inode(store, path).st_ino for path in small}) == 2
+
+
+def test_only_what_came_after(store: LocalStore) -> None:
+    before = [store.add_text(name, BIG) for name in ("one", "other")]
+    row = store.last_row()
+    after = [store.add_text(name, BIG) for name in ("third", "fourth")]
+    assert store.optimise(ALL, after=row).files == 1
+    assert len({inode(store, path).st_ino for path in before}) == 2
+    assert len({inode(store, path).st_ino for path in after}) == 1
+
+
+def test_a_reader_takes_the_file_that_has_the_name_when_it_opens_it(here: int, tmp_path: Path) -> None:
+    """Between a look at a file and its opening, another with the same contents may get its name."""
+    for name in ("f", "equal"):
+        write_file(tmp_path / name, BIG)
+
+    class Replacing(SizeBudget):
+        def spend(self, size: int, where: str) -> None:
+            super().spend(size, where)
+            os.rename(tmp_path / "equal", tmp_path / "f")
+
+    assert b"".join(dump(here, b"f", budget=Replacing())) == file_archive(BIG)
+
+
+def test_deletion_beside_it_is_no_error(store: LocalStore, tmp_path: Path) -> None:
+    paths = [
+        add_tree(
+            store, tmp_path, f"tree{number}", {f"d/{name}": BIG for name in range(40)} | {"n": b"%d" % number}
+        )
+        for number in range(20)
+    ]
+    finished = threading.Event()
+
+    def delete() -> None:
+        for path in paths[::2]:
+            store.database.remove([path])
+            store.delete_unregistered(path)
+            remove_unused_links(store._descriptor)
+        finished.set()
+
+    deleting = threading.Thread(target=delete)
+    deleting.start()
+    while not finished.is_set():
+        store.optimise(LINKED)
+    deleting.join()
+    store.optimise(LINKED)
+    assert store.verify(contents=True) == []
+    kept = {inode(store, path, "d/0").st_ino for path in paths[1::2]}
+    assert len(kept) == 1
+    for path in paths[1::2]:
+        store.database.remove([path])
+        store.delete_unregistered(path)
+    remove_unused_links(store._descriptor)
+    assert os.listdir(store.directory) == []
+
+
+def test_a_crash_between_leaves_no_directory_with_other_metadata(layout: Layout, tmp_path: Path) -> None:
+    script = f"""
+import os, signal, sys
+sys.path[:0] = {sys.path!r}
+from pathlib import Path
+from fruix.store.deduplication import replace
+from fruix.store.layout import Layout
+from fruix.store.local import LocalStore
+from store.deduplication.test_replace import BIG, LINKED, add_tree
+real = os.rename
+def rename(*args, **names):
+    real(*args, **names)
+    os.kill(os.getpid(), signal.SIGKILL)
+with LocalStore(Layout({layout.store!r}, {layout.state!r}, {layout.log!r})) as store:
+    add_tree(store, Path({str(tmp_path)!r}), "tree", {{"d/a": b"x" * 9000, "d/b": b"x" * 9000}})
+    replace.os.rename = rename
+    store.optimise(LINKED)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
+    with LocalStore(layout) as store:
+        (path,) = store.all_valid_paths()
+        assert store.verify(contents=True) == []
+        status = inode(store, path, "d")
+        assert (status.st_mode & 0o7777, status.st_mtime_ns) == (0o555, 10**9)
+        assert store.swept.foreign == []
+
+
+def test_nothing_older_is_replaced_by_what_is_not_on_disk(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link is made from a path behind the sync mark; the other path lies before it."""
+    older = store.add_text("older", BIG)
+    store.sync()
+    store.add_text("newer", BIG)
+    mark = store.database.mark()
+    newer = next(path for path in store.all_valid_paths() if path != older)
+    store._deduplicator.deduplicate(newer, LINKED)  # makes the link
+    order: list[str] = []
+    real_rename, real_sync = os.rename, flags.sync_file_system
+
+    def rename(*arguments: object, **names: object) -> None:
+        order.append("rename")
+        real_rename(*arguments, **names)  # type: ignore[arg-type]
+
+    def sync(descriptor: int) -> bool:
+        order.append("sync")
+        return real_sync(descriptor)
+
+    monkeypatch.setattr(os, "rename", rename)
+    monkeypatch.setattr(flags, "sync_file_system", sync)
+    assert store._deduplicator.deduplicate(older, LINKED).files == 1
+    assert order == ["sync", "rename"]
+    assert store.database.mark() > mark
