@@ -41,7 +41,7 @@ def wait_for(here: Machine, wanted: Callable[[list[ActiveBuild]], bool]) -> list
 
 
 def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePath) -> None:
-    busy = "echo '@ fruix phase spin'; x=$(yes | head -c 8000000); while :; do :; done"
+    busy = "x=$(yes | head -c 8000000); echo '@ fruix phase spin'; while :; do :; done"
     drvs = [here.derivation(name, busy, shell) for name in ("first-1", "second-1")]
     cancelled = threading.Event()
 

@@ -18,6 +18,7 @@ from contextlib import contextmanager
 
 from fruix.errors import DisconnectedError
 from fruix.protocol.reader import Account, Source
+from fruix.threads import Thread
 
 
 class Connection:
@@ -111,7 +112,7 @@ class HangupWatcher:
         self._watched: dict[int, tuple[socket.socket, threading.Event]] = {}
         self._lock = threading.Lock()
         self._closing = False
-        self._thread = threading.Thread(target=self._run, name="hangups", daemon=True)
+        self._thread = Thread(target=self._run, name="hangups")
         self._thread.start()
 
     @contextmanager

@@ -15,7 +15,6 @@ import os
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -33,6 +32,7 @@ from fruix.errors import (
 )
 from fruix.sandbox.process_defaults import hear_of_children
 from fruix.store.layout import Layout
+from fruix.threads import Thread
 
 if TYPE_CHECKING:
     from fruix.client import RemoteStore
@@ -141,7 +141,7 @@ def _seen_by_others(layout: Layout, service: Service) -> Iterator[None]:
         yield
         return
     server = Server(service, [listener], only=frozenset({QueryActiveBuilds}))
-    thread = threading.Thread(target=server.run, name="others", daemon=True)
+    thread = Thread(target=server.run, name="others")
     thread.start()
     try:
         yield

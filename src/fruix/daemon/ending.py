@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
 import time
 from collections.abc import Callable
+
+from fruix.threads import Thread
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,7 @@ class Ending:
     def _begin(self) -> None:
         self._draining = True
         log.info("draining: builds that run go on to their end, no other one begins")
-        threading.Thread(target=self._wait, name="draining", daemon=True).start()
+        Thread(target=self._wait, name="draining").start()
 
     def _wait(self) -> None:
         self._drain()

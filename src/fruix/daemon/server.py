@@ -30,6 +30,7 @@ from fruix.daemon.request_loop import Only, RequestLoop
 from fruix.daemon.service import Service
 from fruix.daemon.session import Session
 from fruix.errors import FruixError, NotPermittedError
+from fruix.threads import Thread
 
 log = logging.getLogger(__name__)
 
@@ -212,8 +213,10 @@ class Server:
         Raises:
             FruixError: no thread can be started.
         """
-        thread = threading.Thread(
-            target=self._work, args=(stream, peer, trusted), name=f"client-{peer.pid}", daemon=True
+        thread = Thread(
+            target=self._work,
+            args=(stream, peer, trusted),
+            name=f"client-{peer.pid}",
         )
         with self._lock:
             self._sessions[thread] = stream

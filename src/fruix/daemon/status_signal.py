@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterable
 
 from fruix.model.activity import ActiveBuild
+from fruix.threads import Thread
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ def on_request(show: Callable[[], None]) -> None:
     """Call `show`, on another thread, each time that it is asked for. Main thread only."""
 
     def handler(*_: object) -> None:
-        threading.Thread(target=show, name="inform", daemon=True).start()
+        Thread(target=show, name="inform").start()
 
     for name in NAMES:
         if (number := getattr(signal, name, None)) is not None:

@@ -27,6 +27,7 @@ from fruix.store import flags
 from fruix.store.database import Database
 from fruix.store.objects.content_hashes import nar_hash
 from fruix.store.tree.syncing import sync_tree
+from fruix.threads import Thread
 
 INTERVAL = 3.0
 _CHECKPOINT_SIZE = 4 << 20
@@ -60,7 +61,7 @@ class Syncer:
     def start(self) -> None:
         """Start the thread. The database is open."""
         self._mark = self._database.mark()
-        self._thread = threading.Thread(target=self._run, name="store-sync", daemon=True)
+        self._thread = Thread(target=self._run, name="store-sync")
         self._thread.start()
 
     def changed(self) -> None:

@@ -10,7 +10,6 @@ import errno
 import http.server
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -30,6 +29,7 @@ from fruix.testing import derivations, kernel_checks
 from fruix.testing.kernel_checks import kernel, release
 from fruix.testing.scratch_daemon import MEMORY
 from fruix.testing.selftest_checks import Bench, FailedError, NotTriedError, told
+from fruix.threads import Thread
 
 MANY = 300  # inputs, a directory each
 DATA = b"what the self-test's own server delivers\n"
@@ -215,7 +215,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @contextmanager
 def _server() -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, name="server")
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_address[1]}/file"

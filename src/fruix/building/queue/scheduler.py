@@ -24,6 +24,7 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
+from fruix.threads import Thread
 
 _log = logging.getLogger(__name__)
 _NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
@@ -167,8 +168,10 @@ class Scheduler:
         """
         threads = self._threads[kind]
         if self._idle[kind] < len(self._queues[kind]) and len(threads) < self._slots[kind]:
-            thread = threading.Thread(
-                target=self._work, args=(kind,), name=f"{kind}-{len(threads)}", daemon=True
+            thread = Thread(
+                target=self._work,
+                args=(kind,),
+                name=f"{kind}-{len(threads)}",
             )
             try:
                 thread.start()

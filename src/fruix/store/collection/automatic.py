@@ -20,6 +20,7 @@ from fruix.errors import FruixError
 from fruix.model.garbage import Collected, Goal, Keep, Report
 from fruix.store.layout import Layout
 from fruix.store.tree.interruption import interruptible
+from fruix.threads import Thread
 
 PERIOD = 5.0
 PAUSE = 60.0
@@ -72,7 +73,7 @@ class AutomaticCollection:
         self._free = free or _free
         self._using = using
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="collect", daemon=True)
+        self._thread = Thread(target=self._run, name="collect")
 
     def start(self) -> None:
         """Begin to look."""

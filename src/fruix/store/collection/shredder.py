@@ -6,13 +6,13 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from fruix.errors import FruixError
 from fruix.store.collection.parts import Parts
 from fruix.store.leftovers import LINKS
 from fruix.store.tree.descriptors import exists
+from fruix.threads import ThreadPool
 
 _MOST_THREADS = 4
 _WAITING = 4096  # objects that may be waiting
@@ -28,7 +28,7 @@ class Shredder:
     What can't be deleted stays in the private directory, which is emptied when the store is closed.
     """
 
-    def __init__(self, parts: Parts, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, parts: Parts, pool: ThreadPool) -> None:
         self._trash = parts.trash
         self._names = 2 if exists(parts.descriptor, os.fsencode(LINKS)) else 1
         self._pool = pool
@@ -71,5 +71,5 @@ class Shredder:
 def shredding(parts: Parts) -> Iterator[Shredder]:
     """Yield one; at the end all is deleted."""
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
-    with ThreadPoolExecutor(threads, thread_name_prefix="shredder") as pool:
+    with ThreadPool(threads, "shredder") as pool:
         yield Shredder(parts, pool)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from fruix.errors import FruixError, StoreError
 from fruix.model.storepath import StorePath
 from fruix.store.tree.interruption import check_interrupt, interruptible
+from fruix.threads import Thread
 
 _PATIENCE = 0.2  # seconds between two looks whether to go on waiting
 _log = logging.getLogger(__name__)
@@ -40,10 +41,7 @@ class Background:
                 self._last += 1
                 self._waiting.append((self._last, path))
             if self._waiting and not self._threads:
-                self._threads = [
-                    threading.Thread(target=self._run, name="background", daemon=True)
-                    for _ in range(self._count)
-                ]
+                self._threads = [Thread(target=self._run, name="background") for _ in range(self._count)]
                 for thread in self._threads:
                     thread.start()
             self._changed.notify_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import ExitStack
 from contextvars import copy_context
 
@@ -19,6 +19,7 @@ from fruix.store.deduplication.rules import ALL, Rules
 from fruix.store.durability import Syncer
 from fruix.store.objects.staging import Staging
 from fruix.store.queries import StoreQueries
+from fruix.threads import ThreadPool
 
 _BATCH = 1000  # paths that are asked for at once
 
@@ -72,7 +73,7 @@ class StoredDeduplication(StoreQueries):
         """
         linked = linked_inodes(self._descriptor) if not after else set()
         saved, done = NOTHING, 0
-        with ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="optimise") as pool:
+        with ThreadPool(os.cpu_count() or 1, "optimise") as pool:
 
             def begun(path: StorePath) -> tuple[StorePath, Future[Savings]]:
                 context = copy_context()  # whether to go on is asked there

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from fruix.model.hashes import Hash, hasher
+from fruix.threads import Thread
 
 INLINE = 1 << 20
 _AHEAD = 16
@@ -67,7 +68,7 @@ class StreamHash:
 
     def _start(self) -> queue.Queue[bytes | memoryview | None]:
         chunks: queue.Queue[bytes | memoryview | None] = queue.Queue(_AHEAD)
-        self._thread = threading.Thread(target=self._run, args=(chunks,), name="hash", daemon=True)
+        self._thread = Thread(target=self._run, args=(chunks,), name="hash")
         self._thread.start()
         return chunks
 

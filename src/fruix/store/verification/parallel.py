@@ -10,9 +10,11 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
 from typing import TypeVar
+
+from fruix.threads import ThreadPool
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,7 +27,7 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     """Yield `work(item)` for each item. An exception of one ends the rest."""
     threads = min(MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[R]] = deque()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="verify")
+    pool = ThreadPool(threads, "verify")
     try:
         for item in items:
             waiting.append(pool.submit(copy_context().run, work, item))

@@ -1,0 +1,61 @@
+"""Threads that leave signals to the main thread.
+
+A signal for a process may be given to any of its threads. Python runs handlers in the main thread
+alone, and a system call that the main thread waits in is not interrupted when another thread got
+the signal: it is heard with the next byte that arrives, or never. So every other thread of Fruix
+begins with all signals blocked.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
+
+from fruix.overriding import override
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Thread(threading.Thread):
+    """A thread that takes no signals and does not keep the process from ending."""
+
+    def __init__(self, target: Callable[..., object], name: str, args: tuple[object, ...] = ()) -> None:
+        super().__init__(target=target, name=name, args=args, daemon=True)
+
+    @override
+    def start(self) -> None:
+        """Begin.
+
+        Raises:
+            RuntimeError: the system gives no thread.
+        """
+        with _signals_blocked():
+            super().start()
+
+
+class ThreadPool(ThreadPoolExecutor):
+    """An executor whose threads take no signals."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        super().__init__(threads, thread_name_prefix=name)
+
+    @override
+    def submit(self, fn: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Have `fn(*args, **kwargs)` called on one of the threads; starts one if all are busy."""
+        with _signals_blocked():
+            return super().submit(fn, *args, **kwargs)
+
+
+@contextmanager
+def _signals_blocked() -> Iterator[None]:
+    """New threads inherit what their creator blocks; its own signals wait until the end of this."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
