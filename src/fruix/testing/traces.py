@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fruix.building.recovery import user_locks
 from fruix.sandbox.back_ends import current
 from fruix.store.layout import Layout
+from fruix.store.leftovers import LINKS
 from fruix.store.owner import identity_of
 
 _BUILD = "frx-"
@@ -26,11 +27,11 @@ def _files(layout: Layout) -> Iterator[str]:
     yield from (f"journal entry {name}" for name in _names(f"{layout.builds}/journal"))
     yield from (f"lock of {name}" for name in _names(layout.locks))
     staging = [name for place in layout.staging for name in _names(place)]
-    other_place = os.path.basename(layout.staging[-1])
+    lasting = {os.path.basename(layout.staging[-1]), LINKS}
     yield from (
         f"store directory holds {name}"
         for name in _names(layout.store)
-        if name.startswith(".") and name != other_place
+        if name.startswith(".") and name not in lasting
     )
     if len(staging) > 1:  # a running daemon has one
         yield f"staging directories {' '.join(staging)}"
