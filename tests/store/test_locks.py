@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import threading
+
+import pytest
 
 from fruix.store.local import LocalStore
 from store.helpers import some_path
@@ -114,3 +117,22 @@ def test_a_planted_link_is_not_followed(store: LocalStore, tmp_path: os.PathLike
     with pytest.raises(OSError, match="symbolic links"):
         store.try_lock_paths([path])
     assert not os.path.exists(os.path.join(tmp_path, "canary"))
+
+
+def test_locks_whose_files_cannot_be_removed_are_given_back(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a disk that fails: nobody waits for them for ever."""
+    paths = [some_path(name, store.directory) for name in ("a", "b")]
+
+    def broken(*_: object, **__: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "unlink", broken)
+        with store.lock_paths(paths):
+            pass
+    again = store.try_lock_paths(paths)
+    assert again is not None
+    again.release()
+    assert os.listdir(store.layout.locks) == []

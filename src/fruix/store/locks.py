@@ -55,10 +55,10 @@ class PathLocks:
         return True
 
     def release(self) -> None:
-        """Remove the lock files, unlock."""
+        """Remove the lock files, unlock. A file that can't be removed is left to the next holder."""
         while self._held:
             name, descriptor = self._held.pop()
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 os.unlink(name, dir_fd=self._directory)
             os.close(descriptor)
 
