@@ -70,7 +70,7 @@ def add(here: Machine, world: str, name: str) -> StorePath:
     data = Path(file).read_bytes()
     drv = aterm.parse(data, name)
     for needed in drv.input_drvs:
-        add(here, world, needed.name.removesuffix(".drv"))
+        add(here, world, needed.short_name)
     added = here.store.add_text(f"{name}.drv", data, list(drv.references))
     assert added.base == file.name
     return added

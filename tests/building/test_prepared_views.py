@@ -257,9 +257,7 @@ def test_what_a_crash_left_is_deleted(host: Path, place: Path) -> None:
     assert os.listdir(place / "prepared/many") == [resolved.view.fingerprint]
 
 
-@pytest.mark.parametrize(
-    ("step", "left"), [("_copy_file", ["new"]), ("_sync", ["new"]), ("_sync_directory", None)]
-)
+@pytest.mark.parametrize(("step", "left"), [("_copy_file", ["new"]), ("_sync", ["new"]), ("sync_path", None)])
 def test_killed_while_one_is_made(host: Path, place: Path, step: str, left: list[str] | None) -> None:
     """It has its name with all that it holds, or not at all; the next start goes on from there."""
     resolved = resolve(host, place)

@@ -20,7 +20,7 @@ ROWS = load("drvs.json")["derivations"]
 def read_row(row: dict[str, Any]) -> tuple[StorePath, bytes, Derivation]:
     path = StorePath.parse(row["drv_path"])
     data = (GOLDEN / row["file"]).read_bytes()
-    return path, data, parse(data, path.name.removesuffix(".drv"))
+    return path, data, parse(data, path.short_name)
 
 
 FILES = {path: drv for path, _, drv in map(read_row, ROWS)}

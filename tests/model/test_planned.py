@@ -15,7 +15,7 @@ def drv(name: str) -> StorePath:
 
 
 def names(path: tuple[StorePath, ...]) -> list[str]:
-    return [node.name.removesuffix(".drv") for node in path]
+    return [node.short_name for node in path]
 
 
 def test_the_heaviest_chain_not_the_one_with_most_steps() -> None:

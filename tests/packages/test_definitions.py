@@ -97,11 +97,7 @@ def test_what_lowering_makes_a_daemon_accepts() -> None:
     top = trivial("top", inputs=(low,), native_inputs=(trivial("tool"),), outputs=("out", "doc"))
     work = lowering(store)
     work.lowered(top)
-    drvs = {
-        path: parse(data, path.name.removesuffix(".drv"))
-        for path, data in store.files.items()
-        if path.is_derivation
-    }
+    drvs = {path: parse(data, path.short_name) for path, data in store.files.items() if path.is_derivation}
     assert len(drvs) == 4
     for path, drv in drvs.items():
         assert aterm.render(drv) == store.files[path]

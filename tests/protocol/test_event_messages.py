@@ -86,7 +86,7 @@ def test_activities_keep_what_they_can(
     ]
     assert received(events, NIX) == [
         Waiting(drv, "lock"),
-        BuildStarted(drv, drv.name.removesuffix(".drv"), "", 0, 100.0),
+        BuildStarted(drv, drv.short_name, "", 0, 100.0),
         PhaseStarted(drv, phase, 101.0),
         LogLine(drv, line),
         Progress(drv, done, total, url),

@@ -18,7 +18,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections import deque
@@ -27,6 +26,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
+from fruix.atomic_file import atomic_file
 from fruix.model.storepath import package_of
 
 log = logging.getLogger(__name__)
@@ -129,16 +129,10 @@ class History:
         Called once in `SLACK` builds and more, so its cost doesn't matter.
         """
         assert self._past is not None
-        descriptor, temporary = tempfile.mkstemp(prefix=".history-", dir=os.path.dirname(self._path))
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                for past in self._past.values():
-                    file.writelines(past.lines)
-            os.rename(temporary, self._path)
-            self._room = SLACK + self._kept()
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with atomic_file(self._path, mode=0o600) as file:
+            for past in self._past.values():
+                file.writelines(past.lines)
+        self._room = SLACK + self._kept()
 
 
 def _lines(path: str) -> list[bytes]:

@@ -37,6 +37,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
+from fruix.atomic_file import sync_path
 from fruix.errors import ObjectRejectedError
 from fruix.hostview import ResolvedView, touched
 from fruix.hostview.closure import is_in
@@ -116,7 +117,7 @@ class PreparedViews:
             if complete:
                 _sync(parent)
                 os.rename(f"{parent}/{_NEW}", place)
-                _sync_directory(parent)
+                sync_path(parent, os.O_NOFOLLOW)
         except (OSError, ObjectRejectedError) as error:
             if isinstance(error, OSError) and error.errno not in _NO_ROOM:
                 raise
@@ -265,14 +266,6 @@ def _sync(parent: str) -> None:
     try:
         if not sync_file_system(descriptor):
             sync_tree(descriptor, os.fsencode(_NEW))
-    finally:
-        os.close(descriptor)
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, OPEN_DIRECTORY)
-    try:
-        os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -220,7 +220,7 @@ def _specify(
     shell = find_shell(builder)
     if not _TERMINAL.fullmatch(request.terminal):
         raise UsageError(f"'{request.terminal}' is no kind of terminal", hint="set TERM")
-    name = request.path.name.removesuffix(".drv")
+    name = request.path.short_name
     environment = {"PS1": f"[{name}]$ ", "TERM": request.terminal, **program.environment}
     set_up = environment.get(SET_UP_VARIABLE, "")
     if set_up and not request.command:

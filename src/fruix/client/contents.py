@@ -146,7 +146,7 @@ class RemoteContents(Store):
     @override
     def read_derivation(self, path: StorePath) -> Derivation:
         contents = b"".join(flat_contents(self.nar(path)))
-        return aterm.parse(contents, path.name.removesuffix(".drv"), self.directory)
+        return aterm.parse(contents, path.short_name, self.directory)
 
     @override
     def nar(self, path: StorePath) -> Iterator[bytes]:

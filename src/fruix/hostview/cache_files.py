@@ -8,11 +8,11 @@ can always be made again.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
 from typing import Any
+
+from fruix.atomic_file import atomic_file
 
 
 def read_json(path: str) -> Any:
@@ -26,14 +26,6 @@ def read_json(path: str) -> Any:
 
 def write_json(path: str, value: Any) -> None:
     """Replace the file in one step; names that aren't UTF-8 survive."""
-    directory = os.path.dirname(path)
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=directory)
-    try:
-        with open(descriptor, "w", encoding="ascii") as file:
-            json.dump(value, file, ensure_ascii=True, separators=(",", ":"))
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with atomic_file(path, mode=0o600) as file:
+        file.write(json.dumps(value, separators=(",", ":")).encode("ascii"))

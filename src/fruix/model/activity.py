@@ -68,4 +68,4 @@ class ActiveBuild:
     @property
     def name(self) -> str:
         """The derivation's name without `.drv`."""
-        return self.drv.name.removesuffix(".drv")
+        return self.drv.short_name

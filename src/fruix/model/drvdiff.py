@@ -75,13 +75,8 @@ class Compared:
         """A line for each thing that differs, inputs last."""
         return [
             *(change.what for change in self.changes),
-            *(f"the input {short(new)} differs" for _, new in self.inputs),
+            *(f"the input {new.short_name} differs" for _, new in self.inputs),
         ]
-
-
-def short(path: StorePath) -> str:
-    """The name of a derivation without its ending."""
-    return path.name.removesuffix(".drv")
 
 
 def compare_closures(old: StorePath, new: StorePath, reader: Reader) -> Iterator[Compared]:
@@ -110,8 +105,8 @@ def compare(old_path: StorePath, new_path: StorePath, reader: Reader) -> Compare
         *_plain("builder", translate(old.builder), new.builder),
         *_listed("arguments", [translate(text) for text in old.args], new.args),
         *_outputs(old, new),
-        *(Change(f"no longer an input: {short(path)}") for path in drvs.old),
-        *(Change(f"a new input: {short(path)}") for path in drvs.new),
+        *(Change(f"no longer an input: {path.short_name}") for path in drvs.old),
+        *(Change(f"a new input: {path.short_name}") for path in drvs.new),
         *_wanted(old, new, drvs.both),
         *(Change(f"no longer a source: {path.name}") for path in sources.old),
         *(Change(f"a new source: {path.name}") for path in sources.new),
@@ -136,7 +131,11 @@ class _Pairs:
 def _paired(old: Iterable[StorePath], new: Iterable[StorePath]) -> _Pairs:
     """By path, by name, by name without version; of several that fit, the first."""
     pairs = _Pairs([], sorted(old), sorted(new))
-    keys: tuple[Callable[[StorePath], str], ...] = (str, short, lambda path: package_of(short(path)))
+    keys: tuple[Callable[[StorePath], str], ...] = (
+        str,
+        lambda path: path.short_name,
+        lambda path: package_of(path.short_name),
+    )
     for key in keys:
         waiting: dict[str, list[StorePath]] = {}
         for path in pairs.new:
@@ -203,7 +202,9 @@ def _wanted(
 ) -> Iterator[Change]:
     for one, other in pairs:
         yield from _listed(
-            f"wanted outputs of {short(other)}", sorted(old.input_drvs[one]), sorted(new.input_drvs[other])
+            f"wanted outputs of {other.short_name}",
+            sorted(old.input_drvs[one]),
+            sorted(new.input_drvs[other]),
         )
 
 

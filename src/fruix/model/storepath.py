@@ -122,6 +122,11 @@ class StorePath:
         return self.base[HASH_PART_SIZE + 1 :]
 
     @property
+    def short_name(self) -> str:
+        """The name without the ending of derivations: `hello-2.12.3`."""
+        return self.name.removesuffix(".drv")
+
+    @property
     def is_derivation(self) -> bool:
         """Whether the name says that it is a derivation."""
         return self.text.endswith(".drv")

@@ -58,7 +58,7 @@ class EventReader:
             case ActivityType.BUILD, (str(text), *_):
                 drv, now = StorePath.parse(text, self._directory), self._clock()
                 self._builds[message.id] = drv, now
-                yield BuildStarted(drv, drv.name.removesuffix(".drv"), time=now)
+                yield BuildStarted(drv, drv.short_name, time=now)
             case ActivityType.BUILD_WAITING, (str(text), *_):
                 yield Waiting(StorePath.parse(text, self._directory), message.text)
             case ActivityType.FILE_TRANSFER, (str(url), *_) if message.parent in self._builds:

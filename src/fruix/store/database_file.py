@@ -15,6 +15,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from fruix.atomic_file import atomic_file, sync_path
 from fruix.errors import StoreError
 from fruix.store import schema
 from fruix.store.database_errors import REBUILD, explanation
@@ -151,14 +152,8 @@ class DatabaseFile:
         """
         # Opening and closing this file drops no lock of SQLite's (those are on the main file and
         # the -shm).
-        try:
-            descriptor = os.open(self.file + "-wal", os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-        except FileNotFoundError:
-            return
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with suppress(FileNotFoundError):
+            sync_path(self.file + "-wal", os.O_NOFOLLOW)
 
     def checkpoint(self) -> None:
         """Move what is in the log into the main file, as far as no reader is in the way."""
@@ -211,14 +206,9 @@ def _read_text(path: str) -> str | None:
 
 def _write_text(path: str, text: str) -> None:
     """Replace a small file as a whole."""
-    if _read_text(path) == text:
-        return
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with open(temporary, "w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(temporary, path)
+    if _read_text(path) != text:
+        with atomic_file(path, sync=True) as file:
+            file.write(text.encode("ascii"))
 
 
 def _reserve(path: str, spare: int) -> None:

@@ -58,7 +58,7 @@ class DerivationCache:
         """
         size = aterm.held(data)
         charge(size)
-        derivation = aterm.parse(data, drv_name(path), path.directory)
+        derivation = aterm.parse(data, path.short_name, path.directory)
         if len(data) <= _BIGGEST:
             with self._lock:
                 self._remember(path, derivation, size)
@@ -72,11 +72,6 @@ class DerivationCache:
         while len(self._known) > LIMIT or self._size > SIZE_LIMIT:
             _, (_, forgotten) = self._known.popitem(last=False)
             self._size -= forgotten
-
-
-def drv_name(path: StorePath) -> str:
-    """The name of the derivation that a `.drv` path holds."""
-    return path.name.removesuffix(".drv")
 
 
 def check_size(name: str, size: int, most: int) -> None:

@@ -30,6 +30,7 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
+from fruix.atomic_file import sync_path
 from fruix.errors import StoreError
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -141,7 +142,7 @@ class StoreLock:
         os.ftruncate(self._descriptor, len(data))
         if (before.identity, before.newest) != (identity, newest):
             os.fsync(self._descriptor)
-            _sync_directory(os.path.dirname(self.path))
+            sync_path(os.path.dirname(self.path))
 
     def note(self, newest: int) -> None:
         """Say up to which row all is on disk."""
@@ -200,11 +201,3 @@ def _open_private(path: str) -> int:
         os.close(descriptor)
         raise
     return descriptor
-
-
-def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

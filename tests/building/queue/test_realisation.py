@@ -33,7 +33,7 @@ def goals(edges: Mapping[str, str]) -> Plan:
 def realise(scheduler: Scheduler, plan: Plan, options: BuildOptions) -> dict[str, BuildResult]:
     events: list[Event] = []
     results = Realisation(plan, scheduler, options, events.append, threading.Event()).run()
-    return {drv.name.removesuffix(".drv"): result for drv, result in results.items()}
+    return {drv.short_name: result for drv, result in results.items()}
 
 
 def test_dependencies_first(make: Callable[..., Scheduler]) -> None:
@@ -158,11 +158,7 @@ def test_failures_without_a_build_are_told(make: Callable[..., Scheduler]) -> No
     events: list[Event] = []
     options = BuildOptions(keep_going=True)
     Realisation(plan, make(failing("a")), options, events.append, threading.Event()).run()
-    failed = {
-        event.drv.name.removesuffix(".drv"): event.reason
-        for event in events
-        if isinstance(event, BuildFailed)
-    }
+    failed = {event.drv.short_name: event.reason for event in events if isinstance(event, BuildFailed)}
     assert failed["gone"] == {"kind": "other", "text": "missing"}
     assert failed["top"] == {"kind": "dependencies", "count": 1, "noun": "dependency", "first": "a.drv"}
 

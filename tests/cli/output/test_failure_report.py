@@ -141,7 +141,7 @@ REQUEST = DerivedPath(drv("hello-2"), ALL)
 
 
 def last_lines(failures: list[Failure], result: BuildResult, capsys: pytest.CaptureFixture[str]) -> list[str]:
-    report(build_error([(REQUEST, result)], failures, lambda path: path.name.removesuffix(".drv")))
+    report(build_error([(REQUEST, result)], failures, lambda path: path.short_name))
     return capsys.readouterr().err.splitlines()
 
 

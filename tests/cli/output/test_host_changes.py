@@ -22,7 +22,7 @@ class Reader:
         self._views = {view.fingerprint: view for view in views}
 
     def derivation(self, path: StorePath) -> Derivation:
-        digit, view = path.name.removesuffix(".drv")[-2], path.name.removesuffix(".drv")[-1]
+        digit, view = path.short_name[-2], path.short_name[-1]
         env = {VIEW_VARIABLE: {"b": "base", "o": "other"}[view], VIEW_HASH_VARIABLE: digit * 64}
         return Derivation(path.name, {}, {}, (), "x86_64-linux", "/bin/sh", (), env)
 

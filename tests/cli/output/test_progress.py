@@ -12,7 +12,7 @@ from fruix.model.planned import BuildPlan, longest_path
 
 def test_stages_and_what_is_left() -> None:
     status = folded(EVENTS)
-    stages = {path.name.removesuffix(".drv"): node.stage for path, node in status.nodes.items()}
+    stages = {path.short_name: node.stage for path, node in status.nodes.items()}
     assert stages == {
         "zlib-1.3.tar.gz": Stage.DONE,
         "zlib-1.3": Stage.RUNNING,

@@ -89,8 +89,7 @@ class BuildLog:
         self._partial = b""
         self._hider = Hider(())
         self._raw = _open_locked(path)
-        # mtime 0 and no name: the file's bytes depend on the log alone.
-        self._file = gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=self._raw, mtime=0)
+        self._file = _compressed(self._raw)
 
     def hide(self, texts: Iterable[str]) -> None:
         """From here on none of these texts gets into the file or to a listener."""
@@ -162,6 +161,11 @@ class BuildLog:
             self._on_line(line)
 
 
+def _compressed(raw: IO[bytes]) -> gzip.GzipFile:
+    """A compressed file in another one; mtime 0 and no name: its bytes depend on the log alone."""
+    return gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0)
+
+
 def _open_locked(path: str) -> IO[bytes]:
     """The file, locked before it is emptied: a reader sees the old log, or one that grows."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -185,7 +189,7 @@ def add_log(path: str, chunks: Iterable[bytes]) -> None:
     try:
         with (
             os.fdopen(descriptor, "wb") as raw,
-            gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0) as file,
+            _compressed(raw) as file,
         ):
             for chunk in chunks:
                 file.write(chunk)

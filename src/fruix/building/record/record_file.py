@@ -10,11 +10,10 @@ Layout: see `docs/how-a-build-runs.md`, which shows a whole record.
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from typing import Any
 
+from fruix.atomic_file import atomic_file
 from fruix.errors import StoreError
 
 VERSION = 1
@@ -28,18 +27,10 @@ def record_path(log_file: str) -> str:
 
 def write_record(log_file: str, record: Mapping[str, Any]) -> None:
     """Put a record in place."""
-    path = record_path(log_file)
-    descriptor, temporary = tempfile.mkstemp(prefix=".record-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), 0o644)
-            # One line: only without line breaks does `json` write fast, and builds can have
-            # thousands of mounts.
-            file.write(json.dumps({"version": VERSION, **record}, ensure_ascii=True) + "\n")
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with atomic_file(record_path(log_file)) as file:
+        # One line: only without line breaks does `json` write fast, and builds can have thousands
+        # of mounts.
+        file.write(json.dumps({"version": VERSION, **record}).encode("ascii") + b"\n")
 
 
 def read_record(log_file: str) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 
+from fruix.atomic_file import atomic_file
 from fruix.cli.output.terminal import harmless
 from fruix.cli.parser import add_command
 from fruix.errors import FormatError, UsageError
@@ -97,20 +98,11 @@ def _authorize(options: argparse.Namespace) -> None:
     except FormatError as error:
         raise UsageError(str(error), where=options.file) from error
     if key not in before:
-        _replace(file, acl(*before, key))
+        with atomic_file(file, sync=True) as stream:
+            stream.write(acl(*before, key).encode("utf-8"))
 
 
 def _acl_file() -> str:
     from fruix.daemon.settings import load  # noqa: PLC0415 - only for its default
 
     return load(os.environ).acl_file
-
-
-def _replace(file: str, text: str) -> None:
-    """Write a list in the place of another one, all of it or nothing."""
-    new = f"{file}.new"
-    with open(new, "w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.rename(new, file)

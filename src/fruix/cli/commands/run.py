@@ -10,7 +10,6 @@ import os
 import shutil
 from collections.abc import Sequence
 
-from fruix.cli.output.progress import short_name
 from fruix.cli.output.terminal import harmless
 from fruix.cli.request import asked
 from fruix.cli.request.exec_program import execute
@@ -79,7 +78,7 @@ def _names(target: Target) -> Sequence[str]:
     """Names that its program may have: the package's, or a path's with and without its version."""
     if target.package:
         return [target.package.name]
-    name = short_name(target.request.path)
+    name = target.request.path.short_name
     return [name, package_of(name)]
 
 

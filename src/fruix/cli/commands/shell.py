@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _name(target: Target) -> str:
-    return target.package.full_name if target.package else target.request.path.name.removesuffix(".drv")
+    return target.package.full_name if target.package else target.request.path.short_name
 
 
 def _program(word: str, environment: Mapping[str, str], places: Sequence[str], *, pure: bool) -> str:

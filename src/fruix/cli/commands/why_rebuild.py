@@ -14,7 +14,7 @@ from fruix.errors import FruixError, HostViewError, UsageError
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL, DerivedPath
-from fruix.model.drvdiff import Compared, compare_closures, short
+from fruix.model.drvdiff import Compared, compare_closures
 from fruix.model.hostview import HostView
 from fruix.model.planned import PlannedBuild
 from fruix.model.storepath import StorePath
@@ -62,7 +62,7 @@ def _pair(store: RemoteStore, options: argparse.Namespace) -> tuple[StorePath, S
     last = next((row.last for row in rows if row.drv == new), None)
     if last is None:
         raise UsageError(
-            f"nobody knows what was built last for '{short(new)}'",
+            f"nobody knows what was built last for '{new.short_name}'",
             hint=f"name two: fruix why-rebuild OLD {options.old}",
         )
     return last, new
@@ -119,7 +119,7 @@ def _text(found: Compared, *, colour: bool, first: bool) -> Iterator[str]:
     """A heading, both paths, and what differs, indented below."""
     if not first:
         yield ""
-    names = dict.fromkeys((short(found.old), short(found.new)))
+    names = dict.fromkeys((found.old.short_name, found.new.short_name))
     yield styled(f"{' and '.join(names)} {'differ' if len(names) > 1 else 'differs'}:", "bold", colour=colour)
     yield _line(f"- {found.old}", colour=colour)
     yield _line(f"+ {found.new}", colour=colour)
@@ -127,7 +127,7 @@ def _text(found: Compared, *, colour: bool, first: bool) -> Iterator[str]:
         yield f"  {harmless(change.what, colour=False)}{':' if change.lines else ''}"
         yield from (f"    {_line(line, colour=colour)}" for line in change.lines)
     for _, new in found.inputs:
-        yield f"  the input {short(new)} differs"
+        yield f"  the input {new.short_name} differs"
     if not found.reasons:
         yield "  only by paths of its own"
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
-from fruix.cli.output.progress import OVERTAKEN_KINDS, Status, short_name
+from fruix.cli.output.progress import OVERTAKEN_KINDS, Status
 from fruix.cli.output.standard_streams import unfiltered
 from fruix.cli.output.status_area import Form, status_area
 from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
@@ -75,25 +75,25 @@ class PlainDisplay:
             case BuildStarted():
                 self.line(_beginning(event), "bold")
             case PhaseStarted():
-                self.line(f"{short_name(event.drv)}: phase {event.phase}", "cyan")
+                self.line(f"{event.drv.short_name}: phase {event.phase}", "cyan")
             case LogLine() if self.verbosity >= 1:
                 line = harmless(last_state(event.line), colour=self.colour)
-                self.write(f"{short_name(event.drv)}> {line}")
+                self.write(f"{event.drv.short_name}> {line}")
             case BuildFinished():
                 how = "checked, the same again:" if event.checked else "built"
-                self.line(f"{how} {short_name(event.drv)} in {duration(event.seconds)}", "green")
+                self.line(f"{how} {event.drv.short_name} in {duration(event.seconds)}", "green")
             case BuildFailed() if event.status is not BuildStatus.DEPENDENCY_FAILED:
                 how, style = _failed(event)
-                self.line(f"{how}: {short_name(event.drv)} after {duration(event.seconds)}", style)
+                self.line(f"{how}: {event.drv.short_name} after {duration(event.seconds)}", style)
             case Waiting():
-                self.line(f"{short_name(event.drv)}: {event.reason}", "dim")
+                self.line(f"{event.drv.short_name}: {event.reason}", "dim")
             case Message() | Note():
                 self.write(harmless(event.text, colour=self.colour))
             case BuildQueued() if self.verbosity >= 2:
-                self.line(f"queued {short_name(event.drv)} ({event.kind})", "dim")
+                self.line(f"queued {event.drv.short_name} ({event.kind})", "dim")
             case BuilderExited() if self.verbosity >= 2:
                 how = f"signal {event.signal}" if event.signal is not None else f"exit code {event.code}"
-                self.line(f"{short_name(event.drv)}: builder ended with {how}", "dim")
+                self.line(f"{event.drv.short_name}: builder ended with {how}", "dim")
             case _:
                 pass
 
@@ -142,7 +142,7 @@ _PURPOSES = {"build": "building", "check": "checking", "repair": "repairing"}
 
 def _beginning(event: BuildStarted) -> str:
     rounds = f" (round {event.round} of {event.rounds})" if event.rounds > 1 else ""
-    return f"{_PURPOSES.get(event.purpose, event.purpose)} {short_name(event.drv)}{rounds}"
+    return f"{_PURPOSES.get(event.purpose, event.purpose)} {event.drv.short_name}{rounds}"
 
 
 class LiveDisplay(PlainDisplay):

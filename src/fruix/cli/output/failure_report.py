@@ -19,7 +19,7 @@ from typing import Any
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.plan import some
-from fruix.cli.output.progress import Failure, short_name
+from fruix.cli.output.progress import Failure
 from fruix.cli.output.terminal import duration, harmless, plural
 from fruix.errors import BuildError
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -113,7 +113,7 @@ def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:
         if failure.blocked:
             # The last in the plan is what was asked for: name the near ones and the far ones are a
             # number.
-            names = some(map(short_name, failure.blocked))
+            names = some(drv.short_name for drv in failure.blocked)
             display.line(f"not built because of it: {names}", "yellow")
         if failure.log_file:
             display.write(f"log file: {failure.log_file}")

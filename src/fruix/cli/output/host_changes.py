@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fruix.cli.output.plan import some
-from fruix.cli.output.progress import short_name
 from fruix.cli.output.terminal import harmless
 from fruix.model.drvdiff import Reader
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
@@ -36,7 +35,7 @@ class HostChanged:
     def text(self) -> str:
         """`rebuilt because the host's gcc-12 changed 12.2.0-14 → 12.2.0-15: hello-2.12.3`."""
         why = sentence(self.found) if self.found else "the host's tools changed"
-        return harmless(f"rebuilt because {why}: {some(map(short_name, self.builds))}", colour=False)
+        return harmless(f"rebuilt because {why}: {some(drv.short_name for drv in self.builds)}", colour=False)
 
 
 def host_changed(rows: Iterable[PlannedBuild], reader: Reader) -> HostChanged | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from fruix.cli.output.progress import short_name
 from fruix.cli.output.terminal import duration, harmless
 from fruix.model.buildresult import BuildMode
 from fruix.model.planned import BuildPlan, PlannedBuild, estimate
@@ -24,7 +23,7 @@ def about(seconds: float) -> str:
 
 def chain(path: Iterable[StorePath]) -> str:
     """`a → b → c`; a long one with its ends only."""
-    names = [short_name(drv) for drv in path]
+    names = [drv.short_name for drv in path]
     if len(names) > NAMED:
         names = [names[0], "…", names[-1]]
     return " → ".join(names)
@@ -70,7 +69,7 @@ def listing(
     needed_by: dict[StorePath, list[str]] = {}
     for row in plan.builds:
         for path in row.needs:
-            needed_by.setdefault(path, []).append(short_name(row.drv))
+            needed_by.setdefault(path, []).append(row.drv.short_name)
     lines = []
     for row in plan.builds:
         lines += [
@@ -83,7 +82,7 @@ def listing(
 
 def _first_line(row: PlannedBuild) -> str:
     usual = "never done here" if row.usual_ms is None else f"usually {duration(row.usual_ms / 1000)}"
-    return f"{'fetch' if row.kind == 'download' else 'build'}  {short_name(row.drv)}  ({usual})"
+    return f"{'fetch' if row.kind == 'download' else 'build'}  {row.drv.short_name}  ({usual})"
 
 
 def _reasons(
@@ -102,5 +101,5 @@ def _reasons(
     if row.drv in needed_by:
         reasons.append(f"needed by: {some(needed_by[row.drv])}")
     if row.needs:
-        reasons.append(f"after: {some(map(short_name, row.needs))}")
+        reasons.append(f"after: {some(drv.short_name for drv in row.needs)}")
     return reasons

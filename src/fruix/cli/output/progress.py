@@ -44,11 +44,6 @@ ACTIVE = frozenset({Stage.QUEUED, Stage.RUNNING})
 UNFINISHED = ACTIVE | {Stage.WAITING}
 
 
-def short_name(path: StorePath) -> str:
-    """The name for people: `hello-2.12.3` for `/frx/store/…-hello-2.12.3.drv`."""
-    return path.name.removesuffix(".drv")
-
-
 # Kinds of reasons for which a request begins anew, with the host's tools as they are by then: a
 # build was refused before it began, or its result counts for nothing.
 REFUSED, OVERTAKEN = "view-differs", "view-changed"
@@ -81,7 +76,7 @@ class Node:
     @property
     def name(self) -> str:
         """The derivation's name for people."""
-        return short_name(self.drv)
+        return self.drv.short_name
 
     @property
     def phase(self) -> str:
@@ -118,7 +113,7 @@ class Failure:
     @property
     def name(self) -> str:
         """The derivation's name for people."""
-        return short_name(self.event.drv)
+        return self.event.drv.short_name
 
     @property
     def status(self) -> BuildStatus:

@@ -56,7 +56,7 @@ def _logs_of(name: str, store: str) -> Iterator[tuple[float, StorePath]]:
                 continue
             with contextlib.suppress(BadStorePathError, FileNotFoundError):
                 path = StorePath.of(store, directory.name + entry.name.removesuffix(".gz"))
-                full = path.name.removesuffix(".drv")
+                full = path.short_name
                 if name in {full, package_of(full)}:
                     yield entry.stat(follow_symlinks=False).st_mtime, path
 
@@ -71,7 +71,7 @@ def _entries(directory: str) -> list[os.DirEntry[str]]:
 
 def shortest_word(store: RemoteStore, work: Lowering, drv: StorePath) -> str:
     """The name by which commands find that derivation, if they do; else its path."""
-    name = drv.name.removesuffix(".drv")
+    name = drv.short_name
     try:
         found = named(store, name)
         meant = work.lowered(found).drv if isinstance(found, Package) else found

@@ -19,6 +19,7 @@ from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from fruix.atomic_file import sync_path
 from fruix.errors import StoreError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
@@ -126,7 +127,7 @@ def _write(database: Database, store: int, infos: list[PathInfo], carried: _Carr
         found = database.identity, database.newest()
     finally:
         database.close()  # which brings the log into the file
-    _sync(database.file)
+    sync_path(database.file)
     return found
 
 
@@ -145,7 +146,7 @@ def _swap(file: str, new: str) -> str:
         with suppress(FileNotFoundError):
             os.rename(file + suffix, aside + suffix)
     os.rename(new, file)
-    _sync(os.path.dirname(file))
+    sync_path(os.path.dirname(file))
     return aside if os.path.exists(aside) else ""
 
 
@@ -153,11 +154,3 @@ def _remove(file: str) -> None:
     for suffix in _SUFFIXES:
         with suppress(FileNotFoundError):
             os.unlink(file + suffix)
-
-
-def _sync(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

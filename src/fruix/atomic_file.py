@@ -1,0 +1,39 @@
+"""Files that are replaced as a whole: who opens one sees the old contents or the new ones."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+
+@contextmanager
+def atomic_file(path: str, *, mode: int = 0o644, sync: bool = False) -> Iterator[IO[bytes]]:
+    """A file to write, which takes the name `path` when the context ends, and goes when it fails.
+
+    `sync`: its contents are on disk before it has the name. Its directory must be one that nobody
+    else writes to.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path) or ".")
+    try:
+        with open(descriptor, "wb") as file:
+            yield file
+            file.flush()
+            os.fchmod(descriptor, mode)  # whatever the umask is
+            if sync:
+                os.fsync(descriptor)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def sync_path(path: str, flags: int = 0) -> None:
+    """Bring to disk what a file holds, or which names a directory has."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
