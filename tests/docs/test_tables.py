@@ -21,7 +21,7 @@ from fruix.daemon import settings
 from fruix.hostview import definition
 from fruix.model import attributes, hostview, structured
 from fruix.model.events import KINDS
-from fruix.model.reasons import ROWS as REASONS
+from fruix.model.reason_rows import ROWS as REASONS
 from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.build_systems.recipe import StandardArguments
 from fruix.packages.load import all_packages

@@ -2,7 +2,7 @@
 
 From what went wrong to a reason, a status, and the message that a client is told.
 
-Texts are rows of `fruix.model.reasons`; each client reads them in its own words, also when several
+Texts are rows of `fruix.model.reason_rows`; each client reads them in its own words, also when several
 share one build. The message of a result has the form that users of Nix know: derivation, reason,
 outputs, the last lines of the log (a client may have joined late or not have listened at all).
 """
@@ -27,7 +27,8 @@ from fruix.errors import (
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
-from fruix.model.reasons import OTHER, Reason, reason, row_of, text_of
+from fruix.model.reason_rows import OTHER
+from fruix.model.reasons import Reason, reason, row_of, text_of
 from fruix.model.secrets import without_user
 from fruix.model.storepath import StorePath
 from fruix.model.text import printable

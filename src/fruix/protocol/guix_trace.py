@@ -15,7 +15,8 @@ from fruix.model.events import (
     Note,
     Progress,
 )
-from fruix.model.reasons import OTHER, reason, row_of, text_of
+from fruix.model.reason_rows import OTHER
+from fruix.model.reasons import reason, row_of, text_of
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages as wire
 from fruix.protocol.options import ClientOptions

@@ -25,7 +25,7 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import KINDS, from_json
 from fruix.model.planned import BuildPlan
-from fruix.model.reasons import ROWS
+from fruix.model.reason_rows import ROWS
 from fruix.overriding import override
 
 

@@ -31,7 +31,8 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuildFailed, Event
-from fruix.model.reasons import OTHER, Reason, reason, text_of
+from fruix.model.reason_rows import OTHER
+from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 
 # How often a waiting session looks whether its client is still there (seconds).

@@ -27,7 +27,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed
 from fruix.model.hashes import Hash
 from fruix.model.planned import BuildPlan
-from fruix.model.reasons import text_of
+from fruix.model.reasons import brief_of, text_of
 from fruix.model.storepath import StorePath
 from fruix.packages.sources import Git, Origin, Source
 
@@ -161,17 +161,18 @@ def _tests(failure: Failure) -> list[str]:
 def _why(failure: Failure) -> str:
     event = failure.event
     if not event.reason:
-        return _lines_of(event.message)[0]
+        return _beginning(event.message)  # a daemon's that tells no more than that: Nix's, Guix's
     if event.reason["kind"] == "hash-mismatch":
         origin = f" from {event.reason['url']}" if event.reason.get("url") else ""
         return f"wrong hash{origin}: specified {event.reason['expected']}, got {event.reason['got']}"
     if event.command and event.reason["kind"] == "exit-code":
         return f"'{folded(event.command, _COMMAND_ROOM)}' ended with exit code {event.reason['code']}"
-    return _lines_of(text_of(event.reason, event.drv))[0].rstrip(":")
+    return _beginning(brief_of(event.reason, event.drv))
 
 
-def _lines_of(text: str) -> list[str]:
-    return text.splitlines() or ["for no reason that was told"]
+def _beginning(text: str) -> str:
+    """As much of a text that somebody else wrote as has room in one line."""
+    return next(iter(text.splitlines()), "for no reason that was told")
 
 
 def _dependents(failure: Failure) -> str:
