@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import apart
 from fruix.daemon import rootless
@@ -35,6 +36,10 @@ def _begin_without_root() -> None:
     os.chmod(home, 0o755)
     rootless.become_root(home)
 
+
+# However slow the machine is just now.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # Run in the background of a script we would ignore interrupts, and so would the commands that tests
 # interrupt.
