@@ -58,7 +58,7 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	@touch $@
 
 bench: $(VENV)/.ready
-	@sh benchmarks/peers /var/tmp/fruix-peers
+	@sh scripts/peers /var/tmp/fruix-peers
 	$(BIN)/python benchmarks/run $(BENCH_FLAGS)
 
 clean:

@@ -2,7 +2,7 @@
 
 All run as root below `/frx` (a directory of this run's, see `run`), with two jobs of one core, no
 substitutes, and real sandboxes with build users. Nix and Guix come out of Debian's packages: 2.8.0
-as `nix-daemon` of the host, the newer ones unpacked into folders by `benchmarks/peers`.
+as `nix-daemon` of the host, the newer ones unpacked into folders by `scripts/peers`.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _guix(title: str, program: str) -> Callable[[str], Daemon]:
 def available(prefixes: str) -> dict[str, Callable[[str], Daemon]]:
     """The daemons that can be started here, by name.
 
-    `prefixes` is where `benchmarks/peers` unpacked the newer ones.
+    `prefixes` is where `scripts/peers` unpacked the newer ones.
     """
     makers: dict[str, Callable[[str], Daemon]] = {"fruix": _fruix}
     for name, program, make in (
