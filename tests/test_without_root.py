@@ -20,14 +20,20 @@ KINDS = pytest.mark.parametrize("subordinate_ids", [False, True], ids=["one-id",
 SAME = [
     "tests/sandbox/test_what_is_seen.py",
     "tests/sandbox/test_escapes.py",
+    "tests/sandbox/test_old_sockets.py",
     "tests/sandbox/test_userns.py",
     "tests/building/run/test_build.py",
     "tests/building/test_declared.py",
+    "tests/building/test_output_rules.py",
     "tests/building/outputs/test_unfit_outputs.py",
     "tests/building/run/test_steps_that_fail.py",
 ]
 # Once, since it takes a minute: with the identity that differs more from root's.
-NETWORKED = ["tests/building/builders/test_fetching.py", "tests/building/builders/test_networked_builds.py"]
+NETWORKED = [
+    "tests/building/builders/test_fetching.py",
+    "tests/building/builders/test_networked_builds.py",
+    "tests/building/builders/test_network_helpers.py",
+]
 
 WHOLE = """
 set -e

@@ -2,51 +2,27 @@
 
 from __future__ import annotations
 
-import secrets
-import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from fruix.building.limits import Limits, Watch, passed
-from fruix.building.record.record_file import read_record
-from fruix.building.settings import BuildSettings
+from building.hostile import UID, end_of, settings
+from fruix.building.limits import Limits, passed
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import LogLine, Note
 from fruix.sandbox.back_ends import Usage
 from fruix.sandbox.linux.processes import processes_of
-from machine import Machine, left_over, machine
+from machine import left_over, machine
 from waiting import until
 
-# A user whom nobody else on this machine builds as at the same time: limits on processes count
-# all of a user's.
-UID = 40000 + secrets.randbelow(20000)
 NOTE = "note: the builder may have run into the limit"
 pytestmark = pytest.mark.usefixtures("each_back_end")
 
 CONTRACTS = ("fruix", "guix")  # with the build user's own ids, and in a user namespace
-
-
-def settings(**some: Any) -> BuildSettings:
-    return BuildSettings(**{"max_jobs": 1, "uids": (UID, UID + 1), **some})
-
-
-def end_of(here: Machine, tmp_path: Path, script: str, contract: str = "fruix") -> BuildResult:
-    """The result of a build, and nothing of it left."""
-    drv = here.derivation("hostile", script, here.shell(tmp_path))
-    (result,) = here.build(drv, options=BuildOptions(contract, timeout=60))
-    assert processes_of(UID) == []
-    record = read_record(here.store.layout.log_file(drv))
-    assert record is not None
-    assert record["status"] == result.status.name
-    return result
 
 
 @pytest.mark.parametrize("contract", CONTRACTS)
@@ -125,53 +101,6 @@ def test_an_output_that_claims_more_than_there_is(tmp_path: Path) -> None:
         result = end_of(here, tmp_path, script)
         assert result.status is BuildStatus.OUTPUT_REJECTED
         assert f"more than {1 << 20} bytes of contents" in result.message
-
-
-@contextmanager
-def small_disk(here: Machine, options: str) -> Iterator[None]:
-    """The builds directory on a file system of its own."""
-    builds = here.store.layout.builds
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"mode=700,{options}", "none", builds], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", builds], check=True)
-
-
-def test_a_disk_that_fills(tmp_path: Path) -> None:
-    with machine(settings(min_free=20 << 20)) as here, small_disk(here, "size=64m"):
-        # It takes what brings the disk below the limit, and without failing by itself waits to be seen.
-        script = "dd if=/dev/zero bs=1M count=50 2>/dev/null > big; echo took it; sleep 1000"
-        result = end_of(here, tmp_path, script)
-        assert f"killed because less than {20 << 20} bytes were left on the disk of '" in result.message
-        assert result.status is BuildStatus.TRANSIENT_FAILURE
-        assert left_over(here.store) == []
-        honest = here.derivation("honest", "echo x > $out", here.shell(tmp_path))
-        assert here.build(honest)[0].success
-
-
-def test_a_disk_that_is_full_at_once(tmp_path: Path) -> None:
-    with machine(settings(min_free=0)) as here, small_disk(here, "size=16m"):
-        result = end_of(here, tmp_path, "cat /dev/zero > big")
-        assert "builder failed with exit code 1" in result.message
-        assert result.status is BuildStatus.TRANSIENT_FAILURE
-        said = [event.text for event in here.events if isinstance(event, Note)]
-        assert said == ["note: build failure may have been caused by lack of free disk space"]
-
-
-def test_inodes_without_end(tmp_path: Path) -> None:
-    with machine(settings(min_free=0, min_free_files=500)) as here, small_disk(here, "nr_inodes=3000"):
-        script = "i=0; while [ $i -lt 2700 ]; do : > f$i; i=$((i+1)); done; echo made them; sleep 1000"
-        result = end_of(here, tmp_path, script)
-        assert "killed because less than 500 files could still be made on the disk of '" in result.message
-
-
-def test_inodes_that_are_gone_at_once(tmp_path: Path) -> None:
-    with machine(settings(min_free=0, min_free_files=0)) as here, small_disk(here, "nr_inodes=3000"):
-        result = end_of(here, tmp_path, "i=0; while :; do : > f$i; i=$((i+1)); done")
-        assert result.status is BuildStatus.TRANSIENT_FAILURE
-        said = [event.text for event in here.events if isinstance(event, Note)]
-        assert said == ["note: build failure may have been caused by lack of free disk space"]
 
 
 @pytest.mark.parametrize(
@@ -256,12 +185,6 @@ def test_figures_that_pass_a_limit() -> None:
     assert passed(limits, Usage(0, 101, 4)) == {"kind": "memory", "limit": 100}
     assert passed(limits, Usage(0, 0, 6)) == {"kind": "processes", "limit": 5}
     assert passed(Limits(), Usage(0, 1 << 60, 1 << 20)) is None
-
-
-def test_disks_are_looked_at_one_by_one(tmp_path: Path) -> None:
-    assert Watch(Limits(), 0, [str(tmp_path)])() is None
-    found: Any = Watch(Limits(min_free=1 << 62), 0, [str(tmp_path)])()
-    assert found == {"kind": "disk", "limit": 1 << 62, "path": str(tmp_path)}
 
 
 def test_a_client_that_leaves_two_that_stay(tmp_path: Path) -> None:

@@ -6,17 +6,17 @@ import os
 import platform
 import secrets
 import socket
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fruix.model.build_options import BuildOptions
 from fruix.sandbox.linux import libc
-from machine import Machine, builders, machine, process_of_the_host
+from machine import Machine, builders, process_of_the_host
+from sandbox import doors
 
-SOURCE = Path(__file__).with_name("doors.c")
+here = doors.here
+program = doors.program
 
 EVERYWHERE = {
     # No set-id bits, by any call
@@ -103,19 +103,6 @@ X86 = {
     "modify-ldt": "ENOSYS",
 }
 EXPECTED = {**EVERYWHERE, **(X86 if platform.machine() == "x86_64" else {})}
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    built = tmp_path_factory.mktemp("doors") / "doors"
-    subprocess.run(["gcc", "-static", "-O1", "-o", built, SOURCE], check=True)
-    return built
-
-
-@pytest.fixture
-def here() -> Iterator[Machine]:
-    with machine() as one:
-        yield one
 
 
 def attempts(here: Machine, scratch: Path, program: Path, contract: str, *words: str) -> dict[str, str]:
@@ -262,50 +249,3 @@ def test_a_fork_bomb_ends(here: Machine, tmp_path: Path) -> None:
     (result,) = here.build(here.derivation("bomb", script, shell), options=Options("fruix", timeout=1))
     assert not result.success
     assert builders() == []
-
-
-# What the answerer makes for 32-bit programs, by the rule for socket(2).
-OLD_SOCKETS = {
-    "int80-socket-unix=1": "ok",
-    "int80-pair-unix=1": "ok",
-    "int80-socket-inet=2": "ok",
-    "int80-pair-inet=2": "EOPNOTSUPP",
-    "int80-socket-vsock=40": "EAFNOSUPPORT",
-    "int80-socket-alg=38": "EAFNOSUPPORT",
-    "int80-pair-tipc=30": "EAFNOSUPPORT",
-    "int80-socket-none=0": "EAFNOSUPPORT",
-    "int80-socket-nowhere=-1": "EFAULT",
-    "int80-pair-nowhere=-1": "EFAULT",
-    "int80-pair-to-nowhere=-2": "EFAULT",
-    "int80-bind": "EBADF",
-    "int80-talk": "ok",
-    "socket-vsock=40,1,0": "EAFNOSUPPORT",
-}
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="machine: i686 builders run on x86_64")
-@pytest.mark.parametrize("contract", ["fruix", "nix", "guix"])
-def test_sockets_of_32_bit_builds(here: Machine, tmp_path: Path, program: Path, contract: str) -> None:
-    shell = here.shell(tmp_path)
-    doors = here.store.add_path("doors", str(program))
-    script = f"cd /tmp; {doors} {' '.join(OLD_SOCKETS)} | tee $out"
-    drv = here.derivation("old-sockets", script, shell, sources=[doors], system="i686-linux")
-    (result,) = here.build(drv, options=BuildOptions(contract))
-    assert result.success, result.message
-    found = dict(line.split(" ", 1) for line in here.output(drv).read_text().splitlines())
-    assert found == {words.partition("=")[0]: ending for words, ending in OLD_SOCKETS.items()}
-    assert builders() == []
-
-
-@pytest.mark.skipif(platform.machine() != "x86_64", reason="machine: i686 builders run on x86_64")
-def test_a_sockets_owner_and_network_are_the_builders(here: Machine, tmp_path: Path, program: Path) -> None:
-    shell = here.shell(tmp_path)
-    doors = here.store.add_path("doors", str(program))
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        script = f"{doors} int80-connect={port} int80-cloexec int80-owner > $out"
-        drv = here.derivation("owner", script, shell, sources=[doors], system="i686-linux")
-        (result,) = here.build(drv)
-    assert result.success, result.message
-    found = here.output(drv).read_text()
-    assert found == "int80-connect ECONNREFUSED\nint80-cloexec ok\nint80-owner ok\n"

@@ -6,31 +6,25 @@ All traffic stays on this machine: see `network_rig`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-import signal
 import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import network_rig as rig
+from building.builders.connected import build_until, connected_machine, fixed, lines
 from fruix.building.record.record_file import read_record
-from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
-from fruix.model.derivation import DerivationOutput
-from fruix.model.events import LogLine
 from fruix.model.storepath import StorePath
 from fruix.sandbox import networks
 from fruix.sandbox.back_ends import current
-from fruix.sandbox.linux import slirp, userns
-from fruix.sandbox.linux.cgroup import CgroupParent
-from machine import Machine, build_uid, builders, machine
+from fruix.sandbox.linux import userns
+from machine import Machine, build_uid, builders
 from waiting import until
 
 SANDBOX_TESTS = Path(__file__).parents[2] / "sandbox"
@@ -46,23 +40,6 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         source = SANDBOX_TESTS / f"{name}.c"
         subprocess.run(["gcc", "-static", "-O1", "-o", directory / name, source], check=True)
     return {name: directory / name for name in ("doors", "smuggle")}
-
-
-@contextlib.contextmanager
-def connected_machine(way: str, **more: Any) -> Iterator[Machine]:
-    with (
-        rig.private_network(),
-        machine(BuildSettings(max_jobs=2, cores=2, fixed_output_network=way, **more)) as here,
-    ):
-        yield here
-
-
-def fixed(data: bytes) -> dict[str, DerivationOutput]:
-    return {"out": DerivationOutput(None, "sha256", hashlib.sha256(data).hexdigest())}
-
-
-def lines(here: Machine) -> list[str]:
-    return [event.line for event in here.events if isinstance(event, LogLine)]
 
 
 def record_of(here: Machine, drv: StorePath) -> dict[str, Any]:
@@ -237,7 +214,7 @@ def test_two_builds_can_not_meet(way: str, tmp_path: Path, programs: dict[str, P
         )
         del smuggle
         stop = threading.Event()
-        first = threading.Thread(target=_build_until, args=(here, listener, stop))
+        first = threading.Thread(target=build_until, args=(here, listener, stop))
         first.start()
         until(lambda: "listening" in lines(here), "a builder that listens")
         (result,) = here.build(caller)
@@ -249,92 +226,6 @@ def test_two_builds_can_not_meet(way: str, tmp_path: Path, programs: dict[str, P
         assert "ok" not in answers, answers
     else:  # TCP of the host is shared: said so in docs/isolation.md
         assert "ok" in answers
-
-
-def _build_until(here: Machine, drv: StorePath, stop: threading.Event) -> None:
-    from fruix.model.derivedpath import ALL, DerivedPath
-
-    here.builder.realise([DerivedPath(drv, ALL)], BuildOptions("fruix"), here.events.append, stop)
-
-
-def _helpers(way: str) -> list[int]:
-    found = []
-    for entry in os.listdir("/proc"):
-        with contextlib.suppress(OSError):
-            if entry.isdigit() and Path(f"/proc/{entry}/comm").read_text().startswith(("passt", way[:15])):
-                found.append(int(entry))
-    return found
-
-
-@pytest.mark.parametrize("way", networks.OWN)
-def test_helpers_go_with_the_build(way: str, tmp_path: Path) -> None:
-    with connected_machine(way) as here:
-        before = _helpers(way)
-        drv = here.derivation("long", "echo started; sleep 1000", here.shell(tmp_path), outputs=fixed(b""))
-        stop = threading.Event()
-        build = threading.Thread(target=_build_until, args=(here, drv, stop))
-        build.start()
-        until(lambda: "started" in lines(here), "the builder's first line")
-
-        def one_helper() -> list[int]:
-            found = set(_helpers(way)) - set(before)
-            return list(found) if len(found) == 1 else []  # it may begin by forking
-
-        (helper,) = until(one_helper, f"one process of {way}")
-
-        def filtered() -> str:
-            text = Path(f"/proc/{helper}/status").read_text()
-            return text if "Seccomp:\t2" in text else ""
-
-        # It puts its filter on when the interface is there already.
-        status = until(filtered, f"the filter of {way}")
-        assert f"Uid:\t{build_uid()}\t" in status
-        if way == "slirp4netns":  # pasta has joined the sandbox's user namespace, where it has what it needs
-            assert "CapBnd:\t0000000000000000" in status
-        if CgroupParent.find() is not None:
-            assert "/frx-" in Path(f"/proc/{helper}/cgroup").read_text()
-        # Nothing of the host is left to it.
-        assert not os.path.exists(f"/proc/{helper}/root/etc/passwd")
-        stop.set()
-        build.join()
-        # A cancelled request returns before the build's end.
-        until(lambda: not here.builder.active(), "the end of the cancelled build")
-        assert _helpers(way) == before
-        assert builders() == []
-
-
-@pytest.mark.parametrize("way", networks.OWN)
-def test_helpers_go_with_a_killed_spawner(way: str, tmp_path: Path) -> None:
-    with rig.private_network():
-        before = _helpers(way)
-        with contextlib.suppress(AssertionError), machine(BuildSettings(fixed_output_network=way)) as here:
-            drv = here.derivation(
-                "long", "echo started; sleep 1000", here.shell(tmp_path), outputs=fixed(b"")
-            )
-            build = threading.Thread(target=_build_until, args=(here, drv, threading.Event()))
-            build.start()
-            until(lambda: "started" in lines(here), "the builder's first line")
-            spawner = here.builder._resources.spawner.pid
-            os.kill(spawner, signal.SIGKILL)
-            os.waitpid(spawner, 0)
-            build.join()
-        until(lambda: _helpers(way) == before, f"the end of {way}")
-
-
-@pytest.mark.parametrize("way", networks.OWN)
-def test_a_helper_that_fails_says_why(way: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    broken = {
-        "pasta": ("--foreground", "--netns", "/nowhere"),
-        "slirp4netns": ("--netns-type=path", "/nowhere", "x"),
-    }
-    monkeypatch.setattr(slirp, "COMMANDS", broken)
-    with connected_machine(way) as here:
-        drv = here.derivation("never", "echo > $out", here.shell(tmp_path), outputs=fixed(b"\n"))
-        (result,) = here.build(drv)
-        assert "sandbox step 'uplink': Network is unreachable" in result.message
-        assert "/nowhere" in result.message or "No such file" in result.message
-        assert "syslog" not in result.message
-        assert builders() == []
 
 
 @pytest.mark.parametrize("way", ["none", "host", "pasta"])
