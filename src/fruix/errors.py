@@ -64,8 +64,46 @@ class BadStorePathError(FormatError):
     """A text that is no store path, or a name that no store path can have."""
 
 
+class OutsideStoreError(BadStorePathError):
+    """A text that names nothing directly below the store directory."""
+
+    def __init__(self, path: str, why: str = "is not in the store", *, hint: str = "") -> None:
+        super().__init__(f"path '{path}' {why}", hint=hint)
+        self.path = path
+        self.why = why
+
+
+class BadNameError(BadStorePathError):
+    """A name that no store path can have, because of `character` (or a dot at its beginning)."""
+
+    def __init__(self, name: str, character: str, *, hint: str = "") -> None:
+        why = "can't begin with a dot" if character == "." else f"contains illegal character {character!r}"
+        super().__init__(f"name '{name}' {why}", hint=hint)
+        self.name = name
+        self.character = character
+
+
+class BadHashPartError(BadStorePathError):
+    """A text that can't be the hash part of a store path."""
+
+    def __init__(self, text: str, *, hint: str = "32 characters of nix32") -> None:
+        super().__init__(f"'{text}' is no hash part of a store path", hint=hint)
+        self.text = text
+
+
 class BadHashError(FormatError):
     """A text that is no hash of the expected algorithm."""
+
+
+class HashLengthError(BadHashError):
+    """A hash whose length is that of no form of its algorithm, whose digests have `size` bytes."""
+
+    def __init__(self, text: str, algorithm: str, size: int, *, hint: str = "") -> None:
+        more = hint or f"a digest of {size} bytes is expected"
+        super().__init__(f"hash '{text}' has the wrong length", hint=more)
+        self.text = text
+        self.algorithm = algorithm
+        self.size = size
 
 
 class BadDerivationError(FormatError):

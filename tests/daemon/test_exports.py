@@ -28,6 +28,7 @@ from fruix.model.sexp import parse
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.messages import Failure, Last, Message, Read, Write
+from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Dialect, read_string, write_string
 from golden_data import GOLDEN
 
@@ -94,6 +95,7 @@ def guix_export(guix: Client, path: StorePath, *, sign: bool) -> bytes:
 def guix_client(daemon: Running) -> Client:
     guix = client(daemon, Dialect.GUIX, 0x64)
     guix.greet()
+    guix.call(19, ClientOptions())  # tells nothing but errors
     return guix
 
 

@@ -69,6 +69,7 @@ def known(context: Context) -> dict[int, st.SearchStrategy[Any]]:
     realisations = st.builds(Realisation, names.map(lambda name: f"sha256:ab!{name}"), paths())
     return {
         id(model_codecs.PATH): paths(),
+        id(model_codecs.ASKED): paths(),
         id(model_codecs.BASE_NAME): paths(),
         id(model_codecs.OPTIONAL_PATH): optional(paths()),
         id(model_codecs.HASH): hashes,

@@ -5,11 +5,31 @@ The Guix dialect quotes paths in its older way and knows a status; the Nix diale
 
 from __future__ import annotations
 
-from fruix.errors import BuildError, FruixError, InvalidPathError, of_system
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from fruix.errors import (
+    BadHashPartError,
+    BadNameError,
+    BuildError,
+    FruixError,
+    HashLengthError,
+    InvalidPathError,
+    NotPermittedError,
+    OutsideStoreError,
+    of_system,
+)
+from fruix.protocol.common_operations import BuildPaths, ClearFailedPaths, IsValidPath
 from fruix.protocol.messages import Failure
 from fruix.protocol.own_errors import failure_of
 from fruix.protocol.own_operations import FEATURE
+from fruix.protocol.schema import Request
 from fruix.protocol.wire import Context, Dialect
+
+_QUOTED = re.compile("'([^' ]+)'")
+# Operations after whose errors of that kind the Guix dialect goes on, where it ends with others.
+_GOES_ON: frozenset[type[Request[Any]]] = frozenset({IsValidPath, ClearFailedPaths})
 
 
 class BuildsFailedError(BuildError):
@@ -37,7 +57,46 @@ def failure(error: Exception, context: Context) -> Failure:
     return Failure(f"{error}\n{error.hint}" if error.hint else str(error))
 
 
+def ends_session(error: Exception, kind: type[Request[Any]], context: Context) -> bool:
+    """Whether the session ends with that error's answer: in the Guix dialect, where guix-daemon ends it.
+
+    It reads paths while it reads a request, so one outside of the store leaves it with half of it.
+    """
+    if context.dialect is not Dialect.GUIX:
+        return False
+    if isinstance(error, NotPermittedError):
+        return kind is BuildPaths  # a repair
+    return isinstance(error, OutsideStoreError) and kind not in _GOES_ON
+
+
+def guix_quotes(text: str) -> str:
+    """Put words into the quotes that the Guix dialect has: `` `word' ``."""
+    return _QUOTED.sub(r"`\1'", text)
+
+
+def _bad_name(error: BadNameError) -> str:
+    if error.character == ".":
+        return f"invalid name: `{error.name}' (can't begin with dot)"
+    return f"invalid character `{error.character}' in name `{error.name}'"
+
+
+def _hash_length(error: HashLengthError) -> str:
+    has, algorithm = len(error.text) // 2, error.algorithm.upper()
+    return f"invalid {algorithm} hash '{error.text}' ({has} bytes but expected {error.size})"
+
+
+# Errors that the Guix dialect has words of its own for; its client's tests look for them.
+_GUIX_TEXTS: Mapping[type[FruixError], Callable[[Any], str]] = {
+    InvalidPathError: lambda error: f"path `{error.path}' is not valid",
+    OutsideStoreError: lambda error: f"path `{error.path}' is not in the store",
+    BadHashPartError: lambda _error: "invalid hash part",
+    BadNameError: _bad_name,
+    HashLengthError: _hash_length,
+}
+
+
 def _guix_text(error: FruixError) -> str:
-    if isinstance(error, InvalidPathError):
-        return f"path `{error.path}' is not valid"
-    return str(error)
+    for said in (error, error.__cause__):  # what is wrong with a derivation, then what with its hash
+        if isinstance(said, FruixError) and (text := _GUIX_TEXTS.get(type(said))):
+            return text(said)
+    return guix_quotes(str(error)) if not isinstance(error, BuildsFailedError) else str(error)

@@ -15,13 +15,13 @@ from typing import Any
 
 from fruix import failpoints
 from fruix.daemon.budget import CountedRoots
-from fruix.daemon.error_messages import failure
+from fruix.daemon.error_messages import ends_session, failure
 from fruix.daemon.handlers.table import HANDLERS
 from fruix.daemon.session import Handler, Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
 from fruix.protocol import handshake, messages, nix
 from fruix.protocol.operations import operations
-from fruix.protocol.options import ClientOptions
+from fruix.protocol.options import GUIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.reader import FREE
 from fruix.protocol.schema import Body, Operation, Request
 from fruix.protocol.streams import request_body
@@ -73,7 +73,7 @@ class RequestLoop:
         )
         self._connection.complete()
         if context.dialect is Dialect.GUIX:
-            session.options = ClientOptions()
+            session.options = ClientOptions(verbosity=GUIX_DEFAULT_VERBOSITY, print_build_trace=False)
         elif context.minor < nix.OLDEST:
             least = f"1.{nix.OLDEST}"
             error = f"protocol 1.{context.minor} is too old, this daemon serves {least} and newer"
@@ -118,12 +118,12 @@ class RequestLoop:
             reply, stream = self._work(operation, handler, raw)
             self._session.body.drain()
         except (FruixError, OSError) as error:
-            self._fail(users.explained(error))
+            self._fail(users.explained(error), operation)
         except Exception as error:  # noqa: BLE001 - a bug must not take the others' daemon down
             self._session.service.client_log.exception(
                 self._session.peer.uid, "operation %s failed", operation.name
             )
-            self._fail(error)
+            self._fail(error, operation)
         else:
             self._answer(reply, stream)
 
@@ -159,7 +159,7 @@ class RequestLoop:
         self._answer(self._error(error))
         return error
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: Exception, operation: Operation) -> None:
         """Answer a request with an error, when the stream that the client may still be sending is read."""
         if isinstance(error, DisconnectedError):
             raise error
@@ -170,6 +170,8 @@ class RequestLoop:
             self._answer(answer)
             raise broken from error
         self._answer(answer)
+        if ends_session(error, operation.kind, self._session.context):
+            raise ProtocolError(f"{operation.name}: {error}") from error
 
     def _error(self, error: Exception) -> bytes:
         return messages.encode(failure(error, self._session.context), self._session.context)

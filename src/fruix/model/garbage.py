@@ -124,7 +124,14 @@ class UnusedLinks:
     freed: int
 
 
-GarbageEvent = RootNote | Marked | Step | UnusedLinks
+@dataclass(frozen=True, slots=True)
+class LinksSave:
+    """How many bytes the links of deduplication save that are left at the end."""
+
+    size: int
+
+
+GarbageEvent = RootNote | Marked | Step | UnusedLinks | LinksSave
 
 Report = Callable[[GarbageEvent], None]
 """Told of what happens, on the thread that collects."""

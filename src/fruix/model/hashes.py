@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Protocol, Self
 
-from fruix.errors import BadHashError
+from fruix.errors import BadHashError, HashLengthError
 from fruix.model import base32
 
 # Algorithm → bytes of its digest. md5 and sha1 are read and computed because old derivations name
@@ -105,7 +105,7 @@ class Hash:
             raise BadHashError(
                 f"hash '{text}' does not say its algorithm", hint="write it like sha256:… or sha256-…"
             )
-        return cls(algorithm, _decode(rest, _digest_size(algorithm), text, base64_only=base64_only))
+        return cls(algorithm, _decode(rest, algorithm, text, base64_only=base64_only))
 
     @property
     def base16(self) -> str:
@@ -159,7 +159,8 @@ def _split(text: str) -> tuple[str | None, str, bool]:
     return None, text, False
 
 
-def _decode(text: str, size: int, whole: str, *, base64_only: bool) -> bytes:
+def _decode(text: str, algorithm: str, whole: str, *, base64_only: bool) -> bytes:
+    size = _digest_size(algorithm)
     try:
         if not base64_only and len(text) == 2 * size:
             return bytes.fromhex(text) if text.isalnum() else _refuse(whole)
@@ -169,7 +170,7 @@ def _decode(text: str, size: int, whole: str, *, base64_only: bool) -> bytes:
             return _decode_base64(text, size, whole)
     except (ValueError, binascii.Error):
         _refuse(whole)
-    raise BadHashError(f"hash '{whole}' has the wrong length", hint=f"a digest of {size} bytes is expected")
+    raise HashLengthError(whole, algorithm, size)
 
 
 def _decode_base64(text: str, size: int, whole: str) -> bytes:

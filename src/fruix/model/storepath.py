@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
-from fruix.errors import BadStorePathError
+from fruix.errors import BadHashPartError, BadNameError, BadStorePathError, OutsideStoreError
 
 DEFAULT_STORE = "/frx/store"
 HASH_PART_SIZE = 32
@@ -36,12 +36,9 @@ def check_name(name: str) -> None:
     if len(name) > MAX_NAME_SIZE:
         raise BadStorePathError(f"name '{name}' must be no longer than {MAX_NAME_SIZE} characters")
     if bad := _BAD_IN_NAME.search(name):
-        raise BadStorePathError(
-            f"name '{name}' contains illegal character {bad[0]!r}",
-            hint="allowed: letters, digits and + - . _ ? =",
-        )
+        raise BadNameError(name, bad[0], hint="allowed: letters, digits and + - . _ ? =")
     if name.startswith("."):
-        raise BadStorePathError(f"name '{name}' can't begin with a dot")
+        raise BadNameError(name, ".")
 
 
 def legal_name(text: str) -> str:
@@ -63,7 +60,7 @@ def check_hash_part(text: str) -> None:
         BadStorePathError: not 32 characters of nix32.
     """
     if len(text) != HASH_PART_SIZE or _BAD_IN_HASH.search(text):
-        raise BadStorePathError(f"'{text}' is no hash part of a store path", hint="32 characters of nix32")
+        raise BadHashPartError(text)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -139,9 +136,7 @@ def in_store(text: str, directory: str = DEFAULT_STORE) -> tuple[StorePath, str]
         BadStorePathError: not in the store.
     """
     if not text.startswith(directory + "/"):
-        raise BadStorePathError(
-            f"path '{text}' is not in the store", hint=f"store paths begin with {directory}/"
-        )
+        raise OutsideStoreError(text, hint=f"store paths begin with {directory}/")
     base, slash, rest = text[len(directory) + 1 :].partition("/")
     return StorePath.of(directory, base), slash + rest
 
@@ -153,14 +148,12 @@ def _directory_parts(directory: str) -> str:
 
 def _canonical(text: str, directory: str) -> tuple[str, str]:
     if not text.startswith("/") or "\0" in text:
-        raise BadStorePathError(f"path '{text}' is not an absolute path")
+        raise OutsideStoreError(text, "is not an absolute path")
     # posixpath keeps two leading slashes (POSIX lets them mean something); store paths don't.
     normal = posixpath.normpath("/" + text.lstrip("/"))
     head, _, base = normal.rpartition("/")
     if head != _directory_parts(directory):
-        raise BadStorePathError(
-            f"path '{text}' is not in the store", hint=f"store paths begin with {directory}/"
-        )
+        raise OutsideStoreError(text, hint=f"store paths begin with {directory}/")
     if not _BASE.fullmatch(base):
         _explain(base, text)
     return directory, base

@@ -12,6 +12,8 @@ from fruix.model.storepath import StorePath
 from fruix.protocol.build_codecs import DERIVED_PATHS, MODE
 from fruix.protocol.compound import List, Maybe
 from fruix.protocol.model_codecs import (
+    ASKED,
+    ASKED_PATHS,
     GARBAGE,
     HASH,
     NAMES,
@@ -205,8 +207,10 @@ class SetOptions(Request[None]):
     options: ClientOptions
 
 
-ASK = (Field("path", PATH),)
-ASK_MANY = (Field("paths", PATHS),)
+# What is only asked about needs not be well-formed in Guix's dialect; what something is done with has to be.
+ASK = (Field("path", ASKED),)
+ASK_MANY = (Field("paths", ASKED_PATHS),)
+NAMED = (Field("path", PATH),)
 DONE = Constant(1)
 _UNUSED = Constant(0)
 
@@ -223,8 +227,8 @@ SHARED: tuple[Operation, ...] = (
         PATH,
     ),
     row(9, BuildPaths, [Field("requests", DERIVED_PATHS), Field("mode", MODE)], DONE),
-    row(10, EnsurePath, ASK, DONE),
-    row(11, AddTempRoot, ASK, DONE),
+    row(10, EnsurePath, NAMED, DONE),
+    row(11, AddTempRoot, NAMED, DONE),
     row(12, AddIndirectRoot, [Field("link", NAME)], DONE),
     row(13, SyncWithGC, (), DONE),
     row(14, FindRoots, (), List(ROOT)),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from fruix.errors import BadStorePathError, OutsideStoreError
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.garbage import Root
 from fruix.model.hashes import Hash
@@ -15,7 +16,7 @@ from fruix.model.planned import Missing
 from fruix.model.storepath import StorePath
 from fruix.protocol.compound import List
 from fruix.protocol.schema import Field, Record
-from fruix.protocol.wire import BOOL, I64, NAME, TEXT, U64, Constant, Context, Converted
+from fruix.protocol.wire import BOOL, I64, NAME, TEXT, U64, Constant, Context, Converted, Dialect
 
 
 def _path(text: str, context: Context) -> StorePath:
@@ -24,6 +25,21 @@ def _path(text: str, context: Context) -> StorePath:
 
 def _optional_path(text: str, context: Context) -> StorePath | None:
     return StorePath.parse(text, context.directory) if text else None
+
+
+def _asked(text: str, context: Context) -> StorePath:
+    """A path that is only asked about: Guix's clients may ask about whatever lies below the store.
+
+    What no store path can be called is then simply not valid.
+    """
+    try:
+        return StorePath.parse(text, context.directory)
+    except OutsideStoreError:
+        raise
+    except BadStorePathError:
+        if context.dialect is Dialect.GUIX and text.isascii() and text.isprintable():
+            return StorePath(text)
+        raise
 
 
 def _hash(text: str, _context: Context) -> Hash:
@@ -39,7 +55,9 @@ OPTIONAL_PATH = Converted(_optional_path, lambda value, _: str(value) if value e
 BASE_NAME = Converted(
     lambda text, context: StorePath.of(context.directory, text), lambda value, _: value.base
 )
+ASKED = Converted(_asked, lambda value, _: str(value))
 PATHS = List(PATH)
+ASKED_PATHS = List(ASKED)
 PATH_SET = List(PATH, ordered=True)
 NAMES = List(NAME)
 HASH = Converted(_hash, lambda value, _: value.base16)

@@ -31,6 +31,8 @@ from fruix.protocol.wire import (
 )
 
 NIX_DEFAULT_VERBOSITY = 3
+# Of a client of Guix that sets nothing: its daemon then tells what it builds, and traces nothing.
+GUIX_DEFAULT_VERBOSITY = 1
 # The number of jobs of a client that sets no bound of its own (0 is a bound: no job at all).
 ANY_JOBS = (1 << 32) - 1
 

@@ -32,7 +32,7 @@ from fruix.store.collection.stored import StoredCollection
 from fruix.store.collection.temp_root_file import TempRootFile
 from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.database import Database
-from fruix.store.deduplication.links import remove_unused_links
+from fruix.store.deduplication.links import tidy_links
 from fruix.store.deduplication.mending import mend
 from fruix.store.deduplication.rules import Rules
 from fruix.store.deduplication.stored import StoredDeduplication
@@ -179,7 +179,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
             self._path_locks,
             self._locks,
             self._syncer.forget_noted,
-            lambda: remove_unused_links(self._descriptor),
+            lambda: tidy_links(self._descriptor),
         )
 
     def _recover(self) -> None:

@@ -16,6 +16,7 @@ from fruix.model.garbage import (
     Collected,
     GarbageEvent,
     Goal,
+    LinksSave,
     Marked,
     Report,
     Root,
@@ -78,7 +79,7 @@ def find_roots(session: Session, _request: common.FindRoots) -> tuple[Root, ...]
     """
     links_only = session.context.dialect is Dialect.GUIX
     with session.long_work():
-        found = session.store.find_roots(report=_teller(session, _DEAD), processes=not links_only)
+        found = session.store.find_roots(report=_note_teller(session), processes=not links_only)
     roots = [Root(_shown(session, root), root.target) for root in found]
     return tuple(dict.fromkeys(roots))
 
@@ -104,12 +105,12 @@ def collect_garbage(session: Session, request: common.CollectGarbage) -> Garbage
 
 
 def _live(session: Session, request: common.CollectGarbage) -> Garbage:
-    paths = session.store.live_paths(session.keep(), _teller(session, request.action))
+    paths = session.store.live_paths(session.keep(), _teller(session, request))
     return Garbage(tuple(map(str, paths)), 0)
 
 
 def _dead(session: Session, request: common.CollectGarbage) -> Garbage:
-    paths = session.store.dead_paths(session.keep(), _teller(session, request.action))
+    paths = session.store.dead_paths(session.keep(), _teller(session, request))
     return Garbage(tuple(map(str, paths)), 0)
 
 
@@ -139,7 +140,7 @@ def _deleted(
     work: Callable[[Report], Collected],
 ) -> Garbage:
     paths: list[str] = []
-    tell = _teller(session, request.action)
+    tell = _teller(session, request)
 
     def report(event: GarbageEvent) -> None:
         tell(event)
@@ -148,6 +149,10 @@ def _deleted(
 
     found = work(report)
     return Garbage(tuple(paths), found.freed)
+
+
+def _is_limited(request: common.CollectGarbage) -> bool:
+    return request.action == _DELETE_DEAD and request.max_freed != NO_LIMIT
 
 
 def collect_store(session: Session, request: own.CollectStore) -> Collected:
@@ -177,7 +182,9 @@ def collect_store(session: Session, request: own.CollectStore) -> Collected:
             case UnusedLinks():
                 state = replace(state, stage="links", freed=event.freed, paths=())
             case RootNote():
-                _teller(session, _DEAD)(event)
+                _note_teller(session)(event)
+                return
+            case LinksSave():
                 return
         session.report(state)
 
@@ -191,36 +198,57 @@ def query_why_live(session: Session, request: own.QueryWhyLive) -> WhyLive:
     return replace(found, root=_shown(session, Root(found.root, request.path)))
 
 
-def _teller(session: Session, action: int) -> Report:
+def _teller(session: Session, request: common.CollectGarbage) -> Report:
     """Tell the client what happens, in the words of its own daemon."""
-    dialect = session.context.dialect
+    of_guix = session.context.dialect is Dialect.GUIX
+    note = _note_teller(session)
 
     def tell(event: GarbageEvent) -> None:
         match event:
-            case Marked() if action in _STAGES:
-                say(session, _STAGES[action])
+            case Marked() if request.action in _STAGES and request.max_freed:
+                say(session, _STAGES[request.action])
             case UnusedLinks():
+                if _is_limited(request) and event.freed > request.max_freed and of_guix:
+                    text = f"deleted or invalidated more than {request.max_freed} bytes; stopping"
+                    say(session, text, more=True)
                 say(session, "deleting unused links...")
-            case RootNote(what="stale"):
-                say(session, _STALE[dialect].format(event.link, event.target))
+            case LinksSave() if of_guix:
+                say(session, f"note: currently hard linking saves {guix_size(event.size)}", more=True)
             case RootNote():
-                say(session, f"can't look at '{event.link}': {event.target}")
-            case Step() if dialect is Dialect.NIX:
-                for path in event.paths:
-                    say(session, f"deleting '{path}'")
+                note(event)
             case Step():
+                done = f"[{_progress(request, event.freed)}] " if of_guix else ""
                 for path in event.paths:
-                    say(session, f"[{_size(event.freed)}] deleting '{path}'")
+                    say(session, f"{done}deleting '{path}'", more=True)
 
     return tell
 
 
-def say(session: Session, text: str) -> None:
-    """A line for people, if the client's verbosity wants it."""
-    session.show(Message(0 if session.context.dialect is Dialect.GUIX else Level.INFO, text))
+def _note_teller(session: Session) -> Report:
+    """Tell the client of links among the roots."""
+
+    def tell(event: GarbageEvent) -> None:
+        match event:
+            case RootNote(what="stale"):
+                say(session, _STALE[session.context.dialect].format(event.link, event.target))
+            case RootNote():
+                say(session, f"can't look at '{event.link}': {event.target}")
+
+    return tell
 
 
-def _size(size: int) -> str:
+def say(session: Session, text: str, *, more: bool = False) -> None:
+    """A line for people, if the client's verbosity wants it; `more`: Guix's clients, if they want more."""
+    of_guix = session.context.dialect is Dialect.GUIX
+    session.show(Message(int(more) if of_guix else Level.INFO, text))
+
+
+def _progress(request: common.CollectGarbage, freed: int) -> str:
+    """How far a collection is, as Guix says it: in per cent where there is a limit."""
+    return f"{min(100, freed * 100 // request.max_freed)}%" if _is_limited(request) else guix_size(freed)
+
+
+def guix_size(size: int) -> str:
     """In Guix's form: `   0  bytes`, `  14.67 KiB`, `   1.90 MiB`."""
     if size < _KIB:
         return f"{size:4d}  bytes"

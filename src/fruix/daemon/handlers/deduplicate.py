@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from fruix.daemon.client_options import wants_deduplication
+from fruix.daemon.handlers.collect import guix_size, say
 from fruix.daemon.session import Handler, Rows, Session
 from fruix.model.events import Message
 from fruix.model.storepath import StorePath
@@ -24,7 +25,6 @@ from fruix.protocol.wire import Dialect
 from fruix.store.deduplication.rules import ALL, LARGE, Rules
 
 _ACTIVITY = 1  # no other goes on in this session
-_GUIX_INFO = 1
 # What may register paths.
 REGISTERING: frozenset[type[Request[Any]]] = frozenset(
     {
@@ -50,7 +50,10 @@ def optimise_store(session: Session, _request: OptimiseStore) -> None:
         saved = session.store.optimise(rules, on_path=on_path)
     if is_nix:
         session.tell(messages.StopActivity(_ACTIVITY))
-    session.show(Message(_GUIX_INFO if is_guix else Level.INFO, str(saved)))
+    if is_guix:
+        say(session, f"{guix_size(saved.freed)} freed by hard-linking {saved.files} files")
+    else:
+        session.show(Message(Level.INFO, str(saved)))
 
 
 def _rules(session: Session, rules: Rules) -> Rules:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+from fruix.daemon.handlers.collect import say
 from fruix.daemon.handlers.query import require
 from fruix.daemon.session import Rows, Session
 from fruix.errors import NotPermittedError, ProtocolError
@@ -21,6 +22,7 @@ from fruix.protocol.common_operations import ExportPath, ImportPaths
 from fruix.protocol.exports import ExportItem, read_exports
 from fruix.protocol.own_operations import QueryClosure, QueryRequisites
 from fruix.protocol.reader import Source
+from fruix.protocol.wire import Dialect
 from fruix.store.objects.exported import item
 from fruix.store.tree.hashing import StreamHash
 
@@ -37,6 +39,8 @@ def export_path(session: Session, request: ExportPath) -> None:
     session.store.add_temp_root(request.path)  # so that it stays while it is read
     info = require(session, request.path)
     sign = session.service.keyring.sign_export if request.sign else None
+    if session.context.dialect is Dialect.GUIX:
+        say(session, f"exporting path `{request.path}'", more=True)
     with session.long_work():
         for chunk in item(info, session.store.nar(request.path), sign):
             for start in range(0, len(chunk), _PIECE):

@@ -9,9 +9,9 @@ substituter would be asked there, before a derivation is chosen.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
+from fruix.daemon.error_messages import guix_quotes
 from fruix.daemon.handlers.collect import say
 from fruix.daemon.session import Rows, Session
 from fruix.errors import FruixError, NotPermittedError
@@ -30,9 +30,8 @@ _STAGES: Mapping[Dialect, tuple[Sequence[str], Sequence[str]]] = {
         ("reading the Nix store...", "checking path existence..."),
         ("checking link hashes...", "checking store hashes..."),
     ),
-    Dialect.GUIX: (("reading the store...",), ("checking hashes...",)),
+    Dialect.GUIX: (("reading the store...", "checking path existence..."), ("checking hashes...",)),
 }
-_QUOTED = re.compile("'([^' ]+)'")
 # What the peers' verification is about.
 _PEERS = frozenset({FindingKind.DATABASE, FindingKind.LINK})
 
@@ -46,7 +45,7 @@ def verify_store(session: Session, request: VerifyStore) -> bool:
     _check_permitted(session, repair=request.repair)
     existence, hashes = _STAGES[session.context.dialect]
     for text in existence:
-        say(session, text)
+        say(session, text, more=text != existence[0])
     with session.long_work():
         missing = session.store.damaged(contents=False)
         forgotten = set(session.store.forget_missing(missing))
@@ -54,7 +53,7 @@ def verify_store(session: Session, request: VerifyStore) -> bool:
         rest = ", removing from database..." if path in forgotten else ", but it still has valid referrers!"
         _show(session, f"path '{path}' disappeared{rest}")
     for text in hashes if request.contents else ():
-        say(session, text)
+        say(session, text, more=True)
     with session.long_work():
         found = session.store.verify(contents=request.contents)
     found = [one for one in found if to_be_made_again(one) or one.kind in _PEERS]
@@ -118,7 +117,7 @@ def _make_again(session: Session, paths: Sequence[StorePath]) -> None:
 def _show(session: Session, text: str) -> None:
     """A problem, whatever the client's verbosity, with its dialect's quotes."""
     if session.context.dialect is Dialect.GUIX:
-        text = _QUOTED.sub(r"`\1'", text)
+        text = guix_quotes(text)
     session.show(Message(0, text))
 
 

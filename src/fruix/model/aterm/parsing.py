@@ -97,8 +97,6 @@ class _Parser:
         self._expect(b")")
         if self._position != len(self._data):
             self._fail("text after the end")
-        if not outputs:
-            self._fail("a derivation must have at least one output")
         return Derivation(
             self._name,
             outputs,
@@ -224,7 +222,7 @@ class _Parser:
         try:
             return check()
         except (BadStorePathError, BadHashError, FormatError) as error:
-            self._fail(error.message)
+            raise self._problem(error.message) from error
 
     def _expect(self, token: bytes) -> None:
         if not self._data.startswith(token, self._position):
@@ -232,4 +230,8 @@ class _Parser:
         self._position += len(token)
 
     def _fail(self, why: str) -> NoReturn:
-        raise BadDerivationError(f"error parsing derivation '{self._name}': {why} at offset {self._position}")
+        raise self._problem(why)
+
+    def _problem(self, why: str) -> BadDerivationError:
+        where = f"at offset {self._position}"
+        return BadDerivationError(f"error parsing derivation '{self._name}': {why} {where}")

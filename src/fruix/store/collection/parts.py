@@ -34,7 +34,8 @@ class Parts:
         path_locks: makes an empty set of locks.
         lock_directory: the open directory in which a file stands for each lock.
         emptied: called before the last valid paths are deleted.
-        remove_unused_links: removes what deduplication keeps of files that are gone.
+        remove_unused_links: removes what deduplication keeps of files that are gone, and returns how
+            many bytes the links that stay save.
     """
 
     layout: Layout
@@ -47,4 +48,4 @@ class Parts:
     path_locks: Callable[[], PathLocks]
     lock_directory: int
     emptied: Callable[[], None]
-    remove_unused_links: Callable[[], object]
+    remove_unused_links: Callable[[], int]

@@ -18,6 +18,7 @@ from fruix.model.garbage import (
     GarbageEvent,
     Goal,
     Keep,
+    LinksSave,
     LiveStep,
     Marked,
     Report,
@@ -209,7 +210,7 @@ class StoredCollection(StoreQueries):
                 yield Collector(self._parts, liveness, goal, shredder)
                 shredder.wait()
                 report(UnusedLinks(shredder.freed))
-                self._parts.remove_unused_links()
+                report(LinksSave(self._parts.remove_unused_links()))
         finally:
             self.database.reserve()
 

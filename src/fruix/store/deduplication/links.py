@@ -52,7 +52,13 @@ def linked_inodes(store: int) -> set[int]:
         os.close(links)
 
 
-def remove_unused_links(store: int, freed: Callable[[int], None] = lambda _size: None) -> int:
+def _nobody(_size: int) -> None:
+    pass
+
+
+def remove_unused_links(
+    store: int, freed: Callable[[int], None] = _nobody, saved: Callable[[int], None] = _nobody
+) -> int:
     """Remove the links whose file has no other name, and the directory if it is empty then.
 
     For the collector, after it has deleted objects; needs no lock. A deduplication that goes on at
@@ -62,6 +68,7 @@ def remove_unused_links(store: int, freed: Callable[[int], None] = lambda _size:
     Args:
         store: the open store directory.
         freed: told of the size in bytes of each file that goes.
+        saved: told of the bytes that each link that stays saves.
 
     Returns:
         How many links were removed. Costs a listing and one lstat a link.
@@ -75,7 +82,7 @@ def remove_unused_links(store: int, freed: Callable[[int], None] = lambda _size:
         with os.scandir(links) as entries:
             names = (os.fsencode(entry.name) for entry in entries)
             while batch := list(islice(names, _BATCH)):
-                removed += sum(_remove_unused(links, name, freed) for name in batch)
+                removed += sum(_remove_unused(links, name, freed, saved) for name in batch)
     finally:
         os.close(links)
     with suppress(OSError):  # some are in use
@@ -83,10 +90,22 @@ def remove_unused_links(store: int, freed: Callable[[int], None] = lambda _size:
     return removed
 
 
-def _remove_unused(links: int, name: bytes, freed: Callable[[int], None]) -> bool:
+def tidy_links(store: int) -> int:
+    """Remove unused links, and return how many bytes those that stay save."""
+    sizes: list[int] = []
+    remove_unused_links(store, saved=sizes.append)
+    return sum(sizes)
+
+
+def _remove_unused(
+    links: int, name: bytes, freed: Callable[[int], None], saved: Callable[[int], None]
+) -> bool:
     try:
         status = lstat(links, name)
-        if stat.S_ISDIR(status.st_mode) or status.st_nlink > 1:
+        if stat.S_ISDIR(status.st_mode):
+            return False
+        if status.st_nlink > 1:  # the link itself, the file, and others that are the same
+            saved((status.st_nlink - 2) * status.st_size)
             return False
         os.unlink(name, dir_fd=links)
     except FileNotFoundError:
