@@ -20,10 +20,11 @@ from faults.record import Change, What, read
 from faults.trials import Trials
 from faults.work import SCENARIOS, prepare_recovery
 
-# Systems that can't sync one file system sync each file (FreeBSD).
+# Systems that can't sync one file system sync each file, and exchange no names (FreeBSD).
 EACH_FILE = """
 from fruix.store import flags
 flags.sync_file_system, flags.HAS_SYNCFS = lambda descriptor: False, False
+flags.exchange = lambda *names: False
 """
 
 

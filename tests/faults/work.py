@@ -276,15 +276,16 @@ def recovery(work: Work) -> None:
 def prepare_recovery(root: str) -> list[StorePath]:
     """A store as a power cut leaves it.
 
-    Of what came after the mark one path is empty, and so is one before it that was just replaced.
+    Of what came after the mark one path is empty. One before it was just replaced.
 
     Returns:
-        What has to be there afterwards: all but these two and what refers to them.
+        What has to be there afterwards: all but the empty one and what refers to it.
     """
     with LocalStore(layout_of(root)) as store:
         kept = store.add_text("kept", b"k" * 100)
         replaced = store.add_text("replaced", b"r" * 100)
-        store.add_text("needing", b"n" * 100, [replaced])
+        needing = store.add_text("needing", b"n" * 100, [replaced])
+        other = store.path_info(store.add_text("other", b"o" * 100))
         store.sync()
         store.database.checkpoint()
     with LocalStore(layout_of(root)) as store:
@@ -292,16 +293,22 @@ def prepare_recovery(root: str) -> list[StorePath]:
         store.add_text("lost", b"l", [emptied])
         whole = store.add_text("whole", b"w", [kept])
         with store.database.writing() as connection:
-            connection.execute(schema.INSERT_REPLACING, (str(replaced), "sha256:" + "0" * 64, 1))
+            assert other is not None
+            row = (str(replaced), other.nar_hash.prefixed16, other.nar_size)
+            connection.execute(schema.INSERT_REPLACING, row)
         shutil.copytree(root, f"{root}.crashed", symlinks=True)
     shutil.rmtree(root)
     os.rename(f"{root}.crashed", root)
-    for broken in (replaced, emptied):
-        path = f"{root}/store/{broken.base}"
-        os.chmod(path, 0o600)
-        os.truncate(path, 0)
-        os.chmod(path, 0o444)
-    return [kept, whole]
+    _rewrite(f"{root}/store/{emptied.base}", b"")
+    _rewrite(f"{root}/store/{replaced.base}", b"o" * 100)
+    return [kept, whole, replaced, needing]
+
+
+def _rewrite(file: str, contents: bytes) -> None:
+    os.chmod(file, 0o600)
+    with open(file, "wb") as stream:
+        stream.write(contents)
+    os.chmod(file, 0o444)
 
 
 SCENARIOS: Mapping[str, Callable[[Work], None]] = {

@@ -1,9 +1,10 @@
-"""Stores with very many paths, which have rows and no files."""
+"""Stores with very many paths, which have rows and, but for one, no files."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
@@ -21,7 +22,10 @@ def path_of(directory: str, number: int) -> str:
 
 
 def fill(layout: Layout, count: int) -> None:
-    """Register so many paths, 1 and on; each refers to the one of half its number, but for the first."""
+    """Register so many paths, 1 and on; each refers to the one of half its number, but for the first.
+
+    The last one has a file: a store that is wholly empty is refused.
+    """
     with LocalStore(layout):
         pass
     connection = sqlite3.connect(layout.database)
@@ -34,6 +38,7 @@ def fill(layout: Layout, count: int) -> None:
         connection.executemany("insert into Refs (referrer, reference) values (?, ?)", _references(count))
         connection.execute("update FruixSync set mark = ?", (count,))
     connection.close()
+    Path(path_of(layout.store, count)).write_bytes(b"")
 
 
 def _references(count: int) -> Iterator[tuple[int, int]]:

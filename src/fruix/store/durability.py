@@ -176,20 +176,17 @@ class Syncer:
             self._database.checkpoint()
 
 
-def recover(
-    database: Database, store: int, remove: Callable[[str], None], damaged: Iterable[StorePath] = ()
-) -> list[StorePath]:
+def recover(database: Database, store: int, remove: Callable[[str], None]) -> list[StorePath]:
     """After an unclean stop.
 
-    Drop what was registered after the mark and is not whole, and what is known to be `damaged`,
-    with all that refers to it.
+    Drop what was registered after the mark and is not whole, with all that refers to it.
 
     Returns:
         The dropped paths, in order. After a clean stop nothing lies behind the mark, and this costs
         one query.
     """
     suspects = database.registered_after(database.mark())
-    broken = [*damaged, *(info.path for info in suspects if not is_whole(store, info))]
+    broken = [info.path for info in suspects if not is_whole(store, info)]
     if not broken:
         return []
     dropped = sorted(database.referrers_closure(broken))

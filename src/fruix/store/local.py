@@ -185,8 +185,8 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
     def _recover(self) -> None:
         """Undo what processes left that died with the store open. Nobody else has it open."""
         remove = self._staging.remove
-        damaged = settle(self.database, self._descriptor)
-        self.recovered = durability.recover(self.database, self._descriptor, remove, damaged)
+        settle(self.database, self._descriptor)
+        self.recovered = durability.recover(self.database, self._descriptor, remove)
         crashed = leftovers.crashed_sessions(self.layout.staging)
         # Who says that the store is this database's, whatever it knows, has not said that the rest
         # shall go.

@@ -6,7 +6,11 @@ The row of such a path lies before the sync mark, so no start would look at its 
 the moment when they change and the moment when all is on disk they need not be what the row says.
 So what they may be meanwhile is noted first, in `FruixReplacing`: the hash and size of before, and
 those of afterwards. The next start compares the files with all of them and has the row say which it
-is; files that are neither count as damaged.
+is. Files that are neither are those of before, which were damaged already: they stay registered, as
+everything that refers to them does, until somebody repairs them.
+
+Where names can't be exchanged the old files go by one rename and the new ones come by another. A
+start that finds nothing looks for the new ones under their private name in the store directory.
 
 Cost: two transactions and two fsyncs of the database's log for each replacement.
 """
@@ -14,15 +18,17 @@ Cost: two transactions and two fsyncs of the database's log for each replacement
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 
 from fruix.errors import FruixError
+from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import schema
 from fruix.store.database import Database
 from fruix.store.durability import Syncer
+from fruix.store.leftovers import NEAR
 from fruix.store.objects.content_hashes import nar_hash
 
 
@@ -54,35 +60,43 @@ class Replacements:
         _forget(self._database, info.path)
 
 
-def settle(database: Database, store: int) -> list[StorePath]:
+def settle(database: Database, store: int) -> None:
     """After an unclean stop: have the rows say what lies there.
 
     Nobody else has the store open. Reads the files of each path that was just being replaced.
-
-    Returns:
-        The paths whose files are none of what they may be. They are still noted.
     """
-    damaged = []
     for path in sorted(set(database.paths(schema.REPLACING_PATHS))):
-        if _settle(database, store, path):
-            _forget(database, path)
-        else:
-            damaged.append(path)
-    return damaged
+        if database.is_valid(path):
+            _settle(database, store, path)
+        _forget(database, path)
 
 
-def _settle(database: Database, store: int, path: StorePath) -> bool:
-    if not database.is_valid(path):
-        return True
-    try:
-        found, size = nar_hash(store, os.fsencode(path.base))
-    except (OSError, FruixError):
-        return False
-    if (found, size) not in database.replacing(path):
-        return False
+def _settle(database: Database, store: int, path: StorePath) -> None:
+    known, name = database.replacing(path), os.fsencode(path.base)
+    contents = _contents(store, name)
+    if contents is None and (near := _near_with(store, known)) is not None:
+        os.rename(near, name, src_dir_fd=store, dst_dir_fd=store)
+        os.fsync(store)
+        contents = _contents(store, name)
+    if contents is None or contents not in known:
+        return
+    found, size = contents
     with database.writing() as connection:
         connection.execute(schema.UPDATE_CONTENTS, (found.prefixed16, size, str(path)))
-    return True
+
+
+def _near_with(store: int, known: Collection[tuple[Hash, int]]) -> bytes | None:
+    """The private name of an object that was on its way, with one of those contents."""
+    names = map(os.fsencode, os.listdir(store))
+    return next((name for name in names if NEAR.fullmatch(name) and _contents(store, name) in known), None)
+
+
+def _contents(store: int, name: bytes) -> tuple[Hash, int] | None:
+    """Hash and size of what lies there, as an archive; None if nothing does, or no store object."""
+    try:
+        return nar_hash(store, name)
+    except (OSError, FruixError):
+        return None
 
 
 def _forget(database: Database, path: StorePath) -> None:

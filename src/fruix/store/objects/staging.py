@@ -182,35 +182,31 @@ class Staging:
         """
         final = os.fsencode(base)
         sync_object(self.directory, name)
-        with self._settled(name) as (directory, near):
+        with self._settled(name) as near:
             try:
-                if flags.exchange(directory, near, self.store, final):
+                if flags.exchange(self.store, near, self.store, final):
                     os.fsync(self.store)
-                    self._discard(directory, near)
+                    self._discard(self.store, near)
                     return
             except OSError as error:  # nothing lies there, or it can't be moved (overlayfs)
                 if error.errno not in {errno.ENOENT, errno.EXDEV}:
                     raise
+            os.fsync(self.store)  # the next start looks for the new one there, if it finds nothing here
             with self._moved_away(self.store, final):
-                os.rename(near, final, src_dir_fd=directory, dst_dir_fd=self.store)
+                os.rename(near, final, src_dir_fd=self.store, dst_dir_fd=self.store)
                 os.fsync(self.store)
 
     @contextmanager
-    def _settled(self, name: bytes) -> Iterator[tuple[int, bytes]]:
-        """Where a finished object can be renamed from without changing.
+    def _settled(self, name: bytes) -> Iterator[bytes]:
+        """Move a finished object into the store, under a private name, and yield that.
 
-        A directory goes into the store, under a private name.
-
-        After a crash the next start finds it there.
+        It can be renamed from there without changing; after a crash the next start finds it there.
         """
-        if not _is_directory(self.directory, name):
-            yield self.directory, name
-            return
         near = near_name()
         try:
             move(self.directory, name, self.store, near)
             settle(self.store, near)
-            yield self.store, near
+            yield near
         except BaseException:
             self._discard(self.store, near)
             raise
