@@ -27,6 +27,7 @@ class BuildSettings:
     """The operator's side.
 
     Attributes:
+        cores: what builders are told they may use; 0: as many as there are, or what their contract says.
         timeout_limit, silent_time_limit: the most that a client may choose for `timeout` and
             `max_silent_time`.
         max_jobs_per_user: how many builds, and how many downloads, may run at once that one user
@@ -39,7 +40,7 @@ class BuildSettings:
 
     max_jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
     max_jobs_per_user: int = 0
-    cores: int = field(default_factory=lambda: os.cpu_count() or 1)
+    cores: int = 0
     uids: tuple[int, ...] = tuple(range(FIRST_BUILD_UID, FIRST_BUILD_UID + BUILD_UID_COUNT))
     timeout: int = 86400
     max_silent_time: int = 3600

@@ -18,6 +18,7 @@ from fruix.daemon.budget import CountedRoots
 from fruix.daemon.error_messages import ends_session, failure
 from fruix.daemon.handlers.table import HANDLERS
 from fruix.daemon.session import Handler, Session
+from fruix.daemon.user_profiles import make_profile_directory
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
 from fruix.protocol import handshake, messages, nix
 from fruix.protocol.operations import operations
@@ -73,6 +74,7 @@ class RequestLoop:
         )
         self._connection.complete()
         if context.dialect is Dialect.GUIX:
+            self._make_profile_directory()
             session.options = ClientOptions(verbosity=GUIX_DEFAULT_VERBOSITY, print_build_trace=False)
         elif context.minor < nix.OLDEST:
             least = f"1.{nix.OLDEST}"
@@ -81,6 +83,15 @@ class RequestLoop:
             return False
         self._answer(messages.LAST)
         return True
+
+    def _make_profile_directory(self) -> None:
+        session, peer = self._session, self._session.peer
+        try:
+            make_profile_directory(session.store.layout, peer.uid, peer.gid)
+        except OSError as error:
+            session.service.client_log.warning(
+                peer.uid, "no directory for the profiles of user %s: %s", peer.uid, error
+            )
 
     def _serve(self) -> None:
         session, connection, source = self._session, self._connection, self._connection.source

@@ -261,7 +261,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),
     "max-jobs-per-user": ("building.max_jobs_per_user", _number(0, 1 << 16)),
-    "cores": ("building.cores", _number(1, 1 << 16)),
+    "cores": ("building.cores", _number(0, 1 << 16)),
     "timeout": ("building.timeout", _number(0)),
     "max-silent-time": ("building.max_silent_time", _number(0)),
     "timeout-limit": ("building.timeout_limit", _number(0)),

@@ -47,6 +47,8 @@ class Contract:
         guix_attributes: what a derivation declares is read by Guix's rules (no structured
             attributes, no files, no placeholders).
         count_cores: whether "0 cores" is told to builders as the number of processors.
+        sealed_root: whether the root is read-only (EROFS), or only not the builder's (EACCES), who
+            can't write there either way.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Contract:
     fixed_output: Mapping[str, str] = field(default_factory=dict)
     guix_attributes: bool = False
     count_cores: bool = True
+    sealed_root: bool = True
     hostname: str = "localhost"
     domainname: str = "(none)"
 
@@ -174,6 +177,7 @@ _ROWS = (
         copied=("resolv.conf", "hosts", "services", "nsswitch.conf"),
         guix_attributes=True,
         count_cores=False,
+        sealed_root=False,
     ),
     Contract(
         name="nix",

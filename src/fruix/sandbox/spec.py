@@ -124,6 +124,8 @@ class SandboxSpec:
             it; 0: no limit.
         terminal: the log is the inner end of a terminal pair, made for this sandbox: it becomes the
             controlling terminal and the standard input too. Never a terminal that somebody sits at.
+        sealed_root: the root is read-only; else only root can write there (whose identity then may not
+            be `shared`).
     """
 
     id: str
@@ -146,6 +148,7 @@ class SandboxSpec:
     memory_max: int = 0
     pids_max: int = 0
     terminal: bool = False
+    sealed_root: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a network of its own without a user namespace of its own.

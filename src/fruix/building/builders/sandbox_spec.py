@@ -71,6 +71,8 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
         memory_max=params.limits.max_memory,
         pids_max=params.limits.processes_at_most,
         terminal=params.terminal,
+        # Where the builder has the daemon's own ids, nothing but the seal keeps it from the root.
+        sealed_root=contract.sealed_root or identity.shared,
     )
 
 

@@ -152,6 +152,8 @@ def _binds(child: ChildState) -> None:
 def _seal(child: ChildState) -> None:
     mounts.seal()
     mounts.open_writable(child.spec.binds)
+    if not child.spec.sealed_root:
+        mounts.open_root()
 
 
 def _devices(child: ChildState) -> None:

@@ -76,6 +76,11 @@ def open_writable(binds: Iterable[Bind]) -> None:
             libc.mount_setattr(_relative(bind.target), 0, 0, libc.MOUNT_ATTR_RDONLY)
 
 
+def open_root() -> None:
+    """The new root's own file system is no longer read-only; all in it belongs to root."""
+    libc.mount_setattr(b".", 0, 0, libc.MOUNT_ATTR_RDONLY)
+
+
 def mount_tmpfs(mounts: Iterable[Tmpfs]) -> None:
     """Writable memory; the mount points are made by `make_mount_points` before the root is sealed."""
     for mount in mounts:
