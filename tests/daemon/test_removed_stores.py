@@ -93,6 +93,12 @@ def test_nothing_is_left_open_of_the_old_store(daemon: Running, user: RemoteStor
         assert gone() == []
 
 
+def what_is_in_it(layout: Layout) -> None:
+    for name in os.listdir(layout.store):
+        path = Path(layout.store, name)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
 def only_the_store(layout: Layout) -> None:
     shutil.rmtree(layout.store)
 
@@ -109,6 +115,7 @@ def only_the_database(layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("remove", "words"),
     [
+        (what_is_in_it, "the store is empty, but 1 paths are valid: it was emptied, or isn't mounted"),
         (only_the_store, "the store is empty, but 1 paths are valid: it was emptied, or isn't mounted"),
         (only_the_state, "the store belongs to the database"),
         (only_the_database, "the store belongs to the database"),

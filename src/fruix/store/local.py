@@ -45,7 +45,7 @@ from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs.stored import StoredOutputs
 from fruix.store.owner import StoreLock
-from fruix.store.presence import Presence
+from fruix.store.presence import Presence, Sample
 from fruix.store.registration import Registrar
 from fruix.store.replacement import Replacements, settle
 from fruix.store.room import NO_LIMITS, Limits, Room
@@ -139,6 +139,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
                 replacing=self.replacing,
             )
             self._presence = self._rests_on(lock.path)
+            self._sample = Sample(self._descriptor, self.directory, self.database.newest_synced_path)
             self._opened = opened.pop_all()
         return self
 
@@ -204,7 +205,9 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
 
         After a `reopen` that failed, what could not be opened.
         """
-        return self._presence.lost() if self._descriptor >= 0 else self.layout.store
+        if self._descriptor < 0:
+            return self.layout.store
+        return self._presence.lost() or (self.layout.store if self._sample.is_gone() else "")
 
     def reopen(self) -> None:
         """Let go of a store that was removed, and open what has its names now. No other call may be running.
