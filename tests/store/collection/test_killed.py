@@ -45,7 +45,7 @@ POINTS = {
     "rows": ("fruix.store.collection.collector", "Collector", "_forget", "2"),
     "log": ("fruix.store.database_file", "DatabaseFile", "sync_log", "2"),
     "move": ("fruix.store.objects.staging", "Staging", "take", "300"),
-    "moved": ("fruix.store.collection.shredder", "Shredder", "shred", "256"),
+    "moved": ("fruix.store.collection.shredder", "Shredder", "shred", "1"),
     "delete": ("fruix.store.objects.staging", "Staging", "drop", "400"),
     "reserve": ("fruix.store.database_file", "DatabaseFile", "reserve", "1"),
 }

@@ -151,8 +151,7 @@ class Collector:
                     place = self._take(path)
                     if place is not None:
                         taken[path] = place
-        for place in taken.values():
-            self.shredder.shred(place)
+        self.shredder.shred(taken.values())
         return taken.keys()
 
     def _take(self, path: StorePath) -> bytes | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from fruix.errors import FruixError
 from fruix.store.collection.parts import Parts
@@ -16,6 +17,7 @@ from fruix.threads import ThreadPool
 
 _MOST_THREADS = 4
 _WAITING = 4096  # objects that may be waiting
+_RUN = 32  # objects that a thread takes at once
 _log = logging.getLogger(__name__)
 
 
@@ -36,19 +38,21 @@ class Shredder:
         self._waiting = 0
         self.freed = 0
 
-    def shred(self, place: bytes) -> None:
-        """Delete it, some time soon; waits while very many are waiting."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._waiting < _WAITING)
-            self._waiting += 1
-        self._pool.submit(self._delete, place)
+    def shred(self, places: Iterable[bytes]) -> None:
+        """Delete them, some time soon; waits while very many are waiting."""
+        remaining = iter(places)
+        while run := list(islice(remaining, _RUN)):
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting < _WAITING)
+                self._waiting += len(run)
+            self._pool.submit(self._delete, run)
 
     def wait(self) -> None:
         """Return when all is deleted."""
         with self._changed:
             self._changed.wait_for(lambda: not self._waiting)
 
-    def _delete(self, place: bytes) -> None:
+    def _delete(self, places: Sequence[bytes]) -> None:
         freed = 0
 
         def count(status: os.stat_result) -> None:
@@ -56,15 +60,15 @@ class Shredder:
             if status.st_nlink <= self._names:
                 freed += status.st_size
 
-        try:
-            self._trash.drop(place, count)
-        except (FruixError, OSError) as error:
-            _log.warning("not deleted completely: %s", error)
-        finally:
-            with self._changed:
-                self.freed += freed
-                self._waiting -= 1
-                self._changed.notify_all()
+        for place in places:
+            try:
+                self._trash.drop(place, count)
+            except (FruixError, OSError) as error:
+                _log.warning("not deleted completely: %s", error)
+        with self._changed:
+            self.freed += freed
+            self._waiting -= len(places)
+            self._changed.notify_all()
 
 
 @contextmanager
