@@ -115,8 +115,8 @@ def only_the_database(layout: Layout) -> None:
 @pytest.mark.parametrize(
     ("remove", "words"),
     [
-        (what_is_in_it, "the store is empty, but 1 paths are valid: it was emptied, or isn't mounted"),
-        (only_the_store, "the store is empty, but 1 paths are valid: it was emptied, or isn't mounted"),
+        (what_is_in_it, "the store is empty, but 2 paths are valid: it was emptied, or isn't mounted"),
+        (only_the_store, "the store is empty, but 2 paths are valid: it was emptied, or isn't mounted"),
         (only_the_state, "the store belongs to the database"),
         (only_the_database, "the store belongs to the database"),
     ],
@@ -125,6 +125,7 @@ def test_halves_are_told_of_in_words_until_both_fit(
     daemon: Running, user: RemoteStore, remove: Callable[[Layout], None], words: str
 ) -> None:
     path = user.add_text("a", b"a")
+    user.add_text("another", b"a")
     daemon.store.sync()
     remove(daemon.store.layout)
     for _ in range(2):

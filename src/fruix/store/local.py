@@ -139,7 +139,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
                 replacing=self.replacing,
             )
             self._presence = self._rests_on(lock.path)
-            self._sample = Sample(self._descriptor, self.directory, self.database.newest_synced_path)
+            self._sample = Sample(self._descriptor, self.database)
             self._opened = opened.pop_all()
         return self
 

@@ -9,9 +9,9 @@ directory stays.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from fruix.model.storepath import StorePath
+from fruix.store.database import Database
 from fruix.store.leftovers import has_objects
 
 
@@ -40,26 +40,24 @@ class Sample:
     query where it isn't there.
     """
 
-    def __init__(self, store: int, directory: str, newest: Callable[[], StorePath | None]) -> None:
-        """Choose none yet.
-
-        Args:
-            store: the open store directory.
-            directory: its name.
-            newest: the newest of the paths that are known to be on disk.
-        """
+    def __init__(self, store: int, database: Database) -> None:
+        """Choose none yet. `store`: the open store directory."""
         self._store = store
-        self._directory = directory
-        self._newest = newest
+        self._database = database
         self._name = ""
 
     def is_gone(self) -> bool:
-        """Whether there should be objects, and there are none."""
+        """Whether there should be objects, and there are none.
+
+        A single one that is missing is damage, which can be repaired.
+        """
         if self._name and self._is_there():
             return False
-        newest = self._newest()
+        newest = self._database.newest_synced_path()
         self._name = newest.base if newest is not None else ""
-        return bool(self._name) and not self._is_there() and not has_objects(self._store, self._directory)
+        if not self._name or self._is_there() or has_objects(self._store, self._database.directory):
+            return False
+        return self._database.count() > 1
 
     def _is_there(self) -> bool:
         try:
