@@ -33,6 +33,7 @@ class BuildSettings:
         max_jobs_per_user: how many builds, and how many downloads, may run at once that one user
             alone waits for.
         system_features: what derivations may require; None: see `platforms.features`.
+        loopback_ports: of this machine, that the built-in fetchers may reach.
         impure_variables: which of the daemon's variables fixed-output derivations get if they name
             them.
         extra_platforms: systems that this machine builds for besides its own.
@@ -58,6 +59,7 @@ class BuildSettings:
     log_lines: int = 25
     max_download_size: int = 64 << 30
     fixed_output_network: str = networks.AUTO
+    loopback_ports: tuple[int, ...] = ()
     max_prepared_view: int = 2 << 30
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()

@@ -183,6 +183,12 @@ def _file(value: Any) -> str:
     return _absolute_names([value])[0]
 
 
+def _ports(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list of numbers")
+    return tuple(map(_number(1, (1 << 16) - 1), value))
+
+
 def _public_keys(value: Any) -> tuple[str, ...]:
     for text in (texts := _strings(value)):
         try:
@@ -278,6 +284,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "cache-failures": ("building.cache_failures", _truth),
     "max-download-size": ("building.max_download_size", _number(0)),
     "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
+    "loopback-ports": ("building.loopback_ports", _ports),
     "sources": ("building.sources", _absolute_names),
     "impure-variables": ("building.impure_variables", _variables),
     "system-features": ("building.system_features", _features),

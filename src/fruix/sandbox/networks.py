@@ -10,6 +10,8 @@ from __future__ import annotations
 
 AUTO, NONE, HOST = "auto", "none", "host"
 OWN = ("pasta", "slirp4netns")  # a network namespace of its own
+# What can let a build reach single ports of the host's loopback interface, or does so anyway.
+OPENS_PORTS = frozenset({"pasta", HOST})
 SETTINGS = (AUTO, *OWN, HOST, NONE)
 SETTING = "fixed-output-network"
 

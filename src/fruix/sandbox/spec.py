@@ -126,6 +126,8 @@ class SandboxSpec:
             controlling terminal and the standard input too. Never a terminal that somebody sits at.
         sealed_root: the root is read-only; else only root can write there (whose identity then may not
             be `shared`).
+        loopback_ports: TCP ports of the host's loopback interface that are reached at its own, where
+            the network is one of `networks.OPENS_PORTS`.
     """
 
     id: str
@@ -149,6 +151,7 @@ class SandboxSpec:
     pids_max: int = 0
     terminal: bool = False
     sealed_root: bool = True
+    loopback_ports: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a network of its own without a user namespace of its own.
@@ -201,6 +204,7 @@ def _program(row: list[Any]) -> Exec | Entry:
 _READERS: Mapping[str, Any] = {
     "identity": _identity,
     "devices": tuple,
+    "loopback_ports": tuple,
     "hidden": tuple,
     "program": _program,
     "binds": lambda rows: tuple([Bind(*row) for row in rows]),

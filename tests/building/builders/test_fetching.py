@@ -94,7 +94,37 @@ def test_the_hosts_loopback_is_no_source(url: str, way: str, tmp_path: Path) -> 
     ):
         (result,) = here.build(fetch(here, {"url": f"http://127.0.0.1:{port}/file.tar.gz"}))
         assert not result.success
-        assert "refused" in result.message
+        assert f"at port {port}, which the daemon's setting 'loopback-ports' doesn't list" in result.message
+    del url
+
+
+@pytest.mark.parametrize("way", sorted(networks.OPENS_PORTS))
+def test_listed_ports_of_the_hosts_loopback_are_reached(url: str, way: str, tmp_path: Path) -> None:
+    served = tmp_path / "served"
+    with (
+        rig.web_server(served, "127.0.0.1") as port,
+        rig.web_server(served, "127.0.0.1") as other,
+        machine(BuildSettings(fixed_output_network=way, loopback_ports=(port,))) as here,
+    ):
+        for host in ("127.0.0.1", "localhost"):
+            env = {"urls": f"http://{host}:{other}/file.tar.gz http://{host}:{port}/file.tar.gz"}
+            drv = fetch(here, env)
+            (result,) = here.build(drv)
+            assert result.status == BuildStatus.BUILT, result.message
+            said = [event.line for event in here.events if isinstance(event, LogLine)]
+            assert any(f"at port {other}" in line for line in said)
+            here.events.clear()
+            here.store.database.remove(here.store.derivation_outputs(drv).values())
+    del url
+
+
+def test_a_listed_port_takes_a_way_that_opens_single_ones(url: str, tmp_path: Path) -> None:
+    with (
+        rig.web_server(tmp_path / "served", "127.0.0.1") as port,
+        machine(BuildSettings(fixed_output_network="slirp4netns", loopback_ports=(port,))) as here,
+    ):
+        (result,) = here.build(fetch(here, {"url": f"http://127.0.0.1:{port}/file.tar.gz"}))
+        assert "to which 'slirp4netns' opens no single ports: install pasta" in result.message
     del url
 
 

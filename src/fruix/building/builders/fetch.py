@@ -9,15 +9,18 @@ is no sandbox.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from urllib.request import getproxies
 
 from fruix.building.builders import fetchurl
+from fruix.building.builders.loopback import judged
 from fruix.building.builders.mirrors import check_usable
 from fruix.building.builders.platforms import check_features
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
 from fruix.building.builders.undelivered import others, read_report, wrong_contents
 from fruix.building.failures import FailedError, mismatch
 from fruix.building.resources import Resources
+from fruix.building.settings import BuildSettings
 from fruix.building.workspace import Workspace
 from fruix.errors import IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
@@ -50,14 +53,10 @@ def prepare_fetch(
     check_features(path, attributes, settings)
     download = fetchurl.read_request(derivation, settings.mirrors, resources.store.real)
     at_hand = fetchurl.local_copy(download, settings) or ""
+    network = NONE if at_hand else _network(settings)
     if not at_hand:
+        download = replace(download, urls=judged(download.urls, settings.loopback_ports, network))
         check_usable(download.urls, settings.mirrors)
-    network = NONE if at_hand else choose(settings.fixed_output_network)
-    if network == NONE and not at_hand:
-        raise IsolationUnavailableError(
-            "downloads are switched off",
-            hint=f"put the file into one of the 'sources' directories, or change the setting '{SETTING}'",
-        )
     ca_file = f"/etc/{CERTIFICATES}" if CERTIFICATES in host_files(network) else ""
     return PreparedBuilder(
         path=path,
@@ -71,10 +70,21 @@ def prepare_fetch(
         areas=(("build", _DIRECTORY),),
         outputs={"out": f"build/{fetchurl.OUTPUT_NAME}"},
         network=network,
+        loopback_ports=settings.loopback_ports,
         secrets=secrets_in(getproxies().values()),
         download=download,
         at_hand=at_hand,
     )
+
+
+def _network(settings: BuildSettings) -> str:
+    network = choose(settings.fixed_output_network)
+    if network == NONE:
+        raise IsolationUnavailableError(
+            "downloads are switched off",
+            hint=f"put the file into one of the 'sources' directories, or change the setting '{SETTING}'",
+        )
+    return network
 
 
 def copy_at_hand(builder: PreparedBuilder, area: Workspace, uid: int) -> None:

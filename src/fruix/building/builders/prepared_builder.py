@@ -37,6 +37,7 @@ class PreparedBuilder:
             to them.
         view: the host view that it asks for.
         network: how it is connected (see `sandbox.networks`).
+        loopback_ports: of the host, that it may reach.
         kvm: whether it is shown the device.
         files: put into its working directory before it starts: name → contents.
         secrets: texts that it is told and that don't belong into a log.
@@ -54,6 +55,7 @@ class PreparedBuilder:
     inputs: tuple[tuple[str, StorePath], ...] = ()
     view: ResolvedView | None = None
     network: str = NONE
+    loopback_ports: tuple[int, ...] = ()
     personality: str = "native"
     kvm: bool = False
     files: Mapping[str, bytes] = field(default_factory=dict)

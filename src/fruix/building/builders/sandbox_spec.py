@@ -65,6 +65,7 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
         hostname=contract.hostname,
         domainname=contract.domainname,
         network=builder.network,
+        loopback_ports=builder.loopback_ports,
         limits=params.limits.resources,
         personality=builder.personality,
         devices=(KVM,) if builder.kvm else (),

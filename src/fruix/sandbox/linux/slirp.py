@@ -2,7 +2,8 @@
 
 Both are user-mode network stacks: they hold a tap device in the sandbox's network namespace and
 open ordinary sockets outside on its behalf. Addresses are fixed, so that builders see the same on
-every host. The host's loopback is out of reach, and nothing outside can connect to the builder.
+every host. The host's loopback is out of reach but for ports that the specification lists, and
+nothing outside can connect to the builder.
 
 Who is who: the sandbox's first process, by then the build user, makes its user and network
 namespaces and says "ready"; the *supervisor*, cloned beside it into process and mount namespaces of
@@ -33,7 +34,7 @@ from fruix.sandbox import root_skeleton
 from fruix.sandbox.linux import identity, libc, mounts, network, userns
 from fruix.sandbox.linux.helper_process import HelperProcess, close_all_but
 from fruix.sandbox.network_files import contents
-from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK
+from fruix.sandbox.networks import ADDRESS, GATEWAY, NAME_SERVER, NETMASK, OPENS_PORTS
 from fruix.sandbox.process_defaults import default_signals
 from fruix.sandbox.spec import Bind, File, SandboxSpec
 
@@ -62,7 +63,7 @@ _USER_NAMESPACE, _NETWORK_NAMESPACE = "/proc/self/fd/0", "/proc/self/fd/1"
 # Without this `--address` IPv6 would get the host's own address.
 _ADDRESS_6, _GATEWAY_6 = "fd66:7275:6978::100", "fd66:7275:6978::2"
 
-# None leads in, none to the host's loopback.
+# None leads in, none to the host's loopback unless `command` says so.
 _NO_PORTS = tuple(word for direction in ("-t", "-u", "-T", "-U") for word in (direction, "none"))
 
 COMMANDS: dict[str, tuple[str, ...]] = {
@@ -90,6 +91,16 @@ COMMANDS: dict[str, tuple[str, ...]] = {
         _INTERFACE,
     ),
 }
+
+
+def command(spec: SandboxSpec) -> tuple[str, ...]:
+    """The helper's arguments: where it can, it opens the ports of the host's loopback that `spec` lists."""
+    arguments = COMMANDS[spec.network]
+    if spec.network not in OPENS_PORTS or not spec.loopback_ports:
+        return arguments
+    place = arguments.index("-T") + 1
+    ports = ",".join(map(str, spec.loopback_ports))
+    return (*arguments[:place], ports, *arguments[place + 1 :])
 
 
 def lacking(name: str) -> str:
@@ -207,7 +218,7 @@ def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
         identity.drop_bounding_set(identity.read_last_capability())
         identity.set_ids(replace(spec.identity, groups=()))
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of ids has cleared it
-        words = _run(program, COMMANDS[spec.network], namespaces)
+        words = _run(program, command(spec), namespaces)
     except BaseException as error:  # noqa: BLE001 - goes to the sandbox
         words = f"{spec.network}: {error}".encode()
     finally:
