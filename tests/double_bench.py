@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from freebsd_double.double import Double
+from freebsd_double.kernel_state import Machine
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, text
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.kernel_state import Machine
 
 CREATE, ATTACH, UPDATE = abi.JAIL_CREATE, abi.JAIL_ATTACH, abi.JAIL_UPDATE
 

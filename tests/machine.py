@@ -18,6 +18,10 @@ from typing import Any
 
 import pytest
 
+from freebsd_double.double import Double
+from freebsd_double.files import as_on_ufs
+from freebsd_double.jails import living
+from freebsd_double.kernel_state import Machine as FreeBSD
 from fruix.building.builder import Builder
 from fruix.building.builders.platforms import local_system
 from fruix.building.settings import FIRST_BUILD_UID, BuildSettings
@@ -37,10 +41,6 @@ from fruix.sandbox.linux import libc, userns
 from fruix.store import Layout, LocalStore
 from fruix.store.leftovers import LINKS
 from fruix.store.tree import delete_tree
-from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.files import as_on_ufs
-from fruix.testing.freebsd.jails import living
-from fruix.testing.freebsd.kernel_state import Machine as FreeBSD
 from waiting import until
 
 BUSYBOX = "/bin/busybox"

@@ -22,7 +22,7 @@ AGAIN = (
 )
 IMPORT_ALL = """
 import freebsd_names, fruix, importlib, pkgutil
-LEFT_OUT = {"fruix.sandbox.linux", "fruix.testing.freebsd"}
+LEFT_OUT = {"fruix.sandbox.linux"}
 def load(package):
     for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
         if module.name not in LEFT_OUT and not module.name.endswith("__main__"):

@@ -14,11 +14,11 @@ import pytest
 from asking import WhenReady
 from building import host_trees
 from building.host_trees import MUCH, TREES
+from freebsd_double.double import Double
 from fruix.building.settings import BuildSettings
 from fruix.model.events import LogLine
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.storepath import StorePath
-from fruix.testing.freebsd.double import Double
 from machine import Machine, jails, machine
 
 old_enough = host_trees.old_enough

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from freebsd_double import files
 from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.layout import Layout
@@ -17,7 +18,6 @@ from fruix.store.leftovers import near_name, session_name
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
-from fruix.testing.freebsd import files
 from machine import SEVERAL_IDS
 from store.helpers import BUILD_UID, archive, give, nothing_but, some_path, write_file
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from double_bench import ATTACH, CREATE, UPDATE, Bench, fails, in_child
+from freebsd_double.double import Double
+from freebsd_double.kernel_state import Machine
+from freebsd_double.parameters import ALL
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, flag, integer, text
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.kernel_state import Machine
-from fruix.testing.freebsd.parameters import ALL
 
 
 @pytest.mark.parametrize(

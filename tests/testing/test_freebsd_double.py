@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from double_bench import Bench, fails
+from freebsd_double.mounts import PanicError
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import flag, text
-from fruix.testing.freebsd.mounts import PanicError
 
 # Mounts
 

@@ -96,7 +96,7 @@ def test_hello(tmp_path: Path) -> None:
         metadata = tmp_path / "metadata"
         environment = {
             "PATH": os.environ["PATH"],
-            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONPATH": f"{ROOT}/src:{ROOT}/tests",
             **{
                 name: os.environ[name]
                 for name in ("FRUIX_SOURCES", "http_proxy", "https_proxy")
@@ -108,7 +108,7 @@ def test_hello(tmp_path: Path) -> None:
                 sys.executable,
                 "-S",
                 "-m",
-                "fruix.testing.freebsd",
+                "freebsd_double",
                 "build",
                 "-v",
                 "hello",

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from freebsd_double.double import Double
+from freebsd_double.kernel_state import Machine
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.store.layout import Layout
 from fruix.testing import kernel_checks, machines, selftest
-from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.kernel_state import Machine
 from fruix.testing.scratch_daemon import Scratch
 from fruix.testing.selftest import Outcome
 from fruix.testing.selftest_checks import Bench, FailedError, NotTriedError

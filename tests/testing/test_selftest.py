@@ -86,14 +86,7 @@ def test_everything_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_weaker_sandbox_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch_daemon, "program", "weakened")
-    environment = scratch_daemon._environment
-
-    def with_weakened(layout: Layout, base: str) -> dict[str, str]:
-        found = environment(layout, base)
-        found["PYTHONPATH"] += os.pathsep + str(Path(__file__).parent)
-        return found
-
-    monkeypatch.setattr(scratch_daemon, "_environment", with_weakened)
+    monkeypatch.setattr(scratch_daemon, "MODULES", [*scratch_daemon.MODULES, str(Path(__file__).parent)])
     monkeypatch.setattr(selftest_module, "crash_checks", tuple)
     failed, seen = run()
     assert failed == ["what is seen"], seen

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from freebsd_double.double import Double
+from freebsd_double.kernel_state import Machine
 from fruix.cli.command_line import main
 from fruix.model.systems import common_name
 from fruix.sandbox import back_ends
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.kernel_state import Machine
 from machine import jails
 
 CAPABILITIES = [

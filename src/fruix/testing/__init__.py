@@ -5,8 +5,7 @@ This is the self-test behind `fruix doctor --selftest`, and what it and the test
 What lives here: a scratch store with a real daemon (`scratch_daemon`), derivations for it
 (`derivations`), what a builder must and must not see (`expected_view`), the checks
 (`selftest_checks`, `machines`, `kernel_checks`, `crashes`), what may not be left (`traces`) and the
-report (`selftest`); one sandbox call by call (`trial`, `traced`); a double of FreeBSD's system calls
-for Linux (`freebsd/`).
+report (`selftest`); one sandbox call by call (`trial`, `traced`).
 
 Rules: standard library only, no test framework, so that it runs from a source tree on a machine
 that has nothing but Python. The daemon is the real one, in a process of its own; nothing outside

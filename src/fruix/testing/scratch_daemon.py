@@ -39,6 +39,8 @@ program = "fruix"
 # What daemons get of the caller's environment: what Python needs, and no setting that could change
 # the outcome.
 KEPT = ["PATH", "PYTHONDONTWRITEBYTECODE"]
+# Where they find modules.
+MODULES = [os.path.dirname(os.path.dirname(os.path.abspath(fruix.__file__)))]
 _ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 
 
@@ -210,11 +212,10 @@ def _exposed(path: str) -> bool:
 
 
 def _environment(layout: Layout, base: str) -> dict[str, str]:
-    source = os.path.dirname(os.path.dirname(os.path.abspath(fruix.__file__)))
     kept = {name: os.environ[name] for name in KEPT if name in os.environ}
     return {
         **kept,
-        "PYTHONPATH": source,
+        "PYTHONPATH": os.pathsep.join(MODULES),
         "FRUIX_STORE_DIR": layout.store,
         "FRUIX_STATE_DIR": layout.state,
         "FRUIX_LOG_DIR": layout.log,

@@ -3,10 +3,12 @@
 
 stop_daemon
 
+export PYTHONPATH=$ROOT/src:$ROOT/tests
+
 fruix() {
     case "$*" in
     *--selftest) shorter_selftest ;;
-    *) "$PYTHON" -P -m fruix.testing.freebsd "$@" ;;
+    *) "$PYTHON" -P -m freebsd_double "$@" ;;
     esac
 }
 
@@ -19,7 +21,7 @@ shorter_selftest() { # no crashes at every step, which take minutes, and fewer i
 import sys
 
 from fruix.testing import crashes, machines
-from fruix.testing.freebsd.__main__ import main
+from freebsd_double.__main__ import main
 
 crashes.all_steps = tuple
 machines.MANY = 30

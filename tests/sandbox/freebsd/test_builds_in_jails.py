@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from freebsd_double.kernel_state import Machine as FreeBSD
 from fruix.building.record.record_file import read_record
 from fruix.model.storepath import StorePath
-from fruix.testing.freebsd.kernel_state import Machine as FreeBSD
 from machine import Machine, jails, machine
 
 

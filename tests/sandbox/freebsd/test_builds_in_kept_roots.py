@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 import crashing
+from freebsd_double.double import Double
 from fruix.client import RemoteStore, connect
 from fruix.model.storepath import StorePath
 from fruix.sandbox.back_ends import current
 from fruix.store import Layout, LocalStore
-from fruix.testing.freebsd.double import Double
 from fruix.testing.traces import traces
 from machine import SEVERAL_IDS, Machine, jails, machine, private_frx
 from waiting import until

@@ -15,12 +15,12 @@ import os
 import stat
 from collections.abc import Callable, Mapping
 
+from freebsd_double import devices
+from freebsd_double.arguments import Pairs
+from freebsd_double.kernel_state import Mount, Tables
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.linux import libc
-from fruix.testing.freebsd import devices
-from fruix.testing.freebsd.arguments import Pairs
-from fruix.testing.freebsd.kernel_state import Mount, Tables
 
 _MNT_UPDATE = 0x10000
 _MNT_ROOT = abi.FileSystem(b"ufs", b"/dev/ada0p2", b"/", 0, (1, 0))

@@ -12,9 +12,9 @@ import os
 import stat
 from collections.abc import Iterable, Sequence
 
+from freebsd_double.kernel_state import Tables
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.testing.freebsd.kernel_state import Tables
 
 _REAL = ("null", "zero", "full", "random", "urandom")
 _LINKS = {"stdin": "0", "stdout": "1", "stderr": "2", "fd/0": "0", "fd/1": "1", "fd/2": "2"}
@@ -48,7 +48,7 @@ def fill(directory: str, names: Iterable[str]) -> None:
         elif name in _REAL:
             status = os.stat(f"/dev/{name}")
             os.mknod(path, stat.S_IFCHR | 0o666, status.st_rdev)
-            os.chmod(path, 0o666)  # noqa: S103 - as devices are
+            os.chmod(path, 0o666)
         else:
             os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 

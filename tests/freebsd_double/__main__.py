@@ -1,4 +1,4 @@
-"""`python -m fruix.testing.freebsd COMMAND…`: `fruix COMMAND…` with jails, on Linux, by the double.
+"""`python -m freebsd_double COMMAND…`: `fruix COMMAND…` with jails, on Linux, by the double.
 
 The machine exists for the length of the first command, in a mount namespace of its own; commands
 that it starts (the self-test's daemons) find it by a variable.
@@ -14,12 +14,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from freebsd_double.double import Double
+from freebsd_double.files import as_on_ufs
 from fruix.sandbox import back_ends
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc
 from fruix.testing import expected_view, scratch_daemon
-from fruix.testing.freebsd.double import Double
-from fruix.testing.freebsd.files import as_on_ufs
 
 VARIABLE = "FRUIX_FREEBSD_DOUBLE"
 # Another user's process outside of the jail can be addressed, if not harmed.
@@ -43,12 +43,13 @@ def _machine() -> Iterator[str]:
             shutil.rmtree(directory)
 
 
-def main(program: str = "fruix.testing.freebsd") -> None:
+def main(program: str = "freebsd_double") -> None:
     """Run the command; `program`: the module that the self-test's daemons are."""
     with _machine() as directory, as_on_ufs():
         back_ends.use(FreeBSDBackEnd(Double(directory)))
         scratch_daemon.program = program
         scratch_daemon.KEPT.append(VARIABLE)
+        scratch_daemon.MODULES.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         expected_view.DOORS.update(WEAKER)
         sys.argv[0] = "fruix"
         runpy.run_module("fruix", run_name="__main__", alter_sys=True)

@@ -9,14 +9,14 @@ import socket
 import struct
 from collections.abc import Sequence
 
+from freebsd_double import devices, jails, mounts, parameters, processes
+from freebsd_double.arguments import Pairs
+from freebsd_double.kernel_state import Machine, State
 from fruix.overriding import override
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import FileSystem, Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.linux import libc, network
-from fruix.testing.freebsd import devices, jails, mounts, parameters, processes
-from fruix.testing.freebsd.arguments import Pairs
-from fruix.testing.freebsd.kernel_state import Machine, State
 
 _DEVFS_REQUESTS = frozenset({abi.DEVFSIO_RADD, abi.DEVFSIO_RDEL, abi.DEVFSIO_RGETNEXT})
 _LOOPBACK_FLAGS = 0x8048  # without IFF_UP

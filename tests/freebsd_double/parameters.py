@@ -6,8 +6,8 @@ import errno
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from freebsd_double.arguments import Pairs
 from fruix.sandbox.freebsd import abi
-from fruix.testing.freebsd.arguments import Pairs
 
 _HOST_STRING = 256
 _OSRELEASE = 32

@@ -4,7 +4,7 @@ What lives here: `Double` (`double`), an implementation of `sandbox.freebsd.kern
 calls are made of: the tables that a kernel keeps in its memory (`kernel_state`), mounts (`mounts`), device
 nodes by rules (`devices`), jails (`jails`), processes (`processes`), what files do otherwise
 (`files`), and how arguments are read as the kernel reads them (`arguments`). `python -m
-fruix.testing.freebsd COMMAND…` is `fruix COMMAND…` on the double.
+freebsd_double COMMAND…` is `fruix COMMAND…` on the double.
 
 It answers as FreeBSD 13.2 does: same errors, same messages, same order of checks as far as the back
 end could notice. What it can't do:

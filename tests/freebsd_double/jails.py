@@ -14,12 +14,12 @@ import os
 import stat
 import struct
 
+from freebsd_double import parameters, processes
+from freebsd_double.arguments import Pairs
+from freebsd_double.kernel_state import Jail, State, Tables
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.kernel import KernelError
 from fruix.sandbox.linux import libc
-from fruix.testing.freebsd import parameters, processes
-from fruix.testing.freebsd.arguments import Pairs
-from fruix.testing.freebsd.kernel_state import Jail, State, Tables
 
 _KNOWN_FLAGS = abi.JAIL_CREATE | abi.JAIL_UPDATE | abi.JAIL_ATTACH | abi.JAIL_DYING
 _SPACES = {"uts": libc.CLONE_NEWUTS, "ipc": libc.CLONE_NEWIPC, "net": libc.CLONE_NEWNET}
