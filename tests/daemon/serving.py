@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fruix.building.builder import Builder
 from fruix.building.shell import ShellRequest
 from fruix.client import RemoteStore
 from fruix.daemon.listening import listen
@@ -25,13 +26,14 @@ from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, Phas
 from fruix.model.hostview import HostPackage, HostView, Sighting
 from fruix.model.planned import BuildPlan, Missing, PlannedBuild
 from fruix.model.storepath import StorePath
+from fruix.overriding import override
 from fruix.sandbox import Exit
 from fruix.store import Layout, Limits, LocalStore
 from fruix.store.deduplication.rules import Rules
 
 
 @dataclass
-class FakeBuilder:
+class FakeBuilder(Builder):
     """Tells of a build and returns `results`; with `wait` set it waits to be cancelled."""
 
     results: dict[StorePath, BuildResult] = field(default_factory=dict)
@@ -62,7 +64,8 @@ class FakeBuilder:
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
         return Missing(will_build=tuple(request.path for request in requests))
 
-    def planned(self, requests: Iterable[DerivedPath], _mode: BuildMode) -> BuildPlan:
+    @override
+    def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
         return BuildPlan(tuple(PlannedBuild(request.path, missing=("out",)) for request in requests), 2)
 
     def active(self) -> list[ActiveBuild]:

@@ -10,23 +10,16 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from fruix.errors import StoreError
+
+if TYPE_CHECKING:
+    from fruix.store import LocalStore
 
 log = logging.getLogger(__name__)
 
 _WAIT = "ask again when what the daemon does now has ended: it opens then what is there"
-
-
-class Reopenable(Protocol):
-    """A store of this machine's."""
-
-    def lost(self) -> str:
-        """What of it is no longer where it was; empty if all is."""
-
-    def reopen(self) -> None:
-        """Open what has its names now."""
 
 
 class StoreRemovedError(StoreError):
@@ -39,7 +32,7 @@ class StoreRemovedError(StoreError):
 class StoreUsers:
     """Counts requests. Thread-safe."""
 
-    def __init__(self, store: Reopenable, busy: Callable[[], bool], before: Callable[[], None]) -> None:
+    def __init__(self, store: LocalStore, busy: Callable[[], bool], before: Callable[[], None]) -> None:
         """What is used.
 
         Args:
