@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from fruix.building.shell import ShellRequest
+from fruix.building.sandbox_shell import ShellRequest
 from fruix.model.build_options import BuildOptions
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit

@@ -11,7 +11,7 @@ from fruix.protocol import handshake, messages
 from fruix.protocol.messages import Failure, Last, Message
 from fruix.protocol.operations import operations
 from fruix.protocol.reader import Source
-from fruix.protocol.schema import Operation
+from fruix.protocol.records import Operation
 from fruix.protocol.wire import Context, Dialect, read_string, write_u64
 
 

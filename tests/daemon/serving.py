@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fruix.building.builder import Builder
-from fruix.building.shell import ShellRequest
+from fruix.building.sandbox_shell import ShellRequest
 from fruix.client import RemoteStore
 from fruix.daemon.listening import listen
 from fruix.daemon.server import Server

@@ -16,7 +16,7 @@ from fruix.protocol.common_operations import SyncWithGC
 from fruix.protocol.messages import Failure, Last, Next
 from fruix.protocol.operations import TABLES
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.schema import Body
+from fruix.protocol.records import Body
 from fruix.protocol.wire import Dialect, read_string
 
 

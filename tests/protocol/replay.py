@@ -12,7 +12,7 @@ from fruix.protocol import handshake, messages
 from fruix.protocol.compound import List
 from fruix.protocol.operations import operations
 from fruix.protocol.reader import FramedSource, Source
-from fruix.protocol.schema import Body, Operation, Request
+from fruix.protocol.records import Body, Operation, Request
 from fruix.protocol.streams import NarBody
 from fruix.protocol.wire import OCTETS, Context, Dialect, Text, write_string, write_u64
 

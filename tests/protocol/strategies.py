@@ -15,7 +15,7 @@ from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
 from fruix.protocol import build_codecs, build_status, compound, model_codecs, options, own_operations, wire
 from fruix.protocol.build_codecs import Realisation
-from fruix.protocol.schema import NOTHING, Field, Record, keeps
+from fruix.protocol.records import NOTHING, Field, Record, keeps
 from fruix.protocol.wire import Codec, Context, Dialect
 
 STORE = "/frx/store"

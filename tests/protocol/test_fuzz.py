@@ -14,7 +14,7 @@ from fruix.errors import FruixError
 from fruix.protocol import handshake, messages
 from fruix.protocol.operations import operations
 from fruix.protocol.reader import FramedSource, Source
-from fruix.protocol.schema import Body
+from fruix.protocol.records import Body
 from fruix.protocol.streams import read_objects, request_body
 from fruix.protocol.wire import Context, Dialect
 from protocol.replay import SESSIONS, recording, side
@@ -45,7 +45,7 @@ def serve(data: bytes) -> int:
 
 
 def request(source: Source, context: Context, row: object) -> bool:
-    from fruix.protocol.schema import Operation
+    from fruix.protocol.records import Operation
 
     assert isinstance(row, Operation)
     raw = row.request.read(source, context)

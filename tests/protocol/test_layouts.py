@@ -18,7 +18,7 @@ from fruix.protocol.model_codecs import KEYED_INFO
 from fruix.protocol.nix import AddToStore
 from fruix.protocol.operations import TABLES, operations
 from fruix.protocol.reader import Source
-from fruix.protocol.schema import Operation, keeps
+from fruix.protocol.records import Operation, keeps
 from fruix.protocol.wire import Codec, Context, Dialect
 from protocol.strategies import STORE, of_codec, texts
 
@@ -154,7 +154,7 @@ def test_the_classes_of_requests_cost_no_compiling() -> None:
     """A dataclass compiles its methods; each client's command would wait for some fifty of them."""
     program = (
         "import sys\n"
-        "from fruix.protocol.schema import Request\n"
+        "from fruix.protocol.records import Request\n"
         "compiled = []\n"
         "sys.addaudithook(lambda event, _: compiled.append(event) if event == 'compile' else None)\n"
         "class AsDone(Request[None]):\n"

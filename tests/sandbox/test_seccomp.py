@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox import spec
 from fruix.sandbox.linux import libc, seccomp, socketcall
-from fruix.sandbox.linux.rules import FAMILIES, RULES, judge
 from fruix.sandbox.linux.seccomp import build_filter
+from fruix.sandbox.linux.seccomp_rules import FAMILIES, RULES, judge
 from fruix.sandbox.linux.system_calls import NUMBERS
 from machine import identity
 

@@ -3,7 +3,7 @@
 Rooms, in the order in which a request passes through them: `plan` (what has to be built), `queue`
 (when, and for whom), `builders` (what runs, seeing what), `run` (one build), `outputs` (what it
 made), `record` (what is remembered). Besides them: `builder`, the door to all of it; `workspace` (a
-build's directories), `status` and `shell` (looking at builds and into them), `recovery` (what
+build's directories), `status` and `sandbox_shell` (looking at builds and into them), `recovery` (what
 crashes left), `steps` (where faults can be armed), `failures` (how a build's end is told).
 
 Rules: nothing here speaks a wire protocol or opens a socket; progress leaves as `model.events`

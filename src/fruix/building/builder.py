@@ -19,8 +19,8 @@ from fruix.building.recovery import journal_of, user_locks
 from fruix.building.resources import Resources
 from fruix.building.run.build import run_build
 from fruix.building.run.keep_failed import free_room
+from fruix.building.sandbox_shell import OpenShells, ShellRequest, enter
 from fruix.building.settings import BuildSettings
-from fruix.building.shell import OpenShells, ShellRequest, enter
 from fruix.building.status import active_build, planned
 from fruix.errors import FruixError
 from fruix.model.activity import ActiveBuild
@@ -125,7 +125,7 @@ class Builder:
         on_open: Callable[[int, str], None],
         gone: threading.Event,
     ) -> Exit:
-        """A shell in a sandbox, to its end; see `fruix.building.shell`."""
+        """A shell in a sandbox, to its end; see `fruix.building.sandbox_shell`."""
         return enter(request, options, self._resources, self._shells, on_open, gone)
 
     def _room_for_view(self) -> int:

@@ -22,7 +22,7 @@ from fruix.overriding import override
 from fruix.protocol import common_operations as common
 from fruix.protocol import nix
 from fruix.protocol.own_operations import FEATURE, QueryClosure, QueryRequisites
-from fruix.protocol.schema import Request
+from fruix.protocol.records import Request
 from fruix.protocol.streams import flat_contents, write_objects
 from fruix.store.interface import Store
 

@@ -20,7 +20,7 @@ from fruix.protocol.event_reader import EventReader
 from fruix.protocol.operations import by_request
 from fruix.protocol.own_errors import error_of
 from fruix.protocol.reader import Source, frames
-from fruix.protocol.schema import Body, Request
+from fruix.protocol.records import Body, Request
 from fruix.protocol.streams import NarBody
 from fruix.protocol.wire import Dialect
 

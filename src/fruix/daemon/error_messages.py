@@ -24,7 +24,7 @@ from fruix.protocol.common_operations import BuildPaths, ClearFailedPaths, IsVal
 from fruix.protocol.messages import Failure
 from fruix.protocol.own_errors import failure_of
 from fruix.protocol.own_operations import FEATURE
-from fruix.protocol.schema import Request
+from fruix.protocol.records import Request
 from fruix.protocol.wire import Context, Dialect
 
 _QUOTED = re.compile("'([^' ]+)'")

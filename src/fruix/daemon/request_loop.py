@@ -24,7 +24,7 @@ from fruix.protocol import handshake, messages, nix
 from fruix.protocol.operations import operations
 from fruix.protocol.options import GUIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.reader import FREE
-from fruix.protocol.schema import Body, Operation, Request
+from fruix.protocol.records import Body, Operation, Request
 from fruix.protocol.streams import request_body
 from fruix.protocol.wire import Dialect
 from fruix.store.memory import charge, charged_to

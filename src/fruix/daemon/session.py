@@ -29,7 +29,7 @@ from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import event_writer
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.own_operations import FEATURE
-from fruix.protocol.schema import Request
+from fruix.protocol.records import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
 from fruix.protocol.wire import Context, Dialect
 from fruix.signing.path_signatures import PathTrust

@@ -2,7 +2,7 @@
 
 What lives here: where bytes come from (`reader`), codecs of primitives (`wire`), of several values
 (`compound`), of the model's values (`model_codecs`, `build_codecs`, `build_status`), fields put
-together (`schema`); the tables of operations and the classes of their requests
+together (`records`); the tables of operations and the classes of their requests
 (`common_operations`, `nix`, `guix`; looked up in `operations`); the greeting (`handshake`), what
 clients set (`options`), the message loop (`messages`, `activities`), errors of Fruix's own clients
 (`own_errors`), events as messages (`event_messages`, `guix_trace`) and back (`event_reader`),
@@ -15,7 +15,7 @@ message has a limit.
 
 from fruix.protocol.operations import by_request, operations
 from fruix.protocol.reader import Source
-from fruix.protocol.schema import Body, Operation
+from fruix.protocol.records import Body, Operation
 from fruix.protocol.wire import Context, Dialect
 
 __all__ = ["Body", "Context", "Dialect", "Operation", "Source", "by_request", "operations"]

@@ -20,7 +20,7 @@ from fruix.overriding import override
 from fruix.protocol.compound import List, Map, Maybe, Pair
 from fruix.protocol.model_codecs import OPTIONAL_PATH, PATHS
 from fruix.protocol.reader import Source
-from fruix.protocol.schema import Field, Record
+from fruix.protocol.records import Field, Record
 from fruix.protocol.wire import BOOL, I64, NAME, TEXT, U64, Codec, Context, Converted, Dialect
 
 # What one build may have: far more than any derivation in use, far less than would hurt.

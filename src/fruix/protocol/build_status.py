@@ -8,7 +8,7 @@ from fruix.model.hostview import HostPackage, HostView
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.protocol.compound import List, Map, Maybe, Pair
 from fruix.protocol.model_codecs import OPTIONAL_PATH, PATH
-from fruix.protocol.schema import Field, Record
+from fruix.protocol.records import Field, Record
 from fruix.protocol.wire import NAME, TEXT, U64, Context, Converted, Number
 
 

@@ -27,7 +27,7 @@ from fruix.protocol.model_codecs import (
     SubstitutableInfo,
 )
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.schema import Field, Operation, Request, row
+from fruix.protocol.records import Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, NAME, OCTETS, U64, Constant
 
 

@@ -27,7 +27,7 @@ from fruix.protocol.model_codecs import (
     UnkeyedInfo,
 )
 from fruix.protocol.options import GUIX_OPTIONS
-from fruix.protocol.schema import Body, Field, Operation, Request, row
+from fruix.protocol.records import Body, Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, NAME, Constant
 
 OLDEST = 0x60  # what tells this dialect from the other

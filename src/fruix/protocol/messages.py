@@ -17,7 +17,7 @@ from fruix.errors import ProtocolError
 from fruix.overriding import override
 from fruix.protocol.compound import List
 from fruix.protocol.reader import Source
-from fruix.protocol.schema import Field, Record
+from fruix.protocol.records import Field, Record
 from fruix.protocol.wire import NAME, OCTETS, TEXT, U64, Codec, Constant, Context, Dialect, write_u64
 
 FIELDS_LIMIT = 1 << 10

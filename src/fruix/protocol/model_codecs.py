@@ -15,7 +15,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import Missing
 from fruix.model.storepath import StorePath
 from fruix.protocol.compound import List
-from fruix.protocol.schema import Field, Record
+from fruix.protocol.records import Field, Record
 from fruix.protocol.wire import BOOL, I64, NAME, TEXT, U64, Constant, Context, Converted, Dialect
 
 

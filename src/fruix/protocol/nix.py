@@ -53,7 +53,7 @@ from fruix.protocol.model_codecs import (
 )
 from fruix.protocol.options import NIX_OPTIONS
 from fruix.protocol.own_operations import FEATURE, OWN
-from fruix.protocol.schema import Body, Field, Operation, Request, row
+from fruix.protocol.records import Body, Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, NAME, TEXT, U64
 
 OLDEST = 34

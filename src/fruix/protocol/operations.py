@@ -8,7 +8,7 @@ from typing import Any
 
 from fruix.protocol.guix import GUIX
 from fruix.protocol.nix import NIX
-from fruix.protocol.schema import Operation, Request
+from fruix.protocol.records import Operation, Request
 from fruix.protocol.wire import Context, Dialect
 
 TABLES: Mapping[Dialect, tuple[Operation, ...]] = {Dialect.NIX: NIX, Dialect.GUIX: GUIX}

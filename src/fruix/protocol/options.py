@@ -15,7 +15,7 @@ from fruix.errors import FormatError
 from fruix.overriding import override
 from fruix.protocol.compound import read_items
 from fruix.protocol.reader import Source
-from fruix.protocol.schema import Field, Record
+from fruix.protocol.records import Field, Record
 from fruix.protocol.wire import (
     BOOL,
     NAME_LIMIT,

@@ -14,7 +14,7 @@ from fruix.model.storepath import StorePath
 from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, ExportPath, ImportPaths
 from fruix.protocol.compound import List, Maybe
 from fruix.protocol.model_codecs import KEYED_INFO, PATH, PATHS
-from fruix.protocol.schema import Body, Field, Operation, Record, Request, row
+from fruix.protocol.records import Body, Field, Operation, Record, Request, row
 from fruix.protocol.wire import BOOL, NAME, TEXT, U64, Converted
 
 FEATURE = "fruix-1"

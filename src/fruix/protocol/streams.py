@@ -17,7 +17,7 @@ from fruix.model.nar.stream_events import FileData, FileEnd, FileStart
 from fruix.model.pathinfo import PathInfo
 from fruix.protocol.model_codecs import KEYED_INFO
 from fruix.protocol.reader import CHUNK, FramedSource, Source
-from fruix.protocol.schema import Body
+from fruix.protocol.records import Body
 from fruix.protocol.wire import Context, read_string, write_u64
 
 # How many objects one stream may announce; they are handled one by one, so it bounds nothing but

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 
 from fruix.sandbox import back_end
-from fruix.sandbox.freebsd import abi, jail, limits, mounts
+from fruix.sandbox.freebsd import abi, jail, mounts, rctl
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.testing.selftest_checks import FailedError, NotTriedError
@@ -94,7 +94,7 @@ def limits_kept(kernel: Kernel, _scratch: str) -> str:
     Raises:
         NotTriedError: the kernel doesn't account resources.
     """
-    if not limits.enabled(kernel):
+    if not rctl.enabled(kernel):
         raise NotTriedError("kern.racct.enable is 0: set it to 1 in /boot/loader.conf and reboot")
     name = f"jail:frx-selftest-{os.getpid()}"
     for rule in ("memoryuse:deny=1073741824", "maxproc:deny=100"):

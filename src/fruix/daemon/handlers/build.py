@@ -82,7 +82,7 @@ def enter_sandbox(session: Session, request: nix.EnterSandbox) -> int:
     Raises:
         NotPermittedError: for trusted users only: it holds a build user for as long as it likes.
     """
-    from fruix.building.shell import ShellRequest  # noqa: PLC0415 - the build half
+    from fruix.building.sandbox_shell import ShellRequest  # noqa: PLC0415 - the build half
 
     if not session.trusted:
         raise NotPermittedError(

@@ -20,7 +20,7 @@ from fruix.protocol import guix, messages, nix
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.common_operations import AddTextToStore, BuildPaths, ImportPaths, OptimiseStore
 from fruix.protocol.own_operations import FEATURE
-from fruix.protocol.schema import Request
+from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
 from fruix.store.deduplication.rules import ALL, LARGE, Rules
 

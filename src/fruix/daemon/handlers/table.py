@@ -13,7 +13,7 @@ from typing import Any
 
 from fruix.daemon.handlers import add, build, collect, deduplicate, exports, query, verify
 from fruix.daemon.session import Handler
-from fruix.protocol.schema import Request
+from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
 
 _SHARED = (

@@ -3,7 +3,7 @@
 `abi` has the numbers and layouts (pure), `kernel` the interface of the system calls, `libc` the
 calls themselves; all else is logic on top of that interface: `supervisor` (the process that makes,
 watches and undoes one sandbox), `child` (the steps from a fork to a builder), `mounts`, `devices`,
-`jail`, `limits`, `reaper`.
+`jail`, `rctl`, `reaper`.
 
 Mounts and jails are global here, not a process's own. So each sandbox has a supervisor that undoes
 them before anybody looks at outputs, the spawner does it if the supervisor died, and the next start

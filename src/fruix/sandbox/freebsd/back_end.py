@@ -14,7 +14,7 @@ from fruix.failpoints import Step
 from fruix.overriding import override
 from fruix.sandbox.back_ends import BackEnd, Usage
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.freebsd import jail, kept_roots, limits, mounts, undo
+from fruix.sandbox.freebsd import jail, kept_roots, mounts, rctl, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
 from fruix.sandbox.freebsd.start import FAILPOINTS, Started, start
@@ -67,7 +67,7 @@ class FreeBSDBackEnd(BackEnd):
         return {
             "moved": [area.target for area in kept_roots.skeleton_of(spec).areas],
             "vnet": spec.network == NONE and jail.has_vnet(self.kernel),
-            "jailLimits": sorted(limits.wanted(spec)) if limits.enabled(self.kernel) else [],
+            "jailLimits": sorted(rctl.wanted(spec)) if rctl.enabled(self.kernel) else [],
         }
 
     @override

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from fruix.model.systems import common_name
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.freebsd import abi, devices, jail, limits, mounts, reaper
+from fruix.sandbox.freebsd import abi, devices, jail, mounts, rctl, reaper
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 
@@ -104,7 +104,7 @@ def _file_mounts(_kernel: Kernel) -> str:
 
 
 def _racct(kernel: Kernel) -> str:
-    if not limits.enabled(kernel):
+    if not rctl.enabled(kernel):
         raise OSError("off")
     rule = f"jail:frx-doctor-{os.getpid()}"
     kernel.rctl_add_rule(f"{rule}:maxproc:deny=100".encode())

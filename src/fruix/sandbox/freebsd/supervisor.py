@@ -31,7 +31,7 @@ from fruix import failpoints
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.child_common import report
 from fruix.sandbox.freebsd import child as children
-from fruix.sandbox.freebsd import devices, jail, kept_roots, limits, mounts, reaper, users, visibility
+from fruix.sandbox.freebsd import devices, jail, kept_roots, mounts, rctl, reaper, users, visibility
 from fruix.sandbox.freebsd.abi import MNT_NOSUID
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.release import release_in
@@ -241,7 +241,7 @@ def _tmpfs(here: Supervisor) -> None:
 
 
 def _limits(here: Supervisor) -> None:
-    limits.apply(here.kernel, here.spec)
+    rctl.apply(here.kernel, here.spec)
 
 
 def _fork(here: Supervisor) -> None:

@@ -16,7 +16,7 @@ import os
 import time
 from collections.abc import Sequence
 
-from fruix.sandbox.freebsd import jail, kept_roots, limits, mounts, reaper, visibility
+from fruix.sandbox.freebsd import jail, kept_roots, mounts, rctl, reaper, visibility
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.spec import PREFIX, SandboxSpec
 
@@ -39,7 +39,7 @@ def undo(kernel: Kernel, spec: SandboxSpec) -> None:
     for area in kept_roots.skeleton_of(spec).areas:
         for root in places:
             visibility.move_out(area, root)
-    limits.remove(kernel, spec.id)
+    rctl.remove(kernel, spec.id)
 
 
 def undo_foreign(kernel: Kernel, spec: SandboxSpec) -> None:
@@ -75,7 +75,7 @@ def end_leftovers(kernel: Kernel, builds: str, noted: Sequence[str] = ()) -> lis
     for found in ours:
         reaper.wait_until_gone(kernel, found.name, time.monotonic() + reaper.PATIENCE)
     for name in {*names, *noted, *(found.name for found in ours)}:
-        limits.remove(kernel, name)
+        rctl.remove(kernel, name)
     return [f"jail {found.name}" for found in ours]
 
 

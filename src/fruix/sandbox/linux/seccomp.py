@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.bpf import AND, GOTO, IF_ANY_BIT, IF_AT_LEAST, IF_EQUAL, LOAD, RETURN, Op, assemble
-from fruix.sandbox.linux.rules import (
+from fruix.sandbox.linux.seccomp_rules import (
     ABSENT,
     ALLOW,
     ASKED_SOCKETCALL,
@@ -44,7 +44,7 @@ from fruix.sandbox.linux.rules import (
     Test,
     Verdict,
 )
-from fruix.sandbox.linux.rules import CONVENTIONS as ABIS
+from fruix.sandbox.linux.seccomp_rules import CONVENTIONS as ABIS
 from fruix.sandbox.linux.system_calls import HIGHEST_AUDITED, NUMBERS
 
 # struct seccomp_data; of arguments the low words: all machines here are little-endian.

@@ -33,7 +33,7 @@ from typing import NoReturn, TypeVar
 
 from fruix.sandbox.linux import identity, libc, seccomp
 from fruix.sandbox.linux.helper_process import HelperProcess, close_all_but
-from fruix.sandbox.linux.rules import ALLOW, FAMILIES, SOCKETPAIR, judge
+from fruix.sandbox.linux.seccomp_rules import ALLOW, FAMILIES, SOCKETPAIR, judge
 from fruix.sandbox.spec import SandboxSpec
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from building.entering import enter
+from fruix.building.sandbox_shell import ShellRequest
 from fruix.building.settings import BuildSettings
-from fruix.building.shell import ShellRequest
 from fruix.errors import FruixError, UsageError
 from fruix.model.activity import State
 from fruix.model.build_options import BuildOptions

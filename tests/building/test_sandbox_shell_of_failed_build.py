@@ -11,8 +11,8 @@ import pytest
 
 from building.entering import enter
 from fruix.building.run.keep_failed import find_kept
+from fruix.building.sandbox_shell import OpenShells, ShellRequest
 from fruix.building.settings import BuildSettings
-from fruix.building.shell import OpenShells, ShellRequest
 from fruix.errors import FruixError, ObjectRejectedError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.storepath import StorePath
