@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from fruix.building.record.log import add_log
+from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
 from fruix.errors import NotPermittedError, ProtocolError, UsageError
 from fruix.model.contentaddress import Method, parse_method
@@ -137,12 +138,12 @@ def _gather(chunks: Iterable[bytes]) -> bytes:
     return b"".join(found)
 
 
-SHARED: Rows = (AddTextToStore.answered_by(add_text_to_store),)
+SHARED: Rows = (AddTextToStore.answered_by(deduplicating(add_text_to_store)),)
 NIX: Rows = (
     nix.AddBuildLog.answered_by(add_build_log),
     nix.AddSignatures.answered_by(add_signatures),
-    nix.AddToStore.answered_by(add_to_store),
-    nix.AddToStoreNar.answered_by(add_to_store_nar),
-    nix.AddMultipleToStore.answered_by(add_multiple_to_store),
+    nix.AddToStore.answered_by(deduplicating(add_to_store)),
+    nix.AddToStoreNar.answered_by(deduplicating(add_to_store_nar)),
+    nix.AddMultipleToStore.answered_by(deduplicating(add_multiple_to_store)),
 )
-GUIX: Rows = (guix.AddToStore.answered_by(add_to_store_guix),)
+GUIX: Rows = (guix.AddToStore.answered_by(deduplicating(add_to_store_guix)),)

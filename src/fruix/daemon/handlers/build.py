@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fruix.daemon.error_messages import BuildsFailedError
+from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
@@ -134,11 +135,11 @@ def _status(statuses: Sequence[BuildStatus]) -> int:
 
 
 SHARED: Rows = (
-    BuildPaths.answered_by(build_paths),
+    BuildPaths.answered_by(deduplicating(build_paths)),
     EnsurePath.answered_by(ensure_path),
 )
 NIX: Rows = (
     nix.QueryMissing.answered_by(query_missing),
-    nix.BuildPathsWithResults.answered_by(build_paths_with_results),
+    nix.BuildPathsWithResults.answered_by(deduplicating(build_paths_with_results)),
     nix.EnterSandbox.answered_by(enter_sandbox),
 )

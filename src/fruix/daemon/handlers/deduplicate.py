@@ -9,35 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TypeVar
 
 from fruix.daemon.client_options import wants_deduplication
 from fruix.daemon.handlers.collect import guix_size, say
-from fruix.daemon.session import Handler, Rows, Session
+from fruix.daemon.session import Rows, Session
 from fruix.model.events import Message
 from fruix.model.storepath import StorePath
-from fruix.protocol import guix, messages, nix
+from fruix.protocol import messages
 from fruix.protocol.activities import ActivityType, Level, ResultType
-from fruix.protocol.common_operations import AddTextToStore, BuildPaths, ImportPaths, OptimiseStore
+from fruix.protocol.common_operations import OptimiseStore
 from fruix.protocol.own_operations import FEATURE
-from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
 from fruix.store.deduplication.rules import ALL, LARGE, Rules
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 _ACTIVITY = 1  # no other goes on in this session
-# What may register paths.
-REGISTERING: frozenset[type[Request[Any]]] = frozenset(
-    {
-        AddTextToStore,
-        BuildPaths,
-        ImportPaths,
-        guix.AddToStore,
-        nix.AddMultipleToStore,
-        nix.AddToStore,
-        nix.AddToStoreNar,
-        nix.BuildPathsWithResults,
-    }
-)
 
 
 def optimise_store(session: Session, _request: OptimiseStore) -> None:
@@ -71,10 +60,13 @@ def _activity(session: Session) -> Callable[[StorePath, int], None]:
     return on_path
 
 
-def deduplicating(handler: Handler) -> Handler:
-    """The same handler, which deduplicates what it registered where the client is to see that."""
+def deduplicating(handler: Callable[[Session, T], R]) -> Callable[[Session, T], R]:
+    """The same handler of an operation that may register paths.
 
-    def handle(session: Session, request: Any) -> Any:
+    It deduplicates what it registered where the client is to see that.
+    """
+
+    def handle(session: Session, request: T) -> R:
         wanted = session.trusted and wants_deduplication(session.options)
         before = session.store.last_row() if wanted else 0
         result = handler(session, request)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from fruix.daemon.handlers.collect import say
+from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.handlers.query import require
 from fruix.daemon.session import Rows, Session
 from fruix.errors import NotPermittedError, ProtocolError
@@ -92,7 +93,7 @@ def query_requisites(session: Session, request: QueryRequisites) -> set[StorePat
 
 SHARED: Rows = (
     ExportPath.answered_by(export_path),
-    ImportPaths.answered_by(import_paths),
+    ImportPaths.answered_by(deduplicating(import_paths)),
 )
 NIX: Rows = (
     QueryClosure.answered_by(query_closure),

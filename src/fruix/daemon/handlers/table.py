@@ -27,14 +27,7 @@ _SHARED = (
 )
 
 
-def _table(*rows: tuple[type[Request[Any]], Handler]) -> Mapping[type[Request[Any]], Handler]:
-    return {
-        kind: deduplicate.deduplicating(handler) if kind in deduplicate.REGISTERING else handler
-        for kind, handler in rows
-    }
-
-
 HANDLERS: Mapping[Dialect, Mapping[type[Request[Any]], Handler]] = {
-    Dialect.NIX: _table(*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX, *collect.NIX, *verify.NIX),
-    Dialect.GUIX: _table(*_SHARED, *query.GUIX, *add.GUIX),
+    Dialect.NIX: dict((*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX, *collect.NIX, *verify.NIX)),
+    Dialect.GUIX: dict((*_SHARED, *query.GUIX, *add.GUIX)),
 }
