@@ -57,7 +57,7 @@ def test_without_the_spawner_it_ends(tmp_path: Path) -> None:
         with open(reading, "rb") as spawner, socket.socket(socket.AF_UNIX) as listener:
             listener.bind(f"{tmp_path}/other")
             listener.listen()
-            server = Server(daemon.server._service, [listener], spawner)
+            server = Server(daemon.server._service, [listener], spawner.fileno())
             ended: list[bool] = []
             thread = threading.Thread(target=lambda: ended.append(server.run()))
             thread.start()

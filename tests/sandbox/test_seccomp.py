@@ -17,12 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruix.errors import IsolationUnavailableError
-from fruix.sandbox import spec
 from fruix.sandbox.linux import libc, seccomp, socketcall
 from fruix.sandbox.linux.seccomp import build_filter
 from fruix.sandbox.linux.seccomp_rules import FAMILIES, RULES, judge
 from fruix.sandbox.linux.system_calls import NUMBERS
-from machine import identity
 
 INCLUDES = (f"/usr/include/{platform.machine()}-linux-gnu", "/usr/include")
 HEADERS = {"x86_64": "asm/unistd_64.h", "i386": "asm/unistd_32.h", "aarch64": "asm-generic/unistd.h"}
@@ -138,15 +136,6 @@ def test_verdicts(machine: str, arch: int, number: int, arguments: tuple[int, ..
     assert run(build_filter(machine), arch, number, *arguments) == verdict
 
 
-def test_nested_namespaces_by_declaration_only() -> None:
-    program = build_filter("x86_64", nested_namespaces=True)
-    assert run(program, X86_64, 272, 0x10000000) == ALLOW
-    assert run(program, X86_64, 435) == ALLOW
-    assert run(program, X86_64, 165) == ALLOW  # mount
-    assert run(program, X86_64, 41, 40, 1, 0) == NO_FAMILY
-    assert run(program, X86_64, 90, 0, 0o4755) == EPERM
-
-
 def test_socketcall_is_asked_about_where_somebody_answers() -> None:
     program = build_filter("x86_64", asks=True)
     assert [run(program, I386, 102, call) for call in (1, 8, 3)] == [ASK, ASK, ALLOW]
@@ -172,9 +161,7 @@ def test_an_outer_filter_that_asks_leaves_the_plain_one() -> None:
             os.close(ends.hears)
             libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1)
             seccomp.load_asking(build_filter(asks=True))
-            socketcall.load_filter(
-                spec.SandboxSpec("frx-x", "/", identity(), spec.Entry("x:y", {})), ends.says
-            )
+            socketcall.load_filter(ends.says)
             libc.prctl(libc.PR_SET_DUMPABLE, 1)
             code = 0 if refuses_keys() else 2
         finally:

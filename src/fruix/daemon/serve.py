@@ -58,7 +58,7 @@ def run(
         closing.callback(service.close)
         where = "passed by the service manager" if passed else path or layout.socket
         listeners = passed or [_listen(closing, where)]
-        server = Server(service, listeners, spawner)
+        server = Server(service, listeners, spawner.fileno())
         _stop_on_signals(server, drain=settings.drain_on_stop)
         status_signal.on_request(
             lambda: status_signal.log_builds(service.active_builds(), server.connections)

@@ -20,7 +20,6 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Protocol
 
 from fruix.daemon import refusing
 from fruix.daemon.ending import Ending
@@ -46,13 +45,6 @@ _TOO_MANY_FILES = frozenset({errno.EMFILE, errno.ENFILE})
 _UNKNOWN_USER = -1
 
 
-class HasDescriptor(Protocol):
-    """Something that can be polled."""
-
-    def fileno(self) -> int:
-        """Return the descriptor to poll."""
-
-
 class Server:
     """Serves the clients of some listening sockets until `stop`."""
 
@@ -60,7 +52,7 @@ class Server:
         self,
         service: Service,
         listeners: Sequence[socket.socket],
-        spawner: HasDescriptor | None = None,
+        spawner: int | None = None,
         *,
         only: Only = None,
     ) -> None:
@@ -69,7 +61,7 @@ class Server:
         Args:
             service: shared by all sessions.
             listeners: sockets.
-            spawner: what is readable once the spawner has gone, without which nothing can be built.
+            spawner: a descriptor, readable once the spawner has gone, without which nothing can be built.
             only: the operations that clients may ask for, if not all.
         """
         self._service = service
@@ -111,8 +103,7 @@ class Server:
         """
         sockets = {listener.fileno(): listener for listener in self._listeners}
         stop = self._ending.fileno()
-        spawner = self._spawner.fileno() if self._spawner else None
-        for descriptor in (*sockets, stop, *([] if spawner is None else [spawner])):
+        for descriptor in (*sockets, stop, *([] if self._spawner is None else [self._spawner])):
             self._poller.register(descriptor, select.POLLIN)
         reason = STOPPING
         try:
@@ -120,7 +111,7 @@ class Server:
                 ready = self._ready()
                 if self._ending.hear(lambda: self.connections):
                     return True
-                if spawner in ready:
+                if self._spawner in ready:
                     reason = NO_SPAWNER
                     log.error("%s: ending, to be started again", reason)
                     self._service.builder.close()  # what ran fails by itself, and says why

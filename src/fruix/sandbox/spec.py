@@ -142,11 +142,9 @@ class SandboxSpec:
     hostname: str = "localhost"
     domainname: str = "(none)"
     network: str = "none"
-    umask: int = 0o022
     limits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     personality: str = "native"
     devices: tuple[str, ...] = ()
-    nested_namespaces: bool = False
     memory_max: int = 0
     pids_max: int = 0
     terminal: bool = False

@@ -269,7 +269,6 @@ def test_a_program_that_is_not_there(spawner: Spawner, tmp_path: Path) -> None:
     [
         ({"personality": "linux32"}, "personality 'linux32'"),
         ({"identity": Identity(UID, UID, 1000, 100, user_namespace=True)}, "other ids inside"),
-        ({"nested_namespaces": True}, "namespaces of the builder's own"),
     ],
 )
 def test_what_jails_can_not_do_is_refused(

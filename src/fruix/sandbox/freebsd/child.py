@@ -124,7 +124,7 @@ def _loopback(child: ChildState) -> None:
 
 def _limits(child: ChildState) -> None:
     set_limits(child.spec.limits)
-    os.umask(child.spec.umask)
+    os.umask(0o022)
 
 
 def _drop(child: ChildState) -> None:

@@ -181,7 +181,6 @@ def _begin(here: Supervisor) -> None:
     impossible = {
         f"personality '{spec.personality}'": spec.personality != "native",
         "other ids inside than outside": spec.identity.user_namespace,
-        "namespaces of the builder's own": spec.nested_namespaces,
     }
     if wanted := [what for what, asked in impossible.items() if asked]:
         raise OSError(errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: {', '.join(wanted)}")

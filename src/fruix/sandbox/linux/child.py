@@ -188,7 +188,7 @@ def _switch(child: ChildState) -> None:
 
 def _limits(child: ChildState) -> None:
     set_limits(child.spec.limits)
-    os.umask(child.spec.umask)
+    os.umask(0o022)
 
 
 def _cgroup_namespace(_child: ChildState) -> None:
@@ -230,7 +230,7 @@ def _personality(child: ChildState) -> None:
 
 def _filter(child: ChildState) -> None:
     if child.sockets >= 0:
-        socketcall.load_filter(child.spec, child.sockets)
+        socketcall.load_filter(child.sockets)
     else:
         seccomp.load(child.filter)
 

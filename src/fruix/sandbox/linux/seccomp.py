@@ -146,33 +146,28 @@ def _answer(abi: str, action: int) -> str:
     return f"{abi} answer {action:#x}"
 
 
-def build_filter(machine: str = "", *, nested_namespaces: bool = False, asks: bool = False) -> bytes:
+def build_filter(machine: str = "", *, asks: bool = False) -> bytes:
     """The program for a machine (this one if empty), made once.
 
     Args:
         machine: as `uname -m` says.
-        nested_namespaces: the builder may make user namespaces.
         asks: somebody answers for `socketcall`; then the program has to be loaded by `load_asking`.
 
     Raises:
         IsolationUnavailableError: there is no table for this machine.
     """
-    return _build(machine or platform.machine(), nested_namespaces, asks)
+    return _build(machine or platform.machine(), asks)
 
 
 @functools.cache
-def _build(machine: str, nested_namespaces: bool, asks: bool) -> bytes:
+def _build(machine: str, asks: bool) -> bytes:
     if machine not in MACHINES:
         raise IsolationUnavailableError(
             f"no system call filter for machine '{machine}'",
             hint=f"there are tables for {' and '.join(MACHINES)}; numbers for others belong in "
             "sandbox/linux/system_calls.py",
         )
-    rules = [
-        ASKED_SOCKETCALL if asks and rule is SOCKETCALL else rule
-        for rule in RULES
-        if not (nested_namespaces and rule.unless_nested)
-    ]
+    rules = [ASKED_SOCKETCALL if asks and rule is SOCKETCALL else rule for rule in RULES]
     abis = MACHINES[machine]
     choice = [Op(IF_EQUAL, ABIS[abi].audit, yes=abi) for abi in abis]
     blocks = itertools.chain.from_iterable(_block(abi, rules) for abi in abis)

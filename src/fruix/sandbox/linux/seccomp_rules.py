@@ -50,7 +50,6 @@ class Rule:
 
     calls: str
     verdict: Verdict
-    unless_nested: bool = False  # left out where a builder may make namespaces of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +168,7 @@ RULES: tuple[Rule, ...] = (
     Rule("ioctl", _IOCTLS),
     # Arguments behind pointers, calls from a ring. The C library falls back to clone, and to open.
     Rule("openat2 io_uring_setup io_uring_enter io_uring_register", _ABSENT),
-    Rule("clone3", _ABSENT, unless_nested=True),
+    Rule("clone3", _ABSENT),
     # What no namespace separates.
     Rule("socket socketpair", FAMILIES),
     SOCKETCALL,
@@ -181,11 +180,11 @@ RULES: tuple[Rule, ...] = (
     Rule("acct swapon swapoff reboot kexec_load kexec_file_load", _FORBIDDEN),
     Rule("init_module finit_module delete_module", _FORBIDDEN),
     Rule("settimeofday clock_settime clock_settime64 stime vhangup iopl ioperm", _FORBIDDEN),
-    Rule("unshare", _when(EPERM, Test(0, bits=sum(_NAMESPACES) | _NEW_TIME)), unless_nested=True),
-    Rule("clone", _when(EPERM, Test(0, bits=sum(_NAMESPACES))), unless_nested=True),
-    Rule("setns chroot pivot_root sethostname setdomainname", _FORBIDDEN, unless_nested=True),
-    Rule("mount umount umount2 open_tree open_tree_attr move_mount", _FORBIDDEN, unless_nested=True),
-    Rule("fsopen fsconfig fsmount fspick mount_setattr", _FORBIDDEN, unless_nested=True),
+    Rule("unshare", _when(EPERM, Test(0, bits=sum(_NAMESPACES) | _NEW_TIME))),
+    Rule("clone", _when(EPERM, Test(0, bits=sum(_NAMESPACES)))),
+    Rule("setns chroot pivot_root sethostname setdomainname", _FORBIDDEN),
+    Rule("mount umount umount2 open_tree open_tree_attr move_mount", _FORBIDDEN),
+    Rule("fsopen fsconfig fsmount fspick mount_setattr", _FORBIDDEN),
     # Obsolete: gone from most kernels.
     Rule("lookup_dcookie nfsservctl uselib _sysctl sysfs bdflush", _ABSENT),
     Rule("create_module query_module get_kernel_syms", _ABSENT),

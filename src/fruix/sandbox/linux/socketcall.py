@@ -77,16 +77,16 @@ class Ends:
         os.close(self.says)
 
 
-def load_filter(spec: SandboxSpec, says: int) -> None:
+def load_filter(says: int) -> None:
     """Load the filter that asks, in the sandbox, and tell the answerer where."""
-    program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces, asks=True)
+    program = seccomp.build_filter(asks=True)
     namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in ("net", "user")]
     try:
         asking = seccomp.load_asking(program)
     except OSError as error:
         if error.errno != errno.EBUSY:
             raise
-        seccomp.load(seccomp.build_filter(nested_namespaces=spec.nested_namespaces))
+        seccomp.load(seccomp.build_filter())
         return
     with socket.socket(fileno=says) as answerer:
         socket.send_fds(answerer, [b"x"], [asking, *namespaces])

@@ -89,7 +89,7 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
 
     Call in a single-threaded process only.
     """
-    program = seccomp.build_filter(nested_namespaces=spec.nested_namespaces)
+    program = seccomp.build_filter()
     pid, started, cgroup, helpers = -1, None, None, Helpers()
     ends: list[int] = []  # of pipes, to be closed here
     try:
