@@ -90,9 +90,6 @@ class Fake:
                 return jid
         raise KernelError("jail_get", errno.ENOENT)
 
-    def jail_attach(self, jid: int) -> None:
-        self.calls.append(("jail_attach", jid))
-
     def jail_remove(self, jid: int) -> None:
         self.calls.append(("jail_remove", jid))
         self.jails = {name: jail for name, jail in self.jails.items() if jail[0] != jid}

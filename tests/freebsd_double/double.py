@@ -74,15 +74,6 @@ class Double(Kernel):
             return jails.jail_get(tables, Pairs("jail_get", parameters), flags)
 
     @override
-    def jail_attach(self, jid: int) -> None:
-        self._privileged("jail_attach")
-        with self.state.tables() as tables:
-            path = jails.jail_attach(self.state, tables, jid)
-            vnet = next(jail.parameters.get("vnet") == abi.NEW for jail in tables.jails if jail.jid == jid)
-        jails.move_in(path)
-        self._vnet = vnet
-
-    @override
     def jail_remove(self, jid: int) -> None:
         self._privileged("jail_remove")
         with self.state.tables() as tables:

@@ -1,4 +1,4 @@
-"""jail_set, jail_get, jail_attach and jail_remove of the double.
+"""jail_set, jail_get and jail_remove of the double.
 
 A jail is a host name, IPC and network namespace of its own, and a root directory.
 
@@ -150,28 +150,6 @@ def move_in(path: str) -> None:
     """The last part of entering a jail, after its namespaces."""
     os.chroot(path)
     os.chdir("/")
-
-
-def jail_attach(state: State, tables: Tables, jid: int) -> str:
-    """Join the namespaces of a jail; returns its root, for `move_in`."""
-    jail = next((jail for jail in living(tables) if jail.jid == jid), None)
-    if jail is None:
-        raise KernelError("jail_attach", errno.EINVAL)
-    if has_open_directory():
-        raise KernelError("jail_attach", errno.EPERM)
-    for kind in _SPACES:
-        kept = state.space(jid, kind)
-        of_a_process = next((f"/proc/{pid}/ns/{kind}" for pid in processes.in_space(jail.space)), "")
-        _join(kept if os.path.exists(kept) else of_a_process)
-    return jail.path
-
-
-def _join(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        libc.setns(descriptor, 0)  # of whichever kind it is
-    finally:
-        os.close(descriptor)
 
 
 def jail_get(tables: Tables, pairs: Pairs, flags: int) -> int:

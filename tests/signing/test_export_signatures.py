@@ -10,7 +10,7 @@ import pytest
 from fruix.errors import FruixError, NotPermittedError
 from fruix.model.guix_signature import acl, public_key
 from fruix.model.sexp import Sexp, advanced, find, parse
-from fruix.signing import libgcrypt
+from fruix.signing import libgcrypt, shared_library
 from fruix.signing.export_signatures import authorized_keys, judge, read_private_key, sign
 from golden_data import GOLDEN, load
 
@@ -94,7 +94,7 @@ def test_a_private_key_is_read_from_a_secret_file_only(tmp_path: Path) -> None:
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(libgcrypt, "_candidates", lambda: iter(("libnowhere.so.1",)))
+    monkeypatch.setattr(shared_library, "_candidates", lambda *_: iter(("libnowhere.so.1",)))
     libgcrypt._loaded.cache_clear()
     yield
     libgcrypt._loaded.cache_clear()

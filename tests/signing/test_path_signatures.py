@@ -14,7 +14,7 @@ from fruix.model.hashes import Hash
 from fruix.model.named_keys import PublicKey, SecretKey, by_name
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.signing import libcrypto
+from fruix.signing import libcrypto, shared_library
 from fruix.signing.path_signatures import PathTrust, generate, is_good, sign
 from golden_data import GOLDEN, load
 
@@ -77,7 +77,7 @@ def test_whom_to_believe() -> None:
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(libcrypto, "_candidates", lambda: iter(("libnowhere.so.1",)))
+    monkeypatch.setattr(shared_library, "_candidates", lambda *_: iter(("libnowhere.so.1",)))
     libcrypto.library.cache_clear()
     yield
     libcrypto.library.cache_clear()

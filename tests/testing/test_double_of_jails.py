@@ -132,7 +132,6 @@ def test_inside(bench: Bench) -> None:
         (lambda kernel: kernel.nmount([text("fstype", b"tmpfs"), text("fspath", b"/")], 0), "EPERM"),
         (lambda kernel: kernel.unmount(b"/", 0), "EPERM"),
         (lambda kernel: kernel.jail_remove(1), "EPERM"),
-        (lambda kernel: kernel.jail_attach(1), "EPERM"),
         (lambda kernel: kernel.sysctl(b"kern.nothing"), "ENOENT"),
     ],
 )
@@ -177,22 +176,6 @@ def test_removing_kills_everything_in_it(bench: Bench) -> None:
         'jail "frx-a" not found',
         lambda: bench.find(text("name", b"frx-a"), flags=abi.JAIL_DYING),
     )
-
-
-def test_joining_a_persistent_jail(bench: Bench) -> None:
-    Path(bench.root, "inside").touch()
-    jid = bench.jail(flag("persist"), text("host.hostname", b"localhost"), integer("vnet", 1))
-
-    def join() -> list[object]:
-        bench.kernel.closefrom(
-            1 << 16
-        )  # the call is allowed; the pipe to the parent may have any number below
-        bench.kernel.jail_attach(jid)
-        return [os.uname().nodename, os.listdir("/")]
-
-    assert in_child(join) == str(["localhost", ["inside"]])
-    assert bench.find(text("name", b"frx-a")) == jid
-    fails(errno.EINVAL, "", lambda: bench.kernel.jail_attach(jid + 1))
 
 
 # Processes, variables, limits

@@ -1,8 +1,8 @@
 """Signatures: making and checking them, and the files that keys lie in.
 
 What lives here: the two libraries, each behind a file (`libcrypto` for Nix's Ed25519, `libgcrypt`
-for Guix's s-expressions); keys' files (`key_files`); signing and checking in the terms of the store
-(`path_signatures`, `export_signatures`). Rules: a library is loaded when it is first needed, and
-that it is missing is an error that says what to install; a secret key is read from a file that
-nobody else can read, and goes nowhere but into the library.
+for Guix's s-expressions; `shared_library` finds them); keys' files (`key_files`); signing and
+checking in the terms of the store (`path_signatures`, `export_signatures`). Rules: a library is
+loaded when it is first needed, and that it is missing is an error that says what to install; a
+secret key is read from a file that nobody else can read, and goes nowhere but into the library.
 """

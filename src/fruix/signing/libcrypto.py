@@ -7,7 +7,6 @@ FreeBSD has the library in its base system, and wherever Python has `ssl` it is 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from ctypes import byref, c_char_p, c_int, c_size_t, c_void_p, create_string_buffer
@@ -15,6 +14,7 @@ from functools import cache
 
 from fruix.errors import FruixError
 from fruix.model.named_keys import PUBLIC_SIZE, SIGNATURE_SIZE
+from fruix.signing.shared_library import Prototypes, libraries
 
 # From OpenSSL's headers: NID_ED25519.
 _ED25519 = 1087
@@ -30,8 +30,7 @@ _FILES = (
 )
 
 _P = c_void_p
-# name → (result, arguments)
-_PROTOTYPES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+_PROTOTYPES: Prototypes = {
     "EVP_PKEY_new_raw_private_key": (_P, (c_int, _P, c_char_p, c_size_t)),
     "EVP_PKEY_new_raw_public_key": (_P, (c_int, _P, c_char_p, c_size_t)),
     "EVP_PKEY_get_raw_public_key": (c_int, (_P, c_char_p, _P)),
@@ -52,25 +51,12 @@ def library() -> ctypes.CDLL:
     Raises:
         FruixError: it isn't there, or too old.
     """
-    for name in _candidates():
-        try:
-            found = ctypes.CDLL(name)
-            for function, (result, arguments) in _PROTOTYPES.items():
-                call = getattr(found, function)
-                call.restype, call.argtypes = result, arguments
-        except (OSError, AttributeError):
-            continue
+    for found in libraries(_FILES, "crypto", _PROTOTYPES):
         return found
     raise FruixError(
         "Nix's signatures need OpenSSL's libcrypto (1.1.1 or later), and it isn't here",
         hint="install it: libssl3 on Debian; FreeBSD has it in its base system",
     )
-
-
-def _candidates() -> Iterator[str]:
-    yield from _FILES
-    if found := ctypes.util.find_library("crypto"):  # asks other programs, so last
-        yield found
 
 
 def public_from_seed(seed: bytes) -> bytes:

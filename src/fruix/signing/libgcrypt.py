@@ -7,7 +7,6 @@ come out, in canonical form. Cost: about 1 ms for a signature or for checking on
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +15,7 @@ from functools import cache
 
 from fruix.errors import FruixError
 from fruix.model.sexp import Sexp, canonical, parse
+from fruix.signing.shared_library import Prototypes, libraries
 
 _FILES = ("libgcrypt.so.20", "libgcrypt.so")
 _OLDEST = b"1.8.0"
@@ -25,8 +25,7 @@ _DISABLE_SECMEM, _FINISHED, _IS_FINISHED, _CANONICAL, _BAD_SIGNATURE = 37, 38, 3
 _CODE = 0xFFFF  # the rest of an error says where it comes from
 
 _P = c_void_p
-# name → (result, arguments)
-_PROTOTYPES: dict[str, tuple[type | None, tuple[type, ...]]] = {
+_PROTOTYPES: Prototypes = {
     "gcry_check_version": (c_char_p, (c_char_p,)),
     "gcry_sexp_new": (c_uint, (_P, c_char_p, c_size_t, c_int)),
     "gcry_sexp_release": (None, (_P,)),
@@ -52,14 +51,7 @@ def library() -> ctypes.CDLL:
 
 @cache
 def _loaded() -> ctypes.CDLL:
-    for name in _candidates():
-        try:
-            found = ctypes.CDLL(name)
-            for function, (result, arguments) in _PROTOTYPES.items():
-                call = getattr(found, function)
-                call.restype, call.argtypes = result, arguments
-        except (OSError, AttributeError):
-            continue
+    for found in libraries(_FILES, "gcrypt", _PROTOTYPES):
         if found.gcry_check_version(_OLDEST) is None:
             continue
         if not found.gcry_control(_IS_FINISHED):
@@ -71,12 +63,6 @@ def _loaded() -> ctypes.CDLL:
         hint="install it: libgcrypt20 on Debian, security/libgcrypt on FreeBSD; "
         "Nix's signatures and unsigned archives work without it",
     )
-
-
-def _candidates() -> Iterator[str]:
-    yield from _FILES
-    if found := ctypes.util.find_library("gcrypt"):  # asks other programs, so last
-        yield found
 
 
 def sign(data: Sexp, key: Sexp) -> Sexp:

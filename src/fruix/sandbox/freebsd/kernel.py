@@ -77,9 +77,6 @@ class Kernel(Protocol):
         ENOENT: there is none. Without JAIL_DYING those that are dying aren't found.
         """
 
-    def jail_attach(self, jid: int) -> None:
-        """Move the calling process into a jail, for good."""
-
     def jail_remove(self, jid: int) -> None:
         """Kill everything in a jail and remove it; returns before all of it is dead.
 

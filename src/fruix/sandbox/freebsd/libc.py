@@ -38,7 +38,6 @@ _PROTOTYPES: dict[str, tuple[type[ctypes._SimpleCData[int]] | None, tuple[type, 
     "getfsstat": (c_int, (c_void_p, c_long, c_int)),
     "jail_set": (c_int, (c_void_p, c_uint, c_int)),
     "jail_get": (c_int, (c_void_p, c_uint, c_int)),
-    "jail_attach": (c_int, (c_int,)),
     "jail_remove": (c_int, (c_int,)),
     "procctl": (c_int, (c_int, c_int64, c_int, c_void_p)),
     "ioctl": (c_int, (c_int, c_ulong, c_void_p)),
@@ -108,10 +107,6 @@ class Libc(Kernel):
     @override
     def jail_get(self, parameters: Sequence[Pair], flags: int) -> int:
         return self._pairs("jail_get", parameters, flags)
-
-    @override
-    def jail_attach(self, jid: int) -> None:
-        self._call("jail_attach", jid)
 
     @override
     def jail_remove(self, jid: int) -> None:
