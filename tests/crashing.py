@@ -22,6 +22,7 @@ from fruix import failpoints
 from fruix.building.recovery import user_locks
 from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID
 from fruix.client import RemoteStore, connect
+from fruix.daemon.asked import Asked
 from fruix.daemon.main import main
 from fruix.errors import FruixError, UnreachableError
 from fruix.model.build_options import BuildOptions
@@ -77,7 +78,7 @@ def start_daemon(
             del os.environ[name]
         os.environ.update(environment or {})
         os.environ[failpoints.VARIABLE] = fault
-        return main()
+        return main(Asked())
 
     daemon = child(work)
     _daemons.add(daemon)

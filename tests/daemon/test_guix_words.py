@@ -75,6 +75,7 @@ def test_a_path_outside_of_the_store_ends_the_session(
     daemon: Running, guix: Client, where: str, number: int
 ) -> None:
     path = StorePath(where.format(store=daemon.store.directory))
+    guix.call(ADD_TEXT, "a", b"b", ())  # something for which the client was watched
     expected = f"path `{path}' is not in the store"
     assert failure(guix.call(IS_VALID, path)[0]) == expected
     assert guix.call(IS_VALID, some(daemon)) == ([Last()], False)

@@ -6,6 +6,7 @@ error's exit code; anything else is a bug and shows its traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,10 +15,14 @@ from fruix.cli.output.terminal import harmless
 from fruix.cli.parser import CommandLineError, overview, parse
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
 
+GUIX_DAEMON = "guix-daemon"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None and os.path.basename(sys.argv[0]) == GUIX_DAEMON:  # a link to the program
+        words.insert(0, GUIX_DAEMON)
     try:
         return _run(words)
     except FruixError as error:

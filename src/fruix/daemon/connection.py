@@ -33,6 +33,8 @@ class Connection:
             account: counts what its requests hold.
         """
         stream.setblocking(True)
+        if stream.family != socket.AF_UNIX:
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # requests wait for answers
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", patience, 0))
         self.stream = stream
         self.source = Source(self._receive, account)

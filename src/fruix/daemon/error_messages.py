@@ -20,7 +20,7 @@ from fruix.errors import (
     OutsideStoreError,
     of_system,
 )
-from fruix.protocol.common_operations import BuildPaths, ClearFailedPaths, IsValidPath
+from fruix.protocol.common_operations import ClearFailedPaths, IsValidPath
 from fruix.protocol.messages import Failure
 from fruix.protocol.own_errors import failure_of
 from fruix.protocol.own_operations import FEATURE
@@ -41,6 +41,10 @@ class BuildsFailedError(BuildError):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+class EndingRefusalError(NotPermittedError):
+    """What a user may not do, where guix-daemon ends the session: it refuses before it has read all."""
 
 
 def failure(error: Exception, context: Context) -> Failure:
@@ -64,9 +68,9 @@ def ends_session(error: Exception, kind: type[Request[Any]], context: Context) -
     """
     if context.dialect is not Dialect.GUIX:
         return False
-    if isinstance(error, NotPermittedError):
-        return kind is BuildPaths  # a repair
-    return isinstance(error, OutsideStoreError) and kind not in _GOES_ON
+    return isinstance(error, EndingRefusalError) or (
+        isinstance(error, OutsideStoreError) and kind not in _GOES_ON
+    )
 
 
 def guix_quotes(text: str) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from fruix.daemon import listening, rootless
+from fruix.daemon.asked import Asked
 from fruix.daemon.log_handler import log_to_stderr
 from fruix.errors import UsageError
 from fruix.sandbox.process_defaults import hear_of_children
@@ -24,14 +25,8 @@ log = logging.getLogger("fruix.daemon")
 MANY_FILES = 65536
 
 
-def main(*, config: str | None = None, socket: str | None = None, accept_store: bool = False) -> int:
-    """Run the daemon.
-
-    Args:
-        config: its configuration file (default: `FRUIX_CONF`, else the usual place).
-        socket: where to listen (default: in the state directory).
-        accept_store: take the store for the database that is there, also if they don't belong
-            together.
+def main(asked: Asked) -> int:
+    """Run the daemon that the command line asks for.
 
     Returns:
         The exit status.
@@ -40,6 +35,8 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
         FruixError: what keeps it from running.
     """
     log_to_stderr(logging.INFO)
+    for note in asked.notes:
+        log.info("%s", note)
     environment = dict(os.environ)
     hear_of_children()
     os.umask(0o022)
@@ -60,7 +57,7 @@ def main(*, config: str | None = None, socket: str | None = None, accept_store: 
         # every builder.
         from fruix.daemon.serve import run  # noqa: PLC0415
 
-        well = run(environment, config, socket, passed, spawner, confined=confined, accept_store=accept_store)
+        well = run(environment, asked, passed, spawner, confined=confined)
         return 0 if well else 1
 
 

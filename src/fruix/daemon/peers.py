@@ -32,11 +32,15 @@ MOST_REFUSALS = 1 << 12
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """The kernel's word on the other end; `pid` 0 if it isn't known."""
+    """The kernel's word on the other end; `pid` 0 if it isn't known.
+
+    `remote`: the connection came over TCP, so that nobody knows whose it is.
+    """
 
     uid: int
     gid: int
     pid: int = 0
+    remote: bool = False
 
     @property
     def name(self) -> str:
@@ -45,6 +49,10 @@ class Peer:
             return pwd.getpwuid(self.uid).pw_name
         except KeyError:
             return str(self.uid)
+
+
+# Whoever comes over TCP: the number of nobody, who is trusted by nobody.
+REMOTE = Peer(65534, 65534, remote=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +71,10 @@ class Access:
         """
         if peer.uid in self.build_uids:
             raise NotPermittedError(f"user {peer.uid} is a build user and may not connect to the daemon")
-        if peer.uid in {0, os.geteuid()}:
+        if peer.uid in {0, os.geteuid()} and not peer.remote:
             return True
         try:
-            if matches(peer, self.trusted):
+            if not peer.remote and matches(peer, self.trusted):
                 return True
             if matches(peer, self.allowed):
                 return False
@@ -128,11 +136,13 @@ def _groups(peer: Peer) -> set[int]:
 
 
 def credentials(connection: socket.socket) -> Peer:
-    """The user at the other end, as of when it connected.
+    """The user at the other end, as of when it connected; `REMOTE` over TCP.
 
     Raises:
         OSError: the kernel doesn't say.
     """
+    if connection.family != socket.AF_UNIX:
+        return REMOTE
     return _ASK.get(sys.platform, _xucred)(connection)
 
 

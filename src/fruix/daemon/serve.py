@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 
 from fruix.daemon import listening, status_signal
+from fruix.daemon.addresses import listen_at
+from fruix.daemon.asked import Asked
 from fruix.daemon.opening import open_service
 from fruix.daemon.server import Server
-from fruix.daemon.settings import load
+from fruix.daemon.settings import changed, load
 from fruix.sandbox import Spawner
 from fruix.store.layout import Layout
 
@@ -27,26 +29,22 @@ DRAINING_SIGNAL = signal.SIGUSR2
 
 def run(
     environment: Mapping[str, str],
-    config: str | None,
-    path: str | None,
+    asked: Asked,
     passed: list[listening.Listener],
     spawner: Spawner,
     *,
     confined: bool,
-    accept_store: bool = False,
 ) -> bool:
     """Serve until a signal; False when it ended because the spawner has gone.
 
     Args:
         environment: the daemon's.
-        config: the configuration file that the command line names.
-        path: where the command line says to listen.
+        asked: what the command line says.
         passed: sockets of a service manager's.
         spawner: runs already.
         confined: in a user namespace, without root.
-        accept_store: see `LocalStore`.
     """
-    settings = load(environment, config)
+    settings = changed(load(environment, asked.config), asked.changes, "command line")
     if confined:
         settings = settings.for_one_user()
     layout = Layout.from_environment(environment)
@@ -54,10 +52,13 @@ def run(
         layout.create()
         lock = closing.enter_context(listening.StateLock(layout.state))
         lock.take("daemon")
-        service = open_service(layout, settings, spawner, accept_store=accept_store, relock=lock.take_again)
+        service = open_service(
+            layout, settings, spawner, accept_store=asked.accept_store, relock=lock.take_again
+        )
         closing.callback(service.close)
-        where = "passed by the service manager" if passed else path or layout.socket
-        listeners = passed or [_listen(closing, where)]
+        addresses = asked.listen or [layout.socket]
+        where = "passed by the service manager" if passed else ", ".join(addresses)
+        listeners = passed or listen_at(closing, addresses)
         server = Server(service, listeners, spawner.fileno())
         _stop_on_signals(server, drain=settings.drain_on_stop)
         status_signal.on_request(
@@ -73,13 +74,6 @@ def _run(server: Server, environment: Mapping[str, str], what: str) -> bool:
     listening.notify(environment, "STOPPING=1")
     log.info("stopping")
     return well
-
-
-def _listen(closing: ExitStack, path: str) -> listening.Listener:
-    listener = listening.listen(path)
-    closing.callback(listener.close)
-    closing.callback(listening.forget, path)
-    return listener
 
 
 def _stop_on_signals(server: Server, *, drain: bool) -> None:

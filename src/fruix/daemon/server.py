@@ -226,6 +226,9 @@ class Server:
             self._service.client_log.exception(peer.uid, "session of user %s failed", peer.uid)
         finally:
             self._forget(threading.current_thread(), peer)
+            # Closing alone may tell the client nothing yet: a poll that still goes on in the thread
+            # that watches for hang-ups holds the socket.
+            _shut(stream, socket.SHUT_RDWR)
             stream.close()
 
     def _forget(self, thread: threading.Thread, peer: Peer) -> None:

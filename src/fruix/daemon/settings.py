@@ -124,7 +124,11 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"no TOML: {error}", where=file) from None
-    settings = Settings()
+    return changed(Settings(), data, file)
+
+
+def changed(settings: Settings, data: Mapping[str, Any], file: str) -> Settings:
+    """Settings with those of `data` changed; a key or value that there is not is `file`'s error."""
     for key, value in data.items():
         if key not in _KEYS:
             raise UsageError(f"unknown setting '{key}'", where=file, hint=nearest(key, _KEYS))

@@ -25,8 +25,8 @@ DEFAULT_LOG = "/frx/var/log/fruix"
 # field → variables that set it, the first that is there wins
 _VARIABLES: Mapping[str, tuple[str, ...]] = {
     "store": ("FRUIX_STORE_DIR", "NIX_STORE_DIR"),
-    "state": ("FRUIX_STATE_DIR", "NIX_STATE_DIR"),
-    "log": ("FRUIX_LOG_DIR", "NIX_LOG_DIR"),
+    "state": ("FRUIX_STATE_DIR", "NIX_STATE_DIR", "GUIX_STATE_DIRECTORY"),
+    "log": ("FRUIX_LOG_DIR", "NIX_LOG_DIR", "GUIX_LOG_DIRECTORY"),
 }
 _DEFAULTS: Mapping[str, str] = {"store": DEFAULT_STORE, "state": DEFAULT_STATE, "log": DEFAULT_LOG}
 

@@ -26,7 +26,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", metavar="FILE", help="configuration (default: FRUIX_CONF, else /frx/etc/fruix.toml)"
     )
-    parser.add_argument("--socket", metavar="FILE", help="where to listen")
+    parser.add_argument(
+        "--listen",
+        "--socket",
+        action="append",
+        default=[],
+        metavar="FILE|HOST:PORT",
+        help="where to listen: a file name, or (without encryption, for tunnels) a TCP port; several times",
+    )
     parser.add_argument(
         "--accept-store",
         action="store_true",
@@ -39,9 +46,10 @@ def run(options: argparse.Namespace) -> int:
     """Run the daemon until it is told to end; with `--ping`, only ask one that runs."""
     if options.ping:
         return ping(options.wait)
+    from fruix.daemon.asked import Asked  # noqa: PLC0415 - see below
     from fruix.daemon.main import main  # noqa: PLC0415 - a big import that --ping doesn't need
 
-    return main(config=options.config, socket=options.socket, accept_store=options.accept_store)
+    return main(Asked(config=options.config, listen=options.listen, accept_store=options.accept_store))
 
 
 def ping(patience: float) -> int:

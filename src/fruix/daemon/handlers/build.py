@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fruix.daemon.error_messages import BuildsFailedError
+from fruix.daemon.error_messages import BuildsFailedError, EndingRefusalError
 from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
@@ -111,7 +111,7 @@ def enter_sandbox(session: Session, request: nix.EnterSandbox) -> int:
 
 def _check_mode(session: Session, mode: BuildMode) -> None:
     if mode is BuildMode.REPAIR and not session.trusted:
-        raise NotPermittedError(_REPAIR_REFUSED[session.context.dialect])
+        raise EndingRefusalError(_REPAIR_REFUSED[session.context.dialect])
 
 
 def _failure(session: Session, failed: Sequence[tuple[DerivedPath, BuildResult]]) -> BuildsFailedError:

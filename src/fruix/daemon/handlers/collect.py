@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from fruix.daemon.error_messages import EndingRefusalError
 from fruix.daemon.session import Rows, Session
 from fruix.errors import FruixError, NotPermittedError, PathAliveError, UsageError
 from fruix.model.events import Collecting, Message
@@ -95,6 +96,8 @@ def collect_garbage(session: Session, request: common.CollectGarbage) -> Garbage
         UsageError: no such action.
         NotPermittedError: nobody may have the roots ignored.
     """
+    if session.peer.remote:
+        raise EndingRefusalError("Garbage collection is disabled for remote hosts.")
     if request.ignore_liveness:
         raise NotPermittedError("you are not allowed to ignore liveness")
     if request.action not in _ACTIONS:

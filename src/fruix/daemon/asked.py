@@ -1,0 +1,27 @@
+"""What the command line asks of a daemon, as one value: a light module, since the spawner comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where a daemon finds its settings, and where it listens.
+
+    Attributes:
+        config: its configuration file (None: `FRUIX_CONF`, else the usual place).
+        changes: settings that are others than in the file, by the file's keys.
+        listen: addresses, see `addresses` (empty: the socket in the state directory).
+        notes: what the log is to say first.
+        accept_store: take the store for the database that is there, also if they don't belong
+            together.
+    """
+
+    config: str | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    listen: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    accept_store: bool = False
