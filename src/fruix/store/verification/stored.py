@@ -78,9 +78,9 @@ class StoredVerification(StoreQueries):
         Costs a listing of the store directory and a pass over the rows, some 2 µs a path.
         """
         there = set(os.listdir(self._descriptor))
-        lacking = [each for each in self.database.all_contents() if each.base not in there]
-        found = self._inspected([[each] for each in lacking], contents=False)
         store = self._parts.layout.store
+        lacking = [StorePath.of(store, base) for base in self.database.bases() if base not in there]
+        found = self.inspect(lacking, contents=False)
         return [finding.path(store) for finding in found if finding.kind is FindingKind.MISSING]
 
     def _pages(self) -> Iterator[list[Contents]]:
