@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -103,14 +104,15 @@ class Build:
     def finish(self) -> BuildResult | None:
         """Tell the builder to end well; what came of it."""
         for pid in current().processes_of(self.uid()):
-            os.kill(pid, signal.SIGUSR1)
+            with suppress(ProcessLookupError):  # a short one of its own, ended meanwhile
+                os.kill(pid, signal.SIGUSR1)
         self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
         return self.results[0] if self.results else None
 
     def uid(self) -> int:
         """Whom its builder runs as."""
-        name = f": {self.drv.name.removesuffix('.drv')}.\n".encode()
+        name = f": {self.drv.short_name}.\n".encode()
         users: tuple[int, ...] = (
             *range(FIRST_BUILD_UID, FIRST_BUILD_UID + 4),
             *range(OTHER_UID, OTHER_UID + 4),

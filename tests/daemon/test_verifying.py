@@ -27,7 +27,7 @@ VERIFY, SET_OPTIONS = 35, 19
 DIALECTS = {"nix": (Dialect.NIX, 38, "'"), "guix": (Dialect.GUIX, 0x64, "`")}
 EXISTENCE = {
     "nix": ["reading the Nix store...", "checking path existence..."],
-    "guix": ["reading the store..."],
+    "guix": ["reading the store...", "checking path existence..."],
 }
 HASHES = {"nix": ["checking link hashes...", "checking store hashes..."], "guix": ["checking hashes..."]}
 
