@@ -57,12 +57,12 @@ def test_nothing_of_a_session_is_collected_before_its_end(here: Machine, shell: 
 
 
 def test_all_outputs_of_what_is_to_be_built_are_temporary_roots(here: Machine, shell: StorePath) -> None:
-    from fruix.building.plan.goals import missing, plan
+    from fruix.building.plan.goals import plan
 
     drv = two(here, "some", shell)
     outputs = set(here.store.derivation_outputs(drv).values())
     with here.store.temp_roots.session() as roots:
-        assert missing(here.store, [DerivedPath(drv, ("lib",))]).will_build == {drv}
+        assert here.builder.missing([DerivedPath(drv, ("lib",))]).will_build == {drv}
         assert roots == set(), "a question keeps nothing"
         plan(here.store, [DerivedPath(drv, ("lib",))])
         assert roots >= {drv, *outputs}

@@ -96,11 +96,11 @@ def test_a_plan_says_why_and_how_long(here: Machine, shell: StorePath) -> None:
     assert (plan.jobs, plan.problems) == (1, ())
     assert here.build(top)[0].success
     assert here.builder.planned([DerivedPath(top, ALL)]).builds == ()
-    (again,) = here.builder.planned([DerivedPath(top, ALL)], BuildMode.CHECK).builds
+    (again,) = here.builder.planned([DerivedPath(top, ALL)], BuildOptions(mode=BuildMode.CHECK)).builds
     assert (again.drv, again.missing, again.needs) == (top, (), ())
     newer = here.derivation("top-2", "echo z > $out", shell, inputs=[base])
     (row,) = here.builder.planned([DerivedPath(newer, ALL)]).builds
-    (problem,) = here.builder.planned([DerivedPath(newer, ALL)], BuildMode.CHECK).problems
+    (problem,) = here.builder.planned([DerivedPath(newer, ALL)], BuildOptions(mode=BuildMode.CHECK)).problems
     assert problem == f"some outputs of '{newer}' are not valid, so checking is not possible"
     assert row.usual_ms is not None
     assert 0 < row.usual_ms < 60_000

@@ -33,10 +33,9 @@ def parsed(*words: str) -> argparse.Namespace:
         (["--gc-keep-derivations=no"], {"keep-derivations": False}),
         (["--cache-failures"], {"cache-failures": True}),
         (["--disable-deduplication"], {"deduplication": "none"}),
-        (
-            ["--no-substitutes", "--disable-chroot", "--no-offload", "--build-users-group=g", "--debug"],
-            {},
-        ),
+        (["--no-substitutes"], {"substitute": False}),
+        (["--substitute-urls=http://a http://b"], {"substituters": ["http://a", "http://b"]}),
+        (["--disable-chroot", "--no-offload", "--build-users-group=g", "--debug"], {}),
     ],
 )
 def test_options_are_settings(words: list[str], expected: dict[str, object]) -> None:

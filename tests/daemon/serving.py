@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fruix.building.builder import Builder
+from fruix.building.builder import ANY, Builder
 from fruix.building.sandbox_shell import ShellRequest
 from fruix.client import RemoteStore
 from fruix.daemon.listening import listen
@@ -20,7 +20,7 @@ from fruix.daemon.settings import Settings
 from fruix.errors import HostViewError
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions
-from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
 from fruix.model.hostview import HostPackage, HostView, Sighting
@@ -30,6 +30,7 @@ from fruix.overriding import override
 from fruix.sandbox import Exit
 from fruix.store import Layout, Limits, LocalStore
 from fruix.store.deduplication.rules import Rules
+from fruix.substitutes.substituter import Found, Offer
 
 
 @dataclass
@@ -43,6 +44,8 @@ class FakeBuilder(Builder):
     cancelled: threading.Event = field(default_factory=threading.Event)
     seen: list[BuildOptions] = field(default_factory=list)
     rows: list[ActiveBuild] = field(default_factory=list)
+    offers: dict[StorePath, Offer] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     drained: threading.Event = field(default_factory=threading.Event)
 
     def realise(
@@ -61,11 +64,16 @@ class FakeBuilder(Builder):
         default = BuildResult(BuildStatus.ALREADY_VALID)
         return [(request, self.results.get(request.path, default)) for request in requests]
 
-    def missing(self, requests: Iterable[DerivedPath]) -> Missing:
+    @override
+    def substitutable(self, paths: Collection[StorePath], options: BuildOptions = ANY) -> Found:
+        return Found({path: self.offers[path] for path in paths if path in self.offers}, self.notes)
+
+    @override
+    def missing(self, requests: Iterable[DerivedPath], options: BuildOptions = ANY) -> Missing:
         return Missing(will_build=tuple(request.path for request in requests))
 
     @override
-    def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
+    def planned(self, requests: Iterable[DerivedPath], options: BuildOptions = ANY) -> BuildPlan:
         return BuildPlan(tuple(PlannedBuild(request.path, missing=("out",)) for request in requests), 2)
 
     def active(self) -> list[ActiveBuild]:

@@ -6,13 +6,16 @@ Requests in, events while it works, results out.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
-from fruix.building.plan.goals import missing, plan
-from fruix.building.plan.repair import survey
+from fruix.building.plan.goal import Plan, missing
+from fruix.building.plan.goals import plan
+from fruix.building.plan.offers import gather
+from fruix.building.plan.repair import Repair, survey
 from fruix.building.prepared_views import PreparedViews
+from fruix.building.queue.job import Job
 from fruix.building.queue.realisation import Realisation
 from fruix.building.queue.scheduler import CANCELLED, Scheduler
 from fruix.building.recovery import journal_of, user_locks
@@ -22,26 +25,42 @@ from fruix.building.run.keep_failed import free_room
 from fruix.building.sandbox_shell import OpenShells, ShellRequest, enter
 from fruix.building.settings import BuildSettings
 from fruix.building.status import active_build, planned
+from fruix.building.substitution import Substitution
 from fruix.errors import FruixError
 from fruix.model.activity import ActiveBuild
-from fruix.model.build_options import BuildOptions
+from fruix.model.build_options import BuildOptions, Trust
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.planned import BuildPlan, Missing
+from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit, Spawner, UserPool
 from fruix.sandbox.back_ends import current
+from fruix.signing.substitute_trust import SubstituteTrust
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import interruptible
+from fruix.substitutes.substituter import Found
 
 DOWNLOAD_SLOTS = 4
+ANY = BuildOptions()
+
+
+def _ignore(_event: Event) -> None:
+    """Of a question nobody is told more than the answer."""
 
 
 class Builder:
     """Thread-safe; sessions call it from their own threads."""
 
-    def __init__(self, store: LocalStore, spawner: Spawner, settings: BuildSettings) -> None:
+    def __init__(
+        self,
+        store: LocalStore,
+        spawner: Spawner,
+        settings: BuildSettings,
+        trust: Trust = SubstituteTrust(),  # noqa: B008 - it is frozen
+    ) -> None:
+        """`trust`: whose word on paths of binary caches is taken, unless a request says otherwise."""
         layout = store.layout
         self.settings = settings
         views = HostViews(layout.views, settings.views)
@@ -55,11 +74,14 @@ class Builder:
             history=History(layout.history),
             settings=settings,
         )
-        slots = {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS}
+        self._substitution = Substitution(self._resources, trust)
+        slots = {
+            "build": max(1, settings.max_jobs),
+            "download": DOWNLOAD_SLOTS,
+            "substitute": settings.max_substitution_jobs,
+        }
         self._shells = OpenShells(max(1, len(settings.uids) - sum(slots.values())))
-        self._scheduler = Scheduler(
-            lambda job: run_build(job, self._resources), slots, per_user=settings.max_jobs_per_user
-        )
+        self._scheduler = Scheduler(self._run, slots, per_user=settings.max_jobs_per_user)
 
     def realise(
         self,
@@ -79,23 +101,66 @@ class Builder:
         Returns:
             One result per request, in order; failures are results too.
         """
-        if options.mode is BuildMode.REPAIR:
-            try:
+        options = self._substitution.resolved(options)
+        repair = options.mode is BuildMode.REPAIR
+        refused: set[StorePath] = set()
+        try:
+            while True:
                 with interruptible(lambda: FruixError("cancelled") if cancelled.is_set() else None):
-                    work, repairs = survey(self._resources.store, requests)
-            except FruixError:
-                if not cancelled.is_set():
-                    raise
-                return [(request, CANCELLED) for request in requests]
-            results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
+                    if repair:
+                        work, repairs = self._survey(requests, options, on_event, refused)
+                    else:
+                        work, repairs = self._plan(requests, options, on_event, refused), ()
+                realisation = Realisation(work, self._scheduler, options, on_event, cancelled)
+                results = realisation.run()
+                refused |= realisation.refused
+                if not realisation.refused and not (work.again and work.is_met(results)):
+                    break
+        except FruixError:
+            if not cancelled.is_set():
+                raise
+            return [(request, CANCELLED) for request in requests]
+        if repair:
             return [(repair.request, repair.result(results)) for repair in repairs]
-        work = plan(self._resources.store, requests, options.mode)
-        results = Realisation(work, self._scheduler, options, on_event, cancelled).run()
-        return [(request, work.result_of(request, results)) for request in requests]
+        return [(request, work.result_of(request, results, on_event)) for request in requests]
 
-    def missing(self, requests: Iterable[DerivedPath]) -> Missing:
+    def _survey(
+        self,
+        requests: Sequence[DerivedPath],
+        options: BuildOptions,
+        on_event: Callable[[Event], None],
+        refused: Collection[StorePath],
+    ) -> tuple[Plan, Sequence[Repair]]:
+        """What is to be repaired; what caches have of that is fetched."""
+        offers = self._substitution.offers(options, refused, on_event)
+        return survey(self._resources.store, requests, offers)
+
+    def _plan(
+        self,
+        requests: Iterable[DerivedPath],
+        options: BuildOptions,
+        on_event: Callable[[Event], None],
+        refused: Collection[StorePath] = (),
+    ) -> Plan:
+        requests = list(requests)
+        offers = self._substitution.offers(options, refused, on_event)
+        if options.mode is BuildMode.NORMAL:
+            gather(offers, requests)
+        return plan(self._resources.store, requests, options.mode, offers)
+
+    def _run(self, job: Job) -> BuildResult:
+        if job.offer is not None:
+            return self._substitution.run(job, job.offer)
+        return run_build(job, self._resources)
+
+    def missing(self, requests: Iterable[DerivedPath], options: BuildOptions = ANY) -> Missing:
         """The derivations that `realise` would build and the paths that can't be had; changes nothing."""
-        return missing(self._resources.store, requests)
+        with self._resources.store.temp_roots.session():
+            return missing(self._plan(requests, self._substitution.resolved(options), _ignore))
+
+    def substitutable(self, paths: Collection[StorePath], options: BuildOptions = ANY) -> Found:
+        """What binary caches offer of paths, whether they are here or not."""
+        return self._substitution.query(paths, options)
 
     def host_view(self, name: str) -> HostView:
         """A view's fingerprint and tools as they are now, or what a fingerprint stood for."""
@@ -105,10 +170,12 @@ class Builder:
         """The views that are offered, with their fingerprints so far, oldest first."""
         return self._resources.views.histories()
 
-    def planned(self, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> BuildPlan:
+    def planned(self, requests: Iterable[DerivedPath], options: BuildOptions = ANY) -> BuildPlan:
         """What `realise` would do, with reasons and usual durations."""
         resources = self._resources
-        return planned(resources.store, requests, mode, resources.history, self.settings.max_jobs)
+        with resources.store.temp_roots.session():
+            found = self._plan(requests, self._substitution.resolved(options), _ignore)
+            return planned(resources.store, found, resources.history, self.settings.max_jobs)
 
     def active(self) -> list[ActiveBuild]:
         """All builds that run or wait, oldest first, for all clients.

@@ -26,7 +26,7 @@ from functools import partial
 from fruix.building.builders.own import prepare_own
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
-from fruix.building.plan.goals import kind_of
+from fruix.building.plan.goal import kind_of
 from fruix.building.resources import Resources
 from fruix.building.run.keep_failed import bring_back, find_kept, free_room
 from fruix.building.status import client_of, with_usage

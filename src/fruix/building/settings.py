@@ -36,6 +36,12 @@ class BuildSettings:
         loopback_ports: of this machine, that the built-in fetchers may reach.
         impure_variables: which of the daemon's variables fixed-output derivations get if they name
             them.
+        substituters: addresses of the binary caches that are asked, in order.
+        trusted_substituters: others that any user may name.
+        fallback: build what a cache promised and didn't deliver.
+        max_substitution_jobs: how many paths are fetched at once.
+        narinfo_cache_positive_ttl, narinfo_cache_negative_ttl: how long it is believed that a cache
+            has a path, or has not.
         extra_platforms: systems that this machine builds for besides its own.
     """
 
@@ -66,4 +72,11 @@ class BuildSettings:
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
+    substitute: bool = True
+    substituters: tuple[str, ...] = ()
+    trusted_substituters: tuple[str, ...] = ()
+    fallback: bool = False
+    max_substitution_jobs: int = 8
+    narinfo_cache_positive_ttl: int = 86400
+    narinfo_cache_negative_ttl: int = 3600
     impure_variables: tuple[str, ...] = PROXY_VARIABLES

@@ -9,17 +9,15 @@ walk of `goals.plan`.
 from __future__ import annotations
 
 import pwd
-from collections.abc import Iterable
 from dataclasses import replace
 
 from fruix.building.durations import History
-from fruix.building.plan.goals import Goal, kind_of, plan
+from fruix.building.plan.goal import Goal, Plan
 from fruix.building.queue.job import Job
 from fruix.errors import BadStorePathError
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.build_options import Requester
 from fruix.model.buildresult import BuildMode
-from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.reasons import reason, text_of
@@ -82,15 +80,8 @@ def _ms(seconds: float) -> int:
     return round(seconds * 1000)
 
 
-def planned(
-    store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode, history: History, jobs: int
-) -> BuildPlan:
-    """What building `requests` would do, in an order in which dependencies come first.
-
-    Nothing is a temporary root afterwards.
-    """
-    with store.temp_roots.session():
-        found = plan(store, requests, mode)
+def planned(store: LocalStore, found: Plan, history: History, jobs: int) -> BuildPlan:
+    """What carrying out a plan would do, in an order in which dependencies come first."""
     problems = [result.message for result in found.settled.values() if not result.success]
     rows = tuple(_row(store, goal, history) for goal in found.goals.values())
     problems += [
@@ -102,7 +93,7 @@ def planned(
 
 
 def _row(store: LocalStore, goal: Goal, history: History) -> PlannedBuild:
-    kind = kind_of(goal.derivation)
+    kind = goal.kind
     outputs = goal.derivation.outputs.items()
     missing = [name for name, output in outputs if output.path is None or not store.is_there(output.path)]
     needs = tuple(sorted(goal.dependencies))

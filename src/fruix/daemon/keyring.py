@@ -14,9 +14,11 @@ from fruix.daemon.settings import Settings
 from fruix.errors import NotPermittedError
 from fruix.model.named_keys import SecretKey
 from fruix.model.pathinfo import PathInfo
+from fruix.model.sexp import Sexp
 from fruix.model.storepath import StorePath
 from fruix.signing import export_signatures, libcrypto, path_signatures
 from fruix.signing.path_signatures import PathTrust
+from fruix.signing.substitute_trust import SubstituteTrust
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,5 +83,17 @@ class Keyring:
                 f"imported archive of `{path}' lacks a signature",
                 hint="a trusted user may import it unchecked: fruix import --no-check-sigs",
             )
+        export_signatures.judge(signature, digest, self.authorized())
+
+    def authorized(self) -> Sequence[Sexp]:
+        """The keys of the access control list, or this machine's own where there is none.
+
+        Raises:
+            FruixError: a file that can't be read, or is none.
+        """
         own = os.path.splitext(self.signing_key_file)[0] + ".pub"
-        export_signatures.judge(signature, digest, export_signatures.authorized_keys(self.acl_file, own))
+        return export_signatures.authorized_keys(self.acl_file, own)
+
+    def on_substitutes(self, trust: PathTrust | None = None) -> SubstituteTrust:
+        """Whose word on paths of binary caches is taken; `trust`: instead of the settings' keys."""
+        return SubstituteTrust(trust or self.trust, self.authorized)

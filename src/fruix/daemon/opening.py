@@ -45,18 +45,18 @@ def open_service(
     with ExitStack() as closing:
         build = settings.build
         limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
-        sign = Keyring.open(settings).signed
+        keyring = Keyring.open(settings)
         store = LocalStore(
             layout,
             durability=settings.durability,
             limits=limits,
             accept=accept_store,
-            sign=sign,
+            sign=keyring.signed,
             deduplication=_deduplication(settings),
         ).open()
         closing.callback(store.close)
         _log_leftovers(store.swept, recover_builds(store), layout.store)
-        builder = Builder(store, spawner, build)
+        builder = Builder(store, spawner, build, keyring.on_substitutes())
         closing.callback(builder.close)
         service = Service(store, builder, settings, relock=relock)
         _collect_by_itself(service, closing)

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
-from fruix.daemon import client_options, client_trust
+from fruix.daemon import client_options, client_substitutes, client_trust
 from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
@@ -35,8 +35,6 @@ from fruix.protocol.wire import Context, Dialect
 from fruix.signing.path_signatures import PathTrust
 from fruix.store.memory import charge
 from fruix.store.tree.interruption import interruptible
-
-_PIECE = 1 << 18
 
 
 class Session:
@@ -61,15 +59,6 @@ class Session:
         """Send messages within the work on a request."""
         self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
 
-    def give(self, data: bytes) -> None:
-        """Send bytes for the client to keep, within messages of up to `_PIECE`; nothing is copied."""
-        for start in range(0, len(data), _PIECE):
-            piece = memoryview(data)[start : start + _PIECE]
-            self.connection.send(messages.write_head(len(piece)))
-            self.connection.send(piece)
-            if padding := bytes(-len(piece) % 8):
-                self.connection.send(padding)
-
     def ask(self, limit: int) -> None:
         """Ask for the next piece of a stream, of at most so many bytes."""
         self.tell(messages.Read(limit))
@@ -85,7 +74,10 @@ class Session:
     def warn_of_limits(self) -> None:
         """Tell the client where it asked for more time than it gets."""
         wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build
-        for text in client_options.too_much(wished, allowed):
+        texts = [*client_options.too_much(wished, allowed)]
+        if not self.trusted:
+            texts += client_substitutes.refused(self.options, self.context.dialect, allowed)
+        for text in texts:
             self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
 
     def realise(
@@ -164,7 +156,15 @@ class Session:
     def build_options(self, mode: BuildMode) -> BuildOptions:
         """What the client has set, for one request."""
         requester = Requester(self.peer.uid, self.peer.gid, self.peer.pid)
-        return client_options.build_options(self.options, self.context, mode, requester)
+        wishes = client_substitutes.substitute_wishes(
+            self.options,
+            self.context.dialect,
+            self.service.settings.build,
+            self.service.keyring,
+            self.path_trust() if self.trusted else None,
+        )
+        chosen = client_options.build_options(self.options, self.context, mode, requester)
+        return replace(chosen, substitutes=wishes)
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by

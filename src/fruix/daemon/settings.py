@@ -8,16 +8,28 @@ docs/daemon.md; `etc/fruix.toml` is a sample.
 from __future__ import annotations
 
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
-from fruix.errors import FormatError, UsageError
+from fruix.daemon.setting_checks import (
+    absolute_names,
+    caches,
+    features,
+    file,
+    number,
+    ports,
+    public_keys,
+    strings,
+    table,
+    truth,
+    variables,
+    word,
+)
+from fruix.errors import UsageError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.model.garbage import Keep
-from fruix.model.named_keys import PublicKey
 from fruix.model.nearest import nearest
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
 
@@ -28,7 +40,6 @@ DEFAULT_FILE = "/frx/etc/fruix.toml"
 SOURCES_VARIABLE = "FRUIX_SOURCES"
 FILE_VARIABLE = "FRUIX_CONF"
 BIGGEST_UID = (1 << 32) - 2
-SIZE_LIMIT = 1 << 62
 
 
 def _share_of_memory() -> int:
@@ -155,145 +166,66 @@ def _read(file: str, *, needed: bool) -> str:
         raise UsageError(f"can't read the configuration: {error}", where=file) from error
 
 
-def _number(least: int, most: int = SIZE_LIMIT) -> Callable[[Any], int]:
-    def check(value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            raise ValueError(f"{value!r} is not a whole number from {least} to {most}")
-        return value
-
-    return check
-
-
-def _truth(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError(f"{value!r} is neither true nor false")
-    return value
-
-
-def _strings(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
-        raise ValueError(f"{value!r} is not a list of texts")
-    return tuple(cast("list[str]", value))
-
-
-def _absolute_names(value: Any) -> tuple[str, ...]:
-    names = _strings(value)
-    if relative := [name for name in names if not name.startswith("/")]:
-        raise ValueError(f"'{relative[0]}' is not an absolute file name")
-    return names
-
-
-def _file(value: Any) -> str:
-    return _absolute_names([value])[0]
-
-
-def _ports(value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list):
-        raise TypeError(f"{value!r} is not a list of numbers")
-    return tuple(map(_number(1, (1 << 16) - 1), value))
-
-
-def _public_keys(value: Any) -> tuple[str, ...]:
-    for text in (texts := _strings(value)):
-        try:
-            PublicKey.parse(text)
-        except FormatError as error:
-            raise ValueError(error.message) from None
-    return texts
-
-
-def _features(value: Any) -> tuple[str, ...]:
-    """Words; some stand for abilities of a daemon, which this one doesn't have whatever its operator says."""
-    for name in (names := _strings(value)):
-        if name in _NOT_HERE:
-            raise ValueError(f"'{name}' is nothing that this daemon can do")
-        if len(name.split()) != 1 or name.strip() != name:
-            raise ValueError(f"'{name}' is not a word")
-    return names
-
-
-def _variables(value: Any) -> tuple[str, ...]:
-    for name in (names := _strings(value)):
-        if not _VARIABLE.fullmatch(name):
-            raise ValueError(f"'{name}' can't be the name of a variable")
-    return names
-
-
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NOT_HERE = frozenset({"uid-range", "recursive-nix", "ca-derivations"})
-
-
-def _word(*words: str) -> Callable[[Any], str]:
-    def check(value: Any) -> str:
-        if value not in words:
-            raise ValueError(f"{value!r} is none of {', '.join(words)}")
-        return str(value)
-
-    return check
-
-
-def _table(check: Callable[[Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
-    def check_all(value: Any) -> Mapping[str, Any]:
-        if not isinstance(value, dict):
-            raise TypeError(f"{value!r} is not a table")
-        return {name: check(item) for name, item in value.items()}
-
-    return check_all
-
-
 # Key in the file → field (those of builds are `BuildSettings` fields) and check.
 _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
-    "durability": ("durability", _word("background", "strict")),
-    "deduplication": ("deduplication", _word("none", "large", "all")),
-    "deduplication-clones": ("deduplication_clones", _truth),
-    "allowed-users": ("allowed_users", _strings),
-    "trusted-users": ("trusted_users", _strings),
-    "max-connections": ("max_connections", _number(1, 1 << 16)),
-    "max-connections-per-user": ("max_connections_per_user", _number(1, 1 << 16)),
-    "reserved-connections": ("reserved_connections", _number(0, 1 << 16)),
-    "max-request-size": ("max_request_size", _number(1 << 16, 1 << 32)),
-    "request-timeout": ("request_timeout", _number(1, 1 << 20)),
-    "max-client-memory": ("max_client_memory", _number(1 << 20)),
-    "max-client-memory-per-user": ("max_client_memory_per_user", _number(1 << 20)),
-    "reserved-client-memory": ("reserved_client_memory", _number(0)),
-    "max-derivation-size": ("max_derivation_size", _number(1 << 16, MAX_DERIVATION_SIZE)),
-    "drain-on-stop": ("drain_on_stop", _truth),
-    "require-sigs": ("require_sigs", _truth),
-    "trusted-public-keys": ("trusted_public_keys", _public_keys),
-    "secret-key-files": ("secret_key_files", _absolute_names),
-    "acl-file": ("acl_file", _file),
-    "signing-key-file": ("signing_key_file", _file),
-    "keep-outputs": ("keep_outputs", _truth),
-    "keep-derivations": ("keep_derivations", _truth),
-    "collect-below": ("collect_below", _number(0)),
-    "collect-until": ("collect_until", _number(0)),
-    "first-build-uid": ("first_build_uid", _number(1, BIGGEST_UID)),
-    "build-uid-count": ("build_uid_count", _number(1, 1 << 16)),
-    "max-jobs": ("building.max_jobs", _number(1, 1 << 16)),
-    "max-jobs-per-user": ("building.max_jobs_per_user", _number(0, 1 << 16)),
-    "cores": ("building.cores", _number(0, 1 << 16)),
-    "timeout": ("building.timeout", _number(0)),
-    "max-silent-time": ("building.max_silent_time", _number(0)),
-    "timeout-limit": ("building.timeout_limit", _number(0)),
-    "silent-time-limit": ("building.silent_time_limit", _number(0)),
-    "max-log-size": ("building.max_log_size", _number(0)),
-    "log-lines": ("building.log_lines", _number(0, 1 << 16)),
-    "max-processes": ("building.max_processes", _number(0, 1 << 22)),
-    "max-memory": ("building.max_memory", _number(0)),
-    "max-file-size": ("building.max_file_size", _number(0)),
-    "max-output-size": ("building.max_output_size", _number(0)),
-    "max-output-files": ("building.max_output_files", _number(0)),
-    "min-free": ("building.min_free", _number(0)),
-    "min-free-files": ("building.min_free_files", _number(0)),
-    "cache-failures": ("building.cache_failures", _truth),
-    "max-download-size": ("building.max_download_size", _number(0)),
-    "fixed-output-network": ("building.fixed_output_network", _word(*NETWORK_SETTINGS)),
-    "loopback-ports": ("building.loopback_ports", _ports),
-    "sources": ("building.sources", _absolute_names),
-    "impure-variables": ("building.impure_variables", _variables),
-    "system-features": ("building.system_features", _features),
-    "extra-platforms": ("building.extra_platforms", _strings),
-    "mirrors": ("building.mirrors", _table(_strings)),
-    "max-prepared-view": ("building.max_prepared_view", _number(0)),
-    "views": ("building.views", _table(_table(lambda value: value))),
+    "durability": ("durability", word("background", "strict")),
+    "deduplication": ("deduplication", word("none", "large", "all")),
+    "deduplication-clones": ("deduplication_clones", truth),
+    "allowed-users": ("allowed_users", strings),
+    "trusted-users": ("trusted_users", strings),
+    "max-connections": ("max_connections", number(1, 1 << 16)),
+    "max-connections-per-user": ("max_connections_per_user", number(1, 1 << 16)),
+    "reserved-connections": ("reserved_connections", number(0, 1 << 16)),
+    "max-request-size": ("max_request_size", number(1 << 16, 1 << 32)),
+    "request-timeout": ("request_timeout", number(1, 1 << 20)),
+    "max-client-memory": ("max_client_memory", number(1 << 20)),
+    "max-client-memory-per-user": ("max_client_memory_per_user", number(1 << 20)),
+    "reserved-client-memory": ("reserved_client_memory", number(0)),
+    "max-derivation-size": ("max_derivation_size", number(1 << 16, MAX_DERIVATION_SIZE)),
+    "drain-on-stop": ("drain_on_stop", truth),
+    "require-sigs": ("require_sigs", truth),
+    "trusted-public-keys": ("trusted_public_keys", public_keys),
+    "secret-key-files": ("secret_key_files", absolute_names),
+    "acl-file": ("acl_file", file),
+    "signing-key-file": ("signing_key_file", file),
+    "keep-outputs": ("keep_outputs", truth),
+    "keep-derivations": ("keep_derivations", truth),
+    "collect-below": ("collect_below", number(0)),
+    "collect-until": ("collect_until", number(0)),
+    "first-build-uid": ("first_build_uid", number(1, BIGGEST_UID)),
+    "build-uid-count": ("build_uid_count", number(1, 1 << 16)),
+    "max-jobs": ("building.max_jobs", number(1, 1 << 16)),
+    "max-jobs-per-user": ("building.max_jobs_per_user", number(0, 1 << 16)),
+    "cores": ("building.cores", number(0, 1 << 16)),
+    "timeout": ("building.timeout", number(0)),
+    "max-silent-time": ("building.max_silent_time", number(0)),
+    "timeout-limit": ("building.timeout_limit", number(0)),
+    "silent-time-limit": ("building.silent_time_limit", number(0)),
+    "max-log-size": ("building.max_log_size", number(0)),
+    "log-lines": ("building.log_lines", number(0, 1 << 16)),
+    "max-processes": ("building.max_processes", number(0, 1 << 22)),
+    "max-memory": ("building.max_memory", number(0)),
+    "max-file-size": ("building.max_file_size", number(0)),
+    "max-output-size": ("building.max_output_size", number(0)),
+    "max-output-files": ("building.max_output_files", number(0)),
+    "min-free": ("building.min_free", number(0)),
+    "min-free-files": ("building.min_free_files", number(0)),
+    "cache-failures": ("building.cache_failures", truth),
+    "max-download-size": ("building.max_download_size", number(0)),
+    "substitute": ("building.substitute", truth),
+    "substituters": ("building.substituters", caches),
+    "trusted-substituters": ("building.trusted_substituters", caches),
+    "fallback": ("building.fallback", truth),
+    "max-substitution-jobs": ("building.max_substitution_jobs", number(1, 1 << 10)),
+    "narinfo-cache-positive-ttl": ("building.narinfo_cache_positive_ttl", number(0)),
+    "narinfo-cache-negative-ttl": ("building.narinfo_cache_negative_ttl", number(0)),
+    "fixed-output-network": ("building.fixed_output_network", word(*NETWORK_SETTINGS)),
+    "loopback-ports": ("building.loopback_ports", ports),
+    "sources": ("building.sources", absolute_names),
+    "impure-variables": ("building.impure_variables", variables),
+    "system-features": ("building.system_features", features),
+    "extra-platforms": ("building.extra_platforms", strings),
+    "mirrors": ("building.mirrors", table(strings)),
+    "max-prepared-view": ("building.max_prepared_view", number(0)),
+    "views": ("building.views", table(table(lambda value: value))),
 }

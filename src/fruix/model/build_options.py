@@ -7,8 +7,10 @@ A session fills `BuildOptions` from what its client sent. Times are seconds, siz
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from fruix.model.buildresult import BuildMode
+from fruix.model.narinfo import NarInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,32 @@ class Requester:
     uid: int
     gid: int
     pid: int = 0
+
+
+class Trust(Protocol):
+    """Whose word on a path of a binary cache is taken."""
+
+    def objection(self, said: NarInfo) -> str:
+        """Why a narinfo isn't believed; empty: it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubstituteWishes:
+    """What a request wants of binary caches.
+
+    Attributes:
+        allowed: whether they are asked at all.
+        fallback: what they promised and didn't deliver is built; None: the operator's choice.
+        caches: their addresses; None: the operator's.
+        more: asked besides.
+        trust: whose word is taken; None: the daemon's.
+    """
+
+    allowed: bool = True
+    fallback: bool | None = None
+    caches: tuple[str, ...] | None = None
+    more: tuple[str, ...] = ()
+    trust: Trust | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +76,4 @@ class BuildOptions:
     max_log_size: int | None = None
     rounds: int = 1
     requester: Requester | None = None
+    substitutes: SubstituteWishes = SubstituteWishes()

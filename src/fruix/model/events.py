@@ -128,6 +128,35 @@ class BuildFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class SubstitutionStarted:
+    """A path is fetched from a binary cache (`url`) instead of being built; sizes in bytes, 0: not known."""
+
+    path: StorePath
+    url: str
+    size: int = 0
+    nar_size: int = 0
+    time: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SubstitutionFinished:
+    """The path is registered."""
+
+    path: StorePath
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class SubstitutionFailed:
+    """No cache delivered the path. `reason` as of a failed build."""
+
+    path: StorePath
+    message: str
+    seconds: float = 0.0
+    reason: Reason = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something about a build that a person should know. `text` is what `reason` says."""
 
@@ -184,6 +213,9 @@ Event = (
     | Progress
     | BuildFinished
     | BuildFailed
+    | SubstitutionStarted
+    | SubstitutionFinished
+    | SubstitutionFailed
     | Note
     | Waiting
     | Collecting
@@ -198,11 +230,16 @@ KINDS: Mapping[str, type[Event]] = {
     "progress": Progress,
     "build-finished": BuildFinished,
     "build-failed": BuildFailed,
+    "substitution-started": SubstitutionStarted,
+    "substitution-finished": SubstitutionFinished,
+    "substitution-failed": SubstitutionFailed,
     "note": Note,
     "waiting": Waiting,
     "collecting": Collecting,
     "message": Message,
 }
+# Fields that hold a store path.
+_PATHS = frozenset({"drv", "path"})
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
@@ -229,8 +266,8 @@ def from_json(data: Mapping[str, Any], directory: str = DEFAULT_STORE) -> Event:
     values = {part.name: data[part.name] for part in fields(kind) if part.name in data}
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
     try:
-        if "drv" in values:
-            values["drv"] = StorePath.parse(values["drv"], directory)
+        for name in _PATHS & values.keys():
+            values[name] = StorePath.parse(values[name], directory)
         if "status" in values:
             values["status"] = BuildStatus[values["status"]]
         return kind(**values)

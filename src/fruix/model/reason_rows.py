@@ -32,6 +32,10 @@ class ReasonRow:
     traced: bool = True
 
 
+_SUBSTITUTES = (
+    "some substitutes for the outputs of derivation `{drv}' failed (usually happens due to networking"
+    " issues); try `--fallback' to build derivation from source "
+)
 ROWS: Mapping[str, ReasonRow] = {
     OTHER: ReasonRow("{text}"),
     "exit-code": ReasonRow(
@@ -262,6 +266,17 @@ ROWS: Mapping[str, ReasonRow] = {
         "path `{path}' is corrupted or missing, and nothing on this machine can make it again",
         traced=False,
     ),
+    # Binary caches
+    "substitute": ReasonRow(
+        "substitution of '{path}' failed: {text}", "fetching path `{path}' (status: '{text}')", traced=False
+    ),
+    "substitute-mismatch": ReasonRow(
+        "hash mismatch importing path '{path}' from '{url}'",
+        "hash mismatch for substituted item `{path}'",
+        more=":\n  specified: {expected}\n     got:    {got}",
+        traced=False,
+    ),
+    "substitutes": ReasonRow(_SUBSTITUTES.replace("`", "'").rstrip(), _SUBSTITUTES, traced=False),
     # Notes
     "corrupted": ReasonRow(
         "path '{path}' is corrupted or missing!", "path `{path}' is corrupted or missing!"

@@ -8,6 +8,7 @@ import enum
 class ActivityType(enum.IntEnum):
     """Kinds of activities: of Nix's numbers those that a build has."""
 
+    COPY_PATH = 100
     FILE_TRANSFER = 101
     BUILD = 105
     OPTIMISE_STORE = 106

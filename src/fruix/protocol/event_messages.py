@@ -26,6 +26,9 @@ from fruix.model.events import (
     Note,
     PhaseStarted,
     Progress,
+    SubstitutionFailed,
+    SubstitutionFinished,
+    SubstitutionStarted,
     Waiting,
     to_json,
 )
@@ -99,6 +102,24 @@ class NixWriter(EventWriter):
                     yield from self._end(running, event.drv)
             case Message() | Note() if isinstance(event, Note) or event.level <= self._verbosity:
                 yield wire.Next(event.text + "\n")
+            case _:
+                yield from self._substitution(event)
+
+    def _substitution(self, event: Event) -> Iterator[wire.Message]:
+        match event:
+            case SubstitutionStarted():
+                yield self._begin(
+                    self._builds,
+                    event.path,
+                    ActivityType.COPY_PATH,
+                    f"copying path '{event.path}' from '{event.url}'",
+                    (str(event.path), event.url, "local"),
+                )
+            case SubstitutionFinished() | SubstitutionFailed():
+                for running in (self._transfers, self._builds):
+                    yield from self._end(running, event.path)
+                if isinstance(event, SubstitutionFailed):
+                    yield wire.Next(f"error: {event.message}\n")
 
     def _begin(
         self,

@@ -14,6 +14,9 @@ from fruix.model.events import (
     Message,
     Note,
     Progress,
+    SubstitutionFailed,
+    SubstitutionFinished,
+    SubstitutionStarted,
 )
 from fruix.model.reason_rows import OTHER
 from fruix.model.reasons import reason, row_of, text_of
@@ -42,9 +45,9 @@ class _Downloads:
         # Output, URL and size of those that have begun.
         self._running: dict[StorePath, tuple[str, str, str]] = {}
 
-    def begin(self, event: BuildStarted) -> None:
-        """A build that may turn out to be one."""
-        self._outputs[event.drv] = next(iter(event.outputs.values()), "")
+    def begin(self, path: StorePath, output: str) -> None:
+        """A build that may turn out to be one, or a path that is fetched."""
+        self._outputs[path] = output
 
     def progress(self, event: Progress) -> list[str]:
         """The trace lines that tell of a transfer so far, without the `@` that marks them."""
@@ -89,7 +92,7 @@ class GuixWriter:
         match event:
             case BuildStarted():
                 self._pids[event.drv] = event.pid
-                self._downloads.begin(event)
+                self._downloads.begin(event.drv, next(iter(event.outputs.values()), ""))
                 system = event.system or self._system
                 started = f"build-started {event.drv} - {system} {event.log_file} {event.pid}"
                 return self._purpose(event) + self._trace(started)
@@ -110,6 +113,20 @@ class GuixWriter:
                 return self._failed(event)
             case Message() if event.level <= self._options.verbosity:
                 return event.text + "\n"
+            case _:
+                return self._substitution(event)
+
+    def _substitution(self, event: Event) -> str:
+        match event:
+            case SubstitutionStarted():
+                self._downloads.begin(event.path, str(event.path))
+                said = f"fetching path `{event.path}'...\n" if self._options.verbosity >= 1 else ""
+                return said + self._trace(f"substituter-started {event.path} substitute")
+            case SubstitutionFinished():
+                fetched = self._downloads.end(event.path, success=True) if self._extended else []
+                return "".join(map(self._trace, [*fetched, f"substituter-succeeded {event.path}"]))
+            case SubstitutionFailed():
+                return self._not_fetched(event)
             case _:
                 return ""
 
@@ -135,6 +152,16 @@ class GuixWriter:
         started = int(self._pids.pop(event.drv, None) is not None)
         ending = _ENDINGS.get(event.status, f"{started} {said.partition(chr(10))[0]}")
         return f"{before}{said}\n" + self._trace(f"build-failed {event.drv} - {ending}")
+
+    def _not_fetched(self, event: SubstitutionFailed) -> str:
+        why = event.reason or reason(OTHER, text=event.message)
+        self._downloads.end(event.path, success=False)
+        said = text_of(why, event.path, guix=True)
+        before = ""
+        if why["kind"] == "substitute-mismatch":
+            hashes = " ".join(str(why.get(name)).rpartition(":")[2] for name in ("expected", "got"))
+            before = self._trace(f"hash-mismatch {event.path} sha256 {hashes}")
+        return f"{before}{said}\n" + self._trace(f"substituter-failed {event.path} {said}")
 
     def _trace(self, text: str) -> str:
         return f"@ {text}\n" if self._options.print_build_trace else ""

@@ -68,12 +68,15 @@ MEANINGFUL = frozenset(
         "build-repeat",
         "keep-outputs", "keep-derivations", "gc-keep-outputs", "gc-keep-derivations",
         "multiplexed-build-output", "print-extended-build-trace", "auto-optimise-store",
+        "substitute", "fallback", "substituters", "extra-substituters", "substitute-urls",
         "require-sigs", "trusted-public-keys", "extra-trusted-public-keys", "secret-key-files",
     }
 )  # fmt: skip
 # Those of them that are lists of keys, and all whose values are longer than others.
 KEY_LISTS = frozenset({"trusted-public-keys", "extra-trusted-public-keys"})
-_LONG = KEY_LISTS | {"secret-key-files"}
+# Those that are lists of addresses of binary caches.
+CACHE_LISTS = frozenset({"substituters", "extra-substituters", "substitute-urls"})
+_LONG = KEY_LISTS | CACHE_LISTS | {"secret-key-files"}
 SETTINGS_LIMIT = 1 << 10
 # Bytes of a value that means something.
 VALUE_LIMIT = 64

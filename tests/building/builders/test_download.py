@@ -13,8 +13,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from fruix.building.builders import download, opener
+from fruix.building.builders import download
 from fruix.building.builders.local_sources import find_source
+from fruix.downloads import opener
 from fruix.model.hashes import Hash
 from fruix.store.tree.dump import dump
 from golden_data import GOLDEN

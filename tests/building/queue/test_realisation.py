@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from building.queue.jobs import Run, derivation, end, ok, path, submit
-from fruix.building.plan.goals import Goal, Plan
+from fruix.building.plan.goal import Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.realisation import Realisation

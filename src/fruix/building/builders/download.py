@@ -18,21 +18,19 @@ URL's failure, with a reason in the log. Passwords of proxies are never said.
 from __future__ import annotations
 
 import contextlib
-import errno
 import http.client
 import os
-import socket
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fruix.building.builders import opener
-from fruix.building.builders.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
-from fruix.building.builders.undelivered import Undelivered, write_report
+from fruix.downloads import progress
+from fruix.downloads.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
+from fruix.downloads.problems import ATTEMPTS, CONNECT_TIMEOUT, is_final, reason_of
+from fruix.downloads.undelivered import Undelivered, write_report
 from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
 from fruix.model.secrets import secrets_in, without, without_user
@@ -47,15 +45,8 @@ except ImportError:  # some Pythons are built without
 
 CHUNK = 1 << 16
 UNPACK_CHUNK = 1 << 18
-ATTEMPTS = 3
-CONNECT_TIMEOUT = 30  # seconds without a byte from the server
 PROGRESS_INTERVAL = 0.25
 FAILED = 1
-LONGEST_REASON = 500  # characters; servers' words are part of it
-# Answers for which another attempt at the same mirror makes sense.
-RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-_NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
-_HOPELESS: tuple[type[Exception], ...] = (socket.gaierror, ConnectionRefusedError, *opener.CERTIFICATE_ERRORS)
 
 
 def main(arguments: Mapping[str, Any]) -> int:
@@ -125,11 +116,11 @@ class _Fetching:
                 if self.unpack:
                     self._unpack(url)
             except Exception as error:  # noqa: BLE001 - a URL and a server can bring about anything
-                final = attempt + 1 == ATTEMPTS or _is_final(error)
+                final = attempt + 1 == ATTEMPTS or is_final(error)
                 if final:
-                    self.give_up(url, _reason(error), getattr(error, "got", ""))
+                    self.give_up(url, reason_of(error), getattr(error, "got", ""))
                     return False
-                self._say(url, f"{_reason(error)}; trying again")
+                self._say(url, f"{reason_of(error)}; trying again")
                 time.sleep(attempt)
             else:
                 return True
@@ -158,7 +149,7 @@ class _Fetching:
                     file.write(chunk)
                     if time.monotonic() - said > PROGRESS_INTERVAL:
                         said = time.monotonic()
-                        _print(f"@ fruix progress {done} {total or 0} {_shown(url)}")
+                        _print(progress.line(done, total or 0, _shown(url)))
         if total is not None and done != total:
             raise http.client.IncompleteRead(b"", total - done)
         self._check_hash(
@@ -183,32 +174,6 @@ class _Fetching:
             _unpack(self.destination, url, self.max_size)
         except FormatError as error:
             raise GiveUpOnMirrorError(str(error)) from error
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether asking the same mirror again is pointless."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code not in RETRY_STATUS
-    if not isinstance(error, OSError | http.client.HTTPException) or isinstance(
-        error, http.client.InvalidURL
-    ):
-        return True
-    return isinstance(getattr(error, "reason", error), _HOPELESS)
-
-
-def _reason(error: Exception) -> str:
-    """What an exception says; those that aren't of the network by their kind too."""
-    cause = getattr(error, "reason", None)
-    if isinstance(error, urllib.error.URLError) and isinstance(cause, OSError) and cause.strerror:
-        error = cause
-    if isinstance(error, socket.gaierror):
-        return f"its host's name can't be resolved ({error.strerror}): there is no such host, or no network"
-    if isinstance(error, OSError) and error.errno in _NO_WAY:
-        return f"{error.strerror}: there is no network, or no way to that host"
-    text, kind = str(error), type(error).__name__
-    if not isinstance(error, GiveUpOnMirrorError | OSError) and not text.startswith(kind):
-        text = f"{kind}: {text}" if text else kind
-    return text if len(text) <= LONGEST_REASON else text[:LONGEST_REASON] + "…"
 
 
 @contextlib.contextmanager

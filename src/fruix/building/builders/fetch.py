@@ -17,11 +17,11 @@ from fruix.building.builders.loopback import judged
 from fruix.building.builders.mirrors import check_usable
 from fruix.building.builders.platforms import check_features
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
-from fruix.building.builders.undelivered import others, read_report, wrong_contents
 from fruix.building.failures import FailedError, mismatch
 from fruix.building.resources import Resources
 from fruix.building.settings import BuildSettings
 from fruix.building.workspace import Workspace
+from fruix.downloads.undelivered import others, read_report, wrong_contents
 from fruix.errors import IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions

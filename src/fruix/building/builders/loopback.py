@@ -27,12 +27,13 @@ def judged(candidates: Iterable[Candidate], ports: Collection[int], way: str) ->
         way: how the fetcher gets its network (see `sandbox.networks`).
     """
     return tuple(
-        Candidate(tried.url, tried.refusal or _refusal(urlsplit(tried.url), ports, way))
+        Candidate(tried.url, tried.refusal or refusal(urlsplit(tried.url), ports, way))
         for tried in candidates
     )
 
 
-def _refusal(url: SplitResult, ports: Collection[int], way: str) -> str:
+def refusal(url: SplitResult, ports: Collection[int], way: str) -> str:
+    """Why a URL can't be reached, if it is on this machine; empty if it can."""
     if not _is_loopback(url.hostname or ""):
         return ""
     try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fruix.building.builders.fetchurl import Download
-from fruix.building.plan.goals import contract_name
+from fruix.building.plan.goal import contract_name
 from fruix.errors import BadDerivationError
 from fruix.hostview import ResolvedView
 from fruix.model.attributes import Attributes

@@ -16,12 +16,14 @@ from fruix.building.limits import Limits
 from fruix.building.resources import Resources
 from fruix.building.workspace import Workspace
 from fruix.hostview import ResolvedView
-from fruix.sandbox import Bind, Exec, File, Identity, SandboxSpec, User
+from fruix.sandbox import Bind, Entry, Exec, File, Identity, SandboxSpec, User
 from fruix.sandbox.back_ends import current
+from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.network_files import host_files
 from fruix.sandbox.networks import NONE, OWN
 
 # Where sandboxes have something of their own, besides the store and the build directory.
+BUILD = "/build"
 _TAKEN = ("/dev", "/etc", "/proc", "/tmp")  # noqa: S108 - names inside
 
 
@@ -74,6 +76,34 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
         terminal=params.terminal,
         # Where the builder has the daemon's own ids, nothing but the seal keeps it from the root.
         sealed_root=contract.sealed_root or identity.shared,
+    )
+
+
+def entry_spec(
+    workspace: Workspace, user: User, program: Entry, network: str, binds: tuple[Bind, ...], limits: Limits
+) -> SandboxSpec:
+    """The specification for a function of the daemon's code that belongs to no derivation.
+
+    It can write to the workspace's `build`, seen as `BUILD`, and read what is bound.
+    """
+    contract = CONTRACTS["fruix"]
+    identity = contract.identity(user.uid, user.number)
+    if network in OWN:
+        identity = replace(identity, user_namespace=True)
+    connected = host_files(network) if network != NONE else None
+    return SandboxSpec(
+        id=workspace.name,
+        root=workspace.root,
+        identity=identity,
+        program=program,
+        binds=(Bind(workspace.build, BUILD, writable=True), *binds),
+        files=contract.files(identity, connected),
+        hostname=contract.hostname,
+        domainname=contract.domainname,
+        network=network,
+        limits=limits.resources,
+        memory_max=limits.max_memory,
+        pids_max=limits.processes_at_most,
     )
 
 

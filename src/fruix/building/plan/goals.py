@@ -8,80 +8,46 @@ collector comes in between).
 A valid output whose files were deleted by hand counts as missing. Its derivation's goal is a
 repair, since it is registered already.
 
+What binary caches offer (`plan.offers`) is fetched: there is a goal for each path, which stand in
+for the derivation that would make them.
+
 Cost: one derivation read, one validity query and one lstat per derivation visited, none for what
 its outputs refer to; iterative, so deep graphs are no problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
+from fruix.building.plan.goal import Goal, Plan
+from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
-from fruix.model.derivation import Derivation
+from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
-from fruix.model.hostview import CONTRACT_VARIABLE
-from fruix.model.planned import Missing
-from fruix.model.reasons import Reason, reason, text_of
+from fruix.model.reasons import reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
 
 
-def kind_of(derivation: Derivation) -> str:
-    """Which slots it takes, and what people call it: `download` or `build`."""
-    return "download" if derivation.builder.startswith("builtin:") else "build"
+def plan(
+    store: LocalStore,
+    requests: Iterable[DerivedPath],
+    mode: BuildMode = BuildMode.NORMAL,
+    offers: Offers | None = None,
+) -> Plan:
+    """The work for `requests`. Errors of single requests become failed results, not exceptions.
 
-
-def contract_name(derivation: Derivation, default: str) -> str:
-    """The build contract that a derivation names, else its client's."""
-    return derivation.env.get(CONTRACT_VARIABLE, default)
-
-
-@dataclass(slots=True)
-class Goal:
-    """One derivation to build, and the derivations that must have been built before.
-
-    `mode`: what was asked for is checked or repaired; what it needs is only built if it is missing,
-    or repaired if its files are gone.
+    `offers`: what caches have of it.
     """
-
-    path: StorePath
-    derivation: Derivation
-    dependencies: frozenset[StorePath]
-    mode: BuildMode = BuildMode.NORMAL
-
-
-@dataclass(slots=True)
-class Plan:
-    """Goals in an order in which dependencies come first, and what is settled already.
-
-    `reasons` for what can't be done.
-
-    `makers`: paths that were asked for by themselves and whose files are gone, and the derivation
-    that makes them again.
-    """
-
-    goals: dict[StorePath, Goal] = field(default_factory=dict)
-    settled: dict[StorePath, BuildResult] = field(default_factory=dict)
-    derivations: dict[StorePath, Derivation] = field(default_factory=dict)
-    reasons: dict[StorePath, Reason] = field(default_factory=dict)
-    makers: dict[StorePath, StorePath] = field(default_factory=dict)
-
-    def result_of(self, request: DerivedPath, results: Mapping[StorePath, BuildResult]) -> BuildResult:
-        """That of a request, from those of all goals."""
-        return results[self.makers.get(request.path, request.path)]
-
-
-def plan(store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode = BuildMode.NORMAL) -> Plan:
-    """The work for `requests`. Errors of single requests become failed results, not exceptions."""
     result = Plan()
+    offers = offers or no_offers(store)
     top = list(requests)
     wanted = _wanted_outputs(top)
     asked_for = frozenset(wanted)
     for request in top:
         if request.outputs is None:
-            _open_opaque(store, result, request.path, wanted)
+            _open_opaque(store, result, request.path, wanted, offers)
     stack: list[tuple[StorePath, bool]] = [(path, False) for path in reversed(wanted)]
     while stack:
         path, expanded = stack.pop()
@@ -89,20 +55,16 @@ def plan(store: LocalStore, requests: Iterable[DerivedPath], mode: BuildMode = B
             result.goals[path] = result.goals.pop(
                 path
             )  # behind its dependencies, which have been looked at by now
-        elif path not in result.goals and path not in result.settled:
-            needed = _open(store, result, path, wanted, mode if path in asked_for else BuildMode.NORMAL)
+        elif not any(path in known for known in (result.goals, result.settled, result.stand_ins)):
+            own_mode = mode if path in asked_for else BuildMode.NORMAL
+            needed = _open(store, result, path, wanted, own_mode, offers)
             if needed is not None:
                 stack.append((path, True))
                 stack.extend((dependency, False) for dependency in sorted(needed, reverse=True))
+    for goal in result.goals.values() if result.stand_ins else ():
+        stood = [result.stand_ins.get(path, (path,)) for path in goal.dependencies]
+        goal.dependencies = frozenset(path for paths in stood for path in paths if path != goal.path)
     return result
-
-
-def missing(store: LocalStore, requests: Iterable[DerivedPath]) -> Missing:
-    """What building `requests` would do; nothing is a temporary root afterwards."""
-    with store.temp_roots.session():
-        found = plan(store, requests)
-    unknown = {path for path, result in found.settled.items() if not result.success}
-    return Missing(will_build=frozenset(found.goals), unknown=frozenset(unknown))
 
 
 def _wanted_outputs(requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
@@ -113,15 +75,19 @@ def _wanted_outputs(requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
     return wanted
 
 
-def _open_opaque(store: LocalStore, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]]) -> None:
+def _open_opaque(
+    store: LocalStore, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], offers: Offers
+) -> None:
     """Look at a path that is asked for by itself: settle it, or want the output that it is."""
     store.add_temp_root(path)
     if store.is_there(path):
         found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID)
+    elif offers.get(path) is not None:
+        fetch(found, offers, [path])
     elif not store.is_valid(path):
         found.settled[path] = BuildResult(
             BuildStatus.NO_SUBSTITUTERS,
-            f"path '{path}' is not valid and this version has no substituters that could provide it",
+            f"path '{path}' is required, but there is no substituter that can build it",
         )
     elif (drv := maker(store, path)) is None:
         why = found.reasons[path] = reason("irreparable", path=str(path))
@@ -143,7 +109,12 @@ def maker(store: LocalStore, path: StorePath) -> StorePath | None:
 
 
 def _open(
-    store: LocalStore, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], mode: BuildMode
+    store: LocalStore,
+    found: Plan,
+    path: StorePath,
+    wanted: dict[StorePath, set[str]],
+    mode: BuildMode,
+    offers: Offers,
 ) -> set[StorePath] | None:
     """Look at one derivation.
 
@@ -151,6 +122,10 @@ def _open(
     """
     store.add_temp_root(path)
     if not store.is_there(path):
+        if offers.get(path) is not None:
+            found.again, found.stand_ins[path] = True, (path,)
+            fetch(found, offers, [path])
+            return None
         why = found.reasons[path] = reason("missing-derivation")
         found.settled[path] = BuildResult(BuildStatus.MISC_FAILURE, text_of(why, path))
         return None
@@ -160,16 +135,26 @@ def _open(
         found.settled[path] = BuildResult(BuildStatus.INPUT_REJECTED, str(error))
         return None
     found.derivations[path] = derivation
-    names = wanted.get(path, set())
+    return _want(found, path, wanted, mode, offers)
+
+
+def _want(
+    found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], mode: BuildMode, offers: Offers
+) -> set[StorePath] | None:
+    """The same for a derivation that has been read."""
+    store, derivation, names = offers.store, found.derivations[path], wanted.get(path, set())
     problem = _check_names(path, derivation, names)
     if problem is None and mode == BuildMode.NORMAL and _outputs_there(store, derivation, names):
         found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=derivation.output_paths)
         return None
-    problem = problem or _check_sources(store, path, derivation)
+    if problem is None and mode == BuildMode.NORMAL and _is_offered(found, offers, path, names):
+        return None
+    problem = problem or _check_sources(path, derivation, offers)
     if problem is not None:
         found.settled[path] = problem
         return None
-    needed: set[StorePath] = set()
+    needed = {source for source in derivation.input_srcs if offers.get(source) is not None}
+    fetch(found, offers, needed)
     for dependency, outputs in derivation.input_drvs.items():
         wanted.setdefault(dependency, set()).update(outputs)
         if not _have_outputs(store, found, dependency, outputs):
@@ -203,13 +188,42 @@ def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> Bu
     return BuildResult(BuildStatus.MISC_FAILURE, text)
 
 
-def _check_sources(store: LocalStore, path: StorePath, derivation: Derivation) -> BuildResult | None:
+def _check_sources(path: StorePath, derivation: Derivation, offers: Offers) -> BuildResult | None:
+    store = offers.store
     for source in derivation.input_srcs:
-        if not store.is_there(source):
+        if not store.is_there(source) and offers.get(source) is None:
             state = "is gone" if store.is_valid(source) else "is not valid"
             text = f"derivation '{path}' needs source '{source}', which {state} and can't be obtained"
             return BuildResult(BuildStatus.MISC_FAILURE, text)
     return None
+
+
+def _is_offered(found: Plan, offers: Offers, path: StorePath, names: set[str]) -> bool:
+    """Whether all outputs that are wanted are fetched."""
+    derivation = found.derivations[path]
+    absent = missing_outputs(offers.store, derivation, names)
+    if not absent or not may_be_fetched(derivation) or any(offers.get(one) is None for one in absent):
+        return False
+    found.stand_ins[path] = tuple(absent)
+    fetch(found, offers, absent)
+    return True
+
+
+def fetch(found: Plan, offers: Offers, paths: Iterable[StorePath]) -> None:
+    """Put down goals for paths that are offered, each after those that it refers to."""
+    stack = [(path, False) for path in paths]
+    while stack:
+        path, expanded = stack.pop()
+        offer = offers.get(path)
+        if offer is None or path in found.goals:
+            continue
+        references = [one for one in offer.info.references if one != path and offers.get(one) is not None]
+        if not expanded:
+            stack += [(path, True), *((one, False) for one in references if one not in found.goals)]
+            continue
+        mode = BuildMode.REPAIR if offers.store.is_valid(path) else BuildMode.NORMAL
+        stands = Derivation(path.name, {"out": DerivationOutput(path)}, {}, (), "", "", (), {})
+        found.goals[path] = Goal(path, stands, frozenset(references), mode, offer)
 
 
 def _has_gone(store: LocalStore, derivation: Derivation) -> bool:

@@ -3,7 +3,8 @@
 Damaged paths among its outputs and all that they need, and the derivations that can make them
 again.
 
-Every path is read and hashed anew, nothing is believed from earlier. A damaged path is made again
+Every path is read and hashed anew, nothing is believed from earlier. A damaged path is fetched if a binary
+cache has it, else made again
 by its deriver, if that is valid and was built on this machine; before a derivation is built again,
 what its builder reads is looked at too, so that no damage is built in. Sources, texts and what came
 from elsewhere can't be made again: that is said, and whatever else can be repaired is.
@@ -16,8 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from fruix.building.plan.goals import Plan, maker, plan
+from fruix.building.plan.goal import Plan
+from fruix.building.plan.goals import fetch, maker, plan
 from fruix.building.plan.input_closure import input_closure
+from fruix.building.plan.offers import Offers, no_offers
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
@@ -33,6 +36,7 @@ class Repair:
 
     request: DerivedPath
     derivations: set[StorePath] = field(default_factory=set)
+    fetched: set[StorePath] = field(default_factory=set)
     lost: list[StorePath] = field(default_factory=list)
 
     def result(self, results: Mapping[StorePath, BuildResult]) -> BuildResult:
@@ -40,20 +44,23 @@ class Repair:
         if self.lost:
             text = text_of(reason("irreparable", path=str(self.lost[0])), self.request.path)
             return BuildResult(BuildStatus.MISC_FAILURE, text)
-        needed = [results[drv] for drv in sorted(self.derivations) if drv in results]
+        needed = [results[drv] for drv in sorted(self.derivations | self.fetched) if drv in results]
         failed = next((result for result in needed if not result.success), None)
         if failed is not None:
             return failed
         built = any(result.status is BuildStatus.BUILT for result in needed)
-        status = BuildStatus.BUILT if built else BuildStatus.ALREADY_VALID
+        fetched = any(result.status is BuildStatus.SUBSTITUTED for result in needed)
+        otherwise = BuildStatus.SUBSTITUTED if fetched else BuildStatus.ALREADY_VALID
+        status = BuildStatus.BUILT if built else otherwise
         return results.get(self.request.path, BuildResult(status))
 
 
 class Survey:
     """Looks at requests one after the other; `plan` then holds the work for all of them."""
 
-    def __init__(self, store: LocalStore) -> None:
+    def __init__(self, store: LocalStore, offers: Offers) -> None:
         self.plan = Plan()
+        self._offers = offers
         self._store = store
         self._whole: dict[StorePath, bool] = {}
         self._needed_by: dict[StorePath, set[StorePath]] = {}
@@ -64,6 +71,8 @@ class Survey:
         repair = Repair(request)
         if request.outputs is None:
             pending = self._derivers(repair, self._closure([request.path]))
+        elif outputs := self._fetchable(request.path):
+            pending = self._derivers(repair, self._closure(outputs))
         else:
             pending = [request.path]
         while pending:
@@ -113,16 +122,34 @@ class Survey:
         return paths - outputs
 
     def _derivers(self, repair: Repair, paths: Iterable[StorePath]) -> list[StorePath]:
-        """The derivations that make those of the paths again that are damaged."""
+        """The derivations that make those of the paths again that are damaged and nobody has."""
         found = []
-        for path in sorted(paths):
-            if self._is_whole(path):
+        damaged = self._damaged(paths)
+        for path in damaged:
+            if self._offers.get(path) is not None:
+                fetch(self.plan, self._offers, [path])
+                repair.fetched.add(path)
                 continue
             drv = maker(self._store, path)
             if drv is not None:
                 found.append(drv)
             elif path not in repair.lost:
                 repair.lost.append(path)
+        return found
+
+    def _fetchable(self, drv: StorePath) -> list[StorePath]:
+        """A derivation's outputs, if some are damaged and all of those can be fetched."""
+        if not self._store.is_there(drv):
+            return []
+        outputs = list(self._store.derivation_outputs(drv).values())
+        damaged = self._damaged(outputs)
+        return outputs if damaged and all(self._offers.get(path) for path in damaged) else []
+
+    def _damaged(self, paths: Iterable[StorePath]) -> list[StorePath]:
+        """Those that aren't what they should be; caches have been asked for them."""
+        found = [path for path in sorted(paths) if not self._is_whole(path)]
+        self._offers.damaged.update(found)
+        self._offers.ask(found)
         return found
 
     def _closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
@@ -136,11 +163,13 @@ class Survey:
         return self._whole[path]
 
 
-def survey(store: LocalStore, requests: Sequence[DerivedPath]) -> tuple[Plan, list[Repair]]:
+def survey(
+    store: LocalStore, requests: Sequence[DerivedPath], offers: Offers | None = None
+) -> tuple[Plan, list[Repair]]:
     """The work to repair what is asked for, and per request what it needs of it.
 
     It can be long: see `store.tree.interruption`.
     """
-    looking = Survey(store)
+    looking = Survey(store, offers or no_offers(store))
     repairs = [looking.look(request) for request in requests]
     return looking.finish(), repairs

@@ -20,6 +20,7 @@ from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
 from fruix.model.reasons import Reason, reason
 from fruix.model.storepath import StorePath
+from fruix.substitutes.substituter import Offer
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Job:
     derivation: Derivation
     options: BuildOptions
     kind: str
+    offer: Offer | None = None  # it is fetched, not built
     outputs: frozenset[StorePath] = field(init=False)  # as far as they are known
     result: BuildResult | None = None
     submitted: float = field(default_factory=time.time)

@@ -5,7 +5,8 @@ Goals handed to the scheduler as their inputs become ready, results gathered.
 Runs on the session's own thread, which is the only one that calls `on_event`. Without keep-going
 the first failure makes the others be given up (jobs that nobody else waits for are cancelled); with
 it everything that can be done is done. A daemon that drains begins nothing more: what runs goes on,
-and the rest is `NOT_BEGUN`. A failed goal fails those that need it with DEPENDENCY_FAILED, naming
+and the rest is `NOT_BEGUN`; so is what needs a path that no binary cache delivered, if it may be
+built then. A failed goal fails those that need it with DEPENDENCY_FAILED, naming
 the root cause once.
 
 At most `max_jobs` builds of the request run at once (downloads have slots of their own and don't
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from queue import Empty
 
-from fruix.building.plan.goals import Goal, Plan, kind_of
+from fruix.building.plan.goal import Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
@@ -64,6 +65,7 @@ class Realisation:
         self._running: dict[StorePath, Job] = {}
         self._open: dict[StorePath, set[StorePath]] = {}
         self._dependents: dict[StorePath, list[Goal]] = {}
+        self.refused: set[StorePath] = set()  # offers that were not delivered, if that is no failure
 
     def run(self) -> dict[StorePath, BuildResult]:
         """Work until every goal has a result; returns them by derivation path."""
@@ -106,6 +108,9 @@ class Realisation:
             self._on_event(event)
         elif (job := self._running.pop(path, None)) is not None:
             self._leave(job)  # it may go on for others
+            if job.offer is not None and not event.success and self._options.substitutes.fallback:
+                self.refused.add(path)  # what needs it is to be planned anew
+                event = NOT_BEGUN
             self._results[path] = event
             self._settle(path)
             self._fill()
@@ -144,7 +149,7 @@ class Realisation:
 
     def _queue_of(self, goal: Goal) -> deque[Goal]:
         """Where a goal whose inputs are there waits."""
-        if kind_of(goal.derivation) == "download":
+        if goal.kind != "build":
             return self._downloads
         if self._options.max_jobs == 0 and not prefers_here(goal.derivation):
             return self._stuck
@@ -165,10 +170,9 @@ class Realisation:
             self._settle(goal.path)
 
     def _submit(self, goal: Goal) -> None:
-        kind = kind_of(goal.derivation)
         options = replace(self._options, mode=goal.mode)
         self._running[goal.path] = self._scheduler.submit(
-            goal.path, goal.derivation, options, kind, self._inbox
+            goal.path, goal.derivation, options, goal.kind, self._inbox, goal.offer
         )
 
     def _fail(self, goal: Goal, status: BuildStatus, why: Reason) -> BuildResult:

@@ -15,7 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from fruix.building.plan.goals import contract_name
+from fruix.building.plan.goal import contract_name
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.fair_share import Line, Turns
 from fruix.building.queue.job import Job
@@ -24,6 +24,7 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
+from fruix.substitutes.substituter import Offer
 from fruix.threads import Thread
 
 _log = logging.getLogger(__name__)
@@ -73,8 +74,9 @@ class Scheduler:
         options: BuildOptions,
         kind: str,
         inbox: Inbox,
+        offer: Offer | None = None,
     ) -> Job:
-        """The job that builds `path`.
+        """The job that builds `path`, or fetches what is offered.
 
         A running or waiting one if there is one that does the same, else a new one.
         """
@@ -84,7 +86,7 @@ class Scheduler:
             key, queue = _key(path, derivation, options), self._queues[kind]
             job = self._jobs.get(key)
             if job is None or not job.join(inbox, options):
-                job = Job(path, derivation, options, kind)
+                job = Job(path, derivation, options, kind, offer)
                 job.join(inbox, options)
                 if self._draining:
                     job.finish(NOT_BEGUN)

@@ -30,12 +30,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
+from fruix.downloads import progress
 from fruix.errors import StoreError
 from fruix.model.secrets import Hider
 
 MAX_LINE = 16384
 PHASE_MARK = b"@ fruix phase "
-PROGRESS_MARK = b"@ fruix progress "
 NIX_MARK = b"@nix "
 MAX_PHASE_NAME = 64
 
@@ -56,16 +56,6 @@ def phase_of(line: bytes) -> str | None:
         return None
     text = name.strip().decode("ascii", "replace")[:MAX_PHASE_NAME]
     return text if text.isprintable() and text else None
-
-
-def progress_of(line: bytes) -> tuple[int, int, str] | None:
-    """Bytes done, bytes in all (0: unknown) and what is transferred, or None for an ordinary line."""
-    if not line.startswith(PROGRESS_MARK):
-        return None
-    parts = line[len(PROGRESS_MARK) :].decode("ascii", "replace").split(" ", 2)
-    if len(parts) != 3 or not (parts[0].isdecimal() and parts[1].isdecimal()):
-        return None
-    return int(parts[0][:18]), int(parts[1][:18]), parts[2]
 
 
 class BuildLog:
@@ -152,8 +142,8 @@ class BuildLog:
         if (phase := phase_of(raw)) is not None:
             self._on_phase(phase)
             return
-        if self._on_progress is not None and (progress := progress_of(raw)) is not None:
-            self._on_progress(*progress)
+        if self._on_progress is not None and (told := progress.parse(raw)) is not None:
+            self._on_progress(*told)
             return
         for start in range(0, max(len(raw), 1), MAX_LINE):
             line = raw[start : start + MAX_LINE].rstrip(b"\r").decode("utf-8", "replace")

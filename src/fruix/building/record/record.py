@@ -15,7 +15,7 @@ from typing import Any
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
 from fruix.building.limits import Limits
 from fruix.building.outputs.modes import Compared
-from fruix.building.plan.goals import contract_name
+from fruix.building.plan.goal import contract_name
 from fruix.building.record.course import Course
 from fruix.errors import BadDerivationError
 from fruix.model.attributes import Attributes

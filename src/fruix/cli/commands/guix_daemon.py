@@ -45,11 +45,14 @@ _MEANINGS: Mapping[str, Meaning] = {
     "gc-keep-derivations": Meaning("keep-derivations", _is_yes),
     "cache-failures": Meaning("cache-failures", _always(value=True)),
     "disable-deduplication": Meaning("deduplication", _always("none")),
+    "no-substitutes": Meaning("substitute", _always(value=False)),
+    "substitute-urls": Meaning("substituters", str.split),
 }
 # Options without a value, and what they do.
 _SWITCHES: Mapping[str, str] = {
     "cache-failures": "remember builds that failed",
     "disable-deduplication": "leave equal files of the store as they are",
+    "no-substitutes": "fetch nothing from substitute servers",
 }
 # Options that are understood, and why they change nothing.
 _WITHOUT_EFFECT: Mapping[str, str] = {
@@ -58,16 +61,14 @@ _WITHOUT_EFFECT: Mapping[str, str] = {
     "lose-logs": "logs are always kept",
     "no-build-hook": "nothing is offloaded",
     "no-offload": "nothing is offloaded",
-    "no-substitutes": "this version asks no substitute servers",
     "debug": "errors are always told in full",
 }
 _WITHOUT_EFFECT_VALUED: Mapping[str, str] = {
     "build-users-group": "builders run as numbers of the daemon's own, which no user or group has",
     "chroot-directory": "what builders see of this machine is a host view's affair",
-    "discover": "this version asks no substitute servers",
+    "discover": "substitute servers are those that are named",
     "isolate-host-loopback": "the setting 'loopback-ports' lists the ports that fetchers may reach",
     "log-compression": "logs are compressed by gzip",
-    "substitute-urls": "this version asks no substitute servers",
     "system": "the system is this machine's",
 }
 
@@ -91,6 +92,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             choices=_YES,
             help=f"setting '{name.removeprefix('gc-')}'",
         )
+    parser.add_argument(
+        "--substitute-urls",
+        metavar="URLS",
+        help="substitute servers, separated by blanks (setting 'substituters')",
+    )
     for name, text in _SWITCHES.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)
     for name, why in _WITHOUT_EFFECT.items():

@@ -17,9 +17,9 @@ import urllib.request
 
 from fruix.building.builders import download
 from fruix.building.builders.mirrors import check_usable, expand
-from fruix.building.builders.undelivered import others, read_report
 from fruix.cli.commands.hash import FORMS, hash_of
 from fruix.cli.request.connect import open_store
+from fruix.downloads.undelivered import others, read_report
 from fruix.errors import FruixError, UsageError
 from fruix.model.contentaddress import Method
 from fruix.packages.lower_sources import GIT_BUILDER

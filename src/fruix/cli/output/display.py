@@ -36,6 +36,9 @@ from fruix.model.events import (
     Message,
     Note,
     PhaseStarted,
+    SubstitutionFailed,
+    SubstitutionFinished,
+    SubstitutionStarted,
     Waiting,
     to_json,
 )
@@ -94,6 +97,17 @@ class PlainDisplay:
             case BuilderExited() if self.verbosity >= 2:
                 how = f"signal {event.signal}" if event.signal is not None else f"exit code {event.code}"
                 self.line(f"{event.drv.short_name}: builder ended with {how}", "dim")
+            case _:
+                self._show_substitution(event)
+
+    def _show_substitution(self, event: Event) -> None:
+        match event:
+            case SubstitutionStarted():
+                self.line(f"fetching {event.path.name} from {event.url}", "bold")
+            case SubstitutionFinished():
+                self.line(f"fetched {event.path.name} in {duration(event.seconds)}", "green")
+            case SubstitutionFailed():
+                self.line(f"not fetched: {event.message}", "red")
             case _:
                 pass
 

@@ -22,6 +22,9 @@ from fruix.model.events import (
     LogLine,
     PhaseStarted,
     Progress,
+    SubstitutionFailed,
+    SubstitutionFinished,
+    SubstitutionStarted,
 )
 from fruix.model.planned import BuildPlan, Estimate
 from fruix.model.storepath import StorePath
@@ -181,6 +184,18 @@ class Status:
                 node.started = node.started or now - event.seconds
             case BuildFailed():
                 self._failed(event, now)
+            case _:
+                self._fetch(event, now)
+
+    def _fetch(self, event: Event, now: float) -> None:
+        match event:
+            case SubstitutionStarted():
+                node = self._node(event.path)
+                node.stage, node.started, node.total = Stage.RUNNING, event.time or now, event.size
+            case SubstitutionFinished() | SubstitutionFailed():
+                node = self._node(event.path)
+                done = isinstance(event, SubstitutionFinished)
+                node.stage, node.ended = Stage.DONE if done else Stage.FAILED, now
             case _:
                 pass
 

@@ -27,7 +27,8 @@ _REPAIR_REFUSED = {
 
 def query_missing(session: Session, request: nix.QueryMissing) -> Missing:
     """Say what building would do; nothing is done or promised."""
-    return session.service.builder.missing(request.requests)
+    with session.long_work():
+        return session.service.builder.missing(request.requests, session.build_options(BuildMode.NORMAL))
 
 
 def build_paths_with_results(
@@ -55,9 +56,9 @@ def build_paths(session: Session, request: BuildPaths) -> None:
 
 
 def ensure_path(session: Session, request: EnsurePath) -> None:
-    """Make sure of a path. There is nothing to get it from, so it is valid or it is not.
+    """Make sure of a path: it is valid, or a binary cache has it.
 
-    Files that were deleted by hand are made again.
+    Files that were deleted by hand are fetched or made again.
 
     Raises:
         FruixError: it is not.
@@ -67,11 +68,12 @@ def ensure_path(session: Session, request: EnsurePath) -> None:
     session.store.add_temp_root(path)
     if session.store.is_there(path):
         return
-    if session.store.is_valid(path):
-        build_paths(session, BuildPaths((DerivedPath(path, None),), BuildMode.NORMAL))
-    else:
+    ((wanted, result),) = session.realise([DerivedPath(path, None)], BuildMode.NORMAL)
+    if result.status is BuildStatus.NO_SUBSTITUTERS:
         quoted = f"`{path}'" if session.context.dialect is Dialect.GUIX else f"'{path}'"
         raise FruixError(f"path {quoted} does not exist and cannot be created")
+    if not result.success:
+        raise _failure(session, [(wanted, result)])
 
 
 def enter_sandbox(session: Session, request: nix.EnterSandbox) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fruix.building.builders.platforms import local_system
 from fruix.daemon import client_options, client_trust
 from fruix.daemon.session import Rows, Session
 from fruix.errors import InvalidPathError
@@ -14,7 +13,6 @@ from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
-from fruix.model.view_scheme import view_as_scheme
 from fruix.protocol import common_operations as common
 from fruix.protocol import guix, nix
 from fruix.protocol.model_codecs import UnkeyedInfo
@@ -106,11 +104,6 @@ def query_path_from_hash_part(session: Session, request: common.QueryPathFromHas
     return session.store.from_hash_part(request.hash_part)
 
 
-def query_valid_paths(session: Session, request: common.QueryValidPaths) -> set[StorePath]:
-    """Ask nobody else: there is nothing to substitute from."""
-    return session.store.valid_paths(request.paths)
-
-
 def query_valid_derivers(session: Session, request: common.QueryValidDerivers) -> list[StorePath]:
     """Give the valid derivations that have the path as an output."""
     return session.store.valid_derivers(request.path)
@@ -154,12 +147,6 @@ def query_host_view(session: Session, request: nix.QueryHostView) -> HostView:
     return session.service.builder.host_view(request.name)
 
 
-def describe_host_view(session: Session, request: common.DescribeHostView) -> str:
-    """Describe a host view in Scheme data."""
-    view = session.service.builder.host_view(request.name)
-    return view_as_scheme(view, local_system(), session.store.directory)
-
-
 def query_host_views(session: Session, _request: nix.QueryHostViews) -> Mapping[str, Sequence[Sighting]]:
     """Show the views that are offered, with the fingerprints that they had."""
     return session.service.builder.host_views()
@@ -172,21 +159,13 @@ def query_active_builds(session: Session, _request: nix.QueryActiveBuilds) -> li
 
 def query_plan(session: Session, request: nix.QueryPlan) -> BuildPlan:
     """Do what `query_missing` does, with reasons and durations."""
-    return session.service.builder.planned(request.requests, request.mode)
-
-
-def done(_session: Session, _request: object) -> None:
-    """Answer what needs no work: there are no substituters."""
+    with session.long_work():
+        return session.service.builder.planned(request.requests, session.build_options(request.mode))
 
 
 def nothing(_session: Session, _request: object) -> tuple[()]:
-    """Answer questions about many paths that no substituter has."""
+    """Answer questions about what there is none of here."""
     return ()
-
-
-def no(_session: Session, _request: object) -> bool:
-    """Answer whether somebody has a substitute: this daemon asks nobody."""
-    return False
 
 
 def builtin_builders(_session: Session, _request: guix.BuiltinBuilders) -> list[str]:
@@ -196,28 +175,22 @@ def builtin_builders(_session: Session, _request: guix.BuiltinBuilders) -> list[
 
 SHARED: Rows = (
     common.IsValidPath.answered_by(is_valid_path),
-    common.HasSubstitutes.answered_by(no),
     common.QueryPathHash.answered_by(query_path_hash),
     common.QueryReferences.answered_by(query_references),
     common.QueryReferrers.answered_by(query_referrers),
     common.AddTempRoot.answered_by(add_temp_root),
     common.QueryDeriver.answered_by(query_deriver),
     common.SetOptions.answered_by(set_options),
-    common.QuerySubstitutablePathInfo.answered_by(done),
     common.QueryDerivationOutputs.answered_by(query_derivation_outputs),
     common.QueryAllValidPaths.answered_by(query_all_valid_paths),
     common.QueryFailedPaths.answered_by(query_failed_paths),
     common.ClearFailedPaths.answered_by(clear_failed_paths),
     common.QueryDerivationOutputNames.answered_by(query_derivation_output_names),
     common.QueryPathFromHashPart.answered_by(query_path_from_hash_part),
-    common.QueryValidPaths.answered_by(query_valid_paths),
-    common.QuerySubstitutablePaths.answered_by(nothing),
     common.QueryValidDerivers.answered_by(query_valid_derivers),
-    common.DescribeHostView.answered_by(describe_host_view),
 )
 NIX: Rows = (
     nix.QueryPathInfo.answered_by(query_path_info),
-    nix.QuerySubstitutablePathInfos.answered_by(nothing),
     nix.NarFromPath.answered_by(nar_from_path),
     nix.QueryDerivationOutputMap.answered_by(query_derivation_output_map),
     nix.QueryRealisation.answered_by(nothing),
@@ -228,7 +201,5 @@ NIX: Rows = (
 )
 GUIX: Rows = (
     guix.QueryPathInfo.answered_by(query_path_info_guix),
-    guix.QuerySubstitutablePathInfos.answered_by(nothing),
     guix.BuiltinBuilders.answered_by(builtin_builders),
-    guix.SubstituteURLs.answered_by(nothing),
 )

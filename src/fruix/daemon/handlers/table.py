@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.daemon.handlers import add, build, collect, deduplicate, exports, query, verify
+from fruix.daemon.handlers import add, build, collect, deduplicate, exports, query, substitutes, verify
 from fruix.daemon.session import Handler
 from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
@@ -24,10 +24,22 @@ _SHARED = (
     *deduplicate.SHARED,
     *collect.SHARED,
     *verify.SHARED,
+    *substitutes.SHARED,
 )
 
 
 HANDLERS: Mapping[Dialect, Mapping[type[Request[Any]], Handler]] = {
-    Dialect.NIX: dict((*_SHARED, *query.NIX, *add.NIX, *build.NIX, *exports.NIX, *collect.NIX, *verify.NIX)),
-    Dialect.GUIX: dict((*_SHARED, *query.GUIX, *add.GUIX)),
+    Dialect.NIX: dict(
+        (
+            *_SHARED,
+            *query.NIX,
+            *add.NIX,
+            *build.NIX,
+            *exports.NIX,
+            *collect.NIX,
+            *verify.NIX,
+            *substitutes.NIX,
+        )
+    ),
+    Dialect.GUIX: dict((*_SHARED, *query.GUIX, *add.GUIX, *substitutes.GUIX)),
 }

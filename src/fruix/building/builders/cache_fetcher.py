@@ -1,0 +1,279 @@
+"""Binary caches asked and read in sandboxes (`substitutes.fetcher`), as the planner and builds want it.
+
+A sandbox of its own for each lot of questions and for each archive: a build user, no store, one
+writable directory, the network of fixed outputs if a cache is a server's; a cache on this machine
+is shown read-only. Cost: that of a sandbox, some 10 to 100 ms, most of it for the network.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import stat
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from fruix.building.builders.loopback import refusal
+from fruix.building.builders.sandbox_spec import BUILD, entry_spec
+from fruix.building.limits import Limits
+from fruix.building.resources import Resources
+from fruix.building.workspace import Workspace, noted_workspace
+from fruix.downloads import progress
+from fruix.downloads.undelivered import Undelivered, read_report, wrong_contents
+from fruix.errors import FormatError, FruixError, ImportMismatchError, IsolationUnavailableError
+from fruix.model.build_options import BuildOptions
+from fruix.model.storepath import StorePath
+from fruix.sandbox import Bind, Entry, SandboxSpec
+from fruix.sandbox.network_choice import choose
+from fruix.sandbox.network_files import CERTIFICATES, host_files
+from fruix.sandbox.networks import NONE, SETTING
+from fruix.store.tree.interruption import check_interrupt
+from fruix.substitutes.address import CacheAddress
+from fruix.substitutes.fetcher import LONGEST, PROBLEM
+from fruix.substitutes.substituter import Offer, Question, Reply
+
+# Seconds without a word from the sandbox, which tells of every piece that arrives.
+PATIENCE = 300.0
+_POLL = 0.2
+_CHUNK = 1 << 18
+# Bytes of a line of answers: JSON may take six for one.
+_LONGEST_LINE = 6 * LONGEST + 1000
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OnProgress = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheFetcher:
+    """For one request or one path; it looks for interruption (`store.tree.interruption`) meanwhile.
+
+    `on_progress`: told of bytes done, bytes in all (0: not known), and the URL.
+    """
+
+    resources: Resources
+    on_progress: OnProgress = lambda _done, _total, _url: None
+
+    def look(self, questions: Sequence[Question]) -> Iterable[Reply]:
+        """Ask for small files; see `substituter.Fetcher`."""
+        caches = list(dict.fromkeys(question.cache for question in questions))
+        shown = _Shown.of(caches)
+        network = self._network(shown)
+        lacking = {cache: why for cache in caches if (why := self._lacking(cache, shown, network))}
+        for cache, why in lacking.items():
+            yield cache.url, "", PROBLEM, why
+        asked = [
+            [caches.index(one.cache), one.name, one.cache.place(one.name, shown.name(one.cache))]
+            for one in questions
+            if one.cache not in lacking
+        ]
+        if not asked:
+            return
+        path = StorePath.of(self.resources.store.directory, "0" * 32 + "-substitutes")
+        arguments = {"questions": asked, "answers": f"{BUILD}/answers"}
+        with self._run(path, "look", arguments, shown, network) as (area, ended):
+            if ended:
+                raise FruixError(f"binary caches can't be asked: {ended}")
+            for number, name, kind, text in _answers(f"{area.build}/answers"):
+                if isinstance(number, int) and 0 <= number < len(caches):
+                    yield caches[number].url, str(name), str(kind), str(text)
+
+    @contextmanager
+    def fetch(self, offer: Offer) -> Iterator[tuple[Iterator[bytes], int]]:
+        """An offer's archive; see `substituter.Fetcher`."""
+        shown = _Shown.of([cache for cache, _ in offer.archives])
+        network = self._network(shown)
+        archives, problems = [], []
+        for cache, archive in offer.archives:
+            try:
+                place = cache.place(archive.url, shown.name(cache))
+                self._check_place(place, network)
+            except FormatError as error:
+                problems.append(str(error))
+                continue
+            digest = archive.hash.sri if archive.hash else ""
+            archives.append([place, archive.compression, archive.size, digest])
+        arguments = {
+            "archives": archives,
+            "destination": f"{BUILD}/archive",
+            "report": f"{BUILD}/undelivered.json",
+            "nar_hash": offer.info.nar_hash.sri,
+            "size": offer.info.nar_size,
+            "max_size": self.resources.settings.max_download_size,
+        }
+        with self._run(offer.path, "fetch", arguments, shown, network) as (area, ended):
+            if ended:
+                raise _undelivered(offer, read_report(f"{area.build}/undelivered.json"), problems, ended)
+            with _opened(f"{area.build}/archive") as descriptor:
+                size = os.fstat(descriptor).st_size
+                yield iter(lambda: os.read(descriptor, _CHUNK), b""), size
+
+    def _network(self, shown: _Shown) -> str:
+        """How servers are reached; nothing, if all caches are on this machine.
+
+        Raises:
+            IsolationUnavailableError: there is no way.
+        """
+        network = choose(self.resources.settings.fixed_output_network) if shown.remote else NONE
+        if shown.remote and network == NONE:
+            raise IsolationUnavailableError(
+                "downloads are switched off, and so are binary caches of servers",
+                hint=f"name caches of this machine only (file://), or change the setting '{SETTING}'",
+            )
+        return network
+
+    def _lacking(self, cache: CacheAddress, shown: _Shown, network: str) -> str:
+        """Why a cache can't be asked; empty if it can."""
+        if cache in shown.absent:
+            return "there is no such directory"
+        try:
+            self._check_place(cache.url, network)
+        except FormatError as error:
+            return str(error)
+        return ""
+
+    def _check_place(self, place: str, network: str) -> None:
+        """Refuse servers of this machine itself whose ports the operator hasn't listed.
+
+        Raises:
+            FormatError: says why.
+        """
+        ports = self.resources.settings.loopback_ports
+        if not place.startswith(("/", "file:")) and (why := refusal(urlsplit(place), ports, network)):
+            raise FormatError(f"'{place}' {why}")
+
+    @contextmanager
+    def _run(
+        self, path: StorePath, function: str, arguments: Mapping[str, Any], shown: _Shown, network: str
+    ) -> Iterator[tuple[Workspace, str]]:
+        """Run an entry point to its end; its workspace, and how it failed, or nothing."""
+        settings = self.resources.settings
+        ca_file = f"/etc/{CERTIFICATES}" if network != NONE and CERTIFICATES in host_files(network) else ""
+        program = Entry(
+            f"fruix.substitutes.fetcher:{function}",
+            {**arguments, "ca_file": ca_file, "proxies": getproxies()},
+        )
+        limits = Limits.of(BuildOptions(), settings)
+        with (
+            self.resources.users.acquire(_interrupted) as user,
+            noted_workspace(path, user.uid, self.resources) as area,
+        ):
+            spec = entry_spec(area, user, program, network, shown.binds, limits)
+            yield area, self._supervise(replace(spec, loopback_ports=settings.loopback_ports))
+
+    def _supervise(self, spec: SandboxSpec) -> str:
+        output, inner = os.pipe2(os.O_CLOEXEC)
+        try:
+            os.set_blocking(output, False)
+            try:
+                child = self.resources.spawner.spawn(spec, inner)
+            finally:
+                os.close(inner)
+            try:
+                stalled = not self._listen(child.ended, output)
+            finally:
+                exited = child.finish()
+        finally:
+            os.close(output)
+        if stalled:
+            return f"nothing has come for {PATIENCE:.0f} seconds"
+        if exited.signal is not None:
+            return f"it was ended by signal {exited.signal}"
+        return "" if exited.code == 0 else f"it ended with status {exited.code}"
+
+    def _listen(self, ended: int, output: int) -> bool:
+        """Follow the sandbox's words until it ends; False when it has said nothing for too long."""
+        poller = select.poll()
+        poller.register(ended, select.POLLIN)
+        poller.register(output, select.POLLIN)
+        heard, partial = time.monotonic(), b""
+        while time.monotonic() - heard < PATIENCE:
+            check_interrupt()
+            ready = {descriptor for descriptor, _ in poller.poll(_POLL * 1000)}
+            if output in ready:
+                if chunk := os.read(output, _CHUNK):
+                    heard = time.monotonic()
+                    *lines, partial = (partial + chunk).split(b"\n")
+                    for line in lines:
+                        if (told := progress.parse(line)) is not None:
+                            self.on_progress(*told)
+                else:
+                    poller.unregister(output)
+            elif ended in ready:
+                return True
+        return False
+
+
+def _undelivered(
+    offer: Offer, found: Sequence[Undelivered], problems: Sequence[str], ended: str
+) -> FruixError:
+    """Why there is no archive: another one came from everywhere, or what is said of each place."""
+    wanted = offer.info.nar_hash
+    wrong = wrong_contents(found, wanted)
+    if wrong is not None and len(found) == 1 and not problems:
+        return ImportMismatchError(str(offer.path), expected=wanted.prefixed, got=wrong[1].prefixed)
+    return FruixError("; ".join([*problems, *(f"{one.url}: {one.why}" for one in found)]) or ended)
+
+
+def _interrupted() -> bool:
+    check_interrupt()
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Caches of this machine as a sandbox sees them; `absent` are those that aren't there."""
+
+    binds: tuple[Bind, ...]
+    absent: tuple[CacheAddress, ...]
+    remote: bool
+
+    @classmethod
+    def of(cls, caches: Sequence[CacheAddress]) -> _Shown:
+        local = list(dict.fromkeys(cache.directory for cache in caches if cache.directory))
+        there = [directory for directory in local if os.path.isdir(directory)]
+        return cls(
+            tuple(Bind(os.path.realpath(name), f"/caches{name}") for name in there),
+            tuple(cache for cache in caches if cache.directory and cache.directory not in there),
+            any(cache.is_remote for cache in caches),
+        )
+
+    def name(self, cache: CacheAddress) -> str:
+        """The directory of a cache, as seen inside."""
+        return f"/caches{cache.directory}"
+
+
+def _answers(name: str) -> Iterator[list[Any]]:
+    """The lines that the sandbox has written; what is none is passed over."""
+    with _opened(name) as descriptor, open(descriptor, "rb", closefd=False) as file:
+        while line := file.readline(_LONGEST_LINE):
+            check_interrupt()
+            try:
+                row = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(row, list) and len(row) == 4:
+                yield row
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[int]:
+    """A plain file that the build user made; links aren't followed, pipes not waited for.
+
+    Raises:
+        FruixError: it is something else.
+    """
+    try:
+        descriptor = os.open(name, _READ)
+    except OSError as error:
+        raise FruixError(f"the sandbox has left nothing to read: {error.strerror}") from error
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise FruixError("the sandbox has left no plain file")
+        yield descriptor
+    finally:
+        os.close(descriptor)

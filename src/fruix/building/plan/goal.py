@@ -1,0 +1,108 @@
+"""Goals, and plans that consist of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.derivedpath import DerivedPath
+from fruix.model.events import BuildFailed, Event
+from fruix.model.hostview import CONTRACT_VARIABLE
+from fruix.model.planned import Missing
+from fruix.model.reasons import Reason, reason, text_of
+from fruix.model.storepath import StorePath
+from fruix.substitutes.substituter import Offer
+
+SUBSTITUTE = "substitute"
+
+
+def kind_of(derivation: Derivation) -> str:
+    """Which slots it takes, and what people call it: `download` or `build`."""
+    return "download" if derivation.builder.startswith("builtin:") else "build"
+
+
+def contract_name(derivation: Derivation, default: str) -> str:
+    """The build contract that a derivation names, else its client's."""
+    return derivation.env.get(CONTRACT_VARIABLE, default)
+
+
+@dataclass(slots=True)
+class Goal:
+    """One derivation to build, and the derivations that must have been built before.
+
+    `mode`: what was asked for is checked or repaired; what it needs is only built if it is missing,
+    or repaired if its files are gone.
+
+    `offer`: it is a path that is fetched; then `derivation` stands for that alone.
+    """
+
+    path: StorePath
+    derivation: Derivation
+    dependencies: frozenset[StorePath]
+    mode: BuildMode = BuildMode.NORMAL
+    offer: Offer | None = None
+
+    @property
+    def kind(self) -> str:
+        """Which slots it takes: `build`, `download` or `substitute`."""
+        return SUBSTITUTE if self.offer is not None else kind_of(self.derivation)
+
+
+@dataclass(slots=True)
+class Plan:
+    """Goals in an order in which dependencies come first, and what is settled already.
+
+    `reasons` for what can't be done.
+
+    `makers`: paths that were asked for by themselves and whose files are gone, and the derivation
+    that makes them again.
+
+    `stand_ins`: derivations, and the paths that are fetched instead; a derivation that is fetched
+    itself stands for what has to be planned `again` when it is here.
+    """
+
+    goals: dict[StorePath, Goal] = field(default_factory=dict)
+    settled: dict[StorePath, BuildResult] = field(default_factory=dict)
+    derivations: dict[StorePath, Derivation] = field(default_factory=dict)
+    reasons: dict[StorePath, Reason] = field(default_factory=dict)
+    makers: dict[StorePath, StorePath] = field(default_factory=dict)
+    stand_ins: dict[StorePath, tuple[StorePath, ...]] = field(default_factory=dict)
+    again: bool = False
+
+    def is_met(self, results: Mapping[StorePath, BuildResult]) -> bool:
+        """Whether everything went well."""
+        return all(results[path].success for path in self.goals)
+
+    def result_of(
+        self,
+        request: DerivedPath,
+        results: Mapping[StorePath, BuildResult],
+        on_event: Callable[[Event], None],
+    ) -> BuildResult:
+        """That of a request, from those of all goals; what was promised and not delivered is told of."""
+        path = self.makers.get(request.path, request.path)
+        if path not in self.stand_ins or path in results:
+            return results[path]
+        failed = next((results[one] for one in self.stand_ins[path] if not results[one].success), None)
+        if failed is None:
+            outputs = self.derivations[path].output_paths if path in self.derivations else {}
+            return BuildResult(BuildStatus.SUBSTITUTED, outputs=outputs)
+        why = reason("substitutes")
+        said = BuildResult(BuildStatus.TRANSIENT_FAILURE, f"{text_of(why, path)}\n{failed.message}")
+        on_event(BuildFailed(path, said.status, said.message, 0.0, why))
+        return said
+
+
+def missing(found: Plan) -> Missing:
+    """What carrying out a plan would do."""
+    unknown = {path for path, result in found.settled.items() if not result.success}
+    offers = [goal.offer for goal in found.goals.values() if goal.offer is not None]
+    return Missing(
+        will_build=frozenset(path for path, goal in found.goals.items() if goal.offer is None),
+        will_substitute=frozenset(offer.path for offer in offers),
+        unknown=frozenset(unknown),
+        download_size=sum(offer.size for offer in offers),
+        nar_size=sum(offer.info.nar_size for offer in offers),
+    )

@@ -1,0 +1,125 @@
+"""What values settings may have: checks that return the value as it is used, or say what is wrong with it.
+
+Each raises `TypeError` or `ValueError` for a value that is none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from fruix.errors import FormatError, UsageError
+from fruix.model.named_keys import PublicKey
+from fruix.substitutes.address import CacheAddress
+
+SIZE_LIMIT = 1 << 62
+
+
+def number(least: int, most: int = SIZE_LIMIT) -> Callable[[Any], int]:
+    """A whole number in a range."""
+
+    def check(value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+            raise ValueError(f"{value!r} is not a whole number from {least} to {most}")
+        return value
+
+    return check
+
+
+def truth(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{value!r} is neither true nor false")
+    return value
+
+
+def strings(value: Any) -> tuple[str, ...]:
+    """A list of texts that aren't empty."""
+    if not isinstance(value, list) or not all(isinstance(item, str) and item for item in value):
+        raise ValueError(f"{value!r} is not a list of texts")
+    return tuple(cast("list[str]", value))
+
+
+def absolute_names(value: Any) -> tuple[str, ...]:
+    """A list of file names that begin with a slash."""
+    names = strings(value)
+    if relative := [name for name in names if not name.startswith("/")]:
+        raise ValueError(f"'{relative[0]}' is not an absolute file name")
+    return names
+
+
+def file(value: Any) -> str:
+    """One such name."""
+    return absolute_names([value])[0]
+
+
+def ports(value: Any) -> tuple[int, ...]:
+    """A list of numbers of ports."""
+    if not isinstance(value, list):
+        raise TypeError(f"{value!r} is not a list of numbers")
+    return tuple(map(number(1, (1 << 16) - 1), value))
+
+
+def public_keys(value: Any) -> tuple[str, ...]:
+    """A list of Nix's public keys."""
+    for text in (texts := strings(value)):
+        try:
+            PublicKey.parse(text)
+        except FormatError as error:
+            raise ValueError(error.message) from None
+    return texts
+
+
+def caches(value: Any) -> tuple[str, ...]:
+    """A list of addresses of binary caches."""
+    for text in (texts := strings(value)):
+        try:
+            CacheAddress.parse(text)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+    return texts
+
+
+def features(value: Any) -> tuple[str, ...]:
+    """Words; some stand for abilities of a daemon, which this one doesn't have whatever its operator says."""
+    for name in (names := strings(value)):
+        if name in _NOT_HERE:
+            raise ValueError(f"'{name}' is nothing that this daemon can do")
+        if len(name.split()) != 1 or name.strip() != name:
+            raise ValueError(f"'{name}' is not a word")
+    return names
+
+
+def variables(value: Any) -> tuple[str, ...]:
+    """A list of names of environment variables."""
+    for name in (names := strings(value)):
+        if not _VARIABLE.fullmatch(name):
+            raise ValueError(f"'{name}' can't be the name of a variable")
+    return names
+
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NOT_HERE = frozenset({"uid-range", "recursive-nix", "ca-derivations"})
+
+
+def word(*words: str) -> Callable[[Any], str]:
+    """One of some words."""
+
+    def check(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+        return str(value)
+
+    return check
+
+
+def table(check: Callable[[Any], Any]) -> Callable[[Any], Mapping[str, Any]]:
+    """A table, all of whose values pass a check."""
+
+    def check_all(value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            raise TypeError(f"{value!r} is not a table")
+        return {name: check(item) for name, item in value.items()}
+
+    return check_all
