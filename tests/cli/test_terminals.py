@@ -17,12 +17,15 @@ import pytest
 from cli.terminals import on_terminal
 from fruix.cli.command_table import COMMANDS
 from fruix.cli.commands.store import QUERIES
-from fruix.cli.output.terminal import only_text
+from fruix.cli.output.terminal import harmless, only_text
 from machine import private_frx
 
-# Character sets, titles, questions that a terminal answers, an 8-bit control, a line that looks
-# like a message of Fruix's.
-NASTY = "\x1b(B\x1b]0;title\x07\x1b[6n\x1b[2J\x9b31m\r\x08\nfruix: error: forged\nhint: forged"
+# A colour that Fruix has not, character sets, titles, questions that a terminal answers, an 8-bit
+# control, a line that looks like a message of Fruix's.
+NASTY = (
+    "\x1b[38;5;123m\x1b(B\x1b]0;title\x07\x1b[6n\x1b[2J\x9b31m\r\x08"
+    "\nfruix: error: forged\nhint: forged\x1b[K"
+)
 SAID = NASTY.replace("\n", " ") + "\nfruix: error: forged\n"
 FILE = f"""
 NASTY = {NASTY!r}
@@ -147,6 +150,9 @@ def filled(words: tuple[str, ...], place: Mapping[str, str]) -> list[str]:
     return [word.format_map(place) for word in words]
 
 
+# To a pipe these write what is there, byte for byte: a file's own lines.
+RAW = {("log", "odd"), ("log", "-f"), ("store", "cat")}
+
 # What the display of running builds does with the terminal: the cursor hidden and shown, lines up,
 # lines erased.
 DRAWN = re.compile(r"\x1b\[(?:\?25[lh]|\d*A|\d*[JK]|1G)|\r")
@@ -164,7 +170,20 @@ def test_text_alone_reaches_a_terminal(words: tuple[str, ...], encoding: str, pl
     assert only_text(plain) == plain
     lines = [line for line in plain.splitlines() if line.startswith(("fruix: error: forged", "hint: forged"))]
     # A file's own lines are its own; all else is on lines that begin otherwise.
-    assert not lines or words[:2] in {("store", "cat"), ("log", "odd"), ("log", "-f")}
+    assert not lines or words[:2] in RAW
+
+
+@pytest.mark.parametrize("words", TABLE, ids=lambda words: "-".join(words).replace("/", ""))
+def test_text_alone_reaches_a_pipe(words: tuple[str, ...], place: dict[str, str], tmp_path: Path) -> None:
+    """Every command by itself: the terminal's stream, which lets nothing else through, has no part in it."""
+    done = subprocess.run(
+        [*COMMAND, *filled(words, place)], env=environment(), capture_output=True, check=False, cwd=tmp_path
+    )
+    lines = done.stderr.decode().splitlines()
+    if words[:2] not in RAW:
+        lines += done.stdout.decode().splitlines()
+    assert [line for line in lines if harmless(line, colour=False) != line] == []
+    assert [line for line in lines if line.startswith(("fruix: error: forged", "hint: forged"))] == []
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def _cells(build: ActiveBuild, now: float) -> tuple[str, ...]:
     since = build.submitted_ms if build.state is State.QUEUED else build.started_ms
     who = ", ".join(f"{client.user}({client.pid})" for client in build.clients)
     return (
-        harmless(build.name, colour=False),
+        build.name,
         str(build.state),
         harmless(build.phase, colour=False) or "-",
         duration(max(0.0, now - since / 1000)),

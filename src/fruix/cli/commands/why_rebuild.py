@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     with open_store() as store:
         old, new = _pair(store, options)
         if old == new:
-            print(f"{harmless(str(old), colour=False)} is the same derivation")
+            print(f"{old} is the same derivation")
             return 1
         colour = wants_colour(sys.stdout)
         for number, found in enumerate(compare_closures(old, new, StoreReader(store))):
