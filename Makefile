@@ -9,6 +9,7 @@ DESTDIR =
 
 help:
 	@echo 'make hello   set up, build GNU Hello through the daemon, show the result'
+	@echo 'make guix-hello  set up, build GNU Hello by the real guix client (as root)'
 	@echo 'make install  put it below PREFIX (/usr/local): program, service, manual pages, completions'
 	@echo 'make test    set up, run all tests'
 	@echo 'make catalogue  set up, build every package of the catalogue twice (as root; takes a while)'
@@ -20,6 +21,10 @@ help:
 hello: $(VENV)/.ready
 	@sh scripts/need hello
 	@$(BIN)/python scripts/hello
+
+guix-hello: $(VENV)/.ready
+	@sh scripts/need hello
+	@sh scripts/guix-hello $(BIN)
 
 install: $(VENV)/.ready-install
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' sh scripts/install $(BIN)
@@ -65,4 +70,4 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help catalogue hello install uninstall test lint bench clean
+.PHONY: help catalogue guix-hello hello install uninstall test lint bench clean

@@ -21,6 +21,7 @@ from fruix.packages.build_systems.recipe import quoted
 from fruix.packages.build_systems.shared_phases import SET_UP, counted, finish, shell_text
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases, script
+from fruix.packages.search_paths import SEARCH_PATHS
 from packages.build_area import BuildArea
 
 SHELLS = [["sh"], ["bash", "--posix"], ["busybox", "sh"]]
@@ -333,3 +334,16 @@ def test_the_set_up_says_where_it_is_used(area: BuildArea) -> None:
     assert done.returncode != 0
     assert "/nonexistent" in done.stdout
     assert os.listdir(area.build) == [".fruix"]
+
+
+def test_builders_set_the_search_paths_of_the_table() -> None:
+    """Guix's clients read the file as it stands, without Python."""
+    lists = {True: '"$fruix_all"', False: '"$fruix_inputs"'}
+    rows = [
+        " ".join(
+            ["search_path", path.variable, lists[path.every], *(name or "''" for name in path.directories)]
+        )
+        for path in SEARCH_PATHS
+    ]
+    assert shell_text("search_paths.sh").splitlines() == rows
+    assert "\n".join(rows) in SET_UP

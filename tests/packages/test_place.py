@@ -11,7 +11,7 @@ from fruix.errors import DefinitionError
 from fruix.packages.load import from_file
 from fruix.packages.package import Origin, Package
 from packages.test_definitions import SHA, FakeStore, lowering
-from packages.test_wrong_definitions import FIELDS, SOURCE
+from packages.wrong_definitions import FIELDS, SOURCE
 
 FILE = """
 from helper import make

@@ -152,3 +152,9 @@ def being_made(layout: Layout) -> list[str]:
         for process in os.listdir(place)
         for name in os.listdir(f"{place}/{process}")
     ]
+
+
+def leftovers(store: LocalStore) -> list[str]:
+    """What is in the store beside valid paths."""
+    valid = {path.base for path in store.all_valid_paths()}
+    return [*(name for name in os.listdir(store.directory) if name not in valid), *being_made(store.layout)]

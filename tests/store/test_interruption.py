@@ -152,7 +152,7 @@ def test_a_damaged_object_is_not_found_where_nobody_has_looked(store: LocalStore
     for look in (
         lambda: store.is_whole(path),
         lambda: store.verify(contents=True),
-        lambda: store.damaged(contents=True),
+        lambda: store.inspect([path], contents=True),
         lambda: store.count_links([store.real(path)]),
     ):
         with pytest.raises(StopError), interruptible(After(0)):

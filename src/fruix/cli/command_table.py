@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("fruix.cli.commands.export", "write paths of the store as one stream"),
     "gc": ("fruix.cli.commands.gc", "delete what nothing keeps alive, or say why it is kept"),
     "graph": ("fruix.cli.commands.graph", "draw what depends on what"),
+    "guile-path": ("fruix.cli.commands.guile_path", "print where the modules for Guix's clients are"),
     "guix-daemon": ("fruix.cli.commands.guix_daemon", "run the build daemon with Guix's own options"),
     "hash": ("fruix.cli.commands.hash", "print the hash that a definition wants of a file or directory"),
     "help": ("fruix.cli.commands.help", "describe a command"),

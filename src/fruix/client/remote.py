@@ -25,6 +25,7 @@ from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.protocol import nix
 from fruix.protocol.common_operations import (
     ClearFailedPaths,
+    DescribeHostView,
     OptimiseStore,
     QueryFailedPaths,
     SetOptions,
@@ -116,6 +117,15 @@ class RemoteStore(RemoteGarbage):
             ProtocolError: it is no fruix daemon.
         """
         return self.call_own("has no host views", nix.QueryHostView(name))
+
+    def described_host_view(self, name: str) -> str:
+        """A host view of the daemon's machine in Scheme data (see `model.view_scheme`).
+
+        Raises:
+            HostViewError: it offers none of that name, or the view lacks something.
+            ProtocolError: it is no fruix daemon.
+        """
+        return self.call_own("has no host views", DescribeHostView(name))
 
     def host_views(self) -> Mapping[str, Sequence[Sighting]]:
         """Return the views that the daemon's machine offers.

@@ -57,7 +57,7 @@ class Connection:
         """Lift the deadline that `begin` set."""
         self._deadline = None
 
-    def send(self, data: bytes | bytearray) -> None:
+    def send(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of it.
 
         Raises:

@@ -36,6 +36,8 @@ from fruix.signing.path_signatures import PathTrust
 from fruix.store.memory import charge
 from fruix.store.tree.interruption import interruptible
 
+_PIECE = 1 << 18
+
 
 class Session:
     """What is known of one client while it is connected."""
@@ -58,6 +60,15 @@ class Session:
     def tell(self, *said: messages.Message) -> None:
         """Send messages within the work on a request."""
         self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
+
+    def give(self, data: bytes) -> None:
+        """Send bytes for the client to keep, within messages of up to `_PIECE`; nothing is copied."""
+        for start in range(0, len(data), _PIECE):
+            piece = memoryview(data)[start : start + _PIECE]
+            self.connection.send(messages.write_head(len(piece)))
+            self.connection.send(piece)
+            if padding := bytes(-len(piece) % 8):
+                self.connection.send(padding)
 
     def ask(self, limit: int) -> None:
         """Ask for the next piece of a stream, of at most so many bytes."""

@@ -3,8 +3,8 @@
 A row names the directories of an input that go into the variable.
 All rows are separated by colons. A row says whose directories it takes: `every` input's, or those
 of the inputs that the result uses too (programs that only run during the build have no business
-among headers and libraries). The builder sets them (`shell/set_up.sh`), as only it knows which
-directories are there.
+among headers and libraries). The builder sets them (`shell/search_paths.sh`, which says
+the same), as only it knows which directories are there.
 
 Shells with packages (`fruix shell`) have the same rows and some more, for people
 (`shell_environment`).

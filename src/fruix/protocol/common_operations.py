@@ -69,6 +69,12 @@ class AddTextToStore(Request[StorePath]):
     references: tuple[StorePath, ...]
 
 
+class DescribeHostView(Request[str]):
+    """Describe a host view as it is now in Scheme data, with the system that has it."""
+
+    name: str
+
+
 class BuildPaths(Request[None]):
     """Make paths and outputs valid; a failure is an error."""
 

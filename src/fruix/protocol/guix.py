@@ -11,6 +11,7 @@ from fruix.protocol.common_operations import (
     DONE,
     NAMED,
     SHARED,
+    DescribeHostView,
     ExportPath,
     ImportPaths,
     QueryValidPaths,
@@ -28,7 +29,7 @@ from fruix.protocol.model_codecs import (
 )
 from fruix.protocol.options import GUIX_OPTIONS
 from fruix.protocol.records import Body, Field, Operation, Request, row
-from fruix.protocol.wire import BOOL, NAME, Constant
+from fruix.protocol.wire import BOOL, NAME, TEXT, Constant
 
 OLDEST = 0x60  # what tells this dialect from the other
 NEWEST = 0x64
@@ -85,4 +86,6 @@ GUIX: tuple[Operation, ...] = (
     row(31, QueryValidPaths, ASK_MANY, PATH_SET),
     row(80, BuiltinBuilders, (), NAMES),
     row(81, SubstituteURLs, (), NAMES, since=0x64),
+    # Of Fruix's own; the Guile module of its build system asks it (`fruix/guile`).
+    row(0x46520006, DescribeHostView, [Field("name", NAME)], TEXT),
 )

@@ -212,6 +212,11 @@ def encode(message: Message, context: Context) -> bytes:
     return bytes(sink)
 
 
+def write_head(size: int) -> bytes:
+    """What comes before the `size` bytes of a `Write`; zeros up to a multiple of 8 follow them."""
+    return Code.WRITE.to_bytes(8, "little") + size.to_bytes(8, "little")
+
+
 def write(sink: bytearray, message: Message, context: Context) -> None:
     """Append a message, in the form that the session's version has."""
     code = Code.ERROR if isinstance(message, Failure) else _CODES[type(message)]

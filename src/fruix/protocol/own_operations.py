@@ -11,7 +11,14 @@ from fruix.model.finding import Finding, FindingKind
 from fruix.model.garbage import Collected, Goal, LiveStep, WhyLive
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.protocol.common_operations import ASK, ASK_MANY, DONE, ExportPath, ImportPaths
+from fruix.protocol.common_operations import (
+    ASK,
+    ASK_MANY,
+    DONE,
+    DescribeHostView,
+    ExportPath,
+    ImportPaths,
+)
 from fruix.protocol.compound import List, Maybe
 from fruix.protocol.model_codecs import KEYED_INFO, PATH, PATHS
 from fruix.protocol.records import Body, Field, Operation, Record, Request, row
@@ -89,6 +96,7 @@ class CheckStore(Request[Collection[Finding]]):
 
 
 OWN: tuple[Operation, ...] = (
+    row(0x46520006, DescribeHostView, [Field("name", NAME)], TEXT, feature=FEATURE),
     row(0x46520010, CollectStore, [Field("goal", _GOAL)], _COLLECTED, feature=FEATURE),
     row(0x46520011, QueryWhyLive, ASK, _WHY_LIVE, feature=FEATURE),
     row(

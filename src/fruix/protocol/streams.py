@@ -23,8 +23,9 @@ from fruix.protocol.wire import Context, read_string, write_u64
 # How many objects one stream may announce; they are handled one by one, so it bounds nothing but
 # nonsense.
 OBJECTS_LIMIT = 10_000_000
-# How much a client is asked for at once, as guix-daemon does.
-PIECE = 1 << 15
+# How much a client is asked for at once. Each question costs a turn of both sides; guix-daemon asks
+# for 32 KiB.
+PIECE = 1 << 18
 
 
 class NarBody:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
@@ -24,6 +25,23 @@ from fruix.store.readers import Row
 # SQLite's copy of that.
 _MANY, _ASKED = 1024, 500
 _BATCH = 1000  # rows that are fetched at once
+
+
+class Contents(NamedTuple):
+    """A row as far as it tells of a path's files: the hash and the size of their archive.
+
+    Texts as they stand there: made for passes over all rows.
+    """
+
+    row: int
+    path: str
+    nar_hash: str
+    nar_size: int
+
+    @property
+    def base(self) -> str:
+        """The path's name in the store."""
+        return self.path.rpartition("/")[2]
 
 
 class Database(DatabaseFile):
@@ -61,6 +79,25 @@ class Database(DatabaseFile):
         while batch := self._rows(schema.INFO_AFTER_ID, identifier, _BATCH):
             yield from map(self._info, batch)
             identifier = _integer(batch[-1][-1])
+
+    def bases(self) -> Iterator[str]:
+        """The base names of all paths, in no order; some at a time are held. Costs 0.5 µs each."""
+        identifier = 0
+        while batch := self._rows(schema.BASES_AFTER_ID, len(self.directory) + 2, identifier, _BATCH):
+            yield from (str(base) for _, base in batch)
+            identifier = _integer(batch[-1][0])
+
+    def all_contents(self) -> Iterator[Contents]:
+        """All rows, in order; some at a time are held. Costs 1 µs a path."""
+        identifier = 0
+        while batch := [_contents(row) for row in self._rows(schema.CONTENTS_AFTER_ID, identifier, _BATCH)]:
+            yield from batch
+            identifier = batch[-1].row
+
+    def contents(self, path: str) -> Contents | None:
+        """What is known of a path's files, or None when it is not registered."""
+        rows = self._rows(schema.CONTENTS_OF, path)
+        return _contents(rows[0]) if rows else None
 
     def _info(self, row: Row) -> PathInfo:
         path, nar_hash, registered, deriver, size, ultimate, signatures, address, references, _ = row
@@ -192,6 +229,11 @@ class Database(DatabaseFile):
         """Note that it is gone."""
         with self.writing() as connection:
             connection.execute(schema.DELETE_KEPT, (name,))
+
+
+def _contents(row: Row) -> Contents:
+    number, path, nar_hash, size = row
+    return Contents(_integer(number), str(path), str(nar_hash), _integer(size))
 
 
 def _integer(value: object) -> int:

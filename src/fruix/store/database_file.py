@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 
 from fruix.atomic_file import atomic_file, sync_path
 from fruix.errors import StoreError
-from fruix.store import schema
+from fruix.store import guix_database, schema
 from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
 
@@ -43,12 +43,16 @@ class DatabaseFile:
         self.identity = ""
 
     def open(self) -> None:
-        """Open the database, creating it if there is none.
+        """Open the database, creating it if there is none; one of guix-daemon's is taken over.
 
         Raises:
             StoreError: another schema version, or SQLite's own trouble.
         """
         version_file = os.path.join(os.path.dirname(self.file), "schema")
+        if _read_text(version_file) == guix_database.VERSION:
+            with _explained(self.file):
+                guix_database.take_over(self.file)
+            _write_text(version_file, schema.VERSION)
         _check_version(version_file)
         try:
             self._open()

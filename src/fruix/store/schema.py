@@ -88,6 +88,10 @@ from ValidPaths v
 INFO_BY_PATH = INFO + "where v.path = ?"
 INFO_AFTER_ID = INFO + "where v.id > ? order by v.id limit ?"
 
+BASES_AFTER_ID = "select id, substr(path, ?) from ValidPaths where id > ? order by id limit ?"
+CONTENTS_AFTER_ID = "select id, path, hash, narSize from ValidPaths where id > ? order by id limit ?"
+CONTENTS_OF = "select id, path, hash, narSize from ValidPaths where path = ?"
+
 IS_VALID = "select 1 from ValidPaths where path = ?"
 VALID_OF = "select value from json_each(?) where value in (select path from ValidPaths)"
 PATHS_AFTER_ID = "select id, path from ValidPaths where id > ? order by id limit ?"

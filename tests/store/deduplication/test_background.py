@@ -14,23 +14,24 @@ from store.helpers import some_path
 from waiting import PATIENCE
 
 PATHS = [some_path(f"p{number}", "/frx/store") for number in range(20)]
+WORK = [(path, b"") for path in PATHS]
 
 
 def test_waiting_is_for_what_came_before() -> None:
     go_on = threading.Event()
     done: list[StorePath] = []
 
-    def work(path: StorePath) -> None:
+    def work(path: StorePath, _archive_hash: bytes) -> None:
         if path == PATHS[-1]:
             assert go_on.wait(PATIENCE)
         done.append(path)
 
     background = Background(work, 2)
     background.wait()  # for nothing
-    background.add(PATHS[:10])
+    background.add(WORK[:10])
     background.wait()
     assert sorted(done) == sorted(PATHS[:10])
-    background.add(PATHS[-1:])
+    background.add(WORK[-1:])
     with pytest.raises(StoreError, match="gone"), interruptible(lambda: StoreError("gone")):
         background.wait()
     go_on.set()
@@ -42,13 +43,13 @@ def test_waiting_is_for_what_came_before() -> None:
 def test_an_error_is_no_end(caplog: pytest.LogCaptureFixture) -> None:
     done: list[StorePath] = []
 
-    def work(path: StorePath) -> None:
+    def work(path: StorePath, _archive_hash: bytes) -> None:
         if path == PATHS[0]:
             raise OSError(5, "Input/output error")
         done.append(path)
 
     background = Background(work, 1)
-    background.add(PATHS[:3])
+    background.add(WORK[:3])
     background.wait()
     background.close()
     assert done == PATHS[1:3]
@@ -59,7 +60,7 @@ def test_the_end_gives_up_what_runs_and_forgets_what_waits() -> None:
     begun = threading.Event()
     seen: list[StorePath] = []
 
-    def work(path: StorePath) -> None:
+    def work(path: StorePath, _archive_hash: bytes) -> None:
         seen.append(path)
         begun.set()
         pause = threading.Event()
@@ -69,7 +70,7 @@ def test_the_end_gives_up_what_runs_and_forgets_what_waits() -> None:
         raise AssertionError("not interrupted")
 
     background = Background(work, 1)
-    background.add(PATHS)
+    background.add(WORK)
     assert begun.wait(PATIENCE)
     background.close()
     assert seen == PATHS[:1]

@@ -75,7 +75,7 @@ def test_each_damage_is_found(
     (found,) = store.verify(contents=contents, strays=True)
     assert (found.kind, found.subject, found.is_damage) == (kind, str(info.path), True)
     assert store.inspect([whole.path], contents=True) == []
-    assert store.damaged(contents=True) == ([] if kind is FindingKind.METADATA else [info.path])
+    assert store.missing() == ([info.path] if kind is FindingKind.MISSING else [])
 
 
 def test_metadata_below_the_top_is_found_with_contents_and_mended(store: LocalStore, tmp_path: Path) -> None:

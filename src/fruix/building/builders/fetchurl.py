@@ -17,7 +17,7 @@ from urllib.request import getproxies
 
 from fruix.building.builders import scheme
 from fruix.building.builders.local_sources import find_source
-from fruix.building.builders.mirrors import Candidate, expand
+from fruix.building.builders.mirrors import Candidate, debian_mirrors, expand
 from fruix.building.settings import BuildSettings
 from fruix.downloads.undelivered import beginning
 from fruix.errors import BadDerivationError
@@ -73,7 +73,10 @@ def read_request(
         )
     executable, unpack = (derivation.env.get(name) == "1" for name in ("executable", "unpack"))
     unpack = unpack and derivation.builder == "builtin:fetchurl"
-    lists = {**_declared_mirrors(derivation, real), **mirrors}
+    declared = _declared_mirrors(derivation, real)
+    if "debian" in declared:  # this machine's own may be the only ones that it reaches
+        declared["debian"] = (*debian_mirrors(), *declared["debian"])
+    lists = {**declared, **mirrors}
     return Download(tuple(expand(urls, lists)), address.hash, address.method, executable, unpack)
 
 

@@ -207,4 +207,5 @@ def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay, 
 def _write_metadata(target: Target, file: str) -> None:
     """Write that of the first thing asked for; others have records too (`fruix log --record`)."""
     drv, program = target.request.path, target.package.name if target.package else ""
-    build_metadata.write(file, drv, layout().log_file(drv), target.lowered, program)
+    source = target.lowered.source if target.lowered else None
+    build_metadata.write(file, drv, layout().log_file(drv), source, program)

@@ -10,6 +10,7 @@ import time
 
 from fruix.building.record.log import follow_log, read_log
 from fruix.building.record.record_file import read_record
+from fruix.cli.output import build_metadata
 from fruix.cli.output.standard_streams import write_bytes
 from fruix.cli.request.connect import connect_running, layout, open_store, see_store
 from fruix.cli.request.targets import derivation_for
@@ -30,13 +31,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--follow", action="store_true", help="go on until the build ends")
     parser.add_argument("--record", action="store_true", help="print the build record (JSON) instead")
     parser.add_argument(
+        "--metadata",
+        action="store_true",
+        help="print what 'fruix build --metadata' writes, whichever client had it built",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="of the last check ('fruix build --check') instead of the build"
     )
     parser.add_argument("--raw", action="store_true", help="print the log's bytes as they are")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the log, as it grows with `--follow`, or the build record."""
+    """Print the log, as it grows with `--follow`, the build record or the metadata."""
     drv = _derivation(options.target)
     see_store()
     log_file = layout().log_file(drv, check=options.check)
@@ -48,12 +54,23 @@ def run(options: argparse.Namespace) -> int:
             raise FruixError(missing.replace("log", "build record"), hint=hint)
         print(json.dumps(record, indent=1))
         return 0
+    if options.metadata:
+        return _print_metadata(drv, log_file)
     if options.follow:
         _wait_for_start(drv)
     if not os.path.exists(log_file):
         raise FruixError(missing, hint=hint)
     chunks = follow_log(log_file, _pause) if options.follow else read_log(log_file)
     write_bytes(chunks, raw=options.raw)
+    return 0
+
+
+def _print_metadata(drv: StorePath, log_file: str) -> int:
+    with open_store() as store:
+        derivation = store.read_derivation(drv)
+        source = build_metadata.declared_source(store, derivation)
+    program = derivation.env.get("pname", "")
+    print("\n".join(build_metadata.lines(drv, log_file, source, program)))
     return 0
 
 

@@ -50,6 +50,12 @@ def configure(commands: Commands) -> None:
         "make the database anew from what lies in the store; the old one is kept",
         rebuild_database,
     )
+    add_command(
+        commands,
+        "give-to-guix",
+        "turn the database into that of guix-daemon; Fruix's is kept",
+        give_to_guix,
+    )
 
 
 def _verify(store: RemoteStore, options: argparse.Namespace) -> int:
@@ -132,5 +138,16 @@ def rebuild_database(_options: argparse.Namespace) -> int:
     return 0
 
 
+def give_to_guix(_options: argparse.Namespace) -> int:
+    """Turn the database into Guix's, in this process: no daemon may have the store open."""
+    from fruix.store.guix_database import give_back  # noqa: PLC0415 - the database
+
+    see_store()
+    kept = give_back(layout())
+    print("guix-daemon can open the store now", file=sys.stderr)
+    print(f"the old database is kept: {kept}", file=sys.stderr)
+    return 0
+
+
 # Commands that work on the store's files themselves.
-WITHOUT_DAEMON = (rebuild_database,)
+WITHOUT_DAEMON = (rebuild_database, give_to_guix)

@@ -38,6 +38,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--diff", action="store_true", help="say what changed since it had its last other fingerprint"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object per line and view")
+    parser.add_argument(
+        "--scheme",
+        action="store_true",
+        help="Scheme data for the build system 'host' of Guix's clients (see 'fruix guile-path')",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,6 +52,10 @@ def run(options: argparse.Namespace) -> int:
         HostViewError: there is no such view, or it can't be shown here.
     """
     with open_store() as store:
+        if options.scheme:
+            names = [options.name] if options.name else store.host_views()
+            sys.stdout.writelines(map(store.described_host_view, names))
+            return 0
         if options.name is None:
             _show_all(store, options)
             return 0

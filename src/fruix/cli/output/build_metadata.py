@@ -1,4 +1,4 @@
-"""`--metadata FILE`, `METADATA_OUT`: how a package was built, as `key=value` lines.
+"""`--metadata`, `METADATA_OUT`: how a package was built, as `key=value` lines.
 
 From the build record, and from running what was built.
 """
@@ -13,8 +13,10 @@ from typing import Any
 
 from fruix.building.record.record_file import read_record
 from fruix.errors import FruixError, UsageError
+from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.packages.lower import Lowered
+from fruix.packages.lower_sources import LoweredSource
+from fruix.store.interface import Store
 
 RUN_TIMEOUT = 60
 
@@ -32,29 +34,51 @@ def check_place(file: str) -> None:
         raise UsageError("the metadata can't be written there", where=file, hint="name a file")
 
 
-def write(file: str, drv: StorePath, log_file: str, lowered: Lowered | None, program: str) -> None:
-    """Write the metadata of a derivation that was built.
+def write(file: str, drv: StorePath, log_file: str, source: LoweredSource | None, program: str) -> None:
+    """Write the metadata of a derivation that was built; see `lines`.
+
+    Raises:
+        FruixError: there is no record: it wasn't built on this machine.
+    """
+    found = lines(drv, log_file, source, program)
+    with open(file, "w", encoding="utf-8") as out:
+        out.writelines(f"{line}\n" for line in found)
+
+
+def lines(drv: StorePath, log_file: str, source: LoweredSource | None, program: str) -> list[str]:
+    """The metadata of a derivation that was built.
 
     Args:
-        file: where to.
         drv: the derivation.
         log_file: its log, beside which the record is.
-        lowered: what it was lowered to, if it comes of a package: tells its source.
+        source: what it was built from, if that is known.
         program: name of the program to run below the output's `bin`, to show that the result works.
 
     Raises:
         FruixError: there is no record: it wasn't built on this machine.
     """
-    values = _collect(drv, log_file, lowered, program)
-    with open(file, "w", encoding="utf-8") as out:
-        out.writelines(f"{key}={' '.join(value.splitlines())}\n" for key, value in values.items())
+    values = _collect(drv, log_file, source, program)
+    return [f"{key}={' '.join(value.splitlines())}" for key, value in values.items()]
 
 
-def _collect(drv: StorePath, log_file: str, lowered: Lowered | None, program: str) -> dict[str, str]:
+def declared_source(store: Store, derivation: Derivation) -> LoweredSource | None:
+    """What a derivation's variable `source` names, whoever lowered it, with the hash of what fetches it."""
+    path = derivation.env.get("source", "")
+    if not path:
+        return None
+    for drv in derivation.input_drvs:
+        output = store.read_derivation(drv).outputs.get("out")
+        if output is not None and str(output.path) == path:
+            address = output.content_address
+            declared = address.hash if address else None
+            return LoweredSource(StorePath.parse(path, store.directory), drv, declared)
+    return LoweredSource(StorePath.parse(path, store.directory))
+
+
+def _collect(drv: StorePath, log_file: str, source: LoweredSource | None, program: str) -> dict[str, str]:
     record, output = _recorded(drv, log_file)
     isolation: Mapping[str, Any] = record["isolation"] or {}
     view: Mapping[str, str] = record["hostView"] or {}
-    source = lowered.source if lowered else None
     return {
         "drv_path": str(drv),
         "out_path": output["path"],

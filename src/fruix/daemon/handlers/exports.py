@@ -18,7 +18,6 @@ from fruix.errors import NotPermittedError, ProtocolError
 from fruix.model.nar import export
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.protocol import messages
 from fruix.protocol.common_operations import ExportPath, ImportPaths
 from fruix.protocol.exports import ExportItem, read_exports
 from fruix.protocol.own_operations import QueryClosure, QueryRequisites
@@ -27,12 +26,9 @@ from fruix.protocol.wire import Dialect
 from fruix.store.objects.exported import item
 from fruix.store.tree.hashing import StreamHash
 
-# What one message holds at most, as in guix-daemon.
-_PIECE = 1 << 16
-
 
 def export_path(session: Session, request: ExportPath) -> None:
-    """Send an item within messages of up to `_PIECE` bytes.
+    """Send an item within messages.
 
     Raises:
         StoreError: what is on the disk isn't what was registered.
@@ -44,8 +40,7 @@ def export_path(session: Session, request: ExportPath) -> None:
         say(session, f"exporting path `{request.path}'", more=True)
     with session.long_work():
         for chunk in item(info, session.store.nar(request.path), sign):
-            for start in range(0, len(chunk), _PIECE):
-                session.tell(messages.Write(chunk[start : start + _PIECE]))
+            session.give(chunk)
 
 
 def import_paths(session: Session, request: ImportPaths) -> list[StorePath]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from fruix.building.builders.platforms import local_system
 from fruix.daemon import client_options, client_trust
 from fruix.daemon.session import Rows, Session
 from fruix.errors import InvalidPathError
@@ -13,6 +14,7 @@ from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
+from fruix.model.view_scheme import view_as_scheme
 from fruix.protocol import common_operations as common
 from fruix.protocol import guix, nix
 from fruix.protocol.model_codecs import UnkeyedInfo
@@ -147,6 +149,12 @@ def query_host_view(session: Session, request: nix.QueryHostView) -> HostView:
     return session.service.builder.host_view(request.name)
 
 
+def describe_host_view(session: Session, request: common.DescribeHostView) -> str:
+    """Describe a host view in Scheme data."""
+    view = session.service.builder.host_view(request.name)
+    return view_as_scheme(view, local_system(), session.store.directory)
+
+
 def query_host_views(session: Session, _request: nix.QueryHostViews) -> Mapping[str, Sequence[Sighting]]:
     """Show the views that are offered, with the fingerprints that they had."""
     return session.service.builder.host_views()
@@ -188,6 +196,7 @@ SHARED: Rows = (
     common.QueryDerivationOutputNames.answered_by(query_derivation_output_names),
     common.QueryPathFromHashPart.answered_by(query_path_from_hash_part),
     common.QueryValidDerivers.answered_by(query_valid_derivers),
+    common.DescribeHostView.answered_by(describe_host_view),
 )
 NIX: Rows = (
     nix.QueryPathInfo.answered_by(query_path_info),

@@ -47,7 +47,7 @@ def verify_store(session: Session, request: VerifyStore) -> bool:
     for text in existence:
         say(session, text, more=text != existence[0])
     with session.long_work():
-        missing = session.store.damaged(contents=False)
+        missing = session.store.missing()
         forgotten = set(session.store.forget_missing(missing))
     for path in missing:
         rest = ", removing from database..." if path in forgotten else ", but it still has valid referrers!"

@@ -1,5 +1,7 @@
 """The shell text of builders that several build systems share; it stands in the files of `shell/`.
 
+The build system for Guix's clients (`fruix/guile`) reads these files too.
+
 Every builder reads `SET_UP` first, a file of its own in the store that is the same for all
 packages; so do shells in a build's sandbox (`fruix enter`). It sets the search paths from the
 inputs and defines functions that phases use. Lists of inputs come in files (`passAsFile`), since
@@ -35,7 +37,6 @@ from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
 from fruix.packages.build_systems.recipe import Items
-from fruix.packages.search_paths import SEARCH_PATHS
 
 _FOLDER = files(__package__) / "shell"
 _MARK = re.compile(r"@([a-z_]+\.sh|[A-Z]+)@")
@@ -53,18 +54,7 @@ def shell_text(file: str, **values: str) -> str:
     return _MARK.sub(filled, (_FOLDER / file).read_text(encoding="utf-8"))
 
 
-def _search_paths() -> str:
-    """A call of the shell function `search_path` for each variable."""
-    lists = {True: '"$fruix_all"', False: '"$fruix_inputs"'}
-    return "\n".join(
-        " ".join(
-            ["search_path", path.variable, lists[path.every], *(name or "''" for name in path.directories)]
-        )
-        for path in SEARCH_PATHS
-    )
-
-
-SET_UP = shell_text("set_up.sh", PATHS=_search_paths())
+SET_UP = shell_text("set_up.sh")
 UNPACK = shell_text("unpack.sh")
 PATCH = shell_text("patch.sh")
 RECORD_SOURCE = shell_text("record_source.sh")

@@ -49,6 +49,10 @@ class Adjacency:
             free[begin] += 1
         self._first, self._targets = first, targets
 
+    def __len__(self) -> int:
+        """How many edges there are."""
+        return len(self._targets)
+
     def of(self, place: int) -> array[int]:
         """Where the edges from a place lead."""
         return self._targets[self._first[place] : self._first[place + 1]]
@@ -88,6 +92,7 @@ class Graph:
     def mark(self, rows: Iterable[int]) -> None:
         """These paths are alive, and all that they keep. Rows that it doesn't know count for nothing."""
         alive = self._alive
+        kinds = [edges for edges in self._edges.values() if len(edges)]
         waiting = [place for row in rows if (place := self._place(row)) >= 0]
         while waiting:
             place = waiting.pop()
@@ -95,7 +100,7 @@ class Graph:
                 continue
             alive[place] = 1
             self.live += 1
-            for edges in self._edges.values():
+            for edges in kinds:
                 waiting.extend(target for target in edges.of(place) if not alive[target])
 
     def _place(self, row: int) -> int:

@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from itertools import islice
 
 from fruix.model.storepath import StorePath
 from fruix.store import leftovers
 from fruix.store.collection.parts import Parts
-
-_BATCH = 1000
 
 
 @dataclass(slots=True)
@@ -28,18 +25,19 @@ class Strays:
 
 
 def find_strays(parts: Parts, spared: Collection[str]) -> Strays:
-    """Read the store directory; `spared` are base names that are no strays. One query for 1000 names."""
+    """Read the store directory; `spared` are base names that are no strays.
+
+    Costs one pass over all rows, 1 µs each, and the memory for all names.
+    """
     directory, database = parts.layout.store, parts.database
-    spared = database.kept().union(spared)
+    names = set(os.listdir(parts.descriptor))  # before the rows: what is made valid meanwhile has one
+    names -= database.kept().union(spared)
+    names.difference_update(database.bases())
     found = Strays()
-    with os.scandir(parts.descriptor) as entries:
-        names = (entry.name for entry in entries if entry.name not in spared)
-        while batch := list(islice(names, _BATCH)):
-            paths = {name: leftovers.as_object(directory, name) for name in batch}
-            objects = [path for path in paths.values() if path is not None]
-            valid = database.valid_of(objects)
-            found.objects += [path for path in objects if path not in valid]
-            found.foreign += [
-                name for name, path in paths.items() if path is None and not leftovers.is_own(name)
-            ]
+    for name in names:
+        path = leftovers.as_object(directory, name)
+        if path is not None:
+            found.objects.append(path)
+        elif not leftovers.is_own(name):
+            found.foreign.append(name)
     return found

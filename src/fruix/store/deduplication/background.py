@@ -23,23 +23,23 @@ _log = logging.getLogger(__name__)
 class Background:
     """A queue of paths and the threads that work on them. Thread-safe."""
 
-    def __init__(self, work: Callable[[StorePath], object], threads: int | None = None) -> None:
-        """`work` is called with each path; its errors are logged."""
+    def __init__(self, work: Callable[[StorePath, bytes], object], threads: int | None = None) -> None:
+        """`work` is called with each path and the hash of its archive; its errors are logged."""
         self._work = work
         self._count = threads or min(4, os.cpu_count() or 1)
         self._changed = threading.Condition()
-        self._waiting: deque[tuple[int, StorePath]] = deque()
+        self._waiting: deque[tuple[int, StorePath, bytes]] = deque()
         self._running: set[int] = set()
         self._last = 0  # number of the path that came last
         self._closing = False
         self._threads: list[threading.Thread] = []
 
-    def add(self, paths: Iterable[StorePath]) -> None:
+    def add(self, paths: Iterable[tuple[StorePath, bytes]]) -> None:
         """Have paths worked on some time soon."""
         with self._changed:
-            for path in paths:
+            for path, archive_hash in paths:
                 self._last += 1
-                self._waiting.append((self._last, path))
+                self._waiting.append((self._last, path, archive_hash))
             if self._waiting and not self._threads:
                 self._threads = [Thread(target=self._run, name="background") for _ in range(self._count)]
                 for thread in self._threads:
@@ -71,10 +71,10 @@ class Background:
 
     def _run(self) -> None:
         while (taken := self._take()) is not None:
-            number, path = taken
+            number, path, archive_hash = taken
             try:
                 with interruptible(self._why_stop):
-                    self._work(path)
+                    self._work(path, archive_hash)
             except (FruixError, OSError) as error:
                 if not self._closing:
                     _log.warning("%s: %s", path, error)
@@ -83,7 +83,7 @@ class Background:
                     self._running.discard(number)
                     self._changed.notify_all()
 
-    def _take(self) -> tuple[int, StorePath] | None:
+    def _take(self) -> tuple[int, StorePath, bytes] | None:
         with self._changed:
             self._changed.wait_for(lambda: self._closing or bool(self._waiting))
             if self._closing:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
+from fruix.errors import ObjectRejectedError
 from fruix.model import base32
 from fruix.model.nar import write
 from fruix.store import flags
@@ -18,6 +19,8 @@ from fruix.store.tree.descriptors import lstat, open_regular
 from fruix.store.tree.dump import contents
 from fruix.store.tree.metadata import MODIFIED, file_mode
 from fruix.store.tree.walk import Kind
+
+_SMALL = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Contents:
     name: bytes
     status: os.stat_result
     descriptor: int
+    archive_hash: bytes = b""
 
     @property
     def is_executable(self) -> bool:
@@ -44,18 +48,38 @@ class Contents:
 
     @cached_property
     def key(self) -> str:
-        """The name that its link has. Costs a read of the file."""
-        digest = hashlib.sha256(write.MAGIC)
-        if self.descriptor < 0:
-            digest.update(write.symlink(self._target()))
-            return base32.encode(digest.digest())
-        size = self.status.st_size
-        digest.update(write.file_head(size, self.is_executable))
-        os.lseek(self.descriptor, 0, os.SEEK_SET)
-        for chunk in contents(self.descriptor, size, where=os.fsdecode(self.name)):
+        """The name that its link has. Costs a read of the file where it isn't known."""
+        if self.archive_hash:
+            return base32.encode(self.archive_hash)
+        digest = hashlib.sha256()
+        for chunk in self._archive():
             digest.update(chunk)
-        digest.update(write.file_tail(size))
         return base32.encode(digest.digest())
+
+    def _archive(self) -> Iterator[bytes]:
+        if self.descriptor < 0:
+            yield write.MAGIC + write.symlink(self._target())
+            return
+        size = self.status.st_size
+        head = write.MAGIC + write.file_head(size, self.is_executable)
+        if self.small is not None:
+            yield b"".join((head, self.small, write.file_tail(size)))
+            return
+        yield head
+        os.lseek(self.descriptor, 0, os.SEEK_SET)
+        yield from contents(self.descriptor, size, where=os.fsdecode(self.name))
+        yield write.file_tail(size)
+
+    @cached_property
+    def small(self) -> bytes | None:
+        """All that a small file holds, read once; None for a big one."""
+        size = self.status.st_size
+        if size > _SMALL:
+            return None
+        data = os.pread(self.descriptor, size + 1, 0)
+        if len(data) != size:
+            raise ObjectRejectedError("file changed while it was read", where=os.fsdecode(self.name))
+        return data
 
     def _target(self) -> bytes:
         return os.readlink(self.name, dir_fd=self.parent)
@@ -74,6 +98,8 @@ class Contents:
             return False
         if self.descriptor < 0:
             return self._target() == other._target()
+        if self.small is not None:  # and so is the other's, of the same size
+            return self.small == other.small
         return same_contents(self.descriptor, other.descriptor)
 
 
@@ -82,18 +108,18 @@ def _outside(status: os.stat_result) -> tuple[int, ...]:
 
 
 @contextmanager
-def opened_contents(parent: int, name: bytes, kind: Kind) -> Iterator[Contents]:
-    """Open a file, or look at a symlink.
+def opened_contents(parent: int, name: bytes, kind: Kind, archive_hash: bytes = b"") -> Iterator[Contents]:
+    """Open a file, or look at a symlink; `archive_hash`: the SHA-256 of its archive, if that is known.
 
     Raises:
         ObjectRejectedError: a file is wanted, and it is none.
         OSError: as the system says.
     """
     if kind is Kind.SYMLINK:
-        yield Contents(parent, name, lstat(parent, name), -1)
+        yield Contents(parent, name, lstat(parent, name), -1, archive_hash)
         return
     descriptor = open_regular(parent, name)
     try:
-        yield Contents(parent, name, os.fstat(descriptor), descriptor)
+        yield Contents(parent, name, os.fstat(descriptor), descriptor, archive_hash)
     finally:
         os.close(descriptor)

@@ -90,10 +90,17 @@ class Deduplicator:
         self._origins: dict[str, int] = {}  # link → row of the path that it was made from, since then
         self._can_clone = True
 
-    def deduplicate(self, path: StorePath, rules: Rules, linked: Collection[int] = ()) -> Savings:
+    def deduplicate(
+        self, path: StorePath, rules: Rules, linked: Collection[int] = (), archive_hash: bytes = b""
+    ) -> Savings:
         """Deduplicate the files of a path; of one that is not valid (any more), nothing.
 
-        `linked`: numbers of inodes that are known to have a link.
+        Args:
+            path: what is deduplicated.
+            rules: how.
+            linked: numbers of inodes that are known to have a link.
+            archive_hash: the SHA-256 of the object's archive, if that was just made: it names the
+                link of an object that is one file, which isn't read again then.
 
         Raises:
             OSError: as the system says.
@@ -105,7 +112,7 @@ class Deduplicator:
         saved = NOTHING
         try:
             with ExitStack() as undo, closing(walk(self._store, os.fsencode(path.base))) as nodes:
-                whole = _Object(path, row, rules, undo)
+                whole = _Object(path, row, rules, undo, self._store, archive_hash)
                 for node in nodes:
                     if _is_wanted(node, rules) and node.status.st_ino not in linked:
                         saved += self._node(node, whole)
@@ -115,9 +122,11 @@ class Deduplicator:
         return saved
 
     def _node(self, node: Node, whole: _Object) -> Savings:
-        with opened_links(self._store) as links, opened_contents(node.parent, node.name, node.kind) as own:
+        known = b"" if node.depth else whole.archive_hash
+        with opened_contents(node.parent, node.name, node.kind, known) as own:
             if not own.is_canonical:
                 return NOTHING
+            links = whole.links()
             try:
                 for _ in range(_TRIES):
                     if self._make_link(links, own, whole.row):
@@ -151,13 +160,14 @@ class Deduplicator:
         """Replace a file by its link; None if that was damaged, and is gone."""
         name = os.fsencode(own.key)
         with opened_contents(links, name, node.kind) as link:
-            if own.is_same_file(link) or (whole.rules.clones and own.shares_data(link)):
+            clones = whole.rules.clones and self._can_clone
+            if own.is_same_file(link) or (clones and own.shares_data(link)):
                 return NOTHING
             if not own.equals(link):
                 self._remove_link(links, link)
                 return None
             with self._staging.place() as place:
-                if not (whole.rules.clones and self._clone(link, place)):
+                if not (clones and self._clone(link, place)):
                     _link(links, name, self._staging.directory, place)
                 whole.note(self._staging.directory)
                 with self._steady(whole.row, self._origins.get(own.key, self._earlier)):
@@ -166,7 +176,7 @@ class Deduplicator:
 
     def _clone(self, link: Contents, place: bytes) -> bool:
         """Make a fresh file that shares the data of a link's; False if the file system can't."""
-        if link.descriptor < 0 or not self._can_clone:
+        if link.descriptor < 0:
             return False
         target = os.open(place, CREATE_FILE, 0o600, dir_fd=self._staging.directory)
         try:
@@ -190,13 +200,25 @@ class Deduplicator:
 
 @dataclass(slots=True)
 class _Object:
-    """The object that is worked on. `undo` closes what is open as long as that lasts."""
+    """The object that is worked on, in the open directory `store`.
+
+    `undo` closes what is open as long as that lasts.
+    """
 
     path: StorePath
     row: int
     rules: Rules
     undo: ExitStack
+    store: int
+    archive_hash: bytes
     is_noted: bool = False
+    descriptor: int = -1
+
+    def links(self) -> int:
+        """The open directory of links, which is opened for the first file that needs it."""
+        if self.descriptor < 0:
+            self.descriptor = self.undo.enter_context(opened_links(self.store))
+        return self.descriptor
 
     def note(self, directory: int) -> None:
         """Before the first change, note on disk what is being changed."""

@@ -40,13 +40,13 @@ class StoredDeduplication(StoreQueries):
         self._background = Background(self._in_background)
         opened.callback(self._background.close)
 
-    def _in_background(self, path: StorePath) -> None:
+    def _in_background(self, path: StorePath, archive_hash: bytes) -> None:
         if self._rules is not None:
-            self._deduplicator.deduplicate(path, self._rules)
+            self._deduplicator.deduplicate(path, self._rules, archive_hash=archive_hash)
 
     def _deduplicate_later(self, infos: Iterable[PathInfo]) -> None:
         if self._rules is not None:
-            self._background.add(info.path for info in infos)
+            self._background.add((info.path, info.nar_hash.digest) for info in infos)
 
     def wait_for_deduplication(self) -> None:
         """Return when what was registered up to now is deduplicated, as far as the store is to do so."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import time
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -26,6 +25,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import flags, schema
 from fruix.store.database import Database
 from fruix.store.derivation_cache import DerivationCache, read_file
+from fruix.store.guix_database import kept_name
 from fruix.store.layout import Layout
 from fruix.store.leftovers import as_object
 from fruix.store.objects.content_hashes import check_address
@@ -141,7 +141,7 @@ def _carried(file: str) -> _Carried:
 
 def _swap(file: str, new: str) -> str:
     """Rename the old database out of the way and the new one in; returns where the old one is."""
-    aside = f"{file}.before-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{os.getpid()}"
+    aside = kept_name(file)
     for suffix in _SUFFIXES:
         with suppress(FileNotFoundError):
             os.rename(file + suffix, aside + suffix)

@@ -32,8 +32,7 @@ short_names() {
 }
 fruix_inputs=${inputsPath:-/dev/null} fruix_all=$fruix/inputs
 cat "$fruix_inputs" "${nativeInputsPath:-/dev/null}" > "$fruix_all"
-@PATHS@
-make='make' # GNU's, if it has a name of its own
+@search_paths.sh@make='make' # GNU's, if it has a name of its own
 if command -v gmake >/dev/null; then make='gmake'; fi
 
 # TREE...: whoever builds may change everything in it. What is no file or directory is left alone.
