@@ -64,6 +64,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("gc", "--why-live", "{nasty}"): 2,
     ("graph", "needing"): 0,
     ("guile-path",): 0,
+    ("guix-daemon", "--version"): 0,
     ("hash", "{top}/{nasty}", "{top}"): 2,
     ("hash", "{top}/odd.py", "{top}/dir"): 0,
     ("help", "build"): 0,

@@ -149,7 +149,7 @@
   (match some
     ((? words?)
      (emit "for fruix_file in" some)
-     (emit "do")
+     (emit "do :")                      ;the procedure may write nothing
      (procedure (expansion "$fruix_file"))
      (emit "done"))
     (_ (apply for-each procedure some more))))
@@ -176,8 +176,7 @@
 (define (substitute file clauses)
   (emit "substitute"
         (string-join (map (match-lambda ((pattern . replacement) (substitution pattern replacement)))
-                          clauses)
-                     "\n" 'prefix)
+                          clauses))
         "--" (files-in file)))
 
 (define (substitution pattern replacement)

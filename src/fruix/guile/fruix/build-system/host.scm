@@ -24,7 +24,7 @@
   #:use-module (guix monads)
   #:use-module (guix packages)
   #:use-module (guix store)
-  #:use-module ((guix utils) #:select (strip-keyword-arguments))
+  #:use-module ((guix utils) #:select (nix-system->gnu-triplet strip-keyword-arguments))
   #:use-module (ice-9 match)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-11)
@@ -50,7 +50,7 @@
 ;; Native inputs that releases don't need to be built: what they make is in the archive already, or a
 ;; test wants them, and does without.  They are left out where the view doesn't have them.
 (define %dispensable
-  '("autoconf" "autoconf-wrapper" "automake" "gettext-minimal" "glibc-utf8-locales" "help2man" "libtool"
+  '("autoconf" "autoconf-wrapper" "automake" "ed" "gettext-minimal" "glibc-utf8-locales" "help2man" "libtool"
     "perl" "pkg-config" "texinfo"))
 
 ;; Labels that phases may ask for without naming an input.
@@ -211,6 +211,7 @@
   (define outputs-alist
     (map (lambda (output) (cons output (expansion (string-append "$" output)))) outputs))
   (module-define! module '%outputs outputs-alist)
+  (module-define! module '%output (expansion "$out"))
   (define configure (flags "#:configure-flags" configure-flags))
   (define make (flags "#:make-flags" make-flags))
   (define test? (value-of "#:tests?" tests?))
@@ -231,7 +232,7 @@
                          #:configure-flags configure #:make-flags make #:tests? test?
                          #:test-target test-target #:parallel-build? parallel-build?
                          #:parallel-tests? parallel-tests? #:source (expansion "$source")
-                         #:system system #:target #f)))))
+                         #:system system #:build (nix-system->gnu-triplet system) #:target #f)))))
   (define all-phases
     (with-snippet source (value-of "#:phases" phases)
                   (lambda (code) (lambda _ (eval (resolve code input-directory lower) module)))))

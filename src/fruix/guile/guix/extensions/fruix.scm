@@ -32,7 +32,7 @@
   (display (G_ "Usage: guix fruix build [OPTION]... [-f FILE | PACKAGE]...
 Build packages with the host view of Fruix's daemon, and print what came of them.
 
-  -f, --file=FILE       build the package that FILE evaluates to
+  -f, --file=FILE       build the package, or list of packages, that FILE evaluates to
   -s, --system=SYSTEM   for SYSTEM; by default, for the daemon's own
       --host-view=NAME  with that view of the daemon's machine (base)
   -d, --derivations     print the derivations, build nothing
@@ -53,18 +53,21 @@ Build packages with the host view of Fruix's daemon, and print what came of them
         (option '(#\v "verbosity") #t #f (lambda (_ name value result)
                                            (alist-cons 'verbosity (string->number value) result)))))
 
-(define (package-of option)
-  "The package that OPTION asks for, with the build system 'host'; #f if it asks for none."
+(define (host-package package)
+  (if (eq? 'host (build-system-name (package-build-system package)))
+      package
+      (fruix-host-package package)))
+
+(define (packages-of option)
+  "The packages that OPTION asks for, with the build system 'host'."
   (match option
     (('file . file)
      (match (load* file (make-user-module '((guix packages) (fruix build-system host))))
-       ((? package? package)
-        (if (eq? 'host (build-system-name (package-build-system package)))
-            package
-            (fruix-host-package package)))
+       ((? package? package) (list (host-package package)))
+       (((? package? packages) ...) (map host-package packages))
        (_ (leave (G_ "~a evaluates to no package~%") file))))
-    (('argument . name) (fruix-host-package (specification->package name)))
-    (_ #f)))
+    (('argument . name) (list (host-package (specification->package name))))
+    (_ '())))
 
 (define (build-packages . words)
   (let* ((options (args-fold* words %options
@@ -73,13 +76,13 @@ Build packages with the host view of Fruix's daemon, and print what came of them
                               '()))
          (view (host-view (or (assq-ref options 'host-view) "base")))
          (system (or (assq-ref options 'system) (host-view-ref view 'system)))
-         (packages (filter-map package-of (reverse options))))
+         (packages (append-map packages-of (reverse options))))
     (when (null? packages)
       (leave (G_ "no package is named; see 'guix fruix build --help'~%")))
     (with-error-handling
       (with-store store
         (with-status-verbosity (or (assq-ref options 'verbosity) 2)
-          (set-build-options store #:print-build-trace #t #:print-extended-build-trace? #t
+          (set-build-options store #:keep-going? #t #:print-build-trace #t #:print-extended-build-trace? #t
                              #:multiplexed-build-output? #t)
           (let ((drvs (map (lambda (package)
                              (package-derivation store package system #:graft? #f))
