@@ -31,7 +31,13 @@ cores = 1
 
 @dataclass
 class Daemon:
-    """A daemon that is measured, with a store of its own."""
+    """A daemon that is measured, with a store of its own.
+
+    Attributes:
+        database: its database of valid paths.
+        acl: where it reads an access control list in Guix's form.
+        configuration: a file of settings that `deduplicate_on_request` adds to.
+    """
 
     name: str
     dialect: str
@@ -40,8 +46,19 @@ class Daemon:
     socket: str
     command: list[str]
     environment: Mapping[str, str]
+    database: str
+    acl: str
+    configuration: str = ""
     process: subprocess.Popen[bytes] | None = None
     paths: dict[str, str] = field(default_factory=dict)  # what rows leave for later rows
+
+    def deduplicate_on_request(self) -> None:
+        """Have it, from the next start on, deduplicate only what it is asked to, as nix-daemon does."""
+        if self.dialect == "guix":
+            self.command.append("--disable-deduplication")
+        elif self.configuration:
+            with open(self.configuration, "a", encoding="ascii") as file:
+                file.write('deduplication = "none"\n')
 
     def start(self) -> float:
         """Start it; seconds from the start of the program to the first finished greeting."""
@@ -92,14 +109,26 @@ def _fruix(root: str) -> Daemon:
     os.makedirs(base)
     configuration = f"{base}/fruix.toml"
     with open(configuration, "w", encoding="ascii") as file:
-        file.write("max-jobs = 2\ncores = 1\n")
+        file.write(f'max-jobs = 2\ncores = 1\nacl-file = "{base}/acl"\n')
     environment = {
         "FRUIX_STORE_DIR": f"{base}/store", "FRUIX_STATE_DIR": f"{base}/var",
         "FRUIX_LOG_DIR": f"{base}/log", "FRUIX_CONF": configuration,
     }  # fmt: skip
     socket = f"{base}/var/daemon-socket/socket"
     command = [sys.executable, "-m", "fruix", "daemon"]
-    return Daemon("fruix", "nix", base, f"{base}/store", socket, command, environment)
+    database = f"{base}/var/db/db.sqlite"
+    return Daemon(
+        "fruix",
+        "nix",
+        base,
+        f"{base}/store",
+        socket,
+        command,
+        environment,
+        database,
+        f"{base}/acl",
+        configuration,
+    )
 
 
 def _nix(title: str, program: str) -> Callable[[str], Daemon]:
@@ -115,7 +144,10 @@ def _nix(title: str, program: str) -> Callable[[str], Daemon]:
             "NIX_STORE_DIR": f"{base}/store", "NIX_STATE_DIR": f"{base}/var", "NIX_LOG_DIR": f"{base}/log",
             "NIX_CONF_DIR": f"{base}/conf", "NIX_DAEMON_SOCKET_PATH": f"{base}/socket",
         }  # fmt: skip
-        return Daemon(title, "nix", base, f"{base}/store", f"{base}/socket", [program], environment)
+        return Daemon(
+            title, "nix", base, f"{base}/store", f"{base}/socket", [program], environment,
+            f"{base}/var/db/db.sqlite", "",
+        )  # fmt: skip
 
     return make
 
@@ -123,17 +155,22 @@ def _nix(title: str, program: str) -> Callable[[str], Daemon]:
 def _guix(title: str, program: str) -> Callable[[str], Daemon]:
     def make(root: str) -> Daemon:
         base = f"{root}/{title}"
-        os.makedirs(f"{base}/store")
+        for name in ("store", "conf"):
+            os.makedirs(f"{base}/{name}")
         environment = {
             "NIX_STORE_DIR": f"{base}/store", "GUIX_STATE_DIRECTORY": f"{base}/var",
             "GUIX_DATABASE_DIRECTORY": f"{base}/db",
             "GUIX_LOG_DIRECTORY": f"{base}/log", "GUIX_CONFIGURATION_DIRECTORY": f"{base}/conf",
+            "GUIX": f"{program.removesuffix('/usr/bin/guix-daemon')}/client",
         }  # fmt: skip
         command = [
             program, f"--build-users-group={GROUP}", "-M", "2", "-c", "1", "--no-substitutes", "--no-offload",
             f"--listen={base}/socket",
         ]  # fmt: skip
-        return Daemon(title, "guix", base, f"{base}/store", f"{base}/socket", command, environment)
+        return Daemon(
+            title, "guix", base, f"{base}/store", f"{base}/socket", command, environment,
+            f"{base}/db/db.sqlite", f"{base}/conf/acl",
+        )  # fmt: skip
 
     return make
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
-from rows import Row
+from row import Row
 
 OURS = "fruix"
 _SCALE = {"ms": 1000.0}

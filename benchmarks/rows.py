@@ -13,48 +13,22 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+import store_rows
 from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.storepath import StorePath
 from peers import Daemon
+from row import Data, Row, timed
 from wire import Client, Write, bytes_archive, file_archive, is_valid_request
 
 TEXTS = 20_000
 INPUTS = 500
 MANY = 100
+BIG_OUTPUT = 256  # MiB
 SINGLE = 10
 ROUND_TRIPS = 4_000
-
-
-@dataclass(frozen=True)
-class Data:
-    """What is added: an archive with a static shell, a big file, an archive of a tree."""
-
-    shell: bytes
-    big_file: str
-    tree: bytes
-    big_output: int = 256  # MiB
-
-
-@dataclass(frozen=True)
-class Row:
-    """A row of the table: what is measured, how often, and in which unit; of a `rate` more is better."""
-
-    key: str
-    title: str
-    unit: str
-    measure: Callable[[Daemon, Data, int], float]
-    rounds: int = 5
-    rate: bool = False
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
 
 
 def _shell(daemon: Daemon, data: Data) -> str:
@@ -127,7 +101,7 @@ def one_build(daemon: Daemon, data: Data, number: int) -> float:
         _derivation(daemon, client, f"one-{number}-{index}", shell, "echo hi > $out")
         for index in range(SINGLE)
     ]
-    seconds = [_timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
+    seconds = [timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
     daemon.paths["built"] = derivations[0]
     client.close()
     return statistics.median(seconds)
@@ -139,9 +113,9 @@ def many_builds(daemon: Daemon, data: Data, number: int) -> float:
     client = daemon.client()
     derivations = [
         _derivation(daemon, client, f"many-{number}-{index}", shell, "echo hi > $out")
-        for index in range(MANY)
+        for index in range(data.count(MANY))
     ]
-    seconds = _timed(lambda: client.build(derivations))
+    seconds = timed(lambda: client.build(derivations))
     daemon.paths["many"] = " ".join(derivations)
     client.close()
     return seconds
@@ -152,14 +126,14 @@ def many_inputs(daemon: Daemon, data: Data, number: int) -> float:
     shell = _shell(daemon, data)
     client = daemon.client()
     if "inputs" not in daemon.paths:
-        paths = [client.add_text(f"input-{index}", b"%d" % index) for index in range(INPUTS)]
+        paths = [client.add_text(f"input-{index}", b"%d" % index) for index in range(data.count(INPUTS))]
         daemon.paths["inputs"] = " ".join(paths)
     inputs = daemon.paths["inputs"].split()
     derivations = [
         _derivation(daemon, client, f"inputs-{number}-{index}", shell, "echo hi > $out", inputs)
         for index in range(3)
     ]
-    seconds = [_timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
+    seconds = [timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
     client.close()
     return statistics.median(seconds)
 
@@ -168,7 +142,7 @@ def nothing_one(daemon: Daemon, _data: Data, _round: int) -> float:
     """A request for one derivation that is built already; median of 50."""
     client = daemon.client()
     drv = daemon.paths["built"]
-    seconds = [_timed(lambda: client.build([drv])) for _ in range(50)]
+    seconds = [timed(lambda: client.build([drv])) for _ in range(50)]
     client.close()
     return statistics.median(seconds)
 
@@ -177,7 +151,7 @@ def nothing_many(daemon: Daemon, _data: Data, _round: int) -> float:
     """The same for 100 of them; median of 5."""
     client = daemon.client()
     derivations = daemon.paths["many"].split()
-    seconds = [_timed(lambda: client.build(derivations)) for _ in range(5)]
+    seconds = [timed(lambda: client.build(derivations)) for _ in range(5)]
     client.close()
     return statistics.median(seconds)
 
@@ -186,9 +160,9 @@ def big_output(daemon: Daemon, data: Data, number: int) -> float:
     """A build that leaves a file of 256 MiB: made, hashed, scanned for references, registered."""
     shell = _shell(daemon, data)
     client = daemon.client()
-    script = f"head -c {data.big_output << 20} /dev/urandom > $out"
+    script = f"head -c {data.count(BIG_OUTPUT) << 20} /dev/urandom > $out"
     drv = _derivation(daemon, client, f"big-output-{number}", shell, script)
-    seconds = _timed(lambda: client.build([drv]))
+    seconds = timed(lambda: client.build([drv]))
     client.close()
     return seconds
 
@@ -224,17 +198,17 @@ def _add(daemon: Daemon, key: str, number: int, feed: Callable[[Write], None]) -
 
 def _dump(daemon: Daemon, key: str) -> float:
     client = daemon.client()
-    seconds = _timed(lambda: client.dump(daemon.paths[key]))
+    seconds = timed(lambda: client.dump(daemon.paths[key]))
     client.close()
     return seconds
 
 
-def add_texts(daemon: Daemon, _data: Data, number: int) -> float:
+def add_texts(daemon: Daemon, data: Data, number: int) -> float:
     """20,000 small texts, most with references to two earlier ones, one after the other."""
     client = daemon.client()
     paths: list[str] = []
     begun = time.perf_counter()
-    for index in range(TEXTS):
+    for index in range(data.count(TEXTS)):
         references = {paths[-1], paths[index // 2]} if index > 10 else set()
         text = f"{index} {number} " + " ".join(references)
         paths.append(client.add_text(f"n{index}-{number}", text.encode(), references))
@@ -263,16 +237,17 @@ def closure(daemon: Daemon, _data: Data, _round: int) -> float:
 def valid_rate(daemon: Daemon, _data: Data, _round: int) -> float:
     """IsValidPath, one after the other; daemon and client on a processor each."""
     requests = [is_valid_request(path) for path in daemon.paths["texts"].split()[:ROUND_TRIPS]]
-    return _rate(daemon, lambda client: [client.is_valid(request) for request in requests])
+    return len(requests) / _apart(daemon, lambda client: [client.is_valid(request) for request in requests])
 
 
 def info_rate(daemon: Daemon, _data: Data, _round: int) -> float:
     """QueryPathInfo, one after the other; daemon and client on a processor each."""
     paths = daemon.paths["texts"].split()[:ROUND_TRIPS]
-    return _rate(daemon, lambda client: [client.references(path) for path in paths])
+    return len(paths) / _apart(daemon, lambda client: [client.references(path) for path in paths])
 
 
-def _rate(daemon: Daemon, work: Callable[[Client], object]) -> float:
+def _apart(daemon: Daemon, work: Callable[[Client], object]) -> float:
+    """Seconds of work with a connection, daemon and client on a processor each."""
     client = daemon.client()
     before = os.sched_getaffinity(0)
     processors = sorted(before)
@@ -280,7 +255,7 @@ def _rate(daemon: Daemon, work: Callable[[Client], object]) -> float:
     try:
         _pin(pids, {processors[-1]})
         os.sched_setaffinity(0, {processors[0]})
-        return ROUND_TRIPS / _timed(lambda: work(client))
+        return timed(lambda: work(client))
     finally:
         os.sched_setaffinity(0, before)
         _pin(pids, before)
@@ -311,4 +286,5 @@ ROWS: tuple[Row, ...] = (
     Row("dump-tree", "dump a tree of 20,000 files", "s", dump_tree, rounds=3),
     Row("add-file", "add a file of 1 GiB", "s", add_file, rounds=3),
     Row("dump-file", "dump a file of 1 GiB", "s", dump_file, rounds=3),
+    *store_rows.ROWS,
 )

@@ -17,11 +17,14 @@ from fruix.model.nar import write as nar
 _U64 = struct.Struct("<Q")
 _CLIENT_MAGIC, _DAEMON_MAGIC = 0x6E697863, 0x6478696F
 _NEXT, _WRITE, _LAST, _ERROR = 0x6F6C6D67, 0x64617416, 0x616C7473, 0x63787470
+_READ = 0x64617461
 _START, _STOP, _RESULT = 0x53545254, 0x53544F50, 0x52534C54
 _MINE = {"nix": 0x123, "guix": 0x164}
 CHUNK = 1 << 20
 
 Write = Callable[[bytes], None]
+Feed = Callable[[Write], None]
+Give = Callable[[int], bytes]  # an answer to a question for so many bytes
 
 
 class DaemonError(Exception):
@@ -51,8 +54,16 @@ class Client:
         """Connect to the socket `path` and exchange greetings."""
         self.dialect = dialect
         self._stream = socket.socket(socket.AF_UNIX)
-        self._stream.connect(path)
-        self._file = self._stream.makefile("rb", CHUNK)
+        try:
+            self._stream.connect(path)
+            self._file = self._stream.makefile("rb", CHUNK)
+            self._greet()
+        except BaseException:
+            self._stream.close()
+            raise
+
+    def _greet(self) -> None:
+        dialect = self.dialect
         self._send(number(_CLIENT_MAGIC))
         if self._number() != _DAEMON_MAGIC:
             raise DaemonError("no daemon there")
@@ -106,7 +117,7 @@ class Client:
         self._listen()
         return self._path_info()
 
-    def add_archive(self, name: str, feed: Callable[[Write], None]) -> str:
+    def add_archive(self, name: str, feed: Feed) -> str:
         """Add a tree whose archive `feed` writes, and return its path."""
         if self.dialect == "guix":
             self._send(number(7) + string(name) + number(1) + number(1) + string("sha256"))
@@ -137,9 +148,15 @@ class Client:
 
     # Parts
 
-    def _call(self, operation: int, request: bytes, sink: Callable[[bytes], object] | None = None) -> None:
+    def _call(
+        self,
+        operation: int,
+        request: bytes,
+        sink: Callable[[bytes], object] | None = None,
+        give: Give | None = None,
+    ) -> None:
         self._send(number(operation) + request)
-        self._listen(sink)
+        self._listen(sink, give)
 
     def _send(self, data: bytes) -> None:
         self._stream.sendall(data)
@@ -184,7 +201,7 @@ class Client:
         self._string()
         return path
 
-    def _listen(self, sink: Callable[[bytes], object] | None = None) -> None:
+    def _listen(self, sink: Callable[[bytes], object] | None = None, give: Give | None = None) -> None:
         """Read log messages up to the one that ends them.
 
         Raises:
@@ -197,6 +214,8 @@ class Client:
                 data = self._bytes()
                 if sink is not None:
                     sink(data)
+            elif kind == _READ and give is not None:
+                self._send(give(self._number()))
             elif kind == _ERROR:
                 raise DaemonError(self._error())
             elif kind == _START:
@@ -245,7 +264,7 @@ def is_valid_request(path: str) -> bytes:
     return number(1) + string(path)
 
 
-def file_archive(path: str) -> Callable[[Write], None]:
+def file_archive(path: str) -> Feed:
     """Writes the archive of one big file, read in pieces."""
 
     def feed(write: Write) -> None:
@@ -259,7 +278,7 @@ def file_archive(path: str) -> Callable[[Write], None]:
     return feed
 
 
-def bytes_archive(data: bytes) -> Callable[[Write], None]:
+def bytes_archive(data: bytes) -> Feed:
     """Writes an archive that is held in memory."""
 
     def feed(write: Write) -> None:

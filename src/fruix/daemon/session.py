@@ -74,9 +74,11 @@ class Session:
         """Ask for the next piece of a stream, of at most so many bytes."""
         self.tell(messages.Read(limit))
 
-    def show(self, message: Message) -> None:
-        """Send a text for people, if the client's verbosity wants it."""
-        self.tell(*event_writer(self.context, self.options, self.service.system).messages(message))
+    def show(self, *shown: Message) -> None:
+        """Send texts for people, all at once, those that the client's verbosity wants."""
+        writer = event_writer(self.context, self.options, self.service.system)
+        if said := [each for message in shown for each in writer.messages(message)]:
+            self.tell(*said)
 
     def report(self, event: Event) -> None:
         """Tell the client of an event outside of a build; those of other worlds hear nothing of most."""

@@ -221,8 +221,7 @@ def _teller(session: Session, request: common.CollectGarbage) -> Report:
                 note(event)
             case Step():
                 done = f"[{_progress(request, event.freed)}] " if of_guix else ""
-                for path in event.paths:
-                    say(session, f"{done}deleting '{path}'", more=True)
+                say(session, *(f"{done}deleting '{path}'" for path in event.paths), more=True)
 
     return tell
 
@@ -240,10 +239,10 @@ def _note_teller(session: Session) -> Report:
     return tell
 
 
-def say(session: Session, text: str, *, more: bool = False) -> None:
-    """A line for people, if the client's verbosity wants it; `more`: Guix's clients, if they want more."""
-    of_guix = session.context.dialect is Dialect.GUIX
-    session.show(Message(int(more) if of_guix else Level.INFO, text))
+def say(session: Session, *texts: str, more: bool = False) -> None:
+    """Lines for people, if the client's verbosity wants them; `more`: Guix's clients, if they want more."""
+    level = int(more) if session.context.dialect is Dialect.GUIX else Level.INFO
+    session.show(*(Message(level, text) for text in texts))
 
 
 def _progress(request: common.CollectGarbage, freed: int) -> str:
