@@ -10,6 +10,7 @@ import pytest
 
 from daemon.asking import client, framed, some
 from daemon.serving import Running, running
+from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.storepath import StorePath
 from fruix.protocol import handshake
 from fruix.protocol.common_operations import SyncWithGC
@@ -125,6 +126,7 @@ def test_errors_in_the_guix_dialect(daemon: Running) -> None:
     user.greet()
     said, _ = user.call(26, some(daemon))
     assert said == [Failure(f"path `{some(daemon)}' is not valid", 1)]
+    daemon.builder.results[some(daemon)] = BuildResult(BuildStatus.NO_SUBSTITUTERS)
     said, _ = user.call(10, some(daemon))
     assert said == [Failure(f"path `{some(daemon)}' does not exist and cannot be created", 1)]
     assert user.call(80) == ([Last()], ("download",))
