@@ -6,13 +6,25 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from faults.looking import counted
 from faults.trials import Trials, trials
 from fruix.store import flags
+
+WHAT = {
+    "records": "records of work",
+    "changes": "changes of files in them",
+    "cuts": "moments at which the power went",
+    "disks": "disks that this could leave, each opened, verified and collected",
+    "kills": "kills",
+    "errors": "errors of the disk",
+}
 
 
 @pytest.fixture(scope="session")
@@ -34,3 +46,22 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     where = tempfile.mkdtemp(dir=memory if memory.is_dir() else tmp_path)
     yield f"{where}/disk"
     shutil.rmtree(where, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _figures(record_property: Callable[[str, object], None]) -> Iterator[None]:
+    counted.clear()
+    yield
+    for name, number in counted.items():
+        record_property(name, number)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tell what was tried, by all workers together."""
+    found = Counter[str]()
+    for report in terminalreporter.stats.get("", ()):
+        if report.when == "teardown" and "faults/" in report.nodeid:
+            found.update({name: number for name, number in report.user_properties if name in WHAT})
+    for name, what in WHAT.items():
+        if found[name]:
+            terminalreporter.write_line(f"{found[name]:8} {what}")

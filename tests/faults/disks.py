@@ -10,6 +10,8 @@ and a choice of what is pending:
     ALL       everything: the process was killed, nothing else
     ORDERED   names and modes up to some moment, contents any: a journal of metadata (ext4, XFS, UFS)
     FREE      any subset of all: more than any file system mixes up
+    LOG       all names and modes, and of contents only the database's log
+    FILES     everything but what was written to the database's log
 
 What a sync makes safe: fsync of a file its contents, its mode, and the names by which it is reached
 (all of Linux's journalling file systems do so, and SQLite relies on it); of a directory the names in
@@ -39,6 +41,11 @@ class Choice(Enum):
     ALL = auto()
     ORDERED = auto()
     FREE = auto()
+    LOG = auto()
+    FILES = auto()
+
+
+VARIED = frozenset({Choice.ORDERED, Choice.FREE})  # there are many such disks
 
 
 @dataclass(slots=True)
@@ -100,7 +107,9 @@ class Machine:
         self._safe_modes: dict[int, int] = {}
         self._pending: list[Pending] = []
         self._by_number: dict[int, int] = {}  # the system's number → ours, which are never used again
-        self.promised: dict[str, str] = {}  # path → the hash that it must have; empty: any
+        self.promised: dict[str, str] = {}  # path → what `told` gives of it; empty: anything
+        self.damaged: set[str] = set()  # paths whose files somebody has deleted
+        self.rebuilds = False  # the database is just being made anew
 
     def load(self, root: str) -> None:
         """Begin with what lies below `root`; all of it is safe."""
@@ -246,13 +255,20 @@ class Machine:
 
     def _take_note(self, change: Change) -> None:
         word, _, path = change.first.partition(" ")
-        if word == "promised":
-            path, _, known = path.partition(" ")
-            self.promised[path] = known or self.promised.get(path, "")
-        elif word == "replaced" and path in self.promised:
-            self.promised[path] = ""
-        elif word == "gone":
-            self.promised.pop(path, None)
+        path, _, known = path.partition(" ")
+        match word:
+            case "promised":
+                self.promised[path] = known or self.promised.get(path, "")
+                self.damaged.discard(path)
+            case "replaced" if path in self.promised:
+                self.promised[path] = ""
+            case "damaged":
+                self.damaged.add(path)
+            case "gone":
+                self.promised.pop(path, None)
+                self.damaged.discard(path)
+            case "rebuilding" | "rebuilt":
+                self.rebuilds = word == "rebuilding"
 
     # What a power cut leaves
 
@@ -278,19 +294,25 @@ class Machine:
         match choice:
             case Choice.NOTHING:
                 return []
-            case Choice.ALL:
+            case Choice.ALL | Choice.LOG | Choice.FILES:
                 return self._pending
             case Choice.ORDERED:
                 return self._pending[: chance.randint(0, len(self._pending))]
             case Choice.FREE:
+                if chance.random() < 0.5:  # the last ones alone
+                    return self._pending[-chance.randint(1, 6) :]
                 likely = chance.choice([0.1, 0.5, 0.9])
                 return [pending for pending in self._pending if chance.random() < likely]
 
     def _contents(self, inode: Inode, choice: Choice, chance: random.Random) -> bytes:
-        if choice is Choice.NOTHING or not inode.pending:
-            return inode.safe
-        if choice is Choice.ALL:
-            return inode.there
+        if choice not in VARIED:
+            is_there = {
+                Choice.NOTHING: False,
+                Choice.ALL: True,
+                Choice.LOG: self._is_log(inode),
+                Choice.FILES: not self._is_log(inode),
+            }
+            return inode.there if is_there[choice] else inode.safe
         match chance.randrange(4):
             case 0:
                 return inode.safe
@@ -300,6 +322,13 @@ class Machine:
                 return _after(inode, inode.pending[: chance.randint(0, len(inode.pending))])
             case _:
                 return _after(inode, _torn(inode.pending, chance))
+
+    def _is_log(self, inode: Inode) -> bool:
+        return any(
+            number == inode.number and name.endswith("-wal")
+            for entries in self._names.values()
+            for name, number in entries.items()
+        )
 
     def _fill(
         self,

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 
-from faults.work import layout_of
+from faults.work import layout_of, told
 from fruix.errors import FruixError
 from fruix.model.finding import FindingKind
 from fruix.model.garbage import Goal, Keep
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.rebuilding.rebuild import rebuild
 
-# `make fault` tries everything; without it every so many are tried, others in each test.
-FULL = os.environ.get("FRUIX_FAULTS") == "full"
+# `make fault` tries every so many of all trials (1: everything); without it a few are tried, others in
+# each test.
+EVERY = int(os.environ.get("FRUIX_FAULTS", "0"))
+
+# What the running test has tried (`conftest` tells the sums).
+counted = Counter[str]()
 
 NOTHING: Mapping[str, str] = {}
 
@@ -23,32 +30,36 @@ HARMLESS = {FindingKind.METADATA, FindingKind.LINK, FindingKind.UNREGISTERED}
 
 
 def one_in(number: int) -> int:
-    """The step between trials."""
-    return 1 if FULL else number
+    """The step between trials: `number` where only a few are tried."""
+    return EVERY or number
 
 
 def _is(store: LocalStore, path: str, known: str) -> bool:
     info = store.path_info(StorePath.parse(path, store.directory))
-    return not known or (info is not None and info.nar_hash.prefixed16 == known)
+    return not known or (info is not None and told(info) == known)
 
 
-def troubles(root: str, promised: Mapping[str, str] = NOTHING) -> Iterator[str]:
+def troubles(
+    root: str,
+    promised: Mapping[str, str] = NOTHING,
+    *,
+    deleted: Collection[str] = (),
+    rebuilds: bool = False,
+) -> Iterator[str]:
     """Open the store, which recovers it, and look at everything.
 
     Unregistered objects may lie in it, if a collection finds them: after it nothing but what is
     valid is there.
+
+    Args:
+        root: the directory of the store's parts.
+        promised: the paths that have to be there, and what `told` must give; empty: anything.
+        deleted: names of objects that somebody has deleted by hand: they may be missing.
+        rebuilds: the database may have to be made anew before.
     """
     try:
-        with LocalStore(layout_of(root)) as store:
-            found_bad = store.verify(contents=True)
-            yield from (str(one) for one in found_bad if one.kind not in HARMLESS)
-            valid = {str(path) for path in store.all_valid_paths()}
-            yield from (f"lost: {path}" for path in sorted(promised.keys() - valid))
-            yield from (
-                f"as before: {path}"
-                for path in valid & promised.keys()
-                if not _is(store, path, promised[path])
-            )
+        with _opened(root, rebuilds=rebuilds) as store:
+            yield from _wrong(store, promised, deleted)
             store.collect(Keep(), Goal())
             valid = {str(path) for path in store.all_valid_paths()}
             expected = {os.path.basename(path) for path in valid} | store.database.kept()
@@ -60,3 +71,46 @@ def troubles(root: str, promised: Mapping[str, str] = NOTHING) -> Iterator[str]:
         yield f"can't be opened: {error}"
     sessions = os.listdir(f"{root}/state/staging") + os.listdir(f"{root}/state/locks")
     yield from (f"left over: {name}" for name in sessions)
+
+
+def _opened(root: str, *, rebuilds: bool) -> LocalStore:
+    store = LocalStore(layout_of(root))
+    try:
+        return store.open()
+    except FruixError:
+        if not rebuilds:
+            raise
+        rebuild(store.layout)
+        return store.open()
+
+
+def _wrong(store: LocalStore, promised: Mapping[str, str], deleted: Collection[str]) -> Iterator[str]:
+    for one in store.verify(contents=True):
+        by_hand = one.kind is FindingKind.MISSING and _name(one.subject) in deleted
+        if one.kind not in HARMLESS and not by_hand:
+            yield str(one)
+    for path in store.all_valid_paths():
+        for other in sorted(_mentioned(store, path) - {str(path), *map(str, store.references(path))}):
+            yield f"no reference: {path} to {other}"
+    valid = {str(path) for path in store.all_valid_paths()}
+    lost = sorted(path for path in promised.keys() - valid if _name(path) not in deleted)
+    yield from (f"lost: {path}" for path in lost)
+    kept = sorted(valid & promised.keys())
+    yield from (f"as before: {path}" for path in kept if not _is(store, path, promised[path]))
+
+
+def _name(path: str) -> str:
+    return os.path.basename(path)[33:]
+
+
+def _mentioned(store: LocalStore, path: StorePath) -> set[str]:
+    """The store paths whose names its files hold."""
+    name = re.compile(re.escape(os.fsencode(store.directory)) + rb"/[0-9a-z]{32}-[a-z]+")
+    files = [store.real(path)] if os.path.isfile(store.real(path)) else []
+    files += [f"{above}/{file}" for above, _, names in os.walk(store.real(path)) for file in names]
+    found: set[str] = set()
+    for file in files:
+        if not os.path.islink(file):
+            with open(file, "rb") as stream:
+                found.update(map(os.fsdecode, name.findall(stream.read())))
+    return found

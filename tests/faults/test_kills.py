@@ -9,9 +9,14 @@ import signal
 
 import pytest
 
-from faults.looking import one_in, troubles
+from faults.looking import counted, one_in, troubles
+from faults.scenarios import DELETED, SCENARIOS
 from faults.trials import Trials
-from faults.work import SCENARIOS
+
+
+def left(root: str, scenario: str) -> list[str]:
+    """What is wrong afterwards."""
+    return list(troubles(root, deleted=DELETED.get(scenario, ()), rebuilds=scenario == "rebuilding"))
 
 
 def fresh(root: str) -> str:
@@ -27,8 +32,9 @@ def test_killed_before_any_change(trial: Trials, root: str, scenario: str) -> No
     tried = range(1, total - 20, one_in(11))  # names made of random numbers vary the end a bit
     for at in tried:
         done = trial.run(scenario, fresh(root), at=at)
+        counted["kills"] += 1
         assert done.signal == signal.SIGKILL
-        assert (at, list(troubles(root))) == (at, [])
+        assert (at, left(root, scenario)) == (at, [])
 
 
 @pytest.mark.parametrize("lasting", [False, True], ids=["once", "from then on"])
@@ -41,8 +47,9 @@ def test_no_space_or_a_broken_disk_at_any_change(
     failures = 0
     for at in range(1 + error % 7, total - 20, one_in(23)):
         done = trial.run(scenario, fresh(root), at=at, error=error, lasting=lasting)
+        counted["errors"] += 1
         assert done.signal == 0
         assert [text for text in done.failures if text.startswith("UNEXPECTED")] == []
         failures += len(done.failures)
-        assert (at, list(troubles(root))) == (at, [])
+        assert (at, left(root, scenario)) == (at, [])
     assert failures > 5

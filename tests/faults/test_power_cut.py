@@ -14,16 +14,22 @@ from pathlib import Path
 
 import pytest
 
-from faults.disks import Choice, Machine
-from faults.looking import FULL, one_in, troubles
+from faults.disks import VARIED, Choice, Machine
+from faults.looking import EVERY, counted, one_in, troubles
 from faults.record import Change, What, read
+from faults.scenarios import SCENARIOS, prepare_recovery
 from faults.trials import Trials
-from faults.work import SCENARIOS, prepare_recovery
 
 # Systems that can't sync one file system sync each file, and exchange no names (FreeBSD).
 EACH_FILE = """
 from fruix.store import flags
 flags.sync_file_system, flags.HAS_SYNCFS = lambda descriptor: False, False
+flags.exchange = lambda *names: False
+"""
+
+# Where names can't be exchanged (overlayfs, FreeBSD).
+TWO_RENAMES = """
+from fruix.store import flags
 flags.exchange = lambda *names: False
 """
 
@@ -33,7 +39,7 @@ def record(trial: Trials, root: str, scenario: str, *, strict: bool = False, omi
     log = Path(f"{root}.log")
     done = trial.run(scenario, root, strict=strict, log=log, omit=omit)
     assert (done.signal, done.failures) == (0, [])
-    return read(log, root)
+    return _counted(read(log, root))
 
 
 def record_recovery(trial: Trials, root: str, omit: str = "") -> tuple[Machine, list[Change]]:
@@ -45,29 +51,45 @@ def record_recovery(trial: Trials, root: str, omit: str = "") -> tuple[Machine, 
     log = Path(f"{root}.log")
     done = trial.run("recovery", root, log=log, omit=omit)
     assert (done.signal, done.failures) == (0, [])
-    return machine, read(log, root)
+    return machine, _counted(read(log, root))
+
+
+def _counted(changes: list[Change]) -> list[Change]:
+    counted.update(records=1, changes=sum(change.what is not What.NOTE for change in changes))
+    return changes
 
 
 def cuts(
-    changes: list[Change], root: str, *, step: int, seeds: int = 1, machine: Machine | None = None
+    changes: list[Change],
+    root: str,
+    *,
+    step: int,
+    seeds: int = 1,
+    one_of: int = 1,
+    machine: Machine | None = None,
 ) -> Iterator[str]:
-    """What is wrong after a power cut behind every `step`th change, and around each sync."""
+    """What is wrong after a power cut behind every `step`th change, the last, and around each sync.
+
+    `one_of`: how many of these moments there are for each that is tried.
+    """
     machine = machine or Machine()
-    for number, change in enumerate(changes):
-        is_sync = change.what in {What.SYNC, What.SYNC_ALL}
-        if is_sync and step > 1:
-            yield from _cut(machine, root, number, seeds)
+    syncs = [at for at, change in enumerate(changes) if change.what in {What.SYNC, What.SYNC_ALL}]
+    moments = sorted({*range(0, len(changes), step), *syncs, *(at - 1 for at in syncs), len(changes) - 1})
+    tried = set(moments[len(changes) % one_of :: one_of])
+    for at, change in enumerate(changes):
         machine.take(change)
-        if number % step == 0 or is_sync:
-            yield from _cut(machine, root, number, seeds)
+        if at in tried:
+            yield from _cut(machine, root, at, seeds)
 
 
 def _cut(machine: Machine, root: str, number: int, seeds: int) -> Iterator[str]:
+    counted["cuts"] += 1
     for choice in Choice:
-        varied = choice in {Choice.ORDERED, Choice.FREE}
-        for seed in range(seeds if varied else 1):
+        for seed in range(seeds if choice in VARIED else 1):
             machine.disk(choice, random.Random(number * 1000 + seed)).restore(root)
-            for trouble in troubles(root, machine.promised):
+            counted["disks"] += 1
+            deleted = {os.path.basename(path)[33:] for path in machine.damaged}
+            for trouble in troubles(root, machine.promised, deleted=deleted, rebuilds=machine.rebuilds):
                 yield f"after change {number}, {choice.name}, {seed}: {trouble}"
 
 
@@ -79,13 +101,39 @@ def test_power_cuts(trial: Trials, root: str, scenario: str, strict: bool, omit:
     promises = [change.first for change in changes if change.what is What.NOTE]
     assert len(changes) > 200
     assert len(promises) > 2
-    assert list(cuts(changes, root, step=one_in(25), seeds=4 if FULL else 1)) == []
+    if EVERY:
+        found = cuts(changes, root, step=1, one_of=EVERY, seeds=4 if EVERY == 1 else 2)
+    else:
+        found = cuts(changes, root, step=25, one_of=4)
+    assert list(found) == []
+
+
+def test_power_cuts_while_a_path_is_added_beside_a_sync(trial: Trials, root: str) -> None:
+    changes = record(trial, root, "beside_a_sync")
+    assert list(cuts(changes, root, step=one_in(25), seeds=4)) == []
 
 
 def test_power_cuts_during_recovery(trial: Trials, root: str) -> None:
     machine, changes = record_recovery(trial, root)
     assert any(change.what is What.UNLINK for change in changes)
     assert list(cuts(changes, root, step=one_in(5), seeds=4, machine=machine)) == []
+
+
+def early_deletions(changes: list[Change]) -> Iterator[str]:
+    """What is deleted of an object while the one that takes its place is not on disk yet."""
+    replaced = f"store/{'2' * 32}-second"
+    published = [at for at, change in enumerate(changes) if change.second == replaced]
+    for at, change in enumerate(changes[published[-1] :]):
+        if change.what is What.SYNC and change.first == "store":
+            return
+        if change.what in {What.UNLINK, What.RMDIR}:
+            yield f"{change.first}, {at} changes after the renaming"
+    yield "never synced"
+
+
+def test_an_object_goes_when_the_one_in_its_place_is_on_disk(trial: Trials, root: str) -> None:
+    """With two renamings there is a moment without either; it is no longer than it must be."""
+    assert list(early_deletions(record(trial, root, "outputs", omit=TWO_RENAMES))) == []
 
 
 def test_strict_promises_at_once(trial: Trials, root: str) -> None:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faults.work import ALL, Work
+from faults.scenarios import ALL
+from faults.work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Trials:
         """One trial.
 
         Args:
-            scenario: of `faults.work`.
+            scenario: of `faults.scenarios`.
             root: the directory of the store's parts.
             strict: durability.
             log: where to record all changes.

@@ -30,7 +30,6 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 
-from fruix.atomic_file import sync_path
 from fruix.errors import StoreError
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -141,8 +140,7 @@ class StoreLock:
         os.pwrite(self._descriptor, data, 0)
         os.ftruncate(self._descriptor, len(data))
         if (before.identity, before.newest) != (identity, newest):
-            os.fsync(self._descriptor)
-            sync_path(os.path.dirname(self.path))
+            os.fsync(self._descriptor)  # with its name
 
     def note(self, newest: int) -> None:
         """Say up to which row all is on disk."""

@@ -7,12 +7,14 @@ the moment when they change and the moment when all is on disk they need not be 
 So what they may be meanwhile is noted first, in `FruixReplacing`: the hash and size of before, and
 those of afterwards. The next start compares the files with all of them and has the row say which it
 is. Files that are neither are those of before, which were damaged already: they stay registered, as
-everything that refers to them does, until somebody repairs them.
+everything that refers to them does, until somebody repairs them. What the new contents refer to is
+in the row from the note on: whichever they are, nothing that they need is collected.
 
 Where names can't be exchanged the old files go by one rename and the new ones come by another. A
 start that finds nothing looks for the new ones under their private name in the store directory.
 
-Cost: two transactions and two fsyncs of the database's log for each replacement.
+Cost: two transactions and two fsyncs of the database's log for each replacement, and a sync of all
+that was registered since the mark.
 """
 
 from __future__ import annotations
@@ -49,11 +51,14 @@ class Replacements:
             StoreError: it could not be written.
         """
         before = self._database.info(info.path)
+        self._syncer.wait()  # a reference that a power cut takes would take the path with it
         with self._database.writing() as connection:
             for known in (before, info):
                 if known is not None:
                     row = (str(known.path), known.nar_hash.prefixed16, known.nar_size)
                     connection.execute(schema.INSERT_REPLACING, row)
+            named = ((str(info.path), str(reference)) for reference in info.references)
+            connection.executemany(schema.ADD_REFERENCE, named)
         self._database.sync_log()
         yield
         self._syncer.wait_for_files(info)

@@ -160,6 +160,10 @@ values (?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPDATE_PATH = "update ValidPaths set hash = ?, narSize = ?, ultimate = ?, sigs = ?, ca = ? where id = ?"
 INSERT_REFERENCE = "insert or replace into Refs (referrer, reference) values (?, ?)"
+ADD_REFERENCE = """
+insert or ignore into Refs (referrer, reference)
+select own.id, other.id from ValidPaths as own, ValidPaths as other where own.path = ? and other.path = ?
+"""
 INSERT_OUTPUT = "insert or replace into DerivationOutputs (drv, id, path) values (?, ?, ?)"
 DELETE_REFERENCES_OF = "delete from Refs where referrer in (select id from ValidPaths where path = ?)"
 DELETE_PATH = "delete from ValidPaths where path = ?"

@@ -222,7 +222,7 @@ def test_nothing_is_changed_until_the_new_one_is_complete(
         raise OSError(5, "input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr("fruix.store.rebuilding.rebuild.sync_path", fail)
+        patch.setattr("fruix.store.rebuilding.rebuild._swap", fail)
         with pytest.raises(OSError, match="input/output error"):
             rebuild(layout)
     assert rows(layout) == before

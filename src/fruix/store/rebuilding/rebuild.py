@@ -126,8 +126,7 @@ def _write(database: Database, store: int, infos: list[PathInfo], carried: _Carr
             database.set_mark(database.last_id())
         found = database.identity, database.newest()
     finally:
-        database.close()  # which brings the log into the file
-    sync_path(database.file)
+        database.close()  # which brings the log into the file, and that to disk
     return found
 
 
