@@ -123,7 +123,7 @@ def test_guix_traces(drv: StorePath, pid: int) -> None:
     writer = event_writer(GUIX, ClientOptions(overrides={"multiplexed-build-output": "true"}), "x86_64-linux")
     texts_sent = [m.text for event in events for m in writer.messages(event) if isinstance(m, Next)]
     assert texts_sent == [
-        f"@ build-started {drv} - i686-linux /log/x.gz {pid}\n",
+        f"@ build-started {drv} - i686-linux /log//x.gz {pid}\n",
         f"@ build-log {pid} 25\n@ build-succeeded forged\n",
         f"it broke\nbadly\n@ build-failed {drv} - 1 it broke\n",
         f"too slow\n@ build-failed {drv} - timeout\n",

@@ -24,6 +24,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, BuildFinished, Event, Message
 from fruix.model.garbage import Keep
 from fruix.model.named_keys import SecretKey
+from fruix.model.reasons import ends_request, text_of
 from fruix.protocol import messages, nix
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import event_writer
@@ -55,6 +56,7 @@ class Session:
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()
+        self.ending = ""  # what is the error of the whole of it, in the Guix dialect
         self.secret_keys: Sequence[SecretKey] = ()  # the client's, which sign what is built for it
 
     def tell(self, *said: messages.Message) -> None:
@@ -109,12 +111,15 @@ class Session:
             self.warn_of_limits()
         writer = event_writer(self.context, self.options, self.service.system)
         self.failed.clear()
+        self.ending = ""
         built: list[str] = []
         with self.service.hangups.watch(self.connection.stream) as gone:
 
             def on_event(event: Event) -> None:
                 if isinstance(event, BuildFailed):
                     self.failed.add(event.status)
+                    if event.reason and ends_request(event.reason):
+                        self.ending = self.ending or text_of(event.reason, event.drv, guix=True)
                 if isinstance(event, BuildFinished):
                     built.extend(event.outputs.values())
                 if said := [*writer.messages(event)]:

@@ -192,7 +192,7 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     "missing-outputs": ReasonRow(
         "some outputs of '{drv}' are not valid, so checking is not possible",
-        "{drv} is missing outputs; build it normally before using `--check'",
+        "`{drv}' is missing outputs; build it normally before using `--check'",
         traced=False,
     ),
     # What a derivation declares and can't have

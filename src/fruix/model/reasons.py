@@ -41,3 +41,11 @@ def _filled(template: str, why: Reason, drv: StorePath) -> str:
         return template.format_map(values)
     except KeyError:
         return str(values["text"])
+
+
+def ends_request(why: Reason) -> bool:
+    """Whether in the Guix dialect that is the error of the whole request, and told nowhere else."""
+    return why.get("kind") in _ENDS_REQUEST
+
+
+_ENDS_REQUEST = frozenset({"check-differs", "check-differs-kept", "missing-outputs"})

@@ -19,7 +19,7 @@ from fruix.model.events import (
     SubstitutionStarted,
 )
 from fruix.model.reason_rows import OTHER
-from fruix.model.reasons import reason, row_of, text_of
+from fruix.model.reasons import ends_request, reason, row_of, text_of
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages as wire
 from fruix.protocol.options import ClientOptions
@@ -94,7 +94,9 @@ class GuixWriter:
                 self._pids[event.drv] = event.pid
                 self._downloads.begin(event.drv, next(iter(event.outputs.values()), ""))
                 system = event.system or self._system
-                started = f"build-started {event.drv} - {system} {event.log_file} {event.pid}"
+                directory, slash, name = event.log_file.rpartition("/")
+                log_file = f"{directory}{2 * slash}{name}"  # as guix-daemon writes it
+                started = f"build-started {event.drv} - {system} {log_file} {event.pid}"
                 return self._purpose(event) + self._trace(started)
             case LogLine() if self._log:
                 line = event.line + "\n"
@@ -140,6 +142,9 @@ class GuixWriter:
     def _failed(self, event: BuildFailed) -> str:
         why = event.reason or reason(OTHER, text=event.message)
         self._downloads.end(event.drv, success=False)
+        # There, asking for a path that nobody can provide is no failure at all.
+        if ends_request(why) or event.status is BuildStatus.NO_SUBSTITUTERS:
+            return ""
         said = text_of(why, event.drv, guix=True)
         before = ""
         if why["kind"] == "hash-mismatch":

@@ -121,6 +121,8 @@ def _failure(session: Session, failed: Sequence[tuple[DerivedPath, BuildResult]]
     status = _status([*session.failed, *(result.status for _, result in failed)])
     if session.context.dialect is Dialect.GUIX:
         names = ", ".join(f"`{request.path}'" for request, _ in failed)
+        if session.ending:
+            return BuildsFailedError(session.ending, 1)
         return BuildsFailedError(f"build of {names} failed", status)
     if len(failed) == 1:
         return BuildsFailedError(failed[0][1].message, status)

@@ -1,0 +1,122 @@
+"""Commands of Guix's own client against guix-daemon and against Fruix: same results, texts and statuses.
+
+What differs on purpose is in `DIFFERENCES`, with the reason; anything else is an error. The reasons
+are also told in docs/clients.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from clients.guix.peers import DAEMONS, build_users, client, daemon, run
+from golden_data import GOLDEN
+from machine import BUSYBOX, private_frx
+
+HERE = Path(__file__).parent
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or os.uname().machine != "x86_64",
+    reason="machine: guix-daemon needs root, and x86-64 here",
+)
+
+# What is left out of both, or becomes the same, and why.
+DIFFERENCES: tuple[tuple[str, str], ...] = (
+    # Numbers of processes, times.
+    (r"(\.drv(\.check)?\.gz) \d+$", r"\1 PID"),
+    (r"@ build-log \d+ ", "@ build-log PID "),
+    # A check has a log of its own, so that the build's is not overwritten.
+    (r"\.drv\.check\.gz", ".drv.gz"),
+    # Placeholders of guix-daemon 1.5.0 that nothing was put into.
+    (r"path `(%1%|/frx/store/[^']*)' is not valid", "path is not valid"),
+    (r"timed out after (%2%|\d+) seconds$", "timed out after N seconds"),
+    # Files of guix-daemon's own in the store: its locks, and a directory through which garbage goes.
+    (r'"/frx/store/[^"]*\.lock" ?', ""),
+    (r"^(\[[^]]*\] )?deleting ['`]/frx/store/(trash|[^']*\.lock)'\n", ""),
+    (r"^removing stale temporary roots file .*\n", ""),
+    (r"^/frx/store/[^/\n]*\.lock\n", ""),
+    # Fruix's link to the profiles is a relative one.
+    (r"/gcroots/\.\./profiles", "/profiles"),
+    # What a failed dependency fails is told with the whole request's error only.
+    (r"^cannot build derivation `.*': \d+ dependencies couldn't be built\n", ""),
+    # guix-daemon draws builds as a tree from verbosity 1 on.
+    (r"^\|   @", "@"),
+    # What a deletion frees and saves: Fruix deduplicates other files, and deletes in another order.
+    (r"^note: currently hard linking saves .*\n", ""),
+    (r"^(\[[ \d.%]*(bytes|KiB|MiB)?\] )?deleting '/frx/store/.*'\n", ""),
+    (r"freed [\d.]+ \w+", "freed N"),
+)
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with busybox and its names."""
+    directory = tmp_path_factory.mktemp("tools")
+    (directory / "bin").mkdir()
+    shutil.copy(BUSYBOX, directory / "bin/busybox")
+    names = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    for name in names:
+        if name != "busybox":
+            (directory / "bin" / name).symlink_to("busybox")
+    return directory
+
+
+def same(text: str) -> list[str]:
+    for pattern, replacement in DIFFERENCES:
+        text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
+    return text.splitlines()
+
+
+def compared(guix: str, fruix: str) -> str:
+    lines = difflib.unified_diff(same(guix), same(fruix), "guix-daemon", "fruix", lineterm="", n=2)
+    return "\n".join(lines)
+
+
+def transcripts(tools: Path) -> dict[str, tuple[str, str]]:
+    """Of each daemon: what the store's procedures gave, and what the commands said."""
+    found = {}
+    for name in DAEMONS:
+        with private_frx(), build_users(), daemon(name):
+            for part, mode in (("sec", 0o400), ("pub", 0o444)):
+                shutil.copy(GOLDEN / f"keys/guix-signing-key.{part}", f"/frx/etc/signing-key.{part}")
+                os.chmod(f"/frx/etc/signing-key.{part}", mode)
+            store = run(client(), "repl", "--", HERE / "store.scm", tools).stdout
+            path, drv = (
+                re.search(rf'/frx/store/\S*-{end}(?=")', store) for end in ("simple", r"simple\.drv")
+            )
+            drv = drv or re.search(r"/frx/store/\S*-simple\.drv", store)
+            assert path, store
+            assert drv, store
+            verbs = run("sh", HERE / "verbs.sh", client(), path[0].rstrip('"'), drv[0]).stdout
+            found[name] = store, verbs
+    return found
+
+
+def test_guix_and_fruix_say_the_same(tools: Path) -> None:
+    found = transcripts(tools)
+    for guix, fruix in zip(found["guix"], found["fruix"], strict=True):
+        assert "status" in guix or "simple" in guix
+        assert compared(guix, fruix) == ""
+
+
+def test_a_store_goes_from_guix_to_fruix_and_back(tools: Path) -> None:
+    """Filled by guix-daemon, used by Fruix, given back."""
+    questions = HERE / "migrated.scm"
+    said: list[str] = []
+    with private_frx(), build_users():
+        for name in ("guix", "fruix", "guix"):
+            if said and name == "guix":
+                from fruix.store import Layout
+                from fruix.store.guix_database import give_back
+
+                give_back(Layout())
+            with daemon(name):
+                said.append(run(client(), "repl", "--", questions, tools).stdout)
+    assert "verified: #t" in said[0]
+    for later in said[1:]:
+        assert compared(said[0], later) == ""
