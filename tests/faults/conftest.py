@@ -24,6 +24,7 @@ WHAT = {
     "disks": "disks that this could leave, each opened, verified and collected",
     "kills": "kills",
     "errors": "errors of the disk",
+    "mutations": "mutations",
 }
 
 
