@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 
-from faults.work import layout_of, told
+from faults.work import GUIX_S, layout_of, told
 from fruix.errors import FruixError
 from fruix.model.finding import FindingKind
 from fruix.model.garbage import Goal, Keep
@@ -27,6 +29,9 @@ NOTHING: Mapping[str, str] = {}
 # The disks here keep no times; damaged links are made anew where they would be used; collections find
 # what is not registered.
 HARMLESS = {FindingKind.METADATA, FindingKind.LINK, FindingKind.UNREGISTERED}
+
+GUIX_COLUMNS = 6  # of its ValidPaths
+KEPT = re.compile(r"db\.sqlite\.before-[0-9-]+")
 
 
 def one_in(number: int) -> int:
@@ -97,6 +102,23 @@ def _wrong(store: LocalStore, promised: Mapping[str, str], deleted: Collection[s
     yield from (f"lost: {path}" for path in lost)
     kept = sorted(valid & promised.keys())
     yield from (f"as before: {path}" for path in kept if not _is(store, path, promised[path]))
+    yield from _copies(os.path.dirname(store.database.file))
+
+
+def _copies(directory: str) -> Iterator[str]:
+    """Databases that were kept when others took their places; those on the way don't count."""
+    columns = set()
+    for name in filter(KEPT.fullmatch, os.listdir(directory)):
+        with closing(sqlite3.connect(f"{directory}/{name}")) as copy:
+            try:
+                (found,) = copy.execute("pragma integrity_check").fetchone()
+                columns.add(len(copy.execute("pragma table_info(ValidPaths)").fetchall()))
+            except sqlite3.Error as error:
+                found = str(error)
+        if found != "ok":
+            yield f"{name}: {found}"
+    if GUIX_S in os.listdir(directory) and GUIX_COLUMNS not in columns:
+        yield "Guix's database is not kept"
 
 
 def _name(path: str) -> str:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 
-from faults.work import Work, layout_of, opened, told, tree
+from faults.work import GUIX_S, Work, layout_of, opened, told, tree
 from fruix.model.garbage import Goal, Keep
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore, flags, schema
+from fruix.store.guix_database import give_back
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
 from fruix.store.rebuilding.rebuild import rebuild
@@ -303,6 +306,33 @@ def prepare_recovery(root: str) -> list[StorePath]:
         _rewrite(f"{root}/store/{path.base}", b"o" * 100)
     os.rename(f"{root}/store/{moved.base}", f"{root}/store/.tmp-{'0' * 16}")
     return [kept, whole, replaced, needing, moved]
+
+
+def prepare_guix_store(root: str) -> list[StorePath]:
+    """A store of a guix-daemon that was killed: its write-ahead log is still there.
+
+    Returns:
+        What is in the store; all of it is on disk.
+    """
+    with LocalStore(layout_of(root)) as store:
+        first = store.add_text("first", b"1" * 100)
+        paths = [first, store.add_text("second", b"2" * 100, [first])]
+    given = give_back(layout_of(root))
+    os.unlink(given)
+    with open(f"{os.path.dirname(given)}/{GUIX_S}", "wb"):
+        pass
+    with closing(sqlite3.connect(layout_of(root).database)) as database:
+        database.execute("insert into FailedPaths values (?, 1)", (str(first),))
+        database.commit()
+        _as_it_is_now(root)
+    return paths
+
+
+def _as_it_is_now(root: str) -> None:
+    """Have everything below `root` be as if who has it open were killed at this moment."""
+    shutil.copytree(root, f"{root}.crashed", symlinks=True)
+    shutil.rmtree(root)
+    os.rename(f"{root}.crashed", root)
 
 
 def _rewrite(file: str, contents: bytes) -> None:

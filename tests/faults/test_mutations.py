@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ import pytest
 import fruix.store
 from faults.looking import EVERY, counted
 from faults.mutate import BEFORE, NAMES, SYNCS, VARIABLE, calls_in
+from faults.scenarios import prepare_guix_store, prepare_recovery
 from faults.test_power_cut import (
     EACH_FILE,
     TWO_RENAMES,
@@ -28,6 +29,7 @@ from faults.test_power_cut import (
     record_recovery,
 )
 from faults.trials import Trials
+from fruix.model.storepath import StorePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,12 @@ ADDS, ADDS_STRICT = Tried("adds"), Tried("adds", strict=True)
 EACH_STRICT = Tried("adds", EACH_FILE, strict=True)
 BESIDE, OUTPUTS, OUTPUTS_EACH = Tried("beside_a_sync"), Tried("outputs"), Tried("outputs", EACH_FILE)
 COLLECTIONS, DEDUPLICATION = Tried("collections"), Tried("deduplication")
-REPAIRS, REBUILDING, RECOVERY = Tried("repairs"), Tried("rebuilding"), Tried("recovery")
+REPAIRS, REBUILDING = Tried("repairs"), Tried("rebuilding")
+RECOVERY, TAKEN_OVER = Tried("recovery"), Tried("taking over")
+STARTS: Mapping[str, Callable[[str], list[StorePath]]] = {
+    "recovery": prepare_recovery,
+    "taking over": prepare_guix_store,
+}
 
 CUTS: Mapping[str, Tried] = {
     "claim.claim: sync_log 0": DEDUPLICATION,
@@ -64,7 +71,7 @@ CUTS: Mapping[str, Tried] = {
     "durability.Syncer._sync_files: fsync 0": EACH_STRICT,
     "durability.Syncer._sync_files: sync_file_system 0": BESIDE,
     "durability.Syncer._sync_files: sync_tree 0": EACH_STRICT,
-    "durability.recover: sync_log 0": RECOVERY,
+    "guix_database._copy_to: sync_path 0": TAKEN_OVER,
     "local.LocalStore._register: wait 0": ADDS_STRICT,
     "local.LocalStore.sync: wait 0": ADDS,
     "objects.add.Adding.text: publish before _register": ADDS_STRICT,
@@ -105,12 +112,16 @@ CUTS: Mapping[str, Tried] = {
 # Without these no power cut loses anything (the work itself is not done, or not by an ordinary
 # user), or only one at a moment that a test makes.
 _REPLACE = "tests/store/deduplication/test_replace.py::test_"
+_GUIX = "tests/store/test_guix_database.py::test_"
 _USER = "tests/store/test_ordinary_user.py"
 TESTS: Mapping[str, str] = {
     "deduplication.replace.Deduplicator._swap: rename 0": f"{_REPLACE}a_path_that_is_a_file_is_deduplicated",
     "deduplication.replace.Deduplicator._swap: rename 1": _USER,
     "durability.Syncer._run: wait 0": "tests/store/test_durability.py::test_background_mark_follows",
     "durability.Syncer.steady: _advance 0": f"{_REPLACE}nothing_older_is_replaced_by_what_is_not_on_disk",
+    "guix_database._copy_to: rename 0": f"{_GUIX}it_is_taken_over_and_the_old_one_is_kept",
+    "guix_database.give_back: rename 0": f"{_GUIX}what_is_given_to_guix",
+    "guix_database.give_back: rename 1": f"{_GUIX}what_is_given_to_guix",
     "local.LocalStore._recover: mend before forget": (
         f"{_REPLACE}a_crash_between_leaves_no_directory_with_other_metadata"
     ),
@@ -131,7 +142,7 @@ SOME = frozenset(
         "claim.claim: sync_log 1",
         "durability.Syncer._advance: _sync_files 0",
         "durability.Syncer._advance: last_id before _sync_files",
-        "durability.recover: sync_log 0",
+        "replacement._settle: fsync 0",
         "objects.staging.Staging.replace: fsync before _discard",
         "replacement.Replacements.replacing: wait_for_files before _forget",
         "tree.descriptors.move: rename 0",
@@ -145,8 +156,8 @@ def troubles(trial: Trials, root: str, mutation: str) -> Iterator[str]:
     tried = CUTS[mutation]
     omit = f"{tried.how}\nfrom faults.mutate import Mutation\nMutation.parse({mutation!r}).apply()\n"
     try:
-        if tried.scenario == "recovery":
-            machine, changes = record_recovery(trial, root, omit)
+        if tried.scenario in STARTS:
+            machine, changes = record_recovery(trial, root, omit, prepare=STARTS[tried.scenario])
         else:
             machine, changes = None, record(trial, root, tried.scenario, strict=tried.strict, omit=omit)
     except AssertionError as error:

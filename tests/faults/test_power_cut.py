@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,8 +17,9 @@ import pytest
 from faults.disks import VARIED, Choice, Machine
 from faults.looking import EVERY, counted, one_in, troubles
 from faults.record import Change, What, read
-from faults.scenarios import SCENARIOS, prepare_recovery
+from faults.scenarios import SCENARIOS, prepare_guix_store, prepare_recovery
 from faults.trials import Trials
+from fruix.model.storepath import StorePath
 
 # Systems that can't sync one file system sync each file, and exchange no names (FreeBSD).
 EACH_FILE = """
@@ -42,11 +43,17 @@ def record(trial: Trials, root: str, scenario: str, *, strict: bool = False, omi
     return _counted(read(log, root))
 
 
-def record_recovery(trial: Trials, root: str, omit: str = "") -> tuple[Machine, list[Change]]:
-    """What a start after a power cut changes, and the disk as it was before."""
+def record_recovery(
+    trial: Trials,
+    root: str,
+    omit: str = "",
+    *,
+    prepare: Callable[[str], list[StorePath]] = prepare_recovery,
+) -> tuple[Machine, list[Change]]:
+    """What a start changes, and the disk as it was before: after a power cut, or as `prepare` says."""
     os.makedirs(root)
     machine = Machine()
-    machine.promised.update({str(path): "" for path in prepare_recovery(root)})
+    machine.promised.update({str(path): "" for path in prepare(root)})
     machine.load(root)
     log = Path(f"{root}.log")
     done = trial.run("recovery", root, log=log, omit=omit)
@@ -116,6 +123,12 @@ def test_power_cuts_while_a_path_is_added_beside_a_sync(trial: Trials, root: str
 def test_power_cuts_during_recovery(trial: Trials, root: str) -> None:
     machine, changes = record_recovery(trial, root)
     assert any(change.what is What.UNLINK for change in changes)
+    assert list(cuts(changes, root, step=one_in(5), seeds=4, machine=machine)) == []
+
+
+def test_power_cuts_while_guix_s_database_is_taken_over(trial: Trials, root: str) -> None:
+    machine, changes = record_recovery(trial, root, prepare=prepare_guix_store)
+    assert any(".before-" in change.second for change in changes)
     assert list(cuts(changes, root, step=one_in(5), seeds=4, machine=machine)) == []
 
 

@@ -21,6 +21,9 @@ from fruix.store.local import Durability
 
 T = TypeVar("T")
 
+# A file beside a database that guix-daemon might have made: it has to be kept when it is taken over.
+GUIX_S = "guix-s"
+
 
 @dataclass(slots=True)
 class Work:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -41,7 +42,9 @@ def infos(layout: Layout) -> dict[str, PathInfo]:
 
 
 def kept(layout: Layout) -> list[str]:
-    return sorted(name for name in os.listdir(f"{layout.state}/db") if ".before-" in name)
+    return sorted(
+        name for name in os.listdir(f"{layout.state}/db") if re.fullmatch(r"db\.sqlite\.before-[0-9-]+", name)
+    )
 
 
 def schema(layout: Layout) -> str:

@@ -179,7 +179,8 @@ class Syncer:
 def recover(database: Database, store: int, remove: Callable[[str], None]) -> list[StorePath]:
     """After an unclean stop.
 
-    Drop what was registered after the mark and is not whole, with all that refers to it.
+    Drop what was registered after the mark and is not whole, with all that refers to it. A power cut
+    meanwhile may bring back rows without files: they still lie behind the mark.
 
     Returns:
         The dropped paths, in order. After a clean stop nothing lies behind the mark, and this costs
@@ -191,7 +192,6 @@ def recover(database: Database, store: int, remove: Callable[[str], None]) -> li
         return []
     dropped = sorted(database.referrers_closure(broken))
     database.remove(dropped)
-    database.sync_log()  # rows first and for good, then the files
     for path in dropped:
         remove(path.base)
     return dropped

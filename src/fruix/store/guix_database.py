@@ -95,7 +95,6 @@ def take_over(file: str) -> str:
             )
             database.executescript(f"begin immediate;{columns}{schema.CREATE}{_SIZES}{_SYNCED}commit;")
             database.execute("pragma wal_checkpoint(truncate)").fetchone()
-        sync_path(file)
     _log.warning("guix-daemon's database is taken over; as it was, it is kept: %s", kept)
     return kept
 
@@ -156,12 +155,11 @@ def _guix_locked_out(directory: str) -> Iterator[None]:
 
 
 def _copy_to(database: sqlite3.Connection, kept: str) -> None:
-    """What the write-ahead log holds too; under another name until it is whole."""
+    """What the write-ahead log holds too; under another name until it is whole, and (by SQLite) on disk."""
     new = f"{kept}.new"
     with closing(sqlite3.connect(new)) as copy:
         database.backup(copy)
     os.chmod(new, 0o600)
-    sync_path(new)
     os.rename(new, kept)
     sync_path(os.path.dirname(kept))
 
@@ -172,7 +170,6 @@ def _write(new: str, old: str) -> None:
         database.executescript(f"begin;{_TABLES}{_COPY}commit;")
         database.execute("pragma journal_mode = wal").fetchone()
     os.chmod(new, 0o644)
-    sync_path(new)
 
 
 def _check_version(layout: Layout) -> None:
