@@ -75,7 +75,8 @@ def test_none_and_unknown_ones() -> None:
 
 
 def test_what_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "_HAS_LZMA", False)
+    monkeypatch.setattr(compression, "_MISSING", {"lzma", "bz2"})
     monkeypatch.setitem(compression._KNOWN, "zstd", "libzstd is needed")
     assert "the module lzma is needed" in why_unreadable("lzip")
+    assert "the module bz2 is needed" in why_unreadable("bzip2")
     assert why_unreadable("zstd") == "compression 'zstd': libzstd is needed"

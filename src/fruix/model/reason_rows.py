@@ -267,6 +267,12 @@ ROWS: Mapping[str, ReasonRow] = {
         traced=False,
     ),
     # Binary caches
+    "unobtainable": ReasonRow(
+        "path '{path}' is not valid, and no binary cache has it",
+        "path `{path}' is required, but there is no substituter that can build it",
+        status=BuildStatus.NO_SUBSTITUTERS,
+        traced=False,
+    ),
     "substitute": ReasonRow(
         "substitution of '{path}' failed: {text}", "fetching path `{path}' (status: '{text}')", traced=False
     ),

@@ -8,7 +8,6 @@ window, of at most `MEMORY` bytes.
 
 from __future__ import annotations
 
-import bz2
 import importlib
 import struct
 import zlib
@@ -19,9 +18,16 @@ from fruix.downloads.opener import GiveUpOnMirrorError
 from fruix.errors import FormatError
 from fruix.substitutes import libzstd
 
+# Some Pythons are built without.
+try:
+    import bz2
+except ImportError:
+    _HAS_BZ2 = False
+else:
+    _HAS_BZ2 = True
 try:
     import lzma
-except ImportError:  # some Pythons are built without
+except ImportError:
     _HAS_LZMA = False
 else:
     _HAS_LZMA = True
@@ -131,11 +137,12 @@ def _zstd() -> Callable[[], Decompressor] | None:
         return libzstd.ZstdDecompressor if libzstd.library is not None else None
 
 
-_LZMA = ("xz", "lzma", "lzip")
+_MODULES = {"bzip2": "bz2", "xz": "lzma", "lzma": "lzma", "lzip": "lzma"}
+_MISSING = {name for name, has in (("bz2", _HAS_BZ2), ("lzma", _HAS_LZMA)) if not has}
 # Name → what reads a member, or what is missing for that.
 _KNOWN: Mapping[str, Callable[[], Decompressor] | str] = {
     "gzip": _Gzip,
-    "bzip2": bz2.BZ2Decompressor,
+    "bzip2": lambda: bz2.BZ2Decompressor(),  # noqa: PLW0108 - there may be no such module
     "xz": _xz("FORMAT_XZ"),
     "lzma": _xz("FORMAT_ALONE"),
     "lzip": _Lzip,
@@ -148,8 +155,8 @@ ORDER = ("zstd", NONE, "gzip", "lzip", "xz", "lzma", "bzip2")
 
 def why_unreadable(compression: str) -> str:
     """What keeps this machine from reading a compression; empty if nothing does."""
-    if not _HAS_LZMA and compression in _LZMA:
-        return f"compression '{compression}': a Python with the module lzma is needed to read it"
+    if (module := _MODULES.get(compression)) in _MISSING:
+        return f"compression '{compression}': a Python with the module {module} is needed to read it"
     found = _KNOWN.get(compression, f"only {', '.join(sorted(ORDER))} can be read")
     if compression == NONE or not isinstance(found, str):
         return ""

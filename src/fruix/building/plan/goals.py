@@ -85,10 +85,8 @@ def _open_opaque(
     elif offers.get(path) is not None:
         fetch(found, offers, [path])
     elif not store.is_valid(path):
-        found.settled[path] = BuildResult(
-            BuildStatus.NO_SUBSTITUTERS,
-            f"path '{path}' is required, but there is no substituter that can build it",
-        )
+        why = found.reasons[path] = reason("unobtainable", path=str(path))
+        found.settled[path] = BuildResult(BuildStatus.NO_SUBSTITUTERS, text_of(why, path))
     elif (drv := maker(store, path)) is None:
         why = found.reasons[path] = reason("irreparable", path=str(path))
         found.settled[path] = BuildResult(BuildStatus.MISC_FAILURE, text_of(why, path))
