@@ -6,6 +6,7 @@ In CI a skipped test is a failure, unless the machine really can't run it and th
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import shlex
 import shutil
@@ -57,16 +58,28 @@ _TO_BE_APART = apart.needed() and not _WITHOUT_ROOT
 _APART = [sys.executable, str(Path(apart.__file__))]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest chooses a place
 def pytest_configure(config: pytest.Config) -> None:
-    """Begin again apart from the rest of the machine.
+    """Begin again apart from the rest of the machine, with a place for temporary files.
 
-    Not where workers do the work: each of those is apart by itself.
+    Not apart where workers do the work: each of those is so by itself. The place has a short name of
+    one length, since a socket's name may have 104 bytes on some systems; pytest's own would grow
+    with the number of runs on this machine.
     """
     if _TO_BE_APART and not _has_workers(config) and not config.option.collectonly:
         config.pluginmanager.getplugin("capturemanager").suspend_global_capture(in_=True)
         sys.stdout.flush()
         command = [*_APART, sys.executable, "-m", "pytest", *config.invocation_params.args]
         os.execv(command[0], command)
+    if config.option.basetemp is None and not hasattr(config, "workerinput"):
+        config.option.basetemp = tempfile.mkdtemp(prefix="fruix-")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remove the temporary files of a run in which nothing failed."""
+    if not exitstatus and not hasattr(session.config, "workerinput"):
+        with contextlib.suppress(RecursionError):  # something deep was left
+            shutil.rmtree(session.config.option.basetemp, ignore_errors=True)
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

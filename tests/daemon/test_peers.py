@@ -74,6 +74,8 @@ def test_names() -> None:
 class FreeBSDSocket:
     """Answers LOCAL_PEERCRED with given bytes."""
 
+    family = socket.AF_UNIX
+
     def __init__(self, data: bytes) -> None:
         self.data = data
 

@@ -158,7 +158,7 @@ def test_files_and_modes(tmp_path: Path) -> None:
     database.close()
 
 
-@pytest.mark.parametrize("version", ["7", "11"])
+@pytest.mark.parametrize("version", ["6", "11"])
 def test_other_schema_versions_are_refused(tmp_path: Path, version: str) -> None:
     (tmp_path / "schema").write_text(version)
     with pytest.raises(StoreError, match=f"current store schema is version {version}"):

@@ -275,8 +275,8 @@ def test_open_fails_cleanly(layout: Layout) -> None:
     before = len(os.listdir("/proc/self/fd"))
     layout.create()
     with open(f"{layout.state}/db/schema", "w", encoding="ascii") as file:
-        file.write("7")
-    with pytest.raises(StoreError, match="version 7"):
+        file.write("6")
+    with pytest.raises(StoreError, match="version 6"):
         LocalStore(layout).open()
     assert len(os.listdir("/proc/self/fd")) == before
     os.unlink(f"{layout.state}/db/schema")

@@ -20,7 +20,7 @@ class ReasonRow:
     Attributes:
         text: for people, and for clients of the Nix dialect: one line.
         more: what follows it there, such as further lines that list things.
-        guix: in the words of the Guix dialect, whose programs read it; empty: the same.
+        guix: in the words of the Guix dialect, whose programs read it; empty: the same, with its quotes.
         status: of a build that failed for it, unless its own circumstances say more.
         traced: whether the Guix dialect traces such a failure: not where nothing had begun.
     """
@@ -119,7 +119,6 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     "suspicious": ReasonRow(
         "suspicious ownership or permission on '{path}'; rejecting this build output",
-        "suspicious ownership or permission on `{path}'; rejecting this build output",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "hash-mismatch": ReasonRow(
@@ -148,7 +147,6 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     "too-large": ReasonRow(
         "path '{path}' is too large at {size} bytes; limit is {limit} bytes",
-        "path `{path}' is too large at {size} bytes; limit is {limit} bytes",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
     "closure-too-large": ReasonRow(
@@ -167,27 +165,22 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     "input-gone": ReasonRow(
         "input '{path}' is registered, but its files are gone",
-        "input `{path}' is registered, but its files are gone",
     ),
     # Building again
     "check-differs": ReasonRow(
         "derivation '{drv}' may not be deterministic: output '{path}' differs",
-        "derivation `{drv}' may not be deterministic: output `{path}' differs",
         status=BuildStatus.NOT_DETERMINISTIC,
     ),
     "check-differs-kept": ReasonRow(
         "derivation '{drv}' may not be deterministic: output '{path}' differs from '{kept}'",
-        "derivation `{drv}' may not be deterministic: output `{path}' differs from `{kept}'",
         status=BuildStatus.NOT_DETERMINISTIC,
     ),
     "round-differs": ReasonRow(
         "output '{path}' of '{drv}' differs from previous round",
-        "output `{path}' of `{drv}' differs from previous round",
         status=BuildStatus.NOT_DETERMINISTIC,
     ),
     "round-differs-kept": ReasonRow(
         "output '{path}' of '{drv}' differs from '{kept}' from previous round",
-        "output `{path}' of `{drv}' differs from `{kept}' from previous round",
         status=BuildStatus.NOT_DETERMINISTIC,
     ),
     "missing-outputs": ReasonRow(
@@ -253,9 +246,7 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.DEPENDENCY_FAILED,
         traced=False,
     ),
-    "missing-derivation": ReasonRow(
-        "cannot build missing derivation '{drv}'", "cannot build missing derivation `{drv}'", traced=False
-    ),
+    "missing-derivation": ReasonRow("cannot build missing derivation '{drv}'", traced=False),
     "no-slots": ReasonRow(
         "unable to start any build; increase '--max-jobs'",
         "unable to start any build; either increase `--max-jobs' or enable distributed builds",
@@ -263,7 +254,6 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     "irreparable": ReasonRow(
         "path '{path}' is corrupted or missing, and nothing on this machine can make it again",
-        "path `{path}' is corrupted or missing, and nothing on this machine can make it again",
         traced=False,
     ),
     # Binary caches
@@ -284,10 +274,8 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     "substitutes": ReasonRow(_SUBSTITUTES.replace("`", "'").rstrip(), _SUBSTITUTES, traced=False),
     # Notes
-    "corrupted": ReasonRow(
-        "path '{path}' is corrupted or missing!", "path `{path}' is corrupted or missing!"
-    ),
-    "kept": ReasonRow("note: keeping build directory '{path}'", "note: keeping build directory `{path}'"),
+    "corrupted": ReasonRow("path '{path}' is corrupted or missing!"),
+    "kept": ReasonRow("note: keeping build directory '{path}'"),
     "not-kept": ReasonRow("note: the build directory could not be kept: {text}"),
     "kept-without": ReasonRow(
         "note: without {count} special files, files of other users or too deep directories"

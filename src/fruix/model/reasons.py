@@ -27,7 +27,9 @@ def row_of(why: Reason) -> ReasonRow:
 def text_of(why: Reason, drv: StorePath, *, guix: bool = False) -> str:
     """The text for people; of a reason that this version doesn't know, what it says itself."""
     row = row_of(why)
-    return _filled((guix and row.guix) or row.text + row.more, why, drv)
+    if not guix:
+        return _filled(row.text + row.more, why, drv)
+    return _filled(row.guix or row.text.replace("'{", "`{") + row.more, why, drv)
 
 
 def brief_of(why: Reason, drv: StorePath) -> str:

@@ -27,10 +27,16 @@ _log = logging.getLogger(__name__)
 
 VERSION = "7"
 _SUFFIXES = ("", "-wal", "-shm")
-_NEW_COLUMNS = {"ultimate": "integer", "sigs": "text", "ca": "text"}
+_NEW_COLUMNS = """
+alter table ValidPaths add column ultimate integer;
+alter table ValidPaths add column sigs text;
+alter table ValidPaths add column ca text;
+"""
 # What lies there is on disk when this runs, so that no start needs to read it all.
 _SYNCED = "update FruixSync set mark = (select coalesce(max(id), 0) from ValidPaths);"
 _SIZES = "update ValidPaths set narSize = 0 where narSize is null;"
+_TAKE_OVER_AGAIN = f"begin immediate;{schema.CREATE}{_SIZES}{_SYNCED}commit;"
+_TAKE_OVER = f"begin immediate;{_NEW_COLUMNS}{schema.CREATE}{_SIZES}{_SYNCED}commit;"
 
 _TABLES = """
 create table ValidPaths (
@@ -71,6 +77,7 @@ insert into Refs select referrer, reference from old.Refs;
 insert into DerivationOutputs select drv, id, path from old.DerivationOutputs;
 insert into FailedPaths select path, time from old.FailedPaths;
 """
+_GIVE_BACK = f"begin;{_TABLES}{_COPY}commit;"
 # Guix's clients look into these themselves.
 _OPEN_DIRECTORIES = ("", "db", "gcroots", "gcroots/auto", "profiles", "profiles/per-user", "temproots")
 
@@ -88,12 +95,8 @@ def take_over(file: str) -> str:
         with closing(sqlite3.connect(file, isolation_level=None)) as database:
             _copy_to(database, kept)
             there = {row[1] for row in database.execute("pragma table_info(ValidPaths)")}
-            columns = "".join(
-                f"alter table ValidPaths add column {name} {kind};"
-                for name, kind in _NEW_COLUMNS.items()
-                if name not in there
-            )
-            database.executescript(f"begin immediate;{columns}{schema.CREATE}{_SIZES}{_SYNCED}commit;")
+            script = _TAKE_OVER_AGAIN if "ca" in there else _TAKE_OVER
+            database.executescript(script)
             database.execute("pragma wal_checkpoint(truncate)").fetchone()
     _log.warning("guix-daemon's database is taken over; as it was, it is kept: %s", kept)
     return kept
@@ -167,7 +170,7 @@ def _copy_to(database: sqlite3.Connection, kept: str) -> None:
 def _write(new: str, old: str) -> None:
     with closing(sqlite3.connect(new, isolation_level=None)) as database:
         database.execute("attach ? as old", (old,))
-        database.executescript(f"begin;{_TABLES}{_COPY}commit;")
+        database.executescript(_GIVE_BACK)
         database.execute("pragma journal_mode = wal").fetchone()
     os.chmod(new, 0o644)
 

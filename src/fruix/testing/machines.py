@@ -181,12 +181,21 @@ def _download(bench: Bench) -> str:
         raise NotTriedError(
             f"by way of {way} downloads don't reach this machine's own addresses, where the server is"
         )
-    with _server() as url:
+    with _server() as port:
+        url = f"http://127.0.0.1:{port}/file"
+        _start_anew(bench, f"loopback-ports = [{port}]\n")
         result, _ = _fixed(bench, "downloaded", DATA, url=url)
+    _start_anew(bench)
     if not result.success:
         raise FailedError(f"{url}: {told(result)}")
     bench.clean()
     return f"{url} fetched, with the network by way of {way}"
+
+
+def _start_anew(bench: Bench, more: str = "") -> None:
+    bench.scratch.stop()
+    bench.scratch.configure(more)
+    bench.scratch.start()
 
 
 def _fixed(
@@ -213,12 +222,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def _server() -> Iterator[int]:
+    """A server of `DATA` on this machine's loopback interface, at the port that is yielded."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
         thread = Thread(target=server.serve_forever, name="server")
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/file"
+            yield server.server_address[1]
         finally:
             server.shutdown()
             thread.join()

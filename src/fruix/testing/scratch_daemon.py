@@ -116,6 +116,11 @@ class Scratch:
                 raise FruixError(f"the daemon does not answer: {error}; it said: {said}") from error
             return
 
+    def configure(self, more: str = "") -> None:
+        """Write the settings that the next daemon has: the usual ones, and `more` lines."""
+        with open(f"{self.base}/fruix.toml", "w", encoding="ascii") as file:
+            file.write(f"max-jobs = 2\nmax-memory = {MEMORY}\n{more}")
+
     def connect(self) -> RemoteStore:
         """Connect to the daemon; the caller closes the connection."""
         return connect(self.layout.socket, self.layout.store)
@@ -164,8 +169,7 @@ def scratch() -> Iterator[Scratch]:
             here = Scratch(base, layout, _environment(layout, base))
             ending.callback(_take_away, parent, here)
             os.chmod(base, 0o755)  # noqa: S103 - peers of the socket must get in, as into /frx
-            with open(f"{base}/fruix.toml", "w", encoding="ascii") as file:
-                file.write(f"max-jobs = 2\nmax-memory = {MEMORY}\n")
+            here.configure()
         yield here
 
 
