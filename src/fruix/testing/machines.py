@@ -7,7 +7,6 @@ next run on another machine answers it. Each works in the scratch directory and 
 from __future__ import annotations
 
 import errno
-import http.server
 import os
 import tempfile
 import time
@@ -16,23 +15,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from fruix.errors import IsolationUnavailableError
-from fruix.model.buildresult import BuildResult
-from fruix.model.derivation import DerivationOutput
-from fruix.model.hashes import Hash
-from fruix.model.storepath import StorePath
 from fruix.model.systems import common_name
 from fruix.sandbox import back_end
-from fruix.sandbox.network_choice import choose
-from fruix.sandbox.networks import AUTO, HOST
-from fruix.testing import derivations, kernel_checks
+from fruix.testing import kernel_checks, network_checks
 from fruix.testing.kernel_checks import kernel, release
 from fruix.testing.scratch_daemon import MEMORY
 from fruix.testing.selftest_checks import Bench, FailedError, NotTriedError, told
-from fruix.threads import Thread
 
 MANY = 300  # inputs, a directory each
-DATA = b"what the self-test's own server delivers\n"
 _HOG = MEMORY * 2 >> 20  # MiB that the greedy builder wants
 # A compiler, a library with a run path, and what reads and strips it; each step says its name
 # before it is taken.
@@ -153,87 +143,6 @@ def _compiler(bench: Bench) -> str:
     return f"{compiler}: library, run path, readelf, strip, run"
 
 
-def _way() -> str:
-    try:
-        return choose(AUTO)
-    except IsolationUnavailableError as error:
-        raise NotTriedError(f"{error} ({error.hint})") from error
-
-
-def _networked(bench: Bench) -> str:
-    """A builder of a derivation's own that may use the network, since its output is fixed."""
-    way = _way()
-    script = "printf 'fixed\\n' > $out; ls -l /etc/resolv.conf || echo none"
-    result, drv = _fixed(bench, "networked", b"fixed\n", script)
-    if not result.success:
-        raise FailedError(f"by way of {way}: {told(result)}")
-    isolation = bench.record(drv)["isolation"]
-    if isolation["network"] != way:
-        raise FailedError(f"the record says network {isolation['network']!r}, not {way!r}")
-    bench.clean()
-    return f"a fixed output was built with the network by way of {way}"
-
-
-def _download(bench: Bench) -> str:
-    """Fetch from a server in this process, on this machine's own loopback interface."""
-    way = _way()
-    if way != HOST:
-        raise NotTriedError(
-            f"by way of {way} downloads don't reach this machine's own addresses, where the server is"
-        )
-    with _server() as port:
-        url = f"http://127.0.0.1:{port}/file"
-        _start_anew(bench, f"loopback-ports = [{port}]\n")
-        result, _ = _fixed(bench, "downloaded", DATA, url=url)
-    _start_anew(bench)
-    if not result.success:
-        raise FailedError(f"{url}: {told(result)}")
-    bench.clean()
-    return f"{url} fetched, with the network by way of {way}"
-
-
-def _start_anew(bench: Bench, more: str = "") -> None:
-    bench.scratch.stop()
-    bench.scratch.configure(more)
-    bench.scratch.start()
-
-
-def _fixed(
-    bench: Bench, name: str, data: bytes, script: str = "", url: str = ""
-) -> tuple[BuildResult, StorePath]:
-    """Build a derivation whose output is `data`: by a shell script, or by downloading `url`."""
-    outputs = {"out": DerivationOutput(None, "sha256", Hash.of("sha256", data).base16)}
-    with closing(bench.scratch.connect()) as store:
-        env = {"url": url, "urls": url} if url else {}
-        builder = "builtin:fetchurl" if url else "/bin/sh"
-        drv, _ = derivations.add(store, name, script, env=env, outputs=outputs, builder=builder)
-        return derivations.build_added(store, drv), drv
-
-
-class _Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(DATA)))
-        self.end_headers()
-        self.wfile.write(DATA)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@contextmanager
-def _server() -> Iterator[int]:
-    """A server of `DATA` on this machine's loopback interface, at the port that is yielded."""
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        thread = Thread(target=server.serve_forever, name="server")
-        thread.start()
-        try:
-            yield server.server_address[1]
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def _many_inputs(bench: Bench) -> str:
     """Hundreds of directories, each of which is shown by itself."""
     with _directory(bench) as scratch, closing(bench.scratch.connect()) as store:
@@ -301,8 +210,8 @@ MACHINE_CHECKS: tuple[tuple[str, Callable[[Bench], str]], ...] = (
     ("sockets and nullfs", _on_kernel(kernel_checks.socket_through_nullfs)),
     ("racct", _on_kernel(kernel_checks.limits_kept)),
     ("base compiler", _compiler),
-    ("networked build", _networked),
-    ("download", _download),
+    ("networked build", network_checks.networked),
+    ("download", network_checks.download),
     ("many inputs", _many_inputs),
     ("over memory", _over_memory),
 )
