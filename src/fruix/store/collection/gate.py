@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections import deque
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
+# Pairs of descriptors. Each is held for moments; when all are, others wait for one.
+_MOST = 8
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -26,13 +29,17 @@ class Gate:
     def __init__(self, state: str) -> None:
         """Make the files in the state directory, so that no later use needs room on the disk."""
         self._names = f"{state}/gc.turn", f"{state}/gc.lock"
-        self._idle: deque[tuple[int, int]] = deque([self._open()])
+        self._idle: SimpleQueue[tuple[int, int]] = SimpleQueue()
+        self._idle.put(self._open())
+        self._count = 1
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the files. Nobody may be using the gate."""
-        while self._idle:
-            for descriptor in self._idle.pop():
+        for _ in range(self._count):
+            for descriptor in self._idle.get():
                 os.close(descriptor)
+        self._count = 0
 
     @contextmanager
     def using(self) -> Iterator[None]:
@@ -71,11 +78,27 @@ class Gate:
 
     @contextmanager
     def _pair(self) -> Iterator[tuple[int, int]]:
-        try:
-            pair = self._idle.pop()
-        except IndexError:
-            pair = self._open()
+        pair = self._take()
         try:
             yield pair
         finally:
-            self._idle.append(pair)
+            self._idle.put(pair)
+
+    def _take(self) -> tuple[int, int]:
+        try:
+            return self._idle.get_nowait()
+        except Empty:
+            return self._another() or self._idle.get()
+
+    def _another(self) -> tuple[int, int] | None:
+        """Open one more pair; None if there are enough, or the process may open no more files."""
+        with self._lock:
+            if self._count == _MOST:
+                return None
+            self._count += 1
+        try:
+            return self._open()
+        except OSError:
+            with self._lock:
+                self._count -= 1
+            return None
