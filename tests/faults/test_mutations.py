@@ -2,7 +2,7 @@
 
 The syncs and renamings are found in the source, so that a new one is in the list by itself and has
 to be put into a table: `CUTS`, of those that power cuts show, with the scenario that does, or
-`TESTS`, of those that another test notices. The orders are named there.
+`TESTS`, of those that another test notices, or `MADE_UP`, with the reason. The orders are named there.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ CUTS: Mapping[str, Tried] = {
     "objects.staging.Staging.replace: exchange 0": OUTPUTS,
     "objects.staging.Staging.replace: fsync 0": OUTPUTS,
     "objects.staging.Staging.replace: fsync before _discard": OUTPUTS,
-    "objects.staging.Staging.replace: fsync 1": OUTPUTS_EACH,
+    "objects.staging.Staging.replace: fsync 1": Tried("outputs", EACH_FILE, strict=True, seeds=16),
     "objects.staging.Staging.replace: fsync 2": Tried("outputs", TWO_RENAMES),
     "objects.staging.Staging.replace: rename 0": REPAIRS,
     "objects.staging.Staging.replace: sync_object 0": OUTPUTS,
@@ -133,8 +133,11 @@ TESTS: Mapping[str, str] = {
     ),
     "rebuilding.rebuild._swap: rename 0": "tests/store/rebuilding/test_rebuild.py::test_all_rows_come_back",
     "replacement._settle: rename 0": "tests/store/test_replacement.py::test_between_two_renames",
-    "tree.delete._rename: rename 1": _USER,
     "tree.descriptors.move: rename 1": _USER,
+}
+# What goes wrong without them is put right at once by something else.
+MADE_UP: Mapping[str, str] = {
+    "tree.delete._rename: rename 1": "the directory is listed again, and can be moved by then",
 }
 # Those of `make test`: one of each kind, which are noticed soon.
 SOME = frozenset(
@@ -194,6 +197,6 @@ def test_another_test_fails(mutation: str) -> None:
 def test_all_are_in_the_tables() -> None:
     found = {str(one) for one in calls_in(Path(fruix.store.__file__).parent, SYNCS | NAMES)}
     orders = {mutation for mutation in (*CUTS, *TESTS) if BEFORE in mutation}
-    assert found | orders == CUTS.keys() | TESTS.keys()
+    assert found | orders == CUTS.keys() | TESTS.keys() | MADE_UP.keys()
     assert not CUTS.keys() & TESTS.keys()
     assert CUTS.keys() | TESTS.keys() >= SOME

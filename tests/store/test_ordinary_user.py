@@ -54,6 +54,7 @@ def work(base: str) -> None:
     with LocalStore(Layout(f"{base}/store", f"{base}/state", f"{base}/log")) as store:
         paths = [store.add_path(name, f"{base}/tree") for name in ("one", "two")]
         assert store.optimise().files == 1
+        assert len({os.stat(f"{path}/sub/file").st_ino for path in paths}) == 1
         assert store.verify(contents=True) == []
         store.database.remove(paths)
         for path in paths:
