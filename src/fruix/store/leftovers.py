@@ -138,12 +138,13 @@ def sweep(
         sessions: the crashed ones.
         remove: deletes what has a name in the store.
     """
-    swept = Swept()
-    began = min((one.began for one in sessions if one.identity == database.identity), default=None)
-    if began is None:
+    swept, crashed = Swept(), list(sessions)
+    if not crashed:
         return swept
+    own = [one.began for one in crashed if one.identity == database.identity]
     for name in _unregistered(store, database, swept):
-        if os.lstat(name, dir_fd=store).st_ctime_ns < began:
+        is_near = NEAR.fullmatch(os.fsencode(name)) is not None  # was there for a moment, whosever it was
+        if not is_near and (not own or os.lstat(name, dir_fd=store).st_ctime_ns < min(own)):
             swept.older.append(name)
         else:
             remove(name)

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 # Pairs of descriptors. Each is held for moments; when all are, others wait for one.
-_MOST = 8
+_MOST = 3
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
