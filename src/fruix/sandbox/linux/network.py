@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import socket
 import struct
+from collections.abc import Iterable
 
 _SIOCSIFFLAGS = 0x8914
 _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 1, 8, 64
@@ -12,6 +13,8 @@ _IFF_UP, _IFF_LOOPBACK, _IFF_RUNNING = 1, 8, 64
 
 # proc(5): destination and flags; a default route is up (1) and, in IPv4's table, has destination 0.
 _ROUTES, _ROUTES_6 = "/proc/self/net/route", "/proc/self/net/ipv6_route"
+_TCP, _TCP_6 = "/proc/self/net/tcp", "/proc/self/net/tcp6"  # number, local address, remote one, state
+_LISTENS = "0A"
 _UP, _REJECT = 1, 0x200
 
 
@@ -34,6 +37,16 @@ def has_default_route() -> bool:
         if fields[0] == "0" * 32 and fields[1] == "00" and flags & _UP and not flags & _REJECT:
             return True
     return False
+
+
+def are_listening(ports: Iterable[int]) -> bool:
+    """Whether somebody listens at each of these TCP ports in this network namespace."""
+    found = set()
+    for line in (*_lines(_TCP)[1:], *_lines(_TCP_6)[1:]):
+        fields = line.split()
+        if fields[3] == _LISTENS:
+            found.add(int(fields[1].rpartition(":")[2], 16))
+    return found.issuperset(ports)
 
 
 def _lines(path: str) -> list[str]:

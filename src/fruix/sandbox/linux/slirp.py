@@ -27,6 +27,7 @@ import shutil
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -160,8 +161,8 @@ def start(spec: SandboxSpec, pipes: Pipes) -> HelperProcess:
     return HelperProcess(pid, os.pidfd_open(pid))
 
 
-def wait(pipes: Pipes) -> None:
-    """Have the helper started, and return when the sandbox has a default route.
+def wait(pipes: Pipes, ports: Sequence[int] = ()) -> None:
+    """Have the helper started, and return when the sandbox has a default route, and these ports.
 
     To be called in the sandbox, when its namespaces are made.
 
@@ -173,12 +174,12 @@ def wait(pipes: Pipes) -> None:
     poller = select.poll()  # not select(), which only knows descriptors below 1024
     poller.register(pipes.hears_trouble, select.POLLIN)
     pause = 1
-    while not network.has_default_route():
+    while not (network.has_default_route() and network.are_listening(ports)):
         if poller.poll(pause):
             words = os.read(pipes.hears_trouble, _LAST_WORDS).decode("utf-8", "replace")
             raise OSError(errno.ENETUNREACH, " ".join(words.split()) or "the helper ended without a word")
         if time.monotonic() > deadline:
-            raise OSError(errno.ETIMEDOUT, f"no default route after {PATIENCE:.0f} seconds")
+            raise OSError(errno.ETIMEDOUT, f"no default route, or no ports, after {PATIENCE:.0f} seconds")
         pause = min(2 * pause, 50)  # milliseconds
 
 
