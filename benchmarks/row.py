@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from peers import Daemon
@@ -56,3 +56,13 @@ def timed(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
+
+
+def walk(start: str, asked: Callable[[str], Iterable[str]]) -> None:
+    """Ask about `start` and all that answers name, once each."""
+    todo, seen = [start], {start}
+    while todo:
+        for path in asked(todo.pop()):
+            if path not in seen:
+                seen.add(path)
+                todo.append(path)

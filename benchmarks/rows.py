@@ -20,7 +20,7 @@ from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.storepath import StorePath
 from peers import Daemon
-from row import Data, Row, timed
+from row import Data, Row, timed, walk
 from wire import Client, Write, bytes_archive, file_archive, is_valid_request
 
 TEXTS = 20_000
@@ -222,13 +222,7 @@ def closure(daemon: Daemon, _data: Data, _round: int) -> float:
     """The closure of those 20,000 texts as a client finds it: one question for each path."""
     client = daemon.client()
     begun = time.perf_counter()
-    todo = [daemon.paths["texts"].split()[-1]]
-    seen = set(todo)
-    while todo:
-        for path in client.references(todo.pop()):
-            if path not in seen:
-                seen.add(path)
-                todo.append(path)
+    walk(daemon.paths["texts"].split()[-1], client.references)
     seconds = time.perf_counter() - begun
     client.close()
     return seconds

@@ -18,7 +18,7 @@ from fruix.model.storepath import StorePath
 from fruix.signing import export_signatures
 from peers import Daemon
 from registering import register, tree, two_earlier
-from row import Data, Row, timed
+from row import Data, Row, timed, walk
 from store_client import DELETE_DEAD, RETURN_DEAD, StoreClient
 from wire import DaemonError, Feed, Write, bytes_archive, file_archive
 
@@ -68,13 +68,7 @@ def referrers(daemon: Daemon, data: Data, _round: int) -> float:
     start, *_ = _filled(daemon, data)
     client = _client(daemon)
     begun = time.perf_counter()
-    todo = [start]
-    seen = {start}
-    while todo:
-        for path in client.referrers(todo.pop()):
-            if path not in seen:
-                seen.add(path)
-                todo.append(path)
+    walk(start, client.referrers)
     seconds = time.perf_counter() - begun
     client.close()
     return seconds

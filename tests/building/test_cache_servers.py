@@ -29,18 +29,6 @@ def one() -> Iterator[Machine]:
         yield made
 
 
-@pytest.fixture
-def here(one: Machine) -> Machine:
-    """The machine of all tests here: each builds something of a name of its own."""
-    one.events.clear()
-    return one
-
-
-@pytest.fixture(scope="module")
-def shell(one: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
-    return one.shell(tmp_path_factory.mktemp("shell"))
-
-
 def test_servers(here: Machine, shell: StorePath, tmp_path: Path) -> None:
     """Redirects are followed; what a server lacks isn't asked for again, nor is what it has."""
     cache = Cache(tmp_path / "cache")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,33 +17,9 @@ from fruix.model.events import BuildStarted, SubstitutionFinished
 from fruix.model.hashes import Hash
 from fruix.model.named_keys import SecretKey
 from fruix.model.storepath import StorePath
-from machine import Machine, machine
+from machine import Machine
 from substitutes.caches import OTHER_KEY, Cache
 from substitutes.offered import TRUST, archive_of, build, chain, forget, move, said, started, wishes
-
-
-@pytest.fixture(scope="module")
-def one() -> Iterator[Machine]:
-    with machine() as made:
-        yield made
-
-
-@pytest.fixture
-def here(one: Machine) -> Machine:
-    """The machine of all tests here: each builds something of a name of its own."""
-    one.events.clear()
-    return one
-
-
-@pytest.fixture(scope="module")
-def shell(one: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
-    return one.shell(tmp_path_factory.mktemp("shell"))
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    tmp_path.chmod(0o755)
-    return Cache(tmp_path / "cache")
 
 
 def test_what_a_cache_has_is_not_built(here: Machine, shell: StorePath, cache: Cache) -> None:

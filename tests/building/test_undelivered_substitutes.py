@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,35 +20,11 @@ from fruix.signing.path_signatures import PathTrust
 from fruix.signing.substitute_trust import SubstituteTrust
 from fruix.store.tree import delete_tree
 from golden_data import GOLDEN
-from machine import Machine, machine
+from machine import Machine
 from substitutes.caches import Cache, Packed, as_gzip, as_xz, plain
 from substitutes.offered import archive_of, build, chain, failures, forget, move, said, started, wishes
 
 GUIX_SECRET = (GOLDEN / "keys/guix-signing-key.sec").read_bytes()
-
-
-@pytest.fixture(scope="module")
-def one() -> Iterator[Machine]:
-    with machine() as made:
-        yield made
-
-
-@pytest.fixture
-def here(one: Machine) -> Machine:
-    """The machine of all tests here: each builds something of a name of its own."""
-    one.events.clear()
-    return one
-
-
-@pytest.fixture(scope="module")
-def shell(one: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
-    return one.shell(tmp_path_factory.mktemp("shell"))
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Cache:
-    tmp_path.chmod(0o755)
-    return Cache(tmp_path / "cache")
 
 
 def _truncate(file: Path) -> None:

@@ -1,5 +1,8 @@
 """Disks that a power cut leaves behind: everything that was synced, and of the rest any part.
 
+It is one file of more than 400 lines: a change, what is pending of it, and the disks that are made of
+that are one model, whose rules only make sense side by side.
+
 A `Machine` takes in the changes of a record one by one. It knows what is there (as the process sees
 it) and what is safe. Between both lie *pending* changes: of names (creation, renaming, linking,
 removal: each is there or not as a whole, as journals do it), of modes, and of contents (each write,

@@ -40,7 +40,7 @@ from fruix.sandbox.linux import (
     slirp,
     socketcall,
 )
-from fruix.sandbox.networks import HOST, NONE, OPENS_PORTS, OWN
+from fruix.sandbox.networks import HOST, NONE, OWN
 from fruix.sandbox.process_defaults import default_signals, set_limits
 from fruix.sandbox.spec import Exec, SandboxSpec
 
@@ -204,8 +204,7 @@ def _user_namespace(child: ChildState) -> None:
 def _uplink(child: ChildState) -> None:
     if child.uplink is not None:
         network.loopback_up()
-        opens = child.spec.network in OPENS_PORTS
-        slirp.wait(child.uplink, child.spec.loopback_ports if opens else ())
+        slirp.wait(child.uplink, slirp.opened_ports(child.spec))
 
 
 def _drop(child: ChildState) -> None:

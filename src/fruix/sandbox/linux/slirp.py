@@ -97,11 +97,15 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 def command(spec: SandboxSpec) -> tuple[str, ...]:
     """The helper's arguments: where it can, it opens the ports of the host's loopback that `spec` lists."""
     arguments = COMMANDS[spec.network]
-    if spec.network not in OPENS_PORTS or not spec.loopback_ports:
+    if not (ports := opened_ports(spec)):
         return arguments
     place = arguments.index("-T") + 1
-    ports = ",".join(map(str, spec.loopback_ports))
-    return (*arguments[:place], ports, *arguments[place + 1 :])
+    return (*arguments[:place], ",".join(map(str, ports)), *arguments[place + 1 :])
+
+
+def opened_ports(spec: SandboxSpec) -> tuple[int, ...]:
+    """The ports of the host's loopback that the helper opens in the sandbox."""
+    return spec.loopback_ports if spec.network in OPENS_PORTS else ()
 
 
 def lacking(name: str) -> str:
