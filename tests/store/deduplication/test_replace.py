@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,14 @@ from fruix.model.savings import Savings
 from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.deduplication import replace
-from fruix.store.deduplication.contents import Contents
+from fruix.store.deduplication.contents import Contents, opened_contents
 from fruix.store.deduplication.links import remove_unused_links
 from fruix.store.deduplication.rules import ALL, LARGE, Rules
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.tree.descriptors import lstat
 from fruix.store.tree.dump import SizeBudget, dump
+from fruix.store.tree.walk import Kind
 from store.helpers import directory_fd, file_archive, snapshot, write_file
 
 BIG = os.urandom(20_000)
@@ -123,6 +124,31 @@ def test_a_damaged_link_is_made_anew_and_reaches_nobody(store: LocalStore, damag
     assert store.verify(contents=True) == []
     assert inode(store, one).st_ino == inode(store, other).st_ino
     assert inode(store, one).st_nlink == 3
+
+
+@pytest.mark.parametrize("all_links", [False, True], ids=["its-link", "all-links"])
+def test_a_link_that_another_thread_or_a_collector_removes_is_made_again(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, all_links: bool
+) -> None:
+    """It goes between the moment when it was found there and the moment when it is opened."""
+    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
+    store._deduplicator.deduplicate(one, LINKED)
+    gone: list[bytes] = []
+
+    def opened(parent: int, name: bytes, kind: Kind, known: bytes = b"") -> AbstractContextManager[Contents]:
+        if name.decode() in links(store) and not gone:
+            gone.append(name)
+            os.unlink(name, dir_fd=parent)
+            if all_links:
+                os.rmdir(f"{store.directory}/.links")
+        return opened_contents(parent, name, kind, known)
+
+    monkeypatch.setattr(replace, "opened_contents", opened)
+    store._deduplicator.deduplicate(other, LINKED)
+    monkeypatch.undo()
+    assert gone
+    assert store._deduplicator.deduplicate(one, LINKED).files == 1
+    assert inode(store, one).st_ino == inode(store, other).st_ino
 
 
 def test_a_repaired_object_is_no_other_paths_file(store: LocalStore, tmp_path: Path) -> None:

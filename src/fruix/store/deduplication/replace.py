@@ -41,7 +41,6 @@ from fruix.store.tree.walk import Kind, Node, walk
 
 # What says that there can be no further name or entry.
 _NO_ROOM = frozenset({errno.EMLINK, errno.ENOSPC, errno.EDQUOT, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP})
-_TRIES = 3  # how often a link may turn out to be damaged
 _log = logging.getLogger(__name__)
 
 
@@ -126,18 +125,32 @@ class Deduplicator:
         with opened_contents(node.parent, node.name, node.kind, known) as own:
             if not own.is_canonical:
                 return NOTHING
-            links = whole.links()
             try:
-                for _ in range(_TRIES):
-                    if self._make_link(links, own, whole.row):
-                        return NOTHING
-                    if (saved := self._replace(links, node, own, whole)) is not None:
+                for last in (False, False, True):
+                    if (saved := self._share(node, own, whole, last)) is not None:
                         return saved
             except OSError as error:
                 if error.errno not in _NO_ROOM:
                     raise
                 _log.info("left as it is: %s: %s", node.path, error.strerror)
         return Savings(left=1)
+
+    def _share(self, node: Node, own: Contents, whole: _Object, last: bool) -> Savings | None:
+        """Make the file's link, or replace the file by it; None if that link was damaged, or is gone.
+
+        A link, and their whole directory, may go at any moment: another thread finds it damaged, or
+        a collector finds it unused. What is missing at the last try is the file itself.
+        """
+        links = whole.links()
+        try:
+            if self._make_link(links, own, whole.row):
+                return NOTHING
+            return self._replace(links, node, own, whole)
+        except FileNotFoundError:
+            if last:
+                raise
+            whole.forget_links()
+            return None
 
     def _make_link(self, links: int, own: Contents, row: int) -> bool:
         """Make a link to a file; False if there is one of that name."""
@@ -219,6 +232,10 @@ class _Object:
         if self.descriptor < 0:
             self.descriptor = self.undo.enter_context(opened_links(self.store))
         return self.descriptor
+
+    def forget_links(self) -> None:
+        """Open the directory of links anew for the next file: it may have been removed."""
+        self.descriptor = -1
 
     def note(self, directory: int) -> None:
         """Before the first change, note on disk what is being changed."""
