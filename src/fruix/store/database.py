@@ -94,6 +94,10 @@ class Database(DatabaseFile):
             yield from batch
             identifier = batch[-1].row
 
+    def big_contents(self, size: int, most: int) -> list[Contents]:
+        """The rows of the biggest paths, of at least `size` bytes each. Costs a pass over all rows."""
+        return [_contents(row) for row in self._rows(schema.CONTENTS_OF_BIG, size, most)]
+
     def contents(self, path: str) -> Contents | None:
         """What is known of a path's files, or None when it is not registered."""
         rows = self._rows(schema.CONTENTS_OF, path)

@@ -90,6 +90,9 @@ INFO_AFTER_ID = INFO + "where v.id > ? order by v.id limit ?"
 
 BASES_AFTER_ID = "select id, substr(path, ?) from ValidPaths where id > ? order by id limit ?"
 CONTENTS_AFTER_ID = "select id, path, hash, narSize from ValidPaths where id > ? order by id limit ?"
+CONTENTS_OF_BIG = """
+select id, path, hash, narSize from ValidPaths where narSize >= ? order by narSize desc limit ?
+"""
 CONTENTS_OF = "select id, path, hash, narSize from ValidPaths where path = ?"
 
 IS_VALID = "select 1 from ValidPaths where path = ?"

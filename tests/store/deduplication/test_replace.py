@@ -9,6 +9,7 @@ import sys
 import threading
 from contextlib import AbstractContextManager, closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,6 @@ from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.tree.descriptors import lstat
 from fruix.store.tree.dump import SizeBudget, dump
-from fruix.store.tree.walk import Kind
 from store.helpers import directory_fd, file_archive, snapshot, write_file
 
 BIG = os.urandom(20_000)
@@ -135,13 +135,13 @@ def test_a_link_that_another_thread_or_a_collector_removes_is_made_again(
     store._deduplicator.deduplicate(one, LINKED)
     gone: list[bytes] = []
 
-    def opened(parent: int, name: bytes, kind: Kind, known: bytes = b"") -> AbstractContextManager[Contents]:
+    def opened(parent: int, name: bytes, *rest: Any) -> AbstractContextManager[Contents]:
         if name.decode() in links(store) and not gone:
             gone.append(name)
             os.unlink(name, dir_fd=parent)
             if all_links:
                 os.rmdir(f"{store.directory}/.links")
-        return opened_contents(parent, name, kind, known)
+        return opened_contents(parent, name, *rest)
 
     monkeypatch.setattr(replace, "opened_contents", opened)
     store._deduplicator.deduplicate(other, LINKED)

@@ -16,7 +16,7 @@ from fruix.store.deduplication.rules import ALL
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.tree.interruption import interruptible
-from fruix.store.verification import parallel
+from fruix.store.verification import parallel, stored
 from store.helpers import info_of
 
 
@@ -204,10 +204,32 @@ def test_what_is_read_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[int] = []
 
     def items() -> Iterator[int]:
-        for number in range(1000):
+        for number in range(2000):
             begun.append(number)
             yield number
 
     results = parallel.in_parallel(str, items())
     assert next(results) == "0"
-    assert len(begun) <= 2 * 4 + 1
+    assert len(begun) <= parallel._KEPT + 2
+
+
+def test_what_takes_long_does_not_hold_up_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    rest = threading.Barrier(2)
+
+    def work(number: int) -> int:
+        if number in {0, 500}:
+            rest.wait(60)  # broken, and so an error, unless the 500th begins before the first has ended
+        return number
+
+    assert list(parallel.in_parallel(work, range(600))) == list(range(600))
+
+
+def test_the_biggest_are_begun_first(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "_BIG", 1000)
+    monkeypatch.setattr(stored, "_MOST_BIG", 2)
+    sizes = [10, 2000, 20, 3000, 30, 1500]
+    for size in sizes:
+        store.add_text(f"text-{size}", bytes(size))
+    names = [[each.base.partition("-")[2] for each in page] for page in store._pages()]
+    assert names == [["text-3000"], ["text-2000"], ["text-10", "text-20", "text-30", "text-1500"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +20,7 @@ from fruix.store.tree.dump import contents
 from fruix.store.tree.metadata import MODIFIED, file_mode
 from fruix.store.tree.walk import Kind
 
-_SMALL = 1 << 16
+SMALL = 1 << 16  # bytes; such a file is read at once
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Contents:
     def small(self) -> bytes | None:
         """All that a small file holds, read once; None for a big one."""
         size = self.status.st_size
-        if size > _SMALL:
+        if size > SMALL:
             return None
         data = os.pread(self.descriptor, size + 1, 0)
         if len(data) != size:
@@ -108,8 +108,21 @@ def _outside(status: os.stat_result) -> tuple[int, ...]:
 
 
 @contextmanager
-def opened_contents(parent: int, name: bytes, kind: Kind, archive_hash: bytes = b"") -> Iterator[Contents]:
-    """Open a file, or look at a symlink; `archive_hash`: the SHA-256 of its archive, if that is known.
+def opened_contents(
+    parent: int,
+    name: bytes,
+    kind: Kind,
+    archive_hash: bytes = b"",
+    close: Callable[[int], None] = os.close,
+) -> Iterator[Contents]:
+    """Open a file, or look at a symlink.
+
+    Args:
+        parent: the open directory that holds it.
+        name: its name there.
+        kind: which of both it is.
+        archive_hash: the SHA-256 of its archive, if that is known.
+        close: closes the file.
 
     Raises:
         ObjectRejectedError: a file is wanted, and it is none.
@@ -122,4 +135,4 @@ def opened_contents(parent: int, name: bytes, kind: Kind, archive_hash: bytes = 
     try:
         yield Contents(parent, name, os.fstat(descriptor), descriptor, archive_hash)
     finally:
-        os.close(descriptor)
+        close(descriptor)

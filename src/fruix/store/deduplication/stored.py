@@ -38,6 +38,7 @@ class StoredDeduplication(StoreQueries):
     def _begin_deduplication(self, staging: Staging, syncer: Syncer, opened: ExitStack) -> None:
         self._deduplicator = Deduplicator(self._descriptor, staging, self.database, syncer.steady)
         self._background = Background(self._in_background)
+        opened.callback(self._deduplicator.close)
         opened.callback(self._background.close)
 
     def _in_background(self, path: StorePath, archive_hash: bytes) -> None:
@@ -85,6 +86,7 @@ class StoredDeduplication(StoreQueries):
                 done += 1
                 if on_path is not None:
                     on_path(path, done)
+        self._deduplicator.wait()
         return saved
 
     def _paths_after(self, row: int) -> Iterator[StorePath]:

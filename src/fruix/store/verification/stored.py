@@ -28,6 +28,8 @@ from fruix.store.verification.strays import stray_findings
 
 # What a thread takes at once: so many paths, or so many bytes.
 _PAGE, _PAGE_SIZE = 64, 8 << 20
+# So many of the biggest paths are begun first, so that no thread is left with one at the end.
+_BIG, _MOST_BIG = 32 << 20, 1000
 
 
 class StoredVerification(StoreQueries):
@@ -85,9 +87,14 @@ class StoredVerification(StoreQueries):
 
     def _pages(self) -> Iterator[list[Contents]]:
         """What is known of the files of all valid paths, a few at a time."""
+        big = self.database.big_contents(_BIG, _MOST_BIG)
+        yield from ([each] for each in big)
+        done = {each.row for each in big}
         page: list[Contents] = []
         size = 0
         for each in self.database.all_contents():
+            if each.row in done:
+                continue
             page.append(each)
             size += each.nar_size
             if len(page) == _PAGE or size >= _PAGE_SIZE:
