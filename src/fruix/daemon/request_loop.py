@@ -4,18 +4,20 @@ Order within a request, which everything rests on: all of its fields are read; t
 then the work is done, telling the client of it; then what is left of the request's stream is read;
 then the reply goes out in one write. So any error that comes after the reading is an answer like
 another, and the connection goes on; an error while reading ends it. A request that needs too much
-memory (see `budget`) is read to its end too, but not held.
+memory (see `budget`) is read to its end too, but not held. A short question that has been answered
+before is not even parsed (`answers`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import ExitStack
 from typing import Any
 
 from fruix import failpoints
+from fruix.daemon.answers import MOST_REQUEST
 from fruix.daemon.budget import CountedRoots
 from fruix.daemon.error_messages import ends_session, failure
+from fruix.daemon.handlers.query import LASTING
 from fruix.daemon.handlers.table import HANDLERS
 from fruix.daemon.session import Handler, Session
 from fruix.daemon.user_profiles import make_profile_directory
@@ -43,6 +45,8 @@ class RequestLoop:
         self._session = session
         self._only = only
         self._connection = session.connection
+        self._asked = b""  # the request that is being answered, if it is a short one
+        self._dialect = 0
 
     def run(self) -> None:
         """Greet and serve until the client has gone. The connection stays open; the caller closes it."""
@@ -98,7 +102,14 @@ class RequestLoop:
         table = operations(session.context)
         handlers = HANDLERS[session.context.dialect]
         budget = session.service.settings.max_request_size
+        answers = session.service.answers
+        self._dialect = answers.dialect(session.context)
         while connection.wait():
+            self._asked = source.arrived(MOST_REQUEST) if self._only is None else b""
+            if (answer := answers.find(self._dialect, self._asked)) is not None:
+                source.drop_arrived()
+                connection.send(answer)
+                continue
             source.expect(budget)
             connection.begin()
             number = source.u64()
@@ -116,16 +127,12 @@ class RequestLoop:
         """
         self._connection.complete()
         self._session.body = request_body(operation.body, self._connection.source, self._session.ask)
-        with ExitStack() as using:
-            self._meet_with(using, operation, handler, raw)
-
-    def _meet_with(
-        self, using: ExitStack, operation: Operation, handler: Handler | None, raw: list[list[Any]]
-    ) -> None:
-        """The same, with the store in use from the beginning to the end of the answer."""
         users = self._session.service.users
+        in_use = False  # from the beginning to the end of the answer
         try:
-            using.enter_context(users.using())
+            users.enter()
+            in_use = True
+            version = self._version(operation)
             reply, stream = self._work(operation, handler, raw)
             self._session.body.drain()
         except (FruixError, OSError) as error:
@@ -136,7 +143,20 @@ class RequestLoop:
             )
             self._fail(error, operation)
         else:
+            if version is not None:
+                self._session.service.answers.keep(self._dialect, self._asked, bytes(reply), version)
             self._answer(reply, stream)
+        finally:
+            if in_use:
+                users.leave()
+
+    def _version(self, operation: Operation) -> tuple[int, int] | None:
+        """What the answer rests on, if it is to be kept: the request is all that has arrived."""
+        if not self._asked or operation.kind not in LASTING or self._connection.source.buffered:
+            return None
+        version = self._session.store.database.version()
+        self._session.service.answers.see(version)
+        return version
 
     def _work(
         self, operation: Operation, handler: Handler | None, raw: list[list[Any]]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from fruix import __version__
 from fruix.building.builders.platforms import local_system
+from fruix.daemon.answers import Answers
 from fruix.daemon.budget import Budget
 from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
@@ -40,6 +41,7 @@ class Service:
     budget: Budget = field(init=False)
     keyring: Keyring = field(init=False)
     users: StoreUsers = field(init=False)
+    answers: Answers = field(init=False)
     client_log: ClientLog = field(default_factory=lambda: ClientLog(log))
     version: str = f"fruix {__version__}"
     system: str = field(default_factory=local_system)
@@ -49,6 +51,7 @@ class Service:
 
     def __post_init__(self) -> None:
         self.users = StoreUsers(self.store, lambda: bool(self.builder.active()), self._before_reopening)
+        self.answers = Answers(self.users.version)
         self.budget = Budget(self.settings)
         self.keyring = Keyring.open(self.settings)
 

@@ -47,9 +47,8 @@ class StoreUsers:
         self._count = 0
         self._is_open = True
 
-    @contextmanager
-    def using(self) -> Iterator[None]:
-        """For a request that may use the store, to its end. Not within another of the same thread.
+    def enter(self) -> None:
+        """A request begins that may use the store. Not within another of the same thread.
 
         Raises:
             StoreError: the store was removed, and can't be opened anew (now).
@@ -58,11 +57,25 @@ class StoreUsers:
             if name := self._store.lost():
                 self._reopen(name)
             self._count += 1
+
+    def leave(self) -> None:
+        """It has ended."""
+        with self._lock:
+            self._count -= 1
+
+    @contextmanager
+    def using(self) -> Iterator[None]:
+        """Both, around what uses the store."""
+        self.enter()
         try:
             yield
         finally:
-            with self._lock:
-                self._count -= 1
+            self.leave()
+
+    def version(self) -> tuple[int, int] | None:
+        """What the database held last (`Database.version`); None if it is no longer what the store is."""
+        with self._lock:
+            return self._store.database.version() if self._is_open and not self._store.lost() else None
 
     def explained(self, error: Exception) -> Exception:
         """What a client is told when its request met this error: without the store, files are missing."""

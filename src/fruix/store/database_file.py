@@ -40,6 +40,9 @@ class DatabaseFile:
         self._readers = Readers(self._another)
         self._writer: sqlite3.Connection | None = None
         self._turn = threading.RLock()
+        self._watching = threading.Lock()
+        self._watcher: sqlite3.Cursor | None = None
+        self._times_opened = 0
         self.identity = ""
 
     def open(self) -> None:
@@ -75,6 +78,7 @@ class DatabaseFile:
             os.unlink(os.path.join(os.path.dirname(self.file), "reserved"))
 
     def _open(self) -> None:
+        self._times_opened += 1
         _create_file(self.file, 0o600)
         with _explained(self.file):
             self._writer = self._connect()
@@ -87,9 +91,27 @@ class DatabaseFile:
                 f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=REBUILD
             )
 
+    def version(self) -> tuple[int, int]:
+        """Two numbers that are others after each commit, of whichever process. Costs 2 µs.
+
+        Raises:
+            StoreError: the store is not open.
+        """
+        try:
+            with self._watching:
+                if self._watcher is None:
+                    self._watcher = self._another().cursor()
+                return self._times_opened, self._watcher.execute("pragma data_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise explanation(error, self.file) from error
+
     def close(self) -> None:
         """Close all connections. No query may be running."""
         self._readers.close()
+        with self._watching:
+            if self._watcher is not None:
+                self._watcher.connection.close()
+                self._watcher = None
         with self._turn:
             if self._writer is not None:
                 self._writer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from fruix.building.builders.platforms import local_system
 from fruix.daemon import client_options, client_trust
@@ -18,6 +19,7 @@ from fruix.model.view_scheme import view_as_scheme
 from fruix.protocol import common_operations as common
 from fruix.protocol import guix, nix
 from fruix.protocol.model_codecs import UnkeyedInfo
+from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
 
 
@@ -207,6 +209,23 @@ NIX: Rows = (
     nix.QueryHostViews.answered_by(query_host_views),
     nix.QueryActiveBuilds.answered_by(query_active_builds),
     nix.QueryPlan.answered_by(query_plan),
+)
+# Answered from the database alone: the answer is the same until that changes.
+LASTING: frozenset[type[Request[Any]]] = frozenset(
+    {
+        common.IsValidPath,
+        common.QueryPathHash,
+        common.QueryReferences,
+        common.QueryReferrers,
+        common.QueryDeriver,
+        common.QueryDerivationOutputs,
+        common.QueryDerivationOutputNames,
+        common.QueryPathFromHashPart,
+        common.QueryValidDerivers,
+        nix.QueryPathInfo,
+        nix.QueryDerivationOutputMap,
+        guix.QueryPathInfo,
+    }
 )
 GUIX: Rows = (
     guix.QueryPathInfo.answered_by(query_path_info_guix),

@@ -1,0 +1,202 @@
+"""A question that is asked again is answered from memory, and only as long as the answer holds."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from daemon.serving import Running, running
+from fruix.client import RemoteStore
+from fruix.daemon import answers, request_loop
+from fruix.daemon.answers import Answers
+from fruix.errors import FruixError
+from fruix.model.storepath import StorePath
+from fruix.protocol.wire import Context, Dialect
+from fruix.store.database import Database
+from fruix.store.local import LocalStore
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[Running]:
+    with running(tmp_path) as found:
+        yield found
+
+
+@pytest.fixture
+def user(daemon: Running) -> Iterator[RemoteStore]:
+    with daemon.connect() as store:
+        yield store
+
+
+@pytest.fixture
+def worked_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the operations that were not answered from memory."""
+    names: list[str] = []
+    real = request_loop.RequestLoop._work
+
+    def work(*arguments: object) -> object:
+        names.append(arguments[1].name)  # type: ignore[attr-defined]
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(request_loop.RequestLoop, "_work", work)
+    return names
+
+
+def questions(user: RemoteStore, path: StorePath) -> list[object]:
+    return [user.is_valid(path), user.path_info(path), sorted(user.referrers(path))]
+
+
+def test_what_was_asked_is_not_worked_on_again(
+    daemon: Running, user: RemoteStore, worked_on: list[str]
+) -> None:
+    path = daemon.store.add_text("text", b"")
+    first = questions(user, path)
+    asked = list(worked_on)
+    assert len(asked) == 3
+    assert questions(user, path) == first
+    with daemon.connect() as another:
+        worked_on.clear()
+        assert questions(another, path) == first
+    assert not {"IsValidPath", "QueryPathInfo", "QueryReferrers"} & set(worked_on)
+
+
+def test_registration_changes_answers(daemon: Running, user: RemoteStore) -> None:
+    path = daemon.store.add_text("text", b"")
+    assert questions(user, path)[2] == []
+    user_of_it = daemon.store.add_text("user", b"", [path])
+    assert questions(user, path)[2] == [user_of_it]
+
+
+def test_deletion_and_new_validity_change_answers(daemon: Running, user: RemoteStore) -> None:
+    path = daemon.store.add_text("text", b"")
+    assert questions(user, path)[0]
+    daemon.store.database.remove([path])
+    assert questions(user, path) == [False, None, []]
+    shutil.rmtree(f"{daemon.store.directory}/{path.base}", ignore_errors=True)
+    daemon.store.add_text("text", b"")
+    assert questions(user, path)[0]
+
+
+def test_signatures_change_answers(daemon: Running, user: RemoteStore) -> None:
+    path = daemon.store.add_text("text", b"")
+    assert not user.path_info(path).signatures  # type: ignore[union-attr]
+    signature = "key:" + "A" * 86 + "=="
+    daemon.store.add_signatures(path, [signature])
+    assert user.path_info(path).signatures == (signature,)  # type: ignore[union-attr]
+
+
+def test_another_process_changes_answers(daemon: Running, user: RemoteStore) -> None:
+    """What another one commits is seen as this one's own is: by a connection that never writes."""
+    path = daemon.store.add_text("text", b"")
+    assert questions(user, path)[0]
+    other = Database(daemon.store.layout.database, daemon.store.directory)
+    other.open()
+    other.remove([path])
+    other.close()
+    assert questions(user, path) == [False, None, []]
+
+
+def test_a_removed_store_changes_answers(daemon: Running, user: RemoteStore) -> None:
+    path = daemon.store.add_text("text", b"")
+    daemon.store.sync()
+    assert questions(user, path)[0]
+    shutil.rmtree(daemon.store.directory)
+    shutil.rmtree(daemon.store.layout.state)
+    assert questions(user, path) == [False, None, []]
+    again = daemon.store.add_text("text", b"")
+    assert again == path
+    assert questions(user, path)[0]
+
+
+def test_errors_are_not_kept(daemon: Running, user: RemoteStore) -> None:
+    path = StorePath.of(daemon.store.directory, "0" * 32 + "-text")
+    for _ in range(2):
+        with pytest.raises(FruixError, match="is not valid"):
+            user.references(path)
+
+
+def test_requests_that_arrive_together_are_answered_one_by_one(daemon: Running) -> None:
+    """The second half of what arrived is no request of its own."""
+    path = str(daemon.store.add_text("text", b"")).encode()
+    padded = len(path).to_bytes(8, "little") + path + bytes(-len(path) % 8)
+    request = (1).to_bytes(8, "little") + padded
+    true = (1).to_bytes(8, "little")
+    with daemon.connect():
+        stream = daemon.plugged[-1]
+        for together in (1, 1, 3, 2, 1):
+            stream.sendall(request * together)
+            received = b""
+            while len(received) < 16 * together:
+                received += stream.recv(4096)
+            assert received[8:16] == true
+            assert received == received[:16] * together
+
+
+VERSIONS = [(1, 1), (1, 2)]
+CONTEXT = Context(Dialect.NIX, 38, "/frx/store")
+
+
+def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
+    current = VERSIONS[0]
+    kept = Answers(lambda: current)
+    dialect = kept.dialect(CONTEXT)
+    kept.see(current)
+    kept.keep(dialect, b"request", b"answer", VERSIONS[0])
+    assert kept.find(dialect, b"request") == b"answer"
+    current = VERSIONS[1]
+    assert kept.find(dialect, b"request") is None
+    kept.keep(dialect, b"request", b"old", VERSIONS[0])  # a session that was slow
+    assert kept.find(dialect, b"request") is None
+
+
+def test_each_dialect_has_answers_of_its_own() -> None:
+    kept = Answers(lambda: VERSIONS[0])
+    kept.see(VERSIONS[0])
+    nix, guix = kept.dialect(CONTEXT), kept.dialect(Context(Dialect.GUIX, 0x64, "/frx/store"))
+    assert kept.dialect(Context(Dialect.NIX, 38, "/frx/store")) == nix
+    kept.keep(nix, b"request", b"answer", VERSIONS[0])
+    assert kept.find(guix, b"request") is None
+
+
+def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_MOST", 100_000)
+    kept = Answers(lambda: VERSIONS[0])
+    kept.see(VERSIONS[0])
+    dialect = kept.dialect(CONTEXT)
+    for number in range(10_000):
+        kept.keep(dialect, b"%d" % number, bytes(1000), VERSIONS[0])
+        assert sum(map(len, kept._kept[dialect].values())) <= 100_000
+    assert kept.find(dialect, b"9999")
+    kept.keep(dialect, b"big", bytes(1 << 15), VERSIONS[0])
+    assert kept.find(dialect, b"big") is None
+
+
+def test_questions_beside_writers_are_never_answered_with_what_is_gone(daemon: Running) -> None:
+    """Each text is valid from its registration to its removal, whatever others ask meanwhile."""
+    paths = [daemon.store.add_text(f"text-{number}", b"") for number in range(40)]
+    ended = threading.Event()
+
+    def ask() -> None:
+        with daemon.connect() as user:
+            while not ended.is_set():
+                for path in paths:
+                    user.is_valid(path)
+
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    store: LocalStore = daemon.store
+    try:
+        with daemon.connect() as user:
+            for path in paths:
+                assert user.is_valid(path)
+                store.database.remove([path])
+                assert not user.is_valid(path)
+    finally:
+        ended.set()
+        for thread in asking:
+            thread.join()
