@@ -43,3 +43,34 @@ def either_poll(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
 
     if request.param == "IN":
         monkeypatch.setattr(HangupWatcher, "_EVENTS", select.POLLIN)
+        monkeypatch.delattr(select, "epoll", raising=False)
+
+
+@pytest.mark.usefixtures("either_poll")
+def test_who_goes_while_it_is_watched_is_heard_of() -> None:
+    """Whether the thread began to wait before or after it was asked to watch."""
+    watcher = HangupWatcher()
+    try:
+        for _ in range(50):
+            own, other = socket.socketpair()
+            with watcher.watch(own) as gone:
+                other.close()
+                assert gone.wait(60)
+            own.close()
+    finally:
+        watcher.close()
+
+
+def test_word_of_an_earlier_client_is_not_taken_for_word_of_the_next() -> None:
+    """Descriptors are used again: what the thread heard may be of a connection that is closed by now."""
+    watcher = HangupWatcher()
+    own, other = socket.socketpair()
+    try:
+        with watcher.watch(own) as gone:
+            watcher._look(own.fileno())
+            assert not gone.is_set()
+            other.close()
+            assert gone.wait(60)
+    finally:
+        own.close()
+        watcher.close()

@@ -109,7 +109,9 @@ class HangupWatcher:
 
     def __init__(self) -> None:
         self._wake_receiver, self._wake_sender = socket.socketpair()
-        self._poller = select.poll()
+        # What is added to an epoll is waited for at once; elsewhere the thread has to begin its wait anew.
+        self._is_heard = hasattr(select, "epoll")
+        self._poller = select.epoll() if self._is_heard else select.poll()
         self._poller.register(self._wake_receiver, select.POLLIN)
         self._watched: dict[int, tuple[socket.socket, threading.Event]] = {}
         self._lock = threading.Lock()
@@ -125,7 +127,8 @@ class HangupWatcher:
         with self._lock:
             self._watched[descriptor] = stream, gone
             self._poller.register(descriptor, self._EVENTS)
-        self._wake()
+        if not self._is_heard:
+            self._wake()
         try:
             yield gone
         finally:
@@ -136,10 +139,7 @@ class HangupWatcher:
     def look(self) -> None:
         """Set the events of those who have gone up to now, also where the thread has not heard of it yet."""
         with self._lock:
-            poller = select.poll()
-            for descriptor in self._watched:
-                poller.register(descriptor, self._EVENTS)
-            for descriptor, _ in poller.poll(0):
+            for descriptor in self._ready(list(self._watched)):
                 self._tell(descriptor)
 
     def close(self) -> None:
@@ -163,8 +163,15 @@ class HangupWatcher:
 
     def _look(self, descriptor: int) -> None:
         with self._lock:
-            if descriptor in self._watched:
+            # By now it may be another client's.
+            if descriptor in self._watched and self._ready([descriptor]):
                 self._tell(descriptor)
+
+    def _ready(self, descriptors: list[int]) -> list[int]:
+        poller = select.poll()
+        for descriptor in descriptors:
+            poller.register(descriptor, self._EVENTS)
+        return [descriptor for descriptor, _ in poller.poll(0)]
 
     def _tell(self, descriptor: int) -> None:
         stream, gone = self._watched[descriptor]

@@ -356,3 +356,20 @@ def test_a_file_whose_archive_was_just_hashed_is_not_hashed_again(
     assert store._deduplicator.deduplicate(other, ALL, archive_hash=known).files == 1
     assert links(store) == {base32.encode(known)}
     assert inode(store, one).st_ino == inode(store, other).st_ino
+
+
+def test_objects_that_can_hold_nothing_to_deduplicate_are_not_looked_at(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guix's clients wait for deduplication: of a text nothing is to be waited for."""
+    seen: list[StorePath] = []
+    monkeypatch.setattr(
+        replace.Deduplicator, "deduplicate", lambda _self, path, *_rest, **_names: seen.append(path)
+    )
+    with LocalStore(layout, deduplication=LARGE) as store:
+        store.add_text("small", b"small")
+        assert not store.is_deduplicating()
+        big = store.add_text("big", BIG)
+        store.wait_for_deduplication()
+        assert seen == [big]
+    assert ALL.concern(1)

@@ -73,7 +73,7 @@ def deduplicating(handler: Callable[[Session, T], R]) -> Callable[[Session, T], 
         if wanted and session.store.last_row() > before:
             with session.long_work():
                 session.store.optimise(_rules(session, ALL), after=before)
-        elif session.context.dialect is Dialect.GUIX:
+        elif session.context.dialect is Dialect.GUIX and session.store.is_deduplicating():
             with session.long_work():
                 session.store.wait_for_deduplication()
         return result

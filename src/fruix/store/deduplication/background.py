@@ -46,6 +46,11 @@ class Background:
                     thread.start()
             self._changed.notify_all()
 
+    def is_busy(self) -> bool:
+        """Whether a path waits, or is worked on."""
+        with self._changed:
+            return bool(self._waiting or self._running)
+
     def wait(self) -> None:
         """Return when all that was added before is done (or the end has come).
 

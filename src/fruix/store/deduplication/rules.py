@@ -20,6 +20,10 @@ class Rules:
     symlinks: bool = False
     clones: bool = True
 
+    def concern(self, nar_size: int) -> bool:
+        """Whether an object whose archive has so many bytes may hold anything to deduplicate."""
+        return self.symlinks or nar_size >= self.least
+
 
 ALL = Rules(symlinks=True)  # as Nix does
 LARGE = Rules(least=8192)  # as Guix does

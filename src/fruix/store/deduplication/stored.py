@@ -46,8 +46,14 @@ class StoredDeduplication(StoreQueries):
             self._deduplicator.deduplicate(path, self._rules, archive_hash=archive_hash)
 
     def _deduplicate_later(self, infos: Iterable[PathInfo]) -> None:
-        if self._rules is not None:
-            self._background.add((info.path, info.nar_hash.digest) for info in infos)
+        rules = self._rules
+        if rules is not None:
+            concerned = [info for info in infos if rules.concern(info.nar_size)]
+            self._background.add((info.path, info.nar_hash.digest) for info in concerned)
+
+    def is_deduplicating(self) -> bool:
+        """Whether something that was registered waits to be deduplicated, or is at it."""
+        return self._background.is_busy()
 
     def wait_for_deduplication(self) -> None:
         """Return when what was registered up to now is deduplicated, as far as the store is to do so."""

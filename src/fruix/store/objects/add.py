@@ -78,9 +78,9 @@ class Adding:
         ordered = tuple(sorted(set(references)))
         path = path_for(address, name, self._directory, ordered)
         self._roots.add(path)
-        if self._there(path):
-            return path, None
         again = self._valid(path)
+        if again and self._there(path):
+            return path, None
         self._room.spend(len(contents))
         archive, size = _hash_of(_file_archive(contents))
         info = PathInfo(
