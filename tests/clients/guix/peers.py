@@ -5,6 +5,7 @@ Each daemon has `/frx` for itself, so that all names are the same.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -112,6 +113,8 @@ def _guix() -> Iterator[None]:
             yield
         finally:
             process.terminate()
+    with open("/frx/var/fruix/db/big-lock", "ab") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)  # its processes for clients that have left end some time later
 
 
 def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
