@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import socket
 import time
 
+from fruix.client import RemoteStore
 from fruix.model.nar import write as nar
 from fruix.model.nar.export import END, ITEM, Description, signature
 from fruix.model.sexp import parse
@@ -18,6 +20,7 @@ from fruix.model.storepath import StorePath
 from fruix.signing import export_signatures
 from peers import Daemon
 from registering import register, tree, two_earlier
+from report import OURS
 from row import Data, Row, timed, walk
 from store_client import DELETE_DEAD, RETURN_DEAD, StoreClient
 from wire import DaemonError, Feed, Write, bytes_archive, file_archive
@@ -69,6 +72,25 @@ def referrers(daemon: Daemon, data: Data, _round: int) -> float:
     client = _client(daemon)
     begun = time.perf_counter()
     walk(start, client.referrers)
+    seconds = time.perf_counter() - begun
+    client.close()
+    return seconds
+
+
+def requisites(daemon: Daemon, data: Data, _round: int) -> float:
+    """All that the last of 20,000 texts needs, as its own client finds it.
+
+    Fruix's asks for the whole, those of the peers for the references of each.
+    """
+    *_, end = _filled(daemon, data)
+    if daemon.name == OURS:
+        stream = socket.socket(socket.AF_UNIX)
+        stream.connect(daemon.socket)
+        with RemoteStore(stream, daemon.store) as store:
+            return timed(lambda: _require(len(store.closure([StorePath(end)])) > 1, "it needs nothing"))
+    client = _client(daemon)
+    begun = time.perf_counter()
+    walk(end, client.references)
     seconds = time.perf_counter() - begun
     client.close()
     return seconds
@@ -217,6 +239,7 @@ def _require(condition: bool, otherwise: str) -> None:
 ROWS: tuple[Row, ...] = (
     Row("collect", "collect 10,000 dead paths of 30,000", "s", collect, rounds=3, group="store"),
     Row("referrers", "referrers of 20,000 paths", "s", referrers, rounds=3, group="store"),
+    Row("requisites", "closure of 20,000 paths, own clients", "s", requisites, rounds=3, group="store"),
     Row("verify", "verify 40,000 small files and 1 GiB", "s", verify, rounds=3, group="store"),
     Row("export", "export an item of 1 GiB (Guix)", "s", export, 3, group="store", dialect="guix"),
     Row("import", "import an item of 1 GiB (Guix)", "s", import_item, 3, group="store", dialect="guix"),
