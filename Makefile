@@ -51,6 +51,9 @@ lint: $(VENV)/.ready-test
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	@sh scripts/need lint
+	shellcheck scripts/guix-hello scripts/install scripts/need scripts/peers scripts/uninstall scripts/venv \
+	    src/fruix/guile/fruix/functions.sh
 
 $(VENV)/.ready: pyproject.toml scripts/venv scripts/need
 	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) terminal

@@ -66,9 +66,9 @@ def run(*words: str | Path, environment: Mapping[str, str]) -> subprocess.Comple
 
 
 @contextmanager
-def daemon() -> Iterator[None]:
-    """Fruix's daemon on /frx."""
-    process = start_daemon(environment=passed())
+def daemon(**variables: str) -> Iterator[None]:
+    """Fruix's daemon on /frx; `variables` are added to its environment."""
+    process = start_daemon(environment={**passed(), **variables})
     try:
         connected(process).close()
         yield

@@ -85,8 +85,8 @@ if [ ! -e configure ] && [ -e configure.ac ]; then autoreconf -vif; fi")
       (tidy . ,(shared "tidy.sh"))
       (strip . ,(shared "strip.sh"))
       (validate-runpath . ,(shared "validate_runpath.sh"))
-      (make-outputs . ,(string-append "for fruix_output in " variables
-                                      "; do [ -e \"$fruix_output\" ] || mkdir \"$fruix_output\"; done"))
+      (make-outputs . ,(string-append "set -- " variables
+                                      "\nfor fruix_output; do [ -e \"$fruix_output\" ] || mkdir \"$fruix_output\"; done"))
       (record-source . ,(shell-text "record_source.sh"))))
   (map (lambda (name) (cons name (or (assq-ref texts name) ""))) %names))
 

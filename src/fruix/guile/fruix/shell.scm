@@ -1,28 +1,36 @@
-;;; Scheme of build phases → lines of POSIX shell.
+;;; Lines of POSIX shell, and values that only a builder's shell will know.
 ;;;
-;;; Phases of Guix's packages are Scheme that runs while a package is built.  Host views have no Guile,
-;;; so the code is run when the package is lowered, in a sandbox in which the procedures that would change
-;;; files are replaced by some that write down lines of shell, for the builder to run.  What the builder
-;;; alone can know (a variable's value, where a program is) is in strings as a shell expansion, between
-;;; two marks; it can be joined, passed and written, but not be looked into.  Code that wants more (tests
-;;; for files, reading them) meets an unbound variable: that is an error of its phase, with its name.
-;;;
-;;; 'substitute*' becomes sed's: POSIX extended expressions are the same in both.
+;;; Strings may hold expansions of the shell (a variable's value, where a program is), each between two
+;;; marks.  They can be joined, passed and written, but not be looked into.  Other such values are <words>,
+;;; what a command prints, a word a line, and <condition>, what a command's status tells.
 
 (define-module (fruix shell)
-  #:use-module (fruix host-view)
-  #:use-module ((guix build utils) #:select (modify-phases))
-  #:use-module (ice-9 format)
   #:use-module (ice-9 match)
-  #:use-module (ice-9 sandbox)
+  #:use-module (ice-9 regex)
   #:use-module (srfi srfi-1)
   #:use-module (srfi srfi-9)
-  #:use-module (srfi srfi-26)
+  #:use-module (srfi srfi-11)
   #:export (expansion
+            %group
+            pieces
+            marked?
             quoted
+            words
+            words?
+            condition
+            maybe
             recorded
+            in-case
+            write-line
+            fresh-name
+            assigned
+            split
             emit
-            phase-module))
+            truth
+            choose
+            attempt
+            decided
+            steady))
 
 ;; Characters for private use: an expansion stands between the first two; the third and a digit are
 ;; what a group of a regular expression has matched.
@@ -34,205 +42,225 @@
   "A string that the builder's shell replaces by what TEXT, such as $out, expands to."
   (string-append (string %open) text (string %close)))
 
-;; Several words that the builder alone knows: TEXT is a command that prints them, a line each.
-(define-record-type <words>
+(define* (maybe variable #:optional (otherwise (string-append "?" variable " is not set")))
+  "A string that is the value of VARIABLE, or #f where that isn't set.  OTHERWISE is what the shell does
+with it then, where a string is needed."
+  (expansion (string-append "${" variable otherwise "}")))
+
+(define (pieces value)
+  "VALUE, a string, as a list of strings and of lists of one string, expansions."
+  (match (string-index value %open)
+    (#f (list value))
+    (start
+     (let ((end (string-index value %close start)))
+       (cons* (substring value 0 start)
+              (list (substring value (+ start 1) end))
+              (pieces (substring value (+ end 1))))))))
+
+(define (marked? value)
+  "Whether VALUE is a string with something in it that only the builder knows."
+  (and (string? value) (string-any (lambda (char) (memv char (list %open %group))) value)))
+
+(define (escaped text)
+  (string-concatenate
+   (map (lambda (char)
+          (cond ((eqv? char %group) (error "it does more than write what a pattern has matched"))
+                ((string-index "\"\\`$" char) (string #\\ char))
+                (else (string char))))
+        (string->list text))))
+
+(define* (quoted value #:optional (expanded identity))
+  "VALUE, a string, as one word of the shell in double quotes.  EXPANDED makes of an expansion what is
+written for it."
+  (string-append "\""
+                 (string-concatenate
+                  (map (match-lambda ((text) (expanded text)) (text (escaped text))) (pieces value)))
+                 "\""))
+
+(define-record-type <words>             ;TEXT: a command that prints them
   (words text)
   words?
   (text words-text))
 
-(define* (quoted value #:key (special "\"\\`$"))
-  "VALUE, a string, as one word of the shell in double quotes."
-  (define (next char inside? result)
-    (cond ((eqv? char %open) (values #t result))
-          ((eqv? char %close) (values #f result))
-          (inside? (values #t (cons char result)))
-          ((string-index special char) (values #f (cons* char #\\ result)))
-          (else (values #f (cons char result)))))
-  (let loop ((chars (string->list value)) (inside? #f) (result '()))
-    (match chars
-      (() (string-append "\"" (list->string (reverse result)) "\""))
-      ((char rest ...)
-       (call-with-values (cut next char inside? result)
-         (cut loop rest <> <>))))))
+(define-record-type <condition>         ;TEXT: a command that changes nothing
+  (condition text)
+  condition?
+  (text condition-text))
+
+;; What a form comes to that has different values in different cases.
+(define-record-type <unknown>
+  (unknown)
+  unknown?)
+
+;;; Lines.
 
 (define %lines (make-parameter #f))     ;a box with what was written down, last first
+(define %counter (make-parameter #f))   ;a prefix, and how many names with it were given
+(define %depth (make-parameter 0))      ;of cases that only the builder tells apart
+
+(define (captured thunk)
+  "The lines that THUNK writes down, and what it returns."
+  (parameterize ((%lines (list '())))
+    (let ((value (thunk)))
+      (values (reverse (car (%lines))) value))))
+
+(define (recorded prefix thunk)
+  "The lines that THUNK writes down as one string, and what it returns.  Variables begin with PREFIX."
+  (let-values (((lines value) (parameterize ((%counter (cons prefix 0))) (captured thunk))))
+    (values (string-join (without-unused lines) "\n") value)))
+
+(define (without-unused lines)
+  "LINES but for those that keep how a case went where nobody asks."
+  (define text (string-join lines "\n"))
+  (remove (lambda (line)
+            (match (string-match "^(fruix_[0-9]+)=1?$" line)
+              (#f #f)
+              (found (not (string-match (string-append "\\$" (match:substring found 1) "[^0-9]") text)))))
+          lines))
+
+(define (write-line . parts)
+  (set-car! (%lines) (cons (string-concatenate parts) (car (%lines))))
+  #t)
+
+(define (fresh-name)
+  "The name of a variable that this builder's phase hasn't used yet."
+  (match (%counter)
+    ((prefix . count)
+     (set-cdr! (%counter) (+ 1 count))
+     (string-append prefix "_" (number->string (+ 1 count))))))
+
+(define (assigned command)
+  "What COMMAND, which has to succeed, prints; it is run where the builder has got to."
+  (let ((name (fresh-name)))
+    (write-line name "=$(" command ")")
+    (expansion (string-append "$" name))))
+
+(define (split some)
+  "Make SOME, words, the shell's positional parameters."
+  (write-line "fruix_words=$(" (words-text some) ")")
+  (for-each write-line '("IFS=$fruix_newline; set -f" "# shellcheck disable=SC2086" "set -- $fruix_words"
+                         "set +f; unset IFS")))
 
 (define (emit . parts)
   "Write a line down; strings of PARTS are text, lists are words to be quoted.  Return #t."
-  (set-car! (%lines)
-            (cons (string-join (append-map (match-lambda
-                                             ((? string? text) (list text))
-                                             ((? words? some) (list (words->shell some)))
-                                             (some (map word some)))
-                                           parts))
-                  (car (%lines))))
-  #t)
-
-(define (words->shell some)
-  (string-append "$(" (words-text some) ")"))
+  (match (filter words? (append-map (lambda (part) (if (list? part) part '())) parts))
+    (() #t)
+    ((some) (split some))
+    (_ (error "one form has several lists of files that only the builder can find")))
+  (write-line (string-join (append-map (match-lambda
+                                         ((? string? text) (list text))
+                                         (some (map word some)))
+                                       parts))))
 
 (define (word value)
   (match value
     ((? string?) (quoted value))
-    ((? words?) (words->shell value))
+    ((? words?) "\"$@\"")
     ((? number?) (number->string value))
     (_ (error "no word of the shell:" value))))
 
-(define (recorded thunk)
-  "The lines of shell that THUNK writes down, as one string."
-  (parameterize ((%lines (list '())))
-    (thunk)
-    (string-join (reverse (car (%lines))) "\n")))
+;;; Cases.
 
-;;; What phases may call.
+(define (maybe-variable value)
+  "The variable whose value VALUE, a string, is if it is set; else #f."
+  (match (pieces value)
+    (("" (text) "") (and (string-prefix? "${" text)
+                         (substring text 2 (string-index text (char-set #\: #\?)))))
+    (_ #f)))
 
-(define (files-in value)
-  (if (list? value) value (list value)))
+(define (truth value)
+  "Whether VALUE is true: #t, #f, or a command that tells."
+  (match value
+    ((? condition?) (condition-text value))
+    ((? string?) (match (maybe-variable value)
+                   (#f #t)
+                   (variable (string-append "[ -n \"${" variable "+set}\" ]"))))
+    ((or (? words?) (? unknown?)) (decided value))
+    (_ (and value #t))))
 
-(define (invoke program . arguments)
-  (emit (list (if (string=? program "make") (expansion "$make") program)) arguments))
+(define (decided value)
+  "VALUE, if it is known now whether it is true."
+  (if (or (words? value) (unknown? value) (string? (truth value)))
+      (error "it asks for what only the builder can know")
+      value))
 
-(define (setenv name value)
-  (emit (if value
-            (string-append "export " name "=" (quoted value))
-            (string-append "unset " name))))
+(define (steady what)
+  "Leave if only some cases, or rounds of a loop, get here."
+  (unless (zero? (%depth))
+    (error (string-append what " in a case that only the builder knows"))))
 
-(define (getenv name)
-  (expansion (string-append "${" name ":-}")))
+(define (in-case thunk)
+  "As 'captured', for lines of which only the builder knows whether, or how often, they are run."
+  (when (> (%depth) 20)
+    (error "a loop whose end only the builder can know"))
+  (parameterize ((%depth (+ 1 (%depth))))
+    (captured thunk)))
 
-(define (delete-file file) (emit "rm -f --" (files-in file)))
-(define (delete-file-recursively file) (emit "rm -rf --" (files-in file)))
-(define (mkdir-p directory) (emit "mkdir -p --" (list directory)))
-(define (symlink target link) (emit "ln -s --" (list target link)))
-(define (link old new) (emit "ln --" (list old new)))
-(define (rename-file old new) (emit "mv --" (list old new)))
-(define (copy-file old new) (emit "cp --" (list old new)))
-(define* (copy-recursively old new #:rest _)
-  (emit "mkdir -p --" (list new))
-  (emit "cp -R --" (list (string-append old "/.") new)))
-(define (install-file file directory)
-  (emit "mkdir -p --" (list directory))
-  (emit "cp --" (list file) (list (string-append directory "/"))))
-(define (chmod file mode) (emit "chmod" (number->string mode 8) (list file)))
-(define (make-file-writable file) (emit "chmod u+w" (list file)))
-(define (chdir directory) (emit "cd" (list directory)))
-(define (getcwd) (expansion "$PWD"))
-;; Scripts and makefiles find /bin/sh where they say.
-(define (patch-nothing . _) #t)
+(define (if-lines command then else)
+  (write-line "if " command "; then :")
+  (for-each write-line then)
+  (unless (null? else)
+    (write-line "else :")
+    (for-each write-line else))
+  (write-line "fi"))
 
-(define (parallel-job-count) (expansion "$NIX_BUILD_CORES"))
-(define (display thing . _) (emit "printf '%s'" (list (object->text thing))))
-(define (newline . _) (emit "echo"))
+(define (choose value then else)
+  "What the thunk THEN returns if VALUE is true, else what ELSE does."
+  (match (truth value)
+    (#t (then))
+    (#f (else))
+    (command
+     (let-values (((then-lines one) (in-case then))
+                  ((else-lines other) (in-case else)))
+       (if (and (null? then-lines) (null? else-lines) (eq? one #t) (eq? other #f))
+           (condition command)
+           (merged command then-lines (if (eq? one value) (set value) one) else-lines other))))))
 
-(define (object->text thing)
-  (if (string? thing) thing (format #f "~a" thing)))
+(define (set value)
+  "VALUE, if there is one."
+  (match (and (string? value) (maybe-variable value))
+    (#f value)
+    (variable (expansion (string-append "$" variable)))))
 
-(define (shown-format port . arguments)
-  (let ((text (apply format #f arguments)))
-    (if port
-        (emit "printf '%s'" (list text))
-        text)))
+(define (attempt thunk)
+  "What THUNK returns, or #f if one of the commands that it writes down fails."
+  (let-values (((lines value) (in-case thunk)))
+    (cond ((null? lines) value)
+          ((any (lambda (line) (string-contains line "\n")) lines) (error "a failure of a whole phase"))
+          ((any compound? lines) (error "'false-if-exception' around more than commands"))
+          (else (merged (string-join lines " && ") '() value '() #f)))))
 
-(define (number->text number . radix)
-  (if (string? number) number (apply number->string number radix)))
+(define (compound? line)
+  (any (lambda (start) (string-prefix? start line)) '("if " "for " "{" "IFS=" "#" "fi" "}")))
 
-(define* (find-files directory #:optional (pattern #f) #:rest _)
-  (words (string-append
-          "find " (quoted directory) " -type f"
-          (match pattern
-            (#f "")
-            ((? string?) (string-append " | sed -n -E " (quoted (string-append "\\|/[^/]*(" pattern ")[^/]*$|p"))))
-            (_ (error "find-files takes a regular expression here, not" pattern)))
-          " | LC_ALL=C sort")))
+(define (nothing-told? value)
+  (or (unspecified? value) (eq? value #t)))
 
-(define (for-every procedure some . more)
-  (match some
-    ((? words?)
-     (emit "for fruix_file in" some)
-     (emit "do :")                      ;the procedure may write nothing
-     (procedure (expansion "$fruix_file"))
-     (emit "done"))
-    (_ (apply for-each procedure some more))))
-
-(define-syntax-rule (with-directory-excursion directory body ...)
-  (begin
-    (emit "(") (emit "cd" (list directory))
-    body ...
-    (emit ")")))
-
-(define-syntax substitute*
-  (syntax-rules ()
-    ((_ file ((pattern variable ...) body ...) ...)
-     (substitute file (list (cons pattern (clause 0 (variable ...) body ...)) ...)))))
-
-;; A replacement, with marks where matches go.  One binding inside the other, as _ may stand twice.
-(define-syntax clause
-  (syntax-rules ()
-    ((_ number () body ...) (begin body ...))
-    ((_ number (variable rest ...) body ...)
-     (let ((variable (string %group (integer->char (+ 48 number)))))
-       (clause (+ 1 number) (rest ...) body ...)))))
-
-(define (substitute file clauses)
-  (emit "substitute"
-        (string-join (map (match-lambda ((pattern . replacement) (substitution pattern replacement)))
-                          clauses))
-        "--" (files-in file)))
-
-(define (substitution pattern replacement)
-  "Arguments for sed.  Its lines end in the character with code 2 that stands for the end of a line."
-  (define delimiter
-    (find (lambda (char)
-            (not (or (string-index pattern char) (string-index replacement char))))
-          (string->list "|,#%~!@;:")))
-  (define (ends text) (string-map (lambda (char) (if (char=? char #\newline) #\x2 char)) text))
-  (define (escaped text)
-    (string-concatenate
-     (map (lambda (char)
-            (cond ((memv char '(#\& #\\)) (string #\\ char))
-                  ((char=? char %group) "\\")
-                  (else (string char))))
-          (string->list text))))
-  (unless delimiter
-    (error "substitute*: no character is left that could separate pattern and replacement" pattern))
-  (string-append "-e " (quoted (string-append "s" (string delimiter) (ends pattern) (string delimiter)
-                                              (ends (escaped replacement)) (string delimiter) "g"))))
-
-;;; Where they run.
-
-(define %own
-  `((invoke . ,invoke) (setenv . ,setenv) (getenv . ,getenv) (delete-file . ,delete-file)
-    (delete-file-recursively . ,delete-file-recursively) (mkdir-p . ,mkdir-p) (mkdir . ,mkdir-p)
-    (symlink . ,symlink) (link . ,link) (rename-file . ,rename-file) (copy-file . ,copy-file)
-    (copy-recursively . ,copy-recursively) (install-file . ,install-file) (chmod . ,chmod)
-    (make-file-writable . ,make-file-writable) (chdir . ,chdir) (getcwd . ,getcwd)
-    (parallel-job-count . ,parallel-job-count) (display . ,display) (newline . ,newline)
-    (patch-makefile-SHELL . ,patch-nothing) (patch-shebang . ,patch-nothing)
-    (patch-/usr/bin/file . ,patch-nothing) (format . ,shown-format) (number->string . ,number->text) (find-files . ,find-files)
-    (for-each . ,for-every) (const . ,const) (negate . ,negate) (compose . ,compose)))
-
-(define %macros '(modify-phases substitute* with-directory-excursion))
-
-(define (phase-module view inputs)
-  "A fresh module in which code of phases is evaluated.  INPUTS: the directories of inputs by label."
-  (define (which name)
-    (or (host-view-program view name)
-        (expansion (string-append "$(command -v " name ")"))))
-  (define (search-input kind)
-    (lambda (_ file)
-      (define name (string-trim file #\/))
-      (or (and (string-prefix? "bin/" name) (host-view-program view (basename name)))
-          (expansion (string-append "$(search_input " kind " " (quoted name) ")")))))
-  (define module (make-sandbox-module all-pure-bindings))
-  (define here (resolve-module '(fruix shell)))
-  (for-each (lambda (name) (module-use! module (resolve-interface name)))
-            '((srfi srfi-26) (ice-9 match)))
-  (module-use! module (resolve-interface '(srfi srfi-1) #:hide '(for-each)))
-  (for-each (match-lambda ((name . value) (module-define! module name value)))
-            `(,@%own
-              (which . ,which)
-              (search-input-file . ,(search-input "-f"))
-              (search-input-directory . ,(search-input "-d"))
-              (%build-inputs . ,inputs)))
-  (for-each (lambda (name) (module-add! module name (module-variable here name))) %macros)
-  module)
+(define (merged command then-lines one else-lines other)
+  "Write both cases down.  Return a value that stands for ONE and OTHER."
+  (define name (fresh-name))
+  (define (text? value) (or (string? value) (not value)))
+  (define (truth? value) (or (boolean? value) (unspecified? value) (condition? value)))
+  (define (cases assignments result)
+    (if-lines command (append then-lines (assignments one)) (append else-lines (assignments other)))
+    result)
+  (cond ((and (nothing-told? one) (nothing-told? other)) (cases (const '()) *unspecified*))
+        ((equal? one other) (cases (const '()) one))
+        ((and (truth? one) (truth? other))
+         (cases (lambda (value)
+                  (match (truth value)
+                    (#t (list (string-append name "=1")))
+                    (#f (list (string-append name "=")))
+                    (test (list (string-append "if " test "; then " name "=1; else " name "=; fi")))))
+                (condition (string-append "[ -n \"$" name "\" ]"))))
+        ((and (text? one) (text? other))
+         (cases (lambda (value)
+                  (match (truth value)
+                    (#f (list (string-append "unset " name)))
+                    (#t (list (string-append name "=" (quoted value))))
+                    (test (list (string-append "if " test "; then " name "=" (quoted value)
+                                               "; else unset " name "; fi")))))
+                (if (and (eq? #t (truth one)) (eq? #t (truth other)))
+                    (expansion (string-append "$" name))
+                    (maybe name))))
+        (else (cases (const '()) (unknown)))))

@@ -11,8 +11,11 @@
 ;;; own are #:host-view ("base"), and #:skip-phases, a list of names of phases that are not needed here.
 
 (define-module (fruix build-system host)
+  #:use-module (fruix commands)
   #:use-module (fruix host-view)
+  #:use-module (fruix inputs)
   #:use-module (fruix phases)
+  #:use-module (fruix replacements)
   #:use-module (fruix shell)
   #:use-module (guix build-system)
   #:use-module ((guix build utils) #:select (package-name->name+version))
@@ -32,48 +35,13 @@
   #:export (host-build-system
             fruix-host-package))
 
-;;; What the view has in place of inputs.
-
-;; Package → the program that stands for it; other packages are called as their program is.
-(define %programs
-  '(("bash" . "sh") ("bash-minimal" . "sh") ("binutils" . "ld") ("coreutils" . "ls")
-    ("coreutils-minimal" . "ls") ("diffutils" . "diff") ("findutils" . "find") ("gcc" . "gcc")
-    ("gcc-toolchain" . "gcc") ("libc" . "cc") ("gawk" . "awk") ("gettext-minimal" . "msgfmt")
-    ("pkg-config" . "pkg-config") ("python" . "python3") ("python-minimal" . "python3")
-    ("python-wrapper" . "python3") ("util-linux" . "hexdump")))
-
-;; Of these inputs a result wants programs only, so those of the view do.
-(define %run-time-programs
-  '("bash" "bash-minimal" "coreutils" "coreutils-minimal" "diffutils" "findutils" "gawk" "grep"
-    "gzip" "sed" "tar" "which"))
-
-;; Native inputs that releases don't need to be built: what they make is in the archive already, or a
-;; test wants them, and does without.  They are left out where the view doesn't have them.
-(define %dispensable
-  '("autoconf" "autoconf-wrapper" "automake" "ed" "gettext-minimal" "glibc-utf8-locales" "help2man" "libtool"
-    "perl" "pkg-config" "texinfo"))
-
-;; Labels that phases may ask for without naming an input.
-(define %implicit
-  '("bash" "binutils" "bzip2" "coreutils" "diffutils" "file" "findutils" "gawk" "gcc" "grep" "gzip" "libc"
-    "make" "patch" "sed" "tar" "xz"))
-
-(define (view-file view name)
-  (host-view-program view (or (assoc-ref %programs name) name)))
-
-(define (view-prefix view name)
-  "The directory above the directory of VIEW's program for the package called NAME."
-  (and=> (view-file view name) (compose dirname dirname)))
-
 (define (host-inputs view inputs native?)
   "Those of INPUTS that have to be built, as packages with this build system."
   (filter-map
    (match-lambda
      ((label (? package? package) rest ...)
-      (let ((name (package-name package)))
-        (and (not (and (or native? (member name %run-time-programs)) (view-file view name)))
-             (not (and native? (member name %dispensable)))
-             (cons* label (fruix-host-package package) rest))))
+      (and (not (in-view? view (package-name package) native?))
+           (cons* label (fruix-host-package package) rest)))
      (other other))
    inputs))
 
@@ -172,11 +140,17 @@
   (define view (view-of host-view system))
   (define drvs '())                     ;derivation inputs
   (define sources '())                  ;file names of sources
+  (define (need! file drv)
+    (if drv
+        (set! drvs (cons (derivation-input drv) drvs))
+        (set! sources (cons file sources)))
+    file)
   (define (lower object)
+    (call-with-values (lambda () (lowered store object system)) need!))
+  (define in-code '())                  ;(file . derivation) of objects in code, which may not be run
+  (define (lower-in-code object)
     (let-values (((file drv) (lowered store object system)))
-      (if drv
-          (set! drvs (cons (derivation-input drv) drvs))
-          (set! sources (cons file sources)))
+      (set! in-code (alist-cons file drv in-code))
       file))
   (define built                         ;(label directory output)
     (map (match-lambda
@@ -201,8 +175,14 @@
         (view-prefix view input)
         (error "it refers to a package that is no input, and that the host view doesn't have:" input)))
   (define module (phase-module view directories))
+  (define (run code)
+    (eval (resolve code input-directory lower-in-code) module))
+  (define arguments-text '())
   (define (value-of what code)
-    (evaluating name what (eval (resolve code input-directory lower) module)))
+    (let-values (((text value) (recorded (string-append "fruix_" (string-filter char-alphabetic? what))
+                                         (lambda () (evaluating name what (run code))))))
+      (set! arguments-text (cons text arguments-text))
+      value))
   (define (flags what code)
     (let ((value (value-of what code)))
       (if (and (list? value) (every string? value))
@@ -218,30 +198,37 @@
   (define standard
     (map (match-lambda ((phase . text) (cons phase (lambda _ (emit text)))))
          (standard-phases #:outputs outputs #:patch-options (resolve (patch-options source)
-                                                                      input-directory lower)
+                                                                      input-directory lower-in-code)
                           #:configure-flags configure #:make-flags make
                           #:test-target test-target #:tests? test?
                           #:parallel-build? parallel-build? #:parallel-tests? parallel-tests?
                           #:out-of-source? out-of-source?)))
   (module-define! module '%standard-phases standard)
+  (define-values (base-name version) (package-name->name+version name))
   (define (phase-text phase code)
     (recorded
+     "fruix"
      (lambda ()
        (evaluating name (format #f "its phase '~a'" phase)
-                   (code #:inputs directories #:native-inputs #f #:outputs outputs-alist
-                         #:configure-flags configure #:make-flags make #:tests? test?
-                         #:test-target test-target #:parallel-build? parallel-build?
-                         #:parallel-tests? parallel-tests? #:source (expansion "$source")
-                         #:system system #:build (nix-system->gnu-triplet system) #:target #f)))))
+                   ((or (and=> (replacement base-name phase) run) code)
+                    #:version version
+                    #:inputs directories #:native-inputs #f #:outputs outputs-alist
+                    #:configure-flags configure #:make-flags make #:tests? test?
+                    #:test-target test-target #:parallel-build? parallel-build?
+                    #:parallel-tests? parallel-tests? #:source (expansion "$source")
+                    #:system system #:build (nix-system->gnu-triplet system) #:target #f)))))
   (define all-phases
     (with-snippet source (value-of "#:phases" phases)
-                  (lambda (code) (lambda _ (eval (resolve code input-directory lower) module)))))
+                  (lambda (code) (lambda _ (run code)))))
   (define text
     (builder-text
-     (filter-map (match-lambda
-                   ((phase . code) (and (not (memq phase skip-phases))
-                                        (cons phase (phase-text phase code)))))
-                 all-phases)))
+     (alist-cons
+      'arguments (string-join (reverse arguments-text) "\n")
+      (filter-map (match-lambda
+                    ((phase . code) (and (not (memq phase skip-phases))
+                                         (cons phase (phase-text phase code)))))
+                  all-phases))))
+  (for-each (match-lambda ((file . drv) (when (string-contains text file) (need! file drv)))) in-code)
   (define (add name text)
     (let ((file (add-text-to-store store name text)))
       (set! sources (cons file sources))
@@ -254,19 +241,18 @@
                  built)))
   (define patches (if (origin? source) (origin-patches source) '()))
   (define variables
-    (let-values (((package-name version) (package-name->name+version name)))
-      `(("fruixContract" . "fruix")
-        ("fruixHostView" . ,host-view)
-        ("fruixHostViewHash" . ,(host-view-ref view 'fingerprint))
-        ("PATH" . ,(string-join (host-view-ref view 'path) ":"))
-        ("LC_ALL" . "C") ("TZ" . "UTC") ("SOURCE_DATE_EPOCH" . "315619200")
-        ("pname" . ,package-name) ("version" . ,(or version ""))
-        ("setUp" . ,(add "builder-set-up.sh" (set-up-text)))
-        ("source" . ,(if source (lower (plain-source source)) ""))
-        ("patches" . ,(string-join (map (cut patch-file store <> lower) patches)))
-        ("patchFuzz" . "2")
-        ("inputs" . ,(listed #f)) ("nativeInputs" . ,(listed #t))
-        ("passAsFile" . "inputs nativeInputs"))))
+    `(("fruixContract" . "fruix")
+      ("fruixHostView" . ,host-view)
+      ("fruixHostViewHash" . ,(host-view-ref view 'fingerprint))
+      ("PATH" . ,(string-join (host-view-ref view 'path) ":"))
+      ("LC_ALL" . "C") ("TZ" . "UTC") ("SOURCE_DATE_EPOCH" . "315619200")
+      ("pname" . ,base-name) ("version" . ,(or version ""))
+      ("setUp" . ,(add "builder-set-up.sh" (set-up-text)))
+      ("source" . ,(if source (lower (plain-source source)) ""))
+      ("patches" . ,(string-join (map (cut patch-file store <> lower) patches)))
+      ("patchFuzz" . "2")
+      ("inputs" . ,(listed #f)) ("nativeInputs" . ,(listed #t))
+      ("passAsFile" . "inputs nativeInputs")))
   (define builder (add "host-builder.sh" text))
   (derivation store name "/bin/sh" (list builder)
               #:system system #:outputs outputs
