@@ -55,6 +55,11 @@
                (package-full-name original) (build-system-name (package-build-system original))))
       (package/inherit original
         (replacement #f)
+        (propagated-inputs (map (match-lambda
+                                  ((label (? package? package) rest ...)
+                                   (cons* label (fruix-host-package package) rest))
+                                  (other other))
+                                (package-propagated-inputs original)))
         (build-system host-build-system)))))
 
 ;;; Code in arguments.
