@@ -12,6 +12,7 @@ FAULTS = 5
 help:
 	@echo 'make hello   set up, build GNU Hello through the daemon, show the result'
 	@echo 'make guix-hello  set up, build GNU Hello by the real guix client (as root)'
+	@echo 'make guix-catalogue  set up, build fifteen of Guix'"'"'s packages so, their tests too (as root; takes a while)'
 	@echo 'make install  put it below PREFIX (/usr/local): program, service, manual pages, completions'
 	@echo 'make test    set up, run all tests'
 	@echo 'make catalogue  set up, build every package of the catalogue twice (as root; takes a while)'
@@ -27,6 +28,10 @@ hello: $(VENV)/.ready
 guix-hello: $(VENV)/.ready
 	@sh scripts/need hello
 	@sh scripts/guix-hello $(BIN)
+
+guix-catalogue: $(VENV)/.ready
+	@sh scripts/need catalogue
+	@sh scripts/guix-hello $(BIN) examples/guix/gnu.scm
 
 install: $(VENV)/.ready-install
 	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' sh scripts/install $(BIN)
@@ -75,4 +80,4 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help catalogue guix-hello hello install uninstall test lint bench clean
+.PHONY: help catalogue guix-catalogue guix-hello hello install uninstall test lint bench clean

