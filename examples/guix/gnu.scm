@@ -53,7 +53,14 @@
                  (lambda (phases) #~(modify-phases #$phases (delete 'apply-rollup-patch)))))
     ;; Its tests of this version take Perl.
     ("less" '(#:tests? #f))
-    ;; Debian's archive is without the manual.
+    ;; Debian's archives of these two are without the manual, from which gawk's library is taken.
+    ("gawk" (with-phases arguments
+              (lambda (phases)
+                #~(modify-phases #$phases
+                    (add-after 'unpack 'do-without-manual
+                      (lambda _
+                        (substitute* "Makefile.in"
+                          (("^(SUBDIRS = .*) doc awklib" _ start) start))))))))
     ("make" (with-phases arguments
               (lambda (phases)
                 #~(modify-phases #$phases

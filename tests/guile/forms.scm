@@ -57,7 +57,7 @@
                (setenv "FRUIX_SET" other)
                (call-with-output-file "values"
                  (lambda (port)
-                   (format port "~a ~a ~a" name other (or (getenv "FRUIX_SET") "?"))
+                   (format port "~a ~a~~d ~a" name other (or (getenv "FRUIX_SET") "?"))
                    (unless (getenv "FRUIX_UNSET") (display "unset" port))))))
     ("excursion" (begin
                    (with-directory-excursion "in"
@@ -70,6 +70,7 @@
                                   (find-files "in/two" "^a"))
                         (rename-file file (string-append (dirname file) "/moved " (basename file))))
                       (find-files "in/first one")))
+    ("first" (symlink (car (find-files "in/two")) (first '("one" "two"))))
     ("no-files" (for-each delete-file (find-files "in" "^nothing$")))
     ("attempt" (begin
                  (false-if-exception (delete-file "none"))
@@ -77,6 +78,9 @@
                        (there (false-if-exception (dirname (search-input-file inputs "lib/there")))))
                    (when found (delete-file "text"))
                    (when there (symlink there "place")))))
+    ("numbers" (begin
+                 (use-modules (ice-9 format))
+                 (symlink "text" (format #f "-j~d~~d" (parallel-job-count)))))
     ("which" (when (and (which "sh") (not (which "no-such-program"))) (symlink "text" "found")))
     ("copies" (begin
                 (copy-recursively "in" "copy" #:log #f)
@@ -97,6 +101,7 @@
     ("fail-copy" (copy-file "text" "in"))
     ("fail-rename" (rename-file "text" "in"))
     ("fail-search" (symlink (search-input-file inputs "lib/none") "link"))
+    ("fail-first" (symlink (car (find-files "in" "^nothing$")) "link"))
     ("fail-invoke" (invoke "false"))
     ("fail-inside" (with-directory-excursion "in" (invoke "false")))
     ("fail-case" (when (file-exists? "text") (invoke "false") (delete-file "text")))
@@ -137,6 +142,7 @@
 (define view '((view "none") (path) (programs)))
 (define guile (resolve-module '(guile-user)))
 (module-use! guile (resolve-interface '(guix build utils)))
+(module-use! guile (resolve-interface '(srfi srfi-1)))
 
 (define (run-by-guile name form)
   (invoke "cp" "-a" "tree" (string-append name ".guix"))

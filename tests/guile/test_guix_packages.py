@@ -68,7 +68,11 @@ def test_packages_are_built_and_work(guix: Guix) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("tcl", "its phase 'install-private-headers' can't be run with the host view, which has no Guile"),
+        (
+            "python-minimal",
+            "its phase 'remove-windows-binaries' can't be run with the host view, which has no ",
+        ),
+        ("screen", "can't be run with the host view, which has no Guile: it uses '%default-port-encoding'"),
         (
             "python-wrapper",
             "its build system is 'trivial'; with the host view only packages of 'gnu' are built",

@@ -120,5 +120,5 @@ def test_sources_come_by_every_way_that_guix_names(tmp_path: Path) -> None:
                 HTTPS=f"https://127.0.0.1:{secure_port}",
             ).splitlines()
         assert [Path(path, "from").read_text() for path in built] == [f"{name}\n" for name in NAMES]
-    assert sorted(plain.asked) == ["/http-1.tar.gz", "/tiny/mirror-1.tar.gz"]
-    assert secure.asked == ["/https-1.tar.gz"]
+    assert set(plain.asked) == {"/http-1.tar.gz", "/tiny/mirror-1.tar.gz"}
+    assert set(secure.asked) == {"/https-1.tar.gz"}

@@ -50,7 +50,7 @@ def forms(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def environment() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": "/nowhere", "LC_ALL": "C.UTF-8"}
+    return {"PATH": os.environ["PATH"], "HOME": "/nowhere", "LC_ALL": "C.UTF-8", "NIX_BUILD_CORES": "3"}
 
 
 def left_in(tree: Path) -> dict[str, tuple[int, str]]:

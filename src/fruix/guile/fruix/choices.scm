@@ -61,7 +61,7 @@
     (syntax-case form ()
       ((_ value (pattern body ...) ...)
        (if (looks? (syntax->datum #'(pattern ...)))
-           #'(match (known value) (pattern body ...) ...)
+           #'(match (known 'match value) (pattern body ...) ...)
            #'(match value (pattern body ...) ...))))))
 
 (define (shell-not value)
@@ -80,29 +80,29 @@
 
 ;;; Procedures that look at their arguments.
 
-(define (known value)
-  "VALUE, if nothing in it is left to the builder."
+(define (known name value)
+  "VALUE, if nothing in it is left to the builder; NAME is the form that looks into it."
   (match value
-    ((first . rest) (known first) (known rest))
-    (_ (decided value)
+    ((first . rest) (known name first) (known name rest))
+    (_ (decided value name)
        (when (marked? value)
-         (error "it looks into what only the builder can know"))))
+         (error (format #f "'~a' looks into what only the builder can know" name)))))
   value)
 
-(define (looking procedure)
-  (lambda arguments (apply procedure (known arguments))))
+(define (looking name procedure)
+  (lambda arguments (apply procedure (known name arguments))))
 
-(define (looking-first procedure)
-  (lambda (first . rest) (apply procedure (known first) rest)))
+(define (looking-first name procedure)
+  (lambda (first . rest) (apply procedure (known name first) rest)))
 
-(define (looking-second procedure)
-  (lambda (first second . rest) (apply procedure first (known second) rest)))
+(define (looking-second name procedure)
+  (lambda (first second . rest) (apply procedure first (known name second) rest)))
 
-(define (deciding procedure)
+(define (deciding name procedure)
   "PROCEDURE, whose arguments that are procedures have to decide."
   (define (wrapped argument)
     (if (procedure? argument)
-        (compose decided argument)
+        (compose (lambda (value) (decided value name)) argument)
         argument))
   (lambda arguments (apply procedure (map wrapped arguments))))
 
@@ -128,7 +128,7 @@ builder can know; NAMES are all that it has."
   (define (wrap! wrapper name)
     (let ((variable (module-variable module name)))
       (when (and variable (procedure? (variable-ref variable)))
-        (module-define! module name (wrapper (variable-ref variable))))))
+        (module-define! module name (wrapper name (variable-ref variable))))))
   (for-each (match-lambda ((wrapper names ...) (for-each (lambda (name) (wrap! wrapper name)) names)))
             `((,looking ,@(filter looks-into-strings? names) ,@%looking)
               (,looking-first ,@%looking-first)

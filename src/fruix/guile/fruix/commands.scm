@@ -4,13 +4,12 @@
 ;;; so the code is run when the package is lowered, in a sandbox in which the procedures that would change
 ;;; files are replaced by these.  What isn't here (reading files, say) is an unbound variable, an argument
 ;;; that isn't taken here one too many: that is an error of its phase, with its name.
-;;;
-;;; 'substitute*' becomes sed's: POSIX extended expressions are the same in both.
 
 (define-module (fruix commands)
   #:use-module (fruix choices)
   #:use-module (fruix host-view)
   #:use-module (fruix shell)
+  #:use-module (fruix substitution)
   #:use-module ((guix build utils) #:select (modify-phases))
   #:use-module (ice-9 format)
   #:use-module (ice-9 match)
@@ -37,7 +36,7 @@
 ;;; Files.
 
 (define (delete-file file) (emit "rm --" (list file)))
-(define (delete-file-recursively file) (emit "rm -rf --" (list file)))
+(define (delete-file-recursively file) (emit "delete_tree" (list file)))
 (define (mkdir directory) (emit "mkdir --" (list directory)))
 (define (mkdir-p directory) (emit "mkdir -p --" (list directory)))
 (define (symlink target link) (emit "make_link -s" (list target link)))
@@ -75,16 +74,15 @@
       (_ (error "find-files takes a regular expression here, not" pattern))))
   (words (string-append "find_files " (quoted directory) " " (quoted script))))
 
+(define (first-file some)
+  (if (words? some) (first-of some) (car some)))
+
 (define (for-every procedure some . more)
   (if (words? some)
-      (let ((name (fresh-name)))
-        (split some)
-        (write-line "for " name "; do :")
-        (for-each write-line (in-case (lambda () (procedure (expansion (string-append "$" name))))))
-        (write-line "done"))
+      (for-each-word procedure some)
       (apply for-each procedure some more)))
 
-(define* (file-name command procedure)
+(define (file-name command procedure)
   "PROCEDURE, which takes a file's name apart, or COMMAND where only the builder knows all of the name."
   (lambda (file . suffix)
     (if (any marked? (cons file suffix))
@@ -104,7 +102,7 @@
   (emit "printf '%s'" (list text) (if (output? port) (output-text port) "")))
 
 (define* (display thing #:optional port)
-  (write-text (if (string? thing) thing (format #f "~a" (decided thing))) port))
+  (write-text (if (string? thing) thing (format #f "~a" (decided thing 'display))) port))
 
 (define* (newline #:optional port) (display "\n" port))
 
@@ -112,10 +110,19 @@
   (when (and (any marked? arguments)
              (string-match "~[^aAdD%~]" (regexp-substitute/global #f "~~" text 'pre 'post)))
     (error "a format that looks into what only the builder can know:" text))
-  (let ((text (apply format #f text (map decided arguments))))
+  (let ((text (apply format #f (if (any marked? arguments) (without-numbers text) text)
+                     (map (cut decided <> 'format) arguments))))
     (if port
         (write-text text port)
         text)))
+
+;; A number of the builder's is a string here.
+(define (without-numbers text)
+  (regexp-substitute/global #f "~." text
+                            'pre
+                            (lambda (found)
+                              (match (match:substring found) ((or "~d" "~D") "~a") (other other)))
+                            'post))
 
 (define (call-with-output-file file procedure)
   (let ((descriptor (number->string (%descriptor))))
@@ -131,92 +138,6 @@
 
 (define (number->text number . radix)
   (if (string? number) number (apply number->string number radix)))
-
-;;; 'substitute*'.
-
-(define-syntax substitute*
-  (syntax-rules ()
-    ((_ file ((pattern variable ...) body ...) ...)
-     (substitute file (list (let ((regexp pattern))
-                              (cons regexp (lambda () (clause regexp 0 (variable ...) body ...))))
-                            ...)))))
-
-;; A replacement, with marks where matches go.  One binding inside the other, as _ may stand twice.
-(define-syntax clause
-  (syntax-rules ()
-    ((_ regexp number () body ...) (let () body ...))
-    ((_ regexp number (variable rest ...) body ...)
-     (let ((variable (match-of regexp number)))
-       (clause regexp (+ 1 number) (rest ...) body ...)))))
-
-(define (match-of regexp number)
-  "What the group NUMBER of REGEXP has matched: the text if there is but one, else a mark."
-  (define (between chars) (string-filter (char-set-complement (string->char-set chars)) regexp))
-  (cond ((string-match "[].*+?{}|^$\\[]" regexp)
-         (string %group (integer->char (+ 48 number))))
-        ((zero? number) (between "()"))
-        (else (group-text regexp number))))
-
-(define (group-text regexp number)
-  "The text of the group NUMBER of REGEXP, in which only parentheses are special."
-  (let loop ((chars (string->list regexp)) (opened 0) (open '()) (text '()))
-    (match chars
-      ((#\( rest ...) (loop rest (+ 1 opened) (cons (+ 1 opened) open) text))
-      ((#\) rest ...) (loop rest opened (cdr open) text))
-      ((char rest ...) (loop rest opened open (if (memv number open) (cons char text) text)))
-      (() (list->string (reverse text))))))
-
-(define (substitute file clauses)
-  "Guix's 'substitute*' with CLAUSES, pairs of a pattern and of a thunk that returns what replaces it."
-  (define files (if (list? file) file (list file)))
-  (define (quiet? thunk)
-    (null? (in-case thunk)))
-  (cond ((every (compose quiet? cdr) clauses)
-         (emit "substitute"
-               (string-join (map (match-lambda ((pattern . thunk) (substitution pattern (thunk)))) clauses))
-               "--" files))
-        ((words? file) (for-every (cut substitute <> clauses) file))
-        (else
-         ;; What a replacement has to find out is found out where the pattern is.
-         (for-each (lambda (file) (emit "test -f" (list file))) files)
-         (for-each (match-lambda
-                     ((pattern . thunk)
-                      (choose (condition (string-join (cons* "matches" (quoted (address pattern))
-                                                             (map quoted files))))
-                              (lambda ()
-                                (emit "substitute" (substitution pattern (thunk)) "--" files))
-                              (const #t))))
-                   clauses))))
-
-(define (delimiter . texts)
-  "A character that is in none of TEXTS."
-  (or (find (lambda (char) (not (any (cut string-index <> char) texts))) (string->list "|,#%~!@;:"))
-      (error "no character is left that could separate patterns:" texts)))
-
-;; Its lines end in the character with code 2 that stands for the end of a line.
-(define (ends text) (string-map (lambda (char) (if (char=? char #\newline) #\x2 char)) text))
-
-(define (address pattern)
-  (let ((mark (string (delimiter pattern))))
-    (string-append "\\" mark (ends pattern) mark)))
-
-(define (substitution pattern replacement)
-  "Arguments for 'substitute'."
-  (define mark (string (delimiter pattern replacement)))
-  (define (escaped text)
-    (string-concatenate
-     (map (lambda (char)
-            (cond ((memv char '(#\& #\\)) (string #\\ char))
-                  ((char=? char %group) "\\")
-                  (else (string char))))
-          (string->list text))))
-  (define whole
-    (string-concatenate
-     (map (match-lambda
-            ((text) (expansion (string-append "$(sed_text '" mark "' \"" text "\")")))
-            (text (ends (escaped text))))
-          (pieces replacement))))
-  (string-append "-e " (quoted (string-append "s" mark (ends pattern) mark whole mark "g"))))
 
 ;;; Where they run.
 
@@ -234,9 +155,12 @@
     (current-output-port . ,(const #t)) (current-error-port . ,(const (output ">&2")))
     (patch-makefile-SHELL . ,patch-nothing) (patch-shebang . ,patch-nothing)
     (patch-/usr/bin/file . ,patch-nothing) (number->string . ,number->text)
-    (find-files . ,find-files) (for-each . ,for-every) (not . ,shell-not)
+    (find-files . ,find-files) (car . ,first-file) (first . ,first-file) (for-each . ,for-every) (not . ,shell-not)
     (const . ,const) (compose . ,compose)
     (negate . ,(lambda (procedure) (compose shell-not procedure)))))
+
+;; What a module has beside what is here stays unbound.
+(define-syntax-rule (use-nothing module ...) *unspecified*)
 
 ;; Guix's looks for the very binding that it knows by these names; here 'delete' is a guarded one.
 (define-syntax shell-modify-phases
@@ -249,8 +173,8 @@
 
 (define %macros
   `((,(resolve-module '(fruix commands))
-     (modify-phases . shell-modify-phases) (substitute* . substitute*)
-     (with-directory-excursion . with-directory-excursion))
+     (modify-phases . shell-modify-phases) (use-modules . use-nothing) (with-directory-excursion . with-directory-excursion))
+    (,(resolve-module '(fruix substitution)) (substitute* . substitute*))
     (,(resolve-module '(fruix choices)) ,@%choices)))
 
 ;; Forms of Guile's that choose and aren't in (fruix choices): they would decide what only the builder can.

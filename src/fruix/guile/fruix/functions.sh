@@ -67,6 +67,16 @@ find_files() {
     find "$1" ! -type d | sed -n -E "h;s,.*/,,;$2" | LC_ALL=C sort
 }
 
+# COMMAND: the first line of what it prints.
+first_of() {
+    fruix_found=$("$@") || return
+    if [ -z "$fruix_found" ]; then
+        echo "none was found: $*" >&2
+        return 1
+    fi
+    printf '%s\n' "${fruix_found%%"$fruix_newline"*}"
+}
+
 # [-s] TARGET LINK: fails if something is there. ln(1) would put the link into a directory.
 make_link() {
     if [ "$1" = -s ]; then
@@ -109,6 +119,11 @@ rename_file() {
 # FILE DIRECTORY
 install_file() {
     mkdir -p -- "$2" && copy_file "$1" "$2/${1##*/}"
+}
+
+# FILE
+delete_tree() {
+    rm -rf -- "$1"
 }
 
 # OLD NEW: a directory's contents, or a file. Symbolic links stay links.

@@ -24,7 +24,8 @@
             write-line
             fresh-name
             assigned
-            split
+            first-of
+            for-each-word
             emit
             truth
             choose
@@ -135,6 +136,10 @@ written for it."
     (write-line name "=$(" command ")")
     (expansion (string-append "$" name))))
 
+(define (first-of some)
+  "The first of SOME, words; that there is none fails."
+  (assigned (string-append "first_of " (words-text some))))
+
 (define (split some)
   "Make SOME, words, the shell's positional parameters."
   (write-line "fruix_words=$(" (words-text some) ")")
@@ -178,10 +183,10 @@ written for it."
     ((or (? words?) (? unknown?)) (decided value))
     (_ (and value #t))))
 
-(define (decided value)
-  "VALUE, if it is known now whether it is true."
+(define* (decided value #:optional (name 'if))
+  "VALUE, if it is known now whether it is true; NAME is the form that asks."
   (if (or (words? value) (unknown? value) (string? (truth value)))
-      (error "it asks for what only the builder can know")
+      (error (format #f "'~a' asks for what only the builder can know" name))
       value))
 
 (define (steady what)
@@ -195,6 +200,17 @@ written for it."
     (error "a loop whose end only the builder can know"))
   (parameterize ((%depth (+ 1 (%depth))))
     (captured thunk)))
+
+(define (for-each-word procedure some)
+  "Write down what PROCEDURE does with each of SOME, words."
+  (let* ((name (fresh-name))
+         (lines (in-case (lambda () (procedure (expansion (string-append "$" name)))))))
+    (unless (null? lines)
+      (split some)
+      (write-line "# shellcheck disable=SC2034") ;not all care which it is
+      (write-line "for " name "; do")
+      (for-each write-line lines)
+      (write-line "done"))))
 
 (define (if-lines command then else)
   (write-line "if " command "; then :")
