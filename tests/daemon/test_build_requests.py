@@ -11,13 +11,20 @@ from daemon.asking import client, some
 from daemon.serving import Running, build_events, running
 from fruix.daemon.client_options import too_much
 from fruix.daemon.settings import Settings
+from fruix.model.aterm import render
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.drvhash import DerivationHasher, fill_outputs
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
 from fruix.protocol.activities import ActivityType, ResultType
 from fruix.protocol.messages import Failure, Last, Next
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Dialect
+from store.helpers import file_archive
 
 
 @pytest.fixture
@@ -127,3 +134,52 @@ def test_warnings_about_settings(daemon: Running) -> None:
     said, _ = user.call(19, ClientOptions(overrides={"cores": "many"}))
     assert isinstance(said[-1], Failure)
     assert "`cores' should have an integer value" in said[-1].message
+
+
+def with_two_outputs(daemon: Running) -> tuple[StorePath, Derivation]:
+    """A valid derivation, of whose outputs `dev` is valid."""
+    outputs = {name: DerivationOutput(None) for name in ("dev", "out")}
+    plain = Derivation(
+        name="two",
+        outputs=outputs,
+        input_drvs={},
+        input_srcs=(),
+        system="x",
+        builder="/bin/sh",
+        args=(),
+        env={"dev": "", "out": ""},
+    )
+    drv = fill_outputs(plain, DerivationHasher(daemon.store.read_derivation), daemon.store.directory)
+    path = daemon.store.add_text("two.drv", render(drv))
+    there = drv.outputs["dev"].path
+    assert there is not None
+    archive = file_archive(b"dev")
+    info = PathInfo(there, Hash.of("sha256", archive), len(archive))
+    daemon.store.add_nar(info, [archive])
+    return path, drv
+
+
+@pytest.mark.parametrize("wanted", [ALL, ("dev",), ("out",), ("dev", "out"), None], ids=str)
+def test_results_name_the_outputs_that_were_asked_for_and_are_there(
+    daemon: Running, wanted: tuple[str, ...] | None
+) -> None:
+    """Clients of Nix print them and link them, and read the hash in their ids."""
+    path, drv = with_two_outputs(daemon)
+    user = client(daemon)
+    user.greet()
+    _, [(asked, result)] = user.call(46, (DerivedPath(path, wanted),), BuildMode.NORMAL)
+    assert asked == DerivedPath(path, wanted)
+    there = drv.outputs["dev"].path if wanted and wanted != ("out",) else None
+    assert result.outputs == ({"dev": there} if there else {})
+    if there:
+        assert result.drv_hash == DerivationHasher(daemon.store.read_derivation).hash_masked(drv).hex()
+
+
+def test_results_of_failed_builds_name_no_outputs(daemon: Running) -> None:
+    path, _ = with_two_outputs(daemon)
+    request = DerivedPath(path, ALL)
+    daemon.builder.results = {path: BuildResult(BuildStatus.PERMANENT_FAILURE, "no")}
+    user = client(daemon)
+    user.greet()
+    _, [(_, result)] = user.call(46, (request,), BuildMode.NORMAL)
+    assert (result.status, result.message, result.outputs) == (BuildStatus.PERMANENT_FAILURE, "no", {})

@@ -15,7 +15,7 @@ from fruix.daemon import client_options
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
 from fruix.errors import NotPermittedError, UsageError
-from fruix.model.buildresult import BuildMode
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuildFinished
 from fruix.model.hashes import Hash
@@ -129,6 +129,7 @@ def test_trusted_users_name_keys_that_sign_what_is_built_for_them(tmp_path: Path
         paths = [store.add_text(name, name.encode()) for name in before]
         drv = StorePath.of(store.directory, f"{'d' * 32}-x.drv")
         daemon.builder.events = [BuildFinished(drv, 1.0, {"out": str(path)}) for path in paths[:2]]
+        daemon.builder.results = {drv: BuildResult(BuildStatus.DEPENDENCY_FAILED)}
         request = nix.BuildPathsWithResults((DerivedPath(drv, ALL),), BuildMode.NORMAL)
         store._call(request)
         set_options(store, {"secret-key-files": f"{key}"})

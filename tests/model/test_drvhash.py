@@ -55,6 +55,8 @@ def test_golden_hashes(row: dict[str, Any]) -> None:
         assert hasher().hash_masked(drv).hex() == masked
     if unmasked := row.get("hash_modulo"):
         assert hasher().hash_modulo(path).hex() == unmasked
+    if named := unmasked if drv.is_fixed else masked:
+        assert hasher().identity(drv) == named
 
 
 def test_fill_outputs_makes_what_clients_make() -> None:

@@ -33,7 +33,7 @@ def test_all_are_closed_when_that_was_waited_for(tmp_path: Path, named: bool) ->
     for _ in range(3):
         for number in range(100):
             closer.close(opened(tmp_path / f"f{number}", named=named))
-        closer.wait()
+        closer.drain()
         assert not open_files(tmp_path)
     closer.end()
 
@@ -49,6 +49,6 @@ def test_the_end_closes_what_waits(tmp_path: Path) -> None:
 def test_no_thread_begins_for_files_that_have_names(tmp_path: Path) -> None:
     closer = Closer()
     closer.close(opened(tmp_path / "f", named=True))
-    closer.wait()
+    closer.drain()
     closer.end()
     assert closer._thread is None

@@ -81,6 +81,11 @@ class DerivationHasher:
         text = aterm.render(derivation, inputs=self._inputs(derivation), mask_outputs=True)
         return hashlib.sha256(text).digest()
 
+    def identity(self, derivation: Derivation) -> str:
+        """The hexadecimal hash by which clients of Nix name a derivation in the ids of its outputs."""
+        found = _fixed_hash(derivation) if derivation.is_fixed else self.hash_masked(derivation)
+        return found.hex()
+
     def _hash(self, derivation: Derivation) -> bytes:
         if derivation.is_fixed:
             return _fixed_hash(derivation)

@@ -134,6 +134,12 @@ class Registrar:
                 self._pending = {}
         return derivations
 
+    def identity(self, derivation: Derivation) -> str:
+        """`DerivationHasher.identity` of a derivation whose inputs are valid."""
+        with self._checking:
+            self._hasher.forget_if_many()
+            return self._hasher.identity(derivation)
+
     def _read_derivation(self, info: PathInfo) -> Derivation:
         path = info.path
         data = self._read(path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from fruix.daemon.error_messages import BuildsFailedError, EndingRefusalError
 from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
-from fruix.model.derivedpath import DerivedPath
+from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.planned import Missing
 from fruix.protocol import messages, nix
 from fruix.protocol.common_operations import BuildPaths, EnsurePath
@@ -36,7 +37,18 @@ def build_paths_with_results(
 ) -> list[tuple[DerivedPath, BuildResult]]:
     """Build, and return one result for each request; one that failed is a result, not an error."""
     _check_mode(session, request.mode)
-    return session.realise(request.requests, request.mode)
+    results = session.realise(request.requests, request.mode)
+    return [(wanted, _with_outputs(session, wanted, result)) for wanted, result in results]
+
+
+def _with_outputs(session: Session, wanted: DerivedPath, result: BuildResult) -> BuildResult:
+    """The result with the outputs that were asked for and are there, as clients print and link them."""
+    if wanted.outputs is None or not result.success:
+        return replace(result, outputs={})
+    there = session.store.derivation_outputs(wanted.path)
+    names = there if wanted.outputs == ALL else wanted.outputs
+    outputs = {name: there[name] for name in names if name in there and session.store.is_valid(there[name])}
+    return replace(result, outputs=outputs, drv_hash=session.store.derivation_identity(wanted.path))
 
 
 def build_paths(session: Session, request: BuildPaths) -> None:

@@ -96,9 +96,9 @@ class Deduplicator:
         self._small_files = threading.Lock()
         self._closer = Closer()
 
-    def wait(self) -> None:
+    def drain(self) -> None:
         """Return when what was replaced before is given back to the file system."""
-        self._closer.wait()
+        self._closer.drain()
 
     def close(self) -> None:
         """End what works in the background. Nothing may be deduplicated meanwhile, or afterwards."""

@@ -92,7 +92,7 @@ class StoredDeduplication(StoreQueries):
                 done += 1
                 if on_path is not None:
                     on_path(path, done)
-        self._deduplicator.wait()
+        self._deduplicator.drain()
         return saved
 
     def _paths_after(self, row: int) -> Iterator[StorePath]:

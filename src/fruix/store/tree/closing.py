@@ -12,6 +12,7 @@ import threading
 
 from fruix.threads import Thread
 
+_Reached = queue.SimpleQueue[None]
 _MOST = 64  # descriptors that may wait to be closed
 
 
@@ -19,7 +20,7 @@ class Closer:
     """Thread-safe. The thread begins with the first file that needs it."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[int | threading.Event | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[int | _Reached | None] = queue.SimpleQueue()
         self._room = threading.BoundedSemaphore(_MOST)
         self._starting = threading.Lock()
         self._thread: Thread | None = None
@@ -36,12 +37,12 @@ class Closer:
         self._room.acquire()
         self._queue.put(descriptor)
 
-    def wait(self) -> None:
+    def drain(self) -> None:
         """Return when all that was given before is closed."""
         if self._thread is not None:
-            reached = threading.Event()
+            reached: _Reached = queue.SimpleQueue()
             self._queue.put(reached)
-            reached.wait()
+            reached.get()
 
     def end(self) -> None:
         """Close what waits, and end the thread. Nothing may be given meanwhile."""
@@ -52,8 +53,8 @@ class Closer:
 
     def _run(self) -> None:
         while (taken := self._queue.get()) is not None:
-            if isinstance(taken, threading.Event):
-                taken.set()
+            if isinstance(taken, queue.SimpleQueue):
+                taken.put(None)
                 continue
             os.close(taken)
             self._room.release()
