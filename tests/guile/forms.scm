@@ -106,6 +106,7 @@
     ("fail-inside" (with-directory-excursion "in" (invoke "false")))
     ("fail-case" (when (file-exists? "text") (invoke "false") (delete-file "text")))
     ("fail-output" (with-output-to-file "x" (lambda () (invoke "false"))))
+    ("fail-text" ,(substitution '(("second") (string-append "#!" (which "no-such-program")))))
     ("fail-which" (invoke (which "no-such-program")))))
 
 (define refused

@@ -88,7 +88,10 @@
   (define whole
     (string-concatenate
      (map (match-lambda
-            ((text) (expansion (string-append "$(sed_text '" mark "' \"" text "\")")))
+            ((text)
+             (when (string-prefix? "${" text) ;in an argument's command nobody would see that it isn't set
+               (write-line ": \"" text "\""))
+             (expansion (string-append "$(sed_text '" mark "' \"" text "\")")))
             (text (ends (escaped text))))
           (pieces replacement))))
   (string-append "-e " (quoted (string-append "s" mark (ends pattern) mark whole mark "g"))))
