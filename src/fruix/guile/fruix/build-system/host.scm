@@ -15,6 +15,7 @@
   #:use-module (fruix host-view)
   #:use-module (fruix inputs)
   #:use-module (fruix phases)
+  #:use-module (fruix profile)          ;profiles of these packages are made with the host view, too
   #:use-module (fruix replacements)
   #:use-module (fruix shell)
   #:use-module (guix build-system)

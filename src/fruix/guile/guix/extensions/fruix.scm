@@ -1,8 +1,12 @@
-;;; 'guix fruix build': packages by the tools of the machine of Fruix's daemon, whichever machine that is.
+;;; 'guix fruix build', 'package' and 'shell': packages by the tools of the machine of Fruix's daemon,
+;;; whichever machine that is.
 ;;;
 ;;; 'guix build' knows a fixed list of systems and refuses others, among them x86_64-freebsd.  This
 ;;; command asks the daemon for its system and its host view, lowers packages for them by the build system
 ;;; 'host', and has the daemon build them.  The store need not be on this machine.
+;;;
+;;; 'guix fruix package' and 'guix fruix shell' are Guix's commands, where all packages are built and all
+;;; profiles made with the host view.
 
 ;; The other modules are found from here: GUIX_EXTENSIONS_PATH alone has to do.
 (eval-when (expand load eval)
@@ -13,6 +17,7 @@
 (define-module (guix extensions fruix)
   #:use-module (fruix build-system host)
   #:use-module (fruix host-view)
+  #:use-module (fruix profile)
   #:use-module (gnu packages)
   #:use-module (guix build-system)
   #:use-module (guix derivations)
@@ -20,6 +25,8 @@
   #:use-module (guix i18n)
   #:use-module (guix packages)
   #:use-module (guix scripts)
+  #:use-module ((guix scripts package) #:select (guix-package))
+  #:use-module ((guix scripts shell) #:select (guix-shell))
   #:use-module ((guix status) #:select (with-status-verbosity))
   #:use-module (guix store)
   #:use-module (guix ui)
@@ -30,7 +37,10 @@
 
 (define (show-help)
   (display (G_ "Usage: guix fruix build [OPTION]... [-f FILE | PACKAGE]...
-Build packages with the host view of Fruix's daemon, and print what came of them.
+   or: guix fruix package OPTION...
+   or: guix fruix shell OPTION... [PACKAGE]... [-- COMMAND...]
+Build packages with the host view of Fruix's daemon, and print what came of them; or do what
+'guix package' and 'guix shell' do, with packages and profiles that are made so.
 
   -f, --file=FILE       build the package, or list of packages, that FILE evaluates to
   -s, --system=SYSTEM   for SYSTEM; by default, for the daemon's own
@@ -96,10 +106,27 @@ Build packages with the host view of Fruix's daemon, and print what came of them
                                         (derivation->output-paths drv)))
                             drvs)))))))))
 
+(define (with-guile-for-build words)
+  "WORDS with the option by which Guix doesn't lower its toolchain for a Guile that nothing is built with."
+  (cons "--bootstrap" words))
+
+(define (manage-packages . words)
+  (use-host-profiles host-package)
+  (apply guix-package (with-guile-for-build words)))
+
+(define (spawn-shell . words)
+  (use-host-profiles host-package)
+  ;; Guix keeps profiles of shells by what was asked for, as if it built packages in one way only.
+  (replace! '(guix describe) 'current-channels (lambda (original) (const '())))
+  (apply guix-shell (with-guile-for-build words)))
+
 (define-command (guix-fruix . words)
   (category extension)
   (synopsis "build packages with the tools of a Fruix daemon's machine")
   (match words
     (("build" words ...) (apply build-packages words))
+    (("package" words ...) (apply manage-packages words))
+    (("shell" words ...) (apply spawn-shell words))
     ((or () ("--help") ("-h")) (show-help))
-    ((word _ ...) (leave (G_ "~a: unknown command; there is 'guix fruix build'~%") word))))
+    ((word _ ...) (leave (G_ "~a: unknown command; there are 'guix fruix build', 'package' and 'shell'~%")
+                         word))))
