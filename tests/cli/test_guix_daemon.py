@@ -27,6 +27,7 @@ def parsed(*words: str) -> argparse.Namespace:
         ([], {}),
         (["-c", "0", "-M3"], {"cores": 0, "max-jobs": 3}),
         (["--cores=2", "--max-jobs=4"], {"cores": 2, "max-jobs": 4}),
+        (["--rounds=3"], {"rounds": 3}),
         (["--timeout=5", "--max-silent-time=6"], {"timeout": 5, "max-silent-time": 6}),
         (["--gc-keep-outputs"], {"keep-outputs": True}),
         (["--gc-keep-outputs=yes"], {"keep-outputs": True}),

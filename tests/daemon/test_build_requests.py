@@ -183,3 +183,17 @@ def test_results_of_failed_builds_name_no_outputs(daemon: Running) -> None:
     user.greet()
     _, [(_, result)] = user.call(46, (request,), BuildMode.NORMAL)
     assert (result.status, result.message, result.outputs) == (BuildStatus.PERMANENT_FAILURE, "no", {})
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"), [({}, 3), ({"build-repeat": "0"}, 1), ({"build-repeat": "4"}, 5)]
+)
+def test_rounds_are_the_operators_unless_the_client_says_how_many(
+    tmp_path: Path, overrides: dict[str, str], expected: int
+) -> None:
+    with running(tmp_path, Settings(rounds=3)) as daemon:
+        user = client(daemon, Dialect.GUIX, 0x64)
+        user.greet()
+        user.call(19, ClientOptions(overrides=overrides))
+        user.call(9, (DerivedPath(some(daemon, "x.drv"), ALL),), BuildMode.NORMAL)
+        assert daemon.builder.seen[0].rounds == expected

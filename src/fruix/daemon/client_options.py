@@ -16,7 +16,7 @@ from typing import Any
 from fruix.building.settings import BuildSettings
 from fruix.daemon.client_trust import OF_TRUSTED_USERS
 from fruix.errors import UsageError
-from fruix.model.build_options import BuildOptions, Requester
+from fruix.model.build_options import MOST_ROUNDS, BuildOptions, Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.model.garbage import Keep
@@ -27,7 +27,6 @@ from fruix.protocol.wire import Context
 
 BIGGEST = (1 << 31) - 1
 MOST_DIGITS = 20
-MOST_ROUNDS = 1000
 
 
 def _number(name: str, value: str) -> int:
@@ -96,6 +95,11 @@ _IGNORED = frozenset(
 _DEDUPLICATION = "auto-optimise-store"
 # What trusted users alone may set.
 _FOR_TRUSTED = OF_TRUSTED_USERS | {_DEDUPLICATION}
+
+
+def says_rounds(options: ClientOptions) -> bool:
+    """Whether the client has said how often each derivation is built."""
+    return not options.overrides.keys().isdisjoint({"repeat", "build-repeat"})
 
 
 def wants_deduplication(options: ClientOptions) -> bool:

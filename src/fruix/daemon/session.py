@@ -182,7 +182,9 @@ class Session:
             self.path_trust() if self.trusted else None,
         )
         chosen = client_options.build_options(self.options, self.context, mode, requester)
-        return replace(chosen, substitutes=wishes)
+        says = client_options.says_rounds(self.options)
+        rounds = chosen.rounds if says else self.service.settings.rounds
+        return replace(chosen, substitutes=wishes, rounds=rounds)
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by

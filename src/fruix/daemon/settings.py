@@ -29,6 +29,7 @@ from fruix.daemon.setting_checks import (
 )
 from fruix.errors import UsageError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.model.build_options import MOST_ROUNDS
 from fruix.model.garbage import Keep
 from fruix.model.nearest import nearest
 from fruix.sandbox.networks import SETTINGS as NETWORK_SETTINGS
@@ -72,6 +73,7 @@ class Settings:
     secret_key_files: tuple[str, ...] = ()
     acl_file: str = "/frx/etc/acl"
     signing_key_file: str = "/frx/etc/signing-key.sec"
+    rounds: int = 1
     keep_outputs: bool = False
     keep_derivations: bool = True
     collect_below: int = 0
@@ -196,6 +198,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "build-uid-count": ("build_uid_count", number(1, 1 << 16)),
     "max-jobs": ("building.max_jobs", number(1, 1 << 16)),
     "max-jobs-per-user": ("building.max_jobs_per_user", number(0, 1 << 16)),
+    "rounds": ("rounds", number(1, MOST_ROUNDS)),
     "cores": ("building.cores", number(0, 1 << 16)),
     "timeout": ("building.timeout", number(0)),
     "max-silent-time": ("building.max_silent_time", number(0)),

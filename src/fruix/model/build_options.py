@@ -12,6 +12,8 @@ from typing import Protocol
 from fruix.model.buildresult import BuildMode
 from fruix.model.narinfo import NarInfo
 
+MOST_ROUNDS = 1000
+
 
 @dataclass(frozen=True, slots=True)
 class Requester:

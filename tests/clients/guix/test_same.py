@@ -6,6 +6,7 @@ are also told in docs/clients.md.
 
 from __future__ import annotations
 
+import argparse
 import difflib
 import os
 import re
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from clients.guix.peers import DAEMONS, build_users, client, daemon, run
+from clients.guix.peers import DAEMONS, PEERS, build_users, client, daemon, run
+from fruix.cli.commands.guix_daemon import configure
 from golden_data import GOLDEN
 from machine import BUSYBOX, private_frx
 
@@ -120,3 +122,17 @@ def test_a_store_goes_from_guix_to_fruix_and_back(tools: Path) -> None:
     assert "verified: #t" in said[0]
     for later in said[1:]:
         assert compared(said[0], later) == ""
+
+
+def test_every_option_of_guix_daemon_is_known() -> None:
+    """As its own help lists them."""
+    client()
+    said = subprocess.run(
+        [f"{PEERS}/guix/usr/bin/guix-daemon", "--help"], capture_output=True, text=True, check=True
+    )
+    names = set(re.findall(r"^ +(?:-., )?--([a-z0-9.-]+)", said.stdout, re.MULTILINE))
+    assert len(names) > 20
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    known = {word.removeprefix("--") for action in parser._actions for word in action.option_strings}
+    assert names - known == {"usage"}

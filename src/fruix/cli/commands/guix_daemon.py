@@ -38,6 +38,7 @@ _NUMBERS: Mapping[tuple[str, ...], tuple[str, str]] = {
     ("-M", "--max-jobs"): ("max-jobs", "builds at once"),
     ("--max-silent-time",): ("max-silent-time", "seconds without output after which a build is ended"),
     ("--timeout",): ("timeout", "seconds after which a build is ended"),
+    ("--rounds",): ("rounds", "how often each derivation is built, with the same result each time"),
 }
 _MEANINGS: Mapping[str, Meaning] = {
     **{words[-1].lstrip("-"): Meaning(key, int) for words, (key, _) in _NUMBERS.items()},
