@@ -43,12 +43,12 @@
   (match spec
     (($ <search-path-specification> variable files separator type pattern)
      (string-join
-      (map (lambda (word) (string-append "'" word "'")) ;none of them can have a quote in it
+      (map (lambda (word) (string-append "'" (string-join (string-split word #\') "'\\''") "'"))
            (cons* variable (or separator "") (if (eq? type 'directory) "d" "f") (or pattern "") files))
       " " 'prefix))))
 
-(define* (host-profile manifest #:key (name "profile") (allow-collisions? #f) (relative-symlinks? #f)
-                       (format-version 4) system target #:allow-other-keys)
+(define* (host-profile manifest #:key (name "profile") (allow-collisions? #f) (format-version 4)
+                       system #:allow-other-keys)
   "The derivation of a profile of MANIFEST, a monadic value."
   (lambda (store)
     (values (host-profile-derivation store manifest name (or system (%current-system)) allow-collisions?
