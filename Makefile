@@ -11,7 +11,7 @@ FAULTS = 5
 
 help:
 	@echo 'make hello   set up, build GNU Hello through the daemon, show the result'
-	@echo 'make guix-hello  set up, build GNU Hello by the real guix client (as root)'
+	@echo 'make guix-hello  set up, build GNU Hello by the real guix client'
 	@echo 'make guix-catalogue  set up, build fifteen of Guix'"'"'s packages so, their tests too (as root; takes a while)'
 	@echo 'make install  put it below PREFIX (/usr/local): program, service, manual pages, completions'
 	@echo 'make test    set up, run all tests'
