@@ -96,9 +96,9 @@ def test_generations_are_made_listed_switched_and_deleted(profile: Profile) -> N
 
 
 def test_an_upgrade_takes_the_newer_version_and_nothing_else(profile: Profile) -> None:
-    profile.output(*small("one"))
+    profile.output(*small("gnu"))
     profile.output("-u", SMALL_VERSION="1.1")
-    assert profile.says("small-one") == "small-one 1.1\n"
+    assert profile.says("small-gnu") == "small-gnu 1.1\n"
     assert "unknown package" in profile.run("-i", "small-none").stderr
     assert os.readlink(profile.path) == "profile-2-link"
 
@@ -139,9 +139,9 @@ def test_a_profile_that_may_not_be_written_stays_and_is_named(guix: Guix) -> Non
 
 
 def test_a_shell_has_the_packages(guix: Guix) -> None:
-    words = [*small("one"), "--", "sh", "-c", 'small-one; echo "$SMALL_PATH"']
+    words = [*small("gnu"), "--", "sh", "-c", 'small-gnu; echo "$SMALL_PATH"']
     said, path = guix.output("fruix", "shell", "-L", SMALL, *words).splitlines()
-    assert (said, path) == ("small-one 1.0", f"{path.partition('/share')[0]}/share/small")
+    assert (said, path) == ("small-gnu 1.0", f"{path.partition('/share')[0]}/share/small")
 
 
 def test_guix_s_own_commands_make_such_profiles_of_such_packages(guix: Guix, tmp_path: Path) -> None:

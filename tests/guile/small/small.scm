@@ -2,6 +2,7 @@
 
 (define-module (small)
   #:use-module (fruix build-system host)
+  #:use-module (guix build-system gnu)
   #:use-module (guix gexp)
   #:use-module (guix packages)
   #:use-module (guix search-paths))
@@ -24,7 +25,12 @@
     (home-page "https://example.org/")
     (license #f)))
 
-(define-public small-one (small "small-one" (or (getenv "SMALL_VERSION") "1.0")))
+(define-public small-one (small "small-one" "1.0"))
+;; Of Guix's own build system, as most packages.
+(define-public small-gnu
+  (package
+    (inherit (small "small-gnu" (or (getenv "SMALL_VERSION") "1.0")))
+    (build-system gnu-build-system)))
 (define-public small-brought (small "small-brought" "1.0"))
 (define-public small-two (small "small-two" "1.0" #:propagated (list small-brought)))
 (define-public small-rival (small "small-rival" "1.0" #:motto "be big"))
