@@ -122,3 +122,33 @@ def test_sources_come_by_every_way_that_guix_names(tmp_path: Path) -> None:
         assert [Path(path, "from").read_text() for path in built] == [f"{name}\n" for name in NAMES]
     assert set(plain.asked) == {"/http-1.tar.gz", "/tiny/mirror-1.tar.gz"}
     assert set(secure.asked) == {"/https-1.tar.gz"}
+
+
+def test_commits_are_fetched_by_the_daemon(tmp_path: Path) -> None:
+    """The client leaves `git-fetch` to it, since it names that builder among its own."""
+    tmp_path.chmod(0o755)
+    work, files = tmp_path / "work", tmp_path / "files"
+    work.mkdir()
+    (work / "a file").write_text("contents\n")
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *words], cwd=work, check=True)
+    head = subprocess.check_output([*git, "rev-parse", "HEAD"], cwd=work, text=True).strip()
+    subprocess.run([*git, "clone", "-q", "--bare", work, files / "thing.git"], check=True)
+    subprocess.run([*git, "update-server-info"], cwd=files / "thing.git", check=True)
+    shutil.rmtree(work / ".git")
+    guix, server = Guix(tmp_path / "home"), Server(files)
+    with private_frx(), server.running() as port:
+        settings = tmp_path / "fruix.toml"
+        settings.write_text(f"loopback-ports = [{port}]\n")
+        with daemon(FRUIX_CONF=str(settings)):
+            wanted = guix.output("hash", "-r", work).strip()
+            built = guix.output(
+                "build",
+                "-f",
+                ROOT / "tests/guile/commit.scm",
+                URL=f"http://127.0.0.1:{port}/thing.git",
+                COMMIT=head,
+                HASH=wanted,
+            ).strip()
+        assert Path(built, "a file").read_text() == "contents\n"

@@ -97,7 +97,7 @@ class GuixWriter:
                 directory, slash, name = event.log_file.rpartition("/")
                 log_file = f"{directory}{2 * slash}{name}"  # as guix-daemon writes it
                 started = f"build-started {event.drv} - {system} {log_file} {event.pid}"
-                return self._purpose(event) + self._trace(started)
+                return self._former_round(event) + self._purpose(event) + self._trace(started)
             case LogLine() if self._log:
                 line = event.line + "\n"
                 size = len(line.encode("utf-8", "surrogateescape"))
@@ -131,6 +131,11 @@ class GuixWriter:
                 return self._not_fetched(event)
             case _:
                 return ""
+
+    def _former_round(self, event: BuildStarted) -> str:
+        """Of a check in several rounds, each but the last ends here: once per output that was compared."""
+        times = len(event.outputs) if event.purpose == "check" and event.round > 1 else 0
+        return times * self._trace(f"build-succeeded {event.drv} -")
 
     def _purpose(self, event: BuildStarted) -> str:
         if self._options.verbosity < 1:

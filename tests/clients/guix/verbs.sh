@@ -22,6 +22,20 @@ say build "$drv"
 say build --check --no-grafts "$drv"
 say build --log-file "$drv"
 say build --log-file /frx/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-absent
+say build --rounds=2 --check --no-grafts "$drv"
+say build -K "$path"
+say build -n "$path"
+say build -n /frx/store/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-absent
+say hash "$path"
+say hash -r "$path"
+say hash -f hex -H sha1 -r "$path"
+say challenge --substitute-urls= "$path"
+say package -p /frx/home/profile --list-installed
+say package -p /frx/home/profile --list-generations
+say package -p /frx/home/profile --roll-back
+say gc --verify=repair
+say gc --verify=contents,repair
+say gc --list-busy
 say build --root=/frx/root "$drv"
 say gc -D "$path"
 say gc --list-live
@@ -38,6 +52,9 @@ say gc -D "$path"
 echo "import: status $?"
 say gc --references "$path"
 say gc -C 1
+say gc -F 1
+say gc --free-space=1KiB
 say gc
 say gc --list-dead
 say gc --list-live
+say gc --delete-generations

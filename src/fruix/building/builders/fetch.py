@@ -53,7 +53,7 @@ def prepare_fetch(
     check_features(path, attributes, settings)
     download = fetchurl.read_request(derivation, settings.mirrors, resources.store.real)
     at_hand = fetchurl.local_copy(download, settings) or ""
-    network = NONE if at_hand else _network(settings)
+    network = NONE if at_hand else chosen_network(settings)
     if not at_hand:
         download = replace(download, urls=judged(download.urls, settings.loopback_ports, network))
         check_usable(download.urls, settings.mirrors)
@@ -77,7 +77,12 @@ def prepare_fetch(
     )
 
 
-def _network(settings: BuildSettings) -> str:
+def chosen_network(settings: BuildSettings) -> str:
+    """How fetchers are connected.
+
+    Raises:
+        IsolationUnavailableError: they may not be.
+    """
     network = choose(settings.fixed_output_network)
     if network == NONE:
         raise IsolationUnavailableError(

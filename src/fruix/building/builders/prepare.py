@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from fruix.building.builders.builtin import BUILDERS, prepare_builtin
 from fruix.building.builders.fetch import prepare_fetch
 from fruix.building.builders.fetchurl import FETCHERS
+from fruix.building.builders.git_download import BUILDER as GIT_DOWNLOAD
+from fruix.building.builders.git_download import prepare_git_download
 from fruix.building.builders.own import prepare_own
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.resources import Resources
@@ -24,6 +26,7 @@ _Prepare = Callable[[StorePath, Derivation, BuildOptions, Resources], PreparedBu
 _BUILTINS: Mapping[str, _Prepare] = {
     **dict.fromkeys(FETCHERS, prepare_fetch),
     **dict.fromkeys(BUILDERS, prepare_builtin),
+    GIT_DOWNLOAD: prepare_git_download,
 }
 
 

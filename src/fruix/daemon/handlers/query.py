@@ -180,7 +180,7 @@ def nothing(_session: Session, _request: object) -> tuple[()]:
 
 def builtin_builders(_session: Session, _request: guix.BuiltinBuilders) -> list[str]:
     """Name those that derivations of Guix's clients may use."""
-    return ["download"]
+    return ["download", "git-download"]
 
 
 SHARED: Rows = (
