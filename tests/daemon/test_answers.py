@@ -13,7 +13,7 @@ from daemon.serving import Running, running
 from fruix.client import RemoteStore
 from fruix.daemon import answers, request_loop
 from fruix.daemon.answers import Answers
-from fruix.errors import FruixError
+from fruix.errors import FruixError, StoreError
 from fruix.model.storepath import StorePath
 from fruix.protocol.wire import Context, Dialect
 from fruix.store.database import Database
@@ -110,6 +110,22 @@ def test_a_removed_store_changes_answers(daemon: Running, user: RemoteStore) -> 
     again = daemon.store.add_text("text", b"")
     assert again == path
     assert questions(user, path)[0]
+
+
+def test_where_the_version_can_t_be_read_the_question_is_worked_on(
+    daemon: Running, user: RemoteStore, monkeypatch: pytest.MonkeyPatch, worked_on: list[str]
+) -> None:
+    path = daemon.store.add_text("text", b"")
+    first = questions(user, path)
+
+    def unreadable(_database: Database) -> tuple[int, int]:
+        raise StoreError("input/output error")
+
+    monkeypatch.setattr(Database, "version", unreadable)
+    for _ in range(2):
+        worked_on.clear()
+        assert questions(user, path) == first
+        assert len(worked_on) == 3
 
 
 def test_errors_are_not_kept(daemon: Running, user: RemoteStore) -> None:

@@ -154,7 +154,10 @@ class RequestLoop:
         """What the answer rests on, if it is to be kept: the request is all that has arrived."""
         if not self._asked or operation.kind not in LASTING or self._connection.source.buffered:
             return None
-        version = self._session.store.database.version()
+        try:
+            version = self._session.store.database.version()
+        except FruixError:
+            return None  # the work itself tells why
         self._session.service.answers.see(version)
         return version
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from fruix.errors import StoreError
+from fruix.errors import FruixError, StoreError
 
 if TYPE_CHECKING:
     from fruix.store import LocalStore
@@ -73,9 +73,15 @@ class StoreUsers:
             self.leave()
 
     def version(self) -> tuple[int, int] | None:
-        """What the database held last (`Database.version`); None if it is no longer what the store is."""
-        with self._lock:
-            return self._store.database.version() if self._is_open and not self._store.lost() else None
+        """What the database held last (`Database.version`).
+
+        None if it is no longer what the store is, or can't be read: work on a request tells why.
+        """
+        try:
+            with self._lock:
+                return self._store.database.version() if self._is_open and not self._store.lost() else None
+        except (FruixError, OSError):
+            return None
 
     def explained(self, error: Exception) -> Exception:
         """What a client is told when its request met this error: without the store, files are missing."""

@@ -85,6 +85,7 @@ class DatabaseFile:
             # One reader is kept ready; it also keeps the log from being removed between writers.
             self._writer.execute("pragma journal_mode = wal").fetchone()
             self._writer.executescript(schema.CREATE)
+            self._watcher = self._connect().cursor()  # now: later there may be no more descriptors
         self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
         if not _IDENTITY.fullmatch(self.identity):
             raise StoreError(
@@ -100,7 +101,7 @@ class DatabaseFile:
         try:
             with self._watching:
                 if self._watcher is None:
-                    self._watcher = self._another().cursor()
+                    raise StoreError("the store is not open", where=self.file)
                 return self._times_opened, self._watcher.execute("pragma data_version").fetchone()[0]
         except sqlite3.Error as error:
             raise explanation(error, self.file) from error
