@@ -129,7 +129,7 @@ def test_errors_in_the_guix_dialect(daemon: Running) -> None:
     daemon.builder.results[some(daemon)] = BuildResult(BuildStatus.NO_SUBSTITUTERS)
     said, _ = user.call(10, some(daemon))
     assert said == [Failure(f"path `{some(daemon)}' does not exist and cannot be created", 1)]
-    assert user.call(80) == ([Last()], ("download",))
+    assert user.call(80) == ([Last()], ("download", "git-download"))
 
 
 @pytest.mark.parametrize(

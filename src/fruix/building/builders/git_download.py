@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from fruix.building.builders import scheme
@@ -80,41 +81,27 @@ def prepare_git_download(
     settings = resources.settings
     attributes = read_attributes(derivation, guix=contract_of(derivation, options.contract).guix_attributes)
     check_features(path, attributes, settings)
-    urls, commit = _asked(derivation)
+    urls, wanted = _asked(derivation)
     network = chosen_network(settings)
-    refused = {url: why for url in urls if (why := refusal(urlsplit(url), settings.loopback_ports, network))}
-    if len(refused) == len(urls):
-        url, why = next(iter(refused.items()))
-        raise BadDerivationError(f"{printable(without_user(url))}: {why}", where=derivation.name)
+    usable = _usable(urls, settings.loopback_ports, network, derivation.name)
     view = resources.views.resolve(VIEW)
     contract = CONTRACTS["fruix"]
     directory = contract.build_directory(derivation.name + ".drv")
     proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
     variables = {
         **proxies,
+        **_of_git(network),
         "PATH": ":".join(view.view.path),
         "HOME": directory,
-        "LC_ALL": "C",
-        "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "core.autocrlf",
-        "GIT_CONFIG_VALUE_0": "false",
-        "GIT_TERMINAL_PROMPT": "0",
-        "commit": commit,
-        "recursive": "1" if derivation.env.get("recursive?") == "#t" else "",
+        **wanted,
         "out": str(derivation.output_paths["out"]),
     }
-    if CERTIFICATES in host_files(network):
-        variables["GIT_SSL_CAINFO"] = f"/etc/{CERTIFICATES}"
-    words = ("sh", "-c", _SCRIPT, "sh", *(url for url in urls if url not in refused))
     return PreparedBuilder(
         path=path,
         derivation=derivation,
         attributes=attributes,
         contract=contract,
-        program=Exec(_SHELL, words, variables, directory),
+        program=Exec(_SHELL, ("sh", "-c", _SCRIPT, "sh", *usable), variables, directory),
         areas=(("store", resources.store.directory), ("tmp", "/tmp"), ("build", directory)),  # noqa: S108 - the name inside
         outputs=outputs_in_store(derivation),
         view=view,
@@ -124,8 +111,38 @@ def prepare_git_download(
     )
 
 
-def _asked(derivation: Derivation) -> tuple[list[str], str]:
-    """The URLs and the commit.
+def _usable(urls: Sequence[str], ports: Sequence[int], network: str, name: str) -> list[str]:
+    """The URLs that may be asked.
+
+    Raises:
+        BadDerivationError: none of them; says why of the first.
+    """
+    refused = {url: why for url in urls if (why := refusal(urlsplit(url), ports, network))}
+    if len(refused) == len(urls):
+        url, why = next(iter(refused.items()))
+        raise BadDerivationError(f"{printable(without_user(url))}: {why}", where=name)
+    return [url for url in urls if url not in refused]
+
+
+def _of_git(network: str) -> dict[str, str]:
+    """Variables that let git use nobody's configuration, ask nobody, and speak `SCHEMES` only."""
+    found = {
+        "LC_ALL": "C",
+        "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "core.autocrlf",
+        "GIT_CONFIG_VALUE_0": "false",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+    if CERTIFICATES in host_files(network):
+        found["GIT_SSL_CAINFO"] = f"/etc/{CERTIFICATES}"
+    return found
+
+
+def _asked(derivation: Derivation) -> tuple[list[str], dict[str, str]]:
+    """The URLs, and what the script is told of the commit.
 
     Raises:
         BadDerivationError: they can't be taken, or the output isn't a fixed tree.
@@ -148,4 +165,4 @@ def _asked(derivation: Derivation) -> tuple[list[str], str]:
             raise BadDerivationError(f"commits are fetched by {known}, not from '{shown}'", where=name)
     if not _COMMIT.fullmatch(commit):
         raise BadDerivationError(f"'{printable(commit)}' is no name of a commit or tag", where=name)
-    return urls, commit
+    return urls, {"commit": commit, "recursive": "1" if derivation.env.get("recursive?") == "#t" else ""}
