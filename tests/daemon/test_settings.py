@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from fruix.building.settings import HelperSettings
 from fruix.daemon.settings import _KEYS, Settings, load, parse
 from fruix.errors import UsageError
 
@@ -27,6 +28,11 @@ def test_values_reach_their_parts() -> None:
         sources = ["/a"]
         trusted-users = ["alice", "@wheel"]
         durability = "strict"
+        acl-file = "/etc/list"
+        [substitute-helper]
+        command = ["/bin/guix", "substitute"]
+        files = ["/bin"]
+        options = { locale = "C" }
         [mirrors]
         gnu = ["https://example.org/"]
         [views.base]
@@ -40,6 +46,9 @@ def test_values_reach_their_parts() -> None:
     assert build.sources == ("/a",)
     assert build.mirrors == {"gnu": ("https://example.org/",)}
     assert build.views == {"base": {"optional": ["perl"]}}
+    assert build.substitute_helper == HelperSettings(
+        ("/bin/guix", "substitute"), ("/bin",), {"locale": "C"}, "/etc/list"
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,6 +66,11 @@ def test_values_reach_their_parts() -> None:
         ("system-features = ['kvm gpu']", "'kvm gpu' is not a word"),
         ("mirrors = 3", "3 is not a table"),
         ("views.base = 3", "3 is not a table"),
+        ("substitute-helper.files = ['/a']", "is no table of 'command'"),
+        ("substitute-helper.command = []", "'command' names no file"),
+        ("substitute-helper.command = ['guix', 'substitute']", "'guix' is not an absolute file name"),
+        ("substitute-helper = { command = ['/a'], file = ['/b'] }", "is no table of 'command'"),
+        ('substitute-helper = { command = ["/a"], options = { a = "b\\nc" } }', "is not a text of one line"),
         ("= 3", "no TOML"),
     ],
 )

@@ -110,6 +110,7 @@ _SAMPLES = frozenset(
         "max-client-memory",
         "max-client-memory-per-user",
         "sources",
+        "substitute-helper",
         "system-features",
         "extra-platforms",
         "mirrors",
@@ -138,9 +139,16 @@ def test_keys_of_views() -> None:
 # Variables of the environment
 
 _READ = re.compile(r'"((?:FRUIX|NIX|GUIX)_[A-Z_]+|METADATA_OUT|NO_COLOR)"')
-# What builders get, and what only the double of FreeBSD knows.
+# What builders and helpers get, and what only the double of FreeBSD knows.
 _NOT_FOR_PEOPLE = frozenset(
-    {"NIX_BUILD_CORES", "NIX_BUILD_TOP", "NIX_STORE", "NIX_LOG_FD", "NIX_OUTPUT_CHECKED"}
+    {
+        "GUIX_CONFIGURATION_DIRECTORY",
+        "NIX_BUILD_CORES",
+        "NIX_BUILD_TOP",
+        "NIX_LOG_FD",
+        "NIX_OUTPUT_CHECKED",
+        "NIX_STORE",
+    }
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import socket
@@ -15,8 +16,9 @@ from crashing import LAYOUT
 from fruix.client import connect
 from fruix.model.storepath import StorePath
 from golden_data import GOLDEN
-from guile.guix_client import Guix, client, daemon
+from guile.guix_client import PEERS, Guix, client, daemon
 from machine import private_frx
+from substitutes.caches import serve
 from waiting import until
 
 # Golden keys → names in the daemon's directory of settings, with the modes that they need.
@@ -27,26 +29,53 @@ KEYS = {
 }
 
 
+# What a Guix of Debian's needs of a machine, besides its own files.
+SYSTEM = ("/bin", "/lib", "/lib64", "/usr")
+
+
 def test_what_guix_publishes_is_fetched(tmp_path: Path) -> None:
+    """From a directory by the daemon itself; from a server by Guix's own helper."""
     tmp_path.chmod(0o755)
     guix, cache = Guix(tmp_path / "home"), tmp_path / "cache"
-    with private_frx():
+    with private_frx(), serve(cache, "127.0.0.1") as server:
         put_keys(Path("/frx/etc"))
-        with daemon():
+        settings = tmp_path / "fruix.toml"
+        settings.write_text(helper_settings(server.url))
+        with daemon(FRUIX_CONF=str(settings)):
             with connect(LAYOUT.socket, LAYOUT.store) as store:
                 first = store.add_text("first", b"one\n" * 1000)
                 second = store.add_text("second", f"refers to {first}\n".encode(), [first])
             with published(guix) as url:
                 record(url, cache, [first, second])
+            for chosen in ([f"--substitute-urls=file://{cache}"], []):
+                with connect(LAYOUT.socket, LAYOUT.store) as store:
+                    store.delete([second, first])
+                    assert not store.valid_paths([first, second])
+                done = guix.run("build", str(second), *chosen)
+                assert done.returncode == 0, done.stderr
+                with connect(LAYOUT.socket, LAYOUT.store) as store:
+                    assert store.valid_paths([first, second]) == {first, second}
+                    assert store.references(second) == [first]
+                assert Path(str(first)).read_bytes() == b"one\n" * 1000
+            assert f"/{second.hash_part}.narinfo" in server.asked
             with connect(LAYOUT.socket, LAYOUT.store) as store:
-                store.delete([second, first])
-                assert not store.valid_paths([first, second])
-            done = guix.run("build", str(second), f"--substitute-urls=file://{cache}")
-            assert done.returncode == 0, done.stderr
-            with connect(LAYOUT.socket, LAYOUT.store) as store:
-                assert store.valid_paths([first, second]) == {first, second}
-                assert store.references(second) == [first]
-        assert Path(str(first)).read_bytes() == b"one\n" * 1000
+                store.delete([second])
+            Path("/frx/etc/acl").write_text("(acl)\n")
+            done = guix.run("build", str(second))
+            assert done.returncode == 1
+            assert f"no valid substitute for '{second}'" in done.stderr
+
+
+def helper_settings(url: str) -> str:
+    """A configuration with Guix's helper, which asks a server of this machine."""
+    files = [PEERS, *(name for name in SYSTEM if Path(name).exists())]
+    return f"""acl-file = "/frx/etc/acl"
+loopback-ports = [{url.rpartition(":")[2]}]
+[substitute-helper]
+command = ["{client()}", "substitute"]
+files = {json.dumps(files)}
+options = {{ substitute-urls = "{url}" }}
+"""
 
 
 def put_keys(directory: Path) -> None:

@@ -23,6 +23,23 @@ PROXY_VARIABLES = (*_PROXIES, *(name.upper() for name in _PROXIES))
 
 
 @dataclass(frozen=True, slots=True)
+class HelperSettings:
+    """A program that fetches substitutes as `guix substitute` does.
+
+    Attributes:
+        command: the file, and words before the helper's own.
+        files: files and directories of this machine that it can read.
+        options: settings of its own, as guix-daemon hands them on.
+        acl_file: whose signatures count.
+    """
+
+    command: tuple[str, ...]
+    files: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
+    acl_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class BuildSettings:
     """The operator's side.
 
@@ -38,6 +55,7 @@ class BuildSettings:
             them.
         substituters: addresses of the binary caches that are asked, in order.
         trusted_substituters: others that any user may name.
+        substitute_helper: asked for what they don't have; None: nobody is.
         fallback: build what a cache promised and didn't deliver.
         max_substitution_jobs: how many paths are fetched at once.
         narinfo_cache_positive_ttl, narinfo_cache_negative_ttl: how long it is believed that a cache
@@ -75,6 +93,7 @@ class BuildSettings:
     substitute: bool = True
     substituters: tuple[str, ...] = ()
     trusted_substituters: tuple[str, ...] = ()
+    substitute_helper: HelperSettings | None = None
     fallback: bool = False
     max_substitution_jobs: int = 8
     narinfo_cache_positive_ttl: int = 86400

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from fruix.building.builders.cache_fetcher import CacheFetcher
+from fruix.building.builders.helper_fetcher import HelperFetcher
 from fruix.building.plan.offers import Offers
 from fruix.building.queue.job import Job
 from fruix.building.resources import Resources
@@ -27,12 +28,12 @@ from fruix.model.events import (
     SubstitutionFinished,
     SubstitutionStarted,
 )
-from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store.tree.interruption import interruptible
 from fruix.substitutes.address import CacheAddress
 from fruix.substitutes.answers import Answers
+from fruix.substitutes.helper import HelperOffers, is_helpers
 from fruix.substitutes.substituter import Found, Offer, Substituter
 
 _WARNING = 1
@@ -47,6 +48,7 @@ class Substitution:
         self._trust = trust
         answers = Answers(settings.narinfo_cache_positive_ttl, settings.narinfo_cache_negative_ttl)
         self._substituter = Substituter(resources.store.directory, answers)
+        self._helper = HelperOffers(resources.store.directory, answers)
 
     def resolved(self, options: BuildOptions) -> BuildOptions:
         """With the operator's choice where the client has none."""
@@ -77,17 +79,28 @@ class Substitution:
         options: BuildOptions,
         addresses: Mapping[StorePath, ContentAddress] | None = None,
     ) -> Found:
-        """What the caches of a request offer of paths; looks for interruption meanwhile."""
+        """What the caches of a request, and the helper, offer of paths; looks for interruption meanwhile."""
         notes: list[str] = []
-        caches = self._caches(options, notes)
-        if not caches or not paths:
-            return Found(notes=tuple(notes))
-        trust = options.substitutes.trust or self._trust
+        caches, known = self._caches(options, notes), addresses or {}
         try:
-            found = self._substituter.query(paths, caches, trust, CacheFetcher(self._resources), addresses)
+            found = Found()
+            if caches and paths:
+                trust = options.substitutes.trust or self._trust
+                found = self._substituter.query(paths, caches, trust, CacheFetcher(self._resources), known)
+            others = [path for path in paths if path not in found.offers]
+            more = Found()
+            if others and self._may_help(options):
+                more = self._helper.query(others, HelperFetcher(self._resources).ask, known)
         except (FruixError, OSError) as error:  # then there is nothing to be had
             return Found(notes=(*notes, f"warning: binary caches can't be asked: {error}"))
-        return replace(found, notes=(*notes, *found.notes))
+        return Found({**found.offers, **more.offers}, (*notes, *found.notes, *more.notes))
+
+    def _may_help(self, options: BuildOptions) -> bool:
+        """Whether the helper is asked: not for clients that name the servers themselves."""
+        wishes, settings = options.substitutes, self._resources.settings
+        return bool(
+            settings.substitute_helper and settings.substitute and wishes.allowed and wishes.caches is None
+        )
 
     def _caches(self, options: BuildOptions, notes: list[str]) -> list[CacheAddress]:
         wishes, settings = options.substitutes, self._resources.settings
@@ -130,17 +143,11 @@ class Substitution:
         store, info = self._resources.store, offer.info
         store.check_room()
         job.emit(SubstitutionStarted(offer.path, offer.url, offer.size, info.nar_size, round(began, 3)))
-        fetcher = CacheFetcher(
+        fetcher = (HelperFetcher if is_helpers(offer) else CacheFetcher)(
             self._resources, lambda done, total, url: job.emit(Progress(offer.path, done, total, url))
         )
-        with fetcher.fetch(offer) as archive:
-            chunks, size = archive
-            store.add_nar(_sized(info, size), chunks, repair=store.is_valid(offer.path))
-
-
-def _sized(info: PathInfo, size: int) -> PathInfo:
-    """With the size that old servers leave out: the hash decides."""
-    return info if info.nar_size else replace(info, nar_size=size)
+        with fetcher.fetch(offer) as (fetched, chunks):
+            store.add_nar(fetched, chunks, repair=store.is_valid(offer.path))
 
 
 def _why_stop(job: Job) -> FruixError | None:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
+from fruix.building.settings import HelperSettings
 from fruix.errors import FormatError, UsageError
 from fruix.model.named_keys import PublicKey
 from fruix.substitutes.address import CacheAddress
@@ -79,6 +80,23 @@ def caches(value: Any) -> tuple[str, ...]:
         except UsageError as error:
             raise ValueError(str(error)) from None
     return texts
+
+
+def helper(value: Any) -> HelperSettings:
+    """A table: the command of a substitute helper, what it is shown, and options of its own."""
+    if not isinstance(value, dict) or not {"command"} <= set(value) <= {"command", "files", "options"}:
+        raise ValueError(f"{value!r} is no table of 'command', and perhaps 'files' and 'options'")
+    if not (command := strings(value["command"])):
+        raise ValueError("'command' names no file")
+    file(command[0])
+    options = table(_line)(value.get("options", {}))
+    return HelperSettings(command, absolute_names(value.get("files", [])), options)
+
+
+def _line(value: Any) -> str:
+    if not isinstance(value, str) or not value.isprintable():
+        raise ValueError(f"{value!r} is not a text of one line")
+    return value
 
 
 def features(value: Any) -> tuple[str, ...]:

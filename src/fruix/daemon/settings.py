@@ -18,6 +18,7 @@ from fruix.daemon.setting_checks import (
     caches,
     features,
     file,
+    helper,
     number,
     ports,
     public_keys,
@@ -104,6 +105,8 @@ class Settings:
             first = settings.FIRST_BUILD_UID if self.first_build_uid is None else self.first_build_uid
             count = settings.BUILD_UID_COUNT if self.build_uid_count is None else self.build_uid_count
             values["uids"] = tuple(range(first, first + count))
+        if asked := values.get("substitute_helper"):
+            values["substitute_helper"] = replace(asked, acl_file=self.acl_file)
         return settings.BuildSettings(**values)
 
 
@@ -218,6 +221,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "substitute": ("building.substitute", truth),
     "substituters": ("building.substituters", caches),
     "trusted-substituters": ("building.trusted_substituters", caches),
+    "substitute-helper": ("building.substitute_helper", helper),
     "fallback": ("building.fallback", truth),
     "max-substitution-jobs": ("building.max_substitution_jobs", number(1, 1 << 10)),
     "narinfo-cache-positive-ttl": ("building.narinfo_cache_positive_ttl", number(0)),

@@ -79,8 +79,8 @@ class Fetcher(Protocol):
             FruixError: nobody could be asked.
         """
 
-    def fetch(self, offer: Offer) -> AbstractContextManager[tuple[Iterator[bytes], int]]:
-        """An offer's archive, unpacked, and its size.
+    def fetch(self, offer: Offer) -> AbstractContextManager[tuple[PathInfo, Iterator[bytes]]]:
+        """What an offer is, and its archive, unpacked.
 
         Raises:
             ImportMismatchError: what came was another archive.
@@ -220,7 +220,7 @@ class Substituter:
         for cache in caches:
             answer = self._answers.get(cache.url, path.hash_part)
             if answer is not None and answer.found is not None and answer.found.info.path == path:
-                said.append((cache, _with_address(answer.found, address)))
+                said.append((cache, with_address(answer.found, address)))
         chosen: NarInfo | None = None
         for cache, one in said:
             why = trust.objection(one)
@@ -241,7 +241,7 @@ class Substituter:
         return Offer(chosen.info, tuple(archives))
 
 
-def _with_address(said: NarInfo, address: ContentAddress | None) -> NarInfo:
+def with_address(said: NarInfo, address: ContentAddress | None) -> NarInfo:
     """With the contents that the path itself stands for, if it does."""
     info = said.info
     if address is None or info.content_address is not None or info.references:

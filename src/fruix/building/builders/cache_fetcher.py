@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
-import stat
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,32 +16,27 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
+from fruix.building.builders.entry_sandbox import network_of_servers, opened, run_entry
 from fruix.building.builders.loopback import refusal
-from fruix.building.builders.sandbox_spec import BUILD, entry_spec
-from fruix.building.limits import Limits
+from fruix.building.builders.sandbox_spec import BUILD
 from fruix.building.resources import Resources
-from fruix.building.workspace import Workspace, noted_workspace
+from fruix.building.workspace import Workspace
 from fruix.downloads import progress
 from fruix.downloads.undelivered import Undelivered, read_report, wrong_contents
-from fruix.errors import FormatError, FruixError, ImportMismatchError, IsolationUnavailableError
-from fruix.model.build_options import BuildOptions
+from fruix.errors import FormatError, FruixError, ImportMismatchError
+from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Bind, Entry, SandboxSpec
-from fruix.sandbox.network_choice import choose
+from fruix.sandbox import Bind, Entry
 from fruix.sandbox.network_files import CERTIFICATES, host_files
-from fruix.sandbox.networks import NONE, SETTING
+from fruix.sandbox.networks import NONE
 from fruix.store.tree.interruption import check_interrupt
 from fruix.substitutes.address import CacheAddress
 from fruix.substitutes.fetcher import LONGEST, PROBLEM
 from fruix.substitutes.substituter import Offer, Question, Reply
 
-# Seconds without a word from the sandbox, which tells of every piece that arrives.
-PATIENCE = 300.0
-_POLL = 0.2
 _CHUNK = 1 << 18
 # Bytes of a line of answers: JSON may take six for one.
 _LONGEST_LINE = 6 * LONGEST + 1000
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 OnProgress = Callable[[int, int, str], None]
 
 
@@ -83,7 +75,7 @@ class CacheFetcher:
                     yield caches[number].url, str(name), str(kind), str(text)
 
     @contextmanager
-    def fetch(self, offer: Offer) -> Iterator[tuple[Iterator[bytes], int]]:
+    def fetch(self, offer: Offer) -> Iterator[tuple[PathInfo, Iterator[bytes]]]:
         """An offer's archive; see `substituter.Fetcher`."""
         shown = _Shown.of([cache for cache, _ in offer.archives])
         network = self._network(shown)
@@ -108,9 +100,10 @@ class CacheFetcher:
         with self._run(offer.path, "fetch", arguments, shown, network) as (area, ended):
             if ended:
                 raise _undelivered(offer, read_report(f"{area.build}/undelivered.json"), problems, ended)
-            with _opened(f"{area.build}/archive") as descriptor:
-                size = os.fstat(descriptor).st_size
-                yield iter(lambda: os.read(descriptor, _CHUNK), b""), size
+            with opened(f"{area.build}/archive") as descriptor:
+                # Old servers leave the size out: the hash decides.
+                size = offer.info.nar_size or os.fstat(descriptor).st_size
+                yield replace(offer.info, nar_size=size), iter(lambda: os.read(descriptor, _CHUNK), b"")
 
     def _network(self, shown: _Shown) -> str:
         """How servers are reached; nothing, if all caches are on this machine.
@@ -118,13 +111,7 @@ class CacheFetcher:
         Raises:
             IsolationUnavailableError: there is no way.
         """
-        network = choose(self.resources.settings.fixed_output_network) if shown.remote else NONE
-        if shown.remote and network == NONE:
-            raise IsolationUnavailableError(
-                "downloads are switched off, and so are binary caches of servers",
-                hint=f"name caches of this machine only (file://), or change the setting '{SETTING}'",
-            )
-        return network
+        return network_of_servers(self.resources.settings) if shown.remote else NONE
 
     def _lacking(self, cache: CacheAddress, shown: _Shown, network: str) -> str:
         """Why a cache can't be asked; empty if it can."""
@@ -151,61 +138,17 @@ class CacheFetcher:
         self, path: StorePath, function: str, arguments: Mapping[str, Any], shown: _Shown, network: str
     ) -> Iterator[tuple[Workspace, str]]:
         """Run an entry point to its end; its workspace, and how it failed, or nothing."""
-        settings = self.resources.settings
         ca_file = f"/etc/{CERTIFICATES}" if network != NONE and CERTIFICATES in host_files(network) else ""
         program = Entry(
             f"fruix.substitutes.fetcher:{function}",
             {**arguments, "ca_file": ca_file, "proxies": getproxies()},
         )
-        limits = Limits.of(BuildOptions(), settings)
-        with (
-            self.resources.users.acquire(_interrupted) as user,
-            noted_workspace(path, user.uid, self.resources) as area,
-        ):
-            spec = entry_spec(area, user, program, network, shown.binds, limits)
-            yield area, self._supervise(replace(spec, loopback_ports=settings.loopback_ports))
+        with run_entry(path, program, self.resources, network, shown.binds, on_line=self._hear) as ended:
+            yield ended
 
-    def _supervise(self, spec: SandboxSpec) -> str:
-        output, inner = os.pipe2(os.O_CLOEXEC)
-        try:
-            os.set_blocking(output, False)
-            try:
-                child = self.resources.spawner.spawn(spec, inner)
-            finally:
-                os.close(inner)
-            try:
-                stalled = not self._listen(child.ended, output)
-            finally:
-                exited = child.finish()
-        finally:
-            os.close(output)
-        if stalled:
-            return f"nothing has come for {PATIENCE:.0f} seconds"
-        if exited.signal is not None:
-            return f"it was ended by signal {exited.signal}"
-        return "" if exited.code == 0 else f"it ended with status {exited.code}"
-
-    def _listen(self, ended: int, output: int) -> bool:
-        """Follow the sandbox's words until it ends; False when it has said nothing for too long."""
-        poller = select.poll()
-        poller.register(ended, select.POLLIN)
-        poller.register(output, select.POLLIN)
-        heard, partial = time.monotonic(), b""
-        while time.monotonic() - heard < PATIENCE:
-            check_interrupt()
-            ready = {descriptor for descriptor, _ in poller.poll(_POLL * 1000)}
-            if output in ready:
-                if chunk := os.read(output, _CHUNK):
-                    heard = time.monotonic()
-                    *lines, partial = (partial + chunk).split(b"\n")
-                    for line in lines:
-                        if (told := progress.parse(line)) is not None:
-                            self.on_progress(*told)
-                else:
-                    poller.unregister(output)
-            elif ended in ready:
-                return True
-        return False
+    def _hear(self, line: bytes) -> None:
+        if (told := progress.parse(line)) is not None:
+            self.on_progress(*told)
 
 
 def _undelivered(
@@ -217,11 +160,6 @@ def _undelivered(
     if wrong is not None and len(found) == 1 and not problems:
         return ImportMismatchError(str(offer.path), expected=wanted.prefixed, got=wrong[1].prefixed)
     return FruixError("; ".join([*problems, *(f"{one.url}: {one.why}" for one in found)]) or ended)
-
-
-def _interrupted() -> bool:
-    check_interrupt()
-    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,7 +187,7 @@ class _Shown:
 
 def _answers(name: str) -> Iterator[list[Any]]:
     """The lines that the sandbox has written; what is none is passed over."""
-    with _opened(name) as descriptor, open(descriptor, "rb", closefd=False) as file:
+    with opened(name) as descriptor, open(descriptor, "rb", closefd=False) as file:
         while line := file.readline(_LONGEST_LINE):
             check_interrupt()
             try:
@@ -258,22 +196,3 @@ def _answers(name: str) -> Iterator[list[Any]]:
                 continue
             if isinstance(row, list) and len(row) == 4:
                 yield row
-
-
-@contextmanager
-def _opened(name: str) -> Iterator[int]:
-    """A plain file that the build user made; links aren't followed, pipes not waited for.
-
-    Raises:
-        FruixError: it is something else.
-    """
-    try:
-        descriptor = os.open(name, _READ)
-    except OSError as error:
-        raise FruixError(f"the sandbox has left nothing to read: {error.strerror}") from error
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FruixError("the sandbox has left no plain file")
-        yield descriptor
-    finally:
-        os.close(descriptor)

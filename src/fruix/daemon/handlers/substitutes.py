@@ -73,9 +73,12 @@ def query_valid_paths(session: Session, request: common.QueryValidPaths) -> set[
 
 
 def substitute_urls(session: Session, _request: guix.SubstituteURLs) -> Collection[str]:
-    """Tell whom this client's requests ask."""
-    wishes = session.build_options(BuildMode.NORMAL).substitutes
-    return session.service.settings.build.substituters if wishes.caches is None else wishes.caches
+    """Tell whom this client's requests ask, the helper's servers among them."""
+    wishes, settings = session.build_options(BuildMode.NORMAL).substitutes, session.service.settings.build
+    if wishes.caches is not None:
+        return wishes.caches
+    helped = settings.substitute_helper.options if settings.substitute_helper else {}
+    return list(dict.fromkeys((*settings.substituters, *helped.get("substitute-urls", "").split())))
 
 
 SHARED: Rows = (
