@@ -118,6 +118,10 @@ class ProtocolError(FormatError):
     """The peer broke the protocol: the connection can't go on."""
 
 
+class GuixDaemonError(ProtocolError):
+    """Guix's own daemon answers a greeting in the Nix dialect, which it doesn't speak."""
+
+
 class DisconnectedError(FruixError):
     """The peer went away."""
 

@@ -31,6 +31,7 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
+from machine import Machine
 
 OTHER = Hash.of("sha256", b"something else").prefixed
 ASKER = Requester(os.getuid(), os.getgid(), os.getpid())
@@ -286,10 +287,11 @@ def test_who_leaves_a_sandbox_ends_it(daemon: Running) -> None:
 
 def test_daemons_of_other_kinds_say_less(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with daemon.connect() as store:
-        drv = some(store.directory, "thing.drv")
-        for module in ("remote", "contents"):
+        shell = store.add_text("shell", b"")
+        drv = Machine(store, None).derivation("thing", "true", shell)  # type: ignore[arg-type]
+        for module in ("remote", "contents", "garbage"):
             monkeypatch.setattr(f"fruix.client.{module}.FEATURE", "something else")
-        assert store.plan([DerivedPath(drv, ALL)]) == BuildPlan((PlannedBuild(drv),))
+        assert store.plan([DerivedPath(drv, ALL)]) == BuildPlan((PlannedBuild(drv, missing=("out",)),))
         with pytest.raises(ProtocolError, match="can't list builds"):
             store.active_builds()
         with pytest.raises(ProtocolError, match="can't be entered"):

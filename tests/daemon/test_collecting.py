@@ -12,9 +12,9 @@ import pytest
 from daemon.asking import Client, client, some
 from daemon.serving import Running, running
 from fruix.daemon.peers import Admission
-from fruix.errors import InvalidPathError, NotPermittedError, PathAliveError
+from fruix.errors import InvalidPathError, NotPermittedError, PathAliveError, ProtocolError
 from fruix.model.events import Collecting, Event
-from fruix.model.garbage import Goal, LiveStep, Root, WhyLive
+from fruix.model.garbage import Collected, Goal, LiveStep, Root, WhyLive
 from fruix.model.storepath import StorePath
 from fruix.protocol.messages import Failure, Message, Next
 from fruix.protocol.nix import AddPermRoot
@@ -204,6 +204,29 @@ def test_own_clients_hear_how_far_it_has_come(daemon: Running) -> None:
     assert (collecting[1].live, collecting[1].total) == (1, 3)
     assert sorted(collecting[2].paths) == paths
     assert (collecting[3].deleted, collecting[3].freed) == (2, 3)
+
+
+def test_daemons_of_other_kinds_collect_without_telling_how_far_it_has_come(
+    daemon: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("contents", "garbage"):
+        monkeypatch.setattr(f"fruix.client.{module}.FEATURE", "something else")
+    root(daemon, text(daemon, "kept"))
+    dead = text(daemon, "dead")
+    with daemon.connect() as store:
+        assert store.collect(Goal(max_freed=0)).deleted == 0
+        found = store.collect(Goal())
+        assert (found.live, found.deleted) == (1, 1)
+        assert not daemon.store.is_valid(dead)
+        info = daemon.store.path_info(text(daemon, "dead"))
+        assert info is not None
+        events: list[Event] = []
+        assert store.collect(Goal(dry_run=True), events.append) == Collected(1, 1, info.nar_size)
+        assert events == [Collecting("deleting", 1, 0, 1, info.nar_size, (str(dead),))]
+        assert daemon.store.is_valid(dead)
+        for goal in (Goal(min_free=1), Goal(older_than=1), Goal(max_freed=1, dry_run=True)):
+            with pytest.raises(ProtocolError, match="knows no such goal"):
+                store.collect(goal)
 
 
 def test_why_a_path_is_alive(daemon: Running) -> None:

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from fruix.errors import FruixError, ProtocolError
-from fruix.protocol import handshake
+from fruix.errors import FruixError, GuixDaemonError, ProtocolError
+from fruix.protocol import handshake, messages
 from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.reader import Source
 from fruix.protocol.wire import Context, Dialect
@@ -65,6 +65,41 @@ def test_an_older_nix_daemon_says_less() -> None:
 def test_what_is_no_daemon_is_refused(answer: bytes, reason: str) -> None:
     with pytest.raises(ProtocolError, match=reason):
         handshake.greet(Source.of(answer), lambda _: None, directory=STORE)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [u64s(handshake.SERVER_MAGIC, 0x164, messages.Code.LAST), u64s(handshake.SERVER_MAGIC, 0x163)],
+    ids=["1.5", "1.4"],
+)
+def test_guix_daemon_is_known_by_its_answer(answer: bytes) -> None:
+    sent = bytearray()
+    with pytest.raises(GuixDaemonError):
+        handshake.greet(Source.of(answer), sent.extend, directory=STORE)
+    # What it takes for a processor and a reserve: it reads numbers below 2^32 only.
+    prelude = Source.of(bytes(sent[16:40]))
+    assert sent[:16] == u64s(handshake.CLIENT_MAGIC, 0x126)
+    assert answer[8:16] == u64s(0x163) or [prelude.u64() for _ in range(3)] == [2, 0, len(FEATURE)]
+
+
+def test_guix_daemon_is_greeted_in_its_dialect() -> None:
+    sent = bytearray()
+    greeting = handshake.greet_guix(
+        Source.of(u64s(handshake.SERVER_MAGIC, 0x163)), sent.extend, directory=STORE
+    )
+    assert greeting.context == Context(Dialect.GUIX, 0x63, STORE)
+    assert sent == u64s(handshake.CLIENT_MAGIC, 0x164, 0, 0)
+
+
+@pytest.mark.parametrize("answer", [u64s(1, 0x164), u64s(handshake.SERVER_MAGIC, 0x126)])
+def test_what_is_no_guix_daemon_is_refused(answer: bytes) -> None:
+    with pytest.raises(ProtocolError, match="no guix-daemon"):
+        handshake.greet_guix(Source.of(answer), lambda _: None, directory=STORE)
+
+
+def test_a_daemon_names_few_features() -> None:
+    with pytest.raises(ProtocolError, match="65 features"):
+        handshake.greet(Source.of(u64s(handshake.SERVER_MAGIC, 0x164, 65)), lambda _: None, directory=STORE)
 
 
 def test_affinity_may_be_given() -> None:

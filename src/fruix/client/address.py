@@ -11,7 +11,7 @@ import socket
 from collections.abc import Mapping
 
 from fruix.client.remote import RemoteStore
-from fruix.errors import UnreachableError, UsageError
+from fruix.errors import GuixDaemonError, UnreachableError, UsageError
 from fruix.store.layout import Layout
 
 _SCHEME = "unix://"
@@ -63,6 +63,16 @@ def connect(path: str, directory: str | None = None) -> RemoteStore:
         UnreachableError: nobody answers there.
         FruixError: the daemon doesn't serve this user.
     """
+    place = directory or Layout.from_environment(os.environ).store
+    try:
+        return RemoteStore(_connected(path), place, where=path)
+    except GuixDaemonError:
+        from fruix.client.guix_store import GuixStore  # noqa: PLC0415 - seldom
+
+        return GuixStore(_connected(path), place, where=path)
+
+
+def _connected(path: str) -> socket.socket:
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         stream.connect(path)
@@ -70,4 +80,4 @@ def connect(path: str, directory: str | None = None) -> RemoteStore:
         stream.close()
         reason = _REASONS.get(error.errno or 0, str(error))
         raise UnreachableError(f"no daemon answers: {reason}", where=path, hint=_HINT) from error
-    return RemoteStore(stream, directory or Layout.from_environment(os.environ).store, where=path)
+    return stream

@@ -24,6 +24,7 @@ from fruix.protocol import nix
 from fruix.protocol.own_operations import FEATURE, QueryClosure, QueryRequisites
 from fruix.protocol.records import Request
 from fruix.protocol.streams import flat_contents, write_objects
+from fruix.protocol.wire import Dialect
 from fruix.store.interface import Store
 
 R = TypeVar("R")
@@ -35,12 +36,14 @@ class RemoteContents(Store):
     Implements `Store`; errors of the daemon are raised as they were there.
     """
 
+    _dialect = Dialect.NIX
+
     def __init__(
         self, stream: socket.socket, directory: str = DEFAULT_STORE, *, where: str = "daemon"
     ) -> None:
         """Take over a connected socket and greet; see `Exchange`."""
         self._directory = directory
-        self._exchange = Exchange(stream, directory, where)
+        self._exchange = Exchange(stream, directory, where, self._dialect)
         self._call = self._exchange.call
 
     @property

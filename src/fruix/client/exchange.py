@@ -1,4 +1,4 @@
-"""Requests and replies over one connection, in the Nix dialect.
+"""Requests and replies over one connection: in the Nix dialect, or in Guix's with its own daemon.
 
 One request at a time. An error that the daemon reports leaves the connection usable and is raised
 as the class that the daemon named; an error in the exchange itself (a disconnection, bytes that are
@@ -10,17 +10,17 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar, cast
 
-from fruix.errors import DisconnectedError
+from fruix.errors import DisconnectedError, ProtocolError
 from fruix.model.events import Event
 from fruix.protocol import handshake, messages
 from fruix.protocol.event_reader import EventReader
 from fruix.protocol.operations import by_request
 from fruix.protocol.own_errors import error_of
 from fruix.protocol.reader import Source, frames
-from fruix.protocol.records import Body, Request
+from fruix.protocol.records import Body, Operation, Request
 from fruix.protocol.streams import NarBody
 from fruix.protocol.wire import Dialect
 
@@ -28,6 +28,14 @@ from fruix.protocol.wire import Dialect
 REPLY_LIMIT = 1 << 30
 # Small pieces of a stream go out together.
 SEND_SIZE = 1 << 18
+
+# What is sent behind a request's fields.
+_SENT: Mapping[Body, Callable[[Iterable[bytes] | None], Iterable[bytes]]] = {
+    Body.NONE: lambda _: (),
+    Body.FRAMED: lambda body: () if body is None else frames(iter(body)),
+    Body.NAR: lambda body: body or (),
+    Body.MESSAGES: lambda _: (),
+}
 
 OnEvent = Callable[[Event], None]
 OnData = Callable[[bytes], object]
@@ -37,16 +45,20 @@ R = TypeVar("R")
 class Exchange:
     """A greeted connection. Not for several threads at once."""
 
-    def __init__(self, stream: socket.socket, directory: str, where: str) -> None:
+    def __init__(
+        self, stream: socket.socket, directory: str, where: str, dialect: Dialect = Dialect.NIX
+    ) -> None:
         """Greet the daemon at the other end.
 
         Args:
             stream: connected; owned from here on.
             directory: the store directory.
             where: how to call the other end in errors.
+            dialect: what is spoken; Guix's is for its own daemon.
 
         Raises:
             ProtocolError: no daemon, or too old a one.
+            GuixDaemonError: it is Guix's, where the Nix dialect was to be spoken.
             FruixError: what the daemon says against serving this user.
         """
         self._stream = stream
@@ -54,7 +66,8 @@ class Exchange:
         self._descriptors: list[int] | None = None
         self.source = Source(self._receive)
         try:
-            self.greeting = handshake.greet(self.source, self._send, directory=directory)
+            greet = handshake.greet if dialect is Dialect.NIX else handshake.greet_guix
+            self.greeting = greet(self.source, self._send, directory=directory)
             self.context = self.greeting.context
             failed = self._listen(None)
             if failed is not None:
@@ -80,22 +93,22 @@ class Exchange:
 
         Args:
             request: what is asked.
-            body: what is sent framed after them.
+            body: what is sent after them, framed or as it is.
             on_event: told of what happens meanwhile.
             on_data: given the bytes that come within the messages, in their order.
-            descriptors: takes those that come with messages; they are then the caller's. Without it
-                none is taken.
+            descriptors: takes those that come with messages, for the caller; else none is taken.
 
         Raises:
             FruixError: what the daemon answered.
             DisconnectedError: it has gone.
+            ProtocolError: it has no such operation; nothing was sent.
         """
         self._descriptors = descriptors
-        operation = by_request(Dialect.NIX)[type(request)]
+        operation = self._operation(type(request))
         sent = bytearray(operation.number.to_bytes(8, "little"))
         operation.request.write(sent, request, self.context)
         try:
-            self._send_all(sent, body if operation.body is Body.FRAMED else None)
+            self._send_all(sent, _SENT[operation.body](body))
             self.source.expect(REPLY_LIMIT)
             failed = self._listen(on_event, on_data)
             raw = operation.reply.read(self.source, self.context) if failed is None else None
@@ -121,12 +134,18 @@ class Exchange:
             if not complete:
                 self.close()
 
-    def _send_all(self, request: bytearray, body: Iterable[bytes] | None) -> None:
-        if body is None:
-            self._send(request)
-            return
+    def _operation(self, kind: type[Request[Any]]) -> Operation:
+        found = by_request(self.context.dialect).get(kind)
+        if found is None:
+            name = self.greeting.daemon_version
+            raise ProtocolError(
+                f"'{name}' has no operation {kind.__name__}", hint="connect to a fruix daemon"
+            )
+        return found
+
+    def _send_all(self, request: bytearray, body: Iterable[bytes]) -> None:
         pending = request
-        for piece in frames(iter(body)):
+        for piece in body:
             pending += piece
             if len(pending) >= SEND_SIZE:
                 self._send(pending)

@@ -68,7 +68,7 @@ class RemoteStore(RemoteGarbage):
         Returns:
             One result per request, in order; failures are results too.
         """
-        chosen = _client_options(options)
+        chosen = client_options(options)
         if FEATURE not in self._exchange.context.features and chosen.max_jobs == ANY_JOBS:
             # A daemon that isn't Fruix's knows no bound but the client's.
             chosen = replace(chosen, max_jobs=os.cpu_count() or 1)
@@ -149,7 +149,13 @@ class RemoteStore(RemoteGarbage):
             return self._call(nix.QueryPlan(wanted, mode))
         missing = self.missing(wanted)
         problems = tuple(f"path '{path}' can't be had" for path in sorted(missing.unknown))
-        return BuildPlan(tuple(map(PlannedBuild, sorted(missing.will_build))), problems=problems)
+        builds = (PlannedBuild(drv, missing=self._lacking(drv)) for drv in sorted(missing.will_build))
+        return BuildPlan(tuple(builds), problems=problems)
+
+    def _lacking(self, drv: StorePath) -> tuple[str, ...]:
+        outputs = self.derivation_outputs(drv)
+        valid = self.valid_paths(outputs.values())
+        return tuple(name for name, path in sorted(outputs.items()) if path not in valid)
 
     def enter(
         self,
@@ -198,7 +204,7 @@ class RemoteStore(RemoteGarbage):
             self._options = options
 
 
-def _client_options(options: BuildOptions | None) -> ClientOptions:
+def client_options(options: BuildOptions | None) -> ClientOptions:
     """As the wire has them. What is None stays unsaid, so that the daemon's own setting holds."""
     if options is None:
         return ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)

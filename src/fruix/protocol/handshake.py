@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from fruix.errors import FruixError, ProtocolError
+from fruix.errors import FruixError, GuixDaemonError, ProtocolError
 from fruix.protocol import guix, nix
 from fruix.protocol.compound import List
 from fruix.protocol.messages import Code
@@ -42,7 +42,14 @@ LEAST = 20
 VERSION_SINCE = 33
 TRUST_SINCE = 35
 FEATURES_SINCE = 38
-_FEATURES = List(Text(256), limit=64)
+FEATURE_LIMIT = 256  # bytes
+FEATURES_LIMIT = 64
+_FEATURES = List(Text(FEATURE_LIMIT), FEATURES_LIMIT)
+
+# What a client of Fruix's offers. guix-daemon announces the same version as Fruix and reads the list as
+# a processor to stay on and a reserve of disk space: with an empty name in front both are small
+# numbers, so that it answers `Last`, which is no length of a list.
+OFFERED = ("", FEATURE)
 
 UNKNOWN, TRUSTED, NOT_TRUSTED = range(3)
 
@@ -70,7 +77,7 @@ def serve(source: Source, send: Send, *, directory: str, version: str, trusted: 
     send(_numbers(SERVER_MAGIC, ANNOUNCED))
     context = _understand(source.u64(), directory)
     if context.dialect is Dialect.NIX and context.minor >= FEATURES_SINCE:
-        features = _exchange(source, send, context, (FEATURE,), first=False)
+        features = _agree(source, send, context)
         context = Context(context.dialect, context.minor, directory, features)
     if source.u64():
         source.u64()  # a processor to stay on; the system knows better
@@ -85,6 +92,7 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
 
     Raises:
         ProtocolError: a daemon that speaks something else, or a version that is too old.
+        GuixDaemonError: it is Guix's, which `greet_guix` greets on another connection.
         FruixError: it refuses this client, and why.
     """
     source.expect(BUDGET)
@@ -94,6 +102,8 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
     number = source.u64()
     if number == REFUSING:
         raise _refused(source)
+    if guix.OLDEST <= number & 0xFF < guix.NEWEST:
+        raise _guix_answers()
     minor = min(number & 0xFF, nix.NEWEST)
     if number >> 8 != MAJOR or minor < nix.OLDEST:
         raise ProtocolError(
@@ -102,12 +112,28 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
     context = Context(Dialect.NIX, minor, directory)
     features: frozenset[str] = frozenset()
     if minor >= FEATURES_SINCE:
-        features = _exchange(source, send, context, (FEATURE,), first=True)
+        features = _offer(source, send, context)
     send(_numbers(0, 0))
     version = str(read_string(source, 256), "utf-8", "replace")
     trust = source.u64() if minor >= TRUST_SINCE else UNKNOWN
     known = {TRUSTED: True, NOT_TRUSTED: False}.get(trust)
     return Greeting(Context(Dialect.NIX, minor, directory, features), version, known)
+
+
+def greet_guix(source: Source, send: Send, *, directory: str) -> Greeting:
+    """The client's side with Guix's own daemon.
+
+    Raises:
+        ProtocolError: a daemon that speaks something else, or a version that is too old.
+    """
+    source.expect(BUDGET)
+    send(_numbers(CLIENT_MAGIC, ANNOUNCED))
+    magic, number = source.u64(), source.u64()
+    if magic != SERVER_MAGIC or number >> 8 != MAJOR or number & 0xFF < guix.OLDEST:
+        raise ProtocolError("what answers is no guix-daemon that is still in use")
+    send(_numbers(0, 0))
+    minor = min(number & 0xFF, guix.NEWEST)
+    return Greeting(Context(Dialect.GUIX, minor, directory), "guix-daemon", None)
 
 
 def refusal(message: str, hint: str = "") -> bytes:
@@ -142,22 +168,33 @@ def _understand(number: int, directory: str) -> Context:
     return Context(Dialect.NIX, min(minor, nix.NEWEST), directory)
 
 
-def _exchange(
-    source: Source, send: Send, context: Context, known: Iterable[str], *, first: bool
-) -> frozenset[str]:
-    """Lists of features both ways, the client's first; those that both have count."""
-    offered = frozenset(known)
+def _agree(source: Source, send: Send, context: Context) -> frozenset[str]:
+    """Read the client's features; those that both have count. Only clients that know ours hear of them."""
+    common = {FEATURE} & set(_FEATURES.parse(_FEATURES.read(source, context), context))
+    send(_listed(common, context))
+    return frozenset(common)
+
+
+def _offer(source: Source, send: Send, context: Context) -> frozenset[str]:
+    """Name the client's features, and read the daemon's; those that both have count."""
+    send(_listed(OFFERED, context))
+    count = source.u64()
+    if count == Code.LAST:
+        raise _guix_answers()
+    if count > FEATURES_LIMIT:
+        raise ProtocolError(f"the daemon names {count} features; at most {FEATURES_LIMIT} are read")
+    named = [read_string(source, FEATURE_LIMIT) for _ in range(count)]
+    return frozenset({FEATURE} & {str(name, "utf-8", "replace") for name in named})
+
+
+def _listed(features: Iterable[str], context: Context) -> bytes:
     sink = bytearray()
-    _FEATURES.write(sink, sorted(offered), context)
-    if first:
-        send(bytes(sink))
-    named = _FEATURES.parse(_FEATURES.read(source, context), context)
-    if not first:
-        # Names of Fruix's own go only to clients that know them.
-        sink.clear()
-        _FEATURES.write(sink, sorted(offered & set(named)), context)
-        send(bytes(sink))
-    return offered & set(named)
+    _FEATURES.write(sink, sorted(features), context)
+    return bytes(sink)
+
+
+def _guix_answers() -> GuixDaemonError:
+    return GuixDaemonError("Guix's daemon answers", hint="its own clients speak its dialect")
 
 
 def _introduction(version: str, trusted: bool, context: Context) -> bytes:

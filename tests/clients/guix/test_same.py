@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from clients.guix.peers import DAEMONS, PEERS, build_users, client, daemon, run
+from clients.guix.tools import busybox_tools
 from fruix.cli.commands.guix_daemon import configure
 from golden_data import GOLDEN
-from machine import BUSYBOX, private_frx
+from machine import private_frx
 
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.skipif(
@@ -58,14 +59,7 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with busybox and its names."""
-    directory = tmp_path_factory.mktemp("tools")
-    (directory / "bin").mkdir()
-    shutil.copy(BUSYBOX, directory / "bin/busybox")
-    names = subprocess.run([BUSYBOX, "--list"], capture_output=True, text=True, check=True).stdout.split()
-    for name in names:
-        if name != "busybox":
-            (directory / "bin" / name).symlink_to("busybox")
-    return directory
+    return busybox_tools(tmp_path_factory.mktemp("tools"))
 
 
 def same(text: str) -> list[str]:
