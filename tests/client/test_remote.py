@@ -22,16 +22,18 @@ from fruix.errors import (
     UsageError,
 )
 from fruix.model.activity import ActiveBuild, Client, State
+from fruix.model.aterm import render
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.contentaddress import ContentAddress, Method, path_for
+from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.events import Event
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
-from machine import Machine
 
 OTHER = Hash.of("sha256", b"something else").prefixed
 ASKER = Requester(os.getuid(), os.getgid(), os.getpid())
@@ -287,8 +289,9 @@ def test_who_leaves_a_sandbox_ends_it(daemon: Running) -> None:
 
 def test_daemons_of_other_kinds_say_less(daemon: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     with daemon.connect() as store:
-        shell = store.add_text("shell", b"")
-        drv = Machine(store, None).derivation("thing", "true", shell)  # type: ignore[arg-type]
+        plain = Derivation("thing", {"out": DerivationOutput(None)}, {}, (), "s", "b", (), {"text": ""})
+        made = fill_outputs(plain, DerivationHasher(store.read_derivation), store.directory)
+        drv = store.add_text("thing.drv", render(made))
         for module in ("remote", "contents", "garbage"):
             monkeypatch.setattr(f"fruix.client.{module}.FEATURE", "something else")
         assert store.plan([DerivedPath(drv, ALL)]) == BuildPlan((PlannedBuild(drv, missing=("out",)),))
