@@ -29,3 +29,20 @@ def choose(setting: str) -> str:
         hint="install pasta (Debian's package 'passt') or slirp4netns; "
         f"or set '{SETTING}' to 'none' if no build needs the network",
     )
+
+
+def choose_some(setting: str, without: str, instead: str) -> str:
+    """The same for what is of no use without a network.
+
+    Args:
+        setting: as of `choose`.
+        without: what an operator who says "none" has switched off.
+        instead: the beginning of the hint: what else can be done.
+
+    Raises:
+        IsolationUnavailableError: there is none.
+    """
+    way = choose(setting)
+    if way == NONE:
+        raise IsolationUnavailableError(without, hint=f"{instead}, or change the setting '{SETTING}'")
+    return way

@@ -19,12 +19,11 @@ from fruix.building.limits import Limits
 from fruix.building.resources import Resources
 from fruix.building.settings import BuildSettings
 from fruix.building.workspace import Workspace, noted_workspace
-from fruix.errors import FruixError, IsolationUnavailableError
+from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Entry, File, SandboxSpec
-from fruix.sandbox.network_choice import choose
-from fruix.sandbox.networks import NONE, SETTING
+from fruix.sandbox.network_choice import choose_some
 from fruix.store.tree.interruption import check_interrupt
 
 # Seconds without a word from the sandbox, which tells of every piece that arrives.
@@ -42,13 +41,11 @@ def network_of_servers(settings: BuildSettings) -> str:
     Raises:
         IsolationUnavailableError: there is no way.
     """
-    network = choose(settings.fixed_output_network)
-    if network == NONE:
-        raise IsolationUnavailableError(
-            "downloads are switched off, and so are binary caches of servers",
-            hint=f"name caches of this machine only (file://), or change the setting '{SETTING}'",
-        )
-    return network
+    return choose_some(
+        settings.fixed_output_network,
+        "downloads are switched off, and so are binary caches of servers",
+        "name caches of this machine only (file://)",
+    )
 
 
 @contextmanager

@@ -22,7 +22,6 @@ from fruix.building.resources import Resources
 from fruix.building.settings import BuildSettings
 from fruix.building.workspace import Workspace
 from fruix.downloads.undelivered import others, read_report, wrong_contents
-from fruix.errors import IsolationUnavailableError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import Derivation
@@ -31,9 +30,9 @@ from fruix.model.secrets import secrets_in
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Entry
 from fruix.sandbox.contracts import CONTRACTS
-from fruix.sandbox.network_choice import choose
+from fruix.sandbox.network_choice import choose_some
 from fruix.sandbox.network_files import CERTIFICATES, host_files
-from fruix.sandbox.networks import NONE, SETTING
+from fruix.sandbox.networks import NONE
 from fruix.store.tree.interruption import check_interrupt
 
 _DIRECTORY = "/build"  # inside
@@ -83,13 +82,11 @@ def chosen_network(settings: BuildSettings) -> str:
     Raises:
         IsolationUnavailableError: they may not be.
     """
-    network = choose(settings.fixed_output_network)
-    if network == NONE:
-        raise IsolationUnavailableError(
-            "downloads are switched off",
-            hint=f"put the file into one of the 'sources' directories, or change the setting '{SETTING}'",
-        )
-    return network
+    return choose_some(
+        settings.fixed_output_network,
+        "downloads are switched off",
+        "put the file into one of the 'sources' directories",
+    )
 
 
 def copy_at_hand(builder: PreparedBuilder, area: Workspace, uid: int) -> None:
