@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from daemon.serving import Running, running
+from daemon.serving import Running
 from fruix.client import RemoteStore
 from fruix.daemon import answers, request_loop
 from fruix.daemon.answers import Answers
@@ -18,18 +16,6 @@ from fruix.model.storepath import StorePath
 from fruix.protocol.wire import Context, Dialect
 from fruix.store.database import Database
 from fruix.store.local import LocalStore
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def user(daemon: Running) -> Iterator[RemoteStore]:
-    with daemon.connect() as store:
-        yield store
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from daemon.asking import client
-from daemon.serving import Running, running
+from daemon.serving import Running
 from fruix.client import RemoteStore
 from fruix.daemon.listening import StateLock
 from fruix.errors import FruixError, StoreError
@@ -20,18 +20,6 @@ from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import DerivedPath
 from fruix.store.layout import Layout
 from waiting import until
-
-
-@pytest.fixture
-def daemon(tmp_path: Path) -> Iterator[Running]:
-    with running(tmp_path) as found:
-        yield found
-
-
-@pytest.fixture
-def user(daemon: Running) -> Iterator[RemoteStore]:
-    with daemon.connect() as store:
-        yield store
 
 
 def all_of_it(layout: Layout) -> None:
