@@ -51,7 +51,7 @@ def test_own_clients_are_told_what_it_saved(daemon: Running) -> None:
     daemon.connect().optimise(events.append)
     assert len(inodes(daemon, *paths)) == 2
     blocks = os.stat(daemon.store.real(paths[0])).st_blocks + os.stat(daemon.store.real(paths[2])).st_blocks
-    assert events == [Message(3, f"{blocks * 512 / 2**20:.2f} MiB freed by hard-linking 2 files")]
+    assert events == [Message(3, f"{blocks * 512 / 2**20:.2f} MiB freed by sharing the data of 2 files")]
 
 
 def test_clients_of_nix_are_told_as_nix_does(daemon: Running) -> None:

@@ -25,9 +25,9 @@ class Savings:
     def __add__(self, other: Savings) -> Savings:
         return Savings(self.files + other.files, self.freed + other.freed, self.left + other.left)
 
-    def __str__(self) -> str:
-        """The line that Nix and Guix print."""
-        return f"{self.freed / _MIB:.2f} MiB freed by hard-linking {self.files} files"
+    def told(self, how: str) -> str:
+        """In a line, as Nix prints it (which links always, clones never)."""
+        return f"{self.freed / _MIB:.2f} MiB freed by {how} {self.files} files"
 
 
 NOTHING = Savings()

@@ -67,6 +67,8 @@ class Question:
 
 # Cache's URL, name, kind of the answer (`fetcher`), text.
 Reply = tuple[str, str, str, str]
+# Cache's URL and hash part → what it has. Of one query, whether or not it is remembered for others.
+_Said = dict[tuple[str, str], NarInfo | None]
 
 
 class Fetcher(Protocol):
@@ -122,14 +124,16 @@ class Substituter:
             addresses: of paths whose contents are known, as fixed outputs are: these need no trust.
         """
         notes: list[str] = []
+        said: _Said = {}
         wanted = sorted(paths)
         for begin in range(0, len(wanted), LOT):
-            self._ask(wanted[begin : begin + LOT], caches, fetcher, notes)
+            self._ask(wanted[begin : begin + LOT], caches, fetcher, said, notes)
         usable = [cache for cache in caches if not self._why_not(cache, notes)]
         usable.sort(key=self._priority)
         offers = {}
         for path in wanted:
-            offer = self._choose(path, usable, trust, (addresses or {}).get(path), notes)
+            has = [(cache, found) for cache in usable if (found := said.get((cache.url, path.hash_part)))]
+            offer = _choose(path, has, trust, (addresses or {}).get(path), notes)
             if offer is not None:
                 offers[path] = offer
         return Found(offers, tuple(dict.fromkeys(notes)))
@@ -157,20 +161,26 @@ class Substituter:
     # Asking
 
     def _ask(
-        self, paths: Sequence[StorePath], caches: Sequence[CacheAddress], fetcher: Fetcher, notes: list[str]
+        self,
+        paths: Sequence[StorePath],
+        caches: Sequence[CacheAddress],
+        fetcher: Fetcher,
+        said: _Said,
+        notes: list[str],
     ) -> None:
-        """Have an answer of each cache on each path, as far as it can be had."""
-        questions = [question for cache in caches for question in self._questions(cache, paths)]
+        """Fill `said` with an answer of each cache on each path, as far as it can be had."""
+        questions = [question for cache in caches for question in self._questions(cache, paths, said)]
         problems: dict[str, str] = {}
         for url, name, kind, text in fetcher.look(questions) if questions else ():
-            why = self._note(url, name, kind, text, notes)
+            why = self._note(url, name, kind, text, said, notes)
             if why:
                 problems.setdefault(url, why)
         for url, why in problems.items():
             self._answers.down(url, why)
             notes.append(f"warning: binary cache '{url}' is of no use now: {why}")
 
-    def _questions(self, cache: CacheAddress, paths: Sequence[StorePath]) -> Iterator[Question]:
+    def _questions(self, cache: CacheAddress, paths: Sequence[StorePath], said: _Said) -> Iterator[Question]:
+        """Those to which no answer is remembered; the others' go into `said`."""
         if self._answers.why_down(cache.url):
             return
         info = self._answers.info(cache.url)
@@ -179,10 +189,12 @@ class Substituter:
         elif info.directory != self._directory:
             return
         for path in paths:
-            if self._answers.get(cache.url, path.hash_part) is None:
+            if (answer := self._answers.get(cache.url, path.hash_part)) is None:
                 yield Question(cache, f"{path.hash_part}.narinfo")
+            else:
+                said[cache.url, path.hash_part] = answer.found
 
-    def _note(self, url: str, name: str, kind: str, text: str, notes: list[str]) -> str:
+    def _note(self, url: str, name: str, kind: str, text: str, said: _Said, notes: list[str]) -> str:
         """Keep an answer; what is wrong with the cache as a whole."""
         if kind not in {FOUND, NOTHING}:
             return text
@@ -204,41 +216,37 @@ class Substituter:
             notes.append(f"warning: '{name}' of binary cache '{url}' is of no use: {error}")
             found = None
         self._answers.put(url, part, found)
+        said[url, part] = found
         return ""
 
-    # Choosing
 
-    def _choose(
-        self,
-        path: StorePath,
-        caches: Sequence[CacheAddress],
-        trust: Trust,
-        address: ContentAddress | None,
-        notes: list[str],
-    ) -> Offer | None:
-        said = []
-        for cache in caches:
-            answer = self._answers.get(cache.url, path.hash_part)
-            if answer is not None and answer.found is not None and answer.found.info.path == path:
-                said.append((cache, with_address(answer.found, address)))
-        chosen: NarInfo | None = None
-        for cache, one in said:
-            why = trust.objection(one)
-            if not why:
-                chosen = one
-                break
-            notes.append(f"warning: ignoring substitute for '{path}' from '{cache}', as {why}")
-        if chosen is None:
-            return None
-        archives = []
-        for cache, one in said:
-            if _same(one, chosen):
-                archives += [(cache, archive) for archive in _readable(one)]
-        if not archives:
-            names = ", ".join(sorted({archive.compression for _, one in said for archive in one.archives}))
-            notes.append(f"warning: '{path}' is offered in compressions that can't be read here: {names}")
-            return None
-        return Offer(chosen.info, tuple(archives))
+def _choose(
+    path: StorePath,
+    has: Iterable[tuple[CacheAddress, NarInfo]],
+    trust: Trust,
+    address: ContentAddress | None,
+    notes: list[str],
+) -> Offer | None:
+    """The first that can be trusted, with all archives of the same contents; `has`: what each cache said."""
+    said = [(cache, with_address(found, address)) for cache, found in has if found.info.path == path]
+    chosen: NarInfo | None = None
+    for cache, one in said:
+        why = trust.objection(one)
+        if not why:
+            chosen = one
+            break
+        notes.append(f"warning: ignoring substitute for '{path}' from '{cache}', as {why}")
+    if chosen is None:
+        return None
+    archives = []
+    for cache, one in said:
+        if _same(one, chosen):
+            archives += [(cache, archive) for archive in _readable(one)]
+    if not archives:
+        names = ", ".join(sorted({archive.compression for _, one in said for archive in one.archives}))
+        notes.append(f"warning: '{path}' is offered in compressions that can't be read here: {names}")
+        return None
+    return Offer(chosen.info, tuple(archives))
 
 
 def with_address(said: NarInfo, address: ContentAddress | None) -> NarInfo:

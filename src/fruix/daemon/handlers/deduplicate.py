@@ -42,7 +42,7 @@ def optimise_store(session: Session, _request: OptimiseStore) -> None:
     if is_guix:
         say(session, f"{guix_size(saved.freed)} freed by hard-linking {saved.files} files")
     else:
-        session.show(Message(Level.INFO, str(saved)))
+        session.show(Message(Level.INFO, saved.told("hard-linking" if is_nix else "sharing the data of")))
 
 
 def _rules(session: Session, rules: Rules) -> Rules:
