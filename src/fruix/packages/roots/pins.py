@@ -1,0 +1,209 @@
+"""The file of a root: what is asked for, written by people, and below a mark the pieces that it means.
+
+Format: docs/roots.md, "Pins". What stands below the mark is written by `fruix root update`. The
+files of the roots that Fruix brings lie beside this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from fruix.errors import FruixError, UsageError
+from fruix.model.nearest import nearest
+
+MARK = "# What follows is written by 'fruix root update'.\n"
+BASE, RUNTIME = "base", "runtime"
+_HERE = os.path.dirname(__file__)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_GROUP = re.compile(r"base|runtime|\+[a-z0-9][a-z0-9.+-]*")
+_PATH = re.compile(r"(?!/)(?:(?!\.{1,2}(?:/|$))[^/\0\n]+(?:/|$))+")
+_Value = TypeVar("_Value")
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedPiece:
+    """A `.deb` of the archive; `path` is below the archive's top, `groups` are those it belongs to."""
+
+    name: str
+    version: str
+    path: str
+    sha256: str
+    size: int
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RootSystem:
+    """What differs between systems: Debian's name of the architecture, loader and libraries' directories."""
+
+    architecture: str
+    loader: str
+    library_path: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """One such file.
+
+    Attributes:
+        file: where it is.
+        written: the text above the mark.
+        wanted: group → names of packages: `base`, `runtime`, and variants, as `+c++`.
+        without: names of packages that are left out, whatever depends on them.
+        links: group → path → target.
+        release: `date`, `inrelease` (SHA-256) and `snapshot` of the index that the pieces are from.
+        pieces: system → pieces by name; empty before the first update.
+    """
+
+    file: str
+    written: str
+    name: str
+    suite: str
+    without: tuple[str, ...]
+    wanted: Mapping[str, tuple[str, ...]]
+    links: Mapping[str, Mapping[str, str]]
+    systems: Mapping[str, RootSystem]
+    release: Mapping[str, str]
+    pieces: Mapping[str, tuple[PinnedPiece, ...]]
+
+
+def shipped() -> list[str]:
+    """The names of the roots that Fruix brings."""
+    return sorted(name.removesuffix(".toml") for name in os.listdir(_HERE) if name.endswith(".toml"))
+
+
+def file_of(word: str) -> str:
+    """The file of a root that Fruix brings, or the file itself, if the word has a `/` or ends in `.toml`.
+
+    Raises:
+        UsageError: there is no such root.
+    """
+    if "/" in word or word.endswith(".toml"):
+        return word
+    if word not in shipped():
+        raise UsageError(f"there is no root '{word}'", hint=nearest(word, shipped()))
+    return os.path.join(_HERE, f"{word}.toml")
+
+
+def read(file: str) -> Pins:
+    """Read the file of a root.
+
+    Raises:
+        UsageError: it can't be read, or something in it is wrong; names what.
+    """
+    try:
+        with open(file, encoding="utf-8") as opened:
+            text = opened.read()
+        table = tomllib.loads(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"the pins can't be read: {error}", where=file) from error
+    try:
+        return _pins(file, text.partition(MARK)[0], table)
+    except _WrongError as error:
+        raise UsageError(error.message, where=f"{file}: {error.where}") from None
+
+
+class _WrongError(FruixError):
+    """A value that is missing, or is none of its kind; `where` is its key."""
+
+
+def _pins(file: str, written: str, table: Mapping[str, Any]) -> Pins:
+    pinned = _take(table, "pinned", dict, {})
+    rows = _take(pinned, "pieces", dict, {}, "pinned.")
+    systems = _take(table, "systems", dict)
+    if unknown := sorted(rows.keys() - systems.keys()):
+        raise _WrongError(f"pieces of a system that [systems] hasn't: {unknown[0]}", where="pinned.pieces")
+    return Pins(
+        file,
+        written,
+        _take(table, "name", str),
+        _take(table, "suite", str),
+        _strings(table, "without", default=[]),
+        MappingProxyType(
+            {
+                _matching(_GROUP, group, "a group's name", "wanted"): _strings(
+                    table["wanted"], group, "wanted."
+                )
+                for group in _take(table, "wanted", dict)
+            }
+        ),
+        MappingProxyType(
+            {
+                group: _links(links, f"links.{group}.")
+                for group, links in _take(table, "links", dict, {}).items()
+            }
+        ),
+        MappingProxyType({system: _system(systems, system) for system in systems}),
+        MappingProxyType({key: value for key, value in pinned.items() if isinstance(value, str)}),
+        MappingProxyType(
+            {
+                system: tuple(
+                    _piece(row, f"pinned.pieces.{system}[{at}].") for at, row in enumerate(rows[system])
+                )
+                for system in rows
+            }
+        ),
+    )
+
+
+def _system(systems: Mapping[str, Any], name: str) -> RootSystem:
+    table, where = _take(systems, name, dict, where="systems."), f"systems.{name}."
+    paths = _strings(table, "library_path", where)
+    loader = _take(table, "loader", str, where=where)
+    for path in (loader, *paths):
+        _matching(_PATH, path, "a path below the root", where[:-1])
+    return RootSystem(_take(table, "architecture", str, where=where), loader, paths)
+
+
+def _links(links: Mapping[str, Any], where: str) -> Mapping[str, str]:
+    return MappingProxyType(
+        {
+            _matching(_PATH, path, "a path below the root", where[:-1]): _take(links, path, str, where=where)
+            for path in links
+        }
+    )
+
+
+def _piece(row: Mapping[str, Any], where: str) -> PinnedPiece:
+    path = _matching(_PATH, _take(row, "path", str, where=where), "a path below the archive", f"{where}path")
+    sha256 = _matching(_SHA256, _take(row, "sha256", str, where=where), "a SHA-256 in hex", f"{where}sha256")
+    return PinnedPiece(
+        _take(row, "name", str, where=where),
+        _take(row, "version", str, where=where),
+        path,
+        sha256,
+        _take(row, "size", int, where=where),
+        _strings(row, "groups", where),
+    )
+
+
+def _matching(pattern: re.Pattern[str], text: str, kind: str, where: str) -> str:
+    if not pattern.fullmatch(text):
+        raise _WrongError(f"{text!r} is not {kind}", where=where)
+    return text
+
+
+def _strings(
+    table: Mapping[str, Any], key: str, where: str = "", default: list[str] | None = None
+) -> tuple[str, ...]:
+    value = _take(table, key, list, default, where)
+    if not all(isinstance(item, str) for item in value):
+        raise _WrongError("should be a list of strings", where=f"{where}{key}")
+    return tuple(value)
+
+
+def _take(
+    table: Mapping[str, Any], key: str, kind: type[_Value], default: _Value | None = None, where: str = ""
+) -> _Value:
+    value = table.get(key, default)
+    if value is None:
+        raise _WrongError("is missing", where=f"{where}{key}")
+    if not isinstance(value, kind):
+        raise _WrongError(f"should be a {kind.__name__}, not {value!r}", where=f"{where}{key}")
+    return value
