@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,7 @@ from fruix.errors import HostViewError
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFinished, BuildStarted, Event, LogLine, PhaseStarted
 from fruix.model.hostview import HostPackage, HostView, Sighting
@@ -47,6 +48,7 @@ class FakeBuilder(Builder):
     offers: dict[StorePath, Offer] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     drained: threading.Event = field(default_factory=threading.Event)
+    given: Mapping[StorePath, Derivation] = field(default_factory=dict)
 
     def realise(
         self,
@@ -54,7 +56,9 @@ class FakeBuilder(Builder):
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
+        given: Mapping[StorePath, Derivation] | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
+        self.given = given or {}
         self.seen.append(options)
         for event in self.events:
             on_event(event)

@@ -6,14 +6,14 @@ Requests in, events while it works, results out.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
 from fruix.building.plan.goal import Plan, missing
 from fruix.building.plan.goals import plan
-from fruix.building.plan.offers import gather
-from fruix.building.plan.repair import Repair, survey
+from fruix.building.plan.offers import Offers, gather
+from fruix.building.plan.repair import survey
 from fruix.building.prepared_views import PreparedViews
 from fruix.building.queue.job import Job
 from fruix.building.queue.realisation import Realisation
@@ -30,6 +30,7 @@ from fruix.errors import FruixError
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions, Trust
 from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
 from fruix.model.hostview import HostView, Sighting
@@ -89,6 +90,7 @@ class Builder:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
+        given: Mapping[StorePath, Derivation] | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Make `requests` valid.
 
@@ -97,56 +99,62 @@ class Builder:
             options: the client's wishes.
             on_event: called on this thread, in order.
             cancelled: set by the caller when its client has gone.
+            given: derivations that need not be in the store.
 
         Returns:
             One result per request, in order; failures are results too.
         """
         options = self._substitution.resolved(options)
-        repair = options.mode is BuildMode.REPAIR
-        refused: set[StorePath] = set()
         try:
-            while True:
-                with interruptible(lambda: FruixError("cancelled") if cancelled.is_set() else None):
-                    if repair:
-                        work, repairs = self._survey(requests, options, on_event, refused)
-                    else:
-                        work, repairs = self._plan(requests, options, on_event, refused), ()
-                realisation = Realisation(work, self._scheduler, options, on_event, cancelled)
-                results = realisation.run()
-                refused |= realisation.refused
-                if not realisation.refused and not (work.again and work.is_met(results)):
-                    break
+            return self._realise(requests, options, on_event, cancelled, given)
         except FruixError:
             if not cancelled.is_set():
                 raise
             return [(request, CANCELLED) for request in requests]
-        if repair:
-            return [(repair.request, repair.result(results)) for repair in repairs]
-        return [(request, work.result_of(request, results, on_event)) for request in requests]
 
-    def _survey(
+    def _realise(
         self,
         requests: Sequence[DerivedPath],
         options: BuildOptions,
         on_event: Callable[[Event], None],
-        refused: Collection[StorePath],
-    ) -> tuple[Plan, Sequence[Repair]]:
-        """What is to be repaired; what caches have of that is fetched."""
-        offers = self._substitution.offers(options, refused, on_event)
-        return survey(self._resources.store, requests, offers)
+        cancelled: threading.Event,
+        given: Mapping[StorePath, Derivation] | None,
+    ) -> list[tuple[DerivedPath, BuildResult]]:
+        """Plan and carry out, again where something that was promised didn't come."""
+        repair = options.mode is BuildMode.REPAIR
+        refused: set[StorePath] = set()
+        while True:
+            with interruptible(lambda: FruixError("cancelled") if cancelled.is_set() else None):
+                offers = self._substitution.offers(options, refused, on_event)
+                if repair:
+                    work, repairs = survey(self._resources.store, requests, offers)
+                else:
+                    work, repairs = self._plan(requests, options, offers, given), []
+            realisation = Realisation(work, self._scheduler, options, on_event, cancelled)
+            results = realisation.run()
+            refused |= realisation.refused
+            if not realisation.refused and not (work.again and work.is_met(results)):
+                break
+        if repair:
+            return [(repair.request, repair.result(results)) for repair in repairs]
+        return [(request, work.result_of(request, results, on_event)) for request in requests]
 
     def _plan(
         self,
         requests: Iterable[DerivedPath],
         options: BuildOptions,
-        on_event: Callable[[Event], None],
-        refused: Collection[StorePath] = (),
+        offers: Offers,
+        given: Mapping[StorePath, Derivation] | None = None,
     ) -> Plan:
         requests = list(requests)
-        offers = self._substitution.offers(options, refused, on_event)
-        if options.mode is BuildMode.NORMAL:
+        if options.mode is BuildMode.NORMAL and not given:
             gather(offers, requests)
-        return plan(self._resources.store, requests, options.mode, offers)
+        return plan(self._resources.store, requests, options.mode, offers, given)
+
+    def _look(self, requests: Iterable[DerivedPath], options: BuildOptions) -> Plan:
+        """The plan of a request of which nobody is told more."""
+        options = self._substitution.resolved(options)
+        return self._plan(requests, options, self._substitution.offers(options, (), _ignore))
 
     def _run(self, job: Job) -> BuildResult:
         if job.offer is not None:
@@ -156,7 +164,7 @@ class Builder:
     def missing(self, requests: Iterable[DerivedPath], options: BuildOptions = ANY) -> Missing:
         """The derivations that `realise` would build and the paths that can't be had; changes nothing."""
         with self._resources.store.temp_roots.session():
-            return missing(self._plan(requests, self._substitution.resolved(options), _ignore))
+            return missing(self._look(requests, options))
 
     def substitutable(self, paths: Collection[StorePath], options: BuildOptions = ANY) -> Found:
         """What binary caches offer of paths, whether they are here or not."""
@@ -174,7 +182,7 @@ class Builder:
         """What `realise` would do, with reasons and usual durations."""
         resources = self._resources
         with resources.store.temp_roots.session():
-            found = self._plan(requests, self._substitution.resolved(options), _ignore)
+            found = self._look(requests, options)
             return planned(resources.store, found, resources.history, self.settings.max_jobs)
 
     def active(self) -> list[ActiveBuild]:

@@ -16,6 +16,7 @@ from fruix.client.exchange import OnEvent
 from fruix.client.garbage import RemoteGarbage
 from fruix.model.activity import ActiveBuild
 from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event, Message
 from fruix.model.finding import Finding, FindingKind
@@ -68,13 +69,33 @@ class RemoteStore(RemoteGarbage):
         Returns:
             One result per request, in order; failures are results too.
         """
+        self._set_options(self._chosen(options))
+        mode = BuildMode.NORMAL if options is None else options.mode
+        return list(self._call(nix.BuildPathsWithResults(tuple(requests), mode), on_event=on_event))
+
+    def build_derivation(
+        self,
+        drv: StorePath,
+        derivation: Derivation,
+        options: BuildOptions | None = None,
+        on_event: OnEvent | None = None,
+    ) -> BuildResult:
+        """Build a derivation that need not be in the daemon's store; what it needs has to be.
+
+        `derivation` has no derivations among its inputs, but their outputs among its sources.
+
+        Raises:
+            NotPermittedError: the daemon doesn't trust this user, and the contents aren't declared.
+        """
+        self._set_options(self._chosen(options))
+        return self._call(nix.BuildDerivation(drv, derivation, BuildMode.NORMAL), on_event=on_event)
+
+    def _chosen(self, options: BuildOptions | None) -> ClientOptions:
         chosen = client_options(options)
         if FEATURE not in self._exchange.context.features and chosen.max_jobs == ANY_JOBS:
             # A daemon that isn't Fruix's knows no bound but the client's.
             chosen = replace(chosen, max_jobs=os.cpu_count() or 1)
-        self._set_options(chosen)
-        mode = BuildMode.NORMAL if options is None else options.mode
-        return list(self._call(nix.BuildPathsWithResults(tuple(requests), mode), on_event=on_event))
+        return chosen
 
     def verify(
         self, *, contents: bool, repair: bool = False, on_event: OnEvent | None = None

@@ -6,7 +6,8 @@ Requests are read, handed to handlers and answered in `request_loop`.
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -20,14 +21,16 @@ from fruix.daemon.service import Service
 from fruix.errors import DisconnectedError, FruixError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, BuildFinished, Event, Message
 from fruix.model.garbage import Keep
 from fruix.model.named_keys import SecretKey
 from fruix.model.reasons import ends_request, text_of
+from fruix.model.storepath import StorePath
 from fruix.protocol import messages, nix
 from fruix.protocol.activities import Level
-from fruix.protocol.event_messages import event_writer
+from fruix.protocol.event_messages import EventWriter, event_writer
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.records import Request
@@ -78,13 +81,16 @@ class Session:
 
     def show(self, *shown: Message) -> None:
         """Send texts for people, all at once, those that the client's verbosity wants."""
-        writer = event_writer(self.context, self.options, self.service.system)
+        writer = self._event_writer()
         if said := [each for message in shown for each in writer.messages(message)]:
             self.tell(*said)
 
     def report(self, event: Event) -> None:
         """Tell the client of an event outside of a build; those of other worlds hear nothing of most."""
-        self.tell(*event_writer(self.context, self.options, self.service.system).messages(event))
+        self.tell(*self._event_writer().messages(event))
+
+    def _event_writer(self) -> EventWriter:
+        return event_writer(self.context, self.options, self.service.system)
 
     def warn_of_limits(self) -> None:
         """Tell the client where it asked for more time than it gets."""
@@ -96,11 +102,16 @@ class Session:
             self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
 
     def realise(
-        self, requests: Sequence[DerivedPath], mode: BuildMode, *, keep_going: bool = False
+        self,
+        requests: Sequence[DerivedPath],
+        mode: BuildMode,
+        *,
+        keep_going: bool = False,
+        given: Mapping[StorePath, Derivation] | None = None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Build, telling the client of events; give up when it goes away.
 
-        `keep_going` holds whatever the client has set.
+        `keep_going` holds whatever the client has set. `given`: derivations that come with the request.
 
         Raises:
             DisconnectedError: it has gone.
@@ -109,17 +120,15 @@ class Session:
         charge(MOST_WAITING)
         if self.context.dialect is Dialect.GUIX:  # which could not be told when it set its options
             self.warn_of_limits()
-        writer = event_writer(self.context, self.options, self.service.system)
         self.failed.clear()
-        self.ending = ""
-        built: list[str] = []
+        self.ending, built = "", list[str]()
+        writer, chosen = self._event_writer(), self.build_options(mode)
+        chosen = replace(chosen, keep_going=chosen.keep_going or keep_going)
         with self.service.hangups.watch(self.connection.stream) as gone:
 
             def on_event(event: Event) -> None:
                 if isinstance(event, BuildFailed):
-                    self.failed.add(event.status)
-                    if event.reason and ends_request(event.reason):
-                        self.ending = self.ending or text_of(event.reason, event.drv, guix=True)
+                    self._note_failure(event)
                 if isinstance(event, BuildFinished):
                     built.extend(event.outputs.values())
                 if said := [*writer.messages(event)]:
@@ -128,13 +137,19 @@ class Session:
                     except DisconnectedError:
                         gone.set()
 
-            chosen = self.build_options(mode)
-            chosen = replace(chosen, keep_going=True) if keep_going else chosen
-            results = self.service.builder.realise(requests, chosen, on_event, gone)
+            results = self.service.builder.realise(requests, chosen, on_event, gone, given)
             client_trust.sign_results(self.store, built, self.secret_keys)
-            if gone.is_set():
-                raise self._stopping() or DisconnectedError("the client has gone during a build")
+            self._check_presence(gone)
             return results
+
+    def _check_presence(self, gone: threading.Event) -> None:
+        if gone.is_set():
+            raise self._stopping() or DisconnectedError("the client has gone during a build")
+
+    def _note_failure(self, event: BuildFailed) -> None:
+        self.failed.add(event.status)
+        if event.reason and ends_request(event.reason):
+            self.ending = self.ending or text_of(event.reason, event.drv, guix=True)
 
     @contextmanager
     def long_work(self) -> Iterator[None]:

@@ -224,3 +224,18 @@ def test_limits(tmp_path: Path) -> None:
         silent = here.derivation("silent", "sleep 100", shell)
         (result,) = here.build(silent, options=BuildOptions("fruix", timeout=0, max_silent_time=1))
         assert "1 seconds of silence" in result.message
+
+
+def test_a_derivation_that_comes_with_the_request(here: Machine, shell: StorePath) -> None:
+    """It stays no path of the store, and its outputs name it all the same."""
+    drv = here.derivation("sent", "echo $0 > $out", shell)
+    sent = here.store.read_derivation(drv)
+    other = StorePath.of(here.store.directory, f"{'0' * 32}-sent.drv")
+    results = here.builder.realise(
+        [DerivedPath(other, ALL)], BuildOptions(), here.events.append, threading.Event(), {other: sent}
+    )
+    assert results[0][1].status == BuildStatus.BUILT, results[0][1].message
+    info = here.store.path_info(sent.output_paths["out"])
+    assert info is not None
+    assert info.deriver == other
+    assert not here.store.is_valid(other)

@@ -61,6 +61,8 @@ class Plan:
 
     `stand_ins`: derivations, and the paths that are fetched instead; a derivation that is fetched
     itself stands for what has to be planned `again` when it is here.
+
+    `given`: derivations that came with the request, and need not be in the store.
     """
 
     goals: dict[StorePath, Goal] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Plan:
     makers: dict[StorePath, StorePath] = field(default_factory=dict)
     stand_ins: dict[StorePath, tuple[StorePath, ...]] = field(default_factory=dict)
     again: bool = False
+    given: Mapping[StorePath, Derivation] = field(default_factory=dict)
 
     def is_met(self, results: Mapping[StorePath, BuildResult]) -> bool:
         """Whether everything went well."""

@@ -17,7 +17,7 @@ its outputs refer to; iterative, so deep graphs are no problem.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
@@ -35,12 +35,13 @@ def plan(
     requests: Iterable[DerivedPath],
     mode: BuildMode = BuildMode.NORMAL,
     offers: Offers | None = None,
+    given: Mapping[StorePath, Derivation] | None = None,
 ) -> Plan:
     """The work for `requests`. Errors of single requests become failed results, not exceptions.
 
-    `offers`: what caches have of it.
+    `offers`: what caches have of it. `given`: derivations that need not be in the store.
     """
-    result = Plan()
+    result = Plan(given=given or {})
     offers = offers or no_offers(store)
     top = list(requests)
     wanted = _wanted_outputs(top)
@@ -118,6 +119,9 @@ def _open(
 
     Settle it, or put it down as a goal and return what it needs first.
     """
+    if path in found.given:
+        found.derivations[path] = found.given[path]
+        return _want(found, path, wanted, mode, offers)
     store.add_temp_root(path)
     if not store.is_there(path):
         if offers.get(path) is not None:

@@ -9,6 +9,7 @@ from fruix.daemon.error_messages import BuildsFailedError, EndingRefusalError
 from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
+from fruix.model import aterm
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.planned import Missing
@@ -48,7 +49,33 @@ def _with_outputs(session: Session, wanted: DerivedPath, result: BuildResult) ->
     there = session.store.derivation_outputs(wanted.path)
     names = there if wanted.outputs == ALL else wanted.outputs
     outputs = {name: there[name] for name in names if name in there and session.store.is_valid(there[name])}
-    return replace(result, outputs=outputs, drv_hash=session.store.derivation_identity(wanted.path))
+    identity = session.store.derivation_identity(session.store.read_derivation(wanted.path))
+    return replace(result, outputs=outputs, drv_hash=identity)
+
+
+def build_derivation(session: Session, request: nix.BuildDerivation) -> BuildResult:
+    """Build what another machine sends: its own derivation, whose inputs are valid here, and which isn't.
+
+    The name is a trusted client's word, and so are the outputs' paths, which can't be checked without
+    the derivations of the inputs. One who isn't trusted gets a derivation with declared contents
+    built, under the name that it has when it is added to this store: whoever else waits for the name
+    that was sent must not be given the result.
+
+    Raises:
+        NotPermittedError: for trusted clients only.
+    """
+    _check_mode(session, request.mode)
+    derivation, store = replace(request.derivation, name=request.drv.short_name), session.store
+    drv, given = request.drv, {request.drv: derivation}
+    if not session.trusted:
+        if not derivation.is_fixed:
+            raise NotPermittedError("you are not privileged to build input-addressed derivations")
+        drv = store.add_text(request.drv.name, aterm.render(derivation), derivation.references)
+        given = {}
+    ((_, result),) = session.realise([DerivedPath(drv, ALL)], request.mode, given=given)
+    if not result.success:
+        return replace(result, outputs={})
+    return replace(result, outputs=derivation.output_paths, drv_hash=store.derivation_identity(derivation))
 
 
 def build_paths(session: Session, request: BuildPaths) -> None:
@@ -157,5 +184,6 @@ SHARED: Rows = (
 NIX: Rows = (
     nix.QueryMissing.answered_by(query_missing),
     nix.BuildPathsWithResults.answered_by(deduplicating(build_paths_with_results)),
+    nix.BuildDerivation.answered_by(deduplicating(build_derivation)),
     nix.EnterSandbox.answered_by(enter_sandbox),
 )
