@@ -24,6 +24,8 @@ from fruix.model.text import printable
 SCHEMES = ("http", "https")
 
 MIRRORS: Mapping[str, tuple[str, ...]] = {
+    # What mirror://debian had at a time that the path begins with: its mirrors forget.
+    "debian-snapshot": ("https://snapshot.debian.org/archive/debian/",),
     "gnu": (
         "https://ftpmirror.gnu.org/gnu/",
         "https://ftp.gnu.org/gnu/",

@@ -1,1 +1,82 @@
-"""Roots: the pieces of which a build's `/usr` is made, pinned by hash (docs/roots.md)."""
+"""Roots: the pieces of which a build's `/usr` is made, pinned by hash (docs/roots.md).
+
+A root's name is that of its pins (`pins`), with variants: `debian-12+c+++perl`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from functools import cache
+
+from fruix.errors import UsageError
+from fruix.model.root import Piece, Root
+from fruix.packages.roots.pins import BASE, RUNTIME, PinnedPiece, Pins, file_of, read
+
+# Of the runtime's pieces: libraries and what they load, no documents.
+_LIBRARIES = ("usr/lib*",)
+# A variant's name ends where a `+` begins the next one; `c++` has two of its own.
+_VARIANT = re.compile(r"\+[^+]+(?:\+\+)?(?=\+|$)")
+_NAME = re.compile(rf"([^+]+)((?:{_VARIANT.pattern})*)")
+
+
+@cache
+def root(name: str, system: str) -> Root:
+    """The root of that name, with variants, for a system; its own name has them in order, each once.
+
+    Raises:
+        UsageError: there is no such root or variant, or none for that system.
+    """
+    pins, variants = _find(name)
+    groups = (BASE, *variants)
+    links = {path: target for group in groups for path, target in pins.links.get(group, {}).items()}
+    return _root(pins, system, "".join(variants), groups, links=tuple(sorted(links.items())))
+
+
+@cache
+def runtime(name: str, system: str) -> Root:
+    """The libraries that results of builds in the root of that name run with; variants change nothing.
+
+    Raises:
+        UsageError: as `root`.
+    """
+    return _root(_find(name)[0], system, "-runtime", (RUNTIME,), only=_LIBRARIES)
+
+
+def _find(name: str) -> tuple[Pins, tuple[str, ...]]:
+    """The pins that a root's name begins with, and the variants in it."""
+    if (match := _NAME.fullmatch(name)) is None:
+        raise UsageError(f"'{name}' is no name of a root", hint="such as debian-12 or debian-12+cmake+perl")
+    pins = read(file_of(match[1]))
+    variants = sorted(set(_VARIANT.findall(match[2])))
+    offered = [group for group in pins.wanted if group.startswith("+")]
+    if unknown := [variant for variant in variants if variant not in offered]:
+        raise UsageError(
+            f"the root '{pins.name}' has no variant '{unknown[0]}'", hint=f"there are: {', '.join(offered)}"
+        )
+    return pins, tuple(variants)
+
+
+def _root(
+    pins: Pins,
+    system: str,
+    suffix: str,
+    groups: Collection[str],
+    *,
+    links: tuple[tuple[str, str], ...] = (),
+    only: tuple[str, ...] = (),
+) -> Root:
+    rows = pins.pieces.get(system)
+    if rows is None:
+        raise UsageError(
+            f"the root '{pins.name}' is not for {system}",
+            hint=f"it is for: {', '.join(pins.pieces)}; use a host view there",
+        )
+    about, snapshot = pins.systems[system], pins.release["snapshot"]
+    pieces = tuple(_piece(row, snapshot) for row in rows if not set(groups).isdisjoint(row.groups))
+    return Root(pins.name + suffix, system, pieces, links, only, about.loader, about.library_path)
+
+
+def _piece(row: PinnedPiece, snapshot: str) -> Piece:
+    urls = (f"mirror://debian/{row.path}", f"mirror://debian-snapshot/{snapshot}/{row.path}")
+    return Piece(row.name, row.version, urls, row.sha256, row.size, "deb")
