@@ -11,6 +11,7 @@ before is not even parsed (`answers`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from fruix import failpoints
@@ -20,6 +21,7 @@ from fruix.daemon.error_messages import ends_session, failure
 from fruix.daemon.handlers.query import LASTING
 from fruix.daemon.handlers.table import HANDLERS
 from fruix.daemon.session import Handler, Session
+from fruix.daemon.session_process import session_process
 from fruix.daemon.user_profiles import make_profile_directory
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
 from fruix.protocol import handshake, messages, nix
@@ -54,8 +56,10 @@ class RequestLoop:
         failpoints.know("client", session.peer.pid)
         try:
             with session.store.temp_roots.session(CountedRoots(session.account)), charged_to(session.account):
-                if self._greet():
-                    self._serve()
+                if self._greet() and self._connection.wait():
+                    guix = session.context.dialect is Dialect.GUIX
+                    with session_process(session.peer.pid) if guix else nullcontext():
+                        self._serve()
         except DisconnectedError:
             pass
         except ProtocolError as error:

@@ -3,7 +3,7 @@
 ;; daemons whose stores have the same name, it has to print the same.
 (use-modules (guix store) (guix derivations) (guix packages) (guix base32) (gcrypt hash)
              (guix hash) (guix utils) (srfi srfi-1) (srfi srfi-34) (srfi srfi-35)
-             (ice-9 match) (ice-9 format) (rnrs bytevectors) (rnrs io ports))
+             (guix scripts processes) (ice-9 match) (ice-9 format) (rnrs bytevectors) (rnrs io ports))
 
 (define busybox (second (command-line)))
 (define daemon (open-connection))
@@ -171,7 +171,17 @@
                        (get))))))
 (? (import-paths daemon (open-bytevector-input-port #vu8(0 0 0 0 0 0 0 0))))
 (? (import-paths daemon (open-bytevector-input-port #vu8(7 0 0 0 0 0 0 0))))
+(define (own-sessions)
+  (count (lambda (session) (= (process-id (daemon-session-client session)) (getpid))) (daemon-sessions)))
+(define* (settled expected thunk #:optional (left 600))
+  "What THUNK gives once it is EXPECTED, or in the end; processes may go while they are listed."
+  (let ((found (catch 'system-error thunk (const #f))))
+    (if (or (equal? found expected) (zero? left))
+        found
+        (begin (usleep 100000) (settled expected thunk (- left 1))))))
+(? (settled 1 own-sessions))
 (close-connection daemon)
+(? (settled 0 own-sessions))
 (set! daemon (open-connection))
 (? (sort (filter (lambda (path) (valid-path? daemon path)) (dead-paths daemon)) string<?))
 (? (sort (live-paths daemon) string<?))
