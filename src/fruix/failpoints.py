@@ -22,8 +22,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 
 VARIABLE = "FRUIX_FAULT"

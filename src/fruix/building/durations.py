@@ -22,11 +22,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from fruix.atomic_file import atomic_file
+from fruix.dataclass import dataclass, field
 from fruix.model.storepath import package_of
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass
 
 from fruix.building.settings import BuildSettings
+from fruix.dataclass import astuple, dataclass
 from fruix.model.build_options import BuildOptions
 from fruix.model.reasons import Reason, reason
 from fruix.sandbox.back_ends import Usage, current

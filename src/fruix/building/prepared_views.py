@@ -35,9 +35,9 @@ import stat
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 
 from fruix.atomic_file import sync_path
+from fruix.dataclass import replace
 from fruix.errors import ObjectRejectedError
 from fruix.hostview import ResolvedView, touched
 from fruix.hostview.closure import is_in

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
 from fruix.building.prepared_views import PreparedViews
 from fruix.building.settings import BuildSettings
+from fruix.dataclass import dataclass
 from fruix.sandbox import Journal, Spawner, UserPool
 from fruix.store import LocalStore
 

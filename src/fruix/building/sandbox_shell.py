@@ -20,7 +20,6 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
 from functools import partial
 
 from fruix.building.builders.own import prepare_own
@@ -31,6 +30,7 @@ from fruix.building.resources import Resources
 from fruix.building.run.keep_failed import bring_back, find_kept, free_room
 from fruix.building.status import client_of, with_usage
 from fruix.building.workspace import Workspace, noted_workspace, put_files
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError, InvalidPathError, UsageError
 from fruix.model.activity import ActiveBuild, State
 from fruix.model.build_options import BuildOptions, Requester

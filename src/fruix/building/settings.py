@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from fruix.dataclass import dataclass, field
 from fruix.sandbox import networks
 
 # The pool of build users: numeric ids alone, no entry in the host's passwd is needed or wanted.

@@ -9,11 +9,11 @@ walk of `goals.plan`.
 from __future__ import annotations
 
 import pwd
-from dataclasses import replace
 
 from fruix.building.durations import History
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.queue.job import Job
+from fruix.dataclass import replace
 from fruix.errors import BadStorePathError
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.build_options import Requester

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 
 from fruix.building.builders.cache_fetcher import CacheFetcher
 from fruix.building.builders.helper_fetcher import HelperFetcher
 from fruix.building.plan.offers import Offers
 from fruix.building.queue.job import Job
 from fruix.building.resources import Resources
+from fruix.dataclass import replace
 from fruix.errors import FruixError, ImportMismatchError, UsageError, of_system
 from fruix.model.build_options import BuildOptions, Trust
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus

@@ -18,10 +18,10 @@ import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from fruix import failpoints
 from fruix.building.resources import Resources
+from fruix.dataclass import dataclass
 from fruix.errors import BadDerivationError, StillRunningError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import JournalEntry

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from fruix.client.exchange import OnData, OnEvent
 from fruix.client.remote import RemoteStore, client_options
+from fruix.dataclass import replace
 from fruix.errors import DisconnectedError, FruixError, InvalidPathError, ProtocolError
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus

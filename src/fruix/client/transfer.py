@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from fruix.client.contents import RemoteContents
+from fruix.dataclass import dataclass
 from fruix.model.nar import export
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath

@@ -10,11 +10,11 @@ warning, once per setting; it is no error, since clients send their whole config
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 from fruix.building.settings import BuildSettings
 from fruix.daemon.client_trust import OF_TRUSTED_USERS
+from fruix.dataclass import replace
 from fruix.errors import UsageError
 from fruix.model.build_options import MOST_ROUNDS, BuildOptions, Requester
 from fruix.model.buildresult import BuildMode

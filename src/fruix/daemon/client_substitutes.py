@@ -9,10 +9,10 @@ the process that reads them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
 from fruix.building.settings import BuildSettings
 from fruix.daemon.keyring import Keyring
+from fruix.dataclass import replace
 from fruix.errors import UsageError
 from fruix.model.build_options import SubstituteWishes
 from fruix.protocol.options import ClientOptions

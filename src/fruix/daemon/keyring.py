@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 
 from fruix.daemon.settings import Settings
+from fruix.dataclass import dataclass, field, replace
 from fruix.errors import NotPermittedError
 from fruix.model.named_keys import SecretKey
 from fruix.model.pathinfo import PathInfo

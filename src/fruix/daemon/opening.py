@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
+from fruix.dataclass import replace
 from fruix.errors import StoreError
 from fruix.store.deduplication.rules import BY_NAME, Rules
 from fruix.store.layout import Layout

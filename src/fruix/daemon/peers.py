@@ -20,8 +20,8 @@ import struct
 import sys
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import NotPermittedError
 
 EVERYBODY = "*"

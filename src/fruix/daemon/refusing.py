@@ -14,8 +14,8 @@ import select
 import socket
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.protocol import handshake
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fruix import __version__
@@ -21,6 +20,7 @@ from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
 from fruix.daemon.store_users import StoreUsers
+from fruix.dataclass import dataclass, field
 from fruix.model.activity import ActiveBuild
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
@@ -18,6 +17,7 @@ from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
 from fruix.daemon.service import Service
+from fruix.dataclass import replace
 from fruix.errors import DisconnectedError, FruixError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus

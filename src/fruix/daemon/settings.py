@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from fruix.daemon.setting_checks import (
@@ -28,6 +27,7 @@ from fruix.daemon.setting_checks import (
     variables,
     word,
 )
+from fruix.dataclass import dataclass, field, replace
 from fruix.errors import UsageError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.model.build_options import MOST_ROUNDS

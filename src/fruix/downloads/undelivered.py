@@ -12,8 +12,8 @@ import json
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 
+from fruix.dataclass import asdict, dataclass
 from fruix.errors import BadHashError
 from fruix.model.hashes import Hash
 from fruix.model.text import printable

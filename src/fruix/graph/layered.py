@@ -8,8 +8,8 @@ Cost: a graph of 2,000 nodes and 6,000 edges takes about a second, one of 100 no
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.graph.order import Item, build_rows, order_rows
 from fruix.graph.positions import place_rows
 from fruix.graph.ranks import ranks

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
+
+from fruix.dataclass import dataclass
 
 T = TypeVar("T")
 H = TypeVar("H", bound=Hashable)

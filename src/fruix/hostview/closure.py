@@ -14,8 +14,8 @@ import stat
 import struct
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import HostViewError
 from fruix.hostview.lookups import Found, Host
 from fruix.hostview.parts import FoundPart

@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
 
+from fruix.dataclass import dataclass, replace
 from fruix.errors import UsageError
 from fruix.hostview.headers import C_HEADERS, KERNEL_HEADERS
 from fruix.hostview.parts import Part

@@ -16,8 +16,8 @@ import stat
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import HostViewChangedError
 
 _MOST_LINKS = 40

@@ -16,9 +16,9 @@ import glob
 import os
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from fruix.dataclass import dataclass
 from fruix.overriding import override
 
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.hostview.lookups import Host
 from fruix.hostview.owners import OwningPackage, PackageRecords
 

@@ -13,9 +13,9 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, astuple, dataclass, replace
 from typing import Any, NamedTuple
 
+from fruix.dataclass import asdict, astuple, dataclass, replace
 from fruix.errors import HostViewError
 from fruix.hostview.belonging import packages_shown
 from fruix.hostview.cache_files import read_json, write_json

@@ -12,8 +12,8 @@ import glob
 import os
 import re
 import time
-from dataclasses import asdict
 
+from fruix.dataclass import asdict
 from fruix.hostview.cache_files import read_json, write_json
 from fruix.model.hostview import HostPackage, HostView, Sighting
 

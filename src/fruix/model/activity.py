@@ -9,9 +9,9 @@ Nothing of a build's environment is in here: everybody who may connect may see i
 from __future__ import annotations
 
 import enum
-from dataclasses import asdict, dataclass
 from typing import Any
 
+from fruix.dataclass import asdict, dataclass
 from fruix.model.storepath import StorePath
 
 

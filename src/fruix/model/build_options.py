@@ -6,9 +6,9 @@ A session fills `BuildOptions` from what its client sent. Times are seconds, siz
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from fruix.dataclass import dataclass
 from fruix.model.buildresult import BuildMode
 from fruix.model.narinfo import NarInfo
 

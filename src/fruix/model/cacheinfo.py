@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError
 
 NAME = "nix-cache-info"

@@ -11,9 +11,9 @@ fixed:git:<algorithm>:<nix32>  a git object (experimental in Nix; recognised, no
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError
 from fruix.model.hashes import DIGEST_SIZES, Hash
 from fruix.model.makepath import Method, fixed_path, text_path

@@ -7,8 +7,8 @@ A value; the text form is in `aterm`, hashes and output paths in `drvhash`. Text
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.model.contentaddress import ContentAddress, parse_output_method
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath

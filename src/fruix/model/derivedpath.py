@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
+from fruix.dataclass import replace
 from fruix.errors import BadDerivationError
 from fruix.model import aterm
 from fruix.model.contentaddress import path_for

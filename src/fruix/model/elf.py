@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 _MAGIC = b"\x7fELF"
 _LITTLE_ENDIAN = 1

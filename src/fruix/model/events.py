@@ -9,9 +9,9 @@ kinds are refused, unknown fields ignored, so that newer writers can be read.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from typing import Any
 
+from fruix.dataclass import dataclass, field, fields
 from fruix.errors import FormatError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.reasons import Reason

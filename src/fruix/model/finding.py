@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.model.storepath import StorePath
 
 

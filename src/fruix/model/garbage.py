@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.model.storepath import StorePath
 
 

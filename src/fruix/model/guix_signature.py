@@ -13,9 +13,9 @@ Keys are compared by structure. The arithmetic is libgcrypt's (`fruix.signing.li
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError
 from fruix.model.sexp import Sexp, advanced, find, parse
 

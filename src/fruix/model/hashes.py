@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass
 from typing import Protocol, Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import BadHashError, HashLengthError
 from fruix.model import base32
 

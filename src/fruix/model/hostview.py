@@ -10,7 +10,8 @@ fingerprint. How two differ: `viewdiff`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+from fruix.dataclass import dataclass, field
 
 # Variables by which a derivation asks for a view and a build contract.
 VIEW_VARIABLE = "fruixHostView"

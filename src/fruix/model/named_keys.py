@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Self
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import FormatError
 
 SEED_SIZE = PUBLIC_SIZE = 32

@@ -14,8 +14,8 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import BadHashError, BadStorePathError, FormatError
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash

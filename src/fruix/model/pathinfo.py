@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import ReferenceCycleError
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash

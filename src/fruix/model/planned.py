@@ -10,9 +10,9 @@ over the daemon's jobs; the larger of the two is the estimate. Durations that no
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from fruix.dataclass import dataclass, field
 from fruix.model.storepath import StorePath
 
 

@@ -6,8 +6,8 @@ The values of a reason fill its row's texts; `{drv}` is always there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.model.buildresult import BuildStatus
 
 OTHER = "other"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fruix.dataclass import dataclass
 
 _MIB = 1 << 20
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import BadHashPartError, BadNameError, BadStorePathError, OutsideStoreError
 
 DEFAULT_STORE = "/frx/store"

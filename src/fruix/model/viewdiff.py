@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.model.hostview import HostView
 
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from dataclasses import dataclass, fields
 from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from fruix.dataclass import dataclass, fields
 from fruix.errors import UsageError
 from fruix.model.nearest import nearest
 from fruix.packages.wording import shown

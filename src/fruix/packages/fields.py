@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
+from fruix.dataclass import MISSING, fields
 from fruix.errors import FormatError, UsageError
 from fruix.model.hashes import Hash
 from fruix.model.storepath import MAX_NAME_SIZE, check_name
@@ -90,21 +90,34 @@ def definition(kind: type[T]) -> type[T]:
     A class decorator. Unknown names of fields are among these errors.
     """
     made = kind.__init__
-    signature = inspect.signature(made)
-    known = [name for name in signature.parameters if name != "self"]
+    taken = [part for part in fields(kind) if part.init]  # type: ignore[arg-type]
+    known = [part.name for part in taken]
+    required = [part.name for part in taken if part.default is part.default_factory is MISSING]
 
     @wraps(made)
     def init(self: T, *values: Any, **named: Any) -> None:
         with located(definition_place(), _subject(kind, values, named)):
             check.check_names(named, known, f"{kind.__name__} has no field")
-            try:
-                signature.bind(self, *values, **named)
-            except TypeError as error:
-                raise UsageError(f"{kind.__name__}: {error}", hint=f"fields: {', '.join(known)}") from None
+            if wrong := _misfit(kind.__match_args__, required, values, named):  # type: ignore[attr-defined]
+                raise UsageError(f"{kind.__name__}: {wrong}", hint=f"fields: {', '.join(known)}")
             made(self, *values, **named)
 
     kind.__init__ = init  # type: ignore[assignment]
     return kind
+
+
+def _misfit(
+    positional: Sequence[str], required: Sequence[str], values: Sequence[Any], named: Mapping[str, Any]
+) -> str:
+    """Say what is wrong with a constructor's arguments; names that it does not know have been refused."""
+    if len(values) > len(positional):
+        return "too many positional arguments"
+    placed = positional[: len(values)]
+    twice = [name for name in placed if name in named]
+    missing = [name for name in required if name not in named and name not in placed]
+    if twice:
+        return f"multiple values for argument '{twice[0]}'"
+    return f"missing a required argument: '{missing[0]}'" if missing else ""
 
 
 def _subject(kind: type, values: tuple[Any, ...], named: Mapping[str, Any]) -> str:

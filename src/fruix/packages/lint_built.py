@@ -10,8 +10,8 @@ output is read once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.model.elf import ElfFile, elf_in
 from fruix.model.nar.members import members
 from fruix.model.nar.stream_events import FileData, FileEnd, FileStart, Symlink

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from fruix.dataclass import dataclass
 from fruix.packages.package import Git, Local, Origin, Package
 
 

@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from fruix.dataclass import dataclass
 from fruix.errors import DefinitionError, FruixError, UsageError
 from fruix.model.nearest import nearest
 from fruix.model.storepath import package_of

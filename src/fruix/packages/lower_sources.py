@@ -10,8 +10,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput

@@ -13,13 +13,13 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
 from importlib.util import module_from_spec
 from types import CodeType, ModuleType
 from typing import Any
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import UsageError
 from fruix.overriding import override
 from fruix.packages.place import USERS

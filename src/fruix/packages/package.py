@@ -7,9 +7,9 @@ quiet = hello.inherit(arguments={"configure_flags": ("--disable-nls",)})
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, Self
 
+from fruix.dataclass import dataclass, field, fields, replace
 from fruix.model.storepath import MAX_NAME_SIZE
 from fruix.packages import check
 from fruix.packages.build_systems import BUILD_SYSTEMS, BuildSystem, Recipe, make_recipe

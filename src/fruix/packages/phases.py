@@ -6,9 +6,9 @@ phases.replace("check", "./run-tests").insert_after("install", "man", "cp x.1 $o
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Annotated, Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 from fruix.model.nearest import nearest
 from fruix.packages import check

@@ -52,9 +52,9 @@ def definition_place() -> Place:
 def _makes_records(module: str) -> bool:
     """Whether a module is on the way from a definition to the record.
 
-    Those of this package are, but for the catalogue's, and `dataclasses`.
+    Those of this package are, but for the catalogue's, and `fruix.dataclass`.
     """
-    return module == "dataclasses" or (
+    return module == "fruix.dataclass" or (
         module.startswith("fruix.packages.") and not module.startswith("fruix.packages.catalogue.")
     )
 

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 _DIRECTORIES = ("bin", "sbin")
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,10 +12,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
+from fruix.dataclass import dataclass, field
 from fruix.model.hashes import Hash
 from fruix.model.storepath import legal_name
 from fruix.overriding import override
@@ -133,7 +133,7 @@ class Local(Source):
     exclude: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        super(Local, self).__post_init__()
+        super().__post_init__()
         path = os.path.normpath(os.path.join(self.location.directory, self.path))
         if not os.path.exists(path):
             hint = f"there is no {path}: names are relative to the file with the definition"

@@ -7,9 +7,9 @@ limit, in the table that uses the codec.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError, ProtocolError
 from fruix.overriding import override
 from fruix.protocol.reader import Source

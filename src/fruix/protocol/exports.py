@@ -7,8 +7,8 @@ own clients send it framed.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError
 from fruix.model.nar import export
 from fruix.protocol.reader import Source

@@ -15,8 +15,8 @@ where it can be reported.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError, GuixDaemonError, ProtocolError
 from fruix.protocol import guix, nix
 from fruix.protocol.compound import List

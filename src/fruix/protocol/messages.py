@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from fruix.dataclass import dataclass
 from fruix.errors import ProtocolError
 from fruix.overriding import override
 from fruix.protocol.compound import List

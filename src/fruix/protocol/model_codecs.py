@@ -5,8 +5,7 @@ Texts become values in `parse`, when the whole message has been read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-
+from fruix.dataclass import dataclass, fields
 from fruix.errors import BadStorePathError, OutsideStoreError
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.garbage import Root

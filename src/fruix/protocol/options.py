@@ -8,9 +8,9 @@ they have; the values of those that mean nothing to a daemon are dropped while t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import FormatError
 from fruix.overriding import override
 from fruix.protocol.compound import read_items

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, dataclass_transform
 
+from fruix.dataclass import dataclass, field
 from fruix.overriding import override
 from fruix.protocol.reader import Source
 from fruix.protocol.wire import Codec, Constant, Context

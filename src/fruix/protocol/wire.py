@@ -15,9 +15,9 @@ from __future__ import annotations
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from fruix.dataclass import dataclass
 from fruix.errors import ProtocolError
 from fruix.overriding import override
 from fruix.protocol.reader import CHUNK, Source

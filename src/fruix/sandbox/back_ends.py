@@ -15,10 +15,10 @@ import importlib
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from resource import struct_rusage
 from typing import Any, Protocol, Self, runtime_checkable
 
+from fruix.dataclass import dataclass
 from fruix.errors import SandboxError
 from fruix.failpoints import Step
 from fruix.sandbox.capabilities import Probe

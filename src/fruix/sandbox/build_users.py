@@ -17,8 +17,8 @@ import stat
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.sandbox.back_ends import current
 

@@ -13,7 +13,8 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 # Modules of the standard library that not every Python has, and what Fruix needs each for: they are
 # built against libraries that may be missing, or are packages of their own (FreeBSD's

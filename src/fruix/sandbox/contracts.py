@@ -18,8 +18,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.network_files import CERTIFICATES
 from fruix.sandbox.spec import File, Identity

@@ -15,9 +15,9 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from fruix.dataclass import asdict, dataclass, field
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.spec import NAME
 

@@ -11,9 +11,9 @@ import base64
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from fruix.dataclass import dataclass, field, replace
 from fruix.sandbox import networks
 
 PREFIX = "frx-"

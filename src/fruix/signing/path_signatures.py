@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import FormatError, UsageError
 from fruix.model.named_keys import (
     SEED_SIZE,

@@ -7,8 +7,8 @@ names its own contents needs none, since adding checks it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
 from fruix.model.guix_signature import GuixSignature, signed_data
 from fruix.model.narinfo import NarInfo

@@ -12,9 +12,9 @@ import os
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import StoreError, UsageError
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.store.database_errors import is_full

@@ -21,9 +21,9 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import BadStorePathError
 from fruix.model.storepath import StorePath
 from fruix.store.database import Database

@@ -28,8 +28,8 @@ import fcntl
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import StoreError
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW

@@ -17,8 +17,8 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 
+from fruix.dataclass import replace
 from fruix.errors import BadDerivationError, InvalidPathError, UsageError
 from fruix.model import aterm
 from fruix.model.derivation import Derivation

@@ -14,8 +14,8 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import NoSpaceError
 from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.store.database_errors import FREE_SPACE, free_text, is_full

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
 from typing import Self
 from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError, UsageError
 
 _REMOTE = ("http", "https")

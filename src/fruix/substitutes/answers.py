@@ -10,8 +10,8 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.model.cacheinfo import CacheInfo
 from fruix.model.narinfo import NarInfo
 

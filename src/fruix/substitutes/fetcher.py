@@ -22,9 +22,9 @@ import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from fruix.dataclass import dataclass
 from fruix.downloads import progress
 from fruix.downloads.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
 from fruix.downloads.problems import ATTEMPTS, CONNECT_TIMEOUT, is_final, reason_of

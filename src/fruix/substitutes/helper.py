@@ -14,8 +14,8 @@ it fetched is hashed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
+from fruix.dataclass import dataclass, replace
 from fruix.errors import BadHashError, BadStorePathError, FormatError, FruixError, ImportMismatchError
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash

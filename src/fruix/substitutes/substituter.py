@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+from fruix.dataclass import dataclass, field, replace
 from fruix.errors import FormatError
 from fruix.model import cacheinfo, narinfo
 from fruix.model.build_options import Trust

@@ -6,10 +6,10 @@ They are POSIX shell with the host view `base` and whatever inputs they name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 from fruix.building.builders.platforms import local_system
 from fruix.client import RemoteStore
+from fruix.dataclass import dataclass
 from fruix.model import aterm
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation, DerivationOutput

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 # Runs as the builder, in POSIX shell with the tools of the view `base`.
 LOOK = r"""

@@ -18,10 +18,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 
 import fruix
 from fruix.client import RemoteStore, connect
+from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError, UnreachableError, UsageError
 from fruix.failpoints import VARIABLE
 from fruix.store.layout import Layout

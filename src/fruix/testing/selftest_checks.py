@@ -14,11 +14,11 @@ import stat
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fruix.building.record.record_file import read_record
+from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildResult
 from fruix.model.storepath import StorePath

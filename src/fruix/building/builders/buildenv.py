@@ -15,9 +15,9 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import BadDerivationError, FruixError
 
 # Names that are each package's own business, wherever they lie.

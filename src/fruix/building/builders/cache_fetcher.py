@@ -11,7 +11,6 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
@@ -21,6 +20,7 @@ from fruix.building.builders.loopback import refusal
 from fruix.building.builders.sandbox_spec import BUILD
 from fruix.building.resources import Resources
 from fruix.building.workspace import Workspace
+from fruix.dataclass import dataclass, replace
 from fruix.downloads import progress
 from fruix.downloads.undelivered import Undelivered, read_report, wrong_contents
 from fruix.errors import FormatError, FruixError, ImportMismatchError

@@ -24,9 +24,9 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+from fruix.dataclass import dataclass, field
 from fruix.downloads import progress
 from fruix.downloads.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
 from fruix.downloads.problems import ATTEMPTS, CONNECT_TIMEOUT, is_final, reason_of

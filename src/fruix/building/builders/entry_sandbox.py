@@ -12,13 +12,13 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from fruix.building.builders.sandbox_spec import entry_spec
 from fruix.building.limits import Limits
 from fruix.building.resources import Resources
 from fruix.building.settings import BuildSettings
 from fruix.building.workspace import Workspace, noted_workspace
+from fruix.dataclass import replace
 from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions
 from fruix.model.storepath import StorePath

@@ -8,10 +8,10 @@ Placeholders of outputs are replaced by their paths. Pure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, AnyStr
 
 from fruix.building.settings import PROXY_VARIABLES
+from fruix.dataclass import dataclass, field
 from fruix.errors import BadDerivationError
 from fruix.model import structured
 from fruix.model.attributes import Attributes

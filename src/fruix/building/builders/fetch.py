@@ -9,7 +9,6 @@ is no sandbox.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from urllib.request import getproxies
 
 from fruix.building.builders import fetchurl
@@ -21,6 +20,7 @@ from fruix.building.failures import FailedError, mismatch
 from fruix.building.resources import Resources
 from fruix.building.settings import BuildSettings
 from fruix.building.workspace import Workspace
+from fruix.dataclass import replace
 from fruix.downloads.undelivered import others, read_report, wrong_contents
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions

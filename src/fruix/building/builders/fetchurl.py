@@ -11,7 +11,6 @@ workspace, under `OUTPUT_NAME`; the caller checks it and copies it into the stor
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.request import getproxies
 
@@ -19,6 +18,7 @@ from fruix.building.builders import scheme
 from fruix.building.builders.local_sources import find_source
 from fruix.building.builders.mirrors import Candidate, debian_mirrors, expand
 from fruix.building.settings import BuildSettings
+from fruix.dataclass import dataclass
 from fruix.downloads.undelivered import beginning
 from fruix.errors import BadDerivationError
 from fruix.model.contentaddress import Method

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.request import getproxies
 
 from fruix.building.builders.entry_sandbox import network_of_servers, opened, run_entry
@@ -18,6 +17,7 @@ from fruix.building.builders.sandbox_spec import BUILD
 from fruix.building.resources import Resources
 from fruix.building.settings import HelperSettings
 from fruix.building.workspace import Workspace
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath

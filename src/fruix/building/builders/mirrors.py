@@ -14,9 +14,9 @@ import glob
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 from fruix.model.secrets import without_user
 from fruix.model.text import printable

@@ -8,10 +8,10 @@ other builtins (`builtin`) differ in its fields alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from fruix.building.builders.fetchurl import Download
 from fruix.building.plan.goal import contract_name
+from fruix.dataclass import dataclass, field
 from fruix.errors import BadDerivationError
 from fruix.hostview import ResolvedView
 from fruix.model.attributes import Attributes

@@ -8,13 +8,13 @@ Pure apart from reading path names: the same builder and parameters give the sam
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 
 from fruix.building.builders.platforms import KVM, kvm_groups
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.limits import Limits
 from fruix.building.resources import Resources
 from fruix.building.workspace import Workspace
+from fruix.dataclass import dataclass, field, replace
 from fruix.hostview import ResolvedView
 from fruix.sandbox import Bind, Entry, Exec, File, Identity, SandboxSpec, User
 from fruix.sandbox.back_ends import current

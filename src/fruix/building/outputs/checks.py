@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import graphlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from fruix.building.failures import FailedError
+from fruix.dataclass import dataclass
 from fruix.errors import BadStorePathError, FruixError
 from fruix.model.attributes import Attributes, OutputRules
 from fruix.model.derivation import Derivation

@@ -11,11 +11,11 @@ caller (`run.build`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from fruix import failpoints
 from fruix.building.failures import FailedError
+from fruix.dataclass import dataclass, field
 from fruix.model.buildresult import BuildMode
 from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import Reason, reason

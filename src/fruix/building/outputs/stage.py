@@ -16,11 +16,11 @@ has its real name.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from fruix import failpoints
 from fruix.building.failures import FailedError, mismatch
 from fruix.building.outputs.checks import Mentions, Outputs, check_outputs
+from fruix.dataclass import dataclass, replace
 from fruix.errors import HashMismatchError
 from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes

@@ -11,8 +11,8 @@ Cost: a question to each cache per path that isn't here, and a sandbox per level
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import BadDerivationError, FruixError
 from fruix.model import attributes
 from fruix.model.contentaddress import ContentAddress

@@ -15,12 +15,12 @@ Cost: one read of the closure, at SHA-256 speed, and of the inputs of what has t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
 from fruix.building.plan.goal import Plan
 from fruix.building.plan.goals import fetch, maker, plan
 from fruix.building.plan.input_closure import input_closure
 from fruix.building.plan.offers import Offers, no_offers
+from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath

@@ -11,9 +11,9 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 from fruix.building.queue.event_queue import Inbox
+from fruix.dataclass import dataclass, field
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation

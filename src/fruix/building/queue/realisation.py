@@ -19,13 +19,13 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import replace
 from queue import Empty
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
+from fruix.dataclass import replace
 from fruix.errors import BadDerivationError
 from fruix.model import attributes
 from fruix.model.build_options import BuildOptions

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
 from fruix.building.record.test_counts import TestSummary
+from fruix.dataclass import dataclass, field
 
 MOST_PHASES = 1000
 # As the shell shows a command before it runs it, where PS4 is `$ `; in a subshell the first

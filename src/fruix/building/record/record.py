@@ -9,7 +9,6 @@ import os
 import platform
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
@@ -17,6 +16,7 @@ from fruix.building.limits import Limits
 from fruix.building.outputs.modes import Compared
 from fruix.building.plan.goal import contract_name
 from fruix.building.record.course import Course
+from fruix.dataclass import asdict, dataclass, field
 from fruix.errors import BadDerivationError
 from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fruix import failpoints
 from fruix.building import failures
@@ -23,6 +22,7 @@ from fruix.building.run.monitor import drain, supervise
 from fruix.building.run.state import RunState
 from fruix.building.run.suspects import Evidence, killed_for_memory, suspect
 from fruix.building.workspace import Workspace, put_files
+from fruix.dataclass import dataclass
 from fruix.errors import SandboxError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuilderExited, BuildStarted

@@ -28,12 +28,12 @@ import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from fruix import failpoints
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace, name_prefix
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError, ObjectRejectedError
 from fruix.model.build_options import Requester
 from fruix.model.reasons import reason

@@ -9,7 +9,6 @@ it at the end, for the result, the events and the record.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.failures import FailedError
@@ -19,6 +18,7 @@ from fruix.building.queue.job import Job
 from fruix.building.record.course import Course
 from fruix.building.record.log import BuildLog
 from fruix.building.record.record import BuildFacts, Ending
+from fruix.dataclass import dataclass, field
 from fruix.hostview import ResolvedView
 from fruix.model.events import LogLine, Note, PhaseStarted, Progress
 from fruix.model.pathinfo import PathInfo

@@ -13,10 +13,10 @@ import errno
 import os
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from fruix.building.builders.platforms import noexec_hint
 from fruix.building.limits import Limits, nearly_full
+from fruix.dataclass import dataclass
 from fruix.model.reasons import Reason, reason
 from fruix.sandbox import Exit
 

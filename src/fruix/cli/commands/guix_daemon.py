@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from fruix import __version__
+from fruix.dataclass import dataclass
 
 _YES = ("yes", "no")
 

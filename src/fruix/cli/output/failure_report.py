@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import reduce
 from itertools import islice
 from typing import Any
@@ -21,6 +20,7 @@ from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.plan import some
 from fruix.cli.output.progress import Failure
 from fruix.cli.output.terminal import duration, harmless, plural
+from fruix.dataclass import replace
 from fruix.errors import BuildError
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath

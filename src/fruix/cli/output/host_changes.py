@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from fruix.cli.output.plan import some
 from fruix.cli.output.terminal import harmless
+from fruix.dataclass import dataclass
 from fruix.model.drvdiff import Reader
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.planned import PlannedBuild

@@ -9,8 +9,8 @@ from __future__ import annotations
 import enum
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 
+from fruix.dataclass import dataclass, field, replace
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import (
     BuilderExited,

@@ -8,11 +8,11 @@ that is left on the longest path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from fruix.cli.output.plan import about, chain
 from fruix.cli.output.progress import ACTIVE, UNFINISHED, Node, Stage, Status
 from fruix.cli.output.terminal import duration, harmless, size, styled
+from fruix.dataclass import dataclass
 from fruix.model.storepath import StorePath
 
 # (text, style) pieces of a line; style "" is none.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fruix.cli.request import asked
 from fruix.cli.request.connect import open_store
@@ -12,6 +11,7 @@ from fruix.cli.request.realise import realise
 from fruix.cli.request.signals import end_in_order
 from fruix.cli.request.targets import Target, anything_known, lowering, outputs_of
 from fruix.client import RemoteStore
+from fruix.dataclass import dataclass
 from fruix.model.derivedpath import DerivedPath
 from fruix.packages.package import Package
 

@@ -7,11 +7,11 @@ was built here.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from fruix.building.builders.platforms import local_system
 from fruix.cli.request.names import named
 from fruix.client import RemoteStore
+from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath, in_store

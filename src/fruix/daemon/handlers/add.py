@@ -8,11 +8,11 @@ signature that this daemon trusts, or a trusted user who vouches for it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from fruix.building.record.log import add_log
 from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
+from fruix.dataclass import replace
 from fruix.errors import NotPermittedError, ProtocolError, UsageError
 from fruix.model.contentaddress import Method, parse_method
 from fruix.model.hashes import DIGEST_SIZES

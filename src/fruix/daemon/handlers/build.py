@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from fruix.daemon.error_messages import BuildsFailedError, EndingRefusalError
 from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
+from fruix.dataclass import replace
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError
 from fruix.model import aterm
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus

@@ -7,10 +7,10 @@ the client is told meanwhile has each peer's own words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from fruix.daemon.error_messages import EndingRefusalError
 from fruix.daemon.session import Rows, Session
+from fruix.dataclass import replace
 from fruix.errors import FruixError, NotPermittedError, PathAliveError, UsageError
 from fruix.model.events import Collecting, Message
 from fruix.model.garbage import (

@@ -8,12 +8,12 @@ daemon do. All others get their answer before.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TypeVar
 
 from fruix.daemon.client_options import wants_deduplication
 from fruix.daemon.handlers.collect import guix_size, say
 from fruix.daemon.session import Rows, Session
+from fruix.dataclass import replace
 from fruix.model.events import Message
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages

@@ -7,13 +7,13 @@ control list, or that of a trusted user who asks for no check. Clients of Guix c
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 
 from fruix.daemon.handlers.collect import say
 from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.handlers.query import require
 from fruix.daemon.session import Rows, Session
+from fruix.dataclass import replace
 from fruix.errors import NotPermittedError, ProtocolError
 from fruix.model.nar import export
 from fruix.model.pathinfo import PathInfo

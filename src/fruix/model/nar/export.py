@@ -14,9 +14,9 @@ archive from a `ByteSource`, the archive itself is read by `NarReader`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol, Self
 
+from fruix.dataclass import dataclass
 from fruix.errors import BadNarError
 from fruix.model.nar.write import string
 from fruix.model.storepath import StorePath

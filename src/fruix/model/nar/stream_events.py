@@ -7,7 +7,7 @@ A file is `FileStart`, any number of `FileData`, `FileEnd`; a directory is `Dire
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from fruix.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
+from fruix.dataclass import dataclass, field
 from fruix.packages import check
 from fruix.packages.build_systems import cmake, copy, gnu, meson, python, trivial
 from fruix.packages.build_systems.recipe import FIXED_ENVIRONMENT, Arguments, Items, Recipe, changed

@@ -12,8 +12,8 @@ from the linker (see `shared_phases`), and CMake's editing leaves them alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
 from fruix.packages.build_systems.shared_phases import compiled, counted
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.packages.build_systems import recipe
 from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, UNPACK
 

@@ -12,8 +12,8 @@ result depends on more than that should get `--build` among its flags.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
 from fruix.packages.build_systems.shared_phases import compiled, counted
 

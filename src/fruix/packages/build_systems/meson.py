@@ -8,8 +8,8 @@ when it installs, but takes away only those that it has put in itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
 from fruix.packages.build_systems.shared_phases import compiled, counted
 

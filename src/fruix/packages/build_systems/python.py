@@ -14,9 +14,9 @@ pure Python: the view has no headers of Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 
+from fruix.dataclass import dataclass
 from fruix.packages.build_systems.python_front_end import SITE
 from fruix.packages.build_systems.recipe import Items, StandardArguments, quoted
 from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, UNPACK, counted

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Annotated
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import UsageError
 from fruix.packages.check import Rule, wrong
 from fruix.packages.phases import Phases

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.packages import check
 from fruix.packages.build_systems import recipe
 

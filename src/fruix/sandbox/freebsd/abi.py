@@ -16,7 +16,8 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 Pair = tuple[bytes, bytes | bytearray | None]
 

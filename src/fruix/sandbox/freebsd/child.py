@@ -15,9 +15,9 @@ import os
 import signal
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
+from fruix.dataclass import dataclass
 from fruix.sandbox.child_common import (
     SETUP_FAILED,
     EntryPoint,

@@ -9,8 +9,8 @@ import errno
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, flag, integer, string_in, text
 from fruix.sandbox.freebsd.devices import ruleset_of

@@ -26,8 +26,8 @@ import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.sandbox.freebsd.abi import FileSystem
 from fruix.sandbox.freebsd.mounts import below
 from fruix.sandbox.root_skeleton import make_directories, make_files, make_links

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 _VERSION_SCRIPT = "bin/freebsd-version"
 _PARAMETERS = "usr/include/sys/param.h"

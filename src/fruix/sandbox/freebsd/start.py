@@ -7,10 +7,10 @@ import errno
 import json
 import os
 import signal
-from dataclasses import dataclass
 from typing import Any
 
 from fruix import failpoints
+from fruix.dataclass import dataclass
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.freebsd import child, devices, supervisor
 from fruix.sandbox.freebsd.kernel import Kernel

@@ -24,10 +24,10 @@ import resource
 import select
 import signal
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, NoReturn
 
 from fruix import failpoints
+from fruix.dataclass import asdict, dataclass
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.child_common import report
 from fruix.sandbox.freebsd import child as children

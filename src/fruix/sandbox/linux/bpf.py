@@ -9,7 +9,8 @@ from __future__ import annotations
 import itertools
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 LOAD, AND, GOTO, RETURN = 0x20, 0x54, 0x05, 0x06
 IF_EQUAL, IF_AT_LEAST, IF_ANY_BIT = 0x15, 0x35, 0x45

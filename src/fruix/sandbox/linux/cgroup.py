@@ -19,9 +19,9 @@ import secrets
 import signal
 import time
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Self
 
+from fruix.dataclass import dataclass
 from fruix.sandbox.linux.kernel_files import text_of, write_to
 from fruix.sandbox.spec import NAME
 

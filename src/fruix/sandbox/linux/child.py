@@ -16,9 +16,9 @@ import os
 import select
 import signal
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NoReturn
 
+from fruix.dataclass import dataclass
 from fruix.sandbox import root_skeleton
 from fruix.sandbox.child_common import (
     SETUP_FAILED,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from dataclasses import dataclass
+
+from fruix.dataclass import dataclass
 
 
 @dataclass(slots=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.sandbox.linux import libc
 
 # Answers: SECCOMP_RET_… of linux/seccomp.h, errors with their number.

@@ -28,9 +28,9 @@ import signal
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import NoReturn
 
+from fruix.dataclass import dataclass, replace
 from fruix.sandbox import root_skeleton
 from fruix.sandbox.linux import identity, libc, mounts, network, userns
 from fruix.sandbox.linux.helper_process import HelperProcess, close_all_but

@@ -28,9 +28,9 @@ import signal
 import socket
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import NoReturn, TypeVar
 
+from fruix.dataclass import dataclass, replace
 from fruix.sandbox.linux import identity, libc, seccomp
 from fruix.sandbox.linux.helper_process import HelperProcess, close_all_but
 from fruix.sandbox.linux.seccomp_rules import ALLOW, FAMILIES, SOCKETPAIR, judge

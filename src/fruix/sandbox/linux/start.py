@@ -6,9 +6,9 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 
 from fruix import failpoints
+from fruix.dataclass import dataclass, field, replace
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.linux import libc, seccomp, slirp, socketcall
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent

@@ -19,8 +19,8 @@ import pwd
 import shutil
 import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import IsolationUnavailableError
 from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.kernel_files import text_of, write_to

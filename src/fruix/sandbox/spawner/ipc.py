@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 
+from fruix.dataclass import asdict, dataclass
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.spec import SandboxSpec
 

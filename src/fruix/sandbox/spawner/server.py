@@ -13,9 +13,9 @@ import os
 import select
 import signal
 import socket
-from dataclasses import dataclass, field, replace
 
 from fruix import failpoints
+from fruix.dataclass import dataclass, field, replace
 from fruix.sandbox.back_ends import BackEnd, Started, current
 from fruix.sandbox.spawner.ipc import (
     DESCRIPTORS,

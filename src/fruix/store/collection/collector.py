@@ -25,9 +25,9 @@ import json
 import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import islice
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
 from fruix.model.garbage import Goal, Step
 from fruix.model.storepath import StorePath

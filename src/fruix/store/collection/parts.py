@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
+from fruix.dataclass import dataclass
 from fruix.store.collection.gate import Gate
 from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.database import Database

@@ -16,8 +16,8 @@ import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import BadStorePathError, FruixError
 from fruix.model.storepath import StorePath, in_store
 from fruix.store.leftovers import as_object

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.model.storepath import StorePath
 from fruix.store import leftovers
 from fruix.store.collection.parts import Parts

@@ -7,9 +7,9 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 
+from fruix.dataclass import dataclass
 from fruix.errors import ObjectRejectedError
 from fruix.model import base32
 from fruix.model.nar import write

@@ -28,9 +28,9 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
-from dataclasses import dataclass
 from typing import Protocol
 
+from fruix.dataclass import dataclass
 from fruix.errors import ObjectRejectedError
 from fruix.model.savings import NOTHING, Savings
 from fruix.model.storepath import StorePath

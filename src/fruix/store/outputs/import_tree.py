@@ -18,8 +18,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.refscan import ReferenceScanner

@@ -13,8 +13,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 
+from fruix.dataclass import dataclass, replace
 from fruix.errors import FruixError, HashMismatchError, StoreError
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.pathinfo import PathInfo

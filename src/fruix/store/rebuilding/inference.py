@@ -9,8 +9,8 @@ be registered, nor what refers to that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 
+from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.derivation import Derivation

@@ -15,10 +15,10 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from urllib.parse import quote
 
 from fruix.atomic_file import sync_path
+from fruix.dataclass import dataclass
 from fruix.errors import StoreError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath

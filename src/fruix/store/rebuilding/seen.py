@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.model.hashes import Hash
 from fruix.model.refscan import SharedScanner

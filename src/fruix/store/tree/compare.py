@@ -11,9 +11,9 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass
 from operator import xor
 
+from fruix.dataclass import dataclass
 from fruix.model.text import printable
 from fruix.store.tree.descriptors import READ_SIZE, open_regular
 from fruix.store.tree.interruption import check_interrupt

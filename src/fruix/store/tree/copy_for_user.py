@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import ObjectRejectedError
 from fruix.store.tree.copy import copy_data
 from fruix.store.tree.descriptors import CREATE_FILE, open_directory, open_file

@@ -15,8 +15,8 @@ import enum
 import os
 import stat
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
 
+from fruix.dataclass import dataclass, replace
 from fruix.errors import ObjectRejectedError
 from fruix.model.nar.read import MAX_DEPTH as READER_DEPTH
 from fruix.model.text import shortened

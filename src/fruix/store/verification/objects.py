@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.model.finding import Finding, FindingKind
 from fruix.model.hashes import Hash
