@@ -25,6 +25,7 @@ SAME = [
     "tests/building/run/test_build.py",
     "tests/building/test_declared.py",
     "tests/building/test_output_rules.py",
+    "tests/building/test_root_view.py",
     "tests/building/outputs/test_unfit_outputs.py",
     "tests/building/run/test_steps_that_fail.py",
 ]

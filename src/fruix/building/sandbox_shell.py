@@ -27,6 +27,7 @@ from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
 from fruix.building.plan.goal import kind_of
 from fruix.building.resources import Resources
+from fruix.building.root_view import RootView
 from fruix.building.run.keep_failed import bring_back, find_kept, free_room
 from fruix.building.status import client_of, with_usage
 from fruix.building.workspace import Workspace, noted_workspace, put_files
@@ -190,7 +191,7 @@ def _fill(
 def find_shell(builder: PreparedBuilder) -> str:
     """The best shell that the builder could run, as seen inside.
 
-    Of its inputs, of its host view, or the builder itself.
+    Of its inputs, of its root or host view, or the builder itself.
 
     Raises:
         UsageError: there is none.
@@ -201,7 +202,8 @@ def find_shell(builder: PreparedBuilder) -> str:
         for source, path in builder.inputs:
             if os.path.isfile(f"{source}/bin/{shell}"):
                 return f"{path}/bin/{shell}"
-        found = next((f"{place}/{shell}" for place in DIRECTORIES if f"{place}/{shell}" in shown), None)
+        places = [f"{place}/{shell}" for place in DIRECTORIES]
+        found = next((place for place in places if place in shown or _is_in(builder.root, place)), None)
         if found or os.path.basename(program) == shell:
             return found or program
     raise UsageError(
@@ -209,6 +211,10 @@ def find_shell(builder: PreparedBuilder) -> str:
         hint=f"none of its inputs has bin/{' or bin/'.join(SHELLS[:2])};"
         " add one to its inputs to look around in it",
     )
+
+
+def _is_in(root: RootView | None, place: str) -> bool:
+    return root is not None and os.path.isfile(root.source + place)
 
 
 def _specify(

@@ -14,6 +14,7 @@ from fruix.building.builders.references_graph import graph_files, graph_objects
 from fruix.building.outputs.checks import check_words
 from fruix.building.plan.input_closure import present_inputs
 from fruix.building.resources import Resources
+from fruix.building.root_view import root_view
 from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
@@ -37,7 +38,6 @@ def prepare_own(
     attributes = read_attributes(derivation, guix=contract.guix_attributes)
     check_machine(path, derivation, attributes, contract, settings)
     check_words(path, derivation, attributes)
-    view = resources.views.for_derivation(derivation, attributes)
     inputs = present_inputs(store, path, derivation)
     network = choose(settings.fixed_output_network) if derivation.is_fixed else NONE
     directory = contract.build_directory(derivation.name + ".drv")
@@ -58,7 +58,8 @@ def prepare_own(
         areas=(("store", store.directory), ("tmp", "/tmp"), ("build", directory)),  # noqa: S108 - the name inside
         outputs=outputs_in_store(derivation),
         inputs=tuple((store.real(path), path) for path in inputs),
-        view=view,
+        view=resources.views.for_derivation(derivation, attributes),
+        root=root_view(store, derivation, attributes, inputs),
         network=network,
         personality=personality(derivation.system),
         kvm=wants_kvm(attributes, contract, settings),

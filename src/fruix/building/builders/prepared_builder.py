@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from fruix.building.builders.fetchurl import Download
 from fruix.building.plan.goal import contract_name
+from fruix.building.root_view import RootView
 from fruix.dataclass import dataclass, field
 from fruix.errors import BadDerivationError
 from fruix.hostview import ResolvedView
@@ -36,6 +37,7 @@ class PreparedBuilder:
         inputs: (name on the host, path as seen inside), closed under references; outputs may refer
             to them.
         view: the host view that it asks for.
+        root: the tree in the store that it is built in instead.
         network: how it is connected (see `sandbox.networks`).
         loopback_ports: of the host, that it may reach.
         kvm: whether it is shown the device.
@@ -54,6 +56,7 @@ class PreparedBuilder:
     outputs: Mapping[str, str]
     inputs: tuple[tuple[str, StorePath], ...] = ()
     view: ResolvedView | None = None
+    root: RootView | None = None
     network: str = NONE
     loopback_ports: tuple[int, ...] = ()
     personality: str = "native"

@@ -7,7 +7,9 @@ Pure apart from reading path names: the same builder and parameters give the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from fruix.building.builders.platforms import KVM, kvm_groups
 from fruix.building.builders.prepared_builder import PreparedBuilder
@@ -52,18 +54,24 @@ class SandboxParams:
 
 def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec:
     """The specification for running `builder`."""
-    contract, area, view = builder.contract, params.workspace, params.view
+    contract, area, view = builder.contract, params.workspace, builder.root or params.view
     identity = _identity(builder, params.user)
     connected = host_files(builder.network) if builder.network != NONE else None
+    files = contract.files(identity, connected)
+    taken = {*chain.from_iterable(map(_upwards, files))}
     return SandboxSpec(
         id=area.name,
         root=area.root,
         identity=identity,
         program=params.program or builder.program,
-        binds=(*(view.binds if view else ()), *_areas(builder, area), *_inputs(builder)),
+        binds=(
+            *(bind for bind in (view.binds if view else ()) if bind.target not in taken),
+            *_areas(builder, area),
+            *_inputs(builder),
+        ),
         hidden=view.hidden if view else (),
-        links=view.links if view else (),
-        files=(*contract.files(identity, connected), *params.files),
+        links=tuple(link for link in (view.links if view else ()) if link.path not in taken),
+        files=(*files, *params.files),
         hostname=contract.hostname,
         domainname=contract.domainname,
         network=builder.network,
@@ -126,6 +134,14 @@ def _identity(builder: PreparedBuilder, user: User) -> Identity:
     if builder.kvm and not identity.shared:  # which keeps the groups that it has
         identity = replace(identity, groups=kvm_groups() or ())
     return identity
+
+
+def _upwards(file: File) -> Iterator[str]:
+    """A file's path and those of the directories above it."""
+    path = file.path
+    while path != "/":
+        yield path
+        path = os.path.dirname(path)
 
 
 def _areas(builder: PreparedBuilder, area: Workspace) -> Iterable[Bind]:

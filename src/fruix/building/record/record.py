@@ -148,6 +148,7 @@ def _given(facts: BuildFacts, builder: PreparedBuilder | None) -> dict[str, Any]
     derivation = facts.derivation
     return {
         "hostView": {"name": view.name, "fingerprint": view.fingerprint} if view else None,
+        "root": str(builder.root.path) if builder and builder.root else "",
         "declared": _declared(builder.attributes if builder else _attributes(facts)),
         "inputs": {
             "sources": [str(path) for path in derivation.input_srcs],
