@@ -29,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "packages": ("fruix.cli.commands.packages", "list the packages of the catalogue"),
     "prefetch": ("fruix.cli.commands.prefetch", "fetch a source, and print what a definition says of it"),
     "ps": ("fruix.cli.commands.ps", "list the builds that run or wait, of all clients"),
+    "root": ("fruix.cli.commands.root", "show and renew the pinned roots in which packages are built"),
     "run": ("fruix.cli.commands.run", "run a package's program"),
     "search": ("fruix.cli.commands.search", "find packages by what they are for"),
     "shell": ("fruix.cli.commands.shell", "start a shell, or a command, in which packages are found"),

@@ -27,6 +27,9 @@ LINES = {
     "fruix edit hel": "hello",
     "fruix why hello pkgc": "pkgconf",
     "fruix graph -f sv": "svg",
+    "fruix root upd": "update",
+    "fruix root show deb": "debian-12",
+    "fruix root diff debian-12 fig": "figs.py",
     "fruix help sto": "store",
     "fruix help --completion zs": "zsh",
 }

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from fruix.cli.command_table import COMMANDS
 from fruix.cli.parser import configured_parsers
 from fruix.errors import FruixError
+from fruix.packages.roots.pins import shipped
 
 # Shell → where it looks for the file, below PREFIX.
 PLACES: Mapping[str, str] = {
@@ -38,6 +39,11 @@ _COMMANDS = {
     "zsh": "_fruix_commands",
     "fish": f"(printf '%s\\n' {' '.join(COMMANDS)})",
 }
+_ROOTS = {
+    "bash": "_fruix_roots",
+    "zsh": "_fruix_roots",
+    "fish": f"({_PATHS}; printf '%s\\n' {' '.join(shipped())})",
+}
 # In bash, a name with `_file` in it tells shtab that directories get a slash.
 _FUNCTIONS: Mapping[str, str] = {
     "bash": f"""
@@ -45,11 +51,13 @@ _fruix_packages() {{ compgen -W "$({_NAMES})" -- "$1"; }}
 _fruix_files() {{ compgen -f -- "$1"; }}
 _fruix_package_or_file() {{ _fruix_packages "$1"; _fruix_files "$1"; }}
 _fruix_commands() {{ compgen -W "{" ".join(COMMANDS)}" -- "$1"; }}
+_fruix_roots() {{ compgen -W "{" ".join(shipped())}" -- "$1"; _fruix_files "$1"; }}
 """,
     "zsh": f"""
 _fruix_packages() {{ local -a names; names=(${{(f)"$({_NAMES})"}}); compadd -a names; }}
 _fruix_package_or_file() {{ _alternative 'packages:package:_fruix_packages' 'files:file:_files'; }}
 _fruix_commands() {{ compadd {" ".join(COMMANDS)}; }}
+_fruix_roots() {{ compadd {" ".join(shipped())}; _files; }}
 """,
     "fish": "",
 }
@@ -79,6 +87,8 @@ def completion(shell: str) -> str:
 def _completer(owner: str, action: argparse.Action) -> Mapping[str, str] | None:
     if (owner, action.dest) == ("fruix help", "words"):
         return _COMMANDS
+    if owner.startswith("fruix root ") and action.dest in {"root", "old", "new"}:
+        return _ROOTS
     if action.choices is not None or action.nargs == 0:
         return None
     words = set(str(action.metavar or action.dest.upper()).split("|"))
