@@ -61,6 +61,8 @@ class BuildSettings:
         narinfo_cache_positive_ttl, narinfo_cache_negative_ttl: how long it is believed that a cache
             has a path, or has not.
         extra_platforms: systems that this machine builds for besides its own.
+        sandbox: whether builders see only what is declared; else they see everything of the host that
+            their user may, and write where that may.
     """
 
     max_jobs: int = field(default_factory=lambda: os.cpu_count() or 1)
@@ -90,6 +92,7 @@ class BuildSettings:
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
+    sandbox: bool = True
     substitute: bool = True
     substituters: tuple[str, ...] = ()
     trusted_substituters: tuple[str, ...] = ()

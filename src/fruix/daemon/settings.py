@@ -230,6 +230,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "loopback-ports": ("building.loopback_ports", ports),
     "sources": ("building.sources", absolute_names),
     "impure-variables": ("building.impure_variables", variables),
+    "sandbox": ("building.sandbox", truth),
     "system-features": ("building.system_features", features),
     "extra-platforms": ("building.extra_platforms", strings),
     "mirrors": ("building.mirrors", table(strings)),

@@ -228,7 +228,7 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.INPUT_REJECTED,
     ),
     "no-sandbox": ReasonRow(
-        "it has '__noChroot' set, but there are no builds without a sandbox",
+        "it has '__noChroot' set, but builds have a sandbox here",
         status=BuildStatus.INPUT_REJECTED,
     ),
     "host-path": ReasonRow(

@@ -11,10 +11,12 @@ from fruix.building.builders.environment import BuilderInput, EnvironmentParams,
 from fruix.building.builders.platforms import check_machine, personality, wants_kvm
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of, outputs_in_store
 from fruix.building.builders.references_graph import graph_files, graph_objects
+from fruix.building.builders.whole_host import whole_host
 from fruix.building.outputs.checks import check_words
 from fruix.building.plan.input_closure import present_inputs
 from fruix.building.resources import Resources
 from fruix.building.root_view import root_view
+from fruix.building.settings import BuildSettings
 from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
@@ -41,31 +43,44 @@ def prepare_own(
     inputs = present_inputs(store, path, derivation)
     network = choose(settings.fixed_output_network) if derivation.is_fixed else NONE
     directory = contract.build_directory(derivation.name + ".drv")
-    around = EnvironmentParams(
-        store=store.directory,
-        cores=options.cores if options.cores is not None else settings.cores,
-        directory=directory,
-        passed={name: os.environ[name] for name in settings.impure_variables if name in os.environ},
-    )
+    around = _around(store.directory, directory, options, settings)
     given = _input(path, derivation, attributes, contract, around, inputs, resources)
     name = derivation.builder.rpartition("/")[2]
+    view = resources.views.for_derivation(derivation, attributes)
+    root = root_view(store, derivation, attributes, inputs)
+    host = () if settings.sandbox or view or root else whole_host(directory)
     return PreparedBuilder(
         path=path,
         derivation=derivation,
         attributes=attributes,
         contract=contract,
         program=Exec(derivation.builder, (name, *given.arguments), given.variables, directory),
-        areas=(("store", store.directory), ("tmp", "/tmp"), ("build", directory)),  # noqa: S108 - the name inside
+        areas=_areas(store.directory, directory, tmp=not host),
         outputs=outputs_in_store(derivation),
         inputs=tuple((store.real(path), path) for path in inputs),
-        view=resources.views.for_derivation(derivation, attributes),
-        root=root_view(store, derivation, attributes, inputs),
+        view=view,
+        root=root,
         network=network,
         personality=personality(derivation.system),
         kvm=wants_kvm(attributes, contract, settings),
+        host=host,
         files=given.files,
         secrets=given.secrets,
     )
+
+
+def _around(store: str, directory: str, options: BuildOptions, settings: BuildSettings) -> EnvironmentParams:
+    return EnvironmentParams(
+        store=store,
+        cores=options.cores if options.cores is not None else settings.cores,
+        directory=directory,
+        passed={name: os.environ[name] for name in settings.impure_variables if name in os.environ},
+    )
+
+
+def _areas(store: str, directory: str, *, tmp: bool) -> tuple[tuple[str, str], ...]:
+    own = (("tmp", "/tmp"),) if tmp else ()  # noqa: S108 - the name inside
+    return (("store", store), *own, ("build", directory))
 
 
 def _input(

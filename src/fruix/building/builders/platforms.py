@@ -102,7 +102,7 @@ def check_machine(
         hint = "build it on such a machine; if this one has an emulator, name the system in 'extra-platforms'"
         raise FailedError(drv, reason("system", wanted=printable(derivation.system), here=here), hint=hint)
     check_features(drv, attributes, settings)
-    if attributes.no_sandbox:
+    if attributes.no_sandbox and settings.sandbox:
         hint = "declare what the build needs as inputs, or use a host view"
         raise FailedError(drv, reason("no-sandbox"), hint=hint)
     if attributes.host_paths:

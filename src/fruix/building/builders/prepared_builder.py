@@ -18,7 +18,7 @@ from fruix.hostview import ResolvedView
 from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Entry, Exec
+from fruix.sandbox import Bind, Entry, Exec
 from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.networks import NONE
 
@@ -44,6 +44,7 @@ class PreparedBuilder:
         files: put into its working directory before it starts: name → contents.
         secrets: texts that it is told and that don't belong into a log.
         download: what the fetcher fetches.
+        host: top-level entries of the host that it sees as they are, where it has no sandbox.
         at_hand: a downloaded file with the right contents, which makes a sandbox unnecessary.
     """
 
@@ -64,6 +65,7 @@ class PreparedBuilder:
     files: Mapping[str, bytes] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     download: Download | None = None
+    host: tuple[Bind, ...] = ()
     at_hand: str = ""
 
     @property

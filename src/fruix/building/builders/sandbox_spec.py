@@ -57,7 +57,7 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
     contract, area, view = builder.contract, params.workspace, builder.root or params.view
     identity = _identity(builder, params.user)
     connected = host_files(builder.network) if builder.network != NONE else None
-    files = contract.files(identity, connected)
+    files = () if builder.host else contract.files(identity, connected)
     taken = {*chain.from_iterable(map(_upwards, files))}
     return SandboxSpec(
         id=area.name,
@@ -65,6 +65,7 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
         identity=identity,
         program=params.program or builder.program,
         binds=(
+            *builder.host,
             *(bind for bind in (view.binds if view else ()) if bind.target not in taken),
             *_areas(builder, area),
             *_inputs(builder),
