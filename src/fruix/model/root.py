@@ -5,8 +5,9 @@ Where its pins are: `fruix.packages.roots`. How it is put together: `builtin:roo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from fruix.dataclass import dataclass
 
 # Variables by which a derivation names the root it is built in, and the libraries that its results
 # may keep references to: store paths among its inputs.

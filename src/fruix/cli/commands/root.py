@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
 from typing import Any
 
 from fruix.atomic_file import atomic_file
 from fruix.building.builders.platforms import local_system
 from fruix.cli.debian.changes import Change, changes
-from fruix.cli.output.terminal import plural, size, styled, wants_colour
+from fruix.cli.output.terminal import harmless, plural, size, styled, wants_colour
 from fruix.cli.parser import add_command
+from fruix.dataclass import asdict
 from fruix.errors import UsageError
 from fruix.packages.roots.pins import Pins, file_of, read, shipped
 
@@ -114,9 +113,14 @@ def _as_json(pins: Pins) -> dict[str, Any]:
 
 
 def _update(options: argparse.Namespace) -> None:
-    if importlib.util.find_spec("debian") is None:
-        raise UsageError("the library python-debian is not installed", hint="pip install 'fruix[roots]'")
-    from fruix.cli.debian.mirror import Suite  # noqa: PLC0415 (an extra, for this command only)
+    try:
+        import debian.deb822  # noqa: F401, PLC0415 - an extra, for this command only
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"a Debian archive is read by the library python-debian: no module '{error.name}'",
+            hint="pip install 'fruix[roots]'",
+        ) from error
+    from fruix.cli.debian.mirror import Suite  # noqa: PLC0415
     from fruix.cli.debian.release import KEYRING  # noqa: PLC0415
     from fruix.cli.debian.update import text_of, updated  # noqa: PLC0415
 
@@ -169,4 +173,5 @@ def _print(lines: Iterable[str]) -> None:
     colour = wants_colour(sys.stdout)
     for line in lines:
         style = _COLOURS.get(line[:1])
-        print(styled(line, style, colour=colour) if style else line)
+        text = harmless(line, colour=False)  # an index that nobody signed may hold anything
+        print(styled(text, style, colour=colour) if style else text)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
+from fruix.dataclass import dataclass
 from fruix.packages.roots.pins import PinnedPiece, Pins
 
 

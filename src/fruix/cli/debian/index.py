@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from fruix.dataclass import dataclass
 from fruix.errors import FormatError, UsageError
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import timedelta
 
 from fruix.cli.debian.closure import close
 from fruix.cli.debian.index import Binary, Index
 from fruix.cli.debian.mirror import Suite
 from fruix.cli.debian.release import ALL_THE_SAME, moment
+from fruix.dataclass import replace
 from fruix.errors import UsageError
 from fruix.packages.roots.pins import BASE, MARK, RUNTIME, PinnedPiece, Pins
 

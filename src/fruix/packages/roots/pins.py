@@ -10,10 +10,10 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from fruix.dataclass import dataclass
 from fruix.errors import FruixError, UsageError
 from fruix.model.nearest import nearest
 
