@@ -65,14 +65,19 @@ def connect(path: str, directory: str | None = None) -> RemoteStore:
     """
     place = directory or Layout.from_environment(os.environ).store
     try:
-        return RemoteStore(_connected(path), place, where=path)
+        return RemoteStore(connected(path), place, where=path)
     except GuixDaemonError:
         from fruix.client.guix_store import GuixStore  # noqa: PLC0415 - seldom
 
-        return GuixStore(_connected(path), place, where=path)
+        return GuixStore(connected(path), place, where=path)
 
 
-def _connected(path: str) -> socket.socket:
+def connected(path: str) -> socket.socket:
+    """A stream to whoever listens at a socket.
+
+    Raises:
+        UnreachableError: nobody does.
+    """
     stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         stream.connect(path)

@@ -44,18 +44,28 @@ OWNER = "embedded daemon"
 
 @contextmanager
 def embedded_store(environment: Mapping[str, str], home: str | None = None) -> Iterator[RemoteStore]:
-    """A store served by a child of this process, which must not have started threads yet.
+    """A store served by a child of this process; see `embedded_stream`."""
+    from fruix.client import RemoteStore  # noqa: PLC0415 - the child doesn't need it
+
+    directory = Layout.from_environment(environment).store
+    with (
+        embedded_stream(environment, home) as stream,
+        RemoteStore(stream, directory, where="the embedded daemon") as store,
+    ):
+        yield store
+
+
+@contextmanager
+def embedded_stream(environment: Mapping[str, str], home: str | None = None) -> Iterator[socket.socket]:
+    """A connection to a child of this process that serves it; no thread may have been started yet.
+
+    What keeps the child from serving is its answer to a greeting.
 
     Args:
         environment: as of this process.
         home: without root, the user's directory: parent and child both see it at `/frx` from then
             on (see `rootless`).
-
-    Raises:
-        FruixError: what keeps the child from serving.
     """
-    from fruix.client import RemoteStore  # noqa: PLC0415 - the child doesn't need it
-
     layout = Layout.from_environment(environment)
     parent_end, child_end = socket.socketpair()
     sys.stdout.flush()
@@ -68,8 +78,7 @@ def embedded_store(environment: Mapping[str, str], home: str | None = None) -> I
     try:
         if home is not None:
             rootless.enter_view(home)
-        with RemoteStore(parent_end, layout.store, where="the embedded daemon") as store:
-            yield store
+        yield parent_end
     finally:
         parent_end.close()
         # Where a program ignores SIGCHLD the kernel has reaped it.

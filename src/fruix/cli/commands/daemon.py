@@ -17,6 +17,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--ping", action="store_true", help="ask the daemon at the socket for its version, and leave"
     )
     parser.add_argument(
+        "--stdio",
+        action="store_true",
+        help="serve one client on standard input and output, as 'ssh-ng://' wants it: by the daemon at the"
+        " socket, else by one that is embedded",
+    )
+    parser.add_argument(
         "--wait",
         type=float,
         default=0.0,
@@ -43,9 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run the daemon until it is told to end; with `--ping`, only ask one that runs."""
+    """Run the daemon until it is told to end; with `--ping` or `--stdio`, only talk to one that runs."""
     if options.ping:
         return ping(options.wait)
+    if options.stdio:
+        from fruix.cli.request.stdio import serve_stdio  # noqa: PLC0415 - the daemon is to be small when it begins
+
+        return serve_stdio()
     from fruix.daemon.asked import Asked  # noqa: PLC0415 - see below
     from fruix.daemon.main import main  # noqa: PLC0415 - a big import that --ping doesn't need
 

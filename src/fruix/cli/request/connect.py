@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from fruix.client import RemoteStore, connect, socket_path
+from fruix.client.address import connected
 from fruix.daemon import rootless
 from fruix.errors import UnreachableError
 from fruix.store.layout import Layout
@@ -78,7 +80,7 @@ def open_store() -> Iterator[RemoteStore]:
     except UnreachableError:
         from fruix.daemon.embedded import embedded_store  # noqa: PLC0415 - only when there is no daemon
 
-        home = rootless.home(os.environ) if rootless.possible() else None
+        home = _own_home()
         whose = f" on the store in {home} ('fruix shell' shows it at {rootless.PLACE})" if home else ""
         print(f"no daemon at the socket: working with an embedded one{whose}", file=sys.stderr)
         with embedded_store(os.environ, home) as store:
@@ -88,6 +90,34 @@ def open_store() -> Iterator[RemoteStore]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def open_stream() -> Iterator[socket.socket]:
+    """A connection on which nothing has been said yet: to a daemon, else to one embedded for it.
+
+    Raises:
+        FruixError: what keeps an embedded daemon from working.
+    """
+    path = socket_path(os.environ)
+    try:
+        stream = connected(path)
+    except UnreachableError:
+        if _own_answers(path):
+            rootless.enter_view(rootless.home(os.environ))
+            stream = connected(path)
+        else:
+            from fruix.daemon.embedded import embedded_stream  # noqa: PLC0415 - only when there is no daemon
+
+            with embedded_stream(os.environ, _own_home()) as embedded:
+                yield embedded
+            return
+    with stream:
+        yield stream
+
+
+def _own_home() -> str | None:
+    return rootless.home(os.environ) if rootless.possible() else None
 
 
 def sees_files() -> bool:

@@ -1,0 +1,130 @@
+"""Nix on one machine sends builds to Fruix on another one, and copies paths there and back, over `ssh`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clients.guix.tools import busybox_tools
+from clients.nix.hosts import Host, newest, nix_host
+from docs.documents import compared_by
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or os.uname().machine != "x86_64",
+    reason="machine: Nix builds as root here, and for x86-64",
+)
+DEFINITION = Path(__file__).with_name("remote.nix")
+
+
+def oldest() -> str:
+    found = shutil.which("nix-build")
+    assert found
+    return os.path.dirname(found)
+
+
+VERSIONS = pytest.mark.parametrize("programs", [newest, oldest])
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("any") / "tools"
+    place.mkdir()
+    return busybox_tools(place)
+
+
+@pytest.fixture
+def real_ssh(tmp_path: Path) -> Callable[[Host, Host], None]:
+    """Makes `ssh` on the first machine the real one, whose server on the second runs for each connection."""
+
+    def connect(here: Host, there: Host) -> None:
+        os.makedirs("/run/sshd", exist_ok=True)
+        for name in ("user", "host"):
+            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
+        server = {
+            "HostKey": tmp_path / "host",
+            "AuthorizedKeysFile": tmp_path / "user.pub",
+            "PermitRootLogin": "yes",
+            "StrictModes": "no",
+            "UsePAM": "no",
+            "SetEnv": f"PATH={there.path}",
+        }
+        client = {
+            "IdentityFile": tmp_path / "user",
+            "ProxyCommand": f"{there.place}/bin/enter /usr/sbin/sshd -i -f {tmp_path}/server",
+            "UserKnownHostsFile": tmp_path / "known",
+            "StrictHostKeyChecking": "accept-new",
+        }
+        for name, options in (("server", server), ("client", client)):
+            (tmp_path / name).write_text("".join(f"{key} {value}\n" for key, value in options.items()))
+        here.write("ssh", '#!/bin/sh\nexec /usr/bin/ssh -F @config@ "$@"\n', config=tmp_path / "client")
+
+    return connect
+
+
+def build(here: Host, tools: Path, system: str, *words: str, fails: bool = False) -> str:
+    arguments = ["--arg", "tools", str(tools), "--argstr", "system", system, "--max-jobs", "0"]
+    return here.run("nix-build", DEFINITION, *arguments, "-o", "/frx/result", *words, fails=fails)
+
+
+def _without_hashes(text: str) -> str:
+    return re.sub(r"/frx/store/[0-9a-z]{32}-", "/frx/store/HASH-", text)
+
+
+def test_a_build_runs_on_freebsd(tools: Path, tmp_path: Path) -> None:
+    """In a jail of the double; what it needs that is built comes from there as well."""
+    there = Host(tmp_path / "there")
+    there.install("nix-daemon", "as_freebsd", "daemon")
+    here = nix_host(tmp_path / "here", there, newest())
+    said = build(here, tools, "x86_64-freebsd", "--builders", "ssh-ng://there x86_64-freebsd")
+    (shown,) = compared_by(__file__)
+    assert _without_hashes(said).splitlines() == _without_hashes("\n".join(shown.lines)).splitlines()
+    (top,) = here.paths("-top")
+    (dep,) = here.paths("-dep")
+    assert (here.place / "store" / top).read_text() == f"dep\n/frx/store/{dep}\n"
+    assert there.paths("-dep", "-top", "-tools") == here.paths("-dep", "-top", "-tools")
+    assert there.paths(".drv") == []
+    assert "Version: fruix" in here.run("nix", "store", "ping", "--store", "ssh-ng://there")
+
+
+def test_a_real_ssh(tools: Path, tmp_path: Path, real_ssh: Callable[[Host, Host], None]) -> None:
+    there = Host(tmp_path / "there")
+    there.install("nix-daemon", "fruix", "daemon")
+    here = nix_host(tmp_path / "here", there, newest())
+    real_ssh(here, there)
+    build(here, tools, "x86_64-linux", "--builders", "ssh-ng://root@there x86_64-linux")
+    assert here.paths("-top") == there.paths("-top") != []
+
+
+@VERSIONS
+def test_builds_and_copies(programs: Callable[[], str], tools: Path, tmp_path: Path) -> None:
+    """In one go: each step rests on those before."""
+    there = Host(tmp_path / "there")
+    there.install("nix-daemon", "fruix", "daemon")
+    here = nix_host(tmp_path / "here", there, programs())
+    builders = ["--builders", "ssh-ng://there x86_64-linux"]
+    failing = ["--argstr", "script", "exit 7"]
+    said = build(here, tools, "x86_64-linux", *builders, *failing, fails=True)
+    assert "on 'ssh-ng://there' failed" in said
+    assert "exit code 7" in said
+    assert here.paths("-top") == []
+    build(here, tools, "x86_64-linux", *builders)
+    (top,) = here.paths("-top")
+    assert there.paths("-top") == [top]
+    # A machine that isn't reached is told of, and a build that no other can do fails.
+    said = build(
+        here, tools, "x86_64-linux", "--builders", "ssh-ng://nowhere x86_64-linux", *failing, fails=True
+    )
+    assert "No route to host" in said
+    other = nix_host(tmp_path / "other", there, programs())
+    other.run("nix", "copy", "--no-check-sigs", "--from", "ssh-ng://there", f"/frx/store/{top}")
+    assert other.paths("-top") == [top]
+    (tmp_path / "other/home/file").write_text("new\n")
+    added = other.run("nix-store", "--add", "/frx/home/file").strip()
+    other.run("nix", "copy", "--no-check-sigs", "--to", "ssh-ng://there", added)
+    assert os.path.basename(added) in there.paths("-file")
