@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from fruix.building.builders import assemble_root
 from fruix.building.builders.buildenv import read_members
 from fruix.building.builders.platforms import check_features
 from fruix.building.builders.prepared_builder import PreparedBuilder, outputs_in_store
@@ -43,6 +44,7 @@ def _channel(derivation: Derivation) -> dict[str, Any]:
 
 # Builder → the function that runs in the sandbox, and what reads its arguments.
 BUILDERS: Mapping[str, tuple[str, Callable[[Derivation], dict[str, Any]]]] = {
+    "builtin:root": ("fruix.building.builders.assemble_root:main", assemble_root.read_arguments),
     "builtin:buildenv": ("fruix.building.builders.buildenv:main", _profile),
     "builtin:unpack-channel": ("fruix.building.builders.unpack_channel:main", _channel),
 }
