@@ -32,10 +32,10 @@ def package_graph(packages: Sequence[Package], *, mark: bool = True) -> Graph:
             keys[id(package)] = f"{name} ({count[name]})" if count[name] > 1 else name
         return Node(keys[id(package)], name, root=id(package) in marked)
 
-    return Graph.from_roots(packages, node, _inputs)
+    return Graph.from_roots(packages, node, inputs_of)
 
 
-def _inputs(package: Package) -> Iterator[tuple[str, Package]]:
+def inputs_of(package: Package) -> Iterator[tuple[str, Package]]:
     """(kind of edge, package) for each input, with the tools of its build system as native ones."""
     for field, kind in _KINDS.items():
         for item in getattr(package, field):
