@@ -73,7 +73,7 @@ def test_running_and_queued_builds_of_all_clients(here: Machine, shell: StorePat
         assert first.processes is not None
         assert 1 <= first.processes <= 3
         assert first.submitted_ms <= first.started_ms <= first.phase_started_ms
-        assert first.log_file.endswith("first-1.drv.gz")
+        assert first.log_file.endswith("first-1.drv.bz2")
         assert (second.drv, second.state, second.cpu_us, second.pid) == (drvs[1], State.QUEUED, None, 0)
         assert second.clients == (Client(0, "root", 100),)
     finally:

@@ -12,7 +12,7 @@ import pytest
 
 from client.test_remote import some
 from daemon.serving import Running, running
-from fruix.building.record.log import read_log
+from fruix.building.record.log_file import read_log
 from fruix.client import RemoteStore
 from fruix.daemon.peers import Peer
 from fruix.daemon.request_loop import RequestLoop
@@ -83,7 +83,7 @@ def test_the_log_of_a_build_elsewhere_is_added_and_one_that_is_there_stays(daemo
             store.add_build_log(some(store.directory), [b"x" * 100_000])
         assert not store.is_valid(drv)
     assert b"".join(read_log(log)) == first
-    assert os.listdir(os.path.dirname(log)) == [os.path.basename(log)]
+    assert os.listdir(os.path.dirname(log)) == [f"{os.path.basename(log)}.bz2"]
 
 
 def test_only_trusted_users_add_logs(tmp_path: Path) -> None:
@@ -100,4 +100,4 @@ def test_only_trusted_users_add_logs(tmp_path: Path) -> None:
             store.add_signatures(store.add_text("a", b""), [f"key:{'A' * 86}=="])
         thread.join()
         theirs.close()
-        assert list(Path(daemon.store.layout.logs).rglob("*.gz")) == []
+        assert list(Path(daemon.store.layout.logs).rglob("*.drv*")) == []

@@ -58,6 +58,7 @@ _WORDS: Mapping[str, Any] = {
     "`false`": False,
     "`true`": True,
     "`large`": "large",
+    "`bzip2`": "bzip2",
     "`/frx/etc/acl`": "/frx/etc/acl",
     "`/frx/etc/signing-key.sec`": "/frx/etc/signing-key.sec",
     "as many as processors": os.cpu_count(),

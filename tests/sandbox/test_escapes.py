@@ -231,7 +231,7 @@ def test_descriptors(here: Machine, tmp_path: Path) -> None:
         assert result.success, result.message
     finally:
         os.close(kept)
-    from fruix.building.record.log import read_log
+    from fruix.building.record.log_file import read_log
 
     shown = b"".join(read_log(here.store.layout.log_file(drv))).decode().splitlines()
     assert shown[0] == "/dev/null"

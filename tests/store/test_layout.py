@@ -18,7 +18,7 @@ def test_defaults() -> None:
 
 def test_log_file() -> None:
     drv = StorePath.parse("/frx/store/ijb44liakykjk80g0nc41gaddhqf1kkf-simple2.drv", "/frx/store")
-    name = "/frx/var/log/fruix/drvs/ij/b44liakykjk80g0nc41gaddhqf1kkf-simple2.drv.gz"
+    name = "/frx/var/log/fruix/drvs/ij/b44liakykjk80g0nc41gaddhqf1kkf-simple2.drv"
     assert Layout().log_file(drv) == name
 
 

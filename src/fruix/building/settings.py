@@ -60,6 +60,7 @@ class BuildSettings:
         max_substitution_jobs: how many paths are fetched at once.
         narinfo_cache_positive_ttl, narinfo_cache_negative_ttl: how long it is believed that a cache
             has a path, or has not.
+        log_compression: a row of `log_file.ENDINGS`.
         extra_platforms: systems that this machine builds for besides its own.
         sandbox: whether builders see only what is declared; else they see everything of the host that
             their user may, and write where that may.
@@ -83,6 +84,7 @@ class BuildSettings:
     min_free_files: int = 1024
     cache_failures: bool = False
     log_lines: int = 25
+    log_compression: str = "bzip2"
     max_download_size: int = 64 << 30
     fixed_output_network: str = networks.AUTO
     loopback_ports: tuple[int, ...] = ()

@@ -208,6 +208,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "timeout-limit": ("building.timeout_limit", number(0)),
     "silent-time-limit": ("building.silent_time_limit", number(0)),
     "max-log-size": ("building.max_log_size", number(0)),
+    "log-compression": ("building.log_compression", word("bzip2", "gzip", "none")),
     "log-lines": ("building.log_lines", number(0, 1 << 16)),
     "max-processes": ("building.max_processes", number(0, 1 << 22)),
     "max-memory": ("building.max_memory", number(0)),

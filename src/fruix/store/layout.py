@@ -130,11 +130,11 @@ class Layout:
         return f"{self.log}/drvs"
 
     def log_file(self, drv: StorePath, *, check: bool = False) -> str:
-        """The (compressed) log of a derivation's last build, or of its last check.
+        """The log of a derivation's last build, or of its last check, without an ending for how it is packed.
 
         A check has a log of its own.
         """
-        return f"{self.logs}/{drv.base[:2]}/{drv.base[2:]}{'.check' if check else ''}.gz"
+        return f"{self.logs}/{drv.base[:2]}/{drv.base[2:]}{'.check' if check else ''}"
 
     def create(self) -> None:
         """Make all directories that are missing, and check those that are there.

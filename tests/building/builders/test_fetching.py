@@ -14,7 +14,7 @@ import pytest
 
 import network_rig as rig
 from asking import Clock
-from fruix.building.record.log import read_log
+from fruix.building.record.log_file import read_log
 from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model import aterm

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import fcntl
 import gzip
 from pathlib import Path
 
@@ -8,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fruix.building.record.log import MAX_LINE, BuildLog, follow_log, phase_of, read_log
-from fruix.errors import StoreError
+from fruix.building.record.log import MAX_LINE, BuildLog, phase_of
+from fruix.building.record.log_file import read_log
 
 
 class Listener:
@@ -118,54 +117,3 @@ def test_chunk_borders_do_not_matter(tmp_path_factory: pytest.TempPathFactory, c
             log.feed(part)
         log.close()
     assert (pieces.lines, pieces.phases) == (whole.lines, whole.phases)
-
-
-def test_following_goes_on_until_the_build_ends(tmp_path: Path) -> None:
-    path = tmp_path / "log.gz"
-    log = open_log(path, Listener())
-    log.feed(b"one\n")
-    log.flush()
-    waited = 0
-
-    def pause() -> None:
-        nonlocal waited
-        waited += 1
-        if waited == 2:
-            log.feed(b"two\n")  # not flushed: not to be seen yet
-        elif waited == 3:
-            log.flush()
-        elif waited == 4:
-            log.feed(b"three")
-            log.close()
-
-    chunks = follow_log(str(path), pause)
-    assert [next(chunks), next(chunks), *chunks] == [b"one\n", b"two\n", b"three"]
-    assert waited == 4
-    assert list(follow_log(str(path), lambda: pytest.fail("it has ended"))) == [b"one\ntwo\nthree"]
-
-
-def test_following_ends_with_a_daemon_that_dies(tmp_path: Path) -> None:
-    path = tmp_path / "log.gz"
-    log = open_log(path, Listener())
-    log.feed(b"so far\n")
-    log.flush()
-    followed = follow_log(str(path), log._raw.close)  # as the kernel closes a dead process' files
-    assert list(followed) == [b"so far\n"]
-
-
-def test_a_locked_log_keeps_nobody_from_building(tmp_path: Path) -> None:
-    path = tmp_path / "log.gz"
-    path.write_bytes(gzip.compress(b"the last build's"))
-    with path.open("rb") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
-        log = open_log(path, Listener())
-        log.feed(b"new")
-        log.close()
-    assert b"".join(read_log(str(path))) == b"new"
-
-
-def test_what_is_no_log(tmp_path: Path) -> None:
-    path = tmp_path / "log.gz"
-    path.write_bytes(b"plain text")
-    with pytest.raises(StoreError, match="not a build log"):
-        list(read_log(str(path)))

@@ -1,37 +1,27 @@
-"""A build's log: raw bytes to a compressed file, lines to whoever listens.
+"""A build's log: raw bytes to a file (`log_file`), lines to whoever listens.
 
 The last lines are kept for the error message.
 
-The file holds exactly what the builder wrote (gzip, one member, flushed when the build ends), but
-for secrets that the daemon told it: everybody can read a log. Lines for listeners are split at LF,
+The file holds exactly what the builder wrote, but for secrets that the daemon told it: everybody
+can read a log. Lines for listeners are split at LF,
 decoded leniently and cut at `MAX_LINE` bytes, so that output without line ends costs bounded
 memory. Two marks are understood and become phases instead of lines: `@ fruix phase NAME` of our own
 builder scripts, and the peers' `@nix {"action": "setPhase", …}`; a third, `@ fruix progress DONE
 TOTAL URL`, is a transfer's. They are data of the builder: all they can do is name a phase or show a
 figure.
 
-While a build runs its file is locked shared (flock), which is how `follow_log` knows, also after a
-crash, that more may come.
-
-Cost: one gzip update (level 1) and one `bytes.split` per chunk read.
+Cost: what the file costs, and one `bytes.split` per chunk read.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import gzip
 import json
-import os
-import secrets
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import IO
 
+from fruix.building.record.log_file import LogFile
 from fruix.downloads import progress
-from fruix.errors import StoreError
 from fruix.model.secrets import Hider
 
 MAX_LINE = 16384
@@ -78,8 +68,7 @@ class BuildLog:
         self._on_progress = on_progress
         self._partial = b""
         self._hider = Hider(())
-        self._raw = _open_locked(path)
-        self._file = _compressed(self._raw)
+        self._file = LogFile(path)
 
     def hide(self, texts: Iterable[str]) -> None:
         """From here on none of these texts gets into the file or to a listener."""
@@ -112,8 +101,7 @@ class BuildLog:
     def flush(self) -> None:
         """Make what was written so far readable by others (`fruix log` of a running build)."""
         with self._explained():
-            self._file.flush(zlib.Z_SYNC_FLUSH)
-            self._raw.flush()
+            self._file.flush()
 
     def close(self) -> None:
         """Hand out the last, unfinished line and complete the file."""
@@ -123,10 +111,7 @@ class BuildLog:
             self._line(self._partial)
             self._partial = b""
         with self._explained():
-            try:
-                self._file.close()
-            finally:
-                self._raw.close()
+            self._file.close()
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -149,88 +134,3 @@ class BuildLog:
             line = raw[start : start + MAX_LINE].rstrip(b"\r").decode("utf-8", "replace")
             self.last_lines.append(line)
             self._on_line(line)
-
-
-def _compressed(raw: IO[bytes]) -> gzip.GzipFile:
-    """A compressed file in another one; mtime 0 and no name: its bytes depend on the log alone."""
-    return gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw, mtime=0)
-
-
-def _open_locked(path: str) -> IO[bytes]:
-    """The file, locked before it is emptied: a reader sees the old log, or one that grows."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
-    with contextlib.suppress(BlockingIOError):  # whoever holds it alone can't keep us from building
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    os.ftruncate(descriptor, 0)
-    return os.fdopen(descriptor, "wb")
-
-
-def add_log(path: str, chunks: Iterable[bytes]) -> None:
-    """Write the log of a build that ran elsewhere, in the form of all logs.
-
-    One that is there already stays.
-
-    Nobody sees half of it: it gets its name when it is complete. All chunks are read in any case.
-    """
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.new-{secrets.token_hex(8)}"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        with (
-            os.fdopen(descriptor, "wb") as raw,
-            _compressed(raw) as file,
-        ):
-            for chunk in chunks:
-                file.write(chunk)
-        with contextlib.suppress(FileExistsError):
-            os.link(temporary, path)
-    finally:
-        os.unlink(temporary)
-
-
-def read_log(path: str) -> Iterator[bytes]:
-    """The log's bytes in chunks, also of a build that still runs (what is there so far).
-
-    Raises:
-        StoreError: it is no gzip file.
-    """
-    with open(path, "rb") as raw:
-        yield from _decompressed(raw, zlib.decompressobj(wbits=31))
-
-
-def follow_log(path: str, pause: Callable[[], None]) -> Iterator[bytes]:
-    """The log's bytes, those to come too, to the build's end.
-
-    `pause` is called when there is nothing new: it waits a moment.
-
-    Raises:
-        StoreError: it is no gzip file.
-    """
-    decompressor = zlib.decompressobj(wbits=31)
-    with open(path, "rb") as raw:
-        while True:
-            written = _is_written(raw)  # asked before reading: what comes in between is not lost
-            yield from _decompressed(raw, decompressor)
-            if decompressor.eof or not written:
-                return
-            pause()
-
-
-def _decompressed(raw: IO[bytes], decompressor: zlib._Decompress) -> Iterator[bytes]:
-    try:
-        while chunk := raw.read(1 << 16):
-            if data := decompressor.decompress(chunk):
-                yield data
-    except zlib.error as error:
-        raise StoreError(f"not a build log: {error}", where=raw.name) from error
-
-
-def _is_written(raw: IO[bytes]) -> bool:
-    """Whether a build still writes it: nobody else can lock it alone then."""
-    try:
-        fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(raw, fcntl.LOCK_UN)
-    return False

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fruix.atomic_file import atomic_file
+from fruix.building.record.log_file import bare_name
 from fruix.errors import StoreError
 
 VERSION = 1
@@ -22,7 +23,7 @@ SUFFIX = ".json"
 
 def record_path(log_file: str) -> str:
     """Where the record of a build lies whose log is `log_file`."""
-    return log_file.removesuffix(".gz") + SUFFIX
+    return bare_name(log_file) + SUFFIX
 
 
 def write_record(log_file: str, record: Mapping[str, Any]) -> None:

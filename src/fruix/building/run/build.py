@@ -29,6 +29,7 @@ from fruix.building.outputs.stage import OutputRules, check_valid, drop, stage_o
 from fruix.building.queue.allowance import Allowance
 from fruix.building.queue.job import Job
 from fruix.building.record.log import BuildLog
+from fruix.building.record.log_file import log_name
 from fruix.building.record.record import BuildFacts
 from fruix.building.record.record_file import read_record
 from fruix.building.resources import Resources
@@ -62,7 +63,8 @@ _SUFFIX = ".check"
 def run_build(job: Job, resources: Resources) -> BuildResult:
     """Build `job.derivation`; the result says how it went, no exception leaves but bugs."""
     # A check doesn't replace what tells how the valid outputs were made.
-    log_file = resources.store.layout.log_file(job.path, check=job.options.mode is BuildMode.CHECK)
+    bare = resources.store.layout.log_file(job.path, check=job.options.mode is BuildMode.CHECK)
+    log_file = log_name(bare, resources.settings.log_compression)
     facts = BuildFacts(job.path, job.derivation, job.options, log_file)
     allowance = Allowance(job, resources.settings, lambda listener, why: dismiss(state, listener, why))
     state = RunState(job, facts, allowance)

@@ -48,6 +48,7 @@ _MEANINGS: Mapping[str, Meaning] = {
     "disable-deduplication": Meaning("deduplication", _always("none")),
     "no-substitutes": Meaning("substitute", _always(value=False)),
     "substitute-urls": Meaning("substituters", str.split),
+    "log-compression": Meaning("log-compression", str),
 }
 # Options without a value, and what they do.
 _SWITCHES: Mapping[str, str] = {
@@ -69,7 +70,6 @@ _WITHOUT_EFFECT_VALUED: Mapping[str, str] = {
     "chroot-directory": "what builders see of this machine is a host view's affair",
     "discover": "substitute servers are those that are named",
     "isolate-host-loopback": "the setting 'loopback-ports' lists the ports that fetchers may reach",
-    "log-compression": "logs are compressed by gzip",
     "system": "the system is this machine's",
 }
 
@@ -97,6 +97,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--substitute-urls",
         metavar="URLS",
         help="substitute servers, separated by blanks (setting 'substituters')",
+    )
+    parser.add_argument(
+        "--log-compression",
+        choices=("gzip", "bzip2", "none"),
+        help="how finished logs are packed (setting 'log-compression')",
     )
     for name, text in _SWITCHES.items():
         parser.add_argument(f"--{name}", action="store_true", help=text)

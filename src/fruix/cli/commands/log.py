@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import time
 
-from fruix.building.record.log import follow_log, read_log
+from fruix.building.record.log_file import find_log, follow_log, read_log
 from fruix.building.record.record_file import read_record
 from fruix.cli.output import build_metadata
 from fruix.cli.output.standard_streams import write_bytes
@@ -58,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         return _print_metadata(drv, log_file)
     if options.follow:
         _wait_for_start(drv)
-    if not os.path.exists(log_file):
+    if find_log(log_file) is None:
         raise FruixError(missing, hint=hint)
     chunks = follow_log(log_file, _pause) if options.follow else read_log(log_file)
     write_bytes(chunks, raw=options.raw)

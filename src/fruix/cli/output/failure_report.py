@@ -15,6 +15,7 @@ from functools import reduce
 from itertools import islice
 from typing import Any
 
+from fruix.building.record.log_file import bare_name
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.plan import some
@@ -187,7 +188,7 @@ def _dependents(failure: Failure) -> str:
 def next_step(failure: Failure, word: Word) -> str:
     """What to type or to do next, after a failure."""
     what = word(failure.path)
-    check = "--check " if failure.log_file.endswith(".check.gz") else ""
+    check = "--check " if bare_name(failure.log_file).endswith(".check") else ""
     differs = failure.status is BuildStatus.NOT_DETERMINISTIC
     steps = [failure.event.hint] if failure.event.hint and not differs else []
     steps += [f"fruix log {check}{what}"] if failure.ran else []

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from fruix.building.record.log_file import bare_name
 from fruix.cli.request.connect import log_directory
 from fruix.client import RemoteStore
 from fruix.errors import BadStorePathError
@@ -17,8 +18,6 @@ from fruix.model.storepath import StorePath, package_of
 from fruix.packages.load import UnknownPackageError, find
 from fruix.packages.lower import Lowering
 from fruix.packages.package import Package
-
-_LOG = ".drv.gz"
 
 
 def named(store: RemoteStore, word: str) -> Package | StorePath:
@@ -52,10 +51,10 @@ def _logs_of(name: str, store: str) -> Iterator[tuple[float, StorePath]]:
     """For each log of a build of that name: its time, and its derivation in `store`."""
     for directory in _entries(log_directory()):
         for entry in _entries(directory.path):
-            if not entry.name.endswith(_LOG):
+            if not (drv := bare_name(entry.name)).endswith(".drv"):
                 continue
             with contextlib.suppress(BadStorePathError, FileNotFoundError):
-                path = StorePath.of(store, directory.name + entry.name.removesuffix(".gz"))
+                path = StorePath.of(store, directory.name + drv)
                 full = path.short_name
                 if name in {full, package_of(full)}:
                     yield entry.stat(follow_symlinks=False).st_mtime, path

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fruix.building.record.log import add_log
+from fruix.building.record.log_file import add_log, log_name
 from fruix.daemon.handlers.deduplicate import deduplicating
 from fruix.daemon.session import Rows, Session
 from fruix.dataclass import replace
@@ -92,7 +92,8 @@ def add_build_log(session: Session, request: nix.AddBuildLog) -> None:
         raise NotPermittedError("you are not privileged to add logs")
     if not request.drv.is_derivation:
         raise UsageError(f"'{request.drv}' is no derivation")
-    add_log(session.store.layout.log_file(request.drv), session.body.chunks())
+    file = session.store.layout.log_file(request.drv)
+    add_log(log_name(file, session.service.settings.build.log_compression), session.body.chunks())
 
 
 def _receive(

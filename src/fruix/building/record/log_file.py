@@ -1,0 +1,199 @@
+"""The files of a build log: plain while the build runs, then compressed beside it, and only that.
+
+Clients read these files themselves, each in the forms that its own daemon writes: Nix the plain
+file, then `.bz2`; Guix `.gz`, then `.bz2`, then the plain one. So a running build's log is for
+everybody, and a finished one is for both where it is packed by bzip2 (or not at all). What a crash
+leaves is the plain file, whole as far as it goes.
+
+While a build runs its plain file is locked shared (flock), which is how `follow_log` knows, also
+after a crash, that more may come.
+
+Cost: two writes a chunk; bzip2 packs about 12 MB a second, gzip a hundred.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import gzip
+import os
+import secrets
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, suppress
+from importlib.util import find_spec
+from typing import IO, Literal, cast
+
+from fruix.errors import StoreError
+
+# Setting → how the name of a log ends.
+ENDINGS: Mapping[str, str] = {"none": "", "bzip2": ".bz2", "gzip": ".gz"}
+# Uses 2.8 MB for each running build; 9, the most that there is, would be three times as much.
+_BZIP2_LEVEL = 3
+
+
+def log_name(bare: str, compression: str) -> str:
+    """The name that a log will have, from the one without an ending.
+
+    Where Python lacks bzip2 that is the plain one, which all clients read, too.
+    """
+    return bare if compression == "bzip2" and find_spec("bz2") is None else bare + ENDINGS[compression]
+
+
+def bare_name(log_file: str) -> str:
+    """The name without an ending."""
+    return log_file.removesuffix(".gz").removesuffix(".bz2")
+
+
+class LogFile:
+    """The log of a build that runs, as files. Not thread-safe."""
+
+    def __init__(self, path: str) -> None:
+        """`path`: the name that it will have; what an earlier build left under any goes."""
+        self._bare = bare_name(path)
+        ending = path.removeprefix(self._bare)
+        with ExitStack() as closing:
+            self._plain = closing.enter_context(_open_locked(self._bare))
+            for other in filter(None, ENDINGS.values()):
+                with suppress(FileNotFoundError):
+                    os.unlink(self._bare + other)
+            self._packed: IO[bytes] | None = None
+            if ending:
+                closing.push(self._replaced)
+                raw = closing.enter_context(open(path, "xb"))
+                self._packed = closing.enter_context(_packing(raw, ending))
+            self._closing = closing.pop_all()
+
+    def _replaced(self, failed: type[BaseException] | None, *_: object) -> None:
+        """The plain file goes when what is packed is complete."""
+        if failed is None:
+            os.unlink(self._bare)
+
+    def write(self, data: bytes) -> None:
+        """Add to it."""
+        self._plain.write(data)
+        if self._packed is not None:
+            self._packed.write(data)
+
+    def flush(self) -> None:
+        """Make what was written so far readable by others."""
+        self._plain.flush()
+
+    def close(self) -> None:
+        """Complete it; what was packed takes the place of the plain file."""
+        self._closing.close()
+
+
+def add_log(path: str, chunks: Iterable[bytes]) -> None:
+    """Write the log of a build that ran elsewhere, in the form of all logs.
+
+    One that is there already stays.
+
+    Nobody sees half of it: it gets its name when it is complete. All chunks are read in any case.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    temporary = f"{path}.new-{secrets.token_hex(8)}"
+    try:
+        with open(temporary, "xb") as raw, _packing(raw, path.removeprefix(bare_name(path))) as file:
+            for chunk in chunks:
+                file.write(chunk)
+        if find_log(path) is None:
+            with suppress(FileExistsError):
+                os.link(temporary, path)
+    finally:
+        os.unlink(temporary)
+
+
+def find_log(log_file: str) -> str | None:
+    """The file, in whichever form, of the log that has this name in one of them."""
+    bare = bare_name(log_file)
+    return next((bare + ending for ending in ENDINGS.values() if os.path.exists(bare + ending)), None)
+
+
+def read_log(log_file: str) -> Iterator[bytes]:
+    """The log's bytes in chunks, also of a build that still runs (what is there so far).
+
+    Raises:
+        FileNotFoundError: there is none, in no form.
+        StoreError: it can't be unpacked.
+    """
+    return follow_log(log_file, None)
+
+
+def follow_log(log_file: str, pause: Callable[[], None] | None) -> Iterator[bytes]:
+    """The log's bytes, those to come too, to the build's end.
+
+    `pause` is called when there is nothing new: it waits a moment. None: nothing to come is waited for.
+
+    Raises:
+        FileNotFoundError: there is none, in no form.
+        StoreError: it can't be unpacked.
+    """
+    raw = _open(log_file)
+    with raw, _unpacking(raw) as file:
+        while True:
+            # Asked before reading: what comes in between is not lost.
+            written = pause is not None and _is_written(raw)
+            yield from _chunks(file, raw.name)
+            if pause is None or not written:
+                return
+            pause()
+
+
+def _open(log_file: str) -> IO[bytes]:
+    bare = bare_name(log_file)
+    for ending in ENDINGS.values():
+        with suppress(FileNotFoundError):
+            return open(bare + ending, "rb")
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), log_file)
+
+
+def _chunks(file: IO[bytes], name: str) -> Iterator[bytes]:
+    try:
+        while chunk := file.read1(1 << 16):  # type: ignore[attr-defined]
+            yield chunk
+    except EOFError:
+        return  # a crash left it like that
+    except (OSError, zlib.error) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise StoreError(f"not a build log: {error}", where=name) from error
+
+
+def _packing(raw: IO[bytes], ending: str) -> IO[bytes]:
+    """What is written to it gets into `raw`, packed; its bytes depend on the log alone."""
+    if ending == ".gz":
+        return cast("IO[bytes]", gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0))
+    return _bzip2(raw, "wb") if ending else raw
+
+
+def _unpacking(raw: IO[bytes]) -> IO[bytes]:
+    if raw.name.endswith(".gz"):
+        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+    return _bzip2(raw, "rb") if raw.name.endswith(".bz2") else raw
+
+
+def _bzip2(raw: IO[bytes], mode: Literal["rb", "wb"]) -> IO[bytes]:
+    import bz2  # noqa: PLC0415 - not every Python has it
+
+    return bz2.BZ2File(raw, mode, compresslevel=_BZIP2_LEVEL)
+
+
+def _open_locked(path: str) -> IO[bytes]:
+    """The file, locked before it is emptied: a reader sees the old log, or one that grows."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    with suppress(BlockingIOError):  # whoever holds it alone can't keep us from building
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    os.ftruncate(descriptor, 0)
+    return os.fdopen(descriptor, "wb")
+
+
+def _is_written(raw: IO[bytes]) -> bool:
+    """Whether a build still writes it: nobody else can lock it alone then."""
+    try:
+        fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    fcntl.flock(raw, fcntl.LOCK_UN)
+    return False

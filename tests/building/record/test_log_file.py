@@ -1,0 +1,151 @@
+"""The files of logs: plain while they are written, packed afterwards, read in every form."""
+
+from __future__ import annotations
+
+import bz2
+import fcntl
+import gzip
+import os
+from pathlib import Path
+
+import pytest
+
+from fruix.building.record import log_file
+from fruix.building.record.log_file import (
+    ENDINGS,
+    LogFile,
+    add_log,
+    bare_name,
+    find_log,
+    follow_log,
+    log_name,
+    read_log,
+)
+from fruix.errors import StoreError
+
+UNPACK = {"none": lambda data: data, "bzip2": bz2.decompress, "gzip": gzip.decompress}
+
+
+@pytest.mark.parametrize("compression", ENDINGS)
+def test_a_log_is_plain_while_it_is_written_and_then_packed(tmp_path: Path, compression: str) -> None:
+    bare = tmp_path / "x" / "log"
+    path = Path(log_name(str(bare), compression))
+    log = LogFile(str(path))
+    log.write(b"so far\n")
+    log.flush()
+    assert bare.read_bytes() == b"so far\n"
+    assert b"".join(read_log(str(path))) == b"so far\n"
+    log.write(b"\xff\x00\x1b[31mred\r\nno end")
+    log.close()
+    assert os.listdir(path.parent) == [path.name]
+    assert UNPACK[compression](path.read_bytes()) == b"so far\n\xff\x00\x1b[31mred\r\nno end"
+    assert b"".join(read_log(str(bare))) == UNPACK[compression](path.read_bytes())
+    assert find_log(str(bare)) == str(path)
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("new", ENDINGS)
+@pytest.mark.parametrize("old", ENDINGS)
+def test_a_new_log_takes_the_place_of_one_in_another_form(tmp_path: Path, old: str, new: str) -> None:
+    bare = str(tmp_path / "log")
+    for compression, text in ((old, b"old"), (new, b"new")):
+        log = LogFile(log_name(bare, compression))
+        log.write(text)
+        log.close()
+    assert os.listdir(tmp_path) == [os.path.basename(log_name(bare, new))]
+    assert b"".join(read_log(bare)) == b"new"
+
+
+def test_without_bzip2_logs_are_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_file, "find_spec", lambda _name: None)
+    assert log_name(str(tmp_path / "log"), "bzip2") == str(tmp_path / "log")
+
+
+def test_packed_logs_depend_on_their_text_alone(tmp_path: Path) -> None:
+    for ending in (".gz", ".bz2"):
+        one, other = tmp_path / f"one{ending[1:]}{ending}", tmp_path / f"other{ending[1:]}{ending}"
+        add_log(str(one), [b"text"])
+        log = LogFile(str(other))
+        log.write(b"te")
+        log.flush()
+        log.write(b"xt")
+        log.close()
+        assert one.read_bytes() == other.read_bytes()
+
+
+@pytest.mark.parametrize("compression", ENDINGS)
+def test_a_log_that_is_there_stays_in_whatever_form(tmp_path: Path, compression: str) -> None:
+    bare = str(tmp_path / "log")
+    add_log(log_name(bare, compression), [b"one\n", b"two"])
+    for other in ENDINGS:
+        add_log(log_name(bare, other), iter([b"another"]))
+    assert os.listdir(tmp_path) == [os.path.basename(log_name(bare, compression))]
+    assert b"".join(read_log(bare)) == b"one\ntwo"
+
+
+@pytest.mark.parametrize("compression", ENDINGS)
+def test_following_goes_on_until_the_build_ends(tmp_path: Path, compression: str) -> None:
+    path = log_name(str(tmp_path / "log"), compression)
+    log = LogFile(path)
+    log.write(b"one\n")
+    log.flush()
+    waited = 0
+
+    def pause() -> None:
+        nonlocal waited
+        waited += 1
+        if waited == 2:
+            log.write(b"two\n")  # not flushed: not to be seen yet
+        elif waited == 3:
+            log.flush()
+        elif waited == 4:
+            log.write(b"three")
+            log.close()
+
+    chunks = follow_log(path, pause)
+    assert [next(chunks), next(chunks), *chunks] == [b"one\n", b"two\n", b"three"]
+    assert waited == 4
+    assert list(follow_log(path, lambda: pytest.fail("it has ended"))) == [b"one\ntwo\nthree"]
+
+
+def test_following_ends_with_a_daemon_that_dies(tmp_path: Path) -> None:
+    path = str(tmp_path / "log.bz2")
+    log = LogFile(path)
+    log.write(b"so far\n")
+    log.flush()
+    followed = follow_log(path, log._plain.close)  # as the kernel closes a dead process' files
+    assert list(followed) == [b"so far\n"]
+    assert find_log(path) == bare_name(path), "what is whole as far as it goes"
+    log.close()
+
+
+def test_a_locked_log_keeps_nobody_from_building(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"the last build's")
+    with path.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        log = LogFile(f"{path}.bz2")
+        log.write(b"new")
+        log.close()
+    assert b"".join(read_log(str(path))) == b"new"
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2"])
+def test_what_is_no_log(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"log{ending}"
+    path.write_bytes(b"plain text")
+    with pytest.raises(StoreError, match="not a build log"):
+        list(read_log(str(path)))
+    with pytest.raises(FileNotFoundError):
+        list(read_log(str(tmp_path / "other")))
+
+
+@pytest.mark.parametrize("compression", ["bzip2", "gzip"])
+def test_half_a_log_is_read_as_far_as_it_goes(tmp_path: Path, compression: str) -> None:
+    path = Path(log_name(str(tmp_path / "log"), compression))
+    text = b"".join(b"%d\n" % number for number in range(300_000))
+    add_log(str(path), [text])
+    path.write_bytes(path.read_bytes()[:-1000])
+    found = b"".join(read_log(str(path)))
+    assert 500_000 < len(found) < len(text)
+    assert text.startswith(found)
