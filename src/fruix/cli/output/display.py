@@ -14,9 +14,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fruix.cli.output.batches import batches_of
 from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.progress import OVERTAKEN_KINDS, Status
@@ -43,12 +45,14 @@ from fruix.model.events import (
     to_json,
 )
 from fruix.model.planned import BuildPlan, estimate
+from fruix.model.storepath import StorePath
 from fruix.overriding import override
 
 if TYPE_CHECKING:
     from rich.live import Live
 
 REFRESH_PER_SECOND = 8
+_ROOTS = "the tools that packages are built with; what has come is kept"
 # Of the JSON lines (docs/events.md). Grows when a field changes its meaning or goes; new fields and
 # events don't count.
 EVENTS_VERSION = 1
@@ -57,11 +61,20 @@ EVENTS_VERSION = 1
 class PlainDisplay:
     """A display with a line for each thing that happens."""
 
-    def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
+    def __init__(
+        self,
+        stream: TextIO,
+        plan: BuildPlan,
+        *,
+        verbosity: int = 0,
+        sizes: Mapping[StorePath, int] = MappingProxyType({}),
+    ) -> None:
+        """`sizes`: of pieces of roots, by the derivations that fetch them."""
         self.stream = stream
         self.verbosity = verbosity
         self.colour = wants_colour(stream)
         self.status = Status.of(plan)
+        self._batches = batches_of(self.status, sizes, _ROOTS) if verbosity == 0 else {}
         # Of the status alone. Nothing is written under it: rich holds a lock of its own while it
         # draws, which asks for the status.
         self._lock = threading.RLock()
@@ -74,6 +87,16 @@ class PlainDisplay:
 
     def show(self, event: Event) -> None:
         """Write the lines for an event, which the status has taken in."""
+        batch = self._batches.get(event.drv) if isinstance(event, BuildStarted | BuildFinished) else None
+        if batch is None:
+            self._show_build(event)
+            return
+        with self._lock:
+            text = batch.news(time.time())
+        if text:
+            self.line(text, "bold")
+
+    def _show_build(self, event: Event) -> None:
         match event:
             case BuildStarted():
                 self.line(_beginning(event), "bold")
@@ -138,7 +161,7 @@ class PlainDisplay:
     def _area(self, columns: int, rows: int) -> list[str]:
         with self._lock:
             form = Form(columns, rows, speaks_utf8(self.stream), self.colour)
-            return status_area(self.status, time.time(), form)
+            return status_area(self.status, time.time(), form, self._batches)
 
 
 def _failed(event: BuildFailed) -> tuple[str, str]:
@@ -162,8 +185,15 @@ def _beginning(event: BuildStarted) -> str:
 class LiveDisplay(PlainDisplay):
     """A terminal on which finished things scroll by above the status area."""
 
-    def __init__(self, stream: TextIO, plan: BuildPlan, *, verbosity: int = 0) -> None:
-        super().__init__(stream, plan, verbosity=verbosity)
+    def __init__(
+        self,
+        stream: TextIO,
+        plan: BuildPlan,
+        *,
+        verbosity: int = 0,
+        sizes: Mapping[StorePath, int] = MappingProxyType({}),
+    ) -> None:
+        super().__init__(stream, plan, verbosity=verbosity, sizes=sizes)
         from rich.console import Console  # noqa: PLC0415 - optional, and slow to import
         from rich.live import Live  # noqa: PLC0415
 
@@ -254,11 +284,13 @@ def result_event(results: Sequence[tuple[DerivedPath, BuildResult]]) -> dict[str
     }
 
 
-def open_display(plan: BuildPlan, *, verbosity: int) -> PlainDisplay:
+def open_display(
+    plan: BuildPlan, *, verbosity: int, sizes: Mapping[StorePath, int] = MappingProxyType({})
+) -> PlainDisplay:
     """The display that suits standard error, with a status area if it is a terminal."""
     if plan.builds and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
         try:
-            return LiveDisplay(sys.stderr, plan, verbosity=verbosity)
+            return LiveDisplay(sys.stderr, plan, verbosity=verbosity, sizes=sizes)
         except ImportError:
             pass
-    return PlainDisplay(sys.stderr, plan, verbosity=verbosity)
+    return PlainDisplay(sys.stderr, plan, verbosity=verbosity, sizes=sizes)

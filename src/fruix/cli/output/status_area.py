@@ -7,8 +7,10 @@ that is left on the longest path.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
+from fruix.cli.output.batches import Batch
 from fruix.cli.output.plan import about, chain
 from fruix.cli.output.progress import ACTIVE, UNFINISHED, Node, Stage, Status
 from fruix.cli.output.terminal import duration, harmless, size, styled
@@ -33,15 +35,27 @@ class Form:
     colour: bool = True
 
 
-def status_area(status: Status, now: float, form: Form) -> list[str]:
-    """The lines, none wider than the terminal."""
+def status_area(
+    status: Status, now: float, form: Form, batches: Mapping[StorePath, Batch] = MappingProxyType({})
+) -> list[str]:
+    """The lines, none wider than the terminal; a batch of downloads has one."""
     room = max(1, form.height // 3) - 1
-    rows = _rows(status, now, form, room) if room else []
-    return [_fitted(pieces, form) for pieces in [*rows, _sums(status, now, form)]]
+    joint = [_batch_row(batch, now, form) for batch in _active(batches)][:room]
+    active = [node for node in status.nodes.values() if node.stage in ACTIVE and node.drv not in batches]
+    rows = _rows(status, active, now, form, room - len(joint)) if room > len(joint) else []
+    return [_fitted(pieces, form) for pieces in [*rows, *joint, _sums(status, now, form)]]
 
 
-def _rows(status: Status, now: float, form: Form, room: int) -> list[Pieces]:
-    active = [node for node in status.nodes.values() if node.stage in ACTIVE]
+def _active(batches: Mapping[StorePath, Batch]) -> list[Batch]:
+    return [batch for batch in {id(batch): batch for batch in batches.values()}.values() if batch.active]
+
+
+def _batch_row(batch: Batch, now: float, form: Form) -> Pieces:
+    what, state = batch.state(now)
+    return [_glyph("download", form), (what, "bold"), (f"  {state}", "")]
+
+
+def _rows(status: Status, active: list[Node], now: float, form: Form, room: int) -> list[Pieces]:
     if (shown := _with_dependents(status, active, room)) is not None:
         return list(_tree(status, shown, now, form))
     active.sort(key=lambda node: (node.stage is Stage.QUEUED, node.started or node.queued))
@@ -84,10 +98,13 @@ def _with_dependents(status: Status, active: list[Node], room: int) -> set[Store
 
 def _row(node: Node, now: float, form: Form) -> Pieces:
     kind = _look(node)
-    pieces: Pieces = [(GLYPHS[kind][0 if form.utf8 else 1] + " ", STYLES[kind])]
-    pieces.append((node.name, "dim" if node.stage is Stage.WAITING else "bold"))
+    pieces = [_glyph(kind, form), (node.name, "dim" if node.stage is Stage.WAITING else "bold")]
     detail = _detail(node, now)
     return [*pieces, (f"  {detail}", "")] if detail else pieces
+
+
+def _glyph(kind: str, form: Form) -> tuple[str, str]:
+    return GLYPHS[kind][0 if form.utf8 else 1] + " ", STYLES[kind]
 
 
 def _look(node: Node) -> str:
