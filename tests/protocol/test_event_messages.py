@@ -24,9 +24,8 @@ from fruix.protocol.event_messages import event_writer
 from fruix.protocol.event_reader import EventReader
 from fruix.protocol.messages import Next, StartActivity, StopActivity
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.reader import Source
-from fruix.protocol.wire import Context, Dialect
+from fruix.protocol.wire import FEATURE, Context, Dialect
 from protocol.strategies import STORE, paths, texts
 
 NIX = Context(Dialect.NIX, 38, STORE)

@@ -7,9 +7,8 @@ import pytest
 
 from fruix.errors import FruixError, GuixDaemonError, ProtocolError
 from fruix.protocol import handshake, messages
-from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.reader import Source
-from fruix.protocol.wire import Context, Dialect
+from fruix.protocol.wire import FEATURE, Context, Dialect
 
 STORE = "/frx/store"
 

@@ -123,8 +123,6 @@ def failure_message(
     why: str,
     last_lines: Iterable[str],
     details: Iterable[str] = (),
-    *,
-    check: bool = False,
 ) -> str:
     """The whole message about a failed build; `details` are lines that belong to the reason."""
     outputs = "".join(f"\n  {output.path}" for output in derivation.outputs.values())
@@ -132,7 +130,4 @@ def failure_message(
     why += "" if "\n" in why else "."
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return (
-        f"Cannot build '{path}'.\nReason: {why}{more}\nOutput paths:{outputs}{tail}\n"
-        f"For full logs, run:\n  fruix log {'--check ' if check else ''}{path}"
-    )
+    return f"Cannot build '{path}'.\nReason: {why}{more}\nOutput paths:{outputs}{tail}"

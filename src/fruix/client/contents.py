@@ -21,10 +21,10 @@ from fruix.model.storepath import DEFAULT_STORE, StorePath
 from fruix.overriding import override
 from fruix.protocol import common_operations as common
 from fruix.protocol import nix
-from fruix.protocol.own_operations import FEATURE, QueryClosure, QueryRequisites
+from fruix.protocol.own_operations import QueryClosure, QueryRequisites
 from fruix.protocol.records import Request
 from fruix.protocol.streams import flat_contents, write_objects
-from fruix.protocol.wire import Dialect
+from fruix.protocol.wire import FEATURE, Dialect
 from fruix.store.interface import Store
 
 R = TypeVar("R")

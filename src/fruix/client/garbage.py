@@ -13,7 +13,7 @@ from fruix.model.storepath import StorePath
 from fruix.protocol import own_operations as own
 from fruix.protocol.common_operations import CollectGarbage, FindRoots
 from fruix.protocol.model_codecs import Garbage
-from fruix.protocol.own_operations import FEATURE
+from fruix.protocol.wire import FEATURE
 
 _LIVE, _DEAD, _DELETE_DEAD, _DELETE_THESE = range(4)
 _NO_LIMIT = (1 << 64) - 1

@@ -33,7 +33,8 @@ from fruix.protocol.common_operations import (
     VerifyStore,
 )
 from fruix.protocol.options import ANY_JOBS, NIX_DEFAULT_VERBOSITY, ClientOptions
-from fruix.protocol.own_operations import FEATURE, CheckStore
+from fruix.protocol.own_operations import CheckStore
+from fruix.protocol.wire import FEATURE
 
 if TYPE_CHECKING:
     from fruix.model.build_options import BuildOptions

@@ -22,8 +22,7 @@ from fruix.model.events import Message
 from fruix.model.garbage import Keep
 from fruix.protocol.activities import Level
 from fruix.protocol.options import ANY_JOBS, MEANINGFUL, ClientOptions
-from fruix.protocol.own_operations import FEATURE
-from fruix.protocol.wire import Context
+from fruix.protocol.wire import FEATURE, Context
 
 BIGGEST = (1 << 31) - 1
 MOST_DIGITS = 20

@@ -20,12 +20,12 @@ from fruix.errors import (
     OutsideStoreError,
     of_system,
 )
+from fruix.protocol.advice import advised
 from fruix.protocol.common_operations import ClearFailedPaths, IsValidPath
 from fruix.protocol.messages import Failure
 from fruix.protocol.own_errors import failure_of
-from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.records import Request
-from fruix.protocol.wire import Context, Dialect
+from fruix.protocol.wire import FEATURE, Context, Dialect
 
 _QUOTED = re.compile("'([^' ]+)'")
 # Operations after whose errors of that kind the Guix dialect goes on, where it ends with others.
@@ -38,8 +38,8 @@ class BuildsFailedError(BuildError):
     `status` is that of the Guix dialect: 100 failed, 101 out of time, 1 anything else.
     """
 
-    def __init__(self, message: str, status: int) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, status: int, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
         self.status = status
 
 
@@ -58,7 +58,7 @@ def failure(error: Exception, context: Context) -> Failure:
         return Failure(_guix_text(error), status)
     if FEATURE in context.features:
         return failure_of(error)
-    return Failure(f"{error}\n{error.hint}" if error.hint else str(error))
+    return Failure(advised(str(error), error.hint, context))
 
 
 def ends_session(error: Exception, kind: type[Request[Any]], context: Context) -> bool:

@@ -32,10 +32,9 @@ from fruix.protocol import messages, nix
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import EventWriter, event_writer
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
-from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.records import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
-from fruix.protocol.wire import Context, Dialect
+from fruix.protocol.wire import FEATURE, Context, Dialect
 from fruix.signing.path_signatures import PathTrust
 from fruix.store.memory import charge
 from fruix.store.tree.interruption import interruptible

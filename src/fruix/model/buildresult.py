@@ -52,7 +52,8 @@ class BuildResult:
     """One goal's end. Times in seconds since the epoch, CPU times in microseconds (None: not known).
 
     `outputs` holds the valid outputs by name; `drv_hash` is the hex of the derivation's masked hash
-    modulo, which names them on the wire.
+    modulo, which names them on the wire. `hint` tells what to do about a failure, with commands of
+    `fruix`.
     """
 
     status: BuildStatus
@@ -65,6 +66,7 @@ class BuildResult:
     cpu_system_us: int | None = None
     outputs: Mapping[str, StorePath] = field(default_factory=dict)
     drv_hash: str = ""
+    hint: str = ""
 
     @property
     def success(self) -> bool:

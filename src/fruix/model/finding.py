@@ -33,7 +33,7 @@ _TEXTS: Mapping[FindingKind, str] = {
     FindingKind.UNREADABLE: "path '{subject}' can't be read: {found}",
     FindingKind.METADATA: "path '{subject}' has {found} instead of {expected}",
     FindingKind.LINK: "link '{subject}' was modified! expected hash '{expected}', got '{found}'",
-    FindingKind.UNREGISTERED: "'{subject}' is not registered: it is being made, or garbage ('fruix gc')",
+    FindingKind.UNREGISTERED: "'{subject}' is not registered: it is being made, or garbage",
     FindingKind.FOREIGN: "'{subject}' is no store object: somebody has put it there",
     FindingKind.LEFTOVER: "'{subject}' is being moved just now, or was left by a process that died",
     FindingKind.ELSEWHERE: "the daemon has found damage",

@@ -10,13 +10,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.dataclass import dataclass
+from fruix.dataclass import dataclass, replace
 from fruix.errors import FormatError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
+from fruix.protocol.advice import advised
 from fruix.protocol.compound import List, Map, Maybe, Pair
 from fruix.protocol.model_codecs import OPTIONAL_PATH, PATHS
 from fruix.protocol.reader import Source
@@ -158,7 +159,8 @@ class _BuildResultCodec(Codec[BuildResult]):
 
     @override
     def write(self, sink: bytearray, value: BuildResult, context: Context) -> None:
-        self.head.write(sink, value, context)  # type: ignore[arg-type]
+        told = replace(value, message=advised(value.message, value.hint, context))
+        self.head.write(sink, told, context)  # type: ignore[arg-type]
         self.outputs.write(sink, _realisations(value), context)
 
 

@@ -38,8 +38,7 @@ from fruix.protocol import messages as wire
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.guix_trace import GuixWriter
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.own_operations import FEATURE
-from fruix.protocol.wire import Context, Dialect
+from fruix.protocol.wire import FEATURE, Context, Dialect
 
 
 class EventWriter(Protocol):

@@ -19,11 +19,11 @@ from collections.abc import Callable, Iterable
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError, GuixDaemonError, ProtocolError
 from fruix.protocol import guix, nix
+from fruix.protocol.advice import in_words_of_nix
 from fruix.protocol.compound import List
 from fruix.protocol.messages import Code
-from fruix.protocol.own_operations import FEATURE
 from fruix.protocol.reader import Source
-from fruix.protocol.wire import Context, Dialect, Text, read_string, write_string, write_u64
+from fruix.protocol.wire import FEATURE, Context, Dialect, Text, read_string, write_string, write_u64
 
 CLIENT_MAGIC = 0x6E697863
 SERVER_MAGIC = 0x6478696F
@@ -143,7 +143,7 @@ def refusal(message: str, hint: str = "") -> bytes:
     first.
     """
     sink = bytearray(_numbers(SERVER_MAGIC, REFUSING, Code.ERROR))
-    write_string(sink, f"{message}\n{hint}".strip().encode("utf-8", "surrogateescape"))
+    write_string(sink, f"{message}\n{in_words_of_nix(hint)}".strip().encode("utf-8", "surrogateescape"))
     write_u64(sink, 1)  # the exit status of Guix's clients
     return bytes(sink)
 

@@ -52,9 +52,9 @@ from fruix.protocol.model_codecs import (
     UnkeyedInfo,
 )
 from fruix.protocol.options import NIX_OPTIONS
-from fruix.protocol.own_operations import FEATURE, OWN
+from fruix.protocol.own_operations import OWN
 from fruix.protocol.records import Body, Field, Operation, Request, row
-from fruix.protocol.wire import BOOL, NAME, TEXT, U64
+from fruix.protocol.wire import BOOL, FEATURE, NAME, TEXT, U64
 
 OLDEST = 34
 NEWEST = 38

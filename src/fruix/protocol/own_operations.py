@@ -22,9 +22,7 @@ from fruix.protocol.common_operations import (
 from fruix.protocol.compound import List, Maybe
 from fruix.protocol.model_codecs import KEYED_INFO, PATH, PATHS
 from fruix.protocol.records import Body, Field, Operation, Record, Request, row
-from fruix.protocol.wire import BOOL, NAME, TEXT, U64, Converted
-
-FEATURE = "fruix-1"
+from fruix.protocol.wire import BOOL, FEATURE, NAME, TEXT, U64, Converted
 
 FINDING_KIND = Converted(lambda text, _: _kind(text), lambda kind, _: kind.value)
 FINDING = Record(

@@ -37,6 +37,10 @@ class Dialect(enum.Enum):
     GUIX = "guix"
 
 
+# What both sides name when both are Fruix.
+FEATURE = "fruix-1"
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """What both sides agreed on: it decides which fields a message has."""

@@ -96,7 +96,7 @@ def test_a_failing_phase(here: Machine, shell: StorePath) -> None:
     assert result.status == BuildStatus.PERMANENT_FAILURE
     assert "builder failed with exit code 3" in result.message
     assert "> no compiler" in result.message
-    assert f"fruix log {drv}" in result.message
+    assert result.hint == f"For full logs, run:\n  fruix log {drv}"
     assert isinstance(here.events[-1], BuildFailed)
     assert not here.output(drv).exists()
     assert here.build(drv)[0].status == BuildStatus.PERMANENT_FAILURE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,3 +70,12 @@ def test_a_log_that_is_added_is_found(drv: str, tmp_path: Path) -> None:
     run("newest", "nix", "store", "copy-log", "--from", elsewhere, drv)
     for client in CLIENTS:
         assert run(client, "nix-store", "-l", drv).stdout == SAID
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+def test_a_failure_names_no_command_of_others(client: str, tmp_path: Path) -> None:
+    file = expression(tmp_path, "echo now run fruix log; exit 3", name=f"bad{CLIENTS.index(client)}")
+    said = run(client, "nix-build", file, "--no-out-link", status=1).stderr
+    assert "> now run fruix log" in said
+    assert re.search(r"For full logs, run:\n *nix-store -l /frx/store/\S+\.drv\n", said)
+    assert "fruix" not in said.replace("now run fruix log", "")

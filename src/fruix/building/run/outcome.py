@@ -73,19 +73,18 @@ def dismiss(state: RunState, listener: Listener, why: Reason) -> None:
 
 def _failed(state: RunState, error: FruixError) -> BuildResult:
     job, status, why = state.job, failures.status_of(error), str(error)
-    if error.hint:
-        why += ("\nHint: " if "\n" in why else ". Hint: ") + error.hint
-    check = job.options.mode is BuildMode.CHECK
-    message = failures.failure_message(
-        job.path, job.derivation, why, state.last_lines or (), _details(state), check=check
-    )
+    hints = [f"Hint: {error.hint}"] if error.hint else []
+    if state.last_lines is not None:
+        check = "--check " if job.options.mode is BuildMode.CHECK else ""
+        hints.append(f"For full logs, run:\n  fruix log {check}{job.path}")
     return BuildResult(
         status,
-        message,
+        failures.failure_message(job.path, job.derivation, why, state.last_lines or (), _details(state)),
         times_built=state.round,
         non_deterministic=status is BuildStatus.NOT_DETERMINISTIC,
         start_time=int(state.facts.started),
         stop_time=int(time.time()),
+        hint="\n".join(hints),
     )
 
 

@@ -14,6 +14,7 @@ from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.planned import Missing
 from fruix.protocol import messages, nix
+from fruix.protocol.advice import advised
 from fruix.protocol.common_operations import BuildPaths, EnsurePath
 from fruix.protocol.wire import Dialect
 
@@ -164,9 +165,9 @@ def _failure(session: Session, failed: Sequence[tuple[DerivedPath, BuildResult]]
             return BuildsFailedError(session.ending, 1)
         return BuildsFailedError(f"build of {names} failed", status)
     if len(failed) == 1:
-        return BuildsFailedError(failed[0][1].message, status)
+        return BuildsFailedError(failed[0][1].message, status, failed[0][1].hint)
     for _, result in failed:
-        session.tell(messages.Next(f"error: {result.message}\n"))
+        session.tell(messages.Next(f"error: {advised(result.message, result.hint, session.context)}\n"))
     names = ", ".join(f"'{request}'" for request, _ in failed)
     return BuildsFailedError(f"build of {names} failed", status)
 

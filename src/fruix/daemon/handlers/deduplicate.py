@@ -19,8 +19,7 @@ from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.common_operations import OptimiseStore
-from fruix.protocol.own_operations import FEATURE
-from fruix.protocol.wire import Dialect
+from fruix.protocol.wire import FEATURE, Dialect
 from fruix.store.deduplication.rules import ALL, LARGE, Rules
 
 T = TypeVar("T")
