@@ -240,10 +240,13 @@ def test_every_setting_that_is_looked_at_is_kept() -> None:
 
 def test_a_session_forgets_the_others() -> None:
     chosen = ClientOptions(overrides={"cores": "2", "unknown": "", "experimental-features": ""})
-    assert client_options.kept(chosen).overrides == {"cores": "2"}
-    session: Any = SimpleNamespace(context=Context(Dialect.GUIX, 0x64, "/frx/store"), trusted=False)
+    assert client_options.kept(chosen, {}).overrides == {"cores": "2"}
+    context = Context(Dialect.GUIX, 0x64, "/frx/store")
+    session: Any = SimpleNamespace(context=context, trusted=False, options=ClientOptions())
     query.set_options(session, SetOptions(chosen))
-    assert session.options == client_options.kept(chosen)
+    assert session.options == client_options.kept(chosen, {})
+    query.set_options(session, SetOptions(ClientOptions(overrides={"timeout": "3", "junk": ""})))
+    assert session.options.overrides == {"cores": "2", "timeout": "3"}, "what was named before holds"
 
 
 def test_a_number_of_many_digits_is_no_number() -> None:

@@ -90,6 +90,13 @@ def test_our_own_operations_are_for_our_own_clients(daemon: Running) -> None:
     assert user.source.at_end()
 
 
+@pytest.mark.parametrize(("dialect", "missing"), [(Dialect.GUIX, set()), (Dialect.NIX, {42})])
+def test_every_operation_is_served_but_one(dialect: Dialect, missing: set[int]) -> None:
+    from fruix.daemon.handlers.table import HANDLERS
+
+    assert {row.number for row in TABLES[dialect] if row.kind not in HANDLERS[dialect]} == missing
+
+
 @pytest.mark.parametrize("dialect", Dialect)
 def test_every_operation_without_handler_says_so(
     daemon: Running, dialect: Dialect, monkeypatch: pytest.MonkeyPatch

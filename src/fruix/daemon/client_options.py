@@ -136,10 +136,10 @@ def too_much(wished: BuildOptions, allowed: BuildSettings) -> Iterator[str]:
             yield f"warning: '{name}' is {limit} seconds at most here; asked for: {asked}"
 
 
-def kept(options: ClientOptions) -> ClientOptions:
-    """What a session keeps: settings that mean nothing are forgotten."""
+def kept(options: ClientOptions, former: Mapping[str, str]) -> ClientOptions:
+    """What a session keeps, with `former` settings that still hold: those that mean nothing are forgotten."""
     known = {name: value for name, value in options.overrides.items() if name in MEANINGFUL}
-    return replace(options, overrides=known)
+    return replace(options, overrides={**former, **known})
 
 
 def check(options: ClientOptions) -> None:

@@ -33,7 +33,7 @@ class Failures:
         with self._database.writing() as connection:
             connection.executemany(schema.INSERT_FAILED, [(str(path), now) for path in paths])
 
-    def clear(self, paths: Iterable[StorePath] | None) -> None:
+    def clear(self, paths: Iterable[StorePath | str] | None) -> None:
         """Forget these outputs, or (None) all."""
         with self._database.writing() as connection:
             if paths is None:

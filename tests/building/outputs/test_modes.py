@@ -182,6 +182,18 @@ def test_failures_are_remembered_if_the_operator_wants_that(tmp_path: Path) -> N
         assert here.store.failures.all() == []
 
 
+def test_rejected_outputs_are_remembered_but_for_fixed_ones(tmp_path: Path) -> None:
+    with machine(BuildSettings(cache_failures=True)) as here:
+        shell = here.shell(tmp_path)
+        absent = here.derivation("absent", "true", shell)
+        unsteady = here.derivation("unsteady", UNSTEADY, shell)
+        fixed = here.derivation("fixed", "true", shell, outputs=FIXED)
+        for drv in (absent, unsteady, fixed):
+            assert not here.build(drv, options=options(rounds=2))[0].success
+        outputs = [path for drv in (absent, unsteady) for path in here.store.derivation_outputs(drv).values()]
+        assert here.store.failures.all() == sorted(outputs)
+
+
 def test_a_failure_under_one_contract_is_none_under_another(tmp_path: Path) -> None:
     """Else a user could keep those of another world from building what works there."""
     with machine(BuildSettings(cache_failures=True)) as here:

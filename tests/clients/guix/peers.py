@@ -10,8 +10,8 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 
@@ -67,23 +67,29 @@ def build_users() -> Iterator[None]:
             yield
         finally:
             for target in more:
-                libc.umount(target.encode(), libc.MNT_DETACH)
+                with suppress(OSError):  # gone with the file if somebody replaced that
+                    libc.umount(target.encode(), libc.MNT_DETACH)
 
 
 @contextmanager
-def daemon(name: str) -> Iterator[None]:
-    """One of `DAEMONS` on /frx, as it is; ended at the end."""
-    for directory in ("/frx/store", "/frx/home", "/frx/etc"):
+def daemon(
+    name: str, *, options: Sequence[str] = ("--no-substitutes",), settings: str = ""
+) -> Iterator[None]:
+    """One of `DAEMONS` on /frx, as it is; ended at the end.
+
+    `options` are guix-daemon's, and `settings` lines of Fruix's configuration that mean the same.
+    """
+    for directory in ("/frx/store", "/frx/home", "/frx/etc", "/frx/tmp"):
         os.makedirs(directory, exist_ok=True)
-    with _guix() if name == "guix" else _fruix():
+    with _guix(options) if name == "guix" else _fruix(settings):
         until(lambda: run(client(), "gc", "--list-dead").returncode == 0, f"{name} answers")
         yield
     Path(SOCKET).unlink(missing_ok=True)
 
 
 @contextmanager
-def _fruix() -> Iterator[None]:
-    process = start_daemon(environment=_own())
+def _fruix(settings: str) -> Iterator[None]:
+    process = start_daemon(environment=_own(settings))
     try:
         yield
     finally:
@@ -91,19 +97,19 @@ def _fruix() -> Iterator[None]:
         exit_of(process)
 
 
-def _own() -> Mapping[str, str]:
-    Path("/frx/etc/fruix.toml").write_text("cores = 1\nmax-jobs = 2\n")
+def _own(settings: str) -> Mapping[str, str]:
+    Path("/frx/etc/fruix.toml").write_text(f"cores = 1\nmax-jobs = 2\n{settings}")
     return {name: value for name, value in ENVIRONMENT.items() if name.startswith("GUIX_")}
 
 
 @contextmanager
-def _guix() -> Iterator[None]:
-    options = [f"--build-users-group={GROUP}", "-M", "2", "-c", "1", "--no-substitutes", "--no-offload"]
+def _guix(more: Sequence[str]) -> Iterator[None]:
+    options = [f"--build-users-group={GROUP}", "-M", "2", "-c", "1", "--no-offload", *more]
     with (
         open("/frx/guix-daemon.log", "ab") as log,
         subprocess.Popen(
             [f"{PEERS}/guix/usr/bin/guix-daemon", *options, f"--listen={SOCKET}"],
-            env={**ENVIRONMENT, "GUIX": client()},
+            env={**ENVIRONMENT, "GUIX": client(), "TMPDIR": "/frx/tmp"},  # where it keeps what failed
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -1,13 +1,11 @@
 """Commands of Guix's own client against guix-daemon and against Fruix: same results, texts and statuses.
 
-What differs on purpose is in `DIFFERENCES`, with the reason; anything else is an error. The reasons
-are also told in docs/clients.md.
+What differs on purpose is in `differences`; anything else is an error.
 """
 
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import re
 import shutil
@@ -16,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from clients.guix.differences import compared
 from clients.guix.peers import DAEMONS, PEERS, build_users, client, daemon, run
 from clients.guix.tools import busybox_tools
 from fruix.cli.commands.guix_daemon import configure
@@ -28,50 +27,11 @@ pytestmark = pytest.mark.skipif(
     reason="machine: guix-daemon needs root, and x86-64 here",
 )
 
-# What is left out of both, or becomes the same, and why.
-DIFFERENCES: tuple[tuple[str, str], ...] = (
-    # Numbers of processes, times.
-    (r"(\.drv(\.check)?\.(gz|bz2)) \d+$", r"\1 PID"),
-    (r"@ build-log \d+ ", "@ build-log PID "),
-    # A check has a log of its own, so that the build's is not overwritten; logs are packed so that Nix's
-    # clients read them, too.
-    (r"\.drv(\.check)?\.bz2", ".drv.gz"),
-    # Placeholders of guix-daemon 1.5.0 that nothing was put into.
-    (r"path `(%1%|/frx/store/[^']*)' is not valid", "path is not valid"),
-    (r"timed out after (%2%|\d+) seconds$", "timed out after N seconds"),
-    # Files of guix-daemon's own in the store: its locks, and a directory through which garbage goes.
-    (r'"/frx/store/[^"]*\.lock" ?', ""),
-    (r"^(\[[^]]*\] )?deleting ['`]/frx/store/(trash|[^']*\.lock)'\n", ""),
-    (r"^removing stale temporary roots file .*\n", ""),
-    (r"^/frx/store/[^/\n]*\.lock\n", ""),
-    # Fruix's link to the profiles is a relative one.
-    (r"/gcroots/\.\./profiles", "/profiles"),
-    # What a failed dependency fails is told with the whole request's error only.
-    (r"^cannot build derivation `.*': \d+ dependencies couldn't be built\n", ""),
-    # guix-daemon draws builds as a tree from verbosity 1 on.
-    (r"^\|   @", "@"),
-    # What a deletion frees and saves: Fruix deduplicates other files, and deletes in another order.
-    (r"^note: currently hard linking saves .*\n", ""),
-    (r"^(\[[ \d.%]*(bytes|KiB|MiB)?\] )?deleting '/frx/store/.*'\n", ""),
-    (r"freed [\d.]+ \w+", "freed N"),
-)
-
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with busybox and its names."""
     return busybox_tools(tmp_path_factory.mktemp("tools"))
-
-
-def same(text: str) -> list[str]:
-    for pattern, replacement in DIFFERENCES:
-        text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
-    return text.splitlines()
-
-
-def compared(guix: str, fruix: str) -> str:
-    lines = difflib.unified_diff(same(guix), same(fruix), "guix-daemon", "fruix", lineterm="", n=2)
-    return "\n".join(lines)
 
 
 def transcripts(tools: Path) -> dict[str, tuple[str, str]]:

@@ -201,7 +201,7 @@ class RepairRules:
         """Reads and hashes every output anew."""
         store = self.outputs.store
         self.damaged = [path for path in self.outputs.paths if not store.is_whole(path)]
-        for path in self.damaged:
+        for path in filter(store.is_valid, self.damaged):
             self.emit_note(reason("corrupted", path=str(path)))
         return not self.damaged
 

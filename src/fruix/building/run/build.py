@@ -36,7 +36,7 @@ from fruix.building.resources import Resources
 from fruix.building.run.execute import run_builder
 from fruix.building.run.keep_failed import keep_build
 from fruix.building.run.monitor import readable
-from fruix.building.run.outcome import dismiss, failure, log_differences, report, success
+from fruix.building.run.outcome import OWN_ENDS, dismiss, failure, log_differences, report, success
 from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace, noted_workspace
 from fruix.errors import BadDerivationError, FruixError
@@ -51,9 +51,6 @@ from fruix.store.tree.interruption import interruptible
 
 # How often a build that waits for somebody else's lock looks again (seconds).
 LOCK_POLL = 0.1
-
-# Kinds of reasons for which a builder itself is to blame.
-_OWN_ENDS = frozenset({"exit-code", "signal"})
 
 # By the client's world: what the name of a result gets that differs from the valid one.
 _SUFFIXES = {"guix": "-check"}
@@ -177,7 +174,7 @@ def _same_view(state: RunState, resources: Resources) -> Iterator[None]:
     try:
         yield
     except FailedError as error:
-        if error.why["kind"] not in _OWN_ENDS:
+        if error.why["kind"] not in OWN_ENDS:
             raise
         problem = error
     view = state.shown

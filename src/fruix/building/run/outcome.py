@@ -27,6 +27,12 @@ _log = logging.getLogger(__name__)
 # How many differences between two results the message repeats; all that were looked at are in log
 # and record.
 _DIFFERENCES_TOLD = 10
+# Kinds of reasons for which a builder itself is to blame.
+OWN_ENDS = frozenset({"exit-code", "signal"})
+# Failures that are taken for lasting ones, as guix-daemon does.
+_REMEMBERED = frozenset(
+    {BuildStatus.PERMANENT_FAILURE, BuildStatus.OUTPUT_REJECTED, BuildStatus.NOT_DETERMINISTIC}
+)
 _GOES_ON = "the build goes on for others, whose limits are wider: ask again later, or with another limit"
 
 
@@ -58,7 +64,7 @@ def failure(
         error = of_system(error)
     status = failures.status_of(error)
     state.fail(failures.reason_of(error), error.hint)
-    if status is BuildStatus.PERMANENT_FAILURE and resources.settings.cache_failures:
+    if status in _REMEMBERED and resources.settings.cache_failures:
         _remember(state, resources)
     return _failed(state, error)
 
@@ -122,9 +128,10 @@ def _event(state: RunState, result: BuildResult, why: Reason, hint: str) -> Buil
 
 
 def _remember(state: RunState, resources: Resources) -> None:
-    if state.job.options.mode is BuildMode.NORMAL:
+    job = state.job
+    if job.options.mode is BuildMode.NORMAL and not job.derivation.is_fixed:  # which comes from elsewhere
         store = resources.store
-        outputs = state.job.derivation.output_paths.values()
+        outputs = job.derivation.output_paths.values()
         store.failures.note(path for path in outputs if not store.is_valid(path))
 
 
@@ -140,14 +147,15 @@ def report(state: RunState, result: BuildResult, resources: Resources) -> None:
         except OSError as error:  # a full disk: the build is what it is
             _log.warning("no record of %s: %s", state.job.path, error)
     failpoints.reach("answer")
-    for note in state.early_notes:
-        state.job.emit(note)
-    job = state.job
+    job, late = state.job, state.late_notes
+    own = not result.success and state.reason["kind"] in OWN_ENDS
+    for note in (*state.early_notes, *(late if own else ())):  # the order of guix-daemon
+        job.emit(note)
     if result.success:
         _finished(state, result, round(time.time() - state.facts.started, 3), resources)
     else:
         job.emit(_event(state, result, state.reason, state.hint))
-    for note in state.late_notes:
+    for note in () if own else late:
         job.emit(note)
 
 

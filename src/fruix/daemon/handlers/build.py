@@ -160,7 +160,7 @@ def _failure(session: Session, failed: Sequence[tuple[DerivedPath, BuildResult]]
     """One error for all; Nix clients are told the single reasons first if there are several."""
     status = _status([*session.failed, *(result.status for _, result in failed)])
     if session.context.dialect is Dialect.GUIX:
-        names = ", ".join(f"`{request.path}'" for request, _ in failed)
+        names = ", ".join(dict.fromkeys(f"`{request.path}'" for request, _ in failed))
         if session.ending:
             return BuildsFailedError(session.ending, 1)
         return BuildsFailedError(f"build of {names} failed", status)

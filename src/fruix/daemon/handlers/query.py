@@ -64,10 +64,12 @@ def query_deriver(session: Session, request: common.QueryDeriver) -> StorePath |
 def set_options(session: Session, request: common.SetOptions) -> None:
     """Keep what the client has set.
 
-    Warnings go to Nix clients only: those of the Guix dialect read one message here and no more.
+    Warnings go to Nix clients only: those of the Guix dialect read one message here and no more. What
+    these have named once holds until it is named again.
     """
     client_options.check(request.options)
-    session.options = client_options.kept(request.options)
+    former = session.options.overrides if session.context.dialect is Dialect.GUIX else {}
+    session.options = client_options.kept(request.options, former)
     if session.trusted:
         session.path_trust()  # raises what is wrong with it now
         session.secret_keys = client_trust.secret_keys(session.options)
@@ -119,14 +121,8 @@ def query_failed_paths(session: Session, _request: common.QueryFailedPaths) -> l
 
 
 def clear_failed_paths(session: Session, request: common.ClearFailedPaths) -> None:
-    """Forget failures; clients send `*` for all of them.
-
-    Raises:
-        BadStorePathError: no path of this store.
-    """
-    everything = "*" in request.paths
-    paths = [StorePath.parse(name, session.store.directory) for name in request.paths if name != "*"]
-    session.store.failures.clear(None if everything else paths)
+    """Forget failures; clients send `*` for all of them. What is no failed path means nothing."""
+    session.store.failures.clear(None if "*" in request.paths else request.paths)
 
 
 def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]:
