@@ -45,6 +45,16 @@ def test_a_root(here: Machine, shell: StorePath) -> None:
     assert again.success, again.message
 
 
+def test_variants_share_their_files(here: Machine, shell: StorePath) -> None:
+    """By contents, as all paths of a store do: what is registered is one file on disk for both."""
+    big = deb(file("usr/lib/big", bytes(range(256)) * 64))
+    variants: dict[str, dict[str, bytes]] = {"v": {"big": big}, "v+b": {"big": big, "b": deb(*B)}}
+    drvs = [root(here, name, pieces, shell)[0] for name, pieces in variants.items()]
+    here.store.optimise()
+    first, second = (os.stat(here.output(drv) / "usr/lib/big") for drv in drvs)
+    assert first.st_ino == second.st_ino
+
+
 def test_a_root_of_another_system_is_made_here(here: Machine, shell: StorePath) -> None:
     piece = here.store.add_text("b.deb", deb(*B))
     env = {"pieces": f"deb b {piece}\n"}

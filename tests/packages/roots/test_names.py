@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from fruix.errors import UsageError
@@ -66,3 +68,63 @@ def test_a_system_that_it_is_not_for() -> None:
     with pytest.raises(UsageError, match="not for x86_64-freebsd") as caught:
         root("debian-12", "x86_64-freebsd")
     assert "use a host view" in (caught.value.hint or "")
+
+
+FREEBSD = """
+name = "freebsd"
+suite = "14.1-RELEASE"
+[wanted]
+base = []
+[systems.x86_64-freebsd]
+architecture = "amd64"
+loader = "libexec/ld-elf.so.1"
+library_path = ["lib", "usr/lib"]
+[archives]
+x86_64-freebsd = [
+  {name = "base", version = "1", urls = ["file:///base.txz"], kind = "base-set", groups = ["base"], WHAT},
+  {name = "more", version = "1", kind = "tarball", urls = ["file:///x"], sha256 = "%s", groups = ["+more"]},
+]
+""" % ("1" * 64)
+# As releases have it: name, SHA-256, number of entries, set, description, whether it is usual.
+MANIFEST = f"""base-dbg.txz\t{"2" * 64}\t1681\tbase_dbg\t"Base system (Debugging)"\toff
+base.txz\t{"3" * 64}\t27126\tbase\t"Base system (MANDATORY)"\ton
+"""
+
+
+def pins(tmp_path: Path, what: str) -> str:
+    (tmp_path / "MANIFEST").write_text(MANIFEST)
+    (tmp_path / "freebsd.toml").write_text(FREEBSD.replace("WHAT", what))
+    return str(tmp_path / "freebsd.toml")
+
+
+@pytest.mark.parametrize("what", ['manifest = "MANIFEST"', f'sha256 = "{"3" * 64}"'])
+def test_sets_of_freebsd_have_their_hash_of_the_manifest(tmp_path: Path, what: str) -> None:
+    found = root(pins(tmp_path, what), "x86_64-freebsd")
+    (piece,) = found.pieces
+    assert (piece.kind, piece.sha256, piece.urls) == (
+        "base-set",
+        "3" * 64,
+        ("file:///base.txz",),
+    )
+    assert (found.name, found.loader) == ("freebsd", "libexec/ld-elf.so.1")
+
+
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [
+        ('manifest = "OTHER"', r"archives.x86_64-freebsd\[0\].manifest: can't be read"),
+        ('manifest = "MANIFEST", urls = []', "can't be read"),
+        ("size = 3", r"archives.x86_64-freebsd\[0\].sha256: is missing"),
+        ('sha256 = "x"', r"archives.x86_64-freebsd\[0\].sha256: 'x' is not a SHA-256"),
+    ],
+)
+def test_archives_that_are_written_down_wrong(tmp_path: Path, what: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        root(pins(tmp_path, what), "x86_64-freebsd")
+
+
+def test_a_set_that_the_manifest_lacks(tmp_path: Path) -> None:
+    file = pins(tmp_path, 'manifest = "MANIFEST"')
+    (tmp_path / "MANIFEST").write_text(MANIFEST.replace("base.txz", "kernel.txz"))
+    with pytest.raises(UsageError, match=r"MANIFEST has no 'base.txz'"):
+        root(file, "x86_64-freebsd")

@@ -66,14 +66,18 @@ def _root(
     links: tuple[tuple[str, str], ...] = (),
     only: tuple[str, ...] = (),
 ) -> Root:
-    rows = pins.pieces.get(system)
-    if rows is None:
+    rows, archives = pins.pieces.get(system, ()), pins.archives.get(system, ())
+    if not rows and not archives:
         raise UsageError(
             f"the root '{pins.name}' is not for {system}",
-            hint=f"it is for: {', '.join(pins.pieces)}; use a host view there",
+            hint=f"it is for: {', '.join({**pins.pieces, **pins.archives})}; use a host view there",
         )
-    about, snapshot = pins.systems[system], pins.release["snapshot"]
-    pieces = tuple(_piece(row, snapshot) for row in rows if not set(groups).isdisjoint(row.groups))
+    about, snapshot = pins.systems[system], pins.release.get("snapshot", "")
+    wanted = set(groups)
+    pieces = (
+        *(_piece(row, snapshot) for row in rows if not wanted.isdisjoint(row.groups)),
+        *(row.piece for row in archives if not wanted.isdisjoint(row.groups)),
+    )
     return Root(pins.name + suffix, system, pieces, links, only, about.loader, about.library_path)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError, UsageError
 from fruix.model.nearest import nearest
+from fruix.model.root import Kind, Piece
 
 MARK = "# What follows is written by 'fruix root update'.\n"
 BASE, RUNTIME = "base", "runtime"
@@ -35,6 +37,14 @@ class PinnedPiece:
     path: str
     sha256: str
     size: int
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PinnedArchive:
+    """A piece with URLs of its own: a set of FreeBSD's base system, any tarball, a `.deb` of elsewhere."""
+
+    piece: Piece
     groups: tuple[str, ...]
 
 
@@ -59,6 +69,7 @@ class Pins:
         links: group → path → target.
         release: `date`, `inrelease` (SHA-256) and `snapshot` of the index that the pieces are from.
         pieces: system → pieces by name; empty before the first update.
+        archives: system → pieces that people have written down: other things than packages of Debian.
     """
 
     file: str
@@ -71,6 +82,7 @@ class Pins:
     systems: Mapping[str, RootSystem]
     release: Mapping[str, str]
     pieces: Mapping[str, tuple[PinnedPiece, ...]]
+    archives: Mapping[str, tuple[PinnedArchive, ...]] = MappingProxyType({})
 
 
 def shipped() -> list[str]:
@@ -117,8 +129,10 @@ def _pins(file: str, written: str, table: Mapping[str, Any]) -> Pins:
     pinned = _take(table, "pinned", dict, {})
     rows = _take(pinned, "pieces", dict, {}, "pinned.")
     systems = _take(table, "systems", dict)
-    if unknown := sorted(rows.keys() - systems.keys()):
-        raise _WrongError(f"pieces of a system that [systems] hasn't: {unknown[0]}", where="pinned.pieces")
+    archives = _take(table, "archives", dict, {})
+    for key, found in (("pinned.pieces", rows), ("archives", archives)):
+        if unknown := sorted(found.keys() - systems.keys()):
+            raise _WrongError(f"pieces of a system that [systems] hasn't: {unknown[0]}", where=key)
     return Pins(
         file,
         written,
@@ -141,14 +155,20 @@ def _pins(file: str, written: str, table: Mapping[str, Any]) -> Pins:
         ),
         MappingProxyType({system: _system(systems, system) for system in systems}),
         MappingProxyType({key: value for key, value in pinned.items() if isinstance(value, str)}),
-        MappingProxyType(
-            {
-                system: tuple(
-                    _piece(row, f"pinned.pieces.{system}[{at}].") for at, row in enumerate(rows[system])
-                )
-                for system in rows
-            }
-        ),
+        _each(rows, "pinned.pieces", _piece),
+        _each(archives, "archives", partial(_archive, directory=os.path.dirname(file))),
+    )
+
+
+def _each(
+    table: Mapping[str, Any], where: str, make: Callable[[Mapping[str, Any], str], _Value]
+) -> Mapping[str, tuple[_Value, ...]]:
+    """The rows of each system, read."""
+    return MappingProxyType(
+        {
+            system: tuple(make(row, f"{where}.{system}[{at}].") for at, row in enumerate(table[system]))
+            for system in table
+        }
     )
 
 
@@ -181,6 +201,35 @@ def _piece(row: Mapping[str, Any], where: str) -> PinnedPiece:
         _take(row, "size", int, where=where),
         _strings(row, "groups", where),
     )
+
+
+def _archive(row: Mapping[str, Any], where: str, directory: str) -> PinnedArchive:
+    kind, urls = _take(row, "kind", str, where=where), _strings(row, "urls", where)
+    if kind not in get_args(Kind):
+        raise _WrongError(f"'{kind}' is none of {', '.join(get_args(Kind))}", where=f"{where}kind")
+    if not urls:
+        raise _WrongError("is empty", where=f"{where}urls")
+    if "manifest" in row:
+        sha256 = _hash_in(_take(row, "manifest", str, where=where), urls[0], directory, where)
+    else:
+        sha256 = _take(row, "sha256", str, where=where)
+    _matching(_SHA256, sha256, "a SHA-256 in hex", f"{where}sha256")
+    name, version = (_take(row, key, str, where=where) for key in ("name", "version"))
+    size = _take(row, "size", int, 0, where)
+    return PinnedArchive(Piece(name, version, urls, sha256, size, kind), _strings(row, "groups", where))  # type: ignore[arg-type]
+
+
+def _hash_in(manifest: str, url: str, directory: str, where: str) -> str:
+    """The SHA-256 that a release's MANIFEST has for a set: lines of name, hash and more, between tabs."""
+    path, name = os.path.join(directory, manifest), url.rpartition("/")[2]
+    try:
+        with open(path, encoding="utf-8") as file:
+            hashes = {row[0]: row[1] for line in file if len(row := line.split("\t")) > 1}
+    except (OSError, ValueError) as error:
+        raise _WrongError(f"can't be read: {error}", where=f"{where}manifest") from error
+    if name not in hashes:
+        raise _WrongError(f"{path} has no '{name}'", where=f"{where}manifest")
+    return hashes[name]
 
 
 def _matching(pattern: re.Pattern[str], text: str, kind: str, where: str) -> str:
