@@ -12,9 +12,9 @@ from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.finding import FindingKind
 from fruix.model.hashes import Hash
+from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
 from fruix.protocol import build_codecs, build_status, compound, model_codecs, options, own_operations, wire
-from fruix.protocol.build_codecs import Realisation
 from fruix.protocol.records import NOTHING, Field, Record, keeps
 from fruix.protocol.wire import Codec, Context, Dialect
 

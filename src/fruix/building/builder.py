@@ -27,6 +27,7 @@ from fruix.building.settings import BuildSettings
 from fruix.building.status import active_build, planned
 from fruix.building.substitution import Substitution
 from fruix.errors import FruixError
+from fruix.model import aterm
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions, Trust
 from fruix.model.buildresult import BuildMode, BuildResult
@@ -64,11 +65,12 @@ class Builder:
         """`trust`: whose word on paths of binary caches is taken, unless a request says otherwise."""
         layout = store.layout
         self.settings = settings
+        shared = settings.own_user or not current().has_users(settings.uids)
         views = HostViews(layout.views, settings.views)
         self._resources = Resources(
             store=store,
             spawner=spawner,
-            users=UserPool(user_locks(layout), settings.uids, shared=not current().has_users(settings.uids)),
+            users=UserPool(user_locks(layout), settings.uids, shared=shared),
             journal=journal_of(layout),
             views=views,
             prepared=PreparedViews(layout.prepared, layout.builds, views.names, self._room_for_view),
@@ -120,7 +122,7 @@ class Builder:
         cancelled: threading.Event,
         given: Mapping[StorePath, Derivation] | None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
-        """Plan and carry out, again where something that was promised didn't come."""
+        """Plan and carry out, again where something promised didn't come, or inputs are known now."""
         repair = options.mode is BuildMode.REPAIR
         refused: set[StorePath] = set()
         while True:
@@ -130,14 +132,28 @@ class Builder:
                     work, repairs = survey(self._resources.store, requests, offers)
                 else:
                     work, repairs = self._plan(requests, options, offers, given), []
+                self._add_resolved(work)
             realisation = Realisation(work, self._scheduler, options, on_event, cancelled)
             results = realisation.run()
+            self._note_resolved(work, results)
             refused |= realisation.refused
             if not realisation.refused and not (work.again and work.is_met(results)):
                 break
         if repair:
             return [(repair.request, repair.result(results)) for repair in repairs]
         return [(request, work.result_of(request, results, on_event)) for request in requests]
+
+    def _add_resolved(self, work: Plan) -> None:
+        """What is built in the place of others is what its outputs come from, so it is in the store."""
+        for drv in {*work.resolved.values()}:
+            resolved = work.derivations[drv]
+            self._resources.store.add_text(drv.name, aterm.render(resolved), resolved.references)
+
+    def _note_resolved(self, work: Plan, results: Mapping[StorePath, BuildResult]) -> None:
+        """The outputs of derivations in whose place others were built."""
+        for drv, resolved in work.resolved.items():
+            if results[resolved].success:
+                self._resources.store.realise(work.derivations[drv], results[resolved].outputs)
 
     def _plan(
         self,
@@ -149,7 +165,8 @@ class Builder:
         requests = list(requests)
         if options.mode is BuildMode.NORMAL and not given:
             gather(offers, requests)
-        return plan(self._resources.store, requests, options.mode, offers, given)
+        features = self.settings.experimental_features
+        return plan(self._resources.store, requests, options.mode, offers, given, features)
 
     def _look(self, requests: Iterable[DerivedPath], options: BuildOptions) -> Plan:
         """The plan of a request of which nobody is told more."""

@@ -62,6 +62,8 @@ class BuildSettings:
             has a path, or has not.
         log_compression: a row of `log_file.ENDINGS`.
         extra_platforms: systems that this machine builds for besides its own.
+        own_user: builders run as the daemon's own user.
+        experimental_features: those of Nix that are on: `ca-derivations` has effects.
         sandbox: whether builders see only what is declared; else they see everything of the host that
             their user may, and write where that may.
     """
@@ -95,6 +97,8 @@ class BuildSettings:
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
     sandbox: bool = True
+    own_user: bool = False
+    experimental_features: tuple[str, ...] = ()
     substitute: bool = True
     substituters: tuple[str, ...] = ()
     trusted_substituters: tuple[str, ...] = ()

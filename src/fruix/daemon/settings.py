@@ -86,9 +86,12 @@ class Settings:
     def for_one_user(self) -> Settings:
         """Return the settings for a user namespace: nobody else may connect.
 
-        Other users have no numbers there, so none can be told from another.
+        Other users have no numbers there, so none can be told from another. Builders without a sandbox
+        run as that user.
         """
-        return replace(self, allowed_users=(), trusted_users=())
+        own_user = self.building.get("sandbox") is False
+        building = {**self.building, "own_user": own_user}
+        return replace(self, allowed_users=(), trusted_users=(), building=building)
 
     @property
     def keep(self) -> Keep:
@@ -232,6 +235,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "sources": ("building.sources", absolute_names),
     "impure-variables": ("building.impure_variables", variables),
     "sandbox": ("building.sandbox", truth),
+    "experimental-features": ("building.experimental_features", strings),
     "system-features": ("building.system_features", features),
     "extra-platforms": ("building.extra_platforms", strings),
     "mirrors": ("building.mirrors", table(strings)),

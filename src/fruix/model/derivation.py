@@ -63,6 +63,16 @@ class Derivation:
         return len(self.outputs) == 1 and "out" in self.outputs and self.outputs["out"].is_fixed
 
     @property
+    def is_floating(self) -> bool:
+        """Whether outputs are named by contents that nobody knows before the build."""
+        return any(output.method_algorithm and not output.hash for output in self.outputs.values())
+
+    @property
+    def is_unresolved(self) -> bool:
+        """Whether output paths don't follow from it: it is floating, or depends on such."""
+        return any(output.path is None for output in self.outputs.values())
+
+    @property
     def references(self) -> tuple[StorePath, ...]:
         """What the .drv file refers to: input derivations and sources, sorted."""
         return tuple(sorted({*self.input_drvs, *self.input_srcs}))

@@ -92,5 +92,17 @@ def placeholder(output: str) -> str:
     return "/" + base32.encode(hashlib.sha256(f"nix-output:{output}".encode()).digest())
 
 
+def upstream_placeholder(drv: StorePath, output: str) -> str:
+    """What Nix clients write for an output of another derivation where its path isn't known yet."""
+    text = f"nix-upstream-output:{drv.hash_part}:{output_name(drv.short_name, output)}"
+    return "/" + base32.encode(hashlib.sha256(text.encode()).digest())
+
+
+def scratch_path(drv: StorePath, output: str) -> StorePath:
+    """Where a builder makes an output whose path its contents will give; never registered."""
+    name = output_name(drv.short_name, output)
+    return make_store_path(f"rewrite:{drv.base}:name:{output}", bytes(32), name, drv.directory)
+
+
 def _with_references(kind: str, references: Iterable[StorePath]) -> str:
     return ":".join([kind, *(path.text for path in sorted(set(references)))])

@@ -227,6 +227,11 @@ ROWS: Mapping[str, ReasonRow] = {
         "arguments and variables of `{drv}' are more than the system can give to a program",
         status=BuildStatus.INPUT_REJECTED,
     ),
+    "experimental": ReasonRow(
+        "experimental Nix feature '{feature}' is disabled; "
+        "add '--extra-experimental-features {feature}' to enable it",
+        status=BuildStatus.INPUT_REJECTED,
+    ),
     "no-sandbox": ReasonRow(
         "it has '__noChroot' set, but builds have a sandbox here",
         status=BuildStatus.INPUT_REJECTED,

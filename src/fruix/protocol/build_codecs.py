@@ -6,7 +6,6 @@ meant.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +14,7 @@ from fruix.errors import FormatError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
 from fruix.protocol.advice import advised
@@ -53,32 +53,6 @@ class _Derived(Converted[DerivedPath]):
 
 DERIVED = _Derived(_derived, _derived_text, 1 << 16)
 DERIVED_PATHS = List(DERIVED)
-
-
-@dataclass(frozen=True, slots=True)
-class Realisation:
-    """An output of a derivation by its hash, and where it is."""
-
-    id: str
-    path: StorePath
-
-    def to_text(self) -> str:
-        """The JSON form, byte for byte as the peers write it."""
-        value = {"dependentRealisations": {}, "id": self.id, "outPath": self.path.base, "signatures": []}
-        return json.dumps(value, separators=(",", ":"), sort_keys=True)
-
-    @classmethod
-    def parse(cls, text: str, directory: str) -> Realisation:
-        """Read the JSON form, of which the id and the path count.
-
-        Raises:
-            FormatError: something else.
-        """
-        try:
-            value = json.loads(text)
-            return cls(str(value["id"]), StorePath.of(directory, str(value["outPath"])))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise FormatError(f"no realisation: {error}") from None
 
 
 REALISATION = Converted(
@@ -165,7 +139,7 @@ class _BuildResultCodec(Codec[BuildResult]):
 
 
 def _realisations(result: BuildResult) -> Mapping[str, Realisation]:
-    ids = {f"sha256:{result.drv_hash}!{name}": path for name, path in result.outputs.items()}
+    ids = {realisation_id(result.drv_hash, name): path for name, path in result.outputs.items()}
     return {identity: Realisation(identity, path) for identity, path in ids.items()}
 
 

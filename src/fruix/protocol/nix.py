@@ -16,6 +16,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, Missing
+from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
 from fruix.protocol.build_codecs import (
     BASIC_DERIVATION,
@@ -24,7 +25,6 @@ from fruix.protocol.build_codecs import (
     MODE,
     REALISATION,
     RESULT_FOR,
-    Realisation,
 )
 from fruix.protocol.build_status import ACTIVE_BUILD, BUILD_PLAN, HISTORIES, HOST_VIEW
 from fruix.protocol.common_operations import (

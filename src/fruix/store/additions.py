@@ -17,14 +17,14 @@ from fruix.overriding import override
 from fruix.store.derivation_cache import check_size
 from fruix.store.objects import content_hashes
 from fruix.store.objects.add import Adding
-from fruix.store.queries import StoreQueries
+from fruix.store.realisations import StoredRealisations
 from fruix.store.room import Room
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat
 from fruix.store.tree.dump import dump
 from fruix.store.tree.hashing import StreamHash
 
 
-class StoredObjects(StoreQueries):
+class StoredObjects(StoredRealisations):
     """Mixed into `LocalStore`, which opens the directories."""
 
     _adding: Adding

@@ -12,9 +12,11 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from fruix.errors import InvalidPathError
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
+from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
 from fruix.store import schema
 from fruix.store.database_file import DatabaseFile
@@ -174,6 +176,34 @@ class Database(DatabaseFile):
     def all_paths(self) -> list[StorePath]:
         """Every registered path, in order."""
         return self.paths(schema.ALL_PATHS)
+
+    # Realisations
+
+    def realisation(self, identifier: str) -> Realisation | None:
+        """Where the output with this id is, if that is known and it is valid."""
+        rows = self._rows(schema.REALISATION, *Realisation(identifier, StorePath("")).key)
+        if not rows:
+            return None
+        path, signatures = rows[0]
+        return Realisation(identifier, self._path(path), tuple(_words(signatures)))
+
+    def realise(self, realisations: Iterable[Realisation]) -> None:
+        """Note where outputs are; later words replace earlier ones, signatures of equal ones are added up.
+
+        Raises:
+            InvalidPathError: one is not valid.
+        """
+        with self.writing() as connection:
+            for new in realisations:
+                old = self.realisation(new.id)
+                kept = old.signatures if old is not None and old.path == new.path else ()
+                signatures = " ".join(sorted({*kept, *new.signatures})) or None
+                connection.execute(schema.DELETE_REALISATION, new.key)
+                inserted = connection.execute(
+                    schema.INSERT_REALISATION, (*new.key, signatures, str(new.path))
+                )
+                if inserted.rowcount != 1:
+                    raise InvalidPathError(str(new.path))
 
     # Deletion and the sync mark
 

@@ -234,10 +234,6 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         self._require(path)
         return self._parsed.get(path, self._derivation_bytes)
 
-    def derivation_identity(self, derivation: Derivation) -> str:
-        """The hexadecimal hash by which clients of Nix name a derivation whose inputs are valid."""
-        return self._registrar.identity(derivation)
-
     @override
     def nar(self, path: StorePath) -> Iterator[bytes]:
         self._require(path)

@@ -1,7 +1,7 @@
 """The database's schema.
 
-That of Nix's version 10, plus `FailedPaths` (Guix) and four tables of Fruix, `FruixSync`,
-`FruixIdentity`, `FruixKept` and `FruixReplacing`.
+That of Nix's version 10 with its tables for realisations, plus `FailedPaths` (Guix) and four tables
+of Fruix, `FruixSync`, `FruixIdentity`, `FruixKept` and `FruixReplacing`.
 
 So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row:
 everything whose `ValidPaths.id` is up to `mark` is known to be on disk (see
@@ -49,6 +49,24 @@ create table if not exists DerivationOutputs (
     primary key (drv, id)
 );
 create index if not exists IndexDerivationOutputs on DerivationOutputs(path);
+
+-- Nix's, for outputs that their contents name: where they are (`fruix.model.realisation`).
+create table if not exists Realisations (
+    id         integer primary key autoincrement not null,
+    drvPath    text not null,
+    outputName text not null,
+    outputPath integer not null references ValidPaths(id) on delete cascade,
+    signatures text
+);
+create index if not exists IndexRealisations on Realisations(drvPath, outputName);
+create index if not exists IndexRealisationsRefsOnOutputPath on Realisations(outputPath);
+create table if not exists RealisationsRefs (
+    referrer             integer not null references Realisations(id) on delete cascade,
+    realisationReference integer references Realisations(id) on delete restrict
+);
+create index if not exists IndexRealisationsRefs on RealisationsRefs(referrer);
+create index if not exists IndexRealisationsRefsRealisationReference
+on RealisationsRefs(realisationReference);
 
 create table if not exists SchemaMigrations (migration text primary key not null);
 
@@ -170,6 +188,16 @@ select own.id, other.id from ValidPaths as own, ValidPaths as other where own.pa
 INSERT_OUTPUT = "insert or replace into DerivationOutputs (drv, id, path) values (?, ?, ?)"
 DELETE_REFERENCES_OF = "delete from Refs where referrer in (select id from ValidPaths where path = ?)"
 DELETE_PATH = "delete from ValidPaths where path = ?"
+
+REALISATION = """
+select v.path, r.signatures from Realisations r join ValidPaths v on v.id = r.outputPath
+where r.drvPath = ? and r.outputName = ?
+"""
+DELETE_REALISATION = "delete from Realisations where drvPath = ? and outputName = ?"
+INSERT_REALISATION = """
+insert into Realisations (drvPath, outputName, outputPath, signatures)
+select ?, ?, id, ? from ValidPaths where path = ?
+"""
 
 FAILED = "select path from FailedPaths order by path"
 FAILED_WITH_TIMES = "select path, time from FailedPaths"

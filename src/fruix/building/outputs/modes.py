@@ -15,7 +15,7 @@ from typing import Protocol
 
 from fruix import failpoints
 from fruix.building.failures import FailedError
-from fruix.dataclass import dataclass, field
+from fruix.dataclass import dataclass, field, replace
 from fruix.model.buildresult import BuildMode
 from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import Reason, reason
@@ -141,6 +141,16 @@ class NormalRules:
     def finish(self, staged: list[Staged]) -> list[PathInfo]:
         """Give the new outputs their final names, and register all of them or none."""
         store = self.outputs.store
+        names = [output.info.path for output in staged]
+        with store.lock_paths(sorted({*names}.difference(self.outputs.paths))):
+            for path in names:
+                store.add_temp_root(path)
+            return self._publish(
+                [replace(output, valid=store.is_valid(output.info.path)) for output in staged]
+            )
+
+    def _publish(self, staged: list[Staged]) -> list[PathInfo]:
+        store = self.outputs.store
         published: list[PathInfo] = []
         try:
             for output in staged:
@@ -179,7 +189,9 @@ class CheckRules:
         store, found = self.outputs.store, []
         for output in staged:
             info = store.path_info(output.info.path)
-            if info is not None and info.nar_hash != output.info.nar_hash:
+            if info is None:  # its contents give it another name now
+                found.append(_differs("check-differs", output.info.path, ""))
+            elif info.nar_hash != output.info.nar_hash:
                 found.append(self.outputs.checked(output))
             else:
                 store.remove_result(output.info.path, self.outputs.suffix)  # of an earlier check

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from fruix.dataclass import dataclass, field
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
@@ -16,6 +16,8 @@ from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
 
 SUBSTITUTE = "substitute"
+# Of what has to be planned again when its inputs are there; to be told by identity.
+UNRESOLVED = BuildResult(BuildStatus.TRANSIENT_FAILURE, "its inputs are not known yet")
 
 
 def kind_of(derivation: Derivation) -> str:
@@ -35,6 +37,8 @@ class Goal:
     `mode`: what was asked for is checked or repaired; what it needs is only built if it is missing,
     or repaired if its files are gone.
 
+    `unresolved`: what it builds depends on what its inputs turn out to be; it is planned again then.
+
     `offer`: it is a path that is fetched; then `derivation` stands for that alone.
     """
 
@@ -43,6 +47,7 @@ class Goal:
     dependencies: frozenset[StorePath]
     mode: BuildMode = BuildMode.NORMAL
     offer: Offer | None = None
+    unresolved: bool = False
 
     @property
     def kind(self) -> str:
@@ -63,6 +68,9 @@ class Plan:
     itself stands for what has to be planned `again` when it is here.
 
     `given`: derivations that came with the request, and need not be in the store.
+
+    `resolved`: derivations, and what is built in their places, with the outputs of their inputs in it.
+    `features`: experimental ones that are on.
     """
 
     goals: dict[StorePath, Goal] = field(default_factory=dict)
@@ -73,10 +81,12 @@ class Plan:
     stand_ins: dict[StorePath, tuple[StorePath, ...]] = field(default_factory=dict)
     again: bool = False
     given: Mapping[StorePath, Derivation] = field(default_factory=dict)
+    resolved: dict[StorePath, StorePath] = field(default_factory=dict)
+    features: Collection[str] = ()
 
     def is_met(self, results: Mapping[StorePath, BuildResult]) -> bool:
-        """Whether everything went well."""
-        return all(results[path].success for path in self.goals)
+        """Whether everything went well, as far as it could go."""
+        return all(results[path].success or results[path] is UNRESOLVED for path in self.goals)
 
     def result_of(
         self,
@@ -86,6 +96,7 @@ class Plan:
     ) -> BuildResult:
         """That of a request, from those of all goals; what was promised and not delivered is told of."""
         path = self.makers.get(request.path, request.path)
+        path = self.resolved.get(path, path)
         if path not in self.stand_ins or path in results:
             return results[path]
         failed = next((results[one] for one in self.stand_ins[path] if not results[one].success), None)
@@ -102,8 +113,10 @@ def missing(found: Plan) -> Missing:
     """What carrying out a plan would do."""
     unknown = {path for path, result in found.settled.items() if not result.success}
     offers = [goal.offer for goal in found.goals.values() if goal.offer is not None]
+    built = {path for path, goal in found.goals.items() if goal.offer is None}
+    named = {drv for drv, path in found.resolved.items() if path in built}
     return Missing(
-        will_build=frozenset(path for path, goal in found.goals.items() if goal.offer is None),
+        will_build=frozenset(built.difference(found.resolved.values()) | named),
         will_substitute=frozenset(offer.path for offer in offers),
         unknown=frozenset(unknown),
         download_size=sum(offer.size for offer in offers),

@@ -17,15 +17,17 @@ its outputs refer to; iterative, so deep graphs are no problem.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
+from fruix.building.plan.unresolved import CONTENT_ADDRESSED, needs_resolving, outputs_there, resolve_goal
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.reasons import reason, text_of
+from fruix.model.resolving import with_scratch_paths
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
 
@@ -36,12 +38,14 @@ def plan(
     mode: BuildMode = BuildMode.NORMAL,
     offers: Offers | None = None,
     given: Mapping[StorePath, Derivation] | None = None,
+    features: Collection[str] = (),
 ) -> Plan:
     """The work for `requests`. Errors of single requests become failed results, not exceptions.
 
-    `offers`: what caches have of it. `given`: derivations that need not be in the store.
+    `offers`: what caches have of it. `given`: derivations that need not be in the store. `features`:
+    experimental ones that are on.
     """
-    result = Plan(given=given or {})
+    result = Plan(given=given or {}, features=features)
     offers = offers or no_offers(store)
     top = list(requests)
     wanted = _wanted_outputs(top)
@@ -145,9 +149,9 @@ def _want(
 ) -> set[StorePath] | None:
     """The same for a derivation that has been read."""
     store, derivation, names = offers.store, found.derivations[path], wanted.get(path, set())
-    problem = _check_names(path, derivation, names)
-    if problem is None and mode == BuildMode.NORMAL and _outputs_there(store, derivation, names):
-        found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=derivation.output_paths)
+    problem = _check_features(found, path) or _check_names(path, derivation, names)
+    if problem is None and mode == BuildMode.NORMAL and outputs_there(store, derivation, names):
+        found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=store.realised(derivation))
         return None
     if problem is None and mode == BuildMode.NORMAL and _is_offered(found, offers, path, names):
         return None
@@ -161,11 +165,14 @@ def _want(
         wanted.setdefault(dependency, set()).update(outputs)
         if not _have_outputs(store, found, dependency, outputs):
             needed.add(dependency)
+    if needs_resolving(found, store, derivation):
+        return resolve_goal(found, store, path, names, needed, mode)
     for output in derivation.output_paths.values():
         store.add_temp_root(output)  # all of them: a build makes them all, whichever are wanted
     if mode == BuildMode.NORMAL and _has_gone(store, derivation):
         mode = BuildMode.REPAIR
-    found.goals[path] = Goal(path, derivation, frozenset(needed), mode)
+    built = with_scratch_paths(path, derivation) if derivation.is_floating else derivation
+    found.goals[path] = Goal(path, built, frozenset(needed), mode)
     return needed
 
 
@@ -177,7 +184,7 @@ def _have_outputs(store: LocalStore, found: Plan, path: StorePath, outputs: Iter
         derivation = found.derivations.setdefault(path, store.read_derivation(path))
     except (FruixError, FileNotFoundError):
         return False
-    return set(outputs) <= set(derivation.outputs) and _outputs_there(store, derivation, set(outputs))
+    return set(outputs) <= set(derivation.outputs) and outputs_there(store, derivation, set(outputs))
 
 
 def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> BuildResult | None:
@@ -188,6 +195,14 @@ def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> Bu
         f"derivation '{path}' has no output '{unknown[0]}'; it has: {', '.join(sorted(derivation.outputs))}"
     )
     return BuildResult(BuildStatus.MISC_FAILURE, text)
+
+
+def _check_features(found: Plan, path: StorePath) -> BuildResult | None:
+    """Refuse what is built in ways that are not switched on."""
+    if not found.derivations[path].is_unresolved or CONTENT_ADDRESSED in found.features:
+        return None
+    why = found.reasons[path] = reason("experimental", feature=CONTENT_ADDRESSED)
+    return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
 
 
 def _check_sources(path: StorePath, derivation: Derivation, offers: Offers) -> BuildResult | None:
@@ -232,15 +247,3 @@ def _has_gone(store: LocalStore, derivation: Derivation) -> bool:
     """Whether an output is registered, but was deleted by hand."""
     paths = derivation.output_paths.values()
     return any(not store.is_there(path) and store.is_valid(path) for path in paths)
-
-
-def _outputs_there(store: LocalStore, derivation: Derivation, names: set[str]) -> bool:
-    everything = not names or ALL[0] in names
-    for name, output in derivation.outputs.items():
-        if everything or name in names:
-            if output.path is None:
-                return False
-            store.add_temp_root(output.path)
-            if not store.is_there(output.path):
-                return False
-    return True

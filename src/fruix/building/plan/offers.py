@@ -131,7 +131,8 @@ class _Walk:
             addresses = {path: address for drv in asked for path, address in _addresses(here[drv])}
             self.offers.ask([*paths, *(path for found in asked.values() for path in found)], addresses)
             for drv, derivation in here.items():
-                if derivation is not None and not self._is_covered(outputs[drv], drv in asked):
+                covered = not derivation or self._is_covered(outputs[drv], drv in asked)
+                if derivation is not None and (not covered or derivation.is_unresolved):
                     self._need(derivation)
 
     def _read(self, drv: StorePath) -> Derivation | None:

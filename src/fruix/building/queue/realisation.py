@@ -21,7 +21,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import Empty
 
-from fruix.building.plan.goal import Goal, Plan
+from fruix.building.plan.goal import UNRESOLVED, Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
@@ -36,6 +36,8 @@ from fruix.model.reason_rows import OTHER
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 
+# Results of goals that were not even tried, for which nobody is to blame.
+_POSTPONED = (NOT_BEGUN, UNRESOLVED)
 # How often a waiting session looks whether its client is still there (seconds).
 CANCEL_POLL = 0.2
 
@@ -124,7 +126,8 @@ class Realisation:
         while settled:
             path = settled.pop()
             result = self._results[path]
-            if not result.success and result is not NOT_BEGUN and not self._options.keep_going:
+            postponed = any(result is one for one in _POSTPONED)
+            if not result.success and not postponed and not self._options.keep_going:
                 self._give_up(f"not built, since '{path.name}' failed")
                 return
             for goal in self._dependents.get(path, ()):
@@ -137,12 +140,16 @@ class Realisation:
         if self._waiting.pop(goal.path, None) is None:
             return None
         failed = [path for path in sorted(goal.dependencies) if not self._results[path].success]
+        if not failed and goal.unresolved:
+            self._results[goal.path] = UNRESOLVED
+            return UNRESOLVED
         if not failed:
             self._queue_of(goal).append(goal)
             return None
-        if any(self._results[path] is NOT_BEGUN for path in failed):
-            self._results[goal.path] = NOT_BEGUN
-            return NOT_BEGUN
+        for postponed in _POSTPONED:
+            if any(self._results[path] is postponed for path in failed):
+                self._results[goal.path] = postponed
+                return postponed
         noun = "dependency" if len(failed) == 1 else "dependencies"
         why = reason("dependencies", count=len(failed), noun=noun, first=failed[0].name)
         return self._fail(goal, BuildStatus.DEPENDENCY_FAILED, why)

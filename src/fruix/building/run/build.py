@@ -16,7 +16,7 @@ thread-safe by contract.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -39,10 +39,11 @@ from fruix.building.run.monitor import readable
 from fruix.building.run.outcome import OWN_ENDS, dismiss, failure, log_differences, report, success
 from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace, noted_workspace
-from fruix.errors import BadDerivationError, FruixError
+from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import Waiting
 from fruix.model.reasons import reason
+from fruix.model.resolving import without_scratch_paths
 from fruix.model.storepath import StorePath
 from fruix.sandbox import User
 from fruix.store import LocalStore
@@ -81,9 +82,9 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             failpoints.reach("log")
             with _open_log(state, resources) as log:
                 _build(stack, state, mode, log, resources)
-        result = success(state, job.derivation.output_paths)
+        result = success(state, _made(state))
     except (FruixError, OSError) as error:
-        result = failure(state, job.derivation.output_paths, error, resources)
+        result = failure(state, _made(state), error, resources)
     report(state, result, resources)
     return result
 
@@ -109,7 +110,7 @@ def _mode(state: RunState, resources: Resources) -> ModeRules:
     suffix = _SUFFIXES.get(state.facts.contract, _SUFFIX)
     return rules_of(
         job.options.mode,
-        OutputSet(store, job.path, _output_paths(job), keep, suffix),
+        OutputSet(store, job.path, _compared_paths(job, store), keep, suffix),
         state.emit_note,
         lambda: check_valid(store, job.derivation, job.path, guix=_guix(job)),
         partial(_failed_alike, state.facts) if resources.settings.cache_failures else None,
@@ -195,6 +196,8 @@ def _judge(
             compare_rounds(mode.outputs, previous, latest)
         if state.round == state.rounds:
             state.succeed(mode.finish(latest))
+            if state.job.derivation.is_floating and state.job.options.mode is not BuildMode.CHECK:
+                mode.outputs.store.realise(state.job.derivation, _made(state))
     finally:
         log_differences(log, state.differences)
         drop(previous)
@@ -203,9 +206,9 @@ def _judge(
 def _stage(
     builder: PreparedBuilder, job: Job, area: Workspace, user: User, resources: Resources
 ) -> list[Staged]:
-    settings = resources.settings
-    return stage_outputs(
-        resources.store,
+    settings, store = resources.settings, resources.store
+    staged = stage_outputs(
+        store,
         builder.derivation,
         builder.path,
         {name: f"{area.base}/{place}" for name, place in builder.outputs.items()},
@@ -219,6 +222,13 @@ def _stage(
             max_size=settings.max_output_size,
         ),
     )
+    if not builder.derivation.is_floating:
+        return staged
+    methods = (builder.derivation.outputs[name].method_algorithm for name in builder.outputs)
+    named = store.name_by_contents(
+        {output.info.path: (output, method) for output, method in zip(staged, methods, strict=True)}
+    )
+    return [named[output.info.path] for output in staged]
 
 
 @contextmanager
@@ -255,12 +265,19 @@ def _kept_if_it_fails(
 
 
 def _output_paths(job: Job) -> list[StorePath]:
-    paths = job.derivation.output_paths
-    if len(paths) < len(job.derivation.outputs):
-        raise BadDerivationError(
-            f"derivation '{job.path}' has outputs whose paths are not known before it is built"
-            " (content-addressed)",
-            hint="experimental kinds of derivations ('ca-derivations', 'dynamic-derivations')"
-            " are not supported",
-        )
-    return sorted(paths.values())
+    return sorted(job.derivation.output_paths.values())
+
+
+def _compared_paths(job: Job, store: LocalStore) -> list[StorePath]:
+    """The outputs' paths; in a check those that were made before."""
+    paths = _output_paths(job)
+    if job.derivation.is_floating and job.options.mode is BuildMode.CHECK:
+        return sorted(store.realised(without_scratch_paths(job.derivation)).values()) or paths
+    return paths
+
+
+def _made(state: RunState) -> Mapping[str, StorePath]:
+    """The outputs' paths; those that contents give are known when the build has succeeded."""
+    if not state.job.derivation.is_floating or state.builder is None or state.infos is None:
+        return state.job.derivation.output_paths
+    return {name: info.path for name, info in zip(state.builder.outputs, state.infos, strict=True)}

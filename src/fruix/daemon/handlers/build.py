@@ -69,14 +69,15 @@ def build_derivation(session: Session, request: nix.BuildDerivation) -> BuildRes
     derivation, store = replace(request.derivation, name=request.drv.short_name), session.store
     drv, given = request.drv, {request.drv: derivation}
     if not session.trusted:
-        if not derivation.is_fixed:
+        if not (derivation.is_fixed or derivation.is_floating):
             raise NotPermittedError("you are not privileged to build input-addressed derivations")
         drv = store.add_text(request.drv.name, aterm.render(derivation), derivation.references)
         given = {}
     ((_, result),) = session.realise([DerivedPath(drv, ALL)], request.mode, given=given)
     if not result.success:
         return replace(result, outputs={})
-    return replace(result, outputs=derivation.output_paths, drv_hash=store.derivation_identity(derivation))
+    outputs = result.outputs if derivation.is_floating else derivation.output_paths
+    return replace(result, outputs=outputs, drv_hash=store.derivation_identity(derivation))
 
 
 def build_paths(session: Session, request: BuildPaths) -> None:

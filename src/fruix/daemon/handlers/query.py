@@ -8,12 +8,13 @@ from typing import Any
 from fruix.building.builders.platforms import local_system
 from fruix.daemon import client_options, client_trust
 from fruix.daemon.session import Rows, Session
-from fruix.errors import InvalidPathError
+from fruix.errors import InvalidPathError, NotPermittedError
 from fruix.model.activity import ActiveBuild
 from fruix.model.hashes import Hash
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan
+from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
 from fruix.model.view_scheme import view_as_scheme
 from fruix.protocol import common_operations as common
@@ -137,9 +138,30 @@ def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]
 
 def query_derivation_output_map(
     session: Session, request: nix.QueryDerivationOutputMap
-) -> Mapping[str, StorePath]:
-    """Give the outputs of a valid derivation by name, built or not."""
-    return session.store.derivation_outputs(request.path)
+) -> Mapping[str, StorePath | None]:
+    """Give the outputs of a valid derivation by name, built or not; some are only known when they are."""
+    outputs = session.store.derivation_outputs(request.path)
+    names = session.store.read_derivation(request.path).outputs
+    return {name: outputs.get(name) for name in names}
+
+
+def query_realisation(session: Session, request: nix.QueryRealisation) -> list[Realisation]:
+    """Say where an output is that its derivation doesn't name, if that is known."""
+    found = session.store.database.realisation(request.id)
+    return [] if found is None else [found]
+
+
+def register_output(session: Session, request: nix.RegisterDrvOutput) -> None:
+    """Note where an output is: the word of a trusted client, for others build what they ask for.
+
+    Raises:
+        NotPermittedError: from somebody who isn't trusted.
+        InvalidPathError: it is not valid.
+    """
+    if not session.trusted:
+        lacking = "because it lacks a signature by a trusted key"
+        raise NotPermittedError(f"cannot register realisation '{request.realisation.id}' {lacking}")
+    session.store.database.realise([request.realisation])
 
 
 def query_host_view(session: Session, request: nix.QueryHostView) -> HostView:
@@ -169,11 +191,6 @@ def query_plan(session: Session, request: nix.QueryPlan) -> BuildPlan:
         return session.service.builder.planned(request.requests, session.build_options(request.mode))
 
 
-def nothing(_session: Session, _request: object) -> tuple[()]:
-    """Answer questions about what there is none of here."""
-    return ()
-
-
 def builtin_builders(_session: Session, _request: guix.BuiltinBuilders) -> list[str]:
     """Name those that derivations of Guix's clients may use."""
     return ["download", "git-download"]
@@ -200,7 +217,8 @@ NIX: Rows = (
     nix.QueryPathInfo.answered_by(query_path_info),
     nix.NarFromPath.answered_by(nar_from_path),
     nix.QueryDerivationOutputMap.answered_by(query_derivation_output_map),
-    nix.QueryRealisation.answered_by(nothing),
+    nix.QueryRealisation.answered_by(query_realisation),
+    nix.RegisterDrvOutput.answered_by(register_output),
     nix.QueryHostView.answered_by(query_host_view),
     nix.QueryHostViews.answered_by(query_host_views),
     nix.QueryActiveBuilds.answered_by(query_active_builds),

@@ -5,14 +5,16 @@ The part of `LocalStore` about objects that are not registered.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from fruix.dataclass import replace
 from fruix.errors import StoreError
 from fruix.model.storepath import StorePath
 from fruix.store import leftovers
 from fruix.store.locks import PathLocks
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs import staged
+from fruix.store.outputs.addressed import name_by_contents
 from fruix.store.outputs.canonical import Links
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
@@ -49,6 +51,21 @@ class StoredOutputs(StoreQueries):
             HashMismatchError: not what `expected` says.
         """
         return staged.stage_output(self._staging, source, path, policy, valid=self.is_valid(path))
+
+    def name_by_contents(self, outputs: Mapping[StorePath, tuple[Staged, str]]) -> dict[StorePath, Staged]:
+        """Outputs under the names that their contents give, by their scratch paths; see `addressed`.
+
+        If that fails all of them are dropped.
+        """
+        named: dict[StorePath, Staged] = {}
+        try:
+            for scratch, output in name_by_contents(outputs, {}):
+                named[scratch] = replace(output, valid=self.is_valid(output.info.path))
+        except BaseException:
+            for scratch, (output, _) in outputs.items():
+                named.get(scratch, output).drop()
+            raise
+        return named
 
     def keep_result(self, staged: Staged, suffix: str) -> str:
         """Keep an output in the store, unregistered, for people to look at.

@@ -1,0 +1,79 @@
+"""Derivations whose output paths are not known before their inputs have been built.
+
+Such a goal waits until its inputs are there, and is then planned again: what is built is the
+derivation with the outputs of its inputs in it. If that was built before, whatever its own
+derivation looked like, nothing is left to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from fruix.building.plan.goal import Goal, Plan
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivation import Derivation
+from fruix.model.derivedpath import ALL
+from fruix.model.resolving import resolve, with_scratch_paths
+from fruix.model.storepath import StorePath
+from fruix.store import LocalStore
+
+CONTENT_ADDRESSED = "ca-derivations"
+
+
+def needs_resolving(found: Plan, store: LocalStore, derivation: Derivation) -> bool:
+    """Whether outputs of inputs have to be put into it: their paths, or its own, are not known from texts."""
+    if not derivation.input_drvs or CONTENT_ADDRESSED not in found.features:
+        return False
+    inputs = (path for path in derivation.input_drvs if store.is_valid(path))
+    return derivation.is_unresolved or any(store.read_derivation(path).is_unresolved for path in inputs)
+
+
+def resolve_goal(
+    found: Plan, store: LocalStore, path: StorePath, names: set[str], needed: set[StorePath], mode: BuildMode
+) -> set[StorePath] | None:
+    """Put down what is built for it, or, where some inputs are still needed, a goal that waits for them.
+
+    Returns:
+        What it needs first; None: nothing.
+    """
+    derivation = found.derivations[path]
+    needed = {one for one in needed if not _is_settled(found, store, one, derivation.input_drvs.get(one, ()))}
+    if needed:
+        found.again = True
+        found.goals[path] = Goal(path, derivation, frozenset(needed), mode, unresolved=True)
+        return needed
+    known = {drv: store.realised(store.read_derivation(drv)) for drv in derivation.input_drvs}
+    drv, resolved = resolve(derivation, known, store.directory)
+    if mode == BuildMode.NORMAL and outputs_there(store, resolved, names):
+        outputs = {name: one for name, one in store.realised(resolved).items() if store.is_valid(one)}
+        store.realise(derivation, outputs)
+        found.settled[path] = BuildResult(BuildStatus.RESOLVES_TO_ALREADY_VALID, outputs=outputs)
+        return None
+    for output in resolved.output_paths.values():
+        store.add_temp_root(output)
+    store.add_temp_root(drv)
+    found.resolved[path], found.stand_ins[path], found.derivations[drv] = drv, (drv,), resolved
+    built = with_scratch_paths(drv, resolved) if resolved.is_floating else resolved
+    found.goals[drv] = Goal(drv, built, frozenset(), mode)
+    return None
+
+
+def _is_settled(found: Plan, store: LocalStore, path: StorePath, names: Collection[str]) -> bool:
+    """Whether an input was looked at before, and is there."""
+    if path not in found.settled or not found.settled[path].success or path not in found.derivations:
+        return False
+    return outputs_there(store, found.derivations[path], names)
+
+
+def outputs_there(store: LocalStore, derivation: Derivation, names: Collection[str]) -> bool:
+    """Whether its outputs among `names` (`*`, or none: all) are known and there."""
+    everything = not names or ALL[0] in names
+    known = store.realised(derivation)
+    for name in derivation.outputs:
+        if everything or name in names:
+            if name not in known:
+                return False
+            store.add_temp_root(known[name])
+            if not store.is_there(known[name]):
+                return False
+    return True
