@@ -39,6 +39,8 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
     (r"^note: currently hard linking saves .*\n", ""),
     (r"^(\[[ \d.%]*(bytes|KiB|MiB)?\] )?deleting '/frx/store/.*'\n", ""),
     (r"freed [\d.]+ \w+", "freed N"),
+    # What others on the machine leave free.
+    (r"already [\d.]+ \w+ available", "already N available"),
 )
 
 
