@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -197,6 +198,30 @@ def test_what_is_shown(tmp_path: Path, pins: Path, capsys: pytest.CaptureFixture
     assert main(["root", "show", str(pins), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["pieces"] == tomllib.loads(pins.read_text().partition(MARK)[2])["pinned"]["pieces"]
+
+
+ARCHIVE = """
+[archives]
+x86_64-linux = [
+    {name = "set", version = "1", kind = "tarball", urls = ["file:///set"], sha256 = "%s", groups = ["base"]},
+]
+"""
+
+
+def test_pieces_that_people_wrote_down(
+    tmp_path: Path, pins: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are shown and compared like others, and no update is asked for where there is nothing else."""
+    files = [tmp_path / "old.toml", tmp_path / "new.toml"]
+    for file, digit in zip(files, "01", strict=True):
+        file.write_text(WRITTEN + ARCHIVE % (digit * 64))
+    assert main(["root", "diff", *map(str, files)]) == 0
+    assert capsys.readouterr().out == "~ set 1 (base, x86_64-linux)\n1 change\n"
+    assert main(["root", "show", str(files[0]), "--system", "x86_64-linux"]) == 0
+    assert "base: 1 piece, 0 B\n  set  1\n" in capsys.readouterr().out
+    files[0].write_text(re.sub(r'\["(cc|libc|perl)"\]', "[]", files[0].read_text()))
+    assert update(files[0], tmp_path) == 2
+    assert "asks for no packages" in capsys.readouterr().err
 
 
 def test_roots_that_fruix_brings(capsys: pytest.CaptureFixture[str]) -> None:

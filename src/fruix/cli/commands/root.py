@@ -75,17 +75,17 @@ def _show(options: argparse.Namespace) -> None:
 def _system(pins: Pins, asked: str | None) -> str:
     """The system that is asked for; else this machine's, else the first that the root has."""
     if asked is None:
-        return local_system() if local_system() in pins.pieces else next(iter(pins.pieces), "")
-    if asked not in pins.pieces:
+        return local_system() if local_system() in pins.systems else next(iter(pins.systems), "")
+    if asked not in pins.systems:
         raise UsageError(
-            f"root {pins.name} has no pieces for '{asked}'", hint=f"it has: {', '.join(pins.pieces)}"
+            f"root {pins.name} has no pieces for '{asked}'", hint=f"it has: {', '.join(pins.systems)}"
         )
     return asked
 
 
 def _summary(pins: Pins) -> str:
     groups = " ".join(group for group in pins.wanted if group.startswith("+"))
-    return f"{pins.name}  {_suite(pins)}, for {', '.join(pins.pieces)}, variants: {groups or 'none'}"
+    return f"{pins.name}  {_suite(pins)}, for {', '.join(pins.systems)}, variants: {groups or 'none'}"
 
 
 def _suite(pins: Pins) -> str:
@@ -96,7 +96,7 @@ def _shown(pins: Pins, system: str) -> Iterator[str]:
     """Each group with its sizes and its packages; what a variant shares with the base is the base's."""
     yield f"{pins.name}: {_suite(pins)}, for {system}"
     for group in pins.wanted:
-        pieces = [piece for piece in pins.pieces.get(system, ()) if group in piece.groups]
+        pieces = [piece for piece in pins.listed(system) if group in piece.groups]
         width = max((len(piece.name) for piece in pieces), default=0)
         yield f"{group}: {plural(len(pieces), 'piece')}, {size(sum(piece.size for piece in pieces))}"
         yield from (f"  {piece.name:<{width}}  {piece.version}" for piece in pieces)
@@ -108,7 +108,7 @@ def _as_json(pins: Pins) -> dict[str, Any]:
         "name": pins.name,
         "suite": pins.suite,
         "release": dict(pins.release),
-        "pieces": {system: list(map(asdict, listed)) for system, listed in pins.pieces.items()},
+        "pieces": {system: list(map(asdict, pins.listed(system))) for system in pins.systems},
     }
 
 
@@ -152,7 +152,7 @@ def _difference(old: Pins, new: Pins) -> Iterator[str]:
     found: dict[tuple[str, str], list[str]] = {}
     for change in changes(old, new):
         found.setdefault((_in_words(change), " ".join(change.groups)), []).append(change.system)
-    everywhere = sorted(old.pieces.keys() | new.pieces.keys())
+    everywhere = sorted(old.systems.keys() | new.systems.keys())
     for (words, groups), systems in found.items():
         where = "" if systems == everywhere else f", {', '.join(systems)}"
         yield f"{words} ({groups}{where})"

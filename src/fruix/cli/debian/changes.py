@@ -21,7 +21,7 @@ class Change:
 
 def changes(old: Pins, new: Pins) -> Iterator[Change]:
     """Each piece whose file is another, or that came, went or changed groups, by system and name."""
-    for system in sorted(old.pieces.keys() | new.pieces.keys()):
+    for system in sorted(old.systems.keys() | new.systems.keys()):
         before, after = _by_name(old, system), _by_name(new, system)
         for name in sorted(before.keys() | after.keys()):
             one, other = before.get(name), after.get(name)
@@ -32,7 +32,7 @@ def changes(old: Pins, new: Pins) -> Iterator[Change]:
 
 
 def _by_name(pins: Pins, system: str) -> Mapping[str, PinnedPiece]:
-    return {piece.name: piece for piece in pins.pieces.get(system, ())}
+    return {piece.name: piece for piece in pins.listed(system)}
 
 
 def _version(piece: PinnedPiece | None) -> str | None:

@@ -30,6 +30,8 @@ def updated(pins: Pins, suite: Suite, keyring: str | None) -> Pins:
         UsageError: the index is not to be trusted, or older than the pins, or has not what is wanted.
         FruixError: no mirror has it.
     """
+    if not any(pins.wanted.values()):
+        raise UsageError("the root asks for no packages of an archive", where=f"{pins.file}: wanted")
     release = suite.release(keyring)
     before = pins.release.get("date", "")
     if keyring and before and release.made < moment(before):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeVar, get_args
@@ -83,6 +83,15 @@ class Pins:
     release: Mapping[str, str]
     pieces: Mapping[str, tuple[PinnedPiece, ...]]
     archives: Mapping[str, tuple[PinnedArchive, ...]] = MappingProxyType({})
+
+    def listed(self, system: str) -> Iterator[PinnedPiece]:
+        """All pieces for a system in one form; the `path` of those with URLs of their own is the first."""
+        yield from self.pieces.get(system, ())
+        for archive in self.archives.get(system, ()):
+            piece = archive.piece
+            yield PinnedPiece(
+                piece.name, piece.version, piece.urls[0], piece.sha256, piece.size, archive.groups
+            )
 
 
 def shipped() -> list[str]:
