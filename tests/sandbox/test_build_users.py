@@ -29,6 +29,14 @@ def test_each_build_has_its_own_user(tmp_path: Path) -> None:
         assert again.uid in {35021, 35022}
 
 
+def test_a_directory_that_somebody_removed_is_made_again(tmp_path: Path) -> None:
+    """A user's own cache directory may be cleared while the daemon runs."""
+    locks = UserLocks(str(tmp_path / "cache" / "users"))
+    with UserPool(locks, [35021]).acquire() as user:
+        assert user.uid == 35021
+    assert (tmp_path / "cache/users").stat().st_mode & 0o777 == 0o700
+
+
 def test_who_comes_late_waits(tmp_path: Path) -> None:
     class Seen(threading.Condition):
         def wait(self, timeout: float | None = None) -> bool:

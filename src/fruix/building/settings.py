@@ -17,6 +17,8 @@ from fruix.sandbox import networks
 FIRST_BUILD_UID = 35001
 BUILD_UID_COUNT = 32
 
+# In `impure_variables`: all that a derivation names, as in Nix.
+EVERY_VARIABLE = "*"
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 PROXY_VARIABLES = (*_PROXIES, *(name.upper() for name in _PROXIES))
 """The variables that name proxies, as download tools and packages of Nix and Guix know them."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from fruix.building.settings import HelperSettings
+from fruix.building.settings import EVERY_VARIABLE, HelperSettings
 from fruix.errors import FormatError, UsageError
 from fruix.model.named_keys import PublicKey
 from fruix.substitutes.address import CacheAddress
@@ -110,9 +110,9 @@ def features(value: Any) -> tuple[str, ...]:
 
 
 def variables(value: Any) -> tuple[str, ...]:
-    """A list of names of environment variables."""
+    """A list of names of environment variables; `*` stands for all."""
     for name in (names := strings(value)):
-        if not _VARIABLE.fullmatch(name):
+        if name != EVERY_VARIABLE and not _VARIABLE.fullmatch(name):
             raise ValueError(f"'{name}' can't be the name of a variable")
     return names
 

@@ -163,9 +163,11 @@ ROWS: Mapping[str, ReasonRow] = {
         more="{found}",
         status=BuildStatus.OUTPUT_REJECTED,
     ),
-    "input-gone": ReasonRow(
-        "input '{path}' is registered, but its files are gone",
+    "unnameable": ReasonRow(
+        "fixed output derivation '{name}' is not allowed to refer to other store paths",
+        status=BuildStatus.OUTPUT_REJECTED,
     ),
+    "input-gone": ReasonRow("input '{path}' is registered, but its files are gone"),
     # Building again
     "check-differs": ReasonRow(
         "derivation '{drv}' may not be deterministic: output '{path}' differs",
@@ -192,7 +194,7 @@ ROWS: Mapping[str, ReasonRow] = {
     "bad-rule": ReasonRow(
         (
             "output check for '{output}' contains output name '{word}', but this is not a valid output"
-            " of this derivation (valid outputs are: {valid})"
+            " of this derivation. (Valid outputs are [{valid}].)"
         ),
         "derivation contains an invalid reference specifier `{word}'",
         status=BuildStatus.INPUT_REJECTED,

@@ -138,7 +138,11 @@ class UserLocks:
 
     def _open(self, uid: int) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-        return os.open(f"{self.directory}/{uid}", flags, 0o600)
+        try:
+            return os.open(f"{self.directory}/{uid}", flags, 0o600)
+        except FileNotFoundError:  # a user's own directory of what can be had again, and somebody did that
+            _make_private(self.directory)
+            return os.open(f"{self.directory}/{uid}", flags, 0o600)
 
 
 def _words(descriptor: int) -> str:

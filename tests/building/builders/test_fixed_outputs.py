@@ -6,8 +6,10 @@ import pytest
 
 from asking import failed
 from fruix.model.build_options import BuildOptions
+from fruix.model.contentaddress import ContentAddress, path_for
 from fruix.model.derivation import DerivationOutput
 from fruix.model.hashes import DIGEST_SIZES, Hash
+from fruix.model.makepath import Method
 from fruix.model.storepath import StorePath
 from machine import Machine, one_machine
 
@@ -63,3 +65,22 @@ def test_fixed_outputs_refer_to_nothing(here: Machine, shell: StorePath) -> None
     ) in failed(here, drv).message
     assert here.build(drv, options=GUIX)[0].success
     assert here.store.references(here.store.derivation_outputs(drv)["out"]) == [shell]
+
+
+def test_what_was_made_instead_is_kept_for_nix(here: Machine, shell: StorePath) -> None:
+    """Under the name that its contents give, as Nix does: with the right hash it is there already."""
+    declared = {"out": DerivationOutput(None, "sha256", digest(b"declared", "sha256"))}
+    made = ContentAddress(Method.FLAT, Hash.of("sha256", b"made\n"))
+    for options, expected in ((GUIX, False), (NIX, True)):
+        drv = here.derivation("instead", "echo made > $out", shell, outputs=declared)
+        (result,) = here.build(drv, options=options)
+        assert "hash mismatch" in result.message
+        path = path_for(made, "instead", here.store.directory)
+        info = here.store.path_info(path)
+        assert (info is not None) == expected
+        assert not here.store.is_valid(here.store.derivation_outputs(drv)["out"])
+    assert info is not None
+    assert info.content_address == made
+    drv = here.derivation("instead", f"echo {shell} > $out", shell, outputs=declared)
+    (result,) = here.build(drv, options=NIX)
+    assert "'instead' is not allowed to refer to other store paths" in result.message

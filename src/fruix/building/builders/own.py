@@ -6,6 +6,7 @@ Then it may have a network (see `sandbox.networks`).
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Mapping
 
 from fruix.building.builders.environment import BuilderInput, EnvironmentParams, builder_input
 from fruix.building.builders.platforms import check_machine, personality, wants_kvm
@@ -16,7 +17,7 @@ from fruix.building.outputs.checks import check_words
 from fruix.building.plan.input_closure import present_inputs
 from fruix.building.resources import Resources
 from fruix.building.root_view import root_view
-from fruix.building.settings import BuildSettings
+from fruix.building.settings import EVERY_VARIABLE, BuildSettings
 from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
@@ -74,8 +75,14 @@ def _around(store: str, directory: str, options: BuildOptions, settings: BuildSe
         store=store,
         cores=options.cores if options.cores is not None else settings.cores,
         directory=directory,
-        passed={name: os.environ[name] for name in settings.impure_variables if name in os.environ},
+        passed=_passed(settings.impure_variables),
     )
+
+
+def _passed(names: Collection[str]) -> Mapping[str, str]:
+    if EVERY_VARIABLE in names:
+        return dict(os.environ)
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _areas(store: str, directory: str, *, tmp: bool) -> tuple[tuple[str, str], ...]:

@@ -12,7 +12,8 @@ from fruix.errors import SandboxError
 from fruix.sandbox import Bind
 from fruix.sandbox.back_ends import current
 
-_OWN = frozenset({"dev", "proc"})
+# The last is where daemons without root have a user's store, and what belongs to it.
+_OWN = frozenset({"dev", "proc", "frx"})
 
 
 def whole_host(directory: str) -> tuple[Bind, ...]:

@@ -26,6 +26,7 @@ from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
@@ -47,6 +48,7 @@ class OutputRules:
         build_uid: who owns every file.
         candidates: what they may refer to.
         copy: into fresh inodes.
+        keep_wrong: a fixed output with other contents than declared is kept under its true name.
         max_files: in all of them together; 0: no limit.
         max_size: bytes of contents that all of them together may claim to have; 0: no limit.
     """
@@ -56,6 +58,7 @@ class OutputRules:
     build_uid: int
     candidates: Collection[StorePath]
     copy: bool
+    keep_wrong: bool = False
     max_files: int = 0
     max_size: int = 0
 
@@ -126,10 +129,11 @@ def _staged(
     assert output.path is not None
     expected = output.content_address if derivation.is_fixed else None
     allowed = () if name in rules.attributes.discard_references else rules.candidates
+    policy = replace(policy, candidates=allowed, expected=expected)
+    if rules.keep_wrong:
+        policy = replace(policy, on_mismatch=lambda info, place: _keep_wrong(store, path, info, place))
     try:
-        found = store.stage_output(
-            source, output.path, replace(policy, candidates=allowed, expected=expected)
-        )
+        found = store.stage_output(source, output.path, policy)
     except FileNotFoundError:
         raise _missing(derivation, path, name) from None
     except HashMismatchError as error:
@@ -139,6 +143,22 @@ def _staged(
     # contents alone.
     address = None if rules.guix and found.info.references else expected
     return replace(found, info=replace(found.info, deriver=path, ultimate=True, content_address=address))
+
+
+def _keep_wrong(store: LocalStore, drv: StorePath, info: PathInfo, place: bytes) -> None:
+    """Register what isn't what was declared under the name that it has, so that it need not be made again.
+
+    Raises:
+        FailedError: it refers to others, so that it has none.
+    """
+    if info.references:
+        raise FailedError(drv, reason("unnameable", name=info.path.name))
+    locks = store.try_lock_paths([info.path])
+    if locks is not None:
+        with locks:
+            if not store.is_valid(info.path):
+                store.publish(place, info.path)
+                store.register([replace(info, deriver=drv, ultimate=True)])
 
 
 def check_valid(store: LocalStore, derivation: Derivation, path: StorePath, *, guix: bool) -> None:

@@ -218,6 +218,7 @@ def _stage(
             build_uid=user.uid,
             candidates=(*builder.candidates, *_output_paths(job)),
             copy=builder.copies_outputs,
+            keep_wrong=builder.contract.name == "nix" and job.options.mode is BuildMode.NORMAL,
             max_files=settings.max_output_files,
             max_size=settings.max_output_size,
         ),

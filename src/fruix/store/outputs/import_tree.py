@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from fruix.dataclass import dataclass, field
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
 from fruix.model.refscan import ReferenceScanner
 from fruix.model.storepath import StorePath
 from fruix.store import flags
@@ -47,6 +48,8 @@ class OutputPolicy:
         links: hard links of all outputs of the build, from `count_links`; None: only this one's
             count.
         expected: what a fixed output must hold, checked before it gets its final name.
+        on_mismatch: told of one that holds something else, by the name that this gives, and where it lies
+            before it is deleted.
         budget: bytes of contents that all outputs of the build may have; it is spent.
     """
 
@@ -55,6 +58,7 @@ class OutputPolicy:
     copy: bool = False
     links: Links | None = None
     expected: ContentAddress | None = None
+    on_mismatch: Callable[[PathInfo, bytes], None] = lambda _info, _place: None
     budget: SizeBudget = field(default_factory=SizeBudget)
 
 

@@ -16,7 +16,8 @@ from contextlib import suppress
 
 from fruix.dataclass import dataclass, replace
 from fruix.errors import FruixError, HashMismatchError, StoreError
-from fruix.model.contentaddress import ContentAddress, Method
+from fruix.model.contentaddress import ContentAddress, Method, path_for
+from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.objects import content_hashes
@@ -122,7 +123,11 @@ def stage_output(
         with staging.place() as place:
             info = _info(path, import_tree.take(output, staging, place, policy), policy)
             if policy.expected is not None:
-                _check(staging, place, info, policy.expected)
+                got = _content_hash(staging, place, info, policy.expected)
+                if got != policy.expected.hash:
+                    policy.on_mismatch(_renamed(info, got, policy.expected.method), place)
+                    expected = policy.expected.hash.sri
+                    raise HashMismatchError(f"'{info.path}'", expected=expected, got=got.sri)
     finally:
         os.close(parent)
     return Staged(info, place, staging, valid)
@@ -139,13 +144,15 @@ def _info(path: StorePath, found: Imported, policy: OutputPolicy) -> PathInfo:
     )
 
 
-def _check(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddress) -> None:
+def _renamed(info: PathInfo, got: Hash, method: Method) -> PathInfo:
+    """What an output is whose contents are others than declared."""
+    address = ContentAddress(method, got)
+    return replace(info, path=path_for(address, info.path.name, info.path.directory), content_address=address)
+
+
+def _content_hash(staging: Staging, place: bytes, info: PathInfo, expected: ContentAddress) -> Hash:
     algorithm = expected.hash.algorithm
     if expected.method is Method.NAR and algorithm == info.nar_hash.algorithm:
-        found = info.nar_hash
-    else:
-        found = content_hashes.object_hash(
-            staging.directory, place, expected.method, algorithm, where=str(info.path)
-        )
-    if found != expected.hash:
-        raise HashMismatchError(f"'{info.path}'", expected=expected.hash.sri, got=found.sri)
+        return info.nar_hash
+    directory = staging.directory
+    return content_hashes.object_hash(directory, place, expected.method, algorithm, where=str(info.path))

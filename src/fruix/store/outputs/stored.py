@@ -52,6 +52,10 @@ class StoredOutputs(StoreQueries):
         """
         return staged.stage_output(self._staging, source, path, policy, valid=self.is_valid(path))
 
+    def publish(self, place: bytes, path: StorePath) -> None:
+        """Give what lies at a place of the staging directory its final name, which the caller has locked."""
+        self._staging.publish(place, path.base)
+
     def name_by_contents(self, outputs: Mapping[StorePath, tuple[Staged, str]]) -> dict[StorePath, Staged]:
         """Outputs under the names that their contents give, by their scratch paths; see `addressed`.
 
