@@ -10,7 +10,7 @@ def main() -> int:
     from fruix.cli.output.standard_streams import flushed, not_written, prepare  # noqa: PLC0415 - see below
 
     prepare()
-    if sys.argv[1:] == ["--version"] and not sys.argv[0].endswith("guix-daemon"):
+    if sys.argv[1:] == ["--version"] and not sys.argv[0].endswith(("guix-daemon", "nix-daemon")):
         from fruix import __version__  # noqa: PLC0415 - nothing else is needed for this answer
 
         try:

@@ -116,6 +116,7 @@ _SAMPLES = frozenset(
         "extra-platforms",
         "mirrors",
         "views",
+        "impure-env",
     ]
 )
 

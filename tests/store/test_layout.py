@@ -80,4 +80,7 @@ def test_exposed_parents(layout: Layout) -> None:
     assert parent not in before
     os.chmod(parent, 0o1777)
     assert parent in layout.exposed_parents()
+    assert layout.exposed_parents(sticky=False) == before, "the next directory is this process' own"
+    os.chmod(parent, 0o777)
+    assert parent in layout.exposed_parents(sticky=False)
     os.chmod(parent, 0o700)

@@ -54,7 +54,7 @@ class BuildSettings:
         system_features: what derivations may require; None: see `platforms.features`.
         loopback_ports: of this machine, that the built-in fetchers may reach.
         impure_variables: which of the daemon's variables fixed-output derivations get if they name
-            them.
+            them; `*`: all.
         substituters: addresses of the binary caches that are asked, in order.
         trusted_substituters: others that any user may name.
         substitute_helper: asked for what they don't have; None: nobody is.
@@ -63,6 +63,9 @@ class BuildSettings:
         narinfo_cache_positive_ttl, narinfo_cache_negative_ttl: how long it is believed that a cache
             has a path, or has not.
         log_compression: a row of `log_file.ENDINGS`.
+        impure_env: variables besides, with their values.
+        sandbox_paths: what builders without a view see of this machine, as Nix writes it:
+            `TARGET[=SOURCE][?]`.
         extra_platforms: systems that this machine builds for besides its own.
         own_user: builders run as the daemon's own user.
         experimental_features: those of Nix that are on: `ca-derivations` has effects.
@@ -110,3 +113,5 @@ class BuildSettings:
     narinfo_cache_positive_ttl: int = 86400
     narinfo_cache_negative_ttl: int = 3600
     impure_variables: tuple[str, ...] = PROXY_VARIABLES
+    impure_env: Mapping[str, str] = field(default_factory=dict)
+    sandbox_paths: tuple[str, ...] = ()

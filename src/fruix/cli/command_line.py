@@ -15,14 +15,15 @@ from fruix.cli.output.terminal import harmless
 from fruix.cli.parser import CommandLineError, overview, parse
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
 
-GUIX_DAEMON = "guix-daemon"
+# Commands that a link to the program of that name runs.
+BY_NAME = frozenset({"guix-daemon", "nix-daemon"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments is None and os.path.basename(sys.argv[0]) == GUIX_DAEMON:  # a link to the program
-        words.insert(0, GUIX_DAEMON)
+    if arguments is None and (name := os.path.basename(sys.argv[0])) in BY_NAME:
+        words.insert(0, name)
     try:
         return _run(words)
     except FruixError as error:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "key": ("fruix.cli.commands.key", "make and convert keys that sign"),
     "lint": ("fruix.cli.commands.lint", "check package definitions"),
     "log": ("fruix.cli.commands.log", "print the log of a build"),
+    "nix-daemon": ("fruix.cli.commands.nix_daemon", "run the build daemon with Nix's own configuration"),
     "packages": ("fruix.cli.commands.packages", "list the packages of the catalogue"),
     "prefetch": ("fruix.cli.commands.prefetch", "fetch a source, and print what a definition says of it"),
     "ps": ("fruix.cli.commands.ps", "list the builds that run or wait, of all clients"),

@@ -15,6 +15,7 @@ class Asked:
     Attributes:
         config: its configuration file (None: `FRUIX_CONF`, else the usual place).
         changes: settings that are others than in the file, by the file's keys.
+        origin: what they are from, for messages.
         listen: addresses, see `addresses` (empty: the socket in the state directory).
         notes: what the log is to say first.
         accept_store: take the store for the database that is there, also if they don't belong
@@ -23,6 +24,7 @@ class Asked:
 
     config: str | None = None
     changes: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = "command line"
     listen: Sequence[str] = ()
     notes: Sequence[str] = ()
     accept_store: bool = False

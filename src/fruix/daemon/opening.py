@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
+from fruix.daemon import rootless
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
@@ -95,7 +96,7 @@ def _collect_by_itself(service: Service, closing: ExitStack) -> None:
 
 def _refuse_exposed(layout: Layout) -> None:
     """Refuse directories that anybody can write on the way to the store: what lies below could be swapped."""
-    if exposed := layout.exposed_parents():
+    if exposed := layout.exposed_parents(sticky=not rootless.confined()):
         raise StoreError(
             f"'{exposed[0]}' can be written by everybody",
             where=layout.store,

@@ -29,6 +29,15 @@ def possible() -> bool:
     return sys.platform.startswith("linux") and os.geteuid() != 0
 
 
+def confined() -> bool:
+    """Whether this process lives in a user namespace of its own, where no other user can become root."""
+    if not sys.platform.startswith("linux"):
+        return False
+    from fruix.sandbox.linux import userns  # noqa: PLC0415 - that platform's
+
+    return userns.confined()
+
+
 def home(environment: Mapping[str, str]) -> str:
     """The user's directory.
 

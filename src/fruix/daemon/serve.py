@@ -44,7 +44,7 @@ def run(
         spawner: runs already.
         confined: in a user namespace, without root.
     """
-    settings = changed(load(environment, asked.config), asked.changes, "command line")
+    settings = changed(load(environment, asked.config), asked.changes, asked.origin)
     if confined:
         settings = settings.for_one_user()
     layout = Layout.from_environment(environment)

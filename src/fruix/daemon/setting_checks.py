@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from os.path import normpath
 from typing import Any, cast
 
 from fruix.building.settings import EVERY_VARIABLE, HelperSettings
@@ -115,6 +116,23 @@ def variables(value: Any) -> tuple[str, ...]:
         if name != EVERY_VARIABLE and not _VARIABLE.fullmatch(name):
             raise ValueError(f"'{name}' can't be the name of a variable")
     return names
+
+
+def environment(value: Any) -> Mapping[str, str]:
+    """A table of variables."""
+    if not isinstance(value, dict) or not all(isinstance(text, str) for text in value.values()):
+        raise TypeError(f"{value!r} is not a table of texts")
+    variables(list(value))
+    return value
+
+
+def sandbox_paths(value: Any) -> tuple[str, ...]:
+    """A list of `TARGET[=SOURCE][?]`, both absolute and in normal form."""
+    for text in (texts := strings(value)):
+        for name in text.removesuffix("?").split("=", 1):
+            if not name.startswith("/") or name == "/" or normpath(name) != name:
+                raise ValueError(f"'{name}' is not an absolute file name in normal form")
+    return texts
 
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

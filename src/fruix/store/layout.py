@@ -195,17 +195,20 @@ class Layout:
         database = (f"{self.database}{suffix}" for suffix in ("", "-wal", "-shm"))
         return (*database, f"{self.state}/db/schema", f"{self.state}/daemon.lock", self.history)
 
-    def exposed_parents(self) -> list[str]:
-        """The parents of store and state that anybody can write (also with the sticky bit).
+    def exposed_parents(self, *, sticky: bool = True) -> list[str]:
+        """The parents of store and state that anybody can write: unfit for a daemon.
 
-        Unfit for a daemon.
+        `sticky`: also those with the sticky bit in which the next directory of the path is this
+        process' own, so that nobody else can replace it.
         """
-        found = {
-            p
-            for path in (self.store, self.state)
-            for p in _parents(path)
-            if os.stat(p).st_mode & stat.S_IWOTH
-        }
+        found = set()
+        for path in (self.store, self.state):
+            parents = _parents(path)
+            for parent, below in zip(parents, (*parents[1:], path), strict=True):
+                mode = os.stat(parent).st_mode
+                kept = mode & stat.S_ISVTX and os.lstat(below).st_uid == os.geteuid()
+                if mode & stat.S_IWOTH and (sticky or not kept):
+                    found.add(parent)
         return sorted(found)
 
 

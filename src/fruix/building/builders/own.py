@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from os.path import basename
 
 from fruix.building.builders.environment import BuilderInput, EnvironmentParams, builder_input
 from fruix.building.builders.platforms import check_machine, personality, wants_kvm
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of, outputs_in_store
 from fruix.building.builders.references_graph import graph_files, graph_objects
+from fruix.building.builders.sandbox_paths import sandbox_paths
 from fruix.building.builders.whole_host import whole_host
 from fruix.building.outputs.checks import check_words
 from fruix.building.plan.input_closure import present_inputs
@@ -42,32 +44,37 @@ def prepare_own(
     check_machine(path, derivation, attributes, contract, settings)
     check_words(path, derivation, attributes)
     inputs = present_inputs(store, path, derivation)
-    network = choose(settings.fixed_output_network) if derivation.is_fixed else NONE
     directory = contract.build_directory(derivation.name + ".drv")
     around = _around(store.directory, directory, options, settings)
     given = _input(path, derivation, attributes, contract, around, inputs, resources)
-    name = derivation.builder.rpartition("/")[2]
     view = resources.views.for_derivation(derivation, attributes)
     root = root_view(store, derivation, attributes, inputs)
-    host = () if settings.sandbox or view or root else whole_host(directory)
+    declared = bool(view or root)
+    host = () if settings.sandbox or declared else whole_host(directory)
+    areas = _areas(store.directory, directory, tmp=not host)
     return PreparedBuilder(
         path=path,
         derivation=derivation,
         attributes=attributes,
         contract=contract,
-        program=Exec(derivation.builder, (name, *given.arguments), given.variables, directory),
-        areas=_areas(store.directory, directory, tmp=not host),
+        program=_program(derivation.builder, given, directory),
+        areas=areas,
         outputs=outputs_in_store(derivation),
         inputs=tuple((store.real(path), path) for path in inputs),
         view=view,
         root=root,
-        network=network,
+        network=choose(settings.fixed_output_network) if derivation.is_fixed else NONE,
         personality=personality(derivation.system),
         kvm=wants_kvm(attributes, contract, settings),
+        shown=() if host or declared else sandbox_paths(settings.sandbox_paths, areas),
         host=host,
         files=given.files,
         secrets=given.secrets,
     )
+
+
+def _program(file: str, given: BuilderInput, directory: str) -> Exec:
+    return Exec(file, (basename(file), *given.arguments), given.variables, directory)
 
 
 def _around(store: str, directory: str, options: BuildOptions, settings: BuildSettings) -> EnvironmentParams:
@@ -75,7 +82,7 @@ def _around(store: str, directory: str, options: BuildOptions, settings: BuildSe
         store=store,
         cores=options.cores if options.cores is not None else settings.cores,
         directory=directory,
-        passed=_passed(settings.impure_variables),
+        passed={**_passed(settings.impure_variables), **settings.impure_env},
     )
 
 

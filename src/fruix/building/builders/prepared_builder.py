@@ -44,6 +44,7 @@ class PreparedBuilder:
         files: put into its working directory before it starts: name → contents.
         secrets: texts that it is told and that don't belong into a log.
         download: what the fetcher fetches.
+        shown: what the operator shows of the host.
         host: top-level entries of the host that it sees as they are, where it has no sandbox.
         at_hand: a downloaded file with the right contents, which makes a sandbox unnecessary.
     """
@@ -65,6 +66,7 @@ class PreparedBuilder:
     files: Mapping[str, bytes] = field(default_factory=dict)
     secrets: tuple[str, ...] = ()
     download: Download | None = None
+    shown: tuple[Bind, ...] = ()
     host: tuple[Bind, ...] = ()
     at_hand: str = ""
 

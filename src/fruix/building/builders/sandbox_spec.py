@@ -66,6 +66,7 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
         program=params.program or builder.program,
         binds=(
             *builder.host,
+            *builder.shown,
             *(bind for bind in (view.binds if view else ()) if bind.target not in taken),
             *_areas(builder, area),
             *_inputs(builder),
