@@ -64,6 +64,7 @@ class BuildSettings:
             has a path, or has not.
         log_compression: a row of `log_file.ENDINGS`.
         impure_env: variables besides, with their values.
+        post_build_hook: a program that is run after each build; empty: none.
         sandbox_paths: what builders without a view see of this machine, as Nix writes it:
             `TARGET[=SOURCE][?]`.
         extra_platforms: systems that this machine builds for besides its own.
@@ -115,3 +116,4 @@ class BuildSettings:
     impure_variables: tuple[str, ...] = PROXY_VARIABLES
     impure_env: Mapping[str, str] = field(default_factory=dict)
     sandbox_paths: tuple[str, ...] = ()
+    post_build_hook: str = ""

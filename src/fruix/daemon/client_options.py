@@ -69,6 +69,26 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "build-repeat": ("rounds", _repetitions),
 }
 
+
+def _file(name: str, value: str) -> str:
+    if value and not value.startswith("/"):
+        raise UsageError(f"configuration setting `{name}' should be an absolute file name")
+    return value
+
+
+def _variables(name: str, value: str) -> Mapping[str, str]:
+    try:
+        return dict(word.split("=", 1) for word in value.split())
+    except ValueError:
+        raise UsageError(f"configuration setting `{name}' should be a list of NAME=VALUE") from None
+
+
+# Likewise, for trusted users.
+_SETTINGS_FOR_TRUSTED: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
+    "post-build-hook": ("post_build_hook", _file),
+    "impure-env": ("impure_env", _variables),
+}
+
 # Settings of collections: the field of `Keep` that each is. For trusted users.
 _KEEP: Mapping[str, str] = {
     "keep-outputs": "outputs",
@@ -93,7 +113,7 @@ _IGNORED = frozenset(
 
 _DEDUPLICATION = "auto-optimise-store"
 # What trusted users alone may set.
-_FOR_TRUSTED = OF_TRUSTED_USERS | {_DEDUPLICATION}
+_FOR_TRUSTED = OF_TRUSTED_USERS | {_DEDUPLICATION} | _SETTINGS_FOR_TRUSTED.keys()
 
 
 def says_rounds(options: ClientOptions) -> bool:
@@ -148,7 +168,7 @@ def check(options: ClientOptions) -> None:
     Raises:
         UsageError: with the setting's name.
     """
-    _overrides(options)
+    _overrides(options, trusted=True)
     wants_deduplication(options)
 
     keep(options, Keep(), trusted=True)
@@ -169,7 +189,12 @@ def keep(options: ClientOptions, default: Keep, *, trusted: bool) -> Keep:
 
 
 def build_options(
-    options: ClientOptions, context: Context, mode: BuildMode, requester: Requester | None = None
+    options: ClientOptions,
+    context: Context,
+    mode: BuildMode,
+    requester: Requester | None = None,
+    *,
+    trusted: bool = False,
 ) -> BuildOptions:
     """Return the options of one build request.
 
@@ -188,9 +213,10 @@ def build_options(
         max_jobs=None if options.max_jobs == ANY_JOBS else options.max_jobs,
         requester=requester,
     )
-    return replace(chosen, **_overrides(options))
+    return replace(chosen, **_overrides(options, trusted=trusted))
 
 
-def _overrides(options: ClientOptions) -> dict[str, Any]:
-    known = {name: value for name, value in options.overrides.items() if name in _SETTINGS}
-    return {_SETTINGS[name][0]: _SETTINGS[name][1](name, value) for name, value in known.items()}
+def _overrides(options: ClientOptions, *, trusted: bool) -> dict[str, Any]:
+    settings = {**_SETTINGS, **_SETTINGS_FOR_TRUSTED} if trusted else _SETTINGS
+    known = {name: value for name, value in options.overrides.items() if name in settings}
+    return {settings[name][0]: settings[name][1](name, value) for name, value in known.items()}

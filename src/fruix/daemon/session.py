@@ -195,7 +195,9 @@ class Session:
             self.service.keyring,
             self.path_trust() if self.trusted else None,
         )
-        chosen = client_options.build_options(self.options, self.context, mode, requester)
+        chosen = client_options.build_options(
+            self.options, self.context, mode, requester, trusted=self.trusted
+        )
         says = client_options.says_rounds(self.options)
         rounds = chosen.rounds if says else self.service.settings.rounds
         return replace(chosen, substitutes=wishes, rounds=rounds)

@@ -237,6 +237,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "sources": ("building.sources", absolute_names),
     "impure-variables": ("building.impure_variables", variables),
     "impure-env": ("building.impure_env", environment),
+    "post-build-hook": ("building.post_build_hook", file),
     "sandbox-paths": ("building.sandbox_paths", sandbox_paths),
     "sandbox": ("building.sandbox", truth),
     "experimental-features": ("building.experimental_features", strings),

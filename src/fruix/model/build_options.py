@@ -6,9 +6,10 @@ A session fills `BuildOptions` from what its client sent. Times are seconds, siz
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
-from fruix.dataclass import dataclass
+from fruix.dataclass import dataclass, field
 from fruix.model.buildresult import BuildMode
 from fruix.model.narinfo import NarInfo
 
@@ -63,6 +64,8 @@ class BuildOptions:
             wants to be local.
         max_log_size: bytes; the lower of it and the operator's counts.
         rounds: how often each derivation is built, with the same result each time.
+        post_build_hook: a program that is run after each build.
+        impure_env: variables for fixed-output derivations that name them.
         requester: None: nobody in particular (the daemon itself).
     """
 
@@ -77,5 +80,7 @@ class BuildOptions:
     max_jobs: int | None = None
     max_log_size: int | None = None
     rounds: int = 1
+    post_build_hook: str | None = None
+    impure_env: Mapping[str, str] = field(default_factory=dict)
     requester: Requester | None = None
     substitutes: SubstituteWishes = SubstituteWishes()

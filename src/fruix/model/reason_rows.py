@@ -111,7 +111,7 @@ ROWS: Mapping[str, ReasonRow] = {
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
     "view-differs": ReasonRow("{text}", status=BuildStatus.INPUT_REJECTED),
-    # Outputs
+    "hook": ReasonRow("program '{program}' failed with {how}"),
     "no-output": ReasonRow(
         "builder failed to produce output path for output '{output}' at '{path}'",
         "builder for `{drv}' failed to produce output path `{path}'",

@@ -68,12 +68,18 @@ def test_what_the_file_says_holds() -> None:
     Path("/frx/shown/word").write_text("from the host\n")
     CONFIGURATION.write_text(
         f"sandbox-paths = /bin/sh={BUSYBOX} /host=/frx/shown /none?\ncores = 3\nfoo = 1\nextra-bar = 2\n"
-        "build-users-group = nixbld\ninclude more.conf\n"
+        "build-users-group = nixbld\ninclude more.conf\npost-build-hook = /frx/hook\n"
     )
+    hook = Path("/frx/hook")
+    hook.write_text("#!/bin/sh\necho after $DRV_PATH: $OUT_PATHS, by $NIX_REMOTE\n[ -e $OUT_PATHS ]\n")
+    hook.chmod(0o755)
     (CONFIGURATION.parent / "more.conf").write_text("keep-build-log = false\n")
     with nix_daemon("--option", "max-jobs", "3"):
         said = build("one", "echo cores $NIX_BUILD_CORES; read a < /host/word; echo $a; echo x > $out")
         assert "cores 3\nfrom the host\n" in said
+        assert re.search(r"^after /frx/store/\S+-one\.drv: /frx/store/\S+-one, by ", said, re.MULTILINE)
+        failing = build("three", "echo x > $out", "--post-build-hook", "/bin/false", status=1)
+        assert "program '/bin/false' failed with exit code 1" in failing
         assert "exit code" in build("two", "exec > /host/word", status=1), "it can't be written"
         info = run("newest", "nix", "store", "info", more={"NIX_REMOTE": f"unix://{SOCKET}"})
         assert "Trusted: 1" in info.stderr + info.stdout

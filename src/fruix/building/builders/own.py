@@ -82,7 +82,7 @@ def _around(store: str, directory: str, options: BuildOptions, settings: BuildSe
         store=store,
         cores=options.cores if options.cores is not None else settings.cores,
         directory=directory,
-        passed={**_passed(settings.impure_variables), **settings.impure_env},
+        passed={**_passed(settings.impure_variables), **settings.impure_env, **options.impure_env},
     )
 
 

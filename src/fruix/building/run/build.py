@@ -36,7 +36,8 @@ from fruix.building.resources import Resources
 from fruix.building.run.execute import run_builder
 from fruix.building.run.keep_failed import keep_build
 from fruix.building.run.monitor import readable
-from fruix.building.run.outcome import OWN_ENDS, dismiss, failure, log_differences, report, success
+from fruix.building.run.outcome import OWN_ENDS, dismiss, failed, failure, log_differences, report, success
+from fruix.building.run.post_build import run_hook
 from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace, noted_workspace
 from fruix.errors import FruixError
@@ -82,10 +83,20 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             failpoints.reach("log")
             with _open_log(state, resources) as log:
                 _build(stack, state, mode, log, resources)
-        result = success(state, _made(state))
+        result = _after_build(state, success(state, _made(state)), resources)
     except (FruixError, OSError) as error:
         result = failure(state, _made(state), error, resources)
     report(state, result, resources)
+    return result
+
+
+def _after_build(state: RunState, result: BuildResult, resources: Resources) -> BuildResult:
+    chosen = state.job.options.post_build_hook
+    if hook := resources.settings.post_build_hook if chosen is None else chosen:
+        try:
+            run_hook(hook, state.job, result.outputs)
+        except FailedError as error:
+            return failed(state, error)
     return result
 
 

@@ -63,9 +63,14 @@ def failure(
     if isinstance(error, OSError):
         error = of_system(error)
     status = failures.status_of(error)
-    state.fail(failures.reason_of(error), error.hint)
     if status in _REMEMBERED and resources.settings.cache_failures:
         _remember(state, resources)
+    return failed(state, error)
+
+
+def failed(state: RunState, error: FruixError) -> BuildResult:
+    """The result of a build that `error` ended, or what comes after it."""
+    state.fail(failures.reason_of(error), error.hint)
     return _failed(state, error)
 
 
