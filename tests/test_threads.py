@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import fruix
-from fruix.threads import Thread, ThreadPool
+from fruix.thread_pool import ThreadPool
+from fruix.threads import Thread
 
 # Of these no thread is ever freed: the C library keeps them, and blocks nothing else.
 KEPT = {signal.SIGKILL, signal.SIGSTOP}

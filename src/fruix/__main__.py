@@ -25,8 +25,8 @@ def main() -> int:
 
 
 def _run() -> int:
+    from fruix.children import hear_of_children  # noqa: PLC0415
     from fruix.cli.command_line import main as run  # noqa: PLC0415 - slow to import
-    from fruix.sandbox.process_defaults import hear_of_children  # noqa: PLC0415
 
     hear_of_children()
     return run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -16,7 +15,8 @@ def atomic_file(path: str, *, mode: int = 0o644, sync: bool = False) -> Iterator
     `sync`: its contents are on disk before it has the name. Its directory must be one that nobody
     else writes to.
     """
-    descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=os.path.dirname(path) or ".")
+    temporary = os.path.join(os.path.dirname(path), f".new-{os.urandom(8).hex()}")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
         with open(descriptor, "wb") as file:
             yield file

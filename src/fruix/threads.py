@@ -11,7 +11,6 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from fruix.overriding import override
@@ -34,33 +33,12 @@ class Thread(threading.Thread):
         Raises:
             RuntimeError: the system gives no thread.
         """
-        with _signals_blocked():
+        with signals_blocked():
             super().start()
 
 
-class ThreadPool(ThreadPoolExecutor):
-    """An executor whose threads take no signals. All of them begin with it."""
-
-    def __init__(self, threads: int, name: str) -> None:
-        """Start the threads.
-
-        Raises:
-            RuntimeError: the system gives too few.
-        """
-        super().__init__(threads, thread_name_prefix=name)
-        everybody = threading.Barrier(threads)
-        try:
-            with _signals_blocked():
-                for _ in range(threads):
-                    self.submit(everybody.wait)  # keeps its thread, so that the next one gets another
-        except BaseException:
-            everybody.abort()
-            self.shutdown()
-            raise
-
-
 @contextmanager
-def _signals_blocked() -> Iterator[None]:
+def signals_blocked() -> Iterator[None]:
     """New threads inherit what their creator blocks; its own signals wait until the end of this."""
     before = _mask(signal.SIG_BLOCK, _ALL)
     try:

@@ -16,7 +16,7 @@ from fruix.model.buildresult import BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import Progress
 from fruix.model.storepath import StorePath
-from fruix.threads import ThreadPool
+from fruix.thread_pool import ThreadPool
 from machine import Machine, machine
 from substitutes.caches import Cache, serve
 from substitutes.offered import TRUST, build, chain, forget, move, said, wishes

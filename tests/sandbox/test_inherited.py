@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from fruix.children import hear_of_children
 from fruix.sandbox.linux import userns
-from fruix.sandbox.process_defaults import default_signals, hear_of_children, set_limits
+from fruix.sandbox.process_defaults import default_signals, set_limits
 from fruix.testing import derivations, scratch_daemon
 from oddly_started import ODDITIES
 

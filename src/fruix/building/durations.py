@@ -21,8 +21,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
-from statistics import median
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fruix.atomic_file import atomic_file
@@ -41,6 +40,11 @@ class _Past:
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     lines: deque[bytes] = field(default_factory=lambda: deque(maxlen=KEPT))
     last: str = ""
+
+
+def _median(values: Collection[float]) -> float:
+    ordered, middle = sorted(values), len(values) // 2
+    return (ordered[middle] + ordered[~middle]) / 2
 
 
 class History:
@@ -93,7 +97,7 @@ class History:
         """
         with self._lock:
             past = self._loaded().get((kind, package_of(name)))
-            return round(median(past.seconds) * 1000) if past else None
+            return round(_median(past.seconds) * 1000) if past else None
 
     def last(self, kind: str, name: str) -> str:
         """The derivation (a store path) that was built last for that package, in whatever version.

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -231,6 +230,8 @@ def _specify(
     set_up = environment.get(SET_UP_VARIABLE, "")
     if set_up and not request.command:
         environment["ENV"] = set_up  # what an interactive shell of POSIX reads first
+    import shlex  # noqa: PLC0415 - seldom needed
+
     command = shlex.join((program.path, *program.argv[1:]))
     script = f"#!{shell}\n# What the builder of {name} is started with.\nexec {command}\n"
     params = SandboxParams(

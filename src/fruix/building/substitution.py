@@ -10,8 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Mapping
 
-from fruix.building.builders.cache_fetcher import CacheFetcher
-from fruix.building.builders.helper_fetcher import HelperFetcher
 from fruix.building.plan.offers import Offers
 from fruix.building.queue.job import Job
 from fruix.building.resources import Resources
@@ -85,11 +83,15 @@ class Substitution:
         try:
             found = Found()
             if caches and paths:
+                from fruix.building.builders.cache_fetcher import CacheFetcher  # noqa: PLC0415 - seldom needed
+
                 trust = options.substitutes.trust or self._trust
                 found = self._substituter.query(paths, caches, trust, CacheFetcher(self._resources), known)
             others = [path for path in paths if path not in found.offers]
             more = Found()
             if others and self._may_help(options):
+                from fruix.building.builders.helper_fetcher import HelperFetcher  # noqa: PLC0415 - seldom needed
+
                 more = self._helper.query(others, HelperFetcher(self._resources).ask, known)
         except (FruixError, OSError) as error:  # then there is nothing to be had
             return Found(notes=(*notes, f"warning: binary caches can't be asked: {error}"))
@@ -143,6 +145,9 @@ class Substitution:
         store, info = self._resources.store, offer.info
         store.check_room()
         job.emit(SubstitutionStarted(offer.path, offer.url, offer.size, info.nar_size, round(began, 3)))
+        from fruix.building.builders.cache_fetcher import CacheFetcher  # noqa: PLC0415 - seldom needed
+        from fruix.building.builders.helper_fetcher import HelperFetcher  # noqa: PLC0415 - seldom needed
+
         fetcher = (HelperFetcher if is_helpers(offer) else CacheFetcher)(
             self._resources, lambda done, total, url: job.emit(Progress(offer.path, done, total, url))
         )

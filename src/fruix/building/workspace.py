@@ -15,7 +15,6 @@ crossing mounts, when all of them are dead.
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -74,7 +73,7 @@ def new_name(derivation: StorePath, identity: str) -> str:
         derivation: which one is built.
         identity: of the store (`Database.identity`).
     """
-    return f"{name_prefix(derivation)}{identity[:8]}-{secrets.token_hex(3)}"
+    return f"{name_prefix(derivation)}{identity[:8]}-{os.urandom(3).hex()}"
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn, TypeAlias
 
@@ -37,13 +39,30 @@ class CommandLineError(UsageError):
 
 
 class _Formatter(argparse.HelpFormatter):
-    """Keeps commands' names in their column: argparse forgets that they are indented once more."""
+    """Keeps commands' names in their column: argparse forgets that they are indented once more.
+
+    It is made for every argument that is added, and would load `shutil` for the terminal's width.
+    """
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **{"width": _columns() - 2, **options})
 
     @override
     def add_argument(self, action: argparse.Action) -> None:
         super().add_argument(action)
         if action.nargs == argparse.PARSER:
             self._action_max_length += self._indent_increment
+
+
+def _columns() -> int:
+    """As `shutil.get_terminal_size` finds them."""
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isascii() and wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, ValueError, OSError):
+        return 80
 
 
 class Parser(argparse.ArgumentParser):

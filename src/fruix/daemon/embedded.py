@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from fruix.children import hear_of_children
 from fruix.daemon import rootless
 from fruix.daemon.listening import StateLock
 from fruix.errors import (
@@ -30,7 +31,6 @@ from fruix.errors import (
     of_missing_module,
     of_system,
 )
-from fruix.sandbox.process_defaults import hear_of_children
 from fruix.store.layout import Layout
 from fruix.threads import Thread
 

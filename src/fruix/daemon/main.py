@@ -12,11 +12,11 @@ import resource
 from collections.abc import Mapping
 from contextlib import ExitStack
 
+from fruix.children import hear_of_children
 from fruix.daemon import listening, rootless
 from fruix.daemon.asked import Asked
 from fruix.daemon.log_handler import log_to_stderr
 from fruix.errors import UsageError
-from fruix.sandbox.process_defaults import hear_of_children
 
 log = logging.getLogger("fruix.daemon")
 

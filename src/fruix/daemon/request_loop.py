@@ -11,7 +11,7 @@ before is not even parsed (`answers`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from fruix import failpoints
@@ -21,7 +21,6 @@ from fruix.daemon.error_messages import ends_session, failure
 from fruix.daemon.handlers.query import LASTING
 from fruix.daemon.handlers.table import HANDLERS
 from fruix.daemon.session import Handler, Session
-from fruix.daemon.session_process import session_process
 from fruix.daemon.user_profiles import make_profile_directory
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
 from fruix.protocol import handshake, messages, nix
@@ -58,7 +57,7 @@ class RequestLoop:
             with session.store.temp_roots.session(CountedRoots(session.account)), charged_to(session.account):
                 if self._greet() and self._connection.wait():
                     guix = session.context.dialect is Dialect.GUIX
-                    with session_process(session.peer.pid) if guix else nullcontext():
+                    with _shown_as_process(session.peer.pid) if guix else nullcontext():
                         self._serve()
         except DisconnectedError:
             pass
@@ -222,3 +221,9 @@ class RequestLoop:
         self._connection.send(data)
         for chunk in stream:
             self._connection.send(chunk)
+
+
+def _shown_as_process(client: int) -> AbstractContextManager[None]:
+    from fruix.daemon.session_process import session_process  # noqa: PLC0415 - Guix's clients alone need it
+
+    return session_process(client)

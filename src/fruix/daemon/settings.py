@@ -8,7 +8,6 @@ docs/daemon.md; `etc/fruix.toml` is a sample.
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -141,6 +140,8 @@ def parse(text: str, file: str = DEFAULT_FILE) -> Settings:
     Raises:
         UsageError: no TOML, or a key or value that there is not.
     """
+    import tomllib  # noqa: PLC0415 - seldom needed
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

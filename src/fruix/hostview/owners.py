@@ -12,9 +12,7 @@ itself, and one that lists everything.
 
 from __future__ import annotations
 
-import glob
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
@@ -56,6 +54,8 @@ class DpkgRecords(PackageRecords):
     """
 
     def __init__(self, directory: str) -> None:
+        import glob  # noqa: PLC0415 - seldom needed
+
         self._status = f"{os.path.dirname(directory)}/status"
         self._versions = _dpkg_versions(_read(self._status).decode(errors="surrogateescape"))
         self._lists = {
@@ -109,6 +109,8 @@ class PacmanRecords(PackageRecords):
     """
 
     def __init__(self, directory: str) -> None:
+        import glob  # noqa: PLC0415 - seldom needed
+
         self._texts = {path: _read(path) for path in sorted(glob.glob(f"{directory}/*/files"))}
 
     @override
@@ -193,6 +195,8 @@ _RPM_NAME = "%{NAME}\\t%{EVR}"
 
 
 def _rpm(*words: str) -> Iterator[str]:
+    import subprocess  # noqa: PLC0415 - seldom needed
+
     environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
     try:
         done = subprocess.run(

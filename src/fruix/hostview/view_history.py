@@ -8,7 +8,6 @@ since which it had it; at most `MOST`, then the oldest go).
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
 import re
 import time
@@ -64,6 +63,8 @@ def history_of(name: str, cache_dir: str) -> list[Sighting]:
 
 def _forget(fingerprints: set[str], cache_dir: str) -> None:
     """Delete what no history has any more; views of two names may have the same."""
+    import glob  # noqa: PLC0415 - seldom needed
+
     suffix = ".history"
     for file in glob.glob(f"{glob.escape(cache_dir)}/*{suffix}") if fingerprints else ():
         name = os.path.basename(file).removesuffix(suffix)

@@ -5,12 +5,13 @@ Takes time in proportion to the known words.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 
 
 def similar(word: str, known: Iterable[str]) -> Sequence[str]:
     """At most three, the most similar first."""
+    import difflib  # noqa: PLC0415 - seldom needed
+
     return difflib.get_close_matches(word, sorted(known), n=3)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping
-from urllib.parse import unquote
 
 from fruix.model.text import to_bytes
 
@@ -27,6 +26,8 @@ def secrets_in(values: Iterable[str]) -> tuple[str, ...]:
     The user's part and the password, also without percent signs and as HTTP sends it; the longest
     first.
     """
+    from urllib.parse import unquote  # noqa: PLC0415 - seldom needed
+
     found: set[str] = set()
     for value in values:
         for info in _USER_INFO_OF_VALUE.findall(value):

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +15,8 @@ _HUNK = re.compile(r"@@ -(\d+)")
 
 def changed_items(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:
     """Only those that came or went."""
+    import difflib  # noqa: PLC0415 - seldom needed
+
     changed = list(difflib.unified_diff(old, new, lineterm="", n=0))[2:]
     return (line for line in changed if not line.startswith("@@"))
 
@@ -25,6 +26,8 @@ def changed_lines(old: str, new: str) -> Iterator[str]:
 
     Line ends count, but aren't shown.
     """
+    import difflib  # noqa: PLC0415 - seldom needed
+
     before = old.splitlines(keepends=True)
     for line in list(difflib.unified_diff(before, new.splitlines(keepends=True), n=_CONTEXT))[2:]:
         yield _place(line, before) if line.startswith("@@") else line.rstrip("\r\n")

@@ -10,9 +10,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -45,6 +42,8 @@ def selected(path: str, exclude: Sequence[str]) -> Iterator[str]:
     if len(kept) == len(everything):
         yield path
         return
+    import tempfile  # noqa: PLC0415 - seldom needed
+
     with tempfile.TemporaryDirectory(prefix="fruix-source-") as directory:
         copy = os.path.join(directory, "source")
         os.mkdir(copy)
@@ -89,6 +88,8 @@ def _in_work_tree(path: str) -> bool:
 
 def _not_ignored(path: str) -> frozenset[str]:
     """Files that are tracked or could be, the directories that they are in, and all of submodules."""
+    import subprocess  # noqa: PLC0415 - seldom needed
+
     try:
         done = subprocess.run([*_GIT, "-C", path, *_LIST], capture_output=True, check=False)
     except OSError as error:
@@ -119,5 +120,7 @@ def _copy(source: str, target: str) -> None:
     elif os.path.isdir(source):
         os.mkdir(target)
     else:
+        import shutil  # noqa: PLC0415 - seldom needed
+
         shutil.copyfile(source, target)
         shutil.copymode(source, target)

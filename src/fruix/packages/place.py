@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -97,6 +96,8 @@ def _message(error: BaseException) -> str:
 
 def _users_line(error: BaseException, file: str) -> Place | None:
     """The innermost line of the user's that an error, or what caused it, came through."""
+    import traceback  # noqa: PLC0415 - seldom needed
+
     lines = [
         Place(frame.f_code.co_filename, line)
         for told in (error, error.__cause__)

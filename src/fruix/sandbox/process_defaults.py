@@ -50,18 +50,6 @@ def default_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def hear_of_children() -> None:
-    """Unblock all signals and stop ignoring SIGCHLD.
-
-    For a process of Fruix that waits for children, at its start.
-
-    Where it is, the kernel reaps children itself and waiting for them fails. What else is ignored
-    stays so (SIGHUP by nohup).
-    """
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
-
-
 def lift_limits() -> None:
     """Bring every limit to that of builders, or to none, while this process has the right to raise one."""
     for name, kind in _KINDS.items():

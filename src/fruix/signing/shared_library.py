@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from collections.abc import Iterable, Iterator, Mapping
 
 # name → (result, arguments)
@@ -25,5 +24,7 @@ def libraries(files: Iterable[str], name: str, prototypes: Prototypes) -> Iterat
 
 def _candidates(files: Iterable[str], name: str) -> Iterator[str]:
     yield from files
+    import ctypes.util  # noqa: PLC0415 - seldom needed
+
     if found := ctypes.util.find_library(name):  # asks other programs, so last
         yield found

@@ -17,7 +17,6 @@ from typing import Self
 from fruix.dataclass import dataclass
 from fruix.errors import StoreError, UsageError
 from fruix.model.storepath import DEFAULT_STORE, StorePath
-from fruix.store.database_errors import is_full
 
 DEFAULT_STATE = "/frx/var/fruix"
 DEFAULT_LOG = "/frx/var/log/fruix"
@@ -161,6 +160,8 @@ class Layout:
 
     def _give_up_reserve(self) -> None:
         """On a full disk, so that the store can be opened, to answer questions and to collect garbage."""
+        from fruix.store.database_errors import is_full  # noqa: PLC0415 - clients need no SQLite
+
         if os.path.isdir(self.state) and is_full(self.state):
             with suppress(FileNotFoundError):
                 os.unlink(f"{self.state}/db/reserved")

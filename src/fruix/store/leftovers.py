@@ -18,7 +18,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -55,12 +54,12 @@ class Session:
 
 def session_name(identity: str) -> str:
     """The name of the staging directory of a process that opens the store of that identity now."""
-    return f"{identity}-{max(0, time.time_ns() - _SLACK):020}-{secrets.token_hex(8)}"
+    return f"{identity}-{max(0, time.time_ns() - _SLACK):020}-{os.urandom(8).hex()}"
 
 
 def near_name() -> bytes:
     """A fresh name in the store directory for an object that is just being moved."""
-    return b".tmp-" + secrets.token_hex(8).encode()
+    return b".tmp-" + os.urandom(8).hex().encode()
 
 
 def crashed_sessions(places: Iterable[str]) -> list[Session]:

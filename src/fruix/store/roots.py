@@ -8,7 +8,6 @@ link points into the store.
 from __future__ import annotations
 
 import os
-import secrets
 
 from fruix.errors import StoreError, UsageError
 from fruix.model import base32
@@ -22,7 +21,7 @@ def replace_link(target: str, path: str) -> None:
     Raises:
         OSError: `path` is a directory, or as the system says.
     """
-    temporary = f"{path}.tmp-{secrets.token_hex(6)}"
+    temporary = f"{path}.tmp-{os.urandom(6).hex()}"
     os.symlink(target, temporary)
     try:
         os.rename(temporary, path)

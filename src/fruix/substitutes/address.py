@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from typing import Self
-from urllib.parse import parse_qs, unquote, urljoin, urlsplit
 
 from fruix.dataclass import dataclass
 from fruix.errors import FormatError, UsageError
@@ -33,6 +32,8 @@ class CacheAddress:
         Raises:
             UsageError: it is none.
         """
+        from urllib.parse import parse_qs, unquote, urlsplit  # noqa: PLC0415 - seldom needed
+
         try:
             parts = urlsplit(text.strip())
             query = parse_qs(parts.query, strict_parsing=bool(parts.query))
@@ -65,6 +66,8 @@ class CacheAddress:
         Raises:
             FormatError: it would lie outside of a directory, or is no URL that can be asked.
         """
+        from urllib.parse import unquote, urljoin, urlsplit  # noqa: PLC0415 - seldom needed
+
         if self.directory:
             inside = posixpath.normpath(unquote(name))
             if "://" in name or inside.startswith(("/", "../")) or inside == "..":

@@ -15,6 +15,10 @@ from fruix.dataclass import dataclass
 from fruix.model.cacheinfo import CacheInfo
 from fruix.model.narinfo import NarInfo
 
+# The kinds of lines that the fetcher writes, and the bytes of a small file that it reads: the narinfo
+# of a path with thousands of references has some hundred thousand.
+FOUND, NOTHING, PROBLEM = "found", "none", "problem"
+LONGEST = 1 << 20
 DOWN = 60.0
 # Answers that are kept: the oldest go first. One takes about 2 KiB.
 MOST = 1 << 16

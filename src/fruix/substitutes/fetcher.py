@@ -33,12 +33,10 @@ from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
 from fruix.model.secrets import secrets_in, without, without_user
 from fruix.model.text import printable
+from fruix.substitutes.answers import FOUND, LONGEST, NOTHING, PROBLEM
 from fruix.substitutes.compression import decompressed
-from fruix.threads import ThreadPool
+from fruix.thread_pool import ThreadPool
 
-# Bytes of a small file; the narinfo of a path with thousands of references has some hundred thousand.
-LONGEST = 1 << 20
-FOUND, NOTHING, PROBLEM = "found", "none", "problem"
 FAILED = 1
 _CHUNK = 1 << 16
 _THREADS = 24  # of one look: connections at once

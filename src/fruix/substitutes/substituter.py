@@ -21,9 +21,7 @@ from fruix.model.narinfo import Archive, NarInfo
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.substitutes.address import CacheAddress
-from fruix.substitutes.answers import Answers
-from fruix.substitutes.compression import ORDER, why_unreadable
-from fruix.substitutes.fetcher import FOUND, NOTHING
+from fruix.substitutes.answers import FOUND, NOTHING, Answers
 
 # Paths that are asked for at once; a sandbox is made for each such lot.
 LOT = 512
@@ -266,6 +264,8 @@ def _same(one: NarInfo, other: NarInfo) -> bool:
 
 def _readable(said: NarInfo) -> list[Archive]:
     """Those that can be unpacked here: the smallest first if sizes are known, else the quickest."""
+    from fruix.substitutes.compression import ORDER, why_unreadable  # noqa: PLC0415 - seldom needed
+
     found = [archive for archive in said.archives if not why_unreadable(archive.compression)]
     if all(archive.size for archive in found):
         return sorted(found, key=lambda archive: archive.size)

@@ -31,7 +31,7 @@ from fruix.sandbox.network_files import CERTIFICATES, host_files
 from fruix.sandbox.networks import NONE
 from fruix.store.tree.interruption import check_interrupt
 from fruix.substitutes.address import CacheAddress
-from fruix.substitutes.fetcher import LONGEST, PROBLEM
+from fruix.substitutes.answers import LONGEST, PROBLEM
 from fruix.substitutes.substituter import Offer, Question, Reply
 
 _CHUNK = 1 << 18

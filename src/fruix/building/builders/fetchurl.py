@@ -31,7 +31,6 @@ OUTPUT_NAME = "output"
 REPORT_NAME = "undelivered.json"
 # Bytes; Guix's own list has 12,000.
 _LONGEST_MIRRORS = 1 << 20
-FETCHERS = ("builtin:fetchurl", "builtin:download")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +50,7 @@ def read_request(
     """What `derivation` wants fetched.
 
     Args:
-        derivation: whose builder is one of `FETCHERS`.
+        derivation: whose builder is `builtin:fetchurl` or `builtin:download`.
         mirrors: the operator's lists; they go before the derivation's own, and those before the
             built-in ones.
         real: where a store path lies.

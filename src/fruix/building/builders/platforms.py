@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -42,7 +41,7 @@ COMMON_FEATURES = ("benchmark", "big-parallel", "nixos-test")
 
 def local_system() -> str:
     """This machine's system name, like `x86_64-linux`."""
-    return this_system(sys.platform.rstrip("0123456789"), platform.machine())
+    return this_system(sys.platform.rstrip("0123456789"), os.uname().machine)
 
 
 def personality(system: str) -> str:

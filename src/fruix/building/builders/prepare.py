@@ -5,13 +5,9 @@ The derivation's own program, the fetcher, or another builtin.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import importlib
+from collections.abc import Mapping
 
-from fruix.building.builders.builtin import BUILDERS, prepare_builtin
-from fruix.building.builders.fetch import prepare_fetch
-from fruix.building.builders.fetchurl import FETCHERS
-from fruix.building.builders.git_download import BUILDER as GIT_DOWNLOAD
-from fruix.building.builders.git_download import prepare_git_download
 from fruix.building.builders.own import prepare_own
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.resources import Resources
@@ -20,13 +16,14 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 
-_Prepare = Callable[[StorePath, Derivation, BuildOptions, Resources], PreparedBuilder]
-
-# Builder → what prepares it; any other builder is the derivation's own program.
-_BUILTINS: Mapping[str, _Prepare] = {
-    **dict.fromkeys(FETCHERS, prepare_fetch),
-    **dict.fromkeys(BUILDERS, prepare_builtin),
-    GIT_DOWNLOAD: prepare_git_download,
+# Builder → its module beside this one and the function there that prepares it; any other builder is the
+# derivation's own program. A module is loaded when such a builder is wanted.
+_BUILTINS: Mapping[str, tuple[str, str]] = {
+    "builtin:fetchurl": ("fetch", "prepare_fetch"),
+    "builtin:download": ("fetch", "prepare_fetch"),
+    "builtin:buildenv": ("builtin", "prepare_builtin"),
+    "builtin:unpack-channel": ("builtin", "prepare_builtin"),
+    "builtin:git-download": ("git_download", "prepare_git_download"),
 }
 
 
@@ -53,4 +50,7 @@ def prepare(
         raise BadDerivationError(
             f"unsupported builtin builder '{builder}'", hint=f"there are: {', '.join(_BUILTINS)}"
         )
-    return _BUILTINS[builder](path, derivation, options, resources)
+    module, function = _BUILTINS[builder]
+    found = importlib.import_module(f"fruix.building.builders.{module}")
+    prepared: PreparedBuilder = getattr(found, function)(path, derivation, options, resources)
+    return prepared

@@ -8,8 +8,8 @@ other builtins (`builtin`) differ in its fields alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from fruix.building.builders.fetchurl import Download
 from fruix.building.plan.goal import contract_name
 from fruix.building.root_view import RootView
 from fruix.dataclass import dataclass, field
@@ -21,6 +21,9 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Entry, Exec
 from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.networks import NONE
+
+if TYPE_CHECKING:
+    from fruix.building.builders.fetchurl import Download
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import gzip
 import os
-import secrets
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
@@ -92,7 +90,7 @@ def add_log(path: str, chunks: Iterable[bytes]) -> None:
     Nobody sees half of it: it gets its name when it is complete. All chunks are read in any case.
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.new-{secrets.token_hex(8)}"
+    temporary = f"{path}.new-{os.urandom(8).hex()}"
     try:
         with open(temporary, "xb") as raw, _packing(raw, path.removeprefix(bare_name(path))) as file:
             for chunk in chunks:
@@ -163,13 +161,17 @@ def _chunks(file: IO[bytes], name: str) -> Iterator[bytes]:
 def _packing(raw: IO[bytes], ending: str) -> IO[bytes]:
     """What is written to it gets into `raw`, packed; its bytes depend on the log alone."""
     if ending == ".gz":
-        return cast("IO[bytes]", gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0))
+        from gzip import GzipFile  # noqa: PLC0415 - an idle daemon needs none
+
+        return cast("IO[bytes]", GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0))
     return _bzip2(raw, "wb") if ending else raw
 
 
 def _unpacking(raw: IO[bytes]) -> IO[bytes]:
     if raw.name.endswith(".gz"):
-        return cast("IO[bytes]", gzip.GzipFile(fileobj=raw))
+        from gzip import GzipFile  # noqa: PLC0415 - an idle daemon needs none
+
+        return cast("IO[bytes]", GzipFile(fileobj=raw))
     return _bzip2(raw, "rb") if raw.name.endswith(".bz2") else raw
 
 

@@ -6,7 +6,6 @@ Fields are told in `docs/how-a-build-runs.md`.
 from __future__ import annotations
 
 import os
-import platform
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -237,7 +236,7 @@ def _resources(exited: Exit) -> dict[str, int]:
 
 
 def _machine() -> dict[str, Any]:
-    return {"kernel": platform.release(), "architecture": platform.machine(), "cpus": os.cpu_count()}
+    return {"kernel": os.uname().release, "architecture": os.uname().machine, "cpus": os.cpu_count()}
 
 
 def _camel(name: str) -> str:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 from fruix import failpoints
 from fruix.building import failures
-from fruix.building.builders.fetch import copy_at_hand, why_not_fetched
 from fruix.building.builders.platforms import explain_start
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
@@ -53,13 +52,23 @@ def run_builder(
     put_files(area, builder.files, user.uid)
     if builder.at_hand:
         log.note(f"taken from {builder.at_hand}")
+        from fruix.building.builders.fetch import copy_at_hand  # noqa: PLC0415 - seldom needed
+
         copy_at_hand(builder, area, user.uid)
         return
     execution = _Execution(state, builder, log, limits, (layout.builds, layout.store))
     ended = execution.run(spec, resources)
     if ended is not None:
         raise failures.FailedError(builder.path, ended)
-    execution.judge(why_not_fetched(builder, area))
+    execution.judge(_why_not_fetched(builder, area))
+
+
+def _why_not_fetched(builder: PreparedBuilder, area: Workspace) -> failures.FailedError | None:
+    if builder.download is None:
+        return None
+    from fruix.building.builders.fetch import why_not_fetched  # noqa: PLC0415 - seldom needed
+
+    return why_not_fetched(builder, area)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ files of the owner's are taken.
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -147,6 +146,8 @@ class _Copy:
             os.close(directory)
 
     def _environment(self, target: int) -> None:
+        import shlex  # noqa: PLC0415 - seldom needed
+
         script = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in self.environment.items())
         descriptor = os.open("environment", CREATE_FILE, 0o600, dir_fd=target)
         try:

@@ -7,8 +7,8 @@ import os
 import sys
 from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
-from fruix.cli.commands.why_rebuild import StoreReader, reasons
 from fruix.cli.output import build_metadata
 from fruix.cli.output.chrome_trace import trace_file
 from fruix.cli.output.display import (
@@ -20,7 +20,6 @@ from fruix.cli.output.display import (
     result_event,
 )
 from fruix.cli.output.failure_report import Word, as_defined, build_error, explain
-from fruix.cli.output.host_changes import HostChanged, host_changed
 from fruix.cli.output.plan import headline, listing
 from fruix.cli.output.progress import Failure
 from fruix.cli.request import asked, build_flags
@@ -37,6 +36,9 @@ from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.planned import BuildPlan
 from fruix.packages.package import Package
+
+if TYPE_CHECKING:
+    from fruix.cli.output.host_changes import HostChanged
 
 Results = Sequence[tuple[DerivedPath, BuildResult]]
 
@@ -105,7 +107,7 @@ def _from_the_beginning(
     work = lowering(store)
     targets = asked.targets(store, work, _words(store, options), packages)
     plan = store.plan([target.request for target in targets], build_flags.mode_of(options))
-    changed = host_changed(plan.builds, StoreReader(store))
+    changed = _host_changed(store, plan)
     if options.dry_run:
         return _dry_run(store, plan, changed, options)
     root = os.path.abspath(options.root) if options.root else None
@@ -124,6 +126,15 @@ def _from_the_beginning(
     if options.metadata:
         _write_metadata(targets[0], options.metadata)
     return 0
+
+
+def _host_changed(store: RemoteStore, plan: BuildPlan) -> HostChanged | None:
+    if not plan.builds:
+        return None
+    from fruix.cli.commands.why_rebuild import StoreReader  # noqa: PLC0415 - seldom needed
+    from fruix.cli.output.host_changes import host_changed  # noqa: PLC0415
+
+    return host_changed(plan.builds, StoreReader(store))
 
 
 def _teller(options: argparse.Namespace) -> Tell:
@@ -156,6 +167,8 @@ def _dry_run(
     else:
         mode = build_flags.mode_of(options)
         _show_head(plan, changed, mode)
+        from fruix.cli.commands.why_rebuild import reasons  # noqa: PLC0415 - seldom needed
+
         for text in listing(plan, mode, reasons(store, plan.builds)):
             print(text, file=sys.stderr)
     return 1 if plan.problems else 0

@@ -6,9 +6,7 @@ From the build record, and from running what was built.
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from fruix.building.record.record_file import read_record
@@ -116,6 +114,8 @@ def _recorded(drv: StorePath, log_file: str) -> tuple[Mapping[str, Any], Mapping
 
 def _said(program: str) -> str:
     """What a program prints when run without arguments, on one line; empty if it can't be run."""
+    import subprocess  # noqa: PLC0415 - seldom needed
+
     try:
         done = subprocess.run(
             [program], stdin=subprocess.DEVNULL, capture_output=True, timeout=RUN_TIMEOUT, check=False
@@ -126,4 +126,6 @@ def _said(program: str) -> str:
 
 
 def _moment(seconds: float) -> str:
+    from datetime import UTC, datetime  # noqa: PLC0415 - seldom needed
+
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

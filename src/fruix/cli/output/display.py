@@ -19,7 +19,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
 from fruix.cli.output.batches import batches_of
-from fruix.cli.output.host_changes import HostChanged
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.progress import OVERTAKEN_KINDS, Status
 from fruix.cli.output.standard_streams import unfiltered
@@ -50,6 +49,8 @@ from fruix.overriding import override
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+    from fruix.cli.output.host_changes import HostChanged
 
 REFRESH_PER_SECOND = 8
 _ROOTS = "the tools that packages are built with; what has come is kept"

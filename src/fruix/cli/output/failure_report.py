@@ -7,8 +7,6 @@ takes one row.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
@@ -56,6 +54,8 @@ def _compare(one: str, other: str, show: Callable[[str], None]) -> None:
     The daemon tells where they differ by itself; diffoscope also looks into archives, programs and
     documents. Of its output the beginning is shown, below the command that gives all of it.
     """
+    import shutil  # noqa: PLC0415 - seldom needed
+
     program = shutil.which(_DIFFOSCOPE)
     if program is None:
         return
@@ -68,6 +68,8 @@ def _compare(one: str, other: str, show: Callable[[str], None]) -> None:
 
 
 def _run_diffoscope(command: list[str], show: Callable[[str], None]) -> None:
+    import subprocess  # noqa: PLC0415 - seldom needed
+
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **_as_nobody()
     ) as process:

@@ -14,12 +14,10 @@ pure Python: the view has no headers of Python.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 from fruix.dataclass import dataclass
-from fruix.packages.build_systems.python_front_end import SITE
 from fruix.packages.build_systems.recipe import Items, StandardArguments, quoted
-from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, UNPACK, counted
+from fruix.packages.build_systems.shared_phases import PATCH, RECORD_SOURCE, UNPACK, counted, own_text
 from fruix.packages.check import wrong
 
 HOST_VIEW = "base+python"
@@ -35,7 +33,8 @@ class Arguments(StandardArguments):
     check_command: str = ""
 
 
-_FRONT_END = (files(__package__) / "python_front_end.py").read_text(encoding="utf-8")
+_FRONT_END = own_text("python_front_end.py")
+SITE = "lib/python3/site-packages"  # as the front end has it
 
 
 def phases(arguments: Arguments, _outputs: Sequence[str]) -> Items:

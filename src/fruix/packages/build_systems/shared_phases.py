@@ -31,15 +31,21 @@ named but that the linker then leaves out (`--as-needed`) keeps its run path.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 
 from fruix.packages.build_systems.recipe import Items
 
-_FOLDER = files(__package__) / "shell"
+_FOLDER = os.path.dirname(__file__)
 _MARK = re.compile(r"@([a-z_]+\.sh|[A-Z]+)@")
+
+
+def own_text(file: str) -> str:
+    """The text of a file beside this one."""
+    with open(f"{_FOLDER}/{file}", encoding="utf-8") as opened:
+        return opened.read()
 
 
 def shell_text(file: str, **values: str) -> str:
@@ -51,7 +57,7 @@ def shell_text(file: str, **values: str) -> str:
     def filled(mark: re.Match[str]) -> str:
         return shell_text(mark[1]) if mark[1].endswith(".sh") else values[mark[1]]
 
-    return _MARK.sub(filled, (_FOLDER / file).read_text(encoding="utf-8"))
+    return _MARK.sub(filled, own_text(f"shell/{file}"))
 
 
 SET_UP = shell_text("set_up.sh")

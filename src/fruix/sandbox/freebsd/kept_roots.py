@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import shutil
 import stat
 from collections.abc import Collection, Iterator, Sequence
@@ -160,7 +159,7 @@ def put_aside(root: str) -> None:
     """
     place = os.path.dirname(root)
     builds = os.path.dirname(os.path.dirname(place))
-    os.rename(place, f"{builds}/{PREFIX}aside-{secrets.token_hex(6)}")
+    os.rename(place, f"{builds}/{PREFIX}aside-{os.urandom(6).hex()}")
 
 
 def put_aside_spoiled(builds: str) -> None:

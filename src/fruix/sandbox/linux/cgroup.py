@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import signal
 import time
 from collections.abc import Collection, Iterable
@@ -143,7 +142,7 @@ class CgroupParent:
         if parent is None:
             return None
         # A name that nobody else has: daemons of several process namespaces may have the same number.
-        probe = parent.group(f"frx-probe-{secrets.token_hex(8)}")
+        probe = parent.group(f"frx-probe-{os.urandom(8).hex()}")
         try:
             os.mkdir(probe.path)
             os.rmdir(probe.path)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import signal
 import struct
 
@@ -78,9 +77,9 @@ def number(call: str) -> int:
     if call in _SHARED:
         return _SHARED[call]
     try:
-        return _NUMBERS[platform.machine()][call]
+        return _NUMBERS[os.uname().machine][call]
     except KeyError:
-        raise OSError(38, f"system call {call} is not known on {platform.machine()}") from None
+        raise OSError(38, f"system call {call} is not known on {os.uname().machine}") from None
 
 
 def check(result: int, what: str = "") -> int:

@@ -23,7 +23,6 @@ import contextlib
 import errno
 import os
 import select
-import shutil
 import signal
 import socket
 import time
@@ -110,6 +109,8 @@ def opened_ports(spec: SandboxSpec) -> tuple[int, ...]:
 
 def lacking(name: str) -> str:
     """Why helper `name` can't be used here; empty if it can."""
+    import shutil  # noqa: PLC0415 - seldom needed
+
     if shutil.which(name) is None:
         return f"{name} is not installed"
     if not os.path.exists(TUN):
@@ -207,6 +208,8 @@ def _hear_ready(descriptor: int) -> list[int]:
 
 def _supervise(spec: SandboxSpec, pipes: Pipes) -> NoReturn:
     """Start the helper when the sandbox is ready, and tell the sandbox how it ended. Never returns."""
+    import shutil  # noqa: PLC0415 - seldom needed
+
     words = b""
     try:
         close_all_but(pipes.hears_ready, pipes.says_trouble)

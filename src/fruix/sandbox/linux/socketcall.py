@@ -22,7 +22,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import platform
 import select
 import signal
 import socket
@@ -55,7 +54,7 @@ _ERRNO_BITS = 0xFFFF
 
 def wanted(spec: SandboxSpec) -> bool:
     """Whether the builder is a 32-bit program for x86."""
-    return spec.personality == "linux32" and platform.machine() == "x86_64"
+    return spec.personality == "linux32" and os.uname().machine == "x86_64"
 
 
 @dataclass(slots=True)

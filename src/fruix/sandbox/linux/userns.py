@@ -16,8 +16,6 @@ import contextlib
 import errno
 import os
 import pwd
-import shutil
-import subprocess
 from collections.abc import Callable
 
 from fruix.dataclass import dataclass
@@ -78,6 +76,8 @@ def find_subordinates() -> Subordinates | None:
     """
     if _outside("uid", 0) is None:
         return None
+    import shutil  # noqa: PLC0415 - seldom needed
+
     if shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
         return None
     uids, gids = _range("/etc/subuid"), _range("/etc/subgid")
@@ -147,6 +147,8 @@ class _Mapper:
         os.close(answer)
 
     def _work(self, go: int, answer: int) -> None:
+        import subprocess  # noqa: PLC0415 - seldom needed
+
         try:
             if os.read(go, 1):
                 for command in self._commands:

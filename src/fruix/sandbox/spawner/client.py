@@ -12,7 +12,6 @@ import gc
 import os
 import select
 import socket
-import tempfile
 import threading
 from typing import IO, NoReturn
 
@@ -156,6 +155,8 @@ def _nameless_file(data: bytes) -> IO[bytes]:
     if hasattr(os, "memfd_create"):
         file: IO[bytes] = open(os.memfd_create("specification"), "w+b")  # noqa: SIM115 - the caller closes it
     else:
+        import tempfile  # noqa: PLC0415 - seldom needed
+
         file = tempfile.TemporaryFile()  # noqa: SIM115
     file.write(data)
     file.seek(0)  # which writes it out

@@ -8,12 +8,15 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from fruix.errors import FruixError
 from fruix.store.collection.parts import Parts
 from fruix.store.leftovers import LINKS
 from fruix.store.tree.descriptors import exists
-from fruix.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from fruix.thread_pool import ThreadPool
 
 _MOST_THREADS = 4
 _WAITING = 4096  # objects that may be waiting
@@ -75,5 +78,7 @@ class Shredder:
 def shredding(parts: Parts) -> Iterator[Shredder]:
     """Yield one; at the end all is deleted."""
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
+    from fruix.thread_pool import ThreadPool  # noqa: PLC0415 - seldom needed
+
     with ThreadPool(threads, "shredder") as pool:
         yield Shredder(parts, pool)

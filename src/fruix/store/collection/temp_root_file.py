@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
@@ -30,7 +29,7 @@ class TempRootFile:
 
     def __init__(self, directory: str) -> None:
         self._directory = os.open(directory, OPEN_DIRECTORY)
-        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.name = f"{os.getpid()}-{os.urandom(4).hex()}"
         self._entries = 0
         try:
             self._descriptor = os.open(self.name, _FLAGS, 0o600, dir_fd=self._directory)

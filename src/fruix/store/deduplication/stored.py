@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextlib import ExitStack
 from contextvars import copy_context
+from typing import TYPE_CHECKING
 
 from fruix.model.pathinfo import PathInfo
 from fruix.model.savings import NOTHING, Savings
@@ -19,7 +19,9 @@ from fruix.store.deduplication.rules import ALL, Rules
 from fruix.store.durability import Syncer
 from fruix.store.objects.staging import Staging
 from fruix.store.queries import StoreQueries
-from fruix.threads import ThreadPool
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 _BATCH = 1000  # paths that are asked for at once
 
@@ -80,6 +82,8 @@ class StoredDeduplication(StoreQueries):
         """
         linked = linked_inodes(self._descriptor) if not after else set()
         saved, done = NOTHING, 0
+        from fruix.thread_pool import ThreadPool  # noqa: PLC0415 - seldom needed
+
         with ThreadPool(os.cpu_count() or 1, "optimise") as pool:
 
             def begun(path: StorePath) -> tuple[StorePath, Future[Savings]]:

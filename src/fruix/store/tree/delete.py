@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -237,7 +236,7 @@ def _rename(directory: int, name: bytes, top: int, fresh: bytes) -> None:
 
 def _fresh_names() -> Iterator[bytes]:
     # Random, so that no name in a hostile tree can collide with one of ours.
-    prefix = b".doomed-" + secrets.token_hex(8).encode() + b"-"
+    prefix = b".doomed-" + os.urandom(8).hex().encode() + b"-"
     return (prefix + str(number).encode() for number in count())
 
 

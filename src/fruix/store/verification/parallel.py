@@ -12,11 +12,11 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future
 from contextvars import copy_context
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from fruix.threads import ThreadPool
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,6 +31,8 @@ def in_parallel(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
     threads = min(MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[R]] = deque()
     room = threading.Semaphore(threads * _AHEAD)
+    from fruix.thread_pool import ThreadPool  # noqa: PLC0415 - seldom needed
+
     pool = ThreadPool(threads, "verify")
     try:
         for item in items:

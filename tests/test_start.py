@@ -1,0 +1,102 @@
+"""What the daemon and commands load at their start: modules, whose number no load of the machine changes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import peers
+from machine import private_frx
+
+# The modules of the standard library that may be asked for; they bring others.
+_ALWAYS = """
+    __future__ argparse base64 collections.abc contextlib contextvars ctypes enum errno fcntl functools gc
+    graphlib hashlib importlib itertools json locale operator os queue re resource runpy select signal
+    socket stat struct sys termios threading time types typing zlib
+"""
+ALWAYS = frozenset(_ALWAYS.split())
+DAEMON = ALWAYS | {"grp", "logging", "fnmatch", "pwd", "sqlite3", "tomllib"}
+# With packages: where definitions are, and what they say.
+BUILD = (
+    ALWAYS
+    | {"atexit", "difflib", "fnmatch", "grp", "logging", "pkgutil", "pwd", "shlex", "urllib.parse"}
+    | {"unicodedata"}
+)
+# What is loaded → its modules of the standard library, and how many of Fruix's there may be.
+LOADED = {
+    "--version": (ALWAYS, 8),
+    "ps": (ALWAYS, 80),
+    "build": (BUILD, 170),
+    "daemon": (DAEMON, 330),
+}
+# Rooms that a daemon needs for requests of some kinds alone.
+LATER = (
+    "fruix.cli.commands.build",
+    "fruix.downloads.opener",
+    "fruix.packages",
+    "fruix.substitutes.fetcher",
+    "fruix.testing",
+)
+TRIVIAL = 'Package(name="x", version="1", build_system="trivial", arguments={"script": "echo > $out"})'
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[peers.Daemon]:
+    with private_frx():
+        found = peers.available("/nowhere")["fruix"]("/frx")
+        found.command[1:1] = ["-X", "importtime"]
+        found.start()
+        found.paths["start"] = Path(f"{found.base}/daemon.log").read_text()
+        try:
+            yield found
+        finally:
+            found.stop()
+
+
+def modules(said: str) -> frozenset[str]:
+    return frozenset(re.findall(r"^import time:.*\| +([\w.]+)$", said, re.MULTILINE))
+
+
+def brought(asked: frozenset[str]) -> frozenset[str]:
+    """Those of the standard library that come with them in this version of Python."""
+    program = f"import {', '.join(sorted(asked))}"
+    words = [sys.executable, "-X", "importtime", "-c", program]
+    return modules(subprocess.run(words, capture_output=True, text=True, check=True).stderr) | asked
+
+
+def command(daemon: peers.Daemon, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "fruix", *words],
+        env={**os.environ, **daemon.environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stderr
+
+
+@pytest.mark.parametrize("what", LOADED)
+def test_modules(what: str, daemon: peers.Daemon) -> None:
+    allowed, most = LOADED[what]
+    words = ["build", "-e", TRIVIAL] if what == "build" else [what]
+    if what == "daemon":
+        loaded = modules(daemon.paths["start"])
+        assert not [name for name in loaded if name.startswith(LATER)]
+    else:
+        if what == "build":
+            command(daemon, *words)
+        loaded = modules(command(daemon, *words))
+    own = {name for name in loaded if name.partition(".")[0] == "fruix"}
+    unexpected = " ".join(sorted(loaded - own - brought(allowed)))
+    assert not unexpected
+    assert len(own) <= most, Counter(name.rpartition(".")[0] for name in own).most_common()
