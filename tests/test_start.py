@@ -34,7 +34,7 @@ LOADED = {
     "--version": (ALWAYS, 8),
     "ps": (ALWAYS, 80),
     "build": (BUILD, 170),
-    "daemon": (DAEMON, 330),
+    "daemon": (DAEMON, 340),
 }
 # Rooms that a daemon needs for requests of some kinds alone.
 LATER = (

@@ -74,6 +74,12 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
 class Journal:
     """The notes of one daemon, in a directory of their own."""
 
@@ -86,8 +92,10 @@ class Journal:
         path = self._path(entry.name)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(entry.to_bytes())
+            try:
+                _write(descriptor, entry.to_bytes())
+            finally:
+                os.close(descriptor)
         except BaseException as error:
             os.unlink(path)
             if isinstance(error, OSError):

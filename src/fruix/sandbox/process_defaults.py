@@ -37,6 +37,9 @@ _KINDS: Mapping[str, int] = {
     for name in dir(resource)
     if name.startswith(_PREFIX) and name != "RLIMIT_OFILE"  # an old name of another one
 }
+# The C function below the one of `signal`, which makes an enumeration's member of its answer.
+_handler_of = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
+_SIGNALS = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
 
 
 def default_signals() -> None:
@@ -45,8 +48,9 @@ def default_signals() -> None:
     An exec would keep what is ignored (CPython alone ignores SIGPIPE and SIGXFSZ); handlers are
     reset by the exec itself.
     """
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-        signal.signal(number, signal.SIG_DFL)
+    for number in _SIGNALS:
+        if _handler_of(number) != signal.SIG_DFL:  # which Python asked the system at its start
+            signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 

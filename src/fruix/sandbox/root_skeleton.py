@@ -18,9 +18,10 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 def make_files(files: Iterable[File]) -> None:
     """Make the generated files below the working directory, with their modes."""
-    for file in files:
-        with parent_of(file.path) as (directory, name):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with HeldParent() as held:
+        for file in files:
+            directory, name = held.of(file.path)
             descriptor = os.open(name, flags, 0o600, dir_fd=directory)
             try:
                 view = memoryview(file.data)
@@ -33,25 +34,33 @@ def make_files(files: Iterable[File]) -> None:
 
 def make_links(links: Iterable[Link]) -> None:
     """Make the symlinks of a specification below the working directory."""
-    for link in links:
-        with parent_of(link.path) as (directory, name):
+    with HeldParent() as held:
+        for link in links:
+            directory, name = held.of(link.path)
             os.symlink(link.target, name, dir_fd=directory)
 
 
 def make_directories(paths: Iterable[str]) -> None:
     """Directories that are to be mounted on, or that are just there."""
-    for path in paths:
-        os.close(open_directory(path))
+    with HeldParent() as held:
+        for path in paths:
+            directory, name = held.of(path)
+            try:
+                os.mkdir(name, 0o755, dir_fd=directory)
+            except FileExistsError:
+                os.close(os.open(name, _DIRECTORY, dir_fd=directory))
 
 
-def make_target(directory: int, name: str, kind: int) -> None:
-    """An empty directory or file (`stat.S_IF…`) to be mounted on; one may be there already."""
-    with contextlib.suppress(FileExistsError):
-        if kind == stat.S_IFDIR:
-            os.mkdir(name, 0o755, dir_fd=directory)
-        else:
+def open_target(directory: int, name: str, kind: int) -> int:
+    """An empty directory or file (`stat.S_IF…`) to be mounted on, open; one may be there already."""
+    try:
+        if kind != stat.S_IFDIR:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            os.close(os.open(name, flags, 0o444, dir_fd=directory))
+            return os.open(name, flags, 0o444, dir_fd=directory)
+        os.mkdir(name, 0o755, dir_fd=directory)
+    except FileExistsError:
+        pass
+    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ import pytest
 from fruix.errors import StoreError
 from fruix.model.storepath import StorePath
 from fruix.store.deduplication.background import Background
+from fruix.store.deduplication.rules import LARGE
+from fruix.store.local import LocalStore
 from fruix.store.tree.interruption import check_interrupt, interruptible
 from store.helpers import some_path
 from waiting import PATIENCE
@@ -38,6 +40,16 @@ def test_waiting_is_for_what_came_before() -> None:
     background.wait()
     assert done[-1] == PATHS[-1]
     background.close()
+
+
+def test_small_paths_wake_nobody(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    woken: list[object] = []
+    monkeypatch.setattr(store, "_rules", LARGE)
+    monkeypatch.setattr(store._background, "add", woken.append)
+    store.add_text("small", b"text")
+    assert woken == []
+    store.add_text("large", b"x" * LARGE.least)
+    assert len(woken) == 1
 
 
 def test_an_error_is_no_end(caplog: pytest.LogCaptureFixture) -> None:

@@ -207,8 +207,8 @@ def _check_features(found: Plan, path: StorePath) -> BuildResult | None:
 
 def _check_sources(path: StorePath, derivation: Derivation, offers: Offers) -> BuildResult | None:
     store = offers.store
-    for source in derivation.input_srcs:
-        if not store.is_there(source) and offers.get(source) is None:
+    for source in store.absent(derivation.input_srcs):
+        if offers.get(source) is None:
             state = "is gone" if store.is_valid(source) else "is not valid"
             text = f"derivation '{path}' needs source '{source}', which {state} and can't be obtained"
             return BuildResult(BuildStatus.MISC_FAILURE, text)

@@ -148,7 +148,7 @@ class _Walk:
 
     def _need(self, derivation: Derivation) -> None:
         """It has to be built: its inputs are the next level."""
-        self.paths |= {path for path in derivation.input_srcs if not self.offers.store.is_there(path)}
+        self.paths |= set(self.offers.store.absent(derivation.input_srcs))
         for drv, names in derivation.input_drvs.items():
             seen = self._done.setdefault(drv, set())
             if new := set(names) - seen:

@@ -37,7 +37,6 @@ from fruix.building.run.execute import run_builder
 from fruix.building.run.keep_failed import keep_build
 from fruix.building.run.monitor import readable
 from fruix.building.run.outcome import OWN_ENDS, dismiss, failed, failure, log_differences, report, success
-from fruix.building.run.post_build import run_hook
 from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace, noted_workspace
 from fruix.errors import FruixError
@@ -93,6 +92,8 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
 def _after_build(state: RunState, result: BuildResult, resources: Resources) -> BuildResult:
     chosen = state.job.options.post_build_hook
     if hook := resources.settings.post_build_hook if chosen is None else chosen:
+        from fruix.building.run.post_build import run_hook  # noqa: PLC0415 - few have one
+
         try:
             run_hook(hook, state.job, result.outputs)
         except FailedError as error:

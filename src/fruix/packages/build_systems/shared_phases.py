@@ -35,6 +35,7 @@ import os
 import re
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from fruix.packages.build_systems.recipe import Items
 
@@ -42,6 +43,7 @@ _FOLDER = os.path.dirname(__file__)
 _MARK = re.compile(r"@([a-z_]+\.sh|[A-Z]+)@")
 
 
+@cache
 def own_text(file: str) -> str:
     """The text of a file beside this one."""
     with open(f"{_FOLDER}/{file}", encoding="utf-8") as opened:

@@ -53,9 +53,9 @@ class ChildState:
         log: takes both outputs; the inner end of a terminal pair if the specification asks for one.
         status: the pipe that says which step failed.
         filter: the program of the system call filter.
+        last_capability: of this kernel.
         uplink: leads to the helper that connects the network; None where the network is another.
         sockets: leads to who answers for `socketcall`; -1: nobody.
-        last_capability: of this kernel.
         entry: what runs in the place of a program.
     """
 
@@ -63,9 +63,9 @@ class ChildState:
     log: int
     status: int
     filter: bytes
+    last_capability: int
     uplink: slirp.Pipes | None = None
     sockets: int = -1
-    last_capability: int = 0
     entry: EntryPoint | None = None
 
 
@@ -122,7 +122,6 @@ def _die_with_parent(child: ChildState) -> None:
 
 def _load_entry(child: ChildState) -> None:
     """The function that runs in the place of a program; imported while there are files to import from."""
-    child.last_capability = identity.read_last_capability()
     child.entry = load_entry(child.spec)
 
 

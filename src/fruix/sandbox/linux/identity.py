@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.linux.kernel_files import write_to
+from fruix.sandbox.linux.kernel_files import read, write_to
 from fruix.sandbox.spec import Identity
 
 _STATUS = "/proc/self/status"
@@ -14,11 +15,11 @@ _MOST_CAPABILITIES = 64
 _OVERFLOW_GID = 65534
 
 
+@functools.cache
 def read_last_capability() -> int:
-    """The highest capability number of this kernel; read while /proc is still the host's."""
+    """The highest capability number of this kernel; read once, while /proc is still the host's."""
     try:
-        with open(_LAST_CAPABILITY, encoding="utf-8") as file:
-            return int(file.read())
+        return int(read(_LAST_CAPABILITY))
     except OSError:
         return _MOST_CAPABILITIES - 1
 
@@ -84,7 +85,6 @@ def verify(identity: Identity) -> None:
     expected = {_OVERFLOW_GID} if nameless else set(identity.groups)
     if not set(os.getgroups()) <= {inside[1], *expected}:
         raise OSError(1, f"supplementary groups are left: {os.getgroups()}")
-    with open(_STATUS, encoding="utf-8") as file:
-        sets = dict(line.split(":\t") for line in file.read().splitlines() if line.startswith("Cap"))
+    sets = dict(line.split(":\t") for line in read(_STATUS).splitlines() if line.startswith("Cap"))
     if any(int(value, 16) for value in sets.values()):
         raise OSError(1, f"capabilities are left: {sets}")

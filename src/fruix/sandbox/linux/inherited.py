@@ -24,7 +24,8 @@ _PR_SET_TIMERSLACK, _PR_SET_THP_DISABLE = 29, 41
 _WHO_PROCESS, _CLASS_NONE = 1, 0
 _POLICY_DEFAULT = 0
 _JOIN_SESSION_KEYRING = 1
-_FEWEST_PROCESSORS = 1024  # numbers of processors to ask for: the kernel takes those that exist
+# Numbers of processors to ask for: the kernel takes those that exist.
+_PROCESSORS = max(1024, os.sysconf("SC_NPROCESSORS_CONF"))
 # Signals that the C library keeps for itself: it neither tells of them nor sets them. struct
 # sigaction of zeros: the default action.
 _KEPT_BY_LIBRARY = (32, 33)
@@ -48,8 +49,7 @@ def forget() -> None:
 
 def _scheduling() -> None:
     """The usual policy and priorities, on all processors of the control group."""
-    processors = max(_FEWEST_PROCESSORS, os.sysconf("SC_NPROCESSORS_CONF"))
-    os.sched_setaffinity(0, range(processors))
+    os.sched_setaffinity(0, range(_PROCESSORS))
     # An ordinary user's process may be bound to what it was started with.
     with contextlib.suppress(PermissionError):
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))

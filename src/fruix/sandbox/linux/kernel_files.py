@@ -8,14 +8,31 @@ from __future__ import annotations
 
 import os
 
+_PIECE = 1 << 16
+
 
 def text_of(path: str) -> str:
     """What a file says; nothing if it is gone or can't be read."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read(path)
     except OSError:
         return ""
+
+
+def read(path: str) -> str:
+    """What a file says, all of it: opened, read to the end and closed, without a look at its size.
+
+    Raises:
+        OSError: it is gone or can't be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = []
+        while piece := os.read(descriptor, _PIECE):
+            pieces.append(piece)
+    finally:
+        os.close(descriptor)
+    return b"".join(pieces).decode("utf-8", "replace")
 
 
 def write_to(path: str, text: str) -> None:

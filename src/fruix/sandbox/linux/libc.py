@@ -38,6 +38,8 @@ CAP_SYS_PTRACE = 19
 CLOSE_RANGE_CLOEXEC = 4
 _CAPABILITY_VERSION_3 = 0x20080522
 
+# What the kernel calls this machine, like `x86_64`; asked now, since a personality changes the answer.
+MACHINE = os.uname().machine
 # Numbers below 424 differ per architecture.
 _NUMBERS = {
     "x86_64": {
@@ -77,9 +79,9 @@ def number(call: str) -> int:
     if call in _SHARED:
         return _SHARED[call]
     try:
-        return _NUMBERS[os.uname().machine][call]
+        return _NUMBERS[MACHINE][call]
     except KeyError:
-        raise OSError(38, f"system call {call} is not known on {os.uname().machine}") from None
+        raise OSError(38, f"system call {call} is not known on {MACHINE}") from None
 
 
 def check(result: int, what: str = "") -> int:

@@ -17,7 +17,7 @@ import stat
 from collections.abc import Iterable
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.root_skeleton import HeldParent, make_links, make_target
+from fruix.sandbox.root_skeleton import HeldParent, make_links, open_target
 from fruix.sandbox.spec import Bind, Link, Tmpfs
 
 _SEALED = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV
@@ -125,9 +125,8 @@ def _bind(bind: Bind, held: HeldParent) -> None:
         if kind not in {stat.S_IFDIR, stat.S_IFREG}:
             raise OSError(22, f"only files, directories and symlinks can be shown: {bind.source}")
         directory, name = held.of(bind.target)
-        make_target(directory, name, kind)
         # Mounting on a descriptor's path follows nothing: the target is what was just made.
-        target = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+        target = open_target(directory, name, kind)
         try:
             libc.mount(_by_descriptor(source), _by_descriptor(target), None, libc.MS_BIND | libc.MS_REC)
         finally:

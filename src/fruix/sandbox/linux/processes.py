@@ -8,7 +8,15 @@ import signal
 
 
 def processes_of(uid: int) -> list[int]:
-    """Living processes of user `uid`; those that only wait to be reaped don't count."""
+    """Living processes of user `uid`; those that only wait to be reaped don't count.
+
+    Where the kernel knows of no process of the user, dead or alive, that is one call; else one for
+    each process of the machine.
+    """
+    try:
+        os.getpriority(os.PRIO_USER, uid)
+    except ProcessLookupError:
+        return []
     found = []
     for entry in os.listdir("/proc"):
         if entry.isdigit():

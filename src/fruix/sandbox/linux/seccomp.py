@@ -25,7 +25,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import itertools
-import os
 from collections.abc import Sequence
 
 from fruix.errors import IsolationUnavailableError
@@ -156,7 +155,7 @@ def build_filter(machine: str = "", *, asks: bool = False) -> bytes:
     Raises:
         IsolationUnavailableError: there is no table for this machine.
     """
-    return _build(machine or os.uname().machine, asks)
+    return _build(machine or libc.MACHINE, asks)
 
 
 @functools.cache

@@ -54,7 +54,7 @@ _ERRNO_BITS = 0xFFFF
 
 def wanted(spec: SandboxSpec) -> bool:
     """Whether the builder is a 32-bit program for x86."""
-    return spec.personality == "linux32" and os.uname().machine == "x86_64"
+    return spec.personality == "linux32" and libc.MACHINE == "x86_64"
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from fruix.sandbox.linux import libc, seccomp, slirp, socketcall
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 from fruix.sandbox.linux.child import STEPS, ChildState, namespaces, run
 from fruix.sandbox.linux.helper_process import HelperProcess
+from fruix.sandbox.linux.identity import read_last_capability
 from fruix.sandbox.networks import OWN
 from fruix.sandbox.spec import SandboxSpec
 
@@ -89,7 +90,6 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
 
     Call in a single-threaded process only.
     """
-    program = seccomp.build_filter()
     pid, started, cgroup, helpers = -1, None, None, Helpers()
     ends: list[int] = []  # of pipes, to be closed here
     try:
@@ -98,14 +98,15 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
         status, status_child = _pipe(ends)
         release_child, release = _pipe(ends)
         helpers = Helpers.make(spec)
+        child = ChildState(spec, log, status_child, seccomp.build_filter(), read_last_capability())
         failpoints.reach("clone")
         with _entrance(cgroup) as descriptor:
             pid = libc.clone(namespaces(spec), descriptor)
         if pid == 0:
             for descriptor in (release, status):  # so that the parent's death is seen
                 os.close(descriptor)
-            uplinks, sockets = helpers.keep_sandbox_ends()
-            run(ChildState(spec, log, status_child, program, uplinks, sockets), release_child)
+            child.uplink, child.sockets = helpers.keep_sandbox_ends()
+            run(child, release_child)
         started = Started(pid, os.pidfd_open(pid), status, cgroup)
         failpoints.know("builder", pid)
         helpers.start(spec, started.helpers)

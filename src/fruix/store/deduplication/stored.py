@@ -51,7 +51,8 @@ class StoredDeduplication(StoreQueries):
         rules = self._rules
         if rules is not None:
             concerned = [info for info in infos if rules.concern(info.nar_size)]
-            self._background.add((info.path, info.nar_hash.digest) for info in concerned)
+            if concerned:  # else nobody is woken
+                self._background.add((info.path, info.nar_hash.digest) for info in concerned)
 
     def is_deduplicating(self) -> bool:
         """Whether something that was registered waits to be deduplicated, or is at it."""

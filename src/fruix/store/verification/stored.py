@@ -7,7 +7,7 @@ building (`building.plan.repair`).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
 
 from fruix.model.finding import Finding, FindingKind
@@ -41,6 +41,11 @@ class StoredVerification(StoreQueries):
     def is_there(self, path: StorePath) -> bool:
         """Whether a path is valid and nobody has deleted it by hand. A query and one lstat."""
         return self.is_valid(path) and self.has_files(path)
+
+    def absent(self, paths: Collection[StorePath]) -> list[StorePath]:
+        """Those of the paths of which `is_there` is false. A query for all of them and an lstat for each."""
+        valid = self.valid_paths(paths)
+        return [path for path in paths if path not in valid or not self.has_files(path)]
 
     def has_files(self, path: StorePath) -> bool:
         """Whether something lies at a path's name. One lstat."""

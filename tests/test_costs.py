@@ -1,0 +1,149 @@
+"""What requests cost the daemon: calls of the system, which no load of the machine changes.
+
+The daemon runs under `strace`, with its builders. A client connects anew for each kind of request, so
+that connections part the calls of one kind from those of the next.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import peers
+import rows
+from fruix.store.tree.dump import dump
+from machine import BUSYBOX, private_frx
+from row import Data
+from wire import Client
+
+REPEATED = 10
+OWN_UID = 46100  # builders of other tests' daemons run as others
+MANY = 300  # more processes than there are on a quiet machine
+# Kind of request → most calls for one. Waiting for other threads doesn't count, since how often that
+# takes a call depends on the load.
+MOST = {"build": 710, "text": 46, "first question": 20, "question again": 15}
+WAITING = ("futex", "restart_syscall", "sched_yield", "poll", "ppoll", "epoll_wait")
+ACCEPTED = re.compile(r"accept4(\(| resumed>).* = \d")
+CALL = re.compile(r"\d+ +(\w+)\(")
+
+
+def _can_trace() -> bool:
+    words = ["strace", "-f", "-o", "/dev/null", "true"]
+    return shutil.which("strace") is not None and subprocess.run(words, check=False).returncode == 0
+
+
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root"),
+    pytest.mark.skipif(
+        shutil.which("strace") is not None and not _can_trace(), reason="machine: nothing can be traced here"
+    ),
+]
+
+
+@contextmanager
+def traced(trace: Path) -> Iterator[peers.Daemon]:
+    with private_frx():
+        daemon = peers.available("/nowhere")["fruix"]("/frx")
+        daemon.command[:0] = ["strace", "-f", "-qq", "-o", str(trace)]
+        with open(daemon.configuration, "a", encoding="ascii") as file:
+            file.write(f"first-build-uid = {OWN_UID}\n")
+        daemon.start()
+        try:
+            yield daemon
+        finally:
+            assert daemon.process is not None
+            os.kill(daemon.processes()[1], signal.SIGTERM)
+            assert daemon.process.wait() == 0
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+    place = tmp_path_factory.mktemp("shell")
+    (place / "shell/bin").mkdir(parents=True)
+    (place / "shell/bin/sh").write_bytes(Path(BUSYBOX).read_bytes())
+    (place / "shell/bin/sh").chmod(0o755)
+    parent = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    archive = b"".join(dump(parent, b"shell"))
+    os.close(parent)
+    return Data(archive, "", b"")
+
+
+def calls(trace: Path, kinds: list[str]) -> dict[str, float]:
+    """Calls for one request of each kind; every connection but the first that are named was for one."""
+    parts: list[Counter[str]] = []
+    for line in trace.read_text(errors="replace").splitlines():
+        if ACCEPTED.search(line):
+            parts.append(Counter())
+        elif parts and (found := CALL.match(line)) and found[1] not in WAITING:
+            parts[-1][found[1]] += 1
+    wanted = parts[-len(kinds) - 1 : -1]
+    return {kind: part.total() / REPEATED for kind, part in zip(kinds, wanted, strict=True)}
+
+
+def requests(daemon: peers.Daemon, data: Data) -> list[tuple[str, Callable[[Client], object]]]:
+    """The kinds of requests, what a derivation needs added before."""
+    numbers = count()
+    client = daemon.client()
+    shell = rows._shell(daemon, data)
+    made = [rows._derivation(daemon, client, f"d-{n}", shell, "echo hi > $out") for n in range(REPEATED + 3)]
+    paths = [client.add_text(f"q-{n}", b"text") for n in range(REPEATED)]
+    for drv in made[REPEATED:]:
+        client.build([drv])
+    client.close()
+    return [
+        ("build", lambda client: _each(client.build, ([drv] for drv in made[:REPEATED]))),
+        ("text", lambda client: [client.add_text(f"t-{next(numbers)}", b"text") for _ in range(REPEATED)]),
+        ("first question", lambda client: [client.references(path) for path in paths]),
+        ("question again", lambda client: [client.references(path) for path in paths]),
+    ]
+
+
+def _each(act: Callable[[list[str]], object], arguments: Iterable[list[str]]) -> None:
+    for argument in arguments:
+        act(argument)
+
+
+def measured(trace: Path, data: Data) -> dict[str, float]:
+    with traced(trace) as daemon:
+        kinds = requests(daemon, data)
+        for _, ask in kinds:
+            client = daemon.client()
+            ask(client)
+            client.close()
+        daemon.client().close()  # ends what belongs to the last
+    return calls(trace, [kind for kind, _ in kinds])
+
+
+@contextmanager
+def crowd() -> Iterator[None]:
+    """Processes that have nothing to do with the daemon."""
+    waiting = subprocess.Popen(
+        ["sh", "-c", f"for i in $(seq {MANY}); do sleep 10000 & done; echo up; wait"],
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == b"up\n"
+        yield
+    finally:
+        os.killpg(waiting.pid, signal.SIGKILL)
+        waiting.communicate()
+
+
+def test_requests_cost_no_more_calls_than_they_did_however_many_processes_there_are(
+    tmp_path: Path, data: Data
+) -> None:
+    with crowd():
+        found = measured(tmp_path / "trace", data)
+    assert found == {kind: pytest.approx(0, abs=most) for kind, most in MOST.items()}
