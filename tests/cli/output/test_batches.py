@@ -6,13 +6,16 @@ import io
 import json
 
 from cli.requests import BEGIN, drv, row
-from fruix.cli.output.batches import FEWEST, batches_of
+from fruix.cli.output.batches import FEWEST, batches_of, piece_sizes
 from fruix.cli.output.display import _ROOTS, JsonDisplay, PlainDisplay
 from fruix.cli.output.progress import Status
 from fruix.cli.output.status_area import Form, status_area
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuildFailed, BuildFinished, BuildQueued, BuildStarted, Event, Progress
 from fruix.model.planned import BuildPlan
+from fruix.model.storepath import StorePath
+from fruix.packages.roots import root
+from fruix.packages.sources import Origin, Source
 
 NAMES = [f"piece-{number}" for number in range(FEWEST)]
 PIECES = list(map(drv, NAMES))
@@ -111,3 +114,14 @@ def test_a_low_terminal_shows_it_first() -> None:
         "0 of 12 done, 12 waiting",
     ]
     assert area(*QUEUED, form=Form(100, 3, utf8=True, colour=False)) == ["0 of 12 done, 12 waiting"]
+
+
+def test_sizes_of_the_pieces_of_roots_are_known() -> None:
+    pieces = root("debian-12", "x86_64-linux").pieces[:FEWEST]
+    sources: dict[StorePath, Source] = {
+        path: Origin(urls=piece.urls, sha256=piece.sha256) for path, piece in zip(PIECES, pieces, strict=True)
+    }
+    sources[drv("single")] = Origin(urls=("https://x.org/x",), sha256="0" * 64)
+    found = piece_sizes(PLAN, sources)
+    assert found == {path: piece.size for path, piece in zip(PIECES, pieces, strict=True)}
+    assert piece_sizes(BuildPlan(PLAN.builds[: FEWEST - 1]), sources) == {}

@@ -19,6 +19,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuildFailed
 from fruix.model.hashes import Hash
 from fruix.model.reasons import reason
+from fruix.packages.roots import root
 from fruix.packages.sources import Origin
 
 FAILED = BuildStatus.PERMANENT_FAILURE
@@ -124,6 +125,21 @@ def test_a_wrong_hash_is_told_as_the_definition_has_it(capsys: pytest.CaptureFix
         )
     assert as_defined([found], {}) == [found]
     assert build_error([(REQUEST, result)], [found], str).exit_code == 102
+
+
+def test_a_piece_that_left_the_mirrors() -> None:
+    piece = root("debian-12", "x86_64-linux").pieces[0]
+    why = reason("download", url="http://a.org/x", text="404", others="\n  http://b.org/x: 404")
+    found = failure("x.deb", reason=why, hint="")
+    renew = "mirrors forget old packages: 'fruix root update debian-12' pins those of now"
+    for sha256, hint in ((piece.sha256, renew), ("0" * 64, "")):
+        sources = {found.path: Origin(urls=piece.urls, sha256=sha256)}
+        (told,) = as_defined([found], sources)
+        failure_report([told], PlainDisplay(stream := io.StringIO(), PLAN))
+        said = stream.getvalue()
+        assert "http://a.org/x" in said
+        assert "http://b.org/x: 404" in said
+        assert (renew in said, told.event.hint.startswith(hint)) == (bool(hint), True)
 
 
 ENTER = "fruix enter hello.tar.gz (a shell in its sandbox)"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 from fruix.cli.output import build_metadata
+from fruix.cli.output.batches import piece_sizes
 from fruix.cli.output.chrome_trace import trace_file
 from fruix.cli.output.display import (
     JsonDisplay,
@@ -35,6 +36,7 @@ from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.planned import BuildPlan
+from fruix.model.storepath import StorePath
 from fruix.packages.package import Package
 
 if TYPE_CHECKING:
@@ -112,7 +114,7 @@ def _from_the_beginning(
         return _dry_run(store, plan, changed, options)
     root = os.path.abspath(options.root) if options.root else None
     check_links([root] if root else [], store.directory)
-    display = _display(plan, changed, options)
+    display = _display(plan, changed, piece_sizes(plan, work.sources), options)
     results = _build(store, [target.request for target in targets], display, options)
     failures = as_defined(display.status.failures, work.sources)
     if not all(result.success for _, result in results):
@@ -180,7 +182,9 @@ def _show_head(plan: BuildPlan, changed: HostChanged | None, mode: BuildMode) ->
         print(changed.text(), file=sys.stderr)
 
 
-def _display(plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace) -> PlainDisplay:
+def _display(
+    plan: BuildPlan, changed: HostChanged | None, sizes: Mapping[StorePath, int], options: argparse.Namespace
+) -> PlainDisplay:
     if options.json:
         display = JsonDisplay(sys.stderr, plan, sys.stdout)
         display.put(plan_event(plan, changed))
@@ -191,7 +195,7 @@ def _display(plan: BuildPlan, changed: HostChanged | None, options: argparse.Nam
     if options.verbose >= 2:
         for text in listing(plan, mode):
             print(text, file=sys.stderr)
-    return open_display(plan, verbosity=options.verbose)
+    return open_display(plan, verbosity=options.verbose, sizes=sizes)
 
 
 def _build(

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from fruix.cli.output.progress import ACTIVE, Node, Stage, Status
 from fruix.cli.output.terminal import duration, size
 from fruix.dataclass import dataclass, field
+from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
+from fruix.packages.roots import shipped_pieces
+from fruix.packages.sources import Origin, Source
 
 FEWEST = 8
 """So many downloads of one build are a batch."""
@@ -77,6 +80,17 @@ class Batch:
     def _rate(self, now: float) -> str:
         seconds = now - self._began()
         return f", {size(round(self._come() / max(seconds, 0.1)))}/s" if self._began() else ""
+
+
+def piece_sizes(plan: BuildPlan, sources: Mapping[StorePath, Source]) -> Mapping[StorePath, int]:
+    """Sizes of the files of a plan that are pieces of roots, by the derivations that fetch them."""
+    rows = [row.drv for row in plan.builds if row.kind == "download"]
+    if len(rows) < FEWEST:  # the pins needn't be read
+        return {}
+    found = ((drv, source) for drv in rows if isinstance(source := sources.get(drv), Origin))
+    pieces = shipped_pieces()
+    hashes = ((drv, source.hash.base16) for drv, source in found)
+    return {drv: pieces[sha256][1] for drv, sha256 in hashes if sha256 in pieces}
 
 
 def batches_of(

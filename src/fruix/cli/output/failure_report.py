@@ -28,6 +28,7 @@ from fruix.model.hashes import Hash
 from fruix.model.planned import BuildPlan
 from fruix.model.reasons import brief_of, text_of
 from fruix.model.storepath import StorePath
+from fruix.packages.roots import shipped_pieces
 from fruix.packages.sources import Git, Origin, Source
 
 # Columns of a command in the answer.
@@ -90,19 +91,32 @@ def _as_nobody() -> dict[str, Any]:
 
 
 def as_defined(failures: Iterable[Failure], sources: Mapping[StorePath, Source]) -> list[Failure]:
-    """The failures, with wrong hashes in the form of the definition, and the line to write."""
+    """The failures, with wrong hashes in the form of the definition, and the line to write.
+
+    Of a piece of a root that no server has: how the root gets other pieces.
+    """
     return [
         replace(failure, event=_as_defined(failure.event, sources.get(failure.path))) for failure in failures
     ]
 
 
 def _as_defined(event: BuildFailed, source: Source | None) -> BuildFailed:
+    if event.reason.get("kind") == "download" and isinstance(source, Origin):
+        return replace(event, hint=_renewal(source) or event.hint)
     if event.reason.get("kind") != "hash-mismatch" or not isinstance(source, Origin | Git):
         return event
     told = {name: Hash.parse(str(event.reason[name])).like(source.sha256) for name in ("expected", "got")}
     line = f'{source.location}: sha256="{told["got"]}"'
     return replace(
         event, reason={**event.reason, **told}, hint=f"if the contents are what you want, write in {line}"
+    )
+
+
+def _renewal(source: Origin) -> str:
+    name, _ = shipped_pieces().get(source.hash.base16, ("", 0))
+    return name and (
+        f"mirrors forget old packages: 'fruix root update {name}' pins those of now; "
+        "or put the file into a directory that FRUIX_SOURCES names"
     )
 
 

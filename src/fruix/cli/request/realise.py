@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from fruix.cli.output.batches import piece_sizes
 from fruix.cli.output.display import open_display
 from fruix.cli.output.failure_report import as_defined, build_error, failure_report
 from fruix.cli.output.plan import headline
@@ -41,7 +42,7 @@ def realise(
     if not plan.builds and not plan.problems:
         return
     print(f"{intro}{headline(plan)}", file=sys.stderr)
-    display = open_display(plan, verbosity=0)
+    display = open_display(plan, verbosity=0, sizes=piece_sizes(plan, work.sources))
     try:
         results = store.build(requests, BuildOptions(), display.event)
     finally:

@@ -6,12 +6,12 @@ A root's name is that of its pins (`pins`), with variants: `debian-12+c+++perl`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import cache
 
 from fruix.errors import UsageError
 from fruix.model.root import Piece, Root
-from fruix.packages.roots.pins import BASE, RUNTIME, PinnedPiece, Pins, file_of, read
+from fruix.packages.roots.pins import BASE, RUNTIME, PinnedPiece, Pins, file_of, read, shipped
 
 # Of the runtime's pieces: libraries and what they load, no documents.
 _LIBRARIES = ("usr/lib*",)
@@ -41,6 +41,18 @@ def runtime(name: str, system: str) -> Root:
         UsageError: as `root`.
     """
     return _root(_find(name)[0], system, "-runtime", (RUNTIME,), only=_LIBRARIES)
+
+
+@cache
+def shipped_pieces() -> Mapping[str, tuple[str, int]]:
+    """Of the pieces of roots that Fruix brings, by SHA-256: the root's name, the file's size in bytes."""
+    found = [read(file_of(name)) for name in shipped()]
+    return {
+        piece.sha256: (pins.name, piece.size)
+        for pins in found
+        for pieces in pins.pieces.values()
+        for piece in pieces
+    }
 
 
 def _find(name: str) -> tuple[Pins, tuple[str, ...]]:
