@@ -117,17 +117,29 @@ def _guix_form(value: Hash) -> str:
     return value.base16 if value.algorithm == "md5" else value.nix32
 
 
+# Reasons that say themselves what they are about: Nix puts nothing around them.
+_BARE = frozenset(
+    {
+        "check-differs", "check-differs-kept", "closure-too-large", "cycle", "fixed-references",
+        "hash-mismatch", "not-allowed", "too-large", "unnameable",
+    }
+)  # fmt: skip
+
+
 def failure_message(
     path: StorePath,
     derivation: Derivation,
-    why: str,
+    error: FruixError,
     last_lines: Iterable[str],
     details: Iterable[str] = (),
 ) -> str:
     """The whole message about a failed build; `details` are lines that belong to the reason."""
-    outputs = "".join(f"\n  {output.path}" for output in derivation.outputs.values())
-    more = "".join(f"\n  {line}" for line in details)
+    why, more = str(error), "".join(f"\n  {line}" for line in details)
+    if isinstance(error, FailedError) and error.why["kind"] in _BARE:
+        return f"{why}{more}"
     why += "" if "\n" in why else "."
+    known = [f"\n  {path}" for path in sorted(derivation.output_paths.values())]
+    outputs = f"\nOutput paths:{''.join(known)}" if known else ""
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {why}{more}\nOutput paths:{outputs}{tail}"
+    return f"Cannot build '{path}'.\nReason: {why}{more}{outputs}{tail}"

@@ -22,7 +22,7 @@ SOCKET = "/frx/socket"
 LOG = Path("/frx/log")
 CONFIGURATION = Path("/frx/etc/nix/nix.conf")
 SYSTEM = f"{os.uname().machine}-{os.uname().sysname.lower()}"
-BUILD = """derivation { name = "%s"; system = "%s"; builder = "/bin/sh"; args = [ "-c" ''%s'' ]; }"""
+BUILD = """derivation { name = "%s"; system = "%s"; builder = "/bin/sh"; args = [ "-c" ''%s'' ]; %s }"""
 
 
 @pytest.fixture(autouse=True)
@@ -52,9 +52,9 @@ def nix_daemon(*words: str) -> Iterator[None]:
         assert process.wait() == 0, LOG.read_text()
 
 
-def build(name: str, script: str, *words: str, status: int = 0) -> str:
+def build(name: str, script: str, *words: str, status: int = 0, attributes: str = "") -> str:
     more = {"NIX_REMOTE": f"unix://{SOCKET}"}
-    text = BUILD % (name, SYSTEM, script)
+    text = BUILD % (name, SYSTEM, script, attributes)
     return run("newest", "nix-build", "-E", text, "--no-out-link", *words, status=status, more=more).stderr
 
 
@@ -93,6 +93,42 @@ def test_what_the_file_says_holds() -> None:
     CONFIGURATION.write_text("cores\n")
     with pytest.raises(AssertionError, match="syntax error in configuration line 'cores'"), nix_daemon():
         pass
+
+
+# What nix-daemon 2.34.8 said of the same builds.
+SAID = {
+    "self": (
+        "echo $out > $out",
+        "allowedReferences = [ ];",
+        r"error: output '(\S+-self)' is not allowed to refer to the following paths:\n +\1\n",
+    ),
+    "hash": (
+        "echo x > $out",
+        'outputHash = "0000000000000000000000000000000000000000000000000000"; outputHashAlgo = "sha256";',
+        (
+            r"error: hash mismatch in fixed-output derivation '\S+-hash\.drv':\n"
+            r" +specified: sha256-A+=\n +got: +sha256-c8s4\S+=\n"
+        ),
+    ),
+    "silent": (
+        "exit 3",
+        "",
+        (
+            r"error: Cannot build '\S+-silent\.drv'\.\n +Reason: builder failed with exit code 3\.\n"
+            r" +Output paths:\n +\S+-silent\n"
+        ),
+    ),
+}
+
+
+def test_failures_are_told_as_nix_tells_them() -> None:
+    CONFIGURATION.write_text(f"sandbox-paths = /bin/sh={BUSYBOX}\n")
+    with nix_daemon():
+        for name, (script, attributes, said) in SAID.items():
+            whole = build(name, script, status=1, attributes=attributes)
+            _, _, told = whole.partition("error: ")
+            assert re.match(said, f"error: {told}"), whole
+            assert "full logs" not in told, "there are none"
 
 
 def test_without_a_sandbox_only_where_the_file_says_so() -> None:

@@ -83,14 +83,14 @@ def dismiss(state: RunState, listener: Listener, why: Reason) -> None:
 
 
 def _failed(state: RunState, error: FruixError) -> BuildResult:
-    job, status, why = state.job, failures.status_of(error), str(error)
+    job, status = state.job, failures.status_of(error)
     hints = [f"Hint: {error.hint}"] if error.hint else []
-    if state.last_lines is not None:
+    if state.last_lines:
         check = "--check " if job.options.mode is BuildMode.CHECK else ""
         hints.append(f"For full logs, run:\n  fruix log {check}{job.path}")
     return BuildResult(
         status,
-        failures.failure_message(job.path, job.derivation, why, state.last_lines or (), _details(state)),
+        failures.failure_message(job.path, job.derivation, error, state.last_lines or (), _details(state)),
         times_built=state.round,
         non_deterministic=status is BuildStatus.NOT_DETERMINISTIC,
         start_time=int(state.facts.started),
