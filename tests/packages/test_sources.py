@@ -230,9 +230,9 @@ def test_commits() -> None:
     assert lowered.source.drv is not None
     text = store.files[lowered.source.drv].decode()
     for part in (
-        '("url","https://host/some/thing.git")',
+        '"builtin:git-download"',
+        r'("url","\"https://host/some/thing.git\"")',
         f'("commit","{COMMIT}")',
-        '("fruixHostView","base+git")',
         '"r:sha256"',
     ):
         assert part in text

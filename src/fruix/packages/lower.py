@@ -22,8 +22,6 @@ from fruix.model.storepath import StorePath
 from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.catalogue import shipped
 from fruix.packages.lower_sources import (
-    GIT_BUILDER,
-    GIT_VIEW,
     SHELL,
     LoweredSource,
     add_files,
@@ -154,11 +152,7 @@ class Lowering:
     def _lower_source(self, source: Origin | Local | Git) -> LoweredSource:
         if isinstance(source, Local):
             return LoweredSource(add_local(self._store, source))
-        if isinstance(source, Origin):
-            plain = fetch_file(source)
-        else:
-            builder = self._builder("git-source", GIT_BUILDER)
-            plain = fetch_commit(source, builder, self._context.system, self._view(GIT_VIEW))
+        plain = fetch_file(source) if isinstance(source, Origin) else fetch_commit(source)
         drv, derivation = self._add(plain)
         output = derivation.output_paths["out"]
         if isinstance(source, Origin):

@@ -4,12 +4,13 @@
 |---|---|
 | `Origin` | a fixed-output derivation for the built-in fetcher; a file of this machine is added at once |
 | `Local` | its files, added at once |
-| `Git` | a fixed-output derivation whose builder runs the host's `git` in the view `base+git` |
+| `Git` | a fixed-output derivation for the built-in fetcher of commits |
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
@@ -22,28 +23,7 @@ from fruix.packages.local_files import selected
 from fruix.packages.sources import Git, Local, Origin
 from fruix.store.interface import Store
 
-GIT_VIEW = "base+git"
 SHELL = "/bin/sh"
-_PROXIES = "http_proxy https_proxy all_proxy no_proxy"
-
-# Servers may refuse to give a commit that is no end of a branch, or to give less than everything:
-# then all is fetched.
-GIT_BUILDER = r"""set -eu
-PS4='$ '
-export HOME="$NIX_BUILD_TOP" GIT_CONFIG_NOSYSTEM=1 GIT_TERMINAL_PROMPT=0
-for file in /etc/ssl/certs/ca-certificates.crt /usr/local/share/certs/ca-root-nss.crt; do
-    if [ -e "$file" ]; then export GIT_SSL_CAINFO="$file"; fi
-done
-set -x
-git init -q --template= source
-cd source
-git fetch -q --depth 1 "$url" "$commit" || git fetch -q "$url" '+refs/*:refs/fetched/*'
-git -c advice.detachedHead=false -c core.autocrlf=false checkout -q "$commit"
-if [ -n "$submodules" ]; then git submodule --quiet update --init --recursive; fi
-find . -name .git -prune -exec rm -rf {} +
-cd ..
-mv source "$out"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +66,21 @@ def view_variables(view: HostView) -> dict[str, str]:
     }
 
 
-def fetch_commit(source: Git, builder: StorePath, system: str, view: HostView) -> Derivation:
-    """The fixed-output derivation whose builder, `GIT_BUILDER` in the store, runs Git."""
+def fetch_commit(source: Git) -> Derivation:
+    """The derivation for the built-in fetcher of commits, which reads Scheme data."""
     return Derivation(
         name=source.store_name,
         outputs={"out": _fixed(Method.NAR, source.hash)},
         input_drvs={},
-        input_srcs=(builder,),
-        system=system,
-        builder=SHELL,
-        args=(builder.text,),
+        input_srcs=(),
+        system="builtin",
+        builder="builtin:git-download",
+        args=(),
         env={
-            **view_variables(view),
-            "impureEnvVars": _PROXIES,
-            "url": source.plain_url,
+            "url": json.dumps(source.plain_url, ensure_ascii=False),
             "commit": source.commit,
-            "submodules": "1" if source.submodules else "",
+            "recursive?": "#t" if source.submodules else "#f",
+            "name": source.store_name,
         },
     )
 

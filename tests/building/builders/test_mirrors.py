@@ -59,6 +59,15 @@ def test_known_lists_and_configured_ones() -> None:
     assert expand(["mirror://gnu/h"], {"gnu": ("http://near.example/g",)}) == [
         Candidate("http://near.example/g/h")
     ]
+    near = {
+        "https://far.example/": ("http://near.example/far/", "http://other.example/"),
+        "far": ("http://no/",),
+    }
+    assert expand(["https://far.example/a/b"], near) == [
+        Candidate("https://far.example/a/b"),
+        Candidate("http://near.example/far/a/b"),
+        Candidate("http://other.example/a/b"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -76,16 +76,18 @@ def prepare_fetch(
     )
 
 
-def chosen_network(settings: BuildSettings) -> str:
-    """How fetchers are connected.
+def chosen_network(settings: BuildSettings, what: str = "file", *, needed: bool = True) -> str:
+    """How fetchers are connected, `NONE` where that isn't `needed` and they may not be.
 
     Raises:
-        IsolationUnavailableError: they may not be.
+        IsolationUnavailableError: they may not be; `what` could be at hand instead.
     """
+    if not needed and settings.fixed_output_network == NONE:
+        return NONE
     return choose_some(
         settings.fixed_output_network,
         "downloads are switched off",
-        "put the file into one of the 'sources' directories",
+        f"put the {what} into one of the 'sources' directories",
     )
 
 

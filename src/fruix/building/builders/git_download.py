@@ -1,72 +1,51 @@
-"""`builtin:git-download`, as clients of Guix have commits fetched.
+"""`builtin:git-download`: commits, for clients of Guix and as sources of packages.
 
 Variables read: `url` (Scheme text: a string, or a list of them that are tried in turn), `commit` (or
 the name of a tag), `recursive?` (`#t`: with submodules). The output is the tree without any `.git`;
 its hash is checked as that of every fixed output.
 
-The host's `git` does it, as the view `base+git` shows it, in a sandbox with a network, with no
-configuration but ours, and with no protocols but those of `SCHEMES`, for submodules too.
+The host's `git` does it (`git_script`), as the view `base+git` shows it, in a sandbox with a network.
+Repositories in the operator's `sources` directories come first, shown read-only: those that are called
+as a URL ends, for a commit's hash, and those that a `file://` URL names. Last come the operator's
+`mirrors` of the beginnings of the URLs.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from urllib.parse import urlsplit
+from collections.abc import Iterable, Sequence
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from fruix.building.builders import scheme
 from fruix.building.builders.fetch import chosen_network
+from fruix.building.builders.git_script import SCHEMES, SCRIPT, VARIABLES
 from fruix.building.builders.loopback import refusal
+from fruix.building.builders.mirrors import elsewhere
 from fruix.building.builders.platforms import check_features
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of, outputs_in_store
 from fruix.building.resources import Resources
-from fruix.building.settings import PROXY_VARIABLES
+from fruix.building.settings import PROXY_VARIABLES, BuildSettings
 from fruix.errors import BadDerivationError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
 from fruix.model.contentaddress import Method
 from fruix.model.derivation import Derivation
-from fruix.model.secrets import secrets_in, without_user
+from fruix.model.secrets import secret_values, without_user
 from fruix.model.storepath import StorePath
 from fruix.model.text import printable
-from fruix.sandbox import Exec
+from fruix.sandbox import Bind, Exec
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.network_files import CERTIFICATES, host_files
+from fruix.sandbox.networks import NONE
 
 BUILDER = "builtin:git-download"
 VIEW = "base+git"
-SCHEMES = ("http", "https", "git")
 _COMMIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+/@~-]{0,254}")
+_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHELL = "/bin/sh"
-# A server may refuse to give a commit that no branch ends with, or to give less than everything: then
-# all is fetched. Submodules whose addresses are relative follow that of `origin`.
-_SCRIPT = r"""set -u
-take() {
-    rm -rf source
-    git init -q --template= source && git -C source remote add origin "$1" || return 1
-    if git -C source fetch -q --depth 1 origin "$commit"; then
-        found=FETCH_HEAD
-    else
-        git -C source fetch -q origin '+refs/*:refs/fetched/*' || return 1
-        for name in "$commit" "refs/fetched/tags/$commit" "refs/fetched/heads/$commit"; do
-            found="$(git -C source rev-parse -q --verify "$name^{commit}")" && break
-        done
-        if [ -z "$found" ]; then echo "$1: there is no commit $commit"; return 1; fi
-    fi
-    git -C source -c advice.detachedHead=false checkout -q --detach "$found" || return 1
-    [ -z "$recursive" ] || git -C source submodule --quiet update --init --recursive
-}
-for url in "$@"; do
-    echo "fetching $commit from $url"
-    if take "$url"; then
-        find source -name .git -prune -exec rm -rf {} + && mv source "$out"
-        exit
-    fi
-done
-echo "none of $# URL(s) gave the commit $commit"
-exit 1
-"""
+_SHOWN = "/repositories"  # inside
+_BLOCK = 512  # bytes; what `ulimit -f` counts
 
 
 def prepare_git_download(
@@ -81,71 +60,51 @@ def prepare_git_download(
     settings = resources.settings
     attributes = read_attributes(derivation, guix=contract_of(derivation, options.contract).guix_attributes)
     check_features(path, attributes, settings)
-    urls, wanted = _asked(derivation)
-    network = chosen_network(settings)
-    usable = _usable(urls, settings.loopback_ports, network, derivation.name)
+    urls, commit = _asked(derivation)
+    shown = _at_hand(urls, commit, settings.sources)
+    network = chosen_network(settings, "repository", needed=not shown)
+    usable = [f"file://{bind.target}" for bind in shown]
+    usable += _usable(urls, settings, network, needed=not shown, name=derivation.name)
     view = resources.views.resolve(VIEW)
     contract = CONTRACTS["fruix"]
     directory = contract.build_directory(derivation.name + ".drv")
-    proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
-    variables = {
-        **proxies,
-        **_of_git(network),
-        "PATH": ":".join(view.view.path),
-        "HOME": directory,
-        **wanted,
-        "out": str(derivation.output_paths["out"]),
-    }
+    own = {"PATH": ":".join(view.view.path), "HOME": directory, "commit": commit}
+    variables = {**_variables(derivation, settings, network), **own}
     return PreparedBuilder(
         path=path,
         derivation=derivation,
         attributes=attributes,
         contract=contract,
-        program=Exec(_SHELL, ("sh", "-c", _SCRIPT, "sh", *usable), variables, directory),
+        program=Exec(_SHELL, ("sh", "-c", SCRIPT, "sh", *usable), variables, directory),
         areas=(("store", resources.store.directory), ("tmp", "/tmp"), ("build", directory)),  # noqa: S108 - the name inside
         outputs=outputs_in_store(derivation),
         view=view,
         network=network,
         loopback_ports=settings.loopback_ports,
-        secrets=secrets_in(proxies.values()),
+        secrets=_secrets([*variables.values(), *usable]),
+        shown=tuple(shown),
     )
 
 
-def _usable(urls: Sequence[str], ports: Sequence[int], network: str, name: str) -> list[str]:
-    """The URLs that may be asked.
-
-    Raises:
-        BadDerivationError: none of them; says why of the first.
-    """
-    refused = {url: why for url in urls if (why := refusal(urlsplit(url), ports, network))}
-    if len(refused) == len(urls):
-        url, why = next(iter(refused.items()))
-        raise BadDerivationError(f"{printable(without_user(url))}: {why}", where=name)
-    return [url for url in urls if url not in refused]
-
-
-def _of_git(network: str) -> dict[str, str]:
-    """Variables that let git use nobody's configuration, ask nobody, and speak `SCHEMES` only."""
-    found = {
-        "LC_ALL": "C",
-        "GIT_ALLOW_PROTOCOL": ":".join(SCHEMES),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": "/dev/null",
-        "GIT_CONFIG_COUNT": "1",
-        "GIT_CONFIG_KEY_0": "core.autocrlf",
-        "GIT_CONFIG_VALUE_0": "false",
-        "GIT_TERMINAL_PROMPT": "0",
+def _variables(derivation: Derivation, settings: BuildSettings, network: str) -> dict[str, str]:
+    """What git and the script are told besides."""
+    proxies = {name: os.environ[name] for name in PROXY_VARIABLES if name in os.environ}
+    certificates = {"GIT_SSL_CAINFO": f"/etc/{CERTIFICATES}"} if CERTIFICATES in host_files(network) else {}
+    return {
+        **proxies,
+        **VARIABLES,
+        **certificates,
+        "longest": str(settings.max_download_size // _BLOCK or ""),
+        "recursive": "1" if derivation.env.get("recursive?") == "#t" else "",
+        "out": str(derivation.output_paths["out"]),
     }
-    if CERTIFICATES in host_files(network):
-        found["GIT_SSL_CAINFO"] = f"/etc/{CERTIFICATES}"
-    return found
 
 
-def _asked(derivation: Derivation) -> tuple[list[str], dict[str, str]]:
-    """The URLs, and what the script is told of the commit.
+def _asked(derivation: Derivation) -> tuple[list[str], str]:
+    """The URLs, and the commit.
 
     Raises:
-        BadDerivationError: they can't be taken, or the output isn't a fixed tree.
+        BadDerivationError: there are none, or the output isn't a fixed tree.
     """
     name = derivation.name
     output = derivation.outputs.get("out")
@@ -159,10 +118,68 @@ def _asked(derivation: Derivation) -> tuple[list[str], dict[str, str]]:
         raise BadDerivationError(
             f"'{BUILDER}' needs a URL in the variable 'url', as a Scheme string", where=name
         )
-    for url in urls:
-        if urlsplit(url).scheme not in SCHEMES or not url.isprintable():
-            shown, known = printable(without_user(url)), ", ".join(SCHEMES)
-            raise BadDerivationError(f"commits are fetched by {known}, not from '{shown}'", where=name)
     if not _COMMIT.fullmatch(commit):
         raise BadDerivationError(f"'{printable(commit)}' is no name of a commit or tag", where=name)
-    return urls, {"commit": commit, "recursive": "1" if derivation.env.get("recursive?") == "#t" else ""}
+    return urls, commit
+
+
+def _at_hand(urls: Iterable[str], commit: str, directories: Sequence[str]) -> list[Bind]:
+    """Repositories in `directories`: of `file` URLs, and those that are called as others end.
+
+    The latter for a commit's hash only: what has a tag's name there might be something else.
+    """
+    found: list[str] = []
+    named = _HASH.fullmatch(commit) is not None
+    for parts in filter(None, map(_parts, urls)):
+        parent, _, name = unquote(parts.path).rstrip("/").rpartition("/")
+        for directory in map(os.path.normpath, directories):
+            if parent == directory if parts.scheme == "file" else named:
+                plain = name.removesuffix(".git")
+                found += filter(_is_repository, (f"{directory}/{plain}.git", f"{directory}/{plain}"))
+    places = enumerate(map(os.path.realpath, dict.fromkeys(found)))
+    return [Bind(place, f"{_SHOWN}/{number}") for number, place in places]
+
+
+def _is_repository(place: str) -> bool:
+    """Whether it is one, bare or not; `.` and `..` are none."""
+    within = os.path.normpath(place) == place
+    return within and any(os.path.isfile(f"{place}/{head}") for head in ("HEAD", ".git/HEAD"))
+
+
+def _usable(
+    urls: Sequence[str], settings: BuildSettings, network: str, *, needed: bool, name: str
+) -> list[str]:
+    """The URLs that may be asked, and after them the operator's mirrors.
+
+    Raises:
+        BadDerivationError: there are none, and they are needed; says why of the first.
+    """
+    refused = {url: why for url in urls if (why := _refusal(url, settings.loopback_ports, network))}
+    if needed and len(refused) == len(urls):
+        raise BadDerivationError(next(iter(refused.values())), where=name)
+    if network == NONE:
+        return []
+    asked = [url for url in urls if url not in refused]
+    return [*dict.fromkeys([*asked, *(other for url in asked for other in elsewhere(url, settings.mirrors))])]
+
+
+def _refusal(url: str, ports: Sequence[int], network: str) -> str:
+    parts, shown = _parts(url), printable(without_user(url))
+    if parts is None or parts.scheme not in SCHEMES or not url.isprintable():
+        places = "; of this machine: those in its 'sources' directories" if url.startswith("file:") else ""
+        return f"commits are fetched by {', '.join(SCHEMES)}, not from '{shown}'{places}"
+    why = refusal(parts, ports, network)
+    return f"{shown}: {why}" if why else ""
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return None
+
+
+def _secrets(urls: Sequence[str]) -> tuple[str, ...]:
+    """What is secret in URLs: passwords, and names that stand alone, as tokens do."""
+    users = {f"user of {url}": user for url in urls if (user := url.partition("//")[2].rpartition("@")[0])}
+    return secret_values({**users, **{url: url for url in urls}}, urls)

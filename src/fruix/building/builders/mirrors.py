@@ -1,6 +1,7 @@
 """From the URLs of a derivation to plain `http(s)` URLs, in the order in which to try them.
 
-`mirror://NAME/PATH` stands for PATH below each of NAME's mirrors. The lists below are defaults; the
+`mirror://NAME/PATH` stands for PATH below each of NAME's mirrors; a NAME such as `https://host/` has
+mirrors of what begins with it, tried after the URL itself. The lists below are defaults; the
 operator's configuration can replace or add some. `mirror://debian/PATH` is special: its mirrors are
 those of the machine's own apt configuration, read from `/etc/apt` (one-line and deb822 forms, see
 sources.list(5)), so that a machine behind a local mirror uses it.
@@ -77,7 +78,7 @@ def check_usable(found: Collection[Candidate], mirrors: Iterable[str]) -> None:
 
 def _candidates(url: str, known: Mapping[str, tuple[str, ...]], apt_root: str) -> Iterable[Candidate]:
     if _scheme(url) != "mirror":
-        return [_plain(url)]
+        return [_plain(url), *map(_plain, elsewhere(url, known))]
     parts = urlsplit(url)
     bases = known.get(parts.netloc)
     if bases is None and parts.netloc == "debian":
@@ -86,6 +87,12 @@ def _candidates(url: str, known: Mapping[str, tuple[str, ...]], apt_root: str) -
         return [Candidate(url, f"names an unknown mirror list '{parts.netloc}'")]
     rest = parts.path.lstrip("/")
     return [_plain(base.rstrip("/") + "/" + rest) for base in bases]
+
+
+def elsewhere(url: str, mirrors: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The same in the mirrors of beginnings of URLs, `https://host/`, with one of which it begins."""
+    prefixes = (name for name in mirrors if "://" in name and url.startswith(name))
+    return [base + url.removeprefix(prefix) for prefix in prefixes for base in mirrors[prefix]]
 
 
 def _plain(url: str) -> Candidate:

@@ -15,14 +15,13 @@ import sys
 import tempfile
 import urllib.request
 
-from fruix.building.builders import download
+from fruix.building.builders import download, git_script
 from fruix.building.builders.mirrors import check_usable, expand
 from fruix.cli.commands.hash import FORMS, hash_of
 from fruix.cli.request.connect import open_store
 from fruix.downloads.undelivered import others, read_report
 from fruix.errors import FruixError, UsageError
 from fruix.model.contentaddress import Method
-from fruix.packages.lower_sources import GIT_BUILDER
 from fruix.packages.sources import Git, Origin
 
 _UNKNOWN = "0" * 64
@@ -113,15 +112,15 @@ def _commit(options: argparse.Namespace, directory: str) -> list[str]:
     out = os.path.join(directory, source.store_name)
     variables = {
         **os.environ,
-        "NIX_BUILD_TOP": directory,
+        **git_script.VARIABLES,
+        "HOME": directory,
         "out": out,
-        "url": url,
         "commit": commit,
-        "submodules": "1" if options.submodules else "",
+        "recursive": "1" if options.submodules else "",
+        "longest": "",
     }
-    done = subprocess.run(
-        ["/bin/sh", "-c", GIT_BUILDER], env=variables, cwd=directory, stdout=sys.stderr, check=False
-    )
+    command = ["/bin/sh", "-c", git_script.SCRIPT, "sh", url]
+    done = subprocess.run(command, env=variables, cwd=directory, stdout=sys.stderr, check=False)
     if done.returncode != 0:
         raise FruixError("git can't fetch the commit: see above", where=f"{url} {commit}")
     text = FORMS[options.form](hash_of(out))
