@@ -24,6 +24,7 @@ from freebsd_double.jails import living
 from freebsd_double.kernel_state import Machine as FreeBSD
 from fruix.building.builder import Builder
 from fruix.building.builders.platforms import local_system
+from fruix.building.connect import Connect, no_machine
 from fruix.building.settings import FIRST_BUILD_UID, BuildSettings
 from fruix.model import aterm
 from fruix.model.build_options import BuildOptions
@@ -253,13 +254,14 @@ class Machine:
 
 
 @contextmanager
-def machine(settings: BuildSettings | None = None) -> Iterator[Machine]:
+def machine(settings: BuildSettings | None = None, connect: Connect = no_machine) -> Iterator[Machine]:
     """A machine for the length of a test; afterwards nothing of a build may be left."""
     with private_frx():
         spawner = Spawner.start()  # before the store has threads
         try:
             with LocalStore(Layout()).open() as store:
-                builder = Builder(store, spawner, settings or BuildSettings(max_jobs=2, cores=2))
+                chosen = settings or BuildSettings(max_jobs=2, cores=2)
+                builder = Builder(store, spawner, chosen, connect=connect)
                 try:
                     yield Machine(store, builder)
                 finally:

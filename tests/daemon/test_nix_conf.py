@@ -89,10 +89,10 @@ def test_every_meaning_is_a_setting_and_every_alias_means_something() -> None:
 
 
 def test_what_has_no_effect_is_said_and_what_nobody_knows(tmp_path: Path) -> None:
-    text = "build-users-group = nixbld\nbuilders =\nsystem-features = uid-range kvm\nfoo = 1\n"
+    text = "build-users-group = nixbld\nbuilders = @/nonexistent\nsystem-features = uid-range kvm\nfoo = 1\n"
     text += "extra-cores = 2\n"
     configuration = read(tmp_path, text)
-    assert configuration.changes == {"system-features": ["kvm"]}
+    assert configuration.changes == {"system-features": ["kvm"], "builders": ""}
     assert configuration.unknown == {"foo", "extra-cores"}
     group, feature = configuration.notes
     assert group.startswith("setting 'build-users-group' has no effect: builders run as numbers")

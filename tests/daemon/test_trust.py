@@ -176,3 +176,22 @@ def test_no_secret_is_in_what_is_shown(tmp_path: Path) -> None:
     seen: Any = (keyring, keyring.secret_keys, KEY)
     assert "2Goqw4" not in repr(seen) + str(KEY)
     assert "2Goqw4" in KEY.secret_text
+
+
+def test_machines_are_named_by_trusted_clients_alone(tmp_path: Path) -> None:
+    """The daemon runs `ssh` and reads files for them."""
+    (tmp_path / "machines").write_text("ssh-ng://box - - 2\n")
+    said = ClientOptions(overrides={"builders": f"@{tmp_path}/machines; other"})
+    found = client_options.machines(said)
+    assert found is not None
+    assert [(one.host, one.max_jobs) for one in found] == [("box", 2), ("other", 1)]
+    assert client_options.machines(ClientOptions()) is None
+    assert client_options.machines(ClientOptions(overrides={"builders": ""})) == ()
+    assert client_options.machines(ClientOptions(offload=False)) == ()
+    for wrong in ("unix:///x", "@/nonexistent"):
+        with pytest.raises(UsageError, match="setting 'builders'"):
+            client_options.machines(ClientOptions(overrides={"builders": wrong}))
+    assert not list(client_options.warnings(said, trusted=True))
+    assert "ignoring the client-specified setting 'builders'" in str(
+        *client_options.warnings(said, trusted=False)
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
+from fruix.building.connect import Connect, no_machine
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
 from fruix.building.plan.goal import Plan, missing
@@ -15,9 +16,10 @@ from fruix.building.plan.goals import plan
 from fruix.building.plan.offers import Offers, gather
 from fruix.building.plan.repair import survey
 from fruix.building.prepared_views import PreparedViews
+from fruix.building.queue.fleet import Fleet
 from fruix.building.queue.job import Job
 from fruix.building.queue.realisation import Realisation
-from fruix.building.queue.scheduler import CANCELLED, Scheduler
+from fruix.building.queue.scheduler import CANCELLED, ELSEWHERE, Scheduler
 from fruix.building.recovery import journal_of, user_locks
 from fruix.building.resources import Resources
 from fruix.building.run.build import run_build
@@ -26,6 +28,7 @@ from fruix.building.sandbox_shell import OpenShells, ShellRequest, enter
 from fruix.building.settings import BuildSettings
 from fruix.building.status import active_build, planned
 from fruix.building.substitution import Substitution
+from fruix.dataclass import replace
 from fruix.errors import FruixError
 from fruix.model import aterm
 from fruix.model.activity import ActiveBuild
@@ -45,6 +48,8 @@ from fruix.store.tree.interruption import interruptible
 from fruix.substitutes.substituter import Found
 
 DOWNLOAD_SLOTS = 4
+# Builds on other machines at once, whatever their lists say: each has a thread and a process of `ssh`.
+MOST_SENT = 256
 ANY = BuildOptions()
 
 
@@ -61,8 +66,13 @@ class Builder:
         spawner: Spawner,
         settings: BuildSettings,
         trust: Trust = SubstituteTrust(),  # noqa: B008 - it is frozen
+        connect: Connect = no_machine,
     ) -> None:
-        """`trust`: whose word on paths of binary caches is taken, unless a request says otherwise."""
+        """Begin nothing yet.
+
+        `trust`: whose word on paths of binary caches is taken, unless a request says otherwise.
+        `connect`: how other machines are reached.
+        """
         layout = store.layout
         self.settings = settings
         shared = settings.own_user or not current().has_users(settings.uids)
@@ -76,6 +86,7 @@ class Builder:
             prepared=PreparedViews(layout.prepared, layout.builds, views.names, self._room_for_view),
             history=History(layout.history),
             settings=settings,
+            connect=connect,
         )
         self._substitution = Substitution(self._resources, trust)
         slots = {
@@ -84,7 +95,8 @@ class Builder:
             "substitute": settings.max_substitution_jobs,
         }
         self._shells = OpenShells(max(1, len(settings.uids) - sum(slots.values())))
-        self._scheduler = Scheduler(self._run, slots, per_user=settings.max_jobs_per_user)
+        slots[ELSEWHERE] = MOST_SENT
+        self._scheduler = Scheduler(self._run, slots, Fleet(settings), per_user=settings.max_jobs_per_user)
 
     def realise(
         self,
@@ -107,6 +119,8 @@ class Builder:
             One result per request, in order; failures are results too.
         """
         options = self._substitution.resolved(options)
+        if options.machines is None:
+            options = replace(options, machines=self.settings.machines)
         try:
             return self._realise(requests, options, on_event, cancelled, given)
         except FruixError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fruix.building.connect import Connect
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
 from fruix.building.prepared_views import PreparedViews
@@ -23,3 +24,4 @@ class Resources:
     prepared: PreparedViews
     history: History
     settings: BuildSettings
+    connect: Connect

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fruix.dataclass import dataclass, field
+from fruix.model.machines import Machine
 from fruix.sandbox import networks
 
 # The pool of build users: numeric ids alone, no entry in the host's passwd is needed or wanted.
@@ -70,6 +71,7 @@ class BuildSettings:
         extra_platforms: systems that this machine builds for besides its own.
         own_user: builders run as the daemon's own user.
         experimental_features: those of Nix that are on: `ca-derivations` has effects.
+        machines: others that builds are sent to.
         sandbox: whether builders see only what is declared; else they see everything of the host that
             their user may, and write where that may.
     """
@@ -102,6 +104,7 @@ class BuildSettings:
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
+    machines: tuple[Machine, ...] = ()
     sandbox: bool = True
     own_user: bool = False
     experimental_features: tuple[str, ...] = ()

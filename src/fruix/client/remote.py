@@ -237,10 +237,14 @@ def client_options(options: BuildOptions | None) -> ClientOptions:
         "max-build-log-size": options.max_log_size,
         "build-repeat": options.rounds - 1 if options.rounds > 1 else None,
     }
+    overrides = {name: str(number) for name, number in numbers.items() if number is not None}
+    if options.machines is not None:
+        overrides["builders"] = "\n".join(machine.text for machine in options.machines)
     return ClientOptions(
         keep_failed=options.keep_failed,
         keep_going=options.keep_going,
         max_jobs=ANY_JOBS if options.max_jobs is None else options.max_jobs,
         verbosity=NIX_DEFAULT_VERBOSITY,
-        overrides={name: str(number) for name, number in numbers.items() if number is not None},
+        fallback=options.substitutes.fallback is True,
+        overrides=overrides,
     )

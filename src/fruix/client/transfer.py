@@ -16,6 +16,7 @@ from fruix.dataclass import dataclass
 from fruix.model.nar import export
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.store.interface import Store
 from fruix.store.objects.exported import item
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, exists
 from fruix.store.tree.dump import dump
@@ -31,7 +32,7 @@ Archives = Callable[[StorePath], Iterator[bytes]]
 
 
 @contextmanager
-def archives(store: RemoteContents, *, here: bool) -> Iterator[Archives]:
+def archives(store: Store, *, here: bool) -> Iterator[Archives]:
     """The archives of a store's paths: from the files, if they are `here`, else from its daemon.
 
     Reading files costs half of what the daemon's sending costs.
@@ -104,7 +105,7 @@ OnProgress = Callable[[Copying], object]
 
 
 def copy(
-    source: RemoteContents,
+    source: Store,
     destination: RemoteContents,
     paths: Sequence[StorePath],
     *,

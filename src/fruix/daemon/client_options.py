@@ -14,12 +14,14 @@ from typing import Any
 
 from fruix.building.settings import BuildSettings
 from fruix.daemon.client_trust import OF_TRUSTED_USERS
+from fruix.daemon.setting_checks import read_machines
 from fruix.dataclass import replace
-from fruix.errors import UsageError
+from fruix.errors import FormatError, UsageError
 from fruix.model.build_options import MOST_ROUNDS, BuildOptions, Requester
 from fruix.model.buildresult import BuildMode
 from fruix.model.events import Message
 from fruix.model.garbage import Keep
+from fruix.model.machines import Machine
 from fruix.protocol.activities import Level
 from fruix.protocol.options import ANY_JOBS, MEANINGFUL, ClientOptions
 from fruix.protocol.wire import FEATURE, Context
@@ -102,7 +104,7 @@ _KEEP: Mapping[str, str] = {
 _IGNORED = frozenset(
     {
         "ssh-auth-sock", "experimental-features", "plugin-files", "poll-interval", "connect-timeout",
-        "log-lines", "substitute", "substituters", "extra-substituters", "fallback", "builders",
+        "log-lines", "substitute", "substituters", "extra-substituters", "fallback",
         "multiplexed-build-output",
         "print-extended-build-trace", "user-name", "terminal-columns", "locale", "substitute-urls",
         "warn-dirty", "show-trace", "allow-dirty", "flake-registry", "nix-path", "pure-eval", "eval-cache",
@@ -112,8 +114,9 @@ _IGNORED = frozenset(
 
 
 _DEDUPLICATION = "auto-optimise-store"
+_MACHINES = "builders"
 # What trusted users alone may set.
-_FOR_TRUSTED = OF_TRUSTED_USERS | {_DEDUPLICATION} | _SETTINGS_FOR_TRUSTED.keys()
+_FOR_TRUSTED = OF_TRUSTED_USERS | {_DEDUPLICATION, _MACHINES} | _SETTINGS_FOR_TRUSTED.keys()
 
 
 def says_rounds(options: ClientOptions) -> bool:
@@ -125,6 +128,24 @@ def wants_deduplication(options: ClientOptions) -> bool:
     """Whether equal files of what the client has registered shall be one."""
     value = options.overrides.get(_DEDUPLICATION)
     return value is not None and _boolean(_DEDUPLICATION, value)
+
+
+def machines(options: ClientOptions) -> tuple[Machine, ...] | None:
+    """The machines that a client names; None: it names none, and the operator's are meant.
+
+    The daemon reads files for it and runs `ssh`, so that this is for trusted users.
+
+    Raises:
+        UsageError: what it says is no list of machines.
+    """
+    if not options.offload:
+        return ()
+    if (text := options.overrides.get(_MACHINES)) is None:
+        return None
+    try:
+        return read_machines(text)
+    except (FormatError, OSError) as error:
+        raise UsageError(f"setting '{_MACHINES}': {error}") from None
 
 
 def warnings(options: ClientOptions, *, trusted: bool) -> Iterator[Message]:

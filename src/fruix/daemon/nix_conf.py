@@ -86,6 +86,11 @@ def _jobs(value: str) -> int:
     return os.cpu_count() or 1 if value == "auto" else _number(value)
 
 
+def _machines(value: str) -> str:
+    """As in Nix, a file that isn't there lists none."""
+    return "" if value.startswith("@") and not os.path.exists(value[1:]) else value
+
+
 def _pairs(value: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in value.split())
 
@@ -101,6 +106,7 @@ def _machine_features() -> list[str]:
 _MEANINGS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "allowed-users": ("allowed-users", str.split),
     "auto-optimise-store": ("deduplication", lambda value: "all" if _TRUTH[value] else "none"),
+    "builders": ("builders", _machines),
     "compress-build-log": ("log-compression", lambda value: "bzip2" if _TRUTH[value] else "none"),
     "cores": ("cores", _number),
     "experimental-features": ("experimental-features", str.split),
@@ -169,9 +175,8 @@ _WITHOUT_EFFECT: Mapping[str, str] = {
     "allowed-impure-host-deps": "'sandbox-paths' shows builders paths of this machine",
     "auto-allocate-uids": "builders run as numbers of the daemon's own, which no user or group has",
     "build-dir": "build directories are in the state directory",
-    "build-hook": "builds run on this machine",
+    "build-hook": "the daemon itself sends builds to other machines",
     "build-users-group": "builders run as numbers of the daemon's own, which no user or group has",
-    "builders": "builds run on this machine",
     "diff-hook": "the differences that a check finds are in its log",
     "keep-build-log": "logs are always kept",
     "pre-build-hook": "no program is run before builds",

@@ -40,13 +40,13 @@ def open_service(
     """
     from fruix.building.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
     from fruix.building.recovery import recover_builds  # noqa: PLC0415
+    from fruix.client.ssh import connect_machine  # noqa: PLC0415
     from fruix.store import Limits, LocalStore  # noqa: PLC0415
 
     _refuse_exposed(layout)
     with ExitStack() as closing:
-        build = settings.build
+        build, keyring = settings.build, Keyring.open(settings)
         limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
-        keyring = Keyring.open(settings)
         store = LocalStore(
             layout,
             durability=settings.durability,
@@ -57,12 +57,12 @@ def open_service(
         ).open()
         closing.callback(store.close)
         _log_leftovers(store.swept, recover_builds(store), layout.store)
-        builder = Builder(store, spawner, build, keyring.on_substitutes())
+        builder = Builder(store, spawner, build, keyring.on_substitutes(), connect_machine)
         closing.callback(builder.close)
         service = Service(store, builder, settings, relock=relock)
         _collect_by_itself(service, closing)
         service.closing = closing.pop_all()
-        return service
+    return service
 
 
 def _log_leftovers(swept: Swept, removed: Sequence[str], store: str) -> None:

@@ -200,7 +200,8 @@ class Session:
         )
         says = client_options.says_rounds(self.options)
         rounds = chosen.rounds if says else self.service.settings.rounds
-        return replace(chosen, substitutes=wishes, rounds=rounds)
+        machines = client_options.machines(self.options) if self.trusted else None
+        return replace(chosen, substitutes=wishes, rounds=rounds, machines=machines)
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by

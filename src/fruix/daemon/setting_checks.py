@@ -8,10 +8,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from os.path import normpath
+from pathlib import Path
 from typing import Any, cast
 
+from fruix.building.builders.platforms import local_system
 from fruix.building.settings import EVERY_VARIABLE, HelperSettings
-from fruix.errors import FormatError, UsageError
+from fruix.errors import FormatError, FruixError, UsageError
+from fruix.model.machines import Machine, parse_machines
 from fruix.model.named_keys import PublicKey
 from fruix.substitutes.address import CacheAddress
 
@@ -81,6 +84,30 @@ def caches(value: Any) -> tuple[str, ...]:
         except UsageError as error:
             raise ValueError(str(error)) from None
     return texts
+
+
+def machines(value: Any) -> tuple[Machine, ...]:
+    """A list of machines, or names of files (behind `@`) that hold such lists."""
+    texts = [value] if isinstance(value, str) else strings(value)
+    try:
+        return tuple(one for text in texts for one in read_machines(text))
+    except (FruixError, OSError) as error:
+        raise ValueError(str(error)) from None
+
+
+def read_machines(text: str) -> tuple[Machine, ...]:
+    """The machines of a list; a part that is `@` and the name of a file stands for that file's.
+
+    Raises:
+        FormatError: a line that is none.
+        OSError: a file can't be read.
+    """
+    parts = text.replace(";", "\n").splitlines()
+    texts = [
+        Path(part.strip()[1:]).read_text(encoding="utf-8") if part.strip().startswith("@") else part
+        for part in parts
+    ]
+    return parse_machines("\n".join(texts), local_system())
 
 
 def helper(value: Any) -> HelperSettings:

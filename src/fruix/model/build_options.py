@@ -11,6 +11,7 @@ from typing import Protocol
 
 from fruix.dataclass import dataclass, field
 from fruix.model.buildresult import BuildMode
+from fruix.model.machines import Machine
 from fruix.model.narinfo import NarInfo
 
 MOST_ROUNDS = 1000
@@ -67,6 +68,8 @@ class BuildOptions:
         post_build_hook: a program that is run after each build.
         impure_env: variables for fixed-output derivations that name them.
         requester: None: nobody in particular (the daemon itself).
+        machines: that builds may be sent to.
+        here: builds may run on this machine.
     """
 
     contract: str = "nix"
@@ -84,3 +87,5 @@ class BuildOptions:
     impure_env: Mapping[str, str] = field(default_factory=dict)
     requester: Requester | None = None
     substitutes: SubstituteWishes = SubstituteWishes()
+    machines: tuple[Machine, ...] | None = None
+    here: bool = True

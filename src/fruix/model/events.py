@@ -44,6 +44,8 @@ class BuildStarted:
     rounds: int = 1
     outputs: Mapping[str, str] = field(default_factory=dict)
     system: str = ""  # that it is built for
+    machine: str = ""  # that it was sent to; empty: this one
+    why: str = ""  # that machine, where there was a choice
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,16 +75,7 @@ class NixWriter(EventWriter):
     def messages(self, event: Event) -> Iterator[wire.Message]:
         match event:
             case BuildStarted():
-                for running in (self._waits, self._builds):  # of the round before
-                    yield from self._end(running, event.drv)
-                yield self._begin(
-                    self._builds,
-                    event.drv,
-                    ActivityType.BUILD,
-                    f"{_NIX_PURPOSES.get(event.purpose, event.purpose)} '{event.drv}'",
-                    # Derivation, machine (this one), round, rounds.
-                    (str(event.drv), "", event.round, event.rounds),
-                )
+                yield from self._build(event)
             case LogLine():
                 yield wire.Result(self._builds.get(event.drv, 0), ResultType.BUILD_LOG_LINE, (event.line,))
             case PhaseStarted():
@@ -103,6 +94,17 @@ class NixWriter(EventWriter):
                 yield wire.Next(event.text + "\n")
             case _:
                 yield from self._substitution(event)
+
+    def _build(self, event: BuildStarted) -> Iterator[wire.Message]:
+        for running in (self._waits, self._builds):  # of the round before
+            yield from self._end(running, event.drv)
+        place = f" on '{event.machine}'" if event.machine else ""
+        text = f"{_NIX_PURPOSES.get(event.purpose, event.purpose)} '{event.drv}'{place}"
+        # Derivation, machine (empty: this one), round, rounds.
+        fields = (str(event.drv), event.machine, event.round, event.rounds)
+        yield self._begin(self._builds, event.drv, ActivityType.BUILD, text, fields)
+        if event.why and self._verbosity >= Level.TALKATIVE:
+            yield wire.Next(f"{event.drv.name}: {event.why}\n")
 
     def _substitution(self, event: Event) -> Iterator[wire.Message]:
         match event:

@@ -69,7 +69,7 @@ MEANINGFUL = frozenset(
         "keep-outputs", "keep-derivations", "gc-keep-outputs", "gc-keep-derivations",
         "multiplexed-build-output", "print-extended-build-trace", "auto-optimise-store",
         "substitute", "fallback", "substituters", "extra-substituters", "substitute-urls",
-        "post-build-hook", "impure-env",
+        "post-build-hook", "impure-env", "builders",
         "require-sigs", "trusted-public-keys", "extra-trusted-public-keys", "secret-key-files",
     }
 )  # fmt: skip
@@ -77,7 +77,7 @@ MEANINGFUL = frozenset(
 KEY_LISTS = frozenset({"trusted-public-keys", "extra-trusted-public-keys"})
 # Those that are lists of addresses of binary caches.
 CACHE_LISTS = frozenset({"substituters", "extra-substituters", "substitute-urls"})
-_LONG = KEY_LISTS | CACHE_LISTS | {"secret-key-files"}
+_LONG = KEY_LISTS | CACHE_LISTS | {"secret-key-files", "builders"}
 SETTINGS_LIMIT = 1 << 10
 # Bytes of a value that means something.
 VALUE_LIMIT = 64

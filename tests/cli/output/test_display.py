@@ -86,6 +86,8 @@ SCHEMA = {
         "rounds",
         "outputs",
         "system",
+        "machine",
+        "why",
     },
     "phase-started": {"drv", "phase", "time"},
     "builder-exited": {"drv", "code", "signal", "time"},

@@ -29,12 +29,15 @@ while [ $# != 0 ]; do
     esac
     shift
 done
-[ "$host" != nowhere ] || { echo 'ssh: connect to host nowhere: No route to host' >&2; exit 255; }
+case ${host#*@} in
+@hosts@
+*) echo "ssh: connect to host $host: No route to host" >&2; exit 255 ;;
+esac
 [ -z "$local" ] || sh -c "$local"
-exec env -i HOME=/ PATH='@path@' '@enter@' sh -c "$*"
+exec env -i "$enter" sh -c "$*"
 """
 _ENTER = """#!/bin/sh
-here='mount --bind "$0" /frx && mount --bind "$0/locks" /run/fruix && exec "$@"'
+here='. "$0/profile" && mount --bind "$0" /frx && mount --bind "$0/locks" /run/fruix && exec "$@"'
 exec unshare -m sh -c "$here" '@place@' "$@"
 """
 _DAEMON = """#!/bin/sh
@@ -51,10 +54,10 @@ def newest() -> str:
 
 @dataclass(frozen=True)
 class Host:
-    """A machine whose programs are those in `bin`, besides the system's; `ssh` there leads to `to`."""
+    """A machine with the programs in `bin`, besides the system's; `ssh` there leads to those in `to`."""
 
     place: Path
-    to: Host | None = None
+    to: Mapping[str, Host] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -63,8 +66,12 @@ class Host:
         for directory in ("/frx", "/run/fruix"):
             os.makedirs(directory, exist_ok=True)
         self.write("enter", _ENTER, place=self.place)
+        values = {"PATH": self.path, "HOME": "/frx/home", **self.environment}
+        lines = [f"export {name}='{value}'\n" for name, value in values.items()]
+        (self.place / "profile").write_text("".join(lines))
         if self.to:
-            self.write("ssh", _SSH, enter=self.to.place / "bin/enter", path=self.to.path)
+            hosts = [f"{name}) enter='{host.place}/bin/enter' ;;" for name, host in self.to.items()]
+            self.write("ssh", _SSH, hosts="\n".join(hosts))
 
     @property
     def path(self) -> str:
@@ -87,7 +94,6 @@ class Host:
         """What a command prints and says."""
         done = subprocess.run(
             [self.place / "bin/enter", *words],
-            env={"PATH": self.path, "HOME": "/frx/home", **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -103,12 +109,12 @@ class Host:
         return sorted(name for name in os.listdir(self.place / "store") if name.endswith(ends))
 
 
-def nix_host(place: Path, to: Host, programs: str) -> Host:
-    """A machine with Nix, which builds as root and without a daemon."""
+def nix_host(place: Path, to: Mapping[str, Host], programs: str) -> Host:
+    """A machine with Nix, which builds as root and whose clients need no daemon."""
     names = {"STORE": "store", "STATE": "var/nix", "LOG": "var/log/nix", "CONF": "etc"}
     config = "sandbox = false\nbuild-users-group =\nsubstituters =\nexperimental-features = nix-command\n"
     environment = {f"NIX_{name}_DIR": f"/frx/{directory}" for name, directory in names.items()}
     host = Host(place, to, {**environment, "NIX_CONFIG": config})
-    for name in ("nix", "nix-build", "nix-store", "nix-copy-closure"):
+    for name in ("nix", "nix-build", "nix-store", "nix-copy-closure", "nix-instantiate", "nix-daemon"):
         host.write(name, '#!/bin/sh\nexec @programs@/@name@ "$@"\n', programs=programs, name=name)
     return host

@@ -15,14 +15,14 @@ from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
 
-SUBSTITUTE = "substitute"
+SUBSTITUTE, BUILD = "substitute", "build"
 # Of what has to be planned again when its inputs are there; to be told by identity.
 UNRESOLVED = BuildResult(BuildStatus.TRANSIENT_FAILURE, "its inputs are not known yet")
 
 
 def kind_of(derivation: Derivation) -> str:
     """Which slots it takes, and what people call it: `download` or `build`."""
-    return "download" if derivation.builder.startswith("builtin:") else "build"
+    return "download" if derivation.builder.startswith("builtin:") else BUILD
 
 
 def contract_name(derivation: Derivation, default: str) -> str:

@@ -18,7 +18,7 @@ starts.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ class Turns:
         for line in self._waiting.pop(job, ()):
             self._drop(job, line)
 
-    def take(self) -> Job | None:
-        """The job whose turn it is, which counts as running until `done`.
+    def take(self, fits: Callable[[Job], bool] = lambda _: True) -> Job | None:
+        """The job whose turn it is, of those that fit; it counts as running until `done`.
 
         None if there is none that could run now.
         """
@@ -95,7 +95,7 @@ class Turns:
             load = (users[line[0]], requests[line])
             if self._per_user and load[0] > self._per_user - _WHOLE:
                 continue
-            if (found is None or load < found[0]) and (job := self._first(line)) is not None:
+            if (found is None or load < found[0]) and (job := self._first(line, fits)) is not None:
                 found = load, line, job
         if found is None:
             return None
@@ -113,8 +113,9 @@ class Turns:
         del self._running[job]
         self._busy -= job.outputs
 
-    def _first(self, line: Line) -> Job | None:
-        return next((job for job in self._lines[line] if self._busy.isdisjoint(job.outputs)), None)
+    def _first(self, line: Line, fits: Callable[[Job], bool]) -> Job | None:
+        jobs = (job for job in self._lines[line] if self._busy.isdisjoint(job.outputs))
+        return next((job for job in jobs if fits(job)), None)
 
     def _drop(self, job: Job, line: Line) -> None:
         jobs = self._lines[line]

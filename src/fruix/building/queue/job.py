@@ -18,6 +18,7 @@ from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildResult
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
+from fruix.model.machines import Machine
 from fruix.model.reasons import Reason, reason
 from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
@@ -52,6 +53,12 @@ class Job:
     submitted: float = field(default_factory=time.time)
     started: float = 0.0
     cancelled: bool = False
+    machines: list[Machine] = field(default_factory=list)  # that could build it, of those of the request
+    objections: list[str] = field(default_factory=list)  # why the others can't
+    fits_here: bool = True
+    prefers_here: bool = False
+    machine: Machine | None = None  # that builds it
+    why: str = ""  # that one, where there was a choice
     waker: int = -1  # once it has begun: readable when the job is cancelled
     _listeners: dict[Inbox, Listener] = field(default_factory=dict)
     _ending: bool = False  # the limits of all who waited have passed
@@ -87,6 +94,10 @@ class Job:
         """The options of the first who waits with that wish."""
         options = (listener.options for listener in self.waiting())
         return next((one for one in options if wish(one)), None)
+
+    def is_allowed_here(self) -> bool:
+        """Whether one who waits lets it be built on this machine."""
+        return self.wanted(lambda options: options.here) is not None
 
     def sift(
         self, why: Callable[[Listener], Reason | None]
@@ -171,13 +182,21 @@ class Job:
                 requester for requester in requesters if requester is not None
             ]
 
+    def pause(self) -> None:
+        """It is going to begin again."""
+        with self._lock:
+            self._close()
+
     def finish(self, result: BuildResult) -> None:
         """The end: all listeners are told."""
         with self._lock:
             self.result = result
             for inbox in self._listeners:
                 inbox.put(self.path, result)
-            if self._wake >= 0:
-                os.close(self.waker)
-                os.close(self._wake)
-            self.waker = self._wake = -1
+            self._close()
+
+    def _close(self) -> None:
+        if self._wake >= 0:
+            os.close(self.waker)
+            os.close(self._wake)
+        self.waker = self._wake = -1

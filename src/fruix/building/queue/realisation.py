@@ -10,8 +10,9 @@ built then. A failed goal fails those that need it with DEPENDENCY_FAILED, namin
 the root cause once.
 
 At most `max_jobs` builds of the request run at once (downloads have slots of their own and don't
-count). With 0 only derivations that prefer to be built locally are built, one at a time; when
-nothing else is left the rest fails.
+count, nor does what can't be built but on another machine). With 0 only derivations that prefer to
+be built locally are built, one at a time, and those that are sent to other machines; when nothing
+else is left the rest fails.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import Empty
 
-from fruix.building.plan.goal import UNRESOLVED, Goal, Plan
+from fruix.building.plan.goal import BUILD, UNRESOLVED, Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
@@ -64,6 +65,8 @@ class Realisation:
         self._ready: deque[Goal] = deque()
         self._downloads: deque[Goal] = deque()
         self._stuck: deque[Goal] = deque()  # will never have their turn
+        self._sendable: deque[Goal] = deque()  # a machine of the request can build them
+        self._sent: set[StorePath] = set()  # are not to be built here
         self._running: dict[StorePath, Job] = {}
         self._open: dict[StorePath, set[StorePath]] = {}
         self._dependents: dict[StorePath, list[Goal]] = {}
@@ -156,8 +159,10 @@ class Realisation:
 
     def _queue_of(self, goal: Goal) -> deque[Goal]:
         """Where a goal whose inputs are there waits."""
-        if goal.kind != "build":
+        if goal.kind != BUILD:
             return self._downloads
+        if self._scheduler.may_go(goal.derivation, self._goal_options(goal)):
+            return self._sendable
         if self._options.max_jobs == 0 and not prefers_here(goal.derivation):
             return self._stuck
         return self._ready
@@ -167,17 +172,27 @@ class Realisation:
         while self._downloads:
             self._submit(self._downloads.popleft())
         share = self._options.max_jobs
-        running = sum(job.kind == "build" for job in self._running.values())
+        running = sum(job.kind == BUILD and path not in self._sent for path, job in self._running.items())
         while self._ready and (share is None or running < max(share, 1)):
             self._submit(self._ready.popleft())
             running += 1
+        while self._sendable:
+            goal = self._sendable.popleft()
+            here = share is None or running < share
+            if not here:
+                self._sent.add(goal.path)
+            self._submit(goal, here=here)
+            running += here
         while self._stuck and not self._running:
             goal = self._stuck.popleft()
             self._fail(goal, BuildStatus.MISC_FAILURE, reason("no-slots"))
             self._settle(goal.path)
 
-    def _submit(self, goal: Goal) -> None:
-        options = replace(self._options, mode=goal.mode)
+    def _goal_options(self, goal: Goal) -> BuildOptions:
+        return replace(self._options, mode=goal.mode)
+
+    def _submit(self, goal: Goal, *, here: bool = True) -> None:
+        options = replace(self._goal_options(goal), here=here)
         self._running[goal.path] = self._scheduler.submit(
             goal.path, goal.derivation, options, goal.kind, self._inbox, goal.offer
         )
@@ -197,7 +212,7 @@ class Realisation:
         self._on_event(BuildFailed(path, result.status, result.message, 0.0, why))
 
     def _give_up(self, why: str) -> None:
-        queues = (self._ready, self._downloads, self._stuck)
+        queues = (self._ready, self._downloads, self._sendable, self._stuck)
         ready = [goal.path for queue in queues for goal in queue]
         for path in [*self._running, *self._waiting, *ready]:
             self._results.setdefault(path, BuildResult(BuildStatus.MISC_FAILURE, why))

@@ -15,10 +15,12 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from fruix.building.plan.goal import contract_name
+from fruix.building.plan.goal import BUILD, contract_name
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.fair_share import Line, Turns
+from fruix.building.queue.fleet import Fleet
 from fruix.building.queue.job import Job
+from fruix.building.settings import BuildSettings
 from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
@@ -31,8 +33,11 @@ _log = logging.getLogger(__name__)
 _NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
 
 
+ELSEWHERE = "elsewhere"  # slots for builds on other machines, which come from the queue of those here
 _Key = tuple[StorePath, BuildMode, int, str]
 CANCELLED = BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
+# Its machine was lost: another one may do it, or this one. To be told by identity.
+AGAIN = BuildResult(BuildStatus.TRANSIENT_FAILURE, "to be tried elsewhere")
 # What would have been built, had the daemon not been ending; to be told by identity.
 NOT_BEGUN = BuildResult(
     BuildStatus.TRANSIENT_FAILURE,
@@ -53,13 +58,21 @@ class Scheduler:
     """Runs jobs on threads of its own, at most `slots[kind]` of a kind at once."""
 
     def __init__(
-        self, run: Callable[[Job], BuildResult], slots: Mapping[str, int], *, per_user: int = 0
+        self,
+        run: Callable[[Job], BuildResult],
+        slots: Mapping[str, int],
+        fleet: Fleet | None = None,
+        *,
+        per_user: int = 0,
     ) -> None:
-        """`per_user`: how many of each kind may run for one user (0: any number)."""
+        """`fleet`: other machines. `per_user`: how many of each kind may run for one user (0: any number)."""
         self._run = run
+        self._fleet = fleet or Fleet(BuildSettings())
         self._slots = dict(slots)
         busy: set[StorePath] = set()
         self._queues: dict[str, Turns] = {kind: Turns(busy, per_user) for kind in slots}
+        if ELSEWHERE in slots:
+            self._queues[ELSEWHERE] = self._queues[BUILD]
         self._idle = dict.fromkeys(slots, 0)
         self._threads: dict[str, list[threading.Thread]] = {kind: [] for kind in slots}
         self._jobs: dict[_Key, Job] = {}
@@ -87,6 +100,8 @@ class Scheduler:
             job = self._jobs.get(key)
             if job is None or not job.join(inbox, options):
                 job = Job(path, derivation, options, kind, offer)
+                if kind == BUILD:
+                    self._fleet.prepare(job)
                 job.join(inbox, options)
                 if self._draining:
                     job.finish(NOT_BEGUN)
@@ -95,6 +110,8 @@ class Scheduler:
             queue.add(job, _line(inbox, options))
             try:
                 self._start_thread(kind)
+                if job.machines:
+                    self._start_thread(ELSEWHERE)
             except RuntimeError as error:
                 self._withdraw(job, BuildResult(BuildStatus.MISC_FAILURE, _NO_THREAD))
                 raise FruixError(_NO_THREAD, hint="raise the limits that the daemon runs under") from error
@@ -125,6 +142,10 @@ class Scheduler:
         if self._jobs.get(key) is job:
             del self._jobs[key]
 
+    def may_go(self, derivation: Derivation, options: BuildOptions) -> bool:
+        """Whether one of a request's machines can build a derivation."""
+        return not all(self._fleet.suitable(derivation, options).values())
+
     def jobs(self) -> list[Job]:
         """All that run, or wait and are wanted, oldest first."""
         with self._changed:
@@ -134,7 +155,7 @@ class Scheduler:
         return sorted(jobs, key=lambda job: job.submitted)
 
     def _all(self) -> list[Job]:
-        return [job for queue in self._queues.values() for job in queue.jobs()]
+        return [job for queue in dict.fromkeys(self._queues.values()) for job in queue.jobs()]
 
     def drain(self) -> None:
         """Begin no more jobs; returns when none runs.
@@ -189,15 +210,33 @@ class Scheduler:
             result = self._guarded(job)
             with self._changed:
                 self._queues[kind].done(job)
-                self._forget(job)
-                job.finish(result)
+                self._fleet.done(job, lost=result is AGAIN)
+                if result is not AGAIN or not self._queue_again(job):
+                    self._forget(job)
+                    job.finish(CANCELLED if result is AGAIN else result)
                 self._changed.notify_all()  # its outputs and its users' shares are free
+
+    def _queue_again(self, job: Job) -> bool:
+        """Let it wait for another machine, or this one; False: nobody wants it any more."""
+        job.pause()
+        waiting = [] if self._closing else job.waiting()
+        for listener in waiting:
+            self._queues[job.kind].add(job, _line(listener.inbox, listener.options))
+        return bool(waiting)
+
+    def _take(self, kind: str) -> Job | None:
+        if kind != ELSEWHERE:
+            if (job := self._queues[kind].take(self._fleet.may_stay)) is not None:
+                self._fleet.keep(job)
+        elif (job := self._queues[kind].take(self._fleet.may_go)) is not None:
+            self._fleet.send(job)
+        return job
 
     def _next(self, kind: str) -> Job | None:
         with self._changed:
             self._idle[kind] += 1
             try:
-                while (job := self._queues[kind].take()) is None:
+                while (job := self._take(kind)) is None:
                     if self._closing:
                         return None
                     self._changed.wait()

@@ -66,6 +66,7 @@ class Ending:
         notes: what clients are told besides.
         kept: where a copy of its directories is, below the directory of kept ones.
         limits: those that held at the end.
+        machine: that it was sent to; empty: this one.
     """
 
     mode: str
@@ -76,6 +77,7 @@ class Ending:
     notes: Sequence[Note]
     kept: str
     limits: Limits
+    machine: str
 
 
 def make_record(
@@ -110,6 +112,7 @@ def make_record(
         "exit": {"code": exited.code, "signal": exited.signal} if exited else None,
         "log": facts.log_file,
         "machine": _machine(),
+        "builtOn": ending.machine,
     }
 
 

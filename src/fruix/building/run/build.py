@@ -28,13 +28,15 @@ from fruix.building.outputs.modes import ModeRules, OutputSet, compare_rounds, r
 from fruix.building.outputs.stage import OutputRules, check_valid, drop, stage_outputs
 from fruix.building.queue.allowance import Allowance
 from fruix.building.queue.job import Job
+from fruix.building.queue.scheduler import AGAIN
 from fruix.building.record.log import BuildLog
 from fruix.building.record.log_file import log_name
 from fruix.building.record.record import BuildFacts
 from fruix.building.record.record_file import read_record
 from fruix.building.resources import Resources
+from fruix.building.run.elsewhere import LostError, build_elsewhere
 from fruix.building.run.execute import run_builder
-from fruix.building.run.keep_failed import keep_build
+from fruix.building.run.keep_failed import kept_if_it_fails
 from fruix.building.run.monitor import readable
 from fruix.building.run.outcome import OWN_ENDS, dismiss, failed, failure, log_differences, report, success
 from fruix.building.run.state import RunState
@@ -69,6 +71,8 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
     try:
         with ExitStack() as stack:
             stack.enter_context(resources.store.temp_roots.session())  # of this thread, for this build
+            if job.machine is None and not job.is_allowed_here():
+                raise FailedError(job.path, reason("no-slots"), hint="; ".join(job.objections))
             failpoints.reach("lock")
             _lock(stack, job, resources.store)
             stack.callback(failpoints.reach, "unlock")
@@ -81,8 +85,13 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             resources.store.check_room()
             failpoints.reach("log")
             with _open_log(state, resources) as log:
-                _build(stack, state, mode, log, resources)
+                if job.machine is not None:
+                    build_elsewhere(state, job.machine, mode, log, resources)
+                else:
+                    _build(stack, state, mode, log, resources)
         result = _after_build(state, success(state, _made(state)), resources)
+    except LostError:
+        return AGAIN
     except (FruixError, OSError) as error:
         result = failure(state, _made(state), error, resources)
     report(state, result, resources)
@@ -159,7 +168,7 @@ def _build(stack: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, re
             state.begin_round(number)
             with (
                 noted_workspace(job.path, user.uid, resources, _output_paths(job)) as area,
-                _kept_if_it_fails(state, builder, area, resources),
+                kept_if_it_fails(state, builder, area, resources),
                 interruptible(state.why_stop),
             ):
                 with _same_view(state, resources):
@@ -258,23 +267,6 @@ def _open_log(state: RunState, resources: Resources) -> Iterator[BuildLog]:
         yield log
     finally:
         log.close()
-
-
-@contextmanager
-def _kept_if_it_fails(
-    state: RunState, builder: PreparedBuilder, area: Workspace, resources: Resources
-) -> Iterator[None]:
-    """Keep a copy of a failed build's directories if the client wants one.
-
-    Those of a fetcher tell nothing.
-    """
-    try:
-        yield
-    except (FruixError, OSError):
-        wanted = state.job.wanted(lambda options: options.keep_failed)
-        if wanted and not state.job.cancelled and builder.is_own:
-            state.keep(keep_build(state, area, wanted.requester, resources))
-        raise
 
 
 def _output_paths(job: Job) -> list[StorePath]:

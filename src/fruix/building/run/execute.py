@@ -161,5 +161,6 @@ def _announce(state: RunState, pid: int) -> None:
             rounds=state.rounds,
             outputs={name: str(output.path) for name, output in derivation.outputs.items()},
             system=derivation.system,
+            why=state.job.why,
         )
     )

@@ -25,10 +25,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 
 from fruix import failpoints
+from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace, name_prefix
@@ -46,6 +47,23 @@ from fruix.store.tree.interruption import interruptible
 # Names of copies that are being made; a start removes those that a crash left.
 UNFINISHED = ".new-"
 _PARTS = (b"build", b"tmp", b"store")
+
+
+@contextmanager
+def kept_if_it_fails(
+    state: RunState, builder: PreparedBuilder, area: Workspace, resources: Resources
+) -> Iterator[None]:
+    """Keep a copy of a failed build's directories if the client wants one.
+
+    Those of a fetcher tell nothing.
+    """
+    try:
+        yield
+    except (FruixError, OSError):
+        wanted = state.job.wanted(lambda options: options.keep_failed)
+        if wanted and not state.job.cancelled and builder.is_own:
+            state.keep(keep_build(state, area, wanted.requester, resources))
+        raise
 
 
 def keep_build(state: RunState, area: Workspace, owner: Requester | None, resources: Resources) -> str:

@@ -176,4 +176,5 @@ class RunState:
             notes=(*self.early_notes, *self.late_notes),
             kept=self.kept,
             limits=self.allowance.widest(),
+            machine=self.job.machine.uri if self.job.machine else "",
         )

@@ -100,7 +100,7 @@ class PlainDisplay:
     def _show_build(self, event: Event) -> None:
         match event:
             case BuildStarted():
-                self.line(_beginning(event), "bold")
+                self.line(_beginning(event, reasons=self.verbosity >= 1), "bold")
             case PhaseStarted():
                 self.line(f"{event.drv.short_name}: phase {event.phase}", "cyan")
             case LogLine() if self.verbosity >= 1:
@@ -178,9 +178,11 @@ def _failed(event: BuildFailed) -> tuple[str, str]:
 _PURPOSES = {"build": "building", "check": "checking", "repair": "repairing"}
 
 
-def _beginning(event: BuildStarted) -> str:
+def _beginning(event: BuildStarted, *, reasons: bool) -> str:
     rounds = f" (round {event.round} of {event.rounds})" if event.rounds > 1 else ""
-    return f"{_PURPOSES.get(event.purpose, event.purpose)} {event.drv.short_name}{rounds}"
+    machine = f" on {event.machine}" if event.machine else ""
+    why = f"\n{event.drv.short_name}: {event.why}" if reasons and event.why else ""
+    return f"{_PURPOSES.get(event.purpose, event.purpose)} {event.drv.short_name}{machine}{rounds}{why}"
 
 
 class LiveDisplay(PlainDisplay):

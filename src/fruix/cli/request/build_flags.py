@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from fruix.model.build_options import BuildOptions
+from fruix.errors import FormatError
+from fruix.model.build_options import BuildOptions, SubstituteWishes
 from fruix.model.buildresult import BuildMode
+from fruix.model.machines import Machine, parse_machines
 
 
 def _number(least: int) -> Callable[[str], int]:
@@ -16,6 +18,18 @@ def _number(least: int) -> Callable[[str], int]:
         return int(text)
 
     return read
+
+
+def _machines(name: str) -> tuple[Machine, ...]:
+    if not name:
+        return ()
+    try:
+        with open(name.removeprefix("@"), encoding="utf-8") as stream:
+            return parse_machines(stream.read(), "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise argparse.ArgumentTypeError(f"can't read '{name}': {error}") from None
+    except FormatError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error}") from None
 
 
 # Flags, metavar, least value, help; all default to what the daemon is set to.
@@ -53,6 +67,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="build again what is damaged or missing, and put it in its place",
     )
     parser.add_argument(
+        "--builders",
+        metavar="FILE",
+        type=_machines,
+        help="send builds to the machines in a list like Nix's: URI systems key jobs speed features mandatory"
+        " (empty: to none)",
+    )
+    parser.add_argument(
+        "--fallback",
+        action="store_true",
+        help="build what a binary cache or another machine promised and didn't deliver",
+    )
+    parser.add_argument(
         "--rounds",
         metavar="N",
         type=_number(1),
@@ -73,6 +99,8 @@ def build_options(options: argparse.Namespace) -> BuildOptions:
         max_jobs=options.max_jobs,
         max_log_size=options.max_log_size,
         rounds=options.rounds,
+        machines=options.builders,
+        substitutes=SubstituteWishes(fallback=options.fallback or None),
     )
 
 

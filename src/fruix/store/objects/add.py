@@ -140,13 +140,17 @@ class Adding:
             deque(chunks, maxlen=0)  # the sender goes on after the archive
             return
         with self._staging.place() as place:
-            with StreamHash(info.nar_hash.algorithm) as stream:
-                spending = self._room.spending(_limited(_hashed(chunks, stream), info), tree=True)
-                restore(spending, self._staging.directory, place)
-                found, size = stream.finish(), stream.size
-            _check(info, found, size)
-            check_address(self._staging.directory, place, info)
+            self.restore(place, info, chunks)
             self._publish(place, info, repair=repair)
+
+    def restore(self, place: bytes, info: PathInfo, chunks: Iterable[bytes]) -> None:
+        """Unpack an archive into the staging directory; it is what `info` says."""
+        with StreamHash(info.nar_hash.algorithm) as stream:
+            spending = self._room.spending(_limited(_hashed(chunks, stream), info), tree=True)
+            restore(spending, self._staging.directory, place)
+            found, size = stream.finish(), stream.size
+        _check(info, found, size)
+        check_address(self._staging.directory, place, info)
 
     def described(self, chunks: Iterable[bytes], describe: Callable[[StreamHash], PathInfo]) -> PathInfo:
         """Add an archive whose path is known only behind it; see `LocalStore.add_described`."""

@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 
 from fruix.dataclass import replace
 from fruix.errors import StoreError
+from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import leftovers
 from fruix.store.locks import PathLocks
+from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs import staged
 from fruix.store.outputs.addressed import name_by_contents
@@ -26,6 +28,7 @@ class StoredOutputs(StoreQueries):
 
     _locks: int
     _staging: Staging
+    _adding: Adding
 
     def _path_locks(self) -> PathLocks:
         return PathLocks(self._locks)
@@ -70,6 +73,21 @@ class StoredOutputs(StoreQueries):
                 named.get(scratch, output).drop()
             raise
         return named
+
+    def stage_nar(self, info: PathInfo, chunks: Iterable[bytes]) -> Staged:
+        """Take an output that was built elsewhere.
+
+        Args:
+            info: what it is, whose path the caller has locked.
+            chunks: its archive.
+
+        Raises:
+            ImportMismatchError: it isn't what is said of it.
+            BadNarError: not a canonical archive.
+        """
+        with self._staging.place() as place:
+            self._adding.restore(place, info, chunks)
+        return Staged(info, place, self._staging, self.is_valid(info.path))
 
     def keep_result(self, staged: Staged, suffix: str) -> str:
         """Keep an output in the store, unregistered, for people to look at.

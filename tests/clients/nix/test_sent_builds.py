@@ -1,0 +1,79 @@
+"""Fruix sends builds to other machines: to Fruix on the double of FreeBSD, and to nix-daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from clients.guix.tools import busybox_tools
+from clients.nix.hosts import Host, newest, nix_host
+from docs.documents import compared_by
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or os.uname().machine != "x86_64",
+    reason="machine: Nix builds as root here, and for x86-64",
+)
+DEFINITION = Path(__file__).with_name("remote.nix")
+LIST = """
+ssh-ng://freebsd x86_64-freebsd - 2 1
+ssh-ng://me@linux x86_64-linux - 2 2 special
+ssh-ng://nowhere x86_64-linux - 2 9
+"""
+
+
+@pytest.fixture(scope="module")
+def hosts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Host, Callable[..., str]]:
+    """The machine that sends, and what adds a derivation there."""
+    place = tmp_path_factory.mktemp("hosts")
+    place.joinpath("tools").mkdir()
+    tools = busybox_tools(place / "tools")
+    freebsd = Host(place / "freebsd")
+    freebsd.install("nix-daemon", "as_freebsd", "daemon")
+    here = Host(place / "here", {"freebsd": freebsd, "linux": nix_host(place / "linux", {}, newest())})
+    here.install("fruix", "fruix")
+    here.install("nix-daemon", "fruix", "daemon")
+    (here.place / "etc/machines").write_text(LIST)
+    client = nix_host(place / "client", {"here": here}, newest())
+
+    def add(system: str, script: str) -> str:
+        arguments = ["--arg", "tools", str(tools), "--argstr", "system", system, "--argstr", "script", script]
+        said = client.run("nix-instantiate", "--store", "ssh-ng://here", DEFINITION, *arguments)
+        found = re.search(r"^/frx/store/.*-top.drv$", said, re.MULTILINE)
+        assert found, said
+        return found[0]
+
+    return here, add
+
+
+def _without_figures(text: str) -> str:
+    return re.sub(r"about \d+ s, |(?<= in )[\d.]+s|(?<=/store/)[0-9a-z]{32}", "", text)
+
+
+@pytest.mark.parametrize(("system", "host"), [("x86_64-freebsd", "freebsd"), ("x86_64-linux", "me@linux")])
+def test_a_build_there(hosts: tuple[Host, Callable[..., str]], system: str, host: str) -> None:
+    here, add = hosts
+    drv = add(system, f"echo {system} > $out; cat $dep >> $out")
+    said = here.run("fruix", "build", drv, "--builders", "/frx/etc/machines", "-j", "0", "-v")
+    assert f"building dep on ssh-ng://{host}\n" in said
+    assert f"building top on ssh-ng://{host}\n" in said
+    assert f"top: sent to 'ssh-ng://{host}' (0 of 2 builds, speed " in said
+    assert "top> a line of the log\n" in said
+    out = said.splitlines()[-1]
+    assert (here.place / "store" / os.path.basename(out)).read_text() == f"{system}\ndep\n"
+    assert here.run("fruix", "log", drv).endswith("a line of the log\n")
+    (file,) = here.place.glob(f"var/log/**/{os.path.basename(drv)[2:]}.json")
+    record = json.loads(file.read_text())
+    assert record["builtOn"] == f"ssh-ng://{host}"
+    drv = add(system, "exit 7")
+    failed = here.run("fruix", "build", drv, "--builders", "/frx/etc/machines", "-j0", fails=True)
+    assert f"on 'ssh-ng://{host}': Cannot build" in failed
+    assert "exit code 7" in failed
+    here.run("fruix", "store", "verify", "--contents")
+    if system == "x86_64-linux":
+        (shown,) = compared_by(__file__)
+        assert _without_figures(said).splitlines() == _without_figures("\n".join(shown.lines)).splitlines()
