@@ -26,7 +26,7 @@ hello: $(VENV)/.ready
 	@$(BIN)/python scripts/hello
 
 guix-hello: $(VENV)/.ready
-	@sh scripts/need hello
+	@sh scripts/need guix-hello
 	@sh scripts/guix-hello $(BIN)
 
 guix-catalogue: $(VENV)/.ready
@@ -57,7 +57,7 @@ lint: $(VENV)/.ready-test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	@sh scripts/need lint
-	shellcheck scripts/guix-hello scripts/install scripts/need scripts/peers scripts/uninstall scripts/venv \
+	shellcheck scripts/alone scripts/guix-hello scripts/install scripts/need scripts/peers scripts/uninstall scripts/venv \
 	    src/fruix/guile/fruix/functions.sh
 
 $(VENV)/.ready: pyproject.toml scripts/venv scripts/need

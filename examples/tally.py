@@ -5,6 +5,7 @@ package = Package(
     version="1.0",
     source=Local("tally"),
     build_system="python",
+    host_view="base+python",  # its program is run by the host's Python
     arguments={"check_command": "python3 -m unittest discover -v -s tests"},
     native_inputs=[find("flit-core")],
     synopsis="Counter of the words in a text",

@@ -157,19 +157,19 @@ def process_of_the_host() -> Iterator[int]:
 
 
 @contextmanager
-def private_frx() -> Iterator[None]:
-    """An empty directory on /frx, and one for the locks of build users.
+def private_frx() -> Iterator[str]:
+    """An empty directory on /frx (where it really is), and one for the locks of build users.
 
     Only this process and its children see them.
 
     So these builds get the first users, whatever other daemons of the machine build.
     """
-    with shown_at("/frx"):
+    with shown_at("/frx") as place:
         if userns.confined():  # those locks are in the home directory, which is the test's own
-            yield
+            yield place
             return
         with shown_at("/run/fruix"):
-            yield
+            yield place
 
 
 @contextmanager

@@ -19,8 +19,10 @@ import pytest
 
 from fruix.sandbox.linux import userns
 from machine import build_uid, private_frx
+from rooted import rooted_frx
 
 ROOT = Path(__file__).parents[2]
+ALONE = ROOT / "scripts/alone"
 HELLO_SHA256 = "0d5f60154382fee10b114a1c34e785d8b1f492073ae2d3a6f7b147687b366aa0"
 ENVIRONMENT = {
     name: value for name, value in os.environ.items() if not name.startswith(("FRUIX_", "NIX_", "METADATA"))
@@ -40,8 +42,8 @@ def fruix(*words: str, code: int = 0, **more: str) -> subprocess.CompletedProces
 
 
 @pytest.fixture(scope="module")
-def daemon() -> Iterator[None]:
-    with private_frx():
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with rooted_frx(tmp_path_factory):
         process = subprocess.Popen([sys.executable, "-m", "fruix", "daemon"], env=ENVIRONMENT)
         try:
             fruix("daemon", "--ping", "--wait", "60")
@@ -77,12 +79,19 @@ def test_hello(hello: dict[str, str]) -> None:
     assert hello["jail_hostname"] == "localhost"
     assert hello["source_sha256"] == HELLO_SHA256
     assert hello["source_store_path"] in hello["references"].split()
-    assert hello["host_view"] == "base"
-    assert len(hello["host_view_hash"]) == 64
+    assert hello["host_view"] == ""
     passed, failed = (int(part.partition("=")[2]) for part in hello["tests"].split()[:2])
     assert passed >= 5
     assert failed == 0
     assert hello["started"] <= hello["finished"]
+
+
+def test_it_needs_nothing_but_the_store(hello: dict[str, str]) -> None:
+    out = hello["out_path"]
+    assert subprocess.check_output([ALONE, f"{out}/bin/hello"], text=True) == "Hello, world!\n"
+    assert not [path for path in hello["references"].split() if path.endswith("-debian-12")]
+    lines = fruix("size", "--bytes", "hello").stdout.splitlines()
+    assert int(lines[-1].split()[0]) < 25 * 1000**2
 
 
 def test_a_second_build_has_nothing_to_do(hello: dict[str, str]) -> None:
@@ -148,7 +157,8 @@ def test_logs(hello: dict[str, str]) -> None:
     for target in ("hello", hello["out_path"], hello["drv_path"]):
         assert "# PASS:" in fruix("log", target).stdout
     record = json.loads(fruix("log", "--record", "hello").stdout)
-    assert (record["contract"], record["hostView"]["name"]) == ("fruix", "base")
+    assert (record["contract"], record["hostView"]) == ("fruix", None)
+    assert record["root"].endswith("-debian-12")
     assert record["isolation"]["network"] == "none"
     for target in (hello["drv_path"], hello["out_path"]):
         assert '"builder": "/bin/sh"' in fruix("show", target).stdout

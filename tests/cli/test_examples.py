@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from fruix.cli.command_line import main
-from machine import private_frx
+from rooted import rooted_frx
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {
@@ -30,8 +30,8 @@ FILES = sorted(path.name for path in ROOT.joinpath("examples").glob("*.py"))
 
 
 @pytest.fixture(scope="module")
-def place() -> Iterator[None]:
-    with private_frx():
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with rooted_frx(tmp_path_factory):
         yield
 
 

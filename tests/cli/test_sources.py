@@ -31,7 +31,7 @@ printf 'install:\n\tmkdir -p %s/bin\n\tcp greeting.out %s/bin/greeting\n\techo %
 PATCH = "--- a/greeting\n+++ b/greeting\n@@ -1 +1 @@\n-echo plain\n+echo patched\n"
 PACKAGE = """
 package = Package(
-    name="greeting", version="1.0",
+    name="greeting", version="1.0", host_view="base",
     source=Origin(urls=["http://nowhere.invalid/greeting-1.0.tar.gz"], sha256="{hash}", patches=["{patch}"]),
     arguments={{
         "configure_flags": ["--with-word=$pname"],

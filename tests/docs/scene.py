@@ -15,10 +15,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
+import pytest
+
 from docs.documents import ROOT
 from fruix.store import Layout
 from machine import left_over, private_frx
 from network_rig import private_network
+from rooted import rooted_frx
 from waiting import read_until
 
 SCENES = Path(__file__).parent / "scenes"
@@ -27,13 +30,16 @@ PATIENCE = 900.0  # seconds; no command of a document takes that long, and none 
 HOMES = {"docs/packages.md": "/home/ada"}
 # Documents that speak of a server: they have a network without anybody else.
 ALONE = frozenset({"docs/packages.md"})
+# Those whose commands build in roots.
+ROOTED = frozenset({"README.md", "docs/packages.md"})
 _OURS = ("FRUIX_", "NIX_", "GUIX_", "METADATA")
 
 
 @contextmanager
-def machine(name: str) -> Iterator[None]:
-    """An empty /frx with a daemon; afterwards nothing of a build may be left."""
-    with private_frx(), private_network() if name in ALONE else nullcontext():
+def machine(name: str, temporary: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty /frx, or one with roots, with a daemon; afterwards nothing of a build may be left."""
+    frx = rooted_frx(temporary) if name in ROOTED else private_frx()
+    with frx, private_network() if name in ALONE else nullcontext():
         shell = Shell(Path("/frx"), "")
         try:
             shell.run("start_daemon")

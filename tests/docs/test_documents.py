@@ -52,11 +52,13 @@ def test_every_block_is_run_or_looked_at_or_says_why_not(document: str) -> None:
 
 
 @pytest.mark.parametrize("documents", _MACHINES, ids="+".join)
-def test_commands_print_what_is_shown(documents: tuple[str, ...], tmp_path: Path) -> None:
+def test_commands_print_what_is_shown(
+    documents: tuple[str, ...], tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     if userns.confined():
         pytest.skip("machine: documents show what root sees, which an ordinary user is not")
     wrong = []
-    with scene.machine(documents[0]):
+    with scene.machine(documents[0], tmp_path_factory):
         for document in documents:
             wrong += _checked(document, tmp_path / Path(document).stem)
     assert not wrong, "\n\n".join(wrong)

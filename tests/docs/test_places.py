@@ -24,7 +24,7 @@ _LATER = frozenset({"/frx/var/fruix/kept/UID", "/frx/etc/fruix.toml"})
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     if userns.confined():
         pytest.skip("machine: documents show what root sees, which an ordinary user is not")
-    with scene.machine(""):
+    with scene.machine("", tmp_path_factory):
         shell = scene.Shell(tmp_path_factory.mktemp("scene"), "")
         for script, status in (("echo > $out", 0), ("exit 1", 100)):
             arguments = (

@@ -254,7 +254,8 @@ def _standard_phases(name: str) -> list[str]:
 def test_build_systems() -> None:
     rows = {row[0].strip("`"): row[1:] for row in only(PACKAGES, "Build systems", "name")}
     assert set(rows) == set(BUILD_SYSTEMS)
-    for name, (phases, view) in rows.items():
+    for name, (phases, root, view) in rows.items():
+        assert root.strip("`") == (BUILD_SYSTEMS[name].root or "none"), name
         assert view.strip("`") == BUILD_SYSTEMS[name].host_view, name
         said = rows["gnu"][0] if phases.startswith("the same") else phases
         expected = [phase for phase in _standard_phases("gnu") if phase in _standard_phases(name)]

@@ -81,7 +81,7 @@ def scripts(system: str) -> list[str]:
 # What the derivation and the daemon set; what a builder reads first, which shellcheck can't find.
 GIVEN = (
     "export setUp source patches pname out lib NIX_BUILD_TOP NIX_STORE NIX_BUILD_CORES "
-    "make fruix fruix_own fruix_host REAL STORE TOP OUT\n"
+    "make fruix fruix_inputs fruix_own fruix_host REAL STORE TOP OUT LOADER LIBRARIES\n"
 )
 
 
@@ -110,7 +110,10 @@ def test_shellcheck_finds_nothing(system: str, tmp_path: Path) -> None:
 
 
 def test_shellcheck_finds_nothing_in_shared_scripts(tmp_path: Path) -> None:
-    texts = [SET_UP, *map(shell_text, ("ld.sh", "validate_runpath_files.sh", "strip_files.sh"))]
+    texts = [
+        SET_UP,
+        *map(shell_text, ("ld.sh", "validate_runpath_files.sh", "strip_files.sh", "patch_shebangs_files.sh")),
+    ]
     found = [line for line in shellcheck(tmp_path, texts) if "appears unused" not in line]
     assert found == []
 
@@ -196,8 +199,9 @@ def test_the_last_command_shown_is_the_one_that_failed(area: BuildArea, shell: l
 @pytest.mark.parametrize("shell", SHELLS)
 def test_phases_of_ours_show_no_commands(area: BuildArea, shell: list[str]) -> None:
     area.out.mkdir()
-    done = area.run(*finish(["out"])[:2], shell=shell)
-    assert done.stdout.splitlines() == ["@ fruix phase tidy", "@ fruix phase strip"]
+    done = area.run(*finish(["out"])[:3], shell=shell)
+    names = [line.removeprefix("@ fruix phase ") for line in done.stdout.splitlines()]
+    assert names == ["tidy", "patch-shebangs", "strip"]
 
 
 def test_failed_tests_are_named(area: BuildArea) -> None:

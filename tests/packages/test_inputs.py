@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from fruix.model.hostview import HostView
 from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.load import find
+from fruix.packages.lower import Lowering, LoweringContext
 from fruix.packages.package import Origin, Package
 from fruix.packages.package_graph import package_graph
 from fruix.packages.phases import script
@@ -42,7 +44,7 @@ def test_inputs_may_be_lists() -> None:
 
 
 def test_tools_and_views_come_with_the_build_system() -> None:
-    work = lowering(FakeStore())
+    work = Lowering(FakeStore(), LoweringContext("x86_64-freebsd", lambda name: HostView(name, "f" * 64)))  # type: ignore[arg-type]
     lowered = work.lowered(sourced(build_system="meson"))
     assert {path.name for path in lowered.derivation.input_drvs} >= {"meson-1.0.1.drv", "ninja-1.12.1.drv"}
     assert lowered.derivation.env["fruixHostView"] == "base+python"
@@ -61,7 +63,7 @@ def test_every_compiling_build_system_sets_up_the_linker_and_checks_run_paths() 
 
 def test_outputs_are_all_finished() -> None:
     text = script(sourced(outputs=("out", "lib")).recipe.phases)
-    assert text.count('set -- "$out" "$lib"\n') == 3
+    assert text.count('set -- "$out" "$lib"\n') == 4
 
 
 def test_a_graph_of_definitions() -> None:

@@ -100,6 +100,37 @@ def test_odd_arguments_go_through_as_they_are(place: Place) -> None:
     assert place.link("a b", "*", "", "$x") == ["--enable-new-dtags", "a b", "*", "", "$x"]
 
 
+ROOTED = {"fruixLoader": "{store}/libc/lib/ld.so", "fruixLibraryPath": "{store}/libc/lib:{store}/libc/lib64"}
+
+
+@pytest.fixture
+def rooted(place: Place) -> Place:
+    """The same, of a build in a root."""
+    place.environment |= {name: value.format(store=place.store) for name, value in ROOTED.items()}
+    return place
+
+
+def test_programs_of_a_root_are_run_by_the_runtime(rooted: Place) -> None:
+    z, libc = rooted.library("z", "libz.so"), f"{rooted.store}/libc/lib"
+    where = ["-rpath", str(z.parent), "-rpath", libc, "-rpath", f"{libc}64"]
+    program = [f"-L{z.parent}", "-lz", "-lc", "-dynamic-linker"]
+    added = ["-dynamic-linker", f"{libc}/ld.so", "--disable-new-dtags", *where]
+    for host in ("/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"):
+        assert rooted.link(*program, host) == [*program, host, *added]
+    assert rooted.link("--dynamic-linker=/lib/ld.so", "-lc")[2:4] == added[:2]
+
+
+def test_what_of_a_root_has_no_loader_or_one_of_the_store_keeps_it(rooted: Place) -> None:
+    libc = f"{rooted.store}/libc/lib"
+    run_paths = ["--disable-new-dtags", "-rpath", libc, "-rpath", f"{libc}64"]
+    library = ["-shared", "-o", "libx.so", "x.o", "-lc"]
+    assert rooted.link(*library) == [*library, *run_paths]
+    own = ["-dynamic-linker", f"{rooted.store}/other/ld.so", "-lc"]
+    assert rooted.link(*own) == [*own, *run_paths]
+    assert rooted.link("-static", "x.o", "-lc") == ["-static", "x.o", "-lc", "--disable-new-dtags"]
+    assert rooted.link("-r", "x.o") == ["-r", "x.o"]
+
+
 @dataclass
 class Compiled:
     """An input with a library, and an output with a program that needs it; compiled and linked for real."""
@@ -168,4 +199,25 @@ def test_what_is_no_program_is_left_alone(place: Place) -> None:
     (directory / "script").chmod(0o755)
     (directory / "broken.so").write_bytes(b"\x7fELF")
     done = Compiled(place).validate()
+    assert done.returncode == 0, done.stdout
+
+
+def test_nothing_of_the_host_passes_in_a_root(rooted: Place) -> None:
+    """Neither its loader nor its C library: both would be found in a host view."""
+    compiled = Compiled(rooted)
+    compiled.build(f"-Wl,-rpath,{rooted.store}/low/lib")
+    done = compiled.validate()
+    assert done.returncode == 1
+    program = f"{rooted.store}/mine/bin/prog"
+    assert f"{program}: is run by '/lib" in done.stdout
+    assert f"{program}: needs 'libc.so.6', which is neither on its run path\n" in done.stdout
+
+
+def test_a_program_with_the_runtimes_loader_passes(rooted: Place) -> None:
+    libc = rooted.store / "libc/lib"
+    libc.mkdir(parents=True)
+    (libc / "libc.so.6").write_bytes(b"")
+    compiled = Compiled(rooted)
+    compiled.build(f"-Wl,-rpath,{rooted.store}/low/lib:{libc}", f"-Wl,--dynamic-linker={libc}/ld.so")
+    done = compiled.validate()
     assert done.returncode == 0, done.stdout

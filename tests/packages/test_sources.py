@@ -68,7 +68,8 @@ def git(top: Path, *words: str) -> None:
 def test_a_directory_beside_the_definition(tmp_path: Path) -> None:
     tree(tmp_path / "src", "main.c", "lib/x.c")
     (tmp_path / "x.py").write_text(
-        'package = Package(name="x", version="1", source=Local("src"), arguments={"tests": False})'
+        'package = Package(name="x", version="1", source=Local("src"), host_view="base",'
+        ' arguments={"tests": False})'
     )
     from fruix.packages.load import from_file
 

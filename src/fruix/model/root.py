@@ -13,6 +13,9 @@ from fruix.dataclass import dataclass
 # may keep references to: store paths among its inputs.
 ROOT_VARIABLE = "fruixRoot"
 RUNTIME_VARIABLE = "fruixRuntime"
+# Of the runtime: its loader, and the run paths of its libraries, a colon between them.
+LOADER_VARIABLE = "fruixLoader"
+LIBRARY_PATH_VARIABLE = "fruixLibraryPath"
 
 Kind = Literal["deb", "base-set", "tarball"]
 

@@ -18,9 +18,11 @@ from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hostview import SET_UP_VARIABLE, HostView
+from fruix.model.root import Piece
 from fruix.model.storepath import StorePath
 from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.catalogue import shipped
+from fruix.packages.lower_roots import LoweredRoot, lower_root
 from fruix.packages.lower_sources import (
     SHELL,
     LoweredSource,
@@ -69,6 +71,7 @@ class Lowering:
         self._derivations: dict[StorePath, Derivation] = {}
         self._hasher = DerivationHasher(self._derivations.__getitem__)
         self._view = cache(context.host_view)
+        self._root = cache(self._lower_root)
         self._builder = cache(self._add_builder)
         self._set_up = store.add_text("builder-set-up.sh", SET_UP.encode())
 
@@ -117,11 +120,12 @@ class Lowering:
         propagated = self._with_propagated(package.propagated_inputs)
         inputs = _unique((*self._with_propagated(package.inputs), *propagated))
         native = self._with_propagated((*package.native_inputs, *map(shipped, package.system.tools)))
+        tools, tool_drvs = self._tools(package)
         drv, derivation = self._add(
             Derivation(
                 name=package.full_name,
                 outputs={name: DerivationOutput(None) for name in package.outputs},
-                input_drvs=_input_drvs((*inputs, *native), source),
+                input_drvs=_input_drvs((*inputs, *native), source, tool_drvs),
                 input_srcs=tuple(sorted({builder, self._set_up, *patches, *files})),
                 system=self._context.system,
                 builder=SHELL,
@@ -130,13 +134,28 @@ class Lowering:
                     **package.declares,
                     **_input_lists(_outputs(inputs), _outputs(native), package.declares.get(_AS_FILES, "")),
                     **package.recipe.environment,
-                    **view_variables(self._view(package.host_view or package.system.host_view)),
+                    **_with_declared(tools, package.declares),
                     **_source_variables(package, source, patches),
                     SET_UP_VARIABLE: self._set_up.text,
                 },
             )
         )
         return Lowered(drv, derivation, source, propagated)
+
+    def _tools(self, package: Package) -> tuple[Mapping[str, str], Sequence[StorePath]]:
+        """Variables by which a builder gets compiler and tools, and the derivations that those are from."""
+        if root := package.root_on(self._context.system):
+            lowered = self._root(root)
+            return lowered.variables, lowered.drvs
+        return view_variables(self._view(package.host_view or package.system.host_view)), ()
+
+    def _lower_root(self, name: str) -> LoweredRoot:
+        def fetch(piece: Piece) -> tuple[StorePath, StorePath]:
+            source = self._source(Origin(urls=piece.urls, sha256=piece.sha256))
+            assert source.drv is not None  # it is fetched
+            return source.drv, source.output
+
+        return lower_root(name, self._context.system, fetch, self._add)
 
     def _with_propagated(self, packages: Iterable[Package]) -> tuple[Lowered, ...]:
         """Packages that are lowered already, each followed by what it propagates, without repetitions."""
@@ -210,8 +229,16 @@ def _outputs(items: Iterable[Lowered]) -> list[str]:
     return [path.text for item in items for path in item.derivation.output_paths.values()]
 
 
-def _input_drvs(inputs: Iterable[Lowered], source: LoweredSource | None) -> dict[StorePath, tuple[str, ...]]:
+def _with_declared(tools: Mapping[str, str], declares: Mapping[str, str]) -> dict[str, str]:
+    """What the tools bring; where a package declares some of it too, both."""
+    return {name: f"{declares.get(name, '')} {value}".lstrip() for name, value in tools.items()}
+
+
+def _input_drvs(
+    inputs: Iterable[Lowered], source: LoweredSource | None, tools: Iterable[StorePath]
+) -> dict[StorePath, tuple[str, ...]]:
     found = {item.drv: tuple(sorted(item.derivation.outputs)) for item in inputs}
+    found |= dict.fromkeys(tools, ("out",))
     if source is not None and source.drv is not None:
         found[source.drv] = ("out",)
     return dict(sorted(found.items()))

@@ -17,6 +17,7 @@ from fruix.packages.build_systems.shared_phases import UNPACK
 from fruix.packages.fields import OutputNames, Saying, StoreName, Version, definition
 from fruix.packages.phases import Phases
 from fruix.packages.place import Place, definition_place, located
+from fruix.packages.roots import is_for
 from fruix.packages.sources import Git, Local, Origin
 from fruix.packages.variables import AttributeName, VariableValue
 
@@ -35,7 +36,10 @@ class Package:
         propagated_inputs: inputs that whoever has this package among its inputs gets too, such as a
             library whose headers its own include.
         native_inputs: packages whose programs only the build uses.
-        host_view: the view of host tools in which it is built; if empty, the build system's.
+        root: the root in which it is built (`packages.roots`); if empty, and there is no view
+            either, the build system's, where that is for the system.
+        host_view: the view of host tools in which it is built: everywhere, or, with a root, where
+            that is not for the system. If empty, the build system's, where there is no root.
         untested: what upstream tests and this package does not, with the reason; the key `*` stands
             for the whole suite.
         unreproducible: why two builds may differ; empty for a package that builds twice to the same
@@ -59,6 +63,7 @@ class Package:
     description: str = ""
     license: str = ""
     home_page: str = ""
+    root: str = ""
     host_view: str = ""
     untested: Mapping[Saying, Saying] = field(default_factory=dict)
     unreproducible: str = ""
@@ -87,6 +92,13 @@ class Package:
     def system(self) -> BuildSystem:
         """The build system of that name."""
         return BUILD_SYSTEMS[self.build_system]
+
+    def root_on(self, system: str) -> str:
+        """The name of the root in which it is built on that system; empty: with a host view."""
+        if self.root and not self.host_view:
+            return self.root  # or an error, if it is not for this system
+        root = self.root or ("" if self.host_view else self.system.root)
+        return root if is_for(root, system) else ""
 
     def inherit(self, **changes: Any) -> Self:
         """This package with some fields changed and the rest kept.

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from fruix.errors import UsageError
 from fruix.model import attributes, structured
 from fruix.model.hostview import CONTRACT_VARIABLE, SET_UP_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
+from fruix.model.root import LIBRARY_PATH_VARIABLE, LOADER_VARIABLE, ROOT_VARIABLE, RUNTIME_VARIABLE
 from fruix.packages.check import Form, Rule, one_of
 from fruix.packages.search_paths import SEARCH_PATHS
 from fruix.packages.wording import shown
@@ -25,6 +26,7 @@ _DAEMON = frozenset({
 _DEFAULTS = frozenset({"HOME", "TERM", "LC_ALL", "TZ", "SOURCE_DATE_EPOCH"})
 # Set in every derivation of a package (`lower`), and what Nix's and Guix's own tools read there.
 _DERIVATION = frozenset({
+    ROOT_VARIABLE, RUNTIME_VARIABLE, LOADER_VARIABLE, LIBRARY_PATH_VARIABLE,
     VIEW_VARIABLE, VIEW_HASH_VARIABLE, CONTRACT_VARIABLE, SET_UP_VARIABLE, structured.VARIABLE,
     "pname", "version", "source", "patches", "patchFuzz",
     "inputs", "inputsPath", "nativeInputs", "nativeInputsPath",

@@ -21,7 +21,8 @@ class BuildSystem:
     Attributes:
         arguments: the class of its arguments; a subclass of `recipe.Arguments`.
         phases: makes the standard phases from such arguments and the names of the outputs.
-        host_view: the view for packages that name none.
+        root: the root for packages that name neither a root nor a view; none: `host_view`.
+        host_view: the view for packages that name none, where there is no root.
         tools: packages of the catalogue that are native inputs of every package with this build
             system.
         environment: variables of all its builders; a package's own go before them.
@@ -31,6 +32,7 @@ class BuildSystem:
 
     arguments: type[Arguments]
     phases: Callable[[Any, Sequence[str]], Items]
+    root: str = ""
     host_view: str = "base"
     tools: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -38,12 +40,17 @@ class BuildSystem:
 
 
 BUILD_SYSTEMS: Mapping[str, BuildSystem] = {
-    "cmake": BuildSystem(cmake.Arguments, cmake.phases, cmake.HOST_VIEW),
+    "cmake": BuildSystem(cmake.Arguments, cmake.phases, cmake.ROOT, cmake.HOST_VIEW),
     "copy": BuildSystem(copy.Arguments, copy.phases),
-    "gnu": BuildSystem(gnu.Arguments, gnu.phases),
-    "meson": BuildSystem(meson.Arguments, meson.phases, meson.HOST_VIEW, meson.TOOLS),
+    "gnu": BuildSystem(gnu.Arguments, gnu.phases, gnu.ROOT),
+    "meson": BuildSystem(meson.Arguments, meson.phases, meson.ROOT, meson.HOST_VIEW, meson.TOOLS),
     "python": BuildSystem(
-        python.Arguments, python.phases, python.HOST_VIEW, python.TOOLS, environment=python.ENVIRONMENT
+        python.Arguments,
+        python.phases,
+        python.ROOT,
+        python.HOST_VIEW,
+        python.TOOLS,
+        environment=python.ENVIRONMENT,
     ),
     "trivial": BuildSystem(trivial.Arguments, trivial.phases, own_text=False),
 }

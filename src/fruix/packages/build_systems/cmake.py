@@ -1,4 +1,6 @@
-"""CMake: configure into a directory of its own, build, `ctest`, install. In the host view `base+cmake`.
+"""CMake: configure into a directory of its own, build, `ctest`, install.
+
+In the root `debian-12+c+++cmake+python`, else the host view `base+cmake`.
 
 Arguments: `configure_flags`, `source_directory` (where `CMakeLists.txt` is, below the source's
 top), `build_type`, `tests`, `check_flags` (for `ctest`), `count_tests`, `parallel`, `phases`,
@@ -17,6 +19,7 @@ from fruix.dataclass import dataclass
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
 from fruix.packages.build_systems.shared_phases import compiled, counted
 
+ROOT = "debian-12+c+++cmake+python"
 HOST_VIEW = "base+cmake"
 
 

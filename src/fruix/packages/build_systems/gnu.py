@@ -4,7 +4,9 @@ Arguments: `configure_flags`, `make_flags`, `check_target`, `tests` (on by defau
 `parallel`, `phases` (a function from the standard phases to others), `environment`. Flags may name
 variables of the builder, such as `$out`.
 
-Works with GNU make and with BSD make, whichever the view has (`gmake` is preferred), and with any
+In the root `debian-12`, else the host view `base`.
+
+Works with GNU make and with BSD make, whichever is there (`gmake` is preferred), and with any
 POSIX shell and tools. `config.guess` asks the kernel for its name and machine only; a package whose
 result depends on more than that should get `--build` among its flags.
 """
@@ -16,6 +18,8 @@ from collections.abc import Sequence
 from fruix.dataclass import dataclass
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
 from fruix.packages.build_systems.shared_phases import compiled, counted
+
+ROOT = "debian-12"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,6 @@
-"""Meson and Ninja, both from the catalogue, run by the Python of the host view `base+python`.
+"""Meson and Ninja, both from the catalogue.
+
+Run by the Python of the root `debian-12+c+++cmake+python`, else of the host view `base+python`.
 
 Arguments: `configure_flags` (for `meson setup`), `source_directory` (below the source's top),
 `build_type`, `tests`, `count_tests`, `parallel`, `phases`, `environment`. Meson edits run paths
@@ -13,6 +15,7 @@ from fruix.dataclass import dataclass
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
 from fruix.packages.build_systems.shared_phases import compiled, counted
 
+ROOT = "debian-12+c+++cmake+python"
 HOST_VIEW = "base+python"
 TOOLS = ("meson", "ninja")
 

@@ -27,6 +27,10 @@ runs the view's linker. A phase after the build reads what came of it (`readelf`
 library of an input would be looked for on the host. Not covered: linkers that a package runs under
 another name (`ld.gold`, `-fuse-ld=…`); the check would find what they leave out. A library that is
 named but that the linker then leaves out (`--as-needed`) keeps its run path.
+
+In a root the loader and the C library are the runtime's, a path of the store, and nothing of the
+host is left to fall back on; the first lines of scripts are led into the store too
+(`patch-shebangs`).
 """
 
 from __future__ import annotations
@@ -91,16 +95,26 @@ def compiled(outputs: Sequence[str], *, configure: str, build: str, check: str, 
     ]
 
 
-def finish(outputs: Iterable[str]) -> Items:
+def patch_shebangs(outputs: Iterable[str]) -> tuple[str, str]:
+    """The phase that leads the first lines of installed scripts into the store, in a root."""
+    return "patch-shebangs", shell_text("patch_shebangs.sh", OUTPUTS=_variables(outputs))
+
+
+def _variables(outputs: Iterable[str]) -> str:
+    return " ".join(f'"${name}"' for name in outputs)
+
+
+def finish(outputs: Sequence[str]) -> Items:
     """The phases after `install`, in order.
 
     `tidy` removes Libtool's archives, which drag every static dependency into whatever links with
     them, and the index of manuals, which belongs to no single package. `strip` looks at programs
     and libraries only; the first bytes say what a file is.
     """
-    variables = " ".join(f'"${name}"' for name in outputs)
+    variables = _variables(outputs)
     return [
         ("tidy", shell_text("tidy.sh", OUTPUTS=variables)),
+        patch_shebangs(outputs),
         ("strip", shell_text("strip.sh", OUTPUTS=variables)),
         ("validate-runpath", shell_text("validate_runpath.sh", OUTPUTS=variables)),
         ("record-source", RECORD_SOURCE),

@@ -12,6 +12,7 @@ package = Package(
         sha256="370704c9c859f4060b7df19055e43bb9b5fa09d887699cf6ba87885c5485d36a",
     ),
     build_system="gnu",
+    host_view="base",  # not tried in the root yet
     arguments={
         "configure_flags": (
             "--disable-nls",

@@ -1,5 +1,6 @@
 """Compressor and library of high compression."""
 
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.package import Origin, Package
 
 _SHARED = """
@@ -32,6 +33,7 @@ package = Package(
             .insert_after("install", "install-shared", _SHARED)
         ),
     },
+    inputs=(dash,),
     synopsis="Compressor and library of high compression",
     description=(
         "bzip2 compresses files by the Burrows-Wheeler transform and Huffman coding. The library "

@@ -1,5 +1,6 @@
 """Line editor."""
 
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.package import Origin, Package
 
 package = Package(
@@ -15,6 +16,7 @@ package = Package(
         # The suite says one sentence for all of its scripts.
         "count_tests": (r"^tests completed successfully", r"^\*\*\* ")
     },
+    inputs=(dash,),
     synopsis="Line editor",
     description="ed edits text line by line, for people without a screen and for scripts.",
     license="GPL-2.0-or-later",

@@ -12,6 +12,8 @@ package = Package(
     ),
     # It could build itself, but as modules alone it needs nothing of what needs it.
     build_system="copy",
+    root="debian-12+c+++cmake+python",
+    host_view="base",
     arguments={"install": [("flit_core/flit_core", "lib/python3/site-packages/flit_core")]},
     untested={"*": "upstream's tests need pytest, which is not packaged"},
     synopsis="Build backend for Python packages",

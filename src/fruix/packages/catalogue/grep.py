@@ -12,6 +12,7 @@ package = Package(
         sha256="1db2aedde89d0dea42b16d9528f894c8d15dae4e190b59aecc78f5a951276eab",
     ),
     build_system="gnu",
+    host_view="base",  # not tried in the root yet
     arguments={"configure_flags": ("--disable-nls", "--enable-perl-regexp")},
     inputs=(pcre2,),
     native_inputs=(pkgconf,),

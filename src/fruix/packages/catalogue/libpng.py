@@ -1,5 +1,6 @@
 """Reader and writer of PNG pictures."""
 
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.catalogue.zlib import package as zlib
 from fruix.packages.package import Origin, Package
 
@@ -14,6 +15,7 @@ package = Package(
     build_system="gnu",
     # Its header includes zlib's.
     propagated_inputs=(zlib,),
+    inputs=(dash,),
     synopsis="Reader and writer of PNG pictures",
     description="libpng is the reference implementation of Portable Network Graphics.",
     license="libpng-2.0",

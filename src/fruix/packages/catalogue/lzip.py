@@ -11,6 +11,8 @@ package = Package(
         sha256="b854b1e83c978485de6a8c3d47299dfca8d86ce771d05a278d5badcc9101e949",
     ),
     build_system="gnu",
+    root="debian-12+c++",
+    host_view="base",
     arguments={
         "configure_flags": ("CXXFLAGS=-O2",),
         # The suite says one sentence for all of its checks.

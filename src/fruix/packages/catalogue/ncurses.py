@@ -1,5 +1,6 @@
 """Library for terminals."""
 
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.package import Origin, Package
 
 # Programs that know nothing of wide characters link with the libraries that do.
@@ -37,6 +38,7 @@ package = Package(
         "tests": False,
         "phases": lambda phases: phases.insert_after("install", "link-narrow-names", _NARROW_NAMES),
     },
+    inputs=(dash,),
     untested={"*": "upstream's test programs are for people to look at"},
     synopsis="Library for terminals",
     description=(

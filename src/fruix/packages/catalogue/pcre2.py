@@ -16,6 +16,7 @@ package = Package(
         sha256="c33b418e3b936ee3153de2c61cc638e7e4fe3156022a5c77d0711bcbb9d64f1f",
     ),
     build_system="gnu",
+    host_view="base",  # not tried in the root yet
     arguments={
         "configure_flags": (
             "--disable-static",

@@ -12,6 +12,8 @@ package = Package(
     ),
     # Every package with the build system python needs it, so it can't be one.
     build_system="copy",
+    root="debian-12+c+++cmake+python",
+    host_view="base",
     arguments={"install": [("src/installer", "lib/python3/site-packages/installer")]},
     untested={"*": "upstream's tests need pytest, which is not packaged"},
     synopsis="Installs wheels of Python packages",

@@ -1,5 +1,6 @@
 """Compressor and library of the LZMA family."""
 
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.package import Origin, Package
 
 package = Package(
@@ -14,6 +15,7 @@ package = Package(
     ),
     build_system="gnu",
     arguments={"configure_flags": ("--disable-static", "--disable-doc")},
+    inputs=(dash,),
     synopsis="Compressor and library of the LZMA family",
     description=(
         "XZ Utils compresses by LZMA2 and reads the older format .lzma. The library liblzma is included."

@@ -55,6 +55,12 @@ def shipped_pieces() -> Mapping[str, tuple[str, int]]:
     }
 
 
+def is_for(name: str, system: str) -> bool:
+    """Whether a root that is shipped has pieces for a system; no name: false."""
+    return name != "" and system in _find(name)[0].pieces
+
+
+@cache
 def _find(name: str) -> tuple[Pins, tuple[str, ...]]:
     """The pins that a root's name begins with, and the variants in it."""
     if (match := _NAME.fullmatch(name)) is None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from types import MappingProxyType
@@ -118,6 +117,8 @@ def read(file: str) -> Pins:
     Raises:
         UsageError: it can't be read, or something in it is wrong; names what.
     """
+    import tomllib  # noqa: PLC0415 - most commands read no pins
+
     try:
         with open(file, encoding="utf-8") as opened:
             text = opened.read()

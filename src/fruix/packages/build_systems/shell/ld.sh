@@ -2,7 +2,7 @@
 set -f
 IFS='
 '
-directories='' libraries='' files='' skip='' mode='' words='' paths=''
+directories='' libraries='' files='' skip='' mode='' words='' paths='' loader=''
 for word; do
     case $word in @*) [ ! -r "${word#@}" ] || words="$words$IFS$(xargs printf '%s\n' < "${word#@}")" ;; esac
 done
@@ -10,12 +10,14 @@ for word in "$@" $words; do
     case $skip in
     -L) directories="$directories$IFS$word" skip=''; continue ;;
     -l) libraries="$libraries$IFS$word" skip=''; continue ;;
+    -I | -dynamic-linker | --dynamic-linker) loader=$word skip=''; continue ;;
     ?*) skip=''; continue ;;
     esac
     case $word in
     -L | -l | -o | -h | -m | -z | -e | -u | -T | -I | -R | -soname | --soname | -rpath | --rpath | -rpath-link | --rpath-link | \
         -plugin | -dynamic-linker | --dynamic-linker | -Map | --version-script) skip=$word ;;
-    -Bstatic | -dn | -non_shared) mode=static ;;
+    -dynamic-linker=* | --dynamic-linker=*) loader=${word#*=} ;;
+    -Bstatic | -dn | -non_shared | -static) mode=static ;;
     -Bdynamic | -dy | -call_shared) mode='' ;;
     -r | -Ur | --relocatable) exec "$REAL" "$@" ;;
     -L*) directories="$directories$IFS${word#-L}" ;;
@@ -42,7 +44,16 @@ for library in $libraries; do
         if [ -e "$directory/$archive" ]; then break; fi
     done
 done
+# In a root: the runtime's loader, and its libraries for all that is linked dynamically. The old kind of run path holds for what
+# libraries need themselves, too, so that nothing is looked for on the host.
+if [ -n "$LOADER" ]; then
+    [ -n "$mode" ] || paths="$paths$IFS$(echo "$LIBRARIES" | tr : '\n')"
+    case $loader in '' | "$STORE"/*) ;; *) set -- "$@" -dynamic-linker "$LOADER" ;; esac
+    set -- "$@" --disable-new-dtags
+else
+    set -- --enable-new-dtags "$@"
+fi
 for path in $paths; do
     set -- "$@" -rpath "$path"
 done
-exec "$REAL" --enable-new-dtags "$@"
+exec "$REAL" "$@"

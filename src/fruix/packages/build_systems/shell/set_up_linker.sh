@@ -3,6 +3,7 @@
     cat <<END
 #!/bin/sh
 REAL='$(command -v ld)' STORE='$NIX_STORE' TOP='$NIX_BUILD_TOP' OUT='${lib:-$out}'
+LOADER='${fruixLoader:-}' LIBRARIES='${fruixLibraryPath:-}'
 END
     cat <<'END'
 @ld.sh@END

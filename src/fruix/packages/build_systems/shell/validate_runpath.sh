@@ -4,7 +4,8 @@ cat > "$fruix/validate" <<'END'
 @validate_runpath_files.sh@END
 : > "$fruix/checked"
 : > "$fruix/wrong"
-fruix_host=$(for place in /lib /usr/lib /lib64 /usr/lib64 /usr/local/lib /lib/*-linux-* /usr/lib/*-linux-*; do echo "$place"; done)
+# In a root nothing of the host is there when the program runs.
+fruix_host=$([ -n "${fruixLoader:-}" ] || for place in /lib /usr/lib /lib64 /usr/lib64 /usr/local/lib /lib/*-linux-* /usr/lib/*-linux-*; do echo "$place"; done)
 set -- @OUTPUTS@
 fruix_own=$(for output; do echo "$output/lib"; done)
 export fruix fruix_host fruix_own

@@ -8,6 +8,8 @@ in_one_of() { # NAME DIRECTORY...: sets `place`
     for place; do [ ! -e "$place/$name" ] || return 0; done
     return 1
 }
+elsewhere=" nor among the host view's libraries"
+[ -z "${fruixLoader:-}" ] || elsewhere=''
 complain() {
     printf '%s: %s\n' "$file" "$1"
     printf x >> "$fruix/wrong"
@@ -24,8 +26,13 @@ own_directories() {
 }
 for file; do
     [ "$(od -A n -v -t x1 -N 4 "$file" | tr -d ' \t\n')" = 7f454c46 ] || continue
-    dynamic=$(readelf -W -d "$file" 2>/dev/null) || continue
+    dynamic=$(readelf -W -d -l "$file" 2>/dev/null) || continue
     printf x >> "$fruix/checked"
+    loader=$(echo "$dynamic" | sed -n 's/.*program interpreter: \(.*\)\]/\1/p')
+    case ${fruixLoader:+$loader} in
+    '' | "$NIX_STORE"/*) ;;
+    *) complain "is run by '$loader' of the host" ;;
+    esac
     own=$(own_directories "$(echo "$dynamic" | sed -n 's/.*Library r[un]*path: \[\(.*\)\].*/\1/p')")
     for place in $own; do
         case $place in
@@ -39,7 +46,7 @@ for file; do
         if in_one_of "$library" $(directories "${LIBRARY_PATH:-}") $fruix_own; then
             complain "needs '$library' of '$place', but its run path does not lead there: the host's would be used, or none"
         elif ! in_one_of "$library" $fruix_host; then
-            complain "needs '$library', which is neither on its run path nor among the host view's libraries"
+            complain "needs '$library', which is neither on its run path$elsewhere"
         fi
     done
 done
