@@ -187,3 +187,7 @@ def test_a_client_that_sets_nothing_sees_no_traces(daemon: Running, guix: Client
     said, _ = guix.call(9, (DerivedPath(drv, None),), BuildMode.NORMAL)
     assert texts(said).startswith("building path(s) ")
     assert "@ build-" not in texts(said)
+
+
+def test_a_valid_path_that_is_no_derivation_has_no_outputs(daemon: Running, guix: Client) -> None:
+    assert guix.call(OUTPUTS, daemon.store.add_text("text", b"hello")) == ([Last()], ())

@@ -24,7 +24,9 @@ class StoredRealisations(StoreQueries):
     @override
     def derivation_outputs(self, drv: StorePath) -> Mapping[str, StorePath]:
         found = super().derivation_outputs(drv)
-        return found or self.realised(self.read_derivation(drv))
+        if found or not drv.is_derivation:
+            return found
+        return self.realised(self.read_derivation(drv))
 
     def realised(self, derivation: Derivation) -> dict[str, StorePath]:
         """The outputs of a derivation that are known: by itself, or because they were made before.
