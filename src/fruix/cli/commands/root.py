@@ -11,8 +11,10 @@ from typing import Any
 from fruix.atomic_file import atomic_file
 from fruix.building.builders.platforms import local_system
 from fruix.cli.debian.changes import Change, changes
+from fruix.cli.debian.rebuilds import rebuilt
 from fruix.cli.output.terminal import harmless, plural, size, styled, wants_colour
 from fruix.cli.parser import add_command
+from fruix.cli.request.known import known_packages
 from fruix.dataclass import asdict
 from fruix.errors import UsageError
 from fruix.packages.roots.pins import Pins, file_of, read, shipped
@@ -142,7 +144,9 @@ def _update(options: argparse.Namespace) -> None:
 def _diff(options: argparse.Namespace) -> None:
     old, new = read(file_of(options.old)), read(file_of(options.new))
     if options.json:
-        _print([json.dumps({"version": 1, "changes": [asdict(change) for change in changes(old, new)]})])
+        found = list(changes(old, new))
+        anew = rebuilt(new.name, found, known_packages())
+        _print([json.dumps({"version": 1, "changes": list(map(asdict, found)), "rebuilt": anew})])
     else:
         _print(_difference(old, new))
 
@@ -150,13 +154,20 @@ def _diff(options: argparse.Namespace) -> None:
 def _difference(old: Pins, new: Pins) -> Iterator[str]:
     """A line for each piece, once where it is alike in all systems; then what is built anew."""
     found: dict[tuple[str, str], list[str]] = {}
-    for change in changes(old, new):
+    changed = list(changes(old, new))
+    for change in changed:
         found.setdefault((_in_words(change), " ".join(change.groups)), []).append(change.system)
     everywhere = sorted(old.systems.keys() | new.systems.keys())
     for (words, groups), systems in found.items():
         where = "" if systems == everywhere else f", {', '.join(systems)}"
         yield f"{words} ({groups}{where})"
     yield plural(len(found), "change") if found else "no piece changed"
+    packages = known_packages()
+    anew: dict[str, list[str]] = {}
+    for system, names in rebuilt(new.name, changed, packages).items():
+        which = "every package" if len(names) == len(packages) else " ".join(names)
+        anew.setdefault(which, []).append(system)
+    yield from (f"built anew for {', '.join(systems)}: {which}" for which, systems in anew.items() if which)
 
 
 def _in_words(change: Change) -> str:

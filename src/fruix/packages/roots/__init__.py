@@ -27,7 +27,7 @@ def root(name: str, system: str) -> Root:
     Raises:
         UsageError: there is no such root or variant, or none for that system.
     """
-    pins, variants = _find(name)
+    pins, variants = find_root(name)
     groups = (BASE, *variants)
     links = {path: target for group in groups for path, target in pins.links.get(group, {}).items()}
     return _root(pins, system, "".join(variants), groups, links=tuple(sorted(links.items())))
@@ -40,7 +40,7 @@ def runtime(name: str, system: str) -> Root:
     Raises:
         UsageError: as `root`.
     """
-    return _root(_find(name)[0], system, "-runtime", (RUNTIME,), only=_LIBRARIES)
+    return _root(find_root(name)[0], system, "-runtime", (RUNTIME,), only=_LIBRARIES)
 
 
 @cache
@@ -57,11 +57,11 @@ def shipped_pieces() -> Mapping[str, tuple[str, int]]:
 
 def is_for(name: str, system: str) -> bool:
     """Whether a root that is shipped has pieces for a system; no name: false."""
-    return name != "" and system in _find(name)[0].pieces
+    return name != "" and system in find_root(name)[0].pieces
 
 
 @cache
-def _find(name: str) -> tuple[Pins, tuple[str, ...]]:
+def find_root(name: str) -> tuple[Pins, tuple[str, ...]]:
     """The pins that a root's name begins with, and the variants in it."""
     if (match := _NAME.fullmatch(name)) is None:
         raise UsageError(f"'{name}' is no name of a root", hint="such as debian-12 or debian-12+cmake+perl")
