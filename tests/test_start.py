@@ -32,9 +32,9 @@ BUILD = (
 # What is loaded → its modules of the standard library, and how many of Fruix's there may be.
 LOADED = {
     "--version": (ALWAYS, 8),
-    "ps": (ALWAYS, 80),
-    "build": (BUILD, 170),
-    "daemon": (DAEMON, 340),
+    "ps": (ALWAYS, 90),
+    "build": (BUILD, 185),
+    "daemon": (DAEMON, 365),
 }
 # Rooms that a daemon needs for requests of some kinds alone.
 LATER = (

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import os
 import select
-import shlex
 import signal
 import socket
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -90,6 +88,9 @@ def connect_machine(
 
 def ssh_command(machine: Machine, closing: ExitStack) -> list[str]:
     """The words of the command; what it needs of files is there until `closing` ends."""
+    import shlex  # noqa: PLC0415 - seldom needed
+    import tempfile  # noqa: PLC0415 - seldom needed
+
     words = ["ssh", *_OPTIONS, *shlex.split(os.environ.get("NIX_SSHOPTS", ""))]
     if machine.port:
         words += ["-p", str(machine.port)]

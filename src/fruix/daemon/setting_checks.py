@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from os.path import normpath
-from pathlib import Path
 from typing import Any, cast
 
 from fruix.building.builders.platforms import local_system
@@ -95,6 +94,11 @@ def machines(value: Any) -> tuple[Machine, ...]:
         raise ValueError(str(error)) from None
 
 
+def _text_of(file: str) -> str:
+    with open(file, encoding="utf-8") as opened:
+        return opened.read()
+
+
 def read_machines(text: str) -> tuple[Machine, ...]:
     """The machines of a list; a part that is `@` and the name of a file stands for that file's.
 
@@ -103,10 +107,7 @@ def read_machines(text: str) -> tuple[Machine, ...]:
         OSError: a file can't be read.
     """
     parts = text.replace(";", "\n").splitlines()
-    texts = [
-        Path(part.strip()[1:]).read_text(encoding="utf-8") if part.strip().startswith("@") else part
-        for part in parts
-    ]
+    texts = [_text_of(part.strip()[1:]) if part.strip().startswith("@") else part for part in parts]
     return parse_machines("\n".join(texts), local_system())
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection
-from urllib.parse import parse_qsl, urlsplit
 
 from fruix.dataclass import dataclass
 from fruix.errors import FormatError
@@ -84,6 +83,8 @@ def _machine(words: list[str], system: str) -> Machine:
         "" if word == "-" else word for word in (*words, *[""] * (_WORDS - len(words)))
     )
     try:
+        from urllib.parse import parse_qsl, urlsplit  # noqa: PLC0415 - seldom needed
+
         parts = urlsplit(uri if "://" in uri else f"ssh://{uri}")
         said = dict(parse_qsl(parts.query, strict_parsing=True)) if parts.query else {}
         if (
