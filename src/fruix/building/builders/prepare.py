@@ -23,6 +23,7 @@ _BUILTINS: Mapping[str, tuple[str, str]] = {
     "builtin:download": ("fetch", "prepare_fetch"),
     "builtin:buildenv": ("builtin", "prepare_builtin"),
     "builtin:unpack-channel": ("builtin", "prepare_builtin"),
+    "builtin:root": ("builtin", "prepare_builtin"),
     "builtin:git-download": ("git_download", "prepare_git_download"),
 }
 
