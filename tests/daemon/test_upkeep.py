@@ -135,7 +135,7 @@ def test_wrong_numbers(daemon: None) -> None:
 
 def test_nothing_is_built_without_jobs(daemon: None, package: str) -> None:
     text = fruix("build", "-j", "0", "-e", _other(package).replace("other", "third"), code=100).stderr
-    assert "unable to start any build; increase '--max-jobs'" in text
+    assert "local builds are disabled (max-jobs = 0)" in text
 
 
 def test_remembered_failures(daemon: None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -121,16 +121,13 @@ class Session:
             self.warn_of_limits()
         self.failed.clear()
         self.ending, built = "", list[str]()
-        writer, chosen = self._event_writer(), self.build_options(mode)
+        chosen = self.build_options(mode)
         chosen = replace(chosen, keep_going=chosen.keep_going or keep_going)
+        messages_of = self._build_events({request.path for request in requests}, built)
         with self.service.hangups.watch(self.connection.stream) as gone:
 
             def on_event(event: Event) -> None:
-                if isinstance(event, BuildFailed):
-                    self._note_failure(event)
-                if isinstance(event, BuildFinished):
-                    built.extend(event.outputs.values())
-                if said := [*writer.messages(event)]:
+                if said := messages_of(event):
                     try:
                         self.tell(*said)
                     except DisconnectedError:
@@ -140,6 +137,30 @@ class Session:
             client_trust.sign_results(self.store, built, self.secret_keys)
             self._check_presence(gone)
             return results
+
+    def _build_events(
+        self, asked: Collection[StorePath], built: list[str]
+    ) -> Callable[[Event], list[messages.Message]]:
+        """What the client is told of each event of a build; what is built is gathered in `built`.
+
+        Nix's clients hear why something failed that they haven't asked for, as from nix-daemon; what
+        became of the rest is in the reply.
+        """
+        writer = self._event_writer()
+        tells = self.context.dialect is Dialect.NIX and not self.is_own
+
+        def messages_of(event: Event) -> list[messages.Message]:
+            said = [*writer.messages(event)]
+            if isinstance(event, BuildFinished):
+                built.extend(event.outputs.values())
+            if isinstance(event, BuildFailed):
+                self._note_failure(event)
+                if tells and event.drv not in asked:
+                    indented = event.message.replace("\n", "\n       ")
+                    said.append(messages.Next(f"error: {indented}\n"))
+            return said
+
+        return messages_of
 
     def _check_presence(self, gone: threading.Event) -> None:
         if gone.is_set():

@@ -255,7 +255,7 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     "missing-derivation": ReasonRow("cannot build missing derivation '{drv}'", traced=False),
     "no-slots": ReasonRow(
-        "unable to start any build; increase '--max-jobs'",
+        "local builds are disabled (max-jobs = 0)",
         "unable to start any build; either increase `--max-jobs' or enable distributed builds",
         traced=False,
     ),
@@ -265,7 +265,7 @@ ROWS: Mapping[str, ReasonRow] = {
     ),
     # Binary caches
     "unobtainable": ReasonRow(
-        "path '{path}' is not valid, and no binary cache has it",
+        "path '{path}' is required, but there is no substituter that can build it",
         "path `{path}' is required, but there is no substituter that can build it",
         status=BuildStatus.NO_SUBSTITUTERS,
         traced=False,

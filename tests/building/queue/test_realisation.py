@@ -127,7 +127,7 @@ def test_without_a_share_only_what_wants_to_be_here_is_built(make: Callable[...,
     results = Realisation(plan, make(ok), options, events.append, threading.Event()).run()
     assert results[path("n")].success
     for name in "fo":
-        assert "unable to start any build; increase '--max-jobs'" in results[path(name)].message
+        assert "local builds are disabled (max-jobs = 0)" in results[path(name)].message
     failed = [event for event in events if isinstance(event, BuildFailed)]
     assert {event.drv for event in failed} == {path("f"), path("o")}
     assert {event.reason["kind"] for event in failed} == {"no-slots"}

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable
 from queue import Empty
 
+from fruix.building.failures import FailedError, failure_message
 from fruix.building.plan.goal import BUILD, UNRESOLVED, Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
@@ -34,7 +35,7 @@ from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuildFailed, Event
 from fruix.model.reason_rows import OTHER
-from fruix.model.reasons import Reason, reason, text_of
+from fruix.model.reasons import Reason, reason
 from fruix.model.storepath import StorePath
 
 # Results of goals that were not even tried, for which nobody is to blame.
@@ -94,6 +95,7 @@ class Realisation:
                 self._dependents.setdefault(dependency, []).append(goal)
             self._open[goal.path] = {path for path in goal.dependencies if path not in self._results}
         if failed and not self._options.keep_going:
+            self._fail_above(failed[0])
             self._give_up(f"not built, since '{failed[0].name}' failed")
             return
         for goal in goals:
@@ -131,6 +133,7 @@ class Realisation:
             result = self._results[path]
             postponed = any(result is one for one in _POSTPONED)
             if not result.success and not postponed and not self._options.keep_going:
+                self._fail_above(path)
                 self._give_up(f"not built, since '{path.name}' failed")
                 return
             for goal in self._dependents.get(path, ()):
@@ -199,11 +202,21 @@ class Realisation:
 
     def _fail(self, goal: Goal, status: BuildStatus, why: Reason) -> BuildResult:
         """A goal that isn't even tried."""
-        said = text_of(why, goal.path)
-        self._results[goal.path] = BuildResult(status, f"cannot build '{goal.path}': {said}")
+        self._results[goal.path] = _untried(goal, status, why)
         self._reasons[goal.path] = why
         self._emit_failure(goal.path)
         return self._results[goal.path]
+
+    def _fail_above(self, failed: StorePath) -> None:
+        """What needs a failed goal, directly or not, has failed for that; nobody is told of each."""
+        stack = [failed]
+        while stack:
+            below = stack.pop()
+            why = reason("dependencies", count=1, noun="dependency", first=below.name)
+            for goal in self._dependents.get(below, ()):
+                if goal.path not in self._results:
+                    self._results[goal.path] = _untried(goal, BuildStatus.DEPENDENCY_FAILED, why)
+                    stack.append(goal.path)
 
     def _emit_failure(self, path: StorePath) -> None:
         """Of a failure that no job tells of."""
@@ -228,6 +241,10 @@ class Realisation:
 
     def _leave(self, job: Job) -> None:
         self._scheduler.leave(job, self._inbox, self._options)
+
+
+def _untried(goal: Goal, status: BuildStatus, why: Reason) -> BuildResult:
+    return BuildResult(status, failure_message(goal.path, goal.derivation, FailedError(goal.path, why), ()))
 
 
 def prefers_here(derivation: Derivation) -> bool:

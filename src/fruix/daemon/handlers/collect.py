@@ -211,9 +211,9 @@ def _teller(session: Session, request: common.CollectGarbage) -> Report:
             case Marked() if request.action in _STAGES and request.max_freed:
                 say(session, _STAGES[request.action])
             case UnusedLinks():
-                if _is_limited(request) and event.freed > request.max_freed and of_guix:
-                    text = f"deleted or invalidated more than {request.max_freed} bytes; stopping"
-                    say(session, text, more=True)
+                if _is_limited(request) and event.freed > request.max_freed:
+                    what = "deleted or invalidated" if of_guix else "deleted"
+                    say(session, f"{what} more than {request.max_freed} bytes; stopping", more=True)
                 say(session, "deleting unused links...")
             case LinksSave() if of_guix:
                 say(session, f"note: currently hard linking saves {guix_size(event.size)}", more=True)

@@ -141,8 +141,9 @@ def query_derivation_output_map(
 ) -> Mapping[str, StorePath | None]:
     """Give the outputs of a valid derivation by name, built or not; some are only known when they are."""
     outputs = session.store.derivation_outputs(request.path)
-    names = session.store.read_derivation(request.path).outputs
-    return {name: outputs.get(name) for name in names}
+    if not request.path.is_derivation:
+        return outputs
+    return {**dict.fromkeys(session.store.read_derivation(request.path).outputs), **outputs}
 
 
 def query_realisation(session: Session, request: nix.QueryRealisation) -> list[Realisation]:
