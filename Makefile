@@ -16,6 +16,7 @@ help:
 	@echo 'make install  put it below PREFIX (/usr/local): program, service, manual pages, completions'
 	@echo 'make test    set up, run all tests'
 	@echo 'make catalogue  set up, build every package of the catalogue twice (as root; takes a while)'
+	@echo 'make two-hosts  set up, build packages here and in a tree of Debian'"'"'s unstable suite, and compare (as root; takes a while)'
 	@echo 'make fault   set up, let changes of files go wrong in every way (FAULTS=1: each of them)'
 	@echo 'make lint    set up, check types and style'
 	@echo 'make bench   set up, measure the daemon against its peers (as root)'
@@ -51,6 +52,10 @@ catalogue: $(VENV)/.ready
 	@sh scripts/need catalogue
 	@$(BIN)/python scripts/catalogue $(CATALOGUE_FLAGS)
 
+two-hosts: $(VENV)/.ready
+	@sh scripts/need two-hosts
+	@$(BIN)/python scripts/two-hosts $(VENV)/two-hosts $(PACKAGES)
+
 lint: $(VENV)/.ready-test
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -80,4 +85,4 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help catalogue guix-catalogue guix-hello hello install uninstall test lint bench clean
+.PHONY: help catalogue guix-catalogue guix-hello hello two-hosts install uninstall test lint bench clean
