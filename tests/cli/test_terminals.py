@@ -79,6 +79,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("key", "public", "{top}/{nasty}"): 2,
     ("log", "-f", "bad"): 0,
     ("log", "--record", "bad"): 0,
+    ("nix-daemon", "--version"): 0,
     ("packages",): 0,
     ("prefetch", "http://127.0.0.1:1/%1b[2J"): 1,
     ("prefetch", "http://127.0.0.1:1/{nasty}"): 2,

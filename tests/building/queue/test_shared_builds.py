@@ -63,7 +63,7 @@ def test_one_s_limit_does_not_end_the_build_of_another(
     (result,) = told
     assert result.status is BuildStatus.TIMED_OUT
     assert "timed out after 40000 seconds" in result.message
-    assert "the build goes on for others, whose limits are wider" in result.message
+    assert "the build goes on for others, whose limits are wider" in result.hint
     assert "> up" in result.message
     failed = events[-1]
     assert isinstance(failed, BuildFailed)
@@ -127,7 +127,7 @@ def test_a_result_obeys_the_rules_of_each_who_gets_it(here: Machine, shell: Stor
     assert results["nix"].status is BuildStatus.OUTPUT_REJECTED
     assert RULE in results["nix"].message
     if first == "guix":
-        assert "another build has made them valid meanwhile" in results["nix"].message
+        assert "another build has made them valid meanwhile" in results["nix"].hint
     (path,) = here.store.derivation_outputs(drv).values()
     assert here.store.references(path) == [shell]
 
