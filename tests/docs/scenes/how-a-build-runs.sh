@@ -5,7 +5,7 @@
 . "$ROOT/tests/docs/scenes/README.sh"
 
 plan_of_a_first_build() { # on an empty store, of a daemon of the command's own, which it says
-    in_fresh_store fruix build --dry-run hello 2>&1 | sed 1d
+    in_fresh_store fruix build --dry-run -e 'hello.inherit(host_view="base")' 2>&1 | sed 1d
 }
 
 cat > half.py <<'.'
