@@ -129,7 +129,7 @@ def test_what_lies_deeper_is_named_with_the_repair(here: Machine, shell: StorePa
     (result,) = here.build(top)
     assert not result.success
     assert str(low_path) in result.message
-    assert "fruix store verify --repair" in result.message
+    assert "fruix store verify --repair" in result.hint
     assert here.build(middle, options=options(BuildMode.REPAIR))[0].success
     assert here.build(top)[0].success
 

@@ -227,7 +227,7 @@ def test_a_failing_phase_is_reported(daemon: None, tmp_path: Path) -> None:
             100,
             "cannot build missing derivation",
         ),
-        (("build", "/frx/store/00000000000000000000000000000000-x"), 100, "is not valid"),
+        (("build", "/frx/store/00000000000000000000000000000000-x"), 100, "no substituter that can"),
         (("store", "info", "/etc"), 2, "is not in the store"),
         (("store", "info", "/frx/store/00000000000000000000000000000000-x"), 1, "is not valid"),
         (("store", "add", "/nowhere"), 1, "nowhere: No such file or directory"),

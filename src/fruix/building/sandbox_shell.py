@@ -199,7 +199,8 @@ def find_shell(builder: PreparedBuilder) -> str:
     shown = {part.target for part in view.binds} | {link.path for link in view.links} if view else set()
     for shell in SHELLS:
         for source, path in builder.inputs:
-            if os.path.isfile(f"{source}/bin/{shell}"):
+            in_root = builder.root is not None and builder.root.source == source  # also seen at /
+            if not in_root and os.path.isfile(f"{source}/bin/{shell}"):
                 return f"{path}/bin/{shell}"
         places = [f"{place}/{shell}" for place in DIRECTORIES]
         found = next((place for place in places if place in shown or _is_in(builder.root, place)), None)
@@ -253,7 +254,8 @@ def _argv(shell: str, command: Sequence[str], set_up: str) -> tuple[str, ...]:
         return (name, "-c", f'{read}exec "$@"', name, *command)
     if name != "bash":
         return (name, "-i")
-    return (name, "--noprofile", *(("--rcfile", set_up) if set_up else ("--norc",)), "-i")
+    # By POSIX's rules it reads $ENV alone, otherwise the file of /etc that Debian's has been built with too.
+    return (name, "--noprofile", "--posix" if set_up else "--norc", "-i")
 
 
 def _run(

@@ -136,7 +136,7 @@ def test_a_refusal_names_features_and_hint(here: Machine, shell: StorePath) -> N
     asks = here.derivation("asks", "exit 1", shell, env={"requiredSystemFeatures": "quantum"})
     (result,) = here.build(asks)
     assert "missing system features\nRequired features: {quantum}\nAvailable features: {" in result.message
-    assert "name it in the setting 'system-features'" in result.message
+    assert "name it in the setting 'system-features'" in result.hint
     # A Guix daemon leaves that word to whoever offloads.
     assert "exit code 1" in here.build(asks, options=BuildOptions("guix"))[0].message
 
@@ -256,7 +256,7 @@ def test_a_program_of_another_system(here: Machine, shell: StorePath, tmp_path: 
     )
     (result,) = here.build(drv, options=BuildOptions("guix"))
     assert "Required system: 'riscv64-linux'" in result.message
-    assert "no emulator for it is registered" in result.message
+    assert "no emulator for it is registered" in result.hint
 
 
 @pytest.mark.parametrize("extra", [(), ("riscv64-linux",)])
