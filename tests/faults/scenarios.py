@@ -244,6 +244,21 @@ def rebuilding(work: Work) -> None:
     opened(work, partial(_add, work, "after", b"a"))
 
 
+def put_back(work: Work) -> None:
+    """A text that was deleted by hand is added again."""
+
+    def do(store: LocalStore) -> None:
+        work.add(lambda: store.add_text("kept", b"k"))  # an empty store would look as if it weren't mounted
+        add = partial(store.add_text, "text", b"t" * 9000)
+        paths = work.known(work.add(add))
+        work.sync(store)
+        for path in paths:
+            work.step(partial(work.delete_by_hand, path))
+            work.replace(add)
+
+    opened(work, do)
+
+
 def beside_a_sync(work: Work) -> None:
     """A path is added after the newest row was noted, and before the files are synced."""
     sync = flags.sync_file_system
@@ -353,6 +368,7 @@ SCENARIOS: Mapping[str, Callable[[Work], None]] = {
 }
 ALL: Mapping[str, Callable[[Work], None]] = {
     **SCENARIOS,
+    "put_back": put_back,
     "beside_a_sync": beside_a_sync,
     "recovery": recovery,
 }

@@ -73,16 +73,17 @@ def cuts(
     step: int,
     seeds: int = 1,
     one_of: int = 1,
+    after: int = 0,
     machine: Machine | None = None,
 ) -> Iterator[str]:
     """What is wrong after a power cut behind every `step`th change, the last, and around each sync.
 
-    `one_of`: how many of these moments there are for each that is tried.
+    `one_of`: how many of these moments there are for each that is tried; `after`: the first of them.
     """
     machine = machine or Machine()
     syncs = [at for at, change in enumerate(changes) if change.what in {What.SYNC, What.SYNC_ALL}]
     moments = sorted({*range(0, len(changes), step), *syncs, *(at - 1 for at in syncs), len(changes) - 1})
-    tried = set(moments[len(changes) % one_of :: one_of])
+    tried = {at for at in moments[len(changes) % one_of :: one_of] if at >= after}
     for at, change in enumerate(changes):
         machine.take(change)
         if at in tried:
@@ -113,6 +114,17 @@ def test_power_cuts(trial: Trials, root: str, scenario: str, strict: bool, omit:
     else:
         found = cuts(changes, root, step=25, one_of=4)
     assert list(found) == []
+
+
+def test_power_cuts_while_a_text_is_put_back(trial: Trials, root: str) -> None:
+    """At each change of it: what has its name before it is on the disk can be damaged, and stay so."""
+    changes = record(trial, root, "put_back")
+    deleted = next(
+        at
+        for at, change in enumerate(changes)
+        if change.what is What.NOTE and change.first.startswith("damaged")
+    )
+    assert list(cuts(changes, root, step=1, seeds=4, after=deleted)) == []
 
 
 def test_power_cuts_while_a_path_is_added_beside_a_sync(trial: Trials, root: str) -> None:

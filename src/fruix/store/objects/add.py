@@ -96,7 +96,10 @@ class Adding:
         with self._replacing(info) if again else nullcontext():
             with self._staging.place() as place:
                 inode = self._write((contents,), place)
-                self._staging.publish(place, path.base, directory=False)
+                if again:
+                    self._staging.replace(place, path.base)
+                else:
+                    self._staging.publish(place, path.base, directory=False)
             try:
                 self._register(info)
             except BaseException:
