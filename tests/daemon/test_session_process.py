@@ -38,11 +38,12 @@ def test_one_for_each_session_that_asks_until_it_ends(tmp_path: Path) -> None:
         for each in (first, second):
             each.greet()
         assert shown(me) == 0  # a connection that asks nothing has none
+        # A process that has just been started shows its arguments a moment later.
         first.call(SYNC)
-        assert shown(me) == 1
+        until(lambda: shown(me) == 1, "the first session is shown")
         second.call(SYNC)
         first.call(SYNC)
-        assert shown(me) == 2
+        until(lambda: shown(me) == 2, "both sessions are shown")
         other = client(daemon)
         other.greet()
         other.call(SYNC)
@@ -62,7 +63,7 @@ def test_it_ends_with_a_daemon_that_is_killed() -> None:
     ) as daemon:
         assert daemon.stdout
         pid = int(daemon.stdout.readline())
-        assert shown(pid) == 1
+        until(lambda: shown(pid) == 1, "the session is shown")
         daemon.kill()
     until(lambda: shown(pid) == 0, "the process ends with its daemon")
 

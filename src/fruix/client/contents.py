@@ -237,9 +237,17 @@ class RemoteContents(Store):
         Raises:
             ProtocolError: it is another one.
         """
+        self.require_own(lack)
+        return self._call(request, body=body, on_event=on_event, on_data=on_data, descriptors=descriptors)
+
+    def require_own(self, lack: str) -> None:
+        """See that it is a fruix daemon; `lack` is what another one can't do.
+
+        Raises:
+            ProtocolError: it is another one.
+        """
         if FEATURE not in self._exchange.context.features:
             raise ProtocolError(f"'{self.daemon_version}' {lack}", hint="connect to a fruix daemon")
-        return self._call(request, body=body, on_event=on_event, on_data=on_data, descriptors=descriptors)
 
     @override
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:

@@ -44,10 +44,17 @@ _AS_FILES = "passAsFile"
 
 @dataclass(frozen=True, slots=True)
 class LoweringContext:
-    """What derivations depend on besides the definitions: the system, and the host views as they are now."""
+    """What derivations depend on besides the definitions.
+
+    Attributes:
+        system: for which they are.
+        host_view: the host views as they are now.
+        check_roots: raises where roots can't be put together.
+    """
 
     system: str
     host_view: Callable[[str], HostView]
+    check_roots: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,7 @@ class Lowering:
             assert source.drv is not None  # it is fetched
             return source.drv, source.output
 
+        self._context.check_roots()
         return lower_root(name, self._context.system, fetch, self._add)
 
     def _with_propagated(self, packages: Iterable[Package]) -> tuple[Lowered, ...]:

@@ -125,4 +125,4 @@ def test_what_makes_no_sense_there_fails_with_words(drv: str, tmp_path: Path) ->
     fruix("key", "generate", names["KEY"])
     for command, reason in NO_SENSE.items():
         assert reason in fruix(*(names.get(word, word) for word in command.split()), status=1)
-    assert "'guix-daemon' has no host views" in fruix("build", "hello", status=2)
+    assert "'guix-daemon' can't put roots together" in fruix("build", "hello", status=2)

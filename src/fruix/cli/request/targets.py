@@ -7,6 +7,7 @@ was built here.
 from __future__ import annotations
 
 import os
+from functools import partial
 
 from fruix.building.builders.platforms import local_system
 from fruix.cli.request.names import named
@@ -31,7 +32,8 @@ class Target:
 
 def lowering(store: RemoteStore) -> Lowering:
     """A lowering for this machine: views are asked of the daemon, since it will check them."""
-    context = LoweringContext(local_system(), store.host_view)
+    check = partial(store.require_own, "can't put roots together")
+    context = LoweringContext(local_system(), store.host_view, check)
     return Lowering(store, context)
 
 

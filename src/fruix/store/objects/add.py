@@ -18,6 +18,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from fruix.errors import ImportMismatchError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
@@ -96,10 +97,8 @@ class Adding:
         with self._replacing(info) if again else nullcontext():
             with self._staging.place() as place:
                 inode = self._write((contents,), place)
-                if again:
-                    self._staging.replace(place, path.base)
-                else:
-                    self._staging.publish(place, path.base, directory=False)
+                put = self._staging.replace if again else partial(self._staging.publish, directory=False)
+                put(place, path.base)
             try:
                 self._register(info)
             except BaseException:
