@@ -18,7 +18,7 @@ import pytest
 
 from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.build_systems.recipe import quoted
-from fruix.packages.build_systems.shared_phases import SET_UP, counted, finish, shell_text
+from fruix.packages.build_systems.shared_phases import SET_UP, counted, finish, locales, shell_text
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases, script
 from fruix.packages.search_paths import SEARCH_PATHS
@@ -228,6 +228,19 @@ def test_failed_tests_are_named(area: BuildArea) -> None:
         "phase check failed with status 2",
     ]
     assert "failed tests" not in area.run(("build", "exit 2")).stdout
+
+
+def test_locales_are_made_and_found(area: BuildArea) -> None:
+    """By the root's localedef, of which there is a double: it writes down how it was called."""
+    (area.tools / "localedef").write_text(
+        '#!/bin/sh\nlast() { shift 4; echo "$1"; }\necho "$*" > "$(last "$@")"\n'
+    )
+    (area.tools / "localedef").chmod(0o755)
+    done = area.run(("make", locales("en_US", "ja_JP")), ("check", 'cat "$LOCPATH/en_US.UTF-8"; env'))
+    place = area.build / ".fruix/locales"
+    assert f"-i en_US -f UTF-8 {place}/en_US.UTF-8" in done.stdout.splitlines()
+    assert f"LOCPATH={place}" in done.stdout.splitlines()
+    assert sorted(os.listdir(place)) == ["en_US.UTF-8", "ja_JP.UTF-8"]
 
 
 def listed(area: BuildArea, names: Sequence[str], native: Sequence[str] = ()) -> None:

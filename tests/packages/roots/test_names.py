@@ -30,6 +30,13 @@ def test_a_variant_has_all_of_the_base(system: str) -> None:
     assert set(more.links) - set(base.links) == {("usr/bin/c++", "g++")}
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_descriptions_of_locales_are_a_variant(system: str) -> None:
+    """What `localedef` of the base makes locales of."""
+    more = set(root("debian-12+locales", system).pieces) - set(root("debian-12", system).pieces)
+    assert {piece.name for piece in more} == {"libc-l10n", "locales"}
+
+
 def test_variants_have_one_order() -> None:
     for name in ("debian-12+perl+c++", "debian-12+c+++perl", "debian-12+perl+c+++perl"):
         assert root(name, "x86_64-linux") == root("debian-12+c+++perl", "x86_64-linux")

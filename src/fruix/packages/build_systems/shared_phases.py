@@ -138,3 +138,16 @@ def counted(command: str, patterns: Sequence[str]) -> str:
         return command
     passed, failed = map(shlex.quote, patterns)
     return shell_text("check.sh", COMMAND=command.strip(), PASSED=passed, FAILED=failed)
+
+
+def locales(*names: str) -> str:
+    """Commands for a phase: make locales, and have all programs of the build find them.
+
+    For tests that want another locale than `C` and `C.UTF-8`. The descriptions are in roots with
+    the variant `+locales`.
+
+    Args:
+        names: such as `en_US`; the character set is UTF-8.
+    """
+    made = [f'localedef -i {name} -f UTF-8 "$LOCPATH/{name}.UTF-8"' for name in names]
+    return "\n".join(['LOCPATH=$fruix/locales\nexport LOCPATH\nmkdir "$LOCPATH"', *made])

@@ -11,7 +11,6 @@ package = Package(
         sha256="695e9827fdf763513f133910bc7e6cfdb9187943a4fec943e57449723d2b8dbf",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
     arguments={
         "configure_flags": ("--disable-nls", "--disable-static", "--enable-libgdbm-compat"),
         "count_tests": (r"^ *[0-9]+: .* ok$", r"^ *[0-9]+: .* FAILED"),
