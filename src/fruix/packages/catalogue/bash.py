@@ -1,5 +1,6 @@
 """Shell."""
 
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.catalogue.readline import package as readline
 from fruix.packages.package import Origin, Package
 
@@ -12,7 +13,6 @@ package = Package(
         sha256="370704c9c859f4060b7df19055e43bb9b5fa09d887699cf6ba87885c5485d36a",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
     arguments={
         "configure_flags": (
             "--disable-nls",
@@ -22,7 +22,7 @@ package = Package(
         ),
         "tests": False,
     },
-    inputs=(readline,),
+    inputs=(dash, readline),
     untested={"*": "upstream's suite prints differences for people to judge and never fails"},
     synopsis="Shell",
     description="Bash reads commands from people and scripts and runs them.",

@@ -1,6 +1,7 @@
 """Regular expressions as in Perl."""
 
 from fruix.packages.catalogue.bzip2 import package as bzip2
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.catalogue.readline import package as readline
 from fruix.packages.catalogue.zlib import package as zlib
 from fruix.packages.package import Origin, Package
@@ -16,7 +17,6 @@ package = Package(
         sha256="c33b418e3b936ee3153de2c61cc638e7e4fe3156022a5c77d0711bcbb9d64f1f",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
     arguments={
         "configure_flags": (
             "--disable-static",
@@ -26,7 +26,7 @@ package = Package(
             "--enable-pcre2test-libreadline",
         )
     },
-    inputs=(bzip2, readline, zlib),
+    inputs=(bzip2, dash, readline, zlib),
     synopsis="Regular expressions as in Perl",
     description=(
         "PCRE2 is a library of functions that match by regular expressions of Perl's syntax and "
