@@ -1,5 +1,7 @@
 """Language for lines and fields."""
 
+from fruix.packages.build_systems.shared_phases import locales
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.catalogue.readline import package as readline
 from fruix.packages.package import Origin, Package
 
@@ -13,7 +15,8 @@ package = Package(
         sha256="2337a0283b180ec1b9c727973a34781c6478b3ae9bcbdcca0a4dc49861d75a65",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
+    root="debian-12+locales",  # of its tests
+    host_view="base",
     arguments={
         "configure_flags": ("--disable-nls", "--disable-mpfr"),
         # The suite says one sentence for all of its programs, or how many have failed.
@@ -21,17 +24,9 @@ package = Package(
         # Debian's archive has no manual, from which the examples of awklib are made.
         "phases": lambda phases: phases.insert_before(
             "configure", "no-manual", "sed -i '/^SUBDIRS/s/ doc awklib / /' Makefile.in"
-        ).insert_before(
-            "check",
-            "leave-out-tests",
-            r"sed -i -E '/^\t[a-z]/s/\<(commas|iolint|mbstr1|mbstr2)\>//g' test/Makefile",
-        ),
+        ).insert_before("check", "make-locales", locales("en_US", "fr_FR", "ja_JP", "ru_RU")),
     },
-    inputs=(readline,),
-    untested={
-        "commas, mbstr1, mbstr2": "they want the locale en_US.UTF-8; the host view has C alone",
-        "iolint": "it wants cksum, which the host view does not have",
-    },
+    inputs=(dash, readline),
     synopsis="Language for lines and fields",
     description="gawk is the GNU version of AWK: patterns, and what to do with lines that match.",
     license="GPL-3.0-or-later",
