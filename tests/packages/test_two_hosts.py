@@ -1,4 +1,4 @@
-"""A small package built here and in a tree of another distribution: all paths of the two stores are the same.
+"""Small packages built here and in a tree of another distribution: all paths of the two stores are the same.
 
 `make two-hosts` does the same with ten packages; docs/reproducibility.md says what differs between
 the two hosts.
@@ -32,10 +32,10 @@ cc -g -o $out/bin/nothing main.c
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="machine: not root on Linux")
-def test_a_small_package(tmp_path: Path) -> None:
+def test_small_packages(tmp_path: Path) -> None:
     (tmp_path / "differences.py").write_text(DEFINITION)
     done = subprocess.run(
-        [sys.executable, SCRIPT, tmp_path / "hosts", tmp_path / "differences.py"],
+        [sys.executable, SCRIPT, tmp_path / "hosts", tmp_path / "differences.py", "popt"],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True,
         text=True,
@@ -43,9 +43,18 @@ def test_a_small_package(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith("; 0 on one host only, 0 differ\n")
+    rows = dict(line.split(": ", 1) for line in done.stdout.splitlines() if " | " in line)
+    other = {name: row.split(" | ")[1] for name, row in rows.items()}
+    assert other["a builder's user"] == "35001 is 700000 of the host"
+    assert other["a builder's jobs"] == "5"
+    assert (other["locale"], other["time zone"], other["umask"]) == ("tr_TR.UTF-8", "+0530", "077")
+    assert other["personality"].startswith("02220000, kernel 2.6.")  # three flags of personality(2)
+    # Addresses are not random.
+    assert other["a builder's personality"] == f"00040000, kernel {os.uname().release}"
 
 
 SAME = {"/frx/store/a.drv": "1", "/frx/store/b": "2"}
+FUNCTIONS = runpy.run_path(str(SCRIPT))
 
 
 @pytest.mark.parametrize(
@@ -57,8 +66,25 @@ SAME = {"/frx/store/a.drv": "1", "/frx/store/b": "2"}
     ],
 )
 def test_differences_are_named(second: dict[str, str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    compare = runpy.run_path(str(SCRIPT))["compare"]
-    with pytest.raises(SystemExit) as ended:
-        compare(SAME, second)
-    assert ended.value.code is True
+    assert not FUNCTIONS["same"](SAME, second)
     assert said in capsys.readouterr().out
+    assert FUNCTIONS["same"](SAME, SAME)
+
+
+@pytest.mark.parametrize(
+    ("here", "there", "said"),
+    [
+        (({"umask": "022"}, {}), ({"umask": "022"}, {}), "umask: the same on both hosts\n"),
+        (({}, {"jobs": "2"}), ({}, {"jobs": "2"}), "a builder's jobs: the same on both hosts\n"),
+        (({}, {"locale": "C"}), ({}, {"locale": "tr"}), "a builder's locale: not the same on both hosts\n"),
+    ],
+)
+def test_hosts_that_are_too_much_alike(
+    here: tuple[dict[str, str], ...],
+    there: tuple[dict[str, str], ...],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    one, other = (FUNCTIONS["Told"](0, *texts) for texts in (here, there))
+    assert not FUNCTIONS["differ"](one, other)
+    assert capsys.readouterr().out.endswith(said)

@@ -24,7 +24,7 @@ from functools import partial
 from fruix.building.builders.own import prepare_own
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.builders.sandbox_spec import SandboxParams, sandbox_spec, shown_view
-from fruix.building.plan.goal import kind_of
+from fruix.building.plan.goal import BUILD, kind_of
 from fruix.building.resources import Resources
 from fruix.building.root_view import RootView
 from fruix.building.run.keep_failed import bring_back, find_kept, free_room
@@ -145,7 +145,7 @@ def enter(
     """
     resources.store.add_temp_root(request.path)
     derivation = resources.store.read_derivation(request.path)
-    if kind_of(derivation) == "download":
+    if kind_of(derivation) != BUILD:
         raise UsageError(
             f"'{request.path.name}' is built by the daemon itself ({derivation.builder})",
             hint="there is no sandbox with a shell to enter",

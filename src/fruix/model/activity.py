@@ -38,7 +38,8 @@ class ActiveBuild:
     """One row.
 
     Attributes:
-        kind: `build`, `download`, or `shell` (somebody looks around in a sandbox).
+        kind: `build`, `download`, `builtin` (the daemon makes it itself), or `shell` (somebody looks
+            around in a sandbox).
         usual_ms: the median duration of the latest builds of that name.
         pid: of the sandbox's first process, on the daemon's machine.
         cpu_us: processor time used so far, microseconds.

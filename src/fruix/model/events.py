@@ -20,7 +20,7 @@ from fruix.model.storepath import DEFAULT_STORE, StorePath
 
 @dataclass(frozen=True, slots=True)
 class BuildQueued:
-    """Its inputs are ready; it waits for a free slot of its kind (`build` or `download`).
+    """Its inputs are ready; it waits for a free slot of its `kind` (`fruix.building.plan.goal.kind_of`).
 
     `time` in seconds since the epoch.
     """

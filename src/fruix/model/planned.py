@@ -15,13 +15,16 @@ from typing import Any
 from fruix.dataclass import dataclass, field
 from fruix.model.storepath import StorePath
 
+MADE = frozenset({"build", "builtin"})
+"""Kinds of what takes one of the daemon's jobs; everything else is fetched."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedBuild:
     """One derivation that has to be built.
 
     Attributes:
-        kind: `build` or `download`.
+        kind: `build`, `download`, `builtin` (the daemon makes it itself, of inputs), or `substitute`.
         missing: the outputs that are not valid; empty if it is wanted again although all are
             (check).
         needs: derivations of the same plan that come first.
@@ -137,5 +140,5 @@ def estimate(builds: Iterable[PlannedBuild], jobs: int) -> Estimate:
     rows = list(builds)
     known = {row.drv: (row.usual_ms or 0) / 1000 for row in rows}
     longest, path = longest_path(known, {row.drv: row.needs for row in rows})
-    spread = sum(known[row.drv] for row in rows if row.kind == "build") / jobs if jobs else 0.0
+    spread = sum(known[row.drv] for row in rows if row.kind in MADE) / jobs if jobs else 0.0
     return Estimate(max(longest, spread), path, sum(row.usual_ms is None for row in rows))

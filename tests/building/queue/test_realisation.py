@@ -19,6 +19,7 @@ from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import BuildFailed, Event
+from fruix.model.machines import Machine
 from waiting import PATIENCE, until
 
 
@@ -131,6 +132,18 @@ def test_without_a_share_only_what_wants_to_be_here_is_built(make: Callable[...,
     failed = [event for event in events if isinstance(event, BuildFailed)]
     assert {event.drv for event in failed} == {path("f"), path("o")}
     assert {event.reason["kind"] for event in failed} == {"no-slots"}
+
+
+def test_what_the_daemon_makes_itself_needs_no_share(make: Callable[..., Scheduler]) -> None:
+    """Nor does what it fetches; no other machine would do either."""
+    plan = goals({"r": "p", "p": ""})
+    for name, builder in {"r": "builtin:root", "p": "builtin:fetchurl"}.items():
+        own = replace(derivation(name), builder=builder)
+        plan.goals[path(name)] = replace(plan.goals[path(name)], derivation=own)
+    machines = (Machine("ssh://big", "ssh://big", "big", ("x86_64-linux",)),)
+    for options in (BuildOptions(max_jobs=0), BuildOptions(machines=machines)):
+        results = realise(make(lambda job: ok(job) if not job.machines else CANCELLED), plan, options)
+        assert all(result.success for result in results.values())
 
 
 def test_many_stuck_goals_need_no_stack(make: Callable[..., Scheduler]) -> None:

@@ -7,7 +7,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from building.queue.jobs import STORE, derivation, end, ok, path, submit
+from fruix.building.plan.goal import kind_of, slots_of
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import Scheduler
@@ -65,6 +68,42 @@ def test_never_more_than_the_slots(make: Callable[..., Scheduler]) -> None:
     said = [type(inbox.get()[1]) for _ in range(24)]
     assert said.count(BuildQueued) == said.count(BuildResult) == 12
     assert most == 3
+
+
+@pytest.mark.parametrize(
+    ("builder", "kind", "slots"),
+    [
+        ("/bin/sh", "build", "build"),
+        ("builtin:fetchurl", "download", "download"),
+        ("builtin:download", "download", "download"),
+        ("builtin:git-download", "download", "download"),
+        ("builtin:root", "builtin", "build"),
+        ("builtin:buildenv", "builtin", "build"),
+        ("builtin:unpack-channel", "builtin", "build"),
+    ],
+)
+def test_kinds_and_their_slots(builder: str, kind: str, slots: str) -> None:
+    assert kind_of(replace(derivation("x"), builder=builder)) == kind
+    assert slots_of(kind) == slots
+
+
+def test_what_the_daemon_makes_itself_takes_a_build_s_slot(make: Callable[..., Scheduler]) -> None:
+    lock = threading.Lock()
+    order: list[str] = []
+
+    def run(job: Job) -> BuildResult:
+        assert lock.acquire(blocking=False)  # nothing else runs
+        order.append(job.kind)
+        lock.release()
+        return ok(job)
+
+    scheduler, inbox = make(run, 1), Inbox()
+    for number in range(6):
+        name, kind = f"j{number}", ("build", "builtin")[number % 2]
+        scheduler.submit(path(name), derivation(name), BuildOptions(), kind, inbox)
+    for _ in range(6):
+        assert end(inbox).success
+    assert order == ["build", "builtin"] * 3
 
 
 def held(job: Job) -> BuildResult:

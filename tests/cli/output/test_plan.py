@@ -14,6 +14,8 @@ def test_headline() -> None:
         == "5 to build, 1 to fetch, about 5 min and 1 never done here, longest path gcc-15 → hello-2"
     )
     assert headline(BuildPlan((row("a-1"),))) == "1 to build"
+    made = BuildPlan((PlannedBuild(drv("root"), "builtin"), PlannedBuild(drv("piece"), "download")))
+    assert headline(made) == "1 to build, 1 to fetch"
     assert headline(BuildPlan()) == "nothing to be done: everything is valid"
     assert headline(BuildPlan(problems=("x",))) == "nothing to be done"
     whole = BuildPlan((PlannedBuild(drv("a-1")),))

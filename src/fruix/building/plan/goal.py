@@ -15,14 +15,25 @@ from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
 
-SUBSTITUTE, BUILD = "substitute", "build"
+SUBSTITUTE, DOWNLOAD, BUILD, BUILTIN = "substitute", "download", "build", "builtin"
+_FETCHERS = frozenset({"builtin:fetchurl", "builtin:download", "builtin:git-download"})
 # Of what has to be planned again when its inputs are there; to be told by identity.
 UNRESOLVED = BuildResult(BuildStatus.TRANSIENT_FAILURE, "its inputs are not known yet")
 
 
 def kind_of(derivation: Derivation) -> str:
-    """Which slots it takes, and what people call it: `download` or `build`."""
-    return "download" if derivation.builder.startswith("builtin:") else BUILD
+    """What people call it.
+
+    `download`, `build`, or `builtin`: what the daemon makes of inputs by a builder of its own.
+    """
+    if derivation.builder in _FETCHERS:
+        return DOWNLOAD
+    return BUILTIN if derivation.builder.startswith("builtin:") else BUILD
+
+
+def slots_of(kind: str) -> str:
+    """Which slots it takes: what the daemon makes itself takes as much of the machine as a build."""
+    return BUILD if kind == BUILTIN else kind
 
 
 def contract_name(derivation: Derivation, default: str) -> str:
@@ -51,7 +62,7 @@ class Goal:
 
     @property
     def kind(self) -> str:
-        """Which slots it takes: `build`, `download` or `substitute`."""
+        """As `kind_of`, or `substitute`."""
         return SUBSTITUTE if self.offer is not None else kind_of(self.derivation)
 
 

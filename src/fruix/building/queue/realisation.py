@@ -23,7 +23,7 @@ from collections.abc import Callable
 from queue import Empty
 
 from fruix.building.failures import FailedError, failure_message
-from fruix.building.plan.goal import BUILD, UNRESOLVED, Goal, Plan
+from fruix.building.plan.goal import BUILD, UNRESOLVED, Goal, Plan, slots_of
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
@@ -162,8 +162,10 @@ class Realisation:
 
     def _queue_of(self, goal: Goal) -> deque[Goal]:
         """Where a goal whose inputs are there waits."""
-        if goal.kind != BUILD:
+        if slots_of(goal.kind) != BUILD:
             return self._downloads
+        if goal.kind != BUILD:
+            return self._ready  # no other machine makes it
         if self._scheduler.may_go(goal.derivation, self._goal_options(goal)):
             return self._sendable
         if self._options.max_jobs == 0 and not prefers_here(goal.derivation):
@@ -175,7 +177,8 @@ class Realisation:
         while self._downloads:
             self._submit(self._downloads.popleft())
         share = self._options.max_jobs
-        running = sum(job.kind == BUILD and path not in self._sent for path, job in self._running.items())
+        jobs = [job for path, job in self._running.items() if path not in self._sent]
+        running = sum(slots_of(job.kind) == BUILD for job in jobs)
         while self._ready and (share is None or running < max(share, 1)):
             self._submit(self._ready.popleft())
             running += 1

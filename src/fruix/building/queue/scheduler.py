@@ -15,7 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 
-from fruix.building.plan.goal import BUILD, contract_name
+from fruix.building.plan.goal import BUILD, contract_name, slots_of
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.fair_share import Line, Turns
 from fruix.building.queue.fleet import Fleet
@@ -96,7 +96,7 @@ class Scheduler:
         with self._changed:
             if self._closing:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
-            key, queue = _key(path, derivation, options), self._queues[kind]
+            key, queue = _key(path, derivation, options), self._queues[slots_of(kind)]
             job = self._jobs.get(key)
             if job is None or not job.join(inbox, options):
                 job = Job(path, derivation, options, kind, offer)
@@ -109,7 +109,7 @@ class Scheduler:
                 self._jobs[key] = job
             queue.add(job, _line(inbox, options))
             try:
-                self._start_thread(kind)
+                self._start_thread(slots_of(kind))
                 if job.machines:
                     self._start_thread(ELSEWHERE)
             except RuntimeError as error:
@@ -125,7 +125,7 @@ class Scheduler:
         """
         with self._changed:
             job.leave(inbox)
-            queue = self._queues[job.kind]
+            queue = self._queues[slots_of(job.kind)]
             queue.leave(job, _line(inbox, options))
             if job.cancelled and queue.is_waiting(job):
                 self._withdraw(job, CANCELLED)
@@ -133,7 +133,7 @@ class Scheduler:
 
     def _withdraw(self, job: Job, result: BuildResult) -> None:
         """It isn't to be run."""
-        self._queues[job.kind].remove(job)
+        self._queues[slots_of(job.kind)].remove(job)
         self._forget(job)
         job.finish(result)
 
@@ -149,10 +149,11 @@ class Scheduler:
     def jobs(self) -> list[Job]:
         """All that run, or wait and are wanted, oldest first."""
         with self._changed:
-            jobs = [
-                job for job in self._all() if not self._queues[job.kind].is_waiting(job) or job.is_wanted()
-            ]
+            jobs = [job for job in self._all() if not self._is_waiting(job) or job.is_wanted()]
         return sorted(jobs, key=lambda job: job.submitted)
+
+    def _is_waiting(self, job: Job) -> bool:
+        return self._queues[slots_of(job.kind)].is_waiting(job)
 
     def _all(self) -> list[Job]:
         return [job for queue in dict.fromkeys(self._queues.values()) for job in queue.jobs()]
@@ -165,7 +166,7 @@ class Scheduler:
         with self._changed:
             self._draining = True
             for job in self._all():
-                if self._queues[job.kind].is_waiting(job):
+                if self._is_waiting(job):
                     self._withdraw(job, NOT_BEGUN)
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._closing or not self._all())
@@ -176,7 +177,7 @@ class Scheduler:
             self._closing = True
             for job in self._all():
                 job.cancel()
-                if self._queues[job.kind].is_waiting(job):
+                if self._is_waiting(job):
                     self._withdraw(job, CANCELLED)
             self._changed.notify_all()
         for threads in self._threads.values():
@@ -221,7 +222,7 @@ class Scheduler:
         job.pause()
         waiting = [] if self._closing else job.waiting()
         for listener in waiting:
-            self._queues[job.kind].add(job, _line(listener.inbox, listener.options))
+            self._queues[slots_of(job.kind)].add(job, _line(listener.inbox, listener.options))
         return bool(waiting)
 
     def _take(self, kind: str) -> Job | None:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from fruix.cli.output.terminal import duration, harmless
 from fruix.model.buildresult import BuildMode
-from fruix.model.planned import BuildPlan, PlannedBuild, estimate
+from fruix.model.planned import MADE, BuildPlan, PlannedBuild, estimate
 from fruix.model.storepath import StorePath
 
 NAMED = 3  # how many are named where there are more
@@ -42,7 +42,7 @@ def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL) -> str:
         return "nothing to be done" if plan.problems else "nothing to be done: everything is valid"
     if mode is BuildMode.REPAIR and not any(row.missing for row in plan.builds):
         return f"{len(plan.builds)} to look at, and to repair if damaged"
-    builds = sum(row.kind == "build" for row in plan.builds)
+    builds = sum(row.kind in MADE for row in plan.builds)
     counts = ((builds, "build"), (len(plan.builds) - builds, "fetch"))
     parts = [f"{count} to {verb}" for count, verb in counts if count]
     guess = estimate(plan.builds, plan.jobs)
