@@ -15,7 +15,7 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
-from fruix.model.events import BuildStarted
+from fruix.model.events import BuildFailed, BuildStarted
 from fruix.model.hashes import Hash
 from fruix.model.makepath import placeholder, upstream_placeholder
 from fruix.model.storepath import StorePath
@@ -144,6 +144,28 @@ def test_a_failure_below(here: Machine, shell: StorePath) -> None:
     (result,) = here.build(top, options=BuildOptions("fruix", keep_going=True))
     assert result.status is BuildStatus.DEPENDENCY_FAILED
     assert set(started(here)) == {"broken"}
+
+
+def test_keep_going_goes_on_above(here: Machine, shell: StorePath) -> None:
+    bad = add(here, "bad", "exit 3", shell, {"out": FLOATING})
+    bottom = add(here, "bottom", "echo x > $out", shell, {"out": FLOATING})
+    up = upstream_placeholder(bottom, "out")
+    middle = add(here, "second", f"cat {up} > $out; echo y >> $out", shell, {"out": FLOATING}, bottom)
+    up = upstream_placeholder(middle, "out")
+    top = add(here, "third", f"cat {up} > $out", shell, {"out": FLOATING}, middle)
+    above_bad = add(here, "never", "echo x > $out", shell, {"out": FLOATING}, bad)
+    started(here)
+    options = BuildOptions("fruix", keep_going=True)
+    events = here.events
+    results = here.build(bad, above_bad, top, options=options)
+    assert [result.status for result in results] == [
+        BuildStatus.PERMANENT_FAILURE,
+        BuildStatus.DEPENDENCY_FAILED,
+        BuildStatus.BUILT,
+    ]
+    told = [event.drv for event in events if isinstance(event, BuildFailed)]
+    assert sorted(told) == sorted([bad, above_bad])  # each once
+    assert sorted(started(here)) == ["bad", "bottom", "second", "third"]
 
 
 def test_the_same_contents_are_one_path(here: Machine, shell: StorePath) -> None:

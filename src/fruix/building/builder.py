@@ -18,7 +18,7 @@ from fruix.building.plan.repair import survey
 from fruix.building.prepared_views import PreparedViews
 from fruix.building.queue.fleet import Fleet
 from fruix.building.queue.job import Job
-from fruix.building.queue.realisation import Realisation
+from fruix.building.queue.realisation import Realisation, is_postponed
 from fruix.building.queue.scheduler import CANCELLED, ELSEWHERE, Scheduler
 from fruix.building.recovery import journal_of, user_locks
 from fruix.building.resources import Resources
@@ -139,19 +139,20 @@ class Builder:
         """Plan and carry out, again where something promised didn't come, or inputs are known now."""
         repair = options.mode is BuildMode.REPAIR
         refused: set[StorePath] = set()
+        earlier: dict[StorePath, BuildResult] = {}
         while True:
             with interruptible(lambda: FruixError("cancelled") if cancelled.is_set() else None):
                 offers = self._substitution.offers(options, refused, on_event)
                 if repair:
                     work, repairs = survey(self._resources.store, requests, offers)
                 else:
-                    work, repairs = self._plan(requests, options, offers, given), []
+                    work, repairs = self._plan(requests, options, offers, given, earlier), []
                 self._add_resolved(work)
             realisation = Realisation(work, self._scheduler, options, on_event, cancelled)
             results = realisation.run()
-            self._note_resolved(work, results)
+            self._note_resolved(work, results, earlier)
             refused |= realisation.refused
-            if not realisation.refused and not (work.again and work.is_met(results)):
+            if not realisation.refused and not (work.again and work.may_go_on(results, options)):
                 break
         if repair:
             return [(repair.request, repair.result(results)) for repair in repairs]
@@ -163,10 +164,15 @@ class Builder:
             resolved = work.derivations[drv]
             self._resources.store.add_text(drv.name, aterm.render(resolved), resolved.references)
 
-    def _note_resolved(self, work: Plan, results: Mapping[StorePath, BuildResult]) -> None:
-        """The outputs of derivations in whose place others were built."""
+    def _note_resolved(
+        self, work: Plan, results: Mapping[StorePath, BuildResult], earlier: dict[StorePath, BuildResult]
+    ) -> None:
+        """What became of goals, and the outputs of derivations in whose place others were built."""
+        earlier.update({path: results[path] for path in work.goals if not is_postponed(results[path])})
         for drv, resolved in work.resolved.items():
-            if results[resolved].success:
+            if not is_postponed(results[resolved]):
+                earlier[drv] = results[resolved]
+            if results[resolved].success and not work.derivations[drv].is_impure:
                 self._resources.store.realise(work.derivations[drv], results[resolved].outputs)
 
     def _plan(
@@ -175,12 +181,13 @@ class Builder:
         options: BuildOptions,
         offers: Offers,
         given: Mapping[StorePath, Derivation] | None = None,
+        earlier: dict[StorePath, BuildResult] | None = None,
     ) -> Plan:
         requests = list(requests)
         if options.mode is BuildMode.NORMAL and not given:
             gather(offers, requests)
         features = self.settings.experimental_features
-        return plan(self._resources.store, requests, options.mode, offers, given, features)
+        return plan(self._resources.store, requests, options.mode, offers, given, features, earlier)
 
     def _look(self, requests: Iterable[DerivedPath], options: BuildOptions) -> Plan:
         """The plan of a request of which nobody is told more."""

@@ -138,7 +138,8 @@ def failure_message(
     if isinstance(error, FailedError) and error.why["kind"] in _BARE:
         return f"{why}{more}"
     why += "" if "\n" in why else "."
-    known = [f"\n  {path}" for path in sorted(derivation.output_paths.values())]
+    paths = () if derivation.is_floating else derivation.output_paths.values()  # not where they were made
+    known = [f"\n  {path}" for path in sorted(paths)]
     outputs = f"\nOutput paths:{''.join(known)}" if known else ""
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""

@@ -13,13 +13,15 @@ from fruix.model.contentaddress import ContentAddress, parse_output_method
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
 
+IMPURE = "impure"
+
 
 @dataclass(frozen=True, slots=True)
 class DerivationOutput:
     """One output as the file has it.
 
     `path` None: not known before the build; `method_algorithm` and `hash` (base16) both set: fixed
-    output.
+    output; `IMPURE` in the place of the hash: named by its contents, and made anew each time.
     """
 
     path: StorePath | None
@@ -29,7 +31,7 @@ class DerivationOutput:
     @property
     def is_fixed(self) -> bool:
         """Whether the contents are declared."""
-        return bool(self.hash)
+        return bool(self.hash) and self.hash != IMPURE
 
     @property
     def content_address(self) -> ContentAddress | None:
@@ -38,7 +40,7 @@ class DerivationOutput:
         Raises:
             FormatError: unknown method or algorithm, or a malformed hash.
         """
-        if not self.hash:
+        if not self.is_fixed:
             return None
         method, algorithm = parse_output_method(self.method_algorithm)
         return ContentAddress(method, Hash.parse(self.hash, algorithm))
@@ -65,7 +67,17 @@ class Derivation:
     @property
     def is_floating(self) -> bool:
         """Whether outputs are named by contents that nobody knows before the build."""
-        return any(output.method_algorithm and not output.hash for output in self.outputs.values())
+        return any(output.method_algorithm and not output.is_fixed for output in self.outputs.values())
+
+    @property
+    def is_impure(self) -> bool:
+        """Whether it is built anew each time: what it makes may be something else each time."""
+        return any(output.hash == IMPURE for output in self.outputs.values())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its builder may have a network, and variables of the daemon."""
+        return self.is_fixed or self.is_impure
 
     @property
     def is_unresolved(self) -> bool:

@@ -21,7 +21,7 @@ from fruix.dataclass import replace
 from fruix.errors import BadDerivationError
 from fruix.model import aterm
 from fruix.model.contentaddress import path_for
-from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.derivation import IMPURE, Derivation, DerivationOutput
 from fruix.model.makepath import output_path
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 
@@ -162,9 +162,14 @@ def check_outputs(derivation: Derivation, path: StorePath, hasher: DerivationHas
         )
     if fixed and fixed != ["out"]:
         raise BadDerivationError(f"derivation '{derivation.name}': single fixed output must be named \"out\"")
-    if unknown:
-        if len(unknown) != len(derivation.outputs):
+    impure = [name for name, output in derivation.outputs.items() if output.hash == IMPURE]
+    if unknown or impure:
+        if any(len(names) not in {0, len(derivation.outputs)} for names in (unknown, impure)):
             raise BadDerivationError(f"derivation '{derivation.name}': can't mix derivation output types")
+        if impure and not unknown:
+            raise BadDerivationError(
+                f"derivation '{derivation.name}': impure derivation output should not specify output path"
+            )
         return
     for name, expected in computed_outputs(derivation, hasher, path.directory).items():
         _check(derivation, name, expected)

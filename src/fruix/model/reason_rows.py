@@ -234,6 +234,10 @@ ROWS: Mapping[str, ReasonRow] = {
         "add '--extra-experimental-features {feature}' to enable it",
         status=BuildStatus.INPUT_REJECTED,
     ),
+    "impure-input": ReasonRow(
+        "pure derivation '{drv}' depends on impure derivation '{path}'",
+        status=BuildStatus.INPUT_REJECTED,
+    ),
     "no-sandbox": ReasonRow(
         "it has '__noChroot' set, but builds have a sandbox here",
         status=BuildStatus.INPUT_REJECTED,

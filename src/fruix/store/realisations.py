@@ -34,6 +34,8 @@ class StoredRealisations(StoreQueries):
         Its inputs are valid.
         """
         found = dict(derivation.output_paths)
+        if derivation.is_impure:  # what was made before is not what would be made
+            return {}
         if not derivation.is_unresolved:
             return found
         identity = self.derivation_identity(derivation)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -15,7 +16,7 @@ from fruix.building.queue.scheduler import AGAIN, ELSEWHERE, Scheduler
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
-from fruix.model.derivation import Derivation
+from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.machines import parse_machines
 from waiting import until
 
@@ -127,3 +128,12 @@ def test_what_one_machine_loses_another_one_builds() -> None:
         assert scheduler.jobs() == []
     finally:
         scheduler.close()
+
+
+def test_outputs_that_their_contents_name_are_made_here() -> None:
+    fleet, chosen = Fleet(BuildSettings()), options("a")
+    scratch = path("scratch")
+    for method, digest, goes in (("", "", True), ("r:sha256", "", False), ("r:sha256", "impure", False)):
+        outputs = {"out": DerivationOutput(scratch, method, digest)}
+        made = replace(derivation(), outputs=outputs)
+        assert (not all(fleet.suitable(made, chosen).values())) is goes

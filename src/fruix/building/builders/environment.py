@@ -77,7 +77,7 @@ def builder_input(
     """
     replace = {} if contract.guix_attributes else _placeholders(derivation)
     variables, files = _declared(derivation, attributes, graph_objects, replace, params.directory)
-    impure = _impure(attributes, params.passed) if derivation.is_fixed else {}
+    impure = _impure(attributes, params.passed) if derivation.is_open else {}
     environment = contract.environment(
         variables,
         store=params.store,

@@ -117,7 +117,7 @@ def why_not_fetched(builder: PreparedBuilder, area: Workspace) -> FailedError | 
     if not found or builder.download is None:
         return None
     expected = builder.download.hash
-    if wrong := wrong_contents(found, expected):
+    if expected is not None and (wrong := wrong_contents(found, expected)):
         url, got = wrong
         return mismatch(builder.path, builder.derivation, "out", expected, got, url)
     first = found[0]

@@ -21,7 +21,7 @@ from fruix.building.settings import BuildSettings
 from fruix.dataclass import dataclass
 from fruix.downloads.undelivered import beginning
 from fruix.errors import BadDerivationError
-from fruix.model.contentaddress import Method
+from fruix.model.contentaddress import Method, parse_output_method
 from fruix.model.derivation import Derivation
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
@@ -35,10 +35,13 @@ _LONGEST_MIRRORS = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One file to fetch: plain URLs in order, and the declared hash (of the file, or of its NAR)."""
+    """One file to fetch: plain URLs in order, and the declared hash (of the file, or of its NAR).
+
+    `hash` None: whatever is there is right (an impure derivation).
+    """
 
     urls: tuple[Candidate, ...]
-    hash: Hash
+    hash: Hash | None
     method: Method
     executable: bool
     unpack: bool = False
@@ -56,10 +59,10 @@ def read_request(
         real: where a store path lies.
 
     Raises:
-        BadDerivationError: not fixed-output, or without URL.
+        BadDerivationError: not fixed-output nor impure, or without URL.
     """
-    address = derivation.outputs["out"].content_address if derivation.is_fixed else None
-    if address is None:
+    out = derivation.outputs.get("out")
+    if out is None or not derivation.is_open:
         raise BadDerivationError(
             f"'{derivation.builder}' needs a fixed output",
             where=derivation.name,
@@ -76,7 +79,10 @@ def read_request(
     if "debian" in declared:  # this machine's own may be the only ones that it reaches
         declared["debian"] = (*debian_mirrors(), *declared["debian"])
     lists = {**declared, **mirrors}
-    return Download(tuple(expand(urls, lists)), address.hash, address.method, executable, unpack)
+    address = out.content_address
+    digest = address.hash if address is not None else None
+    method = parse_output_method(out.method_algorithm)[0]
+    return Download(tuple(expand(urls, lists)), digest, method, executable, unpack)
 
 
 def _declared_mirrors(derivation: Derivation, real: Callable[[StorePath], str]) -> dict[str, tuple[str, ...]]:
@@ -102,7 +108,7 @@ def _urls(derivation: Derivation) -> list[str]:
 
 def local_copy(download: Download, settings: BuildSettings) -> str | None:
     """An already downloaded file with the right contents, from the operator's source directories."""
-    if download.method != Method.FLAT:
+    if download.method != Method.FLAT or download.hash is None:
         return None
     return find_source(
         settings.sources, download.hash, [tried.url.rpartition("/")[2] for tried in download.urls]
@@ -113,10 +119,11 @@ def entry_arguments(
     download: Download, directory: str, settings: BuildSettings, ca_file: str
 ) -> dict[str, Any]:
     """Arguments of `download.main`, as seen from inside the sandbox."""
+    known = download.hash if download.method == Method.FLAT and not download.unpack else None
     return {
         "urls": [[tried.url, tried.refusal] for tried in download.urls],
         # A NAR hash can't be checked on the way: the daemon does it.
-        "hash": download.hash.sri if download.method == Method.FLAT and not download.unpack else "",
+        "hash": known.sri if known else "",
         "destination": f"{directory}/{OUTPUT_NAME}",
         "report": f"{directory}/{REPORT_NAME}",
         "executable": download.executable,

@@ -63,7 +63,7 @@ def prepare_own(
         inputs=tuple((store.real(path), path) for path in inputs),
         view=view,
         root=root,
-        network=choose(settings.fixed_output_network) if derivation.is_fixed else NONE,
+        network=choose(settings.fixed_output_network) if derivation.is_open else NONE,
         personality=personality(derivation.system),
         kvm=wants_kvm(attributes, contract, settings),
         shown=() if host or declared else sandbox_paths(settings.sandbox_paths, areas),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from fruix.dataclass import dataclass, field
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
@@ -82,6 +83,7 @@ class Plan:
 
     `resolved`: derivations, and what is built in their places, with the outputs of their inputs in it.
     `features`: experimental ones that are on.
+    `earlier`: what became of derivations in earlier plans for the same request.
     """
 
     goals: dict[StorePath, Goal] = field(default_factory=dict)
@@ -94,10 +96,12 @@ class Plan:
     given: Mapping[StorePath, Derivation] = field(default_factory=dict)
     resolved: dict[StorePath, StorePath] = field(default_factory=dict)
     features: Collection[str] = ()
+    earlier: dict[StorePath, BuildResult] = field(default_factory=dict)
 
-    def is_met(self, results: Mapping[StorePath, BuildResult]) -> bool:
-        """Whether everything went well, as far as it could go."""
-        return all(results[path].success or results[path] is UNRESOLVED for path in self.goals)
+    def may_go_on(self, results: Mapping[StorePath, BuildResult], options: BuildOptions) -> bool:
+        """Whether another plan can do more: something went well, and nobody minds what didn't."""
+        went_well = [results[path].success or results[path] is UNRESOLVED for path in self.goals]
+        return any(went_well) and (options.keep_going or all(went_well))
 
     def result_of(
         self,

@@ -21,7 +21,14 @@ from collections.abc import Collection, Iterable, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
-from fruix.building.plan.unresolved import CONTENT_ADDRESSED, needs_resolving, outputs_there, resolve_goal
+from fruix.building.plan.unresolved import (
+    CONTENT_ADDRESSED,
+    IMPURE_DERIVATIONS,
+    known_outputs,
+    needs_resolving,
+    outputs_there,
+    resolve_goal,
+)
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
@@ -39,13 +46,15 @@ def plan(
     offers: Offers | None = None,
     given: Mapping[StorePath, Derivation] | None = None,
     features: Collection[str] = (),
+    earlier: dict[StorePath, BuildResult] | None = None,
 ) -> Plan:
     """The work for `requests`. Errors of single requests become failed results, not exceptions.
 
     `offers`: what caches have of it. `given`: derivations that need not be in the store. `features`:
-    experimental ones that are on.
+    experimental ones that are on. `earlier`: what became of derivations in earlier plans for the
+    same requests; it may grow.
     """
-    result = Plan(given=given or {}, features=features)
+    result = Plan(given=given or {}, features=features, earlier={} if earlier is None else earlier)
     offers = offers or no_offers(store)
     top = list(requests)
     wanted = _wanted_outputs(top)
@@ -123,6 +132,9 @@ def _open(
 
     Settle it, or put it down as a goal and return what it needs first.
     """
+    if path in found.earlier and not found.earlier[path].success:
+        found.settled[path] = found.earlier[path]
+        return None
     if path in found.given:
         found.derivations[path] = found.given[path]
         return _want(found, path, wanted, mode, offers)
@@ -150,12 +162,13 @@ def _want(
     """The same for a derivation that has been read."""
     store, derivation, names = offers.store, found.derivations[path], wanted.get(path, set())
     problem = _check_features(found, path) or _check_names(path, derivation, names)
-    if problem is None and mode == BuildMode.NORMAL and outputs_there(store, derivation, names):
-        found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=store.realised(derivation))
+    if problem is None and mode == BuildMode.NORMAL and outputs_there(found, store, path, derivation, names):
+        known = known_outputs(found, store, path, derivation)
+        found.settled[path] = found.earlier.get(path) or BuildResult(BuildStatus.ALREADY_VALID, outputs=known)
         return None
     if problem is None and mode == BuildMode.NORMAL and _is_offered(found, offers, path, names):
         return None
-    problem = problem or _check_sources(path, derivation, offers)
+    problem = problem or _check_purity(found, store, path) or _check_sources(path, derivation, offers)
     if problem is not None:
         found.settled[path] = problem
         return None
@@ -184,7 +197,9 @@ def _have_outputs(store: LocalStore, found: Plan, path: StorePath, outputs: Iter
         derivation = found.derivations.setdefault(path, store.read_derivation(path))
     except (FruixError, FileNotFoundError):
         return False
-    return set(outputs) <= set(derivation.outputs) and outputs_there(store, derivation, set(outputs))
+    return set(outputs) <= set(derivation.outputs) and outputs_there(
+        found, store, path, derivation, set(outputs)
+    )
 
 
 def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> BuildResult | None:
@@ -199,10 +214,25 @@ def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> Bu
 
 def _check_features(found: Plan, path: StorePath) -> BuildResult | None:
     """Refuse what is built in ways that are not switched on."""
-    if not found.derivations[path].is_unresolved or CONTENT_ADDRESSED in found.features:
+    derivation = found.derivations[path]
+    needed = {CONTENT_ADDRESSED: derivation.is_unresolved, IMPURE_DERIVATIONS: derivation.is_impure}
+    for feature, is_needed in needed.items():
+        if is_needed and feature not in found.features:
+            why = found.reasons[path] = reason("experimental", feature=feature)
+            return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
+    return None
+
+
+def _check_purity(found: Plan, store: LocalStore, path: StorePath) -> BuildResult | None:
+    """Refuse what is to be the same each time and needs what isn't."""
+    derivation = found.derivations[path]
+    if IMPURE_DERIVATIONS not in found.features or derivation.is_open:
         return None
-    why = found.reasons[path] = reason("experimental", feature=CONTENT_ADDRESSED)
-    return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
+    for drv in derivation.input_drvs:
+        if store.is_there(drv) and store.read_derivation(drv).is_impure:
+            why = found.reasons[path] = reason("impure-input", path=str(drv))
+            return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
+    return None
 
 
 def _check_sources(path: StorePath, derivation: Derivation, offers: Offers) -> BuildResult | None:

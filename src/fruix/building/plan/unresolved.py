@@ -2,12 +2,13 @@
 
 Such a goal waits until its inputs are there, and is then planned again: what is built is the
 derivation with the outputs of its inputs in it. If that was built before, whatever its own
-derivation looked like, nothing is left to do.
+derivation looked like, nothing is left to do. What is impure was never built before, but in an
+earlier plan for the same request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
@@ -18,6 +19,7 @@ from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
 
 CONTENT_ADDRESSED = "ca-derivations"
+IMPURE_DERIVATIONS = "impure-derivations"
 
 
 def needs_resolving(found: Plan, store: LocalStore, derivation: Derivation) -> bool:
@@ -42,12 +44,19 @@ def resolve_goal(
         found.again = True
         found.goals[path] = Goal(path, derivation, frozenset(needed), mode, unresolved=True)
         return needed
-    known = {drv: store.realised(store.read_derivation(drv)) for drv in derivation.input_drvs}
+    known = {
+        drv: known_outputs(found, store, drv, store.read_derivation(drv)) for drv in derivation.input_drvs
+    }
     drv, resolved = resolve(derivation, known, store.directory)
-    if mode == BuildMode.NORMAL and outputs_there(store, resolved, names):
-        outputs = {name: one for name, one in store.realised(resolved).items() if store.is_valid(one)}
-        store.realise(derivation, outputs)
-        found.settled[path] = BuildResult(BuildStatus.RESOLVES_TO_ALREADY_VALID, outputs=outputs)
+    if mode == BuildMode.NORMAL and outputs_there(found, store, drv, resolved, names):
+        outputs = known_outputs(found, store, drv, resolved)
+        outputs = {name: one for name, one in outputs.items() if store.is_valid(one)}
+        result = BuildResult(BuildStatus.RESOLVES_TO_ALREADY_VALID, outputs=outputs)
+        if derivation.is_impure:
+            result = found.earlier[path] = found.earlier[drv]
+        else:
+            store.realise(derivation, outputs)
+        found.settled[path] = result
         return None
     for output in resolved.output_paths.values():
         store.add_temp_root(output)
@@ -62,13 +71,25 @@ def _is_settled(found: Plan, store: LocalStore, path: StorePath, names: Collecti
     """Whether an input was looked at before, and is there."""
     if path not in found.settled or not found.settled[path].success or path not in found.derivations:
         return False
-    return outputs_there(store, found.derivations[path], names)
+    return outputs_there(found, store, path, found.derivations[path], names)
 
 
-def outputs_there(store: LocalStore, derivation: Derivation, names: Collection[str]) -> bool:
+def known_outputs(
+    found: Plan, store: LocalStore, path: StorePath, derivation: Derivation
+) -> Mapping[str, StorePath]:
+    """The outputs of a derivation that are known; of an impure one those that were made for this request."""
+    if not derivation.is_impure:
+        return store.realised(derivation)
+    result = found.earlier.get(path)
+    return result.outputs if result is not None and result.success else {}
+
+
+def outputs_there(
+    found: Plan, store: LocalStore, path: StorePath, derivation: Derivation, names: Collection[str]
+) -> bool:
     """Whether its outputs among `names` (`*`, or none: all) are known and there."""
     everything = not names or ALL[0] in names
-    known = store.realised(derivation)
+    known = known_outputs(found, store, path, derivation)
     for name in derivation.outputs:
         if everything or name in names:
             if name not in known:

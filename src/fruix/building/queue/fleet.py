@@ -52,7 +52,7 @@ class Fleet:
             return {}
         if contract_name(derivation, options.contract) == _GUIX:
             return {}
-        if len(derivation.output_paths) < len(derivation.outputs):
+        if derivation.is_unresolved or derivation.is_floating:
             return {}  # what it makes is named here
         try:
             required = attributes.read(derivation).required_features

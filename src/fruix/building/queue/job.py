@@ -48,6 +48,7 @@ class Job:
     options: BuildOptions
     kind: str
     offer: Offer | None = None  # it is fetched, not built
+    alone: Inbox | None = None  # the only one that it is for: it is impure
     outputs: frozenset[StorePath] = field(init=False)  # as far as they are known
     result: BuildResult | None = None
     submitted: float = field(default_factory=time.time)

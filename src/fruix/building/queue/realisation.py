@@ -62,6 +62,7 @@ class Realisation:
         self._on_event = on_event
         self._cancelled = cancelled
         self._reasons = dict(plan.reasons)
+        self._told = {path for path, result in plan.earlier.items() if not result.success}
         self._inbox = Inbox(cancelled.is_set)
         self._ready: deque[Goal] = deque()
         self._downloads: deque[Goal] = deque()
@@ -88,7 +89,8 @@ class Realisation:
     def _start(self) -> None:
         failed = [path for path, result in self._results.items() if not result.success]
         for path in failed:
-            self._emit_failure(path)
+            if path not in self._told:
+                self._emit_failure(path)
         goals = list(self._waiting.values())
         for goal in goals:
             for dependency in goal.dependencies:
@@ -131,8 +133,7 @@ class Realisation:
         while settled:
             path = settled.pop()
             result = self._results[path]
-            postponed = any(result is one for one in _POSTPONED)
-            if not result.success and not postponed and not self._options.keep_going:
+            if not result.success and not is_postponed(result) and not self._options.keep_going:
                 self._fail_above(path)
                 self._give_up(f"not built, since '{path.name}' failed")
                 return
@@ -244,6 +245,11 @@ class Realisation:
 
     def _leave(self, job: Job) -> None:
         self._scheduler.leave(job, self._inbox, self._options)
+
+
+def is_postponed(result: BuildResult) -> bool:
+    """Whether a goal wasn't even tried, and may be another time."""
+    return any(result is one for one in _POSTPONED)
 
 
 def _untried(goal: Goal, status: BuildStatus, why: Reason) -> BuildResult:

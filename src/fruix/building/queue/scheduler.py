@@ -34,7 +34,7 @@ _NO_THREAD = "no thread for builds can be started: the daemon has reached a limi
 
 
 ELSEWHERE = "elsewhere"  # slots for builds on other machines, which come from the queue of those here
-_Key = tuple[StorePath, BuildMode, int, str]
+_Key = tuple[StorePath, BuildMode, int, str, Inbox | None]
 CANCELLED = BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
 # Its machine was lost: another one may do it, or this one. To be told by identity.
 AGAIN = BuildResult(BuildStatus.TRANSIENT_FAILURE, "to be tried elsewhere")
@@ -45,9 +45,9 @@ NOT_BEGUN = BuildResult(
 )
 
 
-def _key(path: StorePath, derivation: Derivation, options: BuildOptions) -> _Key:
-    """Requests with the same key can share a build."""
-    return path, options.mode, options.rounds, contract_name(derivation, options.contract)
+def _key(path: StorePath, derivation: Derivation, options: BuildOptions, alone: Inbox | None) -> _Key:
+    """Requests with the same key can share a build; of something impure each gets its own."""
+    return path, options.mode, options.rounds, contract_name(derivation, options.contract), alone
 
 
 def _line(inbox: Inbox, options: BuildOptions) -> Line:
@@ -96,10 +96,11 @@ class Scheduler:
         with self._changed:
             if self._closing:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
-            key, queue = _key(path, derivation, options), self._queues[slots_of(kind)]
+            alone = inbox if derivation.is_impure else None
+            key, queue = _key(path, derivation, options, alone), self._queues[slots_of(kind)]
             job = self._jobs.get(key)
             if job is None or not job.join(inbox, options):
-                job = Job(path, derivation, options, kind, offer)
+                job = Job(path, derivation, options, kind, offer, alone)
                 if kind == BUILD:
                     self._fleet.prepare(job)
                 job.join(inbox, options)
@@ -138,7 +139,7 @@ class Scheduler:
         job.finish(result)
 
     def _forget(self, job: Job) -> None:
-        key = _key(job.path, job.derivation, job.options)
+        key = _key(job.path, job.derivation, job.options, job.alone)
         if self._jobs.get(key) is job:
             del self._jobs[key]
 

@@ -50,7 +50,7 @@ class BuildFacts:
     @property
     def rounds(self) -> int:
         """How often it is built; a fixed output's contents are known, so once is enough."""
-        return 1 if self.derivation.is_fixed else self.options.rounds
+        return 1 if self.derivation.is_open else self.options.rounds
 
 
 @dataclass(frozen=True, slots=True)

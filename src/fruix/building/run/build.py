@@ -217,7 +217,8 @@ def _judge(
             compare_rounds(mode.outputs, previous, latest)
         if state.round == state.rounds:
             state.succeed(mode.finish(latest))
-            if state.job.derivation.is_floating and state.job.options.mode is not BuildMode.CHECK:
+            derivation, check = state.job.derivation, state.job.options.mode is BuildMode.CHECK
+            if derivation.is_floating and not derivation.is_impure and not check:
                 mode.outputs.store.realise(state.job.derivation, _made(state))
     finally:
         log_differences(log, state.differences)

@@ -141,7 +141,7 @@ class _Execution:
             raise report
         # A fixed output may come right another time (its source may be back), and so may what
         # wanted space.
-        transient = self.builder.derivation.is_fixed or (found is not None and found.passing)
+        transient = self.builder.derivation.is_open or (found is not None and found.passing)
         status = BuildStatus.TRANSIENT_FAILURE if transient else None
         hint = found.hint if found else ""
         raise failures.FailedError(path, failures.exit_reason(exited), status=status, hint=hint)

@@ -134,7 +134,7 @@ def _event(state: RunState, result: BuildResult, why: Reason, hint: str) -> Buil
 
 def _remember(state: RunState, resources: Resources) -> None:
     job = state.job
-    if job.options.mode is BuildMode.NORMAL and not job.derivation.is_fixed:  # which comes from elsewhere
+    if job.options.mode is BuildMode.NORMAL and not job.derivation.is_open:  # which comes from elsewhere
         store = resources.store
         outputs = job.derivation.output_paths.values()
         store.failures.note(path for path in outputs if not store.is_valid(path))

@@ -15,7 +15,7 @@ from typing import NoReturn, TypeVar
 from fruix.errors import BadDerivationError, BadHashError, BadStorePathError, FormatError
 from fruix.model.aterm.grammar import MAX_ITEMS, MAX_SIZE, unescaped
 from fruix.model.contentaddress import parse_output_method
-from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.derivation import IMPURE, Derivation, DerivationOutput
 from fruix.model.hashes import Hash
 from fruix.model.storepath import DEFAULT_STORE, StorePath, check_name
 from fruix.model.text import to_bytes, to_text
@@ -113,7 +113,9 @@ class _Parser:
     def _output(self) -> tuple[str, DerivationOutput]:
         name, path, method, digest = (to_text(part) for part in self._tuple(4))
         self._checked(lambda: check_name(name))
-        if digest and digest != "impure":
+        if digest == IMPURE:
+            self._checked(lambda: parse_output_method(method))
+        elif digest:
             self._checked(lambda: Hash.parse(digest, parse_output_method(method)[1]))
         return name, DerivationOutput(self._path(to_bytes(path)) if path else None, method, digest)
 
