@@ -211,7 +211,7 @@ def test_derived_paths() -> None:
     assert DerivedPath.parse_guix(GOOD) == DerivedPath(StorePath.parse(GOOD))
     for text in (f"{drv}!*", f"{drv}!dev,out"):
         assert str(DerivedPath.parse_nix(text)) == text
-    for text in (f"{drv}!", f"{drv}!a,", f"{drv}!out!bin", f"{drv}!out^bin"):
+    for text in (f"{drv}!", f"{drv}!a,", f"{drv}!out!", f"{drv}!out^bin"):
         with pytest.raises(UsageError):
             DerivedPath.parse_nix(text)
 

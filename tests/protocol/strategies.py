@@ -38,7 +38,8 @@ outputs = st.lists(names, min_size=1, max_size=3, unique=True).map(lambda found:
 def derived(context: Context) -> st.SearchStrategy[DerivedPath]:
     wanted = st.just(ALL) | outputs
     alone = paths(".txt") if context.dialect is Dialect.GUIX else paths() | paths(".drv")
-    return st.builds(DerivedPath, paths(".drv"), wanted) | st.builds(DerivedPath, alone)
+    via = st.lists(names, max_size=3).map(tuple)
+    return st.builds(DerivedPath, paths(".drv"), wanted, via) | st.builds(DerivedPath, alone)
 
 
 def build_results(context: Context) -> st.SearchStrategy[BuildResult]:

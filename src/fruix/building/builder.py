@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from fruix.building.connect import Connect, no_machine
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
-from fruix.building.plan.goal import Plan, missing
+from fruix.building.plan.goal import Plan, missing, of_resolved
 from fruix.building.plan.goals import plan
 from fruix.building.plan.offers import Offers, gather
 from fruix.building.plan.repair import survey
@@ -171,7 +171,7 @@ class Builder:
         earlier.update({path: results[path] for path in work.goals if not is_postponed(results[path])})
         for drv, resolved in work.resolved.items():
             if not is_postponed(results[resolved]):
-                earlier[drv] = results[resolved]
+                earlier[drv] = of_resolved(resolved, results[resolved])
             if results[resolved].success and not work.derivations[drv].is_impure:
                 self._resources.store.realise(work.derivations[drv], results[resolved].outputs)
 

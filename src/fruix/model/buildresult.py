@@ -53,7 +53,7 @@ class BuildResult:
 
     `outputs` holds the valid outputs by name; `drv_hash` is the hex of the derivation's masked hash
     modulo, which names them on the wire. `hint` tells what to do about a failure, with commands of
-    `fruix`.
+    `fruix`. `drv`: whose outputs they are, if that is an output itself.
     """
 
     status: BuildStatus
@@ -67,6 +67,7 @@ class BuildResult:
     outputs: Mapping[str, StorePath] = field(default_factory=dict)
     drv_hash: str = ""
     hint: str = ""
+    drv: StorePath | None = None
 
     @property
     def success(self) -> bool:

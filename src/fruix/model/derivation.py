@@ -6,9 +6,9 @@ A value; the text form is in `aterm`, hashes and output paths in `drvhash`. Text
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
-from fruix.dataclass import dataclass
+from fruix.dataclass import dataclass, field
 from fruix.model.contentaddress import ContentAddress, parse_output_method
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
@@ -47,8 +47,27 @@ class DerivationOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class Dynamic:
+    """What is needed of a derivation: outputs, and outputs of those that are derivations."""
+
+    outputs: tuple[str, ...]
+    below: Mapping[str, Dynamic] = field(default_factory=dict)
+
+    def chains(self, before: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        """The names of outputs that lead to each output that is needed."""
+        for name in self.outputs:
+            yield (*before, name)
+        for name, node in self.below.items():
+            yield from node.chains((*before, name))
+
+
+@dataclass(frozen=True, slots=True)
 class Derivation:
-    """What to build. `name` is the store path's name without `.drv` (not the variable `name`)."""
+    """What to build. `name` is the store path's name without `.drv` (not the variable `name`).
+
+    `dynamic`: input derivations, and their outputs that are derivations in turn whose outputs are
+    needed; each is among `input_drvs` too, perhaps without an output.
+    """
 
     name: str
     outputs: Mapping[str, DerivationOutput]
@@ -58,6 +77,7 @@ class Derivation:
     builder: str
     args: tuple[str, ...]
     env: Mapping[str, str]
+    dynamic: Mapping[StorePath, Mapping[str, Dynamic]] = field(default_factory=dict)
 
     @property
     def is_fixed(self) -> bool:
@@ -75,6 +95,13 @@ class Derivation:
         return any(output.hash == IMPURE for output in self.outputs.values())
 
     @property
+    def is_dynamic(self) -> bool:
+        """Whether it makes derivations, or needs outputs of derivations that are made."""
+        return bool(self.dynamic) or any(
+            output.method_algorithm.startswith("text:") for output in self.outputs.values()
+        )
+
+    @property
     def is_open(self) -> bool:
         """Whether its builder may have a network, and variables of the daemon."""
         return self.is_fixed or self.is_impure
@@ -83,6 +110,21 @@ class Derivation:
     def is_unresolved(self) -> bool:
         """Whether output paths don't follow from it: it is floating, or depends on such."""
         return any(output.path is None for output in self.outputs.values())
+
+    @property
+    def needed(self) -> Mapping[StorePath, tuple[str, ...]]:
+        """Input derivations, and which of their outputs are needed, be it only as derivations."""
+        if not self.dynamic:
+            return self.input_drvs
+        rest = ((drv, names, self.dynamic.get(drv, ())) for drv, names in self.input_drvs.items())
+        return {drv: tuple(sorted({*names, *below})) for drv, names, below in rest}
+
+    @property
+    def chains(self) -> Iterator[tuple[StorePath, tuple[str, ...]]]:
+        """Input derivations, and the names of outputs that lead to each output that is needed."""
+        for drv, names in self.input_drvs.items():
+            for chain in Dynamic(names, self.dynamic.get(drv, {})).chains(()):
+                yield drv, chain
 
     @property
     def references(self) -> tuple[StorePath, ...]:

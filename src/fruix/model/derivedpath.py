@@ -6,34 +6,50 @@ from typing import Self
 
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
-from fruix.model.storepath import DEFAULT_STORE, StorePath
+from fruix.model.storepath import DEFAULT_STORE, StorePath, check_name
 
 ALL = ("*",)
 MOST_OUTPUTS = 1 << 10
 _SEPARATOR = "!"
+_MOST_STEPS = 64
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DerivedPath:
-    """`outputs` None: the path itself; `ALL`: every output; else the names of outputs."""
+    """`outputs` None: the path itself; `ALL`: every output; else the names of outputs.
+
+    `via`: outputs that lead to the derivation that is meant, if it is an output itself: the output of
+    `path` of that name, the output of that, and so on.
+    """
 
     path: StorePath
     outputs: tuple[str, ...] | None = None
+    via: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return self.path.text if self.outputs is None else f"{self.path}{_SEPARATOR}{','.join(self.outputs)}"
+        words = (self.path.text, *self.via)
+        return _SEPARATOR.join(words if self.outputs is None else (*words, ",".join(self.outputs)))
 
     @classmethod
     def parse_nix(cls, text: str, directory: str = DEFAULT_STORE) -> Self:
         """The form since protocol 1.30: a `.drv` alone means the file itself, `DRV!*` all outputs.
 
+        `DRV!out!out` is an output of an output.
+
         Raises:
-            FruixError: malformed, or an output of an output (dynamic derivations).
+            FruixError: malformed.
         """
-        path, separator, outputs = text.partition(_SEPARATOR)
-        if not separator:
+        path, *words = text.split(_SEPARATOR)
+        if not words:
             return cls(StorePath.parse(path, directory))
-        return cls(StorePath.parse(path, directory), _outputs(outputs, text))
+        *via, outputs = words
+        if len(via) > _MOST_STEPS:
+            raise UsageError(
+                f"'{text[:200]}…' asks for an output of more than {_MOST_STEPS} derivations in turn"
+            )
+        for name in via:
+            check_name(name)
+        return cls(StorePath.parse(path, directory), _outputs(outputs, text), tuple(via))
 
     @classmethod
     def parse_guix(cls, text: str, directory: str = DEFAULT_STORE) -> Self:
@@ -49,11 +65,8 @@ class DerivedPath:
 
 
 def _outputs(text: str, whole: str) -> tuple[str, ...]:
-    if _SEPARATOR in text or "^" in text:
-        raise UsageError(
-            f"'{whole}' asks for an output of an output: "
-            "experimental Nix feature 'dynamic-derivations' is disabled"
-        )
+    if "^" in text:
+        raise UsageError(f"'{whole}' has an output name with '^'")
     if text.count(",") >= MOST_OUTPUTS:
         raise UsageError(f"more than {MOST_OUTPUTS} outputs of a derivation are asked for")
     names = tuple(text.split(","))

@@ -95,6 +95,8 @@ class DerivationHasher:
         """Hex hash → wanted outputs; inputs with equal hashes are one."""
         merged: dict[str, set[str]] = {}
         for path, names in derivation.input_drvs.items():
+            if not names and path in derivation.dynamic:
+                continue  # outputs of outputs don't count; their placeholders do
             merged.setdefault(self.hash_modulo(path).hex(), set()).update(names)
         return {key: sorted(names) for key, names in merged.items()}
 

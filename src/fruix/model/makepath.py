@@ -98,6 +98,12 @@ def upstream_placeholder(drv: StorePath, output: str) -> str:
     return "/" + base32.encode(hashlib.sha256(text.encode()).digest())
 
 
+def dynamic_placeholder(before: str, output: str) -> str:
+    """The same for an output of a derivation that is an output, whose own placeholder is `before`."""
+    digest = base32.encode(fold(base32.decode(before[1:]), _HASH_BYTES))
+    return "/" + base32.encode(hashlib.sha256(f"nix-computed-output:{digest}:{output}".encode()).digest())
+
+
 def scratch_path(drv: StorePath, output: str) -> StorePath:
     """Where a builder makes an output whose path its contents will give; never registered."""
     name = output_name(drv.short_name, output)

@@ -11,6 +11,7 @@ from fruix.dataclass import dataclass
 from fruix.model.buildresult import BuildStatus
 
 OTHER = "other"
+_REJECTED = BuildStatus.INPUT_REJECTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ ROWS: Mapping[str, ReasonRow] = {
         "host view `{view}' was changed while `{drv}' was built: {what}",
         status=BuildStatus.TRANSIENT_FAILURE,
     ),
-    "view-differs": ReasonRow("{text}", status=BuildStatus.INPUT_REJECTED),
+    "view-differs": ReasonRow("{text}", status=_REJECTED),
     "hook": ReasonRow("program '{program}' failed with {how}"),
     "no-output": ReasonRow(
         "builder failed to produce output path for output '{output}' at '{path}'",
@@ -197,22 +198,22 @@ ROWS: Mapping[str, ReasonRow] = {
             " of this derivation. (Valid outputs are [{valid}].)"
         ),
         "derivation contains an invalid reference specifier `{word}'",
-        status=BuildStatus.INPUT_REJECTED,
+        status=_REJECTED,
     ),
     "graph-name": ReasonRow(
         "invalid file name '{name}' in 'exportReferencesGraph'",
         "invalid file name `{name}' in `exportReferencesGraph'",
-        status=BuildStatus.INPUT_REJECTED,
+        status=_REJECTED,
     ),
     "graph-path": ReasonRow(
         "path '{path}' is not in the store",
         "`exportReferencesGraph' contains a non-store path `{path}'",
-        status=BuildStatus.INPUT_REJECTED,
+        status=_REJECTED,
     ),
     "graph-invalid": ReasonRow(
         "cannot export references of path '{path}' because it is not in the input closure of the derivation",
         "`exportReferencesGraph' contains an invalid path `{path}'",
-        status=BuildStatus.INPUT_REJECTED,
+        status=_REJECTED,
     ),
     "system": ReasonRow(
         "platform mismatch",
@@ -227,24 +228,18 @@ ROWS: Mapping[str, ReasonRow] = {
     "too-much": ReasonRow(
         "its arguments and variables are more than the system can give to a program",
         "arguments and variables of `{drv}' are more than the system can give to a program",
-        status=BuildStatus.INPUT_REJECTED,
+        status=_REJECTED,
     ),
     "experimental": ReasonRow(
         "experimental Nix feature '{feature}' is disabled; "
         "add '--extra-experimental-features {feature}' to enable it",
-        status=BuildStatus.INPUT_REJECTED,
+        status=_REJECTED,
     ),
     "impure-input": ReasonRow(
-        "pure derivation '{drv}' depends on impure derivation '{path}'",
-        status=BuildStatus.INPUT_REJECTED,
+        "pure derivation '{drv}' depends on impure derivation '{path}'", status=_REJECTED
     ),
-    "no-sandbox": ReasonRow(
-        "it has '__noChroot' set, but builds have a sandbox here",
-        status=BuildStatus.INPUT_REJECTED,
-    ),
-    "host-path": ReasonRow(
-        "it requests the impure path '{path}', but none is allowed", status=BuildStatus.INPUT_REJECTED
-    ),
+    "no-sandbox": ReasonRow("it has '__noChroot' set, but builds have a sandbox here", status=_REJECTED),
+    "host-path": ReasonRow("it requests the impure path '{path}', but none is allowed", status=_REJECTED),
     # Before anything is built
     "cached": ReasonRow(
         "the build of '{path}' failed previously (cached)",

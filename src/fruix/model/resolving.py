@@ -14,21 +14,22 @@ from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher
 from fruix.model.hashes import Hash
-from fruix.model.makepath import output_path, scratch_path, text_path, upstream_placeholder
+from fruix.model.makepath import (
+    dynamic_placeholder,
+    output_path,
+    scratch_path,
+    text_path,
+    upstream_placeholder,
+)
 from fruix.model.storepath import StorePath
 
-Known = Mapping[StorePath, Mapping[str, StorePath]]
-"""Derivation → output → where it is."""
+Known = Mapping[tuple[StorePath, tuple[str, ...]], StorePath]
+"""Derivation and names of outputs that lead to one (see `Derivation.chains`) → where that is."""
 
 
 def resolve(derivation: Derivation, known: Known, directory: str) -> tuple[StorePath, Derivation]:
     """The derivation with the outputs of its inputs in their places, and the path that it has then."""
-    paths = {known[drv][name] for drv, names in derivation.input_drvs.items() for name in names}
-    texts = {
-        upstream_placeholder(drv, name): known[drv][name].text
-        for drv, names in derivation.input_drvs.items()
-        for name in names
-    }
+    texts = {_placeholder(drv, chain): path.text for (drv, chain), path in known.items()}
 
     def put(text: str) -> str:
         if "/" in text:
@@ -39,7 +40,8 @@ def resolve(derivation: Derivation, known: Known, directory: str) -> tuple[Store
     found = replace(
         derivation,
         input_drvs={},
-        input_srcs=tuple(sorted({*derivation.input_srcs, *paths})),
+        dynamic={},
+        input_srcs=tuple(sorted({*derivation.input_srcs, *known.values()})),
         builder=put(derivation.builder),
         args=tuple(map(put, derivation.args)),
         env={put(name): put(value) for name, value in derivation.env.items()},
@@ -48,6 +50,14 @@ def resolve(derivation: Derivation, known: Known, directory: str) -> tuple[Store
         found = _with_paths(found, directory)
     contents = Hash.of("sha256", aterm.render(found))
     return text_path(f"{found.name}.drv", contents, found.references, directory), found
+
+
+def _placeholder(drv: StorePath, chain: tuple[str, ...]) -> str:
+    first, *rest = chain
+    found = upstream_placeholder(drv, first)
+    for name in rest:
+        found = dynamic_placeholder(found, name)
+    return found
 
 
 def _with_paths(derivation: Derivation, directory: str) -> Derivation:

@@ -47,7 +47,7 @@ class _Derived(Converted[DerivedPath]):
     @override
     def read(self, source: Source, context: Context) -> bytes:
         data = super().read(source, context)
-        source.charge(_OUTPUT * (data.count(b",") + 2))
+        source.charge(_OUTPUT * (data.count(b",") + data.count(b"!") + 2))
         return data
 
 

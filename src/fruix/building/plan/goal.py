@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 
-from fruix.dataclass import dataclass, field
+from fruix.dataclass import dataclass, field, replace
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
@@ -84,6 +84,8 @@ class Plan:
     `resolved`: derivations, and what is built in their places, with the outputs of their inputs in it.
     `features`: experimental ones that are on.
     `earlier`: what became of derivations in earlier plans for the same request.
+    `dynamic`: of requests for outputs of a derivation that is an output itself, that derivation and
+    None; if it isn't there, one that leads to it, and by which output.
     """
 
     goals: dict[StorePath, Goal] = field(default_factory=dict)
@@ -97,6 +99,7 @@ class Plan:
     resolved: dict[StorePath, StorePath] = field(default_factory=dict)
     features: Collection[str] = ()
     earlier: dict[StorePath, BuildResult] = field(default_factory=dict)
+    dynamic: dict[DerivedPath, tuple[StorePath, str | None]] = field(default_factory=dict)
 
     def may_go_on(self, results: Mapping[StorePath, BuildResult], options: BuildOptions) -> bool:
         """Whether another plan can do more: something went well, and nobody minds what didn't."""
@@ -110,8 +113,15 @@ class Plan:
         on_event: Callable[[Event], None],
     ) -> BuildResult:
         """That of a request, from those of all goals; what was promised and not delivered is told of."""
-        path = self.makers.get(request.path, request.path)
+        drv, lacking = self.dynamic.get(request, (request.path, None))
+        path = self.makers.get(drv, drv)
+        if path in self.resolved and not results[self.resolved[path]].success and lacking is None:
+            return of_resolved(self.resolved[path], results[self.resolved[path]])
         path = self.resolved.get(path, path)
+        if lacking is not None:
+            return _not_obtained(request, results.get(path))
+        if request.via and path in results:
+            return replace(results[path], drv=drv)
         if path not in self.stand_ins or path in results:
             return results[path]
         failed = next((results[one] for one in self.stand_ins[path] if not results[one].success), None)
@@ -122,6 +132,21 @@ class Plan:
         said = BuildResult(BuildStatus.TRANSIENT_FAILURE, f"{text_of(why, path)}\n{failed.message}")
         on_event(BuildFailed(path, said.status, said.message, 0.0, why))
         return said
+
+
+def of_resolved(drv: StorePath, result: BuildResult) -> BuildResult:
+    """What a result means for the derivation in whose place `drv` was built."""
+    if result.success:
+        return result
+    return BuildResult(BuildStatus.DEPENDENCY_FAILED, f"build of resolved derivation '{drv}' failed")
+
+
+def _not_obtained(request: DerivedPath, result: BuildResult | None) -> BuildResult:
+    """Of outputs of a derivation that wasn't made."""
+    if result is not None and result.status is BuildStatus.INPUT_REJECTED:
+        return result
+    name = "^".join((request.path.text, *request.via))
+    return BuildResult(BuildStatus.DEPENDENCY_FAILED, f"failed to obtain derivation of '{name}'")
 
 
 def missing(found: Plan) -> Missing:

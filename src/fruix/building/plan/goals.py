@@ -17,13 +17,15 @@ its outputs refer to; iterative, so deep graphs are no problem.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
+from fruix.building.plan.refusals import check_features, check_names, check_purity, check_sources
 from fruix.building.plan.unresolved import (
-    CONTENT_ADDRESSED,
-    IMPURE_DERIVATIONS,
+    DYNAMIC_DERIVATIONS,
+    follow,
+    is_settled,
     known_outputs,
     needs_resolving,
     outputs_there,
@@ -32,7 +34,7 @@ from fruix.building.plan.unresolved import (
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
-from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.derivedpath import DerivedPath
 from fruix.model.reasons import reason, text_of
 from fruix.model.resolving import with_scratch_paths
 from fruix.model.storepath import StorePath
@@ -57,8 +59,9 @@ def plan(
     result = Plan(given=given or {}, features=features, earlier={} if earlier is None else earlier)
     offers = offers or no_offers(store)
     top = list(requests)
-    wanted = _wanted_outputs(top)
+    wanted = _wanted_outputs(store, result, top)
     asked_for = frozenset(wanted)
+    _want_makers(result, wanted)
     for request in top:
         if request.outputs is None:
             _open_opaque(store, result, request.path, wanted, offers)
@@ -81,12 +84,35 @@ def plan(
     return result
 
 
-def _wanted_outputs(requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
+def _wanted_outputs(store: LocalStore, found: Plan, requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
     wanted: dict[StorePath, set[str]] = {}
     for request in requests:
-        if request.outputs is not None:
-            wanted.setdefault(request.path, set()).update(request.outputs)
+        drv: StorePath | None = request.path
+        if request.via:
+            drv = _derivation_of(store, found, request)
+        if request.outputs is not None and drv is not None:
+            wanted.setdefault(drv, set()).update(request.outputs)
     return wanted
+
+
+def _derivation_of(store: LocalStore, found: Plan, request: DerivedPath) -> StorePath | None:
+    """The derivation that is meant, if it is there; else one that leads to it is noted."""
+    if DYNAMIC_DERIVATIONS not in found.features:
+        why = found.reasons[request.path] = reason("experimental", feature=DYNAMIC_DERIVATIONS)
+        found.settled[request.path] = BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, request.path))
+        found.dynamic[request] = request.path, ""
+        return None
+    place = follow(found, store, request.path, request.via)
+    found.dynamic[request] = place.path or place.drv, place.name if place.path is None else None
+    return place.path
+
+
+def _want_makers(found: Plan, wanted: dict[StorePath, set[str]]) -> None:
+    """What leads to derivations that are asked for is built like an input."""
+    for drv, name in found.dynamic.values():
+        if name:
+            found.again = True
+            wanted.setdefault(drv, set()).add(name)
 
 
 def _open_opaque(
@@ -161,22 +187,23 @@ def _want(
 ) -> set[StorePath] | None:
     """The same for a derivation that has been read."""
     store, derivation, names = offers.store, found.derivations[path], wanted.get(path, set())
-    problem = _check_features(found, path) or _check_names(path, derivation, names)
+    problem = check_features(found, path) or check_names(path, derivation, names)
     if problem is None and mode == BuildMode.NORMAL and outputs_there(found, store, path, derivation, names):
         known = known_outputs(found, store, path, derivation)
         found.settled[path] = found.earlier.get(path) or BuildResult(BuildStatus.ALREADY_VALID, outputs=known)
         return None
     if problem is None and mode == BuildMode.NORMAL and _is_offered(found, offers, path, names):
         return None
-    problem = problem or _check_purity(found, store, path) or _check_sources(path, derivation, offers)
+    problem = problem or check_purity(found, store, path) or check_sources(path, derivation, offers)
     if problem is not None:
         found.settled[path] = problem
         return None
     needed = {source for source in derivation.input_srcs if offers.get(source) is not None}
     fetch(found, offers, needed)
-    for dependency, outputs in derivation.input_drvs.items():
+    for dependency, outputs in _inputs(found, store, derivation):
         wanted.setdefault(dependency, set()).update(outputs)
-        if not _have_outputs(store, found, dependency, outputs):
+        there = _have_outputs(store, found, dependency, outputs)
+        if not there and not is_settled(found, store, dependency, outputs):
             needed.add(dependency)
     if needs_resolving(found, store, derivation):
         return resolve_goal(found, store, path, names, needed, mode)
@@ -187,6 +214,21 @@ def _want(
     built = with_scratch_paths(path, derivation) if derivation.is_floating else derivation
     found.goals[path] = Goal(path, built, frozenset(needed), mode)
     return needed
+
+
+def _inputs(
+    found: Plan, store: LocalStore, derivation: Derivation
+) -> Iterator[tuple[StorePath, Collection[str]]]:
+    """Derivations that must have been built, and the outputs that are needed of each.
+
+    Of those that are outputs, the next one that is lacking; the rest is seen when that is there.
+    """
+    for drv, names in derivation.input_drvs.items():
+        if names or drv not in derivation.dynamic:
+            yield drv, names
+    for drv, chain in derivation.chains if derivation.dynamic else ():
+        if len(chain) > 1 and (place := follow(found, store, drv, chain)).path is None:
+            yield place.drv, (place.name,)
 
 
 def _have_outputs(store: LocalStore, found: Plan, path: StorePath, outputs: Iterable[str]) -> bool:
@@ -200,49 +242,6 @@ def _have_outputs(store: LocalStore, found: Plan, path: StorePath, outputs: Iter
     return set(outputs) <= set(derivation.outputs) and outputs_there(
         found, store, path, derivation, set(outputs)
     )
-
-
-def _check_names(path: StorePath, derivation: Derivation, names: set[str]) -> BuildResult | None:
-    unknown = sorted(names - set(derivation.outputs) - set(ALL))
-    if not unknown:
-        return None
-    text = (
-        f"derivation '{path}' has no output '{unknown[0]}'; it has: {', '.join(sorted(derivation.outputs))}"
-    )
-    return BuildResult(BuildStatus.MISC_FAILURE, text)
-
-
-def _check_features(found: Plan, path: StorePath) -> BuildResult | None:
-    """Refuse what is built in ways that are not switched on."""
-    derivation = found.derivations[path]
-    needed = {CONTENT_ADDRESSED: derivation.is_unresolved, IMPURE_DERIVATIONS: derivation.is_impure}
-    for feature, is_needed in needed.items():
-        if is_needed and feature not in found.features:
-            why = found.reasons[path] = reason("experimental", feature=feature)
-            return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
-    return None
-
-
-def _check_purity(found: Plan, store: LocalStore, path: StorePath) -> BuildResult | None:
-    """Refuse what is to be the same each time and needs what isn't."""
-    derivation = found.derivations[path]
-    if IMPURE_DERIVATIONS not in found.features or derivation.is_open:
-        return None
-    for drv in derivation.input_drvs:
-        if store.is_there(drv) and store.read_derivation(drv).is_impure:
-            why = found.reasons[path] = reason("impure-input", path=str(drv))
-            return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
-    return None
-
-
-def _check_sources(path: StorePath, derivation: Derivation, offers: Offers) -> BuildResult | None:
-    store = offers.store
-    for source in store.absent(derivation.input_srcs):
-        if offers.get(source) is None:
-            state = "is gone" if store.is_valid(source) else "is not valid"
-            text = f"derivation '{path}' needs source '{source}', which {state} and can't be obtained"
-            return BuildResult(BuildStatus.MISC_FAILURE, text)
-    return None
 
 
 def _is_offered(found: Plan, offers: Offers, path: StorePath, names: set[str]) -> bool:

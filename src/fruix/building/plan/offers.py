@@ -107,7 +107,7 @@ def gather(offers: Offers, requests: Iterable[DerivedPath]) -> None:
         if request.outputs is None:
             paths.add(request.path)
         else:
-            wanted.setdefault(request.path, set()).update(request.outputs)
+            wanted.setdefault(request.path, set()).update(request.via[:1] or request.outputs)
     _Walk(offers, paths, wanted).run()
 
 
@@ -149,7 +149,7 @@ class _Walk:
     def _need(self, derivation: Derivation) -> None:
         """It has to be built: its inputs are the next level."""
         self.paths |= set(self.offers.store.absent(derivation.input_srcs))
-        for drv, names in derivation.input_drvs.items():
+        for drv, names in derivation.needed.items():
             seen = self._done.setdefault(drv, set())
             if new := set(names) - seen:
                 seen |= new

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
+from fruix.dataclass import dataclass
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL
@@ -20,6 +21,7 @@ from fruix.store import LocalStore
 
 CONTENT_ADDRESSED = "ca-derivations"
 IMPURE_DERIVATIONS = "impure-derivations"
+DYNAMIC_DERIVATIONS = "dynamic-derivations"
 
 
 def needs_resolving(found: Plan, store: LocalStore, derivation: Derivation) -> bool:
@@ -27,7 +29,32 @@ def needs_resolving(found: Plan, store: LocalStore, derivation: Derivation) -> b
     if not derivation.input_drvs or CONTENT_ADDRESSED not in found.features:
         return False
     inputs = (path for path in derivation.input_drvs if store.is_valid(path))
-    return derivation.is_unresolved or any(store.read_derivation(path).is_unresolved for path in inputs)
+    if derivation.is_unresolved or derivation.dynamic:
+        return True
+    return any(store.read_derivation(path).is_unresolved for path in inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an output is that others lead to; else which derivation makes the first that isn't there."""
+
+    path: StorePath | None
+    drv: StorePath
+    name: str
+
+
+def follow(found: Plan, store: LocalStore, drv: StorePath, chain: Collection[str]) -> Place:
+    """Go from a derivation to its output of the first name, from that to its of the second, and so on."""
+    path = drv
+    for name in chain:
+        drv = path
+        if not drv.is_derivation or not store.is_there(drv):
+            return Place(None, drv, name)
+        derivation = store.read_derivation(drv)
+        if name not in derivation.outputs or not outputs_there(found, store, drv, derivation, (name,)):
+            return Place(None, drv, name)
+        path = known_outputs(found, store, drv, derivation)[name]
+    return Place(path, drv, name)
 
 
 def resolve_goal(
@@ -39,14 +66,12 @@ def resolve_goal(
         What it needs first; None: nothing.
     """
     derivation = found.derivations[path]
-    needed = {one for one in needed if not _is_settled(found, store, one, derivation.input_drvs.get(one, ()))}
     if needed:
         found.again = True
         found.goals[path] = Goal(path, derivation, frozenset(needed), mode, unresolved=True)
         return needed
-    known = {
-        drv: known_outputs(found, store, drv, store.read_derivation(drv)) for drv in derivation.input_drvs
-    }
+    places = {(one, chain): follow(found, store, one, chain).path for one, chain in derivation.chains}
+    known = {key: place for key, place in places.items() if place is not None}
     drv, resolved = resolve(derivation, known, store.directory)
     if mode == BuildMode.NORMAL and outputs_there(found, store, drv, resolved, names):
         outputs = known_outputs(found, store, drv, resolved)
@@ -67,11 +92,17 @@ def resolve_goal(
     return None
 
 
-def _is_settled(found: Plan, store: LocalStore, path: StorePath, names: Collection[str]) -> bool:
-    """Whether an input was looked at before, and is there."""
+def is_settled(found: Plan, store: LocalStore, path: StorePath, names: Collection[str]) -> bool:
+    """Whether an input was looked at before, and is there.
+
+    If only others of its outputs are, it is open again.
+    """
     if path not in found.settled or not found.settled[path].success or path not in found.derivations:
         return False
-    return outputs_there(found, store, path, found.derivations[path], names)
+    if outputs_there(found, store, path, found.derivations[path], names):
+        return True
+    del found.settled[path]
+    return False
 
 
 def known_outputs(

@@ -47,8 +47,9 @@ def _with_outputs(session: Session, wanted: DerivedPath, result: BuildResult) ->
     """The result with the outputs that were asked for and are there, as clients print and link them."""
     if wanted.outputs is None or not result.success:
         return replace(result, outputs={})
-    derivation = session.store.read_derivation(wanted.path)
-    there = result.outputs if derivation.is_impure else session.store.derivation_outputs(wanted.path)
+    drv = result.drv or wanted.path
+    derivation = session.store.read_derivation(drv)
+    there = result.outputs if derivation.is_impure else session.store.derivation_outputs(drv)
     names = there if wanted.outputs == ALL else wanted.outputs
     outputs = {name: there[name] for name in names if name in there and session.store.is_valid(there[name])}
     identity = session.store.derivation_identity(derivation)

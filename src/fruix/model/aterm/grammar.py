@@ -8,6 +8,9 @@ MAX_SIZE = 64 << 20
 # More than any derivation in use has of arguments, variables or inputs; Linux starts no program
 # with so many.
 MAX_ITEMS = 1 << 17
+# The version that the form with outputs of outputs has, and how deep those may be in each other.
+DYNAMIC = "xp-dyn-drv"
+MAX_DEPTH = 64
 
 # A NUL stands for a backslash between the first and the last step; the files have none.
 _UNESCAPING = (

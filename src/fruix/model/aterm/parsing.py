@@ -13,14 +13,15 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from fruix.errors import BadDerivationError, BadHashError, BadStorePathError, FormatError
-from fruix.model.aterm.grammar import MAX_ITEMS, MAX_SIZE, unescaped
+from fruix.model.aterm.grammar import DYNAMIC, MAX_DEPTH, MAX_ITEMS, MAX_SIZE, unescaped
 from fruix.model.contentaddress import parse_output_method
-from fruix.model.derivation import IMPURE, Derivation, DerivationOutput
+from fruix.model.derivation import IMPURE, Derivation, DerivationOutput, Dynamic
 from fruix.model.hashes import Hash
 from fruix.model.storepath import DEFAULT_STORE, StorePath, check_name
 from fruix.model.text import to_bytes, to_text
 
 WHOLE = 1 << 20
+_VERSIONED = b"DrvWithVersion("
 
 _BODY = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _STRING = re.compile(b'"(' + _BODY + b')"', re.DOTALL)
@@ -73,19 +74,19 @@ class _Parser:
         self._data = data
         self._name = name
         self._directory = directory
-        self._position = 0
+        self._position = self._depth = 0
         self._in_lists = len(data) <= WHOLE
 
     def derivation(self) -> Derivation:
-        if self._data.startswith(b"DrvWithVersion("):
-            self._fail(
-                "experimental Nix feature 'dynamic-derivations' is disabled: "
-                "unknown derivation ATerm format version"
-            )
-        self._expect(b"Derive(")
+        versioned = self._data.startswith(_VERSIONED)
+        self._expect(_VERSIONED if versioned else b"Derive(")
+        if versioned and (version := to_text(self._string())) != DYNAMIC:
+            self._fail(f"unknown derivation ATerm format version '{version}'")
+        if versioned:
+            self._expect(b",")
         outputs = self._mapping(self._output, "output")
         self._expect(b",")
-        inputs = self._mapping(self._input, "input derivation")
+        inputs = self._mapping(self._node if versioned else self._input, "input derivation")
         self._expect(b",")
         sources = self._ordered([self._path(text) for text in self._strings()], "input source")
         self._expect(b",")
@@ -100,12 +101,13 @@ class _Parser:
         return Derivation(
             self._name,
             outputs,
-            inputs,
+            {path: node.outputs for path, node in inputs.items()},
             tuple(sources),
             to_text(system),
             to_text(builder),
             tuple(map(to_text, arguments)),
             env,
+            {path: node.below for path, node in inputs.items() if node.below},
         )
 
     # One item of each list: (key for order and uniqueness, value)
@@ -119,13 +121,47 @@ class _Parser:
             self._checked(lambda: Hash.parse(digest, parse_output_method(method)[1]))
         return name, DerivationOutput(self._path(to_bytes(path)) if path else None, method, digest)
 
-    def _input(self) -> tuple[StorePath, tuple[str, ...]]:
+    def _input(self) -> tuple[StorePath, Dynamic]:
         self._expect(b"(")
         path = self._path(self._string())
         self._expect(b",")
-        names = self._ordered([to_text(name) for name in self._strings()], "wanted output")
+        names = self._names()
         self._expect(b")")
-        return path, tuple(names)
+        return path, Dynamic(names)
+
+    def _names(self) -> tuple[str, ...]:
+        return tuple(self._ordered([to_text(name) for name in self._strings()], "wanted output"))
+
+    # The same in the versioned form
+
+    def _node(self) -> tuple[StorePath, Dynamic]:
+        self._expect(b"(")
+        path = self._path(self._string())
+        node = self._after_key()
+        return path, node
+
+    def _output_node(self) -> tuple[str, Dynamic]:
+        self._expect(b"(")
+        name = to_text(self._string())
+        return name, self._after_key()
+
+    def _after_key(self) -> Dynamic:
+        """Outputs alone, or with what is needed of those that are derivations."""
+        self._expect(b",")
+        if not self._data.startswith(b"(", self._position):
+            found = Dynamic(self._names())
+        else:
+            self._depth += 1
+            if self._depth > MAX_DEPTH:
+                self._fail(f"more than {MAX_DEPTH} derivations that are outputs of one another")
+            self._expect(b"(")
+            names = self._names()
+            self._expect(b",")
+            found = Dynamic(names, self._mapping(self._output_node, "derivation that is an output"))
+            self._expect(b")")
+            self._depth -= 1
+        self._expect(b")")
+        return found
 
     def _variable(self) -> tuple[str, str]:
         name, value = self._tuple(2)

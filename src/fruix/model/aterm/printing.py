@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TypeVar
 
-from fruix.model.aterm.grammar import TO_ESCAPE, escaped
-from fruix.model.derivation import Derivation
+from fruix.model.aterm.grammar import DYNAMIC, TO_ESCAPE, escaped
+from fruix.model.derivation import Derivation, Dynamic
 from fruix.model.text import to_bytes
 
 _SHORT = 256  # characters; longer texts are scripts, and not kept
@@ -33,6 +33,9 @@ def render(
     """
     if inputs is None:
         inputs = {path.text: names for path, names in derivation.input_drvs.items()}
+        below = {path.text: nodes for path, nodes in derivation.dynamic.items()}
+    else:
+        below = {}
     outputs = (
         (name, "" if mask_outputs else str(output.path or ""), output.method_algorithm, output.hash)
         for name, output in sorted(derivation.outputs.items(), key=_by_key)
@@ -41,10 +44,11 @@ def render(
     variables = (
         (name, "" if name in hidden else value) for name, value in sorted(derivation.env.items(), key=_by_key)
     )
-    sink = [b"Derive("]
+    sink = [b'DrvWithVersion("%b",' % DYNAMIC.encode() if derivation.dynamic else b"Derive("]
     _write_list(sink, outputs, _write_tuple)
     sink.append(b",")
-    _write_list(sink, sorted(inputs.items()), _write_input)
+    rows = [(key, Dynamic(tuple(names), below.get(key, {}))) for key, names in sorted(inputs.items())]
+    _write_list(sink, rows, _write_input)
     sink.append(b",")
     _write_list(sink, [path.text for path in sorted(derivation.input_srcs)], _write_text)
     sink += [b",", _quoted(derivation.system), b",", _quoted(derivation.builder), b","]
@@ -87,9 +91,14 @@ def _write_tuple(sink: list[bytes], parts: Iterable[str]) -> None:
     sink.append(b")")
 
 
-def _write_input(sink: list[bytes], item: tuple[str, Sequence[str]]) -> None:
-    sink += [b"(", _quoted(item[0]), b","]
-    _write_list(sink, sorted(item[1]), _write_text)
+def _write_input(sink: list[bytes], item: tuple[str, Dynamic]) -> None:
+    key, node = item
+    sink += [b"(", _quoted(key), b",("] if node.below else [b"(", _quoted(key), b","]
+    _write_list(sink, sorted(node.outputs), _write_text)
+    if node.below:
+        sink.append(b",")
+        _write_list(sink, sorted(node.below.items(), key=_by_key), _write_input)
+        sink.append(b")")
     sink.append(b")")
 
 
