@@ -69,9 +69,8 @@ def plan(
     while stack:
         path, expanded = stack.pop()
         if expanded:
-            result.goals[path] = result.goals.pop(
-                path
-            )  # behind its dependencies, which have been looked at by now
+            # Behind its dependencies, which have been looked at by now.
+            result.goals[path] = result.goals.pop(path)
         elif not any(path in known for known in (result.goals, result.settled, result.stand_ins)):
             own_mode = mode if path in asked_for else BuildMode.NORMAL
             needed = _open(store, result, path, wanted, own_mode, offers)
