@@ -1,5 +1,6 @@
 """Compressor."""
 
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.catalogue.less import package as less
 from fruix.packages.package import Origin, Package
 
@@ -11,7 +12,7 @@ package = Package(
         sha256="7454eb6935db17c6655576c2e1b0fabefd38b4d0936e0f87f48cd062ce91a057",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
+    inputs=(dash,),
     # A test runs zmore, which runs more.
     native_inputs=(less,),
     arguments={
@@ -19,6 +20,10 @@ package = Package(
             "check",
             "provide-more",
             'ln -s "$(command -v less)" "$NIX_BUILD_TOP/.fruix/more" && PATH=$PATH:$NIX_BUILD_TOP/.fruix',
+        ).insert_after(
+            "install",
+            "name-zgrep",
+            'sed -i "s|exec zgrep|exec $out/bin/zgrep|" "$out/bin/zegrep" "$out/bin/zfgrep"',
         )
     },
     synopsis="Compressor",
