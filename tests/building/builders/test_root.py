@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.storepath import StorePath
 from machine import Machine, machine, one_machine
-from root_pieces import deb, file, link, tarball
+from root_pieces import deb, file, link, packed_deb, tarball
 
 pytestmark = pytest.mark.usefixtures("each_back_end")
 here, shell = one_machine()
@@ -43,6 +44,14 @@ def test_a_root(here: Machine, shell: StorePath) -> None:
     assert here.store.references(here.store.derivation_outputs(drv)["out"]) == []
     (again,) = here.build(drv, options=BuildOptions("fruix", mode=BuildMode.CHECK))
     assert again.success, again.message
+
+
+def test_a_piece_that_is_compressed_with_zstd(here: Machine, shell: StorePath) -> None:
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    piece = packed_deb(pytest.importorskip(name).compress(tarball(*B)), "data.tar.zst")
+    drv, result = root(here, "zstd", {"b": piece}, shell)
+    assert result.success, result.message
+    assert (here.output(drv) / "usr/bin/b").read_bytes() == b"b"
 
 
 def test_variants_share_their_files(here: Machine, shell: StorePath) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import lzma
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,25 @@ def test_compressions(tmp_path: Path, kind: str, compression: str) -> None:
     assert names(tmp_path, pack(file("usr/a"), compression=compression), kind) == ["usr/a"]
 
 
-class FakeZstd:
-    """Stands for the module: what follows the format's first bytes is as it was."""
-
-    @staticmethod
-    def ZstdFile(packed: Any) -> Any:  # noqa: N802 - the module's name
-        packed.read(4)
-        return packed
+def zstd() -> Any:
+    """The library that Python has: one that doesn't come with it is among those of the tests."""
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return pytest.importorskip(name)
 
 
-def test_zstd_where_python_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(root_archives, "zstd", FakeZstd)
-    assert names(tmp_path, packed_deb(ZSTD + TAR, "data.tar.zst")) == ["usr/a", "usr/b"]
+@pytest.mark.parametrize("kind", ["deb", "tarball", "base-set"])
+def test_zstd_where_python_has_it(tmp_path: Path, kind: str) -> None:
+    data = zstd().compress(TAR)
+    piece = packed_deb(data, "data.tar.zst") if kind == "deb" else data
+    assert names(tmp_path, piece, kind) == ["usr/a", "usr/b"]
+    with pytest.raises(FruixError, match=r"can't be unpacked|ends early"):
+        names(tmp_path, packed_deb(data[:-9]) if kind == "deb" else data[:-9], kind)
+
+
+def test_a_bomb_of_zstd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(root_archives, "ALWAYS", 1 << 20)
+    with pytest.raises(FruixError, match="unpacks to more than"):
+        names(tmp_path, zstd().compress(tarball(file("usr/a", bytes(3 << 20)))), "tarball")
 
 
 def test_zstd_where_python_lacks_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

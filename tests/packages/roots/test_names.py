@@ -116,6 +116,13 @@ def test_sets_of_freebsd_have_their_hash_of_the_manifest(tmp_path: Path, what: s
     assert (found.name, found.loader) == ("freebsd", "libexec/ld-elf.so.1")
 
 
+def test_a_group_without_pieces_is_named(tmp_path: Path) -> None:
+    """The runtime's would be an empty tree."""
+    file = pins(tmp_path, 'manifest = "MANIFEST"')
+    with pytest.raises(UsageError, match="no pieces of the group 'runtime' for x86_64-freebsd"):
+        runtime(file, "x86_64-freebsd")
+
+
 @pytest.mark.parametrize(
     ("what", "why"),
     [

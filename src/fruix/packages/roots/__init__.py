@@ -6,15 +6,15 @@ A root's name is that of its pins (`pins`), with variants: `debian-12+c+++perl`.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from fruix.errors import UsageError
 from fruix.model.root import Piece, Root
 from fruix.packages.roots.pins import BASE, RUNTIME, PinnedPiece, Pins, file_of, read, shipped
 
-# Of the runtime's pieces: libraries and what they load, no documents.
-_LIBRARIES = ("usr/lib*",)
+# Of the runtime's pieces: libraries and what they load, no documents. Debian's /usr is merged.
+_LIBRARIES = {"linux": ("usr/lib*",), "freebsd": ("lib/*", "libexec/ld-elf*", "usr/lib/*")}
 # A variant's name ends where a `+` begins the next one; `c++` has two of its own.
 _VARIANT = re.compile(r"\+[^+]+(?:\+\+)?(?=\+|$)")
 _NAME = re.compile(rf"([^+]+)((?:{_VARIANT.pattern})*)")
@@ -40,7 +40,8 @@ def runtime(name: str, system: str) -> Root:
     Raises:
         UsageError: as `root`.
     """
-    return _root(find_root(name)[0], system, "-runtime", (RUNTIME,), only=_LIBRARIES)
+    only = _LIBRARIES[system.rpartition("-")[2]]
+    return _root(find_root(name)[0], system, "-runtime", (RUNTIME,), only=only)
 
 
 @cache
@@ -79,7 +80,7 @@ def _root(
     pins: Pins,
     system: str,
     suffix: str,
-    groups: Collection[str],
+    groups: Sequence[str],
     *,
     links: tuple[tuple[str, str], ...] = (),
     only: tuple[str, ...] = (),
@@ -96,6 +97,11 @@ def _root(
         *(_piece(row, snapshot) for row in rows if not wanted.isdisjoint(row.groups)),
         *(row.piece for row in archives if not wanted.isdisjoint(row.groups)),
     )
+    if not pieces:
+        raise UsageError(
+            f"the root '{pins.name}' has no pieces of the group '{groups[0]}' for {system}",
+            hint="name the group in 'groups' of its pieces (docs/roots.md)",
+        )
     return Root(pins.name + suffix, system, pieces, links, only, about.loader, about.library_path)
 
 
