@@ -90,6 +90,7 @@ TABLE: Mapping[tuple[str, ...], int] = {
     ("root", "diff", "debian-12", "{top}/{nasty}"): 2,
     ("run", "odd"): 2,
     ("search", "gnu"): 0,
+    ("serve", "--stdio"): 1,
     ("shell",): 0,
     ("shell", "--", "/bin/true"): 0,
     ("show", "odd"): 0,

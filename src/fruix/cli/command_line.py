@@ -15,15 +15,15 @@ from fruix.cli.output.terminal import harmless
 from fruix.cli.parser import CommandLineError, overview, parse
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
 
-# Commands that a link to the program of that name runs.
-BY_NAME = frozenset({"guix-daemon", "nix-daemon"})
+# Name of a link to the program → the command that it runs.
+BY_NAME = {"guix-daemon": "guix-daemon", "nix-daemon": "nix-daemon", "nix-store": "serve"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None and (name := os.path.basename(sys.argv[0])) in BY_NAME:
-        words.insert(0, name)
+        words.insert(0, BY_NAME[name])
     try:
         return _run(words)
     except FruixError as error:

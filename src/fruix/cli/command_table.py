@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "root": ("fruix.cli.commands.root", "show and renew the pinned roots in which packages are built"),
     "run": ("fruix.cli.commands.run", "run a package's program"),
     "search": ("fruix.cli.commands.search", "find packages by what they are for"),
+    "serve": ("fruix.cli.commands.serve", "serve a client of Nix's behind 'ssh://'"),
     "shell": ("fruix.cli.commands.shell", "start a shell, or a command, in which packages are found"),
     "show": ("fruix.cli.commands.show", "describe a package or a derivation"),
     "size": ("fruix.cli.commands.size", "say what packages take on disk with all that they need"),

@@ -65,6 +65,10 @@ class RemoteContents(Store):
         """Leave; the session's temporary roots go."""
         self._exchange.close()
 
+    def hang_up(self) -> None:
+        """Have whatever another thread is asking just now end with a `DisconnectedError`."""
+        self._exchange.hang_up()
+
     def __enter__(self) -> Self:
         return self
 
@@ -78,8 +82,9 @@ class RemoteContents(Store):
         return self._call(common.IsValidPath(path))
 
     @override
-    def valid_paths(self, paths: Iterable[StorePath]) -> set[StorePath]:
-        return set(self._call(common.QueryValidPaths(tuple(paths))))
+    def valid_paths(self, paths: Iterable[StorePath], *, substitute: bool = False) -> set[StorePath]:
+        """Those of the paths that are valid; `substitute`: once they are fetched, as far as they can be."""
+        return set(self._call(common.QueryValidPaths(tuple(paths), substitute)))
 
     @override
     def path_info(self, path: StorePath) -> PathInfo | None:

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar, cast
 
 from fruix.errors import DisconnectedError, ProtocolError
@@ -79,6 +80,11 @@ class Exchange:
     def close(self) -> None:
         """Leave. The daemon ends the session and forgets its temporary roots."""
         self._stream.close()
+
+    def hang_up(self) -> None:
+        """End the connection in the middle of whatever another thread is asking."""
+        with suppress(OSError):  # it has ended already
+            self._stream.shutdown(socket.SHUT_RDWR)
 
     def call(
         self,

@@ -135,10 +135,11 @@ class _BuildResultCodec(Codec[BuildResult]):
     def write(self, sink: bytearray, value: BuildResult, context: Context) -> None:
         told = replace(value, message=advised(value.message, value.hint, context))
         self.head.write(sink, told, context)  # type: ignore[arg-type]
-        self.outputs.write(sink, _realisations(value), context)
+        self.outputs.write(sink, realisations(value), context)
 
 
-def _realisations(result: BuildResult) -> Mapping[str, Realisation]:
+def realisations(result: BuildResult) -> Mapping[str, Realisation]:
+    """The outputs of a build as realisations, by their ids."""
     ids = {realisation_id(result.drv_hash, name): path for name, path in result.outputs.items()}
     return {identity: Realisation(identity, path) for identity, path in ids.items()}
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from clients.guix.tools import busybox_tools
 from clients.nix.hosts import Host, newest, nix_host
 from docs.documents import compared_by
 
@@ -26,42 +24,6 @@ def oldest() -> str:
     found = shutil.which("nix-build")
     assert found
     return os.path.dirname(found)
-
-
-@pytest.fixture(scope="module")
-def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("any") / "tools"
-    place.mkdir()
-    return busybox_tools(place)
-
-
-@pytest.fixture
-def real_ssh(tmp_path: Path) -> Callable[[Host, Host], None]:
-    """Makes `ssh` on the first machine the real one, whose server on the second runs for each connection."""
-
-    def connect(here: Host, there: Host) -> None:
-        os.makedirs("/run/sshd", exist_ok=True)
-        for name in ("user", "host"):
-            subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
-        server = {
-            "HostKey": tmp_path / "host",
-            "AuthorizedKeysFile": tmp_path / "user.pub",
-            "PermitRootLogin": "yes",
-            "StrictModes": "no",
-            "UsePAM": "no",
-            "SetEnv": f"PATH={there.path}",
-        }
-        client = {
-            "IdentityFile": tmp_path / "user",
-            "ProxyCommand": f"{there.place}/bin/enter /usr/sbin/sshd -i -f {tmp_path}/server",
-            "UserKnownHostsFile": tmp_path / "known",
-            "StrictHostKeyChecking": "accept-new",
-        }
-        for name, options in (("server", server), ("client", client)):
-            (tmp_path / name).write_text("".join(f"{key} {value}\n" for key, value in options.items()))
-        here.write("ssh", '#!/bin/sh\nexec /usr/bin/ssh -F @config@ "$@"\n', config=tmp_path / "client")
-
-    return connect
 
 
 def build(here: Host, tools: Path, system: str, *words: str, fails: bool = False) -> str:
