@@ -9,6 +9,7 @@ from typing import NoReturn
 
 import pytest
 
+from fruix.cli.commands import nix_daemon
 from fruix.daemon.peers import Access, Peer, credentials, matches
 from fruix.errors import NotPermittedError
 
@@ -49,6 +50,21 @@ def test_admission() -> None:
     with pytest.raises(NotPermittedError, match="user '54322' is not allowed") as caught:
         access.admit(Peer(54322, 1))
     assert "allowed-users" in caught.value.hint
+
+
+def test_the_own_user_is_trusted_unless_it_is_said_otherwise() -> None:
+    """In a user namespace, where everybody is the same number."""
+    assert Access([], [], (), trusts_own_user=False).admit(Peer(0, 0)) is False
+    assert Access([], [], ()).admit(Peer(0, 0)) is True
+
+
+@pytest.mark.parametrize(("users", "expected"), [(["root"], False), (["nobody"], True), (["*"], True)])
+def test_nix_daemon_of_an_ordinary_user(
+    users: list[str], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It trusts that user if 'trusted-users' says so, as nix-daemon does."""
+    monkeypatch.setattr(os, "geteuid", lambda: 65534)
+    assert nix_daemon.trusts(users) is expected
 
 
 def test_build_users_are_refused_whatever_the_lists_say() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import count
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,11 +21,13 @@ from fruix.model.events import (
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.protocol import messages
-from fruix.protocol.event_messages import event_writer
+from fruix.protocol.activities import ResultType
+from fruix.protocol.event_messages import NixWriter, event_writer
 from fruix.protocol.event_reader import EventReader
-from fruix.protocol.messages import Next, StartActivity, StopActivity
+from fruix.protocol.messages import Next, Result, StartActivity, StopActivity
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.reader import Source
+from fruix.protocol.realise_activities import Expected
 from fruix.protocol.wire import FEATURE, Context, Dialect
 from protocol.strategies import STORE, paths, texts
 
@@ -163,3 +166,43 @@ def test_guix_downloads(drv: StorePath, pid: int) -> None:
         f"@ download-progress {out} {url} - 7",
     ]
     assert not any("download" in line for line in said("0"))
+
+
+@pytest.mark.parametrize("text", ["1", "{}", '{"action": null}', '{"action": 123}', '["action"]'])
+def test_what_is_marked_as_a_message_and_is_none_is_said_to_clients_of_nix(text: str) -> None:
+    drv = StorePath.parse(f"{STORE}/0c0igv7g3rnyq6xjzwgjd1zdcn0bwfpb-a.drv")
+    said, line = sent([LogLine(drv, f"@nix {text}")], NIX)
+    assert isinstance(said, Next)
+    assert said.text.startswith("warning: Unable to handle a JSON message from the derivation builder: ")
+    assert line == Result(0, ResultType.BUILD_LOG_LINE, (f"@nix {text}",))
+
+
+def test_what_is_no_json_is_said_in_other_words() -> None:
+    drv = StorePath.parse(f"{STORE}/0c0igv7g3rnyq6xjzwgjd1zdcn0bwfpb-a.drv")
+    said, _ = sent([LogLine(drv, "@nix ][")], NIX)
+    assert isinstance(said, Next)
+    assert said.text.startswith("bad JSON log message from the derivation builder: ")
+    assert len(sent([LogLine(drv, '@nix {"action": "msg"}')], NIX)) == 1
+    assert len(sent([LogLine(drv, "@nix ][")], OWN)) == 1
+
+
+def test_counts_stand_around_what_a_request_does() -> None:
+    """What had not begun has not failed; nothing is told of a request that does nothing."""
+    first, second = (StorePath.parse(f"{STORE}/{digit * 32}-a.drv") for digit in "01")
+    writer = NixWriter(ClientOptions(verbosity=3), Expected(2, 0, 10, 20))
+    assert list(writer.end()) == []
+    events: list[Event] = [
+        BuildStarted(first, "a"),
+        BuildFailed(first, BuildStatus.PERMANENT_FAILURE, "x"),
+        BuildFailed(second, BuildStatus.DEPENDENCY_FAILED, "y"),
+    ]
+    told = [message for event in events for message in writer.messages(event)] + list(writer.end())
+    started = [message.type for message in told if isinstance(message, StartActivity)]
+    assert started == [102, 104, 103, 105]
+    counts = [m.fields for m in told if isinstance(m, Result) and m.type == ResultType.PROGRESS]
+    assert counts == [(0, 2, 1, 0), (0, 0, 0, 0), (0, 2, 0, 1), (0, 0, 0, 0)]
+    assert [m.fields for m in told if isinstance(m, Result) and m.type == ResultType.SET_EXPECTED] == [
+        (101, 10),
+        (100, 20),
+    ]
+    assert [message.id for message in told if isinstance(message, StopActivity)] == [4, 3, 2, 1]

@@ -11,6 +11,7 @@ import pytest
 
 import fruix
 from fruix.errors import StoreError
+from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.storepath import StorePath
 from fruix.store.database import Database
 from store.helpers import golden, some_path
@@ -258,3 +259,13 @@ def test_statements_are_constants() -> None:
                 )
                 assert constant, f"{path}:{node.lineno}: {ast.unparse(statement)}"
     assert calls > 20
+
+
+def test_what_realisations_have_is_never_null(database: Database) -> None:
+    """Clients of Nix that read the database themselves end at a null."""
+    path = next(iter(PATHS.values()))
+    database.realise([Realisation(realisation_id("0" * 64, "out"), path)])
+    with database.writing() as connection:
+        rows = connection.execute("select typeof(signatures) from Realisations").fetchall()
+    assert [tuple(row) for row in rows] == [("text",)]
+    assert database.realisation(realisation_id("0" * 64, "out")) is not None

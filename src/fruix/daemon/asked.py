@@ -20,6 +20,7 @@ class Asked:
         notes: what the log is to say first.
         accept_store: take the store for the database that is there, also if they don't belong
             together.
+        trusts_own_user: without root, whether the only user that there is is trusted.
     """
 
     config: str | None = None
@@ -28,3 +29,4 @@ class Asked:
     listen: Sequence[str] = ()
     notes: Sequence[str] = ()
     accept_store: bool = False
+    trusts_own_user: bool = True

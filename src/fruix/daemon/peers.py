@@ -57,11 +57,15 @@ REMOTE = Peer(65534, 65534, remote=True)
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may connect, and who is trusted, by users and groups (`@GROUP`)."""
+    """Who may connect, and who is trusted, by users and groups (`@GROUP`).
+
+    The daemon's own user and root always may, and are trusted unless `trusts_own_user` says otherwise.
+    """
 
     allowed: Collection[str]
     trusted: Collection[str]
     build_uids: Collection[int]
+    trusts_own_user: bool = True
 
     def admit(self, peer: Peer) -> bool:
         """Whether an admitted peer is trusted.
@@ -72,7 +76,7 @@ class Access:
         if peer.uid in self.build_uids:
             raise NotPermittedError(f"user {peer.uid} is a build user and may not connect to the daemon")
         if peer.uid in {0, os.geteuid()} and not peer.remote:
-            return True
+            return self.trusts_own_user
         try:
             if not peer.remote and matches(peer, self.trusted):
                 return True

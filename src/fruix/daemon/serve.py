@@ -46,7 +46,7 @@ def run(
     """
     settings = changed(load(environment, asked.config), asked.changes, asked.origin)
     if confined:
-        settings = settings.for_one_user()
+        settings = settings.for_one_user(trusted=asked.trusts_own_user)
     layout = Layout.from_environment(environment)
     with ExitStack() as closing:
         layout.create()

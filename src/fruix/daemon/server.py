@@ -71,7 +71,14 @@ class Server:
         self._spare = _spare_descriptor()
         settings = service.settings
         self._build_uids = settings.build.uids
-        self._admission = Admission(Access(settings.allowed_users, settings.trusted_users, self._build_uids))
+        self._admission = Admission(
+            Access(
+                settings.allowed_users,
+                settings.trusted_users,
+                self._build_uids,
+                trusts_own_user=settings.trusts_own_user,
+            )
+        )
         self._lock = threading.Lock()
         self._sessions: dict[threading.Thread, socket.socket] = {}
         self._users: Counter[int] = Counter()

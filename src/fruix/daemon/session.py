@@ -32,6 +32,7 @@ from fruix.protocol import messages, nix
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import EventWriter, event_writer
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
+from fruix.protocol.realise_activities import Expected
 from fruix.protocol.records import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
 from fruix.protocol.wire import FEATURE, Context, Dialect
@@ -59,6 +60,7 @@ class Session:
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()
         self.ending = ""  # what is the error of the whole of it, in the Guix dialect
+        self.expected = Expected()  # of the next build, as the client was told
         self.secret_keys: Sequence[SecretKey] = ()  # the client's, which sign what is built for it
 
     def tell(self, *said: messages.Message) -> None:
@@ -88,8 +90,8 @@ class Session:
         """Tell the client of an event outside of a build; those of other worlds hear nothing of most."""
         self.tell(*self._event_writer().messages(event))
 
-    def _event_writer(self) -> EventWriter:
-        return event_writer(self.context, self.options, self.service.system)
+    def _event_writer(self, expected: Expected | None = None) -> EventWriter:
+        return event_writer(self.context, self.options, self.service.system, expected)
 
     def warn_of_limits(self) -> None:
         """Tell the client where it asked for more time than it gets."""
@@ -123,7 +125,8 @@ class Session:
         self.ending, built = "", list[str]()
         chosen = self.build_options(mode)
         chosen = replace(chosen, keep_going=chosen.keep_going or keep_going)
-        messages_of = self._build_events({request.path for request in requests}, built)
+        writer, self.expected = self._event_writer(self.expected), Expected()
+        messages_of = self._build_events(writer, {request.path for request in requests}, built)
         with self.service.hangups.watch(self.connection.stream) as gone:
 
             def on_event(event: Event) -> None:
@@ -136,17 +139,18 @@ class Session:
             results = self.service.builder.realise(requests, chosen, on_event, gone, given)
             client_trust.sign_results(self.store, built, self.secret_keys)
             self._check_presence(gone)
+            if said := [*writer.end()]:
+                self.tell(*said)
             return results
 
     def _build_events(
-        self, asked: Collection[StorePath], built: list[str]
+        self, writer: EventWriter, asked: Collection[StorePath], built: list[str]
     ) -> Callable[[Event], list[messages.Message]]:
         """What the client is told of each event of a build; what is built is gathered in `built`.
 
         Nix's clients hear why something failed that they haven't asked for, as from nix-daemon; what
         became of the rest is in the reply.
         """
-        writer = self._event_writer()
         tells = self.context.dialect is Dialect.NIX and not self.is_own
 
         def messages_of(event: Event) -> list[messages.Message]:

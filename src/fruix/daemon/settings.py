@@ -61,6 +61,7 @@ class Settings:
     deduplication_clones: bool = True
     allowed_users: tuple[str, ...] = ("*",)
     trusted_users: tuple[str, ...] = ("root",)
+    trusts_own_user: bool = True
     max_connections: int = 1024
     max_connections_per_user: int = 256
     reserved_connections: int = 32
@@ -85,15 +86,15 @@ class Settings:
     first_build_uid: int | None = None
     build_uid_count: int | None = None
 
-    def for_one_user(self) -> Settings:
+    def for_one_user(self, *, trusted: bool = True) -> Settings:
         """Return the settings for a user namespace: nobody else may connect.
 
         Other users have no numbers there, so none can be told from another. Builders without a sandbox
-        run as that user.
+        run as that user. `trusted`: whether that user is.
         """
         own_user = self.building.get("sandbox") is False
         building = {**self.building, "own_user": own_user}
-        return replace(self, allowed_users=(), trusted_users=(), building=building)
+        return replace(self, allowed_users=(), trusted_users=(), trusts_own_user=trusted, building=building)
 
     @property
     def keep(self) -> Keep:

@@ -10,6 +10,9 @@ class ActivityType(enum.IntEnum):
 
     COPY_PATH = 100
     FILE_TRANSFER = 101
+    REALISE = 102
+    COPY_PATHS = 103
+    BUILDS = 104
     BUILD = 105
     OPTIMISE_STORE = 106
     BUILD_WAITING = 111
@@ -21,6 +24,7 @@ class ResultType(enum.IntEnum):
     BUILD_LOG_LINE = 101
     SET_PHASE = 104
     PROGRESS = 105
+    SET_EXPECTED = 106
     # Fruix's own, to clients that named the feature only: one event as JSON.
     EVENT = 0x46520001
 

@@ -38,6 +38,7 @@ from fruix.protocol import messages as wire
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.guix_trace import GuixWriter
 from fruix.protocol.options import ClientOptions
+from fruix.protocol.realise_activities import Expected, RealiseActivities
 from fruix.protocol.wire import FEATURE, Context, Dialect
 
 
@@ -46,6 +47,10 @@ class EventWriter(Protocol):
 
     def messages(self, event: Event) -> Iterable[wire.Message]:
         """The messages that tell a client of `event`."""
+
+    def end(self) -> Iterable[wire.Message]:
+        """What a client is told when all of a request has ended."""
+        return ()
 
 
 class OwnWriter(EventWriter):
@@ -62,21 +67,34 @@ class OwnWriter(EventWriter):
 
 
 class NixWriter(EventWriter):
-    """Activities. Ids are unique within the session, which is all that clients need."""
+    """Activities. Ids are unique within the session, which is all that clients need.
 
-    def __init__(self, options: ClientOptions) -> None:
+    For a build with what its client expects of it, those around it too.
+    """
+
+    def __init__(self, options: ClientOptions, expected: Expected | None = None) -> None:
         self._verbosity = options.verbosity
         self._ids = itertools.count(1)
+        self._realise = None if expected is None else RealiseActivities(self._ids, expected)
         self._builds: dict[StorePath, int] = {}
         self._transfers: dict[StorePath, int] = {}
         self._waits: dict[StorePath, int] = {}
 
     @override
-    def messages(self, event: Event) -> Iterator[wire.Message]:
+    def messages(self, event: Event) -> Iterable[wire.Message]:
+        said = self._messages(event)
+        return said if self._realise is None else self._realise.around(event, said)
+
+    @override
+    def end(self) -> Iterable[wire.Message]:
+        return () if self._realise is None else self._realise.end()
+
+    def _messages(self, event: Event) -> Iterator[wire.Message]:
         match event:
             case BuildStarted():
                 yield from self._build(event)
             case LogLine():
+                yield from _complaint(event.line)
                 yield wire.Result(self._builds.get(event.drv, 0), ResultType.BUILD_LOG_LINE, (event.line,))
             case PhaseStarted():
                 yield wire.Result(self._builds.get(event.drv, 0), ResultType.SET_PHASE, (event.phase,))
@@ -145,17 +163,36 @@ class NixWriter(EventWriter):
         yield wire.Result(self._transfers[event.drv], ResultType.PROGRESS, (event.done, event.total, 0, 0))
 
 
+def _complaint(line: str) -> Iterator[wire.Message]:
+    """What nix-daemon says of a builder's line that is marked as a message, and is none."""
+    if not line.startswith(_MARK):
+        return
+    try:
+        found = json.loads(line[len(_MARK) :])
+    except (ValueError, RecursionError) as error:
+        yield wire.Next(f"bad JSON log message from the derivation builder: {error}\n")
+        return
+    if not (isinstance(found, dict) and isinstance(found.get("action"), str)):
+        yield wire.Next(
+            "warning: Unable to handle a JSON message from the derivation builder: it has no text 'action'\n"
+        )
+
+
+_MARK = "@nix "  # and JSON
 _NIX_PURPOSES = {"build": "building", "check": "checking outputs of", "repair": "repairing outputs of"}
 
 
-def event_writer(context: Context, options: ClientOptions, system: str) -> EventWriter:
+def event_writer(
+    context: Context, options: ClientOptions, system: str, expected: Expected | None = None
+) -> EventWriter:
     """The writer that suits a session.
 
     Args:
         context: what was agreed on.
         options: what the client set.
         system: this machine's system type, like `x86_64-linux`.
+        expected: for a build: what the client was told of it before.
     """
     if context.dialect is Dialect.GUIX:
         return GuixWriter(options, system)
-    return OwnWriter(options) if FEATURE in context.features else NixWriter(options)
+    return OwnWriter(options) if FEATURE in context.features else NixWriter(options, expected)

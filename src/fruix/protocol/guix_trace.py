@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import (
@@ -87,6 +87,10 @@ class GuixWriter:
             text = self._text(event)
         if text:
             yield wire.Next(text)
+
+    def end(self) -> Iterable[wire.Message]:
+        """Nothing: the last trace has told it."""
+        return ()
 
     def _text(self, event: Event) -> str:
         match event:

@@ -197,7 +197,8 @@ class Database(DatabaseFile):
             for new in realisations:
                 old = self.realisation(new.id)
                 kept = old.signatures if old is not None and old.path == new.path else ()
-                signatures = " ".join(sorted({*kept, *new.signatures})) or None
+                # Never null, which clients of Nix that read the database themselves take for damage.
+                signatures = " ".join(sorted({*kept, *new.signatures}))
                 connection.execute(schema.DELETE_REALISATION, new.key)
                 inserted = connection.execute(
                     schema.INSERT_REALISATION, (*new.key, signatures, str(new.path))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 
 from fruix import __version__
 
@@ -57,4 +58,20 @@ def run(options: argparse.Namespace) -> int:
     # As there, a derivation with declared contents gets any variable that it names.
     changes = {"impure-variables": ["*"], **configuration.changes}
     listen = [socket] if (socket := os.environ.get(SOCKET_VARIABLE)) else []
-    return main(Asked(listen=listen, changes=changes, origin="nix.conf", notes=configuration.notes))
+    asked = Asked(
+        listen=listen,
+        changes=changes,
+        origin="nix.conf",
+        notes=configuration.notes,
+        trusts_own_user=trusts(changes.get("trusted-users", ["root"])),
+    )
+    return main(asked)
+
+
+def trusts(users: Sequence[str]) -> bool:
+    """Whether this process' user is among them; in a user namespace its number tells nothing any more."""
+    if os.geteuid() == 0:
+        return True
+    from fruix.daemon.peers import Peer, matches  # noqa: PLC0415 - the daemon is to be small when it begins
+
+    return matches(Peer(os.geteuid(), os.getegid()), users)

@@ -16,6 +16,7 @@ from fruix.model.planned import Missing
 from fruix.protocol import messages, nix
 from fruix.protocol.advice import advised
 from fruix.protocol.common_operations import BuildPaths, EnsurePath
+from fruix.protocol.realise_activities import Expected
 from fruix.protocol.wire import Dialect
 
 # The Guix dialect's status of a failed request, by the worst of its results; anything else is 1.
@@ -31,7 +32,10 @@ _REPAIR_REFUSED = {
 def query_missing(session: Session, request: nix.QueryMissing) -> Missing:
     """Say what building would do; nothing is done or promised."""
     with session.long_work():
-        return session.service.builder.missing(request.requests, session.build_options(BuildMode.NORMAL))
+        options = session.build_options(BuildMode.NORMAL)
+        found = session.service.builder.missing(request.requests, options)
+    session.expected = Expected.of(found)
+    return found
 
 
 def build_paths_with_results(
