@@ -213,7 +213,9 @@ def _asked(here: Host, there: Host, tools: Path) -> dict[str, Any]:
     heard["closure with outputs"] = client.ask(serve.QueryClosure(True, (good,)))
     heard["said"] = sorted(client.leave().splitlines())
     heard["refused"] = _refused(Client(there), good)
-    heard["version 2.3"] = Client(there, "--write", version=3).ask(serve.QueryClosure(False, (good,)))
+    old = Client(there, "--write", version=3)
+    heard["version 2.3"] = old.ask(serve.QueryClosure(False, (good,)))
+    old.leave()
     return heard
 
 
