@@ -1,5 +1,7 @@
 """Finds lines that match."""
 
+from fruix.packages.build_systems.shared_phases import locales
+from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.catalogue.pcre2 import package as pcre2
 from fruix.packages.catalogue.pkgconf import package as pkgconf
 from fruix.packages.package import Origin, Package
@@ -12,9 +14,19 @@ package = Package(
         sha256="1db2aedde89d0dea42b16d9528f894c8d15dae4e190b59aecc78f5a951276eab",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
-    arguments={"configure_flags": ("--disable-nls", "--enable-perl-regexp")},
-    inputs=(pcre2,),
+    root="debian-12+locales+perl",  # of its tests
+    host_view="base",
+    arguments={
+        "configure_flags": ("--disable-nls", "--enable-perl-regexp"),
+        "phases": lambda phases: phases.insert_before(
+            "configure", "make-locales", locales("en_US", "fr_FR", "tr_TR")
+        ).insert_after(
+            "install",
+            "name-grep",
+            'sed -i "s|exec grep|exec $out/bin/grep|" "$out/bin/egrep" "$out/bin/fgrep"',
+        ),
+    },
+    inputs=(dash, pcre2),
     native_inputs=(pkgconf,),
     synopsis="Finds lines that match",
     description="grep prints the lines of its input that match a regular expression.",
