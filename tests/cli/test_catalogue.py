@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -128,8 +129,15 @@ def test_libraries_are_found_through_the_store_and_at_run_time(both: Path) -> No
 
 
 def test_programs_run_where_there_is_nothing_but_the_store(both: Path) -> None:
-    """Scripts, too: bzip2 has some, which the shell of the catalogue runs."""
+    """All of the packages that are built here.
+
+    Scripts, too: bzip2 has some, which the shell of the catalogue runs.
+    """
     alone = ROOT / "scripts/alone"
+    broken_alone = runpy.run_path(str(ROOT / "scripts/catalogue"))["broken_alone"]
+    outputs = [both, *(Path(fruix("build", name).stdout.strip()) for name in ("bzip2", "pkgconf", "ninja"))]
+    assert [line for out in outputs for line in broken_alone(out)] == []
+    assert sum(len(list((out / "bin").iterdir())) for out in outputs) > 10
     bzip2 = Path(fruix("build", "bzip2").stdout.strip())
     assert (bzip2 / "bin/bzdiff").read_text().startswith("#!/frx/store/")
     for words in ([both / "bin/both"], [bzip2 / "bin/bzip2", "--help"], [bzip2 / "bin/bzmore", "--help"]):

@@ -213,6 +213,50 @@ def test_nothing_of_the_host_passes_in_a_root(rooted: Place) -> None:
     assert f"{program}: needs 'libc.so.6', which is neither on its run path\n" in done.stdout
 
 
+PC = "prefix={store}/mine\nlibdir=${{prefix}}/lib\nURL: https://x.example/usr/lib\n# not /usr/lib\n{line}\n"
+
+
+def validate_pc(
+    place: Place, line: str, directory: str = "lib/pkgconfig"
+) -> subprocess.CompletedProcess[str]:
+    file = place.store / "mine" / directory / "mine.pc"
+    file.parent.mkdir(parents=True)
+    file.write_text(PC.format(store=place.store, line=line))
+    return Compiled(place).validate()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "includedir=/usr/include",
+        "Libs: -L/usr/lib/x86_64-linux-gnu -lmine",
+        "Libs: -L${libdir} /lib/libz.so",
+        "Libs.private: -Wl,-rpath,/usr/lib",
+        'Cflags: -I"/usr/include"',
+        "Cflags: -isystem/opt/x",
+        "prefix={build}/mine",
+    ],
+)
+@pytest.mark.parametrize("directory", ["lib/pkgconfig", "share/pkgconfig"])
+def test_pkg_config_is_not_led_out_of_the_store(rooted: Place, line: str, directory: str) -> None:
+    rooted.environment["fruixRuntime"] = f"{rooted.store}/libc"
+    wrong = line.replace("{build}", str(rooted.build))
+    done = validate_pc(rooted, wrong, directory)
+    assert done.returncode == 1
+    assert f"{rooted.store}/mine/{directory}/mine.pc:{wrong}\n" in done.stdout
+    assert "the lines above lead pkg-config out of the store" in done.stdout
+
+
+def test_files_of_pkg_config_that_stay_in_the_store_pass(rooted: Place) -> None:
+    rooted.environment["fruixRuntime"] = f"{rooted.store}/libc"
+    done = validate_pc(rooted, f"Libs: -L${{libdir}} -L{rooted.store}/usr/lib -pthread\nconf=/etc/mine")
+    assert done.returncode == 0, done.stdout
+
+
+def test_with_a_host_view_pkg_config_may_name_the_host(place: Place) -> None:
+    assert validate_pc(place, "includedir=/usr/include").returncode == 0
+
+
 def test_a_program_with_the_runtimes_loader_passes(rooted: Place) -> None:
     libc = rooted.store / "libc/lib"
     libc.mkdir(parents=True)

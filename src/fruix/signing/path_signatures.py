@@ -21,7 +21,6 @@ from fruix.model.named_keys import (
     split,
 )
 from fruix.model.pathinfo import PathInfo
-from fruix.model.realisation import Realisation
 from fruix.model.sexp import Sexp
 from fruix.model.text import to_text
 from fruix.signing import libcrypto
@@ -62,8 +61,8 @@ def sign(info: PathInfo, key: SecretKey) -> str:
     return signature_text(key.name, libcrypto.sign(key.seed, info.fingerprint.encode()))
 
 
-def is_good(said: PathInfo | Realisation, signature: str, keys: Mapping[str, PublicKey]) -> bool:
-    """Whether a signature is one of `keys` over what is said."""
+def is_good(info: PathInfo, signature: str, keys: Mapping[str, PublicKey]) -> bool:
+    """Whether a signature is one of `keys` over `info`."""
     key = keys.get(signature.partition(":")[0])
     if key is None:
         return False
@@ -71,7 +70,7 @@ def is_good(said: PathInfo | Realisation, signature: str, keys: Mapping[str, Pub
         _, data = split(signature, SIGNATURE_SIZE, "signature")
     except FormatError:
         return False
-    return libcrypto.verify(key.point, data, said.fingerprint.encode())
+    return libcrypto.verify(key.point, data, info.fingerprint.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,6 @@ class PathTrust:
         """Whether a path may be added: it names its own contents (which adding checks), or is vouched for."""
         return not self.required or info.content_address is not None or self.vouched(info)
 
-    def vouched(self, said: PathInfo | Realisation) -> bool:
+    def vouched(self, info: PathInfo) -> bool:
         """Whether one of the signatures is good and of a trusted key."""
-        return any(is_good(said, signature, self.keys) for signature in said.signatures)
+        return any(is_good(info, signature, self.keys) for signature in info.signatures)

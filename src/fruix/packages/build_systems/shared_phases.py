@@ -30,7 +30,7 @@ named but that the linker then leaves out (`--as-needed`) keeps its run path.
 
 In a root the loader and the C library are the runtime's, a path of the store, and nothing of the
 host is left to fall back on; the first lines of scripts are led into the store too
-(`patch-shebangs`).
+(`patch-shebangs`), and `validate-runpath` refuses files of pkg-config that lead out of it.
 """
 
 from __future__ import annotations

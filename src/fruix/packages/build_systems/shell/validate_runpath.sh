@@ -1,4 +1,18 @@
 { set +x; } 2>/dev/null
+# In a root: who compiles with a library is led nowhere but into the store.
+if [ -n "${fruixRuntime:-}" ]; then
+    outside="(usr|bin|sbin|lib|lib32|lib64|libx32|opt|${NIX_BUILD_TOP#/})"
+    for output in @OUTPUTS@; do
+        if [ ! -d "$output" ] || [ -L "$output" ]; then continue; fi
+        find "$output" -name '*.pc' -type f -exec \
+            grep -H -E '^([^#]*[=:,"[:space:]]|[^#]*[=,"[:space:]]-[A-Za-z]+)?/'"$outside"'([/",:[:space:]]|$)' {} +
+    done > "$fruix/outside" || :
+    if [ -s "$fruix/outside" ]; then
+        cat "$fruix/outside"
+        echo "the lines above lead pkg-config out of the store: give the package's configuration directories of its own or of inputs"
+        return 1
+    fi
+fi
 command -v readelf >/dev/null || { echo "this view has no readelf: run paths are not checked"; return 0; }
 cat > "$fruix/validate" <<'END'
 @validate_runpath_files.sh@END
