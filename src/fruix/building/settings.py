@@ -64,6 +64,8 @@ class BuildSettings:
         narinfo_cache_positive_ttl, narinfo_cache_negative_ttl: how long it is believed that a cache
             has a path, or has not.
         log_compression: a row of `log_file.ENDINGS`.
+        source_archive: address of an archive with Software Heritage's interface that is asked for
+            commits that no URL gives; empty: none is.
         impure_env: variables besides, with their values.
         post_build_hook: a program that is run after each build; empty: none.
         sandbox_paths: what builders without a view see of this machine, as Nix writes it:
@@ -103,6 +105,7 @@ class BuildSettings:
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     sources: tuple[str, ...] = ()
     mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source_archive: str = ""
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
     machines: tuple[Machine, ...] = ()

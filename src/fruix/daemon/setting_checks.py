@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from os.path import normpath
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from fruix.building.builders.platforms import local_system
 from fruix.building.settings import EVERY_VARIABLE, HelperSettings
@@ -56,6 +57,16 @@ def absolute_names(value: Any) -> tuple[str, ...]:
 def file(value: Any) -> str:
     """One such name."""
     return absolute_names([value])[0]
+
+
+def web_address(value: Any) -> str:
+    """An http or https URL, or nothing."""
+    parts = urlsplit(text := strings([value])[0])
+    if text and (
+        parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment
+    ):
+        raise ValueError(f"'{text}' is no address of a server: http://HOST or https://HOST")
+    return text
 
 
 def ports(value: Any) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from fruix.daemon.setting_checks import (
     table,
     truth,
     variables,
+    web_address,
     word,
 )
 from fruix.dataclass import dataclass, field, replace
@@ -238,6 +239,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "fixed-output-network": ("building.fixed_output_network", word(*NETWORK_SETTINGS)),
     "loopback-ports": ("building.loopback_ports", ports),
     "sources": ("building.sources", absolute_names),
+    "source-archive": ("building.source_archive", web_address),
     "impure-variables": ("building.impure_variables", variables),
     "impure-env": ("building.impure_env", environment),
     "post-build-hook": ("building.post_build_hook", file),

@@ -7,7 +7,8 @@ its hash is checked as that of every fixed output.
 The host's `git` does it (`git_script`), as the view `base+git` shows it, in a sandbox with a network.
 Repositories in the operator's `sources` directories come first, shown read-only: those that are called
 as a URL ends, for a commit's hash, and those that a `file://` URL names. Last come the operator's
-`mirrors` of the beginnings of the URLs.
+`mirrors` of the beginnings of the URLs, and behind them, where the setting says so, an archive of
+source code (`source_archive`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.request import getproxies
 
 from fruix.building.builders import scheme
 from fruix.building.builders.fetch import chosen_network
@@ -26,7 +28,7 @@ from fruix.building.builders.platforms import check_features
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of, outputs_in_store
 from fruix.building.resources import Resources
 from fruix.building.settings import PROXY_VARIABLES, BuildSettings
-from fruix.errors import BadDerivationError
+from fruix.errors import BadDerivationError, UsageError
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
 from fruix.model.contentaddress import Method
@@ -34,7 +36,7 @@ from fruix.model.derivation import Derivation
 from fruix.model.secrets import secret_values, without_user
 from fruix.model.storepath import StorePath
 from fruix.model.text import printable
-from fruix.sandbox import Bind, Exec
+from fruix.sandbox import Bind, Entry, Exec
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.network_files import CERTIFICATES, host_files
 from fruix.sandbox.networks import NONE
@@ -75,7 +77,12 @@ def prepare_git_download(
         derivation=derivation,
         attributes=attributes,
         contract=contract,
-        program=Exec(_SHELL, ("sh", "-c", SCRIPT, "sh", *usable), variables, directory),
+        program=_program(
+            derivation,
+            settings,
+            network,
+            Exec(_SHELL, ("sh", "-c", SCRIPT, "sh", *usable), variables, directory),
+        ),
         areas=(("store", resources.store.directory), ("tmp", "/tmp"), ("build", directory)),  # noqa: S108 - the name inside
         outputs=outputs_in_store(derivation),
         view=view,
@@ -83,6 +90,32 @@ def prepare_git_download(
         loopback_ports=settings.loopback_ports,
         secrets=_secrets([*variables.values(), *usable]),
         shown=tuple(shown),
+    )
+
+
+def _program(derivation: Derivation, settings: BuildSettings, network: str, git: Exec) -> Exec | Entry:
+    """`git`, and behind it the operator's archive of source code, if there is one and a network."""
+    archive = settings.source_archive
+    if not archive or network == NONE:
+        return git
+    if why := refusal(urlsplit(archive), settings.loopback_ports, network):
+        raise UsageError(f"the archive {archive} {why}", where="setting 'source-archive'")
+    address = derivation.outputs["out"].content_address
+    declared = address.hash if address else None
+    return Entry(
+        "fruix.building.builders.source_archive:main",
+        {
+            "git": [git.path, git.argv, git.environment],
+            "archive": archive,
+            "urls": scheme.strings(derivation.env["url"]),
+            "commit": derivation.env["commit"],
+            "nar_sha256": declared.base16 if declared and declared.algorithm == "sha256" else "",
+            "directory": git.directory,
+            "out": git.environment["out"],
+            "max_size": settings.max_download_size,
+            "ca_file": git.environment.get("GIT_SSL_CAINFO", ""),
+            "proxies": getproxies(),
+        },
     )
 
 
