@@ -19,7 +19,7 @@ from types import CodeType, FunctionType
 # What brings something to disk, or waits for it; what gives something its name. By the last part of
 # what is called.
 SYNCS = {
-    "fsync", "sync_file_system", "sync_tree", "sync_object", "sync_log", "wait_for_files", "_advance", "wait",
+    "fsync", "sync_file_system", "sync_tree", "sync_object", "sync_log", "_advance", "wait",
     "_sync_files", "sync_path",
 }  # fmt: skip
 NAMES = {"rename", "exchange"}

@@ -60,8 +60,6 @@ CUTS: Mapping[str, Tried] = {
     "collection.collector.Collector.delete_rows: sync_log before _shred": COLLECTIONS,
     "database_file.DatabaseFile.sync_log: sync_path 0": BESIDE,
     "durability.Syncer.wait: _advance 0": ADDS,
-    "durability.Syncer.wait_for_files: _sync_files 0": REPAIRS,
-    "durability.Syncer.wait_for_files: sync_log 0": OUTPUTS,
     "durability.Syncer.stop: wait 0": ADDS,
     "durability.Syncer._advance: _sync_files 0": BESIDE,
     "durability.Syncer._advance: sync_log 0": BESIDE,
@@ -83,7 +81,6 @@ CUTS: Mapping[str, Tried] = {
     "objects.staging.Staging.replace: exchange 0": OUTPUTS,
     "objects.staging.Staging.replace: fsync 0": OUTPUTS,
     "objects.staging.Staging.replace: fsync before _discard": OUTPUTS,
-    "objects.staging.Staging.replace: fsync 1": Tried("outputs", EACH_FILE, strict=True, seeds=16),
     "objects.staging.Staging.replace: fsync 2": Tried("outputs", TWO_RENAMES),
     "objects.staging.Staging.replace: rename 0": REPAIRS,
     "objects.staging.Staging.replace: sync_object 0": OUTPUTS,
@@ -95,11 +92,10 @@ CUTS: Mapping[str, Tried] = {
     "rebuilding.rebuild._swap: rename 1": REBUILDING,
     "rebuilding.rebuild._write: sync_file_system 0": REBUILDING,
     "replacement.Replacements.replacing: sync_log 0": OUTPUTS_EACH,
+    "replacement.Replacements.replacing: sync_log 1": OUTPUTS,
     "replacement.Replacements.replacing: wait 0": OUTPUTS,
     "replacement._settle: fsync 0": RECOVERY,
     "replacement.Replacements.replacing: sync_log before yield": OUTPUTS_EACH,
-    "replacement.Replacements.replacing: wait_for_files 0": REPAIRS,
-    "replacement.Replacements.replacing: wait_for_files before _forget": REPAIRS,
     "roots.replace_link: rename 0": COLLECTIONS,
     "tree.delete._rename: rename 0": COLLECTIONS,
     "tree.descriptors.move: rename 0": BESIDE,
@@ -137,6 +133,7 @@ TESTS: Mapping[str, str] = {
 }
 # What goes wrong without them is put right at once by something else.
 MADE_UP: Mapping[str, str] = {
+    "objects.staging.Staging.replace: fsync 1": "syncing what lies at the name brings that to disk too, unless it is a link",
     "tree.delete._rename: rename 1": "the directory is listed again, and can be moved by then",
 }
 # Those of `make test`: one of each kind, which are noticed soon.
@@ -147,7 +144,7 @@ SOME = frozenset(
         "durability.Syncer._advance: last_id before _sync_files",
         "replacement._settle: fsync 0",
         "objects.staging.Staging.replace: fsync before _discard",
-        "replacement.Replacements.replacing: wait_for_files before _forget",
+        "replacement.Replacements.replacing: sync_log 1",
         "tree.descriptors.move: rename 0",
         "tree.descriptors.move: rename 1",
     }

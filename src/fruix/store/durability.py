@@ -79,12 +79,6 @@ class Syncer:
             if self._mark < target:
                 self._advance()
 
-    def wait_for_files(self, info: PathInfo) -> None:
-        """Bring a path to disk whose row may lie before the mark (after a repair)."""
-        with self._turn:
-            self._sync_files([info])
-            self._database.sync_log()
-
     @contextmanager
     def steady(self, row: int, needed: int) -> Iterator[None]:
         """Meanwhile the mark stays: no row comes to lie before it.

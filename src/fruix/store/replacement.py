@@ -14,7 +14,7 @@ Where names can't be exchanged the old files go by one rename and the new ones c
 start that finds nothing looks for the new ones under their private name in the store directory.
 
 Cost: two transactions and two fsyncs of the database's log for each replacement, and a sync of all
-that was registered since the mark.
+that was registered before it since the mark.
 """
 
 from __future__ import annotations
@@ -60,8 +60,8 @@ class Replacements:
             named = ((str(info.path), str(reference)) for reference in info.references)
             connection.executemany(schema.ADD_REFERENCE, named)
         self._database.sync_log()
-        yield
-        self._syncer.wait_for_files(info)
+        yield  # the files are on disk before they have the path's name
+        self._database.sync_log()
         _forget(self._database, info.path)
 
 

@@ -181,8 +181,8 @@ class Staging:
         The name is registered, so the object has its final time before it gets there.
         """
         final = os.fsencode(base)
-        sync_object(self.directory, name)
         with self._settled(name) as near:
+            sync_object(self.store, near)
             try:
                 if flags.exchange(self.store, near, self.store, final):
                     os.fsync(self.store)
