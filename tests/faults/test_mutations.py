@@ -133,7 +133,7 @@ TESTS: Mapping[str, str] = {
 }
 # What goes wrong without them is put right at once by something else.
 MADE_UP: Mapping[str, str] = {
-    "objects.staging.Staging.replace: fsync 1": "syncing what lies at the name brings that to disk too, unless it is a link",
+    "objects.staging.Staging.replace: fsync 1": "syncing the object brings its name too, unless it is a link",
     "tree.delete._rename: rename 1": "the directory is listed again, and can be moved by then",
 }
 # Those of `make test`: one of each kind, which are noticed soon.
