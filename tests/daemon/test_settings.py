@@ -65,6 +65,8 @@ def test_values_reach_their_parts() -> None:
         ("impure-variables = ['A=B']", "'A=B' can't be the name of a variable"),
         ("system-features = ['kvm gpu']", "'kvm gpu' is not a word"),
         ("mirrors = 3", "3 is not a table"),
+        ("source-archive = 'archive.example.org'", "'archive.example.org' is no address of a server"),
+        ("source-archive = 'https://a/?b'", "'https://a/?b' is no address of a server"),
         ("views.base = 3", "3 is not a table"),
         ("substitute-helper.files = ['/a']", "is no table of 'command'"),
         ("substitute-helper.command = []", "'command' names no file"),

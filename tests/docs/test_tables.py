@@ -93,7 +93,8 @@ def _defaults() -> Iterable[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("key", "said"), [row for row in _defaults() if row[0] not in {"system-features", "post-build-hook"}]
+    ("key", "said"),
+    [row for row in _defaults() if row[0] not in {"system-features", "post-build-hook", "source-archive"}],
 )
 def test_defaults_of_settings(key: str, said: str) -> None:
     assert value_of(said) == setting(key)
@@ -120,6 +121,7 @@ _SAMPLES = frozenset(
         "views",
         "impure-env",
         "post-build-hook",
+        "source-archive",
     ]
 )
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Mapping
 from os.path import normpath
 from typing import Any, cast
-from urllib.parse import urlsplit
 
 from fruix.building.builders.platforms import local_system
 from fruix.building.settings import EVERY_VARIABLE, HelperSettings
@@ -19,6 +18,9 @@ from fruix.model.named_keys import PublicKey
 from fruix.substitutes.address import CacheAddress
 
 SIZE_LIMIT = 1 << 62
+_WEB_ADDRESS = re.compile(
+    r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
+)
 
 
 def number(least: int, most: int = SIZE_LIMIT) -> Callable[[Any], int]:
@@ -61,10 +63,8 @@ def file(value: Any) -> str:
 
 def web_address(value: Any) -> str:
     """An http or https URL, or nothing."""
-    parts = urlsplit(text := strings([value])[0])
-    if text and (
-        parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment
-    ):
+    text = strings([value])[0]
+    if text and not _WEB_ADDRESS.fullmatch(text):
         raise ValueError(f"'{text}' is no address of a server: http://HOST or https://HOST")
     return text
 

@@ -67,22 +67,17 @@ def prepare_git_download(
     network = chosen_network(settings, "repository", needed=not shown)
     usable = [f"file://{bind.target}" for bind in shown]
     usable += _usable(urls, settings, network, needed=not shown, name=derivation.name)
-    view = resources.views.resolve(VIEW)
-    contract = CONTRACTS["fruix"]
+    view, contract = resources.views.resolve(VIEW), CONTRACTS["fruix"]
     directory = contract.build_directory(derivation.name + ".drv")
     own = {"PATH": ":".join(view.view.path), "HOME": directory, "commit": commit}
     variables = {**_variables(derivation, settings, network), **own}
+    git = Exec(_SHELL, ("sh", "-c", SCRIPT, "sh", *usable), variables, directory)
     return PreparedBuilder(
         path=path,
         derivation=derivation,
         attributes=attributes,
         contract=contract,
-        program=_program(
-            derivation,
-            settings,
-            network,
-            Exec(_SHELL, ("sh", "-c", SCRIPT, "sh", *usable), variables, directory),
-        ),
+        program=_program(derivation, settings, network, git),
         areas=(("store", resources.store.directory), ("tmp", "/tmp"), ("build", directory)),  # noqa: S108 - the name inside
         outputs=outputs_in_store(derivation),
         view=view,
