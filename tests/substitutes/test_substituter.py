@@ -9,6 +9,7 @@ import pytest
 
 from fruix.model.narinfo import NarInfo
 from fruix.model.pathinfo import PathInfo
+from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
 from fruix.substitutes.address import CacheAddress
 from fruix.substitutes.answers import Answers
@@ -24,6 +25,9 @@ class Everybody:
 
     def objection(self, _said: NarInfo) -> str:
         return ""
+
+    def believes(self, _said: Realisation) -> bool:
+        return True
 
 
 class Served:

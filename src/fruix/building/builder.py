@@ -33,7 +33,7 @@ from fruix.errors import FruixError
 from fruix.model import aterm
 from fruix.model.activity import ActiveBuild
 from fruix.model.build_options import BuildOptions, Trust
-from fruix.model.buildresult import BuildMode, BuildResult
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import Event
@@ -151,6 +151,7 @@ class Builder:
             realisation = Realisation(work, self._scheduler, options, on_event, cancelled)
             results = realisation.run()
             self._note_resolved(work, results, earlier)
+            self._note_located(work, earlier)
             refused |= realisation.refused
             if not realisation.refused and not (work.again and work.may_go_on(results, options)):
                 break
@@ -174,6 +175,15 @@ class Builder:
                 earlier[drv] = of_resolved(resolved, results[resolved])
             if results[resolved].success and not work.derivations[drv].is_impure:
                 self._resources.store.realise(work.derivations[drv], results[resolved].outputs)
+
+    def _note_located(self, work: Plan, earlier: dict[StorePath, BuildResult]) -> None:
+        """Where outputs are that have been fetched."""
+        store = self._resources.store
+        for drv, located in work.located.items():
+            outputs = {name: one.path for name, one in located.items()}
+            if all(map(store.is_valid, outputs.values())):
+                store.database.realise(located.values())
+                earlier[drv] = BuildResult(BuildStatus.SUBSTITUTED, outputs=outputs)
 
     def _plan(
         self,

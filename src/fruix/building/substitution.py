@@ -26,6 +26,7 @@ from fruix.model.events import (
     SubstitutionFinished,
     SubstitutionStarted,
 )
+from fruix.model.realisation import Realisation
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store.tree.interruption import interruptible
@@ -45,6 +46,7 @@ class Substitution:
         self._resources = resources
         self._trust = trust
         answers = Answers(settings.narinfo_cache_positive_ttl, settings.narinfo_cache_negative_ttl)
+        self._answers = answers
         self._substituter = Substituter(resources.store.directory, answers)
         self._helper = HelperOffers(resources.store.directory, answers)
 
@@ -69,7 +71,34 @@ class Substitution:
                 on_event(Message(_WARNING, note))
             return found
 
-        return Offers(self._resources.store, query, refused)
+        def locate(ids: Collection[str]) -> Mapping[str, Realisation]:
+            found, notes = self._locate(ids, options)
+            for note in notes:
+                on_event(Message(_WARNING, note))
+            return found
+
+        offers = Offers(self._resources.store, query, refused)
+        if "ca-derivations" in self._resources.settings.experimental_features:
+            offers.locate = locate
+        return offers
+
+    def _locate(
+        self, ids: Collection[str], options: BuildOptions
+    ) -> tuple[Mapping[str, Realisation], Collection[str]]:
+        """Where the caches of a request say outputs are, by their ids."""
+        notes: list[str] = []
+        caches = self._caches(options, notes)
+        if not caches:
+            return {}, ()
+        from fruix.building.builders.cache_fetcher import CacheFetcher  # noqa: PLC0415 - seldom needed
+        from fruix.substitutes.locator import Locator  # noqa: PLC0415 - as above
+
+        trust = options.substitutes.trust or self._trust
+        locator = Locator(self._resources.store.directory, self._answers)
+        try:
+            return locator.realisations(ids, caches, trust, CacheFetcher(self._resources))
+        except (FruixError, OSError):  # which is told when they are asked for paths
+            return {}, ()
 
     def query(
         self,

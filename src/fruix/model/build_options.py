@@ -13,6 +13,7 @@ from fruix.dataclass import dataclass, field
 from fruix.model.buildresult import BuildMode
 from fruix.model.machines import Machine
 from fruix.model.narinfo import NarInfo
+from fruix.model.realisation import Realisation
 
 MOST_ROUNDS = 1000
 
@@ -31,6 +32,9 @@ class Trust(Protocol):
 
     def objection(self, said: NarInfo) -> str:
         """Why a narinfo isn't believed; empty: it is."""
+
+    def believes(self, said: Realisation) -> bool:
+        """Whether the word on where an output is counts."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -235,6 +235,7 @@ ROWS: Mapping[str, ReasonRow] = {
         "add '--extra-experimental-features {feature}' to enable it",
         status=_REJECTED,
     ),
+    "recursive": ReasonRow("builders can't talk to this daemon: it has no 'recursive-nix'", status=_REJECTED),
     "impure-input": ReasonRow(
         "pure derivation '{drv}' depends on impure derivation '{path}'", status=_REJECTED
     ),

@@ -21,6 +21,7 @@ from fruix.model.named_keys import (
     split,
 )
 from fruix.model.pathinfo import PathInfo
+from fruix.model.realisation import Realisation
 from fruix.model.sexp import Sexp
 from fruix.model.text import to_text
 from fruix.signing import libcrypto
@@ -61,8 +62,8 @@ def sign(info: PathInfo, key: SecretKey) -> str:
     return signature_text(key.name, libcrypto.sign(key.seed, info.fingerprint.encode()))
 
 
-def is_good(info: PathInfo, signature: str, keys: Mapping[str, PublicKey]) -> bool:
-    """Whether a signature is one of `keys` over `info`."""
+def is_good(said: PathInfo | Realisation, signature: str, keys: Mapping[str, PublicKey]) -> bool:
+    """Whether a signature is one of `keys` over what is said."""
     key = keys.get(signature.partition(":")[0])
     if key is None:
         return False
@@ -70,7 +71,7 @@ def is_good(info: PathInfo, signature: str, keys: Mapping[str, PublicKey]) -> bo
         _, data = split(signature, SIGNATURE_SIZE, "signature")
     except FormatError:
         return False
-    return libcrypto.verify(key.point, data, info.fingerprint.encode())
+    return libcrypto.verify(key.point, data, said.fingerprint.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,6 @@ class PathTrust:
         """Whether a path may be added: it names its own contents (which adding checks), or is vouched for."""
         return not self.required or info.content_address is not None or self.vouched(info)
 
-    def vouched(self, info: PathInfo) -> bool:
+    def vouched(self, said: PathInfo | Realisation) -> bool:
         """Whether one of the signatures is good and of a trusted key."""
-        return any(is_good(info, signature, self.keys) for signature in info.signatures)
+        return any(is_good(said, signature, self.keys) for signature in said.signatures)

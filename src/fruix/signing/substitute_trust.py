@@ -12,6 +12,7 @@ from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
 from fruix.model.guix_signature import GuixSignature, signed_data
 from fruix.model.narinfo import NarInfo
+from fruix.model.realisation import Realisation
 from fruix.model.sexp import Sexp
 from fruix.signing import libgcrypt
 from fruix.signing.path_signatures import PathTrust
@@ -36,6 +37,10 @@ class SubstituteTrust:
         if said.info.signatures:
             return "it's not signed by any of the keys in 'trusted-public-keys'"
         return "it isn't signed"
+
+    def believes(self, said: Realisation) -> bool:
+        """Whether the word on where an output is counts: nothing but signatures speaks for it."""
+        return not self.paths.required or self.paths.vouched(said)
 
     def _guix_objection(self, said: NarInfo) -> str:
         signature = GuixSignature.parse(said.guix_signature)

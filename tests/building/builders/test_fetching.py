@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import lzma
+import os
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -314,3 +316,39 @@ def test_a_download_counts_among_outputs(url: str) -> None:
         (result,) = here.build(fetch(here, {"url": f"{url}/file.tar.gz"}))
         assert result.status is BuildStatus.OUTPUT_REJECTED
         assert f"more than {len(DATA) - 1} bytes of contents" in result.message
+
+
+@pytest.fixture
+def readable() -> Iterator[Path]:
+    """A directory whose files everybody can read."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        os.chmod(directory, 0o755)
+        for name, mode in (("file.tar.gz", 0o644), ("secret", 0o600)):
+            (Path(directory) / name).write_bytes(DATA)
+            (Path(directory) / name).chmod(mode)
+        os.mkfifo(f"{directory}/pipe", 0o644)
+        yield Path(directory)
+
+
+def test_files_are_fetched_where_builders_see_the_machine(readable: Path) -> None:
+    """As the build user sees them: what that user can't read isn't, and nothing that may never end."""
+    urls = [f"file://{readable}/{name}" for name in ("none", "secret", "pipe", "file.tar.gz")]
+    with machine(BuildSettings(sandbox=False)) as here:
+        drv = fetch(here, {"urls": f"file://elsewhere{readable}/file.tar.gz {' '.join(urls)}"})
+        (result,) = here.build(drv)
+        assert result.success, result.message
+        assert here.output(drv).read_bytes() == DATA
+        log = b"".join(read_log(here.store.layout.log_file(drv))).decode()
+        for url, why in zip(urls, ("No such file", "Permission denied", "is no regular file"), strict=False):
+            assert f"{url}: {why}" in log
+        assert f"file://elsewhere{readable}/file.tar.gz: has scheme 'file'" in log
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "builder", "quote"), [(True, "builtin:fetchurl", ""), (False, "builtin:download", '"')]
+)
+def test_files_are_no_sources_elsewhere(readable: Path, sandbox: bool, builder: str, quote: str) -> None:
+    with machine(BuildSettings(sandbox=sandbox)) as here:
+        env = {"url": f"{quote}file://{readable}/file.tar.gz{quote}"}
+        (result,) = here.build(fetch(here, env, builder=builder))
+        assert "has scheme 'file'" in result.message

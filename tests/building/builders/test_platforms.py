@@ -137,6 +137,9 @@ def test_a_refusal_names_features_and_hint(here: Machine, shell: StorePath) -> N
     (result,) = here.build(asks)
     assert "missing system features\nRequired features: {quantum}\nAvailable features: {" in result.message
     assert "name it in the setting 'system-features'" in result.hint
+    recursive = here.derivation("recursive", "exit 1", shell, env={"requiredSystemFeatures": "recursive-nix"})
+    (refused,) = here.build(recursive)
+    assert "builders can't talk to this daemon: it has no 'recursive-nix'" in refused.message
     # A Guix daemon leaves that word to whoever offloads.
     assert "exit code 1" in here.build(asks, options=BuildOptions("guix"))[0].message
 

@@ -9,10 +9,11 @@ as `@ fruix progress DONE TOTAL URL` lines, at most a few a second. What became 
 deliver is written to a file beside the result, as JSON, from which the daemon makes the reason
 (`undelivered`).
 
-Rules: only http and https, also after redirects; certificates are checked (the hash protects the
-contents, not what the request gives away); the size is bounded; a wrong hash counts as a failure of
-that mirror and the next one is tried. Whatever a URL or a server's answer brings about is that
-URL's failure, with a reason in the log. Passwords of proxies are never said.
+Rules: only http and https, also after redirects, and files where builds see the whole machine;
+certificates are checked (the hash protects the contents, not what the request gives away); the size
+is bounded; a wrong hash counts as a failure of that mirror and the next one is tried. Whatever a URL
+or a server's answer brings about is that URL's failure, with a reason in the log. Passwords of
+proxies are never said.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from fruix.dataclass import dataclass, field
-from fruix.downloads import progress
+from fruix.downloads import local_file, progress
 from fruix.downloads.opener import GiveUpOnMirrorError, announced_length, make_opener, normalised
 from fruix.downloads.problems import ATTEMPTS, CONNECT_TIMEOUT, is_final, reason_of
 from fruix.downloads.undelivered import Undelivered, write_report
@@ -138,7 +139,7 @@ class _Fetching:
     def _fetch(self, url: str) -> None:
         state = hasher(self.wanted.algorithm if self.wanted else "sha256")
         done, said = 0, 0.0
-        with self.opener.open(normalised(url), timeout=CONNECT_TIMEOUT) as response:
+        with self._opened(url) as response:
             total = announced_length(response.headers)
             self._check_size(total or 0)
             with _fresh(self.destination) as file:
@@ -155,6 +156,11 @@ class _Fetching:
         self._check_hash(
             Hash(self.wanted.algorithm, state.digest()) if self.wanted else None, response.headers
         )
+
+    def _opened(self, url: str) -> Any:
+        if url.startswith(f"{local_file.SCHEME}:"):  # those that may not be have a refusal
+            return local_file.opened(url)
+        return self.opener.open(normalised(url), timeout=CONNECT_TIMEOUT)
 
     def _check_size(self, size: int) -> None:
         if self.max_size and size > self.max_size:

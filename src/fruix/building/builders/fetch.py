@@ -9,13 +9,15 @@ is no sandbox.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from urllib.request import getproxies
 
 from fruix.building.builders import fetchurl
 from fruix.building.builders.loopback import judged
-from fruix.building.builders.mirrors import check_usable
+from fruix.building.builders.mirrors import Candidate, check_usable
 from fruix.building.builders.platforms import check_features
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
+from fruix.building.builders.whole_host import whole_host
 from fruix.building.failures import FailedError, mismatch
 from fruix.building.resources import Resources
 from fruix.building.settings import BuildSettings
@@ -54,9 +56,11 @@ def prepare_fetch(
     at_hand = fetchurl.local_copy(download, settings) or ""
     network = NONE if at_hand else chosen_network(settings)
     if not at_hand:
-        download = replace(download, urls=judged(download.urls, settings.loopback_ports, network))
+        urls = with_files(judged(download.urls, settings.loopback_ports, network), derivation, settings)
+        download = replace(download, urls=urls)
         check_usable(download.urls, settings.mirrors)
     ca_file = f"/etc/{CERTIFICATES}" if CERTIFICATES in host_files(network) else ""
+    host = whole_host(_DIRECTORY) if any(map(_is_file, download.urls)) and not at_hand else ()
     return PreparedBuilder(
         path=path,
         derivation=derivation,
@@ -69,11 +73,29 @@ def prepare_fetch(
         areas=(("build", _DIRECTORY),),
         outputs={"out": f"build/{fetchurl.OUTPUT_NAME}"},
         network=network,
+        host=host,
         loopback_ports=settings.loopback_ports,
         secrets=secrets_in(getproxies().values()),
         download=download,
         at_hand=at_hand,
     )
+
+
+def with_files(
+    urls: Iterable[Candidate], derivation: Derivation, settings: BuildSettings
+) -> tuple[Candidate, ...]:
+    """Let `builtin:fetchurl` have `file://` URLs where builders see the whole machine, as in Nix."""
+    if settings.sandbox or derivation.builder != "builtin:fetchurl":
+        return tuple(urls)
+    return tuple(Candidate(tried.url) if _has_file(tried.url) else tried for tried in urls)
+
+
+def _has_file(url: str) -> bool:
+    return url.startswith("file:///")
+
+
+def _is_file(tried: Candidate) -> bool:
+    return _has_file(tried.url) and not tried.refusal
 
 
 def chosen_network(settings: BuildSettings, what: str = "file", *, needed: bool = True) -> str:

@@ -110,6 +110,9 @@ def check_machine(
         )
 
 
+_RECURSIVE = "recursive-nix"
+
+
 def check_features(drv: StorePath, attributes: Attributes, settings: BuildSettings) -> None:
     """Refuse a derivation whose features are not all there.
 
@@ -118,6 +121,8 @@ def check_features(drv: StorePath, attributes: Attributes, settings: BuildSettin
     """
     offered = features(settings)
     if missing := sorted(set(attributes.required_features) - set(offered)):
+        if _RECURSIVE in missing:
+            raise FailedError(drv, reason("recursive"))
         wanted = printable(", ".join(sorted(set(attributes.required_features))))
         hint = f"if this machine has '{printable(missing[0])}', name it in the setting 'system-features'"
         raise FailedError(drv, reason("features", wanted=wanted, here=", ".join(offered)), hint=hint)

@@ -12,6 +12,7 @@ from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import BuildFailed, Event
 from fruix.model.hostview import CONTRACT_VARIABLE
 from fruix.model.planned import Missing
+from fruix.model.realisation import Realisation
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
@@ -84,6 +85,7 @@ class Plan:
     `resolved`: derivations, and what is built in their places, with the outputs of their inputs in it.
     `features`: experimental ones that are on.
     `earlier`: what became of derivations in earlier plans for the same request.
+    `located`: of derivations, where outputs are that are fetched; to be noted when they are here.
     `dynamic`: of requests for outputs of a derivation that is an output itself, that derivation and
     None; if it isn't there, one that leads to it, and by which output.
     """
@@ -99,6 +101,7 @@ class Plan:
     resolved: dict[StorePath, StorePath] = field(default_factory=dict)
     features: Collection[str] = ()
     earlier: dict[StorePath, BuildResult] = field(default_factory=dict)
+    located: dict[StorePath, Mapping[str, Realisation]] = field(default_factory=dict)
     dynamic: dict[DerivedPath, tuple[StorePath, str | None]] = field(default_factory=dict)
 
     def may_go_on(self, results: Mapping[StorePath, BuildResult], options: BuildOptions) -> bool:

@@ -246,10 +246,24 @@ def _have_outputs(store: LocalStore, found: Plan, path: StorePath, outputs: Iter
 def _is_offered(found: Plan, offers: Offers, path: StorePath, names: set[str]) -> bool:
     """Whether all outputs that are wanted are fetched."""
     derivation = found.derivations[path]
+    if derivation.is_unresolved:
+        return _is_located(found, offers, path, names)
     absent = missing_outputs(offers.store, derivation, names)
     if not absent or not may_be_fetched(derivation) or any(offers.get(one) is None for one in absent):
         return False
     found.stand_ins[path] = tuple(absent)
+    fetch(found, offers, absent)
+    return True
+
+
+def _is_located(found: Plan, offers: Offers, path: StorePath, names: set[str]) -> bool:
+    """The same where caches know better than anybody here where the outputs are."""
+    located = offers.located(found.derivations[path], names)
+    absent = [one.path for one in located.values() if not offers.is_here(one.path)]
+    if not located or any(offers.get(one) is None for one in absent):
+        return False
+    found.located[path] = located
+    found.again, found.stand_ins[path] = True, tuple(absent)
     fetch(found, offers, absent)
     return True
 

@@ -18,6 +18,7 @@ from fruix.model import attributes
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import check_interrupt
@@ -25,6 +26,12 @@ from fruix.substitutes.substituter import Found, Offer
 
 # Asks caches for paths, some of them with known contents.
 Query = Callable[[Collection[StorePath], Mapping[StorePath, ContentAddress]], Found]
+# Asks them where outputs are, by their ids.
+Locate = Callable[[Collection[str]], Mapping[str, Realisation]]
+
+
+def _nowhere(_ids: Collection[str]) -> Mapping[str, Realisation]:
+    return {}
 
 
 @dataclass(slots=True)
@@ -39,6 +46,8 @@ class Offers:
     query: Query
     refused: Collection[StorePath] = ()
     damaged: set[StorePath] = field(default_factory=set)
+    locate: Locate = _nowhere
+    _located: dict[str, Realisation | None] = field(default_factory=dict)
     _known: dict[StorePath, Offer | None] = field(default_factory=dict)
     _usable: dict[StorePath, bool] = field(default_factory=dict)
 
@@ -64,6 +73,19 @@ class Offers:
     def get(self, path: StorePath) -> Offer | None:
         """A usable offer."""
         return self._known.get(path) if self._usable.get(path) else None
+
+    def located(self, derivation: Derivation, names: Collection[str]) -> dict[str, Realisation]:
+        """Where caches say outputs are whose paths nobody here knows; nothing, if they don't know all."""
+        if not derivation.is_unresolved or derivation.is_impure or not may_be_fetched(derivation):
+            return {}
+        known, identity = self.store.realised(derivation), self.store.derivation_identity(derivation)
+        wanted = derivation.outputs if not names or ALL[0] in names else names
+        ids = {name: realisation_id(identity, name) for name in wanted if name not in known}
+        new = [one for one in ids.values() if one not in self._located]
+        answers = self.locate(new) if new else {}
+        self._located.update({one: answers.get(one) for one in new})
+        found = {name: answer for name, one in ids.items() if (answer := self._located[one]) is not None}
+        return found if len(found) == len(ids) else {}
 
     def is_here(self, path: StorePath) -> bool:
         """Whether a path needs nobody's help."""
@@ -131,8 +153,9 @@ class _Walk:
             addresses = {path: address for drv in asked for path, address in _addresses(here[drv])}
             self.offers.ask([*paths, *(path for found in asked.values() for path in found)], addresses)
             for drv, derivation in here.items():
-                covered = not derivation or self._is_covered(outputs[drv], drv in asked)
-                if derivation is not None and (not covered or derivation.is_unresolved):
+                if derivation is not None and not self._is_settled(
+                    derivation, wanted[drv], outputs[drv], asked=drv in asked
+                ):
                     self._need(derivation)
 
     def _read(self, drv: StorePath) -> Derivation | None:
@@ -142,6 +165,18 @@ class _Walk:
             return store.read_derivation(drv) if store.is_there(drv) else None
         except (FruixError, FileNotFoundError):
             return None
+
+    def _is_settled(
+        self, derivation: Derivation, names: Collection[str], missing: Collection[StorePath], *, asked: bool
+    ) -> bool:
+        """Whether nothing has to be built for it."""
+        if not derivation.is_unresolved:
+            return self._is_covered(missing, asked)
+        found = self.offers.located(derivation, names)
+        self.offers.ask([one.path for one in found.values()])
+        return bool(found) and all(
+            self.offers.is_here(one.path) or self.offers.get(one.path) for one in found.values()
+        )
 
     def _is_covered(self, missing: Collection[StorePath], asked: bool) -> bool:
         return not missing or (asked and all(self.offers.get(path) is not None for path in missing))

@@ -13,7 +13,6 @@ package = Package(
         sha256="62adfca89b0a1c0164c2cdca59ca210c1d44c3ffc46daf9931cf4942664cb02a",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
     arguments={"configure_flags": ("--with-readline",), "make_flags": ("MAKEINFO=true",), "tests": False},
     inputs=(readline,),
     native_inputs=(ed, flex),

@@ -14,7 +14,6 @@ package = Package(
         sha256="d0cdd2ece271b29e7ce18095745d892517ee26d0f270065b3a25c2e9eb11639c",
     ),
     build_system="gnu",
-    host_view="base",  # not tried in the root yet
     arguments={
         # Its configure looks for readline.h in directories of the host only; compilers find it by
         # the search path.
