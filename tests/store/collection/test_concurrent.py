@@ -15,7 +15,7 @@ from fruix.errors import StoreError
 from fruix.model.contentaddress import Method
 from fruix.model.garbage import GarbageEvent, Goal, Keep, Marked
 from fruix.model.nar import write
-from fruix.store.collection.temp_root_file import TempRootFile
+from fruix.store.collection.temp_root_file import OtherProcesses, TempRootFile
 from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
@@ -226,3 +226,13 @@ def test_the_file_of_temporary_roots_stays_small(layout: Layout, store: LocalSto
         data = file.read()
     assert data.count(b"\0") < 5000
     assert str(kept).encode() in data.split(b"\0")
+
+
+def test_what_all_sessions_have_let_go_of_another_process_may_delete(
+    layout: Layout, store: LocalStore
+) -> None:
+    """Also when there are few of them: the file of their process holds none of it any more."""
+    with store.temp_roots.session():
+        path = store.add_text("gone", b"let go of")
+        assert str(path) in [root for _, root in OtherProcesses(layout.temproots, "").added()]
+    assert list(OtherProcesses(layout.temproots, "").added()) == []

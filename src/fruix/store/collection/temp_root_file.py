@@ -59,13 +59,13 @@ class TempRootFile:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def shrink(self, most: int, remaining: Callable[[], Sequence[str]]) -> None:
-        """A session has ended: write the file anew if most of what it holds has ended.
+        """A session has ended: write the file anew if most of what it holds has ended, or all of it.
 
         Args:
             most: how many roots there are at most.
             remaining: gives them.
         """
-        if self._entries <= 2 * most + _SLACK:
+        if most and self._entries <= 2 * most + _SLACK:
             return
         texts = remaining()
         os.ftruncate(self._descriptor, 0)
