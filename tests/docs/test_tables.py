@@ -284,7 +284,7 @@ CELLS = (
     r"none|passed, no counts|\d+ pass(, \d+ \w+)*",
     r"[\d.]+ ([KMG]i)?B",
     r"[\d.]+ ([KMG]i)?B",
-    r"same bits",
+    r"same bits|not tried",
 )
 
 

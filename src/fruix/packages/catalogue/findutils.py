@@ -1,0 +1,25 @@
+"""Finds files and does something with them."""
+
+from fruix.packages.catalogue.dash import package as dash
+from fruix.packages.package import Origin, Package
+
+package = Package(
+    name="findutils",
+    version="4.10.0",
+    source=Origin(
+        urls=(
+            "mirror://debian/pool/main/f/findutils/findutils_4.10.0.orig.tar.xz",
+            "mirror://gnu/findutils/findutils-4.10.0.tar.xz",
+        ),
+        sha256="1387e0b67ff247d2abde998f90dfbf70c1491391a59ddfecb8ae698789f0a4f5",
+    ),
+    build_system="gnu",
+    root="debian-12+perl",  # of its tests
+    host_view="base",
+    arguments={"configure_flags": ("--disable-nls", "--localstatedir=/var")},
+    inputs=(dash,),
+    synopsis="Finds files and does something with them",
+    description="find, xargs, and locate with its database.",
+    license="GPL-3.0-or-later",
+    home_page="https://www.gnu.org/software/findutils/",
+)
