@@ -168,6 +168,49 @@ def test_keep_going_goes_on_above(here: Machine, shell: StorePath) -> None:
     assert sorted(started(here)) == ["bad", "bottom", "second", "third"]
 
 
+def damage(here: Machine, drv: StorePath) -> None:
+    file = here.output(drv)
+    file.chmod(0o644)
+    file.write_text("damaged")
+
+
+def test_repairs(here: Machine, shell: StorePath) -> None:
+    below = add(here, "lower", "echo repaired > $out", shell, {"out": FLOATING})
+    up = upstream_placeholder(below, "out")
+    above = add(here, "upper", f"cat {up} > $out; echo {up} $out >> $out", shell, {"out": FLOATING}, below)
+    options = BuildOptions("fruix", mode=BuildMode.REPAIR)
+    (result,) = here.build(above, options=options)  # what was never built is built
+    assert result.success, result.message
+    whole = here.output(above).read_text()
+    started(here)
+    (result,) = here.build(above, options=options)
+    assert result.success, result.message
+    assert started(here) == []
+    damage(here, above)
+    (result,) = here.build(above, options=options)
+    assert result.success, result.message
+    assert here.output(above).read_text() == whole
+    assert started(here) == ["upper"]
+    damage(here, below)
+    damage(here, above)
+    (result,) = here.build(above, options=options)
+    assert result.success, result.message
+    assert (here.output(below).read_text(), here.output(above).read_text()) == ("repaired\n", whole)
+    assert sorted(started(here)) == ["lower", "upper"]
+
+
+def test_what_comes_out_otherwise_repairs_nothing(here: Machine, shell: StorePath) -> None:
+    drv = add(here, "unrepairable", "cat /proc/sys/kernel/random/uuid > $out", shell, {"out": FLOATING})
+    assert here.build(drv)[0].success
+    whole = here.output(drv).read_text()
+    damage(here, drv)
+    (result,) = here.build(drv, options=BuildOptions("fruix", mode=BuildMode.REPAIR))
+    assert "is corrupted or missing, and nothing on this machine can make it again" in result.message
+    here.output(drv).write_text(whole)
+    here.output(drv).chmod(0o444)
+    os.utime(here.output(drv), (1, 1))
+
+
 def test_the_same_contents_are_one_path(here: Machine, shell: StorePath) -> None:
     drvs = [add(here, "twin", f": {word}; echo x > $out", shell, {"out": FLOATING}) for word in "ab"]
     assert all(result.success for result in here.build(*drvs))

@@ -144,7 +144,9 @@ class Builder:
             with interruptible(lambda: FruixError("cancelled") if cancelled.is_set() else None):
                 offers = self._substitution.offers(options, refused, on_event)
                 if repair:
-                    work, repairs = survey(self._resources.store, requests, offers)
+                    work, repairs = survey(
+                        self._resources.store, requests, offers, self.settings.experimental_features
+                    )
                 else:
                     work, repairs = self._plan(requests, options, offers, given, earlier), []
                 self._add_resolved(work)

@@ -222,15 +222,20 @@ class RepairRules:
 
         What it was is lost.
         """
-        store = self.outputs.store
-        for output in staged:
-            if output.info.path in self.damaged:
-                with store.replacing(output.info):
-                    failpoints.reach("replace")
-                    info = output.replace()
-                    failpoints.reach("register-again")
-                    store.register([info])
-        infos = (store.path_info(path) for path in self.outputs.paths)
+        store, made = self.outputs.store, {output.info.path for output in staged}
+        lost = sorted(path for path in set(self.damaged) - made if store.is_valid(path))
+        if lost:  # their contents give them other names now
+            raise FailedError(self.outputs.drv, reason("irreparable", path=str(lost[0])))
+        with store.lock_paths(sorted(made.difference(self.outputs.paths))):
+            for output in staged:
+                if output.info.path in self.damaged or not store.is_valid(output.info.path):
+                    store.add_temp_root(output.info.path)
+                    with store.replacing(output.info):
+                        failpoints.reach("replace")
+                        info = output.replace()
+                        failpoints.reach("register-again")
+                        store.register([info])
+        infos = (store.path_info(output.info.path) for output in staged)
         return [info for info in infos if info is not None]
 
 

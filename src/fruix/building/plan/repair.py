@@ -14,7 +14,7 @@ Cost: one read of the closure, at SHA-256 speed, and of the inputs of what has t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from fruix.building.plan.goal import Plan
 from fruix.building.plan.goals import fetch, maker, plan
@@ -58,8 +58,8 @@ class Repair:
 class Survey:
     """Looks at requests one after the other; `plan` then holds the work for all of them."""
 
-    def __init__(self, store: LocalStore, offers: Offers) -> None:
-        self.plan = Plan()
+    def __init__(self, store: LocalStore, offers: Offers, features: Collection[str] = ()) -> None:
+        self.plan = Plan(features=features)
         self._offers = offers
         self._store = store
         self._whole: dict[StorePath, bool] = {}
@@ -81,6 +81,8 @@ class Survey:
             if drv not in repair.derivations:
                 repair.derivations.add(drv)
                 needed = self._derivers(repair, self._paths_for(drv))
+                drv = self.plan.resolved.get(drv, drv)  # what is built in its place
+                repair.derivations.add(drv)
                 self._depend(drv, needed)
                 pending.extend(needed)
         return repair
@@ -102,13 +104,15 @@ class Survey:
         The paths that must be whole for it, besides its outputs.
         """
         if drv not in self.plan.goals or self.plan.goals[drv].mode is not BuildMode.REPAIR:
-            found = plan(self._store, [DerivedPath(drv, ALL)], BuildMode.REPAIR)
-            for name in ("settled", "derivations", "reasons"):
+            request, features = [DerivedPath(drv, ALL)], self.plan.features
+            found = plan(self._store, request, BuildMode.REPAIR, features=features)
+            self.plan.again = self.plan.again or found.again
+            for name in ("settled", "derivations", "reasons", "resolved"):
                 getattr(self.plan, name).update(getattr(found, name))
             for path, goal in found.goals.items():
-                if path == drv or path not in self.plan.goals:
+                if path in {drv, found.resolved.get(drv)} or path not in self.plan.goals:
                     self.plan.goals[path] = goal
-        goal_of_drv = self.plan.goals.get(drv)
+        goal_of_drv = self.plan.goals.get(self.plan.resolved.get(drv, drv))
         if goal_of_drv is None:
             return set()
         derivation = goal_of_drv.derivation
@@ -164,12 +168,15 @@ class Survey:
 
 
 def survey(
-    store: LocalStore, requests: Sequence[DerivedPath], offers: Offers | None = None
+    store: LocalStore,
+    requests: Sequence[DerivedPath],
+    offers: Offers | None = None,
+    features: Collection[str] = (),
 ) -> tuple[Plan, list[Repair]]:
     """The work to repair what is asked for, and per request what it needs of it.
 
     It can be long: see `store.tree.interruption`.
     """
-    looking = Survey(store, offers or no_offers(store))
+    looking = Survey(store, offers or no_offers(store), features)
     repairs = [looking.look(request) for request in requests]
     return looking.finish(), repairs

@@ -81,7 +81,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             allowance.begin()
             with interruptible(state.why_stop):
                 if mode.nothing_to_do():
-                    return BuildResult(BuildStatus.ALREADY_VALID, outputs=job.derivation.output_paths)
+                    return BuildResult(BuildStatus.ALREADY_VALID, outputs=_known(job, resources.store))
             resources.store.check_room()
             failpoints.reach("log")
             with _open_log(state, resources) as log:
@@ -274,11 +274,17 @@ def _output_paths(job: Job) -> list[StorePath]:
     return sorted(job.derivation.output_paths.values())
 
 
+def _known(job: Job, store: LocalStore) -> Mapping[str, StorePath]:
+    """The outputs' own paths, as far as they are known."""
+    derivation = job.derivation
+    return store.realised(without_scratch_paths(derivation) if derivation.is_floating else derivation)
+
+
 def _compared_paths(job: Job, store: LocalStore) -> list[StorePath]:
-    """The outputs' paths; in a check those that were made before."""
+    """The outputs' paths; in a check or a repair those that were made before."""
     paths = _output_paths(job)
-    if job.derivation.is_floating and job.options.mode is BuildMode.CHECK:
-        return sorted(store.realised(without_scratch_paths(job.derivation)).values()) or paths
+    if job.derivation.is_floating and job.options.mode is not BuildMode.NORMAL:
+        return sorted(_known(job, store).values()) or paths
     return paths
 
 
