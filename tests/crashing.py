@@ -141,7 +141,14 @@ def derivation(store: RemoteStore, name: str, shell: StorePath, wait: int = 0) -
 
 
 def traces(store: RemoteStore) -> list[str]:
-    """All that a crashed build could have left, a line each."""
+    """All that a crashed build could have left, a line each, when what is done behind answers is done."""
+    deadline = time.monotonic() + PATIENCE
+    while (found := _traces(store)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+def _traces(store: RemoteStore) -> list[str]:
     layout = Layout()
     found = left_over(layout)
     registered = {path.base for path in store.all_valid_paths()}

@@ -246,7 +246,13 @@ class Machine:
         results = self.builder.realise(
             requests, options or BuildOptions("fruix"), self.events.append, threading.Event()
         )
+        self.settle()
         return [result for _, result in results]
+
+    def settle(self) -> None:
+        """Wait until builds that are answered have been tidied up."""
+        scheduler = self.builder._scheduler
+        until(lambda: all(job.result is None for job in scheduler._all()), "what is done behind answers")
 
     def output(self, drv: StorePath, name: str = "out") -> Path:
         """Where an output lies."""

@@ -31,10 +31,13 @@ OWN_UID = 46100  # builders of other tests' daemons run as others
 MANY = 300  # more processes than there are on a quiet machine
 # Kind of request → most calls for one. Waiting for other threads doesn't count, since how often that
 # takes a call depends on the load.
-MOST = {"build": 730, "text": 50, "first question": 20, "question again": 15}
+MOST = {"build": 680, "after the builder": 75, "text": 50, "first question": 20, "question again": 15}
+AFTER = "after the builder"
 WAITING = ("futex", "restart_syscall", "sched_yield", "poll", "ppoll", "epoll_wait")
 ACCEPTED = re.compile(r"accept4(\(| resumed>).* = \d")
 CALL = re.compile(r"\d+ +(\w+)\(")
+# From the moment when the daemon knows that nothing of the build is alive to its answer.
+ENDED, ANSWERED = re.compile(r'recv.*"\[\\"Exit\\"'), re.compile(r'sendto\(\d+, "POTS')
 
 
 def _can_trace() -> bool:
@@ -81,13 +84,17 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 def calls(trace: Path, kinds: list[str]) -> dict[str, float]:
     """Calls for one request of each kind; every connection but the first that are named was for one."""
     parts: list[Counter[str]] = []
+    ended = False
     for line in trace.read_text(errors="replace").splitlines():
         if ACCEPTED.search(line):
             parts.append(Counter())
         elif parts and (found := CALL.match(line)) and found[1] not in WAITING:
             parts[-1][found[1]] += 1
+            parts[-1][AFTER] += ended
+        ended = bool(ENDED.search(line)) or (ended and not ANSWERED.search(line))
     wanted = parts[-len(kinds) - 1 : -1]
-    return {
+    after = {AFTER: sum(part.pop(AFTER, 0) for part in wanted) / BUILDS}
+    return after | {
         kind: part.total() / (BUILDS if kind == "build" else ASKED)
         for kind, part in zip(kinds, wanted, strict=True)
     }

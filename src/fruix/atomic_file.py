@@ -30,6 +30,25 @@ def atomic_file(path: str, *, mode: int = 0o644, sync: bool = False) -> Iterator
         raise
 
 
+def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
+    """The same for what is at hand, in fewer calls."""
+    temporary = os.path.join(os.path.dirname(path), f".new-{os.urandom(8).hex()}")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fchmod(descriptor, mode)
+        finally:
+            os.close(descriptor)
+        os.rename(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
 def sync_path(path: str, flags: int = 0) -> None:
     """Bring to disk what a file holds, or which names a directory has."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)

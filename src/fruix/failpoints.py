@@ -35,18 +35,22 @@ VICTIMS = ("daemon", "spawner", "builder", "client")
 class Step:
     """One step: its name, what is about to be done, and the process that does it.
 
-    `builder`: a process of the build exists by then.
+    `builder`: a process of the build exists by then. `answered`: the client may have gone by then.
     """
 
     name: str
     what: str
     process: str = "daemon"
     builder: bool = False
+    answered: bool = False
 
     @property
     def victims(self) -> tuple[str, ...]:
         """Whom a fault can kill there."""
-        return VICTIMS if self.builder else tuple(victim for victim in VICTIMS if victim != "builder")
+        there = {"daemon", "spawner"}
+        there |= {"builder"} if self.builder else set()
+        there |= {"client"} if not self.answered else set()
+        return tuple(victim for victim in VICTIMS if victim in there)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fruix.errors import BadNarError, ObjectRejectedError, StoreError
 from fruix.model.nar import write
+from fruix.store import flags
 from fruix.store.tree import Kind, copy_tree, delete_tree, dump, open_chain, restore, walk
 from store.helpers import (
     directory_fd,
@@ -218,7 +219,10 @@ def test_walk_tells_where(tmp_path: Path, here: int) -> None:
         assert next(nodes).path == "/frx/store/x"
 
 
-def test_open_chain_refuses_links(tmp_path: Path) -> None:
+@pytest.mark.parametrize("at_once", [True, False])
+def test_open_chain_refuses_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
+    if not at_once:
+        monkeypatch.setattr(flags, "open_without_links", lambda *_: None)
     real = os.path.realpath(tmp_path)
     os.mkdir(real + "/d")
     os.symlink("d", real + "/l")
@@ -229,6 +233,15 @@ def test_open_chain_refuses_links(tmp_path: Path) -> None:
         open_chain("d")
     with pytest.raises(FileNotFoundError):
         open_chain(real + "/nothing/d")
+
+
+def test_open_chain_takes_one_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.path.realpath(tmp_path)
+    if (able := flags.open_without_links(real, os.O_RDONLY)) is None:
+        pytest.skip("machine: no openat2")
+    os.close(able)
+    monkeypatch.setattr(os, "open", lambda *_, **__: pytest.fail("another call"))
+    os.close(open_chain(real))
 
 
 # Copying

@@ -21,7 +21,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fruix.atomic_file import atomic_file
@@ -42,6 +42,16 @@ class _Past:
     last: str = ""
 
 
+def counts(record: Mapping[str, Any]) -> bool:
+    """Whether a build tells how long others will take, by its record: it went well, and was no check."""
+    return (record["status"], record["purpose"], record["rounds"]) == ("BUILT", "build", 1)
+
+
+def phase_seconds(phases: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """How long each phase of a record took."""
+    return {phase["name"]: phase["seconds"] for phase in phases}
+
+
 def _median(values: Collection[float]) -> float:
     ordered, middle = sorted(values), len(values) // 2
     return (ordered[middle] + ordered[~middle]) / 2
@@ -57,10 +67,13 @@ class History:
         self._room = SLACK  # lines that may be added before the file is rewritten
 
     def add(self, kind: str, name: str, seconds: float, phases: Mapping[str, float], drv: str = "") -> None:
-        """Remember a build that went well.
+        """Remember a build that went well."""
+        self.write(self.learn(kind, name, seconds, phases, drv))
 
-        That it can't be written is no reason to fail the build.
-        """
+    def learn(
+        self, kind: str, name: str, seconds: float, phases: Mapping[str, float], drv: str = ""
+    ) -> bytes:
+        """The same for those who ask this process; the line of it that `write` is to be given."""
         entry = {
             "kind": kind,
             "name": name,
@@ -73,13 +86,18 @@ class History:
         with self._lock:
             # Read first: a file that ends in half a line is put right then.
             _take(self._loaded(), line)
+        return line
+
+    def write(self, line: bytes) -> None:
+        """Put a line into the file. That it can't be written is no reason to fail a build."""
+        with self._lock:
             try:
                 if self._room > 0:
                     self._append(line)
                 else:
                     self._rewrite()
             except OSError as error:
-                log.warning("can't remember how long '%s' took: %s", name, error)
+                log.warning("can't remember how long a build took: %s", error)
 
     def _append(self, line: bytes) -> None:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -98,6 +116,13 @@ class History:
         with self._lock:
             past = self._loaded().get((kind, package_of(name)))
             return round(_median(past.seconds) * 1000) if past else None
+
+    def knows(self, kind: str, name: str, drv: str, since: float) -> bool:
+        """Whether that derivation was built at `since` (seconds since the epoch) or later."""
+        with self._lock:
+            past = self._loaded().get((kind, package_of(name)))
+            entries = map(json.loads, past.lines if past else ())
+            return any(entry.get("drv") == drv and entry["finished"] >= since for entry in entries)
 
     def last(self, kind: str, name: str) -> str:
         """The derivation (a store path) that was built last for that package, in whatever version.

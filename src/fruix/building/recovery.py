@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
+from fruix.building.durations import History, counts, phase_seconds
+from fruix.building.record.log_file import bare_name, pack_left_over
+from fruix.building.record.record_file import read_record
 from fruix.building.run.keep_failed import remove_unfinished
-from fruix.errors import BadStorePathError
+from fruix.errors import BadStorePathError, StoreError
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Journal, UserLocks, machine_directory
+from fruix.sandbox import Journal, JournalEntry, UserLocks, machine_directory
 from fruix.sandbox.recover import recover
 from fruix.store import Layout, LocalStore
 from fruix.store.tree import delete_tree
+
+_log = logging.getLogger(__name__)
 
 
 def journal_of(layout: Layout) -> Journal:
@@ -40,8 +46,31 @@ def recover_builds(store: LocalStore) -> list[str]:
     journal = journal_of(store.layout)
     outputs = [name for entry in journal.left_over() for name in entry.outputs]
     done = [f"output {name}" for name in outputs if _remove_unregistered(store, name)]
+    for entry in journal.left_over():
+        _conclude(store, entry)
     done += [f"unfinished copy {name}" for name in remove_unfinished(store.layout.kept)]
     return done + recover(journal, store.layout.builds, user_locks(store.layout), delete_tree)
+
+
+def _conclude(store: LocalStore, entry: JournalEntry) -> None:
+    """Do what is done behind the answer of a build, if this one came so far: its record is there."""
+    try:
+        path = StorePath.of(store.directory, entry.drv)
+        bare = store.layout.log_file(path, check=entry.check)
+        record = read_record(bare)
+    except (BadStorePathError, StoreError):
+        return
+    if record is None or (record["isolation"] or {}).get("name") != entry.name:
+        return
+    try:
+        if bare_name(record["log"]) == bare:
+            pack_left_over(record["log"])
+    except OSError as error:  # it can be read as it is
+        _log.warning("the log of %s stays as it is: %s", path, error)
+    history, name = History(store.layout.history), record["name"]
+    if counts(record) and not history.knows(entry.kind, name, str(path), record["started"]):
+        seconds = record["finished"] - record["started"]
+        history.add(entry.kind, name, seconds, phase_seconds(record["phases"]), str(path))
 
 
 def _remove_unregistered(store: LocalStore, name: str) -> bool:

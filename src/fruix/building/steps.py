@@ -21,11 +21,13 @@ AFTER_SETUP = (
     Step("publish", "give the first output its final name"),
     Step("publish-next", "give another output its final name"),
     Step("register", "make the outputs valid"),
-    Step("remove-directories", "delete the build's directories"),
-    Step("remove-journal", "remove the note"),
-    Step("unlock", "release user and locks"),
+    Step("unlock", "release the locks"),
     Step("record", "write the build record"),
     Step("answer", "tell those who wait"),
+    Step("pack", "pack the log", answered=True),
+    Step("history", "note how long it took", answered=True),
+    Step("remove-directories", "delete the build's directories", answered=True),
+    Step("remove-journal", "remove the note", answered=True),
 )
 # Only when a damaged output is replaced, or a failed build kept.
 AT_TIMES = (

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 
 from fruix import failpoints
 from fruix.building.resources import Resources
-from fruix.dataclass import dataclass
+from fruix.dataclass import dataclass, replace
 from fruix.errors import BadDerivationError, StillRunningError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import JournalEntry
@@ -57,6 +57,21 @@ class Workspace:
         return f"{self.base}/store"
 
 
+@dataclass(frozen=True, slots=True)
+class BuildNote:
+    """What the next start has to know of a build.
+
+    Attributes:
+        outputs: what may come to lie in the store, unregistered.
+        kind: the job's.
+        check: whether its log and record are those of a check.
+    """
+
+    outputs: Sequence[StorePath]
+    kind: str
+    check: bool
+
+
 def name_prefix(derivation: StorePath) -> str:
     """How the names of a derivation's builds begin."""
     return f"frx-{derivation.hash_part[:12]}-"
@@ -78,7 +93,7 @@ def new_name(derivation: StorePath, identity: str) -> str:
 
 @contextmanager
 def noted_workspace(
-    derivation: StorePath, uid: int, resources: Resources, outputs: Sequence[StorePath] = ()
+    derivation: StorePath, uid: int, resources: Resources, build: BuildNote | None = None
 ) -> Iterator[Workspace]:
     """A fresh workspace, with a note in the journal around it: what is left of it, the next start removes.
 
@@ -86,11 +101,15 @@ def noted_workspace(
         derivation: what it is for.
         uid: of the build user.
         resources: what builds share.
-        outputs: what may come to lie in the store, unregistered.
+        build: if it is built.
     """
     name, builds = new_name(derivation, resources.store.database.identity), resources.store.layout.builds
     failpoints.reach("journal")
-    resources.journal.write(JournalEntry.of(name, uid, outputs=[path.base for path in outputs]))
+    note = JournalEntry.of(name, uid)
+    if build is not None:
+        outputs = tuple(path.base for path in build.outputs)
+        note = replace(note, outputs=outputs, drv=derivation.base, kind=build.kind, check=build.check)
+    resources.journal.write(note)
     try:
         failpoints.reach("directories")
         with workspace(builds, name, uid, uid) as area:

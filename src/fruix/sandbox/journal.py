@@ -22,6 +22,7 @@ from fruix.sandbox.back_ends import current
 from fruix.sandbox.spec import NAME
 
 _SUFFIX = ".json"
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _OUTPUT = re.compile(r"[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,254}")
 
 
@@ -33,6 +34,9 @@ class JournalEntry:
         name: its sandbox's.
         uid: the user that it runs as; 0: not known.
         outputs: base names of the store paths that it may make.
+        drv: base name of what is built; empty: nothing that has a log.
+        kind: whether that is a build or a download.
+        check: whether it is built again, to compare.
         marks: what of it the system knows by a name, as its back end says (`BackEnd.marks`).
     """
 
@@ -40,6 +44,9 @@ class JournalEntry:
     uid: int = 0
     outputs: tuple[str, ...] = ()
     marks: Mapping[str, str] = field(default_factory=dict)
+    drv: str = ""
+    kind: str = ""
+    check: bool = False
 
     @classmethod
     def of(cls, name: str, uid: int, outputs: Iterable[str] = ()) -> Self:
@@ -56,6 +63,7 @@ class JournalEntry:
         if not isinstance(fields, dict):
             return cls(name)
         uid, outputs, marks = fields.get("uid"), fields.get("outputs"), fields.get("marks")
+        drv, kind = fields.get("drv"), fields.get("kind")
         return cls(
             name,
             uid if type(uid) is int and 0 < uid < 1 << 32 else 0,
@@ -63,6 +71,9 @@ class JournalEntry:
             {key: one for key, one in marks.items() if isinstance(one, str)}
             if isinstance(marks, dict)
             else {},
+            drv if isinstance(drv, str) and _OUTPUT.fullmatch(drv) else "",
+            kind if isinstance(kind, str) else "",
+            fields.get("check") is True,
         )
 
     def to_bytes(self) -> bytes:
@@ -88,9 +99,12 @@ class Journal:
 
     def write(self, entry: JournalEntry) -> None:
         """Note what a build is about to make."""
-        os.makedirs(self._directory, mode=0o700, exist_ok=True)
         path = self._path(entry.name)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, _NEW, 0o600)
+        except FileNotFoundError:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            descriptor = os.open(path, _NEW, 0o600)
         try:
             try:
                 _write(descriptor, entry.to_bytes())

@@ -29,6 +29,9 @@ _FIEMAP_HEAD = struct.Struct("=QQIIII")
 _FIEMAP_EXTENT = struct.Struct("=QQQ16xI12x")
 _FIEMAP_NO_PLACE = 0x2 | 0x4 | 0x200  # unknown, delayed, inline
 _RENAME_EXCHANGE = 2  # linux/fs.h
+# The same number on every machine; linux/openat2.h: flags, mode, how names are resolved.
+_SYS_OPENAT2, _RESOLVE_NO_SYMLINKS = 437, 4
+_OPEN_HOW = struct.Struct("=QQQ")
 _AT_SYMLINK_NOFOLLOW = 0x200  # FreeBSD's sys/fcntl.h
 _EXTATTR_NAMESPACE_USER = 1  # FreeBSD's sys/extattr.h
 # Attributes that the system sets by itself and that no build can use (Nix's `ignored-acls`).
@@ -68,6 +71,20 @@ def open_up(parent: int, name: bytes) -> None:
         os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
     finally:
         os.close(descriptor)
+
+
+def open_without_links(path: str, flags: int) -> int | None:
+    """Open an absolute path none of whose components may be a symlink, in one call.
+
+    None: it can't be opened so, for whatever reason, or this system has no such call.
+    """
+    if not _LINUX:
+        return None
+    how = _OPEN_HOW.pack(flags, 0, _RESOLVE_NO_SYMLINKS)
+    descriptor = _libc.syscall(
+        ctypes.c_long(_SYS_OPENAT2), -1, ctypes.c_char_p(os.fsencode(path)), how, ctypes.c_size_t(len(how))
+    )
+    return descriptor if descriptor >= 0 else None
 
 
 def strip_attributes(descriptor: int) -> None:

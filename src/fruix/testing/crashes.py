@@ -87,8 +87,11 @@ def _crash(bench: Bench, step: Step, action: str) -> None:
     bench.scratch.start(fault=fault)
     script = TWO if action in {"", "daemon"} else f"sleep 2; {TWO}"  # the victim shall not be too late
     first = _build(bench, name, script)
-    _check_first(first, fault, action)
-    if first is None:
+    if step.answered and action:
+        bench.scratch.fallen()  # the answer may have come before that
+    else:
+        _check_first(first, fault, action)
+    if first is None or (step.answered and action):
         bench.scratch.crash()
     else:
         bench.scratch.stop()

@@ -146,6 +146,19 @@ class Scratch:
             self.start()
             self.stop()
 
+    def fallen(self) -> None:
+        """Wait for the end of a daemon that a fault kills.
+
+        Raises:
+            FruixError: it lives on.
+        """
+        if self.daemon is None:
+            return
+        try:
+            self.daemon.process.wait(START_PATIENCE)
+        except subprocess.TimeoutExpired:
+            raise FruixError("the fault didn't end the daemon") from None
+
     def crash(self) -> None:
         """Kill the daemon by SIGKILL, as a crash would end it."""
         if self.daemon is not None:

@@ -25,7 +25,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import back_end
 from fruix.testing import derivations, expected_view
 from fruix.testing.scratch_daemon import Scratch
-from fruix.testing.traces import traces
+from fruix.testing.traces import lasting
 
 BUILD_USERS = range(35001, 35033)  # 35001, unless another daemon of this machine is building
 FEW_PROCESSES = 100  # more than the builder of the check ever has
@@ -89,7 +89,7 @@ class Bench:
 
     def clean(self) -> None:
         """Fail if anything of a build is left."""
-        if left := traces(self.scratch.layout):
+        if left := lasting(self.scratch.layout):
             raise FailedError(f"left behind: {'; '.join(left)}")
 
 

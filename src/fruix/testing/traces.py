@@ -6,6 +6,7 @@ Processes, mounts, cgroups or jails, directories, notes, locks, half-made output
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 
 from fruix.building.recovery import user_locks
@@ -15,11 +16,20 @@ from fruix.store.leftovers import LINKS
 from fruix.store.owner import identity_of
 
 _BUILD = "frx-"
+_PATIENCE, _LOOK = 10.0, 0.01  # seconds
 
 
 def traces(layout: Layout) -> list[str]:
     """Everything of a build that is still there, a line each."""
     return [*_files(layout), *_users(layout), *_mounts(layout)]
+
+
+def lasting(layout: Layout) -> list[str]:
+    """What is still there when those have had time who tidy up after an answer."""
+    deadline = time.monotonic() + _PATIENCE
+    while (found := traces(layout)) and time.monotonic() < deadline:
+        time.sleep(_LOOK)
+    return found
 
 
 def _files(layout: Layout) -> Iterator[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from building.queue.jobs import end, ok, submit
+from building.queue.jobs import STORE, derivation, end, ok, path, submit
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
 from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
@@ -15,6 +16,8 @@ from fruix.building.run.monitor import readable
 from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivation import DerivationOutput
+from fruix.model.storepath import StorePath
 from waiting import PATIENCE, until
 
 
@@ -52,6 +55,49 @@ def test_closing_ends_everything(make: Callable[..., Scheduler]) -> None:
     assert all(job.result is not None and not job.result.success for job in jobs)
     with pytest.raises(FruixError, match="shutting down"):
         submit(scheduler, "d", inbox)
+
+
+def test_tidying_is_done_behind_the_answer(make: Callable[..., Scheduler]) -> None:
+    """The next build of the same waits for it, others don't, and nothing ends before it is done."""
+    gate = threading.Event()
+    order: list[str] = []
+
+    def tidy() -> None:
+        gate.wait(PATIENCE)
+        order.append("tidied")
+
+    def run(job: Job) -> BuildResult:
+        order.append(job.derivation.name)
+        if order == ["a"]:
+            job.behind = tidy
+        return ok(job)
+
+    scheduler, inboxes = make(run, 2), [Inbox() for _ in range(3)]
+    output = DerivationOutput(StorePath.of(STORE, "1" * 32 + "-out"))
+    built = replace(derivation("a"), outputs={"out": output})
+    for inbox in inboxes[:2]:
+        scheduler.submit(path("a"), built, BuildOptions(), "build", inbox)
+        if inbox is inboxes[0]:
+            assert end(inbox).success
+            assert scheduler.jobs() == []
+    submit(scheduler, "b", inboxes[2])
+    assert end(inboxes[2]).success
+    assert order == ["a", "b"]
+    gate.set()
+    assert end(inboxes[1]).success
+    scheduler.drain()
+    assert order == ["a", "b", "tidied", "a"]
+
+
+def test_a_bug_in_tidying_ends_no_thread(make: Callable[..., Scheduler]) -> None:
+    def run(job: Job) -> BuildResult:
+        job.behind = lambda: 1 // 0  # type: ignore[assignment]
+        return ok(job)
+
+    scheduler, inbox = make(run, 1), Inbox()
+    for name in "ab":
+        submit(scheduler, name, inbox)
+        assert end(inbox).success
 
 
 def test_who_is_told_too_late_can_not_join(make: Callable[..., Scheduler]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import fcntl
 import gzip
 import os
@@ -19,6 +20,7 @@ from fruix.building.record.log_file import (
     find_log,
     follow_log,
     log_name,
+    pack_left_over,
     read_log,
 )
 from fruix.errors import StoreError
@@ -106,6 +108,40 @@ def test_following_goes_on_until_the_build_ends(tmp_path: Path, compression: str
     assert [next(chunks), next(chunks), *chunks] == [b"one\n", b"two\n", b"three"]
     assert waited == 4
     assert list(follow_log(path, lambda: pytest.fail("it has ended"))) == [b"one\ntwo\nthree"]
+
+
+@pytest.mark.parametrize("compression", ENDINGS)
+def test_a_long_log_is_packed_while_it_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compression: str
+) -> None:
+    monkeypatch.setattr(log_file, "_LONG", 10)
+    bare = str(tmp_path / "log")
+    log = LogFile(log_name(bare, compression))
+    for text in (b"one\n", b"two, and more\n", b"three\n"):
+        log.write(text)
+        assert os.path.exists(f"{bare}.packing") == (text != b"one\n" and compression != "none")
+    log.close()
+    assert os.listdir(tmp_path) == [os.path.basename(log_name(bare, compression))]
+    assert b"".join(read_log(bare)) == b"one\ntwo, and more\nthree\n"
+
+
+def test_a_log_that_can_not_be_packed_stays_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "injected")
+
+    path = str(tmp_path / "log.bz2")
+    log = LogFile(path)
+    log.write(b"text")
+    with monkeypatch.context() as patch:
+        patch.setattr(log_file, "_packing", full)
+        with pytest.raises(OSError, match="injected"):
+            log.close()
+    assert os.listdir(tmp_path) == ["log"]
+    assert b"".join(read_log(path)) == b"text"
+    assert pack_left_over(path)
+    assert os.listdir(tmp_path) == ["log.bz2"]
+    assert b"".join(read_log(path)) == b"text"
+    assert not pack_left_over(path)
 
 
 def test_following_ends_with_a_daemon_that_dies(tmp_path: Path) -> None:

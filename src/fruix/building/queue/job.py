@@ -61,6 +61,7 @@ class Job:
     machine: Machine | None = None  # that builds it
     why: str = ""  # that one, where there was a choice
     waker: int = -1  # once it has begun: readable when the job is cancelled
+    behind: Callable[[], None] | None = None  # what is left to do when all know how it ended
     _listeners: dict[Inbox, Listener] = field(default_factory=dict)
     _ending: bool = False  # the limits of all who waited have passed
     _replay: dict[type[Event], Event] = field(default_factory=dict)

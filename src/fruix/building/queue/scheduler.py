@@ -148,9 +148,13 @@ class Scheduler:
         return not all(self._fleet.suitable(derivation, options).values())
 
     def jobs(self) -> list[Job]:
-        """All that run, or wait and are wanted, oldest first."""
+        """All that run, or wait and are wanted, oldest first; those that are answered have ended."""
         with self._changed:
-            jobs = [job for job in self._all() if not self._is_waiting(job) or job.is_wanted()]
+            jobs = [
+                job
+                for job in self._all()
+                if job.result is None and (not self._is_waiting(job) or job.is_wanted())
+            ]
         return sorted(jobs, key=lambda job: job.submitted)
 
     def _is_waiting(self, job: Job) -> bool:
@@ -210,13 +214,26 @@ class Scheduler:
     def _work(self, kind: str) -> None:
         while (job := self._next(kind)) is not None:
             result = self._guarded(job)
+            if result is not AGAIN:
+                self._answer(job, result)
             with self._changed:
                 self._queues[kind].done(job)
                 self._fleet.done(job, lost=result is AGAIN)
-                if result is not AGAIN or not self._queue_again(job):
+                if result is AGAIN and not self._queue_again(job):
                     self._forget(job)
-                    job.finish(CANCELLED if result is AGAIN else result)
+                    job.finish(CANCELLED)
                 self._changed.notify_all()  # its outputs and its users' shares are free
+
+    def _answer(self, job: Job, result: BuildResult) -> None:
+        """Tell all, then tidy up; nothing else is made of its outputs before that is done."""
+        with self._changed:
+            self._forget(job)
+            job.finish(result)
+        if job.behind is not None:
+            try:
+                job.behind()
+            except Exception:  # noqa: BLE001 - all have been told, and the thread goes on
+                _log.exception("tidying up after %s", job.path)
 
     def _queue_again(self, job: Job) -> bool:
         """Let it wait for another machine, or this one; False: nobody wants it any more."""

@@ -103,13 +103,18 @@ class BuildLog:
         with self._explained():
             self._file.flush()
 
-    def close(self) -> None:
-        """Hand out the last, unfinished line and complete the file."""
+    def end(self) -> None:
+        """Hand out the last, unfinished line; the file can be read as a whole from here on."""
         if rest := self._hider.rest():
             self._take(rest)
         if self._partial:
             self._line(self._partial)
             self._partial = b""
+        self.flush()
+
+    def close(self) -> None:
+        """Give the file its last form, for which nobody needs to wait; again: nothing."""
+        self.end()
         with self._explained():
             self._file.close()
 

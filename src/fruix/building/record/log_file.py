@@ -1,14 +1,16 @@
-"""The files of a build log: plain while the build runs, then compressed beside it, and only that.
+"""The files of a build log: plain while the build runs, then compressed, and only that.
 
 Clients read these files themselves, each in the forms that its own daemon writes: Nix the plain
 file, then `.bz2`; Guix `.gz`, then `.bz2`, then the plain one. So a running build's log is for
-everybody, and a finished one is for both where it is packed by bzip2 (or not at all). What a crash
-leaves is the plain file, whole as far as it goes.
+everybody, and a finished one is for both where it is packed by bzip2 (or not at all). The plain
+file is whole before clients hear of the build's end, and goes when the packed one has its name. What
+a crash leaves is the plain file, whole as far as it goes.
 
 While a build runs its plain file is locked shared (flock), which is how `follow_log` knows, also
 after a crash, that more may come.
 
-Cost: two writes a chunk; bzip2 packs about 12 MB a second, gzip a hundred.
+Cost: a write a chunk. A short log is packed at the end; one that grows long is packed as it grows, so
+that the end takes no time: bzip2 packs about 12 MB a second, gzip a hundred.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import fcntl
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from typing import IO, Literal, cast
 
@@ -28,6 +30,11 @@ from fruix.errors import StoreError
 ENDINGS: Mapping[str, str] = {"none": "", "bzip2": ".bz2", "gzip": ".gz"}
 # Uses 2.8 MB for each running build; 9, the most that there is, would be three times as much.
 _BZIP2_LEVEL = 3
+# A log of this size (bytes) is packed while it grows.
+_LONG = 1 << 20
+# How the name ends of what is being packed; a crash may leave that to the next build or start.
+_UNFINISHED = ".packing"
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 def log_name(bare: str, compression: str) -> str:
@@ -48,38 +55,67 @@ class LogFile:
 
     def __init__(self, path: str) -> None:
         """`path`: the name that it will have; what an earlier build left under any goes."""
-        self._bare = bare_name(path)
-        ending = path.removeprefix(self._bare)
+        self._path, self._bare = path, bare_name(path)
+        self._size = 0
+        self._packed: IO[bytes] | None = None
         with ExitStack() as closing:
             self._plain = closing.enter_context(_open_locked(self._bare))
             for other in filter(None, ENDINGS.values()):
                 with suppress(FileNotFoundError):
                     os.unlink(self._bare + other)
-            self._packed: IO[bytes] | None = None
-            if ending:
-                closing.push(self._replaced)
-                raw = closing.enter_context(open(path, "xb"))
-                self._packed = closing.enter_context(_packing(raw, ending))
             self._closing = closing.pop_all()
-
-    def _replaced(self, failed: type[BaseException] | None, *_: object) -> None:
-        """The plain file goes when what is packed is complete."""
-        if failed is None:
-            os.unlink(self._bare)
 
     def write(self, data: bytes) -> None:
         """Add to it."""
         self._plain.write(data)
+        self._size += len(data)
         if self._packed is not None:
             self._packed.write(data)
+        elif self._size >= _LONG and self._path != self._bare:
+            self._packed = self._pack()
 
     def flush(self) -> None:
         """Make what was written so far readable by others."""
-        self._plain.flush()
+        if not self._plain.closed:
+            self._plain.flush()
 
     def close(self) -> None:
-        """Complete it; what was packed takes the place of the plain file."""
-        self._closing.close()
+        """Pack it; that takes the place of the plain file. Again: nothing."""
+        with self._closing:
+            if self._packed is None and self._path != self._bare and not self._plain.closed:
+                self._pack()
+
+    def _pack(self) -> IO[bytes]:
+        """Begin to pack, with all that there is."""
+        self.flush()
+        return self._closing.enter_context(_packed(self._bare, self._path))
+
+
+@contextmanager
+def _packed(bare: str, path: str) -> Iterator[IO[bytes]]:
+    """A file that has what the plain one `bare` has so far, and takes its place, packed, as `path`."""
+    unfinished = bare + _UNFINISHED
+    try:
+        descriptor = os.open(unfinished, _WRITE | os.O_TRUNC, 0o644)
+        with open(descriptor, "wb") as raw, _packing(raw, path.removeprefix(bare)) as packed:
+            with open(bare, "rb") as plain:
+                packed.writelines(_chunks(plain, bare))
+            yield packed
+        os.rename(unfinished, path)
+        os.unlink(bare)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(unfinished)
+        raise
+
+
+def pack_left_over(path: str) -> bool:
+    """Pack the plain log of a build that has ended, as `path`; whether there was one."""
+    bare = bare_name(path)
+    if path == bare or not os.path.exists(bare):
+        return False
+    with _packed(bare, path):
+        return True
 
 
 def add_log(path: str, chunks: Iterable[bytes]) -> None:
@@ -184,7 +220,7 @@ def _bzip2(raw: IO[bytes], mode: Literal["rb", "wb"]) -> IO[bytes]:
 def _open_locked(path: str) -> IO[bytes]:
     """The file, locked before it is emptied: a reader sees the old log, or one that grows."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+    descriptor = os.open(path, _WRITE, 0o644)
     with suppress(BlockingIOError):  # whoever holds it alone can't keep us from building
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     os.ftruncate(descriptor, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of
@@ -238,6 +239,7 @@ def _resources(exited: Exit) -> dict[str, int]:
     }
 
 
+@cache
 def _machine() -> dict[str, Any]:
     return {"kernel": os.uname().release, "architecture": os.uname().machine, "cpus": os.cpu_count()}
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from fruix.atomic_file import atomic_file
+from fruix.atomic_file import write_file
 from fruix.building.record.log_file import bare_name
 from fruix.errors import StoreError
 
@@ -28,10 +28,9 @@ def record_path(log_file: str) -> str:
 
 def write_record(log_file: str, record: Mapping[str, Any]) -> None:
     """Put a record in place."""
-    with atomic_file(record_path(log_file)) as file:
-        # One line: only without line breaks does `json` write fast, and builds can have thousands
-        # of mounts.
-        file.write(json.dumps({"version": VERSION, **record}).encode("ascii") + b"\n")
+    # One line: only without line breaks does `json` write fast, and builds can have thousands of mounts.
+    text = json.dumps({"version": VERSION, **record}).encode("ascii") + b"\n"
+    write_file(record_path(log_file), text)
 
 
 def read_record(log_file: str) -> dict[str, Any] | None:

@@ -7,8 +7,12 @@ The order, each step undone in reverse whatever happens (`ExitStack`):
     lock the output paths → is there anything to do? (`outputs.modes`) → log → a build user
     for each round: directories → sandbox specification → spawn → supervise
                     → kill everything, proven → stage outputs → compare with the round before
-                    → after the last: what the build is for → delete the directories
-    release the user → unlock → write the record
+                    → after the last: what the build is for
+    unlock → write the record → answer
+    pack the log → note how long it took → delete the directories → release the user
+
+A build that went well is answered before the last line; of one that failed nothing is left by then.
+What a crash leaves of it, the next start does, which finds the record.
 
 Runs on a scheduler thread; many lives run side by side and share only the objects that are
 thread-safe by contract.
@@ -16,8 +20,9 @@ thread-safe by contract.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 
 from fruix import failpoints
@@ -35,12 +40,12 @@ from fruix.building.record.record import BuildFacts
 from fruix.building.record.record_file import read_record
 from fruix.building.resources import Resources
 from fruix.building.run.elsewhere import LostError, build_elsewhere
-from fruix.building.run.execute import run_builder
+from fruix.building.run.execute import run_builder, same_view
 from fruix.building.run.keep_failed import kept_if_it_fails
 from fruix.building.run.monitor import readable
-from fruix.building.run.outcome import OWN_ENDS, dismiss, failed, failure, log_differences, report, success
+from fruix.building.run.outcome import dismiss, failed, failure, log_differences, report, success
 from fruix.building.run.state import RunState
-from fruix.building.workspace import Workspace, noted_workspace
+from fruix.building.workspace import BuildNote, Workspace, noted_workspace
 from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import Waiting
@@ -51,6 +56,8 @@ from fruix.sandbox import User
 from fruix.store import LocalStore
 from fruix.store.outputs.staged import Staged
 from fruix.store.tree.interruption import interruptible
+
+_log = logging.getLogger(__name__)
 
 # How often a build that waits for somebody else's lock looks again (seconds).
 LOCK_POLL = 0.1
@@ -68,7 +75,37 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
     facts = BuildFacts(job.path, job.derivation, job.options, log_file)
     allowance = Allowance(job, resources.settings, lambda listener, why: dismiss(state, listener, why))
     state = RunState(job, facts, allowance)
+    with ExitStack() as behind:
+        try:
+            result = _run(behind, state, resources)
+        except LostError:
+            return AGAIN
+        except (FruixError, OSError) as error:
+            result = failure(state, _made(state), error, resources)
+        if result.status is BuildStatus.ALREADY_VALID:
+            return result
+        if not result.success:
+            _tidy(job.path, behind)
+        report(state, result, resources, behind)
+        job.behind = partial(_tidy, job.path, behind.pop_all())
+    return result
+
+
+def _tidy(path: StorePath, behind: ExitStack) -> None:
     try:
+        behind.close()
+    except (FruixError, OSError) as error:
+        _log.warning("cleaning up after %s: %s; the next start does the rest", path, error)
+
+
+def _run(behind: ExitStack, state: RunState, resources: Resources) -> BuildResult:
+    """Do it; `behind` gets what may be done when it has gone well and that is told.
+
+    Raises:
+        LostError, FruixError, OSError: to be tried elsewhere, or failed; nothing is left to be done.
+    """
+    job = state.job
+    with ExitStack() as undone:
         with ExitStack() as stack:
             stack.enter_context(resources.store.temp_roots.session())  # of this thread, for this build
             if job.machine is None and not job.is_allowed_here():
@@ -78,24 +115,19 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             stack.callback(failpoints.reach, "unlock")
             mode = _mode(state, resources)
             state.set_mode(mode.name, mode.outputs)
-            allowance.begin()
+            state.allowance.begin()
             with interruptible(state.why_stop):
                 if mode.nothing_to_do():
                     return BuildResult(BuildStatus.ALREADY_VALID, outputs=_known(job, resources.store))
             resources.store.check_room()
             failpoints.reach("log")
-            with _open_log(state, resources) as log:
+            with _open_log(undone, state, resources) as log:
                 if job.machine is not None:
                     build_elsewhere(state, job.machine, mode, log, resources)
                 else:
-                    _build(stack, state, mode, log, resources)
-        result = _after_build(state, success(state, _made(state)), resources)
-    except LostError:
-        return AGAIN
-    except (FruixError, OSError) as error:
-        result = failure(state, _made(state), error, resources)
-    report(state, result, resources)
-    return result
+                    _build(undone, state, mode, log, resources)
+        behind.push(undone.pop_all())
+    return _after_build(state, success(state, _made(state)), resources)
 
 
 def _after_build(state: RunState, result: BuildResult, resources: Resources) -> BuildResult:
@@ -152,7 +184,7 @@ def _guix(job: Job) -> bool:
     return contract_of(job.derivation, job.options.contract).guix_attributes
 
 
-def _build(stack: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, resources: Resources) -> None:
+def _build(undone: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, resources: Resources) -> None:
     """All rounds, and what they were for."""
     job = state.job
     with interruptible(state.why_stop):
@@ -160,52 +192,25 @@ def _build(stack: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, re
     state.set_builder(builder)
     log.hide(builder.secrets)
     failpoints.reach("user")
-    user = stack.enter_context(resources.users.acquire(lambda: job.cancelled))
+    user = undone.enter_context(resources.users.acquire(lambda: job.cancelled))
+    note = BuildNote(_output_paths(job), job.kind, check=job.options.mode is BuildMode.CHECK)
     state.begin_rounds()
     staged: list[Staged] = []
     try:
         for number in range(1, state.rounds + 1):
             state.begin_round(number)
-            with (
-                noted_workspace(job.path, user.uid, resources, _output_paths(job)) as area,
-                kept_if_it_fails(state, builder, area, resources),
-                interruptible(state.why_stop),
-            ):
-                with _same_view(state, resources):
-                    run_builder(state, builder, log, area, user, resources)
-                latest = _stage(builder, job, area, user, resources)
-                staged, previous = latest, staged
-                _judge(state, mode, previous, latest, log)
+            with ExitStack() as of_round:
+                area = of_round.enter_context(noted_workspace(job.path, user.uid, resources, note))
+                with kept_if_it_fails(state, builder, area, resources), interruptible(state.why_stop):
+                    with same_view(state, resources):
+                        run_builder(state, builder, log, area, user, resources)
+                    latest = _stage(builder, job, area, user, resources)
+                    staged, previous = latest, staged
+                    _judge(state, mode, previous, latest, log)
+                if number == state.rounds:
+                    undone.push(of_round.pop_all())
     finally:
         drop(staged)
-
-
-@contextmanager
-def _same_view(state: RunState, resources: Resources) -> Iterator[None]:
-    """If the host was changed under the builder, its result counts for nothing.
-
-    What it saw of the host has to be what its view's fingerprint says until its end.
-
-    That holds for a failure too: another time it may succeed. Why a build was ended from outside
-    goes before.
-
-    Raises:
-        FailedError: something was changed.
-    """
-    problem = None
-    try:
-        yield
-    except FailedError as error:
-        if error.why["kind"] not in OWN_ENDS:
-            raise
-        problem = error
-    view = state.shown
-    if view is not None and (what := resources.views.change_since(view)):
-        why = reason("view-changed", view=view.view.name, what=what)
-        hint = "let the upgrade of the host finish, then build again"
-        raise FailedError(state.job.path, why, hint=hint) from problem
-    if problem is not None:
-        raise problem
 
 
 def _judge(
@@ -255,7 +260,7 @@ def _stage(
 
 
 @contextmanager
-def _open_log(state: RunState, resources: Resources) -> Iterator[BuildLog]:
+def _open_log(undone: ExitStack, state: RunState, resources: Resources) -> Iterator[BuildLog]:
     log = BuildLog(
         state.facts.log_file,
         on_line=state.feed,
@@ -263,10 +268,16 @@ def _open_log(state: RunState, resources: Resources) -> Iterator[BuildLog]:
         on_progress=state.emit_progress,
         keep_lines=resources.settings.log_lines,
     )
+    undone.callback(_close, log)
     state.open_log(log)
     try:
         yield log
     finally:
+        log.end()
+
+
+def _close(log: BuildLog) -> None:
+    with suppress(OSError):  # it can be read as it is
         log.close()
 
 

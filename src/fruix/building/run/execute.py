@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from fruix import failpoints
 from fruix.building import failures
@@ -18,6 +19,7 @@ from fruix.building.limits import Limits, Watch
 from fruix.building.record.log import BuildLog
 from fruix.building.resources import Resources
 from fruix.building.run.monitor import drain, supervise
+from fruix.building.run.outcome import OWN_ENDS
 from fruix.building.run.state import RunState
 from fruix.building.run.suspects import Evidence, killed_for_memory, suspect
 from fruix.building.workspace import Workspace, put_files
@@ -25,7 +27,7 @@ from fruix.dataclass import dataclass
 from fruix.errors import SandboxError
 from fruix.model.buildresult import BuildStatus
 from fruix.model.events import BuilderExited, BuildStarted
-from fruix.model.reasons import Reason
+from fruix.model.reasons import Reason, reason
 from fruix.sandbox import Exit, SandboxSpec, User
 
 
@@ -61,6 +63,34 @@ def run_builder(
     if ended is not None:
         raise failures.FailedError(builder.path, ended)
     execution.judge(_why_not_fetched(builder, area))
+
+
+@contextmanager
+def same_view(state: RunState, resources: Resources) -> Iterator[None]:
+    """If the host was changed under the builder, its result counts for nothing.
+
+    What it saw of the host has to be what its view's fingerprint says until its end.
+
+    That holds for a failure too: another time it may succeed. Why a build was ended from outside
+    goes before.
+
+    Raises:
+        FailedError: something was changed.
+    """
+    problem = None
+    try:
+        yield
+    except failures.FailedError as error:
+        if error.why["kind"] not in OWN_ENDS:
+            raise
+        problem = error
+    view = state.shown
+    if view is not None and (what := resources.views.change_since(view)):
+        why = reason("view-changed", view=view.view.name, what=what)
+        hint = "let the upgrade of the host finish, then build again"
+        raise failures.FailedError(state.job.path, why, hint=hint) from problem
+    if problem is not None:
+        raise problem
 
 
 def _why_not_fetched(builder: PreparedBuilder, area: Workspace) -> failures.FailedError | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from fruix import failpoints
 from fruix.building import failures
+from fruix.building.durations import phase_seconds
 from fruix.building.outputs.modes import Compared
 from fruix.building.queue.job import Listener
 from fruix.building.record.log import BuildLog
@@ -140,10 +142,11 @@ def _remember(state: RunState, resources: Resources) -> None:
         store.failures.note(path for path in outputs if not store.is_valid(path))
 
 
-def report(state: RunState, result: BuildResult, resources: Resources) -> None:
+def report(state: RunState, result: BuildResult, resources: Resources, behind: ExitStack) -> None:
     """The record, then the event: who is told about the end can read the record.
 
-    What never began leaves no record.
+    What never began leaves no record. `behind` gets what nobody needs to wait for; the record is what
+    the next start knows of it.
     """
     if state.last_lines is not None:
         try:
@@ -157,7 +160,7 @@ def report(state: RunState, result: BuildResult, resources: Resources) -> None:
     for note in (*state.early_notes, *(late if own else ())):  # the order of guix-daemon
         job.emit(note)
     if result.success:
-        _finished(state, result, round(time.time() - state.facts.started, 3), resources)
+        _finished(state, result, round(time.time() - state.facts.started, 3), resources, behind)
     else:
         job.emit(_event(state, result, state.reason, state.hint))
     for note in () if own else late:
@@ -169,10 +172,17 @@ def _record(state: RunState, result: BuildResult) -> dict[str, Any]:
     return make_record(state.facts, state.builder, state.course, sandbox, state.ending(), result)
 
 
-def _finished(state: RunState, result: BuildResult, seconds: float, resources: Resources) -> None:
+def _finished(
+    state: RunState, result: BuildResult, seconds: float, resources: Resources, behind: ExitStack
+) -> None:
     job = state.job
     if job.options.mode is BuildMode.NORMAL and state.rounds == 1:
-        phases = {phase["name"]: phase["seconds"] for phase in state.course.phases}
-        resources.history.add(job.kind, job.derivation.name, seconds, phases, str(job.path))
+        phases = phase_seconds(state.course.phases)
+        line = resources.history.learn(job.kind, job.derivation.name, seconds, phases, str(job.path))
+        behind.callback(resources.history.write, line)
+        behind.callback(failpoints.reach, "history")
+    if state.log is not None:
+        behind.callback(state.log.close)
+        behind.callback(failpoints.reach, "pack")
     outputs = {name: str(path) for name, path in result.outputs.items()}
     job.emit(BuildFinished(job.path, seconds, outputs, checked=job.options.mode is BuildMode.CHECK))

@@ -39,7 +39,8 @@ class RunState:
         infos: of the outputs, once they are what they should be: whatever comes afterwards, it went
             well.
         hint: what to do about the reason.
-        last_lines: of the log, as it grows; None: no log was opened.
+        log: None: none was opened.
+        last_lines: of the log, as it grows; None as well.
     """
 
     job: Job
@@ -47,6 +48,7 @@ class RunState:
     allowance: Allowance
     mode: str = "build"
     outputs: OutputSet | None = None
+    log: BuildLog | None = None
     last_lines: Iterable[str] | None = None
     builder: PreparedBuilder | None = None
     round: int = 0
@@ -71,7 +73,7 @@ class RunState:
 
     def open_log(self, log: BuildLog) -> None:
         """There is a log from now on, so there will be a record."""
-        self.last_lines = log.last_lines
+        self.log, self.last_lines = log, log.last_lines
 
     def set_builder(self, builder: PreparedBuilder) -> None:
         """Note what will run."""

@@ -19,7 +19,7 @@ from contextlib import closing
 from fruix.dataclass import dataclass, field
 from fruix.errors import ObjectRejectedError, SuspiciousObjectError
 from fruix.store import flags
-from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink
+from fruix.store.tree.metadata import DIRECTORY_MODE, file_mode, finish_open, finish_symlink, finish_times
 from fruix.store.tree.walk import Kind, Node, walk
 
 Inode = tuple[int, int]
@@ -130,7 +130,9 @@ class Canonicalisation:
             # Mode first: a set-id bit must never be seen on a file that is ours already.
             os.fchmod(descriptor, mode)
             os.fchown(descriptor, *self._self)
-        finish_open(descriptor, mode, status.st_atime_ns)
+            finish_times(descriptor, status.st_atime_ns)
+        else:
+            finish_open(descriptor, mode, status.st_atime_ns)
 
     def _check_owner(self, node: Node) -> None:
         if self._owner is None:

@@ -1,9 +1,9 @@
 """Opening files and directories by (directory descriptor, one name), never through a symlink.
 
 Rule of everything in `store/tree`: a path that somebody else may have had a hand in is walked one
-component at a time. No call here resolves more than one component, except `open_chain`, which walks
-an absolute path component by component and refuses symlinks on the way (sandbox threats "delete
-race" and "copy through a planted link", docs/isolation.md).
+component at a time. No call here resolves more than one component, except `open_chain`, which refuses
+symlinks on the way: in one call where the system can do that, else component by component (sandbox
+threats "delete race" and "copy through a planted link", docs/isolation.md).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import stat
 
 from fruix.errors import ObjectRejectedError, StoreError
+from fruix.store import flags
 
 OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: a fifo swapped in after the type check must not block us; it has no effect on regular
@@ -96,6 +97,8 @@ def open_chain(path: str) -> int:
     """
     if not path.startswith("/"):
         raise StoreError("an absolute path is needed", where=path)
+    if "\0" not in path and (at_once := flags.open_without_links(path, OPEN_DIRECTORY)) is not None:
+        return at_once
     current = os.open("/", OPEN_DIRECTORY)
     for component in filter(None, path.split("/")):
         try:

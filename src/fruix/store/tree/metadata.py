@@ -25,6 +25,11 @@ def file_mode(executable: bool) -> int:
 def finish_open(descriptor: int, mode: int, accessed_ns: int = _MODIFIED_NS) -> None:
     """Give an open, fresh file or directory of ours its final mode and times."""
     os.fchmod(descriptor, mode)
+    finish_times(descriptor, accessed_ns)
+
+
+def finish_times(descriptor: int, accessed_ns: int) -> None:
+    """The times alone."""
     os.utime(descriptor, ns=(accessed_ns, _MODIFIED_NS))
 
 
