@@ -16,22 +16,31 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import peers
 import rows
+from fruix.client import RemoteStore, connect
+from fruix.model.text_object import Text
 from fruix.store.tree.dump import dump
 from machine import BUSYBOX, private_frx
 from row import Data
-from wire import Client
 
 BUILDS, ASKED = 10, 60  # the store's own work, some seconds after a change, is small beside so many
 OWN_UID = 46100  # builders of other tests' daemons run as others
 MANY = 300  # more processes than there are on a quiet machine
 # Kind of request → most calls for one. Waiting for other threads doesn't count, since how often that
 # takes a call depends on the load.
-MOST = {"build": 680, "after the builder": 75, "text": 50, "first question": 20, "question again": 15}
+MOST = {
+    "build": 680,
+    "after the builder": 75,
+    "text": 50,
+    "text of many": 10,
+    "first question": 20,
+    "question again": 15,
+}
 AFTER = "after the builder"
 WAITING = ("futex", "restart_syscall", "sched_yield", "poll", "ppoll", "epoll_wait")
 ACCEPTED = re.compile(r"accept4(\(| resumed>).* = \d")
@@ -100,7 +109,7 @@ def calls(trace: Path, kinds: list[str]) -> dict[str, float]:
     }
 
 
-def requests(daemon: peers.Daemon, data: Data) -> list[tuple[str, Callable[[Client], object]]]:
+def requests(daemon: peers.Daemon, data: Data) -> list[tuple[str, Callable[[Any], object]]]:
     """The kinds of requests, what a derivation needs added before."""
     numbers = count()
     client = daemon.client()
@@ -113,9 +122,16 @@ def requests(daemon: peers.Daemon, data: Data) -> list[tuple[str, Callable[[Clie
     return [
         ("build", lambda client: _each(client.build, ([drv] for drv in made[:BUILDS]))),
         ("text", lambda client: [client.add_text(f"t-{next(numbers)}", b"text") for _ in range(ASKED)]),
+        ("text of many", lambda store: _together(store, (f"m-{n}" for n in range(ASKED)))),
         ("first question", lambda client: [client.references(path) for path in paths]),
         ("question again", lambda client: [client.references(path) for path in paths]),
     ]
+
+
+def _together(store: RemoteStore, names: Iterable[str]) -> None:
+    for name in names:
+        store.add_text_soon(Text(name, b"text", ()))
+    store.add_waiting()
 
 
 def _each(act: Callable[[list[str]], object], arguments: Iterable[list[str]]) -> None:
@@ -126,8 +142,8 @@ def _each(act: Callable[[list[str]], object], arguments: Iterable[list[str]]) ->
 def measured(trace: Path, data: Data) -> dict[str, float]:
     with traced(trace) as daemon:
         kinds = requests(daemon, data)
-        for _, ask in kinds:
-            client = daemon.client()
+        for kind, ask in kinds:
+            client = connect(daemon.socket, daemon.store) if kind == "text of many" else daemon.client()
             ask(client)
             client.close()
         daemon.client().close()  # ends what belongs to the last

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from daemon.serving import Running, build_events, running
-from fruix.client import connect
+from fruix.client import connect, waiting_texts
 from fruix.errors import (
     BadStorePathError,
     FruixError,
@@ -34,6 +34,7 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import Text
 
 OTHER = Hash.of("sha256", b"something else").prefixed
 ASKER = Requester(os.getuid(), os.getgid(), os.getpid())
@@ -67,6 +68,54 @@ def test_texts_and_queries_agree_with_the_local_store(daemon: Running) -> None:
         assert store.all_valid_paths() == sorted([first, second])
         assert store.valid_derivers(first) == []
         assert b"".join(store.nar(second)) == b"".join(local.nar(second))
+
+
+def test_texts_that_wait_are_there_when_something_is_asked(daemon: Running) -> None:
+    """They are sent together, each may refer to those before it, and nothing that is asked overtakes them."""
+    with daemon.connect() as store:
+        paths: list[StorePath] = []
+        for number in range(2 * waiting_texts.MOST + 10):
+            text = Text(f"t-{number}", b"%d" % (number % 400), tuple(paths[-1:]))
+            paths.append(store.add_text_soon(text))
+            assert paths[-1] == text.path(store.directory)
+        assert daemon.store.path_info(paths[-1]) is None
+        assert store.is_valid(paths[-1])
+        assert [daemon.store.references(path) for path in paths] == [[], *([path] for path in paths[:-1])]
+        assert daemon.store.verify(contents=True) == []
+        again = store.add_text_soon(Text("t-0", b"0", ()))
+        other = store.add_text_soon(Text("other", b"", ()))
+    assert again == paths[0]
+    assert daemon.store.is_valid(other), "those that wait at the end are added"
+
+
+def test_long_texts_wait_for_few(daemon: Running) -> None:
+    with daemon.connect() as store:
+        paths = [store.add_text_soon(Text(f"t-{n}", bytes([n]) * 100_000, ())) for n in range(40)]
+        assert store.valid_paths(paths) == set(paths)
+
+
+def test_a_text_that_is_refused_is_told_later_and_those_before_it_stay(daemon: Running) -> None:
+    with daemon.connect() as store:
+        missing = some(store.directory)
+        with pytest.raises(BadStorePathError, match="dot"):
+            store.add_text_soon(Text(".hidden", b"", ()))
+        first = store.add_text_soon(Text("first", b"", ()))
+        wrong = store.add_text_soon(Text("wrong", b"", (missing,)))
+        later = store.add_text_soon(Text("later", b"", ()))
+        with pytest.raises(InvalidPathError) as caught:
+            store.is_valid(first)
+        assert caught.value.path == str(missing)
+        assert store.is_valid(first)
+        assert not store.is_valid(wrong)
+        assert not store.is_valid(later)
+        assert not os.path.exists(str(wrong))
+
+
+def test_other_daemons_get_texts_one_by_one(daemon: Running) -> None:
+    with daemon.connect() as store:
+        store._exchange.context = replace(store._exchange.context, features=frozenset())
+        path = store.add_text_soon(Text("one", b"text", ()))
+        assert daemon.store.is_valid(path)
 
 
 def test_trees_and_files(daemon: Running, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from fruix.model.hashes import Hash
 from fruix.model.hostview import HostView
 from fruix.model.makepath import fixed_path, text_path
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import Text
 from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.load import find
 from fruix.packages.lower import Lowering, LoweringContext
@@ -35,6 +36,9 @@ class FakeStore:
 
     def __init__(self) -> None:
         self.files: dict[StorePath, bytes] = {}
+
+    def add_text_soon(self, text: Text) -> StorePath:
+        return self.add_text(text.name, text.contents, text.references)
 
     def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
         path = text_path(name, Hash.of("sha256", contents), references)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Self, TypeVar
 
 from fruix.client.exchange import Exchange, OnData, OnEvent
+from fruix.client.waiting_texts import TextsSoon, WaitingTexts
 from fruix.errors import InvalidPathError, ProtocolError, UsageError
 from fruix.model import aterm
 from fruix.model.contentaddress import Method, render_method
@@ -25,12 +27,11 @@ from fruix.protocol.own_operations import QueryClosure, QueryRequisites
 from fruix.protocol.records import Request
 from fruix.protocol.streams import flat_contents, write_objects
 from fruix.protocol.wire import FEATURE, Dialect
-from fruix.store.interface import Store
 
 R = TypeVar("R")
 
 
-class RemoteContents(Store):
+class RemoteContents(TextsSoon):
     """A connection to a daemon, without what builds. A context manager.
 
     Implements `Store`; errors of the daemon are raised as they were there.
@@ -45,6 +46,7 @@ class RemoteContents(Store):
         self._directory = directory
         self._exchange = Exchange(stream, directory, where, self._dialect)
         self._call = self._exchange.call
+        self._texts = WaitingTexts(self._exchange)
 
     @property
     @override
@@ -72,8 +74,10 @@ class RemoteContents(Store):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_error: object) -> None:
-        self.close()
+    def __exit__(self, failed: object, *_error: object) -> None:
+        with closing(self):
+            if failed is None:
+                self.add_waiting()
 
     # Queries
 

@@ -65,6 +65,8 @@ class Exchange:
         self._stream = stream
         self._where = where
         self._descriptors: list[int] | None = None
+        self._awaited: Operation | None = None
+        self.before_call: Callable[[], None] = lambda: None  # what is posted before anything else is asked
         self.source = Source(self._receive)
         try:
             greet = handshake.greet if dialect is Dialect.NIX else handshake.greet_guix
@@ -109,23 +111,55 @@ class Exchange:
             DisconnectedError: it has gone.
             ProtocolError: it has no such operation; nothing was sent.
         """
+        self.before_call()
+        self.settle()
         self._descriptors = descriptors
         operation = self._operation(type(request))
+        self._ask(operation, request, body)
+        return cast("R", self._answer(operation, on_event, on_data))
+
+    def post(self, request: Request[None], *, body: Iterable[bytes]) -> None:
+        """Ask without waiting for the answer, while which the daemon works.
+
+        The answer is read before anything else is asked; an error in it is raised there.
+        """
+        self.settle()
+        operation = self._operation(type(request))
+        self._ask(operation, request, body)
+        self._awaited = operation
+
+    def settle(self) -> None:
+        """Read the answer that is still to come, if one is.
+
+        Raises:
+            FruixError: what the daemon answered.
+        """
+        operation, self._awaited = self._awaited, None
+        if operation is not None:
+            self._answer(operation, None, None)
+
+    def _ask(self, operation: Operation, request: Request[Any], body: Iterable[bytes] | None) -> None:
         sent = bytearray(operation.number.to_bytes(8, "little"))
         operation.request.write(sent, request, self.context)
         try:
             self._send_all(sent, _SENT[operation.body](body))
+        except BaseException:
+            self.close()  # something may be half sent
+            raise
+
+    def _answer(self, operation: Operation, on_event: OnEvent | None, on_data: OnData | None) -> Any:
+        try:
             self.source.expect(REPLY_LIMIT)
             failed = self._listen(on_event, on_data)
             raw = operation.reply.read(self.source, self.context) if failed is None else None
         except BaseException:
-            self.close()  # something may be half sent or half read
+            self.close()  # something may be half read
             raise
         if failed is not None:
             raise error_of(failed)
         if operation.reply_body is Body.NAR:
-            return cast("R", self._archive())
-        return cast("R", operation.reply.parse(raw, self.context))
+            return self._archive()
+        return operation.reply.parse(raw, self.context)
 
     def _archive(self) -> Iterator[bytes]:
         """Yield a streamed archive; nothing else can be asked before its end.

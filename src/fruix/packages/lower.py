@@ -5,7 +5,7 @@ derivation to the store, and remembers what it has done. Nothing is built. The s
 the same derivations, whoever lowers them and however often.
 
 Cost: two small additions per package (its derivation and its source's), and one per builder script
-of its own.
+of its own. They wait until there are many, or until the store is asked something else.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hostview import SET_UP_VARIABLE, HostView
 from fruix.model.root import Piece
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import Text
 from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.catalogue import shipped
 from fruix.packages.lower_roots import LoweredRoot, lower_root
@@ -80,7 +81,7 @@ class Lowering:
         self._view = cache(context.host_view)
         self._root = cache(self._lower_root)
         self._builder = cache(self._add_builder)
-        self._set_up = store.add_text("builder-set-up.sh", SET_UP.encode())
+        self._set_up = store.add_text_soon(Text("builder-set-up.sh", SET_UP.encode(), ()))
 
     @property
     def origins(self) -> Mapping[Origin, StorePath]:
@@ -188,13 +189,12 @@ class Lowering:
 
     def _add_builder(self, build_system: str, text: str) -> StorePath:
         """Add a builder script; packages without arguments of their own share one."""
-        return self._store.add_text(f"{build_system}-builder.sh", text.encode())
+        return self._store.add_text_soon(Text(f"{build_system}-builder.sh", text.encode(), ()))
 
     def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:
         derivation = fill_outputs(plain, self._hasher, self._store.directory)
-        path = self._store.add_text(
-            f"{derivation.name}.drv", aterm.render(derivation), list(derivation.references)
-        )
+        text = Text(f"{derivation.name}.drv", aterm.render(derivation), tuple(derivation.references))
+        path = self._store.add_text_soon(text)
         self._derivations[path] = derivation
         return path, derivation
 

@@ -51,6 +51,15 @@ class QueryRequisites(Request[Collection[StorePath]]):
     paths: tuple[StorePath, ...]
 
 
+class AddTexts(Request[None]):
+    """Add texts, which follow in a stream (`streams.read_texts`), each after those that it refers to.
+
+    Their paths are no news to whoever sends them. Those before one that is refused stay.
+    """
+
+    count: int
+
+
 class CollectStore(Request[Collected]):
     """Collect garbage until a goal is reached; progress comes as events."""
 
@@ -120,6 +129,7 @@ OWN: tuple[Operation, ...] = (
         List(FINDING),
         feature=FEATURE,
     ),
+    row(0x46520044, AddTexts, [Field("count", U64)], DONE, body=Body.FRAMED, feature=FEATURE),
     row(0x46520042, QueryClosure, ASK_MANY, List(KEYED_INFO), feature=FEATURE),
     row(0x46520043, QueryRequisites, ASK_MANY, PATHS, feature=FEATURE),
 )

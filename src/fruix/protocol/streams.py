@@ -15,10 +15,11 @@ from fruix.errors import BadNarError, ObjectRejectedError, ProtocolError
 from fruix.model.nar.read import NarReader
 from fruix.model.nar.stream_events import FileData, FileEnd, FileStart
 from fruix.model.pathinfo import PathInfo
-from fruix.protocol.model_codecs import KEYED_INFO
+from fruix.model.text_object import Text
+from fruix.protocol.model_codecs import KEYED_INFO, PATHS
 from fruix.protocol.reader import CHUNK, FramedSource, Source
-from fruix.protocol.records import Body
-from fruix.protocol.wire import Context, read_string, write_u64
+from fruix.protocol.records import Body, Field, Record
+from fruix.protocol.wire import NAME, OCTETS, Context, read_string, write_u64
 
 # How many objects one stream may announce; they are handled one by one, so it bounds nothing but
 # nonsense.
@@ -177,6 +178,31 @@ def read_objects(stream: Source, context: Context) -> Iterator[tuple[PathInfo, N
         body = NarBody(stream)
         yield info, body
         body.drain()
+
+
+_TEXT = Record(Text, (Field("name", NAME), Field("contents", OCTETS), Field("references", PATHS)))
+
+
+def read_texts(stream: Source, count: int, context: Context) -> Iterator[Text]:
+    """Yield the texts of one stream (AddTexts); what they hold is the caller's until it asks for the next.
+
+    Raises:
+        MemoryLimitError: one takes more memory than its sender may use.
+    """
+    for _ in range(count):
+        stream.expect()
+        stream.release()
+        raw = _TEXT.read(stream, context)
+        stream.check()
+        yield _TEXT.parse(raw, context)
+
+
+def write_texts(texts: Iterable[Text], context: Context) -> Iterator[bytes]:
+    """The inverse, before framing."""
+    for text in texts:
+        piece = bytearray()
+        _TEXT.write(piece, text, context)
+        yield bytes(piece)
 
 
 def write_objects(

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Sequence
 
-from fruix.errors import InvalidPathError
+from fruix.errors import FruixError, InvalidPathError
 from fruix.model.contentaddress import Method
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import Text
 from fruix.overriding import override
 from fruix.store.derivation_cache import check_size
 from fruix.store.objects import content_hashes
@@ -43,6 +44,20 @@ class StoredObjects(StoredRealisations):
         if info is None:
             raise InvalidPathError(str(path), hint="it was removed while it was being added: try again")
         return info
+
+    def add_texts(self, texts: Sequence[Text]) -> None:
+        """Add several, which may refer to those before them, in one transaction.
+
+        Raises:
+            FruixError: as `add_text`; the texts before the one that it is about stay.
+        """
+        for text in texts:
+            check_size(text.name, len(text.contents), self._room.limits.max_derivation)
+        try:
+            self._adding.texts(texts)
+        except FruixError:
+            for text in texts:  # which of them it is about, is told so
+                self._adding.text(text.name, text.contents, text.references)
 
     @override
     def add_path(

@@ -15,6 +15,7 @@ from fruix.model.contentaddress import Method
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import Text
 
 
 class Store(Protocol):
@@ -93,6 +94,17 @@ class Store(Protocol):
             InvalidPathError: a reference is not valid.
             BadDerivationError: the name ends in `.drv` and the contents are not right.
         """
+
+    def add_text_soon(self, text: Text) -> StorePath:
+        """The same, at the latest before this object is asked anything else.
+
+        What `add_text` would have raised is raised then. `add_waiting` has nothing wait any more.
+        """
+        return self.add_text(text.name, text.contents, text.references)
+
+    def add_waiting(self) -> None:
+        """Add the texts that still wait."""
+        return
 
     def add_path(
         self, name: str, source: str, method: Method = Method.NAR, algorithm: str = "sha256"

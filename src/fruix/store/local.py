@@ -134,8 +134,9 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
                 roots=self.temp_roots,
                 locks=self._path_locks,
                 valid=self.is_valid,
+                valid_of=self.valid_paths,
                 there=self.is_there,
-                register=lambda info: self._register([info], addressed=True),
+                register=lambda infos: self._register(infos, addressed=True),
                 replacing=self.replacing,
             )
             self._presence = self._rests_on(lock.path)

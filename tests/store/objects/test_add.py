@@ -21,6 +21,7 @@ from fruix.errors import (
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.finding import FindingKind
 from fruix.model.hashes import Hash
+from fruix.model.text_object import Text
 from fruix.store.interface import Store
 from fruix.store.local import LocalStore
 from store.helpers import (
@@ -38,6 +39,34 @@ from store.helpers import (
 def as_store(store: LocalStore) -> Store:
     """The type checker proves that LocalStore implements the interface."""
     return store
+
+
+def test_texts_are_added_together(store: LocalStore) -> None:
+    before = store.add_text("there", b"there")
+    gone = store.add_text("gone", b"gone")
+    store.sync()
+    os.unlink(store.real(gone))
+    texts = [Text("there", b"there", ()), Text("gone", b"gone", ()), Text("new", b"", (before, gone))]
+    store.add_texts([*texts, Text("newer", b"", (texts[2].path(store.directory),)), texts[2]])
+    for text in texts:
+        with open(store.real(text.path(store.directory)), "rb") as file:
+            assert file.read() == text.contents
+        assert text.path(store.directory) in store.temp_roots
+    assert store.verify(contents=True) == []
+    assert leftovers(store) == []
+    store.add_texts([])
+
+
+def test_of_texts_that_are_refused_those_before_stay(store: LocalStore) -> None:
+    texts = [
+        Text("one", b"", ()),
+        Text("two", b"", (some_path("missing", store.directory),)),
+        Text("three", b"", ()),
+    ]
+    with pytest.raises(InvalidPathError):
+        store.add_texts(texts)
+    assert store.all_valid_paths() == [texts[0].path(store.directory)]
+    assert leftovers(store) == []
 
 
 def test_text(store: LocalStore) -> None:

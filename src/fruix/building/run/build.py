@@ -21,8 +21,8 @@ thread-safe by contract.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 
 from fruix import failpoints
@@ -40,7 +40,7 @@ from fruix.building.record.record import BuildFacts
 from fruix.building.record.record_file import read_record
 from fruix.building.resources import Resources
 from fruix.building.run.elsewhere import LostError, build_elsewhere
-from fruix.building.run.execute import run_builder, same_view
+from fruix.building.run.execute import open_log, run_builder, same_view
 from fruix.building.run.keep_failed import kept_if_it_fails
 from fruix.building.run.monitor import readable
 from fruix.building.run.outcome import dismiss, failed, failure, log_differences, report, success
@@ -121,7 +121,7 @@ def _run(behind: ExitStack, state: RunState, resources: Resources) -> BuildResul
                     return BuildResult(BuildStatus.ALREADY_VALID, outputs=_known(job, resources.store))
             resources.store.check_room()
             failpoints.reach("log")
-            with _open_log(undone, state, resources) as log:
+            with open_log(undone, state, resources) as log:
                 if job.machine is not None:
                     build_elsewhere(state, job.machine, mode, log, resources)
                 else:
@@ -257,28 +257,6 @@ def _stage(
         {output.info.path: (output, method) for output, method in zip(staged, methods, strict=True)}
     )
     return [named[output.info.path] for output in staged]
-
-
-@contextmanager
-def _open_log(undone: ExitStack, state: RunState, resources: Resources) -> Iterator[BuildLog]:
-    log = BuildLog(
-        state.facts.log_file,
-        on_line=state.feed,
-        on_phase=state.begin_phase,
-        on_progress=state.emit_progress,
-        keep_lines=resources.settings.log_lines,
-    )
-    undone.callback(_close, log)
-    state.open_log(log)
-    try:
-        yield log
-    finally:
-        log.end()
-
-
-def _close(log: BuildLog) -> None:
-    with suppress(OSError):  # it can be read as it is
-        log.close()
 
 
 def _output_paths(job: Job) -> list[StorePath]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from fruix import failpoints
 from fruix.building import failures
@@ -63,6 +63,29 @@ def run_builder(
     if ended is not None:
         raise failures.FailedError(builder.path, ended)
     execution.judge(_why_not_fetched(builder, area))
+
+
+@contextmanager
+def open_log(undone: ExitStack, state: RunState, resources: Resources) -> Iterator[BuildLog]:
+    """A log that is whole at the end of the context; `undone` gives it its last form."""
+    log = BuildLog(
+        state.facts.log_file,
+        on_line=state.feed,
+        on_phase=state.begin_phase,
+        on_progress=state.emit_progress,
+        keep_lines=resources.settings.log_lines,
+    )
+    undone.callback(_close, log)
+    state.open_log(log)
+    try:
+        yield log
+    finally:
+        log.end()
+
+
+def _close(log: BuildLog) -> None:
+    with suppress(OSError):  # it can be read as it is
+        log.close()
 
 
 @contextmanager

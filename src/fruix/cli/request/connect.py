@@ -86,10 +86,8 @@ def open_store() -> Iterator[RemoteStore]:
         with embedded_store(os.environ, home) as store:
             yield store
         return
-    try:
+    with store:
         yield store
-    finally:
-        store.close()
 
 
 @contextmanager

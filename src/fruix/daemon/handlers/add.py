@@ -7,7 +7,7 @@ signature that this daemon trusts, or a trusted user who vouches for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from fruix.building.record.log_file import add_log, log_name
 from fruix.daemon.handlers.deduplicate import deduplicating
@@ -18,12 +18,17 @@ from fruix.model.contentaddress import Method, parse_method
 from fruix.model.hashes import DIGEST_SIZES
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import Text
 from fruix.protocol import guix, nix
 from fruix.protocol.common_operations import AddTextToStore
+from fruix.protocol.own_operations import AddTexts
 from fruix.protocol.reader import FREE, Source
-from fruix.protocol.streams import flat_contents, read_objects
+from fruix.protocol.streams import flat_contents, read_objects, read_texts
 from fruix.protocol.wire import CONTENTS_LIMIT
-from fruix.store.memory import charge
+from fruix.store.memory import charge, scoped
+
+# How many texts, or bytes of them, are added in one transaction; what one takes besides its bytes.
+_TEXTS, _TEXTS_SIZE, _TEXT = 256, 1 << 20, 2000
 
 
 def add_text_to_store(session: Session, request: AddTextToStore) -> StorePath:
@@ -75,6 +80,32 @@ def add_multiple_to_store(session: Session, request: nix.AddMultipleToStore) -> 
         raise ProtocolError("no stream of objects")
     for info, body in read_objects(session.body, session.context):
         _receive(session, info, body.chunks(), request)
+
+
+def add_texts(session: Session, request: AddTexts) -> None:
+    """Add texts, some at a time."""
+    if not isinstance(session.body, Source):
+        raise ProtocolError("no stream of texts")
+    texts = read_texts(session.body, request.count, session.context)
+    left = request.count
+    while left > 0:
+        with scoped():
+            waiting = _some(texts)
+            session.store.add_texts(waiting)
+        left -= len(waiting)
+
+
+def _some(texts: Iterator[Text]) -> list[Text]:
+    """The next texts, as many as are added in one transaction."""
+    found: list[Text] = []
+    size = 0
+    for text in texts:
+        found.append(text)
+        size += len(text.contents)
+        charge(2 * len(text.contents) + _TEXT)
+        if len(found) >= _TEXTS or size >= _TEXTS_SIZE:
+            break
+    return found
 
 
 def add_signatures(session: Session, request: nix.AddSignatures) -> None:
@@ -143,6 +174,7 @@ SHARED: Rows = (AddTextToStore.answered_by(deduplicating(add_text_to_store)),)
 NIX: Rows = (
     nix.AddBuildLog.answered_by(add_build_log),
     nix.AddSignatures.answered_by(add_signatures),
+    AddTexts.answered_by(deduplicating(add_texts)),
     nix.AddToStore.answered_by(deduplicating(add_to_store)),
     nix.AddToStoreNar.answered_by(deduplicating(add_to_store_nar)),
     nix.AddMultipleToStore.answered_by(deduplicating(add_multiple_to_store)),

@@ -45,10 +45,10 @@ class TempRootFile:
         os.close(self._descriptor)
         os.close(self._directory)
 
-    def add(self, text: str) -> None:
-        """Append a path."""
-        self._entries += 1
-        self._write(text.encode() + b"\0")
+    def add(self, *texts: str) -> None:
+        """Append paths."""
+        self._entries += len(texts)
+        self._write(b"".join(text.encode() + b"\0" for text in texts))
 
     def _write(self, data: bytes) -> None:
         try:

@@ -11,7 +11,7 @@ Cost: some 8 µs for a new root, a look at a set for one that the session has.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fruix.model.storepath import StorePath
@@ -80,14 +80,23 @@ class TempRoots:
         """Protect a path (which need not be valid, or exist)."""
         roots: set[StorePath] | None = getattr(self._current, "roots", None)
         own = self._lasting if roots is None else roots
-        if path in own:
+        if path not in own:
+            self.add_all([path])
+
+    def add_all(self, paths: Iterable[StorePath]) -> None:
+        """Protect several, in the calls of one."""
+        roots: set[StorePath] | None = getattr(self._current, "roots", None)
+        own = self._lasting if roots is None else roots
+        new = [path for path in dict.fromkeys(paths) if path not in own]
+        if not new:
             return
         with self._gated(), self._lock:
-            own.add(path)
+            for path in new:
+                own.add(path)
             for listener in self._listeners:
-                listener.append(path)
+                listener.extend(new)
             if self._file is not None:
-                self._file.add(str(path))
+                self._file.add(*map(str, new))
 
     def _gated(self) -> AbstractContextManager[None]:
         gate = self._gate

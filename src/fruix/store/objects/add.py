@@ -12,23 +12,23 @@ contents go at SHA-256 speed, hashed in a thread of their own while they are wri
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
-from fruix.errors import ImportMismatchError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name
+from fruix.model.text_object import Text
 from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.locks import PathLocks
 from fruix.store.objects.content_hashes import check_address, check_method, nar_hash
+from fruix.store.objects.incoming import check_archive, hashed, limited, with_archive
 from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
 from fruix.store.tree.descriptors import CREATE_FILE, write_all
@@ -49,8 +49,9 @@ class Adding:
         roots: TempRoots,
         locks: Callable[[], PathLocks],
         valid: Callable[[StorePath], bool],
+        valid_of: Callable[[Iterable[StorePath]], Collection[StorePath]],
         there: Callable[[StorePath], bool],
-        register: Callable[[PathInfo], None],
+        register: Callable[[Sequence[PathInfo]], None],
         replacing: Callable[[PathInfo], AbstractContextManager[None]],
     ) -> None:
         """`there`: valid, and not deleted by hand.
@@ -63,6 +64,7 @@ class Adding:
         self._roots = roots
         self._locks = locks
         self._valid = valid
+        self._valid_of = valid_of
         self._there = there
         self._register = register
         self._replacing = replacing
@@ -74,24 +76,14 @@ class Adding:
 
         None instead of what was registered: it was there already.
         """
-        check_name(name)
-        address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
-        ordered = tuple(sorted(set(references)))
-        path = path_for(address, name, self._directory, ordered)
+        info = self._addressed(name, contents, references)
+        path = info.path
         self._roots.add(path)
         again = self._valid(path)
         if again and self._there(path):
             return path, None
         self._room.spend(len(contents))
-        archive, size = _hash_of(_file_archive(contents))
-        info = PathInfo(
-            path=path,
-            nar_hash=archive,
-            nar_size=size,
-            references=ordered,
-            registration_time=int(time.time()),
-            content_address=address,
-        )
+        info = with_archive(info, contents)
         # No lock: whoever adds the same text at the same time renames the same bytes to the same
         # name. A collector spares it, registered or not: it is a temporary root.
         with self._replacing(info) if again else nullcontext():
@@ -100,12 +92,56 @@ class Adding:
                 put = self._staging.replace if again else partial(self._staging.publish, directory=False)
                 put(place, path.base)
             try:
-                self._register(info)
+                self._register([info])
             except BaseException:
                 if not self._valid(path):  # it may be that only waiting for the disk has failed
                     self._staging.retract(path.base, inode)
                 raise
         return path, info
+
+    def texts(self, texts: Sequence[Text]) -> None:
+        """Add several in one transaction, all of them or none."""
+        asked = {text: self._addressed(text.name, text.contents, text.references) for text in texts}
+        paths = [info.path for info in asked.values()]
+        self._roots.add_all(paths)
+        valid = self._valid_of(paths)
+        new = {
+            info.path: (with_archive(info, text.contents), text.contents)
+            for text, info in asked.items()
+            if info.path not in valid
+        }
+        published: list[tuple[StorePath, int]] = []
+        try:
+            for path, (_, contents) in new.items():
+                self._room.spend(len(contents))
+                with self._staging.place() as place:
+                    inode = self._write((contents,), place)
+                    self._staging.publish(place, path.base, directory=False)
+                published.append((path, inode))
+            if new:
+                self._register([info for info, _ in new.values()])
+        except BaseException:
+            for path, inode in published:
+                if not self._valid(path):
+                    self._staging.retract(path.base, inode)
+            raise
+        for text, info in asked.items():
+            if info.path in valid and not self._there(info.path):
+                self.text(text.name, text.contents, text.references)
+
+    def _addressed(self, name: str, contents: bytes, references: Sequence[StorePath]) -> PathInfo:
+        """What is known of a text before its archive is made."""
+        check_name(name)
+        address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
+        ordered = tuple(sorted(set(references)))
+        return PathInfo(
+            path=path_for(address, name, self._directory, ordered),
+            nar_hash=address.hash,
+            nar_size=0,
+            references=ordered,
+            registration_time=int(time.time()),
+            content_address=address,
+        )
 
     def dump(
         self,
@@ -148,17 +184,17 @@ class Adding:
     def restore(self, place: bytes, info: PathInfo, chunks: Iterable[bytes]) -> None:
         """Unpack an archive into the staging directory; it is what `info` says."""
         with StreamHash(info.nar_hash.algorithm) as stream:
-            spending = self._room.spending(_limited(_hashed(chunks, stream), info), tree=True)
+            spending = self._room.spending(limited(hashed(chunks, stream), info), tree=True)
             restore(spending, self._staging.directory, place)
             found, size = stream.finish(), stream.size
-        _check(info, found, size)
+        check_archive(info, found, size)
         check_address(self._staging.directory, place, info)
 
     def described(self, chunks: Iterable[bytes], describe: Callable[[StreamHash], PathInfo]) -> PathInfo:
         """Add an archive whose path is known only behind it; see `LocalStore.add_described`."""
         with self._staging.place() as place:
             with StreamHash("sha256") as stream:
-                spending = self._room.spending(_hashed(chunks, stream), tree=True)
+                spending = self._room.spending(hashed(chunks, stream), tree=True)
                 restore(spending, self._staging.directory, place)
                 info = describe(stream)
             check_address(self._staging.directory, place, info)
@@ -180,11 +216,11 @@ class Adding:
             if valid:
                 with self._replacing(info):
                     self._staging.replace(place, info.path.base)
-                    self._register(info)
+                    self._register([info])
                 return
             self._staging.publish(place, info.path.base)
             try:
-                self._register(info)
+                self._register([info])
             except BaseException:
                 if not self._valid(info.path):  # it may be that only waiting for the disk has failed
                     self._staging.remove(info.path.base)
@@ -212,7 +248,7 @@ class Adding:
     def _stage_tree(self, place: bytes, algorithm: str, chunks: Iterable[bytes]) -> tuple[Hash, Hash, int]:
         with StreamHash(algorithm) as content, StreamHash("sha256") as archive:
             streams = [content] if algorithm == "sha256" else [content, archive]
-            restore(_hashed(chunks, *streams), self._staging.directory, place)
+            restore(hashed(chunks, *streams), self._staging.directory, place)
             digest = content.finish()
             return digest, digest if algorithm == "sha256" else archive.finish(), content.size
 
@@ -221,10 +257,10 @@ class Adding:
     ) -> tuple[Hash, Hash, int]:
         with StreamHash(algorithm) as content, StreamHash("sha256") as archive:
             if size is None:
-                self._write(_hashed(chunks, content), place)
+                self._write(hashed(chunks, content), place)
             else:
                 archive.update(write.MAGIC + write.file_head(size, executable=False))
-                self._write(_hashed(chunks, content, archive), place)
+                self._write(hashed(chunks, content, archive), place)
                 archive.update(write.file_tail(size))
             digest = content.finish()
             if content.size == size:
@@ -243,49 +279,3 @@ class Adding:
             return os.fstat(descriptor).st_ino
         finally:
             os.close(descriptor)
-
-
-def _hash_of(parts: Iterable[bytes]) -> tuple[Hash, int]:
-    """The SHA-256 of what `parts` are together, and their size."""
-    digest, size = hashlib.sha256(), 0
-    for part in parts:
-        digest.update(part)
-        size += len(part)
-    return Hash("sha256", digest.digest()), size
-
-
-def _hashed(chunks: Iterable[bytes], *streams: StreamHash) -> Iterator[bytes]:
-    for chunk in chunks:
-        for stream in streams:
-            stream.update(chunk)
-        yield chunk
-
-
-def _limited(chunks: Iterable[bytes], info: PathInfo) -> Iterator[bytes]:
-    """Stop a sender who promised less than he sends, before the disk is full."""
-    left = info.nar_size
-    for chunk in chunks:
-        left -= len(chunk)
-        if left < 0:
-            raise ImportMismatchError(
-                str(info.path), kind="size", expected=str(info.nar_size), got="more than that"
-            )
-        yield chunk
-
-
-def _check(info: PathInfo, found: Hash, size: int) -> None:
-    """Compare an archive with what is said of it.
-
-    Raises:
-        ImportMismatchError: its hash or its size differs.
-    """
-    path, said = str(info.path), info.nar_hash
-    if found != said:
-        raise ImportMismatchError(path, expected=said.prefixed, got=found.prefixed)
-    if size != info.nar_size:
-        raise ImportMismatchError(path, kind="size", expected=str(info.nar_size), got=str(size))
-
-
-def _file_archive(contents: bytes) -> tuple[bytes, ...]:
-    size = len(contents)
-    return (write.MAGIC, write.file_head(size, executable=False), contents, write.file_tail(size))

@@ -1,0 +1,66 @@
+"""What comes from outside, while it is read: hashed, limited, compared with what was said of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+from fruix.dataclass import replace
+from fruix.errors import ImportMismatchError
+from fruix.model.hashes import Hash
+from fruix.model.nar import write
+from fruix.model.pathinfo import PathInfo
+from fruix.store.tree.hashing import StreamHash
+
+
+def with_archive(info: PathInfo, contents: bytes) -> PathInfo:
+    """The same with hash and size of the archive of a plain file."""
+    digest, size = _hash_of(_file_archive(contents))
+    return replace(info, nar_hash=digest, nar_size=size)
+
+
+def _hash_of(parts: Iterable[bytes]) -> tuple[Hash, int]:
+    """The SHA-256 of what `parts` are together, and their size."""
+    digest, size = hashlib.sha256(), 0
+    for part in parts:
+        digest.update(part)
+        size += len(part)
+    return Hash("sha256", digest.digest()), size
+
+
+def hashed(chunks: Iterable[bytes], *streams: StreamHash) -> Iterator[bytes]:
+    """The chunks, which go through `streams` on their way."""
+    for chunk in chunks:
+        for stream in streams:
+            stream.update(chunk)
+        yield chunk
+
+
+def limited(chunks: Iterable[bytes], info: PathInfo) -> Iterator[bytes]:
+    """Stop a sender who promised less than he sends, before the disk is full."""
+    left = info.nar_size
+    for chunk in chunks:
+        left -= len(chunk)
+        if left < 0:
+            raise ImportMismatchError(
+                str(info.path), kind="size", expected=str(info.nar_size), got="more than that"
+            )
+        yield chunk
+
+
+def check_archive(info: PathInfo, found: Hash, size: int) -> None:
+    """Compare an archive with what is said of it.
+
+    Raises:
+        ImportMismatchError: its hash or its size differs.
+    """
+    path, said = str(info.path), info.nar_hash
+    if found != said:
+        raise ImportMismatchError(path, expected=said.prefixed, got=found.prefixed)
+    if size != info.nar_size:
+        raise ImportMismatchError(path, kind="size", expected=str(info.nar_size), got=str(size))
+
+
+def _file_archive(contents: bytes) -> tuple[bytes, ...]:
+    size = len(contents)
+    return (write.MAGIC, write.file_head(size, executable=False), contents, write.file_tail(size))
