@@ -40,11 +40,19 @@ def test_nix_clients_see_activities(daemon: Running) -> None:
     user.greet()
     said, _ = user.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)
     kinds = [(type(message).__name__, getattr(message, "type", None)) for message in said]
+    counts = [("Result", ResultType.PROGRESS)] * 2  # of builds, and of copies
     assert kinds == [
+        ("StartActivity", ActivityType.REALISE),
+        ("StartActivity", ActivityType.BUILDS),
+        ("StartActivity", ActivityType.COPY_PATHS),
+        *[("Result", ResultType.SET_EXPECTED)] * 2,
         ("StartActivity", ActivityType.BUILD),
+        *counts,
         ("Result", ResultType.SET_PHASE),
+        ("Next", None),  # the line is marked as a message, and is none
         ("Result", ResultType.BUILD_LOG_LINE),
-        ("StopActivity", None),
+        *counts,
+        *[("StopActivity", None)] * 4,
         ("Last", None),
     ]
     assert daemon.builder.seen[0].contract == "nix"
