@@ -127,6 +127,7 @@ def test_only_where_the_operator_allows_it(here: Machine, shell: StorePath) -> N
     inner = add(here, "refused", "echo x > $out", shell, {"out": FLOATING})
     maker = producer(here, inner, shell)
     top = above(here, "above-refused", maker, shell, floating=True)
+    assert realise(here, DerivedPath(maker, ALL))[0].success
     for request in (
         DerivedPath(maker, ALL),
         DerivedPath(top, ALL),

@@ -75,6 +75,20 @@ def test_its_hash_and_what_it_becomes() -> None:
     assert hasher.identity(resolved) in ids - {hasher.identity(top())}
 
 
+def test_outputs_of_outputs_alone_do_not_count_in_its_hash() -> None:
+    text = TEXT.replace(b'(["out"],[("out",', b'([],[("out",').replace(
+        b"; echo /0afmn8vknd7cy9bdg6rxxgihqm4cn0b4gyls68ngcv4qyrr18xik", b""
+    )
+    drv = aterm.parse(text, "top")
+    path = text_path("top.drv", Hash.of("sha256", text), drv.references)
+    assert path == StorePath("/frx/store/i09vgzybx4wz6ing5yfczx2bl74xn8il-top.drv")
+    hasher = DerivationHasher(lambda _: aterm.parse(PRODUCER_TEXT, "hello.drv"))
+    assert hasher.identity(drv) in {
+        "f6d1488199e034c4754608c1ab595ef5ba7e094a574bc89f565b9cf6fe00490a",
+        "81c3d0319667aba3513762e6db00d6e8d6ccc03df0ac175991575d6d9bd576a2",
+    }
+
+
 @pytest.mark.parametrize(
     ("node", "words"),
     [
