@@ -17,7 +17,7 @@ package = Package(
         "count_tests": (r"^Checking ", r" mismatch$"),
     },
     untested={
-        "checks/198.sysval": "dash, the view's shell, says on standard error that its child was killed"
+        "checks/198.sysval": "dash, the root's shell, says on standard error that its child was killed"
     },
     synopsis="Macro processor",
     description="m4 copies text and expands macros as it goes.",
