@@ -1,6 +1,10 @@
 """Runs the commands of a build."""
 
+from fruix.packages.catalogue.googletest import package as googletest
 from fruix.packages.package import Origin, Package
+
+# CMake looks among the inputs, and this is one of the tests alone.
+_FIND = 'CMAKE_PREFIX_PATH=$(grep -e -googletest- "$nativeInputsPath")\nexport CMAKE_PREFIX_PATH'
 
 package = Package(
     name="ninja",
@@ -11,8 +15,8 @@ package = Package(
         sha256="821bdff48a3f683bc4bb3b6f0b5fe7b2d647cf65d52aeb63328c91a6c6df285a",
     ),
     build_system="cmake",
-    arguments={"configure_flags": ("-DBUILD_TESTING=OFF",), "tests": False},
-    untested={"*": "upstream's tests need GoogleTest, which is not packaged"},
+    arguments={"phases": lambda phases: phases.insert_before("configure", "find-googletest", _FIND)},
+    native_inputs=(googletest,),
     synopsis="Runs the commands of a build",
     description="Ninja reads rules that other programs have written and runs what is out of date.",
     license="Apache-2.0",
