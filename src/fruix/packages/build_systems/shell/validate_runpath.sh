@@ -2,7 +2,8 @@
 # In a root: who compiles with a library is led nowhere but into the store.
 if [ -n "${fruixRuntime:-}" ]; then
     outside="(usr|bin|sbin|lib|lib32|lib64|libx32|opt|${NIX_BUILD_TOP#/})"
-    for output in @OUTPUTS@; do
+    set -- @OUTPUTS@
+    for output; do
         if [ ! -d "$output" ] || [ -L "$output" ]; then continue; fi
         find "$output" -name '*.pc' -type f -exec \
             grep -H -E '^([^#]*[=:,"[:space:]]|[^#]*[=,"[:space:]]-[A-Za-z]+)?/'"$outside"'([/",:[:space:]]|$)' {} +
