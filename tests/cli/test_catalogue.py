@@ -27,10 +27,23 @@ ENVIRONMENT = {
 }
 # A program that finds two libraries by pkg-config and by header, in a package file of a user's.
 BOTH_C = r"""
+#include <iconv.h>
+#include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 #include <bzlib.h>
 #include <zlib.h>
-int main(void) { printf("%s %s\n", zlibVersion(), BZ2_bzlibVersion()); return 0; }
+/* Given variables, it tells the beginning of time, in their language and zone. */
+int main(int count, char **words) {
+    char text[99];
+    time_t zero = 0;
+    if (count == 1) return printf("%s %s\n", zlibVersion(), BZ2_bzlibVersion()) < 0;
+    while (--count) putenv(words[count]);
+    if (!setlocale(LC_ALL, "") || iconv_open("ISO-8859-2", "UTF-8") == (iconv_t) -1) return 1;
+    strftime(text, sizeof text, "%A %H:%M %z", localtime(&zero));
+    return puts(text) < 0;
+}
 """
 CONFIGURE = r"""
 pkg-config --exists zlib || exit 1
@@ -144,6 +157,21 @@ def test_programs_run_where_there_is_nothing_but_the_store(both: Path) -> None:
         done = subprocess.run([alone, *words], capture_output=True, text=True, check=False)
         assert done.returncode not in {126, 127}, f"{words}: {done.stderr}"
     assert subprocess.run([alone, "/bin/sh"], capture_output=True, check=False).returncode == 127
+
+
+def test_locales_and_time_zones_are_a_path(both: Path) -> None:
+    """That a result is pointed to by variables, where there is nothing but the store."""
+    data = fruix("build", "locales").stdout.strip()
+    where = [f"LOCPATH={data}/lib/locale", f"GCONV_PATH={data}/lib/gconv", f"TZDIR={data}/share/zoneinfo"]
+    words = [
+        str(ROOT / "scripts/alone"),
+        str(both / "bin/both"),
+        *where,
+        "LC_ALL=de_DE.UTF-8",
+        "TZ=Asia/Kathmandu",
+    ]
+    assert subprocess.check_output(words, text=True) == "Donnerstag 05:30 +0530\n"
+    assert subprocess.run([*words[:2], *words[5:]], check=False).returncode == 1  # without the path
 
 
 def test_upstreams_tests_are_in_the_record(both: Path) -> None:

@@ -34,7 +34,7 @@ def test_a_variant_has_all_of_the_base(system: str) -> None:
 def test_descriptions_of_locales_are_a_variant(system: str) -> None:
     """What `localedef` of the base makes locales of."""
     more = set(root("debian-12+locales", system).pieces) - set(root("debian-12", system).pieces)
-    assert {piece.name for piece in more} == {"libc-l10n", "locales"}
+    assert {piece.name for piece in more} == {"libc-l10n", "locales", "tzdata"}
 
 
 def test_variants_have_one_order() -> None:
