@@ -94,7 +94,11 @@ def _defaults() -> Iterable[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("key", "said"),
-    [row for row in _defaults() if row[0] not in {"system-features", "post-build-hook", "source-archive"}],
+    [
+        row
+        for row in _defaults()
+        if row[0] not in {"system-features", "pre-build-hook", "post-build-hook", "source-archive"}
+    ],
 )
 def test_defaults_of_settings(key: str, said: str) -> None:
     assert value_of(said) == setting(key)
@@ -120,6 +124,7 @@ _SAMPLES = frozenset(
         "mirrors",
         "views",
         "impure-env",
+        "pre-build-hook",
         "post-build-hook",
         "source-archive",
     ]

@@ -67,6 +67,8 @@ class BuildSettings:
         source_archive: address of an archive with Software Heritage's interface that is asked for
             commits that no URL gives; empty: none is.
         impure_env: variables besides, with their values.
+        pre_build_hook: a program that is run before each build, and says what its builder sees
+            besides; empty: none.
         post_build_hook: a program that is run after each build; empty: none.
         sandbox_paths: what builders without a view see of this machine, as Nix writes it:
             `TARGET[=SOURCE][?]`.
@@ -123,4 +125,5 @@ class BuildSettings:
     impure_variables: tuple[str, ...] = PROXY_VARIABLES
     impure_env: Mapping[str, str] = field(default_factory=dict)
     sandbox_paths: tuple[str, ...] = ()
+    pre_build_hook: str = ""
     post_build_hook: str = ""

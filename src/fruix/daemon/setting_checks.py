@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from os.path import normpath
 from typing import Any, cast
 
 from fruix.building.builders.platforms import local_system
+from fruix.building.builders.sandbox_paths import check_entry
 from fruix.building.settings import EVERY_VARIABLE, HelperSettings
 from fruix.errors import FormatError, FruixError, UsageError
 from fruix.model.machines import Machine, parse_machines
@@ -167,11 +167,7 @@ def environment(value: Any) -> Mapping[str, str]:
 
 def sandbox_paths(value: Any) -> tuple[str, ...]:
     """A list of `TARGET[=SOURCE][?]`, both absolute and in normal form."""
-    for text in (texts := strings(value)):
-        for name in text.removesuffix("?").split("=", 1):
-            if not name.startswith("/") or name == "/" or normpath(name) != name:
-                raise ValueError(f"'{name}' is not an absolute file name in normal form")
-    return texts
+    return tuple(map(check_entry, strings(value)))
 
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

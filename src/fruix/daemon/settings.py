@@ -242,6 +242,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "source-archive": ("building.source_archive", web_address),
     "impure-variables": ("building.impure_variables", variables),
     "impure-env": ("building.impure_env", environment),
+    "pre-build-hook": ("building.pre_build_hook", file),
     "post-build-hook": ("building.post_build_hook", file),
     "sandbox-paths": ("building.sandbox_paths", sandbox_paths),
     "sandbox": ("building.sandbox", truth),

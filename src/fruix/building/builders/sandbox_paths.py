@@ -6,10 +6,23 @@ import os
 from collections.abc import Iterable, Iterator
 
 from fruix.errors import SandboxError
+from fruix.model.text import printable
 from fruix.sandbox import Bind
 
 # What a build has for itself.
 _OWN = ("/dev", "/proc", "/etc")
+
+
+def check_entry(text: str) -> str:
+    """One `TARGET[=SOURCE][?]`, both absolute and in normal form.
+
+    Raises:
+        ValueError: it is none.
+    """
+    for name in text.removesuffix("?").split("=", 1):
+        if not name.startswith("/") or name == "/" or os.path.normpath(name) != name:
+            raise ValueError(f"'{printable(name)}' is not an absolute file name in normal form")
+    return text
 
 
 def sandbox_paths(entries: Iterable[str], areas: Iterable[tuple[str, str]]) -> tuple[Bind, ...]:
@@ -38,4 +51,6 @@ def _bound(entries: Iterable[str], taken: Iterable[str]) -> Iterator[Bind]:
             raise SandboxError("show", 0, f"'{source}' doesn't exist", hint=_HINT)
 
 
-_HINT = "the daemon's setting 'sandbox-paths' lists what is shown; 'PATH?' means: if it is there"
+_HINT = (
+    "the daemon's settings 'sandbox-paths' and 'pre-build-hook' say what is shown; 'PATH?': if it is there"
+)

@@ -133,10 +133,10 @@ def _run(behind: ExitStack, state: RunState, resources: Resources) -> BuildResul
 def _after_build(state: RunState, result: BuildResult, resources: Resources) -> BuildResult:
     chosen = state.job.options.post_build_hook
     if hook := resources.settings.post_build_hook if chosen is None else chosen:
-        from fruix.building.run.post_build import run_hook  # noqa: PLC0415 - few have one
+        from fruix.building.run.hooks import run_after  # noqa: PLC0415 - few have one
 
         try:
-            run_hook(hook, state.job, result.outputs)
+            run_after(hook, state.job, result.outputs)
         except FailedError as error:
             return failed(state, error)
     return result
@@ -179,6 +179,15 @@ def _failed_alike(facts: BuildFacts) -> bool:
     return record is None or record.get("contract") == facts.contract
 
 
+def _prepared(job: Job, resources: Resources) -> PreparedBuilder:
+    builder = prepare(job.path, job.derivation, job.options, resources)
+    if (hook := resources.settings.pre_build_hook) and builder.is_own:
+        from fruix.building.run.hooks import run_before  # noqa: PLC0415 - few have one
+
+        return run_before(hook, job, builder)
+    return builder
+
+
 def _guix(job: Job) -> bool:
     """Whether the rules for its outputs are those of Guix's world."""
     return contract_of(job.derivation, job.options.contract).guix_attributes
@@ -188,7 +197,7 @@ def _build(undone: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, r
     """All rounds, and what they were for."""
     job = state.job
     with interruptible(state.why_stop):
-        builder = prepare(job.path, job.derivation, job.options, resources)
+        builder = _prepared(job, resources)
     state.set_builder(builder)
     log.hide(builder.secrets)
     failpoints.reach("user")

@@ -1,4 +1,4 @@
-"""What is run after a build."""
+"""What is run before and after a build."""
 
 from __future__ import annotations
 
@@ -88,3 +88,51 @@ def test_only_trusted_clients_choose() -> None:
     for wrong in ({"post-build-hook": "x"}, {"impure-env": "x"}):
         with pytest.raises(UsageError, match="should be a"):
             check(ClientOptions(overrides=wrong))
+
+
+# Before a build
+
+
+def test_a_program_before_a_build_shows_it_files(tmp_path: Path) -> None:
+    """Its one argument is the derivation's path; what it says holds for that build alone."""
+    (tmp_path / "secret").write_text("told\n")
+    script = (
+        f"""case $1 in *-seeing.drv) printf "%s\\n" extra-sandbox-paths /told={tmp_path}/secret "" ;; esac"""
+    )
+    hook = program(tmp_path, "hook", script)
+    with machine(BuildSettings(pre_build_hook=hook)) as here:
+        shell = here.shell(tmp_path)
+        for name, seen in (("seeing", "told"), ("blind", "nothing")):
+            drv = here.derivation(
+                name, "if [ -e /told ]; then read x < /told; else x=nothing; fi; echo $x > $out", shell
+            )
+            (result,) = here.build(drv)
+            assert result.success, result.message
+            assert here.output(drv).read_text() == f"{seen}\n"
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("exit 3", "failed with exit code 3"),
+        ("echo extra-paths", "failed with what it said: 'extra-paths' is no known command"),
+        (
+            "echo extra-sandbox-paths; echo ../etc",
+            "failed with what it said: '../etc' is not an absolute file name",
+        ),
+        ("echo extra-sandbox-paths; echo /none", "'/none' doesn't exist"),
+        ("echo extra-sandbox-paths; echo /build=/etc", "'/build' is the build's own"),
+        (
+            "while :; do echo extra-sandbox-paths; echo; done",
+            "failed with more than 1048576 bytes of commands",
+        ),
+    ],
+)
+def test_a_program_before_a_build_that_fails(tmp_path: Path, script: str, why: str) -> None:
+    hook = program(tmp_path, "hook", script)
+    with machine(BuildSettings(pre_build_hook=hook)) as here:
+        drv = here.derivation("one", "echo x > $out", here.shell(tmp_path))
+        (result,) = here.build(drv)
+        assert not result.success
+        assert why in result.message
+        assert not here.store.is_valid(*here.store.derivation_outputs(drv).values())
