@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from itertools import count
 
 import pytest
@@ -205,4 +206,15 @@ def test_counts_stand_around_what_a_request_does() -> None:
         (101, 10),
         (100, 20),
     ]
-    assert [message.id for message in told if isinstance(message, StopActivity)] == [4, 3, 2, 1]
+    ids = [message.id for message in told if isinstance(message, StartActivity)]
+    assert [message.id for message in told if isinstance(message, StopActivity)] == ids[::-1]
+
+
+def test_ids_of_activities_are_no_other_connection_s() -> None:
+    """A client may have several at once, of several daemons."""
+    drv = StorePath.parse(f"{STORE}/{'0' * 32}-a.drv")
+    writers = [NixWriter(ClientOptions(verbosity=3)) for _ in range(3)]
+    told = [message for writer in writers for message in writer.messages(BuildStarted(drv, "a"))]
+    ids = [message.id for message in told if isinstance(message, StartActivity)]
+    assert len({*ids}) == 3
+    assert {number >> 32 for number in ids} == {os.getpid()}

@@ -36,7 +36,7 @@ def _derived(text: str, context: Context) -> DerivedPath:
 
 def _derived_text(value: DerivedPath, context: Context) -> str:
     # In the Guix dialect a derivation alone stands for all of its outputs.
-    if context.dialect is Dialect.GUIX and value.outputs == ALL:
+    if context.dialect is Dialect.GUIX and value.outputs == ALL and not value.via:
         return str(value.path)
     return str(value)
 

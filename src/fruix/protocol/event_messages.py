@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -66,15 +67,18 @@ class OwnWriter(EventWriter):
         return (wire.Result(0, ResultType.EVENT, (json.dumps(to_json(event)),)),)
 
 
+_IDS = itertools.count((os.getpid() << 32) + 1)
+
+
 class NixWriter(EventWriter):
-    """Activities. Ids are unique within the session, which is all that clients need.
+    """Activities. Their ids are this process's own, as Nix's: a client may have several connections.
 
     For a build with what its client expects of it, those around it too.
     """
 
     def __init__(self, options: ClientOptions, expected: Expected | None = None) -> None:
         self._verbosity = options.verbosity
-        self._ids = itertools.count(1)
+        self._ids = _IDS
         self._realise = None if expected is None else RealiseActivities(self._ids, expected)
         self._builds: dict[StorePath, int] = {}
         self._transfers: dict[StorePath, int] = {}
