@@ -63,7 +63,7 @@ def test_every_compiling_build_system_sets_up_the_linker_and_checks_run_paths() 
 
 def test_outputs_are_all_finished() -> None:
     text = script(sourced(outputs=("out", "lib")).recipe.phases)
-    assert text.count('set -- "$out" "$lib"\n') == 4
+    assert text.count('set -- "$out" "$lib"\n') == 5
 
 
 def test_a_graph_of_definitions() -> None:

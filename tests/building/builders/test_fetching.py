@@ -323,7 +323,7 @@ def readable() -> Iterator[Path]:
     """A directory whose files everybody can read."""
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         os.chmod(directory, 0o755)
-        for name, mode in (("file.tar.gz", 0o644), ("secret", 0o600)):
+        for name, mode in (("file.tar.gz", 0o644), ("secret", 0)):
             (Path(directory) / name).write_bytes(DATA)
             (Path(directory) / name).chmod(mode)
         os.mkfifo(f"{directory}/pipe", 0o644)
