@@ -63,8 +63,12 @@ def _definition(tools: Path, *words: str, system: str = "x86_64-linux") -> list[
 
 
 def _steady(text: str) -> str:
-    """Without what differs between two runs, and the last lines of logs, which Nix leaves out here."""
+    """Without what differs between two runs (ssh's empty lines come at any time), and the last lines of logs.
+
+    Those Nix leaves out here.
+    """
     text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    text = re.sub(r"^\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"\b0\.\d\d? [KM]iB", "SIZE", text)
     text = re.sub(r" *Last \d+ log lines:\n( *> .*\n?)*( *For full logs, run:\n.*\n)?", "", text)
     return re.sub(

@@ -218,7 +218,7 @@ class Scheduler:
                 self._answer(job, result)
             with self._changed:
                 self._queues[kind].done(job)
-                self._fleet.done(job, lost=result is AGAIN)
+                self._fleet.done(job, lost=True)  # after an answer: nothing
                 if result is AGAIN and not self._queue_again(job):
                     self._forget(job)
                     job.finish(CANCELLED)
@@ -227,6 +227,7 @@ class Scheduler:
     def _answer(self, job: Job, result: BuildResult) -> None:
         """Tell all, then tidy up; nothing else is made of its outputs before that is done."""
         with self._changed:
+            self._fleet.done(job, lost=False)  # there nothing is left to do
             self._forget(job)
             job.finish(result)
         if job.behind is not None:
