@@ -63,6 +63,10 @@ class DerivedPath:
             return cls(parsed.path, ALL)
         return parsed
 
+    def guix_text(self) -> str:
+        """What `parse_guix` reads."""
+        return self.path.text if self.outputs == ALL and not self.via else str(self)
+
 
 def _outputs(text: str, whole: str) -> tuple[str, ...]:
     if "^" in text:

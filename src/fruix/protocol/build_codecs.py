@@ -13,7 +13,7 @@ from fruix.dataclass import dataclass, replace
 from fruix.errors import FormatError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
-from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.derivedpath import DerivedPath
 from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
@@ -35,10 +35,7 @@ def _derived(text: str, context: Context) -> DerivedPath:
 
 
 def _derived_text(value: DerivedPath, context: Context) -> str:
-    # In the Guix dialect a derivation alone stands for all of its outputs.
-    if context.dialect is Dialect.GUIX and value.outputs == ALL and not value.via:
-        return str(value.path)
-    return str(value)
+    return value.guix_text() if context.dialect is Dialect.GUIX else str(value)
 
 
 class _Derived(Converted[DerivedPath]):

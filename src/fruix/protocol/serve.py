@@ -16,7 +16,7 @@ from fruix.errors import ProtocolError
 from fruix.model.buildresult import BuildResult
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.derivation import Derivation
-from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.derivedpath import DerivedPath
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.realisation import Realisation
@@ -201,7 +201,7 @@ _RESULT = Record(
 # As in the oldest form of the worker protocol: a derivation alone stands for all of its outputs.
 _OLD_DERIVED = Converted(
     lambda text, context: DerivedPath.parse_guix(text, context.directory),
-    lambda value, _: str(value.path if value.outputs == ALL else value),
+    lambda value, _: value.guix_text(),
     1 << 16,
 )
 
