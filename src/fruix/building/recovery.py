@@ -44,15 +44,16 @@ def recover_builds(store: LocalStore) -> list[str]:
         StoreError: something can't be removed.
     """
     journal = journal_of(store.layout)
-    outputs = [name for entry in journal.left_over() for name in entry.outputs]
+    left_over, history = journal.left_over(), History(store.layout.history)
+    outputs = [name for entry in left_over for name in entry.outputs]
     done = [f"output {name}" for name in outputs if _remove_unregistered(store, name)]
-    for entry in journal.left_over():
-        _conclude(store, entry)
+    for entry in left_over:
+        _conclude(store, entry, history)
     done += [f"unfinished copy {name}" for name in remove_unfinished(store.layout.kept)]
     return done + recover(journal, store.layout.builds, user_locks(store.layout), delete_tree)
 
 
-def _conclude(store: LocalStore, entry: JournalEntry) -> None:
+def _conclude(store: LocalStore, entry: JournalEntry, history: History) -> None:
     """Do what is done behind the answer of a build, if this one came so far: its record is there."""
     try:
         path = StorePath.of(store.directory, entry.drv)
@@ -67,7 +68,7 @@ def _conclude(store: LocalStore, entry: JournalEntry) -> None:
             pack_left_over(record["log"])
     except OSError as error:  # it can be read as it is
         _log.warning("the log of %s stays as it is: %s", path, error)
-    history, name = History(store.layout.history), record["name"]
+    name = record["name"]
     if counts(record) and not history.knows(entry.kind, name, str(path), record["started"]):
         seconds = record["finished"] - record["started"]
         history.add(entry.kind, name, seconds, phase_seconds(record["phases"]), str(path))
