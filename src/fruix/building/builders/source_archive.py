@@ -17,26 +17,20 @@ import os
 import re
 import resource
 import sys
-import tarfile
 import time
 import urllib.error
 import urllib.request
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 from urllib.parse import quote
 
+from fruix.building.builders.tarballs import unpack
 from fruix.dataclass import dataclass
 from fruix.downloads.opener import make_opener, normalised
 from fruix.downloads.problems import ATTEMPTS, CONNECT_TIMEOUT, is_final, reason_of
 from fruix.errors import FruixError
 from fruix.model.text import printable
-
-# Imported by tarfile when it needs them, which is too late in a sandbox.
-for _module in ("gzip", "zlib"):
-    with suppress(ImportError):
-        __import__(_module)
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 _TREE = re.compile(r"swh:1:dir:[0-9a-f]{40}")
@@ -191,9 +185,7 @@ def _tree(name: str) -> str:
 def _unpack(file: str, tree: str, out: str) -> None:
     """Put what an archive holds under the tree's name at `out`."""
     beside = f"{out}.unpacked"  # the rest of the sandbox is another file system
-    with tarfile.open(file, "r:gz", encoding="utf-8") as archive:
-        safely = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-        archive.extractall(beside, **safely)  # type: ignore[arg-type]  # noqa: S202 - by a build user in its sandbox
+    unpack(file, beside, "r:gz")
     if os.listdir(beside) != [tree]:
         raise FruixError(f"what it sent does not hold {tree} alone")
     os.rename(f"{beside}/{tree}", out)

@@ -2,22 +2,17 @@
 
 A channel's tarball becomes a directory that holds its one entry under the channel's name.
 
-Variables read: `src`, `channelName`. Compressions: gzip, bzip2, xz, as far as this Python has them.
+Variables read: `src`, `channelName`.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import tarfile
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
-# Imported by tarfile when it needs them, which is too late in a sandbox.
-for _module in ("bz2", "gzip", "lzma", "zlib"):
-    with suppress(ImportError):
-        __import__(_module)
+from fruix.building.builders.tarballs import unpack
 
 _FAILED = 1
 
@@ -34,9 +29,7 @@ def main(arguments: Mapping[str, Any]) -> int:
     out, source, name = arguments["out"], arguments["source"], arguments["name"]
     os.mkdir(out, 0o755)
     try:
-        with tarfile.open(source, "r:*", encoding="utf-8") as archive:
-            safely = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
-            archive.extractall(out, **safely)  # type: ignore[arg-type]  # noqa: S202 - by a build user in its sandbox
+        unpack(source, out)
     except Exception as error:  # noqa: BLE001 - each compression has errors of its own
         return _fail(f"can't unpack '{source}': {error}")
     entries = os.listdir(out)
