@@ -15,27 +15,17 @@ def atomic_file(path: str, *, mode: int = 0o644, sync: bool = False) -> Iterator
     `sync`: its contents are on disk before it has the name. Its directory must be one that nobody
     else writes to.
     """
-    temporary = os.path.join(os.path.dirname(path), f".new-{os.urandom(8).hex()}")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fchmod(descriptor, mode)  # whatever the umask is
-            if sync:
-                os.fsync(descriptor)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with _replacing(path) as descriptor, open(descriptor, "wb") as file:
+        yield file
+        file.flush()
+        os.fchmod(descriptor, mode)  # whatever the umask is
+        if sync:
+            os.fsync(descriptor)
 
 
 def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
     """The same for what is at hand, in fewer calls."""
-    temporary = os.path.join(os.path.dirname(path), f".new-{os.urandom(8).hex()}")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(temporary, flags, 0o600)
-    try:
+    with _replacing(path) as descriptor:
         try:
             view = memoryview(data)
             while view:
@@ -43,7 +33,16 @@ def write_file(path: str, data: bytes, *, mode: int = 0o644) -> None:
             os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
-        os.rename(temporary, path)
+
+
+@contextmanager
+def _replacing(path: str) -> Iterator[int]:
+    """The descriptor of a new file, which whoever asks closes; it takes the name, or goes."""
+    temporary = os.path.join(os.path.dirname(path), f".new-{os.urandom(8).hex()}")
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        yield descriptor
+        os.replace(temporary, path)
     except BaseException:
         os.unlink(temporary)
         raise

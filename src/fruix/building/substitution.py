@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 
 from fruix.building.plan.offers import Offers
+from fruix.building.plan.unresolved import CONTENT_ADDRESSED
 from fruix.building.queue.job import Job
 from fruix.building.resources import Resources
 from fruix.dataclass import replace
@@ -78,7 +79,7 @@ class Substitution:
             return found
 
         offers = Offers(self._resources.store, query, refused)
-        if "ca-derivations" in self._resources.settings.experimental_features:
+        if CONTENT_ADDRESSED in self._resources.settings.experimental_features:
             offers.locate = locate
         return offers
 

@@ -78,8 +78,7 @@ class NixWriter(EventWriter):
 
     def __init__(self, options: ClientOptions, expected: Expected | None = None) -> None:
         self._verbosity = options.verbosity
-        self._ids = _IDS
-        self._realise = None if expected is None else RealiseActivities(self._ids, expected)
+        self._realise = None if expected is None else RealiseActivities(_IDS, expected)
         self._builds: dict[StorePath, int] = {}
         self._transfers: dict[StorePath, int] = {}
         self._waits: dict[StorePath, int] = {}
@@ -152,7 +151,7 @@ class NixWriter(EventWriter):
         text: str,
         fields: tuple[int | str, ...],
     ) -> wire.Message:
-        running[drv] = next(self._ids)
+        running[drv] = next(_IDS)
         parent = self._builds.get(drv, 0) if running is not self._builds else 0
         return wire.StartActivity(running[drv], Level.INFO, kind, text, fields, parent)
 

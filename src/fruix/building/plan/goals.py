@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
-from fruix.building.plan.refusals import check_features, check_names, check_purity, check_sources
+from fruix.building.plan.refusals import check_features, check_names, check_purity, check_sources, rejected
 from fruix.building.plan.unresolved import (
     DYNAMIC_DERIVATIONS,
     follow,
@@ -97,8 +97,8 @@ def _wanted_outputs(store: LocalStore, found: Plan, requests: list[DerivedPath])
 def _derivation_of(store: LocalStore, found: Plan, request: DerivedPath) -> StorePath | None:
     """The derivation that is meant, if it is there; else one that leads to it is noted."""
     if DYNAMIC_DERIVATIONS not in found.features:
-        why = found.reasons[request.path] = reason("experimental", feature=DYNAMIC_DERIVATIONS)
-        found.settled[request.path] = BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, request.path))
+        why = reason("experimental", feature=DYNAMIC_DERIVATIONS)
+        found.settled[request.path] = rejected(found, request.path, why)
         found.dynamic[request] = request.path, ""
         return None
     place = follow(found, store, request.path, request.via)

@@ -8,9 +8,15 @@ from fruix.building.plan.unresolved import CONTENT_ADDRESSED, DYNAMIC_DERIVATION
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL
-from fruix.model.reasons import reason, text_of
+from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+
+
+def rejected(found: Plan, path: StorePath, why: Reason) -> BuildResult:
+    """The result of what isn't even tried; the reason is noted."""
+    found.reasons[path] = why
+    return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
 
 
 def check_names(path: StorePath, derivation: Derivation, names: set[str]) -> BuildResult | None:
@@ -34,8 +40,7 @@ def check_features(found: Plan, path: StorePath) -> BuildResult | None:
     }
     for feature, is_needed in needed.items():
         if is_needed and feature not in found.features:
-            why = found.reasons[path] = reason("experimental", feature=feature)
-            return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
+            return rejected(found, path, reason("experimental", feature=feature))
     return None
 
 
@@ -46,8 +51,7 @@ def check_purity(found: Plan, store: LocalStore, path: StorePath) -> BuildResult
         return None
     for drv in derivation.input_drvs:
         if store.is_there(drv) and store.read_derivation(drv).is_impure:
-            why = found.reasons[path] = reason("impure-input", path=str(drv))
-            return BuildResult(BuildStatus.INPUT_REJECTED, text_of(why, path))
+            return rejected(found, path, reason("impure-input", path=str(drv)))
     return None
 
 

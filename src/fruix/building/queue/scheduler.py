@@ -218,10 +218,8 @@ class Scheduler:
                 self._answer(job, result)
             with self._changed:
                 self._queues[kind].done(job)
-                self._fleet.done(job, lost=True)  # after an answer: nothing
-                if result is AGAIN and not self._queue_again(job):
-                    self._forget(job)
-                    job.finish(CANCELLED)
+                if result is AGAIN:
+                    self._try_again(job)
                 self._changed.notify_all()  # its outputs and its users' shares are free
 
     def _answer(self, job: Job, result: BuildResult) -> None:
@@ -235,6 +233,13 @@ class Scheduler:
                 job.behind()
             except Exception:  # noqa: BLE001 - all have been told, and the thread goes on
                 _log.exception("tidying up after %s", job.path)
+
+    def _try_again(self, job: Job) -> None:
+        """Its machine was lost."""
+        self._fleet.done(job, lost=True)
+        if not self._queue_again(job):
+            self._forget(job)
+            job.finish(CANCELLED)
 
     def _queue_again(self, job: Job) -> bool:
         """Let it wait for another machine, or this one; False: nobody wants it any more."""

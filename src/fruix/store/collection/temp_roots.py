@@ -78,15 +78,12 @@ class TempRoots:
 
     def add(self, path: StorePath) -> None:
         """Protect a path (which need not be valid, or exist)."""
-        roots: set[StorePath] | None = getattr(self._current, "roots", None)
-        own = self._lasting if roots is None else roots
-        if path not in own:
+        if path not in self._own():
             self.add_all([path])
 
     def add_all(self, paths: Iterable[StorePath]) -> None:
         """Protect several, in the calls of one."""
-        roots: set[StorePath] | None = getattr(self._current, "roots", None)
-        own = self._lasting if roots is None else roots
+        own = self._own()
         new = [path for path in dict.fromkeys(paths) if path not in own]
         if not new:
             return
@@ -97,6 +94,11 @@ class TempRoots:
                 listener.extend(new)
             if self._file is not None:
                 self._file.add(*map(str, new))
+
+    def _own(self) -> set[StorePath]:
+        """Those of this thread's session, else those that last."""
+        roots: set[StorePath] | None = getattr(self._current, "roots", None)
+        return self._lasting if roots is None else roots
 
     def _gated(self) -> AbstractContextManager[None]:
         gate = self._gate
