@@ -25,6 +25,7 @@ from freebsd_double.kernel_state import Machine as FreeBSD
 from fruix.building.builder import Builder
 from fruix.building.builders.platforms import local_system
 from fruix.building.connect import Connect, no_machine
+from fruix.building.record.log_file import read_log
 from fruix.building.settings import FIRST_BUILD_UID, BuildSettings
 from fruix.model import aterm
 from fruix.model.build_options import BuildOptions
@@ -253,6 +254,10 @@ class Machine:
         """Wait until builds that are answered have been tidied up."""
         scheduler = self.builder._scheduler
         until(lambda: all(job.result is None for job in scheduler._all()), "what is done behind answers")
+
+    def log(self, drv: StorePath) -> str:
+        """What its builder wrote."""
+        return b"".join(read_log(self.store.layout.log_file(drv))).decode()
 
     def output(self, drv: StorePath, name: str = "out") -> Path:
         """Where an output lies."""

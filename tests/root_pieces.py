@@ -71,3 +71,20 @@ def packed_deb(data: bytes, name: str = "data.tar.xz") -> bytes:
         file("./control", b"Package: x\n"), file("./postinst", b"exit 1", 0o755), compression=".xz"
     )
     return ar(("debian-binary", b"2.0\n"), ("control.tar.xz", control), (name, data))
+
+
+# The file of a root of FreeBSD's sets, which are written down in the place of PIECES.
+FREEBSD_ROOT = """
+name = "freebsd"
+suite = "14.1-RELEASE"
+[wanted]
+base = []
+[systems.x86_64-freebsd]
+architecture = "amd64"
+loader = "libexec/ld-elf.so.1"
+library_path = ["lib", "usr/lib"]
+[archives]
+x86_64-freebsd = [
+PIECES
+]
+"""

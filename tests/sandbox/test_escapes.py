@@ -231,9 +231,8 @@ def test_descriptors(here: Machine, tmp_path: Path) -> None:
         assert result.success, result.message
     finally:
         os.close(kept)
-    from fruix.building.record.log_file import read_log
 
-    shown = b"".join(read_log(here.store.layout.log_file(drv))).decode().splitlines()
+    shown = here.log(drv).splitlines()
     assert shown[0] == "/dev/null"
     assert [line.partition(":")[0] for line in shown[1:]] == ["pipe", "pipe"]
 

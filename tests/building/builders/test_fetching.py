@@ -16,7 +16,6 @@ import pytest
 
 import network_rig as rig
 from asking import Clock
-from fruix.building.record.log_file import read_log
 from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model import aterm
@@ -221,7 +220,7 @@ def test_the_proxys_password_is_not_told(url: str, proxy: str, monkeypatch: pyte
         drv = fetch(here, {"url": f"{url}/file.tar.gz"})
         (result,) = here.build(drv)
         assert not result.success
-        log = b"".join(read_log(here.store.layout.log_file(drv))).decode()
+        log = here.log(drv)
         record = read_record(here.store.layout.log_file(drv))
     assert f"{url}/file.tar.gz: " in log
     assert "Traceback" not in log
@@ -338,7 +337,7 @@ def test_files_are_fetched_where_builders_see_the_machine(readable: Path) -> Non
         (result,) = here.build(drv)
         assert result.success, result.message
         assert here.output(drv).read_bytes() == DATA
-        log = b"".join(read_log(here.store.layout.log_file(drv))).decode()
+        log = here.log(drv)
         for url, why in zip(urls, ("No such file", "Permission denied", "is no regular file"), strict=False):
             assert f"{url}: {why}" in log
         assert f"file://elsewhere{readable}/file.tar.gz: has scheme 'file'" in log

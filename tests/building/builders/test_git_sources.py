@@ -18,7 +18,6 @@ from building.builders.repositories import (
     served_repository,
     tree_hash,
 )
-from fruix.building.record.log_file import read_log
 from fruix.building.settings import BuildSettings
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
@@ -159,12 +158,8 @@ def test_mirrors_of_the_operator_come_last(served: tuple[str, list[str]], tmp_pa
         drv = add_download(here, commits[2], wanted, f'"{server}gone/thing.git"')
         (result,) = here.build(drv)
         assert result.success, result.message
-        log = log_of(here, drv)
+        log = here.log(drv)
         assert log.index(f"from {server}gone/thing.git") < log.index(f"from {url}")
-
-
-def log_of(here: Machine, drv: StorePath) -> str:
-    return b"".join(read_log(here.store.layout.log_file(drv))).decode()
 
 
 @pytest.mark.parametrize("user", ["somebody:pa55word", "token-that-is-secret", "a:%70a55word"])
@@ -177,7 +172,7 @@ def test_what_is_secret_in_a_url_is_in_no_log(
         drv = add_download(here, "d" * 40, expected(tmp_path, commits[2]), f'("{asked}" "{asked}.gone")')
         (result,) = here.build(drv)
         assert not result.success
-        log = log_of(here, drv)
+        log = here.log(drv)
         assert "fetching" in log
         for text in (log, result.message, str(here.events)):
             assert not any(secret in text for secret in ("pa55word", "token-that-is-secret", "%70a55word"))

@@ -19,7 +19,7 @@ from fruix.model.storepath import StorePath
 from fruix.packages.lower import Lowering, LoweringContext
 from fruix.packages.package import Package
 from machine import Machine, machine
-from root_pieces import deb, directory, file, hard, link, tarball
+from root_pieces import FREEBSD_ROOT, deb, directory, file, hard, link, tarball
 
 # As in a release: sets aren't merged, /rescue is one program with many names.
 BASE_TXZ = tarball(
@@ -36,20 +36,6 @@ BASE_TXZ = tarball(
     file("./usr/include/stdio.h", b"stdio"),
     compression=".xz",
 )
-FREEBSD = """
-name = "freebsd"
-suite = "14.1-RELEASE"
-[wanted]
-base = []
-[systems.x86_64-freebsd]
-architecture = "amd64"
-loader = "libexec/ld-elf.so.1"
-library_path = ["lib", "usr/lib"]
-[archives]
-x86_64-freebsd = [
-    {{name = "base", version = "14.1", urls = ["{url}"], manifest = "MANIFEST", KIND_AND_GROUPS}},
-]
-""".replace("KIND_AND_GROUPS", 'kind = "base-set", groups = ["base", "runtime"]')
 DEBIAN = """
 name = "small"
 suite = "stable"
@@ -87,7 +73,9 @@ def freebsd(directory: Path, data: bytes, sha256: str = "") -> str:
     row = f'base.txz\t{sha256 or hashlib.sha256(data).hexdigest()}\t7\tbase\t"Base system (MANDATORY)"\ton\n'
     (directory / "MANIFEST").write_text(row)
     pins = directory / "freebsd.toml"
-    pins.write_text(FREEBSD.format(url=f"file://{directory}/base.txz"))
+    url = f"file://{directory}/base.txz"
+    piece = f'name = "base", version = "14.1", kind = "base-set", urls = ["{url}"], manifest = "MANIFEST"'
+    pins.write_text(FREEBSD_ROOT.replace("PIECES", f'{{{piece}, groups = ["base", "runtime"]}},'))
     return str(pins)
 
 

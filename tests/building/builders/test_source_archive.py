@@ -20,7 +20,6 @@ import pytest
 
 import network_rig as rig
 from building.builders.repositories import add_download, expected, git, served_repository
-from building.builders.test_git_sources import log_of
 from fruix.building.settings import BuildSettings
 from fruix.model.hashes import Hash
 from machine import Machine, machine
@@ -134,9 +133,9 @@ def test_what_no_url_gives_comes_from_the_archive(scene: Scene, known: str, name
     with scene.archive(getattr(scene, known)) as (fake, here):
         drv = add_download(here, name or scene.commit, scene.wanted, f'"{scene.gone}"')
         (result,) = here.build(drv)
-        assert result.success, result.message + log_of(here, drv)
+        assert result.success, result.message + here.log(drv)
         assert (here.output(drv) / "sub/a file").read_text() == "0\n"
-        log = log_of(here, drv)
+        log = here.log(drv)
         assert log.index("none of 1 URL(s) gave the commit") < log.index("asking the archive http://")
         assert log.count(f"packs {scene.tree}: it is new") == 1
         assert f"GET /api/1/vault/flat/{scene.tree}/raw/" in fake.asked
@@ -156,7 +155,7 @@ def test_what_the_archive_lacks(scene: Scene) -> None:
             drv = add_download(here, name, scene.wanted, f'"{scene.gone}"')
             (result,) = here.build(drv)
             assert not result.success
-            assert f"it has no commit {name}" in log_of(here, drv)
+            assert f"it has no commit {name}" in here.log(drv)
 
 
 def _tarball(*members: tuple[str, str]) -> bytes:

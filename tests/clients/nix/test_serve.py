@@ -107,13 +107,21 @@ def _copies(here: Host, tools: Path) -> dict[str, str]:
     return said
 
 
-def test_paths_are_copied_and_asked_for(tools: Path, tmp_path: Path, real_ssh: RealSsh) -> None:
+def _alike(
+    run: Callable[[Host, Path], dict[str, str]], tools: Path, tmp_path: Path, real_ssh: RealSsh
+) -> tuple[Host, Host]:
+    """The machines that served it, Fruix's and Nix's, where the client was told the same at each step."""
     here, there = _pair(tmp_path, real_ssh, "fruix")
-    said = _copies(here, tools)
+    said = run(here, tools)
     other, other_there = _pair(tmp_path, real_ssh, "nix")
-    expected = _copies(other, tools)
+    expected = run(other, tools)
     for step, text in said.items():
         assert (step, _steady(text)) == (step, _steady(expected[step]))
+    return there, other_there
+
+
+def test_paths_are_copied_and_asked_for(tools: Path, tmp_path: Path, real_ssh: RealSsh) -> None:
+    there, other_there = _alike(_copies, tools, tmp_path, real_ssh)
     assert there.paths("") == other_there.paths("")
 
 
@@ -128,12 +136,7 @@ def _builds(here: Host, tools: Path) -> dict[str, str]:
 
 
 def test_builds(tools: Path, tmp_path: Path, real_ssh: RealSsh) -> None:
-    here, there = _pair(tmp_path, real_ssh, "fruix")
-    said = _builds(here, tools)
-    other, other_there = _pair(tmp_path, real_ssh, "nix")
-    expected = _builds(other, tools)
-    for step, text in said.items():
-        assert (step, _steady(text)) == (step, _steady(expected[step]))
+    there, other_there = _alike(_builds, tools, tmp_path, real_ssh)
     assert there.paths("-top", "-dep") == other_there.paths("-top", "-dep")
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from fruix.errors import UsageError
 from fruix.packages.roots import root, runtime
+from root_pieces import FREEBSD_ROOT
 
 SYSTEMS = ("aarch64-linux", "x86_64-linux")
 
@@ -77,21 +78,11 @@ def test_a_system_that_it_is_not_for() -> None:
     assert "use a host view" in (caught.value.hint or "")
 
 
-FREEBSD = """
-name = "freebsd"
-suite = "14.1-RELEASE"
-[wanted]
-base = []
-[systems.x86_64-freebsd]
-architecture = "amd64"
-loader = "libexec/ld-elf.so.1"
-library_path = ["lib", "usr/lib"]
-[archives]
-x86_64-freebsd = [
+PIECES = """
   {name = "base", version = "1", urls = ["file:///base.txz"], kind = "base-set", groups = ["base"], WHAT},
   {name = "more", version = "1", kind = "tarball", urls = ["file:///x"], sha256 = "%s", groups = ["+more"]},
-]
 """ % ("1" * 64)
+FREEBSD = FREEBSD_ROOT.replace("PIECES", PIECES)
 # As releases have it: name, SHA-256, number of entries, set, description, whether it is usual.
 MANIFEST = f"""base-dbg.txz\t{"2" * 64}\t1681\tbase_dbg\t"Base system (Debugging)"\toff
 base.txz\t{"3" * 64}\t27126\tbase\t"Base system (MANDATORY)"\ton
