@@ -32,6 +32,16 @@ def test_other_protocols_are_refused(greeting: tuple[int, int]) -> None:
         serve.welcome(Source.of(_numbers(*greeting)), lambda _: None, "/frx/store")
 
 
+@pytest.mark.parametrize("outputs", [ALL, ("out",)])
+@pytest.mark.parametrize("via", [(), ("out",), ("a", "b")])
+def test_outputs_of_outputs_stay_such(outputs: tuple[str, ...], via: tuple[str, ...]) -> None:
+    context, row = Context(Dialect.NIX, 7, "/frx/store"), serve.SERVE[6].request
+    request = serve.BuildPaths((DerivedPath(DRV, outputs, via),), serve.ServeOptions(1, 2))
+    sink = bytearray()
+    row.write(sink, request, context)
+    assert row.parse(row.read(Source.of(bytes(sink)), context), context) == request
+
+
 @pytest.mark.parametrize(("minor", "numbers"), [(1, 2), (2, 3), (3, 5), (6, 5), (7, 6)])
 def test_options_grew(minor: int, numbers: int) -> None:
     context = Context(Dialect.NIX, minor, "/frx/store")
