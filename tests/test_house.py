@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
 
 import fruix
@@ -32,3 +33,16 @@ def test_functions_stay_readable() -> None:
         and (lines := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST
     }
     assert not too_long
+
+
+def test_style_and_types_of_programs_without_a_suffix_are_checked_too() -> None:
+    project = ROOT.parents[1]
+    programs = [
+        str(path.relative_to(project))
+        for folder in ("scripts", "benchmarks")
+        for path in sorted((project / folder).iterdir())
+        if path.is_file() and path.suffix == "" and path.read_text().startswith("#!/usr/bin/env python3\n")
+    ]
+    tools = tomllib.loads((project / "pyproject.toml").read_text())["tool"]
+    assert sorted(programs) == sorted(tools["ruff"]["extend-include"])
+    assert not set(programs) - set(tools["mypy"]["files"])
