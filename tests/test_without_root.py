@@ -20,6 +20,7 @@ KINDS = pytest.mark.parametrize("subordinate_ids", [False, True], ids=["one-id",
 SAME = [
     "tests/sandbox/test_what_is_seen.py",
     "tests/sandbox/test_escapes.py",
+    "tests/sandbox/test_attacks_in_roots.py",
     "tests/sandbox/test_old_sockets.py",
     "tests/sandbox/test_userns.py",
     "tests/building/run/test_build.py",

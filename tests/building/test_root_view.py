@@ -15,35 +15,15 @@ from fruix.model.buildresult import BuildStatus
 from fruix.model.hostview import VIEW_VARIABLE
 from fruix.model.root import ROOT_VARIABLE
 from fruix.model.storepath import StorePath
-from machine import BUSYBOX, Machine, one_machine
+from machine import Machine, one_machine
+from small_root import in_root, small_root
 
 here, shell = one_machine()
 
 
 @pytest.fixture(scope="module")
 def root(here: Machine, tmp_path_factory: pytest.TempPathFactory) -> StorePath:
-    """One that has the shape of Debian's: merged /usr, links at the top, files in /etc."""
-    tree = tmp_path_factory.mktemp("root")
-    for directory in ("usr/bin", "usr/share", "etc/alternatives", "var/lib", "tmp", "frx/store"):
-        (tree / directory).mkdir(parents=True)
-    (tree / "usr/bin/busybox").write_bytes(Path(BUSYBOX).read_bytes())
-    (tree / "usr/bin/busybox").chmod(0o755)
-    for applet in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
-        if applet != "busybox":
-            (tree / "usr/bin" / applet).symlink_to("busybox")
-    for name, target in {"bin": "usr/bin", "etc/alternatives/sh": "/usr/bin/sh"}.items():
-        (tree / name).symlink_to(target)
-    for name in ("etc/greeting", "etc/passwd", "tmp/secret", "frx/store/secret"):
-        (tree / name).write_text(f"{name} of the root\n")
-    return here.store.add_path("small-root", str(tree))
-
-
-def in_root(
-    here: Machine, name: str, script: str, root: StorePath, env: Mapping[str, str] | None = None
-) -> StorePath:
-    """A derivation whose builder is the root's own shell."""
-    env = {ROOT_VARIABLE: str(root), "PATH": "/usr/bin:/bin", **(env or {})}
-    return here.derivation(name, f"PATH=/usr/bin:/bin; {script}", root, env=env, builder="/bin/sh")
+    return small_root(here, tmp_path_factory.mktemp("root"))
 
 
 def test_a_builder_sees_the_root_and_nothing_of_the_host(here: Machine, root: StorePath) -> None:

@@ -16,6 +16,7 @@ from fruix.model.build_options import BuildOptions
 from fruix.sandbox.linux import userns
 from golden_data import GOLDEN
 from machine import jails, machine, shares_user
+from small_root import in_root, small_root
 
 LOOK = (Path(__file__).parent / "look.sh").read_text()
 IDS = {"fruix": ("$(id -u)", "$(id -g)"), "nix": ("1000", "100"), "guix": ("30001", "30000")}
@@ -38,12 +39,23 @@ def test_golden_listing(contract: str, tmp_path: Path) -> None:
     compare(contract, tmp_path, _confinement())
 
 
+def test_golden_listing_in_a_root(tmp_path: Path) -> None:
+    """Its names beside the contract's, and the shell from nowhere else."""
+    compare("fruix", tmp_path, f"-root{_confinement()}")
+
+
 def compare(contract: str, tmp_path: Path, kind: str) -> None:
     # Without the device that some machines have and others don't.
     with machine(BuildSettings(max_jobs=2, cores=2, system_features=())) as here:
-        shell = here.shell(tmp_path)
+        rooted = kind.startswith("-root")
+        shell = small_root(here, tmp_path) if rooted else here.shell(tmp_path)
         script = f"look() {{\n{LOOK}\n}}\nlook $(id -u) $(id -g) > $out 2>&1"
-        drv = here.derivation("look", script, shell, env={"shell": str(shell)})
+        env = {"shell": str(shell)}
+        drv = (
+            in_root(here, "look", script, shell, env)
+            if rooted
+            else here.derivation("look", script, shell, env=env)
+        )
         (result,) = here.build(drv, options=BuildOptions(contract))
         assert result.success, result.message
         seen = here.output(drv).read_text()

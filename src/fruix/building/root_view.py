@@ -26,6 +26,8 @@ from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_DIRECTORY
 # Where the sandbox has something else; the store's directory too.
 _NEVER = frozenset({"build", "dev", "proc", "tmp"})
 _ETC = "etc"
+# Names at the top and in etc, each of which is a mount of its own: Debian's have some hundred.
+_MOST_NAMES = 4096
 _HINT = "a root is a tree with 'usr', such as builtin:root makes (docs/roots.md)"
 
 
@@ -84,6 +86,10 @@ def _shown(path: StorePath, source: str, store: str) -> RootView:
     below = _kinds(f"{source}/{_ETC}") if top.pop(_ETC, "") == "directory" else ()
     kinds = {f"/{name}": kind for name, kind in top.items() if name not in _NEVER | {store}}
     kinds |= {f"/{_ETC}/{name}": kind for name, kind in below}
+    if len(kinds) > _MOST_NAMES:
+        hint = "a builder sees each of them by a mount; put them into directories below"
+        what = f"has {len(kinds)} names at its top and in 'etc', more than {_MOST_NAMES}"
+        raise BadDerivationError(f"the root '{path}' {what}", hint=hint)
     return RootView(
         path,
         source,
