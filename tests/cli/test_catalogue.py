@@ -279,6 +279,19 @@ def test_lint_looks_at_outputs(both: Path, package_path: str, tmp_path: Path) ->
     )
 
 
+def test_lint_finds_compressed_files_that_tell_the_time(both: Path, tmp_path: Path) -> None:
+    path = tmp_path / "dated.py"
+    script = "mkdir $out; echo x > $out/page; gzip $out/page; echo x | gzip -n > $out/plain.gz"
+    path.write_text(
+        "package = Package(name='dated', version='1', build_system='trivial', root='debian-12', "
+        f"arguments={{'script': {script!r}}}, synopsis='Pages', license='MIT')\n"
+    )
+    fruix("build", "-f", str(path))
+    found = fruix("lint", "--built", "-f", str(path), code=1).stdout
+    (line,) = [line for line in found.splitlines() if "gzip-time" in line]
+    assert "-dated-1/page.gz tells when it was compressed" in line
+
+
 def test_edit(package_path: str, tmp_path: Path) -> None:
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\necho "$@"\nexit 3\n')

@@ -1,7 +1,7 @@
 """What is wrong with a package's outputs.
 
-That is: inputs that nothing refers to, references to native inputs, and libraries that would come
-from the host.
+That is: inputs that nothing refers to, references to native inputs, libraries that would come from
+the host, and compressed files that tell when they were made.
 
 Outputs are read through the store's archives, so it works for a store elsewhere too. Cost: each
 output is read once.
@@ -9,7 +9,7 @@ output is read once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 from fruix.dataclass import dataclass, field
 from fruix.model.elf import ElfFile, elf_in
@@ -22,6 +22,8 @@ from fruix.packages.package import Package
 from fruix.store.interface import Store
 
 _ELF = b"\x7fELF"
+_GZIP = b"\x1f\x8b"
+_GZIP_TIME = slice(4, 8)  # RFC 1952: MTIME, 0 if there is none
 
 
 def lint_built(package: Package, work: Lowering, store: Store) -> Iterator[Finding]:
@@ -31,8 +33,12 @@ def lint_built(package: Package, work: Lowering, store: Store) -> Iterator[Findi
         yield Finding("built", "note", "not built: outputs were not looked at", f"fruix build {package.name}")
         return
     references = {item for path in outputs.values() for item in store.references(path)}
+    own = [_look(store, path) for path in outputs.values()]
     yield from _unused(package, work, references)
-    yield from _run_paths(outputs.values(), package, work, store)
+    yield from _run_paths(own, package, work, store)
+    for file in [file for contents in own for file in contents.dated]:
+        hint = "compress it by gzip -n, or leave it as it is"
+        yield Finding("gzip-time", "warning", f"{file} tells when it was compressed", hint)
 
 
 def _unused(package: Package, work: Lowering, references: set[StorePath]) -> Iterator[Finding]:
@@ -52,17 +58,21 @@ def _used(item: Lowered, references: set[StorePath]) -> bool:
 
 @dataclass(slots=True)
 class _Contents:
-    """What an output holds: files and links as full names, and ELF files that need libraries."""
+    """What an output holds.
+
+    Attributes:
+        names: of files and links, in full.
+        elves: ELF files that need libraries.
+        dated: gzip files with a time in them.
+    """
 
     names: list[str] = field(default_factory=list)
     elves: list[tuple[str, ElfFile]] = field(default_factory=list)
+    dated: list[str] = field(default_factory=list)
 
 
-def _run_paths(
-    outputs: Iterable[StorePath], package: Package, work: Lowering, store: Store
-) -> Iterator[Finding]:
+def _run_paths(own: Sequence[_Contents], package: Package, work: Lowering, store: Store) -> Iterator[Finding]:
     """Each library that is needed must be found by the run path, if an input or the package itself has it."""
-    own = [_look(store, path) for path in outputs]
     inputs = [
         _look(store, path)
         for item in (*package.inputs, *package.propagated_inputs)
@@ -95,6 +105,8 @@ def _look(store: Store, path: StorePath) -> _Contents:
             data.clear()
         elif isinstance(event, FileData) and (not data or data.startswith(_ELF)):
             data += event.data
+        elif isinstance(event, FileEnd) and data.startswith(_GZIP) and any(data[_GZIP_TIME]):
+            found.dated.append(full)
         elif isinstance(event, FileEnd) and data.startswith(_ELF):
             elf = elf_in(bytes(data))
             if elf is not None and elf.needed:

@@ -3,6 +3,11 @@
 from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.package import Origin, Package
 
+# It finds ed by sed, on the PATH of whoever calls it.
+_RED = """
+printf '#!/bin/sh\\nexec %s/bin/ed --restricted "$@"\\n' "$out" > "$out/bin/red"
+"""
+
 package = Package(
     name="ed",
     version="1.19",
@@ -14,7 +19,8 @@ package = Package(
     build_system="gnu",
     arguments={
         # The suite says one sentence for all of its scripts.
-        "count_tests": (r"^tests completed successfully", r"^\*\*\* ")
+        "count_tests": (r"^tests completed successfully", r"^\*\*\* "),
+        "phases": lambda phases: phases.insert_after("install", "red-without-a-path", _RED),
     },
     inputs=(dash,),
     synopsis="Line editor",

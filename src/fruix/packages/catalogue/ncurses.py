@@ -34,6 +34,8 @@ package = Package(
             "--enable-overwrite",
             "--enable-pc-files",
             "--with-pkg-config-libdir=$out/lib/pkgconfig",
+            # Else compressed if those of the system are, by a gzip that notes the time.
+            "--with-manpage-format=normal",
         ),
         "tests": False,
         "phases": lambda phases: phases.insert_after("install", "link-narrow-names", _NARROW_NAMES),
