@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from fruix.model.events import BuildFailed
 from fruix.model.hashes import Hash
 from fruix.model.reasons import reason
 from fruix.packages.roots import root
+from fruix.packages.roots.pins import MARK, file_of
 from fruix.packages.sources import Origin
 
 FAILED = BuildStatus.PERMANENT_FAILURE
@@ -140,6 +142,25 @@ def test_a_piece_that_left_the_mirrors() -> None:
         assert "http://a.org/x" in said
         assert "http://b.org/x: 404" in said
         assert (renew in said, told.event.hint.startswith(hint)) == (bool(hint), True)
+
+
+def test_a_piece_of_a_root_of_ones_own_that_left_its_server(tmp_path: Path) -> None:
+    """Its file is named: what was pinned can be pinned anew, what was written down is for its author."""
+    file = tmp_path / "own.toml"
+    brought = Path(file_of("debian-12")).read_text().replace('name = "debian-12"', 'name = "own"', 1)
+    written = (
+        f'{{name = "set", version = "1", kind = "tarball", urls = ["http://a.org/x"], sha256 = "{"1" * 64}"'
+    )
+    archives = f'[archives]\nx86_64-linux = [{written}, groups = ["base"]}}]\n'
+    file.write_text(brought.replace(MARK, archives + MARK))
+    pieces = root(str(file), "x86_64-linux").pieces
+    for piece, hint in (
+        (pieces[0], f"mirrors forget old packages: 'fruix root update {file}' pins those of now; or put"),
+        (pieces[-1], f"write where it is now into {file}; or put"),
+    ):
+        found = failure("x.deb", reason=reason("download", url="u", text="404", others=""), hint="")
+        (told,) = as_defined([found], {found.path: Origin(urls=piece.urls, sha256=piece.sha256)})
+        assert told.event.hint.startswith(hint)
 
 
 ENTER = "fruix enter hello.tar.gz (a shell in its sandbox)"

@@ -12,7 +12,7 @@ from fruix.cli.output.terminal import duration, size
 from fruix.dataclass import dataclass, field
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
-from fruix.packages.roots import shipped_pieces
+from fruix.packages.roots import known_pieces
 from fruix.packages.sources import Origin, Source
 
 FEWEST = 8
@@ -72,7 +72,7 @@ class Batch:
         )
 
     def _size(self, node: Node) -> int:
-        return self.sizes.get(node.drv, node.total)
+        return self.sizes.get(node.drv) or node.total
 
     def _began(self) -> float:
         return min((node.started for node in self.nodes if node.started), default=0.0)
@@ -88,9 +88,9 @@ def piece_sizes(plan: BuildPlan, sources: Mapping[StorePath, Source]) -> Mapping
     if len(rows) < FEWEST:  # the pins needn't be read
         return {}
     found = ((drv, source) for drv in rows if isinstance(source := sources.get(drv), Origin))
-    pieces = shipped_pieces()
+    pieces = known_pieces()
     hashes = ((drv, source.hash.base16) for drv, source in found)
-    return {drv: pieces[sha256][1] for drv, sha256 in hashes if sha256 in pieces}
+    return {drv: pieces[sha256].size for drv, sha256 in hashes if sha256 in pieces}
 
 
 def batches_of(

@@ -28,7 +28,7 @@ from fruix.model.hashes import Hash
 from fruix.model.planned import BuildPlan
 from fruix.model.reasons import brief_of, text_of
 from fruix.model.storepath import StorePath
-from fruix.packages.roots import shipped_pieces
+from fruix.packages.roots import known_pieces
 from fruix.packages.sources import Git, Origin, Source
 
 # Columns of a command in the answer.
@@ -113,11 +113,15 @@ def _as_defined(event: BuildFailed, source: Source | None) -> BuildFailed:
 
 
 def _renewal(source: Origin) -> str:
-    name, _ = shipped_pieces().get(source.hash.base16, ("", 0))
-    return name and (
-        f"mirrors forget old packages: 'fruix root update {name}' pins those of now; "
-        "or put the file into a directory that FRUIX_SOURCES names"
+    piece = known_pieces().get(source.hash.base16)
+    if piece is None:
+        return ""
+    renewed = (
+        f"mirrors forget old packages: 'fruix root update {piece.root}' pins those of now"
+        if piece.updated
+        else f"write where it is now into {piece.root}"
     )
+    return f"{renewed}; or put the file into a directory that FRUIX_SOURCES names"
 
 
 def failure_report(failures: Iterable[Failure], display: PlainDisplay) -> None:

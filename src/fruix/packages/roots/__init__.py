@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
+from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 from fruix.model.root import Piece, Root
 from fruix.packages.roots.pins import BASE, RUNTIME, PinnedPiece, Pins, file_of, read, shipped
@@ -18,6 +19,9 @@ _LIBRARIES = {"linux": ("usr/lib*",), "freebsd": ("lib/*", "libexec/ld-elf*", "u
 # A variant's name ends where a `+` begins the next one; `c++` has two of its own.
 _VARIANT = re.compile(r"\+[^+]+(?:\+\+)?(?=\+|$)")
 _NAME = re.compile(rf"([^+]+)((?:{_VARIANT.pattern})*)")
+
+# What was read for somebody: the root's name, or its file → its pins.
+_asked: dict[str, Pins] = {}
 
 
 @cache
@@ -44,16 +48,32 @@ def runtime(name: str, system: str) -> Root:
     return _root(find_root(name)[0], system, "-runtime", (RUNTIME,), only=only)
 
 
-@cache
-def shipped_pieces() -> Mapping[str, tuple[str, int]]:
-    """Of the pieces of roots that Fruix brings, by SHA-256: the root's name, the file's size in bytes."""
-    found = [read(file_of(name)) for name in shipped()]
-    return {
-        piece.sha256: (pins.name, piece.size)
-        for pins in found
-        for pieces in pins.pieces.values()
-        for piece in pieces
-    }
+@dataclass(frozen=True, slots=True)
+class KnownPiece:
+    """Where a piece is pinned.
+
+    Attributes:
+        root: its root, as `fruix root` takes it.
+        size: of its file in bytes; 0: unknown.
+        updated: `fruix root update` would write another one; else people have written it down.
+    """
+
+    root: str
+    size: int
+    updated: bool
+
+
+def known_pieces() -> Mapping[str, KnownPiece]:
+    """The pieces of roots that Fruix brings, and of those that were asked for, by SHA-256."""
+    known: dict[str, KnownPiece] = {}
+    for name in {**dict.fromkeys(shipped()), **_asked}:
+        pins = _asked.get(name) or read(file_of(name))
+        for system in {**pins.archives, **pins.pieces}:
+            written = (row.piece for row in pins.archives.get(system, ()))
+            known |= {piece.sha256: KnownPiece(name, piece.size, updated=False) for piece in written}
+            pinned = pins.pieces.get(system, ())
+            known |= {row.sha256: KnownPiece(name, row.size, updated=True) for row in pinned}
+    return known
 
 
 def is_for(name: str, system: str) -> bool:
@@ -66,7 +86,7 @@ def find_root(name: str) -> tuple[Pins, tuple[str, ...]]:
     """The pins that a root's name begins with, and the variants in it."""
     if (match := _NAME.fullmatch(name)) is None:
         raise UsageError(f"'{name}' is no name of a root", hint="such as debian-12 or debian-12+cmake+perl")
-    pins = read(file_of(match[1]))
+    pins = _asked[match[1]] = read(file_of(match[1]))
     variants = sorted(set(_VARIANT.findall(match[2])))
     offered = [group for group in pins.wanted if group.startswith("+")]
     if unknown := [variant for variant in variants if variant not in offered]:
