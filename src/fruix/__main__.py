@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 
 def main() -> int:
-    """The entry point; `--version` alone is answered before the commands are imported."""
+    """The entry point; what can be answered without the commands is, before they are imported."""
+    if sys.argv[1:2] == ["build"] and (status := _remembered()) is not None:
+        return status
     from fruix.cli.output.standard_streams import flushed, not_written, prepare  # noqa: PLC0415 - see below
 
     prepare()
@@ -22,6 +25,15 @@ def main() -> int:
         return flushed(_run())
     except SystemExit as left:  # help was asked for
         return flushed(int(left.code or 0))
+
+
+def _remembered() -> int | None:
+    from fruix.cli import remembered  # noqa: PLC0415 - nothing else is needed for this answer
+
+    try:
+        return remembered.answer(sys.argv[2:], os.environ)
+    except KeyboardInterrupt:
+        return 130
 
 
 def _run() -> int:

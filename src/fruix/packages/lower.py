@@ -95,6 +95,13 @@ class Lowering:
         """The definitions of all sources that are fetched, by their derivations, lowered so far."""
         return {lowered.drv: source for source, lowered in self._sources.items() if lowered.drv is not None}
 
+    @property
+    def of_definitions_alone(self) -> bool:
+        """Whether what was lowered so far follows from definitions: not from tools or files of this host."""
+        local = any(isinstance(source, Local) for source in self._sources)
+        patched = any(package.source and package.source.patches for package, _ in self._packages.values())
+        return not (self._view.cache_info().currsize or local or patched)
+
     def lowered(self, package: Package) -> Lowered:
         """A package's derivation; everything that it needs is lowered first.
 

@@ -27,6 +27,7 @@ from fruix.cli.request import asked, build_flags
 from fruix.cli.request.connect import layout, open_store
 from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
 from fruix.cli.request.names import shortest_word
+from fruix.cli.request.remember import remember
 from fruix.cli.request.root_links import check_links, link_names, make_links
 from fruix.cli.request.signals import end_in_order
 from fruix.cli.request.targets import Target, derivation_for, is_store_path, lowering, outputs_of
@@ -127,6 +128,9 @@ def _from_the_beginning(
             print(path)
     if options.metadata:
         _write_metadata(targets[0], options.metadata)
+    if not packages and build_flags.mode_of(options) is BuildMode.NORMAL and work.of_definitions_alone:
+        found = [path for named in outputs for path in named.values()]
+        remember(store, options.targets, [target.request.path for target in targets], found)
     return 0
 
 

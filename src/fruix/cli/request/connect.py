@@ -80,10 +80,8 @@ def open_store() -> Iterator[RemoteStore]:
     except UnreachableError:
         from fruix.daemon.embedded import embedded_store  # noqa: PLC0415 - only when there is no daemon
 
-        home = _own_home()
-        whose = f" on the store in {home} ('fruix shell' shows it at {rootless.PLACE})" if home else ""
-        print(f"no daemon at the socket: working with an embedded one{whose}", file=sys.stderr)
-        with embedded_store(os.environ, home) as store:
+        print(no_daemon(), file=sys.stderr)
+        with embedded_store(os.environ, _own_home()) as store:
             yield store
         return
     with store:
@@ -112,6 +110,22 @@ def open_stream() -> Iterator[socket.socket]:
             return
     with stream:
         yield stream
+
+
+def no_daemon() -> str:
+    """What a command says that finds no daemon."""
+    home = _own_home()
+    whose = f" on the store in {home} ('fruix shell' shows it at {rootless.PLACE})" if home else ""
+    return f"no daemon at the socket: working with an embedded one{whose}"
+
+
+def seen_outside(path: str) -> str:
+    """The name that a place of the store which this process sees has for those who don't see the store."""
+    if not rootless.possible() or not path.startswith(f"{rootless.PLACE}/"):
+        return path
+    own = rootless.home(os.environ) + path.removeprefix(rootless.PLACE)
+    parents = [os.path.dirname(each) for each in (path, own)]
+    return own if all(map(os.path.isdir, parents)) and os.path.samefile(*parents) else path
 
 
 def _own_home() -> str | None:
