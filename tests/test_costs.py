@@ -34,7 +34,7 @@ MANY = 300  # more processes than there are on a quiet machine
 # Kind of request → most calls for one. Waiting for other threads doesn't count, since how often that
 # takes a call depends on the load.
 MOST = {
-    "build": 680,
+    "build": 570,
     "after the builder": 75,
     "text": 50,
     "text of many": 10,

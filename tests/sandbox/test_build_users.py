@@ -175,12 +175,14 @@ def test_groups_kill_and_vanish() -> None:
     sleepers = [subprocess.Popen(["sleep", "1000"]) for _ in range(20)]
     for sleeper in sleepers:
         group.add(sleeper.pid)
+    assert not group.remove_if_empty()
     group.kill()
     assert {sleeper.wait() for sleeper in sleepers} == {-9}
     group.wait_empty(10)
     assert group.usage()["user_usec"] >= 0
     group.remove()
     assert not os.path.exists(group.path)
+    assert group.remove_if_empty(), "it is gone"
 
 
 @pytest.mark.skipif(CgroupParent.find() is None, reason="machine: no writable cgroup v2 hierarchy")

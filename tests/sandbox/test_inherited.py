@@ -171,3 +171,47 @@ assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 1024
 assert resource.getrlimit(resource.RLIMIT_FSIZE) == (7000, 7000)
 """
     )
+
+
+def test_limits_that_were_lifted_before_the_fork() -> None:
+    """A child changes what differs, and gets what it would have got by setting all of them."""
+    in_child(
+        f"""
+from {set_limits.__module__} import lift_limits, set_limits
+import os
+kinds = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
+resource.setrlimit(resource.RLIMIT_CPU, (500, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+lift_limits()
+assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == files, "the spawner needs them itself"
+def after(code):
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        exec(code)
+        set_limits({{"fsize": (7000, 7000), "nproc": (50, 60)}})
+        os.write(writing, repr([resource.getrlimit(kind) for kind in kinds]).encode())
+        os._exit(0)
+    os.wait()
+    return os.read(reading, 10000)
+every = f"import {set_limits.__module__} as module; module._lifted.clear()"
+assert after("") == after(every)
+called = []
+real = resource.setrlimit
+resource.setrlimit = lambda *arguments: called.append(arguments) or real(*arguments)
+set_limits({{"fsize": (7000, 7000)}})
+assert {{kind for kind, _ in called}} <= {{resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE}}, called
+"""
+    )
+
+
+def test_signals_that_were_looked_at_before_the_fork() -> None:
+    in_child(
+        f"""
+from {default_signals.__module__} import default_signals, remember_signals
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+remember_signals()
+default_signals()
+numbers = signal.valid_signals() - {{signal.SIGKILL, signal.SIGSTOP}}
+assert {{signal.getsignal(number) for number in numbers}} == {{signal.SIG_DFL}}
+"""
+    )

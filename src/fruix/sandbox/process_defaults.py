@@ -6,6 +6,9 @@ A daemon may have been started by nohup, with nice, by a shell with limits of it
 blocked signals, and all of that would pass to its builders by fork and exec. So each attribute has
 a fixed value here, by contract, the same for every build. What only Linux has is in
 `linux.inherited`.
+
+What a fork passes on unchanged can be set once, in the process that forks all builders: that one then
+remembers it, and its children pass over what they have already.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 _KIB, _MIB = 1 << 10, 1 << 20
 _UNLIMITED = (-1, -1)
@@ -37,9 +40,10 @@ _KINDS: Mapping[str, int] = {
     for name in dir(resource)
     if name.startswith(_PREFIX) and name != "RLIMIT_OFILE"  # an old name of another one
 }
-# The C function below the one of `signal`, which makes an enumeration's member of its answer.
-_handler_of = getattr(signal.getsignal, "__wrapped__", signal.getsignal)
 _SIGNALS = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
+# What the process that forks builders has remembered: empty in any other.
+_changed_signals: list[int] = []
+_lifted: dict[int, tuple[int, int]] = {}  # kind → what it was brought to
 
 
 def default_signals() -> None:
@@ -48,16 +52,32 @@ def default_signals() -> None:
     An exec would keep what is ignored (CPython alone ignores SIGPIPE and SIGXFSZ); handlers are
     reset by the exec itself.
     """
-    for number in _SIGNALS:
-        if _handler_of(number) != signal.SIG_DFL:  # which Python asked the system at its start
-            signal.signal(number, signal.SIG_DFL)
+    for number in _changed_signals or _not_default():
+        signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+def remember_signals() -> None:
+    """Look once which signals this process treats otherwise; it changes none of them from here on."""
+    _changed_signals[:] = _not_default()
+
+
+def _not_default() -> Collection[int]:
+    # Which Python asked the system at its start.
+    return [number for number in _SIGNALS if signal.getsignal(number) != signal.SIG_DFL]
+
+
 def lift_limits() -> None:
-    """Bring every limit to that of builders, or to none, while this process has the right to raise one."""
+    """Bring every limit to that of builders, or to none, while this process has the right to raise one.
+
+    Of open files only the hard one: this process has its own use for them. What came of it is remembered.
+    """
     for name, kind in _KINDS.items():
-        _set(kind, _DEFAULT_LIMITS.get(name, _UNLIMITED))
+        soft, hard = _DEFAULT_LIMITS.get(name, _UNLIMITED)
+        if name == "nofile":
+            soft = _soft(kind)
+        _set(kind, (soft, hard))
+        _lifted[kind] = resource.getrlimit(kind)
 
 
 def set_limits(limits: Mapping[str, tuple[int, int]]) -> None:
@@ -66,7 +86,12 @@ def set_limits(limits: Mapping[str, tuple[int, int]]) -> None:
     All others get their defaults.
     """
     for name, kind in _KINDS.items():
-        _set(kind, limits.get(name, _DEFAULT_LIMITS.get(name, _UNLIMITED)))
+        wanted = limits.get(name, _DEFAULT_LIMITS.get(name, _UNLIMITED))
+        if kind not in _lifted:
+            _set(kind, wanted)
+        # Higher than it was lifted it can't be.
+        elif (reached := _within(wanted, _lifted[kind][1])) != _lifted[kind]:
+            _set(kind, reached)
 
 
 def unreachable_limits() -> list[str]:
@@ -105,6 +130,10 @@ def _set(kind: int, wanted: tuple[int, int]) -> None:
 
 def _hard(kind: int) -> int:
     return resource.getrlimit(kind)[1]
+
+
+def _soft(kind: int) -> int:
+    return resource.getrlimit(kind)[0]
 
 
 def _exact(wanted: tuple[int, int]) -> tuple[int, int]:

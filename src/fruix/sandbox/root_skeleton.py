@@ -13,6 +13,7 @@ from typing import Self
 
 from fruix.sandbox.spec import File, Link
 
+_HERE = -100  # AT_FDCWD, on every system that has it: the current directory
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -51,16 +52,13 @@ def make_directories(paths: Iterable[str]) -> None:
                 os.close(os.open(name, _DIRECTORY, dir_fd=directory))
 
 
-def open_target(directory: int, name: str, kind: int) -> int:
-    """An empty directory or file (`stat.S_IF…`) to be mounted on, open; one may be there already."""
-    try:
-        if kind != stat.S_IFDIR:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            return os.open(name, flags, 0o444, dir_fd=directory)
-        os.mkdir(name, 0o755, dir_fd=directory)
-    except FileExistsError:
-        pass
-    return os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+def make_target(directory: int, name: str, kind: int) -> None:
+    """An empty directory or file (`stat.S_IF…`) to be mounted on; something may be there already."""
+    with contextlib.suppress(FileExistsError):
+        if kind == stat.S_IFDIR:
+            os.mkdir(name, 0o755, dir_fd=directory)
+        else:
+            os.mknod(name, stat.S_IFREG | 0o444, dir_fd=directory)
 
 
 @contextlib.contextmanager
@@ -114,7 +112,9 @@ def open_directory(path: str) -> int:
 
 def _walk(parts: list[str]) -> int:
     """Open the directory below the current one, making what is missing, following no link."""
-    directory = os.open(".", _DIRECTORY)
+    if not parts:
+        return os.open(".", _DIRECTORY)
+    directory = _HERE
     for part in parts:
         try:
             try:
@@ -123,7 +123,8 @@ def _walk(parts: list[str]) -> int:
                 os.mkdir(part, 0o755, dir_fd=directory)
                 below = os.open(part, _DIRECTORY, dir_fd=directory)
         finally:
-            os.close(directory)
+            if directory != _HERE:
+                os.close(directory)
         directory = below
     return directory
 

@@ -12,7 +12,7 @@ from fruix.failpoints import Step
 from fruix.overriding import override
 from fruix.sandbox.back_ends import BackEnd, Usage
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.linux import landlock, libc, processes, slirp, userns
+from fruix.sandbox.linux import inherited, landlock, libc, processes, slirp, userns
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
 from fruix.sandbox.linux.mounts import mounts_below
 from fruix.sandbox.linux.start import FAILPOINTS, Started, start
@@ -37,8 +37,10 @@ class LinuxBackEnd(BackEnd):
 
     @override
     def begin(self) -> None:
-        """Die with the daemon, and find out where cgroups may be made."""
+        """Die with the daemon, settle what builders inherit, and find out where cgroups may be made."""
         libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
+        inherited.settle()
+        landlock.abi()  # asked here, once
         self._cgroups = CgroupParent.find()
         if self._cgroups is not None:
             self._cgroups.make_way([os.getpid(), os.getppid()])

@@ -102,6 +102,18 @@ class Cgroup:
                 found[name] = int(text)
         return found
 
+    def remove_if_empty(self) -> bool:
+        """Remove the group if there is neither a process in it nor another group."""
+        try:
+            os.rmdir(self.path)
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
+
     def remove(self) -> None:
         """Remove the empty group, and groups that were made in it.
 

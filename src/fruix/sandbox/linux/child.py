@@ -135,10 +135,13 @@ def _root(child: ChildState) -> None:
 
 def _skeleton(child: ChildState) -> None:
     """Everything that must exist before the root is sealed."""
-    points = [mount.path for mount in child.spec.tmpfs]
-    root_skeleton.make_directories([*devices.DIRECTORIES, "/proc", "/etc", *points])
+    # In a file system that is empty and nobody else's.
+    for path in ("dev", *devices.DIRECTORIES, "proc", "etc"):
+        os.mkdir(path, 0o755)
+    root_skeleton.make_directories(mount.path for mount in child.spec.tmpfs)
     devices.make_mount_points(child.spec.devices)
-    root_skeleton.make_links(devices.LINKS)
+    for link in devices.LINKS:
+        os.symlink(link.target, link.path)
     root_skeleton.make_files(child.spec.files)
 
 

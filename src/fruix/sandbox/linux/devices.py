@@ -24,13 +24,13 @@ DEVICES: Mapping[str, tuple[int, int]] = {
 }
 """Name → the kernel's numbers of the device, major and minor (Documentation/admin-guide/devices.txt)."""
 LINKS = (
-    Link("/dev/fd", "/proc/self/fd"),
-    Link("/dev/stdin", "/proc/self/fd/0"),
-    Link("/dev/stdout", "/proc/self/fd/1"),
-    Link("/dev/stderr", "/proc/self/fd/2"),
-    Link("/dev/ptmx", "/dev/pts/ptmx"),
+    Link("dev/fd", "/proc/self/fd"),
+    Link("dev/stdin", "/proc/self/fd/0"),
+    Link("dev/stdout", "/proc/self/fd/1"),
+    Link("dev/stderr", "/proc/self/fd/2"),
+    Link("dev/ptmx", "/dev/pts/ptmx"),
 )
-DIRECTORIES = ("/dev/pts", "/dev/shm")  # noqa: S108 - a mount point inside
+DIRECTORIES = ("dev/pts", "dev/shm")
 _MODE = 0o666
 
 

@@ -1,6 +1,7 @@
 """What Linux passes on by fork and exec besides signals and limits.
 
-Every builder gets each anew (see `sandbox.process_defaults`).
+Each has its fixed value in every builder (see `sandbox.process_defaults`): the spawner brings itself to
+those that a fork passes on, once (`settle`), a builder the others (`forget`).
 
 Numbers and values: prctl(2), ioprio_set(2), set_mempolicy(2), keyctl(2), core(5), proc(5), and the
 kernel's defaults.
@@ -32,8 +33,8 @@ _KEPT_BY_LIBRARY = (32, 33)
 _SIGACTION_SIZE, _SIGSET_SIZE = 32, 8
 
 
-def forget() -> None:
-    """Bring every inherited attribute to its fixed value; as root still, with the host's /proc.
+def settle() -> None:
+    """Bring this process to what builders are to have, where a fork passes that on unchanged.
 
     Raises:
         OSError: the kernel refuses one that any process may have.
@@ -44,6 +45,17 @@ def forget() -> None:
     for number in _KEPT_BY_LIBRARY:
         zeros = b"\0" * _SIGACTION_SIZE
         libc.syscall("rt_sigaction", number, zeros, None, _SIGSET_SIZE)
+
+
+def forget() -> None:
+    """Bring the others to their fixed values, in a builder; as root still, with the host's /proc.
+
+    Its place when memory runs out isn't the spawner's, and its keyring is nobody else's.
+    """
+    # Less than what was inherited takes a right that root may lack; then the process goes before
+    # daemons anyway.
+    with contextlib.suppress(PermissionError):
+        write_to("/proc/self/oom_score_adj", _OOM_SCORE)
     _keyring()
 
 
@@ -63,10 +75,6 @@ def _memory() -> None:
     _unless_absent(lambda: libc.syscall("set_mempolicy", _POLICY_DEFAULT, None, 0))
     with contextlib.suppress(FileNotFoundError):  # a kernel without core files
         write_to("/proc/self/coredump_filter", _CORE_FILTER)
-    # Less than what was inherited takes a right that root may lack; then the process goes before
-    # daemons anyway.
-    with contextlib.suppress(PermissionError):
-        write_to("/proc/self/oom_score_adj", _OOM_SCORE)
 
 
 def _keyring() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import struct
 
 from fruix.sandbox.linux import libc
@@ -13,6 +14,7 @@ SCOPE_ABI = 6
 _SCOPED = 1 | 2  # abstract sockets, signals
 
 
+@functools.cache
 def abi() -> int:
     """The kernel's Landlock version, 0 if it has none."""
     try:

@@ -2,8 +2,8 @@
 
 Numbers and structures are the kernel's (include/uapi); nothing here decides anything.
 
-`ctypes` passes a bare Python int to a variadic function as 32 bits, so `syscall` wraps every
-argument in an explicit type.
+`ctypes` passes a bare Python int to a variadic function as 32 bits, so every function here says its
+arguments' types, once: a sandbox takes a hundred calls, and to wrap each argument cost more than the call.
 """
 
 from __future__ import annotations
@@ -14,7 +14,24 @@ import signal
 import struct
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
+_MOST_ARGUMENTS = 6  # of a system call
+_NONE = (None,) * _MOST_ARGUMENTS
+
+
+def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
+    """Say the types of what is called here: an address or a number in all registers of a system call."""
+    library.syscall.restype = ctypes.c_long
+    library.syscall.argtypes = (ctypes.c_long, *(ctypes.c_void_p,) * _MOST_ARGUMENTS)
+    library.prctl.argtypes = (ctypes.c_int, *(ctypes.c_ulong,) * 4)
+    library.mount.argtypes = (ctypes.c_char_p,) * 3 + (ctypes.c_ulong, ctypes.c_char_p)
+    library.sethostname.argtypes = library.setdomainname.argtypes = (ctypes.c_char_p, ctypes.c_size_t)
+    library.personality.argtypes = (ctypes.c_ulong,)
+    return library
+
+
+_typed(_libc)
+# Holds the interpreter's lock over the call: for a fork.
+_holding = _typed(ctypes.PyDLL(None, use_errno=True))
 
 # mount(2)
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
@@ -23,6 +40,8 @@ MNT_DETACH = 2
 # mount_setattr(2)
 MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2, 4, 8
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
+# open_tree(2), move_mount(2)
+_OPEN_TREE_CLONE, _AT_SYMLINK_NOFOLLOW, _MOVE_MOUNT_F_EMPTY_PATH = 1, 0x100, 4
 # clone(2), unshare(2)
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x20000, 0x2000000, 0x4000000
 CLONE_INTO_CGROUP = 0x200000000
@@ -62,6 +81,8 @@ _NUMBERS = {
     },
 }
 _SHARED = {
+    "open_tree": 428,
+    "move_mount": 429,
     "mount_setattr": 442,
     "close_range": 436,
     "clone3": 435,
@@ -84,47 +105,53 @@ def number(call: str) -> int:
         raise OSError(38, f"system call {call} is not known on {MACHINE}") from None
 
 
-def check(result: int, what: str = "") -> int:
-    """Turn a C result into itself or an OSError."""
+def check(result: int, *what: str | bytes | int | None) -> int:
+    """Turn a C result into itself or an OSError, which says what was called."""
     if result < 0:
         error = ctypes.get_errno()
-        raise OSError(error, f"{os.strerror(error)}{f': {what}' if what else ''}")
+        said = " ".join(os.fsdecode(word) if isinstance(word, bytes) else str(word or "") for word in what)
+        raise OSError(error, f"{os.strerror(error)}{f': {said}' if said else ''}")
     return result
 
 
 def syscall(call: str | int, *arguments: int | bytes | ctypes.Array[ctypes.c_char] | None) -> int:
     """A raw system call; integers as 64 bits, bytes and buffers by address."""
-    wrapped = [
-        ctypes.c_long(argument)
-        if isinstance(argument, int)
-        else ctypes.c_void_p(None)
-        if argument is None
-        else ctypes.cast(argument, ctypes.c_void_p)
-        if isinstance(argument, ctypes.Array)
-        else ctypes.c_char_p(argument)
-        for argument in arguments
-    ]
     which = call if isinstance(call, int) else number(call)
-    return check(_libc.syscall(ctypes.c_long(which), *wrapped), str(call))
+    return check(_libc.syscall(which, *arguments, *_NONE[len(arguments) :]), call)
 
 
 def mount(
     source: bytes | None, target: bytes, fstype: bytes | None, flags: int, data: bytes | None = None
 ) -> None:
     """Call mount(2); the error names source and target."""
-    result = _libc.mount(source, target, fstype, ctypes.c_ulong(flags), data)
-    check(result, f"mount {(source or b'').decode(errors='replace')} on {target.decode(errors='replace')}")
+    check(_libc.mount(source, target, fstype, flags, data), "mount", source, "on", target)
 
 
 def umount(target: bytes, flags: int) -> None:
     """Call umount2(2) with MNT_… or UMOUNT_… as `flags`; the error names the target."""
-    check(_libc.umount2(target, flags), f"umount {target.decode(errors='replace')}")
+    check(_libc.umount2(target, flags), "umount", target)
 
 
 def mount_setattr(path: bytes, flags: int, set_: int, clear: int = 0) -> None:
     """Change mount attributes; with AT_RECURSIVE in `flags` of everything below too (Linux 5.12)."""
-    attributes = ctypes.create_string_buffer(struct.pack("=QQQQ", set_, clear, 0, 0), 32)
-    syscall("mount_setattr", AT_FDCWD, path, flags, attributes, 32)
+    attributes = struct.pack("=QQQQ", set_, clear, 0, 0)  # which the kernel only reads
+    syscall("mount_setattr", AT_FDCWD, path, flags, attributes, len(attributes))
+
+
+def open_tree(path: bytes) -> int:
+    """A copy of what is seen at `path`, with all that is mounted below it, mounted nowhere yet: a descriptor.
+
+    A symlink is not followed: the copy is of the link itself, and can only be looked at.
+    """
+    flags = _OPEN_TREE_CLONE | _AT_SYMLINK_NOFOLLOW | AT_RECURSIVE | os.O_CLOEXEC
+    return check(_libc.syscall(_SHARED["open_tree"], AT_FDCWD, path, flags, *_NONE[3:]), "open_tree", path)
+
+
+def move_mount(tree: int, directory: int, name: bytes) -> None:
+    """Mount what `open_tree` gave at `name` in an open directory; follows no symlink there."""
+    flags = _MOVE_MOUNT_F_EMPTY_PATH
+    result = _libc.syscall(_SHARED["move_mount"], tree, b"", directory, name, flags, None)
+    check(result, "move_mount", name)
 
 
 def pivot_root(new: bytes, old: bytes) -> None:
@@ -144,32 +171,30 @@ def setns(descriptor: int, kind: int) -> None:
 
 def prctl(option: int, *arguments: int) -> int:
     """prctl(2) with up to four arguments."""
-    padded = [ctypes.c_ulong(argument) for argument in (*arguments, 0, 0, 0, 0)[:4]]
-    return check(_libc.prctl(option, *padded), f"prctl {option}")
+    return check(_libc.prctl(option, *(*arguments, 0, 0, 0, 0)[:4]), "prctl", option)
 
 
 def sethostname(name: bytes) -> None:
     """The host name of this UTS namespace."""
-    check(_libc.sethostname(name, ctypes.c_size_t(len(name))), "sethostname")
+    check(_libc.sethostname(name, len(name)), "sethostname")
 
 
 def setdomainname(name: bytes) -> None:
     """The (NIS) domain name of this UTS namespace."""
-    check(_libc.setdomainname(name, ctypes.c_size_t(len(name))), "setdomainname")
+    check(_libc.setdomainname(name, len(name)), "setdomainname")
 
 
 def personality(persona: int) -> None:
     """Set how the kernel runs later programs of this process: PER_… and flags (personality(2))."""
-    check(_libc.personality(ctypes.c_ulong(persona)), "personality")
+    check(_libc.personality(persona), "personality")
 
 
 def drop_all_capabilities(*kept: int) -> None:
     """Empty effective, permitted and inheritable sets (capset); those in `kept` stay in the first two."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)
+    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)  # written to
     bits = sum(1 << capability for capability in kept)
     low, high = bits & 0xFFFFFFFF, bits >> 32
-    sets = struct.pack("=6I", low, low, 0, high, high, 0)
-    syscall("capset", header, ctypes.create_string_buffer(sets, len(sets)))
+    syscall("capset", header, struct.pack("=6I", low, low, 0, high, high, 0))
 
 
 def close_on_exec_from(lowest: int) -> None:
@@ -191,15 +216,12 @@ def clone(flags: int, cgroup: int = -1) -> int:
     single-threaded process: the C library's fork handlers don't run; Python's own are run here.
     struct clone_args: clone(2).
     """
-    library = ctypes.PyDLL(None, use_errno=True)
-    library.syscall.restype = ctypes.c_long
     into = CLONE_INTO_CGROUP if cgroup >= 0 else 0
     arguments = struct.pack("=11Q", flags | into, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, max(cgroup, 0))
-    buffer = ctypes.create_string_buffer(arguments, len(arguments))
-    call = (ctypes.c_long(number("clone3")), buffer, ctypes.c_size_t(len(arguments)))
+    call = (number("clone3"), arguments, len(arguments), *_NONE[2:])
     api = ctypes.pythonapi
     api.PyOS_BeforeFork()
-    pid = int(library.syscall(*call))
+    pid = int(_holding.syscall(*call))
     if pid == 0:
         api.PyOS_AfterFork_Child()
         return 0

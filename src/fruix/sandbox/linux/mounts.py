@@ -5,9 +5,9 @@ Order matters: first everything read-only (skeleton, generated files, binds), th
 devices (nodev would disable them) and writable areas. A read-only flag in the bind itself would be
 ignored by the kernel, and a remount would not recurse.
 
-Targets are made through directory descriptors without following links, and sources are opened with
-O_PATH|O_NOFOLLOW, looked at, and mounted through the descriptor: what is mounted is what was
-checked.
+Targets are made and mounted on through directory descriptors without following links. A source is
+first copied out of the tree of mounts without following a link, looked at, and mounted by the copy's
+descriptor: what is mounted is what was checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import stat
 from collections.abc import Iterable
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.root_skeleton import HeldParent, make_links, open_target
+from fruix.sandbox.root_skeleton import HeldParent, make_links, make_target
 from fruix.sandbox.spec import Bind, Link, Tmpfs
 
 _SEALED = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV
@@ -116,7 +116,7 @@ def switch_root() -> None:
 
 
 def _bind(bind: Bind, held: HeldParent) -> None:
-    source = os.open(bind.source, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    source = libc.open_tree(os.fsencode(bind.source))
     try:
         kind = stat.S_IFMT(os.fstat(source).st_mode)
         if kind == stat.S_IFLNK:
@@ -125,12 +125,9 @@ def _bind(bind: Bind, held: HeldParent) -> None:
         if kind not in {stat.S_IFDIR, stat.S_IFREG}:
             raise OSError(22, f"only files, directories and symlinks can be shown: {bind.source}")
         directory, name = held.of(bind.target)
-        # Mounting on a descriptor's path follows nothing: the target is what was just made.
-        target = open_target(directory, name, kind)
-        try:
-            libc.mount(_by_descriptor(source), _by_descriptor(target), None, libc.MS_BIND | libc.MS_REC)
-        finally:
-            os.close(target)
+        make_target(directory, name, kind)
+        # A directory goes on a directory and a file on a file, or the kernel refuses.
+        libc.move_mount(source, directory, os.fsencode(name))
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror} ({bind.source} at {bind.target})") from error
     finally:

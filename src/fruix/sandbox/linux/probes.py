@@ -102,7 +102,7 @@ def _devices() -> str:
     libc.unshare(libc.CLONE_NEWNS)
     mounts.stop_propagation()
     mounts.new_root("/tmp")  # noqa: S108 - in a mount namespace of its own
-    root_skeleton.make_directories(devices.DIRECTORIES)
+    root_skeleton.make_directories(f"/{path}" for path in devices.DIRECTORIES)
     devices.make_mount_points()
     return f"made for each build, as this host lacks them: {' '.join(lacking)}"
 

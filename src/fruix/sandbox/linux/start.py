@@ -78,6 +78,9 @@ class Started:
             helper.stop()
         if self.cgroup is None:
             return {}
+        usage = self.cgroup.usage()
+        if self.cgroup.remove_if_empty():  # as the kernel sees it: nothing that is alive is in it
+            return usage
         self.cgroup.kill()
         self.cgroup.wait_empty(EMPTY_TIMEOUT)
         usage = self.cgroup.usage()

@@ -20,6 +20,7 @@ from fruix.errors import SandboxError, StillRunningError
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.spawner.ipc import (
     KILL,
+    LONGEST_REQUEST,
     SIZE,
     SPAWN,
     Answer,
@@ -111,9 +112,7 @@ class Spawner:
         """
         control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
-            request = SpawnRequest(spec, failpoints.text()).to_bytes()
-            with _nameless_file(request) as file, self._lock:
-                socket.send_fds(self._requests, [SPAWN], [inner.fileno(), file.fileno(), log])
+            self._send(SpawnRequest(spec, failpoints.text()).to_bytes(), [inner.fileno(), log])
         except OSError as error:
             control.close()
             if error.errno in _GONE:
@@ -127,6 +126,14 @@ class Spawner:
             return SandboxHandle(control, answer.pid)
         control.close()
         raise self._why_not(answer)
+
+    def _send(self, request: bytes, descriptors: list[int]) -> None:
+        if len(request) <= LONGEST_REQUEST:
+            with self._lock:
+                socket.send_fds(self._requests, [request], descriptors)
+            return
+        with _nameless_file(request) as file, self._lock:
+            socket.send_fds(self._requests, [SPAWN], [*descriptors, file.fileno()])
 
     def _why_not(self, answer: Answer | None) -> SandboxError:
         if isinstance(answer, Failed) and not answer.left:

@@ -2,11 +2,12 @@
 
 Both ends and the sandboxes' first processes import this file.
 
-The daemon sends `SPAWN` with `DESCRIPTORS` descriptors: the control socket of this one sandbox, a file with a
-`SpawnRequest`, the log. Over the control socket the spawner sends one answer when the program runs or could
-not be started (`Running` or `Failed`), and after `Running` another one when everything of the sandbox is gone
-(`Exit`) or can't be ended (`Failed`). The daemon may send `KILL` there. Both sockets keep the borders of
-messages (SOCK_SEQPACKET), and each end sees the other's death as the end of the socket.
+The daemon sends a `SpawnRequest` with two descriptors: the control socket of this one sandbox, and the
+log. If it is long, it lies in a file, the third of `DESCRIPTORS`, and the message is `SPAWN`. Over the
+control socket the spawner sends one answer when the program runs or could not be started (`Running` or
+`Failed`), and after `Running` another one when everything of the sandbox is gone (`Exit`) or can't be ended
+(`Failed`). The daemon may send `KILL` there. Both sockets keep the borders of messages (SOCK_SEQPACKET),
+and each end sees the other's death as the end of the socket.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ SPAWN, KILL = b"spawn", b"kill"
 DESCRIPTORS = 3
 SIZE = 1 << 16
 """No message is larger, in bytes."""
+LONGEST_REQUEST = 8000
+"""Bytes of a request that is sent as a message: FreeBSD takes 8192 (net.local.seqpacket.maxseqpacket)."""
 _DETAIL = 1000  # characters of a detail; JSON makes at most 12 bytes of each
 
 

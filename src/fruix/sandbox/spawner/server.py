@@ -17,9 +17,11 @@ import socket
 from fruix import failpoints
 from fruix.dataclass import dataclass, field, replace
 from fruix.sandbox.back_ends import BackEnd, Started, current
+from fruix.sandbox.process_defaults import remember_signals
 from fruix.sandbox.spawner.ipc import (
     DESCRIPTORS,
     SIZE,
+    SPAWN,
     Answer,
     Failed,
     Running,
@@ -82,17 +84,19 @@ class SpawnerProcess:
             return False
         control, *others = descriptors or [-1]
         if control >= 0:  # else not even one descriptor was left: the daemon sees the end of its side
-            self._spawn(socket.socket(fileno=control), others)
+            # Told what it is: asking the system takes three calls.
+            kept = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=control)
+            self._spawn(kept, data, others)
         return True
 
-    def _spawn(self, control: socket.socket, descriptors: list[int]) -> None:
+    def _spawn(self, control: socket.socket, data: bytes, descriptors: list[int]) -> None:
         """Start a sandbox, or say why not; the spawner lives on in any case."""
         try:
-            if len(descriptors) < DESCRIPTORS - 1:
+            in_file = data == SPAWN
+            if len(descriptors) < DESCRIPTORS - 1 - (not in_file):
                 raise OSError(errno.EMFILE, "the spawner has too many open files")
-            memory, log = descriptors
-            with open(memory, "rb", closefd=False) as file:
-                request = SpawnRequest.parse(file.read())
+            log = descriptors[0]
+            request = SpawnRequest.parse(_contents(descriptors[1]) if in_file else data)
             with failpoints.armed(request.fault):
                 failpoints.know("daemon", os.getppid())
                 failpoints.know("spawner", os.getpid())
@@ -155,6 +159,11 @@ class SpawnerProcess:
         sandbox.control.close()
 
 
+def _contents(memory: int) -> bytes:
+    with open(memory, "rb", closefd=False) as file:
+        return file.read()
+
+
 def _finish(sandbox: _Sandbox) -> Answer:
     """The last message about a sandbox."""
     try:
@@ -192,4 +201,5 @@ def main(requests: socket.socket) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a question to the daemon
+    remember_signals()
     SpawnerProcess(requests, back_end).serve()
