@@ -19,8 +19,8 @@ import pytest
 
 from machine import private_frx
 
-# Those of the build systems.
-ROOTS = ("debian-12", "debian-12+c+++cmake+python")
+# Those of the build systems, and of what installs Python packages.
+ROOTS = ("debian-12", "debian-12+c+++cmake+python", "debian-12+pytest")
 _PACKAGES = f"""
 packages = [
     Package(name=f"in-root-{{number}}", version="1", build_system="trivial", root=root,

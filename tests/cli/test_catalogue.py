@@ -159,6 +159,19 @@ def test_programs_run_where_there_is_nothing_but_the_store(both: Path) -> None:
     assert subprocess.run([alone, "/bin/sh"], capture_output=True, check=False).returncode == 127
 
 
+def test_a_program_that_never_ends_is_one_that_runs(tmp_path: Path) -> None:
+    """As Perl's instmodsh, which asks on at the end of its input."""
+    broken_alone = runpy.run_path(str(ROOT / "scripts/catalogue"))["broken_alone"]
+    broken_alone.__globals__.update(ALONE="/usr/bin/env", PATIENCE=0.1)
+    (tmp_path / "bin").mkdir()
+    for name, first in {"asks": "#!/bin/sh", "lost": "#!/nonexistent/sh"}.items():
+        program = tmp_path / "bin" / name
+        program.write_text(f"{first}\nexec sleep 1000\n")
+        program.chmod(0o755)
+    (found,) = broken_alone(tmp_path)
+    assert found.startswith(f"{tmp_path}/bin/lost: ")
+
+
 def test_locales_and_time_zones_are_a_path(both: Path) -> None:
     """That a result is pointed to by variables, where there is nothing but the store."""
     data = fruix("build", "locales").stdout.strip()

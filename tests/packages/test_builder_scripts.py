@@ -18,7 +18,14 @@ import pytest
 
 from fruix.packages.build_systems import BUILD_SYSTEMS
 from fruix.packages.build_systems.recipe import quoted
-from fruix.packages.build_systems.shared_phases import SET_UP, counted, finish, locales, shell_text
+from fruix.packages.build_systems.shared_phases import (
+    SET_UP,
+    counted,
+    finish,
+    locales,
+    run_pytest,
+    shell_text,
+)
 from fruix.packages.package import Origin, Package
 from fruix.packages.phases import Phases, script
 from fruix.packages.search_paths import SEARCH_PATHS
@@ -241,6 +248,26 @@ def test_locales_are_made_and_found(area: BuildArea) -> None:
     assert f"-i en_US -f UTF-8 {place}/en_US.UTF-8" in done.stdout.splitlines()
     assert f"LOCPATH={place}" in done.stdout.splitlines()
     assert sorted(os.listdir(place)) == ["en_US.UTF-8", "ja_JP.UTF-8"]
+
+
+def test_pytest_runs_on_what_is_installed_and_is_counted_where_there_is_a_root(area: BuildArea) -> None:
+    """By the root's Python, of which there is a double."""
+    (area.tools / "python3").write_text(
+        '#!/bin/sh\necho "$* in $PYTHONPATH"\necho "tests/a.py::one PASSED   [ 50%]"\n'
+        'echo "tests/a.py::two $verdict [100%]"\n[ "$verdict" = PASSED ]\n'
+    )
+    (area.tools / "python3").chmod(0o755)
+    site = area.out / "lib/python3/site-packages"
+    area.environment["verdict"] = "FAILED"
+    assert "pytest" not in area.run(("build", run_pytest("tests"))).stdout
+    area.environment["fruixRoot"] = "/frx/store/debian"
+    failed = area.run(("build", run_pytest("tests")))
+    assert failed.returncode != 0
+    assert {"# PASS: 1", "# FAIL: 1"} <= set(failed.stdout.splitlines())
+    area.environment["verdict"] = "PASSED"
+    done = area.run(("build", run_pytest("tests -k 'a b'")))
+    assert f"-m pytest -v -p no:cacheprovider tests -k a b in {site}" in done.stdout.splitlines()
+    assert done.stdout.splitlines()[-2:] == ["# PASS: 2", "# FAIL: 0"]
 
 
 def listed(area: BuildArea, names: Sequence[str], native: Sequence[str] = ()) -> None:

@@ -126,3 +126,12 @@ def test_the_catalogue_is_the_same_on_every_host() -> None:
         for view in "ab"
     )
     assert first.lowered(find("hello")).drv == second.lowered(find("hello")).drv
+
+
+def test_only_who_asks_for_them_has_tools_of_tests() -> None:
+    def names(root: str) -> set[str]:
+        return {piece.name for piece in roots.root(root, SYSTEM).pieces}
+
+    assert {"python3", "python3-pytest"} <= names("debian-12+pytest")
+    assert {"dejagnu", "expect"} <= names("debian-12+dejagnu")
+    assert not {"python3-pytest", "dejagnu"} & names("debian-12+c+++cmake+perl+python")

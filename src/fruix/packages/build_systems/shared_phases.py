@@ -151,3 +151,14 @@ def locales(*names: str) -> str:
     """
     made = [f'localedef -i {name} -f UTF-8 "$LOCPATH/{name}.UTF-8"' for name in names]
     return "\n".join(['LOCPATH=$fruix/locales\nexport LOCPATH\nmkdir "$LOCPATH"', *made])
+
+
+def run_pytest(arguments: str) -> str:
+    """Commands for a phase: run tests by pytest on the modules in `$out`, and count them.
+
+    It is in roots with the variant `+pytest`. No host view has it: there they do nothing.
+    """
+    path = '"$out/lib/python3/site-packages${PYTHONPATH:+:$PYTHONPATH}"'
+    run = f"PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={path} python3 -m pytest -v -p no:cacheprovider {arguments}"
+    test = counted(run, (r" PASSED +\[", r" (FAILED|ERROR) +\["))
+    return f'if [ -n "${{fruixRoot:-}}" ]; then\n{test.strip()}\nfi'

@@ -1,6 +1,16 @@
 """Build backend for Python packages."""
 
+from fruix.packages.build_systems.shared_phases import RECORD_SOURCE, UNPACK, run_pytest
 from fruix.packages.package import Origin, Package
+
+# It could build itself, but as modules alone it needs nothing of what needs it.
+_INSTALL = f"""{UNPACK}
+cd flit_core
+mkdir -p "$out/lib/python3/site-packages"
+cp -R flit_core "$out/lib/python3/site-packages/"
+{run_pytest("tests_core")}
+cd ..
+{RECORD_SOURCE}"""
 
 package = Package(
     name="flit-core",
@@ -10,12 +20,10 @@ package = Package(
         urls=("mirror://debian/pool/main/f/flit/flit_3.12.0.orig.tar.gz",),
         sha256="1c80f34dd96992e7758b40423d2809f48f640ca285d0b7821825e50745ec3740",
     ),
-    # It could build itself, but as modules alone it needs nothing of what needs it.
-    build_system="copy",
-    root="debian-12+c+++cmake+python",
+    build_system="trivial",
+    arguments={"script": _INSTALL},
+    root="debian-12+pytest",
     host_view="base",
-    arguments={"install": [("flit_core/flit_core", "lib/python3/site-packages/flit_core")]},
-    untested={"*": "upstream's tests need pytest, which is not packaged"},
     synopsis="Build backend for Python packages",
     description="flit-core makes wheels of simple packages.",
     license="BSD-3-Clause",
