@@ -143,7 +143,7 @@ def test_pkg_config_files_of_the_host_are_not_there(base: ResolvedView, tmp_path
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
 
 
-@pytest.mark.parametrize("name", ["base", "base+cmake", "base+git", "base+python"])
+@pytest.mark.parametrize("name", ["base", "base+cmake", "base+git", "base+perl", "base+python"])
 def test_installing_something_changes_no_fingerprint(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,6 +164,7 @@ def test_installing_something_changes_no_fingerprint(
             "c++/99/iostream",
         ),
         "/usr/share/cmake": ("new/NewConfig.cmake",),
+        "/usr/share/perl": ("new.pm", "5.99/New.pm"),
         f"/usr/lib/{python}": ("distutils2/__init__.py", "new.py", "unittest/new.py"),
     }
     with contextlib.ExitStack() as stack:
@@ -199,6 +200,14 @@ def test_cxx_programs_are_compiled_and_run(base: ResolvedView, tmp_path: Path) -
         base, tmp_path, f"cd /tmp; printf %b {source} >x.cc; c++ x.cc -o x; ./x; c++ -static x.cc -o y; ./y"
     )
     assert (done.returncode, done.stdout) == (0, "7\n7\n"), done.stderr
+
+
+def test_perl_has_its_own_modules_and_no_others(tmp_path: Path) -> None:
+    view = resolve_view(definitions({})["base+perl"], str(tmp_path / "view"), hide=True)
+    own = "use strict; use Test::More; use POSIX (); use File::Spec; use Encode; print POSIX::floor(7.5)"
+    done = run_inside(view, tmp_path, f"perl -e {shlex.quote(own)}")
+    assert (done.returncode, done.stdout) == (0, "7"), done.stderr
+    assert not any(bind.source.startswith("/usr/share/perl5") for bind in view.binds)
 
 
 @pytest.mark.parametrize("place", ["/usr/include/linux", "/usr/include/stdio.h"])

@@ -12,7 +12,7 @@ from fruix.hostview import ViewDefinition, definitions
 
 def test_linux_offers_base() -> None:
     views = definitions({}, "Linux")
-    assert set(views) == {"base", "base+cmake", "base+git", "base+python"}
+    assert set(views) == {"base", "base+cmake", "base+git", "base+perl", "base+python"}
     base = views["base"]
     assert {"sh", "cc", "ld", "as", "ar", "ranlib", "make", "sed", "awk", "[", "install", "xargs"} <= set(
         base.tools
@@ -42,17 +42,21 @@ def test_no_library_pattern_matches_other_libraries() -> None:
 
 def test_freebsd_offers_whole_directories() -> None:
     views = definitions({}, "FreeBSD")
-    assert set(views) == {"base", "base+ports", "base+cmake", "base+git", "base+python"}
+    assert set(views) == {"base", "base+ports", "base+cmake", "base+git", "base+perl", "base+python"}
     assert "/usr/lib" in views["base"].trees
     assert "/usr/local" not in views["base"].trees
     assert "/usr/local" in views["base+ports"].trees
     assert all(view.files == () for view in views.values())
 
 
+MORE = {"base+cmake": "cmake", "base+git": "git", "base+perl": "perl", "base+python": "python3"}
+
+
 def test_views_with_more_tools_hold_all_of_base() -> None:
     for system in ("Linux", "FreeBSD"):
         views = definitions({}, system)
-        for name, tool in (("base+cmake", "cmake"), ("base+git", "git"), ("base+python", "python3")):
+        assert len([name for name in views if name not in {"base", "base+ports"}]) == len(MORE)
+        for name, tool in MORE.items():
             assert {*views["base"].tools, tool} <= set(views[name].tools)
             assert {*views["base"].trees, *views["base"].parts} <= {*views[name].trees, *views[name].parts}
 

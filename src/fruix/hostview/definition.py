@@ -203,6 +203,21 @@ _PYTHON = Part(
     ("/usr/lib*/{python3}",),
     hint="Python's standard library (Debian: python3)",
 )
+# Perl's own modules (Debian: perl-base, perl-modules, libperl; others have them in two directories).
+_PERL_PLACES = (
+    *(f"/usr/lib/*-linux-*/{name}" for name in ("perl-base", "perl")),
+    "/usr/share/perl",
+    *(f"/usr/{place}/perl5/core_perl" for place in ("lib", "lib64", "share")),
+)
+_PERL = Part(
+    (
+        *(f"{place}/strict.pm" for place in _PERL_PLACES),
+        *(f"{place}/*/{name}" for place in _PERL_PLACES[1:3] for name in ("Config.pm", "Test/More.pm")),
+    ),
+    _PERL_PLACES,
+    _PERL_PLACES,
+    required=False,
+)
 # Git's own programs, for sources that are commits.
 _GIT = Part(
     tuple(f"/usr/{place}/git-core/git-remote-http" for place in ("lib", "libexec")),
@@ -232,8 +247,9 @@ def _linux(machine: str) -> dict[str, ViewDefinition]:
     )
     cmake = _more(base, "base+cmake", ("cmake", "ctest"), _CMAKE)
     python = _more(base, "base+python", ("python3",), _PYTHON)
+    perl = _more(base, "base+perl", ("perl",), _PERL)
     git = _more(base, "base+git", ("git",), _GIT)
-    return {view.name: view for view in (base, cmake, python, git)}
+    return {view.name: view for view in (base, cmake, python, perl, git)}
 
 
 def _more(base: ViewDefinition, name: str, tools: tuple[str, ...], part: Part) -> ViewDefinition:
@@ -259,12 +275,17 @@ def _freebsd(_machine: str) -> dict[str, ViewDefinition]:
     base = replace(
         ports, name="base", trees=_FREEBSD_TREES, path=("/usr/bin", "/bin"), hints="", instead=ports
     )
-    # CMake and Python are ports: on FreeBSD the views that have them are one.
+    # CMake, Python and so on are ports: on FreeBSD the views that have them are one.
     others = [replace(ports, name=name, tools=(*ports.tools, *more)) for name, more in _PORTS.items()]
     return {view.name: view for view in (base, ports, *others)}
 
 
-_PORTS = {"base+cmake": ("cmake", "ctest"), "base+python": ("python3",), "base+git": ("git",)}
+_PORTS = {
+    "base+cmake": ("cmake", "ctest"),
+    "base+python": ("python3",),
+    "base+perl": ("perl",),
+    "base+git": ("git",),
+}
 
 
 _DEFAULTS = {"Linux": _linux, "FreeBSD": _freebsd}

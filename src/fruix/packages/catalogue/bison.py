@@ -21,7 +21,7 @@ package = Package(
     ),
     build_system="gnu",
     root="debian-12+c+++perl",  # some tests are in C++; Perl makes files of the examples
-    host_view="base",
+    host_view="base+perl",
     arguments={
         "configure_flags": ("--disable-nls",),
         "make_flags": ("TESTSUITEFLAGS=1-150",),

@@ -14,7 +14,7 @@ package = Package(
     ),
     build_system="gnu",
     root="debian-12+perl",  # of its tests
-    host_view="base",
+    host_view="base+perl",
     arguments={
         "make_flags": ("prefix=$out", "ENABLE_NLS="),
         "count_tests": (r"^ok [0-9]+", r"^not ok [0-9]+"),

@@ -15,7 +15,7 @@ package = Package(
     ),
     build_system="gnu",
     root="debian-12+perl",  # of its tests
-    host_view="base",
+    host_view="base+perl",
     arguments={"configure_flags": ("--disable-nls", "--localstatedir=/var")},
     inputs=(dash,),
     synopsis="Finds files and does something with them",

@@ -15,7 +15,7 @@ package = Package(
     ),
     build_system="gnu",
     root="debian-12+locales+perl",  # of its tests
-    host_view="base",
+    host_view="base+perl",
     arguments={
         "configure_flags": ("--disable-nls", "--enable-perl-regexp"),
         "phases": lambda phases: phases.insert_before(

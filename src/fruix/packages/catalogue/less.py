@@ -12,7 +12,7 @@ package = Package(
     ),
     build_system="gnu",
     root="debian-12+perl",  # of its tests
-    host_view="base",
+    host_view="base+perl",
     arguments={
         "count_tests": (r"^PASS: ", r"^FAIL: "),
         # The suite builds a program of its own, which must not be what is installed.

@@ -13,7 +13,7 @@ package = Package(
     ),
     build_system="gnu",
     root="debian-12+perl",  # of its tests
-    host_view="base",
+    host_view="base+perl",
     arguments={
         "configure_flags": ("--disable-nls", "--without-guile"),
         "make_flags": ("man_MANS=",),
