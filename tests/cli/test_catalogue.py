@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import runpy
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import pytest
 
+from machine import private_frx
 from rooted import rooted_frx
 
 ROOT = Path(__file__).parents[2]
@@ -170,6 +172,21 @@ def test_a_program_that_never_ends_is_one_that_runs(tmp_path: Path) -> None:
         program.chmod(0o755)
     (found,) = broken_alone(tmp_path)
     assert found.startswith(f"{tmp_path}/bin/lost: ")
+
+
+def test_what_runs_alone_can_not_write_into_the_store() -> None:
+    """Perl's h2ph writes a file beside its modules when root runs it, whatever it was asked."""
+    with private_frx():
+        shell = Path("/frx/store/busybox")
+        shell.parent.mkdir()
+        shutil.copy(shutil.which("busybox") or pytest.skip("machine: no busybox"), shell)
+        words = [ROOT / "scripts/alone", shell, "sh", "-c", "echo alone; echo > /frx/store/new"]
+        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        if done.returncode == 127:
+            pytest.skip("machine: busybox is no static program")
+        assert done.stdout == "alone\n"
+        assert "Read-only" in done.stderr
+        assert os.listdir("/frx/store") == ["busybox"]
 
 
 def test_locales_and_time_zones_are_a_path(both: Path) -> None:
