@@ -180,7 +180,7 @@ def test_what_runs_alone_can_not_write_into_the_store() -> None:
         shell = Path("/frx/store/busybox")
         shell.parent.mkdir()
         shutil.copy(shutil.which("busybox") or pytest.skip("machine: no busybox"), shell)
-        words = [ROOT / "scripts/alone", shell, "sh", "-c", "echo alone; echo > /frx/store/new"]
+        words = [str(ROOT / "scripts/alone"), str(shell), "sh", "-c", "echo alone; echo > /frx/store/new"]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode == 127:
             pytest.skip("machine: busybox is no static program")
