@@ -11,17 +11,42 @@ OURS = "fruix"
 _SCALE = {"ms": 1000.0}
 
 
-def table(
-    rows: Sequence[Row], results: Mapping[str, Mapping[str, Sequence[float]]], own: Mapping[str, float]
-) -> str:
-    """The table of a run as Markdown.
+# Groups of rows → the heading of their table.
+_SECTIONS = {
+    "builds": "Figures",
+    "store": "Stores",
+    "duplicates": "Stores",
+    "marking": "Stores",
+    "people": "What people feel",
+    "scale": "Scale",
+    "million": "Scale",
+}
+Results = Mapping[str, Mapping[str, Sequence[float]]]
 
-    The last column says how many times better (above 1) or worse Fruix is than the best peer.
-    """
+
+def tables(rows: Sequence[Row], results: Results, small: Results, own: Mapping[str, float]) -> str:
+    """All tables of a run, each below its heading."""
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    parts = []
+    for section in dict.fromkeys(_SECTIONS.values()):
+        of_section = [row for row in rows if _SECTIONS[row.group] == section and row.key in results]
+        if of_section:
+            parts += [f"## {section}", table(of_section, results, small, names)]
+    if own:
+        lines = [_line(["Fruix alone", "median"]), _line(["---", "---:"])]
+        parts.append("\n".join([*lines, *(_line([title, _figure(value)]) for title, value in own.items())]))
+    return "\n\n".join(parts)
+
+
+def table(rows: Sequence[Row], results: Results, small: Results, names: Sequence[str]) -> str:
+    """A table of a run as Markdown.
+
+    The last columns say how many times better (above 1) or worse Fruix is than the best peer, and
+    how many times more each costs Fruix than in a tenth of the size (of rows that have a size).
+    """
     lines = [
-        _line(["what", "unit", *names, "against the best"]),
-        _line(["---"] * 2 + ["---:"] * (len(names) + 1)),
+        _line(["what", "unit", *names, "against the best", "growth"]),
+        _line(["---"] * 2 + ["---:"] * (len(names) + 2)),
     ]
     for row in rows:
         if row.key in results:
@@ -30,10 +55,8 @@ def table(
                 _figure(medians[name] * _SCALE.get(row.unit, 1.0)) if name in medians else ""
                 for name in names
             ]
-            lines.append(_line([row.title, row.unit, *cells, _ratio(row, medians)]))
-    if own:
-        lines += ["", _line(["Fruix alone", "median"]), _line(["---", "---:"])]
-        lines += [_line([title, _figure(value)]) for title, value in own.items()]
+            growth = _growth(row, medians, small.get(row.key, {}))
+            lines.append(_line([row.title, row.unit, *cells, _ratio(row, medians), growth]))
     return "\n".join(lines)
 
 
@@ -51,3 +74,11 @@ def _ratio(row: Row, medians: Mapping[str, float]) -> str:
         return ""
     ratio = medians[OURS] / max(others) if row.rate else min(others) / medians[OURS]
     return f"{ratio:.2f}"
+
+
+def _growth(row: Row, medians: Mapping[str, float], small: Mapping[str, Sequence[float]]) -> str:
+    if OURS not in medians or OURS not in small:
+        return ""
+    tenth = statistics.median(small[OURS])
+    ratio = tenth / medians[OURS] if row.rate else medians[OURS] / tenth
+    return f"{ratio:.1f}"

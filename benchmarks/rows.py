@@ -14,13 +14,11 @@ import statistics
 import time
 from collections.abc import Callable, Iterable
 
+import people_rows
+import scale_rows
 import store_rows
-from fruix.model import aterm
-from fruix.model.derivation import Derivation, DerivationOutput
-from fruix.model.drvhash import DerivationHasher, fill_outputs
-from fruix.model.storepath import StorePath
 from peers import Daemon
-from row import Data, Row, timed, walk
+from row import Data, Row, add_derivation, add_shell, timed, walk
 from wire import Client, Write, bytes_archive, file_archive, is_valid_request
 
 TEXTS = 20_000
@@ -29,38 +27,6 @@ MANY = 100
 BIG_OUTPUT = 256  # MiB
 SINGLE = 10
 ROUND_TRIPS = 4_000
-
-
-def _shell(daemon: Daemon, data: Data) -> str:
-    if "shell" not in daemon.paths:
-        client = daemon.client()
-        daemon.paths["shell"] = client.add_archive("shell", bytes_archive(data.shell))
-        client.close()
-    return daemon.paths["shell"]
-
-
-def _derivation(
-    daemon: Daemon, client: Client, name: str, shell: str, script: str, inputs: Iterable[str] = ()
-) -> str:
-    """Add a derivation whose builder is the shell."""
-    sources = tuple(sorted(StorePath(path) for path in {shell, *inputs}))
-    env = {"PATH": f"{shell}/bin", "name": name}
-    plain = Derivation(
-        name,
-        {"out": DerivationOutput(None)},
-        {},
-        sources,
-        "x86_64-linux",
-        f"{shell}/bin/sh",
-        ("-c", script),
-        env,
-    )
-    whole = fill_outputs(plain, DerivationHasher(_no_inputs), daemon.store)
-    return client.add_text(f"{name}.drv", aterm.render(whole), [path.text for path in sources])
-
-
-def _no_inputs(path: StorePath) -> Derivation:
-    raise KeyError(path)
 
 
 def startup(daemon: Daemon, _data: Data, _round: int) -> float:
@@ -95,10 +61,10 @@ def memory(daemon: Daemon, _data: Data, _round: int) -> float:
 
 def one_build(daemon: Daemon, data: Data, number: int) -> float:
     """A trivial build; median of 10 in a row."""
-    shell = _shell(daemon, data)
+    shell = add_shell(daemon, data)
     client = daemon.client()
     derivations = [
-        _derivation(daemon, client, f"one-{number}-{index}", shell, "echo hi > $out")
+        add_derivation(daemon, client, f"one-{number}-{index}", shell, "echo hi > $out")
         for index in range(SINGLE)
     ]
     seconds = [timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
@@ -109,10 +75,10 @@ def one_build(daemon: Daemon, data: Data, number: int) -> float:
 
 def many_builds(daemon: Daemon, data: Data, number: int) -> float:
     """100 independent trivial builds in one request, two jobs."""
-    shell = _shell(daemon, data)
+    shell = add_shell(daemon, data)
     client = daemon.client()
     derivations = [
-        _derivation(daemon, client, f"many-{number}-{index}", shell, "echo hi > $out")
+        add_derivation(daemon, client, f"many-{number}-{index}", shell, "echo hi > $out")
         for index in range(data.count(MANY))
     ]
     seconds = timed(lambda: client.build(derivations))
@@ -123,14 +89,14 @@ def many_builds(daemon: Daemon, data: Data, number: int) -> float:
 
 def many_inputs(daemon: Daemon, data: Data, number: int) -> float:
     """A trivial build that sees 500 inputs; median of 3."""
-    shell = _shell(daemon, data)
+    shell = add_shell(daemon, data)
     client = daemon.client()
     if "inputs" not in daemon.paths:
         paths = [client.add_text(f"input-{index}", b"%d" % index) for index in range(data.count(INPUTS))]
         daemon.paths["inputs"] = " ".join(paths)
     inputs = daemon.paths["inputs"].split()
     derivations = [
-        _derivation(daemon, client, f"inputs-{number}-{index}", shell, "echo hi > $out", inputs)
+        add_derivation(daemon, client, f"inputs-{number}-{index}", shell, "echo hi > $out", inputs)
         for index in range(3)
     ]
     seconds = [timed(lambda drv=drv: client.build([drv])) for drv in derivations]  # type: ignore[misc]
@@ -158,10 +124,10 @@ def nothing_many(daemon: Daemon, _data: Data, _round: int) -> float:
 
 def big_output(daemon: Daemon, data: Data, number: int) -> float:
     """A build that leaves a file of 256 MiB: made, hashed, scanned for references, registered."""
-    shell = _shell(daemon, data)
+    shell = add_shell(daemon, data)
     client = daemon.client()
     script = f"head -c {data.count(BIG_OUTPUT) << 20} /dev/urandom > $out"
-    drv = _derivation(daemon, client, f"big-output-{number}", shell, script)
+    drv = add_derivation(daemon, client, f"big-output-{number}", shell, script)
     seconds = timed(lambda: client.build([drv]))
     client.close()
     return seconds
@@ -263,13 +229,13 @@ def _pin(pids: Iterable[int], processors: set[int]) -> None:
 
 
 ROWS: tuple[Row, ...] = (
-    Row("startup", "start of the daemon to the first greeting", "ms", startup),
-    Row("connect", "connect and greet", "ms", connect),
-    Row("memory", "memory with one idle client", "MiB", memory, rounds=1),
-    Row("build", "one trivial sandboxed build", "ms", one_build),
+    Row("startup", "start of the daemon to the first greeting", "ms", startup, grows=False),
+    Row("connect", "connect and greet", "ms", connect, grows=False),
+    Row("memory", "memory with one idle client", "MiB", memory, rounds=1, grows=False),
+    Row("build", "one trivial sandboxed build", "ms", one_build, grows=False),
     Row("builds", "100 trivial builds, two jobs", "s", many_builds),
     Row("inputs", "a build that sees 500 inputs", "ms", many_inputs),
-    Row("nothing", "nothing to do, 1 derivation", "ms", nothing_one),
+    Row("nothing", "nothing to do, 1 derivation", "ms", nothing_one, grows=False),
     Row("nothings", "nothing to do, 100 derivations", "ms", nothing_many),
     Row("output", "a build with an output of 256 MiB", "s", big_output, rounds=3),
     Row("texts", "add 20,000 small texts", "s", add_texts, rounds=3),
@@ -281,4 +247,6 @@ ROWS: tuple[Row, ...] = (
     Row("add-file", "add a file of 1 GiB", "s", add_file, rounds=3),
     Row("dump-file", "dump a file of 1 GiB", "s", dump_file, rounds=3),
     *store_rows.ROWS,
+    *people_rows.ROWS,
+    *scale_rows.ROWS,
 )

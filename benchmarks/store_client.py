@@ -38,6 +38,14 @@ class StoreClient(Client):
         self._call(12, string(link))
         self._number()
 
+    def missing(self, drv: str) -> int:
+        """Operation 40, of Nix only: how many derivations would be built for this one."""
+        self._call(40, strings([f"{drv}!out"]))
+        built, _, _ = (self._strings() for _ in range(3))
+        self._number()
+        self._number()
+        return len(built)
+
     def verify(self) -> bool:
         """Operation 35, with contents: whether anything is wrong."""
         self._call(35, number(1) + number(0))

@@ -37,7 +37,8 @@ def _client(daemon: Daemon, dialect: str = "") -> StoreClient:
     return StoreClient(dialect or daemon.dialect, daemon.socket)
 
 
-def _keep(daemon: Daemon, client: StoreClient, path: str) -> None:
+def keep(daemon: Daemon, client: StoreClient, path: str) -> None:
+    """Make a path a root."""
     link = f"{daemon.base}/kept-{os.path.basename(path)}"
     os.symlink(path, link)
     client.add_root(link)
@@ -48,7 +49,7 @@ def _filled(daemon: Daemon, data: Data) -> list[str]:
     if "live" not in daemon.paths:
         paths = register(daemon, "live", data.count(LIVE), two_earlier)
         client = _client(daemon)
-        _keep(daemon, client, paths[-1])
+        keep(daemon, client, paths[-1])
         client.close()
         daemon.paths["live"] = " ".join(paths)
     return daemon.paths["live"].split()
@@ -103,7 +104,7 @@ def verify(daemon: Daemon, data: Data, _round: int) -> float:
     if "tree" not in daemon.paths:
         client = _client(daemon)
         daemon.paths["tree"] = client.add_archive("tree", bytes_archive(data.tree))
-        _keep(daemon, client, daemon.paths["tree"])
+        keep(daemon, client, daemon.paths["tree"])
         client.close()
     client = _client(daemon)
     seconds = timed(lambda: _require(not client.verify(), "a store is damaged"))
@@ -115,7 +116,7 @@ def _big(daemon: Daemon, data: Data) -> str:
     if "big" not in daemon.paths:
         client = _client(daemon)
         daemon.paths["big"] = client.add_archive("big", file_archive(data.big_file))
-        _keep(daemon, client, daemon.paths["big"])
+        keep(daemon, client, daemon.paths["big"])
         client.close()
     return daemon.paths["big"]
 
@@ -193,7 +194,7 @@ def optimise(daemon: Daemon, data: Data, number: int) -> float:
     for name in ("one", "other"):
         feed = _tree_of_files(number, data.count(DUPLICATES))
         path = client.add_archive(f"{name}-{number}", feed)
-        _keep(daemon, client, path)
+        keep(daemon, client, path)
     client.close()
     os.sync()
     client = _client(daemon)
@@ -223,7 +224,7 @@ def mark(daemon: Daemon, data: Data, _round: int) -> float:
         count = data.count(MARKED)
         daemon.paths["marked"] = register(daemon, "marked", count, tree(count))[-1]
         client = _client(daemon)
-        _keep(daemon, client, daemon.paths["marked"])
+        keep(daemon, client, daemon.paths["marked"])
         client.close()
     client = _client(daemon)
     seconds = timed(lambda: _require(client.collect(RETURN_DEAD) == 0, "paths are dead that a root keeps"))

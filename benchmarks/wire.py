@@ -136,6 +136,15 @@ class Client:
         self._call(9, strings(drv + suffix for drv in derivations) + number(0))
         self._number()
 
+    def ask(self, request: bytes, text: bytes) -> None:
+        """Send a request, and read up to a text; then nothing more can be asked on this connection."""
+        self._send(request)
+        seen = b""
+        while text not in seen:
+            if not (data := self._stream.recv(1 << 16)):
+                raise DaemonError(f"the daemon closed the connection: {seen[-200:]!r}")
+            seen = seen[-len(text) :] + data
+
     def dump(self, path: str) -> int:
         """The size of a path's archive, as it comes over the wire."""
         if self.dialect == "guix":

@@ -1,21 +1,25 @@
-"""Rows of the benchmarks about a whole store, each against the daemon in a small size."""
+"""Rows of the benchmarks, each against the daemon in a small size, for its result only."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import peers
+import people_rows
+import rows
+import scale_rows
 import store_rows
 from fruix.model.guix_signature import acl
 from fruix.model.sexp import advanced, find
 from fruix.signing import libgcrypt
 from fruix.store.tree.dump import dump
-from machine import private_frx
-from report import table
+from machine import BUSYBOX, private_frx
+from report import table, tables
 from row import Data, Row
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
@@ -41,14 +45,52 @@ def data(tmp_path: Path) -> Data:
     (tmp_path / "tree").mkdir()
     for index in range(40):
         (tmp_path / "tree" / str(index)).write_text(f"file {index}")
+    (tmp_path / "shell/bin").mkdir(parents=True)
+    shutil.copy(BUSYBOX, tmp_path / "shell/bin/busybox")
+    for name in ("sh", "head"):
+        (tmp_path / "shell/bin" / name).symlink_to("busybox")
     parent = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
-    archive = b"".join(dump(parent, b"tree"))
+    shell, archive = (b"".join(dump(parent, name)) for name in (b"shell", b"tree"))
     os.close(parent)
     pair = libgcrypt.generate()
     public, private = find(pair, b"public-key"), find(pair, b"private-key")
     assert public is not None
     assert private is not None
-    return Data(b"", str(tmp_path / "big"), archive, acl(public), advanced(private).encode(), PART)
+    return Data(shell, str(tmp_path / "big"), archive, acl(public), advanced(private).encode(), PART)
+
+
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Packages that need no network."""
+    package = (
+        'Package(name="hello", version="2.12.3", build_system="trivial", arguments={"script": "echo > $out"})'
+    )
+    monkeypatch.setattr(people_rows, "_PACKAGE", ("-e", package))
+    monkeypatch.setattr(people_rows, "_HOSTED", ("-e", package))
+    monkeypatch.setattr(scale_rows, "QUESTIONS", 20)
+    monkeypatch.setattr(scale_rows, "TEXTS", 5)
+    monkeypatch.setattr(rows, "ROUND_TRIPS", 20)
+
+
+@pytest.mark.parametrize("group", ["builds", "people", "scale", "million"])
+def test_rows_are_measured(
+    group: str, daemon: peers.Daemon, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In their order, since some leave what later ones need."""
+    _small(monkeypatch)
+    of_group = [row for row in rows.ROWS if row.group == group and not row.on_request]
+    found = {row.key: row.measure(daemon, data, 0) for row in of_group}
+    assert {key: figure for key, figure in found.items() if not figure > 0 and key != "plan-memory"} == {}
+
+
+def test_growth_is_told_by_a_tenth() -> None:
+    one, other = (row for row in rows.ROWS if row.key in {"texts", "valid"})
+    full = {one.key: {"fruix": [4.0], "nix-2.8": [2.0]}, other.key: {"fruix": [50.0]}}
+    less = {one.key: {"fruix": [0.5]}, other.key: {"fruix": [100.0]}}
+    text = tables(rows.ROWS, full, less, {"lowering": 1.0})
+    assert f"| {one.title} | s | 4 | 2 | 0.50 | 8.0 |" in text
+    assert f"| {other.title} | 1/s | 50 |  |  | 2.0 |" in text
+    assert text.startswith("## Figures\n\n| what |")
+    assert text.endswith("| lowering | 1 |")
 
 
 @pytest.mark.parametrize("row", store_rows.ROWS, ids=lambda row: str(row.key))
@@ -56,7 +98,7 @@ def test_a_row_is_measured(row: Row, daemon: peers.Daemon, data: Data) -> None:
     """Rounds don't disturb each other; what a row says of the store is looked at by the row itself."""
     seconds = [row.measure(daemon, data, number) for number in range(2)]
     assert min(seconds) > 0
-    cells = table([row], {row.key: {"fruix": seconds}}, {}).splitlines()[-1].split("|")
+    cells = table([row], {row.key: {"fruix": seconds}}, {}, ["fruix"]).splitlines()[-1].split("|")
     assert [cell.strip() for cell in cells[1:3]] == [row.title, row.unit]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 import peers
-import rows
+import row
 from fruix.client import RemoteStore, connect
 from fruix.model.text_object import Text
 from fruix.store.tree.dump import dump
@@ -113,8 +113,8 @@ def requests(daemon: peers.Daemon, data: Data) -> list[tuple[str, Callable[[Any]
     """The kinds of requests, what a derivation needs added before."""
     numbers = count()
     client = daemon.client()
-    shell = rows._shell(daemon, data)
-    made = [rows._derivation(daemon, client, f"d-{n}", shell, "echo hi > $out") for n in range(BUILDS + 3)]
+    shell = row.add_shell(daemon, data)
+    made = [row.add_derivation(daemon, client, f"d-{n}", shell, "echo hi > $out") for n in range(BUILDS + 3)]
     paths = [client.add_text(f"q-{n}", b"text") for n in range(ASKED)]
     for drv in made[BUILDS:]:
         client.build([drv])
