@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from fruix.building.connect import Connect, no_machine
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
+from fruix.building.nested import Serve, nobody
 from fruix.building.plan.goal import Plan, missing, of_resolved
 from fruix.building.plan.goals import plan
 from fruix.building.plan.offers import Offers, gather
@@ -18,8 +20,9 @@ from fruix.building.plan.repair import survey
 from fruix.building.prepared_views import PreparedViews
 from fruix.building.queue.fleet import Fleet
 from fruix.building.queue.job import Job
+from fruix.building.queue.outcomes import CANCELLED
 from fruix.building.queue.realisation import Realisation, is_postponed
-from fruix.building.queue.scheduler import CANCELLED, ELSEWHERE, Scheduler
+from fruix.building.queue.scheduler import ELSEWHERE, Scheduler
 from fruix.building.recovery import journal_of, user_locks
 from fruix.building.resources import Resources
 from fruix.building.run.build import run_build
@@ -57,6 +60,12 @@ def _ignore(_event: Event) -> None:
     """Of a question nobody is told more than the answer."""
 
 
+def _slots(settings: BuildSettings) -> dict[str, int]:
+    """Of what is done on this machine."""
+    substitutions = settings.max_substitution_jobs
+    return {"build": max(1, settings.max_jobs), "download": DOWNLOAD_SLOTS, "substitute": substitutions}
+
+
 class Builder:
     """Thread-safe; sessions call it from their own threads."""
 
@@ -67,11 +76,12 @@ class Builder:
         settings: BuildSettings,
         trust: Trust = SubstituteTrust(),  # noqa: B008 - it is frozen
         connect: Connect = no_machine,
+        serve: Serve = nobody,
     ) -> None:
         """Begin nothing yet.
 
         `trust`: whose word on paths of binary caches is taken, unless a request says otherwise.
-        `connect`: how other machines are reached.
+        `connect`: how other machines are reached. `serve`: serves builders that talk to the daemon.
         """
         layout = store.layout
         self.settings = settings
@@ -87,16 +97,14 @@ class Builder:
             history=History(layout.history),
             settings=settings,
             connect=connect,
+            serve=serve,
         )
         self._substitution = Substitution(self._resources, trust)
-        slots = {
-            "build": max(1, settings.max_jobs),
-            "download": DOWNLOAD_SLOTS,
-            "substitute": settings.max_substitution_jobs,
-        }
-        self._shells = OpenShells(max(1, len(settings.uids) - sum(slots.values())))
-        slots[ELSEWHERE] = MOST_SENT
-        self._scheduler = Scheduler(self._run, slots, Fleet(settings), per_user=settings.max_jobs_per_user)
+        slots = _slots(settings)
+        spare = max(1, len(settings.uids) - sum(slots.values()))
+        self._shells = OpenShells(spare)
+        slots, per_user = {**slots, ELSEWHERE: MOST_SENT}, settings.max_jobs_per_user
+        self._scheduler = Scheduler(self._run, slots, Fleet(settings), per_user=per_user, most_lent=spare)
 
     def realise(
         self,
@@ -219,6 +227,10 @@ class Builder:
     def substitutable(self, paths: Collection[StorePath], options: BuildOptions = ANY) -> Found:
         """What binary caches offer of paths, whether they are here or not."""
         return self._substitution.query(paths, options)
+
+    def lent(self, drv: StorePath) -> AbstractContextManager[None]:
+        """Meanwhile the builder of a running build waits for others; see `Scheduler.lent`."""
+        return self._scheduler.lent(drv)
 
     def host_view(self, name: str) -> HostView:
         """A view's fingerprint and tools as they are now, or what a fingerprint stood for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fruix.building.connect import Connect
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
+from fruix.building.nested import Serve
 from fruix.building.prepared_views import PreparedViews
 from fruix.building.settings import BuildSettings
 from fruix.dataclass import dataclass
@@ -25,3 +26,4 @@ class Resources:
     history: History
     settings: BuildSettings
     connect: Connect
+    serve: Serve

@@ -74,8 +74,8 @@ class BuildSettings:
             `TARGET[=SOURCE][?]`.
         extra_platforms: systems that this machine builds for besides its own.
         own_user: builders run as the daemon's own user.
-        experimental_features: those of Nix that are on: `ca-derivations`, `impure-derivations`
-            and `dynamic-derivations` have effects.
+        experimental_features: those of Nix that are on: `ca-derivations`, `impure-derivations`,
+            `dynamic-derivations` and `recursive-nix` have effects.
         machines: others that builds are sent to.
         sandbox: whether builders see only what is declared; else they see everything of the host that
             their user may, and write where that may.

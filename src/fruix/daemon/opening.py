@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
 from fruix.daemon import rootless
@@ -18,6 +18,7 @@ from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
 
 if TYPE_CHECKING:
+    from fruix.building.nested import Talk
     from fruix.sandbox import Spawner
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def open_service(
 
     _refuse_exposed(layout)
     with ExitStack() as closing:
-        build, keyring = settings.build, Keyring.open(settings)
+        build, keyring, builders = settings.build, Keyring.open(settings), _BuilderSessions()
         limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
         store = LocalStore(
             layout,
@@ -57,12 +58,23 @@ def open_service(
         ).open()
         closing.callback(store.close)
         _log_leftovers(store.swept, recover_builds(store), layout.store)
-        builder = Builder(store, spawner, build, keyring.on_substitutes(), connect_machine)
+        builder = Builder(store, spawner, build, keyring.on_substitutes(), connect_machine, builders.serve)
         closing.callback(builder.close)
-        service = Service(store, builder, settings, relock=relock)
+        service = builders.service = Service(store, builder, settings, relock=relock)
         _collect_by_itself(service, closing)
         service.closing = closing.pop_all()
     return service
+
+
+class _BuilderSessions:
+    """Serves builders that talk to the daemon, with what is loaded when the first one does."""
+
+    service: Service
+
+    def serve(self, talk: Talk) -> AbstractContextManager[None]:
+        from fruix.daemon.nested import serve_builder  # noqa: PLC0415 - seldom needed
+
+        return serve_builder(self.service, talk)
 
 
 def _log_leftovers(swept: Swept, removed: Sequence[str], store: str) -> None:

@@ -10,7 +10,7 @@ before is not even parsed (`answers`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -34,17 +34,32 @@ from fruix.store.memory import charge, charged_to
 
 Only = frozenset[type[Request[Any]]] | None
 
-_NOT_FOR_OTHERS = "this daemon is embedded in another fruix, and tells others only what it builds"
-_NOT_FOR_OTHERS_HINT = "wait for the end of that one; 'fruix daemon' serves several"
+Handlers = Mapping[Dialect, Mapping[type[Request[Any]], Handler]]
+_NOT_FOR_OTHERS = (
+    "this daemon is embedded in another fruix, and tells others only what it builds: "
+    "wait for the end of that one; 'fruix daemon' serves several"
+)
 
 
 class RequestLoop:
     """Serves one client; `run` returns when it has gone."""
 
-    def __init__(self, session: Session, *, only: Only = None) -> None:
-        """`only`: the requests that the client may make, if not all."""
+    def __init__(
+        self,
+        session: Session,
+        *,
+        only: Only = None,
+        handlers: Handlers = HANDLERS,
+        refusal: str = _NOT_FOR_OTHERS,
+    ) -> None:
+        """`only`: the requests that the client may make, if not all; `refusal`: what it is told of others.
+
+        `handlers`: what answers, by the dialects that are served.
+        """
         self._session = session
         self._only = only
+        self._handlers = handlers
+        self._refusal = refusal
         self._connection = session.connection
         self._asked = b""  # the request that is being answered, if it is a short one
         self._dialect = 0
@@ -80,6 +95,9 @@ class RequestLoop:
             trusted=session.trusted,
         )
         self._connection.complete()
+        if context.dialect not in self._handlers:
+            self._answer(self._error(NotPermittedError(self._refusal)))
+            return False
         if context.dialect is Dialect.GUIX:
             self._make_profile_directory()
             session.options = ClientOptions(verbosity=GUIX_DEFAULT_VERBOSITY, print_build_trace=False)
@@ -103,7 +121,7 @@ class RequestLoop:
     def _serve(self) -> None:
         session, connection, source = self._session, self._connection, self._connection.source
         table = operations(session.context)
-        handlers = HANDLERS[session.context.dialect]
+        handlers = self._handlers[session.context.dialect]
         budget = session.service.settings.max_request_size
         answers = session.service.answers
         self._dialect = answers.dialect(session.context)
@@ -170,7 +188,7 @@ class RequestLoop:
         """Do what is asked; the reply, and what is to be streamed after it."""
         self._connection.source.check()
         if self._only is not None and operation.kind not in self._only:
-            raise NotPermittedError(_NOT_FOR_OTHERS, hint=_NOT_FOR_OTHERS_HINT)
+            raise NotPermittedError(self._refusal)
         if handler is None:
             text = (
                 f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"

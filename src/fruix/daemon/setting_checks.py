@@ -171,7 +171,7 @@ def sandbox_paths(value: Any) -> tuple[str, ...]:
 
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NOT_HERE = frozenset({"uid-range", "recursive-nix", "ca-derivations"})
+_NOT_HERE = frozenset({"uid-range", "ca-derivations"})
 
 
 def word(*words: str) -> Callable[[Any], str]:

@@ -14,6 +14,7 @@ from fruix.model.buildresult import BuildMode
 from fruix.model.machines import Machine
 from fruix.model.narinfo import NarInfo
 from fruix.model.realisation import Realisation
+from fruix.model.storepath import StorePath
 
 MOST_ROUNDS = 1000
 
@@ -74,6 +75,7 @@ class BuildOptions:
         requester: None: nobody in particular (the daemon itself).
         machines: that builds may be sent to.
         here: builds may run on this machine.
+        inside: the derivation whose builder asks (recursive Nix).
     """
 
     contract: str = "nix"
@@ -93,3 +95,4 @@ class BuildOptions:
     substitutes: SubstituteWishes = SubstituteWishes()
     machines: tuple[Machine, ...] | None = None
     here: bool = True
+    inside: StorePath | None = None

@@ -1,7 +1,4 @@
-"""The kinds of reasons why a build went as it did: one row each.
-
-The values of a reason fill its row's texts; `{drv}` is always there.
-"""
+"""Kinds of reasons why a build went as it did. Their values fill a row's texts; `{drv}` is always there."""
 
 from __future__ import annotations
 
@@ -236,6 +233,7 @@ ROWS: Mapping[str, ReasonRow] = {
         status=_REJECTED,
     ),
     "recursive": ReasonRow("builders can't talk to this daemon: it has no 'recursive-nix'", status=_REJECTED),
+    "open": ReasonRow("a builder with a network can't talk to this daemon", status=_REJECTED),
     "impure-input": ReasonRow(
         "pure derivation '{drv}' depends on impure derivation '{path}'", status=_REJECTED
     ),

@@ -12,7 +12,8 @@ from fruix.building.builders.platforms import local_system
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.fleet import REST, Fleet
 from fruix.building.queue.job import Job
-from fruix.building.queue.scheduler import AGAIN, ELSEWHERE, Scheduler
+from fruix.building.queue.outcomes import AGAIN
+from fruix.building.queue.scheduler import ELSEWHERE, Scheduler
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus

@@ -12,8 +12,9 @@ from building.queue.jobs import Run, derivation, end, ok, path, submit
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
+from fruix.building.queue.outcomes import CANCELLED, NOT_BEGUN
 from fruix.building.queue.realisation import Realisation
-from fruix.building.queue.scheduler import CANCELLED, NOT_BEGUN, Scheduler
+from fruix.building.queue.scheduler import Scheduler
 from fruix.building.run.monitor import readable
 from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions, Requester

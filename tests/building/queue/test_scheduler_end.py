@@ -11,7 +11,8 @@ import pytest
 from building.queue.jobs import STORE, derivation, end, ok, path, submit
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
-from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
+from fruix.building.queue.outcomes import NOT_BEGUN
+from fruix.building.queue.scheduler import Scheduler
 from fruix.building.run.monitor import readable
 from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions

@@ -10,25 +10,33 @@ from collections.abc import Collection, Mapping
 from os.path import basename
 
 from fruix.building.builders.environment import BuilderInput, EnvironmentParams, builder_input
-from fruix.building.builders.platforms import check_machine, personality, wants_kvm
+from fruix.building.builders.platforms import (
+    check_machine,
+    personality,
+    wants_kvm,
+    wants_to_talk,
+)
 from fruix.building.builders.prepared_builder import PreparedBuilder, contract_of, outputs_in_store
 from fruix.building.builders.references_graph import graph_files, graph_objects
 from fruix.building.builders.sandbox_paths import sandbox_paths
-from fruix.building.builders.whole_host import whole_host
+from fruix.building.builders.whole_host import rest_of_store, whole_host
+from fruix.building.nested import SOCKET
 from fruix.building.outputs.checks import check_words
 from fruix.building.plan.input_closure import present_inputs
 from fruix.building.resources import Resources
 from fruix.building.root_view import root_view
 from fruix.building.settings import EVERY_VARIABLE, BuildSettings
+from fruix.dataclass import replace
 from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Exec
+from fruix.sandbox import Bind, Exec
 from fruix.sandbox.contracts import Contract
 from fruix.sandbox.network_choice import choose
 from fruix.sandbox.networks import NONE
+from fruix.store import LocalStore
 
 
 def prepare_own(
@@ -49,10 +57,9 @@ def prepare_own(
     given = _input(path, derivation, attributes, contract, around, inputs, resources)
     view = resources.views.for_derivation(derivation, attributes)
     root = root_view(store, derivation, attributes, inputs)
-    declared = bool(view or root)
-    host = () if settings.sandbox or declared else whole_host(directory)
+    host = () if settings.sandbox or view or root else whole_host(directory)
     areas = _areas(store.directory, directory, tmp=not host)
-    return PreparedBuilder(
+    prepared = PreparedBuilder(
         path=path,
         derivation=derivation,
         attributes=attributes,
@@ -66,15 +73,27 @@ def prepare_own(
         network=choose(settings.fixed_output_network) if derivation.is_open else NONE,
         personality=personality(derivation.system),
         kvm=wants_kvm(attributes, contract, settings),
-        shown=() if host or declared else sandbox_paths(settings.sandbox_paths, areas),
+        shown=() if host or view or root else sandbox_paths(settings.sandbox_paths, areas),
         host=host,
         files=given.files,
         secrets=given.secrets,
     )
+    return _talking(prepared, store) if wants_to_talk(attributes, settings) else prepared
 
 
 def _program(file: str, given: BuilderInput, directory: str) -> Exec:
     return Exec(file, (basename(file), *given.arguments), given.variables, directory)
+
+
+def _talking(builder: PreparedBuilder, store: LocalStore) -> PreparedBuilder:
+    """The same, told where the daemon listens; without a sandbox it sees more of the store."""
+    program, others = builder.program, tuple[Bind, ...]()
+    assert isinstance(program, Exec)
+    remote = {"NIX_REMOTE": f"unix://{program.directory}/{SOCKET}"}
+    if builder.host:
+        others = tuple(rest_of_store(store.layout.store, store.directory, builder.candidates))
+    program = replace(program, environment={**program.environment, **remote})
+    return replace(builder, program=program, talks=True, others=others)
 
 
 def _around(store: str, directory: str, options: BuildOptions, settings: BuildSettings) -> EnvironmentParams:

@@ -25,7 +25,7 @@ from fruix.model.systems import this_system
 from fruix.model.text import printable
 from fruix.sandbox.contracts import Contract
 
-KVM = "kvm"
+KVM, RECURSIVE = "kvm", "recursive-nix"
 KVM_DEVICE = "/dev/kvm"
 # What a machine of a system runs by itself. Nix and Guix have different names for 32-bit ARM.
 ALSO_RUNS: dict[str, tuple[str, ...]] = {
@@ -58,6 +58,12 @@ def features(settings: BuildSettings) -> tuple[str, ...]:
         return settings.system_features
     usable = kvm_groups() is not None
     return tuple(sorted((*COMMON_FEATURES, KVM) if usable else COMMON_FEATURES))
+
+
+def abilities(settings: BuildSettings) -> tuple[str, ...]:
+    """The same, with what is on of the daemon's own abilities, which no list of features switches."""
+    offered = tuple(name for name in features(settings) if name != RECURSIVE)
+    return (*offered, RECURSIVE) if RECURSIVE in settings.experimental_features else offered
 
 
 def kvm_groups() -> tuple[int, ...] | None:
@@ -101,6 +107,8 @@ def check_machine(
         hint = "build it on such a machine; if this one has an emulator, name the system in 'extra-platforms'"
         raise FailedError(drv, reason("system", wanted=printable(derivation.system), here=here), hint=hint)
     check_features(drv, attributes, settings)
+    if RECURSIVE in attributes.required_features and derivation.is_open:
+        raise FailedError(drv, reason("open"), hint="build it in a derivation of its own")
     if attributes.no_sandbox and settings.sandbox:
         hint = "declare what the build needs as inputs, or use a host view"
         raise FailedError(drv, reason("no-sandbox"), hint=hint)
@@ -110,19 +118,16 @@ def check_machine(
         )
 
 
-_RECURSIVE = "recursive-nix"
-
-
 def check_features(drv: StorePath, attributes: Attributes, settings: BuildSettings) -> None:
     """Refuse a derivation whose features are not all there.
 
     Raises:
         FailedError: one is missing.
     """
-    offered = features(settings)
+    offered = abilities(settings)
     if missing := sorted(set(attributes.required_features) - set(offered)):
-        if _RECURSIVE in missing:
-            raise FailedError(drv, reason("recursive"))
+        if RECURSIVE in missing:
+            raise FailedError(drv, reason("recursive"), hint="'experimental-features' has it switched on")
         wanted = printable(", ".join(sorted(set(attributes.required_features))))
         hint = f"if this machine has '{printable(missing[0])}', name it in the setting 'system-features'"
         raise FailedError(drv, reason("features", wanted=wanted, here=", ".join(offered)), hint=hint)
@@ -164,6 +169,11 @@ def noexec_hint(directories: Iterable[str]) -> str:
     if not found:
         return ""
     return f"'{found[0]}' is mounted with 'noexec', so builds can't run programs there: mount it with 'exec'"
+
+
+def wants_to_talk(attributes: Attributes, settings: BuildSettings) -> bool:
+    """Whether the builder may talk to the daemon (recursive Nix)."""
+    return RECURSIVE in attributes.required_features and RECURSIVE in settings.experimental_features
 
 
 def wants_kvm(attributes: Attributes, contract: Contract, settings: BuildSettings) -> bool:

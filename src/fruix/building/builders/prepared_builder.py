@@ -50,6 +50,8 @@ class PreparedBuilder:
         shown: what the operator shows of the host.
         host: top-level entries of the host that it sees as they are, where it has no sandbox.
         at_hand: a downloaded file with the right contents, which makes a sandbox unnecessary.
+        talks: it may talk to the daemon (see `building.nested`).
+        others: objects of the store that it sees besides, where it has no sandbox and talks.
     """
 
     path: StorePath
@@ -72,6 +74,8 @@ class PreparedBuilder:
     shown: tuple[Bind, ...] = ()
     host: tuple[Bind, ...] = ()
     at_hand: str = ""
+    talks: bool = False
+    others: tuple[Bind, ...] = ()
 
     @property
     def is_own(self) -> bool:

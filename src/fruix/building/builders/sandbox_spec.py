@@ -70,6 +70,7 @@ def sandbox_spec(builder: PreparedBuilder, params: SandboxParams) -> SandboxSpec
             *(bind for bind in (view.binds if view else ()) if bind.target not in taken),
             *_areas(builder, area),
             *_inputs(builder),
+            *builder.others,
         ),
         hidden=view.hidden if view else (),
         links=tuple(link for link in (view.links if view else ()) if link.path not in taken),

@@ -22,11 +22,18 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from fruix.building.queue.event_queue import Inbox
     from fruix.building.queue.job import Job
+    from fruix.model.build_options import BuildOptions
     from fruix.model.storepath import StorePath
 
 Line = tuple[Hashable, Hashable]  # user, request
 _WHOLE = 1 - 1e-9  # shares of a job are fractions whose sum may fall a little short
+
+
+def line_of(inbox: Inbox, options: BuildOptions) -> Line:
+    """Where a request waits."""
+    return options.requester.uid if options.requester else None, inbox
 
 
 class Turns:
@@ -42,6 +49,7 @@ class Turns:
         ] = {}  # in the order in which they were served, longest ago first
         self._waiting: dict[Job, set[Line]] = {}
         self._running: dict[Job, set[Line]] = {}
+        self._resting: set[Job] = set()  # of those, which weigh on nobody
         self._busy: set[StorePath] = set() if busy is None else busy
         self._per_user = per_user
 
@@ -108,9 +116,14 @@ class Turns:
             self._lines[line] = self._lines.pop(line)  # served last
         return job
 
+    def rest(self, job: Job, *, begin: bool) -> None:
+        """A running job begins, or ends, to wait for others that its builder has asked for."""
+        (self._resting.add if begin else self._resting.discard)(job)
+
     def done(self, job: Job) -> None:
         """A job that was taken has ended."""
         del self._running[job]
+        self._resting.discard(job)
         self._busy -= job.outputs
 
     def _first(self, line: Line, fits: Callable[[Job], bool]) -> Job | None:
@@ -127,7 +140,9 @@ class Turns:
         """By user and by request: how many running jobs, in shares."""
         users: dict[Hashable, float] = defaultdict(float)
         requests: dict[Line, float] = defaultdict(float)
-        for lines in self._running.values():
+        for job, lines in self._running.items():
+            if job in self._resting:
+                continue
             among = {user for user, _ in lines}
             for user in among:
                 users[user] += 1 / len(among)

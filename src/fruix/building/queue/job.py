@@ -12,16 +12,24 @@ import threading
 import time
 from collections.abc import Callable
 
+from fruix.building.plan.goal import contract_name
 from fruix.building.queue.event_queue import Inbox
 from fruix.dataclass import dataclass, field
 from fruix.model.build_options import BuildOptions, Requester
-from fruix.model.buildresult import BuildResult
+from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivation import Derivation
 from fruix.model.events import BuilderExited, BuildQueued, BuildStarted, Event, PhaseStarted
 from fruix.model.machines import Machine
 from fruix.model.reasons import Reason, reason
 from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
+
+Key = tuple[StorePath, BuildMode, int, str, Inbox | None]
+
+
+def key_of(path: StorePath, derivation: Derivation, options: BuildOptions, alone: Inbox | None) -> Key:
+    """Requests with the same key can share a build; of something impure each gets its own."""
+    return path, options.mode, options.rounds, contract_name(derivation, options.contract), alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +137,10 @@ class Job:
             self._listeners.pop(inbox, None)
             if not self._listeners and self.result is None:
                 self.cancel()
+
+    def is_nested(self) -> bool:
+        """Whether a builder that runs waits for it."""
+        return self.wanted(lambda options: options.inside is not None) is not None
 
     def is_wanted(self) -> bool:
         """Whether the client of one who waits is still there.

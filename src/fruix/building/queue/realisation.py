@@ -26,7 +26,8 @@ from fruix.building.failures import FailedError, failure_message
 from fruix.building.plan.goal import BUILD, UNRESOLVED, Goal, Plan, slots_of
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.job import Job
-from fruix.building.queue.scheduler import NOT_BEGUN, Scheduler
+from fruix.building.queue.outcomes import NOT_BEGUN
+from fruix.building.queue.scheduler import Scheduler
 from fruix.dataclass import replace
 from fruix.errors import BadDerivationError
 from fruix.model import attributes

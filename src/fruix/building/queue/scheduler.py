@@ -5,7 +5,9 @@ built in the same way: in the same mode, as often, under the same contract (anot
 may let something pass that this client's forbid).
 
 Slots are counted per kind (`build`, `download`): a slow mirror holds up no compiler. Who gets a
-free one: `building.turns`. Threads are started when there is something to run and are reused.
+free one: `queue.fair_share`. Threads are started when there is something to run and are reused. A
+job whose builder waits for builds that it has asked for itself lends its slot meanwhile
+(`queue.nested`).
 Costs: one lock, held for a few dictionary operations.
 """
 
@@ -13,17 +15,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
-from fruix.building.plan.goal import BUILD, contract_name, slots_of
+from fruix.building.plan.goal import BUILD, slots_of
 from fruix.building.queue.event_queue import Inbox
-from fruix.building.queue.fair_share import Line, Turns
+from fruix.building.queue.fair_share import Turns, line_of
 from fruix.building.queue.fleet import Fleet
-from fruix.building.queue.job import Job
+from fruix.building.queue.job import Job, Key, key_of
+from fruix.building.queue.nested import Nested
+from fruix.building.queue.outcomes import AGAIN, CANCELLED, NOT_BEGUN
 from fruix.building.settings import BuildSettings
 from fruix.errors import FruixError
 from fruix.model.build_options import BuildOptions
-from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
@@ -31,27 +36,7 @@ from fruix.threads import Thread
 
 _log = logging.getLogger(__name__)
 _NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
-
-
 ELSEWHERE = "elsewhere"  # slots for builds on other machines, which come from the queue of those here
-_Key = tuple[StorePath, BuildMode, int, str, Inbox | None]
-CANCELLED = BuildResult(BuildStatus.MISC_FAILURE, "cancelled")
-# Its machine was lost: another one may do it, or this one. To be told by identity.
-AGAIN = BuildResult(BuildStatus.TRANSIENT_FAILURE, "to be tried elsewhere")
-# What would have been built, had the daemon not been ending; to be told by identity.
-NOT_BEGUN = BuildResult(
-    BuildStatus.TRANSIENT_FAILURE,
-    "not begun, since the daemon is ending: ask again when it has been started anew",
-)
-
-
-def _key(path: StorePath, derivation: Derivation, options: BuildOptions, alone: Inbox | None) -> _Key:
-    """Requests with the same key can share a build; of something impure each gets its own."""
-    return path, options.mode, options.rounds, contract_name(derivation, options.contract), alone
-
-
-def _line(inbox: Inbox, options: BuildOptions) -> Line:
-    return options.requester.uid if options.requester else None, inbox
 
 
 class Scheduler:
@@ -64,8 +49,12 @@ class Scheduler:
         fleet: Fleet | None = None,
         *,
         per_user: int = 0,
+        most_lent: int = 1,
     ) -> None:
-        """`fleet`: other machines. `per_user`: how many of each kind may run for one user (0: any number)."""
+        """`fleet`: other machines. `per_user`: how many of each kind may run for one user (0: any number).
+
+        `most_lent`: how many jobs may lend their slots at once.
+        """
         self._run = run
         self._fleet = fleet or Fleet(BuildSettings())
         self._slots = dict(slots)
@@ -75,7 +64,8 @@ class Scheduler:
             self._queues[ELSEWHERE] = self._queues[BUILD]
         self._idle = dict.fromkeys(slots, 0)
         self._threads: dict[str, list[threading.Thread]] = {kind: [] for kind in slots}
-        self._jobs: dict[_Key, Job] = {}
+        self._jobs: dict[Key, Job] = {}
+        self._nested = Nested(most_lent)
         self._changed = threading.Condition()
         self._closing = False
         self._draining = False
@@ -89,26 +79,26 @@ class Scheduler:
         inbox: Inbox,
         offer: Offer | None = None,
     ) -> Job:
-        """The job that builds `path`, or fetches what is offered.
-
-        A running or waiting one if there is one that does the same, else a new one.
-        """
+        """The job that builds `path` or fetches what is offered: one that does the same, or a new one."""
         with self._changed:
             if self._closing:
                 raise FruixError("the daemon is shutting down", hint="ask again when it has been restarted")
+            if options.inside is not None:
+                self._nested.check(options.inside, path, derivation, self._all())
             alone = inbox if derivation.is_impure else None
-            key, queue = _key(path, derivation, options, alone), self._queues[slots_of(kind)]
+            key, queue = key_of(path, derivation, options, alone), self._queues[slots_of(kind)]
             job = self._jobs.get(key)
             if job is None or not job.join(inbox, options):
                 job = Job(path, derivation, options, kind, offer, alone)
                 if kind == BUILD:
                     self._fleet.prepare(job)
                 job.join(inbox, options)
-                if self._draining:
+                if self._draining and options.inside is None:
                     job.finish(NOT_BEGUN)
                     return job
                 self._jobs[key] = job
-            queue.add(job, _line(inbox, options))
+            queue.add(job, line_of(inbox, options))
+            self._nested.begin(options.inside, job)
             try:
                 self._start_thread(slots_of(kind))
                 if job.machines:
@@ -125,9 +115,10 @@ class Scheduler:
         A job that nobody wants is cancelled; one that didn't have its turn yet ends here.
         """
         with self._changed:
+            self._nested.end(options.inside, job)
             job.leave(inbox)
             queue = self._queues[slots_of(job.kind)]
-            queue.leave(job, _line(inbox, options))
+            queue.leave(job, line_of(inbox, options))
             if job.cancelled and queue.is_waiting(job):
                 self._withdraw(job, CANCELLED)
             self._changed.notify_all()  # somebody's load is another one now
@@ -139,7 +130,7 @@ class Scheduler:
         job.finish(result)
 
     def _forget(self, job: Job) -> None:
-        key = _key(job.path, job.derivation, job.options, job.alone)
+        key = key_of(job.path, job.derivation, job.options, job.alone)
         if self._jobs.get(key) is job:
             del self._jobs[key]
 
@@ -166,12 +157,13 @@ class Scheduler:
     def drain(self) -> None:
         """Begin no more jobs; returns when none runs.
 
-        Those that wait end as `NOT_BEGUN`, and so does what is submitted from now on.
+        Those that wait end as `NOT_BEGUN`, and so does what is submitted from now on, but for what
+        builders ask for that run.
         """
         with self._changed:
             self._draining = True
             for job in self._all():
-                if self._is_waiting(job):
+                if self._is_waiting(job) and not job.is_nested():
                     self._withdraw(job, NOT_BEGUN)
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._closing or not self._all())
@@ -189,19 +181,35 @@ class Scheduler:
             for thread in threads:
                 thread.join()
 
-    def _start_thread(self, kind: str) -> None:
-        """One more, if there is need and room.
+    @contextmanager
+    def lent(self, drv: StorePath) -> Iterator[None]:
+        """Meanwhile the builder of a running job waits for others, which may have its slot.
+
+        Others may be in it when this ends; then one more runs for a while.
 
         Raises:
-            RuntimeError: the system gives us no thread, and there is none that could do the work.
+            FruixError: too many do so already.
         """
+        with self._changed:
+            job = self._nested.running(drv, [job for job in self._all() if not self._is_waiting(job)])
+            kind = slots_of(job.kind)
+            self._nested.lend(job, kind, self._queues[kind])
+            self._start_thread(kind)
+            self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._nested.take_back(job, kind, self._queues[kind])
+
+    def _room(self, kind: str) -> int:
+        return self._slots[kind] + self._nested.slots[kind]
+
+    def _start_thread(self, kind: str) -> None:
+        """One more, if there is need and room. RuntimeError: the system gives none, and there is none."""
         threads = self._threads[kind]
-        if self._idle[kind] < len(self._queues[kind]) and len(threads) < self._slots[kind]:
-            thread = Thread(
-                target=self._work,
-                args=(kind,),
-                name=f"{kind}-{len(threads)}",
-            )
+        if self._idle[kind] < len(self._queues[kind]) and len(threads) < self._room(kind):
+            thread = Thread(target=self._work, args=(kind,), name=f"{kind}-{len(threads)}")
             try:
                 thread.start()
             except RuntimeError:
@@ -246,10 +254,12 @@ class Scheduler:
         job.pause()
         waiting = [] if self._closing else job.waiting()
         for listener in waiting:
-            self._queues[slots_of(job.kind)].add(job, _line(listener.inbox, listener.options))
+            self._queues[slots_of(job.kind)].add(job, line_of(listener.inbox, listener.options))
         return bool(waiting)
 
     def _take(self, kind: str) -> Job | None:
+        if len(self._threads[kind]) - self._idle[kind] >= self._room(kind):
+            return None  # this thread is one for slots that are lent
         if kind != ELSEWHERE:
             if (job := self._queues[kind].take(self._fleet.may_stay)) is not None:
                 self._fleet.keep(job)

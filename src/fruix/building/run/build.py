@@ -33,7 +33,7 @@ from fruix.building.outputs.modes import ModeRules, OutputSet, compare_rounds, r
 from fruix.building.outputs.stage import OutputRules, check_valid, drop, stage_outputs
 from fruix.building.queue.allowance import Allowance
 from fruix.building.queue.job import Job
-from fruix.building.queue.scheduler import AGAIN
+from fruix.building.queue.outcomes import AGAIN
 from fruix.building.record.log import BuildLog
 from fruix.building.record.log_file import log_name
 from fruix.building.record.record import BuildFacts
@@ -107,7 +107,8 @@ def _run(behind: ExitStack, state: RunState, resources: Resources) -> BuildResul
     job = state.job
     with ExitStack() as undone:
         with ExitStack() as stack:
-            stack.enter_context(resources.store.temp_roots.session())  # of this thread, for this build
+            # Of this thread, for this build.
+            state.hold(stack.enter_context(resources.store.temp_roots.session()))
             if job.machine is None and not job.is_allowed_here():
                 raise FailedError(job.path, reason("no-slots"), hint="; ".join(job.objections))
             failpoints.reach("lock")
@@ -213,7 +214,7 @@ def _build(undone: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, r
                 with kept_if_it_fails(state, builder, area, resources), interruptible(state.why_stop):
                     with same_view(state, resources):
                         run_builder(state, builder, log, area, user, resources)
-                    latest = _stage(builder, job, area, user, resources)
+                    latest = _stage(builder, state, area, user, resources)
                     staged, previous = latest, staged
                     _judge(state, mode, previous, latest, log)
                 if number == state.rounds:
@@ -240,9 +241,9 @@ def _judge(
 
 
 def _stage(
-    builder: PreparedBuilder, job: Job, area: Workspace, user: User, resources: Resources
+    builder: PreparedBuilder, state: RunState, area: Workspace, user: User, resources: Resources
 ) -> list[Staged]:
-    settings, store = resources.settings, resources.store
+    job, settings, store = state.job, resources.settings, resources.store
     staged = stage_outputs(
         store,
         builder.derivation,
@@ -252,7 +253,7 @@ def _stage(
             attributes=builder.attributes,
             guix=_guix(job),
             build_uid=user.uid,
-            candidates=(*builder.candidates, *_output_paths(job)),
+            candidates=(*builder.candidates, *state.added, *_output_paths(job)),
             copy=builder.copies_outputs,
             keep_wrong=builder.contract.name == "nix" and job.options.mode is BuildMode.NORMAL,
             max_files=settings.max_output_files,

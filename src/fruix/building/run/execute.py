@@ -59,10 +59,37 @@ def run_builder(
         copy_at_hand(builder, area, user.uid)
         return
     execution = _Execution(state, builder, log, limits, (layout.builds, layout.store))
-    ended = execution.run(spec, resources)
+    with _talking(state, builder, area, user, resources):
+        ended = execution.run(spec, resources)
     if ended is not None:
         raise failures.FailedError(builder.path, ended)
     execution.judge(_why_not_fetched(builder, area))
+
+
+@contextmanager
+def _talking(
+    state: RunState, builder: PreparedBuilder, area: Workspace, user: User, resources: Resources
+) -> Iterator[None]:
+    """Meanwhile the builder is served, if it may talk to the daemon."""
+    if not builder.talks:
+        yield
+        return
+    from fruix.building import nested  # noqa: PLC0415 - seldom needed
+
+    build = nested.NestedBuild(
+        state.job.path,
+        area.base,
+        frozenset(builder.candidates),
+        frozenset(builder.derivation.output_paths.values()),
+        frozenset(os.path.basename(bind.target) for bind in builder.others),
+    )
+    known = nested.KnownPaths(resources.store, build, state.roots)
+    with (
+        nested.listening(area.build, user.uid) as listener,
+        resources.serve(nested.Talk(listener, known, user.uid, state.job.options)),
+    ):
+        yield
+    state.learn(known.added)
 
 
 @contextmanager

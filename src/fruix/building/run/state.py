@@ -8,7 +8,7 @@ it at the end, for the result, the events and the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.failures import FailedError
@@ -23,6 +23,7 @@ from fruix.hostview import ResolvedView
 from fruix.model.events import LogLine, Note, PhaseStarted, Progress
 from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import Reason, reason, text_of
+from fruix.model.storepath import StorePath
 from fruix.sandbox import Exit, SandboxSpec
 
 
@@ -31,11 +32,13 @@ class RunState:
     """What is known of a build so far.
 
     Attributes:
+        roots: what the store keeps until the outputs are registered.
         mode: what the build is for, once that is known.
         round: the one that runs; 0 before the first.
         rounds: how many there will be.
         course: what the builder's output has told in this round.
         shown: what the sandbox shows of the host view.
+        added: what the builder has come to know of the store in this round.
         infos: of the outputs, once they are what they should be: whatever comes afterwards, it went
             well.
         hint: what to do about the reason.
@@ -46,6 +49,7 @@ class RunState:
     job: Job
     facts: BuildFacts
     allowance: Allowance
+    roots: set[StorePath] = field(default_factory=set)
     mode: str = "build"
     outputs: OutputSet | None = None
     log: BuildLog | None = None
@@ -61,8 +65,13 @@ class RunState:
     reason: Reason = field(default_factory=dict)
     hint: str = ""
     kept: str = ""
+    added: Sequence[StorePath] = ()
     early_notes: list[Note] = field(default_factory=list)  # told before the end
     late_notes: list[Note] = field(default_factory=list)  # and after it
+
+    def hold(self, roots: set[StorePath]) -> None:
+        """The store keeps from now on what is in this set."""
+        self.roots = roots
 
     def set_mode(self, mode: str, outputs: OutputSet) -> None:
         """The outputs are locked.
@@ -89,6 +98,11 @@ class RunState:
         self.allowance.begin_round()
         self.round = number
         self.course = Course()
+        self.added = ()
+
+    def learn(self, added: Sequence[StorePath]) -> None:
+        """Note what the builder has come to know of the store, so that outputs may refer to it."""
+        self.added = added
 
     def enter_sandbox(self, spec: SandboxSpec, shown: ResolvedView | None) -> None:
         """A sandbox is about to be made."""

@@ -44,10 +44,10 @@ def build_paths_with_results(
     """Build, and return one result for each request; one that failed is a result, not an error."""
     _check_mode(session, request.mode)
     results = session.realise(request.requests, request.mode)
-    return [(wanted, _with_outputs(session, wanted, result)) for wanted, result in results]
+    return [(wanted, with_outputs(session, wanted, result)) for wanted, result in results]
 
 
-def _with_outputs(session: Session, wanted: DerivedPath, result: BuildResult) -> BuildResult:
+def with_outputs(session: Session, wanted: DerivedPath, result: BuildResult) -> BuildResult:
     """The result with the outputs that were asked for and are there, as clients print and link them."""
     if wanted.outputs is None or not result.success:
         return replace(result, outputs={})
@@ -97,6 +97,15 @@ def build_paths(session: Session, request: BuildPaths) -> None:
     if session.context.dialect is Dialect.GUIX:
         # There, asking for a path that nobody can provide is no error.
         results = [row for row in results if row[1].status is not BuildStatus.NO_SUBSTITUTERS]
+    check_built(session, results)
+
+
+def check_built(session: Session, results: Sequence[tuple[DerivedPath, BuildResult]]) -> None:
+    """Make failures an error of the request.
+
+    Raises:
+        BuildsFailedError: something could not be built.
+    """
     failed = [(wanted, result) for wanted, result in results if not result.success]
     if failed:
         raise _failure(session, failed)

@@ -5,6 +5,7 @@ The part of `LocalStore` about objects that are not registered.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 
 from fruix.dataclass import replace
@@ -21,11 +22,13 @@ from fruix.store.outputs.canonical import Links
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
 from fruix.store.queries import StoreQueries
+from fruix.store.tree.copy import copy_tree
 
 
 class StoredOutputs(StoreQueries):
     """Mixed into `LocalStore`, which opens the directories."""
 
+    _descriptor: int
     _locks: int
     _staging: Staging
     _adding: Adding
@@ -54,6 +57,11 @@ class StoredOutputs(StoreQueries):
             HashMismatchError: not what `expected` says.
         """
         return staged.stage_output(self._staging, source, path, policy, valid=self.is_valid(path))
+
+    def copy_object(self, path: StorePath, to: int) -> None:
+        """Copy a valid path's files under its own name into an open directory that only we can enter."""
+        name = os.fsencode(path.base)
+        copy_tree(self._descriptor, name, to, name, where=path.base)
 
     def publish(self, place: bytes, path: StorePath) -> None:
         """Give what lies at a place of the staging directory its final name, which the caller has locked."""
