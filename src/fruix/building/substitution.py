@@ -78,7 +78,9 @@ class Substitution:
                 on_event(Message(_WARNING, note))
             return found
 
-        offers = Offers(self._resources.store, query, refused)
+        unclear: list[str] = []
+        nobody = not (self._caches(options, unclear) or unclear or self._may_help(options))
+        offers = Offers(self._resources.store, query, refused, nobody=nobody)
         if CONTENT_ADDRESSED in self._resources.settings.experimental_features:
             offers.locate = locate
         return offers

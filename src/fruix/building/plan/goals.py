@@ -39,6 +39,7 @@ from fruix.model.reasons import reason, text_of
 from fruix.model.resolving import with_scratch_paths
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.tree.interruption import check_interrupt
 
 
 def plan(
@@ -157,6 +158,7 @@ def _open(
 
     Settle it, or put it down as a goal and return what it needs first.
     """
+    check_interrupt()
     if path in found.earlier and not found.earlier[path].success:
         found.settled[path] = found.earlier[path]
         return None
@@ -246,6 +248,8 @@ def _have_outputs(store: LocalStore, found: Plan, path: StorePath, outputs: Iter
 def _is_offered(found: Plan, offers: Offers, path: StorePath, names: set[str]) -> bool:
     """Whether all outputs that are wanted are fetched."""
     derivation = found.derivations[path]
+    if offers.nobody:
+        return False
     if derivation.is_unresolved:
         return _is_located(found, offers, path, names)
     absent = missing_outputs(offers.store, derivation, names)
@@ -288,4 +292,4 @@ def fetch(found: Plan, offers: Offers, paths: Iterable[StorePath]) -> None:
 def _has_gone(store: LocalStore, derivation: Derivation) -> bool:
     """Whether an output is registered, but was deleted by hand."""
     paths = derivation.output_paths.values()
-    return any(not store.is_there(path) and store.is_valid(path) for path in paths)
+    return any(store.is_valid(path) and not store.is_there(path) for path in paths)

@@ -39,7 +39,8 @@ class Offers:
     """What was found.
 
     `refused`: paths that were promised before and not delivered, which count as not offered.
-    `damaged`: paths that are here, and not what they should be.
+    `damaged`: paths that are here, and not what they should be. `nobody`: there is no cache to be
+    asked.
     """
 
     store: LocalStore
@@ -47,6 +48,7 @@ class Offers:
     refused: Collection[StorePath] = ()
     damaged: set[StorePath] = field(default_factory=set)
     locate: Locate = _nowhere
+    nobody: bool = False
     _located: dict[str, Realisation | None] = field(default_factory=dict)
     _known: dict[StorePath, Offer | None] = field(default_factory=dict)
     _usable: dict[StorePath, bool] = field(default_factory=dict)
@@ -118,11 +120,13 @@ class Offers:
 
 def no_offers(store: LocalStore) -> Offers:
     """What is found when nobody is asked."""
-    return Offers(store, lambda _paths, _addresses: Found())
+    return Offers(store, lambda _paths, _addresses: Found(), nobody=True)
 
 
 def gather(offers: Offers, requests: Iterable[DerivedPath]) -> None:
-    """Look up what `requests` need, level by level."""
+    """Look up what `requests` need, level by level; nothing to do where nobody can be asked."""
+    if offers.nobody:
+        return
     paths: set[StorePath] = set()
     wanted: dict[StorePath, set[str]] = {}
     for request in requests:
