@@ -8,6 +8,8 @@ Below the builds directory, which is root's alone (0700).
     builds/NAME/tmp/     1777 root, or root:build group: seen inside as /tmp
     builds/NAME/store/   1775 root:build group: seen inside as the store; outputs appear here
 
+(Where a build sees many inputs, `store` is a directory that has been one before: `kept_points`.)
+
 Made before any process of the build exists; deleted by descriptor, without following links or
 crossing mounts, when all of them are dead.
 """
@@ -15,18 +17,21 @@ crossing mounts, when all of them are dead.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from fruix import failpoints
+from fruix.building import kept_points
 from fruix.building.resources import Resources
 from fruix.dataclass import dataclass, replace
-from fruix.errors import BadDerivationError, StillRunningError
+from fruix.errors import BadDerivationError, StillRunningError, StoreError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import JournalEntry
 from fruix.sandbox.back_ends import current
 from fruix.store.tree import delete_tree
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY
+
+_STORE = "store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Workspace:
     @property
     def store(self) -> str:
         """The build's own view of the store directory."""
-        return f"{self.base}/store"
+        return f"{self.base}/{_STORE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +98,11 @@ def new_name(derivation: StorePath, identity: str) -> str:
 
 @contextmanager
 def noted_workspace(
-    derivation: StorePath, uid: int, resources: Resources, build: BuildNote | None = None
+    derivation: StorePath,
+    uid: int,
+    resources: Resources,
+    build: BuildNote | None = None,
+    points: Collection[str] = (),
 ) -> Iterator[Workspace]:
     """A fresh workspace, with a note in the journal around it: what is left of it, the next start removes.
 
@@ -102,6 +111,7 @@ def noted_workspace(
         uid: of the build user.
         resources: what builds share.
         build: if it is built.
+        points: names of mount points in its store, if no descriptor can get out of its sandbox.
     """
     name, builds = new_name(derivation, resources.store.database.identity), resources.store.layout.builds
     failpoints.reach("journal")
@@ -112,7 +122,7 @@ def noted_workspace(
     resources.journal.write(note)
     try:
         failpoints.reach("directories")
-        with workspace(builds, name, uid, uid) as area:
+        with workspace(builds, name, uid, uid, points) as area:
             yield area
     finally:
         if not os.path.lexists(f"{builds}/{name}"):
@@ -121,8 +131,12 @@ def noted_workspace(
 
 
 @contextmanager
-def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]:
+def workspace(
+    builds: str, name: str, uid: int, gid: int, points: Collection[str] = ()
+) -> Iterator[Workspace]:
     """Make the directories; delete them at the end, whatever is in them by then.
+
+    But `store` may be one that was kept, and be kept, for `points` in it.
 
     Only after a `StillRunningError` they stay: mounts or processes may be in them.
     """
@@ -133,7 +147,7 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
             os.mkdir(name, 0o700, dir_fd=parent)
         try:
             with _named(f"{builds}/{name}"):
-                _fill(parent, name, uid, gid)
+                _fill(parent, name, uid, gid, points)
             yield Workspace(name, f"{builds}/{name}")
         except StillRunningError:
             dead = False
@@ -141,6 +155,9 @@ def workspace(builds: str, name: str, uid: int, gid: int) -> Iterator[Workspace]
         finally:
             if dead:
                 failpoints.reach("remove-directories")
+                if points:
+                    with suppress(OSError, StoreError):  # then it is deleted
+                        kept_points.keep(parent, name, _STORE)
                 delete_tree(parent, os.fsencode(name))
     finally:
         os.close(parent)
@@ -156,17 +173,19 @@ def _named(path: str) -> Iterator[None]:
         raise
 
 
-def _fill(parent: int, name: str, uid: int, gid: int) -> None:
+def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str]) -> None:
     base = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
     try:
+        kept = kept_points.take(parent, base, _STORE, points)
         for child, mode, owner, group in (
             ("root", 0o700, 0, 0),
             ("build", 0o700, uid, gid),
             # Where new files take the group of their directory (FreeBSD), that must not be root's.
             ("tmp", 0o1777, 0, 0 if current().user_namespaces else gid),
-            ("store", 0o1775, 0, gid),
+            (_STORE, 0o1775, 0, gid),
         ):
-            os.mkdir(child, 0o700, dir_fd=base)
+            if not (kept and child == _STORE):
+                os.mkdir(child, 0o700, dir_fd=base)
             made = os.open(child, OPEN_DIRECTORY, dir_fd=base)
             try:
                 os.fchown(made, owner, group)

@@ -53,12 +53,26 @@ def make_directories(paths: Iterable[str]) -> None:
 
 
 def make_target(directory: int, name: str, kind: int) -> None:
-    """An empty directory or file (`stat.S_IF…`) to be mounted on; something may be there already."""
-    with contextlib.suppress(FileExistsError):
-        if kind == stat.S_IFDIR:
-            os.mkdir(name, 0o755, dir_fd=directory)
-        else:
-            os.mknod(name, stat.S_IFREG | 0o444, dir_fd=directory)
+    """Make a directory or file (`stat.S_IF…`) to be mounted on; one may be there already.
+
+    One of the other kind that was kept is replaced (see `building.kept_points`).
+    """
+    try:
+        _make_empty(directory, name, kind)
+    except FileExistsError:
+        found = stat.S_IFMT(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
+        if found == kind:
+            return
+        remove = os.rmdir if found == stat.S_IFDIR else os.unlink
+        remove(name, dir_fd=directory)
+        _make_empty(directory, name, kind)
+
+
+def _make_empty(directory: int, name: str, kind: int) -> None:
+    if kind == stat.S_IFDIR:
+        os.mkdir(name, 0o755, dir_fd=directory)
+    else:
+        os.mknod(name, stat.S_IFREG | 0o444, dir_fd=directory)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ other builtins (`builtin`) differ in its fields alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from fruix.building.plan.goal import contract_name
@@ -19,6 +19,7 @@ from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Bind, Entry, Exec
+from fruix.sandbox.back_ends import current
 from fruix.sandbox.contracts import CONTRACTS, Contract
 from fruix.sandbox.networks import NONE
 
@@ -94,6 +95,17 @@ class PreparedBuilder:
     def candidates(self) -> list[StorePath]:
         """Store paths that its outputs may refer to, besides themselves."""
         return [path for _, path in self.inputs]
+
+    @property
+    def lasting_points(self) -> Collection[str]:
+        """Names of the mount points of its inputs; none if another build's may not serve (`kept_points`).
+
+        They may not where a descriptor of their directory could have left the sandbox, where copies are
+        put beside them while it runs, and where mounts are costly, since some inputs are copied there too.
+        """
+        if self.copies_outputs or self.talks or current().costly_mounts:
+            return ()
+        return {path.base for path in self.candidates}
 
 
 def contract_of(derivation: Derivation, default: str) -> Contract:

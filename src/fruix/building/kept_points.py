@@ -1,0 +1,120 @@
+"""Stores of sandboxes that are kept for the mount points in them: made once and used again.
+
+Each input that a build sees is mounted on an empty directory or file in the build's own store directory, on
+the disk, where its outputs appear beside them. To make and delete five hundred of those costs a file system
+more than the mounts: ext4 looks, for each new file, past all that were deleted in the last minute. So the
+store directory of a build that saw many inputs is kept. The next build that needs most of its mount points
+takes it, and makes and deletes what differs.
+
+    builds/points/NAME/    0700 root; NAME: of the build that it is from
+
+Nothing of a build stays in one: what isn't root's is deleted before it is kept, and what is root's no builder
+can change. Which builds take and leave some: `PreparedBuilder.lasting_points`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
+
+from fruix.store.tree import delete_tree
+from fruix.store.tree.descriptors import OPEN_DIRECTORY
+
+DIRECTORY = "points"
+MOST = 4
+"""Directories that are kept."""
+FEWEST = 32
+"""Mount points for which it is worth it."""
+_DIRECTORY_MODE = 0o755
+
+
+def take(builds: int, base: int, name: str, wanted: Collection[str]) -> bool:
+    """Put the kept directory that fits best into `base` as `name`; False if none fits.
+
+    It then holds mount points of these names alone, though maybe not all of them.
+
+    Args:
+        builds: the open directory of builds.
+        base: that of one build.
+        name: of the store directory in it.
+        wanted: names of its mount points.
+    """
+    if len(wanted) < FEWEST:
+        return False
+    try:
+        with _opened(builds, DIRECTORY) as kept:
+            fits = ((_worth(kept, one, wanted), one) for one in os.listdir(kept))
+            worth, best = max(fits, default=(0, ""))
+            if worth <= 0:
+                return False
+            os.rename(best, name, src_dir_fd=kept, dst_dir_fd=base)
+    except FileNotFoundError:  # none was kept yet, or another build was quicker
+        return False
+    with _opened(base, name) as directory:
+        _clear(directory, lambda _, point: point in wanted)
+    return True
+
+
+def keep(builds: int, build: str, name: str) -> None:
+    """Keep the directory `name` of a build of which nothing is alive, if it has many mount points.
+
+    What is not kept lies in the directory of the build afterwards, to be deleted with it: also those that
+    were not used for longest, since another build may take any of the kept ones at any time.
+    """
+    with _opened(builds, build) as base:
+        with _opened(base, name) as directory:
+            if _clear(directory, _is_mount_point) < FEWEST:
+                return
+            os.fchown(directory, os.geteuid(), os.getegid())
+            os.fchmod(directory, 0o700)
+        with suppress(FileExistsError):
+            os.mkdir(DIRECTORY, 0o700, dir_fd=builds)
+        with _opened(builds, DIRECTORY) as kept:
+            others = sorted(os.listdir(kept), key=lambda one: os.stat(one, dir_fd=kept).st_ctime_ns)
+            os.rename(name, build, src_dir_fd=base, dst_dir_fd=kept)
+            for old in others[: max(0, len(others) + 1 - MOST)]:
+                with suppress(FileNotFoundError):  # taken
+                    os.rename(old, old, src_dir_fd=kept, dst_dir_fd=base)
+
+
+def _worth(kept: int, one: str, wanted: Collection[str]) -> int:
+    """How many mount points need not be made, less those that are to be deleted."""
+    with _opened(kept, one) as directory:
+        found = os.listdir(directory)
+    common = sum(point in wanted for point in found)
+    return common - (len(found) - common)
+
+
+def _clear(directory: int, stays: Callable[[int, str], bool]) -> int:
+    """Delete what doesn't stay of what lies in an open directory; how much stays.
+
+    `stays` is told the directory and a name in it.
+    """
+    left = 0
+    for point in os.listdir(directory):
+        if stays(directory, point):
+            left += 1
+        else:
+            delete_tree(directory, os.fsencode(point))
+    return left
+
+
+@contextmanager
+def _opened(parent: int, name: str) -> Iterator[int]:
+    directory = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    try:
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def _is_mount_point(directory: int, point: str) -> bool:
+    """Whether it is as a sandbox made it: this process's own user's, which is no builder's, and empty."""
+    status = os.stat(point, dir_fd=directory, follow_symlinks=False)
+    if status.st_uid != os.geteuid():
+        return False
+    if stat.S_ISDIR(status.st_mode):
+        return stat.S_IMODE(status.st_mode) == _DIRECTORY_MODE
+    return stat.S_ISREG(status.st_mode) and status.st_size == 0 and status.st_nlink == 1
