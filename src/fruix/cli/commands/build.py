@@ -49,6 +49,14 @@ Results = Sequence[tuple[DerivedPath, BuildResult]]
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add what to build, how to build it, and what to show and to keep of it."""
     asked.configure(parser)
+    parser.add_argument(
+        "-s",
+        "--system",
+        metavar="SYSTEM",
+        default="",
+        help="what packages are built for, such as aarch64-linux (default: this machine's);"
+        " here with an emulator, or on another machine (--builders)",
+    )
     build_flags.configure(parser)
     _configure_display(parser)
     parser.add_argument(
@@ -107,7 +115,7 @@ def _from_the_beginning(
     store: RemoteStore, packages: Sequence[Package], options: argparse.Namespace, overtaken: Overtaken
 ) -> int:
     """Lower for the host's tools as they are now, and build that; the exit status."""
-    work = lowering(store)
+    work = lowering(store, options.system)
     targets = asked.targets(store, work, _words(store, options), packages)
     plan = store.plan([target.request for target in targets], build_flags.mode_of(options))
     changed = _host_changed(store, plan)
@@ -128,7 +136,8 @@ def _from_the_beginning(
             print(path)
     if options.metadata:
         _write_metadata(targets[0], options.metadata)
-    if not packages and build_flags.mode_of(options) is BuildMode.NORMAL and work.of_definitions_alone:
+    by_words = not packages and not options.system and work.of_definitions_alone
+    if by_words and build_flags.mode_of(options) is BuildMode.NORMAL:
         found = [path for named in outputs for path in named.values()]
         remember(store, options.targets, [target.request.path for target in targets], found)
     return 0

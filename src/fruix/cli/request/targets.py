@@ -7,7 +7,9 @@ was built here.
 from __future__ import annotations
 
 import os
+import re
 from functools import partial
+from typing import NoReturn
 
 from fruix.building.builders.platforms import local_system
 from fruix.cli.request.names import named
@@ -20,6 +22,8 @@ from fruix.packages.load import find
 from fruix.packages.lower import Lowered, Lowering, LoweringContext
 from fruix.packages.package import Package
 
+_SYSTEM = re.compile(r"[A-Za-z0-9_]+-[a-z0-9_]+")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -30,11 +34,25 @@ class Target:
     package: Package | None = None
 
 
-def lowering(store: RemoteStore) -> Lowering:
-    """A lowering for this machine: views are asked of the daemon, since it will check them."""
+def lowering(store: RemoteStore, system: str = "") -> Lowering:
+    """A lowering for a system, by default this machine's.
+
+    Views are asked of the daemon, since it will check them; those of other systems' machines it
+    can't tell.
+    """
     check = partial(store.require_own, "can't put roots together")
-    context = LoweringContext(local_system(), store.host_view, check)
-    return Lowering(store, context)
+    if system in {"", local_system()}:
+        return Lowering(store, LoweringContext(local_system(), store.host_view, check))
+    if not _SYSTEM.fullmatch(system):
+        raise UsageError(f"'{system}' is no system", hint="such as aarch64-linux or x86_64-freebsd")
+    return Lowering(store, LoweringContext(system, partial(_no_view, system), check))
+
+
+def _no_view(system: str, name: str) -> NoReturn:
+    raise UsageError(
+        f"the host view '{name}' of a machine of {system} can't be told here",
+        hint="name a root that is for it (root=, docs/roots.md), or build on such a machine",
+    )
 
 
 def package_target(work: Lowering, package: Package) -> Target:
