@@ -204,6 +204,10 @@ def test_each_cause_has_a_line_and_the_next_command_is_the_last(capsys: pytest.C
         (replace(failure(hint="declare it"), log_file=""), "declare it"),
         (replace(failure(), log_file=""), "correct the cause, build again"),
         (
+            replace(failure(reason=reason("unobtainable", path="/frx/store/x")), log_file=""),
+            "name what makes it (a package, a derivation), or a binary cache that has it ('substituters')",
+        ),
+        (
             replace(failure(status=BuildStatus.CACHED_FAILURE), log_file=""),
             "fruix log hello-2; fruix enter hello-2 (a shell in its sandbox)",
         ),

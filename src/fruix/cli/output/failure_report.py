@@ -216,8 +216,13 @@ def next_step(failure: Failure, word: Word) -> str:
         steps.append("usual causes are the time, random names, the order of files or of jobs")
     elif failure.ran and failure.kind == "build":
         steps.append(f"fruix enter {what} (a shell in its sandbox)")
-    return "; ".join(steps) or "correct the cause, build again"
+    return "; ".join(steps) or _STEPS.get(str(failure.event.reason.get("kind")), _ANY_STEP)
 
+
+# What to do about a reason, where nothing was run and the daemon doesn't say.
+_ANY_STEP = "correct the cause, build again"
+_FROM_WHAT = "name what makes it (a package, a derivation), or a binary cache that has it ('substituters')"
+_STEPS: Mapping[str, str] = {"unobtainable": _FROM_WHAT, "missing-derivation": _FROM_WHAT}
 
 # How nix says what has happened: a bit for each kind, and 96 with any.
 _BITS: Mapping[BuildStatus, int] = {
@@ -254,7 +259,7 @@ def build_error(
         kinds = [(one.status, str(one.event.reason.get("kind"))) for one in failures]
     else:
         texts = [f"'{request.path}' could not be built: {result.message}" for request, result in failed]
-        hint = "correct the cause, build again"
+        hint = _ANY_STEP
         kinds = [(result.status, "") for _, result in failed]
     error = BuildError(texts[0], hint=hint)
     error.causes, error.exit_code = tuple(texts), exit_code(kinds)
