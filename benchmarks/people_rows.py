@@ -200,6 +200,6 @@ ROWS: tuple[Row, ...] = (
     _row("interrupt", "^C to the prompt", "ms", interrupt, 5),
     _row("ps", "fruix ps", "ms", running, dialect=OURS),
     _row("log", "the log of a build", "ms", log, dialect="nix"),
-    _row("sandbox", "hello in the sandbox / bare", "times", sandboxed, dialect=OURS),
+    _row("sandbox", "hello in the sandbox / bare", "times", sandboxed, 2, dialect=OURS),
     _row("packages", "all packages, two jobs / sum of phases", "times", every_package, 1, dialect=OURS),
 )

@@ -238,7 +238,7 @@ ROWS: tuple[Row, ...] = (
     Row("nothing", "nothing to do, 1 derivation", "ms", nothing_one, grows=False),
     Row("nothings", "nothing to do, 100 derivations", "ms", nothing_many),
     Row("output", "a build with an output of 256 MiB", "s", big_output, rounds=3),
-    Row("texts", "add 20,000 small texts", "s", add_texts, rounds=3),
+    Row("texts", "add 20,000 small texts", "s", add_texts, rounds=2),
     Row("closure", "closure of 20,000 paths", "s", closure, rounds=3),
     Row("valid", "IsValidPath", "1/s", valid_rate, rate=True),
     Row("info", "QueryPathInfo", "1/s", info_rate, rate=True),

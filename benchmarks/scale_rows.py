@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 
+import lowering_rows
 from fruix.model import aterm, base32
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
@@ -330,12 +331,15 @@ def _row(key: str, title: str, unit: str, work: Measure, **more: object) -> Row:
 
 
 ROWS: tuple[Row, ...] = (
-    _row("crowd", "trivial build, 5,000 processes and mounts", "ms", crowded_build),
+    _row("crowd", "trivial build, 5,000 processes and mounts", "ms", crowded_build, rounds=1),
     _row("idle", "each of 1,000 idle clients", "MiB", idle, rounds=1),
     _row("busy", "worst answer to 50 busy clients", "ms", busy),
     _row("plan", "plan of 20,000 derivations", "s", plan, dialect="nix"),
     _row("first", "first of 20,000 builds begun", "s", first_build, rounds=1),
     _row("plan-memory", "memory for 20,000 derivations", "MiB", plan_memory, rounds=1),
+    _row("lower", "lower 10,000 packages over the socket", "s", lowering_rows.lowering, dialect=OURS),
+    _row("lower-memory", "memory for lowering them", "MiB", lowering_rows.memory, dialect=OURS, rounds=1),
+    _row("dry-run", "fruix build -n of 10,000 packages", "s", lowering_rows.dry_run, dialect=OURS, rounds=1),
     _row("million-start", "start, 1,000,000 paths", "ms", start, group="million"),
     _row("million-info", "QueryPathInfo, 1,000,000 paths", "ms", question, group="million"),
     _row("million-text", "add a text, 1,000,000 paths", "ms", registration, group="million"),

@@ -242,9 +242,9 @@ ROWS: tuple[Row, ...] = (
     Row("referrers", "referrers of 20,000 paths", "s", referrers, rounds=3, group="store"),
     Row("requisites", "closure of 20,000 paths, own clients", "s", requisites, rounds=3, group="store"),
     Row("verify", "verify 40,000 small files and 1 GiB", "s", verify, rounds=3, group="store"),
-    Row("export", "export an item of 1 GiB (Guix)", "s", export, 3, group="store", dialect="guix"),
-    Row("import", "import an item of 1 GiB (Guix)", "s", import_item, 3, group="store", dialect="guix"),
-    Row("import-nar", "import 1 GiB (Nix)", "s", import_archive, 3, group="store", dialect="nix"),
+    Row("export", "export an item of 1 GiB (Guix)", "s", export, 2, group="store", dialect="guix"),
+    Row("import", "import an item of 1 GiB (Guix)", "s", import_item, 2, group="store", dialect="guix"),
+    Row("import-nar", "import 1 GiB (Nix)", "s", import_archive, 2, group="store", dialect="nix"),
     Row("optimise", "deduplicate 4,000 files of 16 KiB", "s", optimise, rounds=3, group="duplicates"),
-    Row("mark", "mark 200,000 paths", "s", mark, rounds=3, group="marking"),
+    Row("mark", "mark 200,000 paths", "s", mark, rounds=2, group="marking"),
 )
