@@ -130,7 +130,7 @@ def test_keys_of_views() -> None:
 
 # Variables of the environment
 
-_READ = re.compile(r'"((?:FRUIX|NIX|GUIX)_[A-Z_]+|METADATA_OUT|NO_COLOR)"')
+_READ = re.compile(r'"((?:FRUIX|NIX|GUIX)_[A-Z_]+|METADATA_OUT|NO_COLOR|XDG_CACHE_HOME)"')
 # What builders and helpers get, and what only the double of FreeBSD knows.
 _NOT_FOR_PEOPLE = frozenset(
     {
