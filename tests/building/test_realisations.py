@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -103,3 +104,38 @@ def test_whose_word_is_not_taken(
     (result,) = build(here, drv, options=wishes(cache.url))
     assert result.status is BuildStatus.BUILT, result.message
     assert any(word in text for text in said(here))
+
+
+def test_a_cache_is_asked_for_what_a_derivation_becomes(
+    here: Machine, shell: StorePath, cache: Cache
+) -> None:
+    """Only another derivation's output is in the cache, which becomes the same; one output is wanted."""
+    roots = [add(here, "alike-root", f": {n}; echo alike > $out", shell, {"out": FLOATING}) for n in (1, 2)]
+    both = dict.fromkeys(("first", "second"), FLOATING)
+    tops = []
+    for root in roots:
+        up = upstream_placeholder(root, "out")
+        tops.append(add(here, "alike-top", f"cat {up} > $first; echo 2 > $second", shell, both, root))
+    assert build(here, tops[0])[0].success
+    known = here.store.all_valid_paths()
+    (resolved,) = (path for path in known if path.name == "alike-top.drv" and path not in tops)
+    first = here.store.derivation_outputs(tops[0])["first"]
+    offer(here, cache, *roots, tops[0], resolved)
+    ((_, result),) = here.builder.realise(
+        [DerivedPath(tops[1], ("first",))], wishes(cache.url), here.events.append, threading.Event()
+    )
+    assert result.success, result.message
+    assert begun(here) == []
+    assert here.store.derivation_outputs(tops[1])["first"] == first
+    assert here.store.is_valid(first)
+    assert "second" not in here.store.derivation_outputs(tops[1])
+
+
+def test_a_note_is_told_once(here: Machine, shell: StorePath, cache: Cache) -> None:
+    drvs = chain(here, shell, "told-once")
+    offer(here, cache, *drvs, key=None)
+    (result,) = build(here, drvs[1], options=wishes(cache.url))
+    assert result.status is BuildStatus.BUILT, result.message
+    notes = said(here)
+    assert notes
+    assert len(notes) == len(set(notes))

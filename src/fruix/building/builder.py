@@ -146,11 +146,11 @@ class Builder:
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Plan and carry out, again where something promised didn't come, or inputs are known now."""
         repair = options.mode is BuildMode.REPAIR
-        refused: set[StorePath] = set()
+        refused, told = set[StorePath](), set[str]()
         earlier: dict[StorePath, BuildResult] = {}
         while True:
             with interruptible(lambda: FruixError("cancelled") if cancelled.is_set() else None):
-                offers = self._substitution.offers(options, refused, on_event)
+                offers = self._substitution.offers(options, refused, on_event, told)
                 if repair:
                     work, repairs = survey(
                         self._resources.store, requests, offers, self.settings.experimental_features
@@ -212,7 +212,7 @@ class Builder:
     def _look(self, requests: Iterable[DerivedPath], options: BuildOptions) -> Plan:
         """The plan of a request of which nobody is told more."""
         options = self._substitution.resolved(options)
-        return self._plan(requests, options, self._substitution.offers(options, (), _ignore))
+        return self._plan(requests, options, self._substitution.offers(options, (), _ignore, set()))
 
     def _run(self, job: Job) -> BuildResult:
         if job.offer is not None:

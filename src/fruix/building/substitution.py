@@ -60,22 +60,30 @@ class Substitution:
         return replace(options, substitutes=replace(wishes, fallback=fallback, allowed=allowed))
 
     def offers(
-        self, options: BuildOptions, refused: Collection[StorePath], on_event: Callable[[Event], None]
+        self,
+        options: BuildOptions,
+        refused: Collection[StorePath],
+        on_event: Callable[[Event], None],
+        told: set[str],
     ) -> Offers:
-        """What looks for offers on behalf of a request; `refused`: paths that are not to be offered."""
-        told: set[str] = set()
+        """What looks for offers on behalf of a request.
+
+        `refused`: paths that are not to be offered. `told`: notes that it has been told; it grows.
+        """
+
+        def tell(notes: Collection[str]) -> None:
+            for note in dict.fromkeys(note for note in notes if note not in told):
+                told.add(note)
+                on_event(Message(_WARNING, note))
 
         def query(paths: Collection[StorePath], addresses: Mapping[StorePath, ContentAddress]) -> Found:
             found = self.query(paths, options, addresses)
-            for note in dict.fromkeys(note for note in found.notes if note not in told):
-                told.add(note)
-                on_event(Message(_WARNING, note))
+            tell(found.notes)
             return found
 
         def locate(ids: Collection[str]) -> Mapping[str, Realisation]:
             found, notes = self._locate(ids, options)
-            for note in notes:
-                on_event(Message(_WARNING, note))
+            tell(notes)
             return found
 
         unclear: list[str] = []

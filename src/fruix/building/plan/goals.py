@@ -207,7 +207,9 @@ def _want(
         if not there and not is_settled(found, store, dependency, outputs):
             needed.add(dependency)
     if needs_resolving(found, store, derivation):
-        return resolve_goal(found, store, path, names, needed, mode)
+        return resolve_goal(
+            found, store, path, names, needed, mode, lambda drv: _is_located(found, offers, drv, names)
+        )
     for output in derivation.output_paths.values():
         store.add_temp_root(output)  # all of them: a build makes them all, whichever are wanted
     if mode == BuildMode.NORMAL and _has_gone(store, derivation):
@@ -263,6 +265,7 @@ def _is_offered(found: Plan, offers: Offers, path: StorePath, names: set[str]) -
 def _is_located(found: Plan, offers: Offers, path: StorePath, names: set[str]) -> bool:
     """The same where caches know better than anybody here where the outputs are."""
     located = offers.located(found.derivations[path], names)
+    offers.ask([one.path for one in located.values()])
     absent = [one.path for one in located.values() if not offers.is_here(one.path)]
     if not located or any(offers.get(one) is None for one in absent):
         return False

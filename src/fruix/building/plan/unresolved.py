@@ -8,13 +8,14 @@ earlier plan for the same request.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.dataclass import dataclass
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL
+from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.resolving import resolve, with_scratch_paths
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
@@ -58,9 +59,17 @@ def follow(found: Plan, store: LocalStore, drv: StorePath, chain: Collection[str
 
 
 def resolve_goal(
-    found: Plan, store: LocalStore, path: StorePath, names: set[str], needed: set[StorePath], mode: BuildMode
+    found: Plan,
+    store: LocalStore,
+    path: StorePath,
+    names: set[str],
+    needed: set[StorePath],
+    mode: BuildMode,
+    is_located: Callable[[StorePath], bool],
 ) -> set[StorePath] | None:
     """Put down what is built for it, or, where some inputs are still needed, a goal that waits for them.
+
+    `is_located`: whether outputs of the derivation that it becomes are fetched.
 
     Returns:
         What it needs first; None: nothing.
@@ -83,13 +92,26 @@ def resolve_goal(
             store.realise(derivation, outputs)
         found.settled[path] = result
         return None
+    found.derivations[drv] = resolved
+    if mode == BuildMode.NORMAL and is_located(drv):
+        found.stand_ins[path] = found.stand_ins[drv]
+        found.located[path] = _as_of(store, derivation, found.located[drv])
+        return None
     for output in resolved.output_paths.values():
         store.add_temp_root(output)
     store.add_temp_root(drv)
-    found.resolved[path], found.stand_ins[path], found.derivations[drv] = drv, (drv,), resolved
+    found.resolved[path], found.stand_ins[path] = drv, (drv,)
     built = with_scratch_paths(drv, resolved) if resolved.is_floating else resolved
     found.goals[drv] = Goal(drv, built, frozenset(), mode)
     return None
+
+
+def _as_of(
+    store: LocalStore, derivation: Derivation, located: Mapping[str, Realisation]
+) -> dict[str, Realisation]:
+    """What is known of a derivation as what is known of another one that becomes the same."""
+    identity = store.derivation_identity(derivation)
+    return {name: Realisation(realisation_id(identity, name), one.path) for name, one in located.items()}
 
 
 def is_settled(found: Plan, store: LocalStore, path: StorePath, names: Collection[str]) -> bool:
