@@ -11,6 +11,7 @@ import pytest
 
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildStatus
+from fruix.model.contentaddress import path_for
 from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuildStarted, SubstitutionFinished
@@ -118,6 +119,35 @@ def test_what_names_its_contents_needs_nobody(here: Machine, shell: StorePath, c
     cache.add(replace(info, nar_hash=Hash.of("sha256", b"x")), b"x", key=None)
     (result,) = build(here, drv, options=replace_cache(wishes(cache.url), cache))
     assert not result.success
+
+
+def test_a_cache_of_another_store_has_what_names_its_contents(
+    here: Machine, shell: StorePath, tmp_path: Path
+) -> None:
+    """Under another path; nothing else of it is taken, be it said of paths of this store."""
+    tmp_path.chmod(0o755)
+    elsewhere = Cache(tmp_path / "elsewhere", store="/fnord/store")
+    data = b"elsewhere\n"
+    outputs = {"out": DerivationOutput(None, "sha256", hashlib.sha256(data).hexdigest())}
+    drv = here.derivation("at-home", "echo elsewhere > $out", shell, outputs=outputs)
+    plain = here.derivation("at-home-too", "echo elsewhere > $out", shell)
+    infos = move(here, elsewhere, drv, plain)
+    for file in elsewhere.directory.glob("*.narinfo"):
+        if "at-home-too" not in file.read_text():
+            file.unlink()
+    output = next(iter(here.store.read_derivation(drv).outputs.values()))
+    assert output.content_address is not None
+    there = path_for(output.content_address, "at-home", "/fnord/store")
+    info = replace(infos[0], path=there, deriver=None)
+    elsewhere.add(info, b"".join(archive_of(data)), key=None)
+    options = wishes(f"{elsewhere.url}?store=/fnord/store")
+    first, second = build(here, drv, plain, options=options)
+    assert first.status is BuildStatus.SUBSTITUTED, first.message
+    assert second.status is BuildStatus.BUILT, second.message
+    forget(here, infos)
+    elsewhere.add(replace(info, nar_hash=Hash.of("sha256", b"x")), b"x", key=None)
+    (lied,) = build(here, drv, options=replace_cache(wishes(elsewhere.url), elsewhere))
+    assert not lied.success
 
 
 def replace_cache(options: BuildOptions, cache: Cache) -> BuildOptions:

@@ -11,9 +11,9 @@ from fruix.model.narinfo import NarInfo
 from fruix.model.pathinfo import PathInfo
 from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
-from fruix.substitutes.address import CacheAddress
+from fruix.substitutes.address import CacheAddress, Question
 from fruix.substitutes.answers import Answers
-from fruix.substitutes.substituter import Offer, Question, Reply, Substituter
+from fruix.substitutes.substituter import Offer, Reply, Substituter
 
 STORE = "/frx/store"
 CACHE = CacheAddress("http://cache.example")

@@ -29,6 +29,8 @@ class CacheAddress:
     def parse(cls, text: str) -> Self:
         """Read an address; of parameters, `?priority=N` is known.
 
+        `?store=DIRECTORY`, Nix's, is what the cache says itself.
+
         Raises:
             UsageError: it is none.
         """
@@ -42,6 +44,7 @@ class CacheAddress:
         priority = query.pop("priority", ["50"])[0] if "priority" in query else None
         if priority is not None and not (priority.isascii() and priority.isdecimal() and len(priority) < 10):
             raise UsageError(f"'{text}' has a priority that is no number")
+        query.pop("store", None)
         query.pop("trusted", None)  # Nix's; here signatures alone speak for a path
         if query or parts.fragment:
             raise UsageError(f"'{text}' has parameters that are not known", hint="known: priority")
@@ -80,3 +83,11 @@ class CacheAddress:
 
     def __str__(self) -> str:
         return self.url
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A small file of a cache; `name` as the answer repeats it."""
+
+    cache: CacheAddress
+    name: str

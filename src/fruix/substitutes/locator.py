@@ -12,9 +12,9 @@ from fruix.errors import BadStorePathError, FormatError
 from fruix.model import cacheinfo
 from fruix.model.build_options import Trust
 from fruix.model.realisation import Realisation
-from fruix.substitutes.address import CacheAddress
+from fruix.substitutes.address import CacheAddress, Question
 from fruix.substitutes.answers import FOUND
-from fruix.substitutes.substituter import LOT, Fetcher, Question, Substituter
+from fruix.substitutes.substituter import LOT, Fetcher, Substituter
 
 
 class Locator(Substituter):

@@ -20,7 +20,7 @@ from fruix.model.contentaddress import ContentAddress, path_for
 from fruix.model.narinfo import Archive, NarInfo
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.substitutes.address import CacheAddress
+from fruix.substitutes.address import CacheAddress, Question
 from fruix.substitutes.answers import FOUND, NOTHING, Answers
 
 # Paths that are asked for at once; a sandbox is made for each such lot.
@@ -53,14 +53,6 @@ class Offer:
     def size(self) -> int:
         """Bytes to fetch; 0: not known."""
         return self.archives[0][1].size
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A small file of a cache; `name` as the answer repeats it."""
-
-    cache: CacheAddress
-    name: str
 
 
 # Cache's URL, name, kind of the answer (`fetcher`), text.
@@ -126,7 +118,9 @@ class Substituter:
         wanted = sorted(paths)
         for begin in range(0, len(wanted), LOT):
             self._ask(wanted[begin : begin + LOT], caches, fetcher, said, notes)
-        usable = [cache for cache in caches if not self._why_not(cache, notes)]
+        declared = {path: address for path, address in (addresses or {}).items() if path in paths}
+        others = self._ask_others(declared, caches, fetcher, said, notes)
+        usable = [cache for cache in caches if cache in others or not self._why_not(cache, notes)]
         usable.sort(key=self._priority)
         offers = {}
         for path in wanted:
@@ -157,6 +151,27 @@ class Substituter:
         return why
 
     # Asking
+
+    def _ask_others(
+        self,
+        addresses: Mapping[StorePath, ContentAddress],
+        caches: Sequence[CacheAddress],
+        fetcher: Fetcher,
+        said: _Said,
+        notes: list[str],
+    ) -> Collection[CacheAddress]:
+        """Ask those that are of another store for what has declared contents; which those are."""
+        known = [(cache, info) for cache in caches if (info := self._answers.info(cache.url)) is not None]
+        others = {cache: info.directory for cache, info in known if info.directory != self._directory}
+        if not others or not addresses:
+            return ()
+        urls = {cache.url for cache in others}
+        for key in [key for key in said if key[0] in urls]:
+            del said[key]  # what they say of paths of this store
+        from fruix.substitutes.other_stores import ask_other_stores  # noqa: PLC0415 - seldom needed
+
+        ask_other_stores(addresses, list(others.items()), fetcher.look, said, notes)
+        return others
 
     def _ask(
         self,

@@ -30,9 +30,9 @@ from fruix.sandbox import Bind, Entry
 from fruix.sandbox.network_files import CERTIFICATES, host_files
 from fruix.sandbox.networks import NONE
 from fruix.store.tree.interruption import check_interrupt
-from fruix.substitutes.address import CacheAddress
+from fruix.substitutes.address import CacheAddress, Question
 from fruix.substitutes.answers import LONGEST, PROBLEM
-from fruix.substitutes.substituter import Offer, Question, Reply
+from fruix.substitutes.substituter import Offer, Reply
 
 _CHUNK = 1 << 18
 # Bytes of a line of answers: JSON may take six for one.

@@ -83,14 +83,7 @@ def resolve_goal(
     known = {key: place for key, place in places.items() if place is not None}
     drv, resolved = resolve(derivation, known, store.directory)
     if mode == BuildMode.NORMAL and outputs_there(found, store, drv, resolved, names):
-        outputs = known_outputs(found, store, drv, resolved)
-        outputs = {name: one for name, one in outputs.items() if store.is_valid(one)}
-        result = BuildResult(BuildStatus.RESOLVES_TO_ALREADY_VALID, outputs=outputs)
-        if derivation.is_impure:
-            result = found.earlier[path] = found.earlier[drv]
-        else:
-            store.realise(derivation, outputs)
-        found.settled[path] = result
+        found.settled[path] = _built_before(found, store, path, drv, resolved)
         return None
     found.derivations[drv] = resolved
     if mode == BuildMode.NORMAL and is_located(drv):
@@ -104,6 +97,20 @@ def resolve_goal(
     built = with_scratch_paths(drv, resolved) if resolved.is_floating else resolved
     found.goals[drv] = Goal(drv, built, frozenset(), mode)
     return None
+
+
+def _built_before(
+    found: Plan, store: LocalStore, path: StorePath, drv: StorePath, resolved: Derivation
+) -> BuildResult:
+    """The result of a derivation that becomes another one, whose outputs are there."""
+    derivation = found.derivations[path]
+    if derivation.is_impure:
+        found.earlier[path] = found.earlier[drv]
+        return found.earlier[drv]
+    outputs = known_outputs(found, store, drv, resolved)
+    outputs = {name: one for name, one in outputs.items() if store.is_valid(one)}
+    store.realise(derivation, outputs)
+    return BuildResult(BuildStatus.RESOLVES_TO_ALREADY_VALID, outputs=outputs)
 
 
 def _as_of(
