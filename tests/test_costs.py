@@ -35,7 +35,7 @@ MANY = 300  # more processes than there are on a quiet machine
 # takes a call depends on the load.
 MOST = {
     "build": 570,
-    "after the builder": 75,
+    "after the builder": 90,  # 65, and what the daemon does meanwhile for the build before
     "text": 50,
     "text of many": 10,
     "first question": 20,

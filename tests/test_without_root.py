@@ -25,6 +25,7 @@ SAME = [
     "tests/sandbox/test_userns.py",
     "tests/building/run/test_build.py",
     "tests/building/test_declared.py",
+    "tests/building/test_kept_points.py",
     "tests/building/test_output_rules.py",
     "tests/building/test_root_view.py",
     "tests/building/outputs/test_unfit_outputs.py",
