@@ -110,6 +110,7 @@ def _fruix(root: str) -> Daemon:
     configuration = f"{base}/fruix.toml"
     with open(configuration, "w", encoding="ascii") as file:
         file.write(f'max-jobs = 2\ncores = 1\nacl-file = "{base}/acl"\n')
+        file.write("max-connections = 2048\nmax-connections-per-user = 2048\n")
     environment = {
         "FRUIX_STORE_DIR": f"{base}/store", "FRUIX_STATE_DIR": f"{base}/var",
         "FRUIX_LOG_DIR": f"{base}/log", "FRUIX_CONF": configuration,
