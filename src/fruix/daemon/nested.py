@@ -120,7 +120,7 @@ class _Serving:
                 session,
                 only=for_builders.ONLY,
                 handlers=for_builders.HANDLERS,
-                refusal=for_builders.REFUSAL,
+                refusal=(for_builders.REFUSAL, ""),
             ).run()
         except Exception:  # the thread's last resort: the daemon goes on
             log.exception("session of the builder of '%s' failed", self._talk.known.drv)

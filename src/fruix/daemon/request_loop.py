@@ -35,9 +35,10 @@ from fruix.store.memory import charge, charged_to
 Only = frozenset[type[Request[Any]]] | None
 
 Handlers = Mapping[Dialect, Mapping[type[Request[Any]], Handler]]
+# What is refused, and what to do about it.
 _NOT_FOR_OTHERS = (
-    "this daemon is embedded in another fruix, and tells others only what it builds: "
-    "wait for the end of that one; 'fruix daemon' serves several"
+    "this daemon is embedded in another fruix, and tells others only what it builds",
+    "wait for the end of that one; 'fruix daemon' serves several",
 )
 
 
@@ -50,7 +51,7 @@ class RequestLoop:
         *,
         only: Only = None,
         handlers: Handlers = HANDLERS,
-        refusal: str = _NOT_FOR_OTHERS,
+        refusal: tuple[str, str] = _NOT_FOR_OTHERS,
     ) -> None:
         """`only`: the requests that the client may make, if not all; `refusal`: what it is told of others.
 
@@ -96,7 +97,7 @@ class RequestLoop:
         )
         self._connection.complete()
         if context.dialect not in self._handlers:
-            self._answer(self._error(NotPermittedError(self._refusal)))
+            self._answer(self._error(self._refused()))
             return False
         if context.dialect is Dialect.GUIX:
             self._make_profile_directory()
@@ -188,7 +189,7 @@ class RequestLoop:
         """Do what is asked; the reply, and what is to be streamed after it."""
         self._connection.source.check()
         if self._only is not None and operation.kind not in self._only:
-            raise NotPermittedError(self._refusal)
+            raise self._refused()
         if handler is None:
             text = (
                 f"operation {operation.number} ({operation.name}) is not implemented in this version of fruix"
@@ -202,6 +203,10 @@ class RequestLoop:
         if len(reply) > FREE:
             charge(len(reply))  # until the client has read it
         return reply, ()
+
+    def _refused(self) -> NotPermittedError:
+        text, hint = self._refusal
+        return NotPermittedError(text, hint=hint)
 
     def _read(self, operation: Operation) -> list[Any]:
         try:
