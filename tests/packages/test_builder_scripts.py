@@ -243,7 +243,9 @@ def test_locales_are_made_and_found(area: BuildArea) -> None:
         '#!/bin/sh\nlast() { shift 4; echo "$1"; }\necho "$*" > "$(last "$@")"\n'
     )
     (area.tools / "localedef").chmod(0o755)
-    done = area.run(("make", locales("en_US", "ja_JP")), ("check", 'cat "$LOCPATH/en_US.UTF-8"; env'))
+    make = locales("en_US", "ja_JP")
+    assert area.run(("make", make), ("check", 'echo "path: ${LOCPATH-}"')).stdout.splitlines()[-1] == "path: "
+    done = area.run(("make", f"fruixRoot=/root\n{make}"), ("check", 'cat "$LOCPATH/en_US.UTF-8"; env'))
     place = area.build / ".fruix/locales"
     assert f"-i en_US -f UTF-8 {place}/en_US.UTF-8" in done.stdout.splitlines()
     assert f"LOCPATH={place}" in done.stdout.splitlines()

@@ -144,13 +144,17 @@ def locales(*names: str) -> str:
     """Commands for a phase: make locales, and have all programs of the build find them.
 
     For tests that want another locale than `C` and `C.UTF-8`. The descriptions are in roots with
-    the variant `+locales`.
+    the variant `+locales`. In a host view they do nothing: FreeBSD's has locales.
 
     Args:
         names: such as `en_US`; the character set is UTF-8.
     """
     made = [f'localedef -i {name} -f UTF-8 "$LOCPATH/{name}.UTF-8"' for name in names]
-    return "\n".join(['LOCPATH=$fruix/locales\nexport LOCPATH\nmkdir "$LOCPATH"', *made])
+    return _in_a_root("\n".join(['LOCPATH=$fruix/locales\nexport LOCPATH\nmkdir "$LOCPATH"', *made]))
+
+
+def _in_a_root(commands: str) -> str:
+    return f'if [ -n "${{fruixRoot:-}}" ]; then\n{commands.strip()}\nfi'
 
 
 def run_pytest(arguments: str) -> str:
@@ -161,4 +165,4 @@ def run_pytest(arguments: str) -> str:
     path = '"$out/lib/python3/site-packages${PYTHONPATH:+:$PYTHONPATH}"'
     run = f"PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={path} python3 -m pytest -v -p no:cacheprovider {arguments}"
     test = counted(run, (r" PASSED +\[", r" (FAILED|ERROR) +\["))
-    return f'if [ -n "${{fruixRoot:-}}" ]; then\n{test.strip()}\nfi'
+    return _in_a_root(test)
