@@ -6,8 +6,9 @@ from fruix.packages.package import Origin, Package
 # Without crypt(), whose library the runtime does not have. What Configure would ask the machine for
 # and write down is given: who builds it, where, when, on which kernel.
 _CONFIGURE = """
+shell=$(command -v dash)
 sh ./Configure -des -Dprefix="$out" -Dcc=cc -Dman1dir="$out/share/man/man1" -Dman3dir=none \\
-    -Dsh="$(command -v dash)" -Duseshrplib=false -Ud_crypt -Dlibs='-lpthread -ldl -lm -lc' \\
+    -Dsh="$shell" -Dtargetsh="$shell" -Duseshrplib=false -Ud_crypt -Dlibs='-lpthread -ldl -lm -lc' \\
     -Dlocincpth= -Dloclibpth= -Dosvers= -Dmyuname=linux -Dmyhostname=localhost -Dmydomain=.localdomain \\
     -Dcf_by=fruix -Dcf_email=fruix@localhost -Dperladmin=fruix@localhost \\
     -Dcf_time='Wed Jan  2 00:00:00 UTC 1980'
