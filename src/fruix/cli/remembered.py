@@ -30,7 +30,7 @@ _COUNT = ("FRUIX_", "NIX_", "GUIX_")  # variables that count begin with one of t
 _NEVER = ("FRUIX_PACKAGE_PATH", "FRUIX_SOURCES", "METADATA_OUT")  # files of the user's are read or written
 _VALID = """
     select count(*) from ValidPaths
-    where path in ({}) and id <= (select mark from FruixSync where id = 1)
+    where path = ? and id <= (select mark from FruixSync where id = 1)
 """
 
 
@@ -150,10 +150,9 @@ def _are_valid(directory: str, paths: Sequence[str]) -> bool:
             return False
         connection = sqlite3.connect(f"file:{database}?mode=ro&immutable=1", uri=True)
         try:
-            found = connection.execute(_VALID.format(",".join("?" * len(paths))), paths).fetchone()
+            return all(connection.execute(_VALID, (path,)).fetchone()[0] for path in paths)
         finally:
             connection.close()
-        return bool(found[0] == len(paths))
     except sqlite3.Error:
         return False
     finally:

@@ -1,6 +1,5 @@
 """Edits text as it passes."""
 
-from fruix.packages.build_systems.shared_phases import locales
 from fruix.packages.package import Origin, Package
 
 package = Package(
@@ -11,14 +10,7 @@ package = Package(
         sha256="6e226b732e1cd739464ad6862bd1a1aba42d7982922da7a53519631d24975181",
     ),
     build_system="gnu",
-    root="debian-12+locales+perl",  # of its tests
-    host_view="base+perl",
-    arguments={
-        "configure_flags": ("--disable-nls", "--disable-acl"),
-        "phases": lambda phases: phases.insert_before(
-            "configure", "make-locales", locales("en_US", "fr_FR", "tr_TR")
-        ),
-    },
+    arguments={"configure_flags": ("--disable-nls", "--disable-acl")},
     synopsis="Edits text as it passes",
     description="sed changes each line of its input by a short program.",
     license="GPL-3.0-or-later",
