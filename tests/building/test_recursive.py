@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 import sys
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +49,8 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="machine: the builders are shown this Python by mounts of Linux"
 )
 
-SOURCES = str(Path(fruix.__file__).parents[1])
-TESTS = str(Path(__file__).parents[1])
+PACKAGE = Path(fruix.__file__).parent
+BUILDERS = Path(__file__).parents[1] / "recursing.py"
 PYTHON = os.path.realpath(sys.executable)
 FEATURES = ("recursive-nix", "ca-derivations", "impure-derivations")
 TALKS = {"requiredSystemFeatures": "recursive-nix"}
@@ -71,7 +73,7 @@ class Recursive:
     ) -> StorePath:
         return self.here.derivation(
             name or function.replace("_", "-"),
-            f"PYTHONPATH={SOURCES}:{TESTS} exec {PYTHON} {TESTS}/recursing.py {function}",
+            f"PYTHONPATH={self.files}/python exec {PYTHON} {self.files}/python/{BUILDERS.name} {function}",
             self.shell,
             env={
                 **TALKS,
@@ -109,7 +111,7 @@ def rec(tmp_path: Path) -> Iterator[Recursive]:
 
 def _recursive(scratch: Path, jobs: int = 1) -> Iterator[Recursive]:
     files = Path("/frx/files")  # not below /tmp, where builders have their own
-    shown = ["/usr", "/lib?", "/lib64?", SOURCES, TESTS, os.path.realpath(sys.base_prefix), str(files)]
+    shown = ["/usr", "/lib?", "/lib64?", os.path.realpath(sys.base_prefix), str(files)]
     paths = tuple(path for path in dict.fromkeys(shown) if path == "/usr" or not path.startswith("/usr/"))
     build = {
         "max_jobs": jobs,
@@ -123,7 +125,9 @@ def _recursive(scratch: Path, jobs: int = 1) -> Iterator[Recursive]:
         try:
             layout = Layout()
             layout.create()
-            files.mkdir()
+            # Wherever this checkout is: builders have a /tmp of their own.
+            shutil.copytree(PACKAGE, files / "python/fruix", ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(BUILDERS, files / "python")
             service = open_service(layout, Settings(building=build), spawner)
             try:
                 here = Machine(service.store, service.builder)
@@ -306,7 +310,8 @@ def test_nobody_else_is_served_at_its_socket(rec: Recursive) -> None:
         if not userns.confined():
             with socket.socket(socket.AF_UNIX) as stranger:
                 stranger.connect(str(place))
-                stranger.sendall(handshake.CLIENT_MAGIC.to_bytes(8, "little"))
+                with suppress(BrokenPipeError):  # sent away already
+                    stranger.sendall(handshake.CLIENT_MAGIC.to_bytes(8, "little"))
                 assert _received(stranger) == b""
     finally:
         go_on()

@@ -35,11 +35,8 @@ from fruix.store.memory import charge, charged_to
 Only = frozenset[type[Request[Any]]] | None
 
 Handlers = Mapping[Dialect, Mapping[type[Request[Any]], Handler]]
-# What is refused, and what to do about it.
-_NOT_FOR_OTHERS = (
-    "this daemon is embedded in another fruix, and tells others only what it builds",
-    "wait for the end of that one; 'fruix daemon' serves several",
-)
+_NOT_FOR_OTHERS = "this daemon is embedded in another fruix, and tells others only what it builds"
+_HINT_FOR_OTHERS = "wait for the end of that one; 'fruix daemon' serves several"
 
 
 class RequestLoop:
@@ -51,9 +48,9 @@ class RequestLoop:
         *,
         only: Only = None,
         handlers: Handlers = HANDLERS,
-        refusal: tuple[str, str] = _NOT_FOR_OTHERS,
+        refusal: tuple[str, str] = (_NOT_FOR_OTHERS, _HINT_FOR_OTHERS),
     ) -> None:
-        """`only`: the requests that the client may make, if not all; `refusal`: what it is told of others.
+        """`only`: the requests that the client may make, if not all; `refusal`: of others, with a hint.
 
         `handlers`: what answers, by the dialects that are served.
         """

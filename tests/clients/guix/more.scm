@@ -68,7 +68,7 @@
 (build "nothing" "true")
 (set-build-options daemon #:use-substitutes? #f #:print-build-trace #t #:timeout 1)
 (build "slow" "sleep 60")
-(set-build-options daemon #:use-substitutes? #f #:print-build-trace #t)
+(set-build-options daemon #:use-substitutes? #f #:print-build-trace #t #:timeout 0) ; which would last
 (? (sort (query-failed-paths daemon) string<?))
 (? (clear-failed-paths daemon (list out)))
 (? (sort (query-failed-paths daemon) string<?))
