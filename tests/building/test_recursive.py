@@ -304,12 +304,12 @@ def test_nobody_else_is_served_at_its_socket(rec: Recursive) -> None:
     thread.start()
     try:
         (area,) = until(lambda: list(Path("/frx/var/fruix/builds").glob("frx-*")), "its directories")
-        place = until(lambda: [*area.glob("build/.nix-socket")], "its socket")[0]
+        place = area / "build/.nix-socket"
+        until(lambda: place.exists() and place.stat().st_uid == build_uid(), "its socket")
         assert stat.S_IMODE(area.stat().st_mode) == 0o700
-        assert place.stat().st_uid == build_uid()
         if not userns.confined():
             with socket.socket(socket.AF_UNIX) as stranger:
-                stranger.connect(str(place))
+                until(lambda: _listens(stranger, place), "somebody who listens")
                 with suppress(BrokenPipeError):  # sent away already
                     stranger.sendall(handshake.CLIENT_MAGIC.to_bytes(8, "little"))
                 assert _received(stranger) == b""
@@ -321,6 +321,14 @@ def test_nobody_else_is_served_at_its_socket(rec: Recursive) -> None:
 def go_on() -> None:
     for area in Path("/frx/var/fruix/builds").glob("frx-*"):
         (area / "build/go-on").touch()
+
+
+def _listens(stream: socket.socket, place: Path) -> bool:
+    try:
+        stream.connect(str(place))
+    except ConnectionRefusedError:  # it has its name already
+        return False
+    return True
 
 
 def _received(stream: socket.socket) -> bytes:
