@@ -67,7 +67,10 @@ package = Package(
         "other files of the suite": "most of it, left out for their length",
     },
     synopsis="Language for programs of any size",
-    description="Python is an interpreted, object-oriented language with a large standard library.",
+    description=(
+        "Python is an interpreted, object-oriented language with a large standard library. pip, tkinter "
+        "and dbm.gnu are left out."
+    ),
     license="PSF-2.0",
     home_page="https://www.python.org/",
 )
