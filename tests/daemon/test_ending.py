@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -147,3 +149,28 @@ def test_a_client_that_does_not_leave_is_not_waited_for(
         daemon.builder.drained.set()
         daemon.server.drain()
         until(lambda: not daemon.thread.is_alive(), "the end of the server")
+
+
+# Another thread gets the signal, so the main thread's wait isn't interrupted: as if it had come just
+# before the wait.
+UNINTERRUPTED = """
+import os, select, signal, threading
+from fruix.daemon.ending import Ending
+ending = Ending(lambda: None)
+ending.hear_signals()
+signal.signal(signal.SIGTERM, lambda *_: ending.now())
+poller = select.poll()
+poller.register(ending.fileno(), select.POLLIN)
+threading.Timer(0.2, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+assert poller.poll(600_000), "nobody heard it"
+while not ending.hear(lambda: 0):
+    poller.poll()
+ending.close()
+assert signal.set_wakeup_fd(-1) == -1  # no descriptor that somebody else may get
+print("heard")
+"""
+
+
+def test_a_signal_that_interrupts_no_wait_is_heard() -> None:
+    done = subprocess.run([sys.executable, "-c", UNINTERRUPTED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "heard\n"), done.stderr

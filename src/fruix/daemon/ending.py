@@ -7,6 +7,7 @@ waits for. A second wish to drain means at once.
 from __future__ import annotations
 
 import logging
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -35,6 +36,16 @@ class Ending:
         self._receiver, self._sender = socket.socketpair()
         self._receiver.setblocking(False)
         self._sender.setblocking(False)
+        self._wakes = False
+
+    def hear_signals(self) -> None:
+        """Be readable with every signal that has a handler; for the main thread.
+
+        One that comes between its last look at signals and its wait interrupts nothing: its handler
+        would be run after the next connection, or never.
+        """
+        signal.set_wakeup_fd(self._sender.fileno(), warn_on_full_buffer=False)
+        self._wakes = True
 
     def fileno(self) -> int:
         """Readable when `hear` has something to hear."""
@@ -74,6 +85,8 @@ class Ending:
 
     def close(self) -> None:
         """Nobody is heard from here on."""
+        if self._wakes:
+            signal.set_wakeup_fd(-1)
         self._receiver.close()
         self._sender.close()
 

@@ -77,6 +77,7 @@ def _run(server: Server, environment: Mapping[str, str], what: str) -> bool:
 
 
 def _stop_on_signals(server: Server, *, drain: bool) -> None:
+    server.hear_signals()
     stop = server.drain if drain else server.stop
     for number in STOPPING_SIGNALS:
         signal.signal(number, lambda *_: stop())

@@ -91,6 +91,10 @@ class Server:
         """How many clients are connected."""
         return len(self._sessions)
 
+    def hear_signals(self) -> None:
+        """Have signals with a handler end any wait of `run`; for the main thread."""
+        self._ending.hear_signals()
+
     def stop(self) -> None:
         """Make `run` return; may be called from a signal handler."""
         self._ending.now()
