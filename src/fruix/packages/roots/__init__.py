@@ -67,7 +67,7 @@ def known_pieces() -> Mapping[str, KnownPiece]:
     """The pieces of roots that Fruix brings, and of those that were asked for, by SHA-256."""
     known: dict[str, KnownPiece] = {}
     for name in {**dict.fromkeys(shipped()), **_asked}:
-        pins = _asked.get(name) or read(file_of(name))
+        pins = _asked.get(name) or find_root(name)[0]  # which reads it once
         for system in {**pins.archives, **pins.pieces}:
             written = (row.piece for row in pins.archives.get(system, ()))
             known |= {piece.sha256: KnownPiece(name, piece.size, updated=False) for piece in written}
