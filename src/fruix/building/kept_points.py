@@ -16,11 +16,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 from fruix.store.tree import delete_tree
-from fruix.store.tree.descriptors import OPEN_DIRECTORY
+from fruix.store.tree.descriptors import lstat, opened_directory
 
 DIRECTORY = "points"
 MOST = 4
@@ -44,7 +44,7 @@ def take(builds: int, base: int, name: str, wanted: Collection[str]) -> bool:
     if len(wanted) < FEWEST:
         return False
     try:
-        with _opened(builds, DIRECTORY) as kept:
+        with opened_directory(builds, DIRECTORY) as kept:
             fits = ((_worth(kept, one, wanted), one) for one in os.listdir(kept))
             worth, best = max(fits, default=(0, ""))
             if worth <= 0:
@@ -52,7 +52,7 @@ def take(builds: int, base: int, name: str, wanted: Collection[str]) -> bool:
             os.rename(best, name, src_dir_fd=kept, dst_dir_fd=base)
     except FileNotFoundError:  # none was kept yet, or another build was quicker
         return False
-    with _opened(base, name) as directory:
+    with opened_directory(base, name) as directory:
         _clear(directory, lambda _, point: point in wanted)
     return True
 
@@ -63,15 +63,15 @@ def keep(builds: int, build: str, name: str) -> None:
     What is not kept lies in the directory of the build afterwards, to be deleted with it: also those that
     were not used for longest, since another build may take any of the kept ones at any time.
     """
-    with _opened(builds, build) as base:
-        with _opened(base, name) as directory:
+    with opened_directory(builds, build) as base:
+        with opened_directory(base, name) as directory:
             if _clear(directory, _is_mount_point) < FEWEST:
                 return
             os.fchown(directory, os.geteuid(), os.getegid())
             os.fchmod(directory, 0o700)
         with suppress(FileExistsError):
             os.mkdir(DIRECTORY, 0o700, dir_fd=builds)
-        with _opened(builds, DIRECTORY) as kept:
+        with opened_directory(builds, DIRECTORY) as kept:
             others = sorted(os.listdir(kept), key=lambda one: os.stat(one, dir_fd=kept).st_ctime_ns)
             os.rename(name, build, src_dir_fd=base, dst_dir_fd=kept)
             for old in others[: max(0, len(others) + 1 - MOST)]:
@@ -81,7 +81,7 @@ def keep(builds: int, build: str, name: str) -> None:
 
 def _worth(kept: int, one: str, wanted: Collection[str]) -> int:
     """How many mount points need not be made, less those that are to be deleted."""
-    with _opened(kept, one) as directory:
+    with opened_directory(kept, one) as directory:
         found = os.listdir(directory)
     common = sum(point in wanted for point in found)
     return common - (len(found) - common)
@@ -101,18 +101,9 @@ def _clear(directory: int, stays: Callable[[int, str], bool]) -> int:
     return left
 
 
-@contextmanager
-def _opened(parent: int, name: str) -> Iterator[int]:
-    directory = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
-    try:
-        yield directory
-    finally:
-        os.close(directory)
-
-
 def _is_mount_point(directory: int, point: str) -> bool:
     """Whether it is as a sandbox made it: this process's own user's, which is no builder's, and empty."""
-    status = os.stat(point, dir_fd=directory, follow_symlinks=False)
+    status = lstat(directory, point)
     if status.st_uid != os.geteuid():
         return False
     if stat.S_ISDIR(status.st_mode):

@@ -8,7 +8,7 @@ where the builder can't come and gets its name by one rename; as root's it can't
 where a builder shares the daemon's user, and there the builder spoils its own view alone.
 
 The store holds on to all of it until the build has ended. The daemon's sessions, which are given
-to `Resources.serve`, do the talking (`fruix.daemon.builder_sessions`).
+to `Resources.serve`, do the talking (`fruix.daemon.nested`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from fruix.errors import FruixError, NotPermittedError
 from fruix.model.build_options import BuildOptions
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
-from fruix.store.tree.descriptors import OPEN_DIRECTORY
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, exists, opened_directory
 
 SOCKET = ".nix-socket"
 """In the working directory, as with Nix."""
@@ -113,16 +113,11 @@ class KnownPaths:
         """Copy it into the build's own store directory."""
         base = os.open(self._build.base, OPEN_DIRECTORY)
         try:
-            copies = os.open(_COPIES, OPEN_DIRECTORY, dir_fd=base)
-            shown = os.open("store", OPEN_DIRECTORY, dir_fd=base)
-            try:
-                if _is_there(shown, path.base):
+            with opened_directory(base, _COPIES) as copies, opened_directory(base, "store") as shown:
+                if exists(shown, path.base):
                     raise NotPermittedError(f"the builder has made '{path}' itself", hint="remove it there")
                 self._store.copy_object(path, copies)
                 os.rename(path.base, path.base, src_dir_fd=copies, dst_dir_fd=shown)
-            finally:
-                os.close(copies)
-                os.close(shown)
         finally:
             os.close(base)
 
@@ -141,14 +136,6 @@ class KnownPaths:
         """Nothing can be added any more."""
         with self._lock:
             self._ended = True
-
-
-def _is_there(directory: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=directory, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

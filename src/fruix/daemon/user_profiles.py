@@ -10,7 +10,7 @@ import pwd
 from contextlib import suppress
 
 from fruix.store.layout import Layout
-from fruix.store.tree.descriptors import OPEN_DIRECTORY
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, exists
 
 _MODE = 0o755
 
@@ -29,18 +29,10 @@ def make_profile_directory(layout: Layout, uid: int, gid: int) -> None:
         return
     parent = os.open(f"{layout.profiles}/per-user", OPEN_DIRECTORY)
     try:
-        if not _is_there(parent, name):
+        if not exists(parent, name):
             _make(parent, name, uid, gid)
     finally:
         os.close(parent)
-
-
-def _is_there(parent: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=parent, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _make(parent: int, name: str, uid: int, gid: int) -> None:

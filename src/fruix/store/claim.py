@@ -8,14 +8,11 @@ promises. Both are refused, until somebody says that it shall be so (`accept`).
 
 from __future__ import annotations
 
-import os
-
 from fruix.errors import StoreError
-from fruix.model.storepath import StorePath
 from fruix.store.database import Database
 from fruix.store.leftovers import has_objects
 from fruix.store.owner import Owner, StoreLock
-from fruix.store.tree.descriptors import lstat
+from fruix.store.tree.descriptors import exists
 
 _HINT = (
     "bring back the database that belongs to it; or make it again from what lies in the store: "
@@ -61,21 +58,13 @@ def claim(lock: StoreLock, database: Database, store: int, *, accept: bool) -> N
 
 def _refuse_emptied(database: Database, store: int) -> None:
     newest = database.newest_synced_path()
-    if newest is None or _is_there(store, newest) or has_objects(store, database.directory):
+    if newest is None or exists(store, newest.base) or has_objects(store, database.directory):
         return
     raise StoreError(
         f"the store is empty, but {database.count()} paths are valid: it was emptied, or isn't mounted",
         where=database.directory,
         hint=_EMPTY_HINT,
     )
-
-
-def _is_there(store: int, path: StorePath) -> bool:
-    try:
-        lstat(store, os.fsencode(path.base))
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _problem(owner: Owner, database: Database, store: int) -> str:
@@ -86,7 +75,7 @@ def _problem(owner: Owner, database: Database, store: int) -> str:
             return (
                 f"nobody knows whose the objects in the store are; the database {database.file} knows of none"
             )
-        if _is_there(store, newest):
+        if exists(store, newest.base):
             return ""
         return (
             f"the database {database.file} is another store's: "

@@ -11,6 +11,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from fruix.errors import ObjectRejectedError, StoreError
 from fruix.store import flags
@@ -26,12 +28,12 @@ READ_SIZE = 1 << 20
 NO_DIRECTORY = frozenset({errno.ENOTDIR, errno.ELOOP, errno.EMLINK})
 
 
-def lstat(parent: int, name: bytes) -> os.stat_result:
+def lstat(parent: int, name: str | bytes) -> os.stat_result:
     """The status of one name in a directory, not following a symlink."""
     return os.stat(name, dir_fd=parent, follow_symlinks=False)
 
 
-def exists(parent: int, name: bytes) -> bool:
+def exists(parent: int, name: str | bytes) -> bool:
     """Whether anything, also a link that leads nowhere, has that name in a directory."""
     try:
         lstat(parent, name)
@@ -49,6 +51,16 @@ def open_directory(parent: int, name: bytes, *, expect: os.stat_result | None = 
     if expect is not None:
         _check_same(descriptor, expect, name)
     return descriptor
+
+
+@contextmanager
+def opened_directory(parent: int, name: str | bytes) -> Iterator[int]:
+    """A subdirectory, open during the context."""
+    descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def open_file(parent: int, name: bytes, expect: os.stat_result) -> int:
