@@ -46,7 +46,8 @@ def test_inputs_may_be_lists() -> None:
 def test_tools_and_views_come_with_the_build_system() -> None:
     work = Lowering(FakeStore(), LoweringContext("x86_64-freebsd", lambda name: HostView(name, "f" * 64)))  # type: ignore[arg-type]
     lowered = work.lowered(sourced(build_system="meson"))
-    assert {path.name for path in lowered.derivation.input_drvs} >= {"meson-1.0.1.drv", "ninja-1.12.1.drv"}
+    names = {path.name for path in lowered.derivation.input_drvs}
+    assert names >= {"meson-without-python-1.0.1.drv", "ninja-1.12.1.drv"}
     assert lowered.derivation.env["fruixHostView"] == "base+python"
     assert work.lowered(sourced(build_system="cmake")).derivation.env["fruixHostView"] == "base+cmake"
     mine = sourced(build_system="cmake", host_view="mine")

@@ -1,6 +1,6 @@
 """Meson and Ninja, both from the catalogue.
 
-Run by the Python of the root `debian-12+c+++cmake+python`, else of the host view `base+python`.
+Meson is run by the Python of the root `debian-12+c+++cmake+python`, else of the host view `base+python`.
 
 Arguments: `configure_flags` (for `meson setup`), `source_directory` (below the source's top),
 `build_type`, `tests`, `count_tests`, `parallel`, `phases`, `environment`. Meson edits run paths
@@ -13,11 +13,11 @@ from collections.abc import Sequence
 
 from fruix.dataclass import dataclass
 from fruix.packages.build_systems.recipe import Flags, Items, StandardArguments, quoted
-from fruix.packages.build_systems.shared_phases import compiled, counted
+from fruix.packages.build_systems.shared_phases import compiled, counted, shell_text
 
 ROOT = "debian-12+c+++cmake+python"
 HOST_VIEW = "base+python"
-TOOLS = ("meson", "ninja")
+TOOLS = ("meson-without-python", "ninja")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,11 @@ def phases(arguments: Arguments, outputs: Sequence[str]) -> Items:
     )
     source = quoted(arguments.source_directory)
     test = "meson test -C ../build-tree --no-rebuild --print-errorlogs"
-    return compiled(
+    linker, *others = compiled(
         outputs,
         configure=" ".join([f"meson setup ../build-tree {source}", *map(quoted, flags)]),
         build=f"ninja -C ../build-tree {jobs}",
         check=counted(test, arguments.count_tests),
         install="meson install -C ../build-tree --no-rebuild",
     )
+    return [linker, ("set-up-meson", shell_text("set_up_meson.sh")), *others]

@@ -140,6 +140,10 @@ def counted(command: str, patterns: Sequence[str]) -> str:
     return shell_text("check.sh", COMMAND=command.strip(), PASSED=passed, FAILED=failed)
 
 
+# What the tests of gnulib ask for, which are those of many packages of GNU too.
+GNULIB_LOCALES = ("en_US", "fr_FR", "fr_FR.ISO-8859-1", "ja_JP.EUC-JP", "tr_TR", "zh_CN.GB18030")
+
+
 def locales(*names: str) -> str:
     """Commands for a phase: make locales, and have all programs of the build find them.
 
@@ -147,10 +151,19 @@ def locales(*names: str) -> str:
     the variant `+locales`. In a host view they do nothing: FreeBSD's has locales.
 
     Args:
-        names: such as `en_US`; the character set is UTF-8.
+        names: such as `en_US`, in UTF-8, or with another character set: `ja_JP.EUC-JP`.
     """
-    made = [f'localedef -i {name} -f UTF-8 "$LOCPATH/{name}.UTF-8"' for name in names]
+    made = map(_locale, names)
     return _in_a_root("\n".join(['LOCPATH=$fruix/locales\nexport LOCPATH\nmkdir "$LOCPATH"', *made]))
+
+
+def _locale(name: str) -> str:
+    language, _, charset = name.partition(".")
+    if not charset:
+        return f'localedef -i {language} -f UTF-8 "$LOCPATH/{language}.UTF-8"'
+    # By the name under which the C library looks for whatever a program writes: eucJP, EUC-JP.
+    place = f"{language}.{''.join(filter(str.isalnum, charset)).lower()}"
+    return f'localedef --no-warnings=ascii -i {language} -f {charset} "$LOCPATH/{place}"'
 
 
 def _in_a_root(commands: str) -> str:

@@ -1,7 +1,10 @@
 """Finds files and does something with them."""
 
+from fruix.packages.build_systems.shared_phases import GNULIB_LOCALES, locales
 from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.package import Origin, Package
+
+_LOCALES = locales(*GNULIB_LOCALES)
 
 package = Package(
     name="findutils",
@@ -14,9 +17,12 @@ package = Package(
         sha256="1387e0b67ff247d2abde998f90dfbf70c1491391a59ddfecb8ae698789f0a4f5",
     ),
     build_system="gnu",
-    root="debian-12+perl",  # of its tests
+    root="debian-12+locales+perl",  # of its tests
     host_view="base+perl",
-    arguments={"configure_flags": ("--disable-nls", "--localstatedir=/var")},
+    arguments={
+        "configure_flags": ("--disable-nls", "--localstatedir=/var"),
+        "phases": lambda phases: phases.insert_before("configure", "make-locales", _LOCALES),
+    },
     inputs=(dash,),
     synopsis="Finds files and does something with them",
     description="find, xargs, and locate with its database.",

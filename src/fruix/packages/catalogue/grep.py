@@ -1,10 +1,12 @@
 """Finds lines that match."""
 
-from fruix.packages.build_systems.shared_phases import locales
+from fruix.packages.build_systems.shared_phases import GNULIB_LOCALES, locales
 from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.catalogue.pcre2 import package as pcre2
 from fruix.packages.catalogue.pkgconf import package as pkgconf
 from fruix.packages.package import Origin, Package
+
+_LOCALES = locales(*GNULIB_LOCALES, "cs_CZ", "ja_JP.SHIFT_JIS", "ru_RU.KOI8-R")
 
 package = Package(
     name="grep",
@@ -18,9 +20,7 @@ package = Package(
     host_view="base+perl",
     arguments={
         "configure_flags": ("--disable-nls", "--enable-perl-regexp"),
-        "phases": lambda phases: phases.insert_before(
-            "configure", "make-locales", locales("en_US", "fr_FR", "tr_TR")
-        ).insert_after(
+        "phases": lambda phases: phases.insert_before("configure", "make-locales", _LOCALES).insert_after(
             "install",
             "name-grep",
             'sed -i "s|exec grep|exec $out/bin/grep|" "$out/bin/egrep" "$out/bin/fgrep"',

@@ -1,6 +1,9 @@
 """Macro processor."""
 
+from fruix.packages.build_systems.shared_phases import GNULIB_LOCALES, locales
 from fruix.packages.package import Origin, Package
+
+_LOCALES = locales(*GNULIB_LOCALES)
 
 package = Package(
     name="m4",
@@ -10,9 +13,13 @@ package = Package(
         sha256="63aede5c6d33b6d9b13511cd0be2cac046f2e70fd0a07aa9573a04a82783af96",
     ),
     build_system="gnu",
+    root="debian-12+locales",  # of its tests
+    host_view="base",
     arguments={
         "configure_flags": ("--disable-nls",),
-        "phases": lambda phases: phases.insert_before("check", "leave-out-checks", "rm checks/198.sysval"),
+        "phases": lambda phases: phases.insert_before("configure", "make-locales", _LOCALES).insert_before(
+            "check", "leave-out-checks", "rm checks/198.sysval"
+        ),
         # The suite of m4 itself; Automake's summary is of the library's.
         "count_tests": (r"^Checking ", r" mismatch$"),
     },

@@ -1,6 +1,9 @@
 """Edits text as it passes."""
 
+from fruix.packages.build_systems.shared_phases import GNULIB_LOCALES, locales
 from fruix.packages.package import Origin, Package
+
+_LOCALES = locales(*GNULIB_LOCALES, "el_GR.ISO-8859-7", "ja_JP.SHIFT_JIS", "ru_RU")
 
 package = Package(
     name="sed",
@@ -10,7 +13,12 @@ package = Package(
         sha256="6e226b732e1cd739464ad6862bd1a1aba42d7982922da7a53519631d24975181",
     ),
     build_system="gnu",
-    arguments={"configure_flags": ("--disable-nls", "--disable-acl")},
+    root="debian-12+locales+perl",  # of its tests
+    host_view="base+perl",
+    arguments={
+        "configure_flags": ("--disable-nls", "--disable-acl"),
+        "phases": lambda phases: phases.insert_before("configure", "make-locales", _LOCALES),
+    },
     synopsis="Edits text as it passes",
     description="sed changes each line of its input by a short program.",
     license="GPL-3.0-or-later",
