@@ -243,11 +243,11 @@ def test_locales_are_made_and_found(area: BuildArea) -> None:
     (area.tools / "localedef").chmod(0o755)
     make = locales("en_US", "ja_JP.EUC-JP")
     assert area.run(("make", make), ("check", 'echo "path: ${LOCPATH-}"')).stdout.splitlines()[-1] == "path: "
-    done = area.run(("make", f"fruixRoot=/root\n{make}"), ("check", 'cat "$LOCPATH/en_US.UTF-8"; env'))
+    done = area.run(("make", f"fruixRoot=/root\n{make}"), ("check", 'cat "$LOCPATH/en_US.utf8"; env'))
     place = area.build / ".fruix/locales"
-    assert f"-i en_US -f UTF-8 {place}/en_US.UTF-8" in done.stdout.splitlines()
+    assert f"--no-warnings=ascii -i en_US -f UTF-8 {place}/en_US.utf8" in done.stdout.splitlines()
     assert f"LOCPATH={place}" in done.stdout.splitlines()
-    assert sorted(os.listdir(place)) == ["en_US.UTF-8", "ja_JP.eucjp"]
+    assert sorted(os.listdir(place)) == ["en_US.utf8", "ja_JP.eucjp"]
     assert "-i ja_JP -f EUC-JP" in (place / "ja_JP.eucjp").read_text()
 
 

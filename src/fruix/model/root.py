@@ -49,7 +49,8 @@ class Root:
         pieces: in the order in which they are unpacked, which changes nothing: none may contradict
             another.
         links: path below the root → target, what maintainer scripts would have made.
-        only: patterns of the paths that are kept, `*` stands for any text; none: all are.
+        only: patterns of the paths that are kept, `*` stands for any text; none: all are. After a
+            `!`: of paths that are left out all the same.
         loader: the dynamic loader, below the root.
         library_path: directories of libraries, below the root.
     """

@@ -132,6 +132,17 @@ def test_what_is_kept(make: Make) -> None:
     assert make(piece, only=("usr/lib*",)) == {"lib": "→ usr/lib", "usr/lib/b": "x", "usr/lib/x/a": "x"}
 
 
+def test_what_is_left_out_of_what_is_kept(make: Make) -> None:
+    piece = deb(file("usr/lib/x/a"), file("usr/lib/x/b"), file("lib/a"), file("usr/share/doc/c"))
+    made = make(piece, only=("usr/lib*", "!usr/lib/x/?"))
+    assert made == {"lib": "→ usr/lib", "usr/lib/a": "x"}
+
+
+def test_what_is_left_out_of_everything(make: Make) -> None:
+    piece = deb(file("usr/bin/a"), file("usr/share/doc/c"))
+    assert make(piece, only=("!usr/share*",)) == {"bin": "→ usr/bin", "usr/bin/a": "x"}
+
+
 def test_what_two_pieces_have_alike(make: Make) -> None:
     alike = (file("usr/a", b"same", 0o755), hard("usr/b", "usr/a"), link("usr/c", "a"), directory("usr/d"))
     assert make(deb(*alike), deb(*alike)) == make(deb(*alike))

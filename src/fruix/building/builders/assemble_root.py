@@ -1,8 +1,8 @@
 """`builtin:root`: one tree of several archives, which builds see as `/usr`, `/bin`, `/lib` and `/etc`.
 
 Variables read: `pieces`, lines of kind, name and store path; `links`, lines of path and target;
-`only`, lines of patterns of paths that are kept. The rules: `root_tree`, docs/roots.md. Nothing of a
-piece is run.
+`only`, lines of patterns of paths that are kept, or after a `!` left out. The rules: `root_tree`,
+docs/roots.md. Nothing of a piece is run.
 """
 
 from __future__ import annotations

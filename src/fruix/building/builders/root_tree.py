@@ -11,7 +11,7 @@ import posixpath
 import re
 import shutil
 import tarfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from fnmatch import translate
 from typing import BinaryIO
 
@@ -49,7 +49,7 @@ class Tree:
 
     Attributes:
         merged: whether /usr is: what is in `bin` and the like lands in `usr`.
-        only: patterns of paths that are kept; none: all are.
+        only: patterns of paths that are kept; none: all are. After a `!`: of what isn't.
     """
 
     out: str
@@ -68,10 +68,13 @@ class Tree:
             FruixError: one breaks a rule; says which, and which other piece it meets.
         """
         self._piece, self._own = piece, set()
-        wanted = re.compile("|".join(map(translate, self.only))).match if self.only else bool
+        kept = _any_of(pattern for pattern in self.only if not pattern.startswith("!"))
+        left_out = _any_of(pattern[1:] for pattern in self.only if pattern.startswith("!"))
         for member in archive:
             path = self._place(member.name)
-            if path and wanted(path) and not self._is_merge(member):
+            if not path or (kept and not kept.match(path)) or (left_out and left_out.match(path)):
+                continue
+            if not self._is_merge(member):
                 self._member(path, member, archive)
 
     def finish(self, links: Mapping[str, str]) -> None:
@@ -228,3 +231,9 @@ def _same(name: bytes, data: BinaryIO, *, executable: bool) -> bool:
             if file.read(len(chunk)) != chunk:
                 return False
         return not file.read(1)
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str] | None:
+    """What matches a path that one of the patterns matches; nothing for none."""
+    together = "|".join(map(translate, patterns))
+    return re.compile(together) if together else None

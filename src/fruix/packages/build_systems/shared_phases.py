@@ -159,9 +159,8 @@ def locales(*names: str) -> str:
 
 def _locale(name: str) -> str:
     language, _, charset = name.partition(".")
-    if not charset:
-        return f'localedef -i {language} -f UTF-8 "$LOCPATH/{language}.UTF-8"'
-    # By the name under which the C library looks for whatever a program writes: eucJP, EUC-JP.
+    charset = charset or "UTF-8"
+    # By the name under which the C library finds it however a program writes it: utf8, UTF-8.
     place = f"{language}.{''.join(filter(str.isalnum, charset)).lower()}"
     return f'localedef --no-warnings=ascii -i {language} -f {charset} "$LOCPATH/{place}"'
 

@@ -7,7 +7,8 @@ _LANGUAGES = "de_DE en_GB en_US es_ES fr_FR it_IT ja_JP pt_BR ru_RU tr_TR zh_CN"
 _MAKE = f"""
 mkdir -p "$out/lib/locale" "$out/share"
 for name in {_LANGUAGES}; do
-    localedef -i "$name" -f UTF-8 "$out/lib/locale/$name.UTF-8"
+    # By this name the C library finds it as `UTF-8` too.
+    localedef -i "$name" -f UTF-8 "$out/lib/locale/$name.utf8"
 done
 ln -s "${{fruixLibraryPath%%:*}}/gconv" "$out/lib/gconv"
 cp -R /usr/share/zoneinfo "$out/share/"

@@ -44,8 +44,10 @@ def runtime(name: str, system: str) -> Root:
     Raises:
         UsageError: as `root`.
     """
-    only = _LIBRARIES[system.rpartition("-")[2]]
-    return _root(find_root(name)[0], system, "-runtime", (RUNTIME,), only=only)
+    pins, _ = find_root(name)
+    without = pins.systems[system].runtime_without if system in pins.systems else ()
+    only = (*_LIBRARIES[system.rpartition("-")[2]], *(f"!{pattern}" for pattern in without))
+    return _root(pins, system, "-runtime", (RUNTIME,), only=only)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,11 +49,19 @@ class PinnedArchive:
 
 @dataclass(frozen=True, slots=True)
 class RootSystem:
-    """What differs between systems: Debian's name of the architecture, loader and libraries' directories."""
+    """What differs between systems.
+
+    Attributes:
+        architecture: Debian's name of it.
+        loader: the dynamic loader, below the root.
+        library_path: directories of libraries, below the root.
+        runtime_without: patterns of what the runtime leaves out.
+    """
 
     architecture: str
     loader: str
     library_path: tuple[str, ...]
+    runtime_without: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,10 +193,11 @@ def _each(
 def _system(systems: Mapping[str, Any], name: str) -> RootSystem:
     table, where = _take(systems, name, dict, where="systems."), f"systems.{name}."
     paths = _strings(table, "library_path", where)
+    without = _strings(table, "runtime_without", where, default=[])
     loader = _take(table, "loader", str, where=where)
-    for path in (loader, *paths):
+    for path in (loader, *paths, *without):
         _matching(_PATH, path, "a path below the root", where[:-1])
-    return RootSystem(_take(table, "architecture", str, where=where), loader, paths)
+    return RootSystem(_take(table, "architecture", str, where=where), loader, paths, without)
 
 
 def _links(links: Mapping[str, Any], where: str) -> Mapping[str, str]:
