@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
 from fruix.errors import StoreError, UsageError
+from fruix.model.garbage import Goal, Keep
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
+from fruix.store.local import LocalStore
 
 
 def test_defaults() -> None:
@@ -26,6 +29,23 @@ def test_variables_of_the_peers_count_too() -> None:
     environment = {"NIX_STORE_DIR": "/n/store/", "NIX_STATE_DIR": "/n/state", "FRUIX_STATE_DIR": "/f/state"}
     layout = Layout.from_environment(environment)
     assert (layout.store, layout.state, layout.log) == ("/n/store", "/f/state", "/frx/var/log/fruix")
+
+
+@pytest.mark.parametrize("own", ["", "/n/store"])
+def test_links_are_kept_where_a_variable_of_the_peers_names_the_store(tmp_path: Path, own: str) -> None:
+    layout = Layout.from_environment(
+        {
+            "NIX_STORE_DIR": f"{tmp_path}/n/store",
+            "FRUIX_STORE_DIR": own and f"{tmp_path}{own}",
+            "FRUIX_STATE_DIR": f"{tmp_path}/state",
+            "FRUIX_LOG_DIR": f"{tmp_path}/log",
+        }
+    )
+    for _ in range(2):
+        with LocalStore(layout) as store:
+            assert os.listdir(store.directory) == ([] if own else [".links"])
+            store.collect(Keep(), Goal())
+        assert os.listdir(layout.store) == ([] if own else [".links"])
 
 
 @pytest.mark.parametrize("value", ["store", "/a/../b", "/a//b", "/a/./b"])

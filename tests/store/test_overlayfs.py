@@ -53,7 +53,7 @@ def lowered(base: Path) -> Iterator[None]:
 
 def filled(base: Path) -> tuple[Layout, dict[str, PathInfo]]:
     """A store with some trees, closed."""
-    layout = Layout(*(f"{base}/place/{name}" for name in ("store", "state", "log")))
+    layout = Layout(f"{base}/place/store", f"{base}/place/state", f"{base}/place/log")
     with LocalStore(layout) as store:
         infos = {name: add(store, base, name) for name in ("dead", "alive", "damaged")}
     return layout, infos

@@ -32,11 +32,17 @@ _DEFAULTS: Mapping[str, str] = {"store": DEFAULT_STORE, "state": DEFAULT_STATE, 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The three directories of a store; absolute, without a slash at the end."""
+    """The three directories of a store; absolute, without a slash at the end.
+
+    Attributes:
+        has_links: the directory of links (`deduplication.links`) is there even when it is empty, as
+            in stores of Nix and Guix.
+    """
 
     store: str = DEFAULT_STORE
     state: str = DEFAULT_STATE
     log: str = DEFAULT_LOG
+    has_links: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -45,7 +51,9 @@ class Layout:
         Raises:
             UsageError: a variable holds something that is no absolute, normal path.
         """
-        return cls(**{field: _directory(environment, field) for field in _VARIABLES})
+        directories = {field: _directory(environment, field) for field in _VARIABLES}
+        own, of_peers = (bool(environment.get(variable)) for variable in _VARIABLES["store"])
+        return cls(**directories, has_links=of_peers and not own)
 
     @property
     def database(self) -> str:
@@ -149,8 +157,9 @@ class Layout:
         """
         _refuse_symlinks(self.store)
         self._give_up_reserve()
-        for path, mode in ((self.store, 0o755), (self.log, 0o755), (self.logs, 0o755)):
-            _make(path, mode)
+        links = (f"{self.store}/.links",) if self.has_links else ()
+        for path in (self.store, *links, self.log, self.logs):
+            _make(path, 0o755)
         for path, mode in self._private():
             _make(path, mode)
             _close(path, mode)

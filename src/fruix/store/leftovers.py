@@ -191,3 +191,16 @@ def has_objects(store: int, directory: str) -> bool:
     """
     with os.scandir(store) as entries:
         return any(as_object(directory, entry.name) is not None for entry in entries)
+
+
+def has_links(store: int) -> bool:
+    """Whether deduplication keeps anything in the open store directory."""
+    try:
+        links = os.open(LINKS, OPEN_DIRECTORY, dir_fd=store)
+    except FileNotFoundError:
+        return False
+    try:
+        with os.scandir(links) as entries:
+            return any(True for _ in entries)
+    finally:
+        os.close(links)

@@ -181,7 +181,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
             self._path_locks,
             self._locks,
             self._syncer.forget_noted,
-            lambda: tidy_links(self._descriptor),
+            lambda: tidy_links(self._descriptor, keep=self.layout.has_links),
         )
 
     def _recover(self) -> None:

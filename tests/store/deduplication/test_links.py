@@ -10,7 +10,7 @@ import pytest
 
 from fruix.store.deduplication.links import linked_inodes, opened_links, remove_unused_links
 from fruix.store.layout import Layout
-from fruix.store.leftovers import session_name
+from fruix.store.leftovers import has_links, session_name
 from fruix.store.local import LocalStore
 from store.helpers import directory_fd, write_file
 
@@ -42,6 +42,16 @@ def test_an_empty_directory_of_links_goes(store: int, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
     assert remove_unused_links(store) == 0
     assert linked_inodes(store) == set()
+
+
+def test_an_empty_directory_of_links_stays_where_it_has_to(store: int, tmp_path: Path) -> None:
+    assert not has_links(store)
+    with opened_links(store):
+        write_file(tmp_path / ".links/unused")
+    assert has_links(store)
+    assert remove_unused_links(store, keep=True) == 1
+    assert os.listdir(tmp_path) == [".links"]
+    assert not has_links(store)
 
 
 def test_links_are_nothing_foreign_after_a_crash(layout: Layout) -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from fruix.errors import FruixError
 from fruix.store.collection.parts import Parts
-from fruix.store.leftovers import LINKS
-from fruix.store.tree.descriptors import exists
+from fruix.store.leftovers import has_links
 
 if TYPE_CHECKING:
     from fruix.thread_pool import ThreadPool
@@ -28,14 +27,14 @@ class Shredder:
     """Counts the bytes of files that are deleted for good. `freed` grows while it works.
 
     A file that deduplication knows has one name more, in `.links`, which goes when it is the last:
-    where there is that directory, a file with two names counts as gone.
+    where there is any link, a file with two names counts as gone.
 
     What can't be deleted stays in the private directory, which is emptied when the store is closed.
     """
 
     def __init__(self, parts: Parts, pool: ThreadPool) -> None:
         self._trash = parts.trash
-        self._names = 2 if exists(parts.descriptor, os.fsencode(LINKS)) else 1
+        self._names = 2 if has_links(parts.descriptor) else 1
         self._pool = pool
         self._changed = threading.Condition()
         self._waiting = 0

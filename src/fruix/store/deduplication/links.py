@@ -3,7 +3,7 @@
 A link's name is the nix32 form of the SHA-256 of the archive (`fruix.model.nar`) that holds just
 that file, so that an executable and a plain file of the same bytes are two contents. Nix and Guix
 keep the same directory in the same form. It is made when the first link is, and removed by the
-collector when none is left.
+collector when none is left; where a variable of theirs names the store it is always there.
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ def _nobody(_size: int) -> None:
 
 
 def remove_unused_links(
-    store: int, freed: Callable[[int], None] = _nobody, saved: Callable[[int], None] = _nobody
+    store: int,
+    freed: Callable[[int], None] = _nobody,
+    saved: Callable[[int], None] = _nobody,
+    *,
+    keep: bool = False,
 ) -> int:
     """Remove the links whose file has no other name, and the directory if it is empty then.
 
@@ -69,6 +73,7 @@ def remove_unused_links(
         store: the open store directory.
         freed: told of the size in bytes of each file that goes.
         saved: told of the bytes that each link that stays saves.
+        keep: the directory stays.
 
     Returns:
         How many links were removed. Costs a listing and one lstat a link.
@@ -85,15 +90,16 @@ def remove_unused_links(
                 removed += sum(_remove_unused(links, name, freed, saved) for name in batch)
     finally:
         os.close(links)
-    with suppress(OSError):  # some are in use
-        os.rmdir(LINKS, dir_fd=store)
+    if not keep:
+        with suppress(OSError):  # some are in use
+            os.rmdir(LINKS, dir_fd=store)
     return removed
 
 
-def tidy_links(store: int) -> int:
+def tidy_links(store: int, *, keep: bool) -> int:
     """Remove unused links, and return how many bytes those that stay save."""
     sizes: list[int] = []
-    remove_unused_links(store, saved=sizes.append)
+    remove_unused_links(store, saved=sizes.append, keep=keep)
     return sum(sizes)
 
 
