@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from fruix.errors import BadDerivationError
 from fruix.model import aterm
-from fruix.model.aterm import parsing, printing
+from fruix.model.aterm import parsing, quick_parsing
 from fruix.model.derivation import Derivation
 
 MIB = 1 << 20
@@ -58,7 +58,6 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_memory(name: str) -> None:
     data = CASES[name]
-    printing._quoted_again.cache_clear()
     tracemalloc.start()
     try:
         derivation = aterm.parse(data, "x")
@@ -88,7 +87,8 @@ def test_forty_megabytes_of_escapes() -> None:
 @pytest.mark.parametrize("field", ["args", "env", "sources"])
 def test_lists_are_limited(field: str, large: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parsing, "WHOLE", 0 if large else 64 * MIB)
-    monkeypatch.setattr(parsing, "MAX_ITEMS", 100)
+    for module in (parsing, quick_parsing):
+        monkeypatch.setattr(module, "MAX_ITEMS", 100)
     items = {
         "args": b'"x%03d"',
         "env": b'("a%03d","")',
@@ -143,3 +143,5 @@ def test_both_agree_on_golden_files() -> None:
         data = file.read_bytes().replace(b"/nix/store", b"/frx/store").replace(b"/gnu/store", b"/frx/store")
         whole, pieces = piecewise(data)
         assert whole == pieces
+        if not data.startswith(b"DrvWithVersion"):
+            assert whole == quick_parsing.parse_usual(data, "x", "/frx/store"), "it is a usual one"

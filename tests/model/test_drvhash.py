@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from fruix.errors import BadDerivationError
+from fruix.model import drvhash
 from fruix.model.aterm import parse, render
 from fruix.model.derivation import Derivation
-from fruix.model.drvhash import DerivationHasher, check_outputs, fill_outputs
+from fruix.model.drvhash import DerivationHasher, check_outputs, fill_outputs, write_filled
 from fruix.model.hashes import Hash
 from fruix.model.makepath import text_path
 from fruix.model.storepath import StorePath
@@ -101,9 +102,31 @@ class _Same(DerivationHasher):
         super().__init__(FILES.__getitem__)
         self._drv = drv
 
-    def hash_masked(self, derivation: Derivation) -> bytes:
+    def hashes(self, derivation: Derivation) -> tuple[bytes, bytes]:
         del derivation
-        return super().hash_masked(self._drv)
+        return super().hashes(self._drv)
+
+
+def test_what_was_checked_is_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One writing serves the check of a derivation, and the hash that those that need it are made from."""
+    for path, drv in FILES.items():
+        if drv.is_fixed or drv.is_unresolved:
+            continue
+        checked = hasher()
+        check_outputs(drv, path, checked)
+        with monkeypatch.context() as patching:
+            patching.setattr(drvhash, "Printer", None)
+            known = checked.hash_modulo(path)
+        assert known == hasher().hash_modulo(path)
+
+
+def test_what_a_client_writes_is_hashed_with_it() -> None:
+    for path, drv in FILES.items():
+        if drv.is_unresolved:
+            continue
+        written = write_filled(drv, hasher())
+        assert (written.derivation, written.text) == (drv, render(drv))
+        assert written.hash_modulo == hasher().hash_modulo(path)
 
 
 def test_deep_chains_need_no_stack() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from fruix.dataclass import dataclass, field
 from fruix.model.contentaddress import ContentAddress, parse_output_method
 from fruix.model.hashes import Hash
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, in_order
 
 IMPURE = "impure"
 
@@ -129,7 +129,7 @@ class Derivation:
     @property
     def references(self) -> tuple[StorePath, ...]:
         """What the .drv file refers to: input derivations and sources, sorted."""
-        return tuple(sorted({*self.input_drvs, *self.input_srcs}))
+        return in_order({*self.input_drvs, *self.input_srcs})
 
     @property
     def output_paths(self) -> Mapping[str, StorePath]:

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
-from fruix.dataclass import replace
 from fruix.errors import BadDerivationError
-from fruix.model import aterm
+from fruix.model.aterm.printing import Printer, written_inputs
 from fruix.model.contentaddress import path_for
 from fruix.model.derivation import IMPURE, Derivation, DerivationOutput
 from fruix.model.makepath import output_path
@@ -76,10 +76,19 @@ class DerivationHasher:
             stack.pop()
         return known[path]
 
+    def know(self, path: StorePath, digest: bytes) -> None:
+        """Remember H of the derivation at `path`, which the caller has computed (`Written`)."""
+        self._known[path] = digest
+
     def hash_masked(self, derivation: Derivation) -> bytes:
         """Hmask of a derivation (32 bytes): what its input-addressed output paths are made from."""
-        text = aterm.render(derivation, inputs=self._inputs(derivation), mask_outputs=True)
-        return hashlib.sha256(text).digest()
+        return _masked(Printer(derivation), derivation, self.inputs(derivation))
+
+    def hashes(self, derivation: Derivation) -> tuple[bytes, bytes]:
+        """Hmask, and H of one without fixed output: both for little more than one costs."""
+        printer, inputs = Printer(derivation), self.inputs(derivation)
+        whole = hashlib.sha256(printer.around().text(inputs)).digest()
+        return _masked(printer, derivation, inputs), whole
 
     def identity(self, derivation: Derivation) -> str:
         """The hexadecimal hash by which clients of Nix name a derivation in the ids of its outputs."""
@@ -89,16 +98,21 @@ class DerivationHasher:
     def _hash(self, derivation: Derivation) -> bytes:
         if derivation.is_fixed:
             return _fixed_hash(derivation)
-        return hashlib.sha256(aterm.render(derivation, inputs=self._inputs(derivation))).digest()
+        return hashlib.sha256(Printer(derivation).around().text(self.inputs(derivation))).digest()
 
-    def _inputs(self, derivation: Derivation) -> Mapping[str, list[str]]:
-        """Hex hash → wanted outputs; inputs with equal hashes are one."""
+    def inputs(self, derivation: Derivation) -> bytes:
+        """The list of hex hashes and wanted outputs; inputs with equal hashes are one."""
         merged: dict[str, set[str]] = {}
         for path, names in derivation.input_drvs.items():
             if not names and path in derivation.dynamic:
                 continue  # outputs of outputs don't count; their placeholders do
-            merged.setdefault(self.hash_modulo(path).hex(), set()).update(names)
-        return {key: sorted(names) for key, names in merged.items()}
+            digest = self._known.get(path) or self.hash_modulo(path)
+            merged.setdefault(digest.hex(), set()).update(names)
+        return written_inputs({key: [*names] for key, names in merged.items()})
+
+
+def _masked(printer: Printer, derivation: Derivation, inputs: bytes) -> bytes:
+    return hashlib.sha256(printer.around(dict.fromkeys(derivation.outputs, "")).text(inputs)).digest()
 
 
 def _fixed_hash(derivation: Derivation) -> bytes:
@@ -114,32 +128,65 @@ def _base16(output: DerivationOutput) -> str:
     return address.hash.base16 if address else ""
 
 
-def computed_outputs(
-    derivation: Derivation, hasher: DerivationHasher, directory: str = DEFAULT_STORE
-) -> dict[str, StorePath]:
-    """The output paths that follow from a derivation's contents."""
-    if derivation.is_fixed:
-        address = derivation.outputs["out"].content_address
-        assert address is not None
-        return {"out": path_for(address, derivation.name, directory)}
-    digest = hasher.hash_masked(derivation)
+def _fixed_outputs(derivation: Derivation, directory: str) -> dict[str, StorePath]:
+    address = derivation.outputs["out"].content_address
+    assert address is not None
+    return {"out": path_for(address, derivation.name, directory)}
+
+
+def _named_outputs(derivation: Derivation, digest: bytes, directory: str) -> dict[str, StorePath]:
     return {name: output_path(derivation.name, name, digest, directory) for name in derivation.outputs}
 
 
-def fill_outputs(
-    derivation: Derivation, hasher: DerivationHasher, directory: str = DEFAULT_STORE
-) -> Derivation:
+class Written(NamedTuple):
+    """A derivation with its text form and its H (32 bytes)."""
+
+    derivation: Derivation
+    text: bytes
+    hash_modulo: bytes
+
+
+def write_filled(plain: Derivation, hasher: DerivationHasher, directory: str = DEFAULT_STORE) -> Written:
     """A client's last step.
 
-    Put computed output paths into the outputs and into the variables named like them.
+    Put computed output paths into the outputs and into the variables named like them, and write it.
     """
     # The variables must be there, empty, when the hash is taken: a daemon will hash the finished
     # text with them masked.
-    blank = replace(derivation, env={**derivation.env, **dict.fromkeys(derivation.outputs, "")})
-    paths = computed_outputs(blank, hasher, directory)
-    outputs = {name: replace(output, path=paths[name]) for name, output in derivation.outputs.items()}
-    env = {**derivation.env, **{name: path.text for name, path in paths.items()}}
-    return replace(derivation, outputs=outputs, env=env)
+    printer = Printer(_with(plain, plain.outputs, dict.fromkeys(plain.outputs, "")))
+    inputs = b"" if plain.is_fixed else hasher.inputs(plain)
+    if plain.is_fixed:
+        paths = _fixed_outputs(plain, directory)
+    else:
+        paths = _named_outputs(plain, _masked(printer, plain, inputs), directory)
+    texts = {name: path.text for name, path in paths.items()}
+    outputs = {
+        name: DerivationOutput(paths[name], output.method_algorithm, output.hash)
+        for name, output in plain.outputs.items()
+    }
+    derivation, around = _with(plain, outputs, texts), printer.around(texts)
+    digest = _fixed_hash(derivation) if plain.is_fixed else hashlib.sha256(around.text(inputs)).digest()
+    return Written(derivation, around.text(printer.inputs()), digest)
+
+
+def _with(plain: Derivation, outputs: Mapping[str, DerivationOutput], paths: Mapping[str, str]) -> Derivation:
+    """With other outputs, and paths of outputs in the variables named like them."""
+    return Derivation(
+        plain.name,
+        outputs,
+        plain.input_drvs,
+        plain.input_srcs,
+        plain.system,
+        plain.builder,
+        plain.args,
+        {**plain.env, **paths},
+        plain.dynamic,
+    )
+
+
+def fill_outputs(plain: Derivation, hasher: DerivationHasher, directory: str = DEFAULT_STORE) -> Derivation:
+    """The same, for who needs the derivation alone."""
+    return write_filled(plain, hasher, directory).derivation
 
 
 def check_outputs(derivation: Derivation, path: StorePath, hasher: DerivationHasher) -> None:
@@ -150,8 +197,8 @@ def check_outputs(derivation: Derivation, path: StorePath, hasher: DerivationHas
         path: its store path.
         hasher: knows how to read its inputs.
 
-    Outputs without a path (content-addressed, deferred: experimental kinds) are left alone; they
-    can't be built.
+    Its H is known to the hasher then: what is written for one hash serves the other. Outputs without
+    a path (content-addressed, deferred: experimental kinds) are left alone; they can't be built.
 
     Raises:
         BadDerivationError: a path or variable is wrong, or output kinds are mixed.
@@ -173,7 +220,16 @@ def check_outputs(derivation: Derivation, path: StorePath, hasher: DerivationHas
                 f"derivation '{derivation.name}': impure derivation output should not specify output path"
             )
         return
-    for name, expected in computed_outputs(derivation, hasher, path.directory).items():
+    if derivation.is_fixed:
+        _check_paths(derivation, _fixed_outputs(derivation, path.directory))
+        return
+    masked, whole = hasher.hashes(derivation)
+    _check_paths(derivation, _named_outputs(derivation, masked, path.directory))
+    hasher.know(path, whole)
+
+
+def _check_paths(derivation: Derivation, paths: Mapping[str, StorePath]) -> None:
+    for name, expected in paths.items():
         _check(derivation, name, expected)
 
 

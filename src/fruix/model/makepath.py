@@ -111,4 +111,4 @@ def scratch_path(drv: StorePath, output: str) -> StorePath:
 
 
 def _with_references(kind: str, references: Iterable[StorePath]) -> str:
-    return ":".join([kind, *(path.text for path in sorted(set(references)))])
+    return ":".join([kind, *sorted({path.text for path in references})])

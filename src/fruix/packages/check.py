@@ -22,47 +22,21 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cache
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fruix.dataclass import dataclass, fields
+from fruix.dataclass import fields
 from fruix.errors import UsageError
 from fruix.model.nearest import nearest
+from fruix.packages.annotations import CALLABLE, MAPPING, Form, Rule, described, hint_for, one_of
 from fruix.packages.wording import shown
 
+__all__ = ["Form", "Rule", "check_names", "make", "one_of", "read", "read_fields", "wrong"]
+
 T = TypeVar("T")
-_MAPPING, _CALLABLE = get_origin(Mapping[str, str]), get_origin(Callable[[], None])
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """What must hold beside the type.
-
-    `wanted` and `many` say it in words, of one value and of several; the hint may depend on the
-    value.
-    """
-
-    wanted: str
-    holds: Callable[[Any], bool]
-    many: str = ""
-    hint: str | Callable[[Any], str] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """Values of other types that stand for one of this type.
-
-    `read` gives it, or raises `ValueError` with a hint (or none).
-    """
-
-    wanted: str
-    read: Callable[[Any], Any]
-    many: str = ""
-
-
-def one_of(names: Iterable[str], what: str) -> Rule:
-    """A rule for words of a fixed list; the hint for another word names the nearest of them."""
-    known = frozenset(names)
-    return Rule(what, known.__contains__, hint=lambda word: nearest(word, known))
+Reader = Callable[[Any], Any]
+# Texts that passed an annotation's rules, for each; longer ones aren't kept.
+_MOST_FIT, _LONGEST_FIT = 4096, 200
+_NOTHING: Any = object()
 
 
 def read(value: Any, wanted: Any, subject: str) -> Any:
@@ -71,8 +45,12 @@ def read(value: Any, wanted: Any, subject: str) -> Any:
     Raises:
         UsageError: it does not fit.
     """
+    return _read(_reader(wanted), value, subject)
+
+
+def _read(reader: Reader, value: Any, subject: str) -> Any:
     try:
-        return _read(value, wanted)
+        return reader(value)
     except _WrongError as error:
         raise wrong(f"{''.join(error.steps)}{subject}", error.wanted, error.value, error.hint) from None
 
@@ -83,12 +61,36 @@ def read_fields(record: Any) -> None:
     Raises:
         UsageError: a field holds something else than its annotation says.
     """
-    kind: Any = type(record)
+    for field in _fields(type(record)):  # type: ignore[arg-type]
+        value = getattr(record, field.name)
+        if value is not field.fit:
+            found = _read(field.reader, value, f"field '{field.name}'")
+            object.__setattr__(record, field.name, found)
+
+
+class _Field(NamedTuple):
+    """`fit`: its default, if that is kept as it is, or else what no field holds."""
+
+    name: str
+    reader: Reader
+    fit: Any
+
+
+@cache
+def _fields(kind: Hashable) -> list[_Field]:
     hints = _hints(kind)
-    for item in fields(record):
-        if item.init:
-            value = read(getattr(record, item.name), hints[item.name], f"field '{item.name}'")
-            object.__setattr__(record, item.name, value)
+    taken = [part for part in fields(kind) if part.init]  # type: ignore[arg-type]
+    return [
+        _Field(part.name, reader := _reader(hints[part.name]), _fit_default(reader, part.default))
+        for part in taken
+    ]
+
+
+def _fit_default(reader: Reader, default: Any) -> Any:
+    try:
+        return default if reader(default) == default else _NOTHING
+    except _WrongError:
+        return _NOTHING
 
 
 def make(kind: Callable[..., T], values: Mapping[str, Any], *, noun: str, owner: str) -> T:
@@ -105,7 +107,10 @@ def make(kind: Callable[..., T], values: Mapping[str, Any], *, noun: str, owner:
     """
     hints = _hints(kind)
     check_names(values, hints, f"{owner} has no {noun}")
-    return kind(**{name: read(value, hints[name], f"{noun} '{name}'") for name, value in values.items()})
+    read_values = {
+        name: _read(_reader(hints[name]), value, f"{noun} '{name}'") for name, value in values.items()
+    }
+    return kind(**read_values)
 
 
 def check_names(names: Iterable[str], known: Iterable[str], complaint: str) -> None:
@@ -140,157 +145,147 @@ def _hints(kind: Hashable) -> Mapping[str, Any]:
     return get_type_hints(kind, include_extras=True)
 
 
-def _read(value: Any, wanted: Any) -> Any:
-    return _READERS.get(get_origin(wanted), _read_instance)(value, wanted)
+# How a value is read, by its annotation. Each function makes that of one form; they are made once.
 
 
-def _read_step(step: str, value: Any, wanted: Any) -> Any:
-    try:
-        return _read(value, wanted)
-    except _WrongError as error:
-        error.steps.append(step)
-        raise
+@cache
+def _reader(wanted: Hashable) -> Reader:
+    return _READERS.get(get_origin(wanted), _instances)(wanted)
 
 
-def _read_instance(value: Any, wanted: Any) -> Any:
+def _instances(wanted: Any) -> Reader:
     if wanted is Any:
+        return lambda value: value
+    if wanted is str:
+        return _read_text
+
+    def read_instance(value: Any) -> Any:
+        if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
+            raise _WrongError(described(wanted), value, hint_for(wanted.__name__, value))
         return value
-    if not isinstance(value, wanted) or (wanted is int and isinstance(value, bool)):
-        raise _WrongError(_describe(wanted), value, _hint(wanted.__name__, value))
-    if wanted is str and not _is_clean(value):
+
+    return read_instance
+
+
+def _read_text(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise _WrongError(described(str), value, hint_for("str", value))
+    if "\0" in value or not (value.isascii() or _is_whole(value)):
         raise _WrongError("a text without NUL and half surrogate pairs", value)
     return value
 
 
-def _is_clean(text: str) -> bool:
+def _is_whole(text: str) -> bool:
     try:
-        return b"\0" not in text.encode()
+        text.encode()
     except UnicodeEncodeError:
         return False
+    return True
 
 
-def _read_tuple(value: Any, wanted: Any) -> tuple[Any, ...]:
-    items = get_args(wanted)
-    if not isinstance(value, list | tuple):
-        raise _WrongError(_describe(wanted), value, _hint("tuple", value))
-    if items[-1] is not Ellipsis and len(value) != len(items):
-        raise _WrongError(_describe(wanted), value)
-    kinds = (items[0],) * len(value) if items[-1] is Ellipsis else items
-    return tuple(
-        _read_step(f"item {number} of ", item, kind)
-        for number, (item, kind) in enumerate(zip(value, kinds, strict=True), 1)
-    )
+def _tuples(wanted: Any) -> Reader:
+    *items, last = get_args(wanted)
+    alike = _reader(items[0]) if last is Ellipsis else None
+    readers = [] if alike else [*map(_reader, get_args(wanted))]
+
+    def read_tuple(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple):
+            raise _WrongError(described(wanted), value, hint_for("tuple", value))
+        if not alike and len(value) != len(readers):
+            raise _WrongError(described(wanted), value)
+        found: list[Any] = []
+        for item, reader in zip(value, [alike] * len(value) if alike else readers, strict=True):
+            try:
+                found.append(reader(item))
+            except _WrongError as error:
+                error.steps.append(f"item {len(found) + 1} of ")
+                raise
+        return tuple(found)
+
+    return read_tuple
 
 
-def _read_mapping(value: Any, wanted: Any) -> dict[Any, Any]:
-    if not isinstance(value, Mapping):
-        raise _WrongError(_describe(wanted), value, _hint("Mapping", value))
-    key_kind, value_kind = get_args(wanted)
-    return {
-        _read_step("a name in ", key, key_kind): _read_step(f"{shown(key)} in ", item, value_kind)
-        for key, item in value.items()
-    }
+def _mappings(wanted: Any) -> Reader:
+    read_key, read_value = map(_reader, get_args(wanted))
+
+    def read_mapping(value: Any) -> dict[Any, Any]:
+        if not isinstance(value, Mapping):
+            raise _WrongError(described(wanted), value, hint_for("Mapping", value))
+        found: dict[Any, Any] = {}
+        for key, item in value.items():
+            step = "a name in "
+            try:
+                name = read_key(key)
+                step = ""
+                found[name] = read_value(item)
+            except _WrongError as error:
+                error.steps.append(step or f"{shown(key)} in ")
+                raise
+        return found
+
+    return read_mapping
 
 
-def _read_callable(value: Any, wanted: Any) -> Any:
-    if not callable(value):
-        raise _WrongError(_describe(wanted), value)
-    return value
+def _callables(wanted: Any) -> Reader:
+    def read_callable(value: Any) -> Any:
+        if not callable(value):
+            raise _WrongError(described(wanted), value)
+        return value
+
+    return read_callable
 
 
-def _read_union(value: Any, wanted: Any) -> Any:
-    """By the first member that takes it; if none does, the first one's hint."""
-    hints = []
-    for member in get_args(wanted):
-        try:
-            return _read(value, member)
-        except _WrongError as error:
-            hints.append(error.hint)
-    raise _WrongError(_describe(wanted), value, hints[0])
+def _unions(wanted: Any) -> Reader:
+    members = [*map(_reader, get_args(wanted))]
+
+    def read_union(value: Any) -> Any:
+        """By the first member that takes it; if none does, the first one's hint."""
+        hints = []
+        for reader in members:
+            try:
+                return reader(value)
+            except _WrongError as error:
+                hints.append(error.hint)
+        raise _WrongError(described(wanted), value, hints[0])
+
+    return read_union
 
 
-def _read_annotated(value: Any, wanted: Any) -> Any:
+def _annotated(wanted: Any) -> Reader:
     kind, *notes = get_args(wanted)
-    for form in (note for note in notes if isinstance(note, Form)):
-        try:
-            value = form.read(value)
-        except ValueError as error:
-            raise _WrongError(form.wanted, value, str(error)) from None
-    value = _read(value, kind)
-    for rule in (note for note in notes if isinstance(note, Rule)):
-        if not rule.holds(value):
-            hint = rule.hint if isinstance(rule.hint, str) else rule.hint(value)
-            raise _WrongError(rule.wanted, value, hint)
-    return value
+    reader = _reader(kind)
+    forms = [note for note in notes if isinstance(note, Form)]
+    rules = [note for note in notes if isinstance(note, Rule)]
+    fit: set[str] = set()  # a rule says the same of the same text
+
+    def read_annotated(value: Any) -> Any:
+        if type(value) is str and value in fit:
+            return value
+        given = value
+        for form in forms:
+            try:
+                value = form.read(value)
+            except ValueError as error:
+                raise _WrongError(form.wanted, value, str(error)) from None
+        value = reader(value)
+        for rule in rules:
+            if not rule.holds(value):
+                hint = rule.hint if isinstance(rule.hint, str) else rule.hint(value)
+                raise _WrongError(rule.wanted, value, hint)
+        if value is given and type(value) is str and len(value) <= _LONGEST_FIT:
+            if len(fit) >= _MOST_FIT:
+                fit.clear()
+            fit.add(value)
+        return value
+
+    return read_annotated
 
 
-_READERS: Mapping[Any, Callable[[Any, Any], Any]] = {
-    tuple: _read_tuple,
-    _MAPPING: _read_mapping,
-    _CALLABLE: _read_callable,
-    types.UnionType: _read_union,
-    Union: _read_union,
-    Annotated: _read_annotated,
+_READERS: Mapping[Any, Callable[[Any], Reader]] = {
+    tuple: _tuples,
+    MAPPING: _mappings,
+    CALLABLE: _callables,
+    types.UnionType: _unions,
+    Union: _unions,
+    Annotated: _annotated,
 }
-
-# What a type is called, one value and several.
-_CALLED: Mapping[Any, tuple[str, str]] = {
-    str: ("a text", "texts"),
-    bool: ("True or False", "truth values"),
-    int: ("a whole number", "whole numbers"),
-    type(None): ("None", "None"),
-}
-_VOWELS = tuple("AEIOU")
-
-
-def _describe(wanted: Any, *, many: bool = False) -> str:
-    """A type in words, of one value or of several."""
-    if get_origin(wanted) is Annotated:
-        kind, *notes = get_args(wanted)
-        named = [note for note in notes if isinstance(note, Rule | Form)][-1]
-        return (named.many if many else named.wanted) or _describe(kind, many=many)
-    if get_origin(wanted) is not None:
-        return _describe_form(get_origin(wanted), get_args(wanted), many=many)
-    if wanted in _CALLED:
-        return _CALLED[wanted][many]
-    name = wanted.__name__
-    return f"{name}s" if many else f"{'an' if name.startswith(_VOWELS) else 'a'} {name}"
-
-
-def _describe_form(form: Any, items: tuple[Any, ...], *, many: bool) -> str:
-    if form is tuple:
-        words = ("a list", "lists") if items[-1] is Ellipsis else ("a pair", "pairs")
-        return f"{words[many]} of {_describe(items[0], many=True)}"
-    if form is _MAPPING:
-        plain = "dictionaries" if many else "a dictionary"
-        return plain if items[1] is Any else f"{plain} of {_describe(items[1], many=True)}"
-    if form is _CALLABLE:
-        return "functions" if many else "a function"
-    return " or ".join(_describe(item, many=many) for item in items)
-
-
-# (what is wanted, what is there instead, hint); `{}` stands for the value.
-_INSTEAD: tuple[tuple[str, type | tuple[type, ...], str], ...] = (
-    ("str", bool, ""),
-    ("str", int, "write it in quotes"),
-    ("str", float, 'write it in quotes: a number loses zeros at its end ("1.10" is not 1.1)'),
-    ("bool", str, "without quotes"),
-    ("tuple", str, "put it into brackets: [{}]"),
-    ("Mapping", (list, tuple, str), 'such as {{"name": "value"}}'),
-    ("Package", str, "find({}) gives the package of that name"),
-    (
-        "Origin",
-        str,
-        (
-            'source=Origin(urls=["https://…"], sha256="…") fetches a file, '
-            "source=Local({}) takes files from beside the definition"
-        ),
-    ),
-)
-
-
-def _hint(wanted: str, value: Any) -> str:
-    for name, kinds, text in _INSTEAD:
-        if name == wanted and isinstance(value, kinds):
-            return text.format(shown(value))
-    return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Annotated, Any, TypeVar
 
 from fruix.dataclass import MISSING, fields
@@ -19,6 +19,7 @@ from fruix.packages.variables import VariableName
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=1024)  # asked for the record and for its name
 def is_store_name(name: str) -> bool:
     """Whether a store path, and no derivation's, can have this name."""
     return _parses(check_name, name) and not name.endswith(".drv")

@@ -14,12 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 
 from fruix.dataclass import dataclass
-from fruix.model import aterm
 from fruix.model.derivation import Derivation, DerivationOutput
-from fruix.model.drvhash import DerivationHasher, fill_outputs
+from fruix.model.drvhash import DerivationHasher, write_filled
 from fruix.model.hostview import SET_UP_VARIABLE, HostView
 from fruix.model.root import Piece
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, in_order
 from fruix.model.text_object import Text
 from fruix.packages.build_systems.shared_phases import SET_UP
 from fruix.packages.catalogue import shipped
@@ -76,9 +75,9 @@ class Lowering:
         self._context = context
         self._packages: dict[int, tuple[Package, Lowered]] = {}  # by identity: comparing graphs would be slow
         self._sources: dict[Source, LoweredSource] = {}
-        self._derivations: dict[StorePath, Derivation] = {}
-        self._hasher = DerivationHasher(self._derivations.__getitem__)
+        self._hasher = DerivationHasher(_unknown)
         self._view = cache(context.host_view)
+        self._view_variables = cache(lambda name: view_variables(self._view(name)))
         self._root = cache(self._lower_root)
         self._builder = cache(self._add_builder)
         self._set_up = store.add_text_soon(Text("builder-set-up.sh", SET_UP.encode(), ()))
@@ -141,7 +140,7 @@ class Lowering:
                 name=package.full_name,
                 outputs={name: DerivationOutput(None) for name in package.outputs},
                 input_drvs=_input_drvs((*inputs, *native), source, tool_drvs),
-                input_srcs=tuple(sorted({builder, self._set_up, *patches, *files})),
+                input_srcs=in_order({builder, self._set_up, *patches, *files}),
                 system=self._context.system,
                 builder=SHELL,
                 args=(builder.text,),
@@ -162,7 +161,7 @@ class Lowering:
         if root := package.root_on(self._context.system):
             lowered = self._root(root)
             return lowered.variables, lowered.drvs
-        return view_variables(self._view(package.host_view or package.system.host_view)), ()
+        return self._view_variables(package.host_view or package.system.host_view), ()
 
     def _lower_root(self, name: str) -> LoweredRoot:
         def fetch(piece: Piece) -> tuple[StorePath, StorePath]:
@@ -199,11 +198,14 @@ class Lowering:
         return self._store.add_text_soon(Text(f"{build_system}-builder.sh", text.encode(), ()))
 
     def _add(self, plain: Derivation) -> tuple[StorePath, Derivation]:
-        derivation = fill_outputs(plain, self._hasher, self._store.directory)
-        text = Text(f"{derivation.name}.drv", aterm.render(derivation), tuple(derivation.references))
-        path = self._store.add_text_soon(text)
-        self._derivations[path] = derivation
+        derivation, text, hashed = write_filled(plain, self._hasher, self._store.directory)
+        path = self._store.add_text_soon(Text(f"{derivation.name}.drv", text, derivation.references))
+        self._hasher.know(path, hashed)
         return path, derivation
+
+
+def _unknown(path: StorePath) -> Derivation:
+    raise AssertionError(f"{path} is an input, and was not lowered before")
 
 
 def all_inputs(package: Package) -> Sequence[Package]:
@@ -241,11 +243,14 @@ def _unique(items: Iterable[Lowered]) -> tuple[Lowered, ...]:
 
 
 def _outputs(items: Iterable[Lowered]) -> list[str]:
-    return [path.text for item in items for path in item.derivation.output_paths.values()]
+    outputs = (output for item in items for output in item.derivation.outputs.values())
+    return [output.path.text for output in outputs if output.path is not None]
 
 
-def _with_declared(tools: Mapping[str, str], declares: Mapping[str, str]) -> dict[str, str]:
+def _with_declared(tools: Mapping[str, str], declares: Mapping[str, str]) -> Mapping[str, str]:
     """What the tools bring; where a package declares some of it too, both."""
+    if declares.keys().isdisjoint(tools):
+        return tools
     return {name: f"{declares.get(name, '')} {value}".lstrip() for name, value in tools.items()}
 
 
@@ -256,4 +261,4 @@ def _input_drvs(
     found |= dict.fromkeys(tools, ("out",))
     if source is not None and source.drv is not None:
         found[source.drv] = ("out",)
-    return dict(sorted(found.items()))
+    return {path: found[path] for path in in_order(found)}

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import partial
 from typing import Literal, Self
 
 from fruix.errors import FruixError
@@ -46,7 +47,7 @@ from fruix.store.objects.staging import Staging
 from fruix.store.outputs.stored import StoredOutputs
 from fruix.store.owner import StoreLock
 from fruix.store.presence import Presence, Sample
-from fruix.store.registration import Registrar
+from fruix.store.registration import Registrar, Texts
 from fruix.store.replacement import Replacements, settle
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.tree.descriptors import open_chain
@@ -136,7 +137,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
                 valid=self.is_valid,
                 valid_of=self.valid_paths,
                 there=self.is_there,
-                register=lambda infos: self._register(infos, addressed=True),
+                register=partial(self._register, addressed=True),
                 replacing=self.replacing,
             )
             self._presence = self._rests_on(lock.path)
@@ -233,6 +234,10 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
     @override
     def read_derivation(self, path: StorePath) -> Derivation:
         self._require(path)
+        return self.valid_derivation(path)
+
+    def valid_derivation(self, path: StorePath) -> Derivation:
+        """The same of a path that is known to be valid."""
         return self._parsed.get(path, self._derivation_bytes)
 
     @override
@@ -266,8 +271,8 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         """
         self._register([self._sign(info) for info in infos])
 
-    def _register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
-        self._registrar.register(infos, addressed=addressed)
+    def _register(self, infos: Sequence[PathInfo], texts: Texts = None, *, addressed: bool = False) -> None:
+        self._registrar.register(infos, addressed=addressed, texts=texts)
         self._syncer.changed()
         self._deduplicate_later(infos)
         if self.durability == "strict":

@@ -37,6 +37,8 @@ from fruix.store.objects.content_hashes import check_address_path
 _SIGNATURE = re.compile(r"[^\s:]{1,200}:[A-Za-z0-9+/]{86}==")
 # What messages that carry a path's signatures hold at most.
 SIGNATURES_LIMIT = 1 << 10
+# What was just written, by the paths that were made from it.
+Texts = Mapping[StorePath, bytes] | None
 
 
 class Registrar:
@@ -57,13 +59,20 @@ class Registrar:
         # Remembers hashes by path: a derivation's path is the hash of its text, so they stay right.
         self._hasher = DerivationHasher(self._input)
 
-    def register(self, infos: Sequence[PathInfo], *, addressed: bool = False) -> None:
+    def register(
+        self,
+        infos: Sequence[PathInfo],
+        *,
+        addressed: bool = False,
+        texts: Texts = None,
+    ) -> None:
         """Make the paths valid.
 
         Args:
             infos: all or none of them.
             addressed: their content addresses were made from what was added, or checked against it,
                 by the caller.
+            texts: what the caller has just written, by paths that were made from it.
 
         Raises:
             InvalidPathError: a reference is neither valid nor in the set.
@@ -80,20 +89,9 @@ class Registrar:
             for info in order:
                 check_address_path(info)
         with scoped():
-            derivations = self._check_derivations(by_path, order)
-        now = int(time.time())
+            derivations = self._check_derivations(by_path, order, texts or {})
         with self._database.writing() as connection:
-            ids = {info.path: _upsert(connection, info, now) for info in order}
-            for path, drv in derivations.items():
-                rows = [
-                    (ids[path], name, str(output.path)) for name, output in drv.outputs.items() if output.path
-                ]
-                connection.executemany(schema.INSERT_OUTPUT, rows)
-            for info in order:
-                rows_of = [
-                    (ids[info.path], _find(connection, ids, reference)) for reference in info.references
-                ]
-                connection.executemany(schema.INSERT_REFERENCE, rows_of)
+            _insert(connection, order, derivations)
 
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
         """Add signatures to those that a valid path has.
@@ -116,12 +114,15 @@ class Registrar:
             _upsert(connection, replace(info, signatures=tuple(sorted(merged))), info.registration_time)
 
     def _check_derivations(
-        self, by_path: Mapping[StorePath, PathInfo], order: Sequence[PathInfo]
+        self,
+        by_path: Mapping[StorePath, PathInfo],
+        order: Sequence[PathInfo],
+        texts: Mapping[StorePath, bytes],
     ) -> dict[StorePath, Derivation]:
         new = [info for info in order if info.path.is_derivation]
         if not new:
             return {}
-        derivations = {info.path: self._read_derivation(info) for info in new}
+        derivations = {info.path: self._read_derivation(info, texts.get(info.path)) for info in new}
         with self._checking:
             self._pending = by_path
             self._hasher.forget_if_many()
@@ -140,11 +141,11 @@ class Registrar:
             self._hasher.forget_if_many()
             return self._hasher.identity(derivation)
 
-    def _read_derivation(self, info: PathInfo) -> Derivation:
+    def _read_derivation(self, info: PathInfo, written: bytes | None) -> Derivation:
         path = info.path
-        data = self._read(path)
+        data = self._read(path) if written is None else written
         charge(aterm.peak(data))
-        if text_path(path.name, Hash.of("sha256", data), info.references, path.directory) != path:
+        if written is None and _path_of(data, info) != path:
             raise BadDerivationError(
                 "its path is not the one that its text and references give",
                 where=str(path),
@@ -162,6 +163,10 @@ class Registrar:
         return self._parsed.get(path, self._read)
 
 
+def _path_of(data: bytes, info: PathInfo) -> StorePath:
+    return text_path(info.path.name, Hash.of("sha256", data), info.references, info.path.directory)
+
+
 def _check_signatures(texts: Iterable[str]) -> None:
     """Refuse what the database can't keep apart.
 
@@ -172,29 +177,49 @@ def _check_signatures(texts: Iterable[str]) -> None:
         raise UsageError(f"'{wrong[0]}' is no signature", hint="signatures look like NAME:BASE64")
 
 
+def _insert(
+    connection: sqlite3.Connection, infos: Sequence[PathInfo], derivations: Mapping[StorePath, Derivation]
+) -> None:
+    """All rows of paths, of the outputs of those that are derivations, and of references."""
+    now = int(time.time())
+    ids = {info.path: _upsert(connection, info, now) for info in infos}
+    outputs = [
+        (ids[path], name, output.path.text)
+        for path, drv in derivations.items()
+        for name, output in drv.outputs.items()
+        if output.path is not None
+    ]
+    connection.executemany(schema.INSERT_OUTPUT, outputs)
+    references = [
+        (ids[info.path], _find(connection, ids, reference)) for info in infos for reference in info.references
+    ]
+    connection.executemany(schema.INSERT_REFERENCE, references)
+
+
 def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:
     nar_hash = info.nar_hash.prefixed16
     size, ultimate = info.nar_size or None, 1 if info.ultimate else None
     signatures = " ".join(info.signatures) or None
     address = str(info.content_address) if info.content_address else None
-    row = connection.execute(schema.FIND_ID, (str(info.path),)).fetchone()
-    if row is not None:
-        connection.execute(schema.UPDATE_PATH, (nar_hash, size, ultimate, signatures, address, row[0]))
-        return int(row[0])
     deriver = str(info.deriver) if info.deriver else None
     registered = info.registration_time or now
-    cursor = connection.execute(
-        schema.INSERT_PATH,
-        (str(info.path), nar_hash, registered, deriver, size, ultimate, signatures, address),
-    )
-    return int(cursor.lastrowid or 0)
-
-
-def _find(connection: sqlite3.Connection, ids: Mapping[StorePath, int], path: StorePath) -> int:
-    found = ids.get(path)
-    if found is not None:
-        return found
-    row = connection.execute(schema.FIND_ID, (str(path),)).fetchone()
-    if row is None:
-        raise InvalidPathError(str(path))
+    values = (info.path.text, nar_hash, registered, deriver, size, ultimate, signatures, address)
+    try:  # most are new, which it says itself
+        return int(connection.execute(schema.INSERT_PATH, values).lastrowid or 0)
+    except sqlite3.IntegrityError:
+        row = connection.execute(schema.FIND_ID, (info.path.text,)).fetchone()
+        if row is None:
+            raise
+    connection.execute(schema.UPDATE_PATH, (nar_hash, size, ultimate, signatures, address, row[0]))
     return int(row[0])
+
+
+def _find(connection: sqlite3.Connection, ids: dict[StorePath, int], path: StorePath) -> int:
+    """The id of a path's row, which is put down in `ids`."""
+    found = ids.get(path)
+    if found is None:
+        row = connection.execute(schema.FIND_ID, (path.text,)).fetchone()
+        if row is None:
+            raise InvalidPathError(str(path))
+        found = ids[path] = int(row[0])
+    return found

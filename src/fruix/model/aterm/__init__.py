@@ -16,6 +16,6 @@ outputs, at most `MAX_DEPTH` deep.
 
 from fruix.model.aterm.grammar import MAX_SIZE
 from fruix.model.aterm.parsing import held, parse, peak
-from fruix.model.aterm.printing import render
+from fruix.model.aterm.printing import Printer, render
 
-__all__ = ["MAX_SIZE", "held", "parse", "peak", "render"]
+__all__ = ["MAX_SIZE", "Printer", "held", "parse", "peak", "render"]

@@ -1,8 +1,8 @@
 """The parser of derivations' text form.
 
-Files up to `WHOLE` bytes are read in whole lists, about 10 µs for a usual one. Larger ones are read
-item by item, and long texts in pieces of a few milliseconds, so that other threads go on. `held`
-and `peak` estimate the memory that it takes.
+Files up to `WHOLE` bytes are read at once (`quick_parsing`), about 10 µs for a usual one. Larger ones,
+and what is wrong, are read item by item, and long texts in pieces of a few milliseconds, so that
+other threads go on. `held` and `peak` estimate the memory that it takes.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import NoReturn, TypeVar
 
 from fruix.errors import BadDerivationError, BadHashError, BadStorePathError, FormatError
 from fruix.model.aterm.grammar import DYNAMIC, MAX_DEPTH, MAX_ITEMS, MAX_SIZE, unescaped
+from fruix.model.aterm.quick_parsing import parse_usual
 from fruix.model.contentaddress import parse_output_method
 from fruix.model.derivation import IMPURE, Derivation, DerivationOutput, Dynamic
 from fruix.model.hashes import Hash
@@ -25,12 +26,6 @@ _VERSIONED = b"DrvWithVersion("
 
 _BODY = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
 _STRING = re.compile(b'"(' + _BODY + b')"', re.DOTALL)
-# Whole lists, for speed: what doesn't match is read again step by step, which finds where it goes
-# wrong.
-_WHOLE_STRINGS = re.compile(b'\\[(?:"%b"(?:,"%b")*+)?+\\]' % (_BODY, _BODY), re.DOTALL)
-_PAIR = re.compile(b'\\("(%b)","(%b)"\\)' % (_BODY, _BODY), re.DOTALL)
-_ONE_PAIR = b'\\("%b","%b"\\)' % (_BODY, _BODY)
-_WHOLE_PAIRS = re.compile(b"\\[(?:%b(?:,%b)*+)?+\\]" % (_ONE_PAIR, _ONE_PAIR), re.DOTALL)
 # As much of a string as takes a few milliseconds; it never ends within an escape.
 _PIECE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+){0,65535}+', re.DOTALL)
 
@@ -53,7 +48,8 @@ def parse(data: bytes, name: str, directory: str = DEFAULT_STORE) -> Derivation:
         raise BadDerivationError(f"derivation is larger than {MAX_SIZE} bytes", where=name)
     if b"\0" in data:
         raise BadDerivationError(f"derivation contains a NUL byte at offset {data.index(0)}", where=name)
-    return _Parser(data, name, directory).derivation()
+    usual = parse_usual(data, name, directory) if len(data) <= WHOLE else None
+    return usual or _Parser(data, name, directory).derivation()
 
 
 def held(data: bytes) -> int:
@@ -75,7 +71,7 @@ class _Parser:
         self._name = name
         self._directory = directory
         self._position = self._depth = 0
-        self._in_lists = len(data) <= WHOLE
+        self._in_pieces = len(data) > WHOLE
 
     def derivation(self) -> Derivation:
         versioned = self._data.startswith(_VERSIONED)
@@ -94,7 +90,7 @@ class _Parser:
         self._expect(b",")
         arguments = self._strings()
         self._expect(b",")
-        env = self._variables()
+        env = self._mapping(self._variable, "environment variable")
         self._expect(b")")
         if self._position != len(self._data):
             self._fail("text after the end")
@@ -193,25 +189,7 @@ class _Parser:
             self._fail(f"more than {MAX_ITEMS} items in a list")
 
     def _strings(self) -> list[bytes]:
-        whole = _WHOLE_STRINGS.match(self._data, self._position) if self._in_lists else None
-        if whole is None:
-            return self._list(self._string)
-        self._position = whole.end()
-        found = [unescaped(text) for text in _STRING.findall(whole[0])]
-        self._check_count(len(found))
-        return found
-
-    def _variables(self) -> dict[str, str]:
-        whole = _WHOLE_PAIRS.match(self._data, self._position) if self._in_lists else None
-        if whole is None:
-            return self._mapping(self._variable, "environment variable")
-        pairs = [(unescaped(name), unescaped(value)) for name, value in _PAIR.findall(whole[0])]
-        for (before, _), (after, _) in itertools.pairwise(pairs):
-            if before >= after:
-                return self._mapping(self._variable, "environment variable")
-        self._check_count(len(pairs))
-        self._position = whole.end()
-        return {to_text(name): to_text(value) for name, value in pairs}
+        return self._list(self._string)
 
     def _tuple(self, count: int) -> list[bytes]:
         self._expect(b"(")
@@ -224,7 +202,7 @@ class _Parser:
         return self._string()
 
     def _string(self) -> bytes:
-        if not self._in_lists:
+        if self._in_pieces:
             return self._long_string()
         match = _STRING.match(self._data, self._position)
         if match is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from fruix.dataclass import dataclass, field
@@ -76,5 +77,11 @@ def make_recipe(name: str, arguments: Mapping[str, Any], outputs: Sequence[str])
     scripts = [SET_UP, *(script for _, script in standard.items if system.own_text)]
     check_outputs(outputs, scripts)
     check_environment(values.environment, outputs, scripts)
-    environment = {**FIXED_ENVIRONMENT, **system.environment, **values.environment}
+    environment = {**_environment(name), **values.environment} if values.environment else _environment(name)
     return Recipe(changed(standard, values), environment)
+
+
+@cache
+def _environment(name: str) -> Mapping[str, str]:
+    """What all builders of a build system have: one dictionary for all of its packages."""
+    return {**FIXED_ENVIRONMENT, **BUILD_SYSTEMS[name].environment}

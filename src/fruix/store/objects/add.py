@@ -15,15 +15,16 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import Protocol
 
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
-from fruix.model.storepath import StorePath, check_name
+from fruix.model.storepath import StorePath, check_name, in_order
 from fruix.model.text_object import Text
 from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.locks import PathLocks
@@ -35,6 +36,13 @@ from fruix.store.tree.descriptors import CREATE_FILE, write_all
 from fruix.store.tree.hashing import StreamHash
 from fruix.store.tree.metadata import file_mode, finish_open
 from fruix.store.tree.restore import restore
+
+
+class Register(Protocol):
+    """Makes paths valid that were added; `texts`: what some of them hold (see `Registrar.register`)."""
+
+    def __call__(self, infos: Sequence[PathInfo], texts: Mapping[StorePath, bytes] | None = None, /) -> None:
+        """Register all of them or none."""
 
 
 class Adding:
@@ -51,7 +59,7 @@ class Adding:
         valid: Callable[[StorePath], bool],
         valid_of: Callable[[Iterable[StorePath]], Collection[StorePath]],
         there: Callable[[StorePath], bool],
-        register: Callable[[Sequence[PathInfo]], None],
+        register: Register,
         replacing: Callable[[PathInfo], AbstractContextManager[None]],
     ) -> None:
         """`there`: valid, and not deleted by hand.
@@ -92,7 +100,7 @@ class Adding:
                 put = self._staging.replace if again else partial(self._staging.publish, directory=False)
                 put(place, path.base)
             try:
-                self._register([info])
+                self._register([info], {path: contents})
             except BaseException:
                 if not self._valid(path):  # it may be that only waiting for the disk has failed
                     self._staging.retract(path.base, inode)
@@ -119,7 +127,8 @@ class Adding:
                     self._staging.publish(place, path.base, directory=False)
                 published.append((path, inode))
             if new:
-                self._register([info for info, _ in new.values()])
+                contents_of = {path: contents for path, (_, contents) in new.items()}
+                self._register([info for info, _ in new.values()], contents_of)
         except BaseException:
             for path, inode in published:
                 if not self._valid(path):
@@ -133,7 +142,7 @@ class Adding:
         """What is known of a text before its archive is made."""
         check_name(name)
         address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
-        ordered = tuple(sorted(set(references)))
+        ordered = in_order(set(references))
         return PathInfo(
             path=path_for(address, name, self._directory, ordered),
             nar_hash=address.hash,
@@ -163,7 +172,7 @@ class Adding:
             spending = self._room.spending(chunks, tree=method is Method.NAR)
             digest, archive, nar_size = self._stage(place, method, algorithm, spending, size)
             address = ContentAddress(method, digest)
-            ordered = tuple(sorted(set(references)))
+            ordered = in_order(set(references))
             path = path_for(address, name, self._directory, ordered)
             info = PathInfo(
                 path=path, nar_hash=archive, nar_size=nar_size, references=ordered, content_address=address
