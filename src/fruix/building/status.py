@@ -9,6 +9,7 @@ walk of `goals.plan`.
 from __future__ import annotations
 
 import pwd
+from collections.abc import Collection
 
 from fruix.building.durations import History
 from fruix.building.plan.goal import Goal, Plan
@@ -21,7 +22,7 @@ from fruix.model.buildresult import BuildMode
 from fruix.model.events import BuilderExited, BuildStarted, PhaseStarted
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.reasons import reason, text_of
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, in_order
 from fruix.sandbox.back_ends import current
 from fruix.store import LocalStore
 
@@ -83,7 +84,9 @@ def _ms(seconds: float) -> int:
 def planned(store: LocalStore, found: Plan, history: History, jobs: int) -> BuildPlan:
     """What carrying out a plan would do, in an order in which dependencies come first."""
     problems = [result.message for result in found.settled.values() if not result.success]
-    rows = tuple(_row(store, goal, history) for goal in found.goals.values())
+    outputs = [path for goal in found.goals.values() for path in goal.derivation.output_paths.values()]
+    absent = frozenset(store.absent(outputs))
+    rows = tuple(_row(store, goal, absent, history) for goal in found.goals.values())
     problems += [
         text_of(reason("missing-outputs"), row.drv)
         for row in rows
@@ -92,11 +95,11 @@ def planned(store: LocalStore, found: Plan, history: History, jobs: int) -> Buil
     return BuildPlan(rows, jobs, tuple(problems))
 
 
-def _row(store: LocalStore, goal: Goal, history: History) -> PlannedBuild:
+def _row(store: LocalStore, goal: Goal, absent: Collection[StorePath], history: History) -> PlannedBuild:
     kind = goal.kind
     outputs = goal.derivation.outputs.items()
-    missing = [name for name, output in outputs if output.path is None or not store.is_there(output.path)]
-    needs = tuple(sorted(goal.dependencies))
+    missing = [name for name, output in outputs if output.path is None or output.path in absent]
+    needs = in_order(goal.dependencies)
     name = goal.derivation.name
     return PlannedBuild(
         goal.path,
@@ -110,6 +113,8 @@ def _row(store: LocalStore, goal: Goal, history: History) -> PlannedBuild:
 
 def _last(store: LocalStore, text: str) -> StorePath | None:
     """A derivation of the history, if it is one of this store's that is still there."""
+    if not text:
+        return None
     try:
         path = StorePath.parse(text, store.directory)
     except BadStorePathError:

@@ -104,6 +104,12 @@ class Plan:
     located: dict[StorePath, Mapping[str, Realisation]] = field(default_factory=dict)
     dynamic: dict[DerivedPath, tuple[StorePath, str | None]] = field(default_factory=dict)
 
+    def wait_for_stand_ins(self) -> None:
+        """Have goals wait for what is fetched in place of derivations."""
+        for goal in self.goals.values() if self.stand_ins else ():
+            stood = [self.stand_ins.get(path, (path,)) for path in goal.dependencies]
+            goal.dependencies = frozenset(path for paths in stood for path in paths if path != goal.path)
+
     def may_go_on(self, results: Mapping[StorePath, BuildResult], options: BuildOptions) -> bool:
         """Whether another plan can do more: something went well, and nobody minds what didn't."""
         went_well = [results[path].success or results[path] is UNRESOLVED for path in self.goals]

@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
 from fruix.building.plan.refusals import check_features, check_names, check_purity, check_sources, rejected
+from fruix.building.plan.seen import Seen
 from fruix.building.plan.unresolved import (
     DYNAMIC_DERIVATIONS,
     follow,
@@ -59,13 +60,15 @@ def plan(
     """
     result = Plan(given=given or {}, features=features, earlier={} if earlier is None else earlier)
     offers = offers or no_offers(store)
+    seen = Seen(store)
     top = list(requests)
-    wanted = _wanted_outputs(store, result, top)
+    wanted = _wanted_outputs(seen, result, top)
     asked_for = frozenset(wanted)
     _want_makers(result, wanted)
     for request in top:
         if request.outputs is None:
-            _open_opaque(store, result, request.path, wanted, offers)
+            _open_opaque(seen, result, request.path, wanted, offers)
+    seen.look_up(wanted, lambda path: offers.get(path) is not None)
     stack: list[tuple[StorePath, bool]] = [(path, False) for path in reversed(wanted)]
     while stack:
         path, expanded = stack.pop()
@@ -74,17 +77,15 @@ def plan(
             result.goals[path] = result.goals.pop(path)
         elif not any(path in known for known in (result.goals, result.settled, result.stand_ins)):
             own_mode = mode if path in asked_for else BuildMode.NORMAL
-            needed = _open(store, result, path, wanted, own_mode, offers)
+            needed = _open(seen, result, path, wanted, own_mode, offers)
             if needed is not None:
                 stack.append((path, True))
                 stack.extend((dependency, False) for dependency in sorted(needed, reverse=True))
-    for goal in result.goals.values() if result.stand_ins else ():
-        stood = [result.stand_ins.get(path, (path,)) for path in goal.dependencies]
-        goal.dependencies = frozenset(path for paths in stood for path in paths if path != goal.path)
+    result.wait_for_stand_ins()
     return result
 
 
-def _wanted_outputs(store: LocalStore, found: Plan, requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
+def _wanted_outputs(store: Seen, found: Plan, requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
     wanted: dict[StorePath, set[str]] = {}
     for request in requests:
         drv: StorePath | None = request.path
@@ -95,7 +96,7 @@ def _wanted_outputs(store: LocalStore, found: Plan, requests: list[DerivedPath])
     return wanted
 
 
-def _derivation_of(store: LocalStore, found: Plan, request: DerivedPath) -> StorePath | None:
+def _derivation_of(store: Seen, found: Plan, request: DerivedPath) -> StorePath | None:
     """The derivation that is meant, if it is there; else one that leads to it is noted."""
     if DYNAMIC_DERIVATIONS not in found.features:
         why = reason("experimental", feature=DYNAMIC_DERIVATIONS)
@@ -116,7 +117,7 @@ def _want_makers(found: Plan, wanted: dict[StorePath, set[str]]) -> None:
 
 
 def _open_opaque(
-    store: LocalStore, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], offers: Offers
+    store: Seen, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], offers: Offers
 ) -> None:
     """Look at a path that is asked for by itself: settle it, or want the output that it is."""
     store.add_temp_root(path)
@@ -127,12 +128,12 @@ def _open_opaque(
     elif not store.is_valid(path):
         why = found.reasons[path] = reason("unobtainable", path=str(path))
         found.settled[path] = BuildResult(BuildStatus.NO_SUBSTITUTERS, text_of(why, path))
-    elif (drv := maker(store, path)) is None:
+    elif (drv := maker(store.local, path)) is None:
         why = found.reasons[path] = reason("irreparable", path=str(path))
         found.settled[path] = BuildResult(BuildStatus.MISC_FAILURE, text_of(why, path))
     else:
         found.makers[path] = drv
-        names = {name for name, output in store.derivation_outputs(drv).items() if output == path}
+        names = {name for name, output in store.local.derivation_outputs(drv).items() if output == path}
         wanted.setdefault(drv, set()).update(names)
 
 
@@ -147,7 +148,7 @@ def maker(store: LocalStore, path: StorePath) -> StorePath | None:
 
 
 def _open(
-    store: LocalStore,
+    store: Seen,
     found: Plan,
     path: StorePath,
     wanted: dict[StorePath, set[str]],
@@ -164,7 +165,7 @@ def _open(
         return None
     if path in found.given:
         found.derivations[path] = found.given[path]
-        return _want(found, path, wanted, mode, offers)
+        return _want(store, found, path, wanted, mode, offers)
     store.add_temp_root(path)
     if not store.is_there(path):
         if offers.get(path) is not None:
@@ -180,14 +181,19 @@ def _open(
         found.settled[path] = BuildResult(BuildStatus.INPUT_REJECTED, str(error))
         return None
     found.derivations[path] = derivation
-    return _want(found, path, wanted, mode, offers)
+    return _want(store, found, path, wanted, mode, offers)
 
 
 def _want(
-    found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], mode: BuildMode, offers: Offers
+    store: Seen,
+    found: Plan,
+    path: StorePath,
+    wanted: dict[StorePath, set[str]],
+    mode: BuildMode,
+    offers: Offers,
 ) -> set[StorePath] | None:
     """The same for a derivation that has been read."""
-    store, derivation, names = offers.store, found.derivations[path], wanted.get(path, set())
+    derivation, names = found.derivations[path], wanted.get(path, set())
     problem = check_features(found, path) or check_names(path, derivation, names)
     if problem is None and mode == BuildMode.NORMAL and outputs_there(found, store, path, derivation, names):
         known = known_outputs(found, store, path, derivation)
@@ -195,7 +201,7 @@ def _want(
         return None
     if problem is None and mode == BuildMode.NORMAL and _is_offered(found, offers, path, names):
         return None
-    problem = problem or check_purity(found, store, path) or check_sources(path, derivation, offers)
+    problem = problem or check_purity(found, store, path) or check_sources(store, path, derivation, offers)
     if problem is not None:
         found.settled[path] = problem
         return None
@@ -212,16 +218,14 @@ def _want(
         )
     for output in derivation.output_paths.values():
         store.add_temp_root(output)  # all of them: a build makes them all, whichever are wanted
-    if mode == BuildMode.NORMAL and _has_gone(store, derivation):
+    if mode == BuildMode.NORMAL and store.has_gone(derivation):
         mode = BuildMode.REPAIR
     built = with_scratch_paths(path, derivation) if derivation.is_floating else derivation
     found.goals[path] = Goal(path, built, frozenset(needed), mode)
     return needed
 
 
-def _inputs(
-    found: Plan, store: LocalStore, derivation: Derivation
-) -> Iterator[tuple[StorePath, Collection[str]]]:
+def _inputs(found: Plan, store: Seen, derivation: Derivation) -> Iterator[tuple[StorePath, Collection[str]]]:
     """Derivations that must have been built, and the outputs that are needed of each.
 
     Of those that are outputs, the next one that is lacking; the rest is seen when that is there.
@@ -234,7 +238,7 @@ def _inputs(
             yield place.drv, (place.name,)
 
 
-def _have_outputs(store: LocalStore, found: Plan, path: StorePath, outputs: Iterable[str]) -> bool:
+def _have_outputs(store: Seen, found: Plan, path: StorePath, outputs: Iterable[str]) -> bool:
     """Whether an input's wanted outputs are there already; then it is no goal at all."""
     if path in found.goals or path in found.settled or not store.is_valid(path):
         return False
@@ -290,9 +294,3 @@ def fetch(found: Plan, offers: Offers, paths: Iterable[StorePath]) -> None:
         mode = BuildMode.REPAIR if offers.store.is_valid(path) else BuildMode.NORMAL
         stands = Derivation(path.name, {"out": DerivationOutput(path)}, {}, (), "", "", (), {})
         found.goals[path] = Goal(path, stands, frozenset(references), mode, offer)
-
-
-def _has_gone(store: LocalStore, derivation: Derivation) -> bool:
-    """Whether an output is registered, but was deleted by hand."""
-    paths = derivation.output_paths.values()
-    return any(store.is_valid(path) and not store.is_there(path) for path in paths)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from fruix.building.plan.goal import Plan
 from fruix.building.plan.offers import Offers
+from fruix.building.plan.seen import Seen
 from fruix.building.plan.unresolved import CONTENT_ADDRESSED, DYNAMIC_DERIVATIONS, IMPURE_DERIVATIONS
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
-from fruix.store import LocalStore
 
 
 def rejected(found: Plan, path: StorePath, why: Reason) -> BuildResult:
@@ -44,7 +44,7 @@ def check_features(found: Plan, path: StorePath) -> BuildResult | None:
     return None
 
 
-def check_purity(found: Plan, store: LocalStore, path: StorePath) -> BuildResult | None:
+def check_purity(found: Plan, store: Seen, path: StorePath) -> BuildResult | None:
     """Refuse what is to be the same each time and needs what isn't."""
     derivation = found.derivations[path]
     if IMPURE_DERIVATIONS not in found.features or derivation.is_open:
@@ -55,9 +55,8 @@ def check_purity(found: Plan, store: LocalStore, path: StorePath) -> BuildResult
     return None
 
 
-def check_sources(path: StorePath, derivation: Derivation, offers: Offers) -> BuildResult | None:
+def check_sources(store: Seen, path: StorePath, derivation: Derivation, offers: Offers) -> BuildResult | None:
     """Refuse what needs a source that nobody has."""
-    store = offers.store
     for source in store.absent(derivation.input_srcs):
         if offers.get(source) is None:
             state = "is gone" if store.is_valid(source) else "is not valid"

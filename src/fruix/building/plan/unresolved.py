@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
+from fruix.building.plan.seen import Seen
 from fruix.dataclass import dataclass
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
@@ -18,14 +19,13 @@ from fruix.model.derivedpath import ALL
 from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.resolving import resolve, with_scratch_paths
 from fruix.model.storepath import StorePath
-from fruix.store import LocalStore
 
 CONTENT_ADDRESSED = "ca-derivations"
 IMPURE_DERIVATIONS = "impure-derivations"
 DYNAMIC_DERIVATIONS = "dynamic-derivations"
 
 
-def needs_resolving(found: Plan, store: LocalStore, derivation: Derivation) -> bool:
+def needs_resolving(found: Plan, store: Seen, derivation: Derivation) -> bool:
     """Whether outputs of inputs have to be put into it: their paths, or its own, are not known from texts."""
     if not derivation.input_drvs or CONTENT_ADDRESSED not in found.features:
         return False
@@ -44,7 +44,7 @@ class Place:
     name: str
 
 
-def follow(found: Plan, store: LocalStore, drv: StorePath, chain: Collection[str]) -> Place:
+def follow(found: Plan, store: Seen, drv: StorePath, chain: Collection[str]) -> Place:
     """Go from a derivation to its output of the first name, from that to its of the second, and so on."""
     path = drv
     for name in chain:
@@ -60,7 +60,7 @@ def follow(found: Plan, store: LocalStore, drv: StorePath, chain: Collection[str
 
 def resolve_goal(
     found: Plan,
-    store: LocalStore,
+    store: Seen,
     path: StorePath,
     names: set[str],
     needed: set[StorePath],
@@ -81,7 +81,7 @@ def resolve_goal(
         return needed
     places = {(one, chain): follow(found, store, one, chain).path for one, chain in derivation.chains}
     known = {key: place for key, place in places.items() if place is not None}
-    drv, resolved = resolve(derivation, known, store.directory)
+    drv, resolved = resolve(derivation, known, store.local.directory)
     if mode == BuildMode.NORMAL and outputs_there(found, store, drv, resolved, names):
         found.settled[path] = _built_before(found, store, path, drv, resolved)
         return None
@@ -100,7 +100,7 @@ def resolve_goal(
 
 
 def _built_before(
-    found: Plan, store: LocalStore, path: StorePath, drv: StorePath, resolved: Derivation
+    found: Plan, store: Seen, path: StorePath, drv: StorePath, resolved: Derivation
 ) -> BuildResult:
     """The result of a derivation that becomes another one, whose outputs are there."""
     derivation = found.derivations[path]
@@ -109,19 +109,17 @@ def _built_before(
         return found.earlier[drv]
     outputs = known_outputs(found, store, drv, resolved)
     outputs = {name: one for name, one in outputs.items() if store.is_valid(one)}
-    store.realise(derivation, outputs)
+    store.local.realise(derivation, outputs)
     return BuildResult(BuildStatus.RESOLVES_TO_ALREADY_VALID, outputs=outputs)
 
 
-def _as_of(
-    store: LocalStore, derivation: Derivation, located: Mapping[str, Realisation]
-) -> dict[str, Realisation]:
+def _as_of(store: Seen, derivation: Derivation, located: Mapping[str, Realisation]) -> dict[str, Realisation]:
     """What is known of a derivation as what is known of another one that becomes the same."""
-    identity = store.derivation_identity(derivation)
+    identity = store.local.derivation_identity(derivation)
     return {name: Realisation(realisation_id(identity, name), one.path) for name, one in located.items()}
 
 
-def is_settled(found: Plan, store: LocalStore, path: StorePath, names: Collection[str]) -> bool:
+def is_settled(found: Plan, store: Seen, path: StorePath, names: Collection[str]) -> bool:
     """Whether an input was looked at before, and is there.
 
     If only others of its outputs are, it is open again.
@@ -135,17 +133,17 @@ def is_settled(found: Plan, store: LocalStore, path: StorePath, names: Collectio
 
 
 def known_outputs(
-    found: Plan, store: LocalStore, path: StorePath, derivation: Derivation
+    found: Plan, store: Seen, path: StorePath, derivation: Derivation
 ) -> Mapping[str, StorePath]:
     """The outputs of a derivation that are known; of an impure one those that were made for this request."""
     if not derivation.is_impure:
-        return store.realised(derivation)
+        return store.local.realised(derivation)
     result = found.earlier.get(path)
     return result.outputs if result is not None and result.success else {}
 
 
 def outputs_there(
-    found: Plan, store: LocalStore, path: StorePath, derivation: Derivation, names: Collection[str]
+    found: Plan, store: Seen, path: StorePath, derivation: Derivation, names: Collection[str]
 ) -> bool:
     """Whether its outputs among `names` (`*`, or none: all) are known and there."""
     everything = not names or ALL[0] in names
