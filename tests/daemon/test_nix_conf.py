@@ -66,6 +66,7 @@ def test_files_and_variables_in_their_order(tmp_path: Path) -> None:
         ("impure-env = A=b C=d=e", {"impure-env": {"A": "b", "C": "d=e"}}),
         ("substituters = https://x.example/ daemon", {"substituters": ["https://x.example/"]}),
         ("experimental-features = a\nextra-experimental-features = b", {"experimental-features": ["a", "b"]}),
+        ("builders-use-substitutes = true", {"builders-use-substitutes": True}),
         ("show-trace = true", {}),
     ],
 )

@@ -11,10 +11,12 @@ import pytest
 
 from daemon.serving import running
 from fruix.client import RemoteStore
+from fruix.client.remote import client_options as sent_options
 from fruix.daemon import client_options
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
 from fruix.errors import NotPermittedError, UsageError
+from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import BuildFinished
@@ -26,6 +28,7 @@ from fruix.model.storepath import StorePath
 from fruix.protocol import nix
 from fruix.protocol.common_operations import SetOptions
 from fruix.protocol.options import ClientOptions
+from fruix.protocol.wire import Context, Dialect
 from fruix.signing.path_signatures import sign
 from golden_data import GOLDEN
 
@@ -195,3 +198,15 @@ def test_machines_are_named_by_trusted_clients_alone(tmp_path: Path) -> None:
     assert "ignoring the client-specified setting 'builders'" in str(
         *client_options.warnings(said, trusted=False)
     )
+
+
+def test_trusted_clients_have_machines_fetch_by_themselves() -> None:
+    context, name = Context(Dialect.NIX, 38, "/frx/store"), "builders-use-substitutes"
+    for said, found in (("true", True), ("false", False)):
+        options = ClientOptions(overrides={name: said})
+        for trusted in (False, True):
+            built = client_options.build_options(options, context, BuildMode.NORMAL, trusted=trusted)
+            assert built.machines_substitute is (found if trusted else None)
+            assert bool(list(client_options.warnings(options, trusted=trusted))) is not trusted
+    assert sent_options(BuildOptions(machines_substitute=True)).overrides == {name: "true"}
+    assert sent_options(BuildOptions()).overrides == {}

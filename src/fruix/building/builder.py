@@ -126,15 +126,22 @@ class Builder:
         Returns:
             One result per request, in order; failures are results too.
         """
-        options = self._substitution.resolved(options)
-        if options.machines is None:
-            options = replace(options, machines=self.settings.machines)
+        options = self._substitution.resolved(self._with_machines(options))
         try:
             return self._realise(requests, options, on_event, cancelled, given)
         except FruixError:
             if not cancelled.is_set():
                 raise
             return [(request, CANCELLED) for request in requests]
+
+    def _with_machines(self, options: BuildOptions) -> BuildOptions:
+        """With the operator's choice where the client has none."""
+        machines, substitute = options.machines, options.machines_substitute
+        return replace(
+            options,
+            machines=self.settings.machines if machines is None else machines,
+            machines_substitute=self.settings.machines_substitute if substitute is None else substitute,
+        )
 
     def _realise(
         self,

@@ -25,8 +25,11 @@ class Elsewhere(Protocol):
     def is_own(self) -> bool:
         """Whether it is Fruix's."""
 
-    def send(self, store: LocalStore, paths: Sequence[StorePath]) -> None:
-        """Make paths of this store valid there, with all that they need."""
+    def send(self, store: LocalStore, paths: Sequence[StorePath], *, substitute: bool) -> None:
+        """Make paths of this store valid there, with all that they need.
+
+        `substitute`: what that machine's binary caches have is fetched there instead of sent.
+        """
 
     def build_derivation(
         self, drv: StorePath, derivation: Derivation, *, on_event: Callable[[Event], None]

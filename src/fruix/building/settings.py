@@ -77,6 +77,8 @@ class BuildSettings:
         experimental_features: those of Nix that are on: `ca-derivations`, `impure-derivations`,
             `dynamic-derivations` and `recursive-nix` have effects.
         machines: others that builds are sent to.
+        machines_substitute: they fetch what is needed from their own binary caches, as far as these
+            have it.
         sandbox: whether builders see only what is declared; else they see everything of the host that
             their user may, and write where that may.
     """
@@ -111,6 +113,7 @@ class BuildSettings:
     system_features: tuple[str, ...] | None = None
     extra_platforms: tuple[str, ...] = ()
     machines: tuple[Machine, ...] = ()
+    machines_substitute: bool = False
     sandbox: bool = True
     own_user: bool = False
     experimental_features: tuple[str, ...] = ()

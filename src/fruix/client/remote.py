@@ -240,6 +240,8 @@ def client_options(options: BuildOptions | None) -> ClientOptions:
     overrides = {name: str(number) for name, number in numbers.items() if number is not None}
     if options.machines is not None:
         overrides["builders"] = "\n".join(machine.text for machine in options.machines)
+    if options.machines_substitute:
+        overrides["builders-use-substitutes"] = "true"
     return ClientOptions(
         keep_failed=options.keep_failed,
         keep_going=options.keep_going,

@@ -40,9 +40,9 @@ class MachineStore(RemoteStore):
         """Whether its daemon is Fruix's."""
         return FEATURE in self._exchange.context.features
 
-    def send(self, store: Store, paths: Sequence[StorePath]) -> None:
+    def send(self, store: Store, paths: Sequence[StorePath], *, substitute: bool) -> None:
         """Make paths of a store of this process valid there, with all that they need."""
-        copy(store, self, paths, unchecked=True, here=True)
+        copy(store, self, paths, unchecked=True, here=True, substitute=substitute)
 
 
 @contextmanager

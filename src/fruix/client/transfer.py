@@ -111,6 +111,7 @@ def copy(
     *,
     unchecked: bool = False,
     here: bool = False,
+    substitute: bool = False,
     on_progress: OnProgress = lambda _: None,
 ) -> list[StorePath]:
     """Make paths, with all that they need, valid in another store.
@@ -121,6 +122,7 @@ def copy(
         paths: what is wanted there.
         unchecked: have a daemon that trusts this user take unsigned objects.
         here: this process sees the source's files at their place.
+        substitute: the destination fetches first what its binary caches have of it.
         on_progress: told how far it has come: at first, and for each piece that is sent.
 
     Returns:
@@ -130,7 +132,7 @@ def copy(
         InvalidPathError: the source has not all of them.
         NotPermittedError: an object isn't signed by a key that the destination trusts.
     """
-    missing = _missing(source.closure_infos(paths), destination)
+    missing = _missing(source.closure_infos(paths), destination, substitute=substitute)
     state = Copying(len(missing), sum(info.nar_size for info in missing))
     on_progress(state)
     with archives(source, here=here) as archive:
@@ -141,8 +143,8 @@ def copy(
     return [info.path for info in missing]
 
 
-def _missing(infos: Sequence[PathInfo], destination: RemoteContents) -> list[PathInfo]:
-    there = destination.valid_paths(info.path for info in infos)
+def _missing(infos: Sequence[PathInfo], destination: RemoteContents, *, substitute: bool) -> list[PathInfo]:
+    there = destination.valid_paths((info.path for info in infos), substitute=substitute)
     return [info for info in infos if info.path not in there]
 
 

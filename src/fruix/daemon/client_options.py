@@ -89,6 +89,7 @@ def _variables(name: str, value: str) -> Mapping[str, str]:
 _SETTINGS_FOR_TRUSTED: Mapping[str, tuple[str, Callable[[str, str], Any]]] = {
     "post-build-hook": ("post_build_hook", _file),
     "impure-env": ("impure_env", _variables),
+    "builders-use-substitutes": ("machines_substitute", _boolean),
 }
 
 # Settings of collections: the field of `Keep` that each is. For trusted users.

@@ -107,6 +107,7 @@ _MEANINGS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "allowed-users": ("allowed-users", str.split),
     "auto-optimise-store": ("deduplication", lambda value: "all" if _TRUTH[value] else "none"),
     "builders": ("builders", _machines),
+    "builders-use-substitutes": ("builders-use-substitutes", _TRUTH.__getitem__),
     "compress-build-log": ("log-compression", lambda value: "bzip2" if _TRUTH[value] else "none"),
     "cores": ("cores", _number),
     "experimental-features": ("experimental-features", str.split),
@@ -191,8 +192,8 @@ abort-on-warn accept-flake-config access-tokens allow-dirty allow-dirty-locks
 allow-import-from-derivation allow-new-privileges allow-symlinked-store
 allow-unsafe-native-code-during-evaluation allowed-uris always-allow-substitutes bash-prompt
 bash-prompt-prefix bash-prompt-suffix binary-caches-parallel-connections build-poll-interval
-build-impersonate-linux-26 builders-use-substitutes commit-lock-file-summary
-commit-lockfile-summary connect-timeout debugger-on-trace debugger-on-warn download-attempts
+build-impersonate-linux-26 commit-lock-file-summary commit-lockfile-summary connect-timeout
+debugger-on-trace debugger-on-warn download-attempts
 download-buffer-size download-speed enforce-determinism env-keep-derivations
 eval-attrset-update-layer-rhs-threshold eval-cache eval-profile-file eval-profiler
 eval-profiler-frequency eval-system external-builders filter-syscalls

@@ -250,6 +250,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "system-features": ("building.system_features", features),
     "extra-platforms": ("building.extra_platforms", strings),
     "builders": ("building.machines", machines),
+    "builders-use-substitutes": ("building.machines_substitute", truth),
     "mirrors": ("building.mirrors", table(strings)),
     "max-prepared-view": ("building.max_prepared_view", number(0)),
     "views": ("building.views", table(table(lambda value: value))),

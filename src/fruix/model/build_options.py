@@ -74,6 +74,8 @@ class BuildOptions:
         impure_env: variables for fixed-output derivations that name them.
         requester: None: nobody in particular (the daemon itself).
         machines: that builds may be sent to.
+        machines_substitute: whether those fetch what is needed from their own binary caches, as far
+            as these have it.
         here: builds may run on this machine.
         inside: the derivation whose builder asks (recursive Nix).
     """
@@ -94,5 +96,6 @@ class BuildOptions:
     requester: Requester | None = None
     substitutes: SubstituteWishes = SubstituteWishes()
     machines: tuple[Machine, ...] | None = None
+    machines_substitute: bool | None = None
     here: bool = True
     inside: StorePath | None = None

@@ -69,7 +69,7 @@ MEANINGFUL = frozenset(
         "keep-outputs", "keep-derivations", "gc-keep-outputs", "gc-keep-derivations",
         "multiplexed-build-output", "print-extended-build-trace", "auto-optimise-store",
         "substitute", "fallback", "substituters", "extra-substituters", "substitute-urls",
-        "post-build-hook", "impure-env", "builders",
+        "post-build-hook", "impure-env", "builders", "builders-use-substitutes",
         "require-sigs", "trusted-public-keys", "extra-trusted-public-keys", "secret-key-files",
     }
 )  # fmt: skip

@@ -6,7 +6,7 @@ import bz2
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +60,7 @@ class Other:
     texts: dict[StorePath, bytes] = field(default_factory=dict)
     references: dict[StorePath, tuple[StorePath, ...]] = field(default_factory=dict)
     sent: list[StorePath] = field(default_factory=list)
+    substitutes: list[bool] = field(default_factory=list)
     built: list[Derivation] = field(default_factory=list)
     why_stop: WhyStop = lambda: None
 
@@ -75,8 +76,9 @@ class Other:
         finally:
             self.opened -= 1
 
-    def send(self, _store: LocalStore, paths: Sequence[StorePath]) -> None:
+    def send(self, _store: LocalStore, paths: Sequence[StorePath], *, substitute: bool) -> None:
         self.sent += paths
+        self.substitutes.append(substitute)
 
     def build_derivation(
         self, _drv: StorePath, derivation: Derivation, *, on_event: Callable[[Event], None]
@@ -162,6 +164,18 @@ def test_what_it_needs_goes_there(here: Machine, other: Other, shell: StorePath)
     assert other.sent == sorted([built, shell])
     (sent,) = other.built
     assert (sent.input_drvs, sent.input_srcs) == ({}, tuple(other.sent))
+
+
+@pytest.mark.parametrize("operator", [False, True])
+def test_it_fetches_by_itself_where_that_is_wished(
+    here: Machine, other: Other, shell: StorePath, monkeypatch: pytest.MonkeyPatch, operator: bool
+) -> None:
+    monkeypatch.setattr(here.builder, "settings", replace(here.builder.settings, machines_substitute=operator))
+    for wish in (None, False, True):
+        drv = here.derivation(f"fetches{operator}{wish}", "", shell, system=OTHER)
+        other.texts = {here.store.derivation_outputs(drv)["out"]: b""}
+        assert here.build(drv, options=BuildOptions("fruix", machines_substitute=wish))[0].success
+    assert other.substitutes == [operator, False, True]
 
 
 def test_its_failure_is_told_as_it_tells_it(here: Machine, other: Other, shell: StorePath) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,11 @@ import pytest
 from clients.guix.tools import busybox_tools
 from clients.nix.hosts import Host, newest, nix_host
 from docs.documents import compared_by
+from fruix.model.hashes import Hash
+from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
+from fruix.store.tree.dump import dump
+from substitutes.caches import KEY, Cache
 
 pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or os.uname().machine != "x86_64",
@@ -33,8 +40,11 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Host, Callable[...,
     place.joinpath("tools").mkdir()
     tools = busybox_tools(place / "tools")
     freebsd = Host(place / "freebsd")
-    freebsd.install("nix-daemon", "as_freebsd", "daemon")
-    here = Host(place / "here", {"freebsd": freebsd, "linux": nix_host(place / "linux", {}, newest())})
+    cached = Host(place / "cached")
+    for host in (freebsd, cached):
+        host.install("nix-daemon", "as_freebsd", "daemon")
+    linux = nix_host(place / "linux", {}, newest())
+    here = Host(place / "here", {"freebsd": freebsd, "cached": cached, "linux": linux})
     here.install("fruix", "fruix")
     here.install("nix-daemon", "fruix", "daemon")
     (here.place / "etc/machines").write_text(LIST)
@@ -77,3 +87,44 @@ def test_a_build_there(hosts: tuple[Host, Callable[..., str]], system: str, host
     if system == "x86_64-linux":
         (shown,) = compared_by(__file__)
         assert _without_figures(said).splitlines() == _without_figures("\n".join(shown.lines)).splitlines()
+
+
+@pytest.mark.parametrize("wished", [False, True])
+def test_what_its_caches_have_is_sent_only_where_that_is_wished(
+    hosts: tuple[Host, Callable[..., str]], wished: bool
+) -> None:
+    here, add = hosts
+    there = here.to["cached"]
+    drv = add("x86_64-freebsd", f"echo {wished} > $out")
+    (tools,) = here.paths("-tools")
+    _offer(there, StorePath.of("/frx/store", tools), _archive(here.place / "store", tools))
+    (here.place / "etc/cached").write_text("ssh-ng://cached x86_64-freebsd\n")
+    words = ["fruix", "build", drv, "--builders", "/frx/etc/cached"]
+    here.run(*words, *(["--builders-use-substitutes"] if wished else []))
+    assert _is_signed(there, tools) is wished
+    there.run("rm", "-rf", *(f"/frx/{name}" for name in ("store", "var", "cache")))
+    there.run("mkdir", "/frx/store")
+
+
+def _archive(store: Path, name: str) -> bytes:
+    descriptor = os.open(store, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return b"".join(dump(descriptor, name.encode()))
+    finally:
+        os.close(descriptor)
+
+
+def _offer(host: Host, path: StorePath, archive: bytes) -> None:
+    """Have a host's own binary cache offer a path, signed."""
+    Cache(host.place / "cache").add(PathInfo(path, Hash.of("sha256", archive), len(archive)), archive)
+    settings = f'substituters = ["file:///frx/cache"]\ntrusted-public-keys = ["{KEY.public}"]\n'
+    (host.place / "etc/fruix.toml").write_text(settings)
+
+
+def _is_signed(host: Host, name: str) -> bool:
+    """Whether a path came from the cache; the machine that sends has no signature of it."""
+    with closing(sqlite3.connect(host.place / "var/fruix/db/db.sqlite")) as database:
+        ((signatures,),) = database.execute(
+            "SELECT sigs FROM ValidPaths WHERE path = ?", (f"/frx/store/{name}",)
+        )
+    return bool(signatures)

@@ -109,7 +109,7 @@ class _Run:
             outputs = store.derivation_outputs(drv)
             inputs += [outputs[name] for name in names]
         inputs = sorted(set(inputs))
-        there.send(store, inputs)
+        there.send(store, inputs, substitute=bool(job.options.machines_substitute))
         self._announce()
         self.begun = self._builds = True
         self._state.allowance.heard()

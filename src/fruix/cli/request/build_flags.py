@@ -46,17 +46,18 @@ _NUMBERS: tuple[tuple[tuple[str, ...], str, int, str], ...] = (
     (("--max-log-size",), "BYTES", 1, "end a build that writes more to its log"),
 )
 
+_SWITCHES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("-k", "--keep-going"), "after a failure, build what does not depend on it"),
+    (("-K", "--keep-failed"), "keep a copy of what a failed build left"),
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the flags; `build_options` and `mode_of` read them."""
     for flags, metavar, least, help_text in _NUMBERS:
         parser.add_argument(*flags, metavar=metavar, type=_number(least), help=help_text)
-    parser.add_argument(
-        "-k", "--keep-going", action="store_true", help="after a failure, build what does not depend on it"
-    )
-    parser.add_argument(
-        "-K", "--keep-failed", action="store_true", help="keep a copy of what a failed build left"
-    )
+    for flags, help_text in _SWITCHES:
+        parser.add_argument(*flags, action="store_true", help=help_text)
     purposes = parser.add_mutually_exclusive_group()
     purposes.add_argument(
         "--check", action="store_true", help="build again what is valid, and compare; nothing is replaced"
@@ -72,6 +73,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_machines,
         help="send builds to the machines in a list like Nix's: URI systems key jobs speed features mandatory"
         " (empty: to none)",
+    )
+    parser.add_argument(
+        "--builders-use-substitutes",
+        action="store_true",
+        help="have these machines fetch what a build needs from their own binary caches, where those have it",
     )
     parser.add_argument(
         "--fallback",
@@ -100,6 +106,7 @@ def build_options(options: argparse.Namespace) -> BuildOptions:
         max_log_size=options.max_log_size,
         rounds=options.rounds,
         machines=options.builders,
+        machines_substitute=options.builders_use_substitutes or None,
         substitutes=SubstituteWishes(fallback=options.fallback or None),
     )
 
