@@ -131,10 +131,10 @@ def test_what_one_machine_loses_another_one_builds() -> None:
         scheduler.close()
 
 
-def test_outputs_that_their_contents_name_are_made_here() -> None:
+def test_what_is_impure_is_made_here() -> None:
     fleet, chosen = Fleet(BuildSettings()), options("a")
     scratch = path("scratch")
-    for method, digest, goes in (("", "", True), ("r:sha256", "", False), ("r:sha256", "impure", False)):
+    for method, digest, goes in (("", "", True), ("r:sha256", "", True), ("r:sha256", "impure", False)):
         outputs = {"out": DerivationOutput(scratch, method, digest)}
         made = replace(derivation(), outputs=outputs)
         assert (not all(fleet.suitable(made, chosen).values())) is goes

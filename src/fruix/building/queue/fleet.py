@@ -52,8 +52,8 @@ class Fleet:
             return {}
         if contract_name(derivation, options.contract) == _GUIX:
             return {}
-        if derivation.is_unresolved or derivation.is_floating:
-            return {}  # what it makes is named here
+        if derivation.is_impure:
+            return {}  # it is made of what this machine has
         try:
             required = attributes.read(derivation).required_features
         except FruixError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -61,7 +61,7 @@ class Ending:
     Attributes:
         mode: what it was for.
         rounds: how many rounds were planned when it ended; 1 before the first.
-        infos: of the outputs, if they were made.
+        infos: of the outputs by their names, if they were made.
         reason: why it failed.
         differences: results that differ and should be equal.
         notes: what clients are told besides.
@@ -72,7 +72,7 @@ class Ending:
 
     mode: str
     rounds: int
-    infos: Sequence[PathInfo]
+    infos: Mapping[str, PathInfo]
     reason: Reason
     differences: Sequence[Compared]
     notes: Sequence[Note]
@@ -102,7 +102,7 @@ def make_record(
     spec, exited = sandbox
     return {
         **_request(facts, ending),
-        **_verdict(facts, ending, result),
+        **_verdict(ending, result),
         "isolation": _isolation(spec) if spec else None,
         **_given(facts, builder),
         "fetchedFrom": builder.at_hand if builder and spec else "",
@@ -131,7 +131,7 @@ def _request(facts: BuildFacts, ending: Ending) -> dict[str, Any]:
     }
 
 
-def _verdict(facts: BuildFacts, ending: Ending, result: BuildResult) -> dict[str, Any]:
+def _verdict(ending: Ending, result: BuildResult) -> dict[str, Any]:
     """How the build ended, under which limits, and which outputs it made."""
     return {
         "status": result.status.name,
@@ -141,7 +141,7 @@ def _verdict(facts: BuildFacts, ending: Ending, result: BuildResult) -> dict[str
         "differences": [_difference(found) for found in ending.differences],
         "kept": ending.kept,
         "limits": {_camel(name): value for name, value in asdict(ending.limits).items()},
-        "outputs": _outputs(facts.derivation, ending.infos),
+        "outputs": {name: _output(info) for name, info in ending.infos.items()},
     }
 
 
@@ -196,11 +196,6 @@ def _difference(found: Compared) -> dict[str, Any]:
         "second": found.second,
         "places": [asdict(place) for place in found.places],
     }
-
-
-def _outputs(derivation: Derivation, infos: Sequence[PathInfo]) -> dict[str, Any]:
-    by_path = {info.path: _output(info) for info in infos}
-    return {name: by_path[path] for name, path in derivation.output_paths.items() if path in by_path}
 
 
 def _output(info: PathInfo) -> dict[str, Any]:

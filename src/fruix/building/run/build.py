@@ -43,7 +43,7 @@ from fruix.building.run.elsewhere import LostError, build_elsewhere
 from fruix.building.run.execute import open_log, run_builder, same_view
 from fruix.building.run.keep_failed import kept_if_it_fails
 from fruix.building.run.monitor import readable
-from fruix.building.run.outcome import dismiss, failed, failure, log_differences, report, success
+from fruix.building.run.outcome import conclude, dismiss, failed, failure, log_differences, report, success
 from fruix.building.run.state import RunState
 from fruix.building.workspace import BuildNote, Workspace, noted_workspace
 from fruix.errors import FruixError
@@ -81,7 +81,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
         except LostError:
             return AGAIN
         except (FruixError, OSError) as error:
-            result = failure(state, _made(state), error, resources)
+            result = failure(state, error, resources)
         if result.status is BuildStatus.ALREADY_VALID:
             return result
         if not result.success:
@@ -128,7 +128,7 @@ def _run(behind: ExitStack, state: RunState, resources: Resources) -> BuildResul
                 else:
                     _build(undone, state, mode, log, resources)
         behind.push(undone.pop_all())
-    return _after_build(state, success(state, _made(state)), resources)
+    return _after_build(state, success(state), resources)
 
 
 def _after_build(state: RunState, result: BuildResult, resources: Resources) -> BuildResult:
@@ -218,7 +218,7 @@ def _build(undone: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, r
                         run_builder(state, builder, log, area, user, resources)
                     latest = _stage(builder, state, area, user, resources)
                     staged, previous = latest, staged
-                    _judge(state, mode, previous, latest, log)
+                    _judge(state, mode, dict(zip(builder.outputs, latest, strict=True)), previous, log)
                 if number == state.rounds:
                     undone.push(of_round.pop_all())
     finally:
@@ -226,17 +226,14 @@ def _build(undone: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, r
 
 
 def _judge(
-    state: RunState, mode: ModeRules, previous: list[Staged], latest: list[Staged], log: BuildLog
+    state: RunState, mode: ModeRules, latest: Mapping[str, Staged], previous: list[Staged], log: BuildLog
 ) -> None:
     """Compare with the round before; after the last, do what the build is for."""
     try:
         if previous:
-            compare_rounds(mode.outputs, previous, latest)
+            compare_rounds(mode.outputs, previous, [*latest.values()])
         if state.round == state.rounds:
-            state.succeed(mode.finish(latest))
-            derivation, check = state.job.derivation, state.job.options.mode is BuildMode.CHECK
-            if derivation.is_floating and not derivation.is_impure and not check:
-                mode.outputs.store.realise(state.job.derivation, _made(state))
+            conclude(state, mode, latest)
     finally:
         log_differences(log, state.differences)
         drop(previous)
@@ -287,10 +284,3 @@ def _compared_paths(job: Job, store: LocalStore) -> list[StorePath]:
     if job.derivation.is_floating and job.options.mode is not BuildMode.NORMAL:
         return sorted(_known(job, store).values()) or paths
     return paths
-
-
-def _made(state: RunState) -> Mapping[str, StorePath]:
-    """The outputs' paths; those that contents give are known when the build has succeeded."""
-    if not state.job.derivation.is_floating or state.builder is None or state.infos is None:
-        return state.job.derivation.output_paths
-    return {name: info.path for name, info in zip(state.builder.outputs, state.infos, strict=True)}

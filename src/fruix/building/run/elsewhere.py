@@ -2,7 +2,8 @@
 
 They are staged like those of a builder here: hashed while they are written, compared with what the
 other machine says and with what the derivation declares, and registered all together or not at all.
-Its word on what they refer to is taken, as the operator's choice of machines implies.
+Its word on what they refer to is taken, as the operator's choice of machines implies. Outputs that
+their contents name have the names that these give, whatever it says.
 
 Nothing is left of one that fails: the connection is closed, which ends the build there.
 """
@@ -10,6 +11,7 @@ Nothing is left of one that fails: the connection is closed, which ends the buil
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from fruix.building.connect import Elsewhere
 from fruix.building.failures import FailedError
@@ -18,14 +20,18 @@ from fruix.building.outputs.stage import drop
 from fruix.building.plan.goal import contract_name
 from fruix.building.record.log import BuildLog
 from fruix.building.resources import Resources
+from fruix.building.run.outcome import conclude
 from fruix.building.run.state import RunState
 from fruix.dataclass import replace
 from fruix.errors import DisconnectedError, FruixError, ImportMismatchError, ProtocolError
 from fruix.model.buildresult import BuildStatus
+from fruix.model.contentaddress import ContentAddress, parse_output_method, path_for
 from fruix.model.events import BuildStarted, Event, LogLine, Message, PhaseStarted, Progress
 from fruix.model.machines import Machine
+from fruix.model.pathinfo import PathInfo
 from fruix.model.reason_rows import OTHER
 from fruix.model.reasons import Reason, reason
+from fruix.model.resolving import without_scratch_paths
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
 from fruix.store.outputs.staged import Staged
@@ -50,17 +56,17 @@ def build_elsewhere(
         LostError: the machine was not reached, or has gone and the build may be tried elsewhere.
     """
     run = _Run(state, machine, log)
-    staged: list[Staged] = []
+    staged: dict[str, Staged] = {}
     state.begin_round(1)
     try:
         with (
             interruptible(run.why_stop),
             resources.connect(machine, resources.store.directory, state.job.waker, run.why_stop) as there,
         ):
-            run.build(there, resources.store)
-            for name, path in sorted(state.job.derivation.output_paths.items()):
-                staged.append(run.take(there, resources.store, name, path))
-            state.succeed(mode.finish(staged))
+            made = run.build(there, resources.store)
+            for name in sorted(state.job.derivation.outputs):
+                staged[name] = run.take(there, resources.store, name, made)
+            conclude(state, mode, staged)
     except FailedError:
         raise
     except FruixError as error:
@@ -68,7 +74,7 @@ def build_elsewhere(
             raise run.lost(error) from error
         raise
     finally:
-        drop(staged)
+        drop([*staged.values()])
 
 
 class _Run:
@@ -98,8 +104,8 @@ class _Run:
         job.emit(Message(_WARNING, f"warning: {text}"))
         return LostError(text)
 
-    def build(self, there: Elsewhere, store: LocalStore) -> None:
-        """From the inputs to the end of the builder."""
+    def build(self, there: Elsewhere, store: LocalStore) -> Mapping[str, StorePath]:
+        """From the inputs to the end of the builder; where the outputs are there."""
         job, derivation = self._state.job, self._state.job.derivation
         contract = contract_name(derivation, job.options.contract)
         if contract == _OWN and not there.is_own:
@@ -113,11 +119,13 @@ class _Run:
         self._announce()
         self.begun = self._builds = True
         self._state.allowance.heard()
-        sent = replace(derivation, input_drvs={}, input_srcs=tuple(inputs))
+        sent = without_scratch_paths(derivation) if derivation.is_floating else derivation
+        sent = replace(sent, input_drvs={}, input_srcs=tuple(inputs))
         result = there.build_derivation(job.path, sent, on_event=self._hear)
         self._builds = False
         if not result.success:
             raise FailedError(job.path, self._as_it_says(result.message), status=result.status)
+        return result.outputs if derivation.is_floating else derivation.output_paths
 
     def _announce(self) -> None:
         job = self._state.job
@@ -147,22 +155,52 @@ class _Run:
             case Message():
                 self._state.job.emit(event)
 
-    def take(self, there: Elsewhere, store: LocalStore, name: str, path: StorePath) -> Staged:
-        """One output, staged.
+    def take(self, there: Elsewhere, store: LocalStore, name: str, made: Mapping[str, StorePath]) -> Staged:
+        """One output, staged. `made`: where they are there.
 
         Raises:
             FailedError: it isn't there, or isn't what is said of it.
         """
         job = self._state.job
-        info = there.path_info(path)
-        if info is None:
-            raise FailedError(job.path, reason("no-output", output=name, path=str(path)))
-        fixed = job.derivation.outputs[name].content_address if job.derivation.is_fixed else None
-        info = replace(info, deriver=job.path, ultimate=False, content_address=fixed or info.content_address)
+        path = made.get(name)
+        info = there.path_info(path) if path is not None else None
+        if path is None or info is None:
+            raise FailedError(job.path, reason("no-output", output=name, path=str(path or "")))
+        address = self._address(name, info)
+        info = replace(info, deriver=job.path, ultimate=False, content_address=address)
         try:
             return store.stage_nar(info, there.nar(path))
         except ImportMismatchError as error:
             raise FailedError(job.path, self._as_it_says(str(error))) from error
 
+    def _address(self, name: str, info: PathInfo) -> ContentAddress | None:
+        """What an output has to hold, as far as that is known before it comes.
+
+        Raises:
+            FailedError: its name isn't the one that such contents give.
+        """
+        derivation = self._state.job.derivation
+        output, said = derivation.outputs[name], info.content_address
+        if derivation.is_fixed:
+            return output.content_address
+        if not derivation.is_floating:
+            return said
+        wanted = parse_output_method(output.method_algorithm)
+        assert output.path is not None  # the scratch path
+        if (
+            said is None
+            or (said.method, said.hash.algorithm) != wanted
+            or info.path != _named(said, info, output.path.name)
+        ):
+            text = f"'{info.path}' is not named by what it holds"
+            raise FailedError(self._state.job.path, self._as_it_says(text))
+        return said
+
     def _as_it_says(self, text: str) -> Reason:
         return reason(OTHER, text=f"on '{self._machine.uri}': {text}")
+
+
+def _named(address: ContentAddress, info: PathInfo, name: str) -> StorePath:
+    """The path of an object with these contents and references."""
+    others = [path for path in info.references if path != info.path]
+    return path_for(address, name, info.path.directory, others, len(others) < len(info.references))

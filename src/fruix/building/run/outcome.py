@@ -11,7 +11,7 @@ from typing import Any
 from fruix import failpoints
 from fruix.building import failures
 from fruix.building.durations import phase_seconds
-from fruix.building.outputs.modes import Compared
+from fruix.building.outputs.modes import Compared, ModeRules
 from fruix.building.queue.job import Listener
 from fruix.building.record.log import BuildLog
 from fruix.building.record.record import make_record
@@ -22,7 +22,7 @@ from fruix.errors import FruixError, of_system
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import BuildFailed, BuildFinished
 from fruix.model.reasons import Reason
-from fruix.model.storepath import StorePath
+from fruix.store.outputs.staged import Staged
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,19 @@ _REMEMBERED = frozenset(
 _GOES_ON = "the build goes on for others, whose limits are wider: ask again later, or with another limit"
 
 
-def success(state: RunState, outputs: Mapping[str, StorePath]) -> BuildResult:
+def conclude(state: RunState, mode: ModeRules, staged: Mapping[str, Staged]) -> None:
+    """Do with a build's outputs, by their names, what it was for.
+
+    Raises:
+        FailedError: they are not what they should be.
+    """
+    state.succeed(dict(zip(staged, mode.finish([*staged.values()]), strict=True)))
+    derivation, check = state.job.derivation, state.job.options.mode is BuildMode.CHECK
+    if derivation.is_floating and not derivation.is_impure and not check:
+        mode.outputs.store.realise(derivation, state.made)
+
+
+def success(state: RunState) -> BuildResult:
     """The result of a build that succeeded, with its times."""
     return BuildResult(
         BuildStatus.BUILT,
@@ -47,13 +59,11 @@ def success(state: RunState, outputs: Mapping[str, StorePath]) -> BuildResult:
         stop_time=int(time.time()),
         cpu_user_us=state.exit.cpu_user_us if state.exit else None,
         cpu_system_us=state.exit.cpu_system_us if state.exit else None,
-        outputs=outputs,
+        outputs=state.made,
     )
 
 
-def failure(
-    state: RunState, outputs: Mapping[str, StorePath], error: FruixError | OSError, resources: Resources
-) -> BuildResult:
+def failure(state: RunState, error: FruixError | OSError, resources: Resources) -> BuildResult:
     """The result of a build that `error` ended.
 
     The failure is remembered if the operator wants that and it would fail again. A build whose outputs
@@ -61,7 +71,7 @@ def failure(
     """
     if state.infos is not None:
         _log.warning("cleaning up after %s: %s; the next start does the rest", state.job.path, error)
-        return success(state, outputs)
+        return success(state)
     if isinstance(error, OSError):
         error = of_system(error)
     status = failures.status_of(error)

@@ -8,7 +8,7 @@ it at the end, for the result, the events and the record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.failures import FailedError
@@ -39,8 +39,8 @@ class RunState:
         course: what the builder's output has told in this round.
         shown: what the sandbox shows of the host view.
         added: what the builder has come to know of the store in this round.
-        infos: of the outputs, once they are what they should be: whatever comes afterwards, it went
-            well.
+        infos: of the outputs by their names, once they are what they should be: whatever comes
+            afterwards, it went well.
         hint: what to do about the reason.
         log: None: none was opened.
         last_lines: of the log, as it grows; None as well.
@@ -61,7 +61,7 @@ class RunState:
     spec: SandboxSpec | None = None
     shown: ResolvedView | None = None
     exit: Exit | None = None
-    infos: list[PathInfo] | None = None
+    infos: Mapping[str, PathInfo] | None = None
     reason: Reason = field(default_factory=dict)
     hint: str = ""
     kept: str = ""
@@ -112,7 +112,7 @@ class RunState:
         """Nothing of the sandbox is alive any more."""
         self.exit = exited
 
-    def succeed(self, infos: list[PathInfo]) -> None:
+    def succeed(self, infos: Mapping[str, PathInfo]) -> None:
         """The outputs are what they should be."""
         self.infos = infos
 
@@ -168,6 +168,13 @@ class RunState:
         return FailedError(self.job.path, reason("cancelled")) if self.job.cancelled else None
 
     @property
+    def made(self) -> Mapping[str, StorePath]:
+        """The outputs' paths; those that contents give are known when the build has succeeded."""
+        if self.infos is None:
+            return self.job.derivation.output_paths
+        return {name: info.path for name, info in self.infos.items()}
+
+    @property
     def differences(self) -> list[Compared]:
         """Results that differ and should be equal."""
         return self.outputs.differences if self.outputs else []
@@ -186,7 +193,7 @@ class RunState:
         return Ending(
             mode=self.mode,
             rounds=self.rounds,
-            infos=self.infos or (),
+            infos=self.infos or {},
             reason=self.reason,
             differences=self.differences,
             notes=(*self.early_notes, *self.late_notes),

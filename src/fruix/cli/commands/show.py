@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import derivation_for
@@ -30,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     with open_store() as store:
         path = derivation_for(store, options.target)
-        _show_derivation(path, store.read_derivation(path))
+        _show_derivation(path, store.read_derivation(path), store.derivation_outputs(path))
     return 0
 
 
@@ -75,7 +76,7 @@ def _show_package(package: Package) -> None:
             print(f"{key}: {value}")
 
 
-def _show_derivation(path: StorePath, derivation: Derivation) -> None:
+def _show_derivation(path: StorePath, derivation: Derivation, outputs: Mapping[str, StorePath]) -> None:
     print(
         json.dumps(
             {
@@ -86,7 +87,7 @@ def _show_derivation(path: StorePath, derivation: Derivation) -> None:
                 "args": list(derivation.args),
                 "outputs": {
                     name: {
-                        "path": str(output.path or ""),
+                        "path": str(output.path or outputs.get(name) or ""),
                         "method": output.method_algorithm,
                         "hash": output.hash,
                     }
