@@ -17,6 +17,9 @@ from fruix.model.events import (
     Message,
     PhaseStarted,
     Progress,
+    SubstitutionFailed,
+    SubstitutionFinished,
+    SubstitutionStarted,
     Waiting,
 )
 from fruix.model.reasons import reason
@@ -48,6 +51,9 @@ some_events = st.one_of(
     st.builds(BuildFailed, drvs, st.sampled_from(BuildStatus), texts, seconds),
     st.builds(Waiting, drvs, texts),
     st.builds(Message, st.integers(0, 3), texts),
+    st.builds(SubstitutionStarted, drvs, texts, numbers, numbers),
+    st.builds(SubstitutionFinished, drvs),
+    st.builds(SubstitutionFailed, drvs, texts),
 )
 
 
@@ -208,6 +214,37 @@ def test_counts_stand_around_what_a_request_does() -> None:
     ]
     ids = [message.id for message in told if isinstance(message, StartActivity)]
     assert [message.id for message in told if isinstance(message, StopActivity)] == ids[::-1]
+
+
+@pytest.mark.parametrize("ended", [SubstitutionFinished, SubstitutionFailed])
+def test_a_substitution_stands_around_its_copy(ended: type[Event]) -> None:
+    path = StorePath.parse(f"{STORE}/{'0' * 32}-a")
+    cache, url = "https://cache.example", "https://cache.example/a.nar"
+    failed = ended is SubstitutionFailed
+    end = SubstitutionFailed(path, "gone") if failed else SubstitutionFinished(path)
+    begun, copying, transfer, progress, *rest = sent(
+        [
+            SubstitutionStarted(path, cache, 10, 200),
+            Progress(path, 5, 10, url),
+            Progress(path, 10, 10, "a.nar"),
+            end,
+        ],
+        NIX,
+    )
+    ids = [message.id for message in (begun, copying, transfer) if isinstance(message, StartActivity)]
+    around, copy, download = ids
+    assert begun == StartActivity(around, 0, 108, "", (str(path), cache), 0)
+    text = f"copying path '{path}' from '{cache}'"
+    assert copying == StartActivity(copy, 3, 100, text, (str(path), cache, "local"), around)
+    assert transfer == StartActivity(download, 3, 101, f"downloading '{url}'", (url,), copy)
+    assert progress == Result(download, ResultType.PROGRESS, (5, 10, 0, 0))
+    assert rest == [
+        StopActivity(download),
+        *(() if failed else [Result(copy, ResultType.PROGRESS, (200, 200, 0, 0))]),
+        StopActivity(copy),
+        StopActivity(around),
+        *([Next("error: gone\n")] if failed else ()),
+    ]
 
 
 def test_ids_of_activities_are_no_other_connection_s() -> None:

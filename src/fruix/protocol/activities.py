@@ -15,6 +15,7 @@ class ActivityType(enum.IntEnum):
     BUILDS = 104
     BUILD = 105
     OPTIMISE_STORE = 106
+    SUBSTITUTE = 108
     BUILD_WAITING = 111
 
 

@@ -80,6 +80,7 @@ class NixWriter(EventWriter):
         self._verbosity = options.verbosity
         self._realise = None if expected is None else RealiseActivities(_IDS, expected)
         self._builds: dict[StorePath, int] = {}
+        self._substitutions: dict[StorePath, tuple[int, int]] = {}  # and bytes that are copied
         self._transfers: dict[StorePath, int] = {}
         self._waits: dict[StorePath, int] = {}
 
@@ -130,18 +131,27 @@ class NixWriter(EventWriter):
     def _substitution(self, event: Event) -> Iterator[wire.Message]:
         match event:
             case SubstitutionStarted():
-                yield self._begin(
-                    self._builds,
-                    event.path,
-                    ActivityType.COPY_PATH,
-                    f"copying path '{event.path}' from '{event.url}'",
-                    (str(event.path), event.url, "local"),
-                )
+                around, path = next(_IDS), str(event.path)
+                self._substitutions[event.path] = around, event.nar_size
+                source = (path, event.url)
+                yield wire.StartActivity(around, Level.ERROR, ActivityType.SUBSTITUTE, "", source, 0)
+                copying = self._builds[event.path] = next(_IDS)
+                text, ends = f"copying path '{path}' from '{event.url}'", (*source, "local")
+                yield wire.StartActivity(copying, Level.INFO, ActivityType.COPY_PATH, text, ends, around)
             case SubstitutionFinished() | SubstitutionFailed():
-                for running in (self._transfers, self._builds):
-                    yield from self._end(running, event.path)
-                if isinstance(event, SubstitutionFailed):
-                    yield wire.Next(f"error: {event.message}\n")
+                yield from self._end_substitution(event)
+
+    def _end_substitution(self, event: SubstitutionFinished | SubstitutionFailed) -> Iterator[wire.Message]:
+        around, size = self._substitutions.pop(event.path, (0, 0))
+        yield from self._end(self._transfers, event.path)
+        if around:
+            copying = self._builds.get(event.path, 0)
+            if copying and isinstance(event, SubstitutionFinished):
+                yield wire.Result(copying, ResultType.PROGRESS, (size, size, 0, 0))
+            yield from self._end(self._builds, event.path)
+            yield wire.StopActivity(around)
+        if isinstance(event, SubstitutionFailed):
+            yield wire.Next(f"error: {event.message}\n")
 
     def _begin(
         self,
@@ -160,6 +170,8 @@ class NixWriter(EventWriter):
             yield wire.StopActivity(activity)
 
     def _progress(self, event: Progress) -> Iterator[wire.Message]:
+        if event.drv in self._substitutions and "://" not in event.what:
+            return  # a file of this machine, which nobody downloads
         if event.drv not in self._transfers:
             text = f"downloading '{event.what}'"
             yield self._begin(self._transfers, event.drv, ActivityType.FILE_TRANSFER, text, (event.what,))

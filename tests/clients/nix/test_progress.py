@@ -17,12 +17,15 @@ from typing import Any
 import pytest
 
 from clients.guix.tools import busybox_tools
-from clients.nix.peers import ENVIRONMENT, programs
+from clients.nix.peers import ENVIRONMENT, programs, run
 from clients.nix.test_same import CONFIG, HERE, SOCKET, fruix_daemon, nix_daemon
 from machine import private_frx
 from waiting import until
 
-OTHER = 0  # activities of the clients themselves, such as evaluation
+# Activities of the clients themselves, such as evaluation; and questions to a cache, of which Fruix asks
+# many at once.
+OTHER = (0, 109)
+SUBSTITUTE = 108
 COUNTS = (105, 106)  # progress, and what is expected
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the system's daemon is root's")
 
@@ -56,6 +59,16 @@ def told(work: Path, *words: str) -> list[dict[str, Any]]:
     return [json.loads(line.removeprefix("@nix ")) for line in lines if line.startswith("@nix ")]
 
 
+def _offered(work: Path) -> str:
+    """A cache that has what was built, which is deleted; `trusted` is for nix-daemon alone."""
+    cache = f"file://{work}/cache?trusted=1"
+    ends = ("-top", "-dep")
+    built = sorted(f"/frx/store/{name}" for name in os.listdir("/frx/store") if name.endswith(ends))
+    run("newest", "nix", "copy", "--to", cache, *built)
+    run("newest", "nix-store", "--delete", *built)
+    return cache
+
+
 def _shape(told: list[dict[str, Any]]) -> tuple[list[tuple[Any, ...]], dict[str, Any]]:
     """What is told, in its order, without ids; and the last counts of each kind of activity."""
     kinds: dict[int, str] = {}
@@ -63,7 +76,7 @@ def _shape(told: list[dict[str, Any]]) -> tuple[list[tuple[Any, ...]], dict[str,
     counts: dict[str, Any] = {}
     for line in told:
         action = line["action"]
-        if action == "start" and line["type"] != OTHER:
+        if action == "start" and line["type"] not in OTHER:
             name = kinds[line["id"]] = f"{line['type']} {line['text']}"
             parent = kinds.get(line["parent"], "")
             shape.append((action, name, line["level"], line.get("fields"), parent))
@@ -84,11 +97,14 @@ def _all(daemon: str) -> dict[str, Any]:
     with place(daemon) as work:
         built = told(work, *definition)
         failed = told(work, *definition, "--argstr", "script", "echo x; exit 3")
+        cache = ["--option", "substituters", _offered(work), "--option", "require-sigs", "false"]
+        fetched = told(work, *definition, *cache)
         if daemon == "fruix":
             expected = [line["fields"][1] for line in built if line.get("type") == 105 and "fields" in line]
             assert 2 in expected, "as many as the client was told"
             assert {line["parent"] for line in built if line["action"] == "start"} == {0}
-        return {"built": _shape(built), "failed": _shape(failed)}
+            assert [line["type"] for line in fetched if line["action"] == "start"].count(SUBSTITUTE) == 2
+        return {"built": _shape(built), "failed": _shape(failed), "fetched": _shape(fetched)}
 
 
 def test_builds_are_shown_as_by_nix_daemon() -> None:
