@@ -15,6 +15,7 @@ import pytest
 import peers
 from fruix.cli import command_line, remembered
 from fruix.cli.request.remember import remember
+from fruix.cli.request.targets import lowering
 from fruix.client import RemoteStore, connect
 from fruix.client.address import socket_path
 from fruix.daemon.embedded import embedded_store
@@ -85,10 +86,25 @@ def test_said_as_by_the_whole_command(capfd: pytest.CaptureFixture[str]) -> None
     assert capfd.readouterr() == (f"{path}\n", f"{remembered.SAID}\n")
 
 
+def test_a_derivation_by_its_path(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    arguments = {"script": "echo > $out"}
+    package = Package(name="x", version="1", build_system="trivial", arguments=arguments)
+    with connect(socket_path(os.environ)) as store:
+        drv = lowering(store).lowered(package).drv.text
+    assert command_line.main(["build", drv]) == 0
+    assert remembered.answer([f"{drv[:-4]}y.drv"], os.environ) is None
+    capfd.readouterr()
+    assert command_line.main(["build", drv]) == 0
+    whole = capfd.readouterr()
+    assert remembered.answer([drv], os.environ) == 0
+    assert capfd.readouterr() == whole
+    assert os.listdir(tmp_path / "fruix/built") == [drv.replace("/", ":")]
+
+
 def test_not_of_other_words_or_circumstances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     told()
     file = tmp_path / "fruix/built/hello"
-    for words in (["hallo"], ["hello", "hello"], ["./hello"], ["-n", "hello"], ["@hello"], []):
+    for words in ([], ["hallo"], ["hello", "hello"], ["./hello"], ["/hello"], ["-n", "hello"], ["@hello"]):
         assert remembered.answer(words, os.environ) is None
     for name in ("FRUIX_PACKAGE_PATH", "METADATA_OUT", "FRUIX_SOMETHING", "NIX_REMOTE"):
         assert remembered.answer(["hello"], {**os.environ, name: "x"}) is None

@@ -1,4 +1,6 @@
-"""`fruix build NAME…` once more: what was asked then has the same answer now, so nothing is to be done.
+"""`fruix build WORD…` once more: what was asked then has the same answer now, so nothing is to be done.
+
+The words are names of packages, or derivations: paths of the store.
 
 A build that went well leaves (by `request.remember`) how it can be seen that its derivations and outputs
 are valid, and the state of all that they followed from: Fruix's own files that were loaded, and the
@@ -36,8 +38,8 @@ _VALID = """
 
 def place(words: Sequence[str], environment: Mapping[str, str]) -> str | None:
     """The file for a command with these words; None if its answer is never remembered."""
-    name = ",".join(words)
-    plain = all(word and word[0] not in "-.@" and _LETTERS.issuperset(word) for word in words)
+    name = ",".join(words).replace("/", ":")
+    plain = all(map(_is_plain, words))
     if not words or not plain or len(name) > _MOST_NAME or any(environment.get(each) for each in _NEVER):
         return None
     cache = environment.get("XDG_CACHE_HOME", "")
@@ -47,6 +49,13 @@ def place(words: Sequence[str], environment: Mapping[str, str]) -> str | None:
             return None
         cache = f"{home}/.cache"
     return f"{cache}/fruix/built/{name}"
+
+
+def _is_plain(word: str) -> bool:
+    """Whether a word is a package's name or a derivation's path: no option, and no file of the user's."""
+    if word.startswith("/") and word.endswith(".drv"):
+        return _LETTERS.issuperset(word.replace("/", ""))
+    return word != "" and word[0] not in "-.@" and _LETTERS.issuperset(word)
 
 
 def circumstances(environment: Mapping[str, str]) -> str:
