@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from building.recursive_machine import FEATURES, Recursive, recursive_machine, sessions_of_builders
-from fruix.building.nested import MOST, KnownPaths, NestedBuild
+from fruix.building.nested import MOST, SOCKET, KnownPaths, NestedBuild
 from fruix.daemon.handlers import for_builders
 from fruix.dataclass import replace
 from fruix.errors import FruixError, NotPermittedError
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture
-def rec(tmp_path: Path) -> Iterator[Recursive]:
+def rec(either_back_end: str, tmp_path: Path) -> Iterator[Recursive]:
     with recursive_machine(tmp_path) as one:
         yield one
 
@@ -206,13 +206,12 @@ def test_nobody_else_is_served_at_its_socket(rec: Recursive) -> None:
     thread = threading.Thread(target=lambda: rec.here.build(drv, options=BuildOptions("nix")))
     thread.start()
     try:
-        (area,) = until(lambda: list(Path("/frx/var/fruix/builds").glob("frx-*")), "its directories")
-        place = area / "build/.nix-socket"
-        until(lambda: place.exists() and place.stat().st_uid == build_uid(), "its socket")
-        assert stat.S_IMODE(area.stat().st_mode) == 0o700
+        place = until(socket_of_builder, "its socket")
+        closed = next(one for one in place.parents if one.parent.name in ("builds", "roots"))
+        assert stat.S_IMODE(closed.stat().st_mode) == 0o700
         if not userns.confined():
             with socket.socket(socket.AF_UNIX) as stranger:
-                until(lambda: _listens(stranger, place), "somebody who listens")
+                until(lambda: _listens(stranger), "somebody who listens")
                 with suppress(BrokenPipeError):  # sent away already
                     stranger.sendall(handshake.CLIENT_MAGIC.to_bytes(8, "little"))
                 assert _received(stranger) == b""
@@ -221,15 +220,40 @@ def test_nobody_else_is_served_at_its_socket(rec: Recursive) -> None:
         thread.join(PATIENCE)
 
 
+def areas() -> list[Path]:
+    """Working directories of builders; while these run, jails have them in their roots."""
+    builds = Path(Layout().builds)
+    places = ("frx-*/build", "frx-*/root/build", "roots/*/root/build")
+    return [area for place in places for area in builds.glob(place)]
+
+
+def socket_of_builder() -> Path | None:
+    """That of the one builder, once it runs."""
+    with suppress(FileNotFoundError):  # it is just being moved
+        for area in areas():
+            if (area / SOCKET).stat().st_uid == build_uid():
+                return area / SOCKET
+    return None
+
+
 def go_on() -> None:
-    for area in Path("/frx/var/fruix/builds").glob("frx-*"):
-        (area / "build/go-on").touch()
+    until(_told_to_go_on, "a builder that waits")
 
 
-def _listens(stream: socket.socket, place: Path) -> bool:
+def _told_to_go_on() -> bool:
     try:
-        stream.connect(str(place))
-    except ConnectionRefusedError:  # it has its name already
+        for area in areas():
+            (area / "go-on").touch()
+            return True
+    except FileNotFoundError:  # it is just being moved
+        pass
+    return False
+
+
+def _listens(stream: socket.socket) -> bool:
+    try:
+        stream.connect(str(socket_of_builder()))
+    except (ConnectionRefusedError, FileNotFoundError):  # it has its name already; it is being moved
         return False
     return True
 
