@@ -64,6 +64,10 @@ class Database(DatabaseFile):
         """Whether the path is registered."""
         return bool(self._rows(schema.IS_VALID, str(path)))
 
+    def is_valid_yet(self, path: StorePath) -> bool:
+        """The same for those who are about to register the path."""
+        return bool(self._fresh_rows(schema.IS_VALID, path.text))
+
     def valid_of(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """Those of the paths that are registered."""
         by_text = {str(path): path for path in paths}

@@ -162,6 +162,20 @@ class DatabaseFile:
         except sqlite3.Error as error:
             raise explanation(error, self.file) from error
 
+    def _fresh_rows(self, statement: str, *parameters: object) -> list[Row]:
+        """The same by the connection that writes, if it is free.
+
+        It knows what was written last; others read that from the log.
+        """
+        if self._turn.acquire(blocking=False):
+            try:
+                if self._writer is not None:
+                    with _explained(self.file):
+                        return self._writer.execute(statement, parameters).fetchall()
+            finally:
+                self._turn.release()
+        return self._rows(statement, *parameters)
+
     def _another(self) -> sqlite3.Connection:
         if self._writer is None:
             raise StoreError("the store is not open", where=self.file)

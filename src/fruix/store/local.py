@@ -134,14 +134,14 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
                 room=self._room,
                 roots=self.temp_roots,
                 locks=self._path_locks,
-                valid=self.is_valid,
+                valid=self.database.is_valid_yet,
                 valid_of=self.valid_paths,
                 there=self.is_there,
                 register=partial(self._register, addressed=True),
                 replacing=self.replacing,
             )
             self._presence = self._rests_on(lock.path)
-            self._sample = Sample(self._descriptor, self.database)
+            self._sample = Sample(self._descriptor, self.database, lambda: self._syncer.mark)
             self._opened = opened.pop_all()
         return self
 

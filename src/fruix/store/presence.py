@@ -9,7 +9,7 @@ directory stays.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from fruix.store.database import Database
 from fruix.store.leftovers import has_objects
@@ -40,10 +40,17 @@ class Sample:
     query where it isn't there.
     """
 
-    def __init__(self, store: int, database: Database) -> None:
-        """Choose none yet. `store`: the open store directory."""
+    def __init__(self, store: int, database: Database, mark: Callable[[], int]) -> None:
+        """Choose none yet.
+
+        Args:
+            store: the open store directory.
+            database: knows its objects.
+            mark: the newest row that is known to be on disk; 0: none is.
+        """
         self._store = store
         self._database = database
+        self._mark = mark
         self._name = ""
 
     def is_gone(self) -> bool:
@@ -51,7 +58,7 @@ class Sample:
 
         A single one that is missing is damage, which can be repaired.
         """
-        if self._name and self._is_there():
+        if self._is_there() if self._name else not self._mark():
             return False
         newest = self._database.newest_synced_path()
         self._name = newest.base if newest is not None else ""

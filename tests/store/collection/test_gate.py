@@ -1,8 +1,9 @@
-"""The gate takes few descriptors, and goes on with those that it has where there are no more."""
+"""The gate takes few descriptors and few calls, and goes on with the descriptors that it has."""
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import threading
 from pathlib import Path
@@ -60,4 +61,50 @@ def test_without_descriptors_users_take_turns(tmp_path: Path, monkeypatch: pytes
         assert not entered.is_set()
     thread.join()
     assert entered.is_set()
+    here.close()
+
+
+def test_users_pass_the_turn_once_in_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, calls = Gate(str(tmp_path)), list[int]()
+    real = fcntl.flock
+
+    def flock(descriptor: int, how: int) -> None:
+        calls.append(how)
+        real(descriptor, how)
+
+    def used(turn: float) -> int:
+        monkeypatch.setattr(gate, "_TURN", turn)
+        calls.clear()
+        with here.using():
+            return len(calls) + 1  # and the end
+
+    with here.using():
+        pass
+    monkeypatch.setattr(fcntl, "flock", flock)
+    assert used(3600.0) == 2
+    assert used(0.0) == 4
+    here.close()
+
+
+def test_the_collector_has_its_turn_while_users_come_and_go(tmp_path: Path) -> None:
+    here, enough = Gate(str(tmp_path)), threading.Event()
+    counts = [0, 0, 0]
+
+    def use(number: int) -> None:
+        while not enough.is_set():
+            with here.using():
+                counts[number] += 1
+
+    users = [threading.Thread(target=use, args=(number,)) for number in range(len(counts))]
+    for user in users:
+        user.start()
+    try:
+        until(lambda: min(counts) > 0, "both to have been inside")
+        for _ in range(3):
+            with here.alone():
+                pass
+    finally:
+        enough.set()
+        for user in users:
+            user.join()
     here.close()

@@ -13,6 +13,7 @@ contents go at SHA-256 speed, hashed in a thread of their own while they are wri
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -34,7 +35,7 @@ from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
 from fruix.store.tree.descriptors import CREATE_FILE, write_all
 from fruix.store.tree.hashing import StreamHash
-from fruix.store.tree.metadata import file_mode, finish_open
+from fruix.store.tree.metadata import file_mode, finish_times
 from fruix.store.tree.restore import restore
 
 
@@ -280,11 +281,15 @@ class Adding:
 
     def _write(self, chunks: Iterable[bytes], place: bytes) -> int:
         """Write a plain file; returns its inode's number."""
-        descriptor = os.open(place, CREATE_FILE, 0o600, dir_fd=self._staging.directory)
+        mode = file_mode(executable=False)
+        descriptor = os.open(place, CREATE_FILE, mode, dir_fd=self._staging.directory)
         try:
             for chunk in chunks:
                 write_all(descriptor, chunk)
-            finish_open(descriptor, file_mode(executable=False))
-            return os.fstat(descriptor).st_ino
+            status = os.fstat(descriptor)
+            if stat.S_IMODE(status.st_mode) != mode:  # the mask took some of it
+                os.fchmod(descriptor, mode)
+            finish_times(descriptor)
+            return status.st_ino
         finally:
             os.close(descriptor)

@@ -28,7 +28,7 @@ def finish_open(descriptor: int, mode: int, accessed_ns: int = _MODIFIED_NS) -> 
     finish_times(descriptor, accessed_ns)
 
 
-def finish_times(descriptor: int, accessed_ns: int) -> None:
+def finish_times(descriptor: int, accessed_ns: int = _MODIFIED_NS) -> None:
     """The times alone."""
     os.utime(descriptor, ns=(accessed_ns, _MODIFIED_NS))
 
