@@ -34,7 +34,7 @@ class Client:
             self.send(0)
             assert self.source.u64() == 0
         self.send(0, 0)
-        if self.context.dialect is Dialect.NIX:
+        if self.context.dialect is Dialect.NIX and self.context.minor >= 33:
             assert read_string(self.source, 100).startswith(b"fruix ")
             if self.context.minor >= 35:
                 assert self.source.u64() == handshake.TRUSTED

@@ -92,9 +92,15 @@ def test_failed_builds(daemon: Running, status: BuildStatus, number: int) -> Non
     assert nix.call(9, both, BuildMode.NORMAL)[0] == [
         Next("error: it broke\n"),
         Next("error: it broke\n"),
-        Failure(f"build of '{drv}!*', '{other}!*' failed"),
+        Failure(f"build of '{drv}', '{other}' failed"),
     ]
     assert nix.call(46, both, BuildMode.NORMAL)[1] == tuple((request, result) for request in both)
+    old = client(daemon, minor=21)
+    old.greet()
+    assert old.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)[0] == [
+        Next("error: it broke\n"),
+        Failure(f"build of '{drv}' failed", number),
+    ]
     guix = client(daemon, Dialect.GUIX, 0x64)
     guix.greet()
     assert guix.call(9, both, BuildMode.NORMAL)[0] == [Failure(f"build of `{drv}', `{other}' failed", number)]

@@ -38,7 +38,7 @@ def offered(daemon: Running, name: str = "thing") -> Offer:
     return offer
 
 
-@pytest.mark.parametrize(("dialect", "minor"), [(Dialect.GUIX, 0x64), (Dialect.NIX, 34)])
+@pytest.mark.parametrize(("dialect", "minor"), [(Dialect.GUIX, 0x64), (Dialect.NIX, 21), (Dialect.NIX, 34)])
 def test_questions(tmp_path: Path, dialect: Dialect, minor: int) -> None:
     with running(tmp_path) as daemon:
         path, absent = offered(daemon).path, StorePath.of(daemon.store.directory, f"{'c' * 32}-absent")
@@ -53,7 +53,7 @@ def test_questions(tmp_path: Path, dialect: Dialect, minor: int) -> None:
             120,
         )
         assert asking.call(INFO, absent)[1] is None
-        several = {path: None, absent: None} if dialect is Dialect.NIX else (path, absent)
+        several = {path: None, absent: None} if minor == 34 else (path, absent)
         assert [one.path for one in asking.call(INFOS, several)[1]] == [path]
         assert list(asking.call(PATHS, (path, absent))[1]) == [path]
 

@@ -37,7 +37,8 @@ outputs = st.lists(names, min_size=1, max_size=3, unique=True).map(lambda found:
 
 def derived(context: Context) -> st.SearchStrategy[DerivedPath]:
     wanted = st.just(ALL) | outputs
-    alone = paths(".txt") if context.dialect is Dialect.GUIX else paths() | paths(".drv")
+    older = context.dialect is Dialect.GUIX or context.minor < 30
+    alone = paths(".txt") if older else paths() | paths(".drv")
     via = st.lists(names, max_size=3).map(tuple)
     return st.builds(DerivedPath, paths(".drv"), wanted, via) | st.builds(DerivedPath, alone)
 
@@ -45,17 +46,18 @@ def derived(context: Context) -> st.SearchStrategy[DerivedPath]:
 def build_results(context: Context) -> st.SearchStrategy[BuildResult]:
     numbers = st.integers(0, 1 << 40)
     micros = st.none() | numbers if context.minor >= 37 else st.none()
-    produced = st.dictionaries(names, paths(), max_size=3)
+    times = numbers if context.minor >= 29 else st.just(0)
+    produced = st.dictionaries(names, paths(), max_size=3 if context.minor >= 28 else 0)
     return st.builds(
         lambda drv_hash, outs, **rest: BuildResult(outputs=outs, drv_hash=drv_hash if outs else "", **rest),
         drv_hash=hashes.map(lambda found: found.base16),
         outs=produced,
         status=st.sampled_from(BuildStatus),
         message=texts,
-        times_built=numbers,
-        non_deterministic=st.booleans(),
-        start_time=numbers,
-        stop_time=numbers,
+        times_built=times,
+        non_deterministic=times.map(bool),
+        start_time=times,
+        stop_time=times,
         cpu_user_us=micros,
         cpu_system_us=micros,
     )

@@ -65,7 +65,7 @@ def refused(options: ClientOptions, dialect: Dialect, settings: BuildSettings) -
         allowed = set(_allowed(texts, dialect, settings))
         for text in texts:
             if text not in allowed:
-                yield f"warning: ignoring untrusted substituter '{text}', since you are not a trusted user"
+                yield f"warning: ignoring untrusted substituter '{text}', you are not a trusted user."
 
 
 def _caches(text: str | None) -> tuple[str, ...] | None:

@@ -1,6 +1,6 @@
 """Errors as clients see them: texts by dialect; Fruix's own clients get class, hint and fields beside them.
 
-The Guix dialect quotes paths in its older way and knows a status; the Nix dialect has neither.
+The Guix dialect quotes paths in its older way; it knows a status, as the Nix dialect did.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ _GOES_ON: frozenset[type[Request[Any]]] = frozenset({IsValidPath, ClearFailedPat
 class BuildsFailedError(BuildError):
     """What a client asked for was not built.
 
-    `status` is that of the Guix dialect: 100 failed, 101 out of time, 1 anything else.
+    `status` is that of the Guix dialect and of old versions of Nix's: 100 failed, 101 out of time, 1
+    anything else.
     """
 
     def __init__(self, message: str, status: int, hint: str = "") -> None:
@@ -58,7 +59,7 @@ def failure(error: Exception, context: Context) -> Failure:
         return Failure(_guix_text(error), status)
     if FEATURE in context.features:
         return failure_of(error)
-    return Failure(advised(str(error), error.hint, context))
+    return Failure(advised(str(error), error.hint, context), status)
 
 
 def ends_session(error: Exception, kind: type[Request[Any]], context: Context) -> bool:

@@ -59,6 +59,7 @@ class Session:
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()
+        self.reasons: set[str] = set()  # the kinds of why they failed
         self.ending = ""  # what is the error of the whole of it, in the Guix dialect
         self.expected = Expected()  # of the next build, as the client was told
         self.secret_keys: Sequence[SecretKey] = ()  # the client's, which sign what is built for it
@@ -122,6 +123,7 @@ class Session:
         if self.context.dialect is Dialect.GUIX:  # which could not be told when it set its options
             self.warn_of_limits()
         self.failed.clear()
+        self.reasons.clear()
         self.ending, built = "", list[str]()
         chosen = self.build_options(mode)
         chosen = replace(chosen, keep_going=chosen.keep_going or keep_going)
@@ -172,6 +174,7 @@ class Session:
 
     def _note_failure(self, event: BuildFailed) -> None:
         self.failed.add(event.status)
+        self.reasons.add(str(event.reason.get("kind", "")))
         if event.reason and ends_request(event.reason):
             self.ending = self.ending or text_of(event.reason, event.drv, guix=True)
 

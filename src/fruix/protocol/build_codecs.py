@@ -26,16 +26,24 @@ from fruix.protocol.wire import BOOL, I64, NAME, TEXT, U64, Codec, Context, Conv
 
 # What one build may have: far more than any derivation in use, far less than would hurt.
 OUTPUTS_LIMIT = 1 << 10
+# Minor versions of the Nix dialect since which there are paths of derivations and outputs, and results
+# have outputs.
+_DERIVED_SINCE, _OUTPUTS_SINCE = 30, 28
 _OUTPUT = 80  # bytes that an output's name takes: a text, and places for it
 
 
 def _derived(text: str, context: Context) -> DerivedPath:
-    parse = DerivedPath.parse_nix if context.dialect is Dialect.NIX else DerivedPath.parse_guix
+    parse = DerivedPath.parse_guix if _is_older_form(context) else DerivedPath.parse_nix
     return parse(text, context.directory)
 
 
 def _derived_text(value: DerivedPath, context: Context) -> str:
-    return value.guix_text() if context.dialect is Dialect.GUIX else str(value)
+    return value.guix_text() if _is_older_form(context) else str(value)
+
+
+def _is_older_form(context: Context) -> bool:
+    """Whether a derivation alone stands for all its outputs."""
+    return context.dialect is Dialect.GUIX or context.minor < _DERIVED_SINCE
 
 
 class _Derived(Converted[DerivedPath]):
@@ -112,7 +120,8 @@ class _BuildResultCodec(Codec[BuildResult]):
 
     @override
     def read(self, source: Source, context: Context) -> tuple[list[Any], list[Any]]:
-        return self.head.read(source, context), self.outputs.read(source, context)
+        head = self.head.read(source, context)
+        return head, self.outputs.read(source, context) if context.minor >= _OUTPUTS_SINCE else []
 
     @override
     def parse(self, raw: Any, context: Context) -> BuildResult:
@@ -132,7 +141,8 @@ class _BuildResultCodec(Codec[BuildResult]):
     def write(self, sink: bytearray, value: BuildResult, context: Context) -> None:
         told = replace(value, message=advised(value.message, value.hint, context))
         self.head.write(sink, told, context)  # type: ignore[arg-type]
-        self.outputs.write(sink, realisations(value), context)
+        if context.minor >= _OUTPUTS_SINCE:
+            self.outputs.write(sink, realisations(value), context)
 
 
 def realisations(result: BuildResult) -> Mapping[str, Realisation]:
@@ -147,10 +157,10 @@ BUILD_RESULT = _BuildResultCodec(
         (
             Field("status", U64),
             Field("message", TEXT),
-            Field("times_built", U64),
-            Field("non_deterministic", BOOL),
-            Field("start_time", I64),
-            Field("stop_time", I64),
+            Field("times_built", U64, since=29),
+            Field("non_deterministic", BOOL, since=29),
+            Field("start_time", I64, since=29),
+            Field("stop_time", I64, since=29),
             Field("cpu_user_us", Maybe(I64), since=37),
             Field("cpu_system_us", Maybe(I64), since=37),
         ),

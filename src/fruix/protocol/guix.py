@@ -63,21 +63,17 @@ class SubstituteURLs(Request[Collection[str]]):
     """The addresses of the substitute servers that the daemon asks when a client names none."""
 
 
+ADD_ARCHIVE = (
+    Field("name", NAME),
+    # 0 means "recursive, SHA-256, whatever follows"; Nix 2.3 sends it where these follow.
+    Field("as given", Constant(1)),
+    Field("recursive", BOOL),
+    Field("algorithm", NAME),
+)
+
 GUIX: tuple[Operation, ...] = (
     *SHARED,
-    row(
-        7,
-        AddToStore,
-        [
-            Field("name", NAME),
-            # 0 would mean "recursive, SHA-256, whatever follows"; no client in use sends it.
-            Field("as given", Constant(1)),
-            Field("recursive", BOOL),
-            Field("algorithm", NAME),
-        ],
-        PATH,
-        body=Body.NAR,
-    ),
+    row(7, AddToStore, ADD_ARCHIVE, PATH, body=Body.NAR),
     row(16, ExportPath, [*NAMED, Field("sign", BOOL)], DONE, reply_body=Body.MESSAGES),
     row(19, SetOptions, [Field("options", GUIX_OPTIONS)]),
     row(26, QueryPathInfo, ASK, GUIX_INFO),

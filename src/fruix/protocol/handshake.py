@@ -3,7 +3,7 @@
 The daemon has to name its version before it has heard the client's, so it announces 1.100 to
 everybody: clients of the Guix dialect see a daemon of their newest version, clients of the Nix
 dialect take the smaller of both numbers. What the client then names decides: minor 0x60 and above
-is Guix, anything below Nix (34 and later are served).
+is Guix, anything below Nix (21 and later are served).
 
 A client that is refused is told so in bytes that can be sent before it has said anything
 (`refusal`).
@@ -105,9 +105,9 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
     if guix.OLDEST <= number & 0xFF < guix.NEWEST:
         raise _guix_answers()
     minor = min(number & 0xFF, nix.NEWEST)
-    if number >> 8 != MAJOR or minor < nix.OLDEST:
+    if number >> 8 != MAJOR or minor < nix.OLDEST_DAEMON:
         raise ProtocolError(
-            f"the daemon speaks version {number >> 8}.{number & 0xFF}, older than 1.{nix.OLDEST}"
+            f"the daemon speaks version {number >> 8}.{number & 0xFF}, older than 1.{nix.OLDEST_DAEMON}"
         )
     context = Context(Dialect.NIX, minor, directory)
     features: frozenset[str] = frozenset()

@@ -1,6 +1,7 @@
-"""The operations of the Nix dialect, minor versions 34 (Nix 2.8) to 38, and Fruix's own.
+"""The operations of the Nix dialect, minor versions 21 (Nix 2.3) to 38, and Fruix's own.
 
-A later version's field is a `since`, a later operation a row. The extensions are offered only to
+A later version's field is a `since`, a later operation a row; what had another form before version 34
+has its older row in `nix_before_34`. The extensions are offered only to
 clients that name the feature `fruix-1` in the greeting; nobody else can send or see them.
 """
 
@@ -56,7 +57,8 @@ from fruix.protocol.own_operations import OWN
 from fruix.protocol.records import Body, Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, FEATURE, NAME, TEXT, U64
 
-OLDEST = 34
+OLDEST = 21
+OLDEST_DAEMON = 34  # that Fruix's own clients talk to
 NEWEST = 38
 
 
@@ -195,6 +197,7 @@ class QueryPlan(Request[BuildPlan]):
 
 
 _UNCHECKED = (Field("repair", BOOL), Field("unchecked", BOOL))
+ADD_NAR = (Field("info", KEYED_INFO), *_UNCHECKED)
 _BUILD = (Field("requests", DERIVED_PATHS), Field("mode", MODE))
 
 NIX: tuple[Operation, ...] = (
@@ -205,6 +208,7 @@ NIX: tuple[Operation, ...] = (
         [Field("name", NAME), Field("method", NAME), Field("references", PATHS), Field("repair", BOOL)],
         KEYED_INFO,
         body=Body.FRAMED,
+        since=25,
     ),
     row(19, SetOptions, [Field("options", NIX_OPTIONS)]),
     row(26, QueryPathInfo, ASK, Maybe(UNKEYED_INFO)),
@@ -213,8 +217,9 @@ NIX: tuple[Operation, ...] = (
         QuerySubstitutablePathInfos,
         [Field("paths", Map(PATH, ADDRESS, limit=LIST_LIMIT))],
         SUBSTITUTABLES,
+        since=22,
     ),
-    row(31, QueryValidPaths, [*ASK_MANY, Field("substitute", BOOL)], PATH_SET),
+    row(31, QueryValidPaths, [*ASK_MANY, Field("substitute", BOOL, since=27)], PATH_SET),
     row(
         36,
         BuildDerivation,
@@ -223,11 +228,11 @@ NIX: tuple[Operation, ...] = (
     ),
     row(37, AddSignatures, [*ASK, Field("signatures", SIGNATURES)], DONE),
     row(38, NarFromPath, ASK, reply_body=Body.NAR),
-    row(39, AddToStoreNar, [Field("info", KEYED_INFO), *_UNCHECKED], body=Body.FRAMED),
+    row(39, AddToStoreNar, ADD_NAR, body=Body.FRAMED, since=23),
     row(40, QueryMissing, [Field("requests", DERIVED_PATHS)], MISSING),
     row(41, QueryDerivationOutputMap, ASK, Map(NAME, OPTIONAL_PATH)),
-    row(42, RegisterDrvOutput, [Field("realisation", REALISATION)]),
-    row(43, QueryRealisation, [Field("id", NAME)], List(REALISATION)),
+    row(42, RegisterDrvOutput, [Field("realisation", REALISATION)], since=31),
+    row(43, QueryRealisation, [Field("id", NAME)], List(REALISATION), since=31),
     row(44, AddMultipleToStore, _UNCHECKED, body=Body.FRAMED),
     row(45, AddBuildLog, [Field("drv", BASE_NAME)], DONE, body=Body.FRAMED),
     row(46, BuildPathsWithResults, _BUILD, List(RESULT_FOR)),

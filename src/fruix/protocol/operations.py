@@ -8,16 +8,20 @@ from typing import Any
 
 from fruix.protocol.guix import GUIX
 from fruix.protocol.nix import NIX
+from fruix.protocol.nix_before_34 import OLD
 from fruix.protocol.records import Operation, Request
 from fruix.protocol.wire import Context, Dialect
 
-TABLES: Mapping[Dialect, tuple[Operation, ...]] = {Dialect.NIX: NIX, Dialect.GUIX: GUIX}
+TABLES: Mapping[Dialect, tuple[Operation, ...]] = {
+    Dialect.NIX: (*OLD, *NIX),
+    Dialect.GUIX: GUIX,
+}
 
 
 @cache
 def by_request(dialect: Dialect) -> Mapping[type[Request[Any]], Operation]:
-    """A dialect's rows by the classes of their requests, for clients."""
-    return {operation.kind: operation for operation in TABLES[dialect]}
+    """A dialect's rows by the classes of their requests, for clients, which speak the newest version."""
+    return {operation.kind: operation for operation in TABLES[dialect] if not operation.before}
 
 
 @cache

@@ -190,6 +190,7 @@ class Operation:
     body: Body = Body.NONE  # what follows the request
     reply_body: Body = Body.NONE  # what follows the reply
     since: int = 0
+    before: int = 0  # the first minor version that has it no more, or in another form; 0: none
     feature: str = ""  # the feature that both sides must have named
 
     @property
@@ -199,7 +200,8 @@ class Operation:
 
     def present(self, context: Context) -> bool:
         """Whether that version of the protocol has the operation."""
-        return self.since <= context.minor and (not self.feature or self.feature in context.features)
+        in_use = self.since <= context.minor and (not self.before or context.minor < self.before)
+        return in_use and (not self.feature or self.feature in context.features)
 
 
 def row(
@@ -211,8 +213,9 @@ def row(
     body: Body = Body.NONE,
     reply_body: Body = Body.NONE,
     since: int = 0,
+    before: int = 0,
     feature: str = "",
 ) -> Operation:
     """A row, as the tables write it: `fields` are the request's on the wire, in their order."""
     request = Record(kind, tuple(fields))
-    return Operation(number, kind, request, reply, body, reply_body, since, feature)
+    return Operation(number, kind, request, reply, body, reply_body, since, before, feature)

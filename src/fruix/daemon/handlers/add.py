@@ -23,7 +23,7 @@ from fruix.protocol import guix, nix
 from fruix.protocol.common_operations import AddTextToStore
 from fruix.protocol.own_operations import AddTexts
 from fruix.protocol.reader import FREE, Source
-from fruix.protocol.streams import flat_contents, read_objects, read_texts
+from fruix.protocol.streams import AskedSource, NarBody, flat_contents, read_objects, read_texts
 from fruix.protocol.wire import CONTENTS_LIMIT
 from fruix.store.memory import charge, scoped
 
@@ -39,21 +39,23 @@ def add_text_to_store(session: Session, request: AddTextToStore) -> StorePath:
 def add_to_store(session: Session, request: nix.AddToStore) -> PathInfo:
     """Add contents whose path follows from them and the method.
 
+    Who isn't trusted repairs nothing by that; the build behind it is what is refused then.
+
     Raises:
         UsageError: references where the method has none.
     """
-    _check_repair(session, repair=request.repair)
+    repair = request.repair and session.trusted
     name, references = request.name, request.references
     method, algorithm = parse_method(request.method)
     chunks = session.body.chunks()
     if method is not Method.TEXT or algorithm != "sha256":
-        return session.store.add_dump(name, method, algorithm, chunks, references, repair=request.repair)
+        return session.store.add_dump(name, method, algorithm, chunks, references, repair=repair)
     # Derivations, by the thousand: the way that is made for small texts.
     return session.store.add_text_info(name, _gather(chunks), references)
 
 
 def add_to_store_guix(session: Session, request: guix.AddToStore) -> StorePath:
-    """Add what Guix's clients send: always an archive, even for a plain file.
+    """Add what Guix's clients and old ones of Nix send: always an archive, even for a plain file.
 
     Raises:
         UsageError: no such hash algorithm.
@@ -70,7 +72,9 @@ def add_to_store_guix(session: Session, request: guix.AddToStore) -> StorePath:
 def add_to_store_nar(session: Session, request: nix.AddToStoreNar) -> None:
     """Add one object whose path the client names."""
     _check_repair(session, repair=request.repair)
-    _receive(session, request.info, session.body.chunks(), request)
+    body = session.body
+    archive = NarBody(body) if isinstance(body, AskedSource) else body
+    _receive(session, request.info, archive.chunks(), request)
 
 
 def add_multiple_to_store(session: Session, request: nix.AddMultipleToStore) -> None:
@@ -171,7 +175,9 @@ def _gather(chunks: Iterable[bytes]) -> bytes:
 
 
 SHARED: Rows = (AddTextToStore.answered_by(deduplicating(add_text_to_store)),)
+_ARCHIVE = guix.AddToStore.answered_by(deduplicating(add_to_store_guix))
 NIX: Rows = (
+    _ARCHIVE,
     nix.AddBuildLog.answered_by(add_build_log),
     nix.AddSignatures.answered_by(add_signatures),
     AddTexts.answered_by(deduplicating(add_texts)),
@@ -179,4 +185,4 @@ NIX: Rows = (
     nix.AddToStoreNar.answered_by(deduplicating(add_to_store_nar)),
     nix.AddMultipleToStore.answered_by(deduplicating(add_multiple_to_store)),
 )
-GUIX: Rows = (guix.AddToStore.answered_by(deduplicating(add_to_store_guix)),)
+GUIX: Rows = (_ARCHIVE,)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from collections.abc import Set as AbstractSet
 
 from fruix.daemon.error_messages import BuildsFailedError, EndingRefusalError
 from fruix.daemon.handlers.deduplicate import deduplicating
@@ -174,24 +175,43 @@ def _check_mode(session: Session, mode: BuildMode) -> None:
 
 def _failure(session: Session, failed: Sequence[tuple[DerivedPath, BuildResult]]) -> BuildsFailedError:
     """One error for all; Nix clients are told the single reasons first if there are several."""
-    status = _status([*session.failed, *(result.status for _, result in failed)])
+    statuses = session.failed.union(result.status for _, result in failed)
+    status = _status(statuses)
     if session.context.dialect is Dialect.GUIX:
         names = ", ".join(dict.fromkeys(f"`{request.path}'" for request, _ in failed))
         if session.ending:
             return BuildsFailedError(session.ending, 1)
         return BuildsFailedError(f"build of {names} failed", status)
-    if len(failed) == 1:
+    older = session.context.minor < messages.RECORD_ERRORS_SINCE
+    if len(failed) == 1 and not older:
         return BuildsFailedError(failed[0][1].message, status, failed[0][1].hint)
     for _, result in failed:
-        session.tell(messages.Next(f"error: {advised(result.message, result.hint, session.context)}\n"))
-    names = ", ".join(f"'{request}'" for request, _ in failed)
-    return BuildsFailedError(f"build of {names} failed", status)
+        message = advised(result.message, result.hint, session.context).replace("\n", "\n       ")
+        session.tell(messages.Next(f"error: {message}\n"))
+    names = ", ".join(f"'{path}'" for path in sorted({request.path for request, _ in failed}))
+    return BuildsFailedError(
+        f"build of {names} failed", _old_status(statuses, session.reasons) if older else status
+    )
 
 
-def _status(statuses: Sequence[BuildStatus]) -> int:
-    if _TIMED_OUT.intersection(statuses):
+def _status(statuses: AbstractSet[BuildStatus]) -> int:
+    if statuses & _TIMED_OUT:
         return 101
-    return 100 if _PERMANENT.intersection(statuses) else 1
+    return 100 if statuses & _PERMANENT else 1
+
+
+def _old_status(statuses: AbstractSet[BuildStatus], reasons: Collection[str]) -> int:
+    """That of old clients of Nix, which end with it: a bit for each kind of failure."""
+    bits = 0
+    if statuses & _PERMANENT:
+        bits |= 4
+    if statuses & _TIMED_OUT:
+        bits |= 5
+    if "hash-mismatch" in reasons:
+        bits |= 6
+    if BuildStatus.NOT_DETERMINISTIC in statuses:
+        bits |= 8
+    return 0x60 | bits if bits else 1
 
 
 SHARED: Rows = (

@@ -87,8 +87,9 @@ SHARED: Rows = (
     common.QuerySubstitutablePaths.answered_by(query_substitutable_paths),
     common.QueryValidPaths.answered_by(query_valid_paths),
 )
-NIX: Rows = (nix.QuerySubstitutablePathInfos.answered_by(query_substitutable_path_infos),)
+_MANY = guix.QuerySubstitutablePathInfos.answered_by(query_substitutable_path_infos)
+NIX: Rows = (_MANY, nix.QuerySubstitutablePathInfos.answered_by(query_substitutable_path_infos))
 GUIX: Rows = (
-    guix.QuerySubstitutablePathInfos.answered_by(query_substitutable_path_infos),
+    _MANY,
     guix.SubstituteURLs.answered_by(substitute_urls),
 )
