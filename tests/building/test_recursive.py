@@ -109,7 +109,7 @@ def test_it_commands_nothing(rec: Recursive, tmp_path: Path) -> None:
     assert found["roots"] == 0
     assert found["hooked"].startswith("/frx/store/")
     assert not (rec.files / "hooked").exists()
-    assert "it has '__noChroot' set, but builds have a sandbox here" in found["unsandboxed"]
+    assert "that's not allowed when 'sandbox' is 'true'" in found["unsandboxed"]
     assert "can't have the impure derivation" in found["impure"]
     assert set(before) <= set(rec.here.store.all_valid_paths())
 

@@ -237,7 +237,10 @@ ROWS: Mapping[str, ReasonRow] = {
     "impure-input": ReasonRow(
         "pure derivation '{drv}' depends on impure derivation '{path}'", status=_REJECTED
     ),
-    "no-sandbox": ReasonRow("it has '__noChroot' set, but builds have a sandbox here", status=_REJECTED),
+    "no-sandbox": ReasonRow(
+        "derivation '{drv}' has '__noChroot' set, but that's not allowed when 'sandbox' is 'true'",
+        status=_REJECTED,
+    ),
     "host-path": ReasonRow("it requests the impure path '{path}', but none is allowed", status=_REJECTED),
     # Before anything is built
     "cached": ReasonRow(

@@ -1,4 +1,4 @@
-"""Nix's clients: the newest, unpacked by `scripts/peers`, and Debian 12's 2.8, with a daemon on /frx."""
+"""Nix's clients: the newest and 2.3, unpacked by `scripts/peers`, and Debian 12's 2.8."""
 
 from __future__ import annotations
 
@@ -33,8 +33,9 @@ def programs(client: str) -> str:
         found = shutil.which("nix-store")
         assert found, "nix-store is missing: apt-get install nix-bin"
         return os.path.dirname(found)
-    subprocess.run(["sh", ROOT / "scripts/peers", PEERS, "nix"], check=True)
-    return f"{PEERS}/nix/usr/bin"
+    name = "nix" if client == "newest" else f"nix-{client}"
+    subprocess.run(["sh", ROOT / "scripts/peers", PEERS, name], check=True)
+    return f"{PEERS}/{name}/usr/bin"
 
 
 def run(

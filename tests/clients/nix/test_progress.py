@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from clients.guix.tools import busybox_tools
 from clients.nix.peers import ENVIRONMENT, programs, run
-from clients.nix.test_same import CONFIG, HERE, SOCKET, fruix_daemon, nix_daemon
-from machine import private_frx
-from waiting import until
+from clients.nix.test_same import CONFIG, HERE, daemon, place
 
 # Activities of the clients themselves, such as evaluation; and questions to a cache, of which Fruix asks
 # many at once.
@@ -28,21 +24,6 @@ OTHER = (0, 109)
 SUBSTITUTE = 108
 COUNTS = (105, 106)  # progress, and what is expected
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the system's daemon is root's")
-
-
-@contextmanager
-def place(daemon: str) -> Iterator[Path]:
-    """A store with one of the daemons; the directory of its client's."""
-    with private_frx():
-        for directory in ("/frx/store", "/frx/home", "/frx/work"):
-            os.makedirs(directory)
-        work = Path("/frx/work")
-        (work / "remote.nix").write_text((HERE / "remote.nix").read_text())
-        (work / "tools").mkdir()
-        busybox_tools(work / "tools")
-        with nix_daemon() if daemon == "nix" else fruix_daemon():
-            until(SOCKET.exists, f"{daemon} listens")
-            yield work
 
 
 def told(work: Path, *words: str) -> list[dict[str, Any]]:
@@ -92,14 +73,15 @@ def _shape(told: list[dict[str, Any]]) -> tuple[list[tuple[Any, ...]], dict[str,
     return shape, counts
 
 
-def _all(daemon: str) -> dict[str, Any]:
+def _all(kind: str) -> dict[str, Any]:
     definition = ["remote.nix", "--arg", "tools", "./tools", "--argstr", "system", "x86_64-linux"]
-    with place(daemon) as work:
+    with place() as work, daemon(kind):
+        shutil.copy(HERE / "remote.nix", work)
         built = told(work, *definition)
         failed = told(work, *definition, "--argstr", "script", "echo x; exit 3")
         cache = ["--option", "substituters", _offered(work), "--option", "require-sigs", "false"]
         fetched = told(work, *definition, *cache)
-        if daemon == "fruix":
+        if kind == "fruix":
             expected = [line["fields"][1] for line in built if line.get("type") == 105 and "fields" in line]
             assert 2 in expected, "as many as the client was told"
             assert {line["parent"] for line in built if line["action"] == "start"} == {0}
