@@ -9,13 +9,17 @@ import pytest
 
 from daemon.asking import client, some
 from daemon.serving import Running, running
+from daemon.test_build_requests import build_events
 from fruix.dataclass import replace
+from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import Missing
 from fruix.model.realisation import Realisation
 from fruix.protocol import messages
-from fruix.protocol.messages import Failure, Last, Message, Read
+from fruix.protocol.activities import ActivityType, Level
+from fruix.protocol.messages import Failure, Last, Message, Read, StartActivity
+from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Dialect, write_string
 
 VALID, ADD_NAR, MISSING, REGISTER, REALISED = 31, 39, 40, 42, 43
@@ -93,6 +97,21 @@ def test_a_derivation_alone_stood_for_its_outputs(
     sent = DerivedPath(drv, asked)
     assert user.call(MISSING, (sent,))[1].will_build == (drv,)
     assert seen == [sent]
+
+
+@pytest.mark.parametrize(("minor", "heard"), [(21, 2), (26, 3)])
+def test_there_was_no_level_for_notices(daemon: Running, minor: int, heard: int) -> None:
+    """What is above it had the number before."""
+    drv = some(daemon, "thing.drv")
+    daemon.builder.events = build_events(drv)
+    user = client(daemon, minor=minor)
+    user.greet()
+    user.call(19, ClientOptions(verbosity=Level.INFO))
+    said = user.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)[0]
+    (began,) = (each for each in said if isinstance(each, StartActivity) and each.type == ActivityType.BUILD)
+    sent = messages.encode(began, user.context)
+    assert began.level == Level.INFO
+    assert int.from_bytes(sent[16:24], "little") == heard
 
 
 @pytest.mark.parametrize("minor", [28, 31])

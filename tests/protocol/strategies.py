@@ -93,6 +93,8 @@ def of_codec(codec: Codec[Any], context: Context) -> st.SearchStrategy[Any]:  # 
     match codec:
         case wire.Number():
             return st.integers(0, codec.limit)
+        case wire.Level():
+            return st.sampled_from([0, 1, 3, 4, 1 << 40])
         case wire.Signed():
             return st.integers(-(1 << 63), (1 << 63) - 1)
         case wire.Bool():

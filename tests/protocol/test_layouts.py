@@ -82,7 +82,9 @@ said = st.one_of(
     st.builds(messages.Read, numbers),
     st.builds(messages.Write, st.binary(max_size=50)),
     st.just(messages.Last()),
-    st.builds(messages.StartActivity, numbers, numbers, numbers, texts, fields, numbers),
+    st.builds(
+        messages.StartActivity, numbers, st.sampled_from([0, 1, 3, 7]), numbers, texts, fields, numbers
+    ),
     st.builds(messages.StopActivity, numbers),
     st.builds(messages.Result, numbers, numbers, fields),
 )

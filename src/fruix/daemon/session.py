@@ -122,8 +122,7 @@ class Session:
         charge(MOST_WAITING)
         if self.context.dialect is Dialect.GUIX:  # which could not be told when it set its options
             self.warn_of_limits()
-        self.failed.clear()
-        self.reasons.clear()
+        self.failed, self.reasons = set(), set()
         self.ending, built = "", list[str]()
         chosen = self.build_options(mode)
         chosen = replace(chosen, keep_going=chosen.keep_going or keep_going)

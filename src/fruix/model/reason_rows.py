@@ -50,7 +50,6 @@ ROWS: Mapping[str, ReasonRow] = {
         "cancelled, since nobody waits for it any more",
         "building of `{drv}' cancelled, since nobody waits for it any more",
     ),
-    # Limits
     "timeout": ReasonRow(
         "timed out after {limit} seconds",
         "building of `{drv}' timed out after {limit} seconds",

@@ -18,7 +18,7 @@ from fruix.overriding import override
 from fruix.protocol.compound import List
 from fruix.protocol.reader import Source
 from fruix.protocol.records import Field, Record
-from fruix.protocol.wire import NAME, OCTETS, TEXT, U64, Codec, Constant, Context, Dialect, write_u64
+from fruix.protocol.wire import LEVEL, NAME, OCTETS, TEXT, U64, Codec, Constant, Context, Dialect, write_u64
 
 FIELDS_LIMIT = 1 << 10
 TRACES_LIMIT = 1 << 10
@@ -144,7 +144,7 @@ _RECORDS: Mapping[Code, Record[Any]] = {
         StartActivity,
         (
             Field("id", U64),
-            Field("level", U64),
+            Field("level", LEVEL),
             Field("type", U64),
             Field("text", TEXT),
             Field("fields", _VALUES),

@@ -18,6 +18,7 @@ from fruix.protocol.reader import Source
 from fruix.protocol.records import Field, Record
 from fruix.protocol.wire import (
     BOOL,
+    LEVEL,
     NAME_LIMIT,
     TEXT_LIMIT,
     U64,
@@ -125,7 +126,7 @@ _HEAD = (
     Field("keep_failed", BOOL),
     Field("keep_going", BOOL),
     Field("fallback", BOOL),
-    Field("verbosity", U64),
+    Field("verbosity", LEVEL),
 )
 NIX_OPTIONS = Record(
     ClientOptions,

@@ -231,7 +231,32 @@ class Converted(Codec[T]):
         write_string(sink, self.to_text(value, context).encode("utf-8", "surrogateescape"))
 
 
+class Level(Codec[int]):
+    """How important a text is, or how much a client wants to hear: `activities.Level`.
+
+    Nix 2.3 has no level `notice` (2): what is above it has the number before.
+    """
+
+    @override
+    def read(self, source: Source, _context: Context) -> int:
+        return source.u64()
+
+    @override
+    def parse(self, raw: Any, context: Context) -> int:
+        return int(raw) + (_lacks_notice(context) and raw >= _NOTICE)
+
+    @override
+    def write(self, sink: bytearray, value: int, context: Context) -> None:
+        write_u64(sink, value - (_lacks_notice(context) and value >= _NOTICE))
+
+
+def _lacks_notice(context: Context) -> bool:
+    return context.dialect is Dialect.NIX and context.minor < _NOTICE_SINCE
+
+
+_NOTICE, _NOTICE_SINCE = 2, 26
 U64 = Number()
+LEVEL = Level()
 I64 = Signed()
 BOOL = Bool()
 NAME = Text(NAME_LIMIT)

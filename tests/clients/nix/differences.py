@@ -17,6 +17,8 @@ DIFFERENCES: tuple[tuple[str, str], ...] = (
     (r"^ {7}Hint: .*\n", ""),
     (r"(timed out after \d+ seconds)( of silence)?\.?$", r"\1"),
     (r"^error: (building derivation '\S+' )?(killed after writing .*?)\.?$", r"error: \2"),
+    # How many lines came before it was.
+    (r"^(12345678901234567890\n)+", ""),
     # A hook's lines are the build's; what a client wasn't told of is none of its affairs.
     (r"^post-build-hook: ", ""),
     (r"^warning: unknown setting .*\n", ""),

@@ -26,6 +26,11 @@ ENVIRONMENT = {
 CLIENTS = ("newest", "2.8")
 
 
+def variables(client: str) -> dict[str, str]:
+    """What its programs need to find their own files."""
+    return {"NIX_DATA_DIR": f"{programs(client)}/../share"} if client == "2.3" else {}
+
+
 @cache
 def programs(client: str) -> str:
     """The directory of a client's programs; unpacked if it isn't there."""

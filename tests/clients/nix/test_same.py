@@ -102,7 +102,12 @@ def transcript(kind: str, client: str, commands: str, configuration: str) -> str
         with daemon(kind, client, configuration):
             return subprocess.run(
                 ["sh", HERE / commands, programs(client), work, client],
-                env={**ENVIRONMENT, "NIX_CONF_DIR": "/frx/home", "NIX_CONFIG": CONFIG, "LC_ALL": "C.UTF-8"},
+                env={
+                    **ENVIRONMENT,
+                    "NIX_CONF_DIR": "/frx/home",
+                    "NIX_CONFIG": CONFIG,
+                    "LC_ALL": "C.UTF-8",
+                },
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
