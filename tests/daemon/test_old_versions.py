@@ -13,12 +13,13 @@ from daemon.test_build_requests import build_events
 from fruix.dataclass import replace
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.events import LogLine
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import Missing
 from fruix.model.realisation import Realisation
 from fruix.protocol import messages
 from fruix.protocol.activities import ActivityType, Level
-from fruix.protocol.messages import Failure, Last, Message, Read, StartActivity
+from fruix.protocol.messages import Failure, Last, Message, Next, Read, Result, StartActivity
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.wire import Dialect, write_string
 
@@ -112,6 +113,19 @@ def test_there_was_no_level_for_notices(daemon: Running, minor: int, heard: int)
     sent = messages.encode(began, user.context)
     assert began.level == Level.INFO
     assert int.from_bytes(sent[16:24], "little") == heard
+
+
+@pytest.mark.parametrize(("minor", "verbosity", "shown"), [(21, 0, True), (21, 7, False), (26, 0, False)])
+def test_lines_of_builders_were_texts(daemon: Running, minor: int, verbosity: int, shown: bool) -> None:
+    """Where the client wanted to show them."""
+    drv = some(daemon, "thing.drv")
+    daemon.builder.events = [LogLine(drv, "a line")]
+    user = client(daemon, minor=minor)
+    user.greet()
+    user.call(19, ClientOptions(verbosity=Level.INFO, build_verbosity=verbosity))
+    said = user.call(9, (DerivedPath(drv, ALL),), BuildMode.NORMAL)[0]
+    assert (Next("a line\n") in said) == shown
+    assert any(isinstance(each, Result) and each.fields == ("a line",) for each in said) != shown
 
 
 @pytest.mark.parametrize("minor", [28, 31])

@@ -73,11 +73,15 @@ _IDS = itertools.count((os.getpid() << 32) + 1)
 class NixWriter(EventWriter):
     """Activities. Their ids are this process's own, as Nix's: a client may have several connections.
 
-    For a build with what its client expects of it, those around it too.
+    For a build with what its client expects of it, those around it too. `shows_lines`: lines of builders
+    are texts, as clients of Nix 2.3 want them that show them.
     """
 
-    def __init__(self, options: ClientOptions, expected: Expected | None = None) -> None:
+    def __init__(
+        self, options: ClientOptions, expected: Expected | None = None, *, shows_lines: bool = False
+    ) -> None:
         self._verbosity = options.verbosity
+        self._shows_lines = shows_lines
         self._realise = None if expected is None else RealiseActivities(_IDS, expected)
         self._builds: dict[StorePath, int] = {}
         self._substitutions: dict[StorePath, tuple[int, int]] = {}  # and bytes that are copied
@@ -97,6 +101,8 @@ class NixWriter(EventWriter):
         match event:
             case BuildStarted():
                 yield from self._build(event)
+            case LogLine() if self._shows_lines:
+                yield wire.Next(event.line + "\n")
             case LogLine():
                 yield from _complaint(event.line)
                 yield wire.Result(self._builds.get(event.drv, 0), ResultType.BUILD_LOG_LINE, (event.line,))
@@ -210,4 +216,7 @@ def event_writer(
     """
     if context.dialect is Dialect.GUIX:
         return GuixWriter(options, system)
-    return OwnWriter(options) if FEATURE in context.features else NixWriter(options, expected)
+    if FEATURE in context.features:
+        return OwnWriter(options)
+    shows_lines = context.minor < wire.RECORD_ERRORS_SINCE and options.build_verbosity == 0
+    return NixWriter(options, expected, shows_lines=shows_lines)
