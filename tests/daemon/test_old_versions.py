@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from daemon.asking import client, some
-from daemon.serving import Running, running
-from daemon.test_build_requests import build_events
+from daemon.serving import Running, build_events, running
 from fruix.dataclass import replace
 from fruix.model.buildresult import BuildMode
 from fruix.model.derivedpath import ALL, DerivedPath
