@@ -300,3 +300,14 @@ def test_any_answers(server: Server, given_: list[bytes]) -> None:
     else:
         assert said.startswith(f"{server.url}/x: ")
         assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("output", [DerivationOutput(None), DerivationOutput(None, "r:sha256")])
+def test_contents_that_nobody_declares(output: DerivationOutput) -> None:
+    """In the words that Nix's own tests look for."""
+    env = {"url": "http://a/x"}
+    derivation = Derivation("x", {"out": output}, {}, (), "builtin", "builtin:fetchurl", (), env)
+    with pytest.raises(
+        BadDerivationError, match="'builtin:fetchurl' must be a fixed-output or impure derivation"
+    ):
+        read_request(derivation, {}, str)

@@ -64,7 +64,7 @@ def read_request(
     out = derivation.outputs.get("out")
     if out is None or not derivation.is_open:
         raise BadDerivationError(
-            f"'{derivation.builder}' needs a fixed output",
+            f"'{derivation.builder}' must be a fixed-output or impure derivation",
             where=derivation.name,
             hint="declare outputHash for output 'out'",
         )
