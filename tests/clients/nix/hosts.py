@@ -112,7 +112,8 @@ class Host:
 def nix_host(place: Path, to: Mapping[str, Host], programs: str) -> Host:
     """A machine with Nix, which builds as root and whose clients need no daemon."""
     names = {"STORE": "store", "STATE": "var/nix", "LOG": "var/log/nix", "CONF": "etc"}
-    config = "sandbox = false\nbuild-users-group =\nsubstituters =\nexperimental-features = nix-command\n"
+    config = "sandbox = false\nbuild-users-group =\nsubstituters =\n"
+    config += "experimental-features = nix-command ca-derivations\n"
     environment = {f"NIX_{name}_DIR": f"/frx/{directory}" for name, directory in names.items()}
     host = Host(place, to, {**environment, "NIX_CONFIG": config})
     for name in ("nix", "nix-build", "nix-store", "nix-copy-closure", "nix-instantiate", "nix-daemon"):

@@ -48,10 +48,13 @@ def hosts(tmp_path_factory: pytest.TempPathFactory) -> tuple[Host, Callable[...,
     here.install("fruix", "fruix")
     here.install("nix-daemon", "fruix", "daemon")
     (here.place / "etc/machines").write_text(LIST)
+    for host in (here, freebsd):
+        (host.place / "etc/fruix.toml").write_text('experimental-features = ["ca-derivations"]\n')
     client = nix_host(place / "client", {"here": here}, newest())
 
-    def add(system: str, script: str) -> str:
+    def add(system: str, script: str, *more: str) -> str:
         arguments = ["--arg", "tools", str(tools), "--argstr", "system", system, "--argstr", "script", script]
+        arguments += more
         said = client.run("nix-instantiate", "--store", "ssh-ng://here", DEFINITION, *arguments)
         found = re.search(r"^/frx/store/.*-top.drv$", said, re.MULTILINE)
         assert found, said
@@ -87,6 +90,24 @@ def test_a_build_there(hosts: tuple[Host, Callable[..., str]], system: str, host
     if system == "x86_64-linux":
         (shown,) = compared_by(__file__)
         assert _without_figures(said).splitlines() == _without_figures("\n".join(shown.lines)).splitlines()
+
+
+@pytest.mark.parametrize(("system", "host"), [("x86_64-freebsd", "freebsd"), ("x86_64-linux", "me@linux")])
+def test_outputs_that_their_contents_name(
+    hosts: tuple[Host, Callable[..., str]], system: str, host: str
+) -> None:
+    here, add = hosts
+    drv = add(system, f"echo $out {system} > $out; cat $dep >> $out", "--arg", "addressed", "true")
+    said = here.run("fruix", "build", drv, "--builders", "/frx/etc/machines", "-j", "0", "-v")
+    assert f"building dep on ssh-ng://{host}\n" in said
+    assert f"building top on ssh-ng://{host}\n" in said
+    out = said.splitlines()[-1]
+    assert (here.place / "store" / os.path.basename(out)).read_text() == f"{out} {system}\ndep\n"
+    shown = here.run("fruix", "show", drv)
+    assert json.loads(shown[shown.index("{") :])["outputs"]["out"]["path"] == out
+    again = here.run("fruix", "build", drv, "--builders", "/frx/etc/machines", "-j", "0", "-v")
+    assert "building" not in again
+    here.run("fruix", "store", "verify", "--contents")
 
 
 @pytest.mark.parametrize("wished", [False, True])
