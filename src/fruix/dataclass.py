@@ -158,7 +158,7 @@ def _compile(kind: type, name: str, *, frozen: bool) -> Callable[..., Any]:
         lines = _constructor(kind, every, frozen=frozen)
     else:
         compared = [part.name for part in every if part.compare]
-        mine, others = (f"({''.join(f'{who}.{part}, ' for part in compared)})" for who in ("self", "other"))
+        mine, others = (_compared(who, compared) for who in ("self", "other"))
         if name == "__hash__":
             lines = ["(self):", f"return hash({mine})"]
         else:
@@ -172,6 +172,11 @@ def _compile(kind: type, name: str, *, frozen: bool) -> Callable[..., Any]:
     method: Callable[..., Any] = names[name]
     method.__qualname__ = f"{kind.__qualname__}.{name}"
     return method
+
+
+def _compared(who: str, names: Sequence[str]) -> str:
+    """What is compared and hashed: the only field itself (store paths are, all the time), or a tuple."""
+    return f"{who}.{names[0]}" if len(names) == 1 else f"({''.join(f'{who}.{name}, ' for name in names)})"
 
 
 def _constructor(kind: type, every: Sequence[Field], *, frozen: bool) -> list[str]:

@@ -115,7 +115,7 @@ class Database(DatabaseFile):
             path=self._path(path),
             nar_hash=Hash.parse(str(nar_hash)),
             nar_size=_integer(size),
-            references=tuple(sorted(self._path(text) for text in _words(references))),
+            references=tuple(map(self._path, sorted(_words(references)))),
             deriver=self._path(deriver) if deriver else None,
             registration_time=_integer(registered),
             ultimate=bool(ultimate),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -184,9 +184,13 @@ def _dry_run(
         _show_head(plan, changed, mode)
         from fruix.cli.commands.why_rebuild import reasons  # noqa: PLC0415 - seldom needed
 
-        for text in listing(plan, mode, reasons(store, plan.builds)):
-            print(text, file=sys.stderr)
+        _show(listing(plan, mode, reasons(store, plan.builds)))
     return 1 if plan.problems else 0
+
+
+def _show(lines: Iterable[str]) -> None:
+    """All at once: each write to a terminal, or a pipe, is a call, and there may be tens of thousands."""
+    sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
 def _show_head(plan: BuildPlan, changed: HostChanged | None, mode: BuildMode) -> None:
@@ -206,8 +210,7 @@ def _display(
     if plan.builds or mode is BuildMode.NORMAL:
         _show_head(plan, changed, mode)
     if options.verbose >= 2:
-        for text in listing(plan, mode):
-            print(text, file=sys.stderr)
+        _show(listing(plan, mode))
     return open_display(plan, verbosity=options.verbose, sizes=sizes)
 
 
