@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,8 +71,12 @@ def test_nodes_that_the_host_lacks_are_made(tmp_path: Path, contract: str) -> No
 
 
 def test_one_that_can_not_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+    real = os.mknod
+
+    def refuse(path: str, mode: int, *more: Any, **named: Any) -> None:
+        if stat.S_ISCHR(mode):
+            raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+        real(path, mode, *more, **named)
 
     monkeypatch.setattr(os, "mknod", refuse)
     with dev_with("full", "null", "random", "tty", "urandom", file="zero"), machine() as here:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NoReturn
 
 from fruix.dataclass import dataclass
@@ -57,6 +57,7 @@ class ChildState:
         uplink: leads to the helper that connects the network; None where the network is another.
         sockets: leads to who answers for `socketcall`; -1: nobody.
         entry: what runs in the place of a program.
+        nodes: names of devices that were made.
     """
 
     spec: SandboxSpec
@@ -67,6 +68,7 @@ class ChildState:
     uplink: slirp.Pipes | None = None
     sockets: int = -1
     entry: EntryPoint | None = None
+    nodes: Collection[str] = ()
 
 
 def namespaces(spec: SandboxSpec) -> int:
@@ -139,7 +141,7 @@ def _skeleton(child: ChildState) -> None:
     for path in ("dev", *devices.DIRECTORIES, "proc", "etc"):
         os.mkdir(path, 0o755)
     root_skeleton.make_directories(mount.path for mount in child.spec.tmpfs)
-    devices.make_mount_points(child.spec.devices)
+    child.nodes = devices.make_mount_points(child.spec.devices)
     for link in devices.LINKS:
         os.symlink(link.target, link.path)
     root_skeleton.make_files(child.spec.files)
@@ -159,7 +161,7 @@ def _seal(child: ChildState) -> None:
 
 
 def _devices(child: ChildState) -> None:
-    devices.bind_devices(child.spec.devices)
+    devices.bind_devices(child.spec.devices, child.nodes)
     devices.mount_pts_and_shm()
 
 

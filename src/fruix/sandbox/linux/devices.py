@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from fruix.sandbox.linux import libc
 from fruix.sandbox.spec import Link
@@ -39,27 +39,34 @@ def lacking() -> list[str]:
     return [f"/dev/{name}" for name in DEVICES if not _is_there(name)]
 
 
-def make_mount_points(more: Iterable[str] = ()) -> None:
+def make_mount_points(more: Iterable[str] = ()) -> Collection[str]:
     """Make empty files for the devices, and nodes in place of those that the host lacks.
 
     To be called before the root is sealed.
 
+    Returns:
+        The names of those nodes.
+
     Raises:
         OSError: one is lacking and can't be made; names it.
     """
+    made = [name for name in DEVICES if not _is_there(name)]
     for name in (*DEVICES, *more):
         path = f"dev/{name}"
-        if name in DEVICES and not _is_there(name):
+        if name in made:
             _make(path, name)
         else:
-            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE))
+            os.mknod(path, stat.S_IFREG | _MODE)  # one call, where opening and closing is two
+    return made
 
 
-def bind_devices(more: Iterable[str] = ()) -> None:
-    """The devices themselves; after the root is sealed, since nodev would disable them."""
+def bind_devices(more: Iterable[str], nodes: Collection[str]) -> None:
+    """The devices themselves; after the root is sealed, since nodev would disable them.
+
+    `nodes`: those that were made (`make_mount_points`).
+    """
     for name in (*DEVICES, *more):
-        target = f"dev/{name}"
-        made = stat.S_ISCHR(os.lstat(target).st_mode)
+        target, made = f"dev/{name}", name in nodes
         libc.mount(os.fsencode(target if made else f"/{target}"), os.fsencode(target), None, libc.MS_BIND)
         # Of the host's flags none is taken away: in a user namespace that may not be. One that was
         # made has only the seal's.
