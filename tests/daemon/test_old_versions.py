@@ -10,7 +10,7 @@ import pytest
 from daemon.asking import client, some
 from daemon.serving import Running, build_events, running
 from fruix.dataclass import replace
-from fruix.model.buildresult import BuildMode
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import LogLine
 from fruix.model.pathinfo import PathInfo
@@ -18,9 +18,10 @@ from fruix.model.planned import Missing
 from fruix.model.realisation import Realisation
 from fruix.protocol import messages
 from fruix.protocol.activities import ActivityType, Level
+from fruix.protocol.build_codecs import BUILD_RESULT
 from fruix.protocol.messages import Failure, Last, Message, Next, Read, Result, StartActivity
 from fruix.protocol.options import ClientOptions
-from fruix.protocol.wire import Dialect, write_string
+from fruix.protocol.wire import Context, Dialect, write_string
 
 VALID, ADD_NAR, MISSING, REGISTER, REALISED = 31, 39, 40, 42, 43
 IDENTITY = f"sha256:{'ab' * 32}!out"
@@ -94,9 +95,22 @@ def test_a_derivation_alone_stood_for_its_outputs(
     monkeypatch.setattr(daemon.builder, "missing", missing)
     user = client(daemon, minor=minor)
     user.greet()
-    sent = DerivedPath(drv, asked)
-    assert user.call(MISSING, (sent,))[1].will_build == (drv,)
-    assert seen == [sent]
+    request = bytearray()
+    write_string(request, drv.text.encode())
+    user.send(MISSING, 1)
+    user.stream.sendall(request)
+    assert user.messages() == [Last()]
+    assert seen == [DerivedPath(drv, asked)]
+
+
+@pytest.mark.parametrize(("minor", "size"), [(21, 24), (28, 32), (29, 64), (37, 80)])
+def test_results_grew(minor: int, size: int) -> None:
+    """By outputs, by times, by what the processor was busy."""
+    sink = bytearray()
+    BUILD_RESULT.write(
+        sink, BuildResult(BuildStatus.BUILT, "word"), Context(Dialect.NIX, minor, "/frx/store")
+    )
+    assert len(sink) == size
 
 
 @pytest.mark.parametrize(("minor", "heard"), [(21, 2), (26, 3)])
