@@ -51,6 +51,8 @@ def said_with(name: str, tools: Path) -> dict[str, str]:
             "more": run(client(), "repl", "--", HERE / "more.scm", tools, path).stdout,
             "failures": run("sh", HERE / "failures.sh", client(), failing).stdout,
             "untrusted": run(*NOBODY, client(), "repl", "--", untrusted, path, one, "/frx/archive").stdout,
+            # By another process: what a connection uses is let go a moment after it is closed.
+            "nobody uses it": run(*NOBODY, client(), "repl", "--", untrusted, path).stdout,
         }
 
 
