@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Self
 
 from fruix.dataclass import dataclass
@@ -12,6 +13,12 @@ ALL = ("*",)
 MOST_OUTPUTS = 1 << 10
 _SEPARATOR = "!"
 _MOST_STEPS = 64
+
+
+def meant(names: Collection[str], outputs: Iterable[str]) -> list[str]:
+    """Those of a derivation's outputs that `names` stand for: `*`, or none, for all."""
+    everything = not names or ALL[0] in names
+    return [name for name in outputs if everything or name in names]
 
 
 @dataclass(frozen=True, slots=True, order=True)

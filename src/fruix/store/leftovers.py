@@ -27,7 +27,7 @@ from fruix.errors import BadStorePathError
 from fruix.model.storepath import StorePath
 from fruix.store.database import Database
 from fruix.store.tree.delete import delete_tree
-from fruix.store.tree.descriptors import OPEN_DIRECTORY
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, opened_directory
 
 # Names of objects on the way into the store or out of it, for moments; they are no store path's.
 NEAR = re.compile(rb"\.tmp-[0-9a-f]{16}")
@@ -196,11 +196,7 @@ def has_objects(store: int, directory: str) -> bool:
 def has_links(store: int) -> bool:
     """Whether deduplication keeps anything in the open store directory."""
     try:
-        links = os.open(LINKS, OPEN_DIRECTORY, dir_fd=store)
+        with opened_directory(store, LINKS) as links, os.scandir(links) as entries:
+            return any(True for _ in entries)
     except FileNotFoundError:
         return False
-    try:
-        with os.scandir(links) as entries:
-            return any(True for _ in entries)
-    finally:
-        os.close(links)

@@ -17,7 +17,7 @@ from fruix.errors import BadDerivationError, FruixError
 from fruix.model import attributes
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.derivation import Derivation
-from fruix.model.derivedpath import ALL, DerivedPath
+from fruix.model.derivedpath import ALL, DerivedPath, meant
 from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
@@ -198,10 +198,7 @@ class _Walk:
 def missing_outputs(store: LocalStore, derivation: Derivation, names: Collection[str]) -> list[StorePath]:
     """The outputs among `names` (`*`: all) that aren't here."""
     chosen = derivation.output_paths
-    everything = not names or ALL[0] in names
-    return [
-        path for name, path in chosen.items() if (everything or name in names) and not store.is_there(path)
-    ]
+    return [chosen[name] for name in meant(names, chosen) if not store.is_there(chosen[name])]
 
 
 def _missing(store: LocalStore, derivation: Derivation | None, names: Collection[str]) -> list[StorePath]:

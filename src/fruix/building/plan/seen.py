@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from fruix.errors import FruixError
 from fruix.model.derivation import Derivation
-from fruix.model.derivedpath import ALL
+from fruix.model.derivedpath import meant
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import check_interrupt
@@ -98,9 +98,8 @@ class Seen:
 
 def _outputs(derivation: Derivation, names: Collection[str]) -> list[StorePath]:
     """The paths of its outputs among `names` (`*`, or none: all), as far as they are known."""
-    everything = not names or ALL[0] in names
-    chosen = (output for name, output in derivation.outputs.items() if everything or name in names)
-    return [output.path for output in chosen if output.path is not None]
+    paths = (derivation.outputs[name].path for name in meant(names, derivation.outputs))
+    return [path for path in paths if path is not None]
 
 
 def _add(below: dict[StorePath, set[str]], needed: Wanted, done: dict[StorePath, set[str]]) -> None:

@@ -15,7 +15,7 @@ from fruix.building.plan.seen import Seen
 from fruix.dataclass import dataclass
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
-from fruix.model.derivedpath import ALL
+from fruix.model.derivedpath import meant
 from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.resolving import resolve, with_scratch_paths
 from fruix.model.storepath import StorePath
@@ -146,13 +146,11 @@ def outputs_there(
     found: Plan, store: Seen, path: StorePath, derivation: Derivation, names: Collection[str]
 ) -> bool:
     """Whether its outputs among `names` (`*`, or none: all) are known and there."""
-    everything = not names or ALL[0] in names
     known = known_outputs(found, store, path, derivation)
-    for name in derivation.outputs:
-        if everything or name in names:
-            if name not in known:
-                return False
-            store.add_temp_root(known[name])
-            if not store.is_there(known[name]):
-                return False
+    for name in meant(names, derivation.outputs):
+        if name not in known:
+            return False
+        store.add_temp_root(known[name])
+        if not store.is_there(known[name]):
+            return False
     return True

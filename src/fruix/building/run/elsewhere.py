@@ -25,7 +25,7 @@ from fruix.building.run.state import RunState
 from fruix.dataclass import replace
 from fruix.errors import DisconnectedError, FruixError, ImportMismatchError, ProtocolError
 from fruix.model.buildresult import BuildStatus
-from fruix.model.contentaddress import ContentAddress, parse_output_method, path_for
+from fruix.model.contentaddress import ContentAddress, parse_output_method
 from fruix.model.events import BuildStarted, Event, LogLine, Message, PhaseStarted, Progress
 from fruix.model.machines import Machine
 from fruix.model.pathinfo import PathInfo
@@ -34,6 +34,7 @@ from fruix.model.reasons import Reason, reason
 from fruix.model.resolving import without_scratch_paths
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.objects.content_hashes import addressed_path
 from fruix.store.outputs.staged import Staged
 from fruix.store.tree.interruption import interruptible
 
@@ -190,7 +191,8 @@ class _Run:
         if (
             said is None
             or (said.method, said.hash.algorithm) != wanted
-            or info.path != _named(said, info, output.path.name)
+            or info.path.name != output.path.name
+            or info.path != addressed_path(said, info)
         ):
             text = f"'{info.path}' is not named by what it holds"
             raise FailedError(self._state.job.path, self._as_it_says(text))
@@ -198,9 +200,3 @@ class _Run:
 
     def _as_it_says(self, text: str) -> Reason:
         return reason(OTHER, text=f"on '{self._machine.uri}': {text}")
-
-
-def _named(address: ContentAddress, info: PathInfo, name: str) -> StorePath:
-    """The path of an object with these contents and references."""
-    others = [path for path in info.references if path != info.path]
-    return path_for(address, name, info.path.directory, others, len(others) < len(info.references))

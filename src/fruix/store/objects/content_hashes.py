@@ -12,9 +12,10 @@ import stat
 from collections.abc import Iterable, Iterator
 
 from fruix.errors import ImportMismatchError, ObjectRejectedError
-from fruix.model.contentaddress import Method, path_for
+from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
+from fruix.model.storepath import StorePath
 from fruix.store.tree.descriptors import lstat, open_regular
 from fruix.store.tree.dump import contents, dump
 from fruix.store.tree.hashing import StreamHash
@@ -146,6 +147,13 @@ def check_method(method: Method, algorithm: str) -> None:
         raise ObjectRejectedError(f"texts are addressed by sha256, not by {algorithm}")
 
 
+def addressed_path(address: ContentAddress, info: PathInfo) -> StorePath:
+    """The path that a content address gives to an object with this name and these references."""
+    path = info.path
+    others = tuple(reference for reference in info.references if reference != path)
+    return path_for(address, path.name, path.directory, others, path in info.references)
+
+
 def check_address_path(info: PathInfo) -> None:
     """Check that a path is the one that its content address and references give.
 
@@ -156,8 +164,7 @@ def check_address_path(info: PathInfo) -> None:
     if address is None:
         return
     check_method(address.method, address.hash.algorithm)
-    others = tuple(reference for reference in info.references if reference != path)
-    if path_for(address, path.name, path.directory, others, path in info.references) != path:
+    if addressed_path(address, info) != path:
         raise ObjectRejectedError(
             f"cannot add path '{path}' to the store because it claims to be content-addressed but isn't"
         )

@@ -18,7 +18,7 @@ from fruix.model.base32 import ALPHABET
 from fruix.model.finding import Finding, FindingKind
 from fruix.store.deduplication.contents import opened_contents
 from fruix.store.leftovers import LINKS
-from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat
+from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat, opened_directory
 from fruix.store.tree.walk import Kind
 from fruix.store.verification.parallel import in_parallel
 
@@ -57,12 +57,8 @@ def link_findings(store: int, directory: str) -> Iterator[Finding]:
 
 def remove_link(store: int, name: str) -> None:
     """Take a damaged link away; nothing there is fine."""
-    with suppress(FileNotFoundError):
-        links = os.open(LINKS, OPEN_DIRECTORY, dir_fd=store)
-        try:
-            os.unlink(name, dir_fd=links)
-        finally:
-            os.close(links)
+    with suppress(FileNotFoundError), opened_directory(store, LINKS) as links:
+        os.unlink(name, dir_fd=links)
 
 
 def _key(links: int, name: bytes) -> str:
