@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import bz2
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from fruix.building.builders.platforms import local_system
-from fruix.building.connect import WhyStop
+from building.run.elsewhere.other_machine import BUILT, OTHER, Other, archive
 from fruix.building.record.record_file import read_record
-from fruix.building.settings import BuildSettings
 from fruix.errors import DisconnectedError
-from fruix.model import aterm
 from fruix.model.build_options import BuildOptions, SubstituteWishes
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
-from fruix.model.contentaddress import ContentAddress, Method, path_for
-from fruix.model.derivation import Derivation, DerivationOutput
+from fruix.model.derivation import DerivationOutput
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import (
     BuildFinished,
@@ -32,104 +27,9 @@ from fruix.model.events import (
     PhaseStarted,
 )
 from fruix.model.hashes import Hash
-from fruix.model.machines import Machine as Listed
-from fruix.model.machines import parse_machines
-from fruix.model.makepath import placeholder, upstream_placeholder
-from fruix.model.nar import write
-from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store import LocalStore
-from machine import Machine, machine
-from waiting import PATIENCE, until
-
-OTHER = "x86_64-freebsd"
-LIST = parse_machines(f"ssh-ng://other {OTHER},{local_system()} - 2", "")
-BUILT = BuildResult(BuildStatus.BUILT)
-
-
-def archive(text: bytes) -> bytes:
-    return b"".join((write.MAGIC, write.file_head(len(text), False), text, write.file_tail(len(text))))
-
-
-@dataclass
-class Other:
-    """A machine that pretends: `work` is what a build there does."""
-
-    work: Callable[[Callable[[Event], None]], BuildResult] = lambda _on_event: BUILT
-    is_own: bool = True
-    reached: bool = True
-    asked: int = 0
-    opened: int = 0
-    texts: dict[StorePath, bytes] = field(default_factory=dict)
-    references: dict[StorePath, tuple[StorePath, ...]] = field(default_factory=dict)
-    addresses: dict[StorePath, ContentAddress] = field(default_factory=dict)
-    sent: list[StorePath] = field(default_factory=list)
-    substitutes: list[bool] = field(default_factory=list)
-    built: list[Derivation] = field(default_factory=list)
-    why_stop: WhyStop = lambda: None
-
-    @contextmanager
-    def connect(self, _machine: Listed, _directory: str, _waker: int, why_stop: WhyStop) -> Iterator[Other]:
-        self.asked += 1
-        if not self.reached:
-            raise DisconnectedError("No route to host")
-        self.why_stop = why_stop
-        self.opened += 1
-        try:
-            yield self
-        finally:
-            self.opened -= 1
-
-    def send(self, _store: LocalStore, paths: Sequence[StorePath], *, substitute: bool) -> None:
-        self.sent += paths
-        self.substitutes.append(substitute)
-
-    def build_derivation(
-        self, _drv: StorePath, derivation: Derivation, *, on_event: Callable[[Event], None]
-    ) -> BuildResult:
-        self.built.append(derivation)
-        return self.work(on_event)
-
-    def path_info(self, path: StorePath) -> PathInfo | None:
-        data = archive(self.texts[path])
-        references, address = self.references.get(path, ()), self.addresses.get(path)
-        return PathInfo(path, Hash.of("sha256", data), len(data), references, content_address=address)
-
-    def make(self, name: str, text: bytes, *references: StorePath, method: Method = Method.NAR) -> StorePath:
-        """An output that its contents name."""
-        found = Hash.of("sha256", archive(text) if method is Method.NAR else text)
-        address = ContentAddress(method, found)
-        path = path_for(address, name, references=references)
-        self.texts[path], self.references[path], self.addresses[path] = text, references, address
-        return path
-
-    def nar(self, path: StorePath) -> Iterable[bytes]:
-        yield archive(self.texts[path])
-
-
-@pytest.fixture(scope="module")
-def other() -> Other:
-    return Other()
-
-
-@pytest.fixture(scope="module")
-def one(other: Other) -> Iterator[Machine]:
-    features = ("ca-derivations",)
-    settings = BuildSettings(max_jobs=2, cores=2, machines=LIST, experimental_features=features)
-    with machine(settings, other.connect) as made:
-        yield made
-
-
-@pytest.fixture
-def here(one: Machine, other: Other) -> Iterator[Machine]:
-    """The same machine for all tests; the other one is as new."""
-    one.events.clear()
-    one.builder._scheduler._fleet._resting.clear()
-    other.__init__()  # type: ignore[misc]
-    yield one
-    until(lambda: not one.builder._scheduler.jobs(), "the end of what is cancelled")
-    assert other.opened == 0
-    assert not +one.builder._scheduler._fleet._running
+from machine import Machine
+from waiting import PATIENCE
 
 
 def test_outputs_come_back(here: Machine, other: Other, shell: StorePath) -> None:
@@ -225,79 +125,6 @@ def test_a_fixed_output_is_what_the_derivation_says(here: Machine, other: Other,
     other.texts = {here.store.derivation_outputs(drv)["out"]: b"other"}
     assert "mismatch" in here.build(drv)[0].message
     assert not here.output(drv).exists()
-
-
-def floating(
-    here: Machine, name: str, shell: StorePath, *names: str, inputs: Sequence[StorePath] = ()
-) -> StorePath:
-    outputs = {name: DerivationOutput(None, "r:sha256") for name in names or ("out",)}
-    env = {one.short_name: upstream_placeholder(one, "out") for one in inputs}
-    env |= {"name": name, **{output: placeholder(output) for output in outputs}}
-    drvs = dict.fromkeys(inputs, ("out",))
-    drv = Derivation(name, outputs, drvs, (shell,), OTHER, f"{shell}/bin/sh", (), env)
-    return here.store.add_text(f"{name}.drv", aterm.render(drv), drv.references)
-
-
-def test_outputs_that_their_contents_name(here: Machine, other: Other, shell: StorePath) -> None:
-    """It gets the derivation without scratch paths; where they are is noted, and in the record."""
-    drv = floating(here, "both", shell, "lib", "out")
-    lib = other.make("both-lib", b"lib")
-    out = other.make("both", b"out", lib)
-    other.work = lambda _: replace(BUILT, outputs={"out": out, "lib": lib})
-    (result,) = here.build(drv)
-    assert result.success, result.message
-    (sent,) = other.built
-    assert sent.outputs == here.store.read_derivation(drv).outputs
-    made = {"lib": lib, "out": out}
-    assert result.outputs == here.store.derivation_outputs(drv) == made
-    assert here.output(drv).read_text() == "out"
-    info = here.store.path_info(out)
-    assert info is not None
-    assert (info.references, info.deriver, info.content_address) == ((lib,), drv, other.addresses[out])
-    record = read_record(here.store.layout.log_file(drv)) or {}
-    assert record["builtOn"] == "ssh-ng://other"
-    assert {name: row["path"] for name, row in record["outputs"].items()} == {
-        name: str(path) for name, path in made.items()
-    }
-    assert here.store.verify(contents=True) == []
-
-
-def test_what_needs_them_is_resolved_and_sent(here: Machine, other: Other, shell: StorePath) -> None:
-    low = floating(here, "low", shell)
-    top = floating(here, "top", shell, inputs=[low])
-    made = {name: other.make(name, name.encode()) for name in ("low", "top")}
-
-    def work(_on_event: object) -> BuildResult:
-        return replace(BUILT, outputs={"out": made["top" if made["low"] in other.sent else "low"]})
-
-    other.work = work
-    (result,) = here.build(top)
-    assert result.success, result.message
-    assert here.store.derivation_outputs(top) == {"out": made["top"]}
-    _, sent = other.built
-    assert (sent.input_drvs, made["low"] in sent.input_srcs) == ({}, True)
-    assert sent.env["low"] == str(made["low"])
-
-
-@pytest.mark.parametrize("wrong", ["name", "form", "contents", "none", "address"])
-def test_outputs_whose_contents_give_other_names_are_refused(
-    here: Machine, other: Other, shell: StorePath, wrong: str
-) -> None:
-    drv = floating(here, f"wrong-{wrong}", shell)
-    flat = Method.FLAT if wrong == "form" else Method.NAR
-    path = other.make("evil" if wrong == "name" else f"wrong-{wrong}", wrong.encode(), method=flat)
-    if wrong == "contents":
-        other.texts[path] = b"others"
-    if wrong == "address":
-        del other.addresses[path]
-    other.work = lambda _: replace(BUILT, outputs={} if wrong == "none" else {"out": path})
-    (result,) = here.build(drv)
-    assert not result.success
-    assert {"none": "failed to produce output path", "contents": "mismatch"}.get(
-        wrong, f"on 'ssh-ng://other': '{path}' is not named by what it holds"
-    ) in result.message
-    assert here.store.derivation_outputs(drv) == {}
-    assert not here.store.is_valid(path)
 
 
 @pytest.mark.parametrize("fallback", [False, True])
