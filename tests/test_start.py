@@ -85,6 +85,25 @@ def command(daemon: peers.Daemon, *words: str) -> str:
     return done.stderr
 
 
+def test_nothing_is_collected_while_modules_are_loaded_nor_at_the_end() -> None:
+    program = """
+import atexit, gc, runpy, sys
+
+def collections():
+    return sum(generation["collections"] for generation in gc.get_stats())
+
+def at_end():
+    print(collections() - before, gc.get_freeze_count() > 100 * len(gc.get_objects()), file=sys.stderr)
+
+atexit.register(at_end)
+sys.argv[:] = ["fruix", "ps", "--help"]
+before = collections()
+runpy.run_module("fruix", run_name="__main__", alter_sys=True)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stderr == "0 True\n"
+
+
 @pytest.mark.parametrize("what", LOADED)
 def test_modules(what: str, daemon: peers.Daemon) -> None:
     allowed, most = LOADED[what]

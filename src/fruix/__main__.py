@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 
 def main() -> int:
-    """The entry point; what can be answered without the commands is, before they are imported."""
+    """The entry point.
+
+    Nothing that is loaded becomes garbage: the collector looks through nothing before the command
+    runs (`command_line` switches it on), and at the interpreter's end not at what is left. Both
+    took a fifth of a short command, and three quarters of what stood between ^C and the prompt.
+    """
+    gc.disable()
+    try:
+        return _main()
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def _main() -> int:
+    """What can be answered without the commands is, before they are imported."""
     if sys.argv[1:2] == ["build"] and (status := _remembered()) is not None:
         return status
     from fruix.cli.output.standard_streams import flushed, not_written, prepare  # noqa: PLC0415 - see below

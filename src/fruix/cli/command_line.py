@@ -6,6 +6,7 @@ error's exit code; anything else is a bug and shows its traceback.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -49,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     options = parse(words)
+    gc.freeze()
+    gc.enable()  # see `fruix.__main__`
     if "run" in options:
         return int(options.run(options))
     print(overview().format_help(), end="", file=sys.stderr)

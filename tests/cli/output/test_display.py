@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -14,13 +15,12 @@ from cli.requests import BEGIN, EVENTS, FAILING, PLAN, drv
 from fruix.cli.output.display import (
     EVENTS_VERSION,
     JsonDisplay,
-    LiveDisplay,
     PlainDisplay,
     begun_anew_event,
-    open_display,
     plan_event,
     result_event,
 )
+from fruix.cli.output.live_display import LiveDisplay, open_display
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.events import KINDS, from_json
@@ -183,6 +183,24 @@ def test_which_display(
         assert ("building zlib-1.3.tar.gz" in stderr.getvalue()) is not live
     finally:
         display.close()
+
+
+def test_a_terminal_s_display_is_loaded_while_the_daemon_works() -> None:
+    # By then the request has been sent: nothing is told before.
+    program = """
+import sys
+from cli.requests import EVENTS, PLAN
+from fruix.cli.output.live_display import LiveDisplay
+display = LiveDisplay(sys.stderr, PLAN)
+before = "rich" in sys.modules
+display.event(EVENTS[0][1])
+print(before, "rich" in sys.modules)
+display.close()
+"""
+    words = [sys.executable, "-c", program]
+    tests = Path(__file__).parents[2]
+    done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tests)
+    assert done.stdout == "False True\n"
 
 
 def test_the_status_is_free_while_lines_are_written() -> None:

@@ -16,11 +16,11 @@ from fruix.cli.output.display import (
     JsonDisplay,
     PlainDisplay,
     begun_anew_event,
-    open_display,
     plan_event,
     result_event,
 )
 from fruix.cli.output.failure_report import Word, as_defined, build_error, explain
+from fruix.cli.output.live_display import open_display
 from fruix.cli.output.plan import headline, listing
 from fruix.cli.output.progress import Failure
 from fruix.cli.request import asked, build_flags

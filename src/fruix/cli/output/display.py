@@ -1,17 +1,14 @@
 """How a build is shown.
 
-As plain lines (`PlainDisplay`), with a live status area on a terminal (`LiveDisplay`), or as JSON
+As plain lines (`PlainDisplay`), with a live status area on a terminal (`live_display`), or as JSON
 lines (`JsonDisplay`). All of them fold events into a `Status`. What people read goes to standard
-error; the live area needs the `rich` library: without it, or without a terminal, there are plain
-lines. Levels of detail: 1 (`-v`) shows the builders' output, 2 (`-vv`) what waits and how builders
+error. Levels of detail: 1 (`-v`) shows the builders' output, 2 (`-vv`) what waits and how builders
 end.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 from fruix.cli.output.batches import batches_of
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.progress import OVERTAKEN_KINDS, Status
-from fruix.cli.output.standard_streams import unfiltered
 from fruix.cli.output.status_area import Form, status_area
 from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -48,11 +44,8 @@ from fruix.model.storepath import StorePath
 from fruix.overriding import override
 
 if TYPE_CHECKING:
-    from rich.live import Live
-
     from fruix.cli.output.host_changes import HostChanged
 
-REFRESH_PER_SECOND = 8
 _ROOTS = "the tools that packages are built with; what has come is kept"
 # Of the JSON lines (docs/events.md). Grows when a field changes its meaning or goes; new fields and
 # events don't count.
@@ -185,54 +178,6 @@ def _beginning(event: BuildStarted, *, reasons: bool) -> str:
     return f"{_PURPOSES.get(event.purpose, event.purpose)} {event.drv.short_name}{machine}{rounds}{why}"
 
 
-class LiveDisplay(PlainDisplay):
-    """A terminal on which finished things scroll by above the status area."""
-
-    def __init__(
-        self,
-        stream: TextIO,
-        plan: BuildPlan,
-        *,
-        verbosity: int = 0,
-        sizes: Mapping[StorePath, int] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(stream, plan, verbosity=verbosity, sizes=sizes)
-        from rich.console import Console  # noqa: PLC0415 - optional, and slow to import
-        from rich.live import Live  # noqa: PLC0415
-
-        self._console = Console(file=unfiltered(stream), highlight=False)
-        self._live: Live = Live(
-            console=self._console,
-            get_renderable=self._render,
-            refresh_per_second=REFRESH_PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start()
-
-    @override
-    def show(self, event: Event) -> None:
-        # The status area shows what has begun.
-        if self.verbosity >= 2 or not isinstance(event, BuildStarted | PhaseStarted):
-            super().show(event)
-
-    @override
-    def write(self, text: str) -> None:
-        from rich.text import Text  # noqa: PLC0415
-
-        self._console.print(Text.from_ansi(text), soft_wrap=True)
-
-    @override
-    def close(self) -> None:
-        self._live.stop()
-
-    def _render(self) -> Any:
-        from rich.text import Text  # noqa: PLC0415
-
-        return Text.from_ansi("\n".join(self._area(*self._console.size)), no_wrap=True)
-
-
 class JsonDisplay(PlainDisplay):
     """One JSON object per line on standard output; to people only what they ask for by signal."""
 
@@ -285,15 +230,3 @@ def result_event(results: Sequence[tuple[DerivedPath, BuildResult]]) -> dict[str
             for request, result in results
         ],
     }
-
-
-def open_display(
-    plan: BuildPlan, *, verbosity: int, sizes: Mapping[StorePath, int] = MappingProxyType({})
-) -> PlainDisplay:
-    """The display that suits standard error, with a status area if it is a terminal."""
-    if plan.builds and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
-        try:
-            return LiveDisplay(sys.stderr, plan, verbosity=verbosity, sizes=sizes)
-        except ImportError:
-            pass
-    return PlainDisplay(sys.stderr, plan, verbosity=verbosity, sizes=sizes)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from fruix.cli.output.batches import piece_sizes
-from fruix.cli.output.display import open_display
 from fruix.cli.output.failure_report import as_defined, build_error, failure_report
+from fruix.cli.output.live_display import open_display
 from fruix.cli.output.plan import headline
 from fruix.cli.output.progress import Failure
 from fruix.cli.request.names import shortest_word
