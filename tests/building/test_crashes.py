@@ -193,9 +193,9 @@ def fails(_parent: int, _name: bytes) -> None:
 
 
 # These come after the outputs have become valid: the build has succeeded whatever goes wrong there.
-AFTERWARDS = {"unlock", "record", "pack", "history", "remove-directories", "remove-journal"}
+AFTERWARDS = {"unlock", "record", "pack", "history", "unmount", "remove-directories", "remove-journal"}
 # What is still there after such a failure, until the next start: the journal's note and what it speaks of.
-KEPT = {"remove-directories": 2, "remove-journal": 1}
+KEPT = {"unmount": 2, "remove-directories": 2, "remove-journal": 1}
 
 
 @pytest.mark.parametrize("step", [name for name in STEPS if name != "answer"])

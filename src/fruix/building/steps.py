@@ -26,6 +26,7 @@ AFTER_SETUP = (
     Step("answer", "tell those who wait"),
     Step("pack", "pack the log", answered=True),
     Step("history", "note how long it took", answered=True),
+    Step("unmount", "take away what is mounted for it", answered=True),
     Step("remove-directories", "delete the build's directories", answered=True),
     Step("remove-journal", "remove the note", answered=True),
 )

@@ -27,7 +27,7 @@ from fruix.sandbox.spec import SandboxSpec
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """How a sandbox's program ended, when everything of it is dead and unmounted.
+    """How a sandbox's program ended, when everything of it is dead.
 
     It has a `code` or a `signal`, and what all of it used.
 
@@ -87,8 +87,13 @@ class Started(Protocol):
     def kill(self) -> None:
         """Kill everything in it; returns at once; harmless when it has ended."""
 
+    def abandon(self) -> None:
+        """Kill everything in it when nobody is left who would call `BackEnd.tidy` afterwards."""
+
     def finish(self) -> Exit:
-        """Wait until nothing of it is alive or mounted, and close the descriptors: after `ended` or `kill`.
+        """Wait until nothing of it is alive, and close the descriptors: after `ended` or `kill`.
+
+        Its directories are then where the specification has them; what is mounted stays (`BackEnd.tidy`).
 
         Raises:
             OSError: something is left.
@@ -124,6 +129,15 @@ class BackEnd(Protocol):
 
     def start(self, spec: SandboxSpec, log: int) -> Started:
         """Begin to set up a sandbox whose program writes to `log`; the spawner doesn't wait for it."""
+
+    def tidy(self, spec: SandboxSpec) -> None:
+        """Take away what is left of a sandbox of which nothing is alive: mounts, limits. Idempotent.
+
+        Nothing to do where a kernel does that by itself.
+
+        Raises:
+            OSError: something can't be unmounted, so nothing of it may be deleted.
+        """
 
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """What build records say of this platform's isolation, besides the specification."""

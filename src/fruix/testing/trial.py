@@ -188,8 +188,10 @@ def _run(back_end: FreeBSDBackEnd, spec: SandboxSpec) -> Iterator[str]:
     poller = select.poll()
     poller.register(started.ended, select.POLLIN)
     poller.poll()
-    say("10 to 12: the supervisor has killed, waited and unmounted")
+    say("10 to 11: the supervisor has killed and waited")
     ended = started.finish()
+    say("12: what is mounted goes away")
+    back_end.tidy(spec)
     say(f"    exit code {ended.code}, signal {ended.signal}")
     if not report and ended.code != 0:
         how = ended.code if ended.signal is None else f"signal {ended.signal}"

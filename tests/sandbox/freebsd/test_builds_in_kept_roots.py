@@ -14,6 +14,7 @@ import pytest
 
 import crashing
 from freebsd_double.double import Double
+from fruix import failpoints
 from fruix.client import RemoteStore, connect
 from fruix.model.storepath import StorePath
 from fruix.sandbox.back_ends import current
@@ -33,11 +34,14 @@ def nothing_runs_on() -> Iterator[None]:
     crashing.clear_away()
 
 
-@contextmanager
-def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Counter[str]]]:
-    """Jails whose kernel counts its calls, and a `pwd_mkdb` that counts its runs.
+Counts = tuple[Counter[str], Counter[str]]
 
-    Yields a function that returns the counts since the last time.
+
+@contextmanager
+def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Counts]]:
+    """Jails whose kernel counts its calls, a `pwd_mkdb` that counts its runs, and processes that are counted.
+
+    Yields a function that returns the counts since the last time: those before the answer, and the rest.
     """
     book, program = tmp_path / "calls", tmp_path / "pwd_mkdb"
     program.write_text(f'#!/bin/sh\necho pwd_mkdb >> {book}\n: > "$2/pwd.db"\n: > "$2/spwd.db"\n')
@@ -45,15 +49,25 @@ def counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     monkeypatch.setattr("fruix.sandbox.freebsd.users._PROGRAM", str(program))
     for name in ("nmount", "unmount", "getfsstat", "jail_set"):
         monkeypatch.setattr(Double, name, counting(name, getattr(Double, name), book))
+    monkeypatch.setattr(os, "fork", counting("fork", os.fork, book))
 
-    def take() -> Counter[str]:
-        found = Counter(book.read_text().split())
+    def note(step: str) -> None:
+        if step == "answer":
+            with open(book, "a", encoding="ascii") as file:
+                file.write("answer\n")
+
+    def take() -> Counts:
+        before, _, behind = book.read_text().partition("answer\n")
         book.write_text("")
-        return found
+        return Counter(before.split()), Counter(behind.split())
 
     book.touch()
-    with jails():
-        yield take
+    failpoints.watch(note)
+    try:
+        with jails():
+            yield take
+    finally:
+        failpoints.watch(None)
 
 
 def counting(name: str, call: Callable[..., object], book: Path) -> Callable[..., object]:
@@ -66,9 +80,9 @@ def counting(name: str, call: Callable[..., object], book: Path) -> Callable[...
 
 
 def test_what_a_build_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The store's directory, one input and /dev are mounted.
+    """The store's directory, one input and /dev are mounted, and unmounted behind the answer.
 
-    Users' databases are made for the first build alone.
+    Users' databases are made for the first build alone; the processes are the supervisor and the builder.
     """
     with counted(tmp_path, monkeypatch) as take, machine() as here:
         shell = here.shell(tmp_path)
@@ -76,9 +90,12 @@ def test_what_a_build_costs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         first, second = (here.derivation(name, script, shell) for name in ("first", "second"))
         take()
         assert [result.success for result in here.build(first)] == [True]
-        assert take()["pwd_mkdb"] == 1
+        assert take()[0]["pwd_mkdb"] == 1
         assert [result.success for result in here.build(second)] == [True]
-        assert take() == {"nmount": 3, "unmount": 3, "getfsstat": 3, "jail_set": 1}
+        assert take() == (
+            {"nmount": 3, "getfsstat": 1, "jail_set": 1, "fork": 2},
+            {"unmount": 3, "getfsstat": 2},
+        )
         for drv in (first, second):
             assert {"passwd", "pwd.db", "spwd.db"} <= set(here.output(drv).read_text().split())
         (root,) = BUILDS.glob("roots/*/root")

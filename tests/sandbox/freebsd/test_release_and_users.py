@@ -60,14 +60,38 @@ def test_users_in_the_form_of_their_databases() -> None:
     ]
 
 
+USERS = [File("/etc/passwd", b"a:x:1:1:A:/:/sh\n")]
+
+
+def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    path = tmp_path / "pwd_mkdb"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr("fruix.sandbox.freebsd.users._PROGRAM", str(path))
+
+
 def test_a_program_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "pwd_mkdb"
-    program.write_text('#!/bin/sh\necho "$2: broken" >&2\nexit 1\n')
-    program.chmod(0o755)
-    monkeypatch.setattr("fruix.sandbox.freebsd.users._PROGRAM", str(program))
+    program(tmp_path, monkeypatch, 'echo "$2: broken" >&2; exit 1')
+    kept = str(tmp_path / "users")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(OSError, match=f"pwd_mkdb: {tmp_path}/etc: broken"):
-        make_databases([File("/etc/passwd", b"a:x:1:1:A:/:/sh\n")], str(tmp_path))
-    assert (tmp_path / "etc/master.passwd").read_text() == "a:*:1:1::0:0:A:/:/sh\n"
-    assert (tmp_path / "etc/master.passwd").stat().st_mode & 0o777 == 0o600
-    make_databases([], str(tmp_path))
+    for _ in range(2):
+        with pytest.raises(OSError, match=f"pwd_mkdb: {kept}/new: broken"):
+            make_databases(USERS, kept)
+    make_databases([], kept)
+    assert not (tmp_path / "etc").exists()
+
+
+def test_databases_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each passwd; what a crash has left of one doesn't count."""
+    program(tmp_path, monkeypatch, 'echo run >> "$2/../runs"; cp "$3" "$2/pwd.db"; : > "$2/spwd.db"')
+    kept = tmp_path / "users"
+    (kept / "new").mkdir(parents=True)
+    (kept / "new/pwd.db").write_text("half")
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        make_databases(USERS, str(kept))
+        made = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / name / "etc").iterdir()}
+        assert made == {"master.passwd": 0o600, "pwd.db": 0o644, "spwd.db": 0o600}
+        assert (tmp_path / name / "etc/pwd.db").read_text() == "a:*:1:1::0:0:A:/:/sh\n"
+    assert (kept / "runs").read_text() == "run\n"

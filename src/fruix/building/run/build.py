@@ -9,7 +9,7 @@ The order, each step undone in reverse whatever happens (`ExitStack`):
                     → kill everything, proven → stage outputs → compare with the round before
                     → after the last: what the build is for
     unlock → write the record → answer
-    pack the log → note how long it took → delete the directories → release the user
+    pack the log → note how long it took → unmount → delete the directories → release the user
 
 A build that went well is answered before the last line; of one that failed nothing is left by then.
 What a crash leaves of it, the next start does, which finds the record.
@@ -215,7 +215,7 @@ def _build(undone: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, r
                 area = of_round.enter_context(noted_workspace(job.path, user.uid, resources, note, points))
                 with kept_if_it_fails(state, builder, area, resources), interruptible(state.why_stop):
                     with same_view(state, resources):
-                        run_builder(state, builder, log, area, user, resources)
+                        run_builder(of_round, state, builder, log, area, user, resources)
                     latest = _stage(builder, state, area, user, resources)
                     staged, previous = latest, staged
                     _judge(state, mode, dict(zip(builder.outputs, latest, strict=True)), previous, log)

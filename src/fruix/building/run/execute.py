@@ -32,6 +32,7 @@ from fruix.sandbox import Exit, SandboxSpec, User
 
 
 def run_builder(
+    undone: ExitStack,
     state: RunState,
     builder: PreparedBuilder,
     log: BuildLog,
@@ -41,7 +42,8 @@ def run_builder(
 ) -> None:
     """Start it, watch it, end it.
 
-    When this returns nothing of the build is alive and nothing is mounted.
+    When this returns nothing of the build is alive. `undone`, which has the build's directories,
+    takes away what is still mounted.
 
     Raises:
         FailedError: it did not succeed, or had to be ended.
@@ -60,7 +62,7 @@ def run_builder(
         return
     execution = _Execution(state, builder, log, limits, (layout.builds, layout.store))
     with _talking(state, builder, area, user, resources):
-        ended = execution.run(spec, resources)
+        ended = execution.run(spec, resources, undone)
     if ended is not None:
         raise failures.FailedError(builder.path, ended)
     execution.judge(_why_not_fetched(builder, area))
@@ -164,7 +166,7 @@ class _Execution:
     limits: Limits
     directories: Sequence[str]
 
-    def run(self, spec: SandboxSpec, resources: Resources) -> Reason | None:
+    def run(self, spec: SandboxSpec, resources: Resources, undone: ExitStack) -> Reason | None:
         """From the first process to the last; the reason if it had to be ended.
 
         Raises:
@@ -180,6 +182,7 @@ class _Execution:
             except SandboxError as error:
                 path, derivation = self.builder.path, self.builder.derivation
                 raise explain_start(path, derivation, error, self.directories) from error
+            undone.callback(child.tidy)
             os.close(for_builder)
             for_builder = -1
             try:
@@ -189,7 +192,7 @@ class _Execution:
                 ended = supervise(child.ended, output, self.state.job.waker, self.log, allowance, watch)
                 failpoints.reach("end")
             finally:
-                self._leave(child.finish())
+                self._leave(child.end())
             drain(output, self.log, allowance.widest().max_log_size)
         finally:
             os.close(output)

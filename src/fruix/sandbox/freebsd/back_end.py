@@ -58,6 +58,10 @@ class FreeBSDBackEnd(BackEnd):
         return start(self.kernel, spec, log)
 
     @override
+    def tidy(self, spec: SandboxSpec) -> None:
+        undo.tidy(self.kernel, spec)
+
+    @override
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """What is particular to a jail.
 

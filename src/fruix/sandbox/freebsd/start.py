@@ -14,7 +14,7 @@ from fruix.dataclass import dataclass
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.freebsd import child, devices, supervisor
 from fruix.sandbox.freebsd.kernel import Kernel
-from fruix.sandbox.freebsd.undo import undo_foreign
+from fruix.sandbox.freebsd.undo import end_foreign
 from fruix.sandbox.spec import SandboxSpec
 
 _CHUNK = 4096
@@ -33,7 +33,7 @@ FAILPOINTS = (
 class Started:
     """A sandbox under its supervisor.
 
-    `ended` yields the supervisor's report when everything is dead and unmounted.
+    `ended` yields the supervisor's report when everything is dead.
     """
 
     kernel: Kernel
@@ -58,12 +58,18 @@ class Started:
         with contextlib.suppress(OSError):  # it has ended, or was told often enough
             os.write(self.control, b"k")
 
+    def abandon(self) -> None:
+        """Let the supervisor see that it is alone: it then unmounts too."""
+        os.close(self.control)
+        self.control = -1
+
     def finish(self) -> Exit:
         """Wait for the supervisor's report and end; without a report, undo in its place."""
         data = b"".join(iter(lambda: os.read(self.ended, _CHUNK), b""))
         os.waitpid(self.supervisor, 0)
         for descriptor in (self.status, self.ended, self.control, self.birth):
-            os.close(descriptor)
+            if descriptor >= 0:
+                os.close(descriptor)
         if not data:
             return self._in_its_place()
         result: dict[str, Any] = json.loads(data)
@@ -72,7 +78,7 @@ class Started:
         return Exit(**result["exit"])
 
     def _in_its_place(self) -> Exit:
-        undo_foreign(self.kernel, self.spec)
+        end_foreign(self.kernel, self.spec)
         return Exit(None, signal.SIGKILL, 0, 0, 0)
 
 

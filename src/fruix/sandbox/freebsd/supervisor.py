@@ -1,6 +1,7 @@
 """One sandbox's supervisor.
 
-It mounts, forks the builder, waits for everything in the sandbox, and undoes all that it made.
+It mounts, forks the builder, waits for everything in the sandbox, and ends it. What it mounted is
+unmounted by whoever hears its report (`undo.tidy`), or by itself if nobody does.
 
 It is forked by the spawner, is root and outside of the jail, and holds five descriptors: the log,
 the status pipe (a setup that failed), the control pipe (a byte or its end: kill), the birth pipe
@@ -8,8 +9,7 @@ the status pipe (a setup that failed), the control pipe (a byte or its end: kill
 without a report tells the spawner to undo what the supervisor could not). It is the reaper of all
 that it started.
 
-What it makes in this order is undone in the reverse one: root, mounts and areas, devices, limits,
-jail. While it works it holds a lock on the build directory, so that a new daemon's recovery waits
+While it works it holds a lock on the build directory, so that a new daemon's recovery waits
 for it.
 """
 
@@ -35,7 +35,7 @@ from fruix.sandbox.freebsd import devices, jail, kept_roots, mounts, rctl, reape
 from fruix.sandbox.freebsd.abi import MNT_NOSUID
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.release import release_in
-from fruix.sandbox.freebsd.undo import hold, undo
+from fruix.sandbox.freebsd.undo import bring_back, hold, tidy
 from fruix.sandbox.root_skeleton import make_links
 from fruix.sandbox.spec import SandboxSpec
 
@@ -73,8 +73,13 @@ class Supervisor:
     builder: int = 0
     builder_status: int | None = None
 
+    @property
+    def builds(self) -> str:
+        """The directory of build directories."""
+        return os.path.dirname(self.base)
+
     def live(self) -> None:
-        """Set the sandbox up, wait for its end, undo everything and report how it went."""
+        """Set the sandbox up, wait for its end, make sure of it and report how it went."""
         if self._set_up():
             self._watch()
         left = ""
@@ -120,7 +125,16 @@ class Supervisor:
     def _end(self) -> None:
         if self.builder:  # else there is nobody, and this may be no reaper
             reaper.end_descendants(self.kernel, self.spec.id, self._note)
-        undo(self.kernel, self.spec)
+        bring_back(self.spec)
+        if self._is_alone():
+            tidy(self.kernel, self.spec)
+
+    def _is_alone(self) -> bool:
+        """Whether the spawner has gone, and so whoever would tidy up."""
+        while self.control in _readable((self.control,), 0):
+            if not os.read(self.control, _DRAIN):
+                return True
+        return False
 
     def _note(self, pid: int, status: int) -> None:
         if pid == self.builder:
@@ -208,7 +222,7 @@ def _users(here: Supervisor) -> None:
     if here.kept:
         return
     try:
-        users.make_databases(here.spec.files, here.root)
+        users.make_databases(here.spec.files, f"{here.builds}/{users.DIRECTORY}")
     except OSError as error:
         os.write(here.log, f"fruix: this build knows no users by name: {error.strerror}\n".encode())
         return

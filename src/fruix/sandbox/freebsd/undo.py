@@ -1,6 +1,7 @@
 """Undoing a sandbox. Idempotent.
 
-Its supervisor does it, the spawner when the supervisor has died, the next daemon when both have.
+Its supervisor ends it, the spawner when the supervisor has died; the daemon unmounts, behind its
+answer. When the daemon has died, the supervisor does all of it; what nobody did, the next daemon does.
 
 What is global is found by the paths of the build directory and of the kept root, which follow from
 the specification, and by the sandbox's name, so nothing has to be remembered. The order: everything
@@ -26,30 +27,41 @@ PATIENCE = 60.0
 _PAUSE = 0.02
 
 
-def undo(kernel: Kernel, spec: SandboxSpec) -> None:
-    """Unmount what is mounted for a sandbox of which everything is dead.
-
-    The build's own directories are brought back to where outputs are taken from.
+def bring_back(spec: SandboxSpec) -> None:
+    """Bring the build's own directories, in which nothing is mounted, back to where outputs are taken from.
 
     Raises:
-        OSError: something can't be unmounted or brought back.
+        OSError: one can't be moved.
     """
-    places = (os.path.realpath(spec.root), kept_roots.kept_root(spec))
-    mounts.unmount_below(kernel, *places)
     for area in kept_roots.skeleton_of(spec).areas:
-        for root in places:
+        for root in _roots(spec):
             visibility.move_out(area, root)
+
+
+def tidy(kernel: Kernel, spec: SandboxSpec) -> None:
+    """Unmount what is mounted for a sandbox, and remove its limits.
+
+    It takes most of the time, and changes no file: so the daemon does it behind its answer.
+
+    Raises:
+        OSError: something can't be unmounted.
+    """
+    mounts.unmount_below(kernel, *_roots(spec))
     rctl.remove(kernel, spec.id)
 
 
-def undo_foreign(kernel: Kernel, spec: SandboxSpec) -> None:
-    """The whole of it, for a sandbox whose supervisor has died.
+def _roots(spec: SandboxSpec) -> tuple[str, str]:
+    return os.path.realpath(spec.root), kept_roots.kept_root(spec)
+
+
+def end_foreign(kernel: Kernel, spec: SandboxSpec) -> None:
+    """End a sandbox whose supervisor has died; what is mounted stays.
 
     Raises:
-        OSError: something can't be ended or unmounted.
+        OSError: something can't be ended.
     """
     reaper.end_foreign(kernel, spec.id, spec.identity.uid)
-    undo(kernel, spec)
+    bring_back(spec)
 
 
 def hold(base: str) -> int:

@@ -52,6 +52,8 @@ class Started:
         except ProcessLookupError:
             return
 
+    abandon = kill  # the kernel does what there is to tidy up
+
     @property
     def ended(self) -> int:
         """Readable once the first process has ended."""

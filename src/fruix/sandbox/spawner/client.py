@@ -17,7 +17,7 @@ from typing import IO, NoReturn
 
 from fruix import failpoints
 from fruix.errors import SandboxError, StillRunningError
-from fruix.sandbox.back_ends import Exit
+from fruix.sandbox.back_ends import Exit, current
 from fruix.sandbox.spawner.ipc import (
     KILL,
     LONGEST_REQUEST,
@@ -42,14 +42,15 @@ class SandboxHandle:
         pid: of a process of it, on the host.
     """
 
-    def __init__(self, control: socket.socket, pid: int) -> None:
+    def __init__(self, control: socket.socket, pid: int, spec: SandboxSpec) -> None:
         self.pid = pid
         self._control = control
+        self._spec = spec
         self._exit: Exit | None = None
 
     @property
     def ended(self) -> int:
-        """A descriptor that is readable once everything of it is dead and unmounted.
+        """A descriptor that is readable once everything of it is dead.
 
         `wait` then returns how it ended.
         """
@@ -59,7 +60,7 @@ class SandboxHandle:
         """How it ended, or None if it still runs after `timeout` seconds.
 
         Raises:
-            StillRunningError: something of it can't be ended or unmounted, or the spawner has gone.
+            StillRunningError: something of it can't be ended, or the spawner has gone.
         """
         if self._exit is None and _readable(self._control, timeout):
             answer = _receive(self._control)
@@ -75,6 +76,15 @@ class SandboxHandle:
 
     def finish(self) -> Exit:
         """Kill what still runs, wait until everything is dead and nothing of it is left, and let go of it."""
+        ended = self.end()
+        self.tidy()
+        return ended
+
+    def end(self) -> Exit:
+        """Kill what still runs, and wait until everything is dead: what it made can be taken.
+
+        `tidy` has to follow, before anything is deleted.
+        """
         try:
             if self.wait(0) is None:
                 self.kill()
@@ -83,6 +93,16 @@ class SandboxHandle:
             return ended
         finally:
             self._control.close()
+
+    def tidy(self) -> None:
+        """Take away what is left mounted of it.
+
+        Raises:
+            StillRunningError: something can't be unmounted.
+        """
+        if self._exit is None:  # `end` has failed: it is the next start's affair
+            return
+        _tidy(self._spec)
 
 
 class Spawner:
@@ -123,9 +143,12 @@ class Spawner:
         answer = _receive(control)
         if isinstance(answer, Running):
             failpoints.know("builder", answer.pid)
-            return SandboxHandle(control, answer.pid)
+            return SandboxHandle(control, answer.pid, spec)
         control.close()
-        raise self._why_not(answer)
+        problem = self._why_not(answer)
+        if not isinstance(problem, StillRunningError):
+            _tidy(spec)
+        raise problem
 
     def _send(self, request: bytes, descriptors: list[int]) -> None:
         if len(request) <= LONGEST_REQUEST:
@@ -155,6 +178,19 @@ class Spawner:
         self._requests.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
+
+
+def _tidy(spec: SandboxSpec) -> None:
+    """Take away what is left mounted of a sandbox of which nothing is alive.
+
+    Raises:
+        StillRunningError: something can't be unmounted.
+    """
+    try:
+        failpoints.reach("unmount")
+        current().tidy(spec)
+    except OSError as error:
+        raise _still_running("", Failed("unmount", error.errno or 0, str(error))) from error
 
 
 def _nameless_file(data: bytes) -> IO[bytes]:

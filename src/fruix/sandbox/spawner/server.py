@@ -60,7 +60,7 @@ class SpawnerProcess:
         finally:
             left = {id(sandbox): sandbox for sandbox in self._sandboxes.values()}.values()
             for sandbox in left:
-                sandbox.started.kill()
+                sandbox.started.abandon()
             for sandbox in left:
                 _finish(sandbox)
 
