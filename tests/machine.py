@@ -25,7 +25,7 @@ from freebsd_double.kernel_state import Machine as FreeBSD
 from fruix.building.builder import Builder
 from fruix.building.builders.platforms import local_system
 from fruix.building.connect import Connect, no_machine
-from fruix.building.record.log_file import read_log
+from fruix.building.record.log_reading import read_log
 from fruix.building.settings import FIRST_BUILD_UID, BuildSettings
 from fruix.model import aterm
 from fruix.model.build_options import BuildOptions

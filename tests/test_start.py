@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import os
 import re
 import subprocess
@@ -22,6 +23,10 @@ _ALWAYS = """
     socket stat struct sys termios threading time types typing zlib
 """
 ALWAYS = frozenset(_ALWAYS.split())
+# Of commands that are answered at once (`cli.quick`), besides what an interpreter and `-m` load.
+QUICK = frozenset(
+    {"__future__", "_socket", "bz2", "errno", "gc", "os", "runpy", "sys", "time", "types", "zlib"}
+)
 DAEMON = ALWAYS | {"grp", "logging", "fnmatch", "pwd", "sqlite3", "tomllib"}
 # With packages: where definitions are, and what they say.
 BUILD = (
@@ -32,7 +37,8 @@ BUILD = (
 # What is loaded → its modules of the standard library, and how many of Fruix's there may be.
 LOADED = {
     "--version": (ALWAYS, 8),
-    "ps": (ALWAYS, 90),
+    "ps": (QUICK, 18),
+    "log": (QUICK, 18),
     "build": (BUILD, 185),
     "daemon": (DAEMON, 365),
 }
@@ -85,6 +91,15 @@ def command(daemon: peers.Daemon, *words: str) -> str:
     return done.stderr
 
 
+def a_log(daemon: peers.Daemon) -> str:
+    """The name of a derivation that has one."""
+    base = "0" * 32 + "-x.drv"
+    place = Path(daemon.environment["FRUIX_LOG_DIR"]) / "drvs" / base[:2] / base[2:]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.with_name(place.name + ".bz2").write_bytes(bz2.compress(b"a line\n"))
+    return f"{daemon.store}/{base}"
+
+
 def test_nothing_is_collected_while_modules_are_loaded_nor_at_the_end() -> None:
     program = """
 import atexit, gc, runpy, sys
@@ -107,7 +122,7 @@ runpy.run_module("fruix", run_name="__main__", alter_sys=True)
 @pytest.mark.parametrize("what", LOADED)
 def test_modules(what: str, daemon: peers.Daemon) -> None:
     allowed, most = LOADED[what]
-    words = ["build", "-e", TRIVIAL] if what == "build" else [what]
+    words = {"build": ["build", "-e", TRIVIAL], "log": ["log", a_log(daemon)]}.get(what, [what])
     if what == "daemon":
         loaded = modules(daemon.paths["start"])
         assert not [name for name in loaded if name.startswith(LATER)]

@@ -6,6 +6,9 @@ import gc
 import os
 import sys
 
+# Command → what may answer it, before anything else is loaded.
+_QUICK = {"build": "fruix.cli.remembered", "log": "fruix.cli.quick.log", "ps": "fruix.cli.quick.ps"}
+
 
 def main() -> int:
     """The entry point.
@@ -24,7 +27,7 @@ def main() -> int:
 
 def _main() -> int:
     """What can be answered without the commands is, before they are imported."""
-    if sys.argv[1:2] == ["build"] and (status := _remembered()) is not None:
+    if len(sys.argv) > 1 and sys.argv[1] in _QUICK and (status := _quick()) is not None:
         return status
     from fruix.cli.output.standard_streams import flushed, not_written, prepare  # noqa: PLC0415 - see below
 
@@ -43,12 +46,14 @@ def _main() -> int:
         return flushed(int(left.code or 0))
 
 
-def _remembered() -> int | None:
-    from fruix.cli import remembered  # noqa: PLC0415 - nothing else is needed for this answer
-
+def _quick() -> int | None:
+    """The exit status of a command that needs next to nothing; None: the whole command is needed."""
     try:
-        return remembered.answer(sys.argv[2:], os.environ)
+        command = __import__(_QUICK[sys.argv[1]], fromlist=["answer"])
+        status: int | None = command.answer(sys.argv[2:], os.environ)
+        return status  # noqa: TRY300 - one answer or the other
     except KeyboardInterrupt:
+        print("fruix: interrupted", file=sys.stderr)
         return 130
 
 

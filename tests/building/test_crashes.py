@@ -23,7 +23,7 @@ import pytest
 from crashing import SOCKET, ask, child, clear_away, connected, derivation, exit_of, start_daemon, traces
 from fruix import failpoints
 from fruix.building import recovery
-from fruix.building.record.log_file import read_log
+from fruix.building.record.log_reading import read_log
 from fruix.building.record.record_file import read_record
 from fruix.building.recovery import recover_builds
 from fruix.building.steps import all_steps

@@ -10,7 +10,7 @@ import pytest
 from asking import failed
 from building import declaring
 from building.declaring import GUIX, NIX, both, guix_text
-from fruix.building.record.log_file import read_log
+from fruix.building.record.log_reading import read_log
 from fruix.building.record.record_file import read_record
 from fruix.model.buildresult import BuildStatus
 from fruix.model.derivation import DerivationOutput

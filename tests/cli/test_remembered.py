@@ -16,8 +16,7 @@ import peers
 from fruix.cli import command_line, remembered
 from fruix.cli.request.remember import remember
 from fruix.cli.request.targets import lowering
-from fruix.client import RemoteStore, connect
-from fruix.client.address import socket_path
+from fruix.client import RemoteStore, connect, socket_path
 from fruix.daemon.embedded import embedded_store
 from fruix.daemon.listening import StateLock
 from fruix.model.storepath import StorePath

@@ -12,7 +12,7 @@ import pytest
 
 from client.test_remote import some
 from daemon.serving import Running, running
-from fruix.building.record.log_file import read_log
+from fruix.building.record.log_reading import read_log
 from fruix.client import RemoteStore
 from fruix.daemon.peers import Peer
 from fruix.daemon.request_loop import RequestLoop

@@ -6,7 +6,8 @@ import logging
 import os
 
 from fruix.building.durations import History, counts, phase_seconds
-from fruix.building.record.log_file import bare_name, pack_left_over
+from fruix.building.record.log_file import pack_left_over
+from fruix.building.record.log_reading import bare_name
 from fruix.building.record.record_file import read_record
 from fruix.building.run.keep_failed import remove_unfinished
 from fruix.errors import BadStorePathError, StoreError

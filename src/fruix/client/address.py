@@ -1,46 +1,14 @@
-"""Which socket a client talks to, and connecting to it.
-
-The peers' variables count too, so that one environment serves all clients.
-"""
+"""Connecting to a daemon's socket."""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
-from collections.abc import Mapping
 
 from fruix.client.remote import RemoteStore
-from fruix.errors import GuixDaemonError, UnreachableError, UsageError
-from fruix.store.layout import Layout
-
-_SCHEME = "unix://"
-# Variables that hold a file name or unix:// address, the most particular first.
-_VARIABLES = ("FRUIX_DAEMON_SOCKET", "NIX_REMOTE", "NIX_DAEMON_SOCKET_PATH", "GUIX_DAEMON_SOCKET")
-# Values of NIX_REMOTE that name no place: "the daemon", wherever that is.
-_SILENT = frozenset({"", "daemon", "auto"})
-
-
-def socket_path(environment: Mapping[str, str]) -> str:
-    """The socket's file name.
-
-    Raises:
-        UsageError: a variable names something that is no local socket.
-    """
-    for variable in _VARIABLES:
-        value = environment.get(variable, "")
-        if value in _SILENT:
-            continue
-        path = value.removeprefix(_SCHEME).partition("?")[0]
-        if path.startswith("/"):
-            return path
-        raise UsageError(
-            f"'{value}' is no local socket",
-            where=variable,
-            hint="a file name like /frx/var/fruix/daemon-socket/socket",
-        )
-    return Layout.from_environment(environment).socket
-
+from fruix.errors import GuixDaemonError, UnreachableError
+from fruix.store.places import directory as directory_of
 
 # What connect(2) says when nobody listens → what to tell the user.
 _REASONS = {
@@ -63,7 +31,7 @@ def connect(path: str, directory: str | None = None) -> RemoteStore:
         UnreachableError: nobody answers there.
         FruixError: the daemon doesn't serve this user.
     """
-    place = directory or Layout.from_environment(os.environ).store
+    place = directory or directory_of(os.environ, "store")
     try:
         return RemoteStore(connected(path), place, where=path)
     except GuixDaemonError:

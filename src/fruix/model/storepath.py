@@ -16,10 +16,13 @@ from typing import Self
 
 from fruix.dataclass import dataclass
 from fruix.errors import BadHashPartError, BadNameError, BadStorePathError, OutsideStoreError
+from fruix.model import base_name
 
-DEFAULT_STORE = "/frx/store"
-HASH_PART_SIZE = 32
-MAX_NAME_SIZE = 211
+DEFAULT_STORE, HASH_PART_SIZE, MAX_NAME_SIZE = (
+    base_name.DEFAULT_STORE,
+    base_name.HASH_PART_SIZE,
+    base_name.MAX_NAME_SIZE,
+)
 
 _BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}")
 _BAD_IN_NAME = re.compile(r"[^0-9A-Za-z+\-._?=]")

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from fruix.errors import FormatError
 from fruix.model.activity import ActiveBuild, Client, State
 from fruix.model.hostview import HostPackage, HostView
 from fruix.model.planned import BuildPlan, PlannedBuild
+from fruix.protocol import numbers
 from fruix.protocol.compound import List, Map, Maybe, Pair
 from fruix.protocol.model_codecs import OPTIONAL_PATH, PATH
 from fruix.protocol.records import Field, Record
-from fruix.protocol.wire import NAME, TEXT, U64, Context, Converted, Number
+from fruix.protocol.wire import NAME, TEXT, U64, Codec, Context, Converted, Number
 
 
 def _state(text: str, _context: Context) -> State:
@@ -22,27 +26,17 @@ def _state(text: str, _context: Context) -> State:
 STATE = Converted(_state, lambda state, _context: str(state))
 COUNT = Maybe(U64)
 
-CLIENT = Record(Client, (Field("uid", Number((1 << 32) - 1)), Field("user", NAME), Field("pid", U64)))
 
-ACTIVE_BUILD = Record(
-    ActiveBuild,
-    (
-        Field("drv", PATH),
-        Field("kind", NAME),
-        Field("state", STATE),
-        Field("submitted_ms", U64),
-        Field("started_ms", U64),
-        Field("phase", NAME),
-        Field("phase_started_ms", U64),
-        Field("usual_ms", COUNT),
-        Field("pid", U64),
-        Field("cpu_us", COUNT),
-        Field("memory", COUNT),
-        Field("processes", COUNT),
-        Field("log_file", NAME),
-        Field("clients", List(CLIENT)),
-    ),
-)
+def _fields(layout: Sequence[tuple[str, str]]) -> tuple[Field, ...]:
+    """The fields of a layout of `numbers`, some of which mean more than a text or a number."""
+    return tuple(Field(name, _VALUES.get(name) or _KINDS[kind]) for name, kind in layout)
+
+
+_KINDS: dict[str, Codec[Any]] = {"text": NAME, "number": U64, "count": COUNT}
+_VALUES: dict[str, Codec[Any]] = {"drv": PATH, "state": STATE, "uid": Number((1 << 32) - 1)}
+CLIENT = Record(Client, _fields(numbers.CLIENT))
+_KINDS["CLIENT"] = List(CLIENT)
+ACTIVE_BUILD = Record(ActiveBuild, _fields(numbers.ACTIVE_BUILD))
 
 PLANNED_BUILD = Record(
     PlannedBuild,

@@ -18,16 +18,14 @@ from collections.abc import Callable, Iterable
 
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError, GuixDaemonError, ProtocolError
-from fruix.protocol import guix, nix
+from fruix.protocol import guix, nix, numbers
 from fruix.protocol.advice import in_words_of_nix
 from fruix.protocol.compound import List
 from fruix.protocol.messages import Code
 from fruix.protocol.reader import Source
 from fruix.protocol.wire import FEATURE, Context, Dialect, Text, read_string, write_string, write_u64
 
-CLIENT_MAGIC = 0x6E697863
-SERVER_MAGIC = 0x6478696F
-MAJOR = 1
+CLIENT_MAGIC, SERVER_MAGIC, MAJOR = numbers.CLIENT_MAGIC, numbers.SERVER_MAGIC, numbers.MAJOR
 ANNOUNCED = (MAJOR << 8) | guix.NEWEST
 # What a refusal announces: from version 1.26 on errors are records in the Nix dialect and plain in
 # Guix's, and from 1.33 on Nix clients want to read more before it. Below both write their greeting
@@ -45,11 +43,6 @@ FEATURES_SINCE = 38
 FEATURE_LIMIT = 256  # bytes
 FEATURES_LIMIT = 64
 _FEATURES = List(Text(FEATURE_LIMIT), FEATURES_LIMIT)
-
-# What a client of Fruix's offers. guix-daemon announces the same version as Fruix and reads the list as
-# a processor to stay on and a reserve of disk space: with an empty name in front both are small
-# numbers, so that it answers `Last`, which is no length of a list.
-OFFERED = ("", FEATURE)
 
 UNKNOWN, TRUSTED, NOT_TRUSTED = range(3)
 
@@ -177,7 +170,7 @@ def _agree(source: Source, send: Send, context: Context) -> frozenset[str]:
 
 def _offer(source: Source, send: Send, context: Context) -> frozenset[str]:
     """Name the client's features, and read the daemon's; those that both have count."""
-    send(_listed(OFFERED, context))
+    send(_listed(numbers.OFFERED, context))
     count = source.u64()
     if count == Code.LAST:
         raise _guix_answers()

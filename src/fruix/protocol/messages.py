@@ -15,6 +15,7 @@ from typing import Any
 from fruix.dataclass import dataclass
 from fruix.errors import ProtocolError
 from fruix.overriding import override
+from fruix.protocol import numbers
 from fruix.protocol.compound import List
 from fruix.protocol.reader import Source
 from fruix.protocol.records import Field, Record
@@ -31,7 +32,7 @@ class Code(enum.IntEnum):
     NEXT = 0x6F6C6D67
     READ = 0x64617461
     WRITE = 0x64617416
-    LAST = 0x616C7473
+    LAST = numbers.LAST
     ERROR = 0x63787470
     START_ACTIVITY = 0x53545254
     STOP_ACTIVITY = 0x53544F50

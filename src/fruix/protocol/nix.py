@@ -19,6 +19,7 @@ from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import BuildPlan, Missing
 from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
+from fruix.protocol import numbers
 from fruix.protocol.build_codecs import (
     BASIC_DERIVATION,
     BUILD_RESULT,
@@ -59,7 +60,7 @@ from fruix.protocol.wire import BOOL, FEATURE, NAME, TEXT, U64
 
 OLDEST = 21
 OLDEST_DAEMON = 34  # that Fruix's own clients talk to
-NEWEST = 38
+NEWEST = numbers.NIX_NEWEST
 
 
 class AddToStore(Request[PathInfo]):
@@ -238,7 +239,7 @@ NIX: tuple[Operation, ...] = (
     row(46, BuildPathsWithResults, _BUILD, List(RESULT_FOR)),
     row(47, AddPermRoot, [*ASK, Field("link", NAME)], NAME),
     row(0x46520001, QueryHostView, [Field("name", NAME)], HOST_VIEW, feature=FEATURE),
-    row(0x46520002, QueryActiveBuilds, (), List(ACTIVE_BUILD), feature=FEATURE),
+    row(numbers.QUERY_ACTIVE_BUILDS, QueryActiveBuilds, (), List(ACTIVE_BUILD), feature=FEATURE),
     row(0x46520003, QueryPlan, _BUILD, BUILD_PLAN, feature=FEATURE),
     row(
         0x46520004,

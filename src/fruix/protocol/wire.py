@@ -20,6 +20,7 @@ from typing import Any, Generic, TypeVar
 from fruix.dataclass import dataclass
 from fruix.errors import ProtocolError
 from fruix.overriding import override
+from fruix.protocol import numbers
 from fruix.protocol.reader import CHUNK, Source
 
 T = TypeVar("T")
@@ -37,8 +38,7 @@ class Dialect(enum.Enum):
     GUIX = "guix"
 
 
-# What both sides name when both are Fruix.
-FEATURE = "fruix-1"
+FEATURE = numbers.FEATURE
 
 
 @dataclass(frozen=True, slots=True)

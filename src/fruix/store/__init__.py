@@ -1,7 +1,7 @@
 """One machine's store: files, database, locks, roots.
 
 What lives here: `LocalStore` (`local`) and the interface that it shares with the remote one
-(`interface`); where things lie (`layout`); the database (`schema`, `database`, `registration`);
+(`interface`); where things lie (`layout`, `places`); the database (`schema`, `database`, `registration`);
 adding (`objects/`) and taking outputs (`outputs/`); equal files (`deduplication/`); trees
 (`tree/`); locks and roots; the sync mark and recovery (`durability`); looking through all of it
 (`verification/`); builds known to fail (`failed_paths`).
@@ -13,10 +13,10 @@ descriptors without following links. `flags` is the only file that knows which s
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
+    from typing import Any
+
     from fruix.store.interface import Store
     from fruix.store.layout import Layout
     from fruix.store.local import LocalStore
@@ -36,4 +36,6 @@ def __getattr__(name: str) -> Any:
     """Import on first use: commands that only ask the daemon need no database."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - only then
+
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

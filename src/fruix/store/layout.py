@@ -15,19 +15,11 @@ from contextlib import suppress
 from typing import Self
 
 from fruix.dataclass import dataclass
-from fruix.errors import StoreError, UsageError
+from fruix.errors import StoreError
 from fruix.model.storepath import DEFAULT_STORE, StorePath
+from fruix.store import places
 
-DEFAULT_STATE = "/frx/var/fruix"
-DEFAULT_LOG = "/frx/var/log/fruix"
-
-# field → variables that set it, the first that is there wins
-_VARIABLES: Mapping[str, tuple[str, ...]] = {
-    "store": ("FRUIX_STORE_DIR", "NIX_STORE_DIR"),
-    "state": ("FRUIX_STATE_DIR", "NIX_STATE_DIR", "GUIX_STATE_DIRECTORY"),
-    "log": ("FRUIX_LOG_DIR", "NIX_LOG_DIR", "GUIX_LOG_DIRECTORY"),
-}
-_DEFAULTS: Mapping[str, str] = {"store": DEFAULT_STORE, "state": DEFAULT_STATE, "log": DEFAULT_LOG}
+DEFAULT_STATE, DEFAULT_LOG = places.DEFAULT_STATE, places.DEFAULT_LOG
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +43,8 @@ class Layout:
         Raises:
             UsageError: a variable holds something that is no absolute, normal path.
         """
-        directories = {field: _directory(environment, field) for field in _VARIABLES}
-        own, of_peers = (bool(environment.get(variable)) for variable in _VARIABLES["store"])
+        directories = {field: places.directory(environment, field) for field in places.VARIABLES}
+        own, of_peers = (bool(environment.get(variable)) for variable in places.VARIABLES["store"])
         return cls(**directories, has_links=of_peers and not own)
 
     @property
@@ -124,7 +116,7 @@ class Layout:
     @property
     def socket(self) -> str:
         """Where the daemon listens."""
-        return f"{self.state}/daemon-socket/socket"
+        return places.socket(self.state)
 
     @property
     def embedded_socket(self) -> str:
@@ -137,11 +129,8 @@ class Layout:
         return f"{self.log}/drvs"
 
     def log_file(self, drv: StorePath, *, check: bool = False) -> str:
-        """The log of a derivation's last build, or of its last check, without an ending for how it is packed.
-
-        A check has a log of its own.
-        """
-        return f"{self.logs}/{drv.base[:2]}/{drv.base[2:]}{'.check' if check else ''}"
+        """See `places.log_file`."""
+        return places.log_file(self.log, drv.base, check=check)
 
     def create(self) -> None:
         """Make all directories that are missing, and check those that are there.
@@ -220,18 +209,6 @@ class Layout:
                 if mode & stat.S_IWOTH and (sticky or not kept):
                     found.add(parent)
         return sorted(found)
-
-
-def _directory(environment: Mapping[str, str], field: str) -> str:
-    for variable in _VARIABLES[field]:
-        value = environment.get(variable, "")
-        if not value:
-            continue
-        path = value.rstrip("/")
-        if not path.startswith("/") or os.path.normpath(path) != path:
-            raise UsageError("not an absolute path in normal form", where=f"{variable}={value}")
-        return path
-    return _DEFAULTS[field]
 
 
 def _parents(path: str) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from asking import UNSTEADY, last, options
-from fruix.building.record.log_file import find_log, read_log
+from fruix.building.record.log_reading import find_log, read_log
 from fruix.building.record.record_file import read_record
 from fruix.building.settings import BuildSettings
 from fruix.model.buildresult import BuildMode, BuildStatus

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fruix.building.record.log import MAX_LINE, BuildLog, phase_of
-from fruix.building.record.log_file import read_log
+from fruix.building.record.log_reading import read_log
 
 
 class Listener:

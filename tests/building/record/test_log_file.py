@@ -12,17 +12,8 @@ from pathlib import Path
 import pytest
 
 from fruix.building.record import log_file
-from fruix.building.record.log_file import (
-    ENDINGS,
-    LogFile,
-    add_log,
-    bare_name,
-    find_log,
-    follow_log,
-    log_name,
-    pack_left_over,
-    read_log,
-)
+from fruix.building.record.log_file import LogFile, add_log, log_name, pack_left_over
+from fruix.building.record.log_reading import ENDINGS, bare_name, find_log, follow_log, read_log
 from fruix.errors import StoreError
 
 UNPACK = {"none": lambda data: data, "bzip2": bz2.decompress, "gzip": gzip.decompress}

@@ -10,6 +10,7 @@ import io
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,8 +19,8 @@ from cli.output.test_failure_report import failure
 from cli.requests import PLAN, drv
 from fruix.cli.command_line import report as cli_report
 from fruix.cli.commands.enter import _inside
-from fruix.cli.commands.ps import table
 from fruix.cli.output import failure_report as report
+from fruix.cli.output.builds_table import table
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.failure_report import failure_report
 from fruix.cli.output.plan import listing
@@ -50,7 +51,7 @@ def reported(**more: Any) -> str:
 
 def running(**more: object) -> str:
     active = ActiveBuild(drv("a"), "build", State.RUNNING, 0)
-    return "\n".join(table([replace(active, **more)], 0.0))  # type: ignore[arg-type]
+    return "\n".join(table([replace(active, **more)], 0.0, partial(harmless, colour=False)))  # type: ignore[arg-type]
 
 
 def drawn() -> str:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fruix.cli.output.terminal import duration, harmless, size
+from fruix.cli.output.amounts import duration, size
+from fruix.cli.output.terminal import harmless
 
 NASTY = [
     "\x1b]52;c;ZWNobw==\x07",  # clipboard

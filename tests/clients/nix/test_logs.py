@@ -12,7 +12,7 @@ import pytest
 
 from clients.nix.peers import CLIENTS, expression, run
 from crashing import connected, exit_of, start_daemon
-from fruix.building.record.log_file import bare_name, find_log
+from fruix.building.record.log_reading import bare_name, find_log
 from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
 from machine import private_frx

@@ -6,8 +6,8 @@ everybody, and a finished one is for both where it is packed by bzip2 (or not at
 file is whole before clients hear of the build's end, and goes when the packed one has its name. What
 a crash leaves is the plain file, whole as far as it goes.
 
-While a build runs its plain file is locked shared (flock), which is how `follow_log` knows, also
-after a crash, that more may come.
+While a build runs its plain file is locked shared (flock), which is how `log_reading.follow_log` knows,
+also after a crash, that more may come.
 
 Cost: a write a chunk. A short log is packed at the end; one that grows long is packed as it grows, so
 that the end takes no time: bzip2 packs about 12 MB a second, gzip a hundred.
@@ -15,19 +15,15 @@ that the end takes no time: bzip2 packs about 12 MB a second, gzip a hundred.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
-from typing import IO, Literal, cast
+from typing import IO, cast
 
-from fruix.errors import StoreError
+from fruix.building.record.log_reading import ENDINGS, bare_name, chunks_of, find_log
 
-# Setting → how the name of a log ends.
-ENDINGS: Mapping[str, str] = {"none": "", "bzip2": ".bz2", "gzip": ".gz"}
 # Uses 2.8 MB for each running build; 9, the most that there is, would be three times as much.
 _BZIP2_LEVEL = 3
 # A log of this size (bytes) is packed while it grows.
@@ -43,11 +39,6 @@ def log_name(bare: str, compression: str) -> str:
     Where Python lacks bzip2 that is the plain one, which all clients read, too.
     """
     return bare if compression == "bzip2" and find_spec("bz2") is None else bare + ENDINGS[compression]
-
-
-def bare_name(log_file: str) -> str:
-    """The name without an ending."""
-    return log_file.removesuffix(".gz").removesuffix(".bz2")
 
 
 class LogFile:
@@ -99,7 +90,7 @@ def _packed(bare: str, path: str) -> Iterator[IO[bytes]]:
         descriptor = os.open(unfinished, _WRITE | os.O_TRUNC, 0o644)
         with open(descriptor, "wb") as raw, _packing(raw, path.removeprefix(bare)) as packed:
             with open(bare, "rb") as plain:
-                packed.writelines(_chunks(plain, bare))
+                packed.writelines(chunks_of(plain, bare))
             yield packed
         os.rename(unfinished, path)
         os.unlink(bare)
@@ -138,83 +129,17 @@ def add_log(path: str, chunks: Iterable[bytes]) -> None:
         os.unlink(temporary)
 
 
-def find_log(log_file: str) -> str | None:
-    """The file, in whichever form, of the log that has this name in one of them."""
-    bare = bare_name(log_file)
-    return next((bare + ending for ending in ENDINGS.values() if os.path.exists(bare + ending)), None)
-
-
-def read_log(log_file: str) -> Iterator[bytes]:
-    """The log's bytes in chunks, also of a build that still runs (what is there so far).
-
-    Raises:
-        FileNotFoundError: there is none, in no form.
-        StoreError: it can't be unpacked.
-    """
-    return follow_log(log_file, None)
-
-
-def follow_log(log_file: str, pause: Callable[[], None] | None) -> Iterator[bytes]:
-    """The log's bytes, those to come too, to the build's end.
-
-    `pause` is called when there is nothing new: it waits a moment. None: nothing to come is waited for.
-
-    Raises:
-        FileNotFoundError: there is none, in no form.
-        StoreError: it can't be unpacked.
-    """
-    raw = _open(log_file)
-    with raw, _unpacking(raw) as file:
-        while True:
-            # Asked before reading: what comes in between is not lost.
-            written = pause is not None and _is_written(raw)
-            yield from _chunks(file, raw.name)
-            if pause is None or not written:
-                return
-            pause()
-
-
-def _open(log_file: str) -> IO[bytes]:
-    bare = bare_name(log_file)
-    for ending in ENDINGS.values():
-        with suppress(FileNotFoundError):
-            return open(bare + ending, "rb")
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), log_file)
-
-
-def _chunks(file: IO[bytes], name: str) -> Iterator[bytes]:
-    try:
-        while chunk := file.read1(1 << 16):  # type: ignore[attr-defined]
-            yield chunk
-    except EOFError:
-        return  # a crash left it like that
-    except (OSError, zlib.error) as error:
-        if getattr(error, "errno", None) is not None:
-            raise
-        raise StoreError(f"not a build log: {error}", where=name) from error
-
-
 def _packing(raw: IO[bytes], ending: str) -> IO[bytes]:
     """What is written to it gets into `raw`, packed; its bytes depend on the log alone."""
     if ending == ".gz":
         from gzip import GzipFile  # noqa: PLC0415 - an idle daemon needs none
 
         return cast("IO[bytes]", GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0))
-    return _bzip2(raw, "wb") if ending else raw
+    if ending:
+        import bz2  # noqa: PLC0415 - not every Python has it
 
-
-def _unpacking(raw: IO[bytes]) -> IO[bytes]:
-    if raw.name.endswith(".gz"):
-        from gzip import GzipFile  # noqa: PLC0415 - an idle daemon needs none
-
-        return cast("IO[bytes]", GzipFile(fileobj=raw))
-    return _bzip2(raw, "rb") if raw.name.endswith(".bz2") else raw
-
-
-def _bzip2(raw: IO[bytes], mode: Literal["rb", "wb"]) -> IO[bytes]:
-    import bz2  # noqa: PLC0415 - not every Python has it
-
-    return bz2.BZ2File(raw, mode, compresslevel=_BZIP2_LEVEL)
+        return bz2.BZ2File(raw, "wb", compresslevel=_BZIP2_LEVEL)
+    return raw
 
 
 def _open_locked(path: str) -> IO[bytes]:
@@ -225,13 +150,3 @@ def _open_locked(path: str) -> IO[bytes]:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     os.ftruncate(descriptor, 0)
     return os.fdopen(descriptor, "wb")
-
-
-def _is_written(raw: IO[bytes]) -> bool:
-    """Whether a build still writes it: nobody else can lock it alone then."""
-    try:
-        fcntl.flock(raw, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    fcntl.flock(raw, fcntl.LOCK_UN)
-    return False

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fruix.atomic_file import write_file
-from fruix.building.record.log_file import bare_name
+from fruix.building.record.log_reading import bare_name
 from fruix.errors import StoreError
 
 VERSION = 1

@@ -10,7 +10,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fruix.cli.output.terminal import duration, styled, wants_colour
+from fruix.cli.output.amounts import duration
+from fruix.cli.output.terminal import styled, wants_colour
 from fruix.cli.request.signals import end_in_order
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.capabilities import Capability, probe, python_probes

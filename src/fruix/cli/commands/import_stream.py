@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+from fruix.cli.output.amounts import size
 from fruix.cli.output.counter_line import CounterLine
-from fruix.cli.output.terminal import size
 from fruix.cli.request.connect import open_store
 from fruix.errors import UsageError
 

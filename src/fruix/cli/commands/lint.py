@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable
 
-from fruix.cli.output.terminal import plural
+from fruix.cli.output.amounts import plural
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.known import left_out

@@ -7,7 +7,7 @@ import json
 import sys
 import time
 
-from fruix.building.record.log_file import find_log, follow_log, read_log
+from fruix.building.record.log_reading import find_log, follow_log, read_log
 from fruix.building.record.record_file import read_record
 from fruix.cli.output import build_metadata
 from fruix.cli.output.standard_streams import write_bytes

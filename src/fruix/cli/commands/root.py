@@ -12,7 +12,8 @@ from fruix.atomic_file import atomic_file
 from fruix.building.builders.platforms import local_system
 from fruix.cli.debian.changes import Change, changes
 from fruix.cli.debian.rebuilds import rebuilt
-from fruix.cli.output.terminal import harmless, plural, size, styled, wants_colour
+from fruix.cli.output.amounts import plural, size
+from fruix.cli.output.terminal import harmless, styled, wants_colour
 from fruix.cli.parser import add_command
 from fruix.cli.request.known import known_packages
 from fruix.dataclass import asdict

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fruix.cli.output.terminal import size
+from fruix.cli.output.amounts import size
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering
 from fruix.cli.request.word_lists import WordList

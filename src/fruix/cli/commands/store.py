@@ -8,10 +8,10 @@ import sys
 from collections.abc import Callable, Iterable
 
 from fruix.cli.commands import store_verify
+from fruix.cli.output.amounts import plural, size
 from fruix.cli.output.archive_listing import list_nar, read_nar_file
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.standard_streams import write_bytes
-from fruix.cli.output.terminal import plural, size
 from fruix.cli.parser import Commands, add_command
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import built, lowering, outputs

@@ -13,7 +13,8 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from fruix.cli.output.terminal import harmless, plural, styled, wants_colour
+from fruix.cli.output.amounts import plural
+from fruix.cli.output.terminal import harmless, styled, wants_colour
 from fruix.cli.request.connect import open_store
 from fruix.client import RemoteStore
 from fruix.errors import HostViewError, UsageError

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from fruix.cli.output.amounts import duration, size
 from fruix.cli.output.progress import ACTIVE, Node, Stage, Status
-from fruix.cli.output.terminal import duration, size
 from fruix.dataclass import dataclass, field
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath

@@ -10,9 +10,10 @@ import sys
 import time
 from typing import Self, TextIO
 
+from fruix.cli.output.amounts import duration, plural, size
 from fruix.cli.output.lines import cut
 from fruix.cli.output.standard_streams import unfiltered
-from fruix.cli.output.terminal import duration, plural, size, width
+from fruix.cli.output.terminal import width
 
 PERIOD = 0.1  # seconds between two states that are shown
 

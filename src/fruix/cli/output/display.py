@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from fruix.cli.output.amounts import duration
 from fruix.cli.output.batches import batches_of
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.progress import OVERTAKEN_KINDS, Status
 from fruix.cli.output.status_area import Form, status_area
-from fruix.cli.output.terminal import duration, harmless, speaks_utf8, styled, wants_colour, width
+from fruix.cli.output.terminal import harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.events import (

@@ -13,12 +13,13 @@ from functools import reduce
 from itertools import islice
 from typing import Any
 
-from fruix.building.record.log_file import bare_name
+from fruix.building.record.log_reading import bare_name
+from fruix.cli.output.amounts import duration, plural
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.lines import folded, last_state
 from fruix.cli.output.plan import some
 from fruix.cli.output.progress import Failure
-from fruix.cli.output.terminal import duration, harmless, plural
+from fruix.cli.output.terminal import harmless
 from fruix.dataclass import replace
 from fruix.errors import BuildError
 from fruix.model.buildresult import BuildResult, BuildStatus

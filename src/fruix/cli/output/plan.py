@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
-from fruix.cli.output.terminal import duration, harmless
+from fruix.cli.output.amounts import duration
+from fruix.cli.output.terminal import harmless
 from fruix.model.buildresult import BuildMode
 from fruix.model.planned import MADE, BuildPlan, PlannedBuild, estimate
 from fruix.model.storepath import StorePath

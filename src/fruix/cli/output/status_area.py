@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from types import MappingProxyType
 
+from fruix.cli.output.amounts import duration, size
 from fruix.cli.output.batches import Batch
 from fruix.cli.output.plan import about, chain
 from fruix.cli.output.progress import ACTIVE, UNFINISHED, Node, Stage, Status
-from fruix.cli.output.terminal import duration, harmless, size, styled
+from fruix.cli.output.terminal import harmless, styled
 from fruix.dataclass import dataclass
 from fruix.model.storepath import StorePath
 

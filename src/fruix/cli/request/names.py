@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from fruix.building.record.log_file import bare_name
+from fruix.building.record.log_reading import bare_name
 from fruix.cli.request.connect import log_directory
 from fruix.client import RemoteStore
 from fruix.errors import BadStorePathError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from fruix.cli.output.terminal import plural
+from fruix.cli.output.amounts import plural
 from fruix.client import RemoteStore
 from fruix.daemon.settings import load
 from fruix.errors import StoreError
