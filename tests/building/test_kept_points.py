@@ -10,6 +10,7 @@ import pytest
 
 from fruix.building import kept_points
 from fruix.building.builders.prepare import prepare
+from fruix.building.crashed import POINTS
 from fruix.dataclass import replace
 from fruix.model.build_options import BuildOptions
 from fruix.sandbox.networks import HOST
@@ -17,7 +18,7 @@ from fruix.sandbox.root_skeleton import make_target
 from machine import machine, shares_user
 
 BUILDS = Path("/frx/var/fruix/builds")
-KEPT = BUILDS / kept_points.DIRECTORY
+KEPT = BUILDS / POINTS
 LOOK = "ls -a $NIX_STORE > $out; for i in $inputs; do cat $i/file >> $out; done"
 LEAVE = "cd $NIX_STORE; mkdir left; echo x > left/x; echo x > x; mkdir {0}; echo > $out"
 

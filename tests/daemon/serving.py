@@ -13,6 +13,8 @@ from pathlib import Path
 from fruix.building.builder import ANY, Builder
 from fruix.building.sandbox_shell import ShellRequest
 from fruix.client import RemoteStore
+from fruix.daemon.build_half import BuildHalf
+from fruix.daemon.keyring import Keyring
 from fruix.daemon.listening import listen
 from fruix.daemon.server import Server
 from fruix.daemon.service import Service
@@ -163,9 +165,9 @@ def running(
     deduplication: Rules | None = None,
 ) -> Iterator[Running]:
     where = layout(tmp_path)
-    builder = FakeBuilder()
+    builder, settings = FakeBuilder(), settings or Settings()
     with LocalStore(where, limits=limits or Limits(), deduplication=deduplication) as store:
-        service = Service(store, builder, settings or Settings())
+        service = Service(store, BuildHalf(lambda: builder), settings, Keyring.open(settings))
         listener = listen(where.socket)
         server = Server(service, [listener])
         thread = threading.Thread(target=server.run)

@@ -19,10 +19,10 @@ import stat
 from collections.abc import Callable, Collection
 from contextlib import suppress
 
+from fruix.building.crashed import POINTS
 from fruix.store.tree import delete_tree
 from fruix.store.tree.descriptors import lstat, opened_directory
 
-DIRECTORY = "points"
 MOST = 4
 """Directories that are kept."""
 FEWEST = 32
@@ -44,7 +44,7 @@ def take(builds: int, base: int, name: str, wanted: Collection[str]) -> bool:
     if len(wanted) < FEWEST:
         return False
     try:
-        with opened_directory(builds, DIRECTORY) as kept:
+        with opened_directory(builds, POINTS) as kept:
             fits = ((_worth(kept, one, wanted), one) for one in os.listdir(kept))
             worth, best = max(fits, default=(0, ""))
             if worth <= 0:
@@ -70,8 +70,8 @@ def keep(builds: int, build: str, name: str) -> None:
             os.fchown(directory, os.geteuid(), os.getegid())
             os.fchmod(directory, 0o700)
         with suppress(FileExistsError):
-            os.mkdir(DIRECTORY, 0o700, dir_fd=builds)
-        with opened_directory(builds, DIRECTORY) as kept:
+            os.mkdir(POINTS, 0o700, dir_fd=builds)
+        with opened_directory(builds, POINTS) as kept:
             others = sorted(os.listdir(kept), key=lambda one: os.stat(one, dir_fd=kept).st_ctime_ns)
             os.rename(name, build, src_dir_fd=base, dst_dir_fd=kept)
             for old in others[: max(0, len(others) + 1 - MOST)]:

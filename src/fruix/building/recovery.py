@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
+from fruix.building.crashed import JOURNAL
 from fruix.building.durations import History, counts, phase_seconds
 from fruix.building.record.log_file import pack_left_over
 from fruix.building.record.log_reading import bare_name
@@ -22,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 def journal_of(layout: Layout) -> Journal:
     """The journal beside the build directories."""
-    return Journal(f"{layout.builds}/journal")
+    return Journal(f"{layout.builds}/{JOURNAL}")
 
 
 def user_locks(layout: Layout) -> UserLocks:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
+from fruix.building.crashed import left_something
 from fruix.daemon import rootless
+from fruix.daemon.build_half import BuildHalf
 from fruix.daemon.keyring import Keyring
 from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
@@ -18,8 +20,11 @@ from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
 
 if TYPE_CHECKING:
+    from fruix.building.builder import Builder
     from fruix.building.nested import Talk
-    from fruix.sandbox import Spawner
+    from fruix.building.settings import BuildSettings
+    from fruix.sandbox.spawner.client import Spawner
+    from fruix.store import LocalStore
 
 log = logging.getLogger(__name__)
 
@@ -32,21 +37,18 @@ def open_service(
     accept_store: bool = False,
     relock: Callable[[], None] = lambda: None,
 ) -> Service:
-    """Open the store (which recovers it), undo what a crashed daemon left behind, and start the build half.
+    """Open the store (which recovers it) and undo what a crashed daemon left behind.
 
     `relock` takes the lock of the state directory again, when that was removed and is there anew.
 
     Raises:
         FruixError: what keeps the daemon from running.
     """
-    from fruix.building.builder import Builder  # noqa: PLC0415 - the whole build half; only a real daemon wants it
-    from fruix.building.recovery import recover_builds  # noqa: PLC0415
-    from fruix.client.ssh import connect_machine  # noqa: PLC0415
-    from fruix.store import Limits, LocalStore  # noqa: PLC0415
+    from fruix.store import Limits, LocalStore  # noqa: PLC0415 - only a real daemon wants it
 
     _refuse_exposed(layout)
     with ExitStack() as closing:
-        build, keyring, builders = settings.build, Keyring.open(settings), _BuilderSessions()
+        build, keyring = settings.build, Keyring.open(settings)
         limits = Limits(build.min_free, build.min_free_files, settings.max_derivation_size)
         store = LocalStore(
             layout,
@@ -57,13 +59,34 @@ def open_service(
             deduplication=_deduplication(settings),
         ).open()
         closing.callback(store.close)
-        _log_leftovers(store.swept, recover_builds(store), layout.store)
-        builder = Builder(store, spawner, build, keyring.on_substitutes(), connect_machine, builders.serve)
-        closing.callback(builder.close)
-        service = builders.service = Service(store, builder, settings, relock=relock)
+        _log_leftovers(store.swept, _recovered(store), layout.store)
+        sessions = _BuilderSessions()
+        half = BuildHalf(lambda: _builder(store, spawner, build, keyring, sessions))
+        closing.callback(half.close)
+        if build.views or settings.build_uid_count is not None or settings.first_build_uid is not None:
+            _ = half.builder  # which judges these
+        service = sessions.service = Service(store, half, settings, keyring, relock=relock)
         _collect_by_itself(service, closing)
         service.closing = closing.pop_all()
     return service
+
+
+def _builder(
+    store: LocalStore, spawner: Spawner, build: BuildSettings, keyring: Keyring, sessions: _BuilderSessions
+) -> Builder:
+    from fruix.building.builder import Builder  # noqa: PLC0415 - most of the program
+    from fruix.client.ssh import connect_machine  # noqa: PLC0415
+
+    return Builder(store, spawner, build, keyring.on_substitutes(), connect_machine, sessions.serve)
+
+
+def _recovered(store: LocalStore) -> list[str]:
+    """What builds of a crashed daemon left, and was removed."""
+    if not left_something(store.layout):
+        return []
+    from fruix.building.recovery import recover_builds  # noqa: PLC0415 - seldom needed
+
+    return recover_builds(store)
 
 
 class _BuilderSessions:

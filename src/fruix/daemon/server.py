@@ -84,7 +84,7 @@ class Server:
         self._users: Counter[int] = Counter()
         self._poller = select.poll()
         self._refused = Refused(self._poller)
-        self._ending = Ending(service.builder.drain)
+        self._ending = Ending(service.half.drain)
 
     @property
     def connections(self) -> int:
@@ -125,7 +125,7 @@ class Server:
                 if self._spawner in ready:
                     reason = NO_SPAWNER
                     log.error("%s: ending, to be started again", reason)
-                    self._service.builder.close()  # what ran fails by itself, and says why
+                    self._service.half.close()  # what ran fails by itself, and says why
                     return False
                 for descriptor in ready:
                     if descriptor in sockets:

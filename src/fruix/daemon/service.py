@@ -15,6 +15,7 @@ from fruix import __version__
 from fruix.building.builders.platforms import local_system
 from fruix.daemon.answers import Answers
 from fruix.daemon.budget import Budget
+from fruix.daemon.build_half import BuildHalf
 from fruix.daemon.client_log import ClientLog
 from fruix.daemon.connection import HangupWatcher
 from fruix.daemon.keyring import Keyring
@@ -35,11 +36,11 @@ class Service:
     """Shared by all sessions of a daemon; its parts are thread-safe."""
 
     store: LocalStore
-    builder: Builder
+    half: BuildHalf
     settings: Settings
+    keyring: Keyring
     hangups: HangupWatcher = field(default_factory=HangupWatcher)
     budget: Budget = field(init=False)
-    keyring: Keyring = field(init=False)
     users: StoreUsers = field(init=False)
     answers: Answers = field(init=False)
     client_log: ClientLog = field(default_factory=lambda: ClientLog(log))
@@ -50,19 +51,23 @@ class Service:
     closing: ExitStack = field(default_factory=ExitStack)
 
     def __post_init__(self) -> None:
-        self.users = StoreUsers(self.store, lambda: bool(self.builder.active()), self._before_reopening)
+        self.users = StoreUsers(self.store, lambda: bool(self.half.active()), self._before_reopening)
         self.answers = Answers(self.users.version)
         self.budget = Budget(self.settings)
-        self.keyring = Keyring.open(self.settings)
 
     def _before_reopening(self) -> None:
         self.store.layout.create()
         self.relock()
 
+    @property
+    def builder(self) -> Builder:
+        """What builds; see `BuildHalf`."""
+        return self.half.builder
+
     def active_builds(self) -> list[ActiveBuild]:
         """All builds that run or wait, without the waiting ones of clients that have gone up to now."""
         self.hangups.look()
-        return self.builder.active()
+        return self.half.active()
 
     def close(self) -> None:
         """End all builds, then let go of everything, last opened first. No session may be running."""

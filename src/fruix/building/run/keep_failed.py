@@ -30,6 +30,7 @@ from contextlib import ExitStack, contextmanager
 
 from fruix import failpoints
 from fruix.building.builders.prepared_builder import PreparedBuilder
+from fruix.building.crashed import UNFINISHED
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
 from fruix.building.workspace import Workspace, name_prefix
@@ -44,8 +45,6 @@ from fruix.store.tree.copy_for_user import Keeper
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, open_directory, write_all
 from fruix.store.tree.interruption import interruptible
 
-# Names of copies that are being made; a start removes those that a crash left.
-UNFINISHED = ".new-"
 _PARTS = (b"build", b"tmp", b"store")
 
 

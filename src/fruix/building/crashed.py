@@ -1,0 +1,31 @@
+"""Whether builds of a crashed daemon may have left something: a look that costs next to nothing.
+
+What undoes it (`recovery`) is most of the program, and seldom needed.
+"""
+
+from __future__ import annotations
+
+import os
+
+from fruix.store.layout import Layout
+
+JOURNAL = "journal"
+POINTS = "points"  # mount points that are kept for other builds
+UNFINISHED = ".new-"  # begins the names of copies that are being made
+_LASTING = frozenset({JOURNAL, POINTS})
+
+
+def left_something(layout: Layout) -> bool:
+    """Whether anything lies in their places that isn't there when no build runs."""
+    return bool(
+        {*_names(layout.builds)} - _LASTING
+        or _names(f"{layout.builds}/{JOURNAL}")
+        or any(name.startswith(UNFINISHED) for name in _names(layout.kept))
+    )
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except FileNotFoundError:
+        return []
