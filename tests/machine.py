@@ -23,7 +23,6 @@ from freebsd_double.files import as_on_ufs
 from freebsd_double.jails import living
 from freebsd_double.kernel_state import Machine as FreeBSD
 from fruix.building.builder import Builder
-from fruix.building.builders.platforms import local_system
 from fruix.building.connect import Connect, no_machine
 from fruix.building.record.log_reading import read_log
 from fruix.building.settings import FIRST_BUILD_UID, BuildSettings
@@ -42,7 +41,8 @@ from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc, userns
 from fruix.store import Layout, LocalStore
 from fruix.store.leftovers import LINKS
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
+from fruix.this_machine import local_system
 from waiting import until
 
 BUSYBOX = "/bin/busybox"

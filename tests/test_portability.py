@@ -30,7 +30,7 @@ def load(package):
             if module.ispkg:
                 load(loaded)
 load(fruix)
-from fruix.building.builders.platforms import local_system
+from fruix.this_machine import local_system
 print(local_system())
 """
 

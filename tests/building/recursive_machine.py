@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import fruix
-from fruix.building.builders.platforms import local_system
 from fruix.daemon.opening import open_service
 from fruix.daemon.settings import Settings
 from fruix.dataclass import replace
@@ -23,8 +22,9 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import DerivationOutput
 from fruix.model.makepath import placeholder
 from fruix.model.storepath import StorePath
-from fruix.sandbox import Spawner
+from fruix.sandbox.spawner.forking import Forked
 from fruix.store import Layout
+from fruix.this_machine import local_system
 from machine import Machine, left_over, private_frx
 
 PACKAGE = Path(fruix.__file__).parent
@@ -95,7 +95,7 @@ def recursive_machine(scratch: Path) -> Iterator[Recursive]:
         "max_jobs_per_user": 1,
     }
     with private_frx():
-        spawner = Spawner.start()
+        spawner = Forked.start()
         try:
             layout = Layout()
             layout.create()

@@ -18,7 +18,7 @@ from fruix.model.sexp import find, parse
 from fruix.model.storepath import StorePath
 from fruix.signing.path_signatures import PathTrust
 from fruix.signing.substitute_trust import SubstituteTrust
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
 from golden_data import GOLDEN
 from machine import Machine
 from substitutes.caches import Cache, Packed, as_gzip, as_xz, plain

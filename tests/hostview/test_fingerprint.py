@@ -11,7 +11,7 @@ import pytest
 from fruix.hostview import ResolvedView, fingerprint, known_view
 from fruix.hostview import resolve as resolve_module
 from fruix.model.viewdiff import difference
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
 from hostview.places import Place
 
 

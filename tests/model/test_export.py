@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from fruix.errors import BadNarError, DisconnectedError
-from fruix.model.nar import NarReader, export
+from fruix.model.nar import export
+from fruix.model.nar.read import NarReader
 from fruix.model.storepath import StorePath
 from fruix.protocol.reader import Source
 from golden_data import GOLDEN, load

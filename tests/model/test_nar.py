@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fruix.errors import BadNarError
 from fruix.model.hashes import Hash
-from fruix.model.nar import NarReader, write
-from fruix.model.nar.read import MAX_DEPTH
+from fruix.model.nar import write
+from fruix.model.nar.read import MAX_DEPTH, NarReader
 from fruix.model.nar.stream_events import (
     DirectoryEnd,
     DirectoryStart,

@@ -16,7 +16,8 @@ from fruix.model.storepath import StorePath
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
-from fruix.store.tree import delete_tree, dump
+from fruix.store.tree.delete import delete_tree
+from fruix.store.tree.dump import dump
 
 GOLDEN = os.path.join(os.path.dirname(__file__), "..", "golden")
 BUILD_UID = 35001

@@ -15,9 +15,12 @@ from fruix.store.local import LocalStore
 from fruix.store.objects.content_hashes import nar_hash
 from fruix.store.outputs.canonical import Links
 from fruix.store.outputs.reference_sites import mentions
-from fruix.store.tree import copy_tree, delete_tree, dump, restore, walk
 from fruix.store.tree.compare import compare
-from fruix.store.tree.walk import MAX_DEPTH, Kind
+from fruix.store.tree.copy import copy_tree
+from fruix.store.tree.delete import delete_tree
+from fruix.store.tree.dump import dump
+from fruix.store.tree.restore import restore
+from fruix.store.tree.walk import MAX_DEPTH, Kind, walk
 from store.helpers import BUILD_UID, archive, take
 from store.limits import LEVELS, few_descriptors, memory_below
 

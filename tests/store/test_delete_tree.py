@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from fruix.errors import ObjectRejectedError, StoreError
-from fruix.store.tree import delete_tree, walk
+from fruix.store.tree.delete import delete_tree
+from fruix.store.tree.walk import walk
 from store.helpers import snapshot, write_file
 
 

@@ -15,12 +15,15 @@ import pytest
 from fruix.errors import FruixError
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
-from fruix.store.tree import copy_tree, delete_tree, dump, syncing, walk
+from fruix.store.tree import syncing
 from fruix.store.tree.compare import compare
-from fruix.store.tree.copy import copy_data
+from fruix.store.tree.copy import copy_data, copy_tree
 from fruix.store.tree.copy_for_user import Keeper
+from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import READ_SIZE
+from fruix.store.tree.dump import dump
 from fruix.store.tree.interruption import Interrupted, check_interrupt, interruptible
+from fruix.store.tree.walk import walk
 from machine import SEVERAL_IDS
 from store.helpers import BUILD_UID, directory_fd, give, info_of, nothing_but, some_path, write_file
 

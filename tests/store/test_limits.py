@@ -10,7 +10,8 @@ import pytest
 from fruix.store.deduplication.rules import Rules
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
-from fruix.store.tree import copy_tree, delete_tree
+from fruix.store.tree.copy import copy_tree
+from fruix.store.tree.delete import delete_tree
 from store.helpers import write_file
 from store.limits import FILES, PATHS, SPARSE, memory_below, peak_of
 from store.many_paths import fill

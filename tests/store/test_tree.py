@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from fruix.errors import BadNarError, ObjectRejectedError, StoreError
 from fruix.model.nar import write
 from fruix.store import flags
-from fruix.store.tree import Kind, copy_tree, delete_tree, dump, open_chain, restore, walk
+from fruix.store.tree.copy import copy_tree
+from fruix.store.tree.delete import delete_tree
+from fruix.store.tree.descriptors import open_chain
+from fruix.store.tree.dump import dump
+from fruix.store.tree.restore import restore
+from fruix.store.tree.walk import Kind, walk
 from store.helpers import (
     directory_fd,
     file_archive,

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 
 from fruix.building.crashed import POINTS
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import lstat, opened_directory
 
 MOST = 4

@@ -44,8 +44,8 @@ from fruix.hostview.closure import is_in
 from fruix.hostview.lookups import Host
 from fruix.sandbox.spec import Bind
 from fruix.store.flags import sync_file_system
-from fruix.store.tree import delete_tree
 from fruix.store.tree.copy import copy_data
+from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, OPEN_FILE
 from fruix.store.tree.interruption import check_interrupt
 from fruix.store.tree.syncing import sync_tree

@@ -16,7 +16,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import Journal, JournalEntry, UserLocks, machine_directory
 from fruix.sandbox.recover import recover
 from fruix.store import Layout, LocalStore
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
 
 _log = logging.getLogger(__name__)
 

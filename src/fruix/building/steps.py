@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from fruix import sandbox
 from fruix.failpoints import Step
-from fruix.sandbox import back_end
 
 BEFORE_SETUP = (
     Step("lock", "lock the output paths"),
@@ -40,7 +40,7 @@ AT_TIMES = (
 
 def all_steps() -> tuple[Step, ...]:
     """Every step that each build on this machine takes."""
-    return (*BEFORE_SETUP, *back_end().steps, *AFTER_SETUP)
+    return (*BEFORE_SETUP, *sandbox.back_end().steps, *AFTER_SETUP)
 
 
 def known_steps() -> tuple[Step, ...]:

@@ -28,7 +28,7 @@ from fruix.errors import BadDerivationError, StillRunningError, StoreError
 from fruix.model.storepath import StorePath
 from fruix.sandbox import JournalEntry
 from fruix.sandbox.back_ends import current
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY
 
 _STORE = "store"

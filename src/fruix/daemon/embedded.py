@@ -113,12 +113,12 @@ def _serve(stream: socket.socket, environment: Mapping[str, str], layout: Layout
             from fruix.daemon.opening import open_service  # noqa: PLC0415
             from fruix.daemon.peers import Peer  # noqa: PLC0415
             from fruix.daemon.settings import load  # noqa: PLC0415
-            from fruix.sandbox import Spawner  # noqa: PLC0415 - none of it is needed beside a real daemon
+            from fruix.sandbox.spawner.forking import Forked  # noqa: PLC0415
 
             if home is not None:
                 rootless.become_root(home)
             failpoints.begin(environment, known_steps)
-            spawner = Spawner.start()
+            spawner = Forked.start()
             failpoints.know("spawner", spawner.pid)
             closing.callback(spawner.close)
             settings = load(environment) if home is None else load(environment).for_one_user()

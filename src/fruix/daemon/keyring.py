@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from fruix import signing
 from fruix.daemon.settings import Settings
 from fruix.dataclass import dataclass, field, replace
 from fruix.errors import NotPermittedError
 from fruix.model.named_keys import SecretKey
 from fruix.model.pathinfo import PathInfo
-from fruix.model.sexp import Sexp
 from fruix.model.storepath import StorePath
-from fruix.signing import export_signatures, libcrypto, path_signatures
+from fruix.signing import path_signatures
 from fruix.signing.path_signatures import PathTrust
 from fruix.signing.substitute_trust import SubstituteTrust
+
+if TYPE_CHECKING:
+    from fruix.model.sexp import Sexp
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Keyring:
         """
         keys = [path_signatures.read_secret_key(file) for file in settings.secret_key_files]
         if keys:
-            libcrypto.library()
+            signing.libcrypto.library()
         trust = PathTrust.of(settings.trusted_public_keys, keys, required=settings.require_sigs)
         return cls(trust, settings.acl_file, settings.signing_key_file, keys)
 
@@ -70,7 +74,9 @@ class Keyring:
         Raises:
             FruixError: there is no private key, or no library to sign with.
         """
-        return export_signatures.sign(digest, export_signatures.read_private_key(self.signing_key_file))
+        return signing.export_signatures.sign(
+            digest, signing.export_signatures.read_private_key(self.signing_key_file)
+        )
 
     def judge_export(self, path: StorePath, signature: bytes | None, digest: bytes) -> None:
         """Raise unless an item may be imported.
@@ -83,7 +89,7 @@ class Keyring:
                 f"imported archive of `{path}' lacks a signature",
                 hint="a trusted user may import it unchecked: fruix import --no-check-sigs",
             )
-        export_signatures.judge(signature, digest, self.authorized())
+        signing.export_signatures.judge(signature, digest, self.authorized())
 
     def authorized(self) -> Sequence[Sexp]:
         """The keys of the access control list, or this machine's own where there is none.
@@ -92,7 +98,7 @@ class Keyring:
             FruixError: a file that can't be read, or is none.
         """
         own = os.path.splitext(self.signing_key_file)[0] + ".pub"
-        return export_signatures.authorized_keys(self.acl_file, own)
+        return signing.export_signatures.authorized_keys(self.acl_file, own)
 
     def on_substitutes(self, trust: PathTrust | None = None) -> SubstituteTrust:
         """Whose word on paths of binary caches is taken; `trust`: instead of the settings' keys."""

@@ -6,6 +6,7 @@ and knows nothing worth stealing; everything else is `serve`.
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import resource
@@ -38,6 +39,7 @@ def main(asked: Asked) -> int:
     for note in asked.notes:
         log.info("%s", note)
     environment = dict(os.environ)
+    gc.disable()  # what is loaded stays
     hear_of_children()
     os.umask(0o022)
     confined = _become_root(environment)
@@ -46,11 +48,11 @@ def main(asked: Asked) -> int:
         passed = listening.passed_sockets(environment)
         from fruix import failpoints  # noqa: PLC0415 - the order is the point
         from fruix.building.steps import known_steps  # noqa: PLC0415
-        from fruix.sandbox import Spawner  # noqa: PLC0415 - the order is the point
+        from fruix.sandbox.spawner.forking import Forked  # noqa: PLC0415
 
         failpoints.begin(environment, known_steps)
         _allow_many_files()
-        spawner = Spawner.start()
+        spawner = Forked.start()
         failpoints.know("spawner", spawner.pid)
         closing.callback(spawner.close)
         # The rest of the program comes only now: what the spawner has in its memory is copied for

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fruix.building.builder import Builder
     from fruix.building.nested import Talk
     from fruix.building.settings import BuildSettings
-    from fruix.sandbox.spawner.client import Spawner
+    from fruix.sandbox.spawner.forking import Forked
     from fruix.store import LocalStore
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def open_service(
     layout: Layout,
     settings: Settings,
-    spawner: Spawner,
+    spawner: Forked,
     *,
     accept_store: bool = False,
     relock: Callable[[], None] = lambda: None,
@@ -72,12 +72,13 @@ def open_service(
 
 
 def _builder(
-    store: LocalStore, spawner: Spawner, build: BuildSettings, keyring: Keyring, sessions: _BuilderSessions
+    store: LocalStore, spawner: Forked, build: BuildSettings, keyring: Keyring, sessions: _BuilderSessions
 ) -> Builder:
     from fruix.building.builder import Builder  # noqa: PLC0415 - most of the program
     from fruix.client.ssh import connect_machine  # noqa: PLC0415
+    from fruix.sandbox import Spawner  # noqa: PLC0415
 
-    return Builder(store, spawner, build, keyring.on_substitutes(), connect_machine, sessions.serve)
+    return Builder(store, Spawner(spawner), build, keyring.on_substitutes(), connect_machine, sessions.serve)
 
 
 def _recovered(store: LocalStore) -> list[str]:
@@ -114,10 +115,10 @@ def _deduplication(settings: Settings) -> Rules | None:
 
 def _collect_by_itself(service: Service, closing: ExitStack) -> None:
     """Have garbage collected when the disk is nearly full, if the operator wants that."""
-    from fruix.store.collection.automatic import AutomaticCollection  # noqa: PLC0415 - seldom wanted
-
     settings = service.settings
     if settings.collect_below:
+        from fruix.store.collection.automatic import AutomaticCollection  # noqa: PLC0415 - seldom wanted
+
         automatic = AutomaticCollection(
             service.store,
             settings.keep,

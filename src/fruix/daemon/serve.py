@@ -7,6 +7,7 @@ the other way round.
 
 from __future__ import annotations
 
+import gc
 import logging
 import signal
 from collections.abc import Mapping
@@ -18,7 +19,7 @@ from fruix.daemon.asked import Asked
 from fruix.daemon.opening import open_service
 from fruix.daemon.server import Server
 from fruix.daemon.settings import changed, load
-from fruix.sandbox import Spawner
+from fruix.sandbox.spawner.forking import Forked
 from fruix.store.layout import Layout
 
 log = logging.getLogger("fruix.daemon")
@@ -31,7 +32,7 @@ def run(
     environment: Mapping[str, str],
     asked: Asked,
     passed: list[listening.Listener],
-    spawner: Spawner,
+    spawner: Forked,
     *,
     confined: bool,
 ) -> bool:
@@ -68,6 +69,8 @@ def run(
 
 
 def _run(server: Server, environment: Mapping[str, str], what: str) -> bool:
+    gc.freeze()
+    gc.enable()
     listening.notify(environment, "READY=1")
     log.info("ready: %s", what)
     well = server.run()

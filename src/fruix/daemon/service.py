@@ -12,7 +12,6 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from fruix import __version__
-from fruix.building.builders.platforms import local_system
 from fruix.daemon.answers import Answers
 from fruix.daemon.budget import Budget
 from fruix.daemon.build_half import BuildHalf
@@ -23,6 +22,7 @@ from fruix.daemon.settings import Settings
 from fruix.daemon.store_users import StoreUsers
 from fruix.dataclass import dataclass, field
 from fruix.model.activity import ActiveBuild
+from fruix.this_machine import local_system
 
 log = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from fruix.building.builders.platforms import local_system
 from fruix.building.builders.sandbox_paths import check_entry
 from fruix.building.settings import EVERY_VARIABLE, HelperSettings
 from fruix.errors import FormatError, FruixError, UsageError
 from fruix.model.machines import Machine, parse_machines
 from fruix.model.named_keys import PublicKey
 from fruix.substitutes.address import CacheAddress
+from fruix.this_machine import local_system
 
 SIZE_LIMIT = 1 << 62
 _WEB_ADDRESS = re.compile(

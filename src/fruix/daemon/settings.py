@@ -32,7 +32,7 @@ from fruix.daemon.setting_checks import (
 )
 from fruix.dataclass import dataclass, field, replace
 from fruix.errors import UsageError
-from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.model.aterm.grammar import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.model.build_options import MOST_ROUNDS
 from fruix.model.garbage import Keep
 from fruix.model.nearest import nearest
@@ -129,7 +129,8 @@ def load(environment: Mapping[str, str], file: str | None = None) -> Settings:
         UsageError: not readable, no TOML, or a key or value that there is not.
     """
     named = file or environment.get(FILE_VARIABLE)
-    settings = parse(_read(named or DEFAULT_FILE, needed=bool(named)), named or DEFAULT_FILE)
+    text = _read(named or DEFAULT_FILE, needed=bool(named))
+    settings = parse(text, named or DEFAULT_FILE) if text else Settings()
     more = tuple(part for part in environment.get(SOURCES_VARIABLE, "").split(":") if part)
     if not more:
         return settings

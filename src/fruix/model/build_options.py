@@ -7,14 +7,16 @@ A session fills `BuildOptions` from what its client sent. Times are seconds, siz
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from fruix.dataclass import dataclass, field
 from fruix.model.buildresult import BuildMode
 from fruix.model.machines import Machine
-from fruix.model.narinfo import NarInfo
 from fruix.model.realisation import Realisation
 from fruix.model.storepath import StorePath
+
+if TYPE_CHECKING:
+    from fruix.model.narinfo import NarInfo
 
 MOST_ROUNDS = 1000
 

@@ -14,7 +14,6 @@ graph.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ from fruix.errors import BadDerivationError
 from fruix.model.aterm.printing import Printer, written_inputs
 from fruix.model.contentaddress import path_for
 from fruix.model.derivation import IMPURE, Derivation, DerivationOutput
+from fruix.model.hashes import sha256
 from fruix.model.makepath import output_path
 from fruix.model.storepath import DEFAULT_STORE, StorePath
 
@@ -87,7 +87,7 @@ class DerivationHasher:
     def hashes(self, derivation: Derivation) -> tuple[bytes, bytes]:
         """Hmask, and H of one without fixed output: both for little more than one costs."""
         printer, inputs = Printer(derivation), self.inputs(derivation)
-        whole = hashlib.sha256(printer.around().text(inputs)).digest()
+        whole = sha256(printer.around().text(inputs)).digest()
         return _masked(printer, derivation, inputs), whole
 
     def identity(self, derivation: Derivation) -> str:
@@ -98,7 +98,7 @@ class DerivationHasher:
     def _hash(self, derivation: Derivation) -> bytes:
         if derivation.is_fixed:
             return _fixed_hash(derivation)
-        return hashlib.sha256(Printer(derivation).around().text(self.inputs(derivation))).digest()
+        return sha256(Printer(derivation).around().text(self.inputs(derivation))).digest()
 
     def inputs(self, derivation: Derivation) -> bytes:
         """The list of hex hashes and wanted outputs; inputs with equal hashes are one."""
@@ -112,15 +112,13 @@ class DerivationHasher:
 
 
 def _masked(printer: Printer, derivation: Derivation, inputs: bytes) -> bytes:
-    return hashlib.sha256(printer.around(dict.fromkeys(derivation.outputs, "")).text(inputs)).digest()
+    return sha256(printer.around(dict.fromkeys(derivation.outputs, "")).text(inputs)).digest()
 
 
 def _fixed_hash(derivation: Derivation) -> bytes:
     output = derivation.outputs["out"]
     digest = _base16(output)
-    return hashlib.sha256(
-        f"fixed:out:{output.method_algorithm}:{digest}:{output.path or ''}".encode()
-    ).digest()
+    return sha256(f"fixed:out:{output.method_algorithm}:{digest}:{output.path or ''}".encode()).digest()
 
 
 def _base16(output: DerivationOutput) -> str:
@@ -165,7 +163,7 @@ def write_filled(plain: Derivation, hasher: DerivationHasher, directory: str = D
         for name, output in plain.outputs.items()
     }
     derivation, around = _with(plain, outputs, texts), printer.around(texts)
-    digest = _fixed_hash(derivation) if plain.is_fixed else hashlib.sha256(around.text(inputs)).digest()
+    digest = _fixed_hash(derivation) if plain.is_fixed else sha256(around.text(inputs)).digest()
     return Written(derivation, around.text(printer.inputs()), digest)
 
 

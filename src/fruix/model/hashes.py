@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from typing import Protocol, Self
 
 from fruix.dataclass import dataclass
@@ -49,7 +48,16 @@ def hasher(algorithm: str) -> Hasher:
         BadHashError: unknown algorithm.
     """
     _digest_size(algorithm)
+    import hashlib  # noqa: PLC0415 - loads OpenSSL
+
     return hashlib.new(_HASHLIB_NAMES.get(algorithm, algorithm), usedforsecurity=False)
+
+
+def sha256(data: bytes = b"") -> Hasher:
+    """A state for SHA-256 that has taken `data`."""
+    import hashlib  # noqa: PLC0415 - loads OpenSSL
+
+    return hashlib.sha256(data)
 
 
 def _digest_size(algorithm: str) -> int:

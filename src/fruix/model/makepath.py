@@ -9,12 +9,11 @@ path        = DIRECTORY "/" nix32(fold(SHA256(fingerprint), 20)) "-" NAME
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections.abc import Iterable
 
 from fruix.errors import FormatError
 from fruix.model import base32
-from fruix.model.hashes import Hash, fold
+from fruix.model.hashes import Hash, fold, sha256
 from fruix.model.storepath import DEFAULT_STORE, StorePath, check_name
 
 _HASH_BYTES = 20
@@ -43,7 +42,7 @@ def make_store_path(kind: str, inner: bytes, name: str, directory: str = DEFAULT
     """
     check_name(name)
     fingerprint = f"{kind}:sha256:{inner.hex()}:{directory}:{name}"
-    digest = fold(hashlib.sha256(fingerprint.encode("ascii")).digest(), _HASH_BYTES)
+    digest = fold(sha256(fingerprint.encode("ascii")).digest(), _HASH_BYTES)
     return StorePath(f"{directory}/{base32.encode(digest)}-{name}")
 
 
@@ -73,7 +72,7 @@ def fixed_path(
     if self_reference or any(True for _ in references):
         raise FormatError(f"fixed output '{name}' by {method} {hash_.algorithm} can't have references")
     prefix = {Method.FLAT: "", Method.NAR: "r:", Method.GIT: "git:"}[method]
-    inner = hashlib.sha256(f"fixed:out:{prefix}{hash_.algorithm}:{hash_.base16}:".encode("ascii")).digest()
+    inner = sha256(f"fixed:out:{prefix}{hash_.algorithm}:{hash_.base16}:".encode("ascii")).digest()
     return make_store_path("output:out", inner, name, directory)
 
 
@@ -89,19 +88,19 @@ def output_name(drv_name: str, output: str) -> str:
 
 def placeholder(output: str) -> str:
     """What Nix clients write for a derivation's own output where its path isn't known yet."""
-    return "/" + base32.encode(hashlib.sha256(f"nix-output:{output}".encode()).digest())
+    return "/" + base32.encode(sha256(f"nix-output:{output}".encode()).digest())
 
 
 def upstream_placeholder(drv: StorePath, output: str) -> str:
     """What Nix clients write for an output of another derivation where its path isn't known yet."""
     text = f"nix-upstream-output:{drv.hash_part}:{output_name(drv.short_name, output)}"
-    return "/" + base32.encode(hashlib.sha256(text.encode()).digest())
+    return "/" + base32.encode(sha256(text.encode()).digest())
 
 
 def dynamic_placeholder(before: str, output: str) -> str:
     """The same for an output of a derivation that is an output, whose own placeholder is `before`."""
     digest = base32.encode(fold(base32.decode(before[1:]), _HASH_BYTES))
-    return "/" + base32.encode(hashlib.sha256(f"nix-computed-output:{digest}:{output}".encode()).digest())
+    return "/" + base32.encode(sha256(f"nix-computed-output:{digest}:{output}".encode()).digest())
 
 
 def scratch_path(drv: StorePath, output: str) -> StorePath:

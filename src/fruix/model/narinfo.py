@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from fruix.dataclass import dataclass, field
 from fruix.errors import BadHashError, BadStorePathError, FormatError
 from fruix.model.contentaddress import ContentAddress
-from fruix.model.hashes import Hash
+from fruix.model.hashes import Hash, sha256
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 
@@ -177,7 +176,7 @@ def _signature(data: bytes, values: Mapping[str, Sequence[str]]) -> tuple[bytes,
         raise FormatError("'Signature' is no base64") from error
     if version != "1" or not decoded:
         raise FormatError(f"'Signature' is of version '{version}', and 1 is known")
-    return decoded, hashlib.sha256(covered).digest()
+    return decoded, sha256(covered).digest()
 
 
 def _begin_of_signature(data: bytes) -> int:

@@ -11,12 +11,19 @@ Rules: nothing here knows derivations or stores; never less isolation than the s
 failed step is an error that names it.
 """
 
-from fruix.sandbox.back_ends import Exit
-from fruix.sandbox.back_ends import current as back_end
-from fruix.sandbox.build_users import User, UserLocks, UserPool, machine_directory
-from fruix.sandbox.journal import Journal, JournalEntry
-from fruix.sandbox.spawner.client import SandboxHandle, Spawner
-from fruix.sandbox.spec import Bind, Entry, Exec, File, Identity, Link, SandboxSpec, Tmpfs
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fruix.late_names import late_names
+
+if TYPE_CHECKING:
+    from fruix.sandbox.back_ends import Exit
+    from fruix.sandbox.back_ends import current as back_end
+    from fruix.sandbox.build_users import User, UserLocks, UserPool, machine_directory
+    from fruix.sandbox.journal import Journal, JournalEntry
+    from fruix.sandbox.spawner.client import SandboxHandle, Spawner
+    from fruix.sandbox.spec import Bind, Entry, Exec, File, Identity, Link, SandboxSpec, Tmpfs
 
 __all__ = [
     "Bind",
@@ -38,3 +45,18 @@ __all__ = [
     "back_end",
     "machine_directory",
 ]
+
+# What only asks for a sandbox doesn't need what makes one.
+__getattr__ = late_names(
+    __name__,
+    {
+        **dict.fromkeys(
+            ("Bind", "Entry", "Exec", "File", "Identity", "Link", "SandboxSpec", "Tmpfs"), "spec"
+        ),
+        **dict.fromkeys(("User", "UserLocks", "UserPool", "machine_directory"), "build_users"),
+        **dict.fromkeys(("Journal", "JournalEntry"), "journal"),
+        **dict.fromkeys(("SandboxHandle", "Spawner"), "spawner.client"),
+        "Exit": "back_ends",
+        "back_end": "back_ends:current",
+    },
+)

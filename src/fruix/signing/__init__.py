@@ -6,3 +6,17 @@ checking in the terms of the store (`path_signatures`, `export_signatures`). Rul
 loaded when it is first needed, and that it is missing is an error that says what to install; a
 secret key is read from a file that nobody else can read, and goes nowhere but into the library.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fruix.late_names import late_names
+
+if TYPE_CHECKING:
+    from fruix.signing import export_signatures, libcrypto, libgcrypt
+
+__all__ = ["export_signatures", "libcrypto", "libgcrypt"]
+
+# Libraries are loaded by those who sign or check.
+__getattr__ = late_names(__name__, {name: f"{name}:" for name in __all__})

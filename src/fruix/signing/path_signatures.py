@@ -6,11 +6,13 @@ signature says what is at a path, wherever it comes from.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
+from fruix import signing
 from fruix.dataclass import dataclass, field
 from fruix.errors import FormatError, UsageError
+from fruix.model.hashes import hasher
 from fruix.model.named_keys import (
     SEED_SIZE,
     SIGNATURE_SIZE,
@@ -22,10 +24,11 @@ from fruix.model.named_keys import (
 )
 from fruix.model.pathinfo import PathInfo
 from fruix.model.realisation import Realisation
-from fruix.model.sexp import Sexp
 from fruix.model.text import to_text
-from fruix.signing import libcrypto
 from fruix.signing.key_files import read_secret
+
+if TYPE_CHECKING:
+    from fruix.model.sexp import Sexp
 
 
 def read_secret_key(file: str) -> SecretKey:
@@ -42,7 +45,7 @@ def read_secret_key(file: str) -> SecretKey:
 
 def generate(name: str, seed: bytes) -> SecretKey:
     """The key that 32 random bytes give."""
-    return SecretKey(name, seed, libcrypto.public_from_seed(seed))
+    return SecretKey(name, seed, signing.libcrypto.public_from_seed(seed))
 
 
 def as_guix_key(key: SecretKey) -> Sexp:
@@ -50,7 +53,9 @@ def as_guix_key(key: SecretKey) -> Sexp:
 
     The way back there isn't: what is derived says nothing of the seed.
     """
-    digest = bytearray(hashlib.sha512(key.seed).digest()[:SEED_SIZE])
+    state = hasher("sha512")
+    state.update(key.seed)
+    digest = bytearray(state.digest()[:SEED_SIZE])
     digest[0] &= 0xF8  # RFC 8032, 5.1.5
     digest[31] = digest[31] & 0x7F | 0x40
     scalar = bytes(reversed(digest))
@@ -59,7 +64,7 @@ def as_guix_key(key: SecretKey) -> Sexp:
 
 def sign(info: PathInfo, key: SecretKey) -> str:
     """The signature of what is known of a path."""
-    return signature_text(key.name, libcrypto.sign(key.seed, info.fingerprint.encode()))
+    return signature_text(key.name, signing.libcrypto.sign(key.seed, info.fingerprint.encode()))
 
 
 def is_good(said: PathInfo | Realisation, signature: str, keys: Mapping[str, PublicKey]) -> bool:
@@ -71,7 +76,7 @@ def is_good(said: PathInfo | Realisation, signature: str, keys: Mapping[str, Pub
         _, data = split(signature, SIGNATURE_SIZE, "signature")
     except FormatError:
         return False
-    return libcrypto.verify(key.point, data, said.fingerprint.encode())
+    return signing.libcrypto.verify(key.point, data, said.fingerprint.encode())
 
 
 @dataclass(frozen=True, slots=True)

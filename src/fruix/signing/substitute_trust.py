@@ -7,15 +7,17 @@ names its own contents needs none, since adding checks it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+from fruix import signing
 from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
-from fruix.model.guix_signature import GuixSignature, signed_data
-from fruix.model.narinfo import NarInfo
 from fruix.model.realisation import Realisation
-from fruix.model.sexp import Sexp
-from fruix.signing import libgcrypt
 from fruix.signing.path_signatures import PathTrust
+
+if TYPE_CHECKING:
+    from fruix.model.narinfo import NarInfo
+    from fruix.model.sexp import Sexp
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +45,14 @@ class SubstituteTrust:
         return not self.paths.required or self.paths.vouched(said)
 
     def _guix_objection(self, said: NarInfo) -> str:
+        from fruix.model.guix_signature import GuixSignature, signed_data  # noqa: PLC0415 - seldom needed
+
         signature = GuixSignature.parse(said.guix_signature)
         if signature.digest != said.signed:
             return "its signature is of something else"
         if signature.key not in self.authorized():
             return "its key isn't in the access control list (setting 'acl-file')"
-        if not libgcrypt.verify(signature.value, signed_data(signature.key, signature.digest), signature.key):
+        covered = signed_data(signature.key, signature.digest)
+        if not signing.libgcrypt.verify(signature.value, covered, signature.key):
             return "its signature is wrong"
         return ""

@@ -13,10 +13,11 @@ descriptors without following links. `flags` is the only file that knows which s
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # what `typing` has, without loading it
-if TYPE_CHECKING:
-    from typing import Any
+from typing import TYPE_CHECKING
 
+from fruix.late_names import late_names
+
+if TYPE_CHECKING:
     from fruix.store.interface import Store
     from fruix.store.layout import Layout
     from fruix.store.local import LocalStore
@@ -24,18 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Layout", "Limits", "LocalStore", "Store"]
 
-_MODULES = {
-    "Layout": "layout",
-    "Limits": "room",
-    "LocalStore": "local",
-    "Store": "interface",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import on first use: commands that only ask the daemon need no database."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - only then
-
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+# Commands that only ask the daemon need no database.
+__getattr__ = late_names(
+    __name__, {"Layout": "layout", "Limits": "room", "LocalStore": "local", "Store": "interface"}
+)

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fruix.dataclass import dataclass
 from fruix.errors import NoSpaceError
-from fruix.model.aterm import MAX_SIZE as MAX_DERIVATION_SIZE
+from fruix.model.aterm.grammar import MAX_SIZE as MAX_DERIVATION_SIZE
 from fruix.store.database_errors import FREE_SPACE, free_text, is_full
 
 STEP = 16 << 20

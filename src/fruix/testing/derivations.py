@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from fruix.building.builders.platforms import local_system
 from fruix.client import RemoteStore
 from fruix.dataclass import dataclass
 from fruix.model import aterm
@@ -18,6 +17,7 @@ from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.events import Event
 from fruix.model.hostview import CONTRACT_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.storepath import StorePath
+from fruix.this_machine import local_system
 
 VIEW = "base"
 

@@ -25,7 +25,7 @@ from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError, UnreachableError, UsageError
 from fruix.failpoints import VARIABLE
 from fruix.store.layout import Layout
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
 from fruix.testing.traces import traces
 
 # Where a scratch directory may be made: the first that is there and safe.

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import network_rig as rig
-from fruix.building.builders.platforms import local_system
 from fruix.model import aterm
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
@@ -18,6 +17,7 @@ from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.hashes import Hash, hasher
 from fruix.model.storepath import StorePath
 from fruix.store.tree.dump import dump
+from fruix.this_machine import local_system
 from machine import Machine
 
 

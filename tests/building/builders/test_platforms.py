@@ -24,6 +24,7 @@ from fruix.model.reasons import text_of
 from fruix.model.storepath import StorePath
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.linux import libc, userns
+from fruix.this_machine import local_system
 from machine import BUSYBOX, Machine, machine, private_frx
 
 DRV = StorePath("/frx/store/00000000000000000000000000000000-x.drv")
@@ -70,7 +71,7 @@ def test_features(monkeypatch: pytest.MonkeyPatch) -> None:
     assert features(BuildSettings()) == ("benchmark", "big-parallel", "nixos-test")
     settings = BuildSettings(system_features=("gpu",))
     assert features(settings) == ("gpu",)
-    here = drv(platforms.local_system())
+    here = drv(local_system())
     check_machine(DRV, here, Attributes(required_features=("gpu",)), NIX, settings)
     wanted = Attributes(required_features=("kvm", "gpu"))
     with pytest.raises(FailedError, match=r"Required features: \{gpu, kvm\}\nAvailable features: \{gpu\}"):
@@ -86,7 +87,7 @@ def test_features(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_less_isolation_is_refused(attributes: Attributes, why: str) -> None:
     with pytest.raises(FailedError, match=why):
-        check_machine(DRV, drv(platforms.local_system()), attributes, NIX, BuildSettings())
+        check_machine(DRV, drv(local_system()), attributes, NIX, BuildSettings())
 
 
 @pytest.mark.parametrize(

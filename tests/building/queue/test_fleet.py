@@ -8,7 +8,6 @@ from dataclasses import replace
 import pytest
 
 from building.queue.jobs import path
-from fruix.building.builders.platforms import local_system
 from fruix.building.queue.event_queue import Inbox
 from fruix.building.queue.fleet import REST, Fleet
 from fruix.building.queue.job import Job
@@ -19,6 +18,7 @@ from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.machines import parse_machines
+from fruix.this_machine import local_system
 from waiting import until
 
 FOREIGN = "m68k-amiga"

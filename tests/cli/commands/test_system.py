@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from fruix.building.builders.platforms import local_system
 from fruix.model.storepath import StorePath
+from fruix.this_machine import local_system
 from machine import private_frx
 
 OTHER = "aarch64-linux" if local_system() == "x86_64-linux" else "x86_64-linux"

@@ -78,7 +78,7 @@ def test_hash_modulo_does_not_depend_on_chunks(chunks: list[bytes]) -> None:
 def test_object_that_refers_to_itself(tmp_path: os.PathLike[str], form: str) -> None:
     """Both ways to hash modulo self are accepted (the golden paths need the store directory /frx/store)."""
     from fruix.store.objects.content_hashes import check_address
-    from fruix.store.tree import restore
+    from fruix.store.tree.restore import restore
 
     path = StorePath.parse(SELF[form]["path"], "/frx/store")
     old = SELF["input_path"].split("/")[-1][:32].encode()

@@ -36,7 +36,7 @@ from fruix.errors import FormatError
 from fruix.model.hashes import Hash, hasher
 from fruix.model.secrets import secrets_in, without, without_user
 from fruix.model.text import printable
-from fruix.store.tree import delete_tree
+from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.restore import restore
 
 try:  # before the sandbox is sealed

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Iterable, Sequence
 
 from fruix.building.failures import FailedError
@@ -21,9 +20,9 @@ from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
-from fruix.model.systems import this_system
 from fruix.model.text import printable
 from fruix.sandbox.contracts import Contract
+from fruix.this_machine import local_system
 
 KVM, RECURSIVE = "kvm", "recursive-nix"
 KVM_DEVICE = "/dev/kvm"
@@ -37,11 +36,6 @@ ALSO_RUNS: dict[str, tuple[str, ...]] = {
 NARROW = frozenset({"i686-linux", "armv7l-linux", "armhf-linux"})
 # Agreed on by the packages of the Nix world; a machine has them until its operator says otherwise.
 COMMON_FEATURES = ("benchmark", "big-parallel", "nixos-test")
-
-
-def local_system() -> str:
-    """This machine's system name, like `x86_64-linux`."""
-    return this_system(sys.platform.rstrip("0123456789"), os.uname().machine)
 
 
 def personality(system: str) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
+from fruix import sandbox
 from fruix.errors import SandboxError
 from fruix.model.text import printable
-from fruix.sandbox import Bind
+
+if TYPE_CHECKING:
+    from fruix.sandbox import Bind
 
 # What a build has for itself.
 _OWN = ("/dev", "/proc", "/etc")
@@ -46,7 +50,7 @@ def _bound(entries: Iterable[str], taken: Iterable[str]) -> Iterator[Bind]:
         if os.path.lexists(source):
             if any(f"{inside}/".startswith(f"{target}/") for inside in taken):
                 raise SandboxError("show", 0, f"'{target}' is the build's own", hint=_HINT)
-            yield Bind(source, target)
+            yield sandbox.Bind(source, target)
         elif not entry.endswith("?"):
             raise SandboxError("show", 0, f"'{source}' doesn't exist", hint=_HINT)
 

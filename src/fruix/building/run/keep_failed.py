@@ -40,9 +40,9 @@ from fruix.model.build_options import Requester
 from fruix.model.reasons import reason
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Exec
-from fruix.store.tree import delete_tree, open_chain
 from fruix.store.tree.copy_for_user import Keeper
-from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, open_directory, write_all
+from fruix.store.tree.delete import delete_tree
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, open_chain, open_directory, write_all
 from fruix.store.tree.interruption import interruptible
 
 _PARTS = (b"build", b"tmp", b"store")

@@ -55,8 +55,9 @@ def run(options: argparse.Namespace) -> int:
 def _offers() -> list[Capability]:
     """What derivations may ask for here, without the operator's settings."""
     from fruix.building.builders import platforms  # noqa: PLC0415 - nothing else needs it
+    from fruix.this_machine import local_system  # noqa: PLC0415
 
-    here = platforms.local_system()
+    here = local_system()
     systems = Capability("systems", True, ", ".join((here, *platforms.ALSO_RUNS.get(here, ()))))
     if not here.endswith("-linux"):
         return [systems]

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fruix.atomic_file import atomic_file
-from fruix.building.builders.platforms import local_system
 from fruix.cli.debian.changes import Change, changes
 from fruix.cli.debian.rebuilds import rebuilt
 from fruix.cli.output.amounts import plural, size
@@ -19,6 +18,7 @@ from fruix.cli.request.known import known_packages
 from fruix.dataclass import asdict
 from fruix.errors import UsageError
 from fruix.packages.roots.pins import Pins, file_of, read, shipped
+from fruix.this_machine import local_system
 
 _COLOURS = {"-": "red", "+": "green", "~": "yellow"}
 

@@ -11,7 +11,6 @@ import re
 from functools import partial
 from typing import NoReturn
 
-from fruix.building.builders.platforms import local_system
 from fruix.cli.request.names import named
 from fruix.client import RemoteStore
 from fruix.dataclass import dataclass
@@ -21,6 +20,7 @@ from fruix.model.storepath import StorePath, in_store
 from fruix.packages.load import find
 from fruix.packages.lower import Lowered, Lowering, LoweringContext
 from fruix.packages.package import Package
+from fruix.this_machine import local_system
 
 _SYSTEM = re.compile(r"[A-Za-z0-9_]+-[a-z0-9_]+")
 

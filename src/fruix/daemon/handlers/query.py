@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fruix.building.builders.platforms import local_system
 from fruix.daemon import client_options, client_trust
 from fruix.daemon.session import Rows, Session
 from fruix.errors import InvalidPathError, NotPermittedError
@@ -22,6 +21,7 @@ from fruix.protocol import guix, nix
 from fruix.protocol.model_codecs import UnkeyedInfo
 from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
+from fruix.this_machine import local_system
 
 
 def require(session: Session, path: StorePath) -> PathInfo:

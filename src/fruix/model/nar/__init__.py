@@ -10,7 +10,3 @@ Every quoted word and `str` is a little-endian 64-bit length, the bytes, and zer
 multiple of 8. `write` gives the pieces to put together, `read` takes a stream apart into `stream_events`;
 neither touches a file.
 """
-
-from fruix.model.nar.read import NarReader
-
-__all__ = ["NarReader"]

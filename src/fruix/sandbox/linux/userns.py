@@ -15,19 +15,16 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import pwd
 from collections.abc import Callable
 
 from fruix.dataclass import dataclass
 from fruix.errors import IsolationUnavailableError
-from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.kernel_files import text_of, write_to
 
 FIRST_BUILD_UID = 35001
 MOST_BUILD_UIDS = 1024
 FEWEST_BUILD_UIDS = 32
 _ALL = (1 << 32) - 1
-_NEW = libc.CLONE_NEWUSER | libc.CLONE_NEWNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +113,8 @@ def _ranges(kind: str) -> list[tuple[int, int, int]]:
 
 def _range(file: str) -> tuple[int, int]:
     """The first range of this user in a file of subordinate ids: (first, count); count 0 if there is none."""
+    import pwd  # noqa: PLC0415 - seldom needed
+
     uid = os.getuid()
     names = {str(uid)}
     with contextlib.suppress(KeyError):  # a number without a name may have ranges by number
@@ -175,7 +174,9 @@ class _Mapper:
 
 def _unshare() -> None:
     try:
-        libc.unshare(_NEW)
+        from fruix.sandbox.linux import libc  # noqa: PLC0415 - most who ask only look
+
+        libc.unshare(libc.CLONE_NEWUSER | libc.CLONE_NEWNS)
     except OSError as error:
         raise refusal(error) from error
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gc
 import os
 import select
 import socket
 import threading
-from typing import IO, NoReturn
+from typing import IO
 
 from fruix import failpoints
 from fruix.errors import SandboxError, StillRunningError
 from fruix.sandbox.back_ends import Exit, current
+from fruix.sandbox.spawner.forking import Forked
 from fruix.sandbox.spawner.ipc import (
     KILL,
     LONGEST_REQUEST,
@@ -108,20 +108,17 @@ class SandboxHandle:
 class Spawner:
     """Handle on the spawner process. Thread-safe."""
 
-    def __init__(self, requests: socket.socket, pid: int) -> None:
-        self.pid = pid
-        self._requests = requests
+    def __init__(self, process: Forked) -> None:
+        """`process` is closed by `close`, or by whoever started it."""
+        self.pid = process.pid
+        self._process = process
+        self._requests = process.requests
         self._lock = threading.Lock()
 
     @classmethod
     def start(cls) -> Spawner:
-        """Fork the spawner. Call before any thread runs and before anything secret is in memory."""
-        requests, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        pid = os.fork()
-        if pid == 0:
-            _become_spawner(requests, inner)
-        inner.close()
-        return cls(requests, pid)
+        """Fork the spawner; see `Forked.start`."""
+        return cls(Forked.start())
 
     def spawn(self, spec: SandboxSpec, log: int) -> SandboxHandle:
         """Run `spec`, output to the descriptor `log`.
@@ -169,15 +166,9 @@ class Spawner:
             return SandboxError("spawn", errno.EMFILE, "in the spawner", hint=hint)
         return _still_running("spawn", answer)
 
-    def fileno(self) -> int:
-        """The descriptor of the socket to the spawner: readable when that has gone."""
-        return self._requests.fileno()
-
     def close(self) -> None:
         """End the spawner; it kills what still runs first."""
-        self._requests.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+        self._process.close()
 
 
 def _tidy(spec: SandboxSpec) -> None:
@@ -231,22 +222,3 @@ def _still_running(step: str, answer: Answer | None) -> StillRunningError:
         failed.detail,
         hint="the daemon's next start cleans up: then build again",
     )
-
-
-def _become_spawner(requests: socket.socket, inner: socket.socket) -> NoReturn:
-    """Keep the inner socket and the standard descriptors, drop the rest, and serve: the forked process."""
-    code = 1
-    try:
-        requests.close()
-        keep = os.dup2(inner.fileno(), 3) if inner.fileno() != 3 else 3
-        os.set_inheritable(keep, False)
-        os.closerange(4, os.sysconf("SC_OPEN_MAX"))
-        inner.detach()
-        gc.freeze()
-        from fruix.sandbox.spawner.server import main  # noqa: PLC0415 - the daemon never needs it
-
-        with socket.socket(fileno=keep) as kept:
-            main(kept)
-        code = 0
-    finally:
-        os._exit(code)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import os
 import select
-import signal
 import socket
 
 from fruix import failpoints
@@ -197,9 +197,6 @@ def main(requests: socket.socket) -> None:
     """The spawner's life, in a freshly forked process that has nothing but this socket."""
     back_end = current()
     back_end.begin()
-    # Interrupts from a terminal are for the daemon, which then closes the socket.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # a question to the daemon
     remember_signals()
+    gc.freeze()  # what is loaded now is copied for every builder: nothing of it shall be written
     SpawnerProcess(requests, back_end).serve()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from functools import cached_property
 from fruix.dataclass import dataclass
 from fruix.errors import ObjectRejectedError
 from fruix.model import base32
+from fruix.model.hashes import sha256
 from fruix.model.nar import write
 from fruix.store import flags
 from fruix.store.tree.compare import same_contents
@@ -51,7 +51,7 @@ class Contents:
         """The name that its link has. Costs a read of the file where it isn't known."""
         if self.archive_hash:
             return base32.encode(self.archive_hash)
-        digest = hashlib.sha256()
+        digest = sha256()
         for chunk in self._archive():
             digest.update(chunk)
         return base32.encode(digest.digest())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
 
 from fruix.dataclass import replace
 from fruix.errors import ImportMismatchError
-from fruix.model.hashes import Hash
+from fruix.model.hashes import Hash, sha256
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.store.tree.hashing import StreamHash
@@ -21,7 +20,7 @@ def with_archive(info: PathInfo, contents: bytes) -> PathInfo:
 
 def _hash_of(parts: Iterable[bytes]) -> tuple[Hash, int]:
     """The SHA-256 of what `parts` are together, and their size."""
-    digest, size = hashlib.sha256(), 0
+    digest, size = sha256(), 0
     for part in parts:
         digest.update(part)
         size += len(part)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from typing import Self
 
 from fruix.errors import BadNarError
-from fruix.model.nar import NarReader
+from fruix.model.nar.read import NarReader
 from fruix.model.nar.stream_events import (
     DirectoryEnd,
     DirectoryStart,

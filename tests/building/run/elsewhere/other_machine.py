@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fruix.building.builders.platforms import local_system
 from fruix.building.connect import WhyStop
 from fruix.errors import DisconnectedError
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -22,6 +21,7 @@ from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.this_machine import local_system
 
 OTHER = "x86_64-freebsd"
 LIST = parse_machines(f"ssh-ng://other {OTHER},{local_system()} - 2", "")
