@@ -167,7 +167,9 @@ def running(
     where = layout(tmp_path)
     builder, settings = FakeBuilder(), settings or Settings()
     with LocalStore(where, limits=limits or Limits(), deduplication=deduplication) as store:
-        service = Service(store, BuildHalf(lambda: builder), settings, Keyring.open(settings))
+        half = BuildHalf(lambda: builder)
+        assert half.builder is builder  # as when something has been built
+        service = Service(store, half, settings, Keyring.open(settings))
         listener = listen(where.socket)
         server = Server(service, [listener])
         thread = threading.Thread(target=server.run)

@@ -14,7 +14,6 @@ Who may ask is the daemon's affair (trusted users).
 from __future__ import annotations
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,6 +31,7 @@ from fruix.building.status import client_of, with_usage
 from fruix.building.workspace import Workspace, noted_workspace, put_files
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError, InvalidPathError, UsageError
+from fruix.late import late_pattern
 from fruix.model.activity import ActiveBuild, State
 from fruix.model.build_options import BuildOptions, Requester
 from fruix.model.hostview import SET_UP_VARIABLE
@@ -47,7 +47,7 @@ SHELLS = ("bash", "sh", "dash", "ash", "ksh")
 DIRECTORIES = ("/bin", "/usr/bin", "/usr/local/bin")
 # A script inside that does what the builder would do.
 BUILDER_FILE = "/etc/fruix-builder"
-_TERMINAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
+_TERMINAL = late_pattern(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)

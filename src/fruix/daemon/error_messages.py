@@ -5,7 +5,6 @@ The Guix dialect quotes paths in its older way; it knows a status, as the Nix di
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,6 +19,7 @@ from fruix.errors import (
     OutsideStoreError,
     of_system,
 )
+from fruix.late import late_pattern
 from fruix.protocol.advice import advised
 from fruix.protocol.common_operations import ClearFailedPaths, IsValidPath
 from fruix.protocol.messages import Failure
@@ -27,7 +27,7 @@ from fruix.protocol.own_errors import failure_of
 from fruix.protocol.records import Request
 from fruix.protocol.wire import FEATURE, Context, Dialect
 
-_QUOTED = re.compile("'([^' ]+)'")
+_QUOTED = late_pattern("'([^' ]+)'")
 # Operations after whose errors of that kind the Guix dialect goes on, where it ends with others.
 _GOES_ON: frozenset[type[Request[Any]]] = frozenset({IsValidPath, ClearFailedPaths})
 

@@ -5,20 +5,20 @@ Each raises `TypeError` or `ValueError` for a value that is none.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from fruix.building.builders.sandbox_paths import check_entry
 from fruix.building.settings import EVERY_VARIABLE, HelperSettings
 from fruix.errors import FormatError, FruixError, UsageError
+from fruix.late import late_pattern
 from fruix.model.machines import Machine, parse_machines
 from fruix.model.named_keys import PublicKey
 from fruix.substitutes.address import CacheAddress
 from fruix.this_machine import local_system
 
 SIZE_LIMIT = 1 << 62
-_WEB_ADDRESS = re.compile(
+_WEB_ADDRESS = late_pattern(
     r"https?://(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~/-]*)?"
 )
 
@@ -170,7 +170,7 @@ def sandbox_paths(value: Any) -> tuple[str, ...]:
     return tuple(map(check_entry, strings(value)))
 
 
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_VARIABLE = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_HERE = frozenset({"uid-range", "ca-derivations"})
 
 

@@ -8,7 +8,6 @@ of some kind, which the caller takes for the URL's failure.
 from __future__ import annotations
 
 import http.client
-import re
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from fruix import __version__
+from fruix.late import late_pattern
 
 try:
     import ssl
@@ -26,7 +26,7 @@ else:
     HAS_SSL = True
     CERTIFICATE_ERRORS = (ssl.SSLCertVerificationError,)
 
-_LENGTH = re.compile(r"[0-9]{1,18}")  # less than 2**63
+_LENGTH = late_pattern(r"[0-9]{1,18}")  # less than 2**63
 # What a URL may consist of, and what is quoted already.
 _SAFE = "!#$%&'()*+,/:;=?@[]~"
 

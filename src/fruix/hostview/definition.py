@@ -18,10 +18,11 @@ from fruix.dataclass import dataclass, replace
 from fruix.errors import UsageError
 from fruix.hostview.headers import C_HEADERS, KERNEL_HEADERS
 from fruix.hostview.parts import Part
+from fruix.late import late_pattern
 from fruix.model.nearest import nearest
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
-_PATH = re.compile(r"(/(?!\.{1,2}(/|$))[^/\0]+)+")
+_NAME = late_pattern(r"[A-Za-z0-9][A-Za-z0-9+._-]{0,63}")
+_PATH = late_pattern(r"(/(?!\.{1,2}(/|$))[^/\0]+)+")
 _LINUX_LIBRARIES = ("/lib/*-linux-*", "/usr/lib/*-linux-*", "/lib64", "/usr/lib64", "/lib", "/usr/lib")
 _FREEBSD_LIBRARIES = ("/lib", "/usr/lib")
 # Made by ldconfig(8); without it nothing in /usr/local/lib is found.
@@ -119,7 +120,7 @@ def _strings(value: Any, key: str, where: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-_TOOL = re.compile(r"(?!\.{1,2}$)[^/\0]+")
+_TOOL = late_pattern(r"(?!\.{1,2}$)[^/\0]+")
 # Key of the configuration → field, and what its items look like.
 _KEYS: Mapping[str, tuple[str, re.Pattern[str]]] = {
     "tools": ("tools", _TOOL),

@@ -14,13 +14,13 @@ leads, such as `python3.11`).
 
 from __future__ import annotations
 
-import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
 
 from fruix.dataclass import dataclass, field
 from fruix.hostview.lookups import Host
 from fruix.hostview.owners import OwningPackage, PackageRecords
+from fruix.late import late_pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,5 +178,5 @@ def _ancestors(directory: str, top: str) -> Iterator[str]:
     yield top
 
 
-_WORD = re.compile(r"\{([a-z0-9-]+)\}")
-_GCC_DIRECTORY = re.compile(r".*/lib(?:64|exec)?/gcc/([^/]+/[0-9][^/]*)/")
+_WORD = late_pattern(r"\{([a-z0-9-]+)\}")
+_GCC_DIRECTORY = late_pattern(r".*/lib(?:64|exec)?/gcc/([^/]+/[0-9][^/]*)/")

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 
 from fruix.dataclass import asdict
 from fruix.hostview.cache_files import read_json, write_json
+from fruix.late import late_pattern
 from fruix.model.hostview import HostPackage, HostView, Sighting
 
 MOST = 100  # of a view; 30 to 60 KB each
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_FINGERPRINT = late_pattern(r"[0-9a-f]{64}")
 
 
 def known_view(fingerprint: str, cache_dir: str) -> HostView | None:

@@ -14,11 +14,11 @@ is compared once.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from fruix.dataclass import dataclass, replace
+from fruix.late import late_pattern
 from fruix.model import structured
 from fruix.model.derivation import Derivation
 from fruix.model.hostview import VIEW_HASH_VARIABLE, VIEW_VARIABLE, HostView
@@ -26,7 +26,7 @@ from fruix.model.storepath import StorePath, package_of
 from fruix.model.textdiff import changed_items, changed_lines
 from fruix.model.viewdiff import in_words
 
-_BASE_NAME = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]+")
+_BASE_NAME = late_pattern(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-._?=]+")
 
 
 class Reader(Protocol):

@@ -13,9 +13,9 @@ text that is all nix32 characters.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
+from fruix.late import late_pattern
 from fruix.model.base32 import ALPHABET
 from fruix.model.storepath import HASH_PART_SIZE
 from fruix.overriding import override
@@ -23,8 +23,8 @@ from fruix.overriding import override
 _STRIDE = 4
 _RUN = b"\1" * (HASH_PART_SIZE // _STRIDE)
 _CLASSES = bytes(1 if chr(byte) in ALPHABET else 0 for byte in range(256))
-_LONG_RUN = re.compile(b"[" + ALPHABET.encode() + b"]{32,}")
-_END_OF_RUN = re.compile(b"\0")
+_LONG_RUN = late_pattern(b"[" + ALPHABET.encode() + b"]{32,}")
+_END_OF_RUN = late_pattern(b"\0")
 
 
 class ReferenceScanner:

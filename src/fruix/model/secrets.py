@@ -6,14 +6,14 @@ password is secret, the rest is not.
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from collections.abc import Collection, Iterable, Mapping
 
+from fruix.late import late_pattern
 from fruix.model.text import to_bytes
 
-_USER_INFO = re.compile(r"//([^/\s]*)@")
-_USER_INFO_OF_VALUE = re.compile(r"(?:^|/)([^/\s]+)@")
+_USER_INFO = late_pattern(r"//([^/\s]*)@")
+_USER_INFO_OF_VALUE = late_pattern(r"(?:^|/)([^/\s]+)@")
 _INSTEAD = "***"
 # A shorter password is hidden only together with its name, and a shorter value not at all: it would
 # be found everywhere.

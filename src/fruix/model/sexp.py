@@ -13,6 +13,7 @@ import re
 from typing import TypeAlias
 
 from fruix.errors import FormatError
+from fruix.late import late_pattern
 
 # A byte string is an atom; a tuple is a list.
 Sexp: TypeAlias = "bytes | tuple[Sexp, ...]"
@@ -21,14 +22,14 @@ MAX_DEPTH = 32
 MAX_SIZE = 1 << 20
 
 _TOKEN = rb"[A-Za-z\-./_:*+=][A-Za-z0-9\-./_:*+=]*"
-_PLAIN = re.compile(_TOKEN)
-_PRINTABLE = re.compile(rb"[ !#-\[\]-~]*")  # without " and \
-_LEXEME = re.compile(
+_PLAIN = late_pattern(_TOKEN)
+_PRINTABLE = late_pattern(rb"[ !#-\[\]-~]*")  # without " and \
+_LEXEME = late_pattern(
     rb"\s*(?:(?P<open>\()|(?P<close>\))|(?P<length>\d{1,7}):|(?P<token>" + _TOKEN + rb")"
     rb'|#(?P<hex>[0-9A-Fa-f\s]*)#|\|(?P<base64>[A-Za-z0-9+/=\s]*)\||"(?P<quoted>(?:[^"\\]|\\.)*)")',
     re.DOTALL,
 )
-_ESCAPE = re.compile(rb"\\(x[0-9A-Fa-f]{2}|[0-7]{3}|\r\n|\n\r|.)", re.DOTALL)
+_ESCAPE = late_pattern(rb"\\(x[0-9A-Fa-f]{2}|[0-7]{3}|\r\n|\n\r|.)", re.DOTALL)
 _ESCAPED = {b"b": b"\b", b"t": b"\t", b"v": b"\v", b"n": b"\n", b"f": b"\f", b"r": b"\r"}
 _LINE_ENDS = frozenset({b"\n", b"\r", b"\r\n", b"\n\r"})  # a line that goes on
 

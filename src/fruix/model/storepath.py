@@ -16,6 +16,7 @@ from typing import Self
 
 from fruix.dataclass import dataclass
 from fruix.errors import BadHashPartError, BadNameError, BadStorePathError, OutsideStoreError
+from fruix.late import late_pattern
 from fruix.model import base_name
 
 DEFAULT_STORE, HASH_PART_SIZE, MAX_NAME_SIZE = (
@@ -24,10 +25,10 @@ DEFAULT_STORE, HASH_PART_SIZE, MAX_NAME_SIZE = (
     base_name.MAX_NAME_SIZE,
 )
 
-_BASE = re.compile(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}")
-_BAD_IN_NAME = re.compile(r"[^0-9A-Za-z+\-._?=]")
-_BAD_IN_NAME_RUN = re.compile(r"[^0-9A-Za-z+\-._?=]+")
-_BAD_IN_HASH = re.compile(r"[^0-9abcdfghijklmnpqrsvwxyz]")
+_BASE = late_pattern(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}")
+_BAD_IN_NAME = late_pattern(r"[^0-9A-Za-z+\-._?=]")
+_BAD_IN_NAME_RUN = late_pattern(r"[^0-9A-Za-z+\-._?=]+")
+_BAD_IN_HASH = late_pattern(r"[^0-9abcdfghijklmnpqrsvwxyz]")
 
 
 def check_name(name: str) -> None:
@@ -191,7 +192,7 @@ def _explain(base: str, whole: str) -> None:
 
 
 # `-1.2` and what follows; file names of some archives have `_1.2` instead.
-_VERSIONS = (re.compile(r"-\d.*$", re.DOTALL), re.compile(r"_\d.*$", re.DOTALL))
+_VERSIONS = (late_pattern(r"-\d.*$", re.DOTALL), late_pattern(r"_\d.*$", re.DOTALL))
 
 
 def package_of(name: str) -> str:

@@ -16,16 +16,17 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from fruix.errors import BadDerivationError
+from fruix.late import late_pattern
 from fruix.model.text import to_bytes
 
 VARIABLE = "__json"
 JSON_FILE, SHELL_FILE = ".attrs.json", ".attrs.sh"
 
-_SHELL_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SHELL_NAME = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 # Values and keys that an object may have: Python keeps each in some hundred bytes.
 MOST_VALUES = 1 << 18
 _MARKS = "[{,:"
-_PART = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{,:]', re.DOTALL)
+_PART = late_pattern(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{,:]', re.DOTALL)
 _BIGGEST_INTEGER = (1 << 63) - 1
 
 

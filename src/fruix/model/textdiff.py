@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
+from fruix.late import late_pattern
+
 _CONTEXT = 2  # lines around a changed one
-_FUNCTION = re.compile(r"([\w-]+)\(\) *\{")
-_HUNK = re.compile(r"@@ -(\d+)")
+_FUNCTION = late_pattern(r"([\w-]+)\(\) *\{")
+_HUNK = late_pattern(r"@@ -(\d+)")
 
 
 def changed_items(old: Sequence[str], new: Sequence[str]) -> Iterator[str]:

@@ -7,13 +7,13 @@ manager) is named by itself.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from fruix.dataclass import dataclass
+from fruix.late import late_pattern
 from fruix.model.hostview import HostView
 
-_HASH = re.compile(r"[0-9a-f]{64}")
+_HASH = late_pattern(r"[0-9a-f]{64}")
 _HASH_SHOWN = 12  # digits
 _NAMED = 3  # names in a sentence that have the same to say of them
 _TOLD = 4  # such groups

@@ -7,11 +7,11 @@ those that look at what came of one.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 from fruix.dataclass import dataclass
+from fruix.late import late_pattern
 from fruix.packages.package import Git, Local, Origin, Package
 
 
@@ -27,12 +27,12 @@ class Finding:
 
 _SYNOPSIS_LIMIT = 72
 _OPERATORS = frozenset({"AND", "OR", "WITH", "(", ")"})
-_INNERMOST = re.compile(r"x (?:AND|OR|WITH) x|\( x \)")
-_WORD = re.compile(r"\(|\)|[A-Za-z0-9.+-]+")
-_GENERATED = re.compile(r"/(archive|tarball)/")
+_INNERMOST = late_pattern(r"x (?:AND|OR|WITH) x|\( x \)")
+_WORD = late_pattern(r"\(|\)|[A-Za-z0-9.+-]+")
+_GENERATED = late_pattern(r"/(archive|tarball)/")
 # Identifiers of SPDX that say neither `-only` nor `-or-later`: withdrawn, since nobody knows which
 # was meant.
-_VAGUE = re.compile(r"A?L?GPL-[0-9.]+\+?")
+_VAGUE = late_pattern(r"A?L?GPL-[0-9.]+\+?")
 
 
 def lint(package: Package) -> list[Finding]:

@@ -5,16 +5,16 @@ phases.replace("check", "./run-tests").insert_after("install", "man", "cp x.1 $o
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Self
 
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
+from fruix.late import late_pattern
 from fruix.model.nearest import nearest
 from fruix.packages import check
 from fruix.packages.wording import shown
 
-_NAME = re.compile(r"[a-z][a-z0-9-]*")
+_NAME = late_pattern(r"[a-z][a-z0-9-]*")
 PhaseName = Annotated[
     str,
     check.Rule(

@@ -10,12 +10,12 @@ makes paths of a store or derivations of them.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
 from fruix.dataclass import dataclass, field
+from fruix.late import late_pattern
 from fruix.model.hashes import Hash
 from fruix.model.storepath import legal_name
 from fruix.overriding import override
@@ -25,8 +25,8 @@ from fruix.packages.fields import FileName, Sha256, Url, definition, is_store_na
 from fruix.packages.place import Place, definition_place
 from fruix.packages.wording import shown
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_GIT_URL = re.compile(r"(git\+)?https?://[^/]+/.+")
+_COMMIT = late_pattern(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_GIT_URL = late_pattern(r"(git\+)?https?://[^/]+/.+")
 GitUrl = Annotated[
     Url, Rule("the URL of a repository, such as https://…", lambda url: _GIT_URL.fullmatch(url) is not None)
 ]

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Annotated, Any
 
 from fruix.errors import UsageError
+from fruix.late import late_pattern
 from fruix.model import attributes, structured
 from fruix.model.hostview import CONTRACT_VARIABLE, SET_UP_VARIABLE, VIEW_HASH_VARIABLE, VIEW_VARIABLE
 from fruix.model.root import LIBRARY_PATH_VARIABLE, LOADER_VARIABLE, ROOT_VARIABLE, RUNTIME_VARIABLE
@@ -39,7 +40,7 @@ _FROM_INPUTS = frozenset(path.variable for path in SEARCH_PATHS)
 SET_BY_BUILD = _DAEMON | _DERIVATION | _SHELL | _FROM_INPUTS | {*attributes.NAMES}
 TAKEN = SET_BY_BUILD | _DEFAULTS
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = late_pattern(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _value(value: Any) -> str:
@@ -121,7 +122,7 @@ def assigned(scripts: Sequence[str]) -> frozenset[str]:
     return frozenset().union(*map(_assigned, scripts))
 
 
-_SETS = re.compile(
+_SETS = late_pattern(
     r"(?:^|(?<=[\s;{(|&]))(?:(?:for|read -r) +([A-Za-z_]\w*)|([A-Za-z_]\w*)=(?!=))", re.MULTILINE
 )
 

@@ -7,9 +7,9 @@ a hint only what such a client can follow is left: a clause with a command that 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
+from fruix.late import late_pattern
 from fruix.protocol.wire import FEATURE, Context
 
 # Commands, longer ones first, and what stands for them in Nix. (guix-daemon gives no advice.)
@@ -21,9 +21,9 @@ _OF_NIX: Mapping[str, str] = {
     "fruix gc": "nix-collect-garbage",
     "fruix log": "nix-store -l",
 }
-_COMMAND = re.compile(rf"(?<![/\w.-])({'|'.join(_OF_NIX)})\b(?! --)")
-_OWN = re.compile(r"(?<![/\w.-])fruix [a-z-]+")
-_BETWEEN = re.compile(r"(; |\. (?=[A-Z])|\n(?! ))")
+_COMMAND = late_pattern(rf"(?<![/\w.-])({'|'.join(_OF_NIX)})\b(?! --)")
+_OWN = late_pattern(r"(?<![/\w.-])fruix [a-z-]+")
+_BETWEEN = late_pattern(r"(; |\. (?=[A-Z])|\n(?! ))")
 
 
 def advised(message: str, hint: str, context: Context) -> str:

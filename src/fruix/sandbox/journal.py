@@ -13,17 +13,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from fruix.dataclass import asdict, dataclass, field
+from fruix.late import late_pattern
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.spec import NAME
 
 _SUFFIX = ".json"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-_OUTPUT = re.compile(r"[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,254}")
+_OUTPUT = late_pattern(r"[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,254}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Self
 
 from fruix.dataclass import dataclass, field, replace
+from fruix.late import late_pattern
 from fruix.sandbox import networks
 
 PREFIX = "frx-"
-NAME = re.compile(r"frx-[0-9a-z]+(-[0-9a-z]+)*")
+NAME = late_pattern(r"frx-[0-9a-z]+(-[0-9a-z]+)*")
 """Names of sandboxes, and so of build directories, cgroups and jails.
 
 Nothing else is ever taken for a left-over of a build.

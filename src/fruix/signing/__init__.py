@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fruix.late_names import late_names
+from fruix.late import late_names
 
 if TYPE_CHECKING:
     from fruix.signing import export_signatures, libcrypto, libgcrypt

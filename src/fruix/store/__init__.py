@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fruix.late_names import late_names
+from fruix.late import late_names
 
 if TYPE_CHECKING:
     from fruix.store.interface import Store

@@ -9,7 +9,6 @@ and `reserved`, disk space that can be given up.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -17,13 +16,14 @@ from contextlib import contextmanager, suppress
 
 from fruix.atomic_file import atomic_file, sync_path
 from fruix.errors import StoreError
+from fruix.late import late_pattern
 from fruix.store import guix_database, schema
 from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
 
 _MOST_TEXT = 256
 _RESERVED_SIZE = 8 << 20
-_IDENTITY = re.compile("[0-9a-f]{16}")
+_IDENTITY = late_pattern("[0-9a-f]{16}")
 # Milliseconds that a statement waits for other programs that lock the database.
 BUSY_TIMEOUT = 60_000
 

@@ -17,22 +17,22 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 from fruix.dataclass import dataclass, field
 from fruix.errors import BadStorePathError
+from fruix.late import late_pattern
 from fruix.model.storepath import StorePath
 from fruix.store.database import Database
 from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, opened_directory
 
 # Names of objects on the way into the store or out of it, for moments; they are no store path's.
-NEAR = re.compile(rb"\.tmp-[0-9a-f]{16}")
+NEAR = late_pattern(rb"\.tmp-[0-9a-f]{16}")
 STAGING, OWNER, LINKS = ".staging", ".owner", ".links"
-_SESSION = re.compile(r"([0-9a-f]{16})-([0-9]{20})-[0-9a-f]{16}")
+_SESSION = late_pattern(r"([0-9a-f]{16})-([0-9]{20})-[0-9a-f]{16}")
 # Times of inodes lag behind the clock by a tick, on some file systems by a second or two.
 _SLACK = 2_000_000_000
 _BATCH = 1000

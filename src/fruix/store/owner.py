@@ -31,13 +31,14 @@ from contextlib import suppress
 
 from fruix.dataclass import dataclass
 from fruix.errors import StoreError
+from fruix.late import late_pattern
 
 _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _NOT_THERE = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
-_IDENTITY = re.compile(r"^store ([0-9a-f]{16})$", re.MULTILINE)
-_NEWEST = re.compile(r"^newest ([0-9]{20})$", re.MULTILINE)
-_DATABASE = re.compile(r"^database ([0-9]+:[0-9]+)$", re.MULTILINE)
-_PROCESS = re.compile(r"^(process .+)$", re.MULTILINE)
+_IDENTITY = late_pattern(r"^store ([0-9a-f]{16})$", re.MULTILINE)
+_NEWEST = late_pattern(r"^newest ([0-9]{20})$", re.MULTILINE)
+_DATABASE = late_pattern(r"^database ([0-9]+:[0-9]+)$", re.MULTILINE)
+_PROCESS = late_pattern(r"^(process .+)$", re.MULTILINE)
 _SIZE = 4096
 _NEWEST_AT = len("store \n") + 16
 

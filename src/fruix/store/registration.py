@@ -12,7 +12,6 @@ Cost: about 100 µs a path; a derivation some 100 µs more.
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import threading
 import time
@@ -20,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from fruix.dataclass import replace
 from fruix.errors import BadDerivationError, InvalidPathError, UsageError
+from fruix.late import late_pattern
 from fruix.model import aterm
 from fruix.model.derivation import Derivation
 from fruix.model.drvhash import DerivationHasher, check_outputs
@@ -34,7 +34,7 @@ from fruix.store.memory import charge, scoped
 from fruix.store.objects.content_hashes import check_address_path
 
 # A key's name and 64 bytes in base 64; the database separates signatures by blanks.
-_SIGNATURE = re.compile(r"[^\s:]{1,200}:[A-Za-z0-9+/]{86}==")
+_SIGNATURE = late_pattern(r"[^\s:]{1,200}:[A-Za-z0-9+/]{86}==")
 # What messages that carry a path's signatures hold at most.
 SIGNATURES_LIMIT = 1 << 10
 # What was just written, by the paths that were made from it.

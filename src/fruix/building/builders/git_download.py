@@ -14,7 +14,6 @@ source code (`source_archive`).
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies
@@ -29,6 +28,7 @@ from fruix.building.builders.prepared_builder import PreparedBuilder, contract_o
 from fruix.building.resources import Resources
 from fruix.building.settings import PROXY_VARIABLES, BuildSettings
 from fruix.errors import BadDerivationError, UsageError
+from fruix.late import late_pattern
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
 from fruix.model.contentaddress import Method
@@ -43,8 +43,8 @@ from fruix.sandbox.networks import NONE
 
 BUILDER = "builtin:git-download"
 VIEW = "base+git"
-_COMMIT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+/@~-]{0,254}")
-_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_COMMIT = late_pattern(r"[A-Za-z0-9_][A-Za-z0-9_.+/@~-]{0,254}")
+_HASH = late_pattern(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHELL = "/bin/sh"
 _SHOWN = "/repositories"  # inside
 _BLOCK = 512  # bytes; what `ulimit -f` counts

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
+from fruix.late import late_pattern
 from fruix.model.secrets import without_user
 from fruix.model.text import printable
 
@@ -40,7 +41,7 @@ MIRRORS: Mapping[str, tuple[str, ...]] = {
     "sourceforge": ("https://downloads.sourceforge.net/project/", "https://prdownloads.sourceforge.net/"),
 }
 
-_ONE_LINE = re.compile(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+(.*)$")
+_ONE_LINE = late_pattern(r"^\s*deb(?:-src)?\s+(?:\[[^\]]*\]\s+)?(\S+)\s+\S+(.*)$")
 
 
 @dataclass(frozen=True, slots=True)

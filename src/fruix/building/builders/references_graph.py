@@ -13,13 +13,13 @@ Cost: one query per path of the closures; see `closure_sizes`.
 from __future__ import annotations
 
 import graphlib
-import re
 from collections.abc import Collection, Iterable, Sequence
 from operator import getitem
 from typing import Any
 
 from fruix.building.failures import FailedError
 from fruix.errors import BadStorePathError
+from fruix.late import late_pattern
 from fruix.model.attributes import Attributes
 from fruix.model.pathinfo import PathInfo
 from fruix.model.reasons import reason
@@ -28,7 +28,7 @@ from fruix.model.text import printable
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import check_interrupt
 
-_FILE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_FILE_NAME = late_pattern(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
 def graph_files(

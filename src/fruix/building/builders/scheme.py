@@ -10,10 +10,12 @@ import re
 import sys
 from collections.abc import Iterator
 
+from fruix.late import late_pattern
+
 # Guile's escapes: \\xHH, \\uHHHH, \\UHHHHHH, or one character.
-_ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{6})|(.))", re.DOTALL)
+_ESCAPE = late_pattern(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{6})|(.))", re.DOTALL)
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "0": "\0"}
-_TOKEN = re.compile(
+_TOKEN = late_pattern(
     r'(?P<string>"((?:[^"\\]|\\.)*)")|(?P<mark>[()])|;[^\n]*|(?P<symbol>[^\s()";]+)', re.DOTALL
 )
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import sys
 import time
@@ -30,10 +29,11 @@ from fruix.dataclass import dataclass
 from fruix.downloads.opener import make_opener, normalised
 from fruix.downloads.problems import ATTEMPTS, CONNECT_TIMEOUT, is_final, reason_of
 from fruix.errors import FruixError
+from fruix.late import late_pattern
 from fruix.model.text import printable
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
-_TREE = re.compile(r"swh:1:dir:[0-9a-f]{40}")
+COMMIT = late_pattern(r"[0-9a-f]{40}")
+_TREE = late_pattern(r"swh:1:dir:[0-9a-f]{40}")
 _NOT_FOUND = 404
 _LONGEST_ANSWER = 8 << 20  # bytes; a commit's message is part of it
 _CHUNK = 1 << 18

@@ -5,17 +5,17 @@ Its phases, the tests it ran, and the command that it showed last.
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
 from fruix.building.record.test_counts import TestSummary
 from fruix.dataclass import dataclass, field
+from fruix.late import late_pattern
 
 MOST_PHASES = 1000
 # As the shell shows a command before it runs it, where PS4 is `$ `; in a subshell the first
 # character is doubled.
-_COMMAND = re.compile(r"\$+ (.*)")
+_COMMAND = late_pattern(r"\$+ (.*)")
 _NO_MORE = "set +x"
 
 

@@ -15,14 +15,15 @@ import re
 from collections.abc import Callable
 
 from fruix.dataclass import dataclass, field
+from fruix.late import late_pattern
 
-_AUTOMAKE = re.compile(r"^# (TOTAL|PASS|SKIP|XFAIL|FAIL|XPASS|ERROR): +(\d+)$")
-_SERIAL_GOOD = re.compile(r"^All (\d+) tests passed")
-_SERIAL_BAD = re.compile(r"^(\d+) of (\d+) tests failed")
-_CTEST = re.compile(r"^\d+% tests passed, (\d+) tests? failed out of (\d+)")
-_NAMES = re.compile(r"^failed tests: (.+)$")
-_NAME = re.compile(r"^(?:FAIL|ERROR|XPASS): (\S+?):?(?: .*)?$")
-_MESON = re.compile(r"^(Ok|Fail|Skipped|Expected Fail|Unexpected Pass|Timeout): +(\d+)\s*$")
+_AUTOMAKE = late_pattern(r"^# (TOTAL|PASS|SKIP|XFAIL|FAIL|XPASS|ERROR): +(\d+)$")
+_SERIAL_GOOD = late_pattern(r"^All (\d+) tests passed")
+_SERIAL_BAD = late_pattern(r"^(\d+) of (\d+) tests failed")
+_CTEST = late_pattern(r"^\d+% tests passed, (\d+) tests? failed out of (\d+)")
+_NAMES = late_pattern(r"^failed tests: (.+)$")
+_NAME = late_pattern(r"^(?:FAIL|ERROR|XPASS): (\S+?):?(?: .*)?$")
+_MESON = late_pattern(r"^(Ok|Fail|Skipped|Expected Fail|Unexpected Pass|Timeout): +(\d+)\s*$")
 
 # A builder may say anything, and say it for ever.
 _MOST_NAMES, _LONGEST_NAME = 50, 200
@@ -82,7 +83,7 @@ def _cut(names: list[str]) -> tuple[str, ...]:
     return tuple(name[:_LONGEST_NAME] for name in names[:_MOST_NAMES])
 
 
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_COLOUR = late_pattern(r"\x1b\[[0-9;]*m")
 
 
 def _add(counts: dict[str, int], key: str, number: int) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,11 +17,12 @@ from fruix.cli.output.terminal import harmless, styled, wants_colour
 from fruix.cli.request.connect import open_store
 from fruix.client import RemoteStore
 from fruix.errors import HostViewError, UsageError
+from fruix.late import late_pattern
 from fruix.model.hostview import HostView, Sighting
 from fruix.model.viewdiff import changes, in_words
 
 _DIGITS = 16  # of a fingerprint, in lists
-_BEGINNING = re.compile(r"[0-9a-f]{6,64}")
+_BEGINNING = late_pattern(r"[0-9a-f]{6,64}")
 _COLOURS = {"-": "red", "+": "green", "~": "yellow"}
 Histories = Mapping[str, Sequence[Sighting]]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fruix.dataclass import dataclass
 from fruix.errors import FormatError
+from fruix.late import late_pattern
 
 if TYPE_CHECKING:
     from debian.deb822 import Packages
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _NEEDS = ("pre-depends", "depends")
 _AGAINST = ("conflicts", "breaks")
 _PRIORITIES = ("required", "important", "standard", "optional", "extra")
-_PROVIDES = re.compile(r"^Provides:\s*(.*(?:\n[ \t].*)*)", re.MULTILINE)
+_PROVIDES = late_pattern(r"^Provides:\s*(.*(?:\n[ \t].*)*)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from fruix import __version__
 from fruix.cli.command_table import COMMANDS
 from fruix.cli.parser import Parser, configured_parsers, overview
 from fruix.errors import FruixError
+from fruix.late import late_pattern
 
 _SECTION = 1
 # The beginning of a line of text that roff would take for a macro; the library's own macros are
 # `.TH` and the like.
-_TEXT = re.compile(r"^(?='|\.(?![A-Z]{1,2}\b))", re.MULTILINE)
+_TEXT = late_pattern(r"^(?='|\.(?![A-Z]{1,2}\b))", re.MULTILINE)
 
 
 def pages() -> Mapping[str, str]:

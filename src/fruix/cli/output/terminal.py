@@ -12,11 +12,13 @@ import os
 import re
 from typing import TextIO
 
+from fruix.late import late_pattern
+
 # Colours and the like; not what hides text (8: concealed). After 38 and 48 come the numbers of a
 # colour, where 8 is one.
 _PARAMETER = r"(?!0*8[;m])(?:[34]8;(?:5;\d{1,3}|2(?:;\d{1,3}){3})|\d{0,3})"
-_SGR = re.compile(rf"\x1b\[{_PARAMETER}(?:;{_PARAMETER}){{0,15}}m")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SGR = late_pattern(rf"\x1b\[{_PARAMETER}(?:;{_PARAMETER}){{0,15}}m")
+_CONTROL = late_pattern(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 RESET = "\x1b[0m"
 STYLES = {
     "bold": "\x1b[1m",

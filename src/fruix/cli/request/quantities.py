@@ -6,7 +6,9 @@ import argparse
 import re
 from collections.abc import Mapping
 
-_WORD = re.compile(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
+from fruix.late import late_pattern
+
+_WORD = late_pattern(r"([0-9]+(?:\.[0-9]+)?) *([A-Za-z]*)")
 _SIZES: Mapping[str, int] = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _TIMES: Mapping[str, int] = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 

@@ -7,7 +7,6 @@ was built here.
 from __future__ import annotations
 
 import os
-import re
 from functools import partial
 from typing import NoReturn
 
@@ -15,6 +14,7 @@ from fruix.cli.request.names import named
 from fruix.client import RemoteStore
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
+from fruix.late import late_pattern
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath, in_store
 from fruix.packages.load import find
@@ -22,7 +22,7 @@ from fruix.packages.lower import Lowered, Lowering, LoweringContext
 from fruix.packages.package import Package
 from fruix.this_machine import local_system
 
-_SYSTEM = re.compile(r"[A-Za-z0-9_]+-[a-z0-9_]+")
+_SYSTEM = late_pattern(r"[A-Za-z0-9_]+-[a-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True)

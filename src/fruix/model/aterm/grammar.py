@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from fruix.late import late_pattern
 
 MAX_SIZE = 64 << 20
 # More than any derivation in use has of arguments, variables or inputs; Linux starts no program
@@ -22,7 +22,7 @@ _UNESCAPING = (
     (b"\0", b"\\"),
 )
 _ESCAPING = ((b"\\", b"\\\\"), (b'"', b'\\"'), (b"\n", b"\\n"), (b"\r", b"\\r"), (b"\t", b"\\t"))
-TO_ESCAPE = re.compile(r'["\\\n\r\t]')
+TO_ESCAPE = late_pattern(r'["\\\n\r\t]')
 
 
 def escaped(text: bytes) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
 from fruix.errors import BadDerivationError, BadHashError, BadStorePathError, FormatError
+from fruix.late import late_pattern
 from fruix.model.aterm.grammar import DYNAMIC, MAX_DEPTH, MAX_ITEMS, MAX_SIZE, unescaped
 from fruix.model.aterm.quick_parsing import parse_usual
 from fruix.model.contentaddress import parse_output_method
@@ -25,9 +26,9 @@ WHOLE = 1 << 20
 _VERSIONED = b"DrvWithVersion("
 
 _BODY = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
-_STRING = re.compile(b'"(' + _BODY + b')"', re.DOTALL)
+_STRING = late_pattern(b'"(' + _BODY + b')"', re.DOTALL)
 # As much of a string as takes a few milliseconds; it never ends within an escape.
-_PIECE = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+){0,65535}+', re.DOTALL)
+_PIECE = late_pattern(rb'[^"\\]*+(?:\\.[^"\\]*+){0,65535}+', re.DOTALL)
 
 T = TypeVar("T")
 V = TypeVar("V")

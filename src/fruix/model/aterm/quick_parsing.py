@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from fruix.errors import BadHashError, BadStorePathError, FormatError
+from fruix.late import late_pattern
 from fruix.model.aterm.grammar import MAX_ITEMS
 from fruix.model.contentaddress import parse_output_method
 from fruix.model.derivation import IMPURE, Derivation, DerivationOutput
@@ -26,7 +27,7 @@ def _several(item: str) -> str:
 
 
 _INPUT = rf'\(",\[{_STRINGS}\]\)'
-_FORM = re.compile(
+_FORM = late_pattern(
     rf"Derive\(\[{_several(re.escape(_OUTPUT))}\],\[{_several(_INPUT)}\]"
     rf',\[({_STRINGS})\],",",\[({_STRINGS})\],\[{_several(re.escape(_VARIABLE))}\]\)'
 )

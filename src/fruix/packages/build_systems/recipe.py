@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Annotated
 
 from fruix.dataclass import dataclass, field
 from fruix.errors import UsageError
+from fruix.late import late_pattern
 from fruix.packages.check import Rule, wrong
 from fruix.packages.phases import Phases
 from fruix.packages.variables import Variables
@@ -98,4 +98,4 @@ def quoted(flag: str) -> str:
 
 
 _QUOTED = {"\\": "\\\\", '"': '\\"', "`": "\\`", "$$": "\\$"}
-_SPECIAL = re.compile(r'(\\|"|`|\$\$)')
+_SPECIAL = late_pattern(r'(\\|"|`|\$\$)')

@@ -41,10 +41,11 @@ import shlex
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+from fruix.late import late_pattern
 from fruix.packages.build_systems.recipe import Items
 
 _FOLDER = os.path.dirname(__file__)
-_MARK = re.compile(r"@([a-z_]+\.sh|[A-Z]+)@")
+_MARK = late_pattern(r"@([a-z_]+\.sh|[A-Z]+)@")
 
 
 @cache

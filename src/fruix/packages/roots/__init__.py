@@ -5,20 +5,20 @@ A root's name is that of its pins (`pins`), with variants: `debian-12+c+++perl`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
+from fruix.late import late_pattern
 from fruix.model.root import Piece, Root
 from fruix.packages.roots.pins import BASE, RUNTIME, PinnedPiece, Pins, file_of, read, shipped
 
 # Of the runtime's pieces: libraries and what they load, no documents. Debian's /usr is merged.
 _LIBRARIES = {"linux": ("usr/lib*",), "freebsd": ("lib/*", "libexec/ld-elf*", "usr/lib/*")}
 # A variant's name ends where a `+` begins the next one; `c++` has two of its own.
-_VARIANT = re.compile(r"\+[^+]+(?:\+\+)?(?=\+|$)")
-_NAME = re.compile(rf"([^+]+)((?:{_VARIANT.pattern})*)")
+_VARIANT = late_pattern(r"\+[^+]+(?:\+\+)?(?=\+|$)")
+_NAME = late_pattern(rf"([^+]+)((?:{_VARIANT.pattern})*)")
 
 # What was read for somebody: the root's name, or its file → its pins.
 _asked: dict[str, Pins] = {}

@@ -15,15 +15,16 @@ from typing import Any, TypeVar, get_args
 
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError, UsageError
+from fruix.late import late_pattern
 from fruix.model.nearest import nearest
 from fruix.model.root import Kind, Piece
 
 MARK = "# What follows is written by 'fruix root update'.\n"
 BASE, RUNTIME = "base", "runtime"
 _HERE = os.path.dirname(__file__)
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_GROUP = re.compile(r"base|runtime|\+[a-z0-9][a-z0-9.+-]*")
-_PATH = re.compile(r"(?!/)(?:(?!\.{1,2}(?:/|$))[^/\0\n]+(?:/|$))+")
+_SHA256 = late_pattern(r"[0-9a-f]{64}")
+_GROUP = late_pattern(r"base|runtime|\+[a-z0-9][a-z0-9.+-]*")
+_PATH = late_pattern(r"(?!/)(?:(?!\.{1,2}(?:/|$))[^/\0\n]+(?:/|$))+")
 _Value = TypeVar("_Value")
 
 

@@ -10,12 +10,13 @@ import os
 import re
 
 from fruix.dataclass import dataclass
+from fruix.late import late_pattern
 
 _VERSION_SCRIPT = "bin/freebsd-version"
 _PARAMETERS = "usr/include/sys/param.h"
 # The kernel takes 31 bytes with the NUL.
-_NAME = re.compile(rb'^USERLAND_VERSION="([\x21-\x7e]{1,30})"$', re.MULTILINE)
-_DATE = re.compile(rb"^#define\s+__FreeBSD_version\s+([0-9]{6,8})\b", re.MULTILINE)
+_NAME = late_pattern(rb'^USERLAND_VERSION="([\x21-\x7e]{1,30})"$', re.MULTILINE)
+_DATE = late_pattern(rb"^#define\s+__FreeBSD_version\s+([0-9]{6,8})\b", re.MULTILINE)
 _LIMIT = 1 << 16
 
 

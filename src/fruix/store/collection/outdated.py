@@ -8,15 +8,15 @@ into `gcroots` directly.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
+from fruix.late import late_pattern
 from fruix.store.collection.persistent_roots import FoundRoot
 from fruix.store.layout import Layout
 from fruix.store.tree.descriptors import open_chain
 
-_GENERATION = re.compile(r"(.+)-[0-9]+-link")
+_GENERATION = late_pattern(r"(.+)-[0-9]+-link")
 
 
 def without_outdated(roots: Iterable[FoundRoot], since: int, layout: Layout) -> list[FoundRoot]:

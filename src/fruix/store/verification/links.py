@@ -7,13 +7,13 @@ were changed, which shows in those too. Taking it away loses nothing.
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import islice
 
 from fruix.errors import FruixError
+from fruix.late import late_pattern
 from fruix.model.base32 import ALPHABET
 from fruix.model.finding import Finding, FindingKind
 from fruix.store.deduplication.contents import opened_contents
@@ -24,7 +24,7 @@ from fruix.store.verification.parallel import in_parallel
 
 _BATCH = 64
 # Anything else somebody has put there.
-_NAME = re.compile(f"[{ALPHABET}]{{52}}")
+_NAME = late_pattern(f"[{ALPHABET}]{{52}}")
 
 
 def link_findings(store: int, directory: str) -> Iterator[Finding]:
