@@ -14,21 +14,19 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from fruix import failpoints
+from fruix import failpoints, protocol
+from fruix.daemon import handlers as rooms
 from fruix.daemon.answers import MOST_REQUEST
 from fruix.daemon.budget import CountedRoots
-from fruix.daemon.error_messages import ends_session, failure
-from fruix.daemon.handlers.query import LASTING
-from fruix.daemon.handlers.table import HANDLERS
 from fruix.daemon.session import Handler, Session
 from fruix.daemon.user_profiles import make_profile_directory
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
-from fruix.protocol import handshake, messages, nix
-from fruix.protocol.operations import operations
+from fruix.protocol import handshake, messages
 from fruix.protocol.options import GUIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.reader import FREE
 from fruix.protocol.records import Body, Operation, Request
 from fruix.protocol.streams import request_body
+from fruix.protocol.numbers import NIX_OLDEST
 from fruix.protocol.wire import Dialect
 from fruix.store.memory import charge, charged_to
 
@@ -47,12 +45,12 @@ class RequestLoop:
         session: Session,
         *,
         only: Only = None,
-        handlers: Handlers = HANDLERS,
+        handlers: Handlers | None = None,
         refusal: tuple[str, str] = (_NOT_FOR_OTHERS, _HINT_FOR_OTHERS),
     ) -> None:
         """`only`: the requests that the client may make, if not all; `refusal`: of others, with a hint.
 
-        `handlers`: what answers, by the dialects that are served.
+        `handlers`: what answers, by the dialects that are served, if not all.
         """
         self._session = session
         self._only = only
@@ -93,14 +91,14 @@ class RequestLoop:
             trusted=session.trusted,
         )
         self._connection.complete()
-        if context.dialect not in self._handlers:
+        if self._handlers is not None and context.dialect not in self._handlers:
             self._answer(self._error(self._refused()))
             return False
         if context.dialect is Dialect.GUIX:
             self._make_profile_directory()
             session.options = ClientOptions(verbosity=GUIX_DEFAULT_VERBOSITY, print_build_trace=False)
-        elif context.minor < nix.OLDEST:
-            least = f"1.{nix.OLDEST}"
+        elif context.minor < NIX_OLDEST:
+            least = f"1.{NIX_OLDEST}"
             error = f"protocol 1.{context.minor} is too old, this daemon serves {least} and newer"
             self._answer(self._error(ProtocolError(error)))
             return False
@@ -118,8 +116,9 @@ class RequestLoop:
 
     def _serve(self) -> None:
         session, connection, source = self._session, self._connection, self._connection.source
-        table = operations(session.context)
-        handlers = self._handlers[session.context.dialect]
+        # Loaded here, when the first client that is greeted makes up its first request.
+        table = protocol.operations.operations(session.context)
+        handlers = (self._handlers or rooms.table.HANDLERS)[session.context.dialect]
         budget = session.service.settings.max_request_size
         answers = session.service.answers
         self._dialect = answers.dialect(session.context)
@@ -171,7 +170,7 @@ class RequestLoop:
 
     def _version(self, operation: Operation) -> tuple[int, int] | None:
         """What the answer rests on, if it is to be kept: the request is all that has arrived."""
-        if not self._asked or operation.kind not in LASTING or self._connection.source.buffered:
+        if not self._asked or operation.kind not in rooms.query.LASTING or self._connection.source.buffered:
             return None
         try:
             version = self._session.store.database.version()
@@ -220,6 +219,8 @@ class RequestLoop:
         """Answer a request with an error, when the stream that the client may still be sending is read."""
         if isinstance(error, DisconnectedError):
             raise error
+        from fruix.daemon import error_messages  # noqa: PLC0415 - knows all requests
+
         answer = self._error(error)
         try:
             self._session.body.drain()
@@ -227,11 +228,13 @@ class RequestLoop:
             self._answer(answer)
             raise broken from error
         self._answer(answer)
-        if ends_session(error, operation.kind, self._session.context):
+        if error_messages.ends_session(error, operation.kind, self._session.context):
             raise ProtocolError(f"{operation.name}: {error}") from error
 
     def _error(self, error: Exception) -> bytes:
-        return messages.encode(failure(error, self._session.context), self._session.context)
+        from fruix.daemon import error_messages  # noqa: PLC0415 - knows all requests
+
+        return messages.encode(error_messages.failure(error, self._session.context), self._session.context)
 
     def _answer(self, data: bytes | bytearray, stream: Iterable[bytes] = ()) -> None:
         """Send a reply in one write, and its stream after it.

@@ -28,13 +28,14 @@ from fruix.model.garbage import Keep
 from fruix.model.named_keys import SecretKey
 from fruix.model.reasons import ends_request, text_of
 from fruix.model.storepath import StorePath
-from fruix.protocol import messages, nix
+from fruix.protocol import messages
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import EventWriter, event_writer
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.realise_activities import Expected
 from fruix.protocol.records import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
+from fruix.protocol.numbers import NIX_NEWEST
 from fruix.protocol.wire import FEATURE, Context, Dialect
 from fruix.signing.path_signatures import PathTrust
 from fruix.store.memory import charge
@@ -54,7 +55,7 @@ class Session:
         self.service = service
         self.store = service.store
         self.trusted = trusted
-        self.context = Context(Dialect.NIX, nix.NEWEST, service.store.directory)
+        self.context = Context(Dialect.NIX, NIX_NEWEST, service.store.directory)
         self.options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.

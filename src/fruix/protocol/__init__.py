@@ -12,3 +12,16 @@ Rules: a difference between dialects or versions is a row or a column, not a bra
 serves both ends; a request is read whole before anything in it is judged; every length, count and
 message has a limit.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fruix.late import late_names
+
+if TYPE_CHECKING:
+    from fruix.protocol import operations
+
+__all__ = ["operations"]
+
+__getattr__ = late_names(__name__, {"operations": "operations:"})

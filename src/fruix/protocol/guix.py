@@ -31,9 +31,6 @@ from fruix.protocol.options import GUIX_OPTIONS
 from fruix.protocol.records import Body, Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, NAME, TEXT, Constant
 
-OLDEST = 0x60  # what tells this dialect from the other
-NEWEST = 0x64
-
 
 class AddToStore(Request[StorePath]):
     """Add an archive, or (not `recursive`) the one file in it; the path follows from the contents."""

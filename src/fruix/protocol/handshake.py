@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError, GuixDaemonError, ProtocolError
-from fruix.protocol import guix, nix, numbers
+from fruix.protocol import numbers
 from fruix.protocol.advice import in_words_of_nix
 from fruix.protocol.compound import List
 from fruix.protocol.messages import Code
@@ -26,7 +26,7 @@ from fruix.protocol.reader import Source
 from fruix.protocol.wire import FEATURE, Context, Dialect, Text, read_string, write_string, write_u64
 
 CLIENT_MAGIC, SERVER_MAGIC, MAJOR = numbers.CLIENT_MAGIC, numbers.SERVER_MAGIC, numbers.MAJOR
-ANNOUNCED = (MAJOR << 8) | guix.NEWEST
+ANNOUNCED = (MAJOR << 8) | numbers.GUIX_NEWEST
 # What a refusal announces: from version 1.26 on errors are records in the Nix dialect and plain in
 # Guix's, and from 1.33 on Nix clients want to read more before it. Below both write their greeting
 # and then read the same plain error.
@@ -89,19 +89,18 @@ def greet(source: Source, send: Send, *, directory: str) -> Greeting:
         FruixError: it refuses this client, and why.
     """
     source.expect(BUDGET)
-    send(_numbers(CLIENT_MAGIC, (MAJOR << 8) | nix.NEWEST))
+    send(_numbers(CLIENT_MAGIC, (MAJOR << 8) | numbers.NIX_NEWEST))
     if source.u64() != SERVER_MAGIC:
         raise ProtocolError("what answers is no build daemon", hint="is this the daemon's socket?")
     number = source.u64()
     if number == REFUSING:
         raise _refused(source)
-    if guix.OLDEST <= number & 0xFF < guix.NEWEST:
+    if numbers.GUIX_OLDEST <= number & 0xFF < numbers.GUIX_NEWEST:
         raise _guix_answers()
-    minor = min(number & 0xFF, nix.NEWEST)
-    if number >> 8 != MAJOR or minor < nix.OLDEST_DAEMON:
-        raise ProtocolError(
-            f"the daemon speaks version {number >> 8}.{number & 0xFF}, older than 1.{nix.OLDEST_DAEMON}"
-        )
+    minor = min(number & 0xFF, numbers.NIX_NEWEST)
+    if number >> 8 != MAJOR or minor < numbers.NIX_OLDEST_DAEMON:
+        theirs, least = f"{number >> 8}.{number & 0xFF}", f"1.{numbers.NIX_OLDEST_DAEMON}"
+        raise ProtocolError(f"the daemon speaks version {theirs}, older than {least}")
     context = Context(Dialect.NIX, minor, directory)
     features: frozenset[str] = frozenset()
     if minor >= FEATURES_SINCE:
@@ -122,10 +121,10 @@ def greet_guix(source: Source, send: Send, *, directory: str) -> Greeting:
     source.expect(BUDGET)
     send(_numbers(CLIENT_MAGIC, ANNOUNCED))
     magic, number = source.u64(), source.u64()
-    if magic != SERVER_MAGIC or number >> 8 != MAJOR or number & 0xFF < guix.OLDEST:
+    if magic != SERVER_MAGIC or number >> 8 != MAJOR or number & 0xFF < numbers.GUIX_OLDEST:
         raise ProtocolError("what answers is no guix-daemon that is still in use")
     send(_numbers(0, 0))
-    minor = min(number & 0xFF, guix.NEWEST)
+    minor = min(number & 0xFF, numbers.GUIX_NEWEST)
     return Greeting(Context(Dialect.GUIX, minor, directory), "guix-daemon", None)
 
 
@@ -156,9 +155,9 @@ def _understand(number: int, directory: str) -> Context:
     minor = number & 0xFF
     if number >> 8 != MAJOR or minor < LEAST:
         raise ProtocolError(f"the client speaks version {number >> 8}.{minor}, which is not served")
-    if minor >= guix.OLDEST:
-        return Context(Dialect.GUIX, min(minor, guix.NEWEST), directory)
-    return Context(Dialect.NIX, min(minor, nix.NEWEST), directory)
+    if minor >= numbers.GUIX_OLDEST:
+        return Context(Dialect.GUIX, min(minor, numbers.GUIX_NEWEST), directory)
+    return Context(Dialect.NIX, min(minor, numbers.NIX_NEWEST), directory)
 
 
 def _agree(source: Source, send: Send, context: Context) -> frozenset[str]:

@@ -58,10 +58,6 @@ from fruix.protocol.own_operations import OWN
 from fruix.protocol.records import Body, Field, Operation, Request, row
 from fruix.protocol.wire import BOOL, FEATURE, NAME, TEXT, U64
 
-OLDEST = 21
-OLDEST_DAEMON = 34  # that Fruix's own clients talk to
-NEWEST = numbers.NIX_NEWEST
-
 
 class AddToStore(Request[PathInfo]):
     """Add contents whose path follows from them; `method` as in `model.contentaddress`."""

@@ -7,7 +7,10 @@ none), or the name of the layout of which the field is a list.
 CLIENT_MAGIC = 0x6E697863
 SERVER_MAGIC = 0x6478696F
 MAJOR = 1
-NIX_NEWEST = 38  # minor version of the Nix dialect
+# Minor versions that are spoken.
+NIX_OLDEST, NIX_NEWEST = 21, 38
+NIX_OLDEST_DAEMON = 34  # that Fruix's own clients talk to
+GUIX_OLDEST, GUIX_NEWEST = 0x60, 0x64  # the first is what tells this dialect from the other
 FEATURE = "fruix-1"  # what both sides name when both are Fruix
 # What a client of Fruix's offers. guix-daemon announces the same version as Fruix and reads the list as
 # a processor to stay on and a reserve of disk space: with an empty name in front both are small

@@ -14,3 +14,34 @@ has it taken away. Nobody waits longer than for one batch.
 """
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fruix.late import late_names
+
+if TYPE_CHECKING:
+    from fruix.store.collection import (
+        collector,
+        graph,
+        liveness,
+        outdated,
+        persistent_roots,
+        row_sets,
+        runtime_roots,
+        shredder,
+        strays,
+    )
+
+__all__ = [
+    "collector",
+    "graph",
+    "liveness",
+    "outdated",
+    "persistent_roots",
+    "row_sets",
+    "runtime_roots",
+    "shredder",
+    "strays",
+]
+
+__getattr__ = late_names(__name__, {name: f"{name}:" for name in __all__})

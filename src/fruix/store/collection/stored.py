@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from fruix.errors import BadStorePathError, PathAliveError
 from fruix.model.garbage import (
@@ -30,20 +31,19 @@ from fruix.model.garbage import (
 )
 from fruix.model.storepath import StorePath, in_store
 from fruix.overriding import override
-from fruix.store.collection.collector import Collector
-from fruix.store.collection.graph import Graph
-from fruix.store.collection.liveness import Liveness, looked_at, paths_of, rows_of, temporary_of_others
-from fruix.store.collection.outdated import remove_outdated, without_outdated
+from fruix.store import collection
 from fruix.store.collection.parts import Parts
-from fruix.store.collection.persistent_roots import FoundRoot, PersistentRoots
-from fruix.store.collection.runtime_roots import runtime_roots
-from fruix.store.collection.shredder import shredding
-from fruix.store.collection.strays import find_strays
 from fruix.store.collection.temp_root_file import OtherProcesses
 from fruix.store.database import Database
 from fruix.store.queries import StoreQueries
 from fruix.store.room import Room
 from fruix.store.roots import add_indirect_root, make_permanent_root
+
+if TYPE_CHECKING:
+    from fruix.store.collection.collector import Collector
+    from fruix.store.collection.graph import Graph
+    from fruix.store.collection.liveness import Liveness
+    from fruix.store.collection.persistent_roots import FoundRoot
 
 
 def _nobody(_event: GarbageEvent) -> None:
@@ -103,7 +103,7 @@ class StoredCollection(StoreQueries):
         found = [(root.link, root.target) for root in self._links(report)]
         if processes:
             found += self._temporary()
-            found += runtime_roots(self._parts.layout.store)
+            found += collection.runtime_roots.runtime_roots(self._parts.layout.store)
         valid = self.valid_paths({path for _, path in found})
         return [Root(link, path) for link, path in sorted(set(found)) if path in valid]
 
@@ -111,7 +111,7 @@ class StoredCollection(StoreQueries):
         parts = self._parts
         with parts.gate.alone():
             others = OtherProcesses(parts.layout.temproots, parts.temp_root_file)
-            found = list(temporary_of_others(others, parts.layout.store))
+            found = list(collection.liveness.temporary_of_others(others, parts.layout.store))
         found += ((str(os.getpid()), path) for path in parts.temp_roots.all())
         return [(f"{{temp:{process}}}", path) for process, path in found]
 
@@ -122,7 +122,9 @@ class StoredCollection(StoreQueries):
             report(RootNote(what, link, target))
 
         places = (layout.gcroots, layout.profiles)
-        return PersistentRoots(places, f"{layout.gcroots}/auto", layout.store, note).find()
+        return collection.persistent_roots.PersistentRoots(
+            places, f"{layout.gcroots}/auto", layout.store, note
+        ).find()
 
     # What is alive
 
@@ -134,25 +136,27 @@ class StoredCollection(StoreQueries):
             found = list(self._links(report))
             counting = found
             if goal.older_than is not None:
-                counting = without_outdated(found, goal.older_than, self._parts.layout)
+                counting = collection.outdated.without_outdated(found, goal.older_than, self._parts.layout)
             if not goal.dry_run:
-                remove_outdated(found, counting)
+                collection.outdated.remove_outdated(found, counting)
             return (root.target for root in counting)
 
-        with looked_at(self._parts, keep, links) as liveness:
+        with collection.liveness.looked_at(self._parts, keep, links) as liveness:
             report(Marked(liveness.graph.live, len(liveness.graph)))
             yield liveness
 
     def live_paths(self, keep: Keep, report: Report = _nobody) -> list[StorePath]:
         """Valid paths that something keeps alive."""
         with self._look(keep, report, Goal()) as liveness:
-            return sorted(paths_of(self.database, liveness.graph.rows(alive=True)))
+            return sorted(collection.liveness.paths_of(self.database, liveness.graph.rows(alive=True)))
 
     def dead_paths(self, keep: Keep, report: Report = _nobody) -> list[StorePath]:
         """What a collection would delete: valid paths, and objects in the store directory that aren't."""
         with self._look(keep, report, Goal()) as liveness:
-            strays = find_strays(self._parts, liveness.names).objects
-            return sorted([*strays, *paths_of(self.database, liveness.graph.rows(alive=False))])
+            strays = collection.strays.find_strays(self._parts, liveness.names).objects
+            return sorted(
+                [*strays, *collection.liveness.paths_of(self.database, liveness.graph.rows(alive=False))]
+            )
 
     def why_live(self, path: StorePath, keep: Keep) -> WhyLive:
         """The shortest way from a root to a valid path; links are preferred to other roots.
@@ -163,14 +167,14 @@ class StoredCollection(StoreQueries):
         self._require(path)
         roots = self.find_roots()
         with self.database.snapshot() as connection:
-            graph = Graph(connection, keep)
-            rows = rows_of(connection, {path, *(root.target for root in roots)})
+            graph = collection.graph.Graph(connection, keep)
+            rows = collection.liveness.rows_of(connection, {path, *(root.target for root in roots)})
         for some in ([root for root in roots if root.is_link], roots):
             starts = {root.target: root.link for root in reversed(some)}
             goals = [row for row, found in rows.items() if found == path]
             way = graph.way([row for row, found in rows.items() if found in starts], *goals)
             if way:
-                paths = {row: next(paths_of(self.database, [row])) for row, _ in way}
+                paths = {row: next(collection.liveness.paths_of(self.database, [row])) for row, _ in way}
                 steps = tuple(LiveStep(paths[row], how) for row, how in way)
                 return WhyLive(starts[steps[0].path], steps)
         return WhyLive()
@@ -195,9 +199,9 @@ class StoredCollection(StoreQueries):
 
     def _would_collect(self, keep: Keep, goal: Goal, report: Report) -> Collected:
         with self._look(keep, report, goal) as liveness:
-            graph, strays = liveness.graph, find_strays(self._parts, liveness.names)
+            graph, strays = liveness.graph, collection.strays.find_strays(self._parts, liveness.names)
             dead = list(graph.rows(alive=False))
-            paths = [*strays.objects, *paths_of(self.database, dead)]
+            paths = [*strays.objects, *collection.liveness.paths_of(self.database, dead)]
             size = sum(map(graph.size, dead))
             report(Step([str(path) for path in paths], size))
             return Collected(graph.live, len(paths), size, tuple(sorted(strays.foreign)))
@@ -206,8 +210,11 @@ class StoredCollection(StoreQueries):
     def _collecting(self, keep: Keep, goal: Goal, report: Report) -> Iterator[Collector]:
         self.database.give_up_reserve()
         try:
-            with self._look(keep, report, goal) as liveness, shredding(self._parts) as shredder:
-                yield Collector(self._parts, liveness, goal, shredder)
+            with (
+                self._look(keep, report, goal) as liveness,
+                collection.shredder.shredding(self._parts) as shredder,
+            ):
+                yield collection.collector.Collector(self._parts, liveness, goal, shredder)
                 shredder.wait()
                 report(UnusedLinks(shredder.freed))
                 report(LinksSave(self._parts.remove_unused_links()))
@@ -232,7 +239,7 @@ class StoredCollection(StoreQueries):
         with self._collecting(keep, Goal(), report) as collector:
             graph = collector.liveness.graph
             with self.database.snapshot() as connection:
-                rows = rows_of(connection, wanted)
+                rows = collection.liveness.rows_of(connection, wanted)
             order = _deletable(self.database, graph, rows, referrers=referrers)
             strays = [path for path in wanted if path not in rows.values()]
             steps = [collector.delete_rows(order), collector.delete_objects(strays)]
@@ -268,7 +275,7 @@ def _deletable(
     order = list(graph.dead_first_referrers(rows))
     for before, row in pairwise(order):
         if not referrers and row in rows and before not in rows:
-            (referrer,) = paths_of(database, [before])
+            (referrer,) = collection.liveness.paths_of(database, [before])
             raise PathAliveError(str(rows[row]), str(referrer))
     return order
 

@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from fruix.dataclass import replace
 from fruix.errors import StoreError
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.store import leftovers
+from fruix.store import leftovers, outputs
 from fruix.store.locks import PathLocks
 from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
-from fruix.store.outputs import staged
-from fruix.store.outputs.addressed import name_by_contents
-from fruix.store.outputs.canonical import Links
-from fruix.store.outputs.import_tree import OutputPolicy
-from fruix.store.outputs.staged import Staged
 from fruix.store.queries import StoreQueries
-from fruix.store.tree.copy import copy_tree
+
+if TYPE_CHECKING:
+    from fruix.store.outputs.canonical import Links
+    from fruix.store.outputs.import_tree import OutputPolicy
+    from fruix.store.outputs.staged import Staged
 
 
 class StoredOutputs(StoreQueries):
@@ -56,28 +56,30 @@ class StoredOutputs(StoreQueries):
             ObjectRejectedError: what is there can't be a store object.
             HashMismatchError: not what `expected` says.
         """
-        return staged.stage_output(self._staging, source, path, policy, valid=self.is_valid(path))
+        return outputs.staged.stage_output(self._staging, source, path, policy, valid=self.is_valid(path))
 
     def copy_object(self, path: StorePath, to: int) -> None:
         """Copy a valid path's files under its own name into an open directory that only we can enter."""
         name = os.fsencode(path.base)
+        from fruix.store.tree.copy import copy_tree  # noqa: PLC0415 - seldom needed
+
         copy_tree(self._descriptor, name, to, name, where=path.base)
 
     def publish(self, place: bytes, path: StorePath) -> None:
         """Give what lies at a place of the staging directory its final name, which the caller has locked."""
         self._staging.publish(place, path.base)
 
-    def name_by_contents(self, outputs: Mapping[StorePath, tuple[Staged, str]]) -> dict[StorePath, Staged]:
+    def name_by_contents(self, found: Mapping[StorePath, tuple[Staged, str]]) -> dict[StorePath, Staged]:
         """Outputs under the names that their contents give, by their scratch paths; see `addressed`.
 
         If that fails all of them are dropped.
         """
         named: dict[StorePath, Staged] = {}
         try:
-            for scratch, output in name_by_contents(outputs, {}):
+            for scratch, output in outputs.addressed.name_by_contents(found, {}):
                 named[scratch] = replace(output, valid=self.is_valid(output.info.path))
         except BaseException:
-            for scratch, (output, _) in outputs.items():
+            for scratch, (output, _) in found.items():
                 named.get(scratch, output).drop()
             raise
         return named
@@ -95,7 +97,7 @@ class StoredOutputs(StoreQueries):
         """
         with self._staging.place() as place:
             self._adding.restore(place, info, chunks)
-        return Staged(info, place, self._staging, self.is_valid(info.path))
+        return outputs.staged.Staged(info, place, self._staging, self.is_valid(info.path))
 
     def keep_result(self, staged: Staged, suffix: str) -> str:
         """Keep an output in the store, unregistered, for people to look at.
@@ -138,7 +140,7 @@ class StoredOutputs(StoreQueries):
 
         See `taking.count_links`.
         """
-        return staged.count_links(sources, most, most_bytes)
+        return outputs.staged.count_links(sources, most, most_bytes)
 
     def delete_unregistered(self, path: StorePath) -> None:
         """Delete the files at a path that is not valid; nothing there is fine.

@@ -4,3 +4,16 @@
 at what else lies in the store directory; `metadata` knows modes, owners and times, and mends them.
 `stored` is the part of `LocalStore`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fruix.late import late_names
+
+if TYPE_CHECKING:
+    from fruix.store.verification import links, metadata, objects, parallel, strays
+
+__all__ = ["links", "metadata", "objects", "parallel", "strays"]
+
+__getattr__ = late_names(__name__, {name: f"{name}:" for name in __all__})

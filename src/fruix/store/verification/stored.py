@@ -12,19 +12,13 @@ from contextlib import ExitStack
 
 from fruix.model.finding import Finding, FindingKind
 from fruix.model.storepath import StorePath
-from fruix.store.collection.liveness import rows_of
+from fruix.store import collection, verification
 from fruix.store.collection.parts import Parts
-from fruix.store.collection.row_sets import delete_rows, without_held
 from fruix.store.database import Contents
 from fruix.store.durability import is_whole
 from fruix.store.locks import PathLocks
 from fruix.store.queries import StoreQueries
 from fruix.store.tree.descriptors import exists
-from fruix.store.verification.links import link_findings, remove_link
-from fruix.store.verification.metadata import mend_metadata
-from fruix.store.verification.objects import Inspector
-from fruix.store.verification.parallel import in_parallel
-from fruix.store.verification.strays import stray_findings
 
 # What a thread takes at once: so many paths, or so many bytes.
 _PAGE, _PAGE_SIZE = 64, 8 << 20
@@ -69,9 +63,9 @@ class StoredVerification(StoreQueries):
         found = [Finding(FindingKind.DATABASE, found=text) for text in self.database.integrity()]
         found += self._inspected(self._pages(), contents=contents)
         if contents:
-            found += link_findings(self._descriptor, self._parts.layout.store)
+            found += verification.links.link_findings(self._descriptor, self._parts.layout.store)
         if strays:
-            found += stray_findings(self._parts)
+            found += verification.strays.stray_findings(self._parts)
         return found
 
     def inspect(self, paths: Iterable[StorePath], *, contents: bool) -> list[Finding]:
@@ -108,8 +102,8 @@ class StoredVerification(StoreQueries):
         yield page
 
     def _inspected(self, pages: Iterable[list[Contents]], *, contents: bool) -> Iterator[Finding]:
-        inspector = Inspector(self.database, self._descriptor, contents)
-        for found in in_parallel(inspector.inspect, pages):
+        inspector = verification.objects.Inspector(self.database, self._descriptor, contents)
+        for found in verification.parallel.in_parallel(inspector.inspect, pages):
             yield from found
 
     # Mending
@@ -122,9 +116,11 @@ class StoredVerification(StoreQueries):
             OSError: as the system says.
         """
         if finding.kind is FindingKind.METADATA:
-            mend_metadata(self._descriptor, os.fsencode(finding.path(self._parts.layout.store).base))
+            verification.metadata.mend_metadata(
+                self._descriptor, os.fsencode(finding.path(self._parts.layout.store).base)
+            )
         elif finding.kind is FindingKind.LINK:
-            remove_link(self._descriptor, os.path.basename(finding.subject))
+            verification.links.remove_link(self._descriptor, os.path.basename(finding.subject))
 
     def forget_missing(self, paths: Iterable[StorePath]) -> list[StorePath]:
         """Make paths invalid whose files are gone, as far as no other valid path refers to them.
@@ -139,9 +135,11 @@ class StoredVerification(StoreQueries):
             if free and self.database.count() <= len(free):
                 self._parts.emptied()
             with self.database.writing() as connection:
-                rows = rows_of(connection, [path for path in free if not self.has_files(path)])
-                gone = without_held(connection, set(rows))
-                delete_rows(connection, gone)
+                rows = collection.liveness.rows_of(
+                    connection, [path for path in free if not self.has_files(path)]
+                )
+                gone = collection.row_sets.without_held(connection, set(rows))
+                collection.row_sets.delete_rows(connection, gone)
         self.database.sync_log()
         return sorted(rows[row] for row in gone)
 
