@@ -4,6 +4,7 @@ import os
 import socket
 from contextlib import closing
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import open_chain
 from fruix.store.tree.dump import dump
 from fruix.store.tree.restore import restore
-from fruix.store.tree.walk import Kind, walk
+from fruix.store.tree.walk import Kind, Node, walk
 from store.helpers import (
     directory_fd,
     file_archive,
@@ -29,8 +30,22 @@ from store.helpers import (
 )
 
 
+class Prepared:
+    """A preparation that does nothing: trees that need one are read in another way."""
+
+    def file(self, node: Node, descriptor: int) -> int:
+        return descriptor
+
+    def symlink(self, node: Node) -> None:
+        pass
+
+    directory = end = symlink
+
+
 def archive_of(parent: int, name: bytes) -> bytes:
-    return b"".join(dump(parent, name))
+    archive = b"".join(dump(parent, name))
+    assert b"".join(dump(parent, name, prepare=Prepared())) == archive
+    return archive
 
 
 def tree_of(entries: bytes) -> bytes:
@@ -99,6 +114,16 @@ def test_dump_of_restored_is_the_archive(here: int, tree: object) -> None:
         assert archive_of(here, b"x") == data
     finally:
         delete_tree(here, b"x")
+
+
+def test_a_small_file_is_opened_and_read_once(tmp_path: Path, here: int) -> None:
+    (tmp_path / "tree").mkdir()
+    for number in range(30):
+        write_file(tmp_path / "tree" / str(number), b"contents", 0o644)
+    with patch.object(os, "stat", wraps=os.stat) as asked, patch.object(os, "read", wraps=os.read) as read:
+        list(dump(here, b"tree"))
+    assert asked.call_count == 1  # of the root
+    assert read.call_count == 30
 
 
 def test_big_file_is_streamed(tmp_path: Path, here: int) -> None:

@@ -26,7 +26,8 @@ from fruix.store.deduplication.rules import ALL, LARGE, Rules
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.tree.descriptors import lstat
-from fruix.store.tree.dump import SizeBudget, dump
+from fruix.store.tree.dump import dump
+from fruix.store.tree.file_contents import SizeBudget
 from store.helpers import directory_fd, file_archive, snapshot, write_file
 
 BIG = os.urandom(20_000)

@@ -14,7 +14,8 @@ from fruix.model.hashes import Hash
 from fruix.store import flags
 from fruix.store.local import LocalStore
 from fruix.store.outputs.import_tree import OutputPolicy
-from fruix.store.tree.dump import SizeBudget, dump
+from fruix.store.tree.dump import dump
+from fruix.store.tree.file_contents import SizeBudget
 from machine import OTHER_USERS, SEVERAL_IDS
 from store.helpers import (
     BUILD_UID,

@@ -25,7 +25,8 @@ from fruix.model.text import printable
 from fruix.sandbox import Bind, Entry, File
 from fruix.sandbox.network_files import contents
 from fruix.store.tree.descriptors import OPEN_DIRECTORY
-from fruix.store.tree.dump import SizeBudget, dump
+from fruix.store.tree.dump import dump
+from fruix.store.tree.file_contents import SizeBudget
 from fruix.substitutes.helper import info_request, parse_result, substitute_request
 from fruix.substitutes.substituter import Offer
 

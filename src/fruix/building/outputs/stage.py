@@ -33,7 +33,7 @@ from fruix.store import LocalStore
 from fruix.store.outputs.canonical import Links
 from fruix.store.outputs.import_tree import OutputPolicy
 from fruix.store.outputs.staged import Staged
-from fruix.store.tree.dump import SizeBudget
+from fruix.store.tree.file_contents import SizeBudget
 
 _BY_OTHER_RULES = "another build has made them valid meanwhile, for a client whose rules allow it"
 

@@ -12,9 +12,12 @@ import struct
 _LENGTH = struct.Struct("<Q")
 
 
+_PADDINGS = tuple(bytes(count) for count in range(8))
+
+
 def padding(size: int) -> bytes:
     """The zero bytes that follow `size` bytes."""
-    return bytes(-size % 8)
+    return _PADDINGS[-size % 8]
 
 
 def string(data: bytes) -> bytes:
@@ -39,6 +42,9 @@ NODE = string(b"node")
 ENTRY_TAIL = CLOSE
 
 
+_FILE_TAILS = tuple(padding + CLOSE for padding in _PADDINGS)
+
+
 def file_head(size: int, executable: bool) -> bytes:
     """What comes before a regular file's bytes."""
     return (EXECUTABLE_FILE if executable else FILE) + _LENGTH.pack(size)
@@ -46,7 +52,10 @@ def file_head(size: int, executable: bool) -> bytes:
 
 def file_tail(size: int) -> bytes:
     """What comes after a regular file's `size` bytes."""
-    return padding(size) + CLOSE
+    return _FILE_TAILS[-size % 8]
+
+
+_NODES = tuple(padding + NODE for padding in _PADDINGS)
 
 
 def symlink(target: bytes) -> bytes:
@@ -56,4 +65,5 @@ def symlink(target: bytes) -> bytes:
 
 def entry_head(name: bytes) -> bytes:
     """What comes before an entry's node."""
-    return ENTRY + string(name) + NODE
+    size = len(name)
+    return ENTRY + _LENGTH.pack(size) + name + _NODES[-size % 8]

@@ -16,7 +16,7 @@ from fruix.model.nar import write
 from fruix.store import flags
 from fruix.store.tree.compare import same_contents
 from fruix.store.tree.descriptors import lstat, open_regular
-from fruix.store.tree.dump import contents
+from fruix.store.tree.file_contents import contents
 from fruix.store.tree.metadata import MODIFIED, file_mode
 from fruix.store.tree.walk import Kind
 

@@ -17,7 +17,8 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store.tree.descriptors import lstat, open_regular
-from fruix.store.tree.dump import contents, dump
+from fruix.store.tree.dump import dump
+from fruix.store.tree.file_contents import contents
 from fruix.store.tree.hashing import StreamHash
 
 

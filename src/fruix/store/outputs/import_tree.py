@@ -31,7 +31,8 @@ from fruix.store.outputs.canonical import Canonicalisation, Links, check_owner, 
 from fruix.store.tree.copy import copy_data, copy_tree
 from fruix.store.tree.delete import delete_tree
 from fruix.store.tree.descriptors import CREATE_FILE, lstat, open_file
-from fruix.store.tree.dump import AS_IT_IS, Preparation, SizeBudget, dump
+from fruix.store.tree.dump import AS_IT_IS, Preparation, dump
+from fruix.store.tree.file_contents import SizeBudget
 from fruix.store.tree.hashing import StreamHash
 from fruix.store.tree.metadata import file_mode, finish_open
 from fruix.store.tree.walk import Kind, Node

@@ -15,7 +15,7 @@ from contextlib import closing
 from fruix.model.refscan import ReferenceScanner
 from fruix.model.text import printable
 from fruix.store.tree.descriptors import open_regular
-from fruix.store.tree.dump import contents
+from fruix.store.tree.file_contents import contents
 from fruix.store.tree.walk import Kind, Node, walk
 
 

@@ -5,7 +5,8 @@ bounded by a few of those whatever the tree. A `Preparation` may look at each no
 read, change it, or hand out another descriptor to read from: that is how outputs are made
 canonical, hashed and scanned in a single pass. Format: `fruix.model.nar`.
 
-Cost: about 30 µs a small file; big files at the speed of read(2).
+Cost: about 30 µs a small file, 8 where nothing is prepared (`plain_dump`); big files at the speed of
+read(2).
 """
 
 from __future__ import annotations
@@ -16,13 +17,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Protocol
 
-from fruix.errors import ObjectRejectedError
 from fruix.model.nar import write
-from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_FILE, READ_SIZE, open_file, open_regular
-from fruix.store.tree.interruption import check_interrupt
+from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_FILE, open_file
+from fruix.store.tree.file_contents import SizeBudget, at_once, contents
+from fruix.store.tree.plain_dump import GATHER, PlainDump
 from fruix.store.tree.walk import MAX_DEPTH, Kind, Node, walk
-
-_GATHER = 1 << 16
 
 
 class Preparation(Protocol):
@@ -57,30 +56,6 @@ class _AsItIs:
 AS_IT_IS: Preparation = _AsItIs()
 
 
-class SizeBudget:
-    """A limit for the sum of file sizes, looked at before anything is read.
-
-    A sparse file claims more than any disk holds.
-
-    One budget may be spent by several trees, one after the other.
-    """
-
-    def __init__(self, limit: int | None = None) -> None:
-        """`limit`: bytes; None: no limit."""
-        self._limit = limit
-        self._spent = 0
-
-    def spend(self, size: int, where: str) -> None:
-        """Count a file.
-
-        Raises:
-            ObjectRejectedError: the limit is passed.
-        """
-        self._spent += size
-        if self._limit is not None and self._spent > self._limit:
-            raise ObjectRejectedError(f"more than {self._limit} bytes of contents", where=where)
-
-
 def dump(
     parent: int,
     name: bytes,
@@ -104,6 +79,14 @@ def dump(
         ObjectRejectedError: what an archive can't hold, or a file that changed while it was read.
         OSError: as the system says.
     """
+    if prepare is AS_IT_IS:
+        return PlainDump(parent, name, where, max_depth, budget).chunks()
+    return _prepared(parent, name, prepare, where, max_depth, budget)
+
+
+def _prepared(
+    parent: int, name: bytes, prepare: Preparation, where: str, max_depth: int, budget: SizeBudget | None
+) -> Iterator[bytes]:
     gathered = bytearray(write.MAGIC)
     with closing(walk(parent, name, where=where, max_depth=max_depth)) as nodes:
         for node in nodes:
@@ -117,7 +100,7 @@ def dump(
                 gathered += _structure(node, prepare)
             if node.depth and node.kind is not Kind.DIRECTORY:
                 gathered += write.ENTRY_TAIL
-            if len(gathered) >= _GATHER:
+            if len(gathered) >= GATHER:
                 yield bytes(gathered)
                 gathered.clear()
     yield bytes(gathered)
@@ -138,7 +121,7 @@ def small_file(parent: int, name: bytes) -> tuple[os.stat_result, bytes] | None:
     try:
         status = os.fstat(descriptor)
         size = status.st_size
-        if size >= _GATHER or not stat.S_ISREG(status.st_mode):
+        if size >= GATHER or not stat.S_ISREG(status.st_mode):
             return None
         data = os.read(descriptor, size + 1)
     finally:
@@ -162,17 +145,13 @@ def _structure(node: Node, prepare: Preparation) -> bytes:
 
 def _file(node: Node, prepare: Preparation, gathered: bytearray) -> Iterator[bytes]:
     """One regular file: small contents are gathered with the structure, big ones go out as they are read."""
-    descriptor = found = (
-        open_regular(node.parent, node.name)
-        if prepare is AS_IT_IS
-        else open_file(node.parent, node.name, node.status)
-    )
+    descriptor = found = open_file(node.parent, node.name, node.status)
     try:
         descriptor = prepare.file(node, found)
         size = os.fstat(descriptor).st_size
         gathered += write.file_head(size, node.is_executable)
-        if size < _GATHER:
-            gathered += _small(descriptor, size, node)
+        if size < GATHER:
+            gathered += at_once(descriptor, size, lambda: node.path)
         else:
             if gathered:
                 yield bytes(gathered)
@@ -183,30 +162,3 @@ def _file(node: Node, prepare: Preparation, gathered: bytearray) -> Iterator[byt
         os.close(found)
         if descriptor != found:
             os.close(descriptor)
-
-
-def _small(descriptor: int, size: int, node: Node) -> bytes:
-    """All of a file in one read; whatever else that finds is read again with care."""
-    data = os.read(descriptor, size + 1)
-    if len(data) == size:
-        return data
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return b"".join(contents(descriptor, size, where=node.path))
-
-
-def contents(descriptor: int, size: int, *, where: str) -> Iterator[bytes]:
-    """Exactly `size` bytes from an open file.
-
-    Raises:
-        ObjectRejectedError: the file is shorter or longer by now.
-    """
-    left = size
-    while left:
-        check_interrupt()
-        chunk = os.read(descriptor, min(left, READ_SIZE))
-        if not chunk:
-            break
-        left -= len(chunk)
-        yield chunk
-    if left or os.read(descriptor, 1):
-        raise ObjectRejectedError("file changed while it was read", where=where)
