@@ -33,7 +33,7 @@ from store.helpers import (
 class Prepared:
     """A preparation that does nothing: trees that need one are read in another way."""
 
-    def file(self, node: Node, descriptor: int) -> int:
+    def file(self, node: Node, descriptor: int) -> int:  # noqa: ARG002 - the protocol's shape
         return descriptor
 
     def symlink(self, node: Node) -> None:
