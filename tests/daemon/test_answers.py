@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 
 import pytest
 
-from daemon.serving import Running
+from daemon.serving import Running, build_events
 from fruix.client import RemoteStore
 from fruix.daemon import answers, request_loop
-from fruix.daemon.answers import Answers
+from fruix.daemon.answers import Answer, Answers
 from fruix.errors import FruixError, StoreError
+from fruix.model.build_options import BuildOptions
+from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
+from fruix.model.derivedpath import DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.protocol.wire import Context, Dialect
 from fruix.store.database import Database
@@ -138,8 +142,73 @@ def test_requests_that_arrive_together_are_answered_one_by_one(daemon: Running) 
             assert received == received[:16] * together
 
 
+def build(user: RemoteStore, path: StorePath, mode: BuildMode = BuildMode.NORMAL) -> BuildStatus:
+    ((_, result),) = user.build([DerivedPath(path, None)], BuildOptions(mode=mode))
+    return result.status
+
+
+def test_a_build_that_needs_nothing_is_not_planned_again(
+    daemon: Running, user: RemoteStore, worked_on: list[str]
+) -> None:
+    path, output = (daemon.store.add_text(name, b"") for name in ("text", "output"))
+    daemon.builder.results[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs={"out": output})
+    assert build(user, path) is BuildStatus.ALREADY_VALID
+    planned = len(daemon.builder.seen)
+    with daemon.connect() as another:
+        worked_on.clear()
+        assert build(another, path) is BuildStatus.ALREADY_VALID
+        assert "BuildPathsWithResults" not in worked_on
+        assert len(daemon.builder.seen) == planned
+        user.close()
+        own = [roots for roots in daemon.store.temp_roots._sessions.values() if path in roots]
+        assert any(output in roots for roots in own)  # of the session that was answered from memory
+    for mode in (BuildMode.CHECK, BuildMode.REPAIR):
+        with daemon.connect() as another:
+            build(another, path, mode)
+            build(another, path, mode)
+    assert len(daemon.builder.seen) == planned + 4
+
+
+def test_a_build_whose_output_was_deleted_by_hand_is_planned_again(
+    daemon: Running, user: RemoteStore
+) -> None:
+    path, output = (daemon.store.add_text(name, b"") for name in ("text", "output"))
+    daemon.builder.results[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs={"out": output})
+    build(user, path)
+    os.unlink(str(output))
+    build(user, path)
+    assert len(daemon.builder.seen) == 2
+
+
+def test_a_build_is_planned_again_when_something_was_committed(daemon: Running, user: RemoteStore) -> None:
+    path = daemon.store.add_text("text", b"")
+    build(user, path)
+    daemon.store.add_text("other", b"")
+    build(user, path)
+    assert len(daemon.builder.seen) == 2
+
+
+def test_a_build_of_which_the_client_was_told_something_is_planned_again(
+    daemon: Running, user: RemoteStore
+) -> None:
+    path = daemon.store.add_text("text", b"")
+    daemon.builder.events = build_events(path)
+    build(user, path)
+    build(user, path)
+    assert len(daemon.builder.seen) == 2
+
+
+def test_a_build_that_failed_is_planned_again(daemon: Running, user: RemoteStore) -> None:
+    path = daemon.store.add_text("text", b"")
+    daemon.builder.results[path] = BuildResult(BuildStatus.PERMANENT_FAILURE, "no")
+    build(user, path)
+    build(user, path)
+    assert len(daemon.builder.seen) == 2
+
+
 VERSIONS = [(1, 1), (1, 2)]
 CONTEXT = Context(Dialect.NIX, 38, "/frx/store")
+ANSWER = Answer(b"answer")
 
 
 def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
@@ -147,11 +216,11 @@ def test_what_was_read_before_a_change_is_not_kept_after_it() -> None:
     kept = Answers(lambda: current)
     dialect = kept.dialect(CONTEXT)
     kept.see(current)
-    kept.keep(dialect, b"request", b"answer", VERSIONS[0])
-    assert kept.find(dialect, b"request") == b"answer"
+    kept.keep(dialect, b"request", ANSWER, VERSIONS[0])
+    assert kept.find(dialect, b"request") is ANSWER
     current = VERSIONS[1]
     assert kept.find(dialect, b"request") is None
-    kept.keep(dialect, b"request", b"old", VERSIONS[0])  # a session that was slow
+    kept.keep(dialect, b"request", Answer(b"old"), VERSIONS[0])  # a session that was slow
     assert kept.find(dialect, b"request") is None
 
 
@@ -160,7 +229,7 @@ def test_each_dialect_has_answers_of_its_own() -> None:
     kept.see(VERSIONS[0])
     nix, guix = kept.dialect(CONTEXT), kept.dialect(Context(Dialect.GUIX, 0x64, "/frx/store"))
     assert kept.dialect(Context(Dialect.NIX, 38, "/frx/store")) == nix
-    kept.keep(nix, b"request", b"answer", VERSIONS[0])
+    kept.keep(nix, b"request", ANSWER, VERSIONS[0])
     assert kept.find(guix, b"request") is None
 
 
@@ -170,10 +239,10 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     kept.see(VERSIONS[0])
     dialect = kept.dialect(CONTEXT)
     for number in range(10_000):
-        kept.keep(dialect, b"%d" % number, bytes(1000), VERSIONS[0])
-        assert sum(map(len, kept._kept[dialect].values())) <= 100_000
+        kept.keep(dialect, b"%d" % number, Answer(bytes(1000)), VERSIONS[0])
+        assert sum(len(answer.data) for answer in kept._kept[dialect].values()) <= 100_000
     assert kept.find(dialect, b"9999")
-    kept.keep(dialect, b"big", bytes(1 << 15), VERSIONS[0])
+    kept.keep(dialect, b"big", Answer(bytes(1 << 15)), VERSIONS[0])
     assert kept.find(dialect, b"big") is None
 
 

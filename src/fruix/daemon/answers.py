@@ -2,22 +2,35 @@
 
 What is asked of the database alone has the same answer until somebody commits something to it, be it
 this daemon or another process. So answers are kept by the very bytes of their requests, and all of
-them are forgotten with the first commit that is seen (`Database.version`).
+them are forgotten with the first commit that is seen (`Database.version`). So is what a request to build
+was told for which nothing had to be done; whoever makes it again needs the same paths, which must not be
+collected, and must be there still.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from fruix.dataclass import dataclass
+from fruix.model.storepath import StorePath
 from fruix.protocol.wire import Context
 
-MOST_REQUEST = 512  # bytes of a request whose answer may be kept
+MOST_REQUEST = 1 << 14  # bytes of a request whose answer may be kept
 _MOST_ANSWER = 1 << 14
 _MOST = 16 << 20  # bytes of all that is kept
-_EACH = 250  # bytes that an answer takes besides its own and its request's
+_EACH = 350  # bytes that an answer takes besides its own and its request's
+_NEED = 8  # and for each path that it needs, which others hold too
 
 Version = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The bytes of one, and the paths that have to be protected and there for it to be given again."""
+
+    data: bytes
+    needs: Collection[StorePath] = ()
 
 
 class Answers:
@@ -29,7 +42,7 @@ class Answers:
         self._changing = threading.Lock()
         self._version: Version | None = None
         self._dialects: list[Context] = []
-        self._kept: list[dict[bytes, bytes]] = []
+        self._kept: list[dict[bytes, Answer]] = []
         self._size = 0
 
     def dialect(self, context: Context) -> int:
@@ -47,7 +60,7 @@ class Answers:
                 self._forget()
                 self._version = version
 
-    def find(self, dialect: int, request: bytes) -> bytes | None:
+    def find(self, dialect: int, request: bytes) -> Answer | None:
         """The answer to a request, if it is known and holds. Costs some 8 µs, else hardly anything."""
         if request not in self._kept[dialect]:
             return None
@@ -55,10 +68,10 @@ class Answers:
         self.see(version)
         return self._kept[dialect].get(request) if version is not None else None
 
-    def keep(self, dialect: int, request: bytes, answer: bytes, version: Version) -> None:
+    def keep(self, dialect: int, request: bytes, answer: Answer, version: Version) -> None:
         """Keep an answer, which rests on `version` or on something later."""
-        size = len(request) + len(answer) + _EACH
-        if len(answer) > _MOST_ANSWER:
+        size = len(request) + len(answer.data) + _EACH + _NEED * len(answer.needs)
+        if len(answer.data) > _MOST_ANSWER:
             return
         with self._changing:
             if version == self._version:

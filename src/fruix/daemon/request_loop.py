@@ -16,7 +16,7 @@ from typing import Any
 
 from fruix import failpoints, protocol
 from fruix.daemon import handlers as rooms
-from fruix.daemon.answers import MOST_REQUEST
+from fruix.daemon.answers import MOST_REQUEST, Answer, Answers, Version
 from fruix.daemon.budget import CountedRoots
 from fruix.daemon.session import Handler, Session
 from fruix.daemon.user_profiles import make_profile_directory
@@ -124,7 +124,7 @@ class RequestLoop:
         self._dialect = answers.dialect(session.context)
         while connection.wait():
             self._asked = source.arrived(MOST_REQUEST) if self._only is None else b""
-            if (answer := answers.find(self._dialect, self._asked)) is not None:
+            if (answer := self._kept_answer(answers)) is not None:
                 source.drop_arrived()
                 connection.send(answer)
                 continue
@@ -146,6 +146,7 @@ class RequestLoop:
         self._connection.complete()
         self._session.body = request_body(operation.body, self._connection.source, self._session.ask)
         users = self._session.service.users
+        self._session.told, self._session.settled = False, ()
         in_use = False  # from the beginning to the end of the answer
         try:
             users.enter()
@@ -162,15 +163,35 @@ class RequestLoop:
             self._fail(error, operation)
         else:
             if version is not None:
-                self._session.service.answers.keep(self._dialect, self._asked, bytes(reply), version)
+                self._keep(operation, bytes(reply), version)
             self._answer(reply, stream)
         finally:
             if in_use:
                 users.leave()
 
-    def _version(self, operation: Operation) -> tuple[int, int] | None:
-        """What the answer rests on, if it is to be kept: the request is all that has arrived."""
-        if not self._asked or operation.kind not in rooms.query.LASTING or self._connection.source.buffered:
+    def _kept_answer(self, answers: Answers) -> bytes | None:
+        """What was answered to these bytes before, if it holds."""
+        kept = answers.find(self._dialect, self._asked)
+        if kept is None:
+            return None
+        if not kept.needs:
+            return kept.data
+        # What is protected now is what was there if nothing was deleted meanwhile.
+        if self._session.still_needs_nothing(kept.needs) and answers.find(self._dialect, self._asked) is kept:
+            return kept.data
+        return None
+
+    def _keep(self, operation: Operation, reply: bytes, version: Version) -> None:
+        session = self._session
+        builds = operation.kind in rooms.build.SETTLING
+        if not builds or (session.settled and not session.told):
+            answer = Answer(reply, session.settled if builds else ())
+            session.service.answers.keep(self._dialect, self._asked, answer, version)
+
+    def _version(self, operation: Operation) -> Version | None:
+        """What the answer rests on, if it may be kept: the request is all that has arrived."""
+        lasting = operation.kind in rooms.query.LASTING or operation.kind in rooms.build.SETTLING
+        if not self._asked or not lasting or self._connection.source.buffered:
             return None
         try:
             version = self._session.store.database.version()

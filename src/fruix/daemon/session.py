@@ -60,6 +60,10 @@ class Session:
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()
+        # Whether the client was told anything within the request, and the paths that a request to build found
+        # there if that was all of it.
+        self.told = False
+        self.settled: Collection[StorePath] = ()
         self.reasons: set[str] = set()  # the kinds of why they failed
         self.ending = ""  # what is the error of the whole of it, in the Guix dialect
         self.expected = Expected()  # of the next build, as the client was told
@@ -67,6 +71,7 @@ class Session:
 
     def tell(self, *said: messages.Message) -> None:
         """Send messages within the work on a request."""
+        self.told = True
         self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
 
     def give(self, data: bytes) -> None:
@@ -97,12 +102,35 @@ class Session:
 
     def warn_of_limits(self) -> None:
         """Tell the client where it asked for more time than it gets."""
+        for text in self._passed_limits():
+            self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
+
+    def _passed_limits(self) -> list[str]:
         wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build
         texts = [*client_options.too_much(wished, allowed)]
         if not self.trusted:
             texts += client_substitutes.refused(self.options, self.context.dialect, allowed)
-        for text in texts:
-            self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
+        return texts
+
+    def still_needs_nothing(self, paths: Collection[StorePath]) -> bool:
+        """Whether these, which were all that a request to build needed, are there, and protected from now on.
+
+        Whoever asks looks afterwards whether the store is still what it was.
+        """
+        if self.context.dialect is Dialect.GUIX and self._passed_limits():
+            return False  # it is told of them with each build
+        try:
+            with self.service.users.using():
+                self.store.temp_roots.add_all(paths)
+                self._forget_last()
+                return all(map(self.store.has_files, paths))
+        except (FruixError, OSError):
+            return False  # the work itself tells why
+
+    def _forget_last(self) -> None:
+        """What is known of the last request to build."""
+        self.failed, self.reasons, self.ending = set(), set(), ""
+        self.expected = Expected()
 
     def realise(
         self,
@@ -123,11 +151,11 @@ class Session:
         charge(MOST_WAITING)
         if self.context.dialect is Dialect.GUIX:  # which could not be told when it set its options
             self.warn_of_limits()
-        self.failed, self.reasons = set(), set()
-        self.ending, built = "", list[str]()
+        expected, built = self.expected, list[str]()
+        self._forget_last()
         chosen = self.build_options(mode)
         chosen = replace(chosen, keep_going=chosen.keep_going or keep_going)
-        writer, self.expected = self._event_writer(self.expected), Expected()
+        writer = self._event_writer(expected)
         messages_of = self._build_events(writer, {request.path for request in requests}, built)
         with self.service.hangups.watch(self.connection.stream) as gone:
 
@@ -143,6 +171,7 @@ class Session:
             self._check_presence(gone)
             if said := [*writer.end()]:
                 self.tell(*said)
+            self.settled = _settled(results) if mode is BuildMode.NORMAL else ()
             return results
 
     def _build_events(
@@ -230,6 +259,13 @@ class Session:
         rounds = chosen.rounds if says else self.service.settings.rounds
         machines = client_options.machines(self.options) if self.trusted else None
         return replace(chosen, substitutes=wishes, rounds=rounds, machines=machines)
+
+
+def _settled(results: Sequence[tuple[DerivedPath, BuildResult]]) -> Collection[StorePath]:
+    """The paths that all requests found there, where that is all there is to say; else nothing."""
+    if any(one.status is not BuildStatus.ALREADY_VALID or one.drv is not None for _, one in results):
+        return ()
+    return {path for wanted, one in results for path in (wanted.path, *one.outputs.values())}
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by

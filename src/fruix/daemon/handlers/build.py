@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 from fruix.daemon.error_messages import BuildsFailedError, EndingRefusalError
 from fruix.daemon.handlers.deduplicate import deduplicating
@@ -18,6 +19,7 @@ from fruix.protocol import messages, nix
 from fruix.protocol.advice import advised
 from fruix.protocol.common_operations import BuildPaths, EnsurePath
 from fruix.protocol.realise_activities import Expected
+from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
 
 # The Guix dialect's status of a failed request, by the worst of its results; anything else is 1.
@@ -214,6 +216,8 @@ def _old_status(statuses: AbstractSet[BuildStatus], reasons: Collection[str]) ->
     return 0x60 | bits if bits else 1
 
 
+# Where nothing had to be done, the same request needs nothing the next time, until something is deleted.
+SETTLING: frozenset[type[Request[Any]]] = frozenset({BuildPaths, nix.BuildPathsWithResults})
 SHARED: Rows = (
     BuildPaths.answered_by(deduplicating(build_paths)),
     EnsurePath.answered_by(ensure_path),
