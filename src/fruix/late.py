@@ -6,11 +6,11 @@ to 500 µs, which was a tenth of a daemon's start.
 
 from __future__ import annotations
 
-import re
-import sys
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, AnyStr
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import re
+    from collections.abc import Callable, Mapping
+    from typing import Any, AnyStr
 
 
 def late_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
@@ -23,6 +23,9 @@ def late_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
     """
 
     def find(name: str) -> Any:
+        import sys  # noqa: PLC0415 - as what follows, for those alone who need it
+        from importlib import import_module  # noqa: PLC0415
+
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module, colon, there = modules[name].partition(":")
@@ -51,6 +54,8 @@ else:
 
         def __getattr__(self, name: str) -> Any:
             """Compile it (`re` keeps what it has compiled) and keep the method."""
+            import re  # noqa: PLC0415
+
             found = getattr(re.compile(self._text, self._flags), name)
             setattr(self, name, found)
             return found

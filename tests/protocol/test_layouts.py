@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from fruix.errors import DisconnectedError, ProtocolError
 from fruix.model.storepath import StorePath
-from fruix.protocol import messages, numbers
+from fruix.protocol import messages
 from fruix.protocol.build_codecs import BUILD_RESULT
 from fruix.protocol.common_operations import AddTempRoot, EnsurePath
 from fruix.protocol.model_codecs import KEYED_INFO
 from fruix.protocol.nix import AddToStore
+from fruix.protocol.numbers import NIX_OLDEST
 from fruix.protocol.operations import TABLES, operations
 from fruix.protocol.reader import Source
 from fruix.protocol.records import Operation, keeps
@@ -118,7 +119,7 @@ def test_unknown_message_codes_are_refused() -> None:
 def test_numbers_and_names_are_unique() -> None:
     for context in [
         *CONTEXTS,
-        *(Context(Dialect.NIX, minor, STORE) for minor in range(numbers.NIX_OLDEST, 34)),
+        *(Context(Dialect.NIX, minor, STORE) for minor in range(NIX_OLDEST, 34)),
     ]:
         present = [row for row in TABLES[context.dialect] if row.present(context)]
         assert len({row.number for row in present}) == len(present)

@@ -22,11 +22,11 @@ from fruix.daemon.session import Handler, Session
 from fruix.daemon.user_profiles import make_profile_directory
 from fruix.errors import DisconnectedError, FruixError, NotPermittedError, ProtocolError
 from fruix.protocol import handshake, messages
+from fruix.protocol.numbers import NIX_OLDEST
 from fruix.protocol.options import GUIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.reader import FREE
 from fruix.protocol.records import Body, Operation, Request
 from fruix.protocol.streams import request_body
-from fruix.protocol.numbers import NIX_OLDEST
 from fruix.protocol.wire import Dialect
 from fruix.store.memory import charge, charged_to
 

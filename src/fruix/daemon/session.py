@@ -31,11 +31,11 @@ from fruix.model.storepath import StorePath
 from fruix.protocol import messages
 from fruix.protocol.activities import Level
 from fruix.protocol.event_messages import EventWriter, event_writer
+from fruix.protocol.numbers import NIX_NEWEST
 from fruix.protocol.options import NIX_DEFAULT_VERBOSITY, ClientOptions
 from fruix.protocol.realise_activities import Expected
 from fruix.protocol.records import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
-from fruix.protocol.numbers import NIX_NEWEST
 from fruix.protocol.wire import FEATURE, Context, Dialect
 from fruix.signing.path_signatures import PathTrust
 from fruix.store.memory import charge

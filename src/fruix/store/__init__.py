@@ -13,10 +13,9 @@ descriptors without following links. `flags` is the only file that knows which s
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fruix.late import late_names
 
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from fruix.store.interface import Store
     from fruix.store.layout import Layout
