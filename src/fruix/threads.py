@@ -15,6 +15,8 @@ from contextlib import contextmanager
 
 from fruix.overriding import override
 
+# By which people ask what goes on; SIGINFO (ctrl-T) is not on every system.
+ASKING = ("SIGUSR1", "SIGINFO")
 _ALL = signal.valid_signals()
 # The C function below the one of `signal`, which makes enumerations of all sets: 2 µs, not 250.
 _mask = getattr(signal.pthread_sigmask, "__wrapped__", signal.pthread_sigmask)
@@ -45,3 +47,18 @@ def signals_blocked() -> Iterator[None]:
         yield
     finally:
         _mask(signal.SIG_SETMASK, before)
+
+
+def on_request(show: Callable[[], None]) -> None:
+    """Call `show` each time that somebody asks by signal what goes on. Main thread only.
+
+    It is called on a thread of its own, since a handler interrupts the main thread anywhere, also
+    where it holds locks.
+    """
+
+    def handler(*_: object) -> None:
+        Thread(target=show, name="inform").start()
+
+    for name in ASKING:
+        if (number := getattr(signal, name, None)) is not None:
+            signal.signal(number, handler)

@@ -21,6 +21,7 @@ from fruix.daemon.server import Server
 from fruix.daemon.settings import changed, load
 from fruix.sandbox.spawner.forking import Forked
 from fruix.store.layout import Layout
+from fruix.threads import on_request
 
 log = logging.getLogger("fruix.daemon")
 
@@ -62,9 +63,7 @@ def run(
         listeners = passed or listen_at(closing, addresses)
         server = Server(service, listeners, spawner.fileno())
         _stop_on_signals(server, drain=settings.drain_on_stop)
-        status_signal.on_request(
-            lambda: status_signal.log_builds(service.active_builds(), server.connections)
-        )
+        on_request(lambda: status_signal.log_builds(service.active_builds(), server.connections))
         return _run(server, environment, f"store {layout.store}, socket {where}")
 
 

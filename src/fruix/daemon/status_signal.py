@@ -1,33 +1,14 @@
-"""Telling what goes on when somebody asks by signal: SIGUSR1, and SIGINFO (ctrl-T) where the system has it.
-
-The work is done on a thread of its own, since a handler interrupts the main thread anywhere, also
-where it holds locks.
-"""
+"""What the daemon says when somebody asks by signal (`threads.on_request`) what goes on."""
 
 from __future__ import annotations
 
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from fruix.model.activity import ActiveBuild
-from fruix.threads import Thread
 
 log = logging.getLogger(__name__)
-
-NAMES = ("SIGUSR1", "SIGINFO")
-
-
-def on_request(show: Callable[[], None]) -> None:
-    """Call `show`, on another thread, each time that it is asked for. Main thread only."""
-
-    def handler(*_: object) -> None:
-        Thread(target=show, name="inform").start()
-
-    for name in NAMES:
-        if (number := getattr(signal, name, None)) is not None:
-            signal.signal(number, handler)
 
 
 def log_builds(builds: Iterable[ActiveBuild], connections: int) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
 
 from fruix.dataclass import dataclass, field
 from fruix.late import late_pattern
@@ -112,8 +111,7 @@ class Origin(Source):
     @property
     def files(self) -> tuple[str, ...]:
         """The names of files of this machine among its URLs."""
-        parts = map(urlsplit, self.urls)
-        return tuple(unquote(part.path) for part in parts if part.scheme == "file")
+        return tuple(_path_of(url) for url in self.urls if url[:5].lower() == "file:")
 
 
 @definition
@@ -182,7 +180,19 @@ class Git(Source):
 
 
 def _end_of(url: str) -> str:
-    return unquote(urlsplit(url).path.rpartition("/")[2])
+    return _path_of(url).rpartition("/")[2]
+
+
+_PLAIN_URL = re.compile(r"[a-z+]+://[A-Za-z0-9.:-]*(/[A-Za-z0-9/._~+,@=-]*)")
+
+
+def _path_of(url: str) -> str:
+    """A URL's path, with `%20` and the like put in; nearly all are read without loading `urllib`."""
+    if plain := _PLAIN_URL.fullmatch(url):
+        return plain[1]
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415
+
+    return unquote(urlsplit(url).path)
 
 
 def _local_files(names: Iterable[str], place: Place) -> Iterator[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from fruix.cli.commands import build, why_rebuild
+from fruix.cli.request import watched
 from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 
@@ -33,8 +34,9 @@ def test_a_long_listing_is_written_at_once(monkeypatch: pytest.MonkeyPatch) -> N
     )
     stream = Counted()
     monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(watched, "_host_changed", lambda _store, _plan: None)
     monkeypatch.setattr(why_rebuild, "reasons", lambda _store, _rows: {})
     store: Any = None
-    assert build._dry_run(store, BuildPlan(rows), None, OPTIONS) == 0
+    assert build._dry_run(store, BuildPlan(rows), OPTIONS) == 0
     assert stream.getvalue().count("missing: output 'out'") == MANY
     assert stream.writes <= 5

@@ -5,45 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from fruix.cli.output import build_metadata
-from fruix.cli.output.batches import piece_sizes
-from fruix.cli.output.chrome_trace import trace_file
-from fruix.cli.output.display import (
-    JsonDisplay,
-    PlainDisplay,
-    begun_anew_event,
-    plan_event,
-    result_event,
-)
-from fruix.cli.output.failure_report import Word, as_defined, build_error, explain
-from fruix.cli.output.live_display import open_display
-from fruix.cli.output.plan import headline, listing
-from fruix.cli.output.progress import Failure
-from fruix.cli.request import asked, build_flags
+from fruix.cli.output.plan import listing
+from fruix.cli.request import asked, build_flags, watched
 from fruix.cli.request.connect import layout, open_store
 from fruix.cli.request.current_tools import Overtaken, Tell, show_anew, with_current_tools
-from fruix.cli.request.names import shortest_word
-from fruix.cli.request.remember import remember
-from fruix.cli.request.root_links import check_links, link_names, make_links
-from fruix.cli.request.signals import end_in_order
 from fruix.cli.request.targets import Target, derivation_for, is_store_path, lowering, outputs_of
-from fruix.client import RemoteStore
-from fruix.daemon.status_signal import on_request
 from fruix.errors import UsageError
-from fruix.model.buildresult import BuildMode, BuildResult
-from fruix.model.derivedpath import DerivedPath
+from fruix.model.buildresult import BuildMode
 from fruix.model.planned import BuildPlan
-from fruix.model.storepath import StorePath
-from fruix.packages.package import Package
 
 if TYPE_CHECKING:
-    from fruix.cli.output.host_changes import HostChanged
-
-Results = Sequence[tuple[DerivedPath, BuildResult]]
+    from fruix.client import RemoteStore
+    from fruix.model.derivedpath import DerivedPath
+    from fruix.model.storepath import StorePath
+    from fruix.packages.package import Package
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +80,8 @@ def run(options: argparse.Namespace) -> int:
             hint="name packages ('fruix packages' lists them), or use -f FILE or -e EXPRESSION",
         )
     if options.metadata:
+        from fruix.cli.output import build_metadata  # noqa: PLC0415 - seldom needed
+
         build_metadata.check_place(options.metadata)
     options.targets, packages = asked.definitions(options)
     overtaken = Overtaken()
@@ -117,39 +97,59 @@ def _from_the_beginning(
     """Lower for the host's tools as they are now, and build that; the exit status."""
     work = lowering(store, options.system)
     targets = asked.targets(store, work, _words(store, options), packages)
-    plan = store.plan([target.request for target in targets], build_flags.mode_of(options))
-    changed = _host_changed(store, plan)
+    requests = [target.request for target in targets]
+    mode = build_flags.mode_of(options)
+    plan = store.plan(requests, mode)
     if options.dry_run:
-        return _dry_run(store, plan, changed, options)
-    root = os.path.abspath(options.root) if options.root else None
-    check_links([root] if root else [], store.directory)
-    display = _display(plan, changed, piece_sizes(plan, work.sources), options)
-    results = _build(store, [target.request for target in targets], display, options)
-    failures = as_defined(display.status.failures, work.sources)
+        return _dry_run(store, plan, options)
+    links = _links(store, options)
+    display = watched.LateDisplay(lambda: watched.open_late(store, plan, work, options))
+    if options.json:
+        display.open()
+    elif plan.builds or mode is BuildMode.NORMAL:
+        watched.show_head(store, plan, mode)
+    if options.verbose >= 2 and not options.json:
+        watched.show(listing(plan, mode))
+    results = watched.build(store, requests, display, options)
     if not all(result.success for _, result in results):
-        overtaken.check(failures, (target.request.path for target in targets if target.lowered))
-    _tell(results, failures, display, partial(shortest_word, store, work))
+        lowered = (target.request.path for target in targets if target.lowered)
+        overtaken.check(display.failures(work.sources), lowered)
+    watched.tell(results, display, options, work, store)
     outputs = [outputs_of(store, target.request) for target in targets]
-    make_links(store, link_names(root, outputs) if root else {})
+    links(outputs)
     if not options.json:
         for path in (path for found in outputs for path in found.values()):
             print(path)
     if options.metadata:
         _write_metadata(targets[0], options.metadata)
-    by_words = not packages and not options.system and work.of_definitions_alone
-    if by_words and build_flags.mode_of(options) is BuildMode.NORMAL:
-        found = [path for named in outputs for path in named.values()]
-        remember(store, options.targets, [target.request.path for target in targets], found)
+    if not packages and not options.system and work.of_definitions_alone and mode is BuildMode.NORMAL:
+        _remember(store, options.targets, requests, outputs)
     return 0
 
 
-def _host_changed(store: RemoteStore, plan: BuildPlan) -> HostChanged | None:
-    if not plan.builds:
-        return None
-    from fruix.cli.commands.why_rebuild import StoreReader  # noqa: PLC0415 - seldom needed
-    from fruix.cli.output.host_changes import host_changed  # noqa: PLC0415
+def _links(
+    store: RemoteStore, options: argparse.Namespace
+) -> Callable[[Sequence[Mapping[str, StorePath]]], None]:
+    """What makes the links that are asked for, once there is something to link to."""
+    if not options.root:
+        return lambda _outputs: None
+    from fruix.cli.request.root_links import check_links, link_names, make_links  # noqa: PLC0415 - seldom needed
 
-    return host_changed(plan.builds, StoreReader(store))
+    root = os.path.abspath(options.root)
+    check_links([root], store.directory)
+    return lambda outputs: make_links(store, link_names(root, outputs))
+
+
+def _remember(
+    store: RemoteStore,
+    words: Sequence[str],
+    requests: Sequence[DerivedPath],
+    outputs: Sequence[Mapping[str, StorePath]],
+) -> None:
+    from fruix.cli.request.remember import remember  # noqa: PLC0415 - only then
+
+    found = [path for named in outputs for path in named.values()]
+    remember(store, words, [request.path for request in requests], found)
 
 
 def _teller(options: argparse.Namespace) -> Tell:
@@ -157,6 +157,8 @@ def _teller(options: argparse.Namespace) -> Tell:
 
     def tell(number: int, why: str) -> None:
         if options.json:
+            from fruix.cli.output.display import JsonDisplay, begun_anew_event  # noqa: PLC0415 - seldom needed
+
             JsonDisplay(sys.stderr, BuildPlan(), sys.stdout).put(begun_anew_event(number, why))
         else:
             show_anew(number, why)
@@ -173,72 +175,23 @@ def _words(store: RemoteStore, options: argparse.Namespace) -> list[str]:
     ]
 
 
-def _dry_run(
-    store: RemoteStore, plan: BuildPlan, changed: HostChanged | None, options: argparse.Namespace
-) -> int:
+def _dry_run(store: RemoteStore, plan: BuildPlan, options: argparse.Namespace) -> int:
     """What would be done; status 1 if it can't be."""
     if options.json:
-        JsonDisplay(sys.stderr, plan, sys.stdout).put(plan_event(plan, changed))
+        watched.json_display(store, plan)
     else:
         mode = build_flags.mode_of(options)
-        _show_head(plan, changed, mode)
+        watched.show_head(store, plan, mode)
         from fruix.cli.commands.why_rebuild import reasons  # noqa: PLC0415 - seldom needed
 
-        _show(listing(plan, mode, reasons(store, plan.builds)))
+        watched.show(listing(plan, mode, reasons(store, plan.builds)))
     return 1 if plan.problems else 0
-
-
-def _show(lines: Iterable[str]) -> None:
-    """All at once: each write to a terminal, or a pipe, is a call, and there may be tens of thousands."""
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
-
-
-def _show_head(plan: BuildPlan, changed: HostChanged | None, mode: BuildMode) -> None:
-    print(headline(plan, mode), file=sys.stderr)
-    if changed is not None:
-        print(changed.text(), file=sys.stderr)
-
-
-def _display(
-    plan: BuildPlan, changed: HostChanged | None, sizes: Mapping[StorePath, int], options: argparse.Namespace
-) -> PlainDisplay:
-    if options.json:
-        display = JsonDisplay(sys.stderr, plan, sys.stdout)
-        display.put(plan_event(plan, changed))
-        return display
-    mode = build_flags.mode_of(options)
-    if plan.builds or mode is BuildMode.NORMAL:
-        _show_head(plan, changed, mode)
-    if options.verbose >= 2:
-        _show(listing(plan, mode))
-    return open_display(plan, verbosity=options.verbose, sizes=sizes)
-
-
-def _build(
-    store: RemoteStore, requests: Sequence[DerivedPath], display: PlainDisplay, options: argparse.Namespace
-) -> Results:
-    on_request(display.dump)
-    end_in_order()
-    with trace_file(options.trace, display.status):
-        try:
-            return store.build(requests, build_flags.build_options(options), display.event)
-        finally:
-            display.close()
-
-
-def _tell(results: Results, failures: Sequence[Failure], display: PlainDisplay, word: Word) -> None:
-    """Report how it ended, and raise if something failed; `word`: the name of a derivation."""
-    failed = [(request, result) for request, result in results if not result.success]
-    if isinstance(display, JsonDisplay):
-        display.put(result_event(results))
-    elif failed:
-        explain(failures)
-    if failed:
-        raise build_error(failed, failures, word)
 
 
 def _write_metadata(target: Target, file: str) -> None:
     """Write that of the first thing asked for; others have records too (`fruix log --record`)."""
     drv, program = target.request.path, target.package.name if target.package else ""
     source = target.lowered.source if target.lowered else None
+    from fruix.cli.output import build_metadata  # noqa: PLC0415 - seldom needed
+
     build_metadata.write(file, drv, layout().log_file(drv), source, program)

@@ -8,17 +8,15 @@ from collections.abc import Iterable, Iterator
 
 from fruix.cli.output.terminal import harmless, styled, wants_colour
 from fruix.cli.request.connect import open_store
+from fruix.cli.request.store_reader import StoreReader
 from fruix.cli.request.targets import derivation_for
 from fruix.client import RemoteStore
-from fruix.errors import FruixError, HostViewError, UsageError
+from fruix.errors import UsageError
 from fruix.model.buildresult import BuildMode
-from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.drvdiff import Compared, compare_closures
-from fruix.model.hostview import HostView
 from fruix.model.planned import PlannedBuild
 from fruix.model.storepath import StorePath
-from fruix.protocol.streams import flat_contents
 
 _MOST_TEXT = 1 << 20  # bytes; a bigger file is not compared line by line
 _COLOURS = {"-": "red", "+": "green", "@": "cyan"}
@@ -66,40 +64,6 @@ def _pair(store: RemoteStore, options: argparse.Namespace) -> tuple[StorePath, S
             hint=f"name two: fruix why-rebuild OLD {options.old}",
         )
     return last, new
-
-
-class StoreReader:
-    """What a comparison reads of the store; derivations and host views are read once."""
-
-    def __init__(self, store: RemoteStore) -> None:
-        self._store = store
-        self._derivations: dict[StorePath, Derivation] = {}
-        self._views: dict[str, HostView | None] = {}
-
-    def derivation(self, path: StorePath) -> Derivation:
-        """The derivation at a path."""
-        if path not in self._derivations:
-            self._derivations[path] = self._store.read_derivation(path)
-        return self._derivations[path]
-
-    def text(self, path: StorePath) -> str | None:
-        """The contents of a small file in UTF-8; None for anything else."""
-        info = self._store.path_info(path)
-        if info is None or info.nar_size > _MOST_TEXT:
-            return None
-        try:
-            return b"".join(flat_contents(iter([b"".join(self._store.nar(path))]))).decode()
-        except (FruixError, UnicodeDecodeError):
-            return None
-
-    def view(self, fingerprint: str) -> HostView | None:
-        """The view that had a fingerprint on the daemon's machine; None if that is not known."""
-        if fingerprint not in self._views:
-            try:
-                self._views[fingerprint] = self._store.host_view(fingerprint)
-            except HostViewError:
-                self._views[fingerprint] = None
-        return self._views[fingerprint]
 
 
 def reasons(store: RemoteStore, rows: Iterable[PlannedBuild]) -> dict[StorePath, list[str]]:

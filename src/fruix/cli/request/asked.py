@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
-from fruix.building.builders.local_sources import find_source
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.targets import Target, package_or_path, package_target
 from fruix.cli.request.word_lists import WordList
@@ -73,7 +72,11 @@ def _use_local_sources(store: RemoteStore, work: Lowering) -> None:
     They are looked for in the directories of `FRUIX_SOURCES`, which are separated by colons.
     """
     directories = [directory for directory in os.environ.get("FRUIX_SOURCES", "").split(":") if directory]
-    for origin, output in work.origins.items() if directories else ():
+    if not directories:
+        return
+    from fruix.building.builders.local_sources import find_source  # noqa: PLC0415 - seldom needed
+
+    for origin, output in work.origins.items():
         if store.is_valid(output):
             continue
         path = find_source(directories, origin.hash, origin.file_names)

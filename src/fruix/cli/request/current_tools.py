@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from fruix.cli.output.progress import OVERTAKEN_KINDS, REFUSED, Failure
 from fruix.cli.output.terminal import harmless
 from fruix.errors import BuildError, HostViewChangedError
-from fruix.model.events import BuildFailed
-from fruix.model.reasons import text_of
-from fruix.model.storepath import StorePath
+
+if TYPE_CHECKING:
+    from fruix.cli.output.progress import Failure
+    from fruix.model.events import BuildFailed
+    from fruix.model.storepath import StorePath
 
 T = TypeVar("T")
 
@@ -69,6 +70,8 @@ class Overtaken:
             HostViewChangedError: they failed for nothing but changes of the host's tools, and may
                 succeed.
         """
+        from fruix.cli.output.progress import OVERTAKEN_KINDS, REFUSED  # noqa: PLC0415 - after a build
+
         refused = {failure.path for failure in failures if failure.event.reason.get("kind") == REFUSED}
         hopeless = refused if not list(lowered) else refused & self._refused
         self._refused |= refused
@@ -79,6 +82,8 @@ class Overtaken:
 
 def changed(failed: BuildFailed) -> HostViewChangedError:
     """The error for a build that the host's changes made fail; its exit code is any failure's."""
+    from fruix.model.reasons import text_of  # noqa: PLC0415 - seldom needed
+
     why = text_of(failed.reason, failed.drv)
     error = HostViewChangedError(why, hint="let the upgrade of the host finish, then build again")
     error.exit_code = BuildError.exit_code
