@@ -37,9 +37,10 @@ BUILD = (
 # What is loaded → its modules of the standard library, and how many of Fruix's there may be.
 LOADED = {
     "--version": (ALWAYS, 8),
-    "ps": (QUICK, 18),
-    "log": (QUICK, 18),
-    "build": (BUILD, 185),
+    "ps": (QUICK, 19),
+    "log": (QUICK, 19),
+    "build": (BUILD, 136),
+    "first line": (BUILD, 134),
     "daemon": (DAEMON, 365),
 }
 # Rooms that a daemon needs for requests of some kinds alone.
@@ -126,6 +127,11 @@ def test_modules(what: str, daemon: peers.Daemon) -> None:
     if what == "daemon":
         loaded = modules(daemon.paths["start"])
         assert not [name for name in loaded if name.startswith(LATER)]
+    elif what == "first line":
+        said = command(daemon, "build", "-e", TRIVIAL.replace('"x"', '"fresh"'))
+        before, found, _ = said.partition("\n1 to build")
+        assert found
+        loaded = modules(before)
     else:
         if what == "build":
             command(daemon, *words)

@@ -183,7 +183,7 @@ def _end_of(url: str) -> str:
     return _path_of(url).rpartition("/")[2]
 
 
-_PLAIN_URL = re.compile(r"[a-z+]+://[A-Za-z0-9.:-]*(/[A-Za-z0-9/._~+,@=-]*)")
+_PLAIN_URL = late_pattern(r"[a-z+]+://[A-Za-z0-9.:-]*(/[A-Za-z0-9/._~+,@=-]*)")
 
 
 def _path_of(url: str) -> str:
