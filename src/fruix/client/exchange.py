@@ -8,6 +8,7 @@ no message) closes it.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -66,6 +67,8 @@ class Exchange:
         self._where = where
         self._descriptors: list[int] | None = None
         self._awaited: Operation | None = None
+        # Becomes readable when a signal comes (`signal.set_wakeup_fd`), for those who want none missed.
+        self.alarm: int | None = None
         self.before_call: Callable[[], None] = lambda: None  # what is posted before anything else is asked
         self.source = Source(self._receive)
         try:
@@ -210,6 +213,8 @@ class Exchange:
                     on_event(event)
 
     def _receive(self, limit: int) -> bytes:
+        if self.alarm is not None:
+            self._wait(self.alarm)
         try:
             if self._descriptors is None:
                 return self._stream.recv(limit)
@@ -222,6 +227,21 @@ class Exchange:
             return data  # noqa: TRY300 - one answer or the other
         except OSError as error:
             raise self._gone(error) from error
+
+    def _wait(self, alarm: int) -> None:
+        """Wait until something can be received; on the way the handlers of signals are called.
+
+        A signal that another thread gets, or that comes just before the call of the system, does not
+        end that call.
+        """
+        poller = select.poll()
+        poller.register(self._stream, select.POLLIN)
+        poller.register(alarm, select.POLLIN)
+        ready: set[int] = set()
+        while not ready - {alarm}:
+            ready = {descriptor for descriptor, _ in poller.poll()}
+            if alarm in ready:
+                os.read(alarm, 1 << 10)
 
     def _send(self, data: bytes | bytearray) -> None:
         try:

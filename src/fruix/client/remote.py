@@ -50,6 +50,10 @@ class RemoteStore(RemoteGarbage):
         super().__init__(stream, directory, where=where)
         self._options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
 
+    def listen_to(self, alarm: int | None) -> None:
+        """Have waits for the daemon end when a descriptor becomes readable, as one does by signals."""
+        self._exchange.alarm = alarm
+
     def missing(self, requests: Iterable[DerivedPath]) -> Missing:
         """What building `requests` would do."""
         return self._call(nix.QueryMissing(tuple(requests)))

@@ -19,6 +19,7 @@ from fruix.model.events import BuildStarted, Event, PhaseStarted
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
+from fruix.threads import signals_blocked
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -63,7 +64,8 @@ class LiveDisplay(PlainDisplay):
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._live.start()
+        with signals_blocked():  # of the thread that draws
+            self._live.start()
 
     @override
     def show(self, event: Event) -> None:

@@ -12,6 +12,7 @@ from fruix.cli.output.live_display import open_display
 from fruix.cli.output.plan import headline
 from fruix.cli.output.progress import Failure
 from fruix.cli.request.names import shortest_word
+from fruix.cli.request.signals import heard
 from fruix.client import RemoteStore
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivedpath import DerivedPath
@@ -44,7 +45,8 @@ def realise(
     print(f"{intro}{headline(plan)}", file=sys.stderr)
     display = open_display(plan, verbosity=0, sizes=piece_sizes(plan, work.sources))
     try:
-        results = store.build(requests, BuildOptions(), display.event)
+        with heard(store):
+            results = store.build(requests, BuildOptions(), display.event)
     finally:
         display.close()
     failed = [(request, result) for request, result in results if not result.success]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from fruix.cli.output.plan import headline
 from fruix.cli.request import build_flags
-from fruix.cli.request.signals import end_in_order
+from fruix.cli.request.signals import end_in_order, heard
 from fruix.model.buildresult import BuildMode, BuildResult
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.planned import BuildPlan
@@ -114,7 +114,7 @@ def build(
     """Have it built, told to the display, which is closed then."""
     on_request(lambda: display.open().dump())
     end_in_order()
-    with _trace_file(options.trace, display):
+    with _trace_file(options.trace, display), heard(store):
         try:
             return store.build(requests, build_flags.build_options(options), display.event)
         finally:

@@ -1,0 +1,78 @@
+"""A signal ends the wait for the daemon, whichever thread gets it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+
+from fruix.cli.request.signals import heard
+from fruix.client import RemoteStore
+from fruix.model.storepath import StorePath
+from fruix.protocol import handshake, messages
+from fruix.protocol.reader import Source
+from waiting import PATIENCE, until
+
+PATH = StorePath.of("/frx/store", "0" * 32 + "-x")
+
+
+def sleeps() -> bool:
+    return Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="machine: what threads do is told by Linux")
+def test_a_signal_that_another_thread_gets() -> None:
+    mine, theirs = socket.socketpair()
+    ended = threading.Event()
+
+    def serve() -> None:
+        with theirs:
+            source = Source(theirs.recv)
+            handshake.serve(source, theirs.sendall, directory="/frx/store", version="silent", trusted=True)
+            theirs.sendall(messages.LAST)
+            source.expect()
+            source.u64()  # a request, which gets no answer
+            until(sleeps, "the client waits")
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+            ended.wait(PATIENCE)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        with RemoteStore(mine) as store, pytest.raises(KeyboardInterrupt), heard(store):
+            store.is_valid(PATH)
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_what_is_answered_while_signals_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = threading.Event()
+    before = signal.signal(signal.SIGUSR1, lambda *_: told.set())
+    mine, theirs = socket.socketpair()
+
+    def serve() -> None:
+        with theirs:
+            source = Source(theirs.recv)
+            handshake.serve(source, theirs.sendall, directory="/frx/store", version="slow", trusted=True)
+            theirs.sendall(messages.LAST)
+            source.expect()
+            source.u64()
+            os.kill(os.getpid(), signal.SIGUSR1)
+            told.wait(PATIENCE)
+            theirs.sendall(messages.LAST + bytes([1, *bytes(7)]))
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        with RemoteStore(mine) as store:
+            with heard(store):
+                assert store.is_valid(PATH)
+            assert signal.set_wakeup_fd(-1) == -1
+    finally:
+        thread.join()
+        signal.signal(signal.SIGUSR1, before)
