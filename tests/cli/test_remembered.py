@@ -14,6 +14,7 @@ import pytest
 
 import peers
 from fruix.cli import command_line, remembered
+from fruix.cli.quick import log
 from fruix.cli.request.remember import remember
 from fruix.cli.request.targets import lowering
 from fruix.client import RemoteStore, connect, socket_path
@@ -98,6 +99,28 @@ def test_a_derivation_by_its_path(tmp_path: Path, capfd: pytest.CaptureFixture[s
     assert remembered.answer([drv], os.environ) == 0
     assert capfd.readouterr() == whole
     assert os.listdir(tmp_path / "fruix/built") == [drv.replace("/", ":")]
+
+
+def test_the_log_of_a_package_that_was_built(capfd: pytest.CaptureFixture[str]) -> None:
+    with connect(socket_path(os.environ)) as store:
+        package = Package(name="x", version="1", build_system="trivial", arguments={"script": "echo > $out"})
+        drv = lowering(store).lowered(package).drv
+        output = store.add_text("result", b"hello")
+        remember(store, ["hello"], [drv], [output])
+        remember(store, ["hello", "grep"], [drv, drv], [output])
+    place = Path(os.environ["FRUIX_LOG_DIR"]) / "drvs" / drv.base[:2] / drv.base[2:]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text("built\n")
+    assert log.answer(["hello"], os.environ) == 0
+    assert capfd.readouterr().out == "built\n"
+    words = [sys.executable, "-X", "importtime", "-m", "fruix", "log", "hello"]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert done.stdout == "built\n"
+    assert "argparse" not in done.stderr
+    for word in ("grep", "hello@1", "hello-1", "x.py"):
+        assert log.answer([word], os.environ) is None
+    assert log.answer(["hello"], {**os.environ, "FRUIX_PACKAGE_PATH": "/x"}) is None
+    assert remembered.derivations(["hello", "grep"], os.environ) == [drv.text, drv.text]
 
 
 def test_not_of_other_words_or_circumstances(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 BEGUN = time.time_ns()  # of the command: nothing has been read before
-HEAD = "fruix remembers, 1"
+HEAD = "fruix remembers, 2"
 SAID = "nothing to be done: everything is valid"
 DAEMON, EMBEDDED = "daemon", "embedded"
 _MOST_NAME, _MOST_SIZE = 200, 1 << 20
@@ -73,17 +73,37 @@ def state(file: str) -> str:
 
 def answer(words: Sequence[str], environment: Mapping[str, str]) -> int | None:
     """Answer a build of `words` from memory: the exit status; None if the whole command has to be run."""
-    file = place(words, environment)
-    lines = _read(file) if file is not None else []
-    if lines[:2] != [HEAD, circumstances(environment)]:
-        return None
     try:
-        _, _, said, outputs, question, *files = lines
-        if all(state(line.split(" ", 3)[3]) == line for line in files) and _holds(question.split("\t")):
-            return _say(said.split("\t"), outputs.split("\t"))
+        said, outputs, _, question = _recalled(words, environment)
+        if _holds(question):
+            return _say(said, outputs)
     except (OSError, ValueError, IndexError):
         pass
     return None
+
+
+def derivations(words: Sequence[str], environment: Mapping[str, str]) -> Sequence[str]:
+    """Return the derivations that `words` stand for, in their order; none where that isn't remembered."""
+    try:
+        return _recalled(words, environment)[2]
+    except (OSError, ValueError, IndexError):
+        return ()
+
+
+def _recalled(words: Sequence[str], environment: Mapping[str, str]) -> list[list[str]]:
+    """What was remembered of words: what is said, outputs, derivations, the question that is asked.
+
+    Raises:
+        ValueError, OSError, IndexError: nothing was, or something has changed since.
+    """
+    file = place(words, environment)
+    lines = _read(file) if file is not None else []
+    head, which, said, outputs, drvs, question, *files = lines
+    if head != HEAD or which != circumstances(environment):
+        raise ValueError("another version's, or of other circumstances")
+    if not all(state(line.split(" ", 3)[3]) == line for line in files):
+        raise ValueError("a file has changed")
+    return [line.split("\t") for line in (said, outputs, drvs, question)]
 
 
 def _read(file: str) -> list[str]:

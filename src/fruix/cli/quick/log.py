@@ -1,4 +1,4 @@
-"""`fruix log DRV`, with `--raw` and `--check`: what needs no store to be found.
+"""`fruix log`, with `--raw` and `--check`, of a derivation, or of a package that was built by its name.
 
 On a terminal lines of plain text are written as they are; from the first that is not on, the whole
 command's filter is loaded.
@@ -32,7 +32,7 @@ def answer(words: Sequence[str], environment: Mapping[str, str]) -> int | None:
         return None
     try:
         store = places.directory(environment, "store")
-        directory, _, base = named[0].rpartition("/")
+        directory, _, base = _derivation(named[0], environment).rpartition("/")
         if (
             directory != store
             or not base.endswith(".drv")
@@ -46,6 +46,16 @@ def answer(words: Sequence[str], environment: Mapping[str, str]) -> int | None:
     except (OSError, ValueError, FruixError, ImportError):  # not every Python has bzip2
         return None
     return _print(first, chunks, raw="--raw" in options or not os.isatty(1))
+
+
+def _derivation(word: str, environment: Mapping[str, str]) -> str:
+    """The derivation that a word stands for; of a package that is remembered of its build."""
+    if "/" in word:
+        return word
+    from fruix.cli.remembered import derivations  # noqa: PLC0415 - not for paths
+
+    found = derivations([word], environment)
+    return found[0] if len(found) == 1 else ""
 
 
 def _sees_store(environment: Mapping[str, str]) -> bool:

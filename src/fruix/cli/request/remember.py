@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
@@ -25,7 +25,7 @@ _SETTLED = 1_000_000_000  # nanoseconds: clocks of file systems may be behind
 
 
 def remember(
-    store: RemoteStore, words: Sequence[str], drvs: Iterable[StorePath], outputs: Sequence[StorePath]
+    store: RemoteStore, words: Sequence[str], drvs: Sequence[StorePath], outputs: Sequence[StorePath]
 ) -> None:
     """Remember that `words` stand for derivations with these outputs, all of them valid.
 
@@ -40,10 +40,11 @@ def remember(
         if max(os.stat(file).st_ctime_ns for file in files) > remembered.BEGUN - _SETTLED:
             return
         said, question = _question(store, {*drvs, *outputs})
+        paths = ([path.text for path in each] for each in (outputs, drvs))
         lines = [
             remembered.HEAD,
             remembered.circumstances(os.environ),
-            *("\t".join(parts) for parts in (said, [path.text for path in outputs], question)),
+            *("\t".join(parts) for parts in (said, *paths, question)),
             *map(remembered.state, files),
         ]
         if question and not any("\n" in line for line in lines) and _prepare(place):
