@@ -13,10 +13,9 @@ failed step is an error that names it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fruix.late import late_names
 
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from fruix.sandbox.back_ends import Exit
     from fruix.sandbox.back_ends import current as back_end

@@ -9,10 +9,9 @@ secret key is read from a file that nobody else can read, and goes nowhere but i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fruix.late import late_names
 
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from fruix.signing import export_signatures, libcrypto, libgcrypt
 

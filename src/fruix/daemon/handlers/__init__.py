@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fruix.late import late_names
 
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from fruix.daemon.handlers import build, query, table
 

@@ -15,10 +15,9 @@ has it taken away. Nobody waits longer than for one batch.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fruix.late import late_names
 
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from fruix.store.collection import (
         collector,

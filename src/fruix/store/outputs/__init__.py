@@ -5,10 +5,9 @@ Canonical metadata, references, staging until it is registered.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fruix.late import late_names
 
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from fruix.store.outputs import addressed, staged
 

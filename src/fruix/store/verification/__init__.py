@@ -7,10 +7,9 @@ at what else lies in the store directory; `metadata` knows modes, owners and tim
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from fruix.late import late_names
 
+TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from fruix.store.verification import links, metadata, objects, parallel, strays
 
