@@ -26,6 +26,7 @@ class Data:
         acl: text of an access control list of Guix's that lets `private_key` import.
         private_key: the text of a private key of Guix's.
         part: the part of each size that a row is measured with; below 1 to try the rows out.
+        packages: names of those that the row of packages builds; none: all.
     """
 
     shell: bytes
@@ -34,6 +35,7 @@ class Data:
     acl: str = ""
     private_key: bytes = b""
     part: float = 1.0
+    packages: tuple[str, ...] = ()
 
     def count(self, whole: int) -> int:
         """How many things, or MiB, there are where the row's title says so many."""
