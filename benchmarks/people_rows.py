@@ -201,7 +201,5 @@ ROWS: tuple[Row, ...] = (
     _row("ps", "fruix ps", "ms", running, dialect=OURS),
     _row("log", "the log of a build", "ms", log, dialect="nix"),
     _row("sandbox", "hello in the sandbox / bare", "times", sandboxed, 2, dialect=OURS),
-    _row(
-        "packages", "packages from nothing, two jobs / sum of phases", "times", every_package, 1, dialect=OURS
-    ),
+    _row("packages", "packages, two jobs / sum of phases", "times", every_package, 1, dialect=OURS),
 )

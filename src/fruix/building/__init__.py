@@ -10,3 +10,16 @@ Rules: nothing here speaks a wire protocol or opens a socket; progress leaves as
 only; outputs are taken from the dead (see `outputs.stage`); whatever fails, nothing is half
 registered and no directory, lock or process is left.
 """
+
+from __future__ import annotations
+
+from fruix.late import late_names
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    from fruix.building.builder import Builder
+
+__all__ = ["Builder"]
+
+# Most of the program.
+__getattr__ = late_names(__name__, {"Builder": "builder"})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
 
+from fruix import building, sandbox
 from fruix.building.crashed import left_something
 from fruix.daemon import rootless
 from fruix.daemon.build_half import BuildHalf
@@ -74,11 +75,10 @@ def open_service(
 def _builder(
     store: LocalStore, spawner: Forked, build: BuildSettings, keyring: Keyring, sessions: _BuilderSessions
 ) -> Builder:
-    from fruix.building.builder import Builder  # noqa: PLC0415 - most of the program
-    from fruix.client.ssh import connect_machine  # noqa: PLC0415
-    from fruix.sandbox import Spawner  # noqa: PLC0415
+    builder, here = building.Builder, sandbox.Spawner(spawner)
+    from fruix.client.ssh import connect_machine  # noqa: PLC0415 - seldom needed
 
-    return Builder(store, Spawner(spawner), build, keyring.on_substitutes(), connect_machine, sessions.serve)
+    return builder(store, here, build, keyring.on_substitutes(), connect_machine, sessions.serve)
 
 
 def _recovered(store: LocalStore) -> list[str]:

@@ -116,9 +116,13 @@ class RequestLoop:
 
     def _serve(self) -> None:
         session, connection, source = self._session, self._connection, self._connection.source
-        # Loaded here, when the first client that is greeted makes up its first request.
-        table = protocol.operations.operations(session.context)
-        handlers = (self._handlers or rooms.table.HANDLERS)[session.context.dialect]
+        try:
+            # Loaded here, when the first client that is greeted makes up its first request.
+            table = protocol.operations.operations(session.context)
+            handlers = (self._handlers or rooms.table.HANDLERS)[session.context.dialect]
+        except FruixError as error:
+            self._answer(self._error(error))
+            return
         budget = session.service.settings.max_request_size
         answers = session.service.answers
         self._dialect = answers.dialect(session.context)

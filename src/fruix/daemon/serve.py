@@ -16,9 +16,11 @@ from contextlib import ExitStack
 from fruix.daemon import listening, status_signal
 from fruix.daemon.addresses import listen_at
 from fruix.daemon.asked import Asked
+from fruix.daemon.installed import Installed
 from fruix.daemon.opening import open_service
 from fruix.daemon.server import Server
 from fruix.daemon.settings import changed, load
+from fruix.late import guarded
 from fruix.sandbox.spawner.forking import Forked
 from fruix.store.layout import Layout
 from fruix.threads import on_request
@@ -46,6 +48,7 @@ def run(
         spawner: runs already.
         confined: in a user namespace, without root.
     """
+    guarded(Installed().check)
     settings = changed(load(environment, asked.config), asked.changes, asked.origin)
     if confined:
         settings = settings.for_one_user(trusted=asked.trusts_own_user)
