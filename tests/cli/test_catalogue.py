@@ -322,6 +322,21 @@ def test_lint_finds_compressed_files_that_tell_the_time(both: Path, tmp_path: Pa
     assert "-dated-1/page.gz tells when it was compressed" in line
 
 
+def test_lint_finds_files_that_tell_the_kernel(both: Path, tmp_path: Path) -> None:
+    path = tmp_path / "told.py"
+    script = "mkdir $out; uname -r > $out/kernel; head -c 200000 /dev/zero > $out/late; uname -r >> $out/late"
+    path.write_text(
+        "package = Package(name='told', version='1', build_system='trivial', root='debian-12', "
+        f"arguments={{'script': {script!r}}}, synopsis='Kernels', license='MIT')\n"
+    )
+    fruix("build", "-f", str(path))
+    found = fruix("lint", "--built", "-f", str(path), code=1).stdout
+    told = [line for line in found.splitlines() if ": kernel: " in line]
+    assert len(told) == 2
+    assert f"-told-1/kernel tells on which kernel it was built: {os.uname().release}" in told[0]
+    assert "-told-1/late tells" in told[1]
+
+
 def test_edit(package_path: str, tmp_path: Path) -> None:
     editor = tmp_path / "editor"
     editor.write_text('#!/bin/sh\necho "$@"\nexit 3\n')

@@ -1,7 +1,7 @@
 """What is wrong with a package's outputs.
 
 That is: inputs that nothing refers to, references to native inputs, libraries that would come from
-the host, and compressed files that tell when they were made.
+the host, and files that tell when or on which kernel they were made.
 
 Outputs are read through the store's archives, so it works for a store elsewhere too. Cost: each
 output is read once.
@@ -26,19 +26,25 @@ _GZIP = b"\x1f\x8b"
 _GZIP_TIME = slice(4, 8)  # RFC 1952: MTIME, 0 if there is none
 
 
-def lint_built(package: Package, work: Lowering, store: Store) -> Iterator[Finding]:
-    """What is wrong with the outputs; one note if they are not built."""
+def lint_built(package: Package, work: Lowering, store: Store, kernel: str = "") -> Iterator[Finding]:
+    """What is wrong with the outputs; one note if they are not built.
+
+    `kernel`: the release of the kernel that they were built on, which nothing should tell.
+    """
     outputs = work.lowered(package).derivation.output_paths
     if any(not store.is_valid(path) for path in outputs.values()):
         yield Finding("built", "note", "not built: outputs were not looked at", f"fruix build {package.name}")
         return
     references = {item for path in outputs.values() for item in store.references(path)}
-    own = [_look(store, path) for path in outputs.values()]
+    own = [_look(store, path, kernel.encode()) for path in outputs.values()]
     yield from _unused(package, work, references)
     yield from _run_paths(own, package, work, store)
     for file in [file for contents in own for file in contents.dated]:
         hint = "compress it by gzip -n, or leave it as it is"
         yield Finding("gzip-time", "warning", f"{file} tells when it was compressed", hint)
+    for file in [file for contents in own for file in contents.of_kernel]:
+        hint = "give its configuration another text than that of `uname -r`"
+        yield Finding("kernel", "warning", f"{file} tells on which kernel it was built: {kernel}", hint)
 
 
 def _unused(package: Package, work: Lowering, references: set[StorePath]) -> Iterator[Finding]:
@@ -64,11 +70,13 @@ class _Contents:
         names: of files and links, in full.
         elves: ELF files that need libraries.
         dated: gzip files with a time in them.
+        of_kernel: files that name the kernel.
     """
 
     names: list[str] = field(default_factory=list)
     elves: list[tuple[str, ElfFile]] = field(default_factory=list)
     dated: list[str] = field(default_factory=list)
+    of_kernel: list[str] = field(default_factory=list)
 
 
 def _run_paths(own: Sequence[_Contents], package: Package, work: Lowering, store: Store) -> Iterator[Finding]:
@@ -95,16 +103,22 @@ def _run_paths(own: Sequence[_Contents], package: Package, work: Lowering, store
                 yield Finding("run-path", "error", message, "pass -Wl,-rpath to the linker")
 
 
-def _look(store: Store, path: StorePath) -> _Contents:
+def _look(store: Store, path: StorePath, kernel: bytes = b"") -> _Contents:
     found = _Contents()
     data = bytearray()
+    before = b""  # the end of what came before in the same file
     for name, event in members(store.nar(path)):
         full = f"{path}/{name.decode('utf-8', 'surrogateescape')}"
         if isinstance(event, FileStart | Symlink):
             found.names.append(full)
             data.clear()
-        elif isinstance(event, FileData) and (not data or data.startswith(_ELF)):
-            data += event.data
+            before = b""
+        elif isinstance(event, FileData):
+            if not data or data.startswith(_ELF):
+                data += event.data
+            if kernel and kernel in (piece := before + event.data) and full not in found.of_kernel[-1:]:
+                found.of_kernel.append(full)
+            before = bytes(piece[-len(kernel) + 1 :]) if kernel else b""
         elif isinstance(event, FileEnd) and data.startswith(_GZIP) and any(data[_GZIP_TIME]):
             found.dated.append(full)
         elif isinstance(event, FileEnd) and data.startswith(_ELF):

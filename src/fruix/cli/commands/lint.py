@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Iterable
 
 from fruix.cli.output.amounts import plural
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             work = lowering(store)
             for package in packages:
                 if all(finding.level != "error" for finding in found[package.full_name]):
-                    found[package.full_name] += lint_built(package, work, store)
+                    found[package.full_name] += lint_built(package, work, store, os.uname().release)
     for item in broken:
         _print_broken(item)
     for package in packages:

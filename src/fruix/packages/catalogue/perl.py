@@ -4,14 +4,18 @@ from fruix.packages.catalogue.dash import package as dash
 from fruix.packages.package import Origin, Package
 
 # Without crypt(), whose library the runtime does not have. What Configure would ask the machine for
-# and write down is given: who builds it, where, when, on which kernel.
+# and write down is given: who builds it, where, when, on which kernel (in `config.over`, which has the last
+# word: of the arguments it takes neither times nor nothing).
 _CONFIGURE = """
 shell=$(command -v dash)
+cat > config.over <<'END'
+cf_time='Wed Jan  2 00:00:00 UTC 1980'
+osvers=0
+END
 sh ./Configure -des -Dprefix="$out" -Dcc=cc -Dman1dir="$out/share/man/man1" -Dman3dir=none \\
     -Dsh="$shell" -Dtargetsh="$shell" -Duseshrplib=false -Ud_crypt -Dlibs='-lpthread -ldl -lm -lc' \\
-    -Dlocincpth= -Dloclibpth= -Dosvers= -Dmyuname=linux -Dmyhostname=localhost -Dmydomain=.localdomain \\
-    -Dcf_by=fruix -Dcf_email=fruix@localhost -Dperladmin=fruix@localhost \\
-    -Dcf_time='Wed Jan  2 00:00:00 UTC 1980'
+    -Dlocincpth= -Dloclibpth= -Dosvers=0 -Dmyuname=linux -Dmyhostname=localhost -Dmydomain=.localdomain \\
+    -Dcf_by=fruix -Dcf_email=fruix@localhost -Dperladmin=fruix@localhost
 """
 
 # Of the language itself.
