@@ -51,6 +51,10 @@ def _update(state: State, tables: Tables, pairs: Pairs, wanted: parameters.Wante
     for name in ("path", "vnet", "ip4", "ip6", "osrelease", "osreldate"):
         if name in pairs.values:
             pairs.fail(errno.EINVAL, f"{name} cannot be changed after creation")
+    if wanted.name and wanted.name != jail.name:  # it was found by its number
+        if any(other.name == wanted.name for other in living(tables, dying=True)):
+            pairs.fail(errno.EEXIST, f'jail "{wanted.name}" already exists')
+        jail.name = wanted.name
     if wanted.persist is not None:
         jail.persist = wanted.persist
         if not wanted.persist:

@@ -32,6 +32,7 @@ class Exit:
     It has a `code` or a `signal`, and what all of it used.
 
     `oom_kills`: how often the limit on memory killed something of it, where the system counts that.
+    `parked`: some of what was mounted for it stays for a sandbox that stands ready for the next build.
     """
 
     code: int | None
@@ -40,6 +41,7 @@ class Exit:
     cpu_system_us: int
     max_rss_kib: int
     oom_kills: int = 0
+    parked: bool = False
 
     @classmethod
     def of(cls, status: int, used: struct_rusage) -> Self:
@@ -124,20 +126,30 @@ class BackEnd(Protocol):
     def steps(self) -> Sequence[Step]:
         """The steps of setting up, in order: it calls `failpoints.reach` before each."""
 
+    parking: Sequence[Step] = ()
+    """The steps of having a sandbox ready for the next build, where it does that."""
+
     def begin(self) -> None:
         """Prepare the spawner, which calls this before anything else."""
 
     def start(self, spec: SandboxSpec, log: int) -> Started:
         """Begin to set up a sandbox whose program writes to `log`; the spawner doesn't wait for it."""
 
-    def tidy(self, spec: SandboxSpec) -> None:
+    def tidy(self, spec: SandboxSpec, *, parked: bool = False) -> None:
         """Take away what is left of a sandbox of which nothing is alive: mounts, limits. Idempotent.
 
-        Nothing to do where a kernel does that by itself.
+        Nothing to do where a kernel does that by itself. `parked`: as of its `Exit`.
 
         Raises:
             OSError: something can't be unmounted, so nothing of it may be deleted.
         """
+
+    def prepare_next(self) -> None:
+        """Have a sandbox stand ready for the next build, if the one that has ended can be followed up."""
+
+    def unpark(self) -> bool:
+        """End what stands ready for a build to come; whether nothing is left of it."""
+        return True
 
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """What build records say of this platform's isolation, besides the specification."""

@@ -168,7 +168,7 @@ def test_a_builder_is_ended_whose_birth_nobody_wants_to_hear_of(tmp_path: Path) 
     os.close(pipes["control"][1])
     assert exit_of(pid) == 0
     with open(pipes["result"][0], "rb") as report:
-        assert json.loads(report.read()) == {"exit": ANY, "left": ""}
+        assert json.loads(report.read()) == {"exit": ANY, "left": "", "standing": None}
     os.close(pipes["status"][0])
     lock = os.open(tmp_path / "b", os.O_RDONLY | os.O_DIRECTORY)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a start doesn't wait for it

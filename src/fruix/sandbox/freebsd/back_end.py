@@ -6,10 +6,11 @@ import contextlib
 import errno
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from typing import Any
 
+from fruix import failpoints
 from fruix.failpoints import Step
 from fruix.overriding import override
 from fruix.sandbox.back_ends import BackEnd, Usage
@@ -17,7 +18,8 @@ from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.freebsd import jail, kept_roots, mounts, rctl, undo
 from fruix.sandbox.freebsd.kernel import Kernel
 from fruix.sandbox.freebsd.libc import Libc
-from fruix.sandbox.freebsd.start import FAILPOINTS, Started, start
+from fruix.sandbox.freebsd.standing import Standing
+from fruix.sandbox.freebsd.start import FAILPOINTS, PARKING, Parked, Place, Started, start
 from fruix.sandbox.networks import HOST, NONE
 from fruix.sandbox.spec import SandboxSpec
 
@@ -34,9 +36,13 @@ class FreeBSDBackEnd(BackEnd):
     can_hide = False  # it would take a mount for each directory
     costly_mounts = True  # tens of milliseconds each
     steps: Sequence[Step] = FAILPOINTS
+    parking: Sequence[Step] = PARKING
 
     def __init__(self, kernel: Kernel | None = None) -> None:
         self._given = kernel
+        self._place: Place | None = None
+        self._parked: Parked | None = None
+        self._leaving: list[Parked] = []
 
     @cached_property
     def kernel(self) -> Kernel:
@@ -55,11 +61,48 @@ class FreeBSDBackEnd(BackEnd):
     def start(self, spec: SandboxSpec, log: int) -> Started:
         if spec.hidden:
             raise OSError(errno.ENOTSUP, "directories can't be hidden in jails", spec.hidden[0])
-        return start(self.kernel, spec, log)
+        ready = None
+        if self._parked is not None and self._parked.root == kept_roots.kept_root(spec):
+            ready, self._parked = self._parked, None
+        fault = failpoints.text()  # for what comes later, if it is that which is to fail
+        ahead = fault if fault.partition(":")[0] in {step.name for step in self.parking} else ""
+        return start(self.kernel, spec, log, partial(self._park, ahead), ready)
+
+    def _park(self, fault: str, spec: SandboxSpec, standing: Standing) -> bool:
+        """Have a jail stand ready for a build like one that has ended, in the place of any other: soon."""
+        self._leave()
+        with _said():
+            self._place = Place.reserve(self.kernel, spec, standing, fault)
+        return self._place is not None
 
     @override
-    def tidy(self, spec: SandboxSpec) -> None:
-        undo.tidy(self.kernel, spec)
+    def prepare_next(self) -> None:
+        if self._place is not None:
+            place, self._place = self._place, None
+            with _said():
+                self._parked = place.park()
+
+    def _leave(self) -> None:
+        if self._place is not None:
+            place, self._place = self._place, None
+            place.give_up()
+        if self._parked is not None:
+            self._parked.leave()
+            self._leaving.append(self._parked)
+            self._parked = None
+        self._leaving = [parked for parked in self._leaving if not parked.wait(os.WNOHANG)]
+
+    @override
+    def unpark(self) -> bool:
+        self._leave()
+        for parked in self._leaving:
+            parked.wait()
+        self._leaving = []
+        return True
+
+    @override
+    def tidy(self, spec: SandboxSpec, *, parked: bool = False) -> None:
+        undo.tidy(self.kernel, spec, parked=parked)
 
     @override
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
@@ -117,7 +160,11 @@ class FreeBSDBackEnd(BackEnd):
 
     @override
     def mounts_below(self, directory: str) -> list[str]:
-        return [os.fsdecode(found.target) for found in mounts.below(self.kernel.getfsstat(), directory)]
+        """But for those of what stands ready."""
+        ready = undo.standing_ready(directory)
+        ours = mounts.below(self.kernel.getfsstat(), directory)
+        parked = mounts.below(ours, *ready) if ready else []
+        return [os.fsdecode(found.target) for found in ours if found not in parked]
 
     @override
     def marks(self, name: str) -> Mapping[str, str]:
@@ -132,3 +179,12 @@ class FreeBSDBackEnd(BackEnd):
     @override
     def unmount_leftovers(self, builds: str) -> list[str]:
         return undo.unmount_leftovers(self.kernel, builds)
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """An error goes to the daemon's log, and no further: builds go on without a jail that stands ready."""
+    try:
+        yield
+    except OSError as error:
+        os.write(2, f"fruix: no jail stands ready: {error}\n".encode())

@@ -17,6 +17,7 @@ import socket
 from collections.abc import Callable
 from typing import NoReturn
 
+from fruix import failpoints
 from fruix.dataclass import dataclass
 from fruix.sandbox.child_common import (
     SETUP_FAILED,
@@ -26,14 +27,15 @@ from fruix.sandbox.child_common import (
     take_steps,
     take_terminal,
 )
-from fruix.sandbox.freebsd import abi, jail
+from fruix.sandbox.freebsd import abi, handover, jail
 from fruix.sandbox.freebsd.abi import Pair
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.process_defaults import default_priority, default_signals, set_limits
 from fruix.sandbox.spec import Exec, SandboxSpec
 
-STATUS, ENTERED = 3, 4
-"""Where the status pipe is, and the one for the jail's number, once everything else is closed."""
+STATUS, ENTERED, CHANNEL = 3, 4, 5
+"""Where the status pipe is, the one for the jail's number, and a parked one's channel; all else is closed."""
+READY = b"r"
 _LOGIN = b"frxbld"
 
 
@@ -44,6 +46,7 @@ class ChildState:
     Attributes:
         entered: the supervisor is told here that the jail exists.
         supervisor: the process whose child this is.
+        channel: over which it is told what to run, if it is to wait in its jail for that; -1: it knows.
     """
 
     kernel: Kernel
@@ -53,12 +56,13 @@ class ChildState:
     status: int
     entered: int
     supervisor: int
+    channel: int = -1
     entry: EntryPoint | None = None
 
 
 def run(child: ChildState) -> NoReturn:
     """Take the steps, run the program. Never returns."""
-    take_steps(child, STEPS, lambda _child: None)
+    take_steps(child, STEPS if child.channel < 0 else PARKED_STEPS, lambda _child: None)
 
 
 def _session(child: ChildState) -> None:
@@ -86,15 +90,16 @@ def _descriptors(child: ChildState) -> None:
         source = child.log
     else:
         source = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    for descriptor, place in ((source, 0), (child.log, 1), (child.log, 2)):
+    log = source if child.log < 0 else child.log
+    for descriptor, place in ((source, 0), (log, 1), (log, 2)):
         os.dup2(descriptor, place)
-    # Both may be where the other belongs, so neither is moved there at once.
-    high = [fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, ENTERED + 1) for pipe in (child.status, child.entered)]
-    child.status, child.entered = (
+    kept = [child.status, child.entered, *([child.channel] if child.channel >= 0 else [])]
+    # Each may be where another belongs, so none is moved there at once.
+    high = [fcntl.fcntl(pipe, fcntl.F_DUPFD_CLOEXEC, CHANNEL + 1) for pipe in kept]
+    for place, descriptor in enumerate(high, STATUS):
         os.dup2(descriptor, place, inheritable=False)
-        for descriptor, place in zip(high, (STATUS, ENTERED), strict=True)
-    )
-    child.kernel.closefrom(ENTERED + 1)
+    child.status, child.entered = STATUS, ENTERED
+    child.kernel.closefrom(STATUS + len(kept))
 
 
 def _login(child: ChildState) -> None:
@@ -120,6 +125,22 @@ def _loopback(child: ChildState) -> None:
         flags = abi.interface_flags_in(request)
         if not flags & abi.IFF_UP:
             kernel.ioctl(control.fileno(), abi.SIOCSIFFLAGS, abi.interface_flags(flags | abi.IFF_UP))
+
+
+def _wait(child: ChildState) -> None:
+    """Say that the jail stands, and wait for what is to run in it."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=CHANNEL) as channel:
+        channel.send(READY)
+        received = handover.receive(channel, 2)
+    if received is None:
+        os._exit(SETUP_FAILED)
+    request, (log, status) = received
+    child.spec = request.spec
+    failpoints.arm(request.fault)
+    for place in (1, 2):
+        os.dup2(log, place)
+    child.status = os.dup2(status, STATUS, inheritable=False)
+    child.kernel.closefrom(STATUS + 1)
 
 
 def _limits(child: ChildState) -> None:
@@ -170,4 +191,9 @@ STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
     ("drop", _drop),
     ("no-new-privileges", _no_new_privileges),
     ("exec", _program),
+)
+PARKED_STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
+    *(step for step in STEPS[:6] if step[0] != "load-entry"),
+    ("wait", _wait),
+    *STEPS[6:],
 )

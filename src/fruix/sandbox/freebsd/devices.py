@@ -82,12 +82,17 @@ def _rules(kernel: Kernel, devices: int, ruleset: int) -> list[tuple[int, int, b
 
 
 def mount_devices(kernel: Kernel, target: str, ruleset: int = RULESET) -> None:
-    """Mount devfs on `target`, and check what the ruleset shows.
+    """Mount devfs on `target`, and `check_devices`."""
+    mounts.mount(kernel, mounts.devfs(target, ruleset), abi.MNT_NOSUID | abi.MNT_NOEXEC)
+    check_devices(target, ruleset)
+
+
+def check_devices(target: str, ruleset: int) -> None:
+    """See that a devfs mount shows what it should.
 
     Raises:
         OSError: EPERM, there is more in it than a build may see, or less than it needs.
     """
-    mounts.mount(kernel, mounts.devfs(target, ruleset), abi.MNT_NOSUID | abi.MNT_NOEXEC)
     names = frozenset(os.listdir(target))
     if wrong := sorted(names - _ALLOWED) or sorted(_NEEDED - names):
         what = "shows" if names - _ALLOWED else "lacks"

@@ -104,6 +104,12 @@ def enter(kernel: Kernel, pairs: list[Pair]) -> int:
     )
 
 
+def rename(kernel: Kernel, jid: int, name: str) -> None:
+    """Give a jail another name."""
+    pairs = [integer("jid", jid), text("name", name.encode()), buffer("errmsg", abi.JAIL_ERRMSG_SIZE)]
+    kernel.jail_set(pairs, abi.JAIL_UPDATE)
+
+
 def own(kernel: Kernel, name: str) -> int | None:
     """A descriptor with whose last copy the kernel removes the jail, however its holder ends.
 

@@ -11,6 +11,9 @@ next build of the same user that needs the same one. Users are exclusive, so no 
     builds/roots/UID-KEY/          0700 root; KEY: a hash of all that the root holds
     builds/roots/UID-KEY/root/     the root, with nothing mounted in it unless a build runs
     builds/roots/UID-KEY/areas     where builds' own directories are put into it, a line each
+    builds/roots/UID-KEY/parked    a jail stands ready in it (`parked`)
+
+Whoever works in one holds a lock on its directory, UID-KEY.
 
 While a build runs its own directories (`/tmp`, `/build`) lie in the root: they are renamed into it
 and back, not mounted; but see `Skeleton.areas`. A root that still holds one after a crash is never
@@ -19,6 +22,7 @@ used again (`put_aside`).
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -35,7 +39,7 @@ from fruix.sandbox.spec import PREFIX, Bind, File, Link, SandboxSpec
 DIRECTORY = "roots"
 MOST = 8  # kept for each user; the one that was not used for the longest time goes first
 _FORMAT = 1
-_ROOT, _AREAS = "root", "areas"
+_ROOT, _AREAS, _NOTE = "root", "areas", "parked"
 _MODE = 0o755
 
 
@@ -152,6 +156,29 @@ def keep(own: str, root: str, skeleton: Skeleton, table: Sequence[FileSystem]) -
     os.rename(own, root)
 
 
+def write_note(root: str, jail: str) -> None:
+    """Note that the jail of that name is about to stand ready in a kept root."""
+    with open(f"{os.path.dirname(root)}/{_NOTE}", "w", encoding="ascii") as file:
+        file.write(f"{jail}\n")
+
+
+def remove_note(root: str) -> None:
+    """Of a kept root in which none does any more."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(f"{os.path.dirname(root)}/{_NOTE}")
+
+
+def places(builds: str) -> list[str]:
+    """The directories of all kept roots."""
+    parent = f"{builds}/{DIRECTORY}"
+    return [f"{parent}/{name}" for name in os.listdir(parent)] if os.path.isdir(parent) else []
+
+
+def is_noted(place: str) -> bool:
+    """Whether a jail stands ready in the kept root of that directory, or did when all was killed."""
+    return os.path.lexists(f"{place}/{_NOTE}")
+
+
 def put_aside(root: str) -> None:
     """Have the next start delete a root, with whatever a build left in it.
 
@@ -167,10 +194,10 @@ def put_aside_spoiled(builds: str) -> None:
 
     For a start, when nothing is mounted below `builds` any more.
     """
-    parent = f"{builds}/{DIRECTORY}"
-    for name in os.listdir(parent) if os.path.isdir(parent) else ():
-        if _is_spoiled(f"{parent}/{name}"):
-            put_aside(f"{parent}/{name}/{_ROOT}")
+    for place in places(builds):
+        remove_note(f"{place}/{_ROOT}")
+        if _is_spoiled(place):
+            put_aside(f"{place}/{_ROOT}")
 
 
 def _is_spoiled(place: str) -> bool:

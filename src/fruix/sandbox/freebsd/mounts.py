@@ -11,11 +11,12 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import FileSystem, Pair, flag, text
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
+from fruix.sandbox.spec import Tmpfs
 
 # Waits (seconds) between attempts to unmount what is still in use: a killed jail holds its root for
 # a moment. Then force.
@@ -57,6 +58,12 @@ def mount(kernel: Kernel, options: Sequence[Pair], flags: int) -> None:
         raise OSError(error.errno, f"{error.strerror} ({source} at {target})") from error
 
 
+def mount_tmpfs(kernel: Kernel, wanted: Sequence[Tmpfs], root: str) -> None:
+    """Mount the file systems in memory of a specification."""
+    for one in wanted:
+        mount(kernel, tmpfs(root + one.path, one.size, one.mode), abi.MNT_NOSUID)
+
+
 def show_directory(
     kernel: Kernel, source: str, target: str, *, writable: bool, table: Sequence[FileSystem]
 ) -> None:
@@ -74,8 +81,10 @@ def below(table: Sequence[FileSystem], *directories: str) -> list[FileSystem]:
     return [mounted for mounted in table if mounted.target.startswith(prefixes)]
 
 
-def unmount_below(kernel: Kernel, *directories: str) -> list[str]:
-    """Unmount everything in some directories (canonical paths), the newest first.
+def unmount_below(
+    kernel: Kernel, *directories: str, stays: Callable[[FileSystem], bool] = lambda _: False
+) -> list[str]:
+    """Unmount everything in some directories (canonical paths), but for what `stays`, the newest first.
 
     It waits for what is busy, then uses force.
 
@@ -87,16 +96,22 @@ def unmount_below(kernel: Kernel, *directories: str) -> list[str]:
     """
     done: list[str] = []
     for pause in (*PATIENCE, None):
-        there = reversed(below(kernel.getfsstat(), *directories))
+        there = reversed(_going(kernel, directories, stays))
         gone = [mounted for mounted in there if _unmount(kernel, mounted, by_force=pause is None)]
         done += [os.fsdecode(mounted.target) for mounted in gone]
-        left = below(kernel.getfsstat(), *directories)
+        left = _going(kernel, directories, stays)
         if not left:
             return done
         if pause is not None:
             time.sleep(pause)
     names = ", ".join(os.fsdecode(mounted.target) for mounted in left)
     raise OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: still mounted: {names}")
+
+
+def _going(
+    kernel: Kernel, directories: Sequence[str], stays: Callable[[FileSystem], bool]
+) -> list[FileSystem]:
+    return [mounted for mounted in below(kernel.getfsstat(), *directories) if not stays(mounted)]
 
 
 def _unmount(kernel: Kernel, mounted: FileSystem, *, by_force: bool) -> bool:

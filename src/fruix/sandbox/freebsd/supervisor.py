@@ -3,11 +3,10 @@
 It mounts, forks the builder, waits for everything in the sandbox, and ends it. What it mounted is
 unmounted by whoever hears its report (`undo.tidy`), or by itself if nobody does.
 
-It is forked by the spawner, is root and outside of the jail, and holds five descriptors: the log,
-the status pipe (a setup that failed), the control pipe (a byte or its end: kill), the birth pipe
-(the builder's process number), the report pipe (how it went, written when nothing is left; its end
-without a report tells the spawner to undo what the supervisor could not). It is the reaper of all
-that it started.
+It is root and outside of the jail, and holds five descriptors: the log, the status pipe (a setup that
+failed), the control pipe (a byte or its end: kill), the birth pipe (the builder's process number), the
+report pipe (how it went, written when nothing is left; its end without a report tells the spawner to
+undo what the supervisor could not). It is the reaper of all that it started.
 
 While it works it holds a lock on the build directory, so that a new daemon's recovery waits
 for it.
@@ -17,11 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import resource
-import select
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -32,16 +29,16 @@ from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.child_common import report
 from fruix.sandbox.freebsd import child as children
 from fruix.sandbox.freebsd import devices, jail, kept_roots, mounts, rctl, reaper, users, visibility
-from fruix.sandbox.freebsd.abi import MNT_NOSUID
+from fruix.sandbox.freebsd.abi import FileSystem
+from fruix.sandbox.freebsd.descriptors import drain, keep_only, readable, wake_on_exit
 from fruix.sandbox.freebsd.kernel import Kernel
+from fruix.sandbox.freebsd.parked_jail import ParkedJail
 from fruix.sandbox.freebsd.release import release_in
-from fruix.sandbox.freebsd.undo import bring_back, hold, tidy
+from fruix.sandbox.freebsd.standing import Standing, can_stand, lasting
+from fruix.sandbox.freebsd.undo import bring_back, enter, hold, tidy, wait_for_lock
 from fruix.sandbox.root_skeleton import make_links
+from fruix.sandbox.spawner.ipc import SpawnRequest
 from fruix.sandbox.spec import SandboxSpec
-
-_FIRST = 3  # the descriptors that are kept begin here
-_HIGH = 64  # where none of those that are moved there can be
-_DRAIN = 512
 
 
 @dataclass(slots=True)
@@ -52,7 +49,10 @@ class Supervisor:
         base: the build directory, canonical; its own root lies in it.
         root: the sandbox's root: the build's own, or a kept one (`kept_roots`).
         skeleton: what the root holds.
+        parked: the jail that stands ready; None: none does, or it didn't fit.
         kept: whether it was kept by an earlier build, so that it is complete.
+        standing: what of its mounts may stay for the next build.
+        table: the mounts of the system, as of when the root was chosen.
         wake: readable when a child has ended.
         entered: readable when the jail exists.
     """
@@ -68,15 +68,14 @@ class Supervisor:
     result: int
     wake: int
     skeleton: kept_roots.Skeleton
+    parked: ParkedJail | None = None
+    reaping: bool = False
     kept: bool = False
+    standing: Standing | None = None
+    table: Sequence[FileSystem] = ()
     entered: int = -1
     builder: int = 0
     builder_status: int | None = None
-
-    @property
-    def builds(self) -> str:
-        """The directory of build directories."""
-        return os.path.dirname(self.base)
 
     def live(self) -> None:
         """Set the sandbox up, wait for its end, make sure of it and report how it went."""
@@ -87,14 +86,16 @@ class Supervisor:
             self._end()
         except BaseException as error:  # noqa: BLE001 - the spawner is told
             left = str(error) or type(error).__name__
-        os.write(self.result, json.dumps({"exit": self._exit(), "left": left}).encode())
+        standing = self.standing and not left and asdict(self.standing)
+        told = {"exit": self._exit(), "left": left, "standing": standing or None}
+        os.write(self.result, json.dumps(told).encode())
 
     def _set_up(self) -> bool:
         """Whether a child was forked; else the status pipe says why not."""
         step = ""
         try:
             for step, action in STEPS:
-                if self.control in _readable((self.control,), 0):
+                if self.control in readable((self.control,), 0):
                     raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
                 failpoints.reach(step)
                 action(self)
@@ -108,31 +109,31 @@ class Supervisor:
 
     def _watch(self) -> None:
         """Return when the builder has ended, or the spawner wants it ended."""
-        waited_for = [self.control, self.wake, self.entered]
+        waited_for = [self.control, self.wake, *([self.entered] if self.entered >= 0 else [])]
         while True:
             reaper.reap(self._note)
             if self.builder_status is not None:
                 return
-            ready = _readable(waited_for, None)
+            ready = readable(waited_for, None)
             if self.control in ready:
                 return
             if self.entered in ready:
                 waited_for.remove(self.entered)
                 jail.own(self.kernel, self.spec.id)  # open to the end: the jail can't outlive this process
-            with contextlib.suppress(BlockingIOError):
-                os.read(self.wake, _DRAIN)
+            drain(self.wake)
 
     def _end(self) -> None:
-        if self.builder:  # else there is nobody, and this may be no reaper
+        if self.reaping or self.parked is not None:  # else there is nobody
             reaper.end_descendants(self.kernel, self.spec.id, self._note)
         bring_back(self.spec)
         if self._is_alone():
+            self.standing = None
             tidy(self.kernel, self.spec)
 
     def _is_alone(self) -> bool:
         """Whether the spawner has gone, and so whoever would tidy up."""
-        while self.control in _readable((self.control,), 0):
-            if not os.read(self.control, _DRAIN):
+        while self.control in readable((self.control,), 0):
+            if not os.read(self.control, 1):
                 return True
         return False
 
@@ -152,38 +153,19 @@ def run(kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int]) -> NoRetu
     """
     try:
         failpoints.know("builder", os.getpid())
-        log, status, control, birth, result = _keep(kernel, descriptors)
-        root = os.path.realpath(spec.root)
-        base = os.path.dirname(root)
-        wake, skeleton = _wake_on_exit(), kept_roots.skeleton_of(spec)
-        Supervisor(kernel, spec, base, root, log, status, control, birth, result, wake, skeleton).live()
+        supervise(kernel, spec, keep_only(kernel, descriptors), wake_on_exit())
     finally:
         os._exit(0)
 
 
-def _keep(kernel: Kernel, descriptors: Sequence[int]) -> list[int]:
-    """Close everything else: other sandboxes' pipes above all, whose ends would never be seen."""
-    high = [fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _HIGH) for descriptor in descriptors]
-    kept = [os.dup2(descriptor, _FIRST + index, inheritable=False) for index, descriptor in enumerate(high)]
-    kernel.closefrom(_FIRST + len(kept))
-    return kept
-
-
-def _wake_on_exit() -> int:
-    """A descriptor that becomes readable whenever a child ends."""
-    reading, writing = os.pipe()
-    for descriptor in (reading, writing):
-        os.set_blocking(descriptor, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    return reading
-
-
-def _readable(descriptors: Sequence[int], timeout: float | None) -> set[int]:
-    poller = select.poll()
-    for descriptor in descriptors:
-        poller.register(descriptor, select.POLLIN)
-    return {descriptor for descriptor, _ in poller.poll(timeout)}
+def supervise(
+    kernel: Kernel, spec: SandboxSpec, descriptors: Sequence[int], wake: int, parked: ParkedJail | None = None
+) -> None:
+    """One sandbox, from its set-up to the report of its end; `parked`: what stands ready, maybe for it."""
+    log, status, control, birth, result = descriptors
+    root = os.path.realpath(spec.root)
+    base, skeleton = os.path.dirname(root), kept_roots.skeleton_of(spec)
+    Supervisor(kernel, spec, base, root, log, status, control, birth, result, wake, skeleton, parked).live()
 
 
 # The steps, in order. Each takes the Supervisor; the root is the current directory from the second on.
@@ -199,13 +181,30 @@ def _begin(here: Supervisor) -> None:
     if wanted := [what for what, asked in impossible.items() if asked]:
         raise OSError(errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: {', '.join(wanted)}")
     hold(here.base)
-    reaper.acquire(here.kernel)
+    if here.parked is None:
+        reaper.acquire(here.kernel)
+    here.reaping = True
+
+
+def _parked(here: Supervisor) -> None:
+    """Take what stands ready, or undo it and go on as if nothing had."""
+    if here.parked is None:
+        return
+    here.table = here.kernel.getfsstat()
+    if not here.parked.take(here.spec, here.table):
+        here.parked.undo()
+        here.parked = None
 
 
 def _root(here: Supervisor) -> None:
     """Nobody but root reaches it from outside: the directories above it are closed."""
     kept = kept_roots.kept_root(here.spec)
-    here.kept = not here.skeleton.has_copies() and kept_roots.usable(kept, here.skeleton)
+    if here.parked is not None:
+        here.kept = True
+    else:
+        can_keep = not here.skeleton.has_copies()
+        here.table = enter(here.kernel, kept) if can_keep else here.kernel.getfsstat()
+        here.kept = can_keep and kept_roots.usable(kept, here.skeleton)
     if here.kept:
         here.root = kept
     os.chdir(here.root)
@@ -222,35 +221,42 @@ def _users(here: Supervisor) -> None:
     if here.kept:
         return
     try:
-        users.make_databases(here.spec.files, f"{here.builds}/{users.DIRECTORY}")
+        users.make_databases(here.spec.files, f"{os.path.dirname(here.base)}/{users.DIRECTORY}")
     except OSError as error:
         os.write(here.log, f"fruix: this build knows no users by name: {error.strerror}\n".encode())
         return
     if not here.skeleton.has_copies():
         own, here.root = here.root, kept_roots.kept_root(here.spec)
-        kept_roots.keep(own, here.root, here.skeleton, here.kernel.getfsstat())
+        kept_roots.keep(own, here.root, here.skeleton, here.table)
+        wait_for_lock(os.path.dirname(here.root))
 
 
 def _mounts(here: Supervisor) -> None:
-    table = here.kernel.getfsstat()
+    kept = here.root == kept_roots.kept_root(here.spec) and can_stand(here.spec)
+    standing = Standing.of(here.spec, here.table) if kept else None
+    there = frozenset(lasting(here.spec)) if here.parked is not None else frozenset()
     areas = frozenset(here.skeleton.areas)
     for bind in here.spec.binds:
         if bind in areas:
             visibility.move_in(bind, here.root, here.spec.identity.gid)
-        else:
-            visibility.show(here.kernel, bind, here.root, table, here.spec.identity.gid)
+        elif bind not in there:
+            visibility.show(here.kernel, bind, here.root, here.table, here.spec.identity.gid)
+    here.standing = standing
     present = frozenset(here.skeleton.links)
     make_links(link for link in here.spec.links if link not in present)
 
 
 def _devices(here: Supervisor) -> None:
-    devices.mount_devices(here.kernel, f"{here.root}/dev", devices.ruleset_of(here.spec.id))
+    target, ruleset = f"{here.root}/dev", devices.ruleset_of(here.spec.id)
+    if here.parked is not None:
+        devices.check_devices(target, ruleset)
+    else:
+        devices.mount_devices(here.kernel, target, ruleset)
 
 
 def _tmpfs(here: Supervisor) -> None:
-    for wanted in here.spec.tmpfs:
-        options = mounts.tmpfs(here.root + wanted.path, wanted.size, wanted.mode)
-        mounts.mount(here.kernel, options, MNT_NOSUID)
+    if here.parked is None:
+        mounts.mount_tmpfs(here.kernel, here.spec.tmpfs, here.root)
 
 
 def _limits(here: Supervisor) -> None:
@@ -258,6 +264,14 @@ def _limits(here: Supervisor) -> None:
 
 
 def _fork(here: Supervisor) -> None:
+    """Fork the builder, or let the process go on that waits in the parked jail."""
+    if here.parked is not None:
+        os.chdir("/")
+        here.builder = here.parked.release(
+            SpawnRequest(here.spec, failpoints.text()), (here.log, here.status)
+        )
+        os.write(here.birth, b"%d" % here.builder)
+        return
     parameters = jail.parameters(here.kernel, here.spec, here.root, release_in(here.root))
     os.chdir("/")
     supervisor = os.getpid()
@@ -277,6 +291,7 @@ def _fork(here: Supervisor) -> None:
 
 STEPS: tuple[tuple[str, Callable[[Supervisor], None]], ...] = (
     ("reaper", _begin),
+    ("parked", _parked),
     ("root", _root),
     ("users", _users),  # before anything is mounted: a root that is kept is renamed
     ("mounts", _mounts),

@@ -18,13 +18,16 @@ import time
 from collections.abc import Sequence
 
 from fruix.sandbox.freebsd import jail, kept_roots, mounts, rctl, reaper, visibility
+from fruix.sandbox.freebsd.abi import FileSystem
 from fruix.sandbox.freebsd.kernel import Kernel
+from fruix.sandbox.freebsd.standing import lasting
 from fruix.sandbox.spec import PREFIX, SandboxSpec
 
 # How long the supervisors of a crashed daemon may take for their own undoing (seconds): as long as
 # killing takes, and unmounting.
 PATIENCE = 60.0
 _PAUSE = 0.02
+_LOCKED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def bring_back(spec: SandboxSpec) -> None:
@@ -38,15 +41,23 @@ def bring_back(spec: SandboxSpec) -> None:
             visibility.move_out(area, root)
 
 
-def tidy(kernel: Kernel, spec: SandboxSpec) -> None:
+def tidy(kernel: Kernel, spec: SandboxSpec, *, parked: bool = False) -> None:
     """Unmount what is mounted for a sandbox, and remove its limits.
 
-    It takes most of the time, and changes no file: so the daemon does it behind its answer.
+    It takes most of the time, and changes no file: so the daemon does it behind its answer. `parked`:
+    what can stay mounted for the next build stays (`standing`).
 
     Raises:
         OSError: something can't be unmounted.
     """
-    mounts.unmount_below(kernel, *_roots(spec))
+    own, kept = _roots(spec)
+    stays = [os.fsencode(kept + bind.target) for bind in lasting(spec)] if parked else []
+    mounts.unmount_below(
+        kernel,
+        own,
+        kept,
+        stays=lambda row: any(row.target == top or row.target.startswith(top + b"/") for top in stays),
+    )
     rctl.remove(kernel, spec.id)
 
 
@@ -60,13 +71,16 @@ def end_foreign(kernel: Kernel, spec: SandboxSpec) -> None:
     Raises:
         OSError: something can't be ended.
     """
+    for found in jail.running(kernel):
+        if found.path in _roots(spec) and found.name != spec.id:  # it was about to get this name
+            reaper.wait_until_gone(kernel, found.name, time.monotonic() + reaper.PATIENCE)
     reaper.end_foreign(kernel, spec.id, spec.identity.uid)
     bring_back(spec)
 
 
 def hold(base: str) -> int:
     """Lock a build directory for as long as the descriptor is open: something is still being done in it."""
-    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    descriptor = os.open(base, _LOCKED)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
     return descriptor
 
@@ -81,8 +95,8 @@ def end_leftovers(kernel: Kernel, builds: str, noted: Sequence[str] = ()) -> lis
     """
     builds = os.path.realpath(builds)
     names = [name for name in sorted(os.listdir(builds)) if name.startswith(PREFIX)]
-    for name in names:
-        _wait_for_supervisor(f"{builds}/{name}")
+    for place in (*(f"{builds}/{name}" for name in names), *kept_roots.places(builds)):
+        os.close(wait_for_lock(place))
     ours = [found for found in jail.running(kernel) if _is_ours(found, builds)]
     for found in ours:
         reaper.wait_until_gone(kernel, found.name, time.monotonic() + reaper.PATIENCE)
@@ -110,21 +124,57 @@ def _is_ours(found: jail.Jail, builds: str) -> bool:
     return found.name.startswith(PREFIX) and found.path.startswith(f"{builds}/")
 
 
-def _wait_for_supervisor(base: str) -> None:
-    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    until = time.monotonic() + PATIENCE
+def enter(kernel: Kernel, kept: str) -> Sequence[FileSystem]:
+    """Be the one that works in a kept root, if there is one, until this process ends.
+
+    Returns the mounts of the system. A parked jail may just be leaving it, and one whose supervisor
+    was killed has left mounts.
+    """
+    if not os.path.isdir(os.path.dirname(kept)):
+        return kernel.getfsstat()
+    wait_for_lock(os.path.dirname(kept))
+    kept_roots.remove_note(kept)
+    table = kernel.getfsstat()
+    if not mounts.below(table, kept):
+        return table
+    mounts.unmount_below(kernel, kept)
+    return kernel.getfsstat()
+
+
+def standing_ready(builds: str) -> list[str]:
+    """The kept roots in which a jail stands ready for the next build; their directories."""
+    return [place for place in kept_roots.places(builds) if kept_roots.is_noted(place) and _is_held(place)]
+
+
+def _is_held(place: str) -> bool:
+    descriptor = os.open(place, _LOCKED)
     try:
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise OSError(
-                        errno.ETIMEDOUT,
-                        f"{os.strerror(errno.ETIMEDOUT)}: the supervisor of {base} doesn't end",
-                    ) from None
-                time.sleep(_PAUSE)
-            else:
-                return
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
     finally:
         os.close(descriptor)
+    return False
+
+
+def wait_for_lock(place: str) -> int:
+    """Lock a directory in which others may still do something; held until the descriptor is closed.
+
+    Raises:
+        OSError: ETIMEDOUT, they don't end.
+    """
+    descriptor = os.open(place, _LOCKED)
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                os.close(descriptor)
+                raise OSError(
+                    errno.ETIMEDOUT,
+                    f"{os.strerror(errno.ETIMEDOUT)}: the supervisor of {place} doesn't end",
+                ) from None
+            time.sleep(_PAUSE)
+        else:
+            return descriptor

@@ -102,7 +102,7 @@ class SandboxHandle:
         """
         if self._exit is None:  # `end` has failed: it is the next start's affair
             return
-        _tidy(self._spec)
+        _tidy(self._spec, parked=self._exit.parked)
 
 
 class Spawner:
@@ -171,7 +171,7 @@ class Spawner:
         self._process.close()
 
 
-def _tidy(spec: SandboxSpec) -> None:
+def _tidy(spec: SandboxSpec, *, parked: bool = False) -> None:
     """Take away what is left mounted of a sandbox of which nothing is alive.
 
     Raises:
@@ -179,7 +179,7 @@ def _tidy(spec: SandboxSpec) -> None:
     """
     try:
         failpoints.reach("unmount")
-        current().tidy(spec)
+        current().tidy(spec, parked=parked)
     except OSError as error:
         raise _still_running("", Failed("unmount", error.errno or 0, str(error))) from error
 

@@ -63,6 +63,7 @@ class SpawnerProcess:
                 sandbox.started.abandon()
             for sandbox in left:
                 _finish(sandbox)
+            self._back_end.unpark()
 
     def _once(self) -> bool:
         for descriptor, _ in self._poll.poll():
@@ -157,6 +158,7 @@ class SpawnerProcess:
             self._ignore(sandbox, descriptor)
         _send(sandbox.control, _finish(sandbox))
         sandbox.control.close()
+        self._back_end.prepare_next()
 
 
 def _contents(memory: int) -> bytes:
