@@ -118,6 +118,8 @@ def test_every_call_of_one_sandbox(kernel: Double, capfd: pytest.CaptureFixture[
         "loopback 127.0.0.1",
         "writing in /input: EROFS",
         "exit code 0, signal None",
+        "-- park-jail",
+        "name=frx-parked-",
         "14 directories, note and user are gone",
     ):
         assert expected in said, said

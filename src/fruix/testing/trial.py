@@ -21,6 +21,7 @@ from typing import Any
 
 from fruix import failpoints
 from fruix.building.workspace import Workspace, workspace
+from fruix.dataclass import replace
 from fruix.errors import UsageError
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.build_users import UserLocks, UserPool, machine_directory
@@ -31,9 +32,11 @@ from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.freebsd.kernel import Kernel, KernelError
 from fruix.sandbox.journal import Journal, JournalEntry
 from fruix.sandbox.spawner.ipc import Failed, decode
-from fruix.sandbox.spec import Bind, Entry, SandboxSpec, Tmpfs
+from fruix.sandbox.spec import Bind, Entry, Exec, SandboxSpec, Tmpfs
 from fruix.testing.traced import Traced, say
 
+# FreeBSD's own, and one that runs by itself where only the double does.
+_SHELLS = ("/bin/sh", "/usr/bin/busybox")
 UIDS = range(35001, 35033)
 # Directories of the base system that are shown, where they are (and are no links).
 SHOWN = ("/bin", "/lib", "/libexec", "/usr/bin", "/usr/lib")
@@ -143,9 +146,11 @@ def _steps(back_end: FreeBSDBackEnd, builds: str) -> Iterator[str]:
         say("3 directories below a parent that only root can enter")
         with workspace(builds, name, user.uid, user.gid) as area:
             say("4 to 9: rules, supervisor, mounts, /dev, memory, limits, jail")
-            yield from _run(back_end, _spec(area, user.uid, builds))
+            spec = _spec(area, user.uid, builds)
+            yield from _run(back_end, spec)
             say("13 what it left in the output area")
             yield from _check_output(area, user.uid)
+            yield from _parked(back_end, spec)
         say("14 directories, note and user are gone")
         journal.forget(name)
 
@@ -174,6 +179,19 @@ def _spec(area: Workspace, uid: int, builds: str) -> SandboxSpec:
     )
 
 
+def _parked(back_end: FreeBSDBackEnd, spec: SandboxSpec) -> Iterator[str]:
+    """The likes of it once more, with a program: then a jail is parked for the next, which gets it."""
+    shown = {bind.target for bind in spec.binds}
+    shell = next((path for path in _SHELLS if os.path.dirname(path) in shown and os.path.isfile(path)), "")
+    program = Exec(shell, ("sh", "-c", "exit 0"), {}, "/")
+    say("a build like it that leaves a jail for the next")
+    yield from _run(back_end, replace(spec, program=program))
+    yield from () if back_end.is_parked else ("no jail could be parked: its reason is on the standard error",)
+    say("a build in that jail")
+    yield from _run(back_end, replace(spec, program=program))
+    back_end.unpark()
+
+
 def _run(back_end: FreeBSDBackEnd, spec: SandboxSpec) -> Iterator[str]:
     """Start, wait, finish; the program's output goes where the trace goes."""
     started = back_end.start(spec, 1)
@@ -191,7 +209,8 @@ def _run(back_end: FreeBSDBackEnd, spec: SandboxSpec) -> Iterator[str]:
     say("10 to 11: the supervisor has killed and waited")
     ended = started.finish()
     say("12: what is mounted goes away")
-    back_end.tidy(spec)
+    back_end.tidy(spec, parked=ended.parked)
+    back_end.prepare_next()
     say(f"    exit code {ended.code}, signal {ended.signal}")
     if not report and ended.code != 0:
         how = ended.code if ended.signal is None else f"signal {ended.signal}"

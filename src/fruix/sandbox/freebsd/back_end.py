@@ -82,6 +82,11 @@ class FreeBSDBackEnd(BackEnd):
             with _said():
                 self._parked = place.park()
 
+    @property
+    def is_parked(self) -> bool:
+        """Whether a jail stands ready, or is about to."""
+        return self._parked is not None
+
     def _leave(self) -> None:
         if self._place is not None:
             place, self._place = self._place, None

@@ -90,8 +90,8 @@ def _descriptors(child: ChildState) -> None:
         source = child.log
     else:
         source = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    log = source if child.log < 0 else child.log
-    for descriptor, place in ((source, 0), (log, 1), (log, 2)):
+    outputs = ((child.log, 1), (child.log, 2)) if child.log >= 0 else ()  # one that waits has the daemon's
+    for descriptor, place in ((source, 0), *outputs):
         os.dup2(descriptor, place)
     kept = [child.status, child.entered, *([child.channel] if child.channel >= 0 else [])]
     # Each may be where another belongs, so none is moved there at once.

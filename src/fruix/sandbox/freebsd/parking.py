@@ -46,6 +46,8 @@ class Parking:
         step = ""
         try:
             for step, action in STEPS:
+                if handover.has_gone(self.requests):
+                    raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
                 failpoints.reach(step)
                 action(self)
         except (OSError, ValueError) as error:

@@ -266,10 +266,8 @@ def _limits(here: Supervisor) -> None:
 def _fork(here: Supervisor) -> None:
     """Fork the builder, or let the process go on that waits in the parked jail."""
     if here.parked is not None:
-        os.chdir("/")
-        here.builder = here.parked.release(
-            SpawnRequest(here.spec, failpoints.text()), (here.log, here.status)
-        )
+        request = SpawnRequest(here.spec, failpoints.text())
+        here.builder = here.parked.release(request, (here.log, here.status))
         os.write(here.birth, b"%d" % here.builder)
         return
     parameters = jail.parameters(here.kernel, here.spec, here.root, release_in(here.root))
