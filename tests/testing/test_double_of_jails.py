@@ -17,6 +17,7 @@ from freebsd_double.kernel_state import Machine
 from freebsd_double.parameters import ALL
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import Pair, buffer, flag, integer, text
+from fruix.sandbox.freebsd.jail import rename
 from fruix.sandbox.freebsd.kernel import KernelError
 
 
@@ -78,6 +79,16 @@ def test_a_persistent_jail(bench: Bench) -> None:
     bench.kernel.jail_remove(jid)
     fails(errno.ENOENT, 'jail "frx-a" not found', lambda: bench.find(text("name", b"frx-a")))
     fails(errno.EINVAL, "", lambda: bench.kernel.jail_remove(jid))
+
+
+def test_a_jail_gets_another_name(bench: Bench) -> None:
+    jid, other = bench.jail(flag("persist")), bench.jail(flag("persist"), name="frx-b")
+    rename(bench.kernel, jid, "frx-c")
+    assert bench.find(text("name", b"frx-c")) == jid
+    fails(errno.ENOENT, 'jail "frx-a" not found', lambda: bench.find(text("name", b"frx-a")))
+    fails(errno.EEXIST, 'jail "frx-b" already exists', lambda: rename(bench.kernel, jid, "frx-b"))
+    for number in (jid, other):
+        bench.kernel.jail_remove(number)
 
 
 def test_a_missing_root(bench: Bench) -> None:
