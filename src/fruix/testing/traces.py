@@ -16,7 +16,9 @@ from fruix.store.leftovers import LINKS
 from fruix.store.owner import identity_of
 
 _BUILD = "frx-"
-_PATIENCE, _LOOK = 10.0, 0.01  # seconds
+# Seconds: as long as a build of hundreds of inputs takes to be tidied up where each is a mount; and
+# between looks.
+_PATIENCE, _LOOK = 60.0, 0.01
 
 
 def traces(layout: Layout) -> list[str]:

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from fake_kernel import Fake
-from fruix.sandbox.freebsd import devices, mounts, visibility
+from fruix.sandbox.freebsd import devices, mounts, undo, visibility
 from fruix.sandbox.freebsd.abi import FileSystem
+from fruix.sandbox.freebsd.kept_roots import kept_root
 from fruix.sandbox.freebsd.kernel import KernelError
-from fruix.sandbox.spec import Bind
+from fruix.sandbox.spec import Bind, Exec, Identity, SandboxSpec
 
 
 def test_options() -> None:
@@ -77,6 +78,32 @@ def test_what_stays_busy_is_forced_by_number(monkeypatch: pytest.MonkeyPatch) ->
     kernel = Fake(table=[FileSystem(b"nullfs", b"x", b"/b/root", 0, (-3, 41))], before=busy)
     assert mounts.unmount_below(kernel, "/b") == ["/b/root"]
     assert kernel.calls == [("unmount", b"/b/root", 0)] * 2 + [("unmount", b"FSID:-3:41", 0x8080000)]
+
+
+def test_what_is_mounted_meanwhile_is_not_touched(tmp_path: Path) -> None:
+    """The next jail gets its own /dev as soon as the last one's has gone."""
+    spec = SandboxSpec(
+        "frx-a",
+        f"{tmp_path}/frx-a/root",
+        Identity(35001, 35001, 35001, 35001),
+        Exec("/bin/sh", ("sh",), {}, "/"),
+        binds=(Bind("/", "/usr"), Bind("/", "/frx/store", writable=True)),
+    )
+    kept = os.fsencode(kept_root(spec))
+
+    def rows(*names: str) -> list[FileSystem]:
+        return [FileSystem(b"nullfs", b"x", kept + os.fsencode(name)) for name in names]
+
+    def mounted_anew(call: str, what: object) -> None:
+        if call == "unmount" and what == kept + b"/frx/store":
+            kernel.table += rows("/dev")
+
+    kernel = Fake(table=rows("/usr", "/usr/local", "/dev", "/frx/store"), before=mounted_anew)
+    kernel.table.sort(key=lambda row: row.target.endswith(b"/dev"))  # so that it goes first
+    undo.tidy(kernel, spec, parked=True)
+    assert kernel.table == rows("/usr", "/usr/local", "/dev")
+    undo.tidy(kernel, spec)
+    assert kernel.table == []
 
 
 def test_a_foreign_kind_is_never_forced(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from fruix.sandbox.freebsd import abi
 from fruix.sandbox.freebsd.abi import FileSystem, Pair, flag, text
@@ -81,37 +81,45 @@ def below(table: Sequence[FileSystem], *directories: str) -> list[FileSystem]:
     return [mounted for mounted in table if mounted.target.startswith(prefixes)]
 
 
-def unmount_below(
-    kernel: Kernel, *directories: str, stays: Callable[[FileSystem], bool] = lambda _: False
-) -> list[str]:
-    """Unmount everything in some directories (canonical paths), but for what `stays`, the newest first.
-
-    It waits for what is busy, then uses force.
-
-    Returns:
-        The mount points.
+def unmount_below(kernel: Kernel, *directories: str) -> list[str]:
+    """Unmount everything in some directories (canonical paths); the mount points.
 
     Raises:
         OSError: EBUSY, something is still mounted.
     """
     done: list[str] = []
+    for _ in PATIENCE:  # more may have been mounted meanwhile
+        there = below(kernel.getfsstat(), *directories)
+        if not there:
+            return done
+        done += unmount(kernel, there)
+    raise _still_mounted(below(kernel.getfsstat(), *directories))
+
+
+def unmount(kernel: Kernel, rows: Sequence[FileSystem]) -> list[str]:
+    """Unmount these, the newest first, and nothing that is mounted meanwhile; the mount points.
+
+    It waits for what is busy, then uses force.
+
+    Raises:
+        OSError: EBUSY, something is still mounted.
+    """
+    done: list[str] = []
+    left = rows[::-1]
     for pause in (*PATIENCE, None):
-        there = reversed(_going(kernel, directories, stays))
-        gone = [mounted for mounted in there if _unmount(kernel, mounted, by_force=pause is None)]
-        done += [os.fsdecode(mounted.target) for mounted in gone]
-        left = _going(kernel, directories, stays)
+        busy = [mounted for mounted in left if not _unmount(kernel, mounted, by_force=pause is None)]
+        done += [os.fsdecode(mounted.target) for mounted in left if mounted not in busy]
+        left = busy
         if not left:
             return done
         if pause is not None:
             time.sleep(pause)
-    names = ", ".join(os.fsdecode(mounted.target) for mounted in left)
-    raise OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: still mounted: {names}")
+    raise _still_mounted(left)
 
 
-def _going(
-    kernel: Kernel, directories: Sequence[str], stays: Callable[[FileSystem], bool]
-) -> list[FileSystem]:
-    return [mounted for mounted in below(kernel.getfsstat(), *directories) if not stays(mounted)]
+def _still_mounted(rows: Sequence[FileSystem]) -> OSError:
+    names = ", ".join(os.fsdecode(mounted.target) for mounted in rows)
+    return OSError(errno.EBUSY, f"{os.strerror(errno.EBUSY)}: still mounted: {names}")
 
 
 def _unmount(kernel: Kernel, mounted: FileSystem, *, by_force: bool) -> bool:

@@ -45,6 +45,7 @@ class ParkedJail:
         root: the kept root.
         lock: open as long as the root is this process's.
         parameters: with which the jail was made.
+        mounted: what was mounted in the root then.
         child: the process in the jail; 0: there is none.
         channel: leads to that.
     """
@@ -57,6 +58,7 @@ class ParkedJail:
     parameters: list[Pair] = field(default_factory=list)
     child: int = 0
     jid: int = 0
+    mounted: Sequence[FileSystem] = ()
     channel: socket.socket | None = None
     descriptor: int | None = None
 
@@ -80,6 +82,8 @@ class ParkedJail:
         return jail.find(self.kernel, spec.id) == self.jid
 
     def _fits(self, spec: SandboxSpec, table: Sequence[FileSystem]) -> bool:
+        if mounts.below(table, self.root) != self.mounted:
+            return False
         if not can_stand(spec) or kept_roots.kept_root(spec) != self.root or spec.tmpfs != self.spec.tmpfs:
             return False
         try:

@@ -154,6 +154,7 @@ def _jail(here: Parking) -> None:
 def _own(here: Parking) -> None:
     """From now on the jail can't outlive this process, where there are descriptors of jails."""
     here.jail.descriptor = jail.own(here.jail.kernel, here.jail.spec.id)
+    here.jail.mounted = _mounted(here)
 
 
 def _see_it_stand(parked: ParkedJail, reports: int) -> None:

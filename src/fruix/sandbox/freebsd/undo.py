@@ -50,14 +50,11 @@ def tidy(kernel: Kernel, spec: SandboxSpec, *, parked: bool = False) -> None:
     Raises:
         OSError: something can't be unmounted.
     """
-    own, kept = _roots(spec)
-    stays = [os.fsencode(kept + bind.target) for bind in lasting(spec)] if parked else []
-    mounts.unmount_below(
-        kernel,
-        own,
-        kept,
-        stays=lambda row: any(row.target == top or row.target.startswith(top + b"/") for top in stays),
-    )
+    roots = _roots(spec)
+    stays = tuple(os.fsencode(f"{roots[-1]}{bind.target}/") for bind in lasting(spec)) if parked else ()
+    # Of what is there now: as soon as that has gone the next jail gets its own.
+    there = mounts.below(kernel.getfsstat(), *roots)
+    mounts.unmount(kernel, [row for row in there if not (row.target + b"/").startswith(stays)])
     rctl.remove(kernel, spec.id)
 
 
