@@ -45,4 +45,4 @@ def all_steps() -> tuple[Step, ...]:
 
 def known_steps() -> tuple[Step, ...]:
     """Every step at which a fault can be armed."""
-    return (*all_steps(), *AT_TIMES, *back_end().parking)
+    return (*all_steps(), *AT_TIMES, *sandbox.back_end().parking)
