@@ -8,10 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fruix.cli.commands.store import valid
 from fruix.cli.output.amounts import size
 from fruix.cli.output.counter_line import CounterLine
 from fruix.cli.request.connect import open_store, sees_files
+from fruix.cli.request.valid_paths import valid
 from fruix.cli.request.word_lists import add_paths
 from fruix.client import RemoteStore, connect
 from fruix.client.transfer import Copying, copy

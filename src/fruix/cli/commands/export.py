@@ -11,10 +11,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from fruix.cli.commands.store import valid
 from fruix.cli.output.amounts import size
 from fruix.cli.output.counter_line import CounterLine
 from fruix.cli.request.connect import open_store, sees_files
+from fruix.cli.request.valid_paths import valid
 from fruix.cli.request.word_lists import add_paths
 from fruix.client.transfer import write_exports
 from fruix.errors import UsageError

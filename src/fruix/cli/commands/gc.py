@@ -8,13 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
-from fruix.cli.commands.store import valid
 from fruix.cli.output.amounts import duration, plural, size
 from fruix.cli.output.counter_line import CounterLine
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.terminal import harmless
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.quantities import duration_of, size_of
+from fruix.cli.request.valid_paths import valid
 from fruix.client import RemoteStore
 from fruix.model.events import Collecting, Event, to_json
 from fruix.model.garbage import Collected, Goal

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from fruix.cli.request.connect import open_store
 from fruix.cli.request.targets import derivation_for
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
-from fruix.packages.load import UnknownPackageError, find
-from fruix.packages.package import Git, Local, Origin, Package
+
+if TYPE_CHECKING:
+    from fruix.packages.package import Git, Local, Origin, Package
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +41,8 @@ def _package(word: str) -> Package | None:
     """The package of that name, which needs no store; None for paths and for names of builds."""
     if "/" in word:
         return None
+    from fruix.packages.load import UnknownPackageError, find  # noqa: PLC0415 - not for paths
+
     try:
         return find(word)
     except UnknownPackageError:
@@ -46,6 +50,8 @@ def _package(word: str) -> Package | None:
 
 
 def _described(source: Origin | Local | Git) -> str:
+    from fruix.packages.package import Git, Local  # noqa: PLC0415 - not for derivations
+
     if isinstance(source, Local):
         return source.path
     return f"{source.plain_url} {source.commit}" if isinstance(source, Git) else " ".join(source.urls)
@@ -68,7 +74,7 @@ def _show_package(package: Package) -> None:
         "not tested": "; ".join(f"{what}: {why}" for what, why in package.untested.items()),
         "may differ": package.unreproducible,
         "source": _described(source) if source else "",
-        "sha256": source.sha256 if isinstance(source, Origin | Git) else "",
+        "sha256": getattr(source, "sha256", ""),
         "defined in": str(package.location),
     }
     for key, value in rows.items():

@@ -14,13 +14,14 @@ from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.standard_streams import write_bytes
 from fruix.cli.parser import Commands, add_command
 from fruix.cli.request.connect import open_store
-from fruix.cli.request.targets import built, lowering, outputs
+from fruix.cli.request.targets import lowering, outputs
+from fruix.cli.request.valid_paths import valid
 from fruix.cli.request.word_lists import PATHS, WordList, add_paths
 from fruix.client import RemoteStore
-from fruix.errors import InvalidPathError, PathAliveError, UsageError
+from fruix.errors import InvalidPathError, PathAliveError
 from fruix.model.contentaddress import Method
 from fruix.model.planned import BuildPlan
-from fruix.model.storepath import StorePath, in_store
+from fruix.model.storepath import StorePath
 
 QUERIES: dict[str, tuple[str, Callable[[RemoteStore, StorePath], Iterable[StorePath]]]] = {
     "references": ("list what a path refers to", RemoteStore.references),
@@ -90,36 +91,6 @@ def run(options: argparse.Namespace) -> int:
         return int(options.act(options) or 0)
     with open_store() as store:
         return int(options.act(store, options) or 0)
-
-
-def valid(store: RemoteStore, text: str) -> tuple[StorePath, str]:
-    """The store path in a user's words, and the rest below it. Links into the store are followed.
-
-    Raises:
-        UsageError: not in the store.
-        InvalidPathError: in the store, but not registered.
-    """
-    if "/" not in text and not os.path.realpath(text).startswith(store.directory + "/"):
-        return _named(store, text), ""
-    absolute = os.path.abspath(text)
-    if not absolute.startswith(store.directory + "/"):
-        absolute = os.path.realpath(text)
-    if not absolute.startswith(store.directory + "/"):
-        raise UsageError(f"'{text}' is not in the store", hint=f"store paths begin with {store.directory}/")
-    path, rest = in_store(absolute, store.directory)
-    if not store.is_valid(path):
-        raise InvalidPathError(str(path), hint="nothing of that name is registered in the store")
-    return path, rest
-
-
-def _named(store: RemoteStore, word: str) -> StorePath:
-    """The first output of what a name stands for: `out`, if it has one.
-
-    Raises:
-        UsageError: it is not built, or nothing has that name.
-    """
-    paths = built(store, lowering(store), word)
-    return min(paths, key=lambda path: len(path.name))
 
 
 def _add(store: RemoteStore, options: argparse.Namespace) -> None:

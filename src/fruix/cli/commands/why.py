@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
 from fruix.cli.output.archive_listing import mentioning
 from fruix.cli.request.connect import open_store
@@ -13,7 +14,9 @@ from fruix.client import RemoteStore
 from fruix.errors import FruixError
 from fruix.graph import shortest_paths
 from fruix.model.storepath import StorePath
-from fruix.packages.lower import Lowering
+
+if TYPE_CHECKING:
+    from fruix.packages.lower import Lowering
 
 _MOST_FILES = 3
 

@@ -6,14 +6,16 @@ A batch has a line when it begins, one when it has ended, and one of the status 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from fruix.cli.output.amounts import duration, size
 from fruix.cli.output.progress import ACTIVE, Node, Stage, Status
 from fruix.dataclass import dataclass, field
 from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
-from fruix.packages.roots import known_pieces
-from fruix.packages.sources import Origin, Source
+
+if TYPE_CHECKING:
+    from fruix.packages.sources import Source
 
 FEWEST = 8
 """So many downloads of one build are a batch."""
@@ -87,6 +89,9 @@ def piece_sizes(plan: BuildPlan, sources: Mapping[StorePath, Source]) -> Mapping
     rows = [row.drv for row in plan.builds if row.kind == "download"]
     if len(rows) < FEWEST:  # the pins needn't be read
         return {}
+    from fruix.packages.roots import known_pieces  # noqa: PLC0415 - seldom needed
+    from fruix.packages.sources import Origin  # noqa: PLC0415
+
     found = ((drv, source) for drv in rows if isinstance(source := sources.get(drv), Origin))
     pieces = known_pieces()
     hashes = ((drv, source.hash.base16) for drv, source in found)

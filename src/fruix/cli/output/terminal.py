@@ -7,7 +7,6 @@ moves the cursor, sets titles or talks to the clipboard.
 
 from __future__ import annotations
 
-import locale
 import os
 import re
 from typing import TextIO
@@ -80,7 +79,11 @@ def width(stream: TextIO) -> int | None:
 
 def speaks_utf8(stream: TextIO) -> bool:
     """Whether more than ASCII can be written to `stream`."""
-    encoding = getattr(stream, "encoding", None) or locale.getpreferredencoding(do_setlocale=False)
+    encoding = getattr(stream, "encoding", None)
+    if not encoding:
+        import locale  # noqa: PLC0415 - streams have one
+
+        encoding = locale.getpreferredencoding(do_setlocale=False)
     return encoding.lower().replace("-", "") == "utf8"
 
 

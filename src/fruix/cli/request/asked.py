@@ -6,15 +6,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from fruix.cli.request.definition_files import separate
 from fruix.cli.request.targets import Target, package_or_path, package_target
 from fruix.cli.request.word_lists import WordList
-from fruix.client import RemoteStore
 from fruix.model.contentaddress import Method
-from fruix.packages.load import from_expression, from_file
-from fruix.packages.lower import Lowering
-from fruix.packages.package import Package
+
+if TYPE_CHECKING:
+    from fruix.client import RemoteStore
+    from fruix.packages.lower import Lowering
+    from fruix.packages.package import Package
 
 WORD = "PACKAGE|DRV|PATH|FILE.py"
 
@@ -45,6 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def definitions(options: argparse.Namespace) -> tuple[list[str], list[Package]]:
     """The words for packages or store paths, and the packages that were defined on the spot."""
     words, files = separate(options.targets)
+    if not files and not options.file and not options.expression:
+        return words, []
+    from fruix.packages.load import from_expression, from_file  # noqa: PLC0415 - not for names and paths
+
     packages = [package for file in (*files, *options.file) for package in from_file(file)]
     return words, [*packages, *map(from_expression, options.expression)]
 

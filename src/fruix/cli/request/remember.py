@@ -15,7 +15,6 @@ from fruix.client import RemoteStore, socket_path
 from fruix.client.address import connected
 from fruix.errors import FruixError, UnreachableError
 from fruix.model.storepath import StorePath
-from fruix.packages import catalogue, roots
 
 if TYPE_CHECKING:
     import socket
@@ -36,7 +35,7 @@ def remember(
     if place is None or not outputs:
         return
     with suppress(OSError, FruixError):
-        files = _files()
+        files = _files(words)
         if max(os.stat(file).st_ctime_ns for file in files) > remembered.BEGUN - _SETTLED:
             return
         said, question = _question(store, {*drvs, *outputs})
@@ -65,10 +64,14 @@ def _prepare(place: str) -> bool:
     return True
 
 
-def _files() -> list[str]:
+def _files(words: Sequence[str]) -> list[str]:
     """All of Fruix's files that took part, and the directories in which others would be found."""
     modules = [module for name, module in sys.modules.items() if name.partition(".")[0] == "fruix"]
     files = {file for module in modules if (file := getattr(module, "__file__", None))}
+    if all("/" in word for word in words):  # no definition has been read
+        return sorted(files)
+    from fruix.packages import catalogue, roots  # noqa: PLC0415 - which are there already
+
     pins = {entry.path for directory in roots.__path__ for entry in os.scandir(directory) if entry.is_file()}
     return sorted({*files, *pins, *catalogue.__path__, *roots.__path__})
 

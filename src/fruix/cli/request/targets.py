@@ -7,20 +7,22 @@ was built here.
 from __future__ import annotations
 
 import os
-from functools import partial
-from typing import NoReturn
+from collections.abc import Callable, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
-from fruix.cli.request.names import named
-from fruix.client import RemoteStore
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
 from fruix.late import late_pattern
 from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath, in_store
-from fruix.packages.load import find
-from fruix.packages.lower import Lowered, Lowering, LoweringContext
-from fruix.packages.package import Package
 from fruix.this_machine import local_system
+
+if TYPE_CHECKING:
+    from fruix.client import RemoteStore
+    from fruix.model.hostview import HostView
+    from fruix.packages.lower import Lowered, Lowering
+    from fruix.packages.package import Package
 
 _SYSTEM = late_pattern(r"[A-Za-z0-9_]+-[a-z0-9_]+")
 
@@ -40,12 +42,38 @@ def lowering(store: RemoteStore, system: str = "") -> Lowering:
     Views are asked of the daemon, since it will check them; those of other systems' machines it
     can't tell.
     """
-    check = partial(store.require_own, "can't put roots together")
     if system in {"", local_system()}:
-        return Lowering(store, LoweringContext(local_system(), store.host_view, check))
+        return cast("Lowering", _LateLowering(store, local_system(), store.host_view))
     if not _SYSTEM.fullmatch(system):
         raise UsageError(f"'{system}' is no system", hint="such as aarch64-linux or x86_64-freebsd")
-    return Lowering(store, LoweringContext(system, partial(_no_view, system), check))
+    return cast("Lowering", _LateLowering(store, system, partial(_no_view, system)))
+
+
+class _LateLowering:
+    """Stands for a `Lowering`, which is made when the first package is lowered.
+
+    Who names paths alone waits for no definitions: to load what reads them takes as long as an
+    interpreter's start.
+    """
+
+    def __init__(self, store: RemoteStore, system: str, host_view: Callable[[str], HostView]) -> None:
+        self._given = store, system, host_view
+
+    @cached_property
+    def _made(self) -> Lowering:
+        from fruix.packages.lower import Lowering, LoweringContext  # noqa: PLC0415 - see above
+
+        store, system, host_view = self._given
+        check = partial(store.require_own, "can't put roots together")
+        return Lowering(store, LoweringContext(system, host_view, check))
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _NOTHING_LOWERED and "_made" not in vars(self):
+            return _NOTHING_LOWERED[name]
+        return getattr(self._made, name)
+
+
+_NOTHING_LOWERED: Mapping[str, Any] = {"of_definitions_alone": True, "origins": {}, "sources": {}}
 
 
 def _no_view(system: str, name: str) -> NoReturn:
@@ -76,15 +104,21 @@ def is_store_path(store: RemoteStore, text: str) -> bool:
 
 def package_or_path(store: RemoteStore, work: Lowering, word: str) -> Target:
     """The target of a package by its name, or of a store path."""
-    return path_target(store, word) if is_store_path(store, word) else package_target(work, find(word))
+    if is_store_path(store, word):
+        return path_target(store, word)
+    from fruix.packages.load import find  # noqa: PLC0415 - for names alone
+
+    return package_target(work, find(word))
 
 
 def anything_known(store: RemoteStore, work: Lowering, word: str) -> Target:
     """The target of a package or store path, else of what was built last under that name."""
     if is_store_path(store, word):
         return path_target(store, word)
+    from fruix.cli.request.names import named  # noqa: PLC0415 - for names alone
+
     found = named(store, word)
-    return package_target(work, found) if isinstance(found, Package) else Target(DerivedPath(found, ALL))
+    return Target(DerivedPath(found, ALL)) if isinstance(found, StorePath) else package_target(work, found)
 
 
 def derivation_for(store: RemoteStore, text: str) -> StorePath:

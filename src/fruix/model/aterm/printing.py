@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import NamedTuple
 
+from fruix.dataclass import dataclass
 from fruix.model.aterm.grammar import DYNAMIC, TO_ESCAPE, escaped
 from fruix.model.derivation import Derivation, Dynamic
 from fruix.model.text import to_bytes
@@ -16,7 +16,8 @@ _STEP = 1 << 18  # characters that are escaped at once
 Inputs = Mapping[str, Sequence[str]]
 
 
-class Around(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Around:
     """The text form without its list of inputs, in pieces: what stands before that, and what behind it."""
 
     before: bytes
