@@ -30,7 +30,7 @@ REFRESH_PER_SECOND = 8
 class LiveDisplay(PlainDisplay):
     """A terminal on which finished things scroll by above the status area.
 
-    What draws it takes five times as long to load as an interpreter to start, and is loaded at the
+    What draws it takes four times as long to load as an interpreter to start, and is loaded at the
     first event: the daemon works meanwhile.
     """
 
