@@ -70,27 +70,39 @@ class ParkedJail:
     def take(self, spec: SandboxSpec, table: Sequence[FileSystem]) -> bool:
         """Whether it is the jail that would be made for a specification now; it then has its name.
 
-        `table`: the mounts of the system.
+        If it is not, the daemon's log says why. `table`: the mounts of the system.
         """
-        if not self.stands or self.has_ended() or not self._fits(spec, table):
+        if not self.stands or self.has_ended():
             return False
-        try:
-            jail.rename(self.kernel, self.jid, spec.id)
-        except KernelError:
+        if why := self._why_not(spec, table) or self._rename(spec.id):
+            os.write(2, f"fruix: the jail that stands ready isn't for {spec.id}: {why}\n".encode())
             return False
         kept_roots.remove_note(self.root)
-        return jail.find(self.kernel, spec.id) == self.jid
+        return True
 
-    def _fits(self, spec: SandboxSpec, table: Sequence[FileSystem]) -> bool:
-        if mounts.below(table, self.root) != self.mounted:
-            return False
-        if not can_stand(spec) or kept_roots.kept_root(spec) != self.root or spec.tmpfs != self.spec.tmpfs:
-            return False
+    def _why_not(self, spec: SandboxSpec, table: Sequence[FileSystem]) -> str:
         try:
-            same = Standing.of(spec, table) == self.standing
-        except FileNotFoundError:
-            return False
-        return same and self.parameters_for(spec) == self.parameters
+            shown = Standing.of(spec, table)
+        except FileNotFoundError as error:
+            return str(error)
+        differs = {
+            "what is mounted in it": mounts.below(table, self.root) != self.mounted,
+            "the program": not can_stand(spec),
+            "the root": kept_roots.kept_root(spec) != self.root,
+            "file systems in memory": spec.tmpfs != self.spec.tmpfs,
+            "what is shown of the host": shown != self.standing,
+            "parameters of the jail": self.parameters_for(spec) != self.parameters,
+        }
+        return ", ".join(what for what, is_other in differs.items() if is_other)
+
+    def _rename(self, name: str) -> str:
+        """Give the jail a build's name; why that went wrong."""
+        try:
+            jail.rename(self.kernel, self.jid, name)
+            found = jail.find(self.kernel, name)
+        except KernelError as error:
+            return str(error)
+        return "" if found == self.jid else f"jail {self.jid} has not got its name"
 
     def parameters_for(self, spec: SandboxSpec) -> list[Pair]:
         """With which it would be made for a specification, now."""

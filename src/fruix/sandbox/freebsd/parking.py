@@ -31,6 +31,7 @@ IDLE = 300.0
 DESCRIPTORS = 5
 """How many are handed over with a build: log, status, control, birth and report (`supervisor`)."""
 _LOOK = 0.01  # seconds between looks whether the last build's mounts have gone
+_LATE = 1.0  # seconds for that when a build waits
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +105,11 @@ def _wait_for_tidying(here: Parking) -> None:
     while any(not here.jail.standing.has(row, here.jail.root) for row in _mounted(here)):
         if time.monotonic() > until:
             raise OSError(errno.ETIMEDOUT, f"{os.strerror(errno.ETIMEDOUT)}: the last build's mounts stay")
-        if readable((here.requests.fileno(),), _LOOK):
+        if handover.has_gone(here.requests):
             raise OSError(errno.ECANCELED, os.strerror(errno.ECANCELED))
+        if readable((here.requests.fileno(),), 0):  # a build has come; the last one's mounts should have gone
+            until = min(until, time.monotonic() + _LATE)
+        time.sleep(_LOOK)
     there = {row.target for row in _mounted(here)}
     if missing := [
         target
