@@ -37,8 +37,8 @@ BUILD = (
 # What is loaded → its modules of the standard library, and how many of Fruix's there may be.
 LOADED = {
     "--version": (ALWAYS, 8),
-    "ps": (QUICK, 19),
-    "log": (QUICK, 19),
+    "ps": (QUICK, 20),
+    "log": (QUICK, 20),
     "build": (BUILD, 136),
     "first line": (BUILD, 134),
     # Of paths: no definition is read, nothing is lowered.

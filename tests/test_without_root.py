@@ -84,6 +84,12 @@ fruix daemon --ping --wait 60
 test "$(fruix build -f it.py 2>/dev/null)" = "$out"
 fruix store info "$out" | grep 'built here'
 fruix shell -- fruix store cat "$out"           # a client in the view finds it too
+sed "s/'it'/'told'/; s/echo/echo told; echo/" it.py > told.py
+drv=$(fruix build --json -f told.py | grep -o '"drv": "[^"]*"' | head -1 | cut -d'"' -f4)
+python3 -X importtime -m fruix log "$drv" 2>times | grep -qx told
+grep -E '[|] +argparse' times && exit 1         # answered at once, as with root
+test "$(python3 -X importtime -m fruix ps 2>times)" = 'nothing is being built'
+grep -E '[|] +argparse' times && exit 1
 fruix daemon 2>second && exit 1; grep 'another daemon' second
 
 say killed

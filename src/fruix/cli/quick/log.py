@@ -7,12 +7,10 @@ command's filter is loaded.
 from __future__ import annotations
 
 import os
-import sys
 
 from fruix.building.record.log_reading import read_log
+from fruix.cli.quick import reach
 from fruix.cli.quick.streams import is_plain, usable, write
-from fruix.client.question import Question
-from fruix.client.socket_name import socket_path
 from fruix.errors import FruixError
 from fruix.model.base_name import is_base_name
 from fruix.store import places
@@ -33,14 +31,9 @@ def answer(words: Sequence[str], environment: Mapping[str, str]) -> int | None:
     try:
         store = places.directory(environment, "store")
         directory, _, base = _derivation(named[0], environment).rpartition("/")
-        if (
-            directory != store
-            or not base.endswith(".drv")
-            or not is_base_name(base)
-            or not _sees_store(environment)
-        ):
+        if directory != store or not base.endswith(".drv") or not is_base_name(base):
             return None
-        file = places.log_file(places.directory(environment, "log"), base, check="--check" in options)
+        file = places.log_file(reach.logs(environment), base, check="--check" in options)
         chunks = read_log(file)
         first = next(chunks, b"")
     except (OSError, ValueError, FruixError, ImportError):  # not every Python has bzip2
@@ -56,14 +49,6 @@ def _derivation(word: str, environment: Mapping[str, str]) -> str:
 
     found = derivations([word], environment)
     return found[0] if len(found) == 1 else ""
-
-
-def _sees_store(environment: Mapping[str, str]) -> bool:
-    """Whether the store is at its place for this process, as it isn't for a user with one of their own."""
-    if os.geteuid() == 0 or not sys.platform.startswith("linux"):
-        return True
-    Question(socket_path(environment)).__exit__()  # the system's daemon answers
-    return True
 
 
 def _print(first: bytes, chunks: Iterator[bytes], *, raw: bool) -> int | None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 
 from fruix.cli.output.builds_table import table
+from fruix.cli.quick import reach
 from fruix.cli.quick.streams import is_plain, usable, write
-from fruix.client.question import Question
-from fruix.client.socket_name import socket_path
 from fruix.errors import FruixError
 from fruix.protocol import numbers
 
@@ -21,7 +20,7 @@ def answer(words: Sequence[str], environment: Mapping[str, str]) -> int | None:
     if words or not usable():
         return None
     try:
-        with Question(socket_path(environment)) as question:
+        with reach.daemon(environment) as question:
             question.ask(numbers.QUERY_ACTIVE_BUILDS)
             builds = question.records(numbers.ACTIVE_BUILD)
     except (OSError, ValueError, FruixError):
