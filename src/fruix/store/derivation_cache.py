@@ -10,17 +10,18 @@ number of derivations and of bytes. What has to be parsed is charged to the requ
 from __future__ import annotations
 
 import os
+import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
 
-from fruix.errors import BadDerivationError, InvalidPathError, ObjectRejectedError
+from fruix.errors import BadDerivationError, InvalidPathError
 from fruix.model import aterm
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
 from fruix.store.memory import charge
-from fruix.store.objects.content_hashes import flat_chunks
-from fruix.store.tree.descriptors import lstat
+from fruix.store.tree.descriptors import NO_DIRECTORY, OPEN_FILE
+from fruix.store.tree.file_contents import at_once
 
 MIB = 1 << 20
 LIMIT = 1024
@@ -96,11 +97,23 @@ def read_file(store: int, path: StorePath, most: int) -> bytes:
         BadDerivationError: too large, or no plain file.
         InvalidPathError: there is none.
     """
-    name = os.fsencode(path.base)
     try:
-        check_size(str(path), lstat(store, name).st_size, most)
-        return b"".join(flat_chunks(store, name, where=str(path)))
+        descriptor = os.open(path.base, OPEN_FILE, dir_fd=store)
     except FileNotFoundError as error:
         raise InvalidPathError(str(path), hint="its file is missing from the store") from error
-    except ObjectRejectedError as error:
-        raise BadDerivationError("derivation is no plain file", where=str(path)) from error
+    except OSError as error:
+        if error.errno not in NO_DIRECTORY:  # what systems say of a symlink
+            raise
+        raise _no_file(path) from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o100:
+            raise _no_file(path)
+        check_size(str(path), status.st_size, most)
+        return at_once(descriptor, status.st_size, lambda: str(path))
+    finally:
+        os.close(descriptor)
+
+
+def _no_file(path: StorePath) -> BadDerivationError:
+    return BadDerivationError("derivation is no plain file", where=str(path))
