@@ -78,6 +78,8 @@ def open_store() -> Iterator[RemoteStore]:
     try:
         store = connect_running()
     except UnreachableError:
+        import zlib  # noqa: F401, PLC0415 - logs of builds need it; a Python without it is told of here
+
         from fruix.daemon.embedded import embedded_store  # noqa: PLC0415 - only when there is no daemon
 
         print(no_daemon(), file=sys.stderr)
