@@ -127,10 +127,11 @@ class Session:
         except (FruixError, OSError):
             return False  # the work itself tells why
 
-    def _forget_last(self) -> None:
-        """What is known of the last request to build."""
+    def _forget_last(self) -> Expected:
+        """Forget the last request to build; what the client was told that the next one will do."""
         self.failed, self.reasons, self.ending = set(), set(), ""
-        self.expected = Expected()
+        expected, self.expected = self.expected, Expected()
+        return expected
 
     def realise(
         self,
@@ -151,10 +152,9 @@ class Session:
         charge(MOST_WAITING)
         if self.context.dialect is Dialect.GUIX:  # which could not be told when it set its options
             self.warn_of_limits()
-        expected, built = self.expected, list[str]()
-        self._forget_last()
-        chosen = self.build_options(mode)
-        chosen = replace(chosen, keep_going=chosen.keep_going or keep_going)
+        expected, built = self._forget_last(), list[str]()
+        options = self.build_options(mode)
+        chosen = replace(options, keep_going=options.keep_going or keep_going)
         writer = self._event_writer(expected)
         messages_of = self._build_events(writer, {request.path for request in requests}, built)
         with self.service.hangups.watch(self.connection.stream) as gone:
@@ -171,8 +171,8 @@ class Session:
             self._check_presence(gone)
             if said := [*writer.end()]:
                 self.tell(*said)
-            self.settled = _settled(results) if mode is BuildMode.NORMAL else ()
-            return results
+        self.settled = _settled(results) if mode is BuildMode.NORMAL else ()
+        return results
 
     def _build_events(
         self, writer: EventWriter, asked: Collection[StorePath], built: list[str]
