@@ -19,6 +19,7 @@ from contextlib import closing
 
 import waiting
 from fruix import failpoints
+from fruix.building.parking import of_running_daemons
 from fruix.building.recovery import user_locks
 from fruix.building.settings import BUILD_UID_COUNT, FIRST_BUILD_UID
 from fruix.client import RemoteStore, connect
@@ -166,9 +167,9 @@ def _traces(store: RemoteStore) -> list[str]:
     if (parent := CgroupParent.find()) is not None:
         # Those of other stores are not this one's to end.
         own = f"-{identity(layout)[:8]}-"
-        found += [
-            f"cgroup {name}" for name in os.listdir(parent.path) if name.startswith("frx-") and own in name
-        ]
+        groups = [name for name in os.listdir(parent.path) if name.startswith("frx-") and own in name]
+        ready = of_running_daemons(layout.builds)
+        found += [f"cgroup {name}" for name in groups if name not in ready]
     return found
 
 

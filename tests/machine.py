@@ -24,6 +24,7 @@ from freebsd_double.jails import living
 from freebsd_double.kernel_state import Machine as FreeBSD
 from fruix.building.builder import Builder
 from fruix.building.connect import Connect, no_machine
+from fruix.building.parking import of_running_daemons
 from fruix.building.record.log_reading import read_log
 from fruix.building.settings import FIRST_BUILD_UID, BuildSettings
 from fruix.model import aterm
@@ -289,6 +290,8 @@ def left_over(where: LocalStore | Layout) -> list[str]:
     builds = [name for name in os.listdir(layout.builds) if name.startswith("frx-")]
     notes = f"{layout.builds}/journal"
     journal = os.listdir(notes) if os.path.isdir(notes) else []
+    ready = of_running_daemons(layout.builds)
+    journal = [name for name in journal if name.removesuffix(".json") not in ready]
     # Where the store is a file system of its own, objects are put together in it.
     own = {os.path.basename(layout.staging[-1]), LINKS}
     hidden = [name for name in os.listdir(layout.store) if name.startswith(".") and name not in own]

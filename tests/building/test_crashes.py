@@ -193,7 +193,7 @@ def fails(_parent: int, _name: bytes) -> None:
 
 
 # These come after the outputs have become valid: the build has succeeded whatever goes wrong there.
-AFTERWARDS = {"unlock", "record", "pack", "history", "unmount", "remove-directories", "remove-journal"}
+AFTERWARDS = {"unlock", "record", *ANSWERED}
 # What is still there after such a failure, until the next start: the journal's note and what it speaks of.
 KEPT = {"unmount": 2, "remove-directories": 2, "remove-journal": 1}
 

@@ -20,7 +20,7 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.sandbox.contracts import CONTRACTS
-from machine import FIRST, Machine, builders, machine
+from machine import FIRST, Machine, builders, left_over, machine
 from substitutes.offered import build, chain, failures, forget, outputs_of, said, started
 
 SYSTEM = tuple(name for name in ("/bin", "/lib", "/lib64", "/usr") if os.path.lexists(name))
@@ -119,8 +119,7 @@ def thing(here: Machine, shell: StorePath, name: str) -> StorePath:
 
 
 def nothing_is_left(here: Machine) -> None:
-    assert os.listdir(here.store.layout.builds) == ["journal"]
-    assert here.builder._resources.journal.left_over() == []
+    assert left_over(here.store) == []
     assert builders() == []
 
 

@@ -13,6 +13,7 @@ from fruix.building.connect import Connect, no_machine
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
 from fruix.building.nested import Serve, nobody
+from fruix.building.parking import Parking
 from fruix.building.plan.goal import Plan, missing, of_resolved
 from fruix.building.plan.goals import plan
 from fruix.building.plan.offers import Offers, gather
@@ -87,11 +88,13 @@ class Builder:
         self.settings = settings
         shared = settings.own_user or not current().has_users(settings.uids)
         views = HostViews(layout.views, settings.views)
+        journal = journal_of(layout)
         self._resources = Resources(
             store=store,
             spawner=spawner,
             users=UserPool(user_locks(layout), settings.uids, shared=shared),
-            journal=journal_of(layout),
+            journal=journal,
+            parking=Parking(spawner, journal, layout.builds, store.database.identity),
             views=views,
             prepared=PreparedViews(layout.prepared, layout.builds, views.names, self._room_for_view),
             history=History(layout.history),
@@ -285,3 +288,4 @@ class Builder:
     def close(self) -> None:
         """End all builds and wait for their clean-up."""
         self._scheduler.close()
+        self._resources.parking.close()

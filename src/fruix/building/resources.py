@@ -6,6 +6,7 @@ from fruix.building.connect import Connect
 from fruix.building.durations import History
 from fruix.building.host_views import HostViews
 from fruix.building.nested import Serve
+from fruix.building.parking import Parking
 from fruix.building.prepared_views import PreparedViews
 from fruix.building.settings import BuildSettings
 from fruix.dataclass import dataclass
@@ -21,6 +22,7 @@ class Resources:
     spawner: Spawner
     users: UserPool
     journal: Journal
+    parking: Parking
     views: HostViews
     prepared: PreparedViews
     history: History

@@ -24,6 +24,7 @@ AFTER_SETUP = (
     Step("unlock", "release the locks"),
     Step("record", "write the build record"),
     Step("answer", "tell those who wait"),
+    Step("park-ask", "ask for a sandbox to stand ready", answered=True),
     Step("pack", "pack the log", answered=True),
     Step("history", "note how long it took", answered=True),
     Step("unmount", "take away what is mounted for it", answered=True),
@@ -40,7 +41,13 @@ AT_TIMES = (
 
 def all_steps() -> tuple[Step, ...]:
     """Every step that each build on this machine takes."""
-    return (*BEFORE_SETUP, *sandbox.back_end().steps, *AFTER_SETUP)
+    inside = sandbox.back_end().steps
+    return (
+        *BEFORE_SETUP,
+        *(step for step in inside if not step.answered),
+        *AFTER_SETUP,
+        *(step for step in inside if step.answered),  # beside the last ones
+    )
 
 
 def known_steps() -> tuple[Step, ...]:

@@ -135,6 +135,25 @@ class BackEnd(Protocol):
     def start(self, spec: SandboxSpec, log: int) -> Started:
         """Begin to set up a sandbox whose program writes to `log`; the spawner doesn't wait for it."""
 
+    @property
+    def parks(self) -> bool:
+        """Whether `park` has an effect."""
+
+    def park(self, name: str, root: str) -> int:
+        """Have a sandbox ready for a build to come, if none is: `start` uses it for the first that it fits.
+
+        Args:
+            name: what the system may know it by, as by that of a specification.
+            root: as of a specification.
+
+        Returns:
+            A descriptor that is ready for POLLPRI when it is no longer as if made now: then `unpark`. Always
+            the same one; -1: there is none.
+
+        Raises:
+            OSError: it can't be made; nothing is left of it.
+        """
+
     def tidy(self, spec: SandboxSpec, *, parked: bool = False) -> None:
         """Take away what is left of a sandbox of which nothing is alive: mounts, limits. Idempotent.
 
@@ -148,7 +167,7 @@ class BackEnd(Protocol):
         """Have a sandbox stand ready for the next build, if the one that has ended can be followed up."""
 
     def unpark(self) -> bool:
-        """End what stands ready for a build to come; whether nothing is left of it."""
+        """End what stands ready for a build to come; whether nothing is left, also of those before it."""
         return True
 
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:

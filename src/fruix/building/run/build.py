@@ -76,6 +76,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
     allowance = Allowance(job, resources.settings, lambda listener, why: dismiss(state, listener, why))
     state = RunState(job, facts, allowance)
     with ExitStack() as behind:
+        behind.enter_context(resources.parking.build())
         try:
             result = _run(behind, state, resources)
         except LostError:
@@ -87,6 +88,8 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
         if not result.success:
             _tidy(job.path, behind)
         report(state, result, resources, behind)
+        if job.machine is None:
+            behind.callback(resources.parking.prepare)  # the first of what is behind, since a build may come
         job.behind = partial(_tidy, job.path, behind.pop_all())
     return result
 

@@ -35,6 +35,7 @@ class FreeBSDBackEnd(BackEnd):
     user_namespaces = False
     can_hide = False  # it would take a mount for each directory
     costly_mounts = True  # tens of milliseconds each
+    parks = False
     steps: Sequence[Step] = FAILPOINTS
     parking: Sequence[Step] = PARKING
 
@@ -108,6 +109,11 @@ class FreeBSDBackEnd(BackEnd):
     @override
     def tidy(self, spec: SandboxSpec, *, parked: bool = False) -> None:
         undo.tidy(self.kernel, spec, parked=parked)
+
+    @override
+    def park(self, name: str, root: str) -> int:
+        """Do nothing: see `prepare_next`."""
+        return -1
 
     @override
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from fruix.failpoints import Step
 from fruix.overriding import override
 from fruix.sandbox.back_ends import BackEnd, Usage
 from fruix.sandbox.capabilities import Probe
-from fruix.sandbox.linux import inherited, landlock, libc, processes, slirp, userns
+from fruix.sandbox.linux import inherited, landlock, libc, parked, processes, slirp, userns
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
 from fruix.sandbox.linux.mounts import mounts_below
 from fruix.sandbox.linux.start import FAILPOINTS, Started, start
@@ -30,10 +30,13 @@ class LinuxBackEnd(BackEnd):
     user_namespaces = True
     can_hide = True
     costly_mounts = False
-    steps: Sequence[Step] = FAILPOINTS
+    parks = True
+    steps: Sequence[Step] = (*FAILPOINTS, *parked.FAILPOINTS)
 
     def __init__(self) -> None:
         self._cgroups: CgroupParent | None = None
+        self._parking: parked.Parking | None = None
+        self._mounts = -1
 
     @override
     def begin(self) -> None:
@@ -47,8 +50,23 @@ class LinuxBackEnd(BackEnd):
 
     @override
     def start(self, spec: SandboxSpec, log: int) -> Started:
-        """Clone the first process; it sets itself up."""
-        return start(spec, log, self._cgroups)
+        """Give it to the sandbox that stands ready, or clone a first process; it sets itself up."""
+        taken = self._parking.take(spec, log) if self._parking else None
+        return taken or start(spec, log, self._cgroups)
+
+    @override
+    def park(self, name: str, root: str) -> int:
+        if self._parking is None or self._parking.name != name:
+            self.unpark()
+            self._parking = parked.Parking(name, root, self._cgroups)
+        if self._mounts < 0:
+            self._mounts = parked.watch_mounts()
+        self._parking.prepare()
+        return self._mounts
+
+    @override
+    def unpark(self) -> bool:
+        return self._parking is None or self._parking.end()
 
     @override
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:

@@ -190,8 +190,7 @@ class CgroupParent:
         is changed so (a service manager's delegated one); in any other, sandboxes go without those
         controllers.
         """
-        offered = {*_CONTROLLERS} & {*text_of(f"{self.path}/cgroup.controllers").split()}
-        if offered <= {*text_of(f"{self.path}/cgroup.subtree_control").split()}:
+        if not self.withheld():
             return
         inside = {int(word) for word in text_of(f"{self.path}/cgroup.procs").split()}
         if not inside or not inside <= set(pids):
@@ -201,6 +200,11 @@ class CgroupParent:
             for pid in inside:
                 write_to(f"{self.path}/{LEAF}/cgroup.procs", str(pid))
             self.delegate()
+
+    def withheld(self) -> Collection[str]:
+        """Controllers that are here, but not offered to the groups below."""
+        offered = {*_CONTROLLERS} & {*text_of(f"{self.path}/cgroup.controllers").split()}
+        return offered - {*text_of(f"{self.path}/cgroup.subtree_control").split()}
 
     def delegate(self) -> None:
         """Offer controllers to the groups below.

@@ -3,7 +3,7 @@
 The child is root in fresh namespaces and does nothing before the parent has released it. Every step
 that fails ends the attempt: the status pipe says which one and why, and no builder runs in a
 sandbox that is only partly set up. The pipe is closed by a successful exec, which is how the parent
-learns of it.
+learns of it. The first steps say nothing of a build: they can be taken before there is one (`parked`).
 
 The builder is process 1 of its namespace, as with both peers: when it ends, the kernel kills all
 others and its exit is seen only after they are gone. (It also means that it gets no default signal
@@ -84,7 +84,7 @@ def run(child: ChildState, release: int) -> NoReturn:
 
     def wait_for_release(child: ChildState) -> None:
         # Before the parent is heard of: should it die any time after its word, the kernel ends this process.
-        _die_with_parent(child)
+        die_with_parent(child)
         if os.read(release, 1) != b"x":
             os._exit(SETUP_FAILED)  # the parent died
         os.close(release)
@@ -95,22 +95,23 @@ def run(child: ChildState, release: int) -> NoReturn:
 # The steps, in order. Each takes the ChildState.
 
 
-def _session(child: ChildState) -> None:
-    """Begin a session without terminal, or with one of its own.
-
-    Both outputs go to the log; nothing is left of how the daemon was started.
-    """
+def _session(_child: ChildState) -> None:
+    """Begin a session without terminal; nothing is left of how the daemon was started."""
     os.setsid()
+    default_signals()
+    inherited.forget()
+
+
+def _outputs(child: ChildState) -> None:
+    """Both outputs go to the log; a terminal becomes the session's."""
     if child.spec.terminal:
         take_terminal(child.log)
         os.dup2(child.log, 0)
     os.dup2(child.log, 1)
     os.dup2(child.log, 2)
-    default_signals()
-    inherited.forget()
 
 
-def _die_with_parent(child: ChildState) -> None:
+def die_with_parent(child: ChildState) -> None:
     """Have the kernel kill this process when its parent dies; end at once if it has died already.
 
     Then nobody reads the status pipe any more.
@@ -135,15 +136,19 @@ def _root(child: ChildState) -> None:
     mounts.new_root(child.spec.root)
 
 
-def _skeleton(child: ChildState) -> None:
-    """Everything that must exist before the root is sealed."""
+def _skeleton(_child: ChildState) -> None:
+    """What every root has."""
     # In a file system that is empty and nobody else's.
     for path in ("dev", *devices.DIRECTORIES, "proc", "etc"):
         os.mkdir(path, 0o755)
-    root_skeleton.make_directories(mount.path for mount in child.spec.tmpfs)
-    child.nodes = devices.make_mount_points(child.spec.devices)
     for link in devices.LINKS:
         os.symlink(link.target, link.path)
+
+
+def _files(child: ChildState) -> None:
+    """Everything else that must exist before the root is sealed."""
+    root_skeleton.make_directories(mount.path for mount in child.spec.tmpfs)
+    child.nodes = devices.make_mount_points(child.spec.devices)
     root_skeleton.make_files(child.spec.files)
 
 
@@ -202,7 +207,7 @@ def _cgroup_namespace(_child: ChildState) -> None:
 def _user_namespace(child: ChildState) -> None:
     if child.spec.identity.user_namespace:
         identity.enter_namespace(child.spec.identity, libc.CLONE_NEWNET if child.spec.network in OWN else 0)
-        _die_with_parent(child)  # a change of ids has cleared it
+        die_with_parent(child)  # a change of ids has cleared it
 
 
 def _uplink(child: ChildState) -> None:
@@ -213,7 +218,7 @@ def _uplink(child: ChildState) -> None:
 
 def _drop(child: ChildState) -> None:
     identity.drop(child.spec.identity, child.last_capability)
-    _die_with_parent(child)  # a change of ids has cleared it
+    die_with_parent(child)  # a change of ids has cleared it
 
 
 def _no_new_privileges(_child: ChildState) -> None:
@@ -250,21 +255,28 @@ def _program(child: ChildState) -> None:
     run_entry(child.entry, program.arguments)
 
 
-STEPS: tuple[tuple[str, Callable[[ChildState], None]], ...] = (
+Step = tuple[str, Callable[[ChildState], None]]
+EARLY_STEPS: tuple[Step, ...] = (
     ("session", _session),
     ("load-entry", _load_entry),
     ("propagation", _propagation),
     ("root", _root),
     ("skeleton", _skeleton),
+    ("loopback", _loopback),
+    ("cgroup-namespace", _cgroup_namespace),  # by a process that is in the build's cgroup
+)
+"""Those that need no more of a specification than its root; without an entry or another network."""
+STEPS: tuple[Step, ...] = (
+    *EARLY_STEPS,
+    ("outputs", _outputs),
+    ("files", _files),
     ("binds", _binds),
     ("seal", _seal),  # after the binds, before devices and writable areas
     ("devices", _devices),
     ("tmpfs", _tmpfs),
-    ("loopback", _loopback),
     ("names", _names),
     ("proc", _proc),  # by a process inside the process namespace
     ("switch-root", _switch),
-    ("cgroup-namespace", _cgroup_namespace),  # after the parent has put this process into the build's cgroup
     ("user-namespace", _user_namespace),  # after all mounts
     # The number of processes counts by user, over all builds that share one; set in a namespace of
     # its own it counts those in it.

@@ -100,12 +100,12 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
     try:
         failpoints.reach("cgroup")
         cgroup = _cgroup(spec, parent)
-        status, status_child = _pipe(ends)
-        release_child, release = _pipe(ends)
+        status, status_child = pipe(ends)
+        release_child, release = pipe(ends)
         helpers = Helpers.make(spec)
         child = ChildState(spec, log, status_child, seccomp.build_filter(), read_last_capability())
         failpoints.reach("clone")
-        with _entrance(cgroup) as descriptor:
+        with entrance(cgroup) as descriptor:
             pid = libc.clone(namespaces(spec), descriptor)
         if pid == 0:
             for descriptor in (release, status):  # so that the parent's death is seen
@@ -123,7 +123,7 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
         os.write(release, b"x")
         ends.remove(status)
     except BaseException:
-        _undo(pid, started, cgroup)
+        undo(pid, started, cgroup)
         raise
     finally:
         for descriptor in ends:
@@ -176,12 +176,18 @@ def _cgroup(spec: SandboxSpec, parent: CgroupParent | None) -> Cgroup | None:
     if parent is None:
         return None
     cgroup = parent.create(spec.id)
-    cgroup.set_limits(memory_max=spec.memory_max or None, pids_max=spec.pids_max or None)
+    set_limits(cgroup, spec)
     return cgroup
 
 
+def set_limits(cgroup: Cgroup | None, spec: SandboxSpec) -> None:
+    """Give the sandbox's group its limits, where there are groups."""
+    if cgroup is not None:
+        cgroup.set_limits(memory_max=spec.memory_max or None, pids_max=spec.pids_max or None)
+
+
 @contextmanager
-def _entrance(cgroup: Cgroup | None) -> Iterator[int]:
+def entrance(cgroup: Cgroup | None) -> Iterator[int]:
     """An open group to be born in, or -1."""
     if cgroup is None:
         yield -1
@@ -193,14 +199,14 @@ def _entrance(cgroup: Cgroup | None) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _pipe(ends: list[int]) -> tuple[int, int]:
+def pipe(ends: list[int]) -> tuple[int, int]:
     """A pipe whose ends are noted."""
     pair = os.pipe2(os.O_CLOEXEC)
     ends.extend(pair)
     return pair
 
 
-def _undo(pid: int, started: Started | None, cgroup: Cgroup | None) -> None:
+def undo(pid: int, started: Started | None, cgroup: Cgroup | None) -> None:
     """Nothing is left of a sandbox that could not be started."""
     if pid > 0:
         os.kill(pid, signal.SIGKILL)  # not waited for yet, so the number is still its own

@@ -25,6 +25,7 @@ from fruix.sandbox.spawner.ipc import (
     SPAWN,
     Answer,
     Failed,
+    ParkRequest,
     Running,
     SpawnRequest,
     decode,
@@ -105,6 +106,31 @@ class SandboxHandle:
         _tidy(self._spec, parked=self._exit.parked)
 
 
+class ParkingHandle:
+    """What leads to the sandbox that stands ready. Used by one thread at a time."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+
+    def prepare(self, request: ParkRequest) -> None:
+        """Have one ready again, if it has been taken; returns at once."""
+        with contextlib.suppress(OSError):  # whoever builds hears that the spawner has gone
+            self._control.send(request.to_bytes())
+
+    def finish(self) -> None:
+        """End it, and what belonged to all that were it.
+
+        Raises:
+            StillRunningError: something is left, or the spawner has gone.
+        """
+        with self._control:
+            with contextlib.suppress(OSError):
+                self._control.send(KILL)
+            answer = _receive(self._control)
+        if not isinstance(answer, Exit):
+            raise _still_running("unpark", answer)
+
+
 class Spawner:
     """Handle on the spawner process. Thread-safe."""
 
@@ -146,6 +172,21 @@ class Spawner:
         if not isinstance(problem, StillRunningError):
             _tidy(spec)
         raise problem
+
+    def park(self, request: ParkRequest) -> ParkingHandle:
+        """Have a sandbox ready for a build to come.
+
+        Raises:
+            OSError: the spawner can't be asked.
+        """
+        control, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with inner:
+            try:
+                self._send(request.to_bytes(), [inner.fileno()])
+            except OSError:
+                control.close()
+                raise
+        return ParkingHandle(control)
 
     def _send(self, request: bytes, descriptors: list[int]) -> None:
         if len(request) <= LONGEST_REQUEST:

@@ -6,8 +6,10 @@ The daemon sends a `SpawnRequest` with two descriptors: the control socket of th
 log. If it is long, it lies in a file, the third of `DESCRIPTORS`, and the message is `SPAWN`. Over the
 control socket the spawner sends one answer when the program runs or could not be started (`Running` or
 `Failed`), and after `Running` another one when everything of the sandbox is gone (`Exit`) or can't be ended
-(`Failed`). The daemon may send `KILL` there. Both sockets keep the borders of messages (SOCK_SEQPACKET),
-and each end sees the other's death as the end of the socket.
+(`Failed`). The daemon may send `KILL` there. A `ParkRequest` comes with a control socket too, over which it
+can be repeated; after `KILL` one answer tells that nothing stands ready any more (`Exit`), or that something
+may (`Failed`). All sockets keep the borders of messages (SOCK_SEQPACKET), and each end sees the other's
+death as the end of the socket.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from fruix.dataclass import asdict, dataclass
 from fruix.sandbox.back_ends import Exit
 from fruix.sandbox.spec import SandboxSpec
 
-SPAWN, KILL = b"spawn", b"kill"
+SPAWN, KILL, PARK = b"spawn", b"kill", b"park:\0"
 DESCRIPTORS = 3
 SIZE = 1 << 16
 """No message is larger, in bytes."""
@@ -44,6 +46,30 @@ class SpawnRequest:
         """Read what `to_bytes` has written; the daemon alone writes here, so nothing else is expected."""
         fault, _, spec = data.partition(b"\n")
         return cls(SandboxSpec.from_json(spec), fault.decode())
+
+
+@dataclass(frozen=True, slots=True)
+class ParkRequest:
+    """Have a sandbox ready for a build to come, if none is.
+
+    Attributes:
+        name: what the system may know it by.
+        root: as of a `SandboxSpec`.
+        fault: as of a `SpawnRequest`.
+    """
+
+    name: str
+    root: str
+    fault: str = ""
+
+    def to_bytes(self) -> bytes:
+        """All three as JSON, behind a word that no `SpawnRequest` begins with."""
+        return PARK + json.dumps([self.name, self.root, self.fault]).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> ParkRequest:
+        """Read what `to_bytes` has written."""
+        return cls(*json.loads(data.removeprefix(PARK)))
 
 
 @dataclass(frozen=True, slots=True)

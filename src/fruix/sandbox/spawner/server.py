@@ -1,7 +1,8 @@
 """The spawner: a small single-threaded process that forks every builder and tells the daemon how each ends.
 
 What it reads and answers is in `ipc`. A control socket's end kills its sandbox like `KILL`; the end of
-the request socket, which is the daemon's, kills all of them. Nothing here blocks on one sandbox: all
+the request socket, which is the daemon's, kills all of them. One more may stand ready for a build to come
+(`BackEnd.park`), when the daemon has asked for that. Nothing here blocks on one sandbox: all
 descriptors are polled in one loop.
 """
 
@@ -13,17 +14,20 @@ import gc
 import os
 import select
 import socket
+from collections.abc import Iterator
 
 from fruix import failpoints
 from fruix.dataclass import dataclass, field, replace
-from fruix.sandbox.back_ends import BackEnd, Started, current
+from fruix.sandbox.back_ends import BackEnd, Exit, Started, current
 from fruix.sandbox.process_defaults import remember_signals
 from fruix.sandbox.spawner.ipc import (
     DESCRIPTORS,
+    PARK,
     SIZE,
     SPAWN,
     Answer,
     Failed,
+    ParkRequest,
     Running,
     SpawnRequest,
     decode,
@@ -50,6 +54,8 @@ class SpawnerProcess:
         self._back_end = back_end
         self._poll = select.poll()
         self._sandboxes: dict[int, _Sandbox] = {}  # by each descriptor that is polled for it
+        self._parking: socket.socket | None = None  # over which the daemon asks for sandboxes to stand ready
+        self._stale = -1  # ready when what stands ready is no longer as if made now
 
     def serve(self) -> None:
         """Serve until the end, then kill what is left."""
@@ -66,10 +72,15 @@ class SpawnerProcess:
             self._back_end.unpark()
 
     def _once(self) -> bool:
-        for descriptor, _ in self._poll.poll():
+        # Before a request that came with it would use it.
+        for descriptor, _ in sorted(self._poll.poll(), key=lambda event: event[0] != self._stale):
             if descriptor == self._requests.fileno():
                 if not self._request():
                     return False
+            elif descriptor == self._stale:
+                self._back_end.unpark()
+            elif self._parking is not None and descriptor == self._parking.fileno():
+                self._repeat(self._parking)
             elif (sandbox := self._sandboxes.get(descriptor)) is not None:
                 self._event(sandbox, descriptor)
         return True
@@ -87,8 +98,48 @@ class SpawnerProcess:
         if control >= 0:  # else not even one descriptor was left: the daemon sees the end of its side
             # Told what it is: asking the system takes three calls.
             kept = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=control)
-            self._spawn(kept, data, others)
+            if data.startswith(PARK):
+                self._end_parking()
+                self._parking = kept
+                self._poll.register(kept, select.POLLIN)
+                self._park(data)
+            else:
+                self._spawn(kept, data, others)
         return True
+
+    def _park(self, data: bytes) -> None:
+        """Have a sandbox ready. If it can't be, builds get fresh ones."""
+        request = ParkRequest.parse(data)
+        with contextlib.suppress(OSError), self._armed(request.fault):
+            stale = self._back_end.park(request.name, request.root)
+            if self._stale < 0 <= stale:
+                self._stale = stale
+                self._poll.register(stale, select.POLLPRI)
+
+    def _repeat(self, parking: socket.socket) -> None:
+        """Once more, or, at the daemon's word or end, never again."""
+        data = b""
+        with contextlib.suppress(ConnectionError):
+            data = parking.recv(SIZE)
+        if data.startswith(PARK):
+            self._park(data)
+        else:
+            self._end_parking()
+
+    def _end_parking(self) -> None:
+        if self._parking is not None:
+            gone = self._back_end.unpark()
+            self._poll.unregister(self._parking)
+            _send(self._parking, Exit(0, None, 0, 0, 0) if gone else Failed(_CLEAN_UP, left=True))
+            self._parking.close()
+            self._parking = None
+
+    @contextlib.contextmanager
+    def _armed(self, fault: str) -> Iterator[None]:
+        with failpoints.armed(fault):
+            failpoints.know("daemon", os.getppid())
+            failpoints.know("spawner", os.getpid())
+            yield
 
     def _spawn(self, control: socket.socket, data: bytes, descriptors: list[int]) -> None:
         """Start a sandbox, or say why not; the spawner lives on in any case."""
@@ -98,9 +149,7 @@ class SpawnerProcess:
                 raise OSError(errno.EMFILE, "the spawner has too many open files")
             log = descriptors[0]
             request = SpawnRequest.parse(_contents(descriptors[1]) if in_file else data)
-            with failpoints.armed(request.fault):
-                failpoints.know("daemon", os.getppid())
-                failpoints.know("spawner", os.getpid())
+            with self._armed(request.fault):
                 started = self._back_end.start(request.spec, log)
         except Exception as error:  # noqa: BLE001 - the daemon is told
             with control:
