@@ -224,7 +224,7 @@ def test_a_sparse_file_counts_by_its_size_before_anything_is_read(
         shell = here.shell(tmp_path)
         drv = here.derivation("sparse", "mkdir $out; echo x > $out/a; truncate -s 40G $out/b", shell)
         module = importlib.import_module("fruix.store.tree.dump")  # the package has a function of that name
-        for name in ("contents", "_small"):
+        for name in ("contents", "at_once"):
             monkeypatch.setattr(module, name, contents)
         result = end_of(here, drv)
         monkeypatch.undo()
