@@ -132,9 +132,13 @@ def builder_of(uid: int, name: str) -> Iterator[int]:
 
 
 def _is_ours(pid: int) -> bool:
-    """Whether a process is in a namespace below ours, as builders are."""
+    """Whether a process is in a namespace below ours, as builders are, and runs another program than we.
+
+    One that stands ready for a next build runs ours.
+    """
     try:
-        return os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+        inside = os.readlink(f"/proc/{pid}/ns/pid") != os.readlink("/proc/self/ns/pid")
+        return inside and os.readlink(f"/proc/{pid}/exe") != os.readlink("/proc/self/exe")
     except OSError:
         return False
 

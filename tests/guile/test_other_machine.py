@@ -32,8 +32,8 @@ PWGEN = """(use-modules (gnu packages password-utils) (guix packages))
 """
 # Linux calls itself so in the double too; this one takes builds for the system that it plays.
 DOUBLE = """import runpy
-from fruix.building.builders import platforms
-platforms.local_system = lambda: "x86_64-freebsd"
+from fruix import this_machine
+this_machine.local_system = lambda: "x86_64-freebsd"
 runpy.run_module("freebsd_double", run_name="__main__", alter_sys=True)
 """
 

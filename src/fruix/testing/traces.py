@@ -37,9 +37,8 @@ def lasting(layout: Layout) -> list[str]:
 
 def _files(layout: Layout) -> Iterator[str]:
     yield from (f"build directory {name}" for name in _names(layout.builds) if name.startswith(_BUILD))
-    notes = [name.removesuffix(".json") for name in _names(f"{layout.builds}/journal")]
-    ready = of_running_daemons(layout.builds)
-    yield from (f"journal entry {name}" for name in notes if name not in ready)
+    ready = {f"{name}.json" for name in of_running_daemons(layout.builds)}
+    yield from (f"journal entry {name}" for name in _names(f"{layout.builds}/journal") if name not in ready)
     yield from (f"lock of {name}" for name in _names(layout.locks))
     staging = [name for place in layout.staging for name in _names(place)]
     lasting = {os.path.basename(layout.staging[-1]), LINKS}
