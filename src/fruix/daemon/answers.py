@@ -60,6 +60,11 @@ class Answers:
                 self._forget()
                 self._version = version
 
+    def needs(self, dialect: int, request: bytes) -> Collection[StorePath]:
+        """What the answer that `find` may give needs."""
+        kept = self._kept[dialect].get(request)
+        return () if kept is None else kept.needs
+
     def find(self, dialect: int, request: bytes) -> Answer | None:
         """The answer to a request, if it is known and holds. Costs some 8 µs, else hardly anything."""
         if request not in self._kept[dialect]:

@@ -175,15 +175,12 @@ class RequestLoop:
 
     def _kept_answer(self, answers: Answers) -> bytes | None:
         """What was answered to these bytes before, if it holds."""
-        kept = answers.find(self._dialect, self._asked)
-        if kept is None:
+        needs = answers.needs(self._dialect, self._asked)
+        if needs and not self._session.still_needs_nothing(needs):
             return None
-        if not kept.needs:
-            return kept.data
-        # What is protected now is what was there if nothing was deleted meanwhile.
-        if self._session.still_needs_nothing(kept.needs) and answers.find(self._dialect, self._asked) is kept:
-            return kept.data
-        return None
+        # Asked behind that: what is protected now is what was there if nothing was deleted before.
+        kept = answers.find(self._dialect, self._asked)
+        return kept.data if kept is not None and (kept.needs is needs or not kept.needs) else None
 
     def _keep(self, operation: Operation, reply: bytes, version: Version) -> None:
         session = self._session
