@@ -11,8 +11,9 @@ from fruix.store.layout import Layout
 
 JOURNAL = "journal"
 POINTS = "points"  # mount points that are kept for other builds
+PARKED = "parked"  # where the roots of sandboxes that stand ready are mounted, empty for everybody else
 UNFINISHED = ".new-"  # begins the names of copies that are being made
-_LASTING = frozenset({JOURNAL, POINTS})
+_LASTING = frozenset({JOURNAL, POINTS, PARKED})
 
 
 def left_something(layout: Layout) -> bool:

@@ -14,13 +14,13 @@ import threading
 from collections.abc import Collection, Iterator
 
 from fruix import failpoints
+from fruix.building.crashed import PARKED
 from fruix.errors import SandboxError
 from fruix.sandbox import Journal, JournalEntry, Spawner, back_end
 from fruix.sandbox.spawner.client import ParkingHandle
 from fruix.sandbox.spawner.ipc import ParkRequest
 
 PREFIX = "frx-parked-"
-_ROOT = "parked"
 
 
 def of_running_daemons(builds: str) -> Collection[str]:
@@ -76,7 +76,7 @@ class Parking:
         with self._lock:
             if self._closed or self._builds_here > 1 or not back_end().parks:
                 return
-            request = ParkRequest(self._name, f"{self._builds}/{_ROOT}", failpoints.text())
+            request = ParkRequest(self._name, f"{self._builds}/{PARKED}", failpoints.text())
             if self._handle is None:
                 self._handle = self._begin(request)
             else:
@@ -103,6 +103,6 @@ class Parking:
 
     def _forget(self) -> None:
         with contextlib.suppress(OSError):
-            os.rmdir(f"{self._builds}/{_ROOT}")
+            os.rmdir(f"{self._builds}/{PARKED}")
         with contextlib.suppress(FileNotFoundError):
             self._journal.forget(self._name)
