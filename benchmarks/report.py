@@ -51,12 +51,11 @@ def table(rows: Sequence[Row], results: Results, small: Results, names: Sequence
     for row in rows:
         if row.key in results:
             medians = {name: statistics.median(values) for name, values in results[row.key].items()}
-            cells = [
-                _figure(medians[name] * _SCALE.get(row.unit, 1.0)) if name in medians else ""
-                for name in names
-            ]
+            scale = _SCALE.get(row.unit, 1.0)
+            shown = {name: _figure(median * scale) for name, median in medians.items()}
+            cells = [shown.get(name, "") for name in names]
             growth = _growth(row, medians, small.get(row.key, {}))
-            lines.append(_line([row.title, row.unit, *cells, _ratio(row, medians), growth]))
+            lines.append(_line([row.title, row.unit, *cells, _ratio(row, shown), growth]))
     return "\n".join(lines)
 
 
@@ -68,7 +67,9 @@ def _figure(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
-def _ratio(row: Row, medians: Mapping[str, float]) -> str:
+def _ratio(row: Row, shown: Mapping[str, str]) -> str:
+    """Of the figures as they are shown, so that a reader comes to the same."""
+    medians = {name: float(figure.replace(",", "")) for name, figure in shown.items()}
     others = [value for name, value in medians.items() if name != OURS]
     if OURS not in medians or not others:
         return ""

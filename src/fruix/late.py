@@ -12,7 +12,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any, AnyStr
 
 
@@ -30,26 +30,43 @@ def late_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]
 
     Args:
         package: its `__name__`.
-        modules: name → its module in that package; `MODULE:NAME` where it is called otherwise there,
-            `MODULE:` for the module itself.
+        modules: name → its module in that package; `MODULE:NAME` where it is called otherwise there.
     """
 
     def find(name: str) -> Any:
-        import sys  # noqa: PLC0415 - as what follows, for those alone who need it
-        from importlib import import_module  # noqa: PLC0415
+        import sys  # noqa: PLC0415 - for those alone who need it
 
         if name not in modules:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        if _look is not None:
-            _look()
-        module, colon, there = modules[name].partition(":")
-        found = import_module(f"{package}.{module}")
-        if not colon or there:
-            found = getattr(found, there or name)
+            raise _unknown(package, name)
+        module, _, there = modules[name].partition(":")
+        found = getattr(_imported(f"{package}.{module}"), there or name)
         setattr(sys.modules[package], name, found)
         return found
 
     return find
+
+
+def late_modules(package: str, names: Collection[str]) -> Callable[[str], Any]:
+    """Return the same of a package whose modules of these names are imported when they are first used."""
+
+    def find(name: str) -> Any:
+        if name not in names:
+            raise _unknown(package, name)
+        return _imported(f"{package}.{name}")  # which makes it an attribute of the package
+
+    return find
+
+
+def _imported(module: str) -> Any:
+    from importlib import import_module  # noqa: PLC0415 - for those alone who need it
+
+    if _look is not None:
+        _look()
+    return import_module(module)
+
+
+def _unknown(package: str, name: str) -> AttributeError:
+    return AttributeError(f"module {package!r} has no attribute {name!r}")
 
 
 if TYPE_CHECKING:
@@ -63,13 +80,13 @@ else:
         """A pattern, whose methods are those of `re.Pattern` from their first use on."""
 
         def __init__(self, text: str | bytes, flags: int = 0) -> None:
-            self._text = text
+            self.pattern = text
             self._flags = flags
 
         def __getattr__(self, name: str) -> Any:
             """Compile it (`re` keeps what it has compiled) and keep the method."""
             import re  # noqa: PLC0415
 
-            found = getattr(re.compile(self._text, self._flags), name)
+            found = getattr(re.compile(self.pattern, self._flags), name)
             setattr(self, name, found)
             return found

@@ -15,7 +15,7 @@ message has a limit.
 
 from __future__ import annotations
 
-from fruix.late import late_names
+from fruix.late import late_modules
 
 TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
@@ -23,4 +23,4 @@ if TYPE_CHECKING:
 
 __all__ = ["operations"]
 
-__getattr__ = late_names(__name__, {"operations": "operations:"})
+__getattr__ = late_modules(__name__, __all__)

@@ -9,7 +9,7 @@ secret key is read from a file that nobody else can read, and goes nowhere but i
 
 from __future__ import annotations
 
-from fruix.late import late_names
+from fruix.late import late_modules
 
 TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
@@ -18,4 +18,4 @@ if TYPE_CHECKING:
 __all__ = ["export_signatures", "libcrypto", "libgcrypt"]
 
 # Libraries are loaded by those who sign or check.
-__getattr__ = late_names(__name__, {name: f"{name}:" for name in __all__})
+__getattr__ = late_modules(__name__, __all__)

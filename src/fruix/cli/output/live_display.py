@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from fruix.cli.output.display import PlainDisplay
 from fruix.cli.output.standard_streams import unfiltered
@@ -34,16 +34,7 @@ class LiveDisplay(PlainDisplay):
     first event: the daemon works meanwhile.
     """
 
-    def __init__(
-        self,
-        stream: TextIO,
-        plan: BuildPlan,
-        *,
-        verbosity: int = 0,
-        sizes: Mapping[StorePath, int] = MappingProxyType({}),
-    ) -> None:
-        super().__init__(stream, plan, verbosity=verbosity, sizes=sizes)
-        self._live: Live | None = None
+    _live: Live | None = None  # once it is drawn
 
     @override
     def event(self, event: Event) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fruix.late import late_names
+from fruix.late import late_modules
 
 TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 
 __all__ = ["build", "query", "table"]
 
-__getattr__ = late_names(__name__, {name: f"{name}:" for name in __all__})
+__getattr__ = late_modules(__name__, __all__)

@@ -15,7 +15,7 @@ has it taken away. Nobody waits longer than for one batch.
 
 from __future__ import annotations
 
-from fruix.late import late_names
+from fruix.late import late_modules
 
 TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
@@ -43,4 +43,4 @@ __all__ = [
     "strays",
 ]
 
-__getattr__ = late_names(__name__, {name: f"{name}:" for name in __all__})
+__getattr__ = late_modules(__name__, __all__)

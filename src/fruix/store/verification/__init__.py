@@ -7,7 +7,7 @@ at what else lies in the store directory; `metadata` knows modes, owners and tim
 
 from __future__ import annotations
 
-from fruix.late import late_names
+from fruix.late import late_modules
 
 TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 
 __all__ = ["links", "metadata", "objects", "parallel", "strays"]
 
-__getattr__ = late_names(__name__, {name: f"{name}:" for name in __all__})
+__getattr__ = late_modules(__name__, __all__)
