@@ -14,8 +14,11 @@ import sqlite3
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from typing import Any
+
+import pytest
 
 import waiting
 from fruix import failpoints
@@ -32,14 +35,27 @@ from fruix.model.derivedpath import ALL, DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.linux.cgroup import CgroupParent
-from fruix.store import Layout, schema
+from fruix.store import Layout, LocalStore, schema
 from fruix.store.leftovers import LINKS
-from machine import Machine, left_over
+from machine import Machine, left_over, private_frx
 from waiting import PATIENCE
 
 LAYOUT = Layout()
 SOCKET = LAYOUT.socket
 _daemons: set[int] = set()
+
+
+def stored_shell() -> Any:
+    """The fixture `shell` of a module: a shell in a store of its own, which no daemon has open yet."""
+
+    @pytest.fixture(scope="module")
+    def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePath]:
+        with private_frx():
+            with LocalStore(Layout()).open() as store:
+                path = Machine(store, None).shell(tmp_path_factory.mktemp("shell"))  # type: ignore[arg-type]
+            yield path
+
+    return shell
 
 
 def child(work: Callable[[], int]) -> int:

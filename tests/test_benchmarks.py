@@ -18,7 +18,8 @@ from fruix.model.guix_signature import acl
 from fruix.model.sexp import advanced, find
 from fruix.signing import libgcrypt
 from fruix.store.tree.dump import dump
-from machine import BUSYBOX, private_frx
+from machine import BUSYBOX
+from own_daemon import own_daemon
 from report import table, tables
 from row import Data, Row
 
@@ -29,14 +30,8 @@ PART = 1 / 500  # of the sizes that the rows' titles tell
 
 @pytest.fixture
 def daemon() -> Iterator[peers.Daemon]:
-    with private_frx():
-        found = peers.available("/nowhere")["fruix"]("/frx")
-        found.deduplicate_on_request()
-        found.start()
-        try:
-            yield found
-        finally:
-            found.stop()
+    with own_daemon(peers.Daemon.deduplicate_on_request) as found:
+        yield found
 
 
 @pytest.fixture

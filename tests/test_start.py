@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import peers
-from machine import private_frx
+from own_daemon import own_daemon
 
 # The modules of the standard library that may be asked for; they bring others.
 _ALWAYS = """
@@ -74,15 +74,12 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon r
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[peers.Daemon]:
-    with private_frx():
-        found = peers.available("/nowhere")["fruix"]("/frx")
+    def told(found: peers.Daemon) -> None:
         found.command[1:1] = ["-X", "importtime"]
-        found.start()
+
+    with own_daemon(told) as found:
         found.paths["start"] = Path(f"{found.base}/daemon.log").read_text()
-        try:
-            yield found
-        finally:
-            found.stop()
+        yield found
 
 
 def modules(said: str) -> frozenset[str]:

@@ -20,7 +20,18 @@ from pathlib import Path
 
 import pytest
 
-from crashing import SOCKET, ask, child, clear_away, connected, derivation, exit_of, start_daemon, traces
+from crashing import (
+    SOCKET,
+    ask,
+    child,
+    clear_away,
+    connected,
+    derivation,
+    exit_of,
+    start_daemon,
+    stored_shell,
+    traces,
+)
 from fruix import failpoints
 from fruix.building import recovery
 from fruix.building.record.log_reading import read_log
@@ -36,7 +47,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.freebsd.start import FAILPOINTS as JAIL_STEPS
 from fruix.store import Layout, LocalStore
-from machine import Machine, jails, left_over, machine, private_frx
+from machine import jails, left_over, machine
 
 STEPS = {step.name: step for step in all_steps()}
 ANSWERED = {step.name for step in STEPS.values() if step.answered}
@@ -48,12 +59,7 @@ UNRECORDED = {"unlock", "record"}
 TOO_LATE_FOR_THE_BUILDER = {"end"}
 
 
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePath]:
-    with private_frx():
-        with LocalStore(Layout()).open() as store:
-            path = Machine(store, None).shell(tmp_path_factory.mktemp("shell"))  # type: ignore[arg-type]
-        yield path
+shell = stored_shell()
 
 
 @pytest.fixture(autouse=True)

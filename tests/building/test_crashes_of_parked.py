@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from crashing import child, exit_of, traces
+from crashing import child, exit_of, stored_shell, traces
 from fruix import failpoints
 from fruix.building.builder import Builder
 from fruix.building.parking import PREFIX
@@ -23,7 +22,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox import Spawner
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS
 from fruix.store import Layout, LocalStore
-from machine import Machine, private_frx
+from machine import Machine
 from waiting import until
 
 LATER = ["release", *(name for name, _ in STEPS[len(EARLY_STEPS) :])]
@@ -31,12 +30,7 @@ FAILED = 3
 CASES = [(step, victim) for step in LATER for victim in ("daemon", "spawner", "builder")]
 
 
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePath]:
-    with private_frx():
-        with LocalStore(Layout()).open() as store:
-            path = Machine(store, None).shell(tmp_path_factory.mktemp("shell"))  # type: ignore[arg-type]
-        yield path
+shell = stored_shell()
 
 
 @pytest.mark.parametrize(("step", "victim"), CASES)

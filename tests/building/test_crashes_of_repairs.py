@@ -13,24 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from crashing import ask, connected, derivation, exit_of, start_daemon, traces
+from crashing import ask, connected, derivation, exit_of, start_daemon, stored_shell, traces
 from fruix.client import RemoteStore
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode
 from fruix.model.storepath import StorePath
 from fruix.store import Layout, LocalStore
-from machine import Machine, private_frx
+from machine import Machine
 
 REPAIR = BuildOptions(mode=BuildMode.REPAIR)
 CHECK = BuildOptions(mode=BuildMode.CHECK)
 
 
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePath]:
-    with private_frx():
-        with LocalStore(Layout()).open() as store:
-            path = Machine(store, None).shell(tmp_path_factory.mktemp("shell"))  # type: ignore[arg-type]
-        yield path
+shell = stored_shell()
 
 
 @contextmanager

@@ -309,29 +309,26 @@ def test_lint_looks_at_outputs(both: Path, package_path: str, tmp_path: Path) ->
     )
 
 
-def test_lint_finds_compressed_files_that_tell_the_time(both: Path, tmp_path: Path) -> None:
-    path = tmp_path / "dated.py"
-    script = "mkdir $out; echo x > $out/page; gzip $out/page; echo x | gzip -n > $out/plain.gz"
+def linted(tmp_path: Path, name: str, script: str) -> list[str]:
+    """What `fruix lint --built` says of what a script makes."""
+    path = tmp_path / f"{name}.py"
     path.write_text(
-        "package = Package(name='dated', version='1', build_system='trivial', root='debian-12', "
+        f"package = Package(name='{name}', version='1', build_system='trivial', root='debian-12', "
         f"arguments={{'script': {script!r}}}, synopsis='Pages', license='MIT')\n"
     )
     fruix("build", "-f", str(path))
-    found = fruix("lint", "--built", "-f", str(path), code=1).stdout
-    (line,) = [line for line in found.splitlines() if "gzip-time" in line]
+    return fruix("lint", "--built", "-f", str(path), code=1).stdout.splitlines()
+
+
+def test_lint_finds_compressed_files_that_tell_the_time(both: Path, tmp_path: Path) -> None:
+    script = "mkdir $out; echo x > $out/page; gzip $out/page; echo x | gzip -n > $out/plain.gz"
+    (line,) = [line for line in linted(tmp_path, "dated", script) if "gzip-time" in line]
     assert "-dated-1/page.gz tells when it was compressed" in line
 
 
 def test_lint_finds_files_that_tell_the_kernel(both: Path, tmp_path: Path) -> None:
-    path = tmp_path / "told.py"
     script = "mkdir $out; uname -r > $out/kernel; head -c 200000 /dev/zero > $out/late; uname -r >> $out/late"
-    path.write_text(
-        "package = Package(name='told', version='1', build_system='trivial', root='debian-12', "
-        f"arguments={{'script': {script!r}}}, synopsis='Kernels', license='MIT')\n"
-    )
-    fruix("build", "-f", str(path))
-    found = fruix("lint", "--built", "-f", str(path), code=1).stdout
-    told = [line for line in found.splitlines() if ": kernel: " in line]
+    told = [line for line in linted(tmp_path, "told", script) if ": kernel: " in line]
     assert len(told) == 2
     assert f"-told-1/kernel tells on which kernel it was built: {os.uname().release}" in told[0]
     assert "-told-1/late tells" in told[1]

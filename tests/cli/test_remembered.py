@@ -24,7 +24,7 @@ from fruix.model.storepath import StorePath
 from fruix.packages import load
 from fruix.packages.lower import Lowering
 from fruix.packages.package import Package
-from machine import private_frx
+from own_daemon import own_daemon
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
 
@@ -36,13 +36,8 @@ LOADED = {"fruix", "fruix.__main__", "fruix.cli", "fruix.cli.remembered"}
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[peers.Daemon]:
-    with private_frx():
-        found = peers.available("/nowhere")["fruix"]("/frx")
-        found.start()
-        try:
-            yield found
-        finally:
-            found.stop()
+    with own_daemon() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

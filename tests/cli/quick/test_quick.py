@@ -26,7 +26,7 @@ from fruix.model.activity import ActiveBuild
 from fruix.model.base_name import is_base_name
 from fruix.model.storepath import StorePath
 from fruix.protocol import numbers
-from machine import private_frx
+from own_daemon import own_daemon
 from waiting import until
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
@@ -51,13 +51,8 @@ LOGS = {
 
 @pytest.fixture(scope="module")
 def daemon() -> Iterator[peers.Daemon]:
-    with private_frx():
-        found = peers.available("/nowhere")["fruix"]("/frx")
-        found.start()
-        try:
-            yield found
-        finally:
-            found.stop()
+    with own_daemon() as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -24,6 +24,15 @@ def sleeps() -> bool:
     return Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[0] == "S"
 
 
+def hear_request(stream: socket.socket) -> None:
+    """Greet a client as a daemon does, and hear the number of its first request."""
+    source = Source(stream.recv)
+    handshake.serve(source, stream.sendall, directory="/frx/store", version="slow", trusted=True)
+    stream.sendall(messages.LAST)
+    source.expect()
+    source.u64()
+
+
 @pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="machine: what threads do is told by Linux")
 def test_a_signal_that_another_thread_gets() -> None:
     mine, theirs = socket.socketpair()
@@ -31,11 +40,7 @@ def test_a_signal_that_another_thread_gets() -> None:
 
     def serve() -> None:
         with theirs:
-            source = Source(theirs.recv)
-            handshake.serve(source, theirs.sendall, directory="/frx/store", version="silent", trusted=True)
-            theirs.sendall(messages.LAST)
-            source.expect()
-            source.u64()  # a request, which gets no answer
+            hear_request(theirs)  # a request, which gets no answer
             until(sleeps, "the client waits")
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)
             ended.wait(PATIENCE)
@@ -57,11 +62,7 @@ def test_what_is_answered_while_signals_are_heard(monkeypatch: pytest.MonkeyPatc
 
     def serve() -> None:
         with theirs:
-            source = Source(theirs.recv)
-            handshake.serve(source, theirs.sendall, directory="/frx/store", version="slow", trusted=True)
-            theirs.sendall(messages.LAST)
-            source.expect()
-            source.u64()
+            hear_request(theirs)
             os.kill(os.getpid(), signal.SIGUSR1)
             told.wait(PATIENCE)
             theirs.sendall(messages.LAST + bytes([1, *bytes(7)]))

@@ -21,8 +21,7 @@ from fruix.sandbox import Bind, Exec, File, Identity, SandboxSpec, Spawner, Tmpf
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.freebsd import parking
 from fruix.sandbox.freebsd.start import PARKING
-from fruix.store import Layout, LocalStore
-from machine import BUSYBOX, SEVERAL_IDS, Machine, jails, private_frx
+from machine import BUSYBOX, SEVERAL_IDS, jails
 from waiting import until
 
 pytestmark = SEVERAL_IDS
@@ -276,12 +275,7 @@ def test_what_is_left_when_the_spawner_is_killed(bench: Bench, alone: bool) -> N
 CASES = [(step.name, victim) for step in PARKING for victim in ("", *step.victims)]
 
 
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorePath]:
-    with private_frx():
-        with LocalStore(Layout()).open() as store:
-            path = Machine(store, None).shell(tmp_path_factory.mktemp("shell"))  # type: ignore[arg-type]
-        yield path
+shell = crashing.stored_shell()
 
 
 @pytest.mark.parametrize(("step", "victim"), CASES)
