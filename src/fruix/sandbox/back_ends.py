@@ -102,6 +102,16 @@ class Started(Protocol):
         """
 
 
+class Sealed(Protocol):
+    """A request for a sandbox whose specification nobody has read yet (`spawner.ipc.SealedRequest`)."""
+
+    data: bytes
+    fault: str
+    plain: bool
+    memory_max: int
+    pids_max: int
+
+
 @runtime_checkable
 class BackEnd(Protocol):
     """What a platform has to offer so that builds can be isolated on it."""
@@ -135,12 +145,16 @@ class BackEnd(Protocol):
     def start(self, spec: SandboxSpec, log: int) -> Started:
         """Begin to set up a sandbox whose program writes to `log`; the spawner doesn't wait for it."""
 
+    def hand_over(self, _request: Sealed, _log: int) -> Started | None:
+        """Give a request, unread, to a sandbox that stands ready; None: it has to be started."""
+        return None
+
     @property
     def parks(self) -> bool:
         """Whether `park` has an effect."""
 
     def park(self, name: str, root: str) -> int:
-        """Have a sandbox ready for a build to come, if none is: `start` uses it for the first that it fits.
+        """Have a sandbox ready for a build to come, if none is: the first that it fits gets it.
 
         Args:
             name: what the system may know it by, as by that of a specification.

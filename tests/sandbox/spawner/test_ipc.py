@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from fruix.dataclass import replace
 from fruix.sandbox.back_ends import Exit
-from fruix.sandbox.spawner.ipc import SIZE, Answer, Failed, Running, SpawnRequest, decode, encode
-from fruix.sandbox.spec import Bind, Exec, File, Identity, SandboxSpec
+from fruix.sandbox.spawner.ipc import (
+    SIZE,
+    Answer,
+    Failed,
+    Running,
+    SealedRequest,
+    SpawnRequest,
+    decode,
+    encode,
+)
+from fruix.sandbox.spec import Bind, Entry, Exec, File, Identity, SandboxSpec
 
 
 def test_a_request_keeps_fault_and_specification() -> None:
@@ -42,3 +54,27 @@ def test_a_detail_without_end_is_cut_and_the_message_stays_whole() -> None:
 def test_half_a_message_is_none(data: bytes) -> None:
     with pytest.raises(ValueError, match="Expecting"):
         decode(data)
+
+
+def test_of_a_sealed_request_only_the_first_line_is_read() -> None:
+    spec = SandboxSpec(
+        "frx-a", "/r", Identity(1, 2, 1, 2), Exec("/x", ("x",), {}, "/"), memory_max=5, pids_max=6
+    )
+    data = SpawnRequest(spec, "exec:builder").to_bytes()
+    sealed = SealedRequest(data.partition(b"\n")[0] + b"\nno specification")
+    assert (sealed.fault, sealed.plain, sealed.memory_max, sealed.pids_max) == ("exec:builder", True, 5, 6)
+    assert SealedRequest(data).spec() == spec
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"network": "host"},
+        {"personality": "linux32"},
+        {"program": Entry("fruix.x:y", {})},
+    ],
+)
+def test_what_needs_more_than_a_program_is_not_plain(change: dict[str, Any]) -> None:
+    spec = SandboxSpec("frx-a", "/r", Identity(1, 2, 1, 2), Exec("/x", ("x",), {}, "/"))
+    assert SealedRequest(SpawnRequest(spec).to_bytes()).plain
+    assert not SealedRequest(SpawnRequest(replace(spec, **change)).to_bytes()).plain

@@ -328,7 +328,7 @@ def test_its_group_gets_the_limits_of_the_build_that_takes_it(
     """The group is in one of the spawner's own. What it is told is noted: not every machine can limit."""
     noted = tmp_path / "noted"
 
-    def note(group: Cgroup, **limits: int | None) -> list[str]:
+    def note(group: Cgroup, **limits: int) -> list[str]:
         noted.write_text(f"{group.path} {limits}")
         return []
 
@@ -341,7 +341,7 @@ def test_its_group_gets_the_limits_of_the_build_that_takes_it(
         assert re.search(rf"/{NAME}/frx-\d+$", group)
         assert not noted.exists()
         assert here.run(replace(spec(here, "exit 0"), pids_max=50))[0] == ready
-    assert noted.read_text() == f"{mount_point()}{group} {{'memory_max': None, 'pids_max': 50}}"
+    assert noted.read_text() == f"{mount_point()}{group} {{'memory_max': 0, 'pids_max': 50}}"
 
 
 def test_the_spawners_death_ends_it(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from fruix.failpoints import Step
 from fruix.overriding import override
-from fruix.sandbox.back_ends import BackEnd, Usage
+from fruix.sandbox.back_ends import BackEnd, Sealed, Usage
 from fruix.sandbox.capabilities import Probe
 from fruix.sandbox.linux import inherited, landlock, libc, parked, processes, slirp, userns
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, remove_left_over
@@ -50,9 +50,12 @@ class LinuxBackEnd(BackEnd):
 
     @override
     def start(self, spec: SandboxSpec, log: int) -> Started:
-        """Give it to the sandbox that stands ready, or clone a first process; it sets itself up."""
-        taken = self._parking.take(spec, log) if self._parking else None
-        return taken or start(spec, log, self._cgroups)
+        """Clone a first process; it sets itself up."""
+        return start(spec, log, self._cgroups)
+
+    @override
+    def hand_over(self, request: Sealed, log: int) -> Started | None:
+        return self._parking.take(request, log) if self._parking else None
 
     @override
     def park(self, name: str, root: str) -> int:

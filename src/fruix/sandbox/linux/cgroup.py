@@ -44,8 +44,8 @@ class Cgroup:
         """Move a process in; its children follow."""
         write_to(f"{self.path}/cgroup.procs", str(pid))
 
-    def set_limits(self, *, memory_max: int | None = None, pids_max: int | None = None) -> list[str]:
-        """Set limits; returns the names of those that this system's controllers can't enforce."""
+    def set_limits(self, *, memory_max: int = 0, pids_max: int = 0) -> list[str]:
+        """Set limits (0: none); returns the names of those that this system's controllers can't enforce."""
         missing = []
         for name, value in (("memory.max", memory_max), ("pids.max", pids_max)):
             if value:

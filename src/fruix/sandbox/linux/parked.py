@@ -22,16 +22,16 @@ from typing import NoReturn
 
 from fruix import failpoints
 from fruix.dataclass import replace
+from fruix.sandbox.back_ends import Sealed
 from fruix.sandbox.child_common import SETUP_FAILED, take_steps
-from fruix.sandbox.linux import libc, seccomp, socketcall
+from fruix.sandbox.linux import libc, seccomp
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS, ChildState, die_with_parent, namespaces
 from fruix.sandbox.linux.helper_process import close_all_but
 from fruix.sandbox.linux.identity import read_last_capability
-from fruix.sandbox.linux.start import Started, entrance, pipe, set_limits, undo
-from fruix.sandbox.networks import NONE
+from fruix.sandbox.linux.start import Started, entrance, pipe, undo
 from fruix.sandbox.spawner.ipc import SIZE, SpawnRequest
-from fruix.sandbox.spec import PREFIX, Exec, File, Identity, SandboxSpec
+from fruix.sandbox.spec import PREFIX, Bind, Exec, File, Identity, Link, SandboxSpec, Tmpfs
 
 FAILPOINTS = (
     failpoints.Step("park-cgroup", "make the group of a sandbox to stand ready", "spawner", answered=True),
@@ -93,13 +93,11 @@ class Parking:
         self._ready = started, ours
         _rehearse(self._spec)
 
-    def take(self, spec: SandboxSpec, log: int) -> Started | None:
-        """Give a build to the one that stands ready; None if there is none, or none that fits."""
-        fault = failpoints.text()
-        if self._ready is None or not _fits(spec) or fault.partition(":")[0] in _BEHIND:
+    def take(self, request: Sealed, log: int) -> Started | None:
+        """Give a build to the one that stands ready, unread; None if there is none, or none that fits."""
+        if self._ready is None or not request.plain or len(request.data) > SIZE:
             return None
-        data = SpawnRequest(spec, fault).to_bytes()
-        if len(data) > SIZE:
+        if request.fault.partition(":")[0] in _BEHIND:
             return None
         started, channel = self._ready
         if not _lives(started):
@@ -109,9 +107,10 @@ class Parking:
         failpoints.know("builder", started.pid)
         try:
             with channel:
-                set_limits(started.cgroup, spec)
+                if started.cgroup is not None:
+                    started.cgroup.set_limits(memory_max=request.memory_max, pids_max=request.pids_max)
                 failpoints.reach("release")
-                socket.send_fds(channel, [data], [log])
+                socket.send_fds(channel, [request.data], [log])
         except BaseException as error:
             started.kill()
             started.finish()
@@ -158,10 +157,6 @@ def _lives(started: Started) -> bool:
     return not poller.poll(0)
 
 
-def _fits(spec: SandboxSpec) -> bool:
-    return spec.network == NONE and isinstance(spec.program, Exec) and not socketcall.wanted(spec)
-
-
 def _run(child: ChildState, channel: socket.socket) -> NoReturn:
     """Take the early steps, wait for a build, take the others. Never returns."""
 
@@ -189,4 +184,11 @@ def _rehearse(spec: SandboxSpec) -> None:
 
     After a fork the kernel makes one of each page, for whoever changes it first.
     """
-    SpawnRequest.parse(SpawnRequest(replace(spec, files=(File("/x", b"x"),))).to_bytes())
+    spec = replace(
+        spec,
+        binds=(Bind("/x", "/x"),),
+        links=(Link("/x", "x"),),
+        files=(File("/x", b"x"),),
+        tmpfs=(Tmpfs("/x", 0, 0),),
+    )
+    SpawnRequest.parse(SpawnRequest(spec).to_bytes())

@@ -176,14 +176,8 @@ def _cgroup(spec: SandboxSpec, parent: CgroupParent | None) -> Cgroup | None:
     if parent is None:
         return None
     cgroup = parent.create(spec.id)
-    set_limits(cgroup, spec)
+    cgroup.set_limits(memory_max=spec.memory_max, pids_max=spec.pids_max)
     return cgroup
-
-
-def set_limits(cgroup: Cgroup | None, spec: SandboxSpec) -> None:
-    """Give the sandbox's group its limits, where there are groups."""
-    if cgroup is not None:
-        cgroup.set_limits(memory_max=spec.memory_max or None, pids_max=spec.pids_max or None)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from collections.abc import Mapping
 
 from fruix.dataclass import asdict, dataclass
 from fruix.sandbox.back_ends import Exit
-from fruix.sandbox.spec import SandboxSpec
+from fruix.sandbox.networks import NONE
+from fruix.sandbox.spec import Exec, SandboxSpec
 
 SPAWN, KILL, PARK = b"spawn", b"kill", b"park:\0"
 DESCRIPTORS = 3
@@ -38,14 +39,43 @@ class SpawnRequest:
     fault: str = ""
 
     def to_bytes(self) -> bytes:
-        """The fault on a line of its own, then the specification as JSON."""
-        return self.fault.encode() + b"\n" + self.spec.to_json()
+        """A line with what the spawner wants to know (`SealedRequest`), then the specification as JSON."""
+        spec = self.spec
+        plain = spec.network == NONE and isinstance(spec.program, Exec) and spec.personality == "native"
+        head = json.dumps([self.fault, plain, spec.memory_max, spec.pids_max])
+        return head.encode() + b"\n" + spec.to_json()
 
     @classmethod
     def parse(cls, data: bytes) -> SpawnRequest:
         """Read what `to_bytes` has written; the daemon alone writes here, so nothing else is expected."""
-        fault, _, spec = data.partition(b"\n")
-        return cls(SandboxSpec.from_json(spec), fault.decode())
+        head, _, spec = data.partition(b"\n")
+        return cls(SandboxSpec.from_json(spec), json.loads(head)[0])
+
+
+class SealedRequest:
+    """A `SpawnRequest` that can be handed on as it came: reading all of it took as long as a fork.
+
+    Attributes:
+        data: all of it.
+        fault: as of a `SpawnRequest`.
+        plain: whether it is for a program of this machine's own kind, without a network.
+        memory_max, pids_max: as of a `SandboxSpec`.
+    """
+
+    __slots__ = ("data", "fault", "memory_max", "pids_max", "plain")
+
+    def __init__(self, data: bytes) -> None:
+        """Read the first line."""
+        self.data = data
+        head = json.loads(data[: data.index(b"\n")])
+        self.fault: str = head[0]
+        self.plain: bool = head[1]
+        self.memory_max: int = head[2]
+        self.pids_max: int = head[3]
+
+    def spec(self) -> SandboxSpec:
+        """Read the specification."""
+        return SpawnRequest.parse(self.data).spec
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ from fruix.sandbox.spawner.ipc import (
     Failed,
     ParkRequest,
     Running,
-    SpawnRequest,
+    SealedRequest,
     decode,
     encode,
 )
@@ -148,9 +148,10 @@ class SpawnerProcess:
             if len(descriptors) < DESCRIPTORS - 1 - (not in_file):
                 raise OSError(errno.EMFILE, "the spawner has too many open files")
             log = descriptors[0]
-            request = SpawnRequest.parse(_contents(descriptors[1]) if in_file else data)
+            request = SealedRequest(_contents(descriptors[1]) if in_file else data)
             with self._armed(request.fault):
-                started = self._back_end.start(request.spec, log)
+                ready = self._back_end.hand_over(request, log)
+                started = ready or self._back_end.start(request.spec(), log)
         except Exception as error:  # noqa: BLE001 - the daemon is told
             with control:
                 _send(control, _failure("spawn", error))
