@@ -7,12 +7,11 @@ import pty
 import select
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from typing import Self
 
-from peers import Daemon
+from peers import PROGRAM, Daemon
 from report import OURS
 from row import Unavailable
 
@@ -27,8 +26,8 @@ def build(daemon: Daemon, *words: str) -> list[str]:
 
 
 def fruix(*words: str) -> list[str]:
-    """Our client's command."""
-    return [sys.executable, "-m", "fruix", *words]
+    """Our client's command, as an installation has it."""
+    return [*PROGRAM, *words]
 
 
 def nix(daemon: Daemon, program: str, *words: str) -> list[str]:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from wire import Client, DaemonError
 
 GROUP = "frxbench"
+# Fruix, as an installation has it.
+PROGRAM = (sys.executable, "-IS", os.path.join(os.path.dirname(os.path.abspath(__file__)), "installed.py"))
 _PATIENCE = 30.0
 _NIX_CONF = f"""sandbox = true
 sandbox-paths =
@@ -116,7 +118,7 @@ def _fruix(root: str) -> Daemon:
         "FRUIX_LOG_DIR": f"{base}/log", "FRUIX_CONF": configuration,
     }  # fmt: skip
     socket = f"{base}/var/daemon-socket/socket"
-    command = [sys.executable, "-m", "fruix", "daemon"]
+    command = [*PROGRAM, "daemon"]
     database = f"{base}/var/db/db.sqlite"
     return Daemon(
         "fruix",

@@ -19,14 +19,12 @@ from own_daemon import own_daemon
 # The modules of the standard library that may be asked for; they bring others.
 _ALWAYS = """
     __future__ argparse base64 collections.abc contextlib contextvars ctypes enum errno fcntl functools gc
-    graphlib hashlib importlib itertools json locale operator os queue re resource runpy select signal
+    graphlib hashlib importlib itertools json locale operator os queue re resource select signal
     socket stat struct sys termios threading time types typing zlib
 """
 ALWAYS = frozenset(_ALWAYS.split())
-# Of commands that are answered at once (`cli.quick`), besides what an interpreter and `-m` load.
-QUICK = frozenset(
-    {"__future__", "_socket", "bz2", "errno", "gc", "os", "runpy", "sys", "time", "types", "zlib"}
-)
+# Of commands that are answered at once (`cli.quick`), besides what an interpreter loads.
+QUICK = frozenset({"__future__", "_socket", "bz2", "errno", "gc", "os", "sys", "time", "types", "zlib"})
 DAEMON = (ALWAYS - {"hashlib", "zlib"}) | {"grp", "logging", "pwd", "sqlite3", "tomllib"}
 # With packages: where definitions are, and what they say.
 BUILD = (
@@ -37,16 +35,16 @@ BUILD = (
 # What is loaded → its modules of the standard library, and how many of Fruix's there may be.
 LOADED = {
     "--version": (ALWAYS, 8),
-    "ps": (QUICK, 20),
-    "log": (QUICK, 20),
-    "build": (BUILD, 136),
-    "first line": (BUILD, 134),
+    "ps": (QUICK, 21),
+    "log": (QUICK, 21),
+    "build": (BUILD, 137),
+    "first line": (BUILD, 135),
     # Of paths: no definition is read, nothing is lowered.
-    "build DRV": (ALWAYS, 100),
-    "gc -n": (BUILD, 95),
-    "show DRV": (ALWAYS, 85),
-    "why -b DRV DRV": (BUILD, 92),
-    "store info DRV": (BUILD, 100),
+    "build DRV": (ALWAYS, 101),
+    "gc -n": (BUILD, 96),
+    "show DRV": (ALWAYS, 86),
+    "why -b DRV DRV": (BUILD, 93),
+    "store info DRV": (BUILD, 101),
     "daemon": (DAEMON, 225),
 }
 # Rooms that a daemon needs for requests of some kinds alone.
@@ -89,13 +87,13 @@ def modules(said: str) -> frozenset[str]:
 def brought(asked: frozenset[str]) -> frozenset[str]:
     """Those of the standard library that come with them in this version of Python."""
     program = f"import {', '.join(sorted(asked))}"
-    words = [sys.executable, "-X", "importtime", "-c", program]
+    words = [sys.executable, "-IS", "-X", "importtime", "-c", program]
     return modules(subprocess.run(words, capture_output=True, text=True, check=True).stderr) | asked
 
 
 def command(daemon: peers.Daemon, *words: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "fruix", *words],
+        [peers.PROGRAM[0], "-X", "importtime", *peers.PROGRAM[1:], *words],
         env={**os.environ, **daemon.environment},
         capture_output=True,
         text=True,

@@ -58,6 +58,9 @@ def _quick() -> int | None:
 
 
 def _run() -> int:
+    from fruix import byte_code  # noqa: PLC0415 - what was loaded up to here is too little to gain by it
+
+    byte_code.use()
     from fruix.children import hear_of_children  # noqa: PLC0415
     from fruix.cli.command_line import main as run  # noqa: PLC0415 - slow to import
 

@@ -68,6 +68,14 @@ def test_the_program_runs_and_needs_nothing_of_the_source_tree(prefix: Path) -> 
     assert {
         name for name in files(installed) if name.startswith("fruix/") and "__pycache__" not in name
     } == SOURCES
+    # It begins without `site`, and has the byte code of all modules in one file.
+    assert program.read_text().splitlines()[0] == f"#!{prefix}/lib/fruix/bin/python -IS"
+    loader = f"""
+import sys; sys.path.append({str(installed)!r})
+from fruix import byte_code; byte_code.use()
+import fruix.errors; print(type(fruix.errors.__loader__).__module__)
+"""
+    assert run(prefix / "lib/fruix/bin/python", "-IS", "-c", loader) == "fruix.byte_code\n"
     where = "import fruix, rich; print(fruix.__file__, rich.__file__)"
     for path in run(prefix / "lib/fruix/bin/python", "-I", "-c", where).split():
         assert path.startswith(f"{prefix}/lib/fruix/")
