@@ -128,19 +128,26 @@ _BARE = frozenset(
 
 def failure_message(
     path: StorePath,
-    derivation: Derivation,
+    outputs: Iterable[StorePath],
     error: FruixError,
     last_lines: Iterable[str],
     details: Iterable[str] = (),
 ) -> str:
-    """The whole message about a failed build; `details` are lines that belong to the reason."""
+    """The whole message about a failed build.
+
+    Args:
+        path: the derivation.
+        outputs: their paths, as far as they are known.
+        error: what happened.
+        last_lines: of its log.
+        details: lines that belong to the reason.
+    """
     why, more = str(error), "".join(f"\n  {line}" for line in details)
     if isinstance(error, FailedError) and error.why["kind"] in _BARE:
         return f"{why}{more}"
     why += "" if "\n" in why else "."
-    paths = () if derivation.is_floating else derivation.output_paths.values()  # not where they were made
-    known = [f"\n  {path}" for path in sorted(paths)]
-    outputs = f"\nOutput paths:{''.join(known)}" if known else ""
+    paths = "".join(f"\n  {one}" for one in sorted(outputs))
+    named = f"\nOutput paths:{paths}" if paths else ""
     lines = list(last_lines)
     tail = f"\nLast {len(lines)} log lines:\n" + "\n".join(f"> {line}" for line in lines) if lines else ""
-    return f"Cannot build '{path}'.\nReason: {why}{more}{outputs}{tail}"
+    return f"Cannot build '{path}'.\nReason: {why}{more}{named}{tail}"

@@ -84,7 +84,7 @@ def _ms(seconds: float) -> int:
 def planned(store: LocalStore, found: Plan, history: History, jobs: int) -> BuildPlan:
     """What carrying out a plan would do, in an order in which dependencies come first."""
     problems = [result.message for result in found.settled.values() if not result.success]
-    outputs = [path for goal in found.goals.values() for path in goal.derivation.output_paths.values()]
+    outputs = [path for goal in found.goals.values() for path in goal.outputs.values() if path is not None]
     absent = frozenset(store.absent(outputs))
     rows = tuple(_row(store, goal, absent, history) for goal in found.goals.values())
     problems += [
@@ -97,10 +97,9 @@ def planned(store: LocalStore, found: Plan, history: History, jobs: int) -> Buil
 
 def _row(store: LocalStore, goal: Goal, absent: Collection[StorePath], history: History) -> PlannedBuild:
     kind = goal.kind
-    outputs = goal.derivation.outputs.items()
-    missing = [name for name, output in outputs if output.path is None or output.path in absent]
+    missing = [name for name, path in goal.outputs.items() if path is None or path in absent]
     needs = in_order(goal.dependencies)
-    name = goal.derivation.name
+    name = goal.path.name if goal.offer is not None else goal.path.short_name
     return PlannedBuild(
         goal.path,
         kind,

@@ -12,9 +12,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 from operator import attrgetter
-from typing import Self
+from typing import NamedTuple, Self
 
-from fruix.dataclass import dataclass
 from fruix.errors import BadHashPartError, BadNameError, BadStorePathError, OutsideStoreError
 from fruix.late import late_pattern
 from fruix.model import base_name
@@ -25,7 +24,8 @@ DEFAULT_STORE, HASH_PART_SIZE, MAX_NAME_SIZE = (
     base_name.MAX_NAME_SIZE,
 )
 
-_BASE = late_pattern(r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}")
+BASE = r"[0-9abcdfghijklmnpqrsvwxyz]{32}-[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,210}"
+_BASE = late_pattern(BASE)
 _BAD_IN_NAME = late_pattern(r"[^0-9A-Za-z+\-._?=]")
 _BAD_IN_NAME_RUN = late_pattern(r"[^0-9A-Za-z+\-._?=]+")
 _BAD_IN_HASH = late_pattern(r"[^0-9abcdfghijklmnpqrsvwxyz]")
@@ -69,11 +69,11 @@ def check_hash_part(text: str) -> None:
         raise BadHashPartError(text)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class StorePath:
+class StorePath(NamedTuple):
     """One store path; `text` is the whole path.
 
-    Make it with `parse`, `of` or a function of `makepath`.
+    Make it with `parse`, `of` or a function of `makepath`. A tuple, since those are compared and
+    hashed without a call of Python's: graphs of derivations look paths up all the time.
     """
 
     text: str

@@ -43,12 +43,16 @@ class DerivationCache:
         Raises:
             BadDerivationError: it is none.
         """
+        return self.known(path) or self.parse(path, read(path))
+
+    def known(self, path: StorePath) -> Derivation | None:
+        """The derivation at `path`, if it was parsed lately."""
         with self._lock:
             known = self._known.get(path)
-            if known is not None:
-                self._known.move_to_end(path)
-                return known[0]
-        return self.parse(path, read(path))
+            if known is None:
+                return None
+            self._known.move_to_end(path)
+            return known[0]
 
     def parse(self, path: StorePath, data: bytes) -> Derivation:
         """Parse the text that `path` names, and remember the result.

@@ -37,7 +37,7 @@ from fruix.store.deduplication.links import tidy_links
 from fruix.store.deduplication.mending import mend
 from fruix.store.deduplication.rules import Rules
 from fruix.store.deduplication.stored import StoredDeduplication
-from fruix.store.derivation_cache import DerivationCache, read_file
+from fruix.store.derivation_cache import DerivationCache
 from fruix.store.failed_paths import Failures
 from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
@@ -94,7 +94,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         self.database = Database(layout.database, layout.store)
         self.failures = Failures(self.database)
         self._parsed = DerivationCache()
-        self._registrar = Registrar(self.database, self._derivation_bytes, self._parsed)
+        self._registrar = Registrar(self.database, self.derivation_text, self._parsed)
         self._opened = ExitStack()
         self._descriptor = -1
 
@@ -236,10 +236,6 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         self._require(path)
         return self.valid_derivation(path)
 
-    def valid_derivation(self, path: StorePath) -> Derivation:
-        """The same of a path that is known to be valid."""
-        return self._parsed.get(path, self._derivation_bytes)
-
     @override
     def nar(self, path: StorePath) -> Iterator[bytes]:
         self._require(path)
@@ -248,9 +244,6 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
     def real(self, path: StorePath) -> str:
         """The name under which the host finds a path's files."""
         return f"{self.layout.store}/{path.base}"
-
-    def _derivation_bytes(self, path: StorePath) -> bytes:
-        return read_file(self._descriptor, path, self._room.limits.max_derivation)
 
     # Registering
 

@@ -8,14 +8,31 @@ from fruix.model.derivation import Derivation
 from fruix.model.realisation import Realisation, realisation_id
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
+from fruix.store.derivation_cache import DerivationCache, read_file
 from fruix.store.queries import StoreQueries
 from fruix.store.registration import Registrar
+from fruix.store.room import Room
 
 
 class StoredRealisations(StoreQueries):
     """Mixed into `LocalStore`, which reads derivations."""
 
+    _descriptor: int
     _registrar: Registrar
+    _parsed: DerivationCache
+    _room: Room
+
+    def derivation_text(self, path: StorePath) -> bytes:
+        """The bytes of a derivation's file, registered or not; see `read_file`."""
+        return read_file(self._descriptor, path, self._room.limits.max_derivation)
+
+    def valid_derivation(self, path: StorePath) -> Derivation:
+        """As `read_derivation`, of a path that is known to be valid."""
+        return self._parsed.get(path, self.derivation_text)
+
+    def known_derivation(self, path: StorePath) -> Derivation | None:
+        """A derivation that was read whole lately, for who else would read a part of it."""
+        return self._parsed.known(path)
 
     def derivation_identity(self, derivation: Derivation) -> str:
         """The hexadecimal hash by which clients of Nix name a derivation whose inputs are valid."""

@@ -9,14 +9,23 @@ from typing import Any
 
 import pytest
 
+from fruix.building.plan.goals import plan
+from fruix.model import aterm
+from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.storepath import StorePath
+from fruix.store import LocalStore
 from fruix.store.database import Database
+from fruix.store.derivation_cache import DerivationCache
 from machine import Machine, machines
+from packages.test_cost import calls
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: builds run as root")
 here, shell = machines()
 
+# Calls of Python's functions for each derivation, with two inputs, of a graph in which each has a level of
+# its own; 320 while all of each was read, and paths were hashed by a function of their own.
+MOST_CALLS = 95
 # Questions for each derivation, with two inputs, of a graph in which each is on a level of its own; 10 if
 # each of them is asked for alone.
 MOST = 3
@@ -68,3 +77,45 @@ def test_a_level_of_a_plan_is_asked_for_at_once(
 ) -> None:
     few, more = (asked(here, wide(here, shell, many), monkeypatch) for many in (10, 30))
     assert few == more <= 10
+
+
+def of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on no derivation was read lately."""
+    monkeypatch.setattr(DerivationCache, "known", lambda _self, _path: None)
+
+
+def test_calls_for_each_derivation_of_a_plan(
+    here: Machine, shell: StorePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few, more = graph(here, shell, 20), graph(here, shell, 60)
+    of_files(monkeypatch)
+
+    def counted(drv: StorePath) -> int:
+        with here.store.temp_roots.session():
+            return calls(lambda: plan(here.store, [DerivedPath(drv, ("out",))]))
+
+    counted(few)  # what is done once
+    assert counted(more) - counted(few) <= 40 * MOST_CALLS
+
+
+def test_a_plan_reads_heads_of_derivations_once(
+    here: Machine, shell: StorePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: Counter[StorePath] = Counter()
+    real = LocalStore.derivation_text
+
+    def text(self: LocalStore, path: StorePath) -> bytes:
+        read[path] += 1
+        return real(self, path)
+
+    def whole(_data: bytes, name: str, _directory: str) -> Derivation:
+        raise AssertionError(f"all of '{name}' was read")
+
+    drv = graph(here, shell, 30)
+    of_files(monkeypatch)
+    monkeypatch.setattr(LocalStore, "derivation_text", text)
+    monkeypatch.setattr(aterm, "parse", whole)
+    with here.store.temp_roots.session():
+        found = plan(here.store, [DerivedPath(drv, ("out",))])
+    assert set(read.values()) == {1}
+    assert len(read) == len(found.goals) == 30

@@ -123,7 +123,7 @@ def test_a_request_has_its_own_share_of_the_jobs(make: Callable[..., Scheduler])
 def test_without_a_share_only_what_wants_to_be_here_is_built(make: Callable[..., Scheduler]) -> None:
     plan = goals({"f": "n", "n": "", "o": ""})
     here = replace(derivation("n"), env={"preferLocalBuild": "1"})
-    plan.goals[path("n")] = replace(plan.goals[path("n")], derivation=here)
+    plan.goals[path("n")] = replace(plan.goals[path("n")], known=here)
     events: list[Event] = []
     options = BuildOptions(max_jobs=0, keep_going=True)
     results = Realisation(plan, make(ok), options, events.append, threading.Event()).run()
@@ -140,7 +140,7 @@ def test_what_the_daemon_makes_itself_needs_no_share(make: Callable[..., Schedul
     plan = goals({"r": "p", "p": ""})
     for name, builder in {"r": "builtin:root", "p": "builtin:fetchurl"}.items():
         own = replace(derivation(name), builder=builder)
-        plan.goals[path(name)] = replace(plan.goals[path(name)], derivation=own)
+        plan.goals[path(name)] = replace(plan.goals[path(name)], known=own)
     machines = (Machine("ssh://big", "ssh://big", "big", ("x86_64-linux",)),)
     for options in (BuildOptions(max_jobs=0), BuildOptions(machines=machines)):
         results = realise(make(lambda job: ok(job) if not job.machines else CANCELLED), plan, options)

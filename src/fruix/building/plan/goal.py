@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 
 from fruix.dataclass import dataclass, field, replace
+from fruix.model.aterm.outline import Outline
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
@@ -15,6 +16,7 @@ from fruix.model.planned import Missing
 from fruix.model.realisation import Realisation
 from fruix.model.reasons import Reason, reason, text_of
 from fruix.model.storepath import StorePath
+from fruix.store import LocalStore
 from fruix.substitutes.substituter import Offer
 
 SUBSTITUTE, DOWNLOAD, BUILD, BUILTIN = "substitute", "download", "build", "builtin"
@@ -23,7 +25,7 @@ _FETCHERS = frozenset({"builtin:fetchurl", "builtin:download", "builtin:git-down
 UNRESOLVED = BuildResult(BuildStatus.TRANSIENT_FAILURE, "its inputs are not known yet")
 
 
-def kind_of(derivation: Derivation) -> str:
+def kind_of(derivation: Derivation | Outline) -> str:
     """What people call it.
 
     `download`, `build`, or `builtin`: what the daemon makes of inputs by a builder of its own.
@@ -52,20 +54,43 @@ class Goal:
 
     `unresolved`: what it builds depends on what its inputs turn out to be; it is planned again then.
 
-    `offer`: it is a path that is fetched; then `derivation` stands for that alone.
+    `offer`: it is a path that is fetched; then `known` stands for that alone.
+
+    `known`: the derivation, or its outline; then all of it is read from `store` when it is needed.
     """
 
     path: StorePath
-    derivation: Derivation
-    dependencies: frozenset[StorePath]
+    known: Derivation | Outline
+    dependencies: Collection[StorePath]
     mode: BuildMode = BuildMode.NORMAL
     offer: Offer | None = None
     unresolved: bool = False
+    store: LocalStore | None = None
+
+    @property
+    def derivation(self) -> Derivation:
+        """What is built.
+
+        Raises:
+            FruixError: only its outline was read, and its file is no longer what it was.
+        """
+        if isinstance(self.known, Derivation):
+            return self.known
+        assert self.store is not None
+        return self.store.valid_derivation(self.path)
+
+    @property
+    def outputs(self) -> Mapping[str, StorePath | None]:
+        """The paths of its outputs; None: not known before the build."""
+        if not isinstance(self.known, Derivation):
+            return self.known.output_paths
+        floating = self.known.is_floating  # where it makes them is nobody's concern
+        return {name: None if floating else output.path for name, output in self.known.outputs.items()}
 
     @property
     def kind(self) -> str:
         """As `kind_of`, or `substitute`."""
-        return SUBSTITUTE if self.offer is not None else kind_of(self.derivation)
+        return SUBSTITUTE if self.offer is not None else kind_of(self.known)
 
 
 @dataclass(slots=True)

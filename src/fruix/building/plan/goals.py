@@ -12,7 +12,8 @@ What binary caches offer (`plan.offers`) is fetched: there is a goal for each pa
 for the derivation that would make them.
 
 Cost: one derivation read, one validity query and one lstat per derivation visited, none for what
-its outputs refer to; iterative, so deep graphs are no problem.
+its outputs refer to; iterative, so deep graphs are no problem. Of usual derivations just the head is
+read, and kept (`plan.outlined`).
 """
 
 from __future__ import annotations
@@ -21,11 +22,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
+from fruix.building.plan.outlined import may_be_built, open_outlined
 from fruix.building.plan.refusals import check_features, check_names, check_purity, check_sources, rejected
-from fruix.building.plan.seen import Seen
+from fruix.building.plan.seen import Seen, add_names
 from fruix.building.plan.unresolved import (
     DYNAMIC_DERIVATIONS,
     follow,
+    have_outputs,
     is_settled,
     known_outputs,
     needs_resolving,
@@ -60,7 +63,7 @@ def plan(
     """
     result = Plan(given=given or {}, features=features, earlier={} if earlier is None else earlier)
     offers = offers or no_offers(store)
-    seen = Seen(store)
+    seen = Seen(store, outlined=offers.nobody and not (given or features or earlier))
     top = list(requests)
     wanted = _wanted_outputs(seen, result, top)
     asked_for = frozenset(wanted)
@@ -75,9 +78,13 @@ def plan(
         if expanded:
             # Behind its dependencies, which have been looked at by now.
             result.goals[path] = result.goals.pop(path)
-        elif not any(path in known for known in (result.goals, result.settled, result.stand_ins)):
+        elif path not in result.goals and path not in result.settled and path not in result.stand_ins:
             own_mode = mode if path in asked_for else BuildMode.NORMAL
-            needed = _open(seen, result, path, wanted, own_mode, offers)
+            check_interrupt()
+            if may_be_built(seen, path, wanted):
+                needed = open_outlined(seen, result, path, wanted, own_mode)
+            else:
+                needed = _open(seen, result, path, wanted, own_mode, offers)
             if needed is not None:
                 stack.append((path, True))
                 stack.extend((dependency, False) for dependency in sorted(needed, reverse=True))
@@ -85,14 +92,16 @@ def plan(
     return result
 
 
-def _wanted_outputs(store: Seen, found: Plan, requests: list[DerivedPath]) -> dict[StorePath, set[str]]:
-    wanted: dict[StorePath, set[str]] = {}
+def _wanted_outputs(
+    store: Seen, found: Plan, requests: list[DerivedPath]
+) -> dict[StorePath, Collection[str]]:
+    wanted: dict[StorePath, Collection[str]] = {}
     for request in requests:
         drv: StorePath | None = request.path
         if request.via:
             drv = _derivation_of(store, found, request)
         if request.outputs is not None and drv is not None:
-            wanted.setdefault(drv, set()).update(request.outputs)
+            add_names(wanted, drv, request.outputs)
     return wanted
 
 
@@ -108,16 +117,16 @@ def _derivation_of(store: Seen, found: Plan, request: DerivedPath) -> StorePath 
     return place.path
 
 
-def _want_makers(found: Plan, wanted: dict[StorePath, set[str]]) -> None:
+def _want_makers(found: Plan, wanted: dict[StorePath, Collection[str]]) -> None:
     """What leads to derivations that are asked for is built like an input."""
     for drv, name in found.dynamic.values():
         if name:
             found.again = True
-            wanted.setdefault(drv, set()).add(name)
+            add_names(wanted, drv, (name,))
 
 
 def _open_opaque(
-    store: Seen, found: Plan, path: StorePath, wanted: dict[StorePath, set[str]], offers: Offers
+    store: Seen, found: Plan, path: StorePath, wanted: dict[StorePath, Collection[str]], offers: Offers
 ) -> None:
     """Look at a path that is asked for by itself: settle it, or want the output that it is."""
     store.add_temp_root(path)
@@ -134,7 +143,7 @@ def _open_opaque(
     else:
         found.makers[path] = drv
         names = {name for name, output in store.local.derivation_outputs(drv).items() if output == path}
-        wanted.setdefault(drv, set()).update(names)
+        add_names(wanted, drv, names)
 
 
 def maker(store: LocalStore, path: StorePath) -> StorePath | None:
@@ -151,15 +160,14 @@ def _open(
     store: Seen,
     found: Plan,
     path: StorePath,
-    wanted: dict[StorePath, set[str]],
+    wanted: dict[StorePath, Collection[str]],
     mode: BuildMode,
     offers: Offers,
-) -> set[StorePath] | None:
+) -> Collection[StorePath] | None:
     """Look at one derivation.
 
     Settle it, or put it down as a goal and return what it needs first.
     """
-    check_interrupt()
     if path in found.earlier and not found.earlier[path].success:
         found.settled[path] = found.earlier[path]
         return None
@@ -188,12 +196,12 @@ def _want(
     store: Seen,
     found: Plan,
     path: StorePath,
-    wanted: dict[StorePath, set[str]],
+    wanted: dict[StorePath, Collection[str]],
     mode: BuildMode,
     offers: Offers,
 ) -> set[StorePath] | None:
     """The same for a derivation that has been read."""
-    derivation, names = found.derivations[path], wanted.get(path, set())
+    derivation, names = found.derivations[path], {*wanted.get(path, ())}
     problem = check_features(found, path) or check_names(path, derivation, names)
     if problem is None and mode == BuildMode.NORMAL and outputs_there(found, store, path, derivation, names):
         known = known_outputs(found, store, path, derivation)
@@ -208,8 +216,8 @@ def _want(
     needed = {source for source in derivation.input_srcs if offers.get(source) is not None}
     fetch(found, offers, needed)
     for dependency, outputs in _inputs(found, store, derivation):
-        wanted.setdefault(dependency, set()).update(outputs)
-        there = _have_outputs(store, found, dependency, outputs)
+        add_names(wanted, dependency, outputs)
+        there = have_outputs(store, found, dependency, outputs)
         if not there and not is_settled(found, store, dependency, outputs):
             needed.add(dependency)
     if needs_resolving(found, store, derivation):
@@ -218,7 +226,7 @@ def _want(
         )
     for output in derivation.output_paths.values():
         store.add_temp_root(output)  # all of them: a build makes them all, whichever are wanted
-    if mode == BuildMode.NORMAL and store.has_gone(derivation):
+    if mode == BuildMode.NORMAL and store.have_gone(derivation.output_paths.values()):
         mode = BuildMode.REPAIR
     built = with_scratch_paths(path, derivation) if derivation.is_floating else derivation
     found.goals[path] = Goal(path, built, frozenset(needed), mode)
@@ -236,19 +244,6 @@ def _inputs(found: Plan, store: Seen, derivation: Derivation) -> Iterator[tuple[
     for drv, chain in derivation.chains if derivation.dynamic else ():
         if len(chain) > 1 and (place := follow(found, store, drv, chain)).path is None:
             yield place.drv, (place.name,)
-
-
-def _have_outputs(store: Seen, found: Plan, path: StorePath, outputs: Iterable[str]) -> bool:
-    """Whether an input's wanted outputs are there already; then it is no goal at all."""
-    if path in found.goals or path in found.settled or not store.is_valid(path):
-        return False
-    try:
-        derivation = found.derivations.setdefault(path, store.read_derivation(path))
-    except (FruixError, FileNotFoundError):
-        return False
-    return set(outputs) <= set(derivation.outputs) and outputs_there(
-        found, store, path, derivation, set(outputs)
-    )
 
 
 def _is_offered(found: Plan, offers: Offers, path: StorePath, names: set[str]) -> bool:

@@ -92,7 +92,10 @@ class Survey:
         for drv, needed in self._needed_by.items():
             if drv in self.plan.goals:
                 goal = self.plan.goals[drv]
-                goal.dependencies |= {path for path in needed if path in self.plan.goals}
+                goal.dependencies = {
+                    *goal.dependencies,
+                    *(path for path in needed if path in self.plan.goals),
+                }
         return self.plan
 
     def _depend(self, drv: StorePath, needed: Iterable[StorePath]) -> None:

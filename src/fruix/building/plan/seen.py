@@ -3,61 +3,100 @@
 Every question that planning asks is answered from what was seen, or else by the store. Paths that were
 looked up are temporary roots, or sources of derivations that are: what was valid stays so.
 
-Cost: some queries and one gate of the collector per level, one lstat per path.
+Cost: some queries and one gate of the collector per level; for each derivation its file, which is
+opened once; an lstat for each other path that is valid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from fruix.errors import FruixError
+from fruix.model.aterm.outline import Outline, OutlineReader
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import meant
 from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
+from fruix.store.memory import charge
 from fruix.store.tree.interruption import check_interrupt
 
 Wanted = Mapping[StorePath, Collection[str]]
+# Of a derivation: outputs that are wanted, paths that it needs, derivations that it needs.
+Needs = tuple[Sequence[StorePath], Sequence[StorePath], Iterable[tuple[StorePath, Collection[str]]]]
+
+# What a path is: not valid; valid, but its files were deleted by hand; there.
+_INVALID, _GONE, _THERE = range(3)
+_OUTLINE, _INPUT = 1000, 60  # bytes that one takes in a plan, and more for each input
 
 
 class Seen:
-    """Of one plan; `local` is what it asks."""
+    """Of one plan; `local` is what it asks.
 
-    def __init__(self, store: LocalStore) -> None:
+    `outlines`: of derivations of which a plan needs no more than that.
+    """
+
+    def __init__(self, store: LocalStore, *, outlined: bool = False) -> None:
+        """`outlined`: whether usual derivations are only read as far as plans need them."""
         self.local = store
-        self._valid: dict[StorePath, bool] = {}
-        self._there: dict[StorePath, bool] = {}
+        self.outlines: dict[StorePath, Outline] = {}
+        self._reader = OutlineReader(store.directory) if outlined else None
+        self._state: dict[StorePath, int] = {}
         self._derivations: dict[StorePath, Derivation] = {}
 
     def look_up(self, wanted: Wanted, is_offered: Callable[[StorePath], bool]) -> None:
         """Look at derivations, and at what those need whose outputs are neither here nor offered."""
-        done: dict[StorePath, set[str]] = {}
+        done: dict[StorePath, Collection[str]] = {}
         while wanted:
             check_interrupt()
             self.local.temp_roots.add_all(wanted)
-            self._look(wanted)
-            read = [(self._read(drv), names) for drv, names in wanted.items()]
-            here = [(derivation, names) for derivation, names in read if derivation is not None]
-            outputs = [path for derivation, names in here for path in _outputs(derivation, names)]
+            self._look(wanted, files=self._reader is None)
+            here = [*self._needs(wanted)]
+            outputs = [path for chosen, _, _ in here for path in chosen]
             self.local.temp_roots.add_all(outputs)
-            self._look([*outputs, *(path for derivation, _ in here for path in derivation.input_srcs)])
-            below: dict[StorePath, set[str]] = {}
-            for derivation, names in here:
-                chosen = _outputs(derivation, names)
-                if not chosen or not all(self._there[path] or is_offered(path) for path in chosen):
-                    _add(below, derivation.input_drvs, done)
+            self._look([*outputs, *(path for _, paths, _ in here for path in paths)])
+            below: dict[StorePath, Collection[str]] = {}
+            for chosen, _, inputs in here:
+                if not chosen or not all(self.is_there(path) or is_offered(path) for path in chosen):
+                    _add(below, inputs, done)
             wanted = below
 
-    def _look(self, paths: Iterable[StorePath]) -> None:
-        new = [path for path in dict.fromkeys(paths) if path not in self._valid]
-        valid = self.local.valid_paths(new)
-        for path in new:
-            self._valid[path] = path in valid
-            self._there[path] = path in valid and self.local.has_files(path)
+    def _look(self, paths: Iterable[StorePath], *, files: bool = True) -> None:
+        """Look at what wasn't looked at yet; without `files`, reading them tells whether they are there."""
+        state = self._state
+        new = [path for path in dict.fromkeys(paths) if path not in state]
+        state.update(dict.fromkeys(new, _INVALID))
+        for path in self.local.valid_paths(new):
+            state[path] = _THERE if not files or self.local.has_files(path) else _GONE
+
+    def _needs(self, wanted: Wanted) -> Iterator[Needs]:
+        """Of those that are there."""
+        for drv, names in wanted.items():
+            if (outline := self._outline(drv)) is not None:
+                chosen = outline.paths(names)
+                yield chosen, outline.sources, zip(outline.inputs, outline.wanted, strict=True)
+            elif (derivation := self._read(drv)) is not None:
+                yield _outputs(derivation, names), derivation.input_srcs, derivation.input_drvs.items()
+
+    def _outline(self, drv: StorePath) -> Outline | None:
+        """None if it isn't here, or not usual."""
+        found = self.outlines.get(drv)
+        if found is not None or self._reader is None or self._state[drv] != _THERE or not drv.is_derivation:
+            return found
+        known = self.local.known_derivation(drv)
+        try:
+            found = Outline.of(known) if known else self._reader.read(self.local.derivation_text(drv))
+        except FruixError:  # it is gone, or no plain file
+            found = None
+        if (known or not found) and not self.local.has_files(drv):
+            self._state[drv], found = _GONE, None
+        if found is not None:
+            charge(_OUTLINE + _INPUT * len(found.inputs))
+            self.outlines[drv] = found
+        return found
 
     def _read(self, drv: StorePath) -> Derivation | None:
         """None if it isn't here or is none: whoever plans with it finds out why."""
-        if drv not in self._derivations and drv.is_derivation and self._there[drv]:
+        if drv not in self._derivations and drv.is_derivation and self._state[drv] == _THERE:
             try:
                 self._derivations[drv] = self.local.valid_derivation(drv)
             except (FruixError, FileNotFoundError):
@@ -72,23 +111,22 @@ class Seen:
 
     def is_valid(self, path: StorePath) -> bool:
         """See `Store.is_valid`."""
-        seen = self._valid.get(path)
-        return self.local.is_valid(path) if seen is None else seen
+        seen = self._state.get(path)
+        return self.local.is_valid(path) if seen is None else seen != _INVALID
 
     def is_there(self, path: StorePath) -> bool:
         """See `LocalStore.is_there`."""
-        seen = self._there.get(path)
-        return self.local.is_there(path) if seen is None else seen
+        seen = self._state.get(path)
+        return self.local.is_there(path) if seen is None else seen == _THERE
 
     def absent(self, paths: Collection[StorePath]) -> list[StorePath]:
         """See `LocalStore.absent`."""
-        if all(path in self._there for path in paths):
-            return [path for path in paths if not self._there[path]]
+        if all(path in self._state for path in paths):
+            return [path for path in paths if self._state[path] != _THERE]
         return self.local.absent(paths)
 
-    def has_gone(self, derivation: Derivation) -> bool:
-        """Whether an output is registered, but was deleted by hand."""
-        paths = derivation.output_paths.values()
+    def have_gone(self, paths: Iterable[StorePath]) -> bool:
+        """Whether one is registered, but was deleted by hand."""
         return any(self.is_valid(path) and not self.is_there(path) for path in paths)
 
     def read_derivation(self, path: StorePath) -> Derivation:
@@ -102,10 +140,27 @@ def _outputs(derivation: Derivation, names: Collection[str]) -> list[StorePath]:
     return [path for path in paths if path is not None]
 
 
-def _add(below: dict[StorePath, set[str]], needed: Wanted, done: dict[StorePath, set[str]]) -> None:
+def add_names(wanted: dict[StorePath, Collection[str]], drv: StorePath, names: Collection[str]) -> bool:
+    """Put down outputs that are wanted of a derivation; whether it or one of them is new.
+
+    Lists that came with outlines stay as they are; most derivations have one output.
+    """
+    before = wanted.get(drv)
+    if before is None:
+        wanted[drv] = names
+    elif before is names or all(name in before for name in names):
+        return False
+    else:
+        wanted[drv] = {*before, *names}
+    return True
+
+
+def _add(
+    below: dict[StorePath, Collection[str]],
+    needed: Iterable[tuple[StorePath, Collection[str]]],
+    done: dict[StorePath, Collection[str]],
+) -> None:
     """Put down what is needed of derivations and was not looked at yet."""
-    for drv, names in needed.items():
-        new = set(names).difference(done.get(drv, ()))
-        if new or drv not in done:
-            done.setdefault(drv, set()).update(new)
-            below.setdefault(drv, set()).update(new)
+    for drv, names in needed:
+        if add_names(done, drv, names):
+            below[drv] = done[drv]

@@ -8,11 +8,12 @@ earlier plan for the same request.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.seen import Seen
 from fruix.dataclass import dataclass
+from fruix.errors import FruixError
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import meant
@@ -117,6 +118,19 @@ def _as_of(store: Seen, derivation: Derivation, located: Mapping[str, Realisatio
     """What is known of a derivation as what is known of another one that becomes the same."""
     identity = store.local.derivation_identity(derivation)
     return {name: Realisation(realisation_id(identity, name), one.path) for name, one in located.items()}
+
+
+def have_outputs(store: Seen, found: Plan, path: StorePath, outputs: Iterable[str]) -> bool:
+    """Whether an input's wanted outputs are there already; then it is no goal at all."""
+    if path in found.goals or path in found.settled or not store.is_valid(path):
+        return False
+    try:
+        derivation = found.derivations.setdefault(path, store.read_derivation(path))
+    except (FruixError, FileNotFoundError):
+        return False
+    return set(outputs) <= set(derivation.outputs) and outputs_there(
+        found, store, path, derivation, set(outputs)
+    )
 
 
 def is_settled(found: Plan, store: Seen, path: StorePath, names: Collection[str]) -> bool:

@@ -29,7 +29,7 @@ from fruix.building.queue.job import Job
 from fruix.building.queue.outcomes import NOT_BEGUN
 from fruix.building.queue.scheduler import Scheduler
 from fruix.dataclass import replace
-from fruix.errors import BadDerivationError
+from fruix.errors import BadDerivationError, FruixError
 from fruix.model import attributes
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -71,7 +71,7 @@ class Realisation:
         self._sendable: deque[Goal] = deque()  # a machine of the request can build them
         self._sent: set[StorePath] = set()  # are not to be built here
         self._running: dict[StorePath, Job] = {}
-        self._open: dict[StorePath, set[StorePath]] = {}
+        self._open: dict[StorePath, int] = {}  # how many of its inputs have no result
         self._dependents: dict[StorePath, list[Goal]] = {}
         self.refused: set[StorePath] = set()  # offers that were not delivered, if that is no failure
 
@@ -96,7 +96,7 @@ class Realisation:
         for goal in goals:
             for dependency in goal.dependencies:
                 self._dependents.setdefault(dependency, []).append(goal)
-            self._open[goal.path] = {path for path in goal.dependencies if path not in self._results}
+            self._open[goal.path] = sum(path not in self._results for path in goal.dependencies)
         if failed and not self._options.keep_going:
             self._fail_above(failed[0])
             self._give_up(f"not built, since '{failed[0].name}' failed")
@@ -139,7 +139,7 @@ class Realisation:
                 self._give_up(f"not built, since '{path.name}' failed")
                 return
             for goal in self._dependents.get(path, ()):
-                self._open[goal.path].discard(path)
+                self._open[goal.path] -= 1
                 if not self._open[goal.path] and self._advance(goal) is not None:
                     settled.append(goal.path)
 
@@ -168,7 +168,7 @@ class Realisation:
             return self._downloads
         if goal.kind != BUILD:
             return self._ready  # no other machine makes it
-        if self._scheduler.may_go(goal.derivation, self._goal_options(goal)):
+        if self._options.machines and self._scheduler.may_go(goal.derivation, self._goal_options(goal)):
             return self._sendable
         if self._options.max_jobs == 0 and not prefers_here(goal.derivation):
             return self._stuck
@@ -182,15 +182,13 @@ class Realisation:
         jobs = [job for path, job in self._running.items() if path not in self._sent]
         running = sum(slots_of(job.kind) == BUILD for job in jobs)
         while self._ready and (share is None or running < max(share, 1)):
-            self._submit(self._ready.popleft())
-            running += 1
+            running += self._submit(self._ready.popleft())
         while self._sendable:
             goal = self._sendable.popleft()
             here = share is None or running < share
             if not here:
                 self._sent.add(goal.path)
-            self._submit(goal, here=here)
-            running += here
+            running += self._submit(goal, here=here) and here
         while self._stuck and not self._running:
             goal = self._stuck.popleft()
             self._fail(goal, BuildStatus.MISC_FAILURE, reason("no-slots"))
@@ -199,11 +197,19 @@ class Realisation:
     def _goal_options(self, goal: Goal) -> BuildOptions:
         return replace(self._options, mode=goal.mode)
 
-    def _submit(self, goal: Goal, *, here: bool = True) -> None:
+    def _submit(self, goal: Goal, *, here: bool = True) -> bool:
+        """False: its file, of which the plan read the head, is no derivation; it has failed."""
         options = replace(self._goal_options(goal), here=here)
+        try:
+            derivation = goal.derivation
+        except FruixError as error:
+            self._fail(goal, BuildStatus.INPUT_REJECTED, reason(OTHER, text=str(error)))
+            self._settle(goal.path)
+            return False
         self._running[goal.path] = self._scheduler.submit(
-            goal.path, goal.derivation, options, goal.kind, self._inbox, goal.offer
+            goal.path, derivation, options, goal.kind, self._inbox, goal.offer
         )
+        return True
 
     def _fail(self, goal: Goal, status: BuildStatus, why: Reason) -> BuildResult:
         """A goal that isn't even tried."""
@@ -254,7 +260,8 @@ def is_postponed(result: BuildResult) -> bool:
 
 
 def _untried(goal: Goal, status: BuildStatus, why: Reason) -> BuildResult:
-    return BuildResult(status, failure_message(goal.path, goal.derivation, FailedError(goal.path, why), ()))
+    outputs = [path for path in goal.outputs.values() if path is not None]
+    return BuildResult(status, failure_message(goal.path, outputs, FailedError(goal.path, why), ()))
 
 
 def prefers_here(derivation: Derivation) -> bool:

@@ -100,9 +100,11 @@ def _failed(state: RunState, error: FruixError) -> BuildResult:
     if state.last_lines:
         check = "--check " if job.options.mode is BuildMode.CHECK else ""
         hints.append(f"For full logs, run:\n  fruix log {check}{job.path}")
+    derivation = job.derivation
+    outputs = () if derivation.is_floating else derivation.output_paths.values()  # not where they were made
     return BuildResult(
         status,
-        failures.failure_message(job.path, job.derivation, error, state.last_lines or (), _details(state)),
+        failures.failure_message(job.path, outputs, error, state.last_lines or (), _details(state)),
         times_built=state.round,
         non_deterministic=status is BuildStatus.NOT_DETERMINISTIC,
         start_time=int(state.facts.started),

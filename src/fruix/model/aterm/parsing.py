@@ -58,7 +58,7 @@ def held(data: bytes) -> int:
 
     A text with a character beyond U+FFFF takes four bytes a character.
     """
-    return (1 if data.isascii() else 4) * len(data) + 220 * data.count(b'",') + 2000
+    return (1 if data.isascii() else 4) * len(data) + 230 * data.count(b'",') + 2000
 
 
 def peak(data: bytes) -> int:
