@@ -59,11 +59,13 @@ class FakeBuilder(Builder):
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
         given: Mapping[StorePath, Derivation] | None = None,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         self.given = given or {}
         self.seen.append(options)
         for event in self.events:
             on_event(event)
+        on_wait()
         self.started.set()
         if self.wait and cancelled.wait(60):
             self.cancelled.set()

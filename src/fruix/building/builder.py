@@ -116,6 +116,7 @@ class Builder:
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
         given: Mapping[StorePath, Derivation] | None = None,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Make `requests` valid.
 
@@ -125,13 +126,14 @@ class Builder:
             on_event: called on this thread, in order.
             cancelled: set by the caller when its client has gone.
             given: derivations that need not be in the store.
+            on_wait: called on this thread when it has no more to tell for now.
 
         Returns:
             One result per request, in order; failures are results too.
         """
         options = self._substitution.resolved(self._with_machines(options))
         try:
-            return self._realise(requests, options, on_event, cancelled, given)
+            return self._realise(requests, options, on_event, cancelled, given, on_wait)
         except FruixError:
             if not cancelled.is_set():
                 raise
@@ -153,6 +155,7 @@ class Builder:
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
         given: Mapping[StorePath, Derivation] | None,
+        on_wait: Callable[[], None],
     ) -> list[tuple[DerivedPath, BuildResult]]:
         """Plan and carry out, again where something promised didn't come, or inputs are known now."""
         repair = options.mode is BuildMode.REPAIR
@@ -168,7 +171,7 @@ class Builder:
                 else:
                     work, repairs = self._plan(requests, options, offers, given, earlier), []
                 self._add_resolved(work)
-            realisation = Realisation(work, self._scheduler, options, on_event, cancelled)
+            realisation = Realisation(work, self._scheduler, options, on_event, cancelled, on_wait)
             results = realisation.run()
             self._note_resolved(work, results, earlier)
             self._note_located(work, earlier)

@@ -20,6 +20,8 @@ from fruix.errors import DisconnectedError
 from fruix.protocol.reader import Account, Source
 from fruix.threads import Thread
 
+_MOST_HELD = 1 << 16  # bytes of messages that wait for the next to be sent with them
+
 
 class Connection:
     """One client's socket, read through `source`."""
@@ -41,6 +43,7 @@ class Connection:
         self._patience = patience
         self._idle = False
         self._deadline: float | None = None
+        self._held = bytearray()
 
     def wait(self) -> bool:
         """Wait for a request to begin; False if the client has left instead."""
@@ -57,12 +60,33 @@ class Connection:
         """Lift the deadline that `begin` set."""
         self._deadline = None
 
-    def send(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of it.
+    def hold(self, data: bytes) -> None:
+        """Send it with what follows, or by `flush`: each piece that is sent wakes the client.
+
+        Raises:
+            DisconnectedError: there was much already, and the client has gone.
+        """
+        self._held += data
+        if len(self._held) > _MOST_HELD:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what is held.
 
         Raises:
             DisconnectedError: the client has gone.
         """
+        if self._held:
+            self.send(b"")
+
+    def send(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of it, after what is held.
+
+        Raises:
+            DisconnectedError: the client has gone.
+        """
+        if self._held:
+            data, self._held = self._held + data, bytearray()
         try:
             self.stream.sendall(data)
         except OSError as error:
@@ -74,6 +98,7 @@ class Connection:
         Raises:
             DisconnectedError: the client has gone.
         """
+        self.flush()
         try:
             sent = socket.send_fds(self.stream, [data], [descriptor])
         except OSError as error:

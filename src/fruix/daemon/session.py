@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,8 +71,11 @@ class Session:
 
     def tell(self, *said: messages.Message) -> None:
         """Send messages within the work on a request."""
+        self.connection.send(self._encoded(said))
+
+    def _encoded(self, said: Iterable[messages.Message]) -> bytes:
         self.told = True
-        self.connection.send(b"".join(messages.encode(message, self.context) for message in said))
+        return b"".join(messages.encode(message, self.context) for message in said)
 
     def give(self, data: bytes) -> None:
         """Send bytes for the client to keep, within messages of up to `_PIECE`; nothing is copied."""
@@ -162,15 +165,21 @@ class Session:
             def on_event(event: Event) -> None:
                 if said := messages_of(event):
                     try:
-                        self.tell(*said)
+                        self.connection.hold(self._encoded(said))
                     except DisconnectedError:
                         gone.set()
 
-            results = self.service.builder.realise(requests, chosen, on_event, gone, given)
+            def on_wait() -> None:
+                try:
+                    self.connection.flush()
+                except DisconnectedError:
+                    gone.set()
+
+            results = self.service.builder.realise(requests, chosen, on_event, gone, given, on_wait)
             client_trust.sign_results(self.store, built, self.secret_keys)
             self._check_presence(gone)
             if said := [*writer.end()]:
-                self.tell(*said)
+                self.connection.hold(self._encoded(said))  # the reply follows
         self.settled = _settled(results) if mode is BuildMode.NORMAL else ()
         return results
 
@@ -221,6 +230,7 @@ class Session:
                 return None
             return self._stopping() or DisconnectedError("the client has gone while the store was read")
 
+        self.connection.flush()
         with self.service.hangups.watch(self.connection.stream) as gone, interruptible(why):
             yield
 

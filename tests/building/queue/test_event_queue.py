@@ -14,8 +14,9 @@ from fruix.building.queue.job import Job
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
-from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
+from fruix.model.events import BuilderExited, Event, LogLine, Message, PhaseStarted, Progress
 from fruix.model.storepath import StorePath
+from waiting import PATIENCE
 
 PATH = StorePath.of("/frx/store", "0" * 32 + "-a.drv")
 
@@ -120,3 +121,26 @@ def test_phases_and_progress_are_bounded_too(kind: str) -> None:
 def test_nothing_there() -> None:
     with pytest.raises(Empty):
         Inbox().get(timeout=0.01)
+
+
+def test_an_event_that_another_follows_wakes_nobody_and_is_not_lost() -> None:
+    inbox = Inbox()
+    woken: list[int] = []
+    with inbox._changed:  # as one who waits
+        inbox._changed.notify_all = lambda: woken.append(1)  # type: ignore[method-assign]
+    exited = BuilderExited(PATH, 0, None, 1.0)
+    inbox.put(PATH, exited)
+    assert not woken
+    inbox.put(PATH, END)
+    assert len(woken) == 1
+    assert everything(inbox) == [exited, END]
+
+
+def test_the_end_of_a_builder_that_nothing_follows_is_told_when_the_wait_is_over() -> None:
+    inbox, found = Inbox(), list[Event | BuildResult]()
+    reader = threading.Thread(target=lambda: found.append(inbox.get(timeout=0.2)[1]))
+    reader.start()
+    exited = BuilderExited(PATH, 0, None, 1.0)
+    inbox.put(PATH, exited)
+    reader.join(PATIENCE)
+    assert found == [exited]

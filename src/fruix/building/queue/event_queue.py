@@ -6,6 +6,9 @@ up, since other clients may share the build and limits have to be looked at. Aft
 left out for this session until it has read half of what waits; then it is told how many. Phases and
 progress, which are lines too, get in at once up to `MOST` bytes and are left out beyond that. The
 log file has all of them. All other events always get in: there are a few for each build.
+
+Nobody is woken for an event that another one follows at once: a session that ran between them would take
+the interpreter from the thread that builds. If the next one is late, `get`'s timeout brings them.
 """
 
 from __future__ import annotations
@@ -17,13 +20,25 @@ from collections.abc import Callable
 from queue import Empty
 
 from fruix.model.buildresult import BuildResult
-from fruix.model.events import Event, LogLine, Message, PhaseStarted, Progress
+from fruix.model.events import (
+    BuilderExited,
+    BuildFailed,
+    BuildFinished,
+    BuildQueued,
+    Event,
+    LogLine,
+    Message,
+    PhaseStarted,
+    Progress,
+)
 from fruix.model.storepath import StorePath
 
 ROOM = 1 << 20
 MOST = 2 * ROOM
 PATIENCE = 1.0  # seconds
 _OVERHEAD = 200  # bytes that a line costs besides its text
+# The first is put by who is going to take it; the outputs come after the second, the result after the others.
+_FOLLOWED = (BuildQueued, BuilderExited, BuildFinished, BuildFailed)
 
 
 class Inbox:
@@ -46,7 +61,12 @@ class Inbox:
                 return
             self._waiting += size
             self._items.append((path, event))
-            self._changed.notify_all()
+            if not isinstance(event, _FOLLOWED):
+                self._changed.notify_all()
+
+    def is_empty(self) -> bool:
+        """Whether `get` would wait."""
+        return not self._items
 
     def _has_room(self, event: Event | BuildResult, size: int) -> bool:
         if not isinstance(event, LogLine):

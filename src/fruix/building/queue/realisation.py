@@ -55,13 +55,16 @@ class Realisation:
         options: BuildOptions,
         on_event: Callable[[Event], None],
         cancelled: threading.Event,
+        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
+        """Take a plan; `on_wait` is called on the same thread when no event is there any more."""
         self._waiting = dict(plan.goals)
         self._results = dict(plan.settled)
         self._scheduler = scheduler
         self._options = options
         self._on_event = on_event
         self._cancelled = cancelled
+        self._on_wait = on_wait
         self._reasons = dict(plan.reasons)
         self._told = {path for path, result in plan.earlier.items() if not result.success}
         self._inbox = Inbox(cancelled.is_set)
@@ -110,6 +113,8 @@ class Realisation:
         if self._cancelled.is_set():
             self._give_up("cancelled")
             return
+        if self._inbox.is_empty():
+            self._on_wait()
         try:
             path, event = self._inbox.get(timeout=CANCEL_POLL)
         except Empty:
