@@ -25,7 +25,7 @@ _ALWAYS = """
 ALWAYS = frozenset(_ALWAYS.split())
 # Of commands that are answered at once (`cli.quick`), besides what an interpreter loads.
 QUICK = frozenset({"__future__", "_socket", "bz2", "errno", "gc", "os", "sys", "time", "types", "zlib"})
-DAEMON = (ALWAYS - {"hashlib", "zlib"}) | {"grp", "logging", "pwd", "sqlite3", "tomllib"}
+DAEMON = (ALWAYS - {"argparse", "graphlib", "hashlib", "zlib"}) | {"grp", "pwd", "sqlite3", "tomllib"}
 # With packages: where definitions are, and what they say.
 BUILD = (
     ALWAYS
@@ -41,10 +41,10 @@ LOADED = {
     "first line": (BUILD, 135),
     # Of paths: no definition is read, nothing is lowered.
     "build DRV": (ALWAYS, 101),
-    "gc -n": (BUILD, 96),
-    "show DRV": (ALWAYS, 86),
-    "why -b DRV DRV": (BUILD, 93),
-    "store info DRV": (BUILD, 101),
+    "gc -n": (BUILD, 99),
+    "show DRV": (ALWAYS, 89),
+    "why -b DRV DRV": (BUILD, 94),
+    "store info DRV": (BUILD, 104),
     "daemon": (DAEMON, 225),
 }
 # Rooms that a daemon needs for requests of some kinds alone.

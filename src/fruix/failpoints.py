@@ -91,9 +91,9 @@ def begin(environment: Mapping[str, str], steps: Callable[[], Iterable[Step]]) -
         raise UsageError(f"{VARIABLE}: no step '{_armed.step}'", hint=f"steps: {', '.join(names)}")
     know("daemon", os.getpid())
     if _armed is not None:
-        import logging  # noqa: PLC0415 - every command imports this module, hardly any needs that
+        from fruix.log import Log  # noqa: PLC0415 - every command imports this module, hardly any needs that
 
-        logging.getLogger(__name__).warning("a fault is armed: %s", _text)
+        Log(__name__).warning("a fault is armed: %s", _text)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """What is made when it is first used, so that a start doesn't wait for what it may never need.
 
-Names of packages that import their module then, and regular expressions that are compiled then: one takes 50
-to 500 µs, which was a tenth of a daemon's start.
+Names of packages that import their module then, modules of the standard library, and regular expressions that
+are compiled then: one takes 50 to 500 µs, which was a tenth of a daemon's start.
 
 What a long-lived process loads late has to fit what it has loaded already: `guarded` has it refuse that when
 the program was replaced meanwhile.
@@ -58,11 +58,17 @@ def late_modules(package: str, names: Collection[str]) -> Callable[[str], Any]:
 
 
 def _imported(module: str) -> Any:
-    from importlib import import_module  # noqa: PLC0415 - for those alone who need it
-
     if _look is not None:
         _look()
-    return import_module(module)
+    return _import_module(module)
+
+
+def _import_module(name: str) -> Any:
+    """As `importlib` has it, which would have to be loaded for that."""
+    import sys  # noqa: PLC0415 - for those alone who need it
+
+    __import__(name)
+    return sys.modules[name]
 
 
 def _unknown(package: str, name: str) -> AttributeError:
@@ -90,3 +96,26 @@ else:
             found = getattr(re.compile(self.pattern, self._flags), name)
             setattr(self, name, found)
             return found
+
+
+class LateObject:
+    """What is made when one of its attributes is first asked for, and stands for it from then on."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        """Find it in the real one, and keep it."""
+        made = self._make()
+        self._make = lambda: made
+        found = getattr(made, name)
+        setattr(self, name, found)
+        return found
+
+
+def late_import(name: str) -> Any:
+    """Return what stands for a module of the standard library, which is imported when it is used.
+
+    For type checkers the module is imported as ever, `if TYPE_CHECKING`.
+    """
+    return LateObject(lambda: _import_module(name))

@@ -10,7 +10,10 @@ import pytest
 
 from fruix.cli.command_line import main
 from fruix.cli.command_table import COMMANDS
+from fruix.cli.commands import daemon
 from fruix.cli.parser import configured_parsers
+from fruix.daemon.asked import Asked
+from fruix.dataclass import replace
 from fruix.packages import load
 from fruix.packages.catalogue import shipped_names
 from fruix.packages.modules import Modules
@@ -171,3 +174,25 @@ def test_a_search_that_finds_nothing_guesses(packages: None, capsys: pytest.Capt
 def test_searching_the_catalogue(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["search", "greets"]) == 0
     assert capsys.readouterr().out.split()[0] == "hello"
+
+
+def test_a_daemon_as_services_start_it_needs_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Asked] = []
+
+    def run(found: Asked) -> int:
+        asked.append(found)
+        return 0
+
+    monkeypatch.setattr("fruix.daemon.main.main", run)
+    for words in (
+        [],
+        ["--config", "a", "--listen", "b", "--listen", "c", "--config", "d"],
+        ["--listen", "127.0.0.1:1"],
+    ):
+        assert daemon.run_usual(words) == 0
+        usual = asked.pop()
+        assert main(["daemon", "--accept-store", *words]) == 0  # by the parser
+        assert asked.pop() == replace(usual, accept_store=True)
+    for words in (["--config"], ["--ping"], ["--config", "--ping"], ["x"], ["--config=a"], ["--listen", "-"]):
+        assert daemon.run_usual(words) is None
+    assert asked == []

@@ -21,6 +21,7 @@ from fruix.daemon.client_log import LINES, LINES_OF_A_USER, PERIOD, ClientLog
 from fruix.daemon.peers import REFUSAL_HOLDS, Access, Admission, Peer
 from fruix.daemon.settings import Settings
 from fruix.errors import FruixError, NotPermittedError
+from fruix.log import Log
 from fruix.protocol import handshake, messages
 from fruix.protocol.reader import Source
 from fruix.protocol.wire import Context, Dialect
@@ -173,7 +174,7 @@ def test_refusals_are_remembered_for_a_while() -> None:
 
 def test_lines_about_clients_are_limited(caplog: pytest.LogCaptureFixture) -> None:
     now = [0.0]
-    log = ClientLog(logging.getLogger("test"), lambda: now[0])
+    log = ClientLog(Log("test"), lambda: now[0])
     for _ in range(1000):
         log.warning(5, "five")
     log.warning(6, "six")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -78,14 +77,11 @@ def test_lines_go_to_the_system_log_when_nobody_reads_them(monkeypatch: pytest.M
     monkeypatch.setattr(log_handler, "_system_log", lambda: lines.append)
     handler = log_handler.LogHandler()
 
-    def say(text: str) -> None:
-        handler.emit(logging.LogRecord("x", logging.INFO, "", 0, text, None, None))
-
-    say("one")
+    handler.say("one")
     assert os.read(reading, 100) == b"fruix daemon: one\n"
     os.close(reading)
-    say("two")
-    say("three")
+    handler.say("two")
+    handler.say("three")
     assert lines == [b"fruix daemon: two", b"fruix daemon: three"]
     os.close(writing)
 
@@ -100,5 +96,5 @@ def test_without_any_log_it_still_does_not_fail(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(log_handler, "_system_log", refuse)
     handler = log_handler.LogHandler()
     for _ in range(2):
-        handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "x", None, None))
+        handler.say("x")
     os.close(writing)

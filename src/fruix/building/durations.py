@@ -16,7 +16,6 @@ object (a crash in the middle of a write) is passed over.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import threading
 import time
@@ -26,9 +25,10 @@ from typing import Any
 
 from fruix.atomic_file import atomic_file
 from fruix.dataclass import dataclass, field
+from fruix.log import Log
 from fruix.model.storepath import package_of
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 KEPT = 10
 # A file is rewritten when it has this many lines more than are kept.

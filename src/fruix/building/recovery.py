@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 
 from fruix.building.crashed import JOURNAL
@@ -12,13 +11,14 @@ from fruix.building.record.log_reading import bare_name
 from fruix.building.record.record_file import read_record
 from fruix.building.run.keep_failed import remove_unfinished
 from fruix.errors import BadStorePathError, StoreError
+from fruix.log import Log
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Journal, JournalEntry, UserLocks, machine_directory
 from fruix.sandbox.recover import recover
 from fruix.store import Layout, LocalStore
 from fruix.store.tree.delete import delete_tree
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 def journal_of(layout: Layout) -> Journal:

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 
 from fruix.cli.output.standard_streams import give_up_on
 from fruix.cli.output.terminal import harmless
-from fruix.cli.parser import CommandLineError, overview, parse
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
 
 # Name of a link to the program → the command that it runs.
@@ -49,6 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(words: list[str]) -> int:
+    if words[:1] == ["daemon"]:
+        from fruix.cli.commands.daemon import run_usual  # noqa: PLC0415 - before what parses words is loaded
+
+        if (status := run_usual(words[1:])) is not None:
+            return status
+    from fruix.cli.parser import overview, parse  # noqa: PLC0415 - see above
+
     options = parse(words)
     gc.freeze()
     gc.enable()  # see `fruix.__main__`
@@ -63,8 +69,8 @@ def report(error: FruixError) -> None:
 
     Before it, of words that can't be understood, the usage of the command that they were for.
     """
-    if isinstance(error, CommandLineError):
-        print(error.usage, end="", file=sys.stderr)
+    if usage := getattr(error, "usage", ""):  # a `CommandLineError`
+        print(usage, end="", file=sys.stderr)
     for cause in error.causes or (str(error),):
         first, *more = cause.split("\n")
         print(f"fruix: error: {harmless(first, colour=False)}", file=sys.stderr)

@@ -6,15 +6,15 @@ who they are. Such clients are never trusted (`peers.REMOTE`).
 
 from __future__ import annotations
 
-import logging
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack
 
 from fruix.daemon.listening import BACKLOG, forget, listen
 from fruix.errors import UsageError
+from fruix.log import Log
 
-log = logging.getLogger("fruix.daemon")
+log = Log("fruix.daemon")
 
 # Guix's, for addresses that name none.
 DEFAULT_PORT = 44146

@@ -7,11 +7,12 @@ how many there were.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+
+from fruix.log import Log
 
 PERIOD = 60.0
 LINES = 100
@@ -21,7 +22,7 @@ LINES_OF_A_USER = 10
 class ClientLog:
     """Warnings about clients. Thread-safe; remembers at most `LINES` users."""
 
-    def __init__(self, log: logging.Logger, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log = log
         self._clock = clock
         self._lock = threading.Lock()

@@ -6,15 +6,15 @@ waits for. A second wish to drain means at once.
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import time
 from collections.abc import Callable
 
+from fruix.log import Log
 from fruix.threads import Thread
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 # Seconds that clients have, after the last build, to take their results and to ask what they want
 # to know about them.

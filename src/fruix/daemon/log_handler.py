@@ -8,41 +8,38 @@ could not be written when the interpreter ends (it would change the exit status)
 from __future__ import annotations
 
 import errno
-import logging
 import os
 from collections.abc import Callable
+
+from fruix.log import send_to
 
 _STDERR = 2
 _UNREAD = frozenset({errno.EPIPE, errno.EBADF, errno.EIO})  # EIO: a terminal that was closed
 
 
-class LogHandler(logging.Handler):
-    """Writes each record as one line."""
+class LogHandler:
+    """Writes lines."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(logging.Formatter("fruix daemon: %(message)s"))
         self._write: Callable[[bytes], None] = _to_stderr
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def say(self, text: str) -> None:
         """Never fails: what can't be said must not keep the daemon from ending its builds."""
         try:
-            line = self.format(record).encode("utf-8", "backslashreplace")
+            line = f"fruix daemon: {text}".encode("utf-8", "backslashreplace")
             try:
                 self._write(line)
             except OSError as error:
                 if error.errno in _UNREAD and self._write is _to_stderr:
                     self._write = _system_log()
                     self._write(line)
-        except Exception:  # noqa: BLE001 - logging's own way would print to the same descriptor
+        except Exception:  # noqa: BLE001 - there is nobody left to tell
             self._write = _to_nobody
 
 
-def log_to_stderr(level: int) -> None:
+def log_to_stderr() -> None:
     """Write all that is logged from now on, in this process and those that it forks, by a `LogHandler`."""
-    root = logging.getLogger()
-    root.addHandler(LogHandler())
-    root.setLevel(level)
+    send_to(LogHandler().say)
 
 
 def _to_stderr(line: bytes) -> None:

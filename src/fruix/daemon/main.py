@@ -7,7 +7,6 @@ and knows nothing worth stealing; everything else is `serve`.
 from __future__ import annotations
 
 import gc
-import logging
 import os
 import resource
 from collections.abc import Mapping
@@ -18,8 +17,9 @@ from fruix.daemon import listening, rootless
 from fruix.daemon.asked import Asked
 from fruix.daemon.log_handler import log_to_stderr
 from fruix.errors import UsageError
+from fruix.log import Log
 
-log = logging.getLogger("fruix.daemon")
+log = Log("fruix.daemon")
 
 # More than all connections and builds at their default limits need; a limit of a billion would only
 # make closing descriptors slow.
@@ -35,7 +35,7 @@ def main(asked: Asked) -> int:
     Raises:
         FruixError: what keeps it from running.
     """
-    log_to_stderr(logging.INFO)
+    log_to_stderr()
     for note in asked.notes:
         log.info("%s", note)
     environment = dict(os.environ)

@@ -7,7 +7,6 @@ whatever they were at is given up, and nothing is added to the build any more.
 
 from __future__ import annotations
 
-import logging
 import select
 import socket
 import threading
@@ -21,9 +20,10 @@ from fruix.daemon.handlers import for_builders
 from fruix.daemon.peers import credentials
 from fruix.daemon.request_loop import RequestLoop
 from fruix.daemon.service import Service
+from fruix.log import Log
 from fruix.threads import Thread
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 MOST_SESSIONS = 16
 """Of one build at once; more wait for their turn."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from fruix.daemon.service import Service
 from fruix.daemon.settings import Settings
 from fruix.dataclass import replace
 from fruix.errors import StoreError
+from fruix.log import Log
 from fruix.store.deduplication.rules import BY_NAME, Rules
 from fruix.store.layout import Layout
 from fruix.store.leftovers import Swept
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fruix.sandbox.spawner.forking import Forked
     from fruix.store import LocalStore
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 def open_service(

@@ -8,7 +8,6 @@ the other way round.
 from __future__ import annotations
 
 import gc
-import logging
 import signal
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -21,11 +20,12 @@ from fruix.daemon.opening import open_service
 from fruix.daemon.server import Server
 from fruix.daemon.settings import changed, load
 from fruix.late import guarded
+from fruix.log import Log
 from fruix.sandbox.spawner.forking import Forked
 from fruix.store.layout import Layout
 from fruix.threads import on_request
 
-log = logging.getLogger("fruix.daemon")
+log = Log("fruix.daemon")
 
 STOPPING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 DRAINING_SIGNAL = signal.SIGUSR2

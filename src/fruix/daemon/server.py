@@ -12,7 +12,6 @@ their sockets, which cancels their builds; builds are killed and cleaned up; the
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import select
 import socket
@@ -29,9 +28,10 @@ from fruix.daemon.request_loop import Only, RequestLoop
 from fruix.daemon.service import Service
 from fruix.daemon.session import Session
 from fruix.errors import FruixError, NotPermittedError
+from fruix.log import Log
 from fruix.threads import Thread
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 # Seconds: what sessions get for telling their clients of the end, the kernel when it has no
 # descriptor.

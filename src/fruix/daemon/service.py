@@ -6,7 +6,6 @@ loading them takes a while.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -21,10 +20,11 @@ from fruix.daemon.keyring import Keyring
 from fruix.daemon.settings import Settings
 from fruix.daemon.store_users import StoreUsers
 from fruix.dataclass import dataclass, field
+from fruix.log import Log
 from fruix.model.activity import ActiveBuild
 from fruix.this_machine import local_system
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 if TYPE_CHECKING:
     from fruix.building.builder import Builder

@@ -8,16 +8,17 @@ session, or with the daemon however it ends. Starting one takes about 1 ms.
 
 from __future__ import annotations
 
-import logging
 import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fruix.log import Log
+
 # Of the programs that are on every machine, one that reads its input to the end whatever its first
 # argument says, and opens no file.
 _PROGRAM = "grep"
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 @contextmanager

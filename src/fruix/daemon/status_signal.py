@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable
 
+from fruix.log import Log
 from fruix.model.activity import ActiveBuild
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 
 def log_builds(builds: Iterable[ActiveBuild], connections: int) -> None:

@@ -6,18 +6,18 @@ one is at work on it. Each request pays some microseconds for the look.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from fruix.errors import FruixError, StoreError
+from fruix.log import Log
 
 if TYPE_CHECKING:
     from fruix.store import LocalStore
 
-log = logging.getLogger(__name__)
+log = Log(__name__)
 
 _WAIT = "ask again when what the daemon does now has ended: it opens then what is there"
 

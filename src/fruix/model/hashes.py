@@ -6,13 +6,19 @@ Forms: base16 (wire, derivations), nix32 (store paths, narinfo), base64, `algori
 
 from __future__ import annotations
 
-import base64
 import binascii
 from typing import Protocol, Self
 
 from fruix.dataclass import dataclass
 from fruix.errors import BadHashError, HashLengthError
+from fruix.late import late_import
 from fruix.model import base32
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import base64
+else:
+    base64 = late_import("base64")
 
 # Algorithm → bytes of its digest. md5 and sha1 are read and computed because old derivations name
 # them.

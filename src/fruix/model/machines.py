@@ -10,12 +10,18 @@ Lists are separated by commas; `#` begins a comment; the host's public key is in
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Collection
 
 from fruix.dataclass import dataclass
 from fruix.errors import FormatError
+from fruix.late import late_import
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import base64
+else:
+    base64 = late_import("base64")
 
 PROGRAM = "nix-daemon"
 _SCHEMES = frozenset({"ssh", "ssh-ng"})

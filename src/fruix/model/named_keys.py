@@ -6,13 +6,19 @@ RFC 8032, over `PathInfo.fingerprint`). The arithmetic is libcrypto's (`fruix.si
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from typing import Self
 
 from fruix.dataclass import dataclass, field
 from fruix.errors import FormatError
+from fruix.late import late_import
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import base64
+else:
+    base64 = late_import("base64")
 
 SEED_SIZE = PUBLIC_SIZE = 32
 SIGNATURE_SIZE = 64

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import graphlib
 from collections.abc import Mapping
 
 from fruix.dataclass import dataclass
 from fruix.errors import ReferenceCycleError
+from fruix.late import late_import
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.storepath import StorePath
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import graphlib
+else:
+    graphlib = late_import("graphlib")
 
 
 @dataclass(frozen=True, slots=True)

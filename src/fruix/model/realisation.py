@@ -8,11 +8,16 @@ inputs are fetched have the same.
 
 from __future__ import annotations
 
-import json
-
 from fruix.dataclass import dataclass
 from fruix.errors import FormatError
+from fruix.late import late_import
 from fruix.model.storepath import StorePath
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import json
+else:
+    json = late_import("json")
 
 
 def realisation_id(identity: str, output: str) -> str:

@@ -12,11 +12,11 @@ stays a log line.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from fruix.late import late_import
 from fruix.model.events import (
     BuildFailed,
     BuildFinished,
@@ -41,6 +41,12 @@ from fruix.protocol.guix_trace import GuixWriter
 from fruix.protocol.options import ClientOptions
 from fruix.protocol.realise_activities import Expected, RealiseActivities
 from fruix.protocol.wire import FEATURE, Context, Dialect
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import json
+else:
+    json = late_import("json")
 
 
 class EventWriter(Protocol):

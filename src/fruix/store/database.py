@@ -8,11 +8,11 @@ about 80 µs, without any fsync (`fruix.store.durability` cares for the disk).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from fruix.errors import InvalidPathError
+from fruix.late import late_import
 from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
@@ -22,6 +22,12 @@ from fruix.store import schema
 from fruix.store.database_file import DatabaseFile
 from fruix.store.memory import charge
 from fruix.store.readers import Row
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import json
+else:
+    json = late_import("json")
 
 # Bytes for each path in a question about more than `_MANY` paths: its place here, its JSON,
 # SQLite's copy of that.

@@ -14,13 +14,13 @@ start.
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from fruix.errors import FruixError, StoreError
+from fruix.log import Log
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
 from fruix.store import flags
@@ -31,7 +31,7 @@ from fruix.threads import Thread
 
 INTERVAL = 3.0
 _CHECKPOINT_SIZE = 4 << 20
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 class Syncer:

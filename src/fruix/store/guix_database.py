@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import itertools
-import logging
 import os
 import sqlite3
 import time
@@ -19,11 +18,12 @@ from contextlib import closing, contextmanager, suppress
 
 from fruix.atomic_file import atomic_file, sync_path
 from fruix.errors import StoreError
+from fruix.log import Log
 from fruix.store import schema
 from fruix.store.layout import Layout
 from fruix.store.owner import StoreLock
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 VERSION = "7"
 _SUFFIXES = ("", "-wal", "-shm")

@@ -13,7 +13,6 @@ Costs: one lock, held for a few dictionary operations.
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from fruix.building.queue.nested import Nested
 from fruix.building.queue.outcomes import AGAIN, CANCELLED, NOT_BEGUN
 from fruix.building.settings import BuildSettings
 from fruix.errors import FruixError
+from fruix.log import Log
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
@@ -34,7 +34,7 @@ from fruix.model.storepath import StorePath
 from fruix.substitutes.substituter import Offer
 from fruix.threads import Thread
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 _NO_THREAD = "no thread for builds can be started: the daemon has reached a limit on processes"
 ELSEWHERE = "elsewhere"  # slots for builds on other machines, which come from the queue of those here
 

@@ -20,7 +20,6 @@ thread-safe by contract.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import partial
@@ -47,6 +46,7 @@ from fruix.building.run.outcome import conclude, dismiss, failed, failure, log_d
 from fruix.building.run.state import RunState
 from fruix.building.workspace import BuildNote, Workspace, noted_workspace
 from fruix.errors import FruixError
+from fruix.log import Log
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import Waiting
 from fruix.model.reasons import reason
@@ -57,7 +57,7 @@ from fruix.store import LocalStore
 from fruix.store.outputs.staged import Staged
 from fruix.store.tree.interruption import interruptible
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 # How often a build that waits for somebody else's lock looks again (seconds).
 LOCK_POLL = 0.1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -19,12 +18,13 @@ from fruix.building.record.record_file import write_record
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
 from fruix.errors import FruixError, of_system
+from fruix.log import Log
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.events import BuildFailed, BuildFinished
 from fruix.model.reasons import Reason
 from fruix.store.outputs.staged import Staged
 
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 # How many differences between two results the message repeats; all that were looked at are in log
 # and record.

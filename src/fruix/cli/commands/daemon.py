@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
+from collections.abc import Sequence
 
 from fruix.errors import UnreachableError
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import argparse
 
 POLL_INTERVAL = 0.05
 
@@ -56,10 +60,31 @@ def run(options: argparse.Namespace) -> int:
         from fruix.cli.request.stdio import serve_stdio  # noqa: PLC0415 - the daemon is to be small when it begins
 
         return serve_stdio()
+    return _run_daemon(options.config, options.listen, accept_store=options.accept_store)
+
+
+def run_usual(words: Sequence[str]) -> int | None:
+    """Run the daemon as services do: without options, or with some of `--config` and `--listen`.
+
+    A parser of words takes as long to load as a third of the interpreter's start.
+
+    Returns:
+        The exit status; None if these words are for a parser.
+    """
+    names, values = words[::2], words[1::2]
+    known = all(name in {"--config", "--listen"} for name in names)
+    if not known or len(names) != len(values) or any(value.startswith("-") for value in values):
+        return None
+    given = list(zip(names, values, strict=True))
+    config = next((value for name, value in reversed(given) if name == "--config"), None)
+    return _run_daemon(config, [value for name, value in given if name == "--listen"])
+
+
+def _run_daemon(config: str | None, listen: Sequence[str], *, accept_store: bool = False) -> int:
     from fruix.daemon.asked import Asked  # noqa: PLC0415 - see below
     from fruix.daemon.main import main  # noqa: PLC0415 - a big import that --ping doesn't need
 
-    return main(Asked(config=options.config, listen=options.listen, accept_store=options.accept_store))
+    return main(Asked(config=config, listen=listen, accept_store=accept_store))
 
 
 def ping(patience: float) -> int:

@@ -7,7 +7,6 @@ nothing is gained by looking for more.
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -17,6 +16,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 from fruix.errors import FruixError
+from fruix.log import Log
 from fruix.model.garbage import Collected, Goal, Keep, Report
 from fruix.store.layout import Layout
 from fruix.store.tree.interruption import interruptible
@@ -26,7 +26,7 @@ PERIOD = 5.0
 PAUSE = 60.0
 _SHARE = 20
 _MIB = 1 << 20
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 class Collectable(Protocol):

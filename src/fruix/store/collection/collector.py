@@ -22,13 +22,13 @@ Cost: about 50 µs a path besides unlinking its files.
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 
 from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
+from fruix.log import Log
 from fruix.model.garbage import Goal, Step
 from fruix.model.storepath import StorePath
 from fruix.store import schema
@@ -40,7 +40,7 @@ from fruix.store.collection.strays import find_strays
 from fruix.store.tree.interruption import check_interrupt
 
 BATCH = 256
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from fruix.errors import FruixError
+from fruix.log import Log
 from fruix.store.collection.parts import Parts
 from fruix.store.leftovers import has_links
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _MOST_THREADS = 4
 _WAITING = 4096  # objects that may be waiting
 _RUN = 32  # objects that a thread takes at once
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 class Shredder:

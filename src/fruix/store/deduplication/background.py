@@ -5,19 +5,19 @@ The threads begin with the first path. At the end what waits is forgotten, and w
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 
 from fruix.errors import FruixError, StoreError
+from fruix.log import Log
 from fruix.model.storepath import StorePath
 from fruix.store.tree.interruption import check_interrupt, interruptible
 from fruix.threads import Thread
 
 _PATIENCE = 0.2  # seconds between two looks whether to go on waiting
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 class Background:

@@ -23,7 +23,6 @@ Cost: one read of each file, two of duplicates; some 60 µs a small file.
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -32,6 +31,7 @@ from typing import Protocol
 
 from fruix.dataclass import dataclass
 from fruix.errors import ObjectRejectedError
+from fruix.log import Log
 from fruix.model.savings import NOTHING, Savings
 from fruix.model.storepath import StorePath
 from fruix.store import flags
@@ -46,7 +46,7 @@ from fruix.store.tree.walk import Kind, Node, walk
 
 # What says that there can be no further name or entry.
 _NO_ROOM = frozenset({errno.EMLINK, errno.ENOSPC, errno.EDQUOT, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP})
-_log = logging.getLogger(__name__)
+_log = Log(__name__)
 
 
 class Staging(Protocol):
