@@ -18,6 +18,8 @@ from contextlib import contextmanager
 
 from fruix.errors import DisconnectedError
 from fruix.protocol.reader import Account, Source
+from fruix.store.tree.file_contents import send
+from fruix.store.tree.plain_dump import OpenFile
 from fruix.threads import Thread
 
 _MOST_HELD = 1 << 16  # bytes of messages that wait for the next to be sent with them
@@ -90,6 +92,19 @@ class Connection:
         try:
             self.stream.sendall(data)
         except OSError as error:
+            raise DisconnectedError(f"the client has gone: {error}") from error
+
+    def send_file(self, file: OpenFile) -> None:
+        """Send the contents of an open file.
+
+        Raises:
+            DisconnectedError: the client has gone.
+            ObjectRejectedError: the file changed meanwhile.
+            OSError: it can't be read.
+        """
+        try:
+            send(file.descriptor, file.size, self.stream.fileno(), where=file.where)
+        except ConnectionError as error:
             raise DisconnectedError(f"the client has gone: {error}") from error
 
     def send_descriptor(self, data: bytes, descriptor: int) -> None:

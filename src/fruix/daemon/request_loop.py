@@ -29,6 +29,7 @@ from fruix.protocol.records import Body, Operation, Request
 from fruix.protocol.streams import request_body
 from fruix.protocol.wire import Dialect
 from fruix.store.memory import charge, charged_to
+from fruix.store.tree.plain_dump import OpenFile, PlainDump
 
 Only = frozenset[type[Request[Any]]] | None
 
@@ -264,8 +265,11 @@ class RequestLoop:
         An error in the middle of a stream ends the connection.
         """
         self._connection.send(data)
-        for chunk in stream:
-            self._connection.send(chunk)
+        for piece in stream.pieces() if isinstance(stream, PlainDump) else stream:
+            if isinstance(piece, OpenFile):
+                self._connection.send_file(piece)
+            else:
+                self._connection.send(piece)
 
 
 def _shown_as_process(client: int) -> AbstractContextManager[None]:

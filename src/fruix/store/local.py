@@ -51,7 +51,7 @@ from fruix.store.registration import Registrar, Texts
 from fruix.store.replacement import Replacements, settle
 from fruix.store.room import NO_LIMITS, Limits, Room
 from fruix.store.tree.descriptors import open_chain
-from fruix.store.tree.dump import dump
+from fruix.store.tree.plain_dump import PlainDump
 from fruix.store.verification.stored import StoredVerification
 
 Durability = Literal["background", "strict"]
@@ -77,8 +77,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
             durability: `background`: what is registered is on disk some seconds later; `strict`:
                 before the call returns.
             limits: for what is added.
-            accept: take the store directory for this database, whatever lies there and whose ever
-                it was.
+            accept: take the store directory for this database, whatever lies there, whosever it was.
             sign: adds signatures to what is registered by `register`, which is what was built here.
             deduplication: what of each new path is deduplicated, in the background.
         """
@@ -140,14 +139,11 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
                 register=partial(self._register, addressed=True),
                 replacing=self.replacing,
             )
-            self._presence = self._rests_on(lock.path)
+            files = self.layout.database, lock.path
+            self._presence = Presence((self.layout.store, *files, self._staging.path))
             self._sample = Sample(self._descriptor, self.database, lambda: self._syncer.mark)
             self._opened = opened.pop_all()
         return self
-
-    def _rests_on(self, lock: str) -> Presence:
-        layout = self.layout
-        return Presence((layout.store, layout.database, lock, self._staging.path))
 
     def _let_go(self) -> None:
         os.close(self._descriptor)
@@ -239,7 +235,11 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
     @override
     def nar(self, path: StorePath) -> Iterator[bytes]:
         self._require(path)
-        return dump(self._descriptor, os.fsencode(path.base), where=path.base)
+        return iter(self.archive(path))
+
+    def archive(self, path: StorePath) -> PlainDump:
+        """The same of a path that is known to be valid."""
+        return PlainDump(self._descriptor, os.fsencode(path.base), path.base)
 
     def real(self, path: StorePath) -> str:
         """The name under which the host finds a path's files."""

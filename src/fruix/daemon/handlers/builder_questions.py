@@ -6,7 +6,7 @@ what follows from its contents: not who has made it when, or who signs it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from fruix.daemon.builder_session import BuilderSession
 from fruix.daemon.handlers import query
@@ -21,6 +21,7 @@ from fruix.model.storepath import StorePath
 from fruix.protocol import common_operations as common
 from fruix.protocol import nix
 from fruix.protocol.model_codecs import SubstitutableInfo, UnkeyedInfo
+from fruix.store.tree.plain_dump import PlainDump
 
 
 def session_of(session: Session) -> BuilderSession:
@@ -140,7 +141,7 @@ def query_realisation(session: Session, request: nix.QueryRealisation) -> Collec
     return query.query_realisation(session, request)
 
 
-def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterable[bytes]:
+def nar_from_path(session: Session, request: nix.NarFromPath) -> PlainDump:
     """Stream an archive."""
     known(session, request.path)
     return query.nar_from_path(session, request)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fruix.daemon import client_options, client_trust
@@ -21,6 +21,7 @@ from fruix.protocol import guix, nix
 from fruix.protocol.model_codecs import UnkeyedInfo
 from fruix.protocol.records import Request
 from fruix.protocol.wire import Dialect
+from fruix.store.tree.plain_dump import PlainDump
 from fruix.this_machine import local_system
 
 
@@ -126,14 +127,14 @@ def clear_failed_paths(session: Session, request: common.ClearFailedPaths) -> No
     session.store.failures.clear(None if "*" in request.paths else request.paths)
 
 
-def nar_from_path(session: Session, request: nix.NarFromPath) -> Iterator[bytes]:
+def nar_from_path(session: Session, request: nix.NarFromPath) -> PlainDump:
     """Stream an archive. The path is checked first: once the reply has begun, nothing can be reported.
 
     It is a temporary root, so that it stays while it is read.
     """
     session.store.add_temp_root(request.path)
     require(session, request.path)
-    return session.store.nar(request.path)
+    return session.store.archive(request.path)
 
 
 def query_derivation_output_map(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 
-_LENGTH = struct.Struct("<Q")
+LENGTH = struct.Struct("<Q")
 
 
 _PADDINGS = tuple(bytes(count) for count in range(8))
@@ -22,7 +22,7 @@ def padding(size: int) -> bytes:
 
 def string(data: bytes) -> bytes:
     """A string: its length (64 bits, little endian), its bytes, padding."""
-    return _LENGTH.pack(len(data)) + data + padding(len(data))
+    return LENGTH.pack(len(data)) + data + padding(len(data))
 
 
 def _strings(*words: bytes) -> bytes:
@@ -42,20 +42,20 @@ NODE = string(b"node")
 ENTRY_TAIL = CLOSE
 
 
-_FILE_TAILS = tuple(padding + CLOSE for padding in _PADDINGS)
+FILE_TAILS = tuple(padding + CLOSE for padding in _PADDINGS)
 
 
 def file_head(size: int, executable: bool) -> bytes:
     """What comes before a regular file's bytes."""
-    return (EXECUTABLE_FILE if executable else FILE) + _LENGTH.pack(size)
+    return (EXECUTABLE_FILE if executable else FILE) + LENGTH.pack(size)
 
 
 def file_tail(size: int) -> bytes:
     """What comes after a regular file's `size` bytes."""
-    return _FILE_TAILS[-size % 8]
+    return FILE_TAILS[-size % 8]
 
 
-_NODES = tuple(padding + NODE for padding in _PADDINGS)
+NODES = tuple(padding + NODE for padding in _PADDINGS)
 
 
 def symlink(target: bytes) -> bytes:
@@ -66,4 +66,4 @@ def symlink(target: bytes) -> bytes:
 def entry_head(name: bytes) -> bytes:
     """What comes before an entry's node."""
     size = len(name)
-    return ENTRY + _LENGTH.pack(size) + name + _NODES[-size % 8]
+    return ENTRY + LENGTH.pack(size) + name + NODES[-size % 8]
