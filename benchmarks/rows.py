@@ -164,7 +164,8 @@ def _add(daemon: Daemon, key: str, number: int, feed: Callable[[Write], None]) -
 
 def _dump(daemon: Daemon, key: str) -> float:
     client = daemon.client()
-    seconds = timed(lambda: client.dump(daemon.paths[key]))
+    size = client.archive_size(daemon.paths[key])
+    seconds = timed(lambda: client.dump(daemon.paths[key], size))
     client.close()
     return seconds
 

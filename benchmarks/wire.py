@@ -7,6 +7,7 @@ that a change there shows in the figures of one daemon only.
 
 from __future__ import annotations
 
+import io
 import os
 import socket
 import struct
@@ -21,6 +22,8 @@ _READ = 0x64617461
 _START, _STOP, _RESULT = 0x53545254, 0x53544F50, 0x52534C54
 _MINE = {"nix": 0x123, "guix": 0x164}
 CHUNK = 1 << 20
+_DROPPED = memoryview(bytearray(CHUNK))
+BUFFERED = 1 << 18  # longer reads go past the buffer
 
 Write = Callable[[bytes], None]
 Feed = Callable[[Write], None]
@@ -56,7 +59,7 @@ class Client:
         self._stream = socket.socket(socket.AF_UNIX)
         try:
             self._stream.connect(path)
-            self._file = self._stream.makefile("rb", CHUNK)
+            self._file = io.BufferedReader(self._stream.makefile("rb", 0), BUFFERED)
             self._greet()
         except BaseException:
             self._stream.close()
@@ -145,15 +148,30 @@ class Client:
                 raise DaemonError(f"the daemon closed the connection: {seen[-200:]!r}")
             seen = seen[-len(text) :] + data
 
-    def dump(self, path: str) -> int:
-        """The size of a path's archive, as it comes over the wire."""
-        if self.dialect == "guix":
-            sizes: list[int] = []
-            self._call(16, string(path) + number(0), lambda data: sizes.append(len(data)))
+    def archive_size(self, path: str) -> int:
+        """Operation 26: bytes of a path's archive, from what is known of it."""
+        self._call(26, string(path))
+        if self.dialect == "nix" and not self._number():
+            raise DaemonError(f"{path} is not valid")
+        self._string()
+        self._string()
+        self._strings()
+        self._number()
+        size = self._number()
+        if self.dialect == "nix":
             self._number()
-            return sum(sizes)
-        self._call(38, string(path))
-        return self._skip_archive()
+            self._strings()
+            self._string()
+        return size
+
+    def dump(self, path: str, size: int) -> None:
+        """Receive a path's archive and drop it; its `size` is known."""
+        if self.dialect == "nix":
+            self._call(38, string(path))
+            self._skip(size)
+            return
+        self._call(16, string(path) + number(0))
+        self._number()
 
     # Parts
 
@@ -161,11 +179,10 @@ class Client:
         self,
         operation: int,
         request: bytes,
-        sink: Callable[[bytes], object] | None = None,
         give: Give | None = None,
     ) -> None:
         self._send(number(operation) + request)
-        self._listen(sink, give)
+        self._listen(give)
 
     def _send(self, data: bytes) -> None:
         self._stream.sendall(data)
@@ -180,6 +197,18 @@ class Client:
         if len(data) < size:
             raise DaemonError("the daemon closed the connection")
         return data
+
+    def _skip(self, size: int) -> None:
+        """Receive so many bytes, into memory that the next ones take again."""
+        while size:
+            received = self._file.readinto1(_DROPPED[:size])
+            if not received:
+                raise DaemonError("the daemon closed the connection")
+            size -= received
+
+    def _skip_bytes(self) -> None:
+        size = self._number()
+        self._skip(size + -size % 8)
 
     def _number(self) -> int:
         value: int = _U64.unpack(self._read(8))[0]
@@ -210,7 +239,7 @@ class Client:
         self._string()
         return path
 
-    def _listen(self, sink: Callable[[bytes], object] | None = None, give: Give | None = None) -> None:
+    def _listen(self, give: Give | None = None) -> None:
         """Read log messages up to the one that ends them.
 
         Raises:
@@ -220,9 +249,7 @@ class Client:
             if kind == _NEXT:
                 self._bytes()
             elif kind == _WRITE:
-                data = self._bytes()
-                if sink is not None:
-                    sink(data)
+                self._skip_bytes()
             elif kind == _READ and give is not None:
                 self._send(give(self._number()))
             elif kind == _ERROR:
@@ -246,26 +273,6 @@ class Client:
         for read in (self._bytes, self._number, self._bytes):
             read()
         return self._string()
-
-    def _skip_archive(self) -> int:
-        """An archive without a length: read by its syntax; files of any size are skipped in pieces."""
-        total = 0
-        depth = 0
-        contents = False
-        while True:
-            size = self._number()
-            total += 8 + size + -size % 8
-            if contents:
-                left = size + -size % 8
-                while left:
-                    left -= len(self._read(min(left, CHUNK)))
-                contents = False
-                continue
-            word = self._read(size + -size % 8)[:size]
-            contents = word == b"contents"
-            depth += (word == b"(") - (word == b")")
-            if depth == 0 and word == b")":
-                return total
 
 
 def is_valid_request(path: str) -> bytes:
