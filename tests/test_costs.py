@@ -39,12 +39,13 @@ MOST = {
     "text": 38,  # 33
     "text of many": 9,
     "first question": 20,
-    "question again": 15,
+    "question again": 8,  # 6
 }
 AFTER = "after the builder"
 WAITING = ("futex", "restart_syscall", "sched_yield", "poll", "ppoll", "epoll_wait")
 ACCEPTED = re.compile(r"accept4(\(| resumed>).* = \d")
 CALL = re.compile(r"\d+ +(\w+)\(")
+LOOK = re.compile(r"recvfrom\(.*MSG_DONTWAIT, .* = -1 EAGAIN")  # how often: depends on the load too
 # From the moment when the daemon knows that nothing of the build is alive to its answer.
 ENDED, ANSWERED = re.compile(r'recv.*"\[\\"Exit\\"'), re.compile(r'sendto\(\d+, "POTS')
 
@@ -97,7 +98,7 @@ def calls(trace: Path, kinds: list[str]) -> dict[str, float]:
     for line in trace.read_text(errors="replace").splitlines():
         if ACCEPTED.search(line):
             parts.append(Counter())
-        elif parts and (found := CALL.match(line)) and found[1] not in WAITING:
+        elif parts and (found := CALL.match(line)) and found[1] not in WAITING and not LOOK.search(line):
             parts[-1][found[1]] += 1
             parts[-1][AFTER] += ended
         ended = bool(ENDED.search(line)) or (ended and not ANSWERED.search(line))

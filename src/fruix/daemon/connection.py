@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from fruix.daemon.expecting import Expectation
 from fruix.errors import DisconnectedError
 from fruix.protocol.reader import Account, Source
 from fruix.store.tree.file_contents import send
@@ -44,6 +45,7 @@ class Connection:
         self.source = Source(self._receive, account)
         self._patience = patience
         self._idle = False
+        self._expectation = Expectation(stream)
         self._deadline: float | None = None
         self._held = bytearray()
 
@@ -128,7 +130,7 @@ class Connection:
     def _receive(self, limit: int) -> bytes:
         while True:
             try:
-                data = self.stream.recv(limit)
+                data = self._expectation.receive(limit) if self._idle else self.stream.recv(limit)
             except BlockingIOError:
                 if self._idle:
                     continue

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fruix import failpoints, protocol
 from fruix.daemon import handlers as rooms
-from fruix.daemon.answers import MOST_REQUEST, Answer, Answers, Version
+from fruix.daemon.answers import MOST_REQUEST, Answer, Answers
 from fruix.daemon.budget import CountedRoots
 from fruix.daemon.session import Handler, Session
 from fruix.daemon.user_profiles import make_profile_directory
@@ -30,6 +30,9 @@ from fruix.protocol.streams import request_body
 from fruix.protocol.wire import Dialect
 from fruix.store.memory import charge, charged_to
 from fruix.store.tree.plain_dump import OpenFile, PlainDump
+
+if TYPE_CHECKING:
+    from fruix.store.database_file import Version
 
 Only = frozenset[type[Request[Any]]] | None
 

@@ -16,6 +16,7 @@ from fruix.log import Log
 
 if TYPE_CHECKING:
     from fruix.store import LocalStore
+    from fruix.store.database_file import Version
 
 log = Log(__name__)
 
@@ -72,14 +73,14 @@ class StoreUsers:
         finally:
             self.leave()
 
-    def version(self) -> tuple[int, int] | None:
+    def version(self) -> Version | None:
         """What the database held last (`Database.version`).
 
         None if it is no longer what the store is, or can't be read: work on a request tells why.
         """
         try:
             with self._lock:
-                return self._store.database.version() if self._is_open and not self._store.lost() else None
+                return self._store.database.version() if self._is_open and self._store.is_same() else None
         except (FruixError, OSError):
             return None
 

@@ -18,6 +18,7 @@ from fruix.atomic_file import atomic_file, sync_path
 from fruix.errors import StoreError
 from fruix.late import late_pattern
 from fruix.store import guix_database, schema
+from fruix.store.commits import CommitHeader
 from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
 
@@ -26,6 +27,8 @@ _RESERVED_SIZE = 8 << 20
 _IDENTITY = late_pattern("[0-9a-f]{16}")
 # Milliseconds that a statement waits for other programs that lock the database.
 BUSY_TIMEOUT = 60_000
+
+Version = tuple[int, int | bytes]
 
 
 class DatabaseFile:
@@ -42,6 +45,7 @@ class DatabaseFile:
         self._turn = threading.RLock()
         self._watching = threading.Lock()
         self._watcher: sqlite3.Cursor | None = None
+        self._commits: CommitHeader | None = None
         self._times_opened = 0
         self.identity = ""
 
@@ -92,8 +96,8 @@ class DatabaseFile:
                 f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=REBUILD
             )
 
-    def version(self) -> tuple[int, int]:
-        """Two numbers that are others after each commit, of whichever process. Costs 2 µs.
+    def version(self) -> Version:
+        """What is something else after each commit, of whichever process. Costs 1 µs.
 
         Raises:
             StoreError: the store is not open.
@@ -102,6 +106,12 @@ class DatabaseFile:
             with self._watching:
                 if self._watcher is None:
                     raise StoreError("the store is not open", where=self.file)
+                if self._commits is None:
+                    self._watcher.execute("pragma data_version").fetchone()
+                    self._commits = CommitHeader(self.file)
+                header = self._commits.read()
+                if header:
+                    return self._times_opened, header
                 return self._times_opened, self._watcher.execute("pragma data_version").fetchone()[0]
         except sqlite3.Error as error:
             raise explanation(error, self.file) from error
@@ -112,7 +122,7 @@ class DatabaseFile:
         with self._watching:
             if self._watcher is not None:
                 self._watcher.connection.close()
-                self._watcher = None
+                self._watcher = self._commits = None
         with self._turn:
             if self._writer is not None:
                 self._writer.close()

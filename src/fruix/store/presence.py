@@ -18,19 +18,29 @@ from fruix.store.leftovers import has_objects
 class Presence:
     """Files and directories, as they were found when the store was opened."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """`names`: absolute, of what is there now."""
-        self._found = [(name, _identity(name)) for name in names]
+    def __init__(self, read: Iterable[str], needed: Iterable[str]) -> None:
+        """Absolute names of what is there now.
+
+        Args:
+            read: what questions are answered from.
+            needed: what is needed to change anything.
+        """
+        self._read = [(name, _identity(name)) for name in read]
+        self._needed = [(name, _identity(name)) for name in needed]
 
     def lost(self) -> str:
         """The first name that is gone, or another one's now; empty if none is.
 
         Cost: about 1 µs a name.
         """
-        for name, identity in self._found:
+        for name, identity in (*self._read, *self._needed):
             if _identity(name) != identity:
                 return name
         return ""
+
+    def is_readable(self) -> bool:
+        """Whether what questions are answered from is there."""
+        return all(_identity(name) == identity for name, identity in self._read)
 
 
 class Sample:

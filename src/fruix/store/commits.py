@@ -1,0 +1,49 @@
+"""Whether anything was committed to an SQLite database since a moment, for one call of the system.
+
+In write-ahead mode the file beside it whose name ends in `-shm` begins with two copies of a header, of
+48 bytes each, that every commit changes, whichever process makes it: it counts them, and tells how long
+the log is (https://www.sqlite.org/walformat.html, "WAL-Index Header"). `pragma data_version` tells the
+same for seven calls, most of which take and release locks.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+
+_HEADERS = 2 * 48  # bytes
+_MOST_DESCRIPTORS = 4096
+
+
+class CommitHeader:
+    """Reads it through SQLite's own descriptor.
+
+    One of our own would have to be closed some day, which drops all of this process's locks on the file.
+    """
+
+    def __init__(self, database: str) -> None:
+        """Find the descriptor; a connection must be open that has read something, and stay open."""
+        self._descriptor = _descriptor_of(f"{database}-shm")
+
+    def read(self) -> bytes:
+        """Bytes that are others after each commit; none if they can't be read."""
+        if self._descriptor < 0:
+            return b""
+        with suppress(OSError):
+            found = os.pread(self._descriptor, _HEADERS, 0)
+            if len(found) == _HEADERS and any(found):
+                return found
+        return b""
+
+
+def _descriptor_of(path: str) -> int:
+    """This process's first descriptor of a file; -1: there is none."""
+    try:
+        wanted = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return -1
+    for descriptor in range(_MOST_DESCRIPTORS):
+        with suppress(OSError):
+            if os.path.samestat(os.fstat(descriptor), wanted):
+                return descriptor
+    return -1
