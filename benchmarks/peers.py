@@ -20,6 +20,12 @@ from wire import Client, DaemonError
 GROUP = "frxbench"
 # Fruix, as an installation has it.
 PROGRAM = (sys.executable, "-IS", os.path.join(os.path.dirname(os.path.abspath(__file__)), "installed.py"))
+BARE = "bare"
+# What `bare_daemon.py` knows.
+BARE_ROWS = {
+    "startup", "connect", "memory", "nothing", "nothings", "texts", "closure", "valid", "info",
+    "add-tree", "dump-tree", "add-file", "dump-file",
+}  # fmt: skip
 _PATIENCE = 30.0
 _NIX_CONF = f"""sandbox = true
 sandbox-paths =
@@ -134,6 +140,17 @@ def _fruix(root: str) -> Daemon:
     )
 
 
+def _bare(root: str) -> Daemon:
+    base = f"{root}/{BARE}"
+    os.makedirs(base)
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bare_daemon.py")
+    command = [sys.executable, "-I", "-S", program, base]
+    daemon = Daemon(BARE, "nix", base, f"{base}/store", f"{base}/socket", command, {}, "", "")
+    built = [f"{base}/store/{number:032}-built.drv" for number in range(100)]
+    daemon.paths.update(built=built[0], many=" ".join(built))
+    return daemon
+
+
 def _nix(title: str, program: str) -> Callable[[str], Daemon]:
     def make(root: str) -> Daemon:
         base = f"{root}/{title}"
@@ -191,4 +208,4 @@ def available(prefixes: str) -> dict[str, Callable[[str], Daemon]]:
     ):
         if os.path.exists(program):
             makers[name] = make(name, program)
-    return makers
+    return makers | {BARE: _bare}

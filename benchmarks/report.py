@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 
+from peers import BARE
 from row import Row
 
 OURS = "fruix"
@@ -70,7 +71,7 @@ def _figure(value: float) -> str:
 def _ratio(row: Row, shown: Mapping[str, str]) -> str:
     """Of the figures as they are shown, so that a reader comes to the same."""
     medians = {name: float(figure.replace(",", "")) for name, figure in shown.items()}
-    others = [value for name, value in medians.items() if name != OURS]
+    others = [value for name, value in medians.items() if name not in {OURS, BARE}]
     if OURS not in medians or not others:
         return ""
     ratio = medians[OURS] / max(others) if row.rate else min(others) / medians[OURS]

@@ -10,10 +10,12 @@ from machine import private_frx
 
 
 @contextmanager
-def own_daemon(prepare: Callable[[peers.Daemon], None] = lambda _daemon: None) -> Iterator[peers.Daemon]:
-    """One in a `/frx` of its own, prepared before it is started."""
+def own_daemon(
+    prepare: Callable[[peers.Daemon], None] = lambda _daemon: None, name: str = "fruix"
+) -> Iterator[peers.Daemon]:
+    """One in a `/frx` of its own, prepared before it is started; `name`: another daemon of the benchmarks."""
     with private_frx():
-        found = peers.available("/nowhere")["fruix"]("/frx")
+        found = peers.available("/nowhere")[name]("/frx")
         prepare(found)
         found.start()
         try:

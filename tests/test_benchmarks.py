@@ -79,6 +79,28 @@ def test_rows_are_measured(
     } == {}
 
 
+def test_the_bare_daemon_does_what_its_rows_ask(data: Data, monkeypatch: pytest.MonkeyPatch) -> None:
+    _small(monkeypatch)
+    with own_daemon(name=peers.BARE) as bare:
+        of_bare = [row for row in rows.ROWS if row.key in peers.BARE_ROWS]
+        figures = {row.key: row.measure(bare, data, 0) for row in of_bare}
+        tree, big = Path(bare.paths["tree"]), Path(bare.paths["big"])
+        assert {file.name: file.read_text() for file in tree.iterdir()} == {
+            str(index): f"file {index}" for index in range(40)
+        }
+        assert big.read_bytes() == Path(data.big_file).read_bytes()
+    assert set(figures) == peers.BARE_ROWS
+    assert min(figures.values()) > 0
+
+
+def test_the_bare_daemon_is_nobody_s_peer() -> None:
+    row = rows.ROWS[0]
+    text = table(
+        [row], {row.key: {"fruix": [0.2], "nix-2.8": [0.1], "bare": [0.05]}}, {}, ["fruix", "nix-2.8", "bare"]
+    )
+    assert text.splitlines()[-1].endswith("| 200 | 100 | 50 | 0.50 |  |")
+
+
 def test_growth_is_told_by_a_tenth() -> None:
     one, other = (row for row in rows.ROWS if row.key in {"texts", "valid"})
     full = {one.key: {"fruix": [4.0], "nix-2.8": [2.0]}, other.key: {"fruix": [50.0]}}

@@ -40,7 +40,7 @@ def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch, *, step: float) -> None:
     """A clock that goes on by so many seconds whenever it is read."""
     moments = iter(range(1 << 30))
-    monkeypatch.setattr(expecting.time, "monotonic", lambda: next(moments) * step)
+    monkeypatch.setattr("time.monotonic", lambda: next(moments) * step)
 
 
 def received(pair: tuple[Stream, socket.socket], expectation: Expectation) -> list[int]:

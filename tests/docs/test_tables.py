@@ -20,6 +20,7 @@ from fruix.model import attributes, hostview, structured
 from fruix.model.events import KINDS
 from fruix.model.reason_rows import ROWS as REASONS
 from fruix.sandbox.contracts import CONTRACTS
+from peers import BARE
 from row import Row
 from rows import ROWS
 
@@ -214,7 +215,7 @@ def test_the_rows_of_the_benchmarks() -> None:
     shown = [(cells["what"], cells["unit"]) for cells in measured()]
     assert set(shown) <= known
     assert len(set(shown)) == len(shown)
-    assert all(set(cells) <= {"what", "unit", *_DAEMONS, _AGAINST, _GROWTH} for cells in measured())
+    assert all(set(cells) <= {"what", "unit", *_DAEMONS, BARE, _AGAINST, _GROWTH} for cells in measured())
     ((alone, *own),) = [rows for rows in tables(PERFORMANCE) if rows[0][0] == "Fruix alone"]
     assert alone == ("Fruix alone", "median")
     source = (ROOT / "benchmarks/run").read_text(encoding="utf-8")
