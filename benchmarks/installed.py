@@ -16,7 +16,7 @@ sys.path += [
     ),
 ]
 
-from fruix.__main__ import main
+from fruix.__main__ import run
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import runpy
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 
 from freebsd_double.double import Double
 from freebsd_double.files import as_on_ufs
+from fruix.__main__ import main as command
 from fruix.sandbox import back_ends
 from fruix.sandbox.freebsd.back_end import FreeBSDBackEnd
 from fruix.sandbox.linux import libc
@@ -52,7 +52,7 @@ def main(program: str = "freebsd_double") -> None:
         scratch_daemon.MODULES.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         expected_view.DOORS.update(WEAKER)
         sys.argv[0] = "fruix"
-        runpy.run_module("fruix", run_name="__main__", alter_sys=True)
+        sys.exit(command())  # and not its `run`, which would leave the directory there
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ class LiveDisplay(PlainDisplay):
     """
 
     _live: Live | None = None  # once it is drawn
+    _closing = False
 
     @override
     def event(self, event: Event) -> None:
@@ -76,13 +77,14 @@ class LiveDisplay(PlainDisplay):
     @override
     def close(self) -> None:
         if self._live is not None:
-            self._live.stop()
+            self._closing = True
+            self._live.stop()  # which draws once more before it takes away what is drawn
 
     def _rendered(self, size: tuple[int, int]) -> Any:
         """What the status area is at this moment, on so many columns and rows."""
         from rich.text import Text  # noqa: PLC0415
 
-        return Text.from_ansi("\n".join(self._area(*size)), no_wrap=True)
+        return Text.from_ansi("" if self._closing else "\n".join(self._area(*size)), no_wrap=True)
 
 
 def open_display(
