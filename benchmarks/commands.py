@@ -7,6 +7,7 @@ import pty
 import select
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from typing import Self
@@ -28,6 +29,12 @@ def build(daemon: Daemon, *words: str) -> list[str]:
 def fruix(*words: str) -> list[str]:
     """Our client's command, as an installation has it."""
     return [*PROGRAM, *words]
+
+
+def bare(*words: str) -> list[str]:
+    """The least that such a command costs; see `bare_commands.py`."""
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bare_commands.py")
+    return [sys.executable, "-IS", program, *words]
 
 
 def nix(daemon: Daemon, program: str, *words: str) -> list[str]:

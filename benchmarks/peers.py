@@ -21,10 +21,10 @@ GROUP = "frxbench"
 # Fruix, as an installation has it.
 PROGRAM = (sys.executable, "-IS", os.path.join(os.path.dirname(os.path.abspath(__file__)), "installed.py"))
 BARE = "bare"
-# What `bare_daemon.py` knows.
+# What `bare_daemon.py` and `bare_commands.py` know.
 BARE_ROWS = {
     "startup", "connect", "memory", "nothing", "nothings", "texts", "closure", "valid", "info",
-    "add-tree", "dump-tree", "add-file", "dump-file",
+    "add-tree", "dump-tree", "add-file", "dump-file", "first-line", "interrupt", "log",
 }  # fmt: skip
 _PATIENCE = 30.0
 _NIX_CONF = f"""sandbox = true

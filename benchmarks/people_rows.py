@@ -6,6 +6,7 @@ Where there is none these rows stay empty. Commands start interpreters; nothing 
 
 from __future__ import annotations
 
+import bz2
 import os
 import shutil
 import statistics
@@ -14,10 +15,10 @@ import tempfile
 import time
 from itertools import count
 
-from commands import Screen, build, environment, fruix, guix, nix, run
+from commands import Screen, bare, build, environment, fruix, guix, nix, run
 from fruix.client import connect
 from fruix.model.storepath import StorePath
-from peers import Daemon
+from peers import BARE, Daemon
 from report import OURS
 from row import Data, Measure, Row, Unavailable, add_derivation, add_shell, timed
 
@@ -93,16 +94,22 @@ def embedded(daemon: Daemon, data: Data, number: int) -> float:
 
 def first_line(daemon: Daemon, data: Data, _round: int) -> float:
     """From Enter to anything on the screen, for a derivation that has to be built."""
-    drv = _fresh(daemon, data, "echo hi > $out")
-    with Screen(daemon, build(daemon, drv)) as screen:
+    if daemon.name == BARE:
+        command = bare("line", daemon.socket)
+    else:
+        command = build(daemon, _fresh(daemon, data, "echo hi > $out"))
+    with Screen(daemon, command) as screen:
         return screen.wait_for(b"") - screen.begun
 
 
 def interrupt(daemon: Daemon, data: Data, _round: int) -> float:
     """From ^C in the midst of a build to the prompt."""
-    drv = _fresh(daemon, data, "echo begun-here; while :; do :; done")
-    command = build(daemon, drv)
-    with Screen(daemon, [*command, "-v"] if daemon.name == OURS else command) as screen:
+    if daemon.name == BARE:
+        command = bare("wait", daemon.socket)
+    else:
+        drv = _fresh(daemon, data, "echo begun-here; while :; do :; done")
+        command = [*build(daemon, drv), *(["-v"] if daemon.name == OURS else [])]
+    with Screen(daemon, command) as screen:
         screen.wait_for(b"begun-here")
         return screen.press_interrupt()
 
@@ -114,6 +121,11 @@ def running(daemon: Daemon, _data: Data, _round: int) -> float:
 
 def log(daemon: Daemon, data: Data, _round: int) -> float:
     """The log of a build: `fruix log`, `nix-store --read-log`."""
+    if daemon.name == BARE:
+        file = f"{daemon.base}/log.bz2"
+        with open(file, "wb") as stream:
+            stream.write(bz2.compress(b"begun-here\n"))
+        return _median(daemon, bare("log", file))
     drv = _built(daemon, data)
     command = fruix("log", drv) if daemon.name == OURS else nix(daemon, "nix-store", "--read-log", drv)
     return _median(daemon, command)
