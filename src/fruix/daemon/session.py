@@ -161,20 +161,7 @@ class Session:
         writer = self._event_writer(expected)
         messages_of = self._build_events(writer, {request.path for request in requests}, built)
         with self.service.hangups.watch(self.connection.stream) as gone:
-
-            def on_event(event: Event) -> None:
-                if said := messages_of(event):
-                    try:
-                        self.connection.hold(self._encoded(said))
-                    except DisconnectedError:
-                        gone.set()
-
-            def on_wait() -> None:
-                try:
-                    self.connection.flush()
-                except DisconnectedError:
-                    gone.set()
-
+            on_event, on_wait = self._telling(messages_of, gone)
             results = self.service.builder.realise(requests, chosen, on_event, gone, given, on_wait)
             client_trust.sign_results(self.store, built, self.secret_keys)
             self._check_presence(gone)
@@ -182,6 +169,26 @@ class Session:
                 self.connection.hold(self._encoded(said))  # the reply follows
         self.settled = _settled(results) if mode is BuildMode.NORMAL else ()
         return results
+
+    def _telling(
+        self, messages_of: Callable[[Event], list[messages.Message]], gone: threading.Event
+    ) -> tuple[Callable[[Event], None], Callable[[], None]]:
+        """What hears events, and what sends them before a wait; when the client has left, `gone` is set."""
+
+        def on_event(event: Event) -> None:
+            if said := messages_of(event):
+                try:
+                    self.connection.hold(self._encoded(said))
+                except DisconnectedError:
+                    gone.set()
+
+        def on_wait() -> None:
+            try:
+                self.connection.flush()
+            except DisconnectedError:
+                gone.set()
+
+        return on_event, on_wait
 
     def _build_events(
         self, writer: EventWriter, asked: Collection[StorePath], built: list[str]

@@ -45,6 +45,8 @@ from fruix.model.storepath import StorePath
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import check_interrupt
 
+_Wanted = dict[StorePath, Collection[str]]
+
 
 def plan(
     store: LocalStore,
@@ -75,21 +77,26 @@ def plan(
     stack: list[tuple[StorePath, bool]] = [(path, False) for path in reversed(wanted)]
     while stack:
         path, expanded = stack.pop()
-        if expanded:
-            # Behind its dependencies, which have been looked at by now.
+        if expanded:  # behind its dependencies, which have been looked at by now
             result.goals[path] = result.goals.pop(path)
         elif path not in result.goals and path not in result.settled and path not in result.stand_ins:
-            own_mode = mode if path in asked_for else BuildMode.NORMAL
             check_interrupt()
-            if may_be_built(seen, path, wanted):
-                needed = open_outlined(seen, result, path, wanted, own_mode)
-            else:
-                needed = _open(seen, result, path, wanted, own_mode, offers)
+            own_mode = mode if path in asked_for else BuildMode.NORMAL
+            needed = _opened(seen, result, path, wanted, own_mode, offers)
             if needed is not None:
                 stack.append((path, True))
                 stack.extend((dependency, False) for dependency in sorted(needed, reverse=True))
     result.wait_for_stand_ins()
     return result
+
+
+def _opened(
+    seen: Seen, found: Plan, path: StorePath, wanted: _Wanted, mode: BuildMode, offers: Offers
+) -> Collection[StorePath] | None:
+    """What a derivation needs, by its head if that tells enough; None: it needs no goal."""
+    if may_be_built(seen, path, wanted):
+        return open_outlined(seen, found, path, wanted, mode)
+    return _open(seen, found, path, wanted, mode, offers)
 
 
 def _wanted_outputs(
