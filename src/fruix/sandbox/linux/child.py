@@ -136,19 +136,20 @@ def _root(child: ChildState) -> None:
     mounts.new_root(child.spec.root)
 
 
-def _skeleton(_child: ChildState) -> None:
+def _skeleton(child: ChildState) -> None:
     """What every root has."""
     # In a file system that is empty and nobody else's.
     for path in ("dev", *devices.DIRECTORIES, "proc", "etc"):
         os.mkdir(path, 0o755)
     for link in devices.LINKS:
         os.symlink(link.target, link.path)
+    child.nodes = devices.make_mount_points()
 
 
 def _files(child: ChildState) -> None:
     """Everything else that must exist before the root is sealed."""
     root_skeleton.make_directories(mount.path for mount in child.spec.tmpfs)
-    child.nodes = devices.make_mount_points(child.spec.devices)
+    devices.make_files(child.spec.devices)
     root_skeleton.make_files(child.spec.files)
 
 

@@ -39,8 +39,8 @@ def lacking() -> list[str]:
     return [f"/dev/{name}" for name in DEVICES if not _is_there(name)]
 
 
-def make_mount_points(more: Iterable[str] = ()) -> Collection[str]:
-    """Make empty files for the devices, and nodes in place of those that the host lacks.
+def make_mount_points() -> Collection[str]:
+    """Make empty files for the usual devices, and nodes in place of those that the host lacks.
 
     To be called before the root is sealed.
 
@@ -51,13 +51,17 @@ def make_mount_points(more: Iterable[str] = ()) -> Collection[str]:
         OSError: one is lacking and can't be made; names it.
     """
     made = [name for name in DEVICES if not _is_there(name)]
-    for name in (*DEVICES, *more):
-        path = f"dev/{name}"
+    for name in DEVICES:
         if name in made:
-            _make(path, name)
-        else:
-            os.mknod(path, stat.S_IFREG | _MODE)  # one call, where opening and closing is two
+            _make(f"dev/{name}", name)
+    make_files(name for name in DEVICES if name not in made)
     return made
+
+
+def make_files(names: Iterable[str]) -> None:
+    """Make empty files to mount devices on."""
+    for name in names:
+        os.mknod(f"dev/{name}", stat.S_IFREG | _MODE)  # one call, where opening and closing is two
 
 
 def bind_devices(more: Iterable[str], nodes: Collection[str]) -> None:

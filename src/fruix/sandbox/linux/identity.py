@@ -64,11 +64,12 @@ def set_ids(identity: Identity) -> None:
 def drop_bounding_set(last: int) -> None:
     """No program that is executed from here on gets a capability, whoever it runs as."""
     for capability in range(last + 1):
-        try:
-            libc.prctl(libc.PR_CAPBSET_DROP, capability)
-        except OSError as error:
-            if error.errno != 22:  # EINVAL: this kernel doesn't know that one
-                raise
+        libc.drop_from_bounding_set(capability)
+
+
+def capabilities() -> dict[str, str]:
+    """The process's sets of capabilities by their names, in hexadecimal digits."""
+    return dict(line.split(":\t") for line in read(_STATUS).splitlines() if line.startswith("Cap"))
 
 
 def verify(identity: Identity) -> None:
@@ -85,6 +86,6 @@ def verify(identity: Identity) -> None:
     expected = {_OVERFLOW_GID} if nameless else set(identity.groups)
     if not set(os.getgroups()) <= {inside[1], *expected}:
         raise OSError(1, f"supplementary groups are left: {os.getgroups()}")
-    sets = dict(line.split(":\t") for line in read(_STATUS).splitlines() if line.startswith("Cap"))
+    sets = capabilities()
     if any(int(value, 16) for value in sets.values()):
         raise OSError(1, f"capabilities are left: {sets}")

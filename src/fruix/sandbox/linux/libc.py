@@ -9,6 +9,7 @@ arguments' types, once: a sandbox takes a hundred calls, and to wrap each argume
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import struct
@@ -172,6 +173,12 @@ def setns(descriptor: int, kind: int) -> None:
 def prctl(option: int, *arguments: int) -> int:
     """prctl(2) with up to four arguments."""
     return check(_libc.prctl(option, *(*arguments, 0, 0, 0, 0)[:4]), "prctl", option)
+
+
+def drop_from_bounding_set(capability: int) -> None:
+    """Take a capability from the bounding set, if this kernel knows it: forty calls for a sandbox."""
+    if _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) < 0 and ctypes.get_errno() != errno.EINVAL:
+        check(-1, "prctl", PR_CAPBSET_DROP)
 
 
 def sethostname(name: bytes) -> None:

@@ -22,9 +22,10 @@ from typing import NoReturn
 
 from fruix import failpoints
 from fruix.dataclass import replace
+from fruix.sandbox import root_skeleton
 from fruix.sandbox.back_ends import Sealed
 from fruix.sandbox.child_common import SETUP_FAILED, take_steps
-from fruix.sandbox.linux import libc, seccomp
+from fruix.sandbox.linux import identity, libc, seccomp
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS, ChildState, die_with_parent, namespaces
 from fruix.sandbox.linux.helper_process import close_all_but
@@ -73,7 +74,7 @@ class Parking:
             failpoints.reach("park-cgroup")
             cgroup = self._make_group()
             status, status_child = pipe(ends)
-            child = ChildState(self._spec, -1, status_child, seccomp.build_filter(), read_last_capability())
+            child = ChildState(self._spec, -1, status_child, seccomp.ready_filter(), read_last_capability())
             failpoints.reach("park-clone")
             with entrance(cgroup) as descriptor:
                 pid = libc.clone(namespaces(self._spec), descriptor)
@@ -168,6 +169,7 @@ def _run(child: ChildState, channel: socket.socket) -> NoReturn:
 
     def wait(child: ChildState) -> None:
         _rehearse(child.spec)
+        _rehearse_steps()
         with channel:
             data, descriptors, _, _ = socket.recv_fds(channel, SIZE, 1)
         if not descriptors:
@@ -192,3 +194,11 @@ def _rehearse(spec: SandboxSpec) -> None:
         tmpfs=(Tmpfs("/x", 0, 0),),
     )
     SpawnRequest.parse(SpawnRequest(spec).to_bytes())
+
+
+def _rehearse_steps() -> None:
+    """The same for two steps that come after the word, with nothing left of them."""
+    root_skeleton.make_files((File("/etc/x/x", b"x"),))
+    os.unlink("etc/x/x")
+    os.rmdir("etc/x")
+    identity.capabilities()

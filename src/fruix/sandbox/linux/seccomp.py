@@ -184,6 +184,17 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
+def ready_filter() -> bytes:
+    """The program for this machine, in memory as `load` wants it: once, in the process that forks all.
+
+    Raises:
+        IsolationUnavailableError: there is no table for this machine.
+    """
+    program = build_filter()
+    _header(program)
+    return program
+
+
 def load(program: bytes) -> None:
     """Put this thread and its future children under the filter, for good. Needs no_new_privs.
 
@@ -209,6 +220,7 @@ def load_asking(program: bytes) -> int:
     return libc.syscall("seccomp", _SET_MODE_FILTER, _NEW_LISTENER, header)
 
 
+@functools.lru_cache(maxsize=2)
 def _header(program: bytes) -> tuple[ctypes.Array[ctypes.c_char], ctypes.Array[ctypes.c_char]]:
     """The program as the kernel takes it, and the memory to which that points."""
     code = ctypes.create_string_buffer(program, len(program))

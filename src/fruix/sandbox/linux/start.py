@@ -103,7 +103,7 @@ def start(spec: SandboxSpec, log: int, parent: CgroupParent | None) -> Started:
         status, status_child = pipe(ends)
         release_child, release = pipe(ends)
         helpers = Helpers.make(spec)
-        child = ChildState(spec, log, status_child, seccomp.build_filter(), read_last_capability())
+        child = ChildState(spec, log, status_child, seccomp.ready_filter(), read_last_capability())
         failpoints.reach("clone")
         with entrance(cgroup) as descriptor:
             pid = libc.clone(namespaces(spec), descriptor)

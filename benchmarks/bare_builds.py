@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""bare_builds.py [BUILDS]: the least that a trivial sandboxed build costs a program in Python.
+
+A small process makes the calls of the system that a sandbox of Fruix takes, with constants as arguments and
+nothing between them: no specification, no checks, no journal, no database, no client. A first process is
+cloned and takes the early steps (`parked`), then hears a word, takes the others and becomes the builder;
+the parent waits for its end, takes the output by a rename, and deletes the directories. What it needs is
+what the kernel and the interpreter need. As root, on Linux x86_64, with busybox.
+
+Prints medians and least figures in microseconds, wall clock: `ahead` is from the clone to the moment when
+the child waits for the word, `set-up` from the word to its exec, `builder` from there to its end, `output`
+to the rename; `whole` is from the word to the rename, `fresh` with what is ahead.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import mmap
+import os
+import shutil
+import signal
+import socket
+import statistics
+import struct
+import sys
+import tempfile
+import time
+
+from fruix.sandbox.linux import seccomp
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_call = _libc.syscall
+_call.restype = ctypes.c_long
+_call.argtypes = (ctypes.c_long, *(ctypes.c_void_p,) * 6)
+_CLONE, _OPEN_TREE, _MOVE_MOUNT, _SETATTR, _CLOSE_RANGE = 435, 428, 429, 442, 436
+_MOUNT, _UMOUNT, _PIVOT, _PRCTL, _CAPSET, _SECCOMP = 165, 166, 155, 157, 126, 317
+_KEYCTL, _UNSHARE, _HOST, _DOMAIN, _PERSONALITY = 250, 272, 170, 171, 135
+_LANDLOCK, _RESTRICT = 444, 446
+_NEW_USER, _NEW_CGROUP = 0x10000000, 0x2000000
+_SPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x20000000 | 0x40000000  # mount, UTS, IPC, PID, network
+_RECURSIVE, _HERE = 0x8000, ctypes.c_void_p(-100)
+_READ_ONLY, _SEALED, _DEVICE = 1, 1 | 2 | 4, 2 | 8
+_DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
+_LINKS = ("fd", "stdin", "stdout", "stderr", "ptmx")
+_UID = 46900
+_FILTER = seccomp.build_filter()
+_CODE = ctypes.create_string_buffer(_FILTER, len(_FILTER))
+_PROGRAM = struct.pack("=HxxxxxxQ", len(_FILTER) // 8, ctypes.addressof(_CODE))
+
+
+def call(number: int, *arguments: object) -> int:
+    """A call of the system, which has to succeed."""
+    result: int = _call(number, *arguments, *(None,) * (6 - len(arguments)))
+    if result < 0:
+        raise OSError(ctypes.get_errno(), f"call {number}")
+    return result
+
+
+def _mount(source: bytes | None, target: bytes, kind: bytes | None, flags: int, data: bytes = b"") -> None:
+    call(_MOUNT, source, target, kind, flags, data or None)
+
+
+def _attributes(path: bytes, flags: int, add: int, clear: int = 0) -> None:
+    call(_SETATTR, _HERE, path, flags, struct.pack("=QQQQ", add, clear, 0, 0), 32)
+
+
+def _write(path: str, data: bytes, flags: int = os.O_WRONLY) -> None:
+    descriptor = os.open(path, flags, 0o644)
+    os.write(descriptor, data)
+    os.close(descriptor)
+
+
+def ahead(base: str) -> None:
+    """What can be done before there is a build."""
+    os.setsid()
+    _write("/proc/self/oom_score_adj", b"500")
+    call(_KEYCTL, 1, None)
+    _mount(None, b"/", None, 16384 | 1 << 18)
+    _mount(b"tmpfs", f"{base}/root".encode(), b"tmpfs", 6, b"mode=755,size=16m,nr_inodes=100k")
+    os.chdir(f"{base}/root")
+    for path in ("dev", "dev/pts", "dev/shm", "proc", "etc"):
+        os.mkdir(path, 0o755)
+    for name in _LINKS:
+        os.symlink("/proc/self/fd", f"dev/{name}")
+    control = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    fcntl.ioctl(control, 0x8914, struct.pack("16sh22x", b"lo", 1 | 8 | 64))
+    control.close()
+    call(_UNSHARE, _NEW_CGROUP)
+
+
+def mounts(base: str, log: int) -> None:
+    """Files, binds, devices, and the switch of the root."""
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    for name in _DEVICES:
+        os.mknod(f"dev/{name}", 0o100666)
+    for name in ("group", "hosts", "passwd"):
+        _write(f"etc/{name}", b"root:x:0:\n", os.O_WRONLY | os.O_CREAT)
+    os.mkdir("frx")
+    for source, target in (("store", "frx/store"), ("tmp", "tmp"), ("build", "build"), ("shell", "shell")):
+        tree = call(_OPEN_TREE, _HERE, f"{base}/{source}".encode(), 1 | 0x100 | _RECURSIVE | os.O_CLOEXEC)
+        os.mkdir(target, 0o755)
+        call(_MOVE_MOUNT, tree, b"", _HERE, target.encode(), 4)
+        os.close(tree)
+    _attributes(b".", _RECURSIVE, _SEALED)
+    for path in (b"frx/store", b"tmp", b"build"):
+        _attributes(path, 0, 0, _READ_ONLY)
+    for name in _DEVICES:
+        _mount(f"/dev/{name}".encode(), f"dev/{name}".encode(), None, 4096)
+        _attributes(f"dev/{name}".encode(), 0, _DEVICE)
+    _mount(b"devpts", b"dev/pts", b"devpts", 2 | 8, b"newinstance,ptmxmode=0666,mode=0620")
+    _mount(b"tmpfs", b"dev/shm", b"tmpfs", 6, b"mode=1777,size=50%")
+    call(_HOST, b"localhost", 9)
+    call(_DOMAIN, b"(none)", 6)
+    _mount(b"proc", b"proc", b"proc", 14)
+    call(_PIVOT, b".", b".")
+    call(_UMOUNT, b".", 2)
+    os.chdir("/")
+    os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+
+
+def powers() -> None:
+    """Ids, capabilities, Landlock, the filter."""
+    os.setgroups(())
+    os.setresgid(_UID, _UID, _UID)
+    os.setresuid(_UID, _UID, _UID)
+    call(_PRCTL, 4, 1)
+    call(_UNSHARE, _NEW_USER)
+    _write("/proc/self/setgroups", b"deny")
+    _write("/proc/self/uid_map", b"1000 %d 1" % _UID)
+    _write("/proc/self/gid_map", b"100 %d 1" % _UID)
+    call(_PRCTL, 4, 0)
+    call(_PRCTL, 1, signal.SIGKILL)
+    os.umask(0o022)
+    for capability in range(41):
+        call(_PRCTL, 24, capability)
+    call(_PRCTL, 47, 4)
+    call(_CAPSET, ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0), 8), bytes(24))
+    call(_PRCTL, 38, 1)
+    call(_PERSONALITY, 0x40000)
+    rules = call(_LANDLOCK, ctypes.create_string_buffer(struct.pack("=QQQ", 0, 0, 3), 24), 24, 0)
+    call(_RESTRICT, rules, 0)
+    call(_SECCOMP, 1, 0, _PROGRAM)
+    call(_CLOSE_RANGE, 3, 0xFFFFFFFF, 4)
+
+
+def child(base: str, word: int, log: int, stamps: mmap.mmap) -> None:
+    """The first process of a sandbox, to its exec."""
+    ahead(base)
+    stamps[:8] = struct.pack("=d", time.perf_counter())
+    os.read(word, 1)
+    mounts(base, log)
+    powers()
+    os.chdir("/build")
+    stamps[8:16] = struct.pack("=d", time.perf_counter())
+    os.execve("/shell/sh", ("sh", "-c", "echo hi > $out"), {"out": "/frx/store/out"})  # noqa: S606
+
+
+def build(place: str, number: int, log: int, stamps: mmap.mmap) -> dict[str, float]:
+    """One build; the times of its parts, in seconds."""
+    base = f"{place}/b{number}"
+    for name, mode, owner in (("", 0o755, 0), ("root", 0o700, 0), ("store", 0o1775, 0), ("tmp", 0o1777, 0)):
+        os.mkdir(f"{base}/{name}")
+        os.chmod(f"{base}/{name}", mode)
+        os.chown(f"{base}/{name}", owner, _UID if name == "store" else 0)
+    os.mkdir(f"{base}/build")
+    os.chown(f"{base}/build", _UID, _UID)
+    os.mkdir(f"{base}/shell")
+    os.link(f"{place}/sh", f"{base}/shell/sh")
+    hears, says = os.pipe()
+    begun = time.perf_counter()
+    arguments = struct.pack("=11Q", _SPACES, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
+    holding = ctypes.PyDLL(None).syscall  # keeps the interpreter's lock
+    if (pid := holding(_CLONE, arguments, ctypes.c_size_t(len(arguments)))) == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        try:
+            child(base, hears, log, stamps)
+        finally:
+            os._exit(127)
+    time.sleep(0.02)  # the child is ready
+    word = time.perf_counter()
+    os.write(says, b"x")
+    _, status = os.waitpid(pid, 0)
+    ended = time.perf_counter()
+    os.rename(f"{base}/store/out", f"{place}/out-{number}")
+    taken = time.perf_counter()
+    assert status == 0, status
+    os.close(hears)
+    os.close(says)
+    shutil.rmtree(base)
+    ready, gone = struct.unpack("=dd", stamps[:16])
+    return {
+        "ahead": ready - begun, "set-up": gone - word, "builder": ended - gone, "output": taken - ended,
+        "whole": taken - word, "fresh": taken - word + ready - begun,
+    }  # fmt: skip
+
+
+def main(builds: int) -> None:
+    """Build, and print what it took."""
+    found: dict[str, list[float]] = {}
+    stamps = mmap.mmap(-1, 4096)
+    log = os.open("/dev/null", os.O_WRONLY)
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)  # noqa: S103 - the builder passes through it
+        shutil.copy("/bin/busybox", f"{place}/sh")
+        for number in range(builds):
+            for name, seconds in build(place, number, log, stamps).items():
+                found.setdefault(name, []).append(seconds * 1e6)
+    for name, values in found.items():
+        print(f"{name:8} median {statistics.median(values):7.0f}  least {min(values):7.0f}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
