@@ -155,12 +155,33 @@ def workspace(
         finally:
             if dead:
                 failpoints.reach("remove-directories")
-                if points:
-                    with suppress(OSError, StoreError):  # then it is deleted
-                        kept_points.keep(parent, name, _STORE)
-                delete_tree(parent, os.fsencode(name))
+                _remove(parent, name, points)
     finally:
         os.close(parent)
+
+
+def _remove(parent: int, name: str, points: Collection[str]) -> None:
+    if len(points) >= kept_points.FEWEST:
+        with suppress(OSError, StoreError):  # then it is deleted
+            kept_points.keep(parent, name, _STORE)
+    elif _removed(parent, name, points):
+        return
+    delete_tree(parent, os.fsencode(name))
+
+
+def _removed(parent: int, name: str, points: Collection[str]) -> bool:
+    """Whether the directories are gone, in which nothing was left but mount points: one call for each."""
+    store = f"{name}/{_STORE}"
+    try:
+        for path in (*(f"{store}/{point}" for point in points), store, *_others(name), name):
+            os.rmdir(path, dir_fd=parent)  # of links, files and mounts nothing goes
+    except OSError:
+        return False
+    return True
+
+
+def _others(name: str) -> Iterator[str]:
+    return (f"{name}/{child}" for child in ("root", "build", "tmp"))
 
 
 @contextmanager
@@ -186,12 +207,9 @@ def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str]) -
         ):
             if not (kept and child == _STORE):
                 os.mkdir(child, 0o700, dir_fd=base)
-            made = os.open(child, OPEN_DIRECTORY, dir_fd=base)
-            try:
-                os.fchown(made, owner, group)
-                os.fchmod(made, mode)
-            finally:
-                os.close(made)
+            # By their names: nobody else can change those in there.
+            os.chown(child, owner, group, dir_fd=base)
+            os.chmod(child, mode, dir_fd=base)
     finally:
         os.close(base)
 

@@ -1,0 +1,67 @@
+"""A build's directories: as they have to be, and gone afterwards, whatever lies in them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from fruix.building import workspace as module
+from fruix.building.workspace import workspace
+from fruix.sandbox.back_ends import current
+from fruix.sandbox.linux import userns
+
+UID = 0 if userns.confined() else 35005  # without root there is no other
+NAME = "frx-test"
+
+
+def test_each_directory_has_its_owner_and_its_mode(tmp_path: Path) -> None:
+    with workspace(str(tmp_path), NAME, UID, UID) as area:
+        found = {}
+        for name in ("root", "build", "tmp", "store"):
+            status = os.lstat(f"{area.base}/{name}")
+            found[name] = (stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid)
+    outer = 0 if current().user_namespaces else UID
+    assert found == {
+        "root": (0o700, 0, 0),
+        "build": (0o700, UID, UID),
+        "tmp": (0o1777, 0, outer),
+        "store": (0o1775, 0, UID),
+    }
+
+
+def test_empty_ones_with_their_mount_points_go_without_being_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "delete_tree", None)
+    with workspace(str(tmp_path), NAME, UID, UID, {"a", "b"}) as area:
+        for point in "ab":
+            os.mkdir(f"{area.store}/{point}")
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("place", ["build", "tmp", "store", "store/a"])
+def test_what_is_left_in_one_goes_too(tmp_path: Path, place: str) -> None:
+    with workspace(str(tmp_path), NAME, UID, UID, {"a"}) as area:
+        os.mkdir(f"{area.store}/a")
+        Path(area.base, place, "left").write_text("x")
+        Path(area.base, place, "tree").mkdir()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_mount_point_that_is_a_file_or_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "builds").mkdir()
+    (tmp_path / "empty").mkdir()
+    with workspace(str(tmp_path / "builds"), NAME, UID, UID, {"a", "b"}) as area:
+        Path(area.store, "a").touch()
+        os.symlink(tmp_path / "empty", f"{area.store}/b")
+    assert sorted(os.listdir(tmp_path)) == ["builds", "empty"]
+    assert os.listdir(tmp_path / "builds") == []
+
+
+def test_a_failure_goes_on_behind_them(tmp_path: Path) -> None:
+    with pytest.raises(KeyError), workspace(str(tmp_path), NAME, UID, UID):
+        raise KeyError
+    assert os.listdir(tmp_path) == []
