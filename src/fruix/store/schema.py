@@ -153,14 +153,18 @@ select v.path from closed c join ValidPaths v on v.id = c.id
 
 # For collections: all rows, and the edges of the graph of what keeps what alive, from the row that
 # each begins at, for those that begin after a row (0 gives all).
-GRAPH_ROWS = "select id, coalesce(narSize, 0) from ValidPaths order by id"
-EDGES_REFERENCES = "select referrer, reference from Refs where referrer > ? and referrer <> reference"
+GRAPH_ROWS = "select id from ValidPaths order by id"
+GRAPH_SIZES = "select id, coalesce(narSize, 0) from ValidPaths"
+# Ordered by where they begin.
+EDGES_REFERENCES = (
+    "select referrer, reference from Refs where referrer > ? and referrer <> reference order by 1"
+)
 EDGES_DERIVERS = """
 select v.id, d.drv from ValidPaths v join ValidPaths w on w.path = v.deriver
-join DerivationOutputs d on d.drv = w.id and d.path = v.path where v.id > ?
+join DerivationOutputs d on d.drv = w.id and d.path = v.path where v.id > ? order by 1
 """
 EDGES_OUTPUTS = """
-select d.drv, v.id from DerivationOutputs d join ValidPaths v on v.path = d.path where d.drv > ?
+select d.drv, v.id from DerivationOutputs d join ValidPaths v on v.path = d.path where d.drv > ? order by 1
 """
 ROWS_AFTER = "select id from ValidPaths where id > ?"
 ROWS_OF = "select id, path from ValidPaths where path in (select value from json_each(?))"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -13,7 +14,7 @@ from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.garbage import Goal, Keep
 from fruix.model.storepath import StorePath
-from fruix.store.collection.graph import Adjacency, Graph
+from fruix.store.collection.graph import Adjacency, Edges, Graph
 from fruix.store.local import LocalStore
 from store.helpers import info_of
 
@@ -112,3 +113,70 @@ def test_a_circle_of_references_is_given_too(store: LocalStore) -> None:
     assert len(store.dead_paths(Keep())) == 2
     assert store.collect(Keep(), Goal()).deleted == 2
     assert store.verify() == []
+
+
+def graph_of(store: LocalStore, many: int, edges: set[tuple[int, int]]) -> Graph:
+    """A graph of rows that leaves gaps: row 2n is the path of number n."""
+    with store.database.writing() as connection:
+        connection.executemany(
+            "insert into ValidPaths (id, path, hash, registrationTime, narSize) values (?, ?, 'x', 1, ?)",
+            ((2 * row, f"{store.directory}/{row}", row) for row in range(1, many + 1)),
+        )
+        connection.executemany(
+            "insert into Refs (referrer, reference) values (?, ?)", ((2 * a, 2 * b) for a, b in edges)
+        )
+    with store.database.snapshot() as connection:
+        return Graph(connection, Keep(), sizes=True)
+
+
+def reached(edges: set[tuple[int, int]], roots: set[int]) -> set[int]:
+    found, before = set(roots), set[int]()
+    while found != before:
+        before = set(found)
+        found |= {b for a, b in edges if a in found}
+    return found
+
+
+@pytest.mark.parametrize("down", [1.0, 0.9, 0.5, 0.0])
+def test_what_roots_reach_is_alive_whichever_way_edges_lead(store: LocalStore, down: float) -> None:
+    chance = random.Random(f"{down}")
+    many = 400
+    edges = set[tuple[int, int]]()
+    while len(edges) < many:
+        low, high = sorted(chance.sample(range(1, many + 1), 2))
+        edges.add((high, low) if chance.random() < down else (low, high))
+    graph = graph_of(store, many, edges)
+    roots = set[int]()
+    for count in (3, 1, 5):  # once all edges are gone through, later some are followed
+        roots |= set(chance.sample(range(1, many + 1), count))
+        graph.mark([*(2 * row for row in roots), 3, 10 * many])  # two that there are not
+        alive = {2 * row for row in reached(edges, roots)}
+        assert set(graph.rows(alive=True)) == alive
+        assert {row for row in range(2, 2 * many + 1, 2) if graph.is_alive(row)} == alive
+        assert (graph.live, len(graph)) == (len(alive), many)
+        assert set(graph.rows(alive=False)) == {2 * row for row in range(1, many + 1)} - alive
+    assert graph.size(20) == 10
+
+
+def test_a_long_way_up_is_followed_to_its_end(store: LocalStore) -> None:
+    many = 50
+    graph = graph_of(store, many, {(row, row + 1) for row in range(1, many)})
+    graph.mark([2])
+    assert graph.live == many
+
+
+def test_all_edges_are_gone_through_a_few_times_at_most(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times: list[int] = []
+    follow = Edges.__iter__
+
+    def counted(edges: Edges) -> Iterator[tuple[int, int]]:
+        times.append(len(edges))
+        return follow(edges)
+
+    monkeypatch.setattr(Edges, "__iter__", counted)
+    graph = graph_of(store, 50, {(row, row // 2) for row in range(2, 51)})
+    graph.mark([100])
+    graph.mark([98, 96])
+    assert len([count for count in times if count]) == 2

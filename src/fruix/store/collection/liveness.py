@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -35,7 +35,9 @@ class Liveness:
         names: base names of all temporary roots, which need not be valid.
     """
 
-    def __init__(self, parts: Parts, keep: Keep, links: Links, heard: Sequence[StorePath | None]) -> None:
+    def __init__(
+        self, parts: Parts, keep: Keep, links: Links, heard: Sequence[StorePath | None], *, sizes: bool
+    ) -> None:
         """Look at the store; see `looked_at`. `heard` grows while others add temporary roots."""
         self._keep = keep
         self._links = links
@@ -49,18 +51,19 @@ class Liveness:
             temporary.update(path for _, path in temporary_of_others(self._others, self._store))
         found = [*links(), *(path for _, path in runtime_roots(self._store))]
         with parts.database.snapshot() as connection:
-            self.graph = Graph(connection, keep)
+            self.graph = Graph(connection, keep, sizes=sizes)
             self._newest = self.graph.newest
-            self._mark(connection, found)
-            self._mark_temporary(connection, temporary)
+            self._mark(connection, {*found, *temporary}, temporary)
 
-    def _mark(self, connection: sqlite3.Connection, roots: Iterable[StorePath]) -> None:
+    def _mark(
+        self,
+        connection: sqlite3.Connection,
+        roots: Iterable[StorePath],
+        temporary: Iterable[StorePath] = (),
+    ) -> None:
+        """Nothing has the names of temporary roots but with the leave of their sessions, valid or not."""
+        self.names.update(path.base for path in temporary)
         self.graph.mark(rows_of(connection, roots))
-
-    def _mark_temporary(self, connection: sqlite3.Connection, roots: Collection[StorePath]) -> None:
-        """Nothing has these names but with the leave of their sessions, valid or not."""
-        self.names.update(path.base for path in roots)
-        self._mark(connection, roots)
 
     def catch_up(self, connection: sqlite3.Connection) -> None:
         """Take in what has come since. The gate is held alone; cost: two short queries."""
@@ -75,13 +78,13 @@ class Liveness:
         roots = [root for root in heard if root is not None]
         roots += [path for _, path in temporary_of_others(self._others, self._store)]
         if roots:
-            self._mark_temporary(connection, roots)
+            self._mark(connection, roots, roots)
         if len(roots) < len(heard):
             self._mark(connection, self._links())
 
 
 @contextmanager
-def looked_at(parts: Parts, keep: Keep, links: Links) -> Iterator[Liveness]:
+def looked_at(parts: Parts, keep: Keep, links: Links, *, sizes: bool = False) -> Iterator[Liveness]:
     """Look at the store; during the context the result can `catch_up`.
 
     The order matters: temporary roots are listened to before any root is looked at, and roots are
@@ -91,12 +94,13 @@ def looked_at(parts: Parts, keep: Keep, links: Links) -> Iterator[Liveness]:
         parts: the store.
         keep: what keeps paths alive besides references.
         links: gives the roots that are links, each time as they are then.
+        sizes: whether the graph shall know those of paths.
 
     Raises:
         StoreError: another process has temporary roots that it could not write down.
     """
     with parts.temp_roots.listening() as heard:
-        yield Liveness(parts, keep, links, heard)
+        yield Liveness(parts, keep, links, heard, sizes=sizes)
 
 
 def temporary_of_others(others: OtherProcesses, store: str) -> Iterator[tuple[str, StorePath]]:

@@ -141,7 +141,8 @@ class StoredCollection(StoreQueries):
                 collection.outdated.remove_outdated(found, counting)
             return (root.target for root in counting)
 
-        with collection.liveness.looked_at(self._parts, keep, links) as liveness:
+        sizes = goal.dry_run or goal.max_freed is not None or goal.min_free is not None
+        with collection.liveness.looked_at(self._parts, keep, links, sizes=sizes) as liveness:
             report(Marked(liveness.graph.live, len(liveness.graph)))
             yield liveness
 
