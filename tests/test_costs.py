@@ -34,8 +34,8 @@ MANY = 300  # more processes than there are on a quiet machine
 # Kind of request → most calls for one. Waiting for other threads doesn't count, since how often that
 # takes a call depends on the load.
 MOST = {
-    "build": 565,  # 545; the sandbox that is made ready for the next one among it
-    "after the builder": 90,  # 68, and what the daemon does meanwhile for the build before
+    "build": 520,  # 495 to 503; the sandbox that is made ready for the next one among it
+    "after the builder": 85,  # 67, and what the daemon does meanwhile for the build before
     "text": 38,  # 33
     "text of many": 9,
     "first question": 20,
@@ -47,7 +47,7 @@ ACCEPTED = re.compile(r"accept4(\(| resumed>).* = \d")
 CALL = re.compile(r"\d+ +(\w+)\(")
 LOOK = re.compile(r"recvfrom\(.*MSG_DONTWAIT, .* = -1 EAGAIN")  # how often: depends on the load too
 # From the moment when the daemon knows that nothing of the build is alive to its answer.
-ENDED, ANSWERED = re.compile(r'recv.*"\[\\"Exit\\"'), re.compile(r'sendto\(\d+, "POTS')
+ENDED, ANSWERED = re.compile(r'recv.*"\[\\"Exit\\"'), re.compile(r'sendto\(\d+, "TLSR')
 
 
 def _can_trace() -> bool:
