@@ -14,7 +14,7 @@ from packages.test_definitions import FakeStore
 
 # For a package with three inputs; 313 and 549 while each annotation was looked through for each value, and
 # each derivation was written anew for each of its hashes.
-MOST_TO_DEFINE, MOST_TO_LOWER = 90, 250
+MOST_TO_DEFINE, MOST_TO_LOWER = 80, 185
 _NUMBERS = count()
 
 

@@ -201,6 +201,23 @@ def check_outputs(derivation: Derivation, path: StorePath, hasher: DerivationHas
     Raises:
         BadDerivationError: a path or variable is wrong, or output kinds are mixed.
     """
+    usual = all(output.path is not None and not output.hash for output in derivation.outputs.values())
+    if not usual and not _has_paths(derivation):
+        return
+    if derivation.is_fixed:
+        _check_paths(derivation, _fixed_outputs(derivation, path.directory))
+        return
+    masked, whole = hasher.hashes(derivation)
+    _check_paths(derivation, _named_outputs(derivation, masked, path.directory))
+    hasher.know(path, whole)
+
+
+def _has_paths(derivation: Derivation) -> bool:
+    """Whether all output paths are known.
+
+    Raises:
+        BadDerivationError: output kinds are mixed.
+    """
     fixed = [name for name, output in derivation.outputs.items() if output.is_fixed]
     unknown = [name for name, output in derivation.outputs.items() if output.path is None]
     if fixed and len(derivation.outputs) > 1:
@@ -217,13 +234,8 @@ def check_outputs(derivation: Derivation, path: StorePath, hasher: DerivationHas
             raise BadDerivationError(
                 f"derivation '{derivation.name}': impure derivation output should not specify output path"
             )
-        return
-    if derivation.is_fixed:
-        _check_paths(derivation, _fixed_outputs(derivation, path.directory))
-        return
-    masked, whole = hasher.hashes(derivation)
-    _check_paths(derivation, _named_outputs(derivation, masked, path.directory))
-    hasher.know(path, whole)
+        return False
+    return True
 
 
 def _check_paths(derivation: Derivation, paths: Mapping[str, StorePath]) -> None:

@@ -59,7 +59,7 @@ def hasher(algorithm: str) -> Hasher:
     return hashlib.new(_HASHLIB_NAMES.get(algorithm, algorithm), usedforsecurity=False)
 
 
-def sha256(data: bytes = b"") -> Hasher:
+def sha256(data: bytes | bytearray | memoryview = b"") -> Hasher:
     """A state for SHA-256 that has taken `data`."""
     import hashlib  # noqa: PLC0415 - loads OpenSSL
 
@@ -75,8 +75,8 @@ def _digest_size(algorithm: str) -> int:
 
 def fold(digest: bytes, size: int = 20) -> bytes:
     """XOR a digest onto itself until it has `size` bytes (not a truncation)."""
-    result = 0
-    for start in range(0, len(digest), size):
+    result = int.from_bytes(digest[:size], "little")
+    for start in range(size, len(digest), size):
         result ^= int.from_bytes(digest[start : start + size], "little")
     return result.to_bytes(size, "little")
 
@@ -96,6 +96,8 @@ class Hash:
     @classmethod
     def of(cls, algorithm: str, data: bytes | bytearray | memoryview) -> Self:
         """Hash `data`; raises `BadHashError` for an unknown algorithm."""
+        if algorithm == "sha256":
+            return cls(algorithm, sha256(data).digest())
         state = hasher(algorithm)
         state.update(data)
         return cls(algorithm, state.digest())

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from operator import attrgetter
 from typing import NamedTuple, Self
@@ -88,10 +88,9 @@ class StorePath(NamedTuple):
         Raises:
             BadStorePathError: not exactly one well-formed component below `directory`.
         """
-        head, _, base = text.rpartition("/")
-        if head != directory or not _BASE.fullmatch(base):
-            head, base = _canonical(text, directory)
-        return cls(f"{head}/{base}")
+        if _paths_of(directory)(text):
+            return cls(text)
+        return cls("/".join(_canonical(text, directory)))
 
     @classmethod
     def of(cls, directory: str, base: str) -> Self:
@@ -153,6 +152,12 @@ def in_store(text: str, directory: str = DEFAULT_STORE) -> tuple[StorePath, str]
         raise OutsideStoreError(text, hint=f"store paths begin with {directory}/")
     base, slash, rest = text[len(directory) + 1 :].partition("/")
     return StorePath.of(directory, base), slash + rest
+
+
+@lru_cache(maxsize=64)
+def _paths_of(directory: str) -> Callable[[str], re.Match[str] | None]:
+    """Matches the paths of a store as they should be written."""
+    return re.compile(f"{re.escape(directory)}/{BASE}").fullmatch
 
 
 @lru_cache(maxsize=64)

@@ -27,6 +27,8 @@ OBJECTS_LIMIT = 10_000_000
 # How much a client is asked for at once. Each question costs a turn of both sides; guix-daemon asks
 # for 32 KiB.
 PIECE = 1 << 18
+# Bytes of texts from which on they are sent.
+_TOGETHER = 1 << 15
 
 
 class NarBody:
@@ -198,11 +200,14 @@ def read_texts(stream: Source, count: int, context: Context) -> Iterator[Text]:
 
 
 def write_texts(texts: Iterable[Text], context: Context) -> Iterator[bytes]:
-    """The inverse, before framing."""
+    """The inverse, before framing: many small texts in one piece, each of which is a frame."""
+    piece = bytearray()
     for text in texts:
-        piece = bytearray()
         _TEXT.write(piece, text, context)
-        yield bytes(piece)
+        if len(piece) >= _TOGETHER:
+            yield bytes(piece)
+            piece.clear()
+    yield bytes(piece)
 
 
 def write_objects(

@@ -12,6 +12,7 @@ Cost: about 100 µs a path; a derivation some 100 µs more.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -190,10 +191,11 @@ def _insert(
         if output.path is not None
     ]
     connection.executemany(schema.INSERT_OUTPUT, outputs)
-    references = [
-        (ids[info.path], _find(connection, ids, reference)) for info in infos for reference in info.references
-    ]
-    connection.executemany(schema.INSERT_REFERENCE, references)
+    references = [(ids[info.path], path.text) for info in infos for path in info.references]
+    if connection.executemany(schema.INSERT_REFERENCE, references).rowcount != len(references):
+        texts = [text for _, text in references]
+        valid = {row[0] for row in connection.execute(schema.VALID_OF, (json.dumps(texts),))}
+        raise InvalidPathError(next(text for text in texts if text not in valid))
 
 
 def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:
@@ -212,14 +214,3 @@ def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:
             raise
     connection.execute(schema.UPDATE_PATH, (nar_hash, size, ultimate, signatures, address, row[0]))
     return int(row[0])
-
-
-def _find(connection: sqlite3.Connection, ids: dict[StorePath, int], path: StorePath) -> int:
-    """The id of a path's row, which is put down in `ids`."""
-    found = ids.get(path)
-    if found is None:
-        row = connection.execute(schema.FIND_ID, (path.text,)).fetchone()
-        if row is None:
-            raise InvalidPathError(str(path))
-        found = ids[path] = int(row[0])
-    return found

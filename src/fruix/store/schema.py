@@ -184,7 +184,9 @@ insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ultimate
 values (?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPDATE_PATH = "update ValidPaths set hash = ?, narSize = ?, ultimate = ?, sigs = ?, ca = ? where id = ?"
-INSERT_REFERENCE = "insert or replace into Refs (referrer, reference) values (?, ?)"
+INSERT_REFERENCE = """
+insert or replace into Refs (referrer, reference) select ?, id from ValidPaths where path = ?
+"""
 ADD_REFERENCE = """
 insert or ignore into Refs (referrer, reference)
 select own.id, other.id from ValidPaths as own, ValidPaths as other where own.path = ? and other.path = ?

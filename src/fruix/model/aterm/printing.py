@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from itertools import islice
+from typing import NamedTuple
 
-from fruix.dataclass import dataclass
 from fruix.model.aterm.grammar import DYNAMIC, TO_ESCAPE, escaped
 from fruix.model.derivation import Derivation, Dynamic
+from fruix.model.storepath import StorePath
 from fruix.model.text import to_bytes
 
 _STEP = 1 << 18  # characters that are escaped at once
+_COMMA = '","'
 
 # A path or a hash modulo → the outputs that are needed of it.
 Inputs = Mapping[str, Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """The text form without its list of inputs, in pieces: what stands before that, and what behind it."""
+class Around(NamedTuple):
+    """The text form without its list of inputs: what stands before that, the sources, and what is behind."""
 
     before: bytes
-    behind: Sequence[bytes]
+    sources: bytes
+    behind: bytes
 
     def text(self, inputs: bytes) -> bytes:
         """The whole."""
-        return b"".join((self.before, inputs, *self.behind))
+        return b"".join((self.before, inputs, self.sources, self.behind))
 
 
 class Printer:
@@ -33,22 +34,15 @@ class Printer:
 
     def __init__(self, derivation: Derivation) -> None:
         self._derivation = derivation
-        outputs, variables = derivation.outputs, _in_order(derivation.env)
-        sources = sorted(path.text for path in derivation.input_srcs)
-        values = map(derivation.env.__getitem__, variables)
-        texts = [*variables, *values, *sources, derivation.system, derivation.builder, *derivation.args]
-        quoted, count = _quoted(texts), len(variables)
-        rest = iter(quoted[2 * count :])
-        middle = _list(islice(rest, len(sources))), next(rest), next(rest), _list(rest)
         self._head = b'DrvWithVersion("%b",' % DYNAMIC.encode() if derivation.dynamic else b"Derive("
-        # A comma, the rest but for the variables, then two for each variable, and the end.
-        self._behind = [b""] * (2 * count + 1)
-        self._behind[1::2] = quoted[count : 2 * count]
-        self._behind[0:-1:2] = map(b"),(%b,".__mod__, quoted[:count])
-        self._behind[-1] = b")])" if count else b"])"
-        before = b",%b,[" % b",".join(middle)
-        self._behind[0] = before + (self._behind[0].removeprefix(b"),") if count else self._behind[0])
-        self._own = [(2 * place + 1, name) for place, name in enumerate(variables) if name in outputs]
+        self._sources = _paths(derivation.input_srcs)
+        variables = [(name, derivation.env[name]) for name in _in_order(derivation.env)]
+        self._behind = _together(derivation, variables) or _apart(derivation, variables)
+
+    def _own_paths(self) -> dict[str, str]:
+        return {
+            name: output.path.text if output.path else "" for name, output in self._derivation.outputs.items()
+        }
 
     def around(self, paths: Mapping[str, str] | None = None) -> Around:
         """Everything but the inputs.
@@ -57,22 +51,20 @@ class Printer:
             paths: of the outputs, in place of those that the derivation has; in variables that are
                 named like outputs too.
         """
-        behind = self._behind
+        behind, env = self._behind, self._derivation.env
         if paths is None:
-            found = {name: output.path for name, output in self._derivation.outputs.items()}
-            paths = {name: path.text if path is not None else "" for name, path in found.items()}
-        elif self._own:
-            behind = behind.copy()
-            written = _quoted([paths[name] for _, name in self._own])
-            for (place, _), path in zip(self._own, written, strict=True):
-                behind[place] = path
-        return Around(b"%b%b," % (self._head, self._written_outputs(paths)), behind)
-
-    def _written_outputs(self, paths: Mapping[str, str]) -> bytes:
-        rows = [(name, self._derivation.outputs[name]) for name in _in_order(paths)]
-        texts = [(name, paths[name], output.method_algorithm, output.hash) for name, output in rows]
-        quoted = iter(_quoted([text for row in texts for text in row]))
-        return _list(b"(%b,%b,%b,%b)" % parts for parts in zip(quoted, quoted, quoted, quoted, strict=True))
+            paths = self._own_paths()
+        else:
+            # A bracket before a quote that begins a string is one of a variable: names are there once.
+            for name in paths.keys() & env.keys():
+                before, after = (_tuples([(name, text)]) for text in (env[name], paths[name]))
+                behind = behind.replace(before, after, 1)
+        outputs = self._derivation.outputs
+        rows = [
+            (name, paths[name], outputs[name].method_algorithm, outputs[name].hash)
+            for name in _in_order(paths)
+        ]
+        return Around(b"%b[%b]," % (self._head, _tuples(rows)), b",%b," % self._sources, behind)
 
     def inputs(self) -> bytes:
         """The derivation's own list of inputs."""
@@ -80,7 +72,7 @@ class Printer:
         if not dynamic:
             return written_inputs({path.text: names for path, names in needed.items()})
         nodes = {path.text: Dynamic(tuple(names), dynamic.get(path, {})) for path, names in needed.items()}
-        return _list(b"(%b,%b)" % (_quoted([key])[0], _node(nodes[key])) for key in sorted(nodes))
+        return _list(b"(%b,%b)" % (_quoted(key), _node(nodes[key])) for key in sorted(nodes))
 
 
 def render(derivation: Derivation) -> bytes:
@@ -91,13 +83,51 @@ def render(derivation: Derivation) -> bytes:
 
 def written_inputs(inputs: Inputs) -> bytes:
     """A list of inputs; those of a hash modulo have hashes in place of paths."""
-    keys = sorted(inputs)
-    quoted = iter(_quoted([text for key in keys for text in (key, *sorted(inputs[key]))]))
-    return _list([b"(%b,%b)" % (next(quoted), _list(islice(quoted, len(inputs[key])))) for key in keys])
+    if TO_ESCAPE.search("".join(["".join(names) for names in inputs.values()])):
+        return _list([b"(%b,%b)" % (_quoted(key), _strings(sorted(inputs[key]))) for key in sorted(inputs)])
+    rows = [f'("{key}",["{_COMMA.join(sorted(inputs[key]))}"])' for key in sorted(inputs)]
+    return to_bytes(f"[{','.join(rows)}]").replace(b'[""]', b"[]")
+
+
+def _together(derivation: Derivation, variables: Sequence[tuple[str, str]]) -> bytes | None:
+    r"""System, builder, arguments and variables, all escaped at once; None: there is too much of it.
+
+    NUL stands for what parts strings and \1 for what parts variables, until they are escaped.
+    """
+    rows = "\1".join(map("\0".join, variables))
+    together = "\2".join((f"{derivation.system}\0{derivation.builder}", "\0".join(derivation.args), rows))
+    parts = 1 + max(0, len(derivation.args) - 1) + len(variables), max(0, len(variables) - 1), 2
+    if len(together) > _STEP or tuple(map(together.count, "\0\1\2")) != parts:
+        return None
+    written = escaped(to_bytes(together)).replace(b"\0", b'","').replace(b"\1", b'"),("')
+    first, args, env = written.split(b"\2")
+    arguments, rest = b'"%b"' % args if derivation.args else b"", b'("%b")' % env if variables else b""
+    return b'"%b",[%b],[%b])' % (first, arguments, rest)
+
+
+def _apart(derivation: Derivation, variables: Sequence[tuple[str, str]]) -> bytes:
+    """The same, one after the other; put together once."""
+    parts = [_quoted(derivation.system), b",", _quoted(derivation.builder), b",["]
+    for place, argument in enumerate(derivation.args):
+        parts += (b"," if place else b"", _quoted(argument))
+    parts.append(b"],[")
+    for place, (name, value) in enumerate(variables):
+        parts += (b",(" if place else b"(", _quoted(name), b",", _quoted(value), b")")
+    return b"".join((*parts, b"])"))
+
+
+def _tuples(rows: Sequence[Sequence[str]]) -> bytes:
+    text = '"),("'.join([_COMMA.join(row) for row in rows])
+    usual = text.isprintable() and "\\" not in text and text.count('"') == 2 * sum(map(len, rows)) - 2
+    if usual:
+        return to_bytes(f'("{text}")')
+    return b",".join([b"(%b)" % b",".join(map(_quoted, row)) for row in rows])
 
 
 def _in_order(names: Collection[str]) -> list[str]:
     """In the order of their bytes."""
+    if len(names) == 1:
+        return [*names]
     return sorted(names) if "".join(names).isascii() else sorted(names, key=to_bytes)
 
 
@@ -105,24 +135,25 @@ def _list(items: Iterable[bytes]) -> bytes:
     return b"[%b]" % b",".join(items)
 
 
+def _paths(paths: Iterable[StorePath]) -> bytes:
+    texts = sorted([path.text for path in paths])
+    return f'["{_COMMA.join(texts)}"]'.encode() if texts else b"[]"
+
+
+def _strings(texts: Iterable[str]) -> bytes:
+    return _list(map(_quoted, texts))
+
+
 def _node(node: Dynamic) -> bytes:
-    names = _list(_quoted(sorted(node.outputs)))
+    names = _strings(sorted(node.outputs))
     if not node.below:
         return names
-    rows = (b"(%b,%b)" % (_quoted([name])[0], _node(node.below[name])) for name in _in_order(node.below))
+    rows = (b"(%b,%b)" % (_quoted(name), _node(node.below[name])) for name in _in_order(node.below))
     return b"(%b,%b)" % (names, _list(rows))
 
 
-def _quoted(texts: Sequence[str]) -> list[bytes]:
-    """Each in quotes. Short ones are escaped together, parted by NUL, which no derivation's text has."""
-    size = sum(map(len, texts))
-    together = "\0".join(texts) if 0 < size <= _STEP else "\0" * len(texts)
-    if together.count("\0") != len(texts) - 1:
-        return list(map(_quoted_alone, texts))
-    return (b'"%b"' % escaped(to_bytes(together)).replace(b"\0", b'"\0"')).split(b"\0")
-
-
-def _quoted_alone(text: str) -> bytes:
+def _quoted(text: str) -> bytes:
+    """In quotes; long ones are escaped in steps."""
     if not TO_ESCAPE.search(text):
         return b'"%b"' % to_bytes(text)
     steps = (to_bytes(text[start : start + _STEP]) for start in range(0, len(text), _STEP))

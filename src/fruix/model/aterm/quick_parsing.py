@@ -40,7 +40,7 @@ def parse_usual(data: bytes, name: str, directory: str) -> Derivation | None:
     form = _FORM.fullmatch('"'.join(parts[::2])) if len(parts) % 2 else None
     if form is None:
         return None
-    strings = _Strings(parts[1::2] if b"\\" not in data else list(map(_unescaped, parts[1::2])))
+    strings = _Strings([_unescaped(part) if "\\" in part or "\0" in part else part for part in parts[1::2]])
     try:
         return _derivation(form, strings, name, directory)
     except (_UnusualError, BadStorePathError, BadHashError, FormatError):
@@ -129,6 +129,5 @@ def _check_order(keys: list[str]) -> None:
 
 
 def _unescaped(text: str) -> str:
-    if "\\" in text:
-        text = text.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t").replace("\\", "")
-    return text.replace("\0q", '"').replace("\0b", "\\") if "\0" in text else text
+    text = text.replace("\\n", "\n").replace("\\r", "\r").replace("\\t", "\t").replace("\\", "")
+    return text.replace("\0q", '"').replace("\0b", "\\")

@@ -14,17 +14,12 @@ from fruix.store.tree.hashing import StreamHash
 
 def with_archive(info: PathInfo, contents: bytes) -> PathInfo:
     """The same with hash and size of the archive of a plain file."""
-    digest, size = _hash_of(_file_archive(contents))
-    return replace(info, nar_hash=digest, nar_size=size)
-
-
-def _hash_of(parts: Iterable[bytes]) -> tuple[Hash, int]:
-    """The SHA-256 of what `parts` are together, and their size."""
-    digest, size = sha256(), 0
-    for part in parts:
-        digest.update(part)
-        size += len(part)
-    return Hash("sha256", digest.digest()), size
+    size = len(contents)
+    head, tail = write.MAGIC + write.file_head(size, executable=False), write.file_tail(size)
+    digest = sha256(head)
+    digest.update(contents)
+    digest.update(tail)
+    return replace(info, nar_hash=Hash("sha256", digest.digest()), nar_size=len(head) + size + len(tail))
 
 
 def hashed(chunks: Iterable[bytes], *streams: StreamHash) -> Iterator[bytes]:
@@ -58,8 +53,3 @@ def check_archive(info: PathInfo, found: Hash, size: int) -> None:
         raise ImportMismatchError(path, expected=said.prefixed, got=found.prefixed)
     if size != info.nar_size:
         raise ImportMismatchError(path, kind="size", expected=str(info.nar_size), got=str(size))
-
-
-def _file_archive(contents: bytes) -> tuple[bytes, ...]:
-    size = len(contents)
-    return (write.MAGIC, write.file_head(size, executable=False), contents, write.file_tail(size))
