@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""bare_builds.py [BUILDS]: the least that a trivial sandboxed build costs a program in Python.
+"""bare_builds.py DIRECTORY BUILDS JOBS: the least that trivial sandboxed builds cost a program in Python.
 
 A small process makes the calls of the system that a sandbox of Fruix takes, with constants as arguments and
 nothing between them: no specification, no checks, no journal, no database, no client. A first process is
@@ -9,7 +9,8 @@ what the kernel and the interpreter need. As root, on Linux x86_64, with busybox
 
 Prints medians and least figures in microseconds, wall clock: `ahead` is from the clone to the moment when
 the child waits for the word, `set-up` from the word to its exec, `builder` from there to its end, `output`
-to the rename; `whole` is from the word to the rename, `fresh` with what is ahead.
+to the rename; `whole` is from the word to the rename. With JOBS (else 0) so many processes build with a
+fresh child each, and what all took is printed: cloning, early steps and directories are part of that.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _call = _libc.syscall
 _call.restype = ctypes.c_long
 _call.argtypes = (ctypes.c_long, *(ctypes.c_void_p,) * 6)
+_holding = ctypes.PyDLL(None).syscall  # keeps the interpreter's lock, for a fork
 _CLONE, _OPEN_TREE, _MOVE_MOUNT, _SETATTR, _CLOSE_RANGE = 435, 428, 429, 442, 436
 _MOUNT, _UMOUNT, _PIVOT, _PRCTL, _CAPSET, _SECCOMP = 165, 166, 155, 157, 126, 317
 _KEYCTL, _UNSHARE, _HOST, _DOMAIN, _PERSONALITY = 250, 272, 170, 171, 135
@@ -89,7 +91,7 @@ def ahead(base: str) -> None:
     call(_UNSHARE, _NEW_CGROUP)
 
 
-def mounts(base: str, log: int) -> None:
+def mounts(base: str, shell: str, log: int) -> None:
     """Files, binds, devices, and the switch of the root."""
     os.dup2(log, 1)
     os.dup2(log, 2)
@@ -98,8 +100,11 @@ def mounts(base: str, log: int) -> None:
     for name in ("group", "hosts", "passwd"):
         _write(f"etc/{name}", b"root:x:0:\n", os.O_WRONLY | os.O_CREAT)
     os.mkdir("frx")
-    for source, target in (("store", "frx/store"), ("tmp", "tmp"), ("build", "build"), ("shell", "shell")):
-        tree = call(_OPEN_TREE, _HERE, f"{base}/{source}".encode(), 1 | 0x100 | _RECURSIVE | os.O_CLOEXEC)
+    for source, target in (
+        (f"{base}/store", "frx/store"), (f"{base}/tmp", "tmp"), (f"{base}/build", "build"),
+        (shell, "frx/store/shell"),
+    ):  # fmt: skip
+        tree = call(_OPEN_TREE, _HERE, source.encode(), 1 | _RECURSIVE | os.O_CLOEXEC)
         os.mkdir(target, 0o755)
         call(_MOVE_MOUNT, tree, b"", _HERE, target.encode(), 4)
         os.close(tree)
@@ -145,71 +150,98 @@ def powers() -> None:
     call(_CLOSE_RANGE, 3, 0xFFFFFFFF, 4)
 
 
-def child(base: str, word: int, log: int, stamps: mmap.mmap) -> None:
+def child(base: str, shell: str, word: int, log: int, stamps: mmap.mmap) -> None:
     """The first process of a sandbox, to its exec."""
     ahead(base)
     stamps[:8] = struct.pack("=d", time.perf_counter())
     os.read(word, 1)
-    mounts(base, log)
+    mounts(base, shell, log)
     powers()
     os.chdir("/build")
     stamps[8:16] = struct.pack("=d", time.perf_counter())
-    os.execve("/shell/sh", ("sh", "-c", "echo hi > $out"), {"out": "/frx/store/out"})  # noqa: S606
+    os.execve("/frx/store/shell/sh", ("sh", "-c", "echo hi > $out"), {"out": "/frx/store/out"})  # noqa: S606
 
 
-def build(place: str, number: int, log: int, stamps: mmap.mmap) -> dict[str, float]:
-    """One build; the times of its parts, in seconds."""
+def build(place: str, number: int, log: int, stamps: mmap.mmap, wait: float) -> dict[str, float]:
+    """One build, in seconds: the times of its parts. `wait`: before the word, so that the child is ready."""
     base = f"{place}/b{number}"
-    for name, mode, owner in (("", 0o755, 0), ("root", 0o700, 0), ("store", 0o1775, 0), ("tmp", 0o1777, 0)):
+    for name, mode, group in (
+        ("", 0o755, 0),
+        ("root", 0o700, 0),
+        ("store", 0o1775, _UID),
+        ("tmp", 0o1777, 0),
+    ):
         os.mkdir(f"{base}/{name}")
         os.chmod(f"{base}/{name}", mode)
-        os.chown(f"{base}/{name}", owner, _UID if name == "store" else 0)
+        os.chown(f"{base}/{name}", 0, group)
     os.mkdir(f"{base}/build")
     os.chown(f"{base}/build", _UID, _UID)
-    os.mkdir(f"{base}/shell")
-    os.link(f"{place}/sh", f"{base}/shell/sh")
     hears, says = os.pipe()
     begun = time.perf_counter()
     arguments = struct.pack("=11Q", _SPACES, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
-    holding = ctypes.PyDLL(None).syscall  # keeps the interpreter's lock
-    if (pid := holding(_CLONE, arguments, ctypes.c_size_t(len(arguments)))) == 0:
+    if (pid := _holding(_CLONE, arguments, ctypes.c_size_t(len(arguments)))) == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
         try:
-            child(base, hears, log, stamps)
+            child(base, f"{place}/shell", hears, log, stamps)
         finally:
             os._exit(127)
-    time.sleep(0.02)  # the child is ready
+    if wait:
+        time.sleep(wait)
     word = time.perf_counter()
     os.write(says, b"x")
     _, status = os.waitpid(pid, 0)
     ended = time.perf_counter()
-    os.rename(f"{base}/store/out", f"{place}/out-{number}")
+    os.rename(f"{base}/store/out", f"{place}/out-{os.getpid()}-{number}")
     taken = time.perf_counter()
     assert status == 0, status
-    os.close(hears)
-    os.close(says)
-    shutil.rmtree(base)
+    for path in (hears, says):
+        os.close(path)
+    for name in ("root", "store/shell", "store", "tmp", "build", ""):
+        os.rmdir(f"{base}/{name}")
     ready, gone = struct.unpack("=dd", stamps[:16])
     return {
         "ahead": ready - begun, "set-up": gone - word, "builder": ended - gone, "output": taken - ended,
-        "whole": taken - word, "fresh": taken - word + ready - begun,
+        "whole": taken - word,
     }  # fmt: skip
 
 
-def main(builds: int) -> None:
-    """Build, and print what it took."""
+def one_by_one(place: str, builds: int) -> None:
+    """Build with a child that stands ready, and print what it took."""
     found: dict[str, list[float]] = {}
-    stamps = mmap.mmap(-1, 4096)
-    log = os.open("/dev/null", os.O_WRONLY)
-    with tempfile.TemporaryDirectory() as place:
-        os.chmod(place, 0o755)  # noqa: S103 - the builder passes through it
-        shutil.copy("/bin/busybox", f"{place}/sh")
-        for number in range(builds):
-            for name, seconds in build(place, number, log, stamps).items():
-                found.setdefault(name, []).append(seconds * 1e6)
+    stamps, log = mmap.mmap(-1, mmap.PAGESIZE), os.open("/dev/null", os.O_WRONLY)
+    for number in range(builds):
+        for name, seconds in build(place, number, log, stamps, 0.02).items():
+            found.setdefault(name, []).append(seconds * 1e6)
     for name, values in found.items():
-        print(f"{name:8} median {statistics.median(values):7.0f}  least {min(values):7.0f}")
+        print(f"{name:8} median {statistics.median(values):8.0f}  least {min(values):8.0f}")
+
+
+def together(place: str, builds: int, jobs: int) -> None:
+    """Build with a fresh child each, in several processes, and print what all took."""
+    begun = time.perf_counter()
+    for job in range(jobs):
+        if os.fork() == 0:
+            stamps, log = mmap.mmap(-1, mmap.PAGESIZE), os.open("/dev/null", os.O_WRONLY)
+            os.mkdir(f"{place}/{job}")
+            os.symlink("../shell", f"{place}/{job}/shell")
+            for number in range(builds // jobs):
+                build(f"{place}/{job}", number, log, stamps, 0)
+            os._exit(0)
+    assert all(os.wait()[1] == 0 for _ in range(jobs))
+    print(f"all      median {(time.perf_counter() - begun) * 1e6:8.0f}")
+
+
+def main(directory: str, builds: int, jobs: int) -> None:
+    """Build below a fresh directory in `directory`."""
+    with tempfile.TemporaryDirectory(dir=directory) as place:
+        os.chmod(place, 0o755)  # noqa: S103 - the builder passes through it
+        os.mkdir(f"{place}/shell")
+        shutil.copy("/bin/busybox", f"{place}/shell/sh")
+        if jobs:
+            together(place, builds, jobs)
+        else:
+            one_by_one(place, builds)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 40)
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -21,8 +21,9 @@ GROUP = "frxbench"
 # Fruix, as an installation has it.
 PROGRAM = (sys.executable, "-IS", os.path.join(os.path.dirname(os.path.abspath(__file__)), "installed.py"))
 BARE = "bare"
-# What `bare_daemon.py` and `bare_commands.py` know.
+# What `bare_daemon.py`, `bare_commands.py` and `bare_builds.py` know.
 BARE_ROWS = {
+    "build", "builds",
     "startup", "connect", "memory", "nothing", "nothings", "texts", "closure", "valid", "info",
     "add-tree", "dump-tree", "add-file", "dump-file", "first-line", "interrupt", "log",
 }  # fmt: skip
