@@ -82,3 +82,14 @@ def test_a_store_that_is_opened_again_has_another_version(store: LocalStore) -> 
     assert store.database.version() == before
     store.reopen()
     assert store.database.version() != before
+
+
+def test_a_commit_writes_few_small_pages(store: LocalStore) -> None:
+    """Counted in the log: a text with two references."""
+    paths = [store.add_text(name, b"") for name in ("a", "b")]
+    log = store.database.file + "-wal"
+    before = os.stat(log).st_size
+    store.add_text("c", b"", paths)
+    frame = 2048 + 24
+    assert (os.stat(log).st_size - before) % frame == 0
+    assert (os.stat(log).st_size - before) // frame <= 9

@@ -47,6 +47,7 @@ class StoreUsers:
         self._lock = threading.Lock()
         self._count = 0
         self._is_open = True
+        self._is_odd = False  # a request failed since the last whole look
 
     def enter(self) -> None:
         """A request begins that may use the store. Not within another of the same thread.
@@ -55,8 +56,10 @@ class StoreUsers:
             StoreError: the store was removed, and can't be opened anew (now).
         """
         with self._lock:
-            if name := self._store.lost():
-                self._reopen(name)
+            if not (self._is_open and self._store.is_same()) or self._is_odd:
+                if name := self._store.lost():
+                    self._reopen(name)
+                self._is_odd = False
             self._count += 1
 
     def leave(self) -> None:
@@ -86,6 +89,7 @@ class StoreUsers:
 
     def explained(self, error: Exception) -> Exception:
         """What a client is told when its request met this error: without the store, files are missing."""
+        self._is_odd = True
         if self._is_open and type(error) is not StoreRemovedError and isinstance(error, OSError | StoreError):
             name = self._store.lost()
             return StoreRemovedError(name, "ask again") if name else error

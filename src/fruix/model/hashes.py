@@ -56,6 +56,8 @@ def hasher(algorithm: str) -> Hasher:
     _digest_size(algorithm)
     import hashlib  # noqa: PLC0415 - loads OpenSSL
 
+    if algorithm == "sha256":  # nearly all are, and its name needs no look
+        return hashlib.sha256(usedforsecurity=False)
     return hashlib.new(_HASHLIB_NAMES.get(algorithm, algorithm), usedforsecurity=False)
 
 

@@ -86,6 +86,7 @@ class DatabaseFile:
         _create_file(self.file, 0o600)
         with _explained(self.file):
             self._writer = self._connect()
+            self._writer.execute(schema.PAGE_SIZE)
             # One reader is kept ready; it also keeps the log from being removed between writers.
             self._writer.execute("pragma journal_mode = wal").fetchone()
             self._writer.executescript(schema.CREATE)
@@ -211,12 +212,20 @@ class DatabaseFile:
         self._rows("pragma wal_checkpoint(passive)")
 
 
-@contextmanager
-def _explained(file: str) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise explanation(error, file) from error
+class _explained:  # noqa: N801 - used as a context manager; not made of a generator, which costs more
+    """Around what SQLite does: its errors become ours."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise explanation(error, self._file) from error
 
 
 def _create_file(path: str, mode: int) -> None:

@@ -89,8 +89,7 @@ class Registrar:
         if not addressed:
             for info in order:
                 check_address_path(info)
-        with scoped():
-            derivations = self._check_derivations(by_path, order, texts or {})
+        derivations = self._check_derivations(by_path, order, texts or {})
         with self._database.writing() as connection:
             _insert(connection, order, derivations)
 
@@ -123,7 +122,14 @@ class Registrar:
         new = [info for info in order if info.path.is_derivation]
         if not new:
             return {}
-        derivations = {info.path: self._read_derivation(info, texts.get(info.path)) for info in new}
+        with scoped():
+            derivations = {info.path: self._read_derivation(info, texts.get(info.path)) for info in new}
+            self._check_outputs(derivations, by_path)
+        return derivations
+
+    def _check_outputs(
+        self, derivations: Mapping[StorePath, Derivation], by_path: Mapping[StorePath, PathInfo]
+    ) -> None:
         with self._checking:
             self._pending = by_path
             self._hasher.forget_if_many()
@@ -134,7 +140,6 @@ class Registrar:
                     check_outputs(drv, path, self._hasher)
             finally:
                 self._pending = {}
-        return derivations
 
     def identity(self, derivation: Derivation) -> str:
         """`DerivationHasher.identity` of a derivation whose inputs are valid."""

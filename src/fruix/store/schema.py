@@ -89,6 +89,11 @@ create table if not exists FruixReplacing (
 );
 """
 
+# Of a database that is made now; others keep theirs. A transaction writes whole pages, some nine for a
+# path with two references: with half of SQLite's 4096 bytes its commit takes half of the time, while
+# questions and passes over all rows take no longer (measured with 200,000 paths).
+PAGE_SIZE = "pragma page_size = 2048"
+
 # Per connection. `normal` with a write-ahead log: a power cut may take the last transactions, never
 # the consistency.
 CONNECTION = (

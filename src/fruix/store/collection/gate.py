@@ -17,7 +17,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from queue import Empty, SimpleQueue
 
 # Pairs of descriptors. Each is held for moments; when all are, others wait for one.
@@ -45,28 +45,38 @@ class Gate:
                 os.close(descriptor)
         self._count = 0
 
-    @contextmanager
-    def using(self) -> Iterator[None]:
+    def using(self) -> AbstractContextManager[None]:
         """Hold it together with others; waits while the collector decides on a batch."""
-        with self._pair() as (turn, gate):
+        return _Use(self)
+
+    def _enter(self) -> tuple[int, int]:
+        """What `leave` is to be given."""
+        pair = turn, gate = self._take()
+        try:
             if time.monotonic() - self._passed < _TURN:
                 fcntl.flock(gate, fcntl.LOCK_SH)
-            else:
-                fcntl.flock(turn, fcntl.LOCK_SH)
-                try:
-                    fcntl.flock(gate, fcntl.LOCK_SH)
-                finally:
-                    fcntl.flock(turn, fcntl.LOCK_UN)
-                self._passed = time.monotonic()
+                return pair
+            fcntl.flock(turn, fcntl.LOCK_SH)
             try:
-                yield
+                fcntl.flock(gate, fcntl.LOCK_SH)
             finally:
-                fcntl.flock(gate, fcntl.LOCK_UN)
+                fcntl.flock(turn, fcntl.LOCK_UN)
+            self._passed = time.monotonic()
+        except BaseException:
+            self._idle.put(pair)
+            raise
+        return pair
+
+    def _leave(self, pair: tuple[int, int]) -> None:
+        try:
+            fcntl.flock(pair[1], fcntl.LOCK_UN)
+        finally:
+            self._idle.put(pair)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Hold it without anybody else: for the collector, and no longer than a batch takes."""
-        with self._pair() as (turn, gate):
+        with self._lent() as (turn, gate):
             fcntl.flock(turn, fcntl.LOCK_EX)
             try:
                 fcntl.flock(gate, fcntl.LOCK_EX)
@@ -85,7 +95,7 @@ class Gate:
             raise
 
     @contextmanager
-    def _pair(self) -> Iterator[tuple[int, int]]:
+    def _lent(self) -> Iterator[tuple[int, int]]:
         pair = self._take()
         try:
             yield pair
@@ -110,3 +120,18 @@ class Gate:
             with self._lock:
                 self._count -= 1
             return None
+
+
+class _Use:
+    """One user's time in the gate. Not made of generators, which cost as much as the gate itself."""
+
+    __slots__ = ("_gate", "_pair")
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    def __enter__(self) -> None:
+        self._pair = self._gate._enter()  # noqa: SLF001 - a part of it
+
+    def __exit__(self, *_error: object) -> None:
+        self._gate._leave(self._pair)  # noqa: SLF001 - a part of it

