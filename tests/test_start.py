@@ -18,18 +18,20 @@ from own_daemon import own_daemon
 
 # The modules of the standard library that may be asked for; they bring others.
 _ALWAYS = """
-    __future__ argparse base64 collections.abc contextlib contextvars ctypes enum errno fcntl functools gc
-    graphlib hashlib importlib itertools json locale operator os queue re resource select signal
+    __future__ argparse atexit base64 collections.abc contextlib contextvars ctypes enum errno fcntl functools
+    gc graphlib hashlib importlib itertools json operator os queue re resource select signal
     socket stat struct sys termios threading time types typing zlib
 """
 ALWAYS = frozenset(_ALWAYS.split())
 # Of commands that are answered at once (`cli.quick`), besides what an interpreter loads.
-QUICK = frozenset({"__future__", "_socket", "bz2", "errno", "gc", "os", "sys", "time", "types", "zlib"})
+QUICK = frozenset(
+    {"__future__", "_socket", "atexit", "bz2", "errno", "gc", "os", "sys", "time", "types", "zlib"}
+)
 DAEMON = (ALWAYS - {"argparse", "graphlib", "hashlib", "zlib"}) | {"grp", "pwd", "sqlite3", "tomllib"}
 # With packages: where definitions are, and what they say.
 BUILD = (
     ALWAYS
-    | {"atexit", "difflib", "fnmatch", "grp", "logging", "pkgutil", "pwd", "shlex", "urllib.parse"}
+    | {"difflib", "fnmatch", "grp", "logging", "pkgutil", "pwd", "shlex", "urllib.parse"}
     | {"unicodedata"}
 )
 # What is loaded → its modules of the standard library, and how many of Fruix's there may be.
@@ -40,7 +42,7 @@ LOADED = {
     "build": (BUILD, 137),
     "first line": (BUILD, 135),
     # Of paths: no definition is read, nothing is lowered.
-    "build DRV": (ALWAYS, 101),
+    "build DRV": (ALWAYS, 104),
     "gc -n": (BUILD, 99),
     "show DRV": (ALWAYS, 89),
     "why -b DRV DRV": (BUILD, 94),

@@ -18,6 +18,11 @@ from fruix.errors import UsageError
 from fruix.model.nearest import did_you_mean, nearest, similar
 from fruix.overriding import override
 
+# `argparse` translates its words by whatever catalogue the system has under the name `messages`, and
+# looks for one in sixteen places; ours are English.
+setattr(argparse, "_", str)  # noqa: B010 - a private name
+setattr(argparse, "ngettext", lambda one, many, number: one if number == 1 else many)  # noqa: B010
+
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # noqa: SLF001 - its only name
 
 

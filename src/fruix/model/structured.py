@@ -10,14 +10,19 @@ table of plain values, are in the JSON alone). Forms: docs/derivations.md.
 from __future__ import annotations
 
 import itertools
-import json
 import re
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from fruix.errors import BadDerivationError
-from fruix.late import late_pattern
+from fruix.late import late_import, late_pattern
 from fruix.model.text import to_bytes
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import json
+else:
+    json = late_import("json")
 
 VARIABLE = "__json"
 JSON_FILE, SHELL_FILE = ".attrs.json", ".attrs.sh"

@@ -10,10 +10,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 
 from fruix.dataclass import dataclass
 from fruix.errors import UsageError
+from fruix.late import late_import
 from fruix.model.contentaddress import Method, render_output_method
 from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.hashes import Hash
@@ -22,6 +22,12 @@ from fruix.model.storepath import StorePath, legal_name
 from fruix.packages.local_files import selected
 from fruix.packages.sources import Git, Local, Origin
 from fruix.store.interface import Store
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import json
+else:
+    json = late_import("json")
 
 SHELL = "/bin/sh"
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 
 from fruix.errors import FormatError
+from fruix.late import late_import
 from fruix.model.events import (
     BuildFinished,
     BuildStarted,
@@ -21,6 +21,12 @@ from fruix.model.storepath import StorePath
 from fruix.protocol import messages as wire
 from fruix.protocol.activities import ActivityType, Level, ResultType
 from fruix.protocol.wire import Context
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import json
+else:
+    json = late_import("json")
 
 
 class EventReader:

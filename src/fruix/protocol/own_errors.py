@@ -7,12 +7,18 @@ every error `Error`: then the text is all that there is, and nothing is read out
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from fruix import errors
 from fruix.errors import DisconnectedError, FruixError, ProtocolError
+from fruix.late import late_import
 from fruix.protocol.messages import Failure
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    import json
+else:
+    json = late_import("json")
 
 _COMMON = frozenset({"message", "where", "hint"})
 # Those that would say something about the connection between daemon and client.
