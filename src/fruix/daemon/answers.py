@@ -72,7 +72,8 @@ class Answers:
         if request not in self._kept[dialect]:
             return None
         version = self._current()
-        self.see(version)
+        if version != self._version:
+            self.see(version)
         return self._kept[dialect].get(request) if version is not None else None
 
     def keep(self, dialect: int, request: bytes, answer: Answer, version: Version) -> None:
