@@ -36,9 +36,9 @@ MANY = 300  # more processes than there are on a quiet machine
 MOST = {
     "build": 520,  # 495 to 503; the sandbox that is made ready for the next one among it
     "after the builder": 85,  # 67, and what the daemon does meanwhile for the build before
-    "text": 38,  # 33
+    "text": 36,  # 31
     "text of many": 9,
-    "first question": 20,
+    "first question": 12,  # 8
     "question again": 8,  # 6
 }
 AFTER = "after the builder"
