@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -201,6 +202,30 @@ display.close()
     tests = Path(__file__).parents[2]
     done = subprocess.run(words, capture_output=True, text=True, check=True, cwd=tests)
     assert done.stdout == "False True\n"
+
+
+def test_its_end_draws_nothing_and_loads_nothing(tmp_path: Path) -> None:
+    """^C waits for it."""
+    program = """
+import os, pty, sys
+from cli.requests import EVENTS, PLAN
+from fruix.cli.output.live_display import LiveDisplay
+
+inner = open(pty.openpty()[1], "w", encoding="utf-8")
+display = LiveDisplay(inner, PLAN)
+for _, event in EVENTS[:5]:
+    display.event(event)
+display._live.refresh()
+before = {*sys.modules}
+display._area = None
+display.close()
+print(*{*sys.modules} - before)
+"""
+    environment = {"PYTHONPATH": os.pathsep.join(sys.path), "TERM": "xterm", "HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("\n", "")
 
 
 def test_the_status_is_free_while_lines_are_written() -> None:

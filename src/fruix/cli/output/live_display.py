@@ -84,7 +84,9 @@ class LiveDisplay(PlainDisplay):
         """What the status area is at this moment, on so many columns and rows."""
         from rich.text import Text  # noqa: PLC0415
 
-        return Text.from_ansi("" if self._closing else "\n".join(self._area(*size)), no_wrap=True)
+        if self._closing:  # for an empty one `rich` takes an empty string, and loads its emojis to read that
+            return Text(" ")
+        return Text.from_ansi("\n".join(self._area(*size)), no_wrap=True)
 
 
 def open_display(
