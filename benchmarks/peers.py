@@ -25,7 +25,7 @@ BARE = "bare"
 BARE_ROWS = {
     "build", "builds",
     "startup", "connect", "memory", "nothing", "nothings", "texts", "closure", "valid", "info",
-    "add-tree", "dump-tree", "add-file", "dump-file", "first-line", "interrupt", "log",
+    "add-tree", "dump-tree", "add-file", "dump-file", "first-line", "interrupt", "log", "plan",
 }  # fmt: skip
 _PATIENCE = 30.0
 _NIX_CONF = f"""sandbox = true
