@@ -20,7 +20,7 @@ from fruix.client import connect
 from fruix.model.storepath import StorePath
 from peers import BARE, Daemon
 from report import OURS
-from row import Data, Measure, Row, Unavailable, add_derivation, add_shell, timed
+from row import Data, Measure, Row, Unavailable, add_derivation, add_shell
 
 _COMMANDS = 5  # of which the median counts
 _EXPRESSION = """
@@ -142,7 +142,7 @@ def sandboxed(daemon: Daemon, _data: Data, _round: int) -> float:
     if not drvs:
         raise Unavailable(f"the plan names no derivation of hello: {done.stderr[-300:]}")
     inside = run(daemon, fruix("build", "--check", *_HOSTED))
-    command = timed(lambda: subprocess.run(fruix("--version"), env=found, capture_output=True, check=True))
+    command = run(daemon, fruix("build", *_HOSTED))  # nothing to do: what loading and lowering take
     return (inside - command) / _bare(daemon, drvs[0])
 
 

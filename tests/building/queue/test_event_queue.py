@@ -144,3 +144,36 @@ def test_the_end_of_a_builder_that_nothing_follows_is_told_when_the_wait_is_over
     inbox.put(PATH, exited)
     reader.join(PATIENCE)
     assert found == [exited]
+
+
+def test_the_first_line_is_told_at_once_and_those_that_follow_closely_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "GATHER", 2 * PATIENCE)
+    inbox, found = Inbox(), list[Event | BuildResult]()
+    lines = [LogLine(PATH, str(number)) for number in range(4)]
+    inbox.put(PATH, lines[0])
+    assert inbox.get(timeout=0)[1] == lines[0]
+    reader = threading.Thread(target=lambda: found.extend(inbox.get(timeout=PATIENCE)[1] for _ in range(4)))
+    reader.start()
+    for line in lines[1:]:
+        inbox.put(PATH, line)
+    reader.join(0.05)
+    assert found == []
+    inbox.put(PATH, END)  # for which nobody waits any longer
+    reader.join(PATIENCE)
+    assert found == [*lines[1:], END]
+
+
+def test_many_lines_are_not_waited_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GATHER", 2 * PATIENCE)
+    inbox, found = Inbox(), list[Event | BuildResult]()
+    inbox.put(PATH, LogLine(PATH, "first"))
+    inbox.get(timeout=0)
+    reader = threading.Thread(target=lambda: found.append(inbox.get(timeout=PATIENCE)[1]))
+    reader.start()
+    line = LogLine(PATH, "x" * 10_000)
+    for _ in range(6):
+        inbox.put(PATH, line)
+    reader.join(PATIENCE)
+    assert found == [line]

@@ -8,7 +8,9 @@ progress, which are lines too, get in at once up to `MOST` bytes and are left ou
 log file has all of them. All other events always get in: there are a few for each build.
 
 Nobody is woken for an event that another one follows at once: a session that ran between them would take
-the interpreter from the thread that builds. If the next one is late, `get`'s timeout brings them.
+the interpreter from the thread that builds. If the next one is late, `get`'s timeout brings them. Lines
+that follow others closely are gathered for `GATHER` seconds: a compiler's come a hundred in a second, and
+each would wake the session and its client.
 """
 
 from __future__ import annotations
@@ -36,9 +38,11 @@ from fruix.model.storepath import StorePath
 ROOM = 1 << 20
 MOST = 2 * ROOM
 PATIENCE = 1.0  # seconds
+GATHER = 0.05
 _OVERHEAD = 200  # bytes that a line costs besides its text
 # The first is put by who is going to take it; the outputs come after the second, the result after the others.
 _FOLLOWED = (BuildQueued, BuilderExited, BuildFinished, BuildFailed)
+_PATIENT = (*_FOLLOWED, LogLine, Progress)
 
 
 class Inbox:
@@ -51,6 +55,10 @@ class Inbox:
         self._changed = threading.Condition()
         self._waiting = 0  # bytes of what builders caused
         self._left_out = 0
+        self._urgent = 0  # events for which nobody waits any longer
+        self._batch = 0  # what is left of those that were there when the last gathering ended
+        self._gathered = 0.0  # when there were lines among them last, by the monotonic clock
+        self._gathering = False
         self._patience = PATIENCE
 
     def put(self, path: StorePath, event: Event | BuildResult) -> None:
@@ -61,7 +69,8 @@ class Inbox:
                 return
             self._waiting += size
             self._items.append((path, event))
-            if not isinstance(event, _FOLLOWED):
+            self._urgent += (urgent := not isinstance(event, _PATIENT))
+            if urgent or self._is_half_full() or not (self._gathering or isinstance(event, _FOLLOWED)):
                 self._changed.notify_all()
 
     def is_empty(self) -> bool:
@@ -90,16 +99,34 @@ class Inbox:
         with self._changed:
             if not self._items and not self._changed.wait_for(lambda: self._items, timeout):
                 raise Empty
+            if not self._batch:
+                self._gather()
             path, event = self._items[0]
             if self._left_out and self._waiting < ROOM // 2:
                 return path, self._gap()
             self._items.popleft()
+            self._batch -= 1
+            self._urgent -= not isinstance(event, _PATIENT)
             if size := _size(event):
                 self._waiting -= size
                 if self._waiting < ROOM // 2:
                     self._patience = PATIENCE
                 self._changed.notify_all()
             return path, event
+
+    def _gather(self) -> None:
+        """Let more lines come, if it isn't long since the last ones."""
+        left = self._gathered + GATHER - time.monotonic()
+        if left > 0:
+            self._gathering = True
+            self._changed.wait_for(lambda: self._urgent or self._is_half_full(), left)
+            self._gathering = False
+        self._batch = len(self._items)
+        if self._waiting:
+            self._gathered = time.monotonic()
+
+    def _is_half_full(self) -> bool:
+        return self._waiting >= ROOM // 2
 
     def _gap(self) -> Message:
         count, self._left_out = self._left_out, 0
