@@ -18,7 +18,7 @@ _AT_ONCE = 100e-6
 _AWAKE = 50e-6
 
 _turn = threading.Lock()
-_has_room = (os.cpu_count() or 1) > 1
+_has_room = (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) > 1
 _yield = getattr(os, "sched_yield", lambda: None)
 
 
