@@ -74,7 +74,7 @@ _PARTS_OF_HINTS = {
 
 
 # Lines of the daemon's log.
-_LOGGED = ("fruix daemon: %(message)s", "not seen by 'fruix ps': %s")
+_LOGGED = ("fruix daemon: %(message)s", "fruix daemon: ", "not seen by 'fruix ps': %s")
 
 
 def _texts(tree: ast.Module, name: str) -> Iterator[ast.Constant]:
