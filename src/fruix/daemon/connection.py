@@ -19,9 +19,11 @@ from contextlib import contextmanager
 from fruix.daemon.expecting import Expectation
 from fruix.errors import DisconnectedError
 from fruix.protocol.reader import Account, Source
-from fruix.store.tree.file_contents import send
-from fruix.store.tree.plain_dump import OpenFile
 from fruix.threads import Thread
+
+TYPE_CHECKING = False  # what `typing` has, without loading it
+if TYPE_CHECKING:
+    from fruix.store.tree.plain_dump import OpenFile
 
 _MOST_HELD = 1 << 16  # bytes of messages that wait for the next to be sent with them
 
@@ -104,6 +106,9 @@ class Connection:
             ObjectRejectedError: the file changed meanwhile.
             OSError: it can't be read.
         """
+        # A daemon has it already; one that can't serve, and only says so, may lack what it needs (`ctypes`).
+        from fruix.store.tree.file_contents import send  # noqa: PLC0415
+
         try:
             send(file.descriptor, file.size, self.stream.fileno(), where=file.where)
         except ConnectionError as error:
