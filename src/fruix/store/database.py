@@ -93,11 +93,13 @@ class Database(DatabaseFile):
             identifier = _integer(batch[-1][-1])
 
     def bases(self) -> Iterator[str]:
-        """The base names of all paths, in no order; some at a time are held. Costs 0.5 µs each."""
-        identifier = 0
-        while batch := self._rows(schema.BASES_AFTER_ID, len(self.directory) + 2, identifier, _BATCH):
-            yield from (str(base) for _, base in batch)
-            identifier = _integer(batch[-1][0])
+        """The base names of all paths, in no order; some at a time are held. Costs 0.4 µs each."""
+        last: object = 0
+        while True:
+            ((last, bases),) = self._rows(schema.BASES_AFTER_ID, len(self.directory) + 2, last, _BATCH)
+            if last is None:
+                return
+            yield from str(bases).split("/")
 
     def all_contents(self) -> Iterator[Contents]:
         """All rows, in order; some at a time are held. Costs 1 µs a path."""
