@@ -80,7 +80,15 @@ class Store:
                 )
             row("commit")
         listed = number(len(references)) + b"".join(map(string, references))
-        info = string(b"") + string(digest.hex().encode()) + listed + number(0) * 3 + number(0) + string(b"")
+        info = (
+            string(b"")
+            + string(digest.hex().encode())
+            + listed
+            + number(0)
+            + number(size)
+            + number(0) * 2
+            + string(b"")
+        )
         self.answers[number(1) + string(path)] = LAST + number(1)
         self.answers[number(26) + string(path)] = LAST + number(1) + info
         return LAST + string(path) + info
