@@ -165,7 +165,11 @@ def add(session: Session) -> None:
         digest, size = hashlib.sha256(text).digest(), len(text)
         temporary = _write(session.store, text)
     else:
-        unpacked = Unpacking(session.store, session.frames())
+        import bare_archives  # noqa: PLC0415 - the start is a row of its own
+
+        unpacked = bare_archives.Unpacking(
+            session.store.directory, next(session.store.names), session.frames()
+        )
         temporary, digest, size = unpacked.name, unpacked.hash.digest(), unpacked.size
     whole = hashlib.sha256(digest.hex().encode() + name + b"".join(references)).digest()
     final = base64.b32encode(whole[:20]).translate(_TEXTS) + b"-" + name
@@ -183,118 +187,22 @@ def _write(store: Store, text: bytes) -> bytes:
     return name
 
 
-class Unpacking:
-    """An archive of files in directories, without executables or links, becomes that."""
-
-    def __init__(self, store: Store, pieces: Iterator[bytes]) -> None:
-        self.name = b".%d" % next(store.names)
-        self.hash, self.size = hashlib.sha256(), 0
-        self._pieces, self._data, self._at = pieces, b"", 0
-        self._string()
-        self._node(store.directory.encode() + b"/" + self.name)
-
-    def _more(self) -> None:
-        piece = next(self._pieces)
-        self.hash.update(piece)
-        self.size += len(piece)
-        self._data, self._at = self._data[self._at :] + piece, 0
-
-    def _string(self) -> bytes:
-        while len(self._data) - self._at < 8:
-            self._more()
-        size: int = _U64.unpack_from(self._data, self._at)[0]
-        end = self._at + 8 + size + -size % 8
-        while len(self._data) < end:
-            before = self._at
-            self._more()
-            end -= before
-        self._at, begun = end, self._at + 8
-        return self._data[begun : begun + size]
-
-    def _node(self, path: bytes) -> None:
-        self._string(), self._string()
-        if self._string() == b"directory":
-            os.mkdir(path)
-            while self._string() == b"entry":
-                self._string(), self._string()
-                name = self._string()
-                self._string()
-                self._node(path + b"/" + name)
-                self._string()
-        else:
-            self._file(path)
-            self._string()
-
-    def _file(self, path: bytes) -> None:
-        self._string()  # contents
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-        while len(self._data) - self._at < 8:
-            self._more()
-        size: int = _U64.unpack_from(self._data, self._at)[0]
-        self._at += 8
-        left = size + -size % 8
-        while left:
-            if self._at == len(self._data):
-                self._more()
-            piece = self._data[self._at : self._at + left]
-            self._at += len(piece)
-            left -= len(piece)
-            size -= os.write(file, piece[:size])
-        os.utime(file, (1, 1))
-        os.close(file)
-
-
 def dump(session: Session) -> None:
     """The archive of a path."""
+    import bare_archives  # noqa: PLC0415 - the start is a row of its own
+
     path = session.string().decode()
-    pieces = [LAST, string(b"nix-archive-1")]
-    size = 0
-    for piece in _dumped(path):
-        pieces.append(piece)
-        size += len(piece)
-        if size >= _PIECE:
-            session.stream.sendall(b"".join(pieces))
-            pieces, size = [], 0
-    session.stream.sendall(b"".join(pieces))
-
-
-_FILE = string(b"(") + string(b"type") + string(b"regular") + string(b"contents")
-_DIRECTORY = string(b"(") + string(b"type") + string(b"directory")
-_ENTRY, _NODE, _END = string(b"entry") + string(b"(") + string(b"name"), string(b"node"), string(b")")
-
-
-def _dumped(path: str) -> Iterator[bytes]:
-    try:
-        entries = sorted(os.listdir(path))
-    except NotADirectoryError:
-        file = os.open(path, os.O_RDONLY)
-        size = os.fstat(file).st_size
-        yield _FILE + number(size)
-        while data := os.read(file, _PIECE):
-            yield data
-        os.close(file)
-        yield bytes(-size % 8) + _END
-        return
-    yield _DIRECTORY
-    with os.scandir(path) as found:
-        kinds = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
-    for name in entries:
-        yield _ENTRY + string(name.encode()) + _NODE
-        if kinds[name]:
-            yield from _dumped(f"{path}/{name}")
-        else:
-            file = os.open(f"{path}/{name}", os.O_RDONLY)
-            size = os.fstat(file).st_size
-            yield _FILE + number(size) + os.read(file, size) + bytes(-size % 8) + _END
-            os.close(file)
-        yield _END
-    yield _END
+    dumping = bare_archives.Dumping(session.stream, LAST)
+    if os.path.isdir(path):
+        dumping.directory(path)
+    else:
+        dumping.file(path, b"")
+    dumping.flush()
 
 
 def plan(session: Session) -> None:
     """What has to be built for one derivation."""
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))
-    import bare_plans  # noqa: PLC0415 - it runs isolated; and the start is a row of its own
+    import bare_plans  # noqa: PLC0415 - the start is a row of its own
 
     (asked,) = session.strings()
     built = bare_plans.missing(session.store.place, session.store.database, asked.partition(b"!")[0])
@@ -307,6 +215,7 @@ OPERATIONS: dict[int, Callable[[Session], None]] = {7: add, 9: build, 38: dump, 
 def main() -> None:
     """Serve until a signal ends it."""
     base = sys.argv[1]
+    sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # it runs isolated
     listener = socket.socket(socket.AF_UNIX)
     store = Store(base)
     listener.bind(f"{base}/socket")

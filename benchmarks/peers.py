@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from wire import Client, DaemonError
@@ -108,7 +109,10 @@ class Daemon:
         assert self.process is not None
         found = [self.process.pid]
         for pid in found:
-            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            with (
+                suppress(FileNotFoundError),
+                open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file,
+            ):
                 found += [int(child) for child in file.read().split()]
         return found
 
