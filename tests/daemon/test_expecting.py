@@ -8,8 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from daemon.serving import Running
+from fruix.client import RemoteStore
 from fruix.daemon import expecting
 from fruix.daemon.expecting import Expectation
+from waiting import until
+
+ASLEEP, AWAKE = [0], [socket.MSG_DONTWAIT]
 
 
 class Stream:
@@ -35,6 +40,7 @@ def pair() -> Iterator[tuple[Stream, socket.socket]]:
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expecting, "_has_room", True)
+    monkeypatch.setattr(expecting, "_busy", set())
 
 
 def clock(monkeypatch: pytest.MonkeyPatch, *, step: float) -> None:
@@ -56,15 +62,23 @@ def test_who_asks_at_once_is_waited_for_awake(
 ) -> None:
     clock(monkeypatch, step=10e-6)
     expectation = Expectation(pair[0])  # type: ignore[arg-type]
-    assert received(pair, expectation) == [0]
-    assert received(pair, expectation) == [socket.MSG_DONTWAIT]
-    pair[0].flags.clear()
-    with pytest.raises(BlockingIOError):  # the socket's own time-out
-        expectation.receive(100)
-    awake = pair[0].flags
-    assert awake[:-1] == [socket.MSG_DONTWAIT] * (len(awake) - 1)
-    assert awake[-1] == 0
-    assert 1 < len(awake) < 10
+    assert [received(pair, expectation) for _ in range(3)] == [AWAKE] * 3
+
+
+def test_a_look_in_vain_ends_soon_and_the_next_requests_are_slept_for(
+    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock(monkeypatch, step=10e-6)
+    expectation = Expectation(pair[0])  # type: ignore[arg-type]
+    for asleep in (1, 2, 4):
+        pair[0].flags.clear()
+        with pytest.raises(BlockingIOError):  # the socket's own time-out
+            expectation.receive(100)
+        looks = pair[0].flags
+        assert looks == AWAKE * (len(looks) - 1) + ASLEEP
+        assert 1 < len(looks) < 10
+        assert [received(pair, expectation) for _ in range(asleep)] == [ASLEEP] * asleep
+    assert [received(pair, expectation) for _ in range(2)] == [AWAKE] * 2
 
 
 def test_who_takes_its_time_is_slept_for(
@@ -72,29 +86,48 @@ def test_who_takes_its_time_is_slept_for(
 ) -> None:
     clock(monkeypatch, step=0.5)
     expectation = Expectation(pair[0])  # type: ignore[arg-type]
-    assert [received(pair, expectation) for _ in range(3)] == [[0]] * 3
+    assert [received(pair, expectation) for _ in range(4)] == [ASLEEP] * 4
 
 
-@pytest.mark.parametrize("reason", ["another session is awake", "one processor"])
-def test_none_is_waited_for_awake_beside_another_or_on_one_processor(
-    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch, reason: str
+def test_none_is_waited_for_awake_while_another_one_works(
+    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, step=1e-9)
-    monkeypatch.setattr(expecting, "_has_room", reason != "one processor")
-    expectation = Expectation(pair[0])  # type: ignore[arg-type]
-    received(pair, expectation)
-    if reason == "one processor":
-        assert received(pair, expectation) == [0]
-    else:
-        with expecting._turn:
-            assert received(pair, expectation) == [0]
-        assert received(pair, expectation) == [socket.MSG_DONTWAIT]
+    other, asker = socket.socketpair()
+    with other, asker:
+        busy = Expectation(other)
+        asker.send(b"request")
+        assert busy.receive(100) == b"request"
+        expectation = Expectation(pair[0])  # type: ignore[arg-type]
+        assert received(pair, expectation) == ASLEEP
+        expectation.end()
+        busy.end()
+        assert received(pair, expectation) == AWAKE
+        expectation.end()
 
 
-def test_a_client_that_leaves_meanwhile_is_noticed(pair: tuple[Stream, socket.socket]) -> None:
+def test_none_is_waited_for_awake_on_one_processor(
+    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expecting, "_has_room", False)
+    expectation = Expectation(pair[0])  # type: ignore[arg-type]
+    assert [received(pair, expectation) for _ in range(3)] == [ASLEEP] * 3
+
+
+def test_a_client_that_leaves_is_noticed_and_no_session_is_busy_any_more(
+    pair: tuple[Stream, socket.socket],
+) -> None:
     expectation = Expectation(pair[0])  # type: ignore[arg-type]
     received(pair, expectation)
+    assert expecting._busy == {id(expectation)}
     pair[1].close()
     assert expectation.receive(100) == b""
-    assert expecting._turn.acquire(blocking=False)
-    expecting._turn.release()
+    assert expecting._busy == set()
+
+
+def test_the_sessions_of_a_daemon_that_have_ended_are_not_busy(daemon: Running, user: RemoteStore) -> None:
+    assert user.all_valid_paths() == []
+    with daemon.connect() as other:
+        assert other.all_valid_paths() == []
+    user.close()
+    until(lambda: expecting._busy == set(), "both sessions have ended")

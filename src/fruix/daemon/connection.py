@@ -128,6 +128,10 @@ class Connection:
         if sent < len(data):
             self.send(data[sent:])
 
+    def end(self) -> None:
+        """Nothing more is read. The socket stays open."""
+        self._expectation.end()
+
     def close(self) -> None:
         """Close the socket; the client sees the end of the stream."""
         self.stream.close()

@@ -81,6 +81,7 @@ class RequestLoop:
                 session.peer.uid, "client %s (user %s): %s", session.peer.pid, session.peer.uid, error
             )
         finally:
+            self._connection.end()
             session.account.close()
 
     def _greet(self) -> bool:
