@@ -5,21 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import socket
-import struct
 from collections.abc import Iterator
 
-_U64 = struct.Struct("<Q")
+from bare_common import U64, number, string
+
 _PIECE = 1 << 18
-
-
-def number(value: int) -> bytes:
-    """A number in an archive."""
-    return _U64.pack(value)
-
-
-def string(value: bytes) -> bytes:
-    """A string in an archive."""
-    return _U64.pack(len(value)) + value + bytes(-len(value) % 8)
 
 
 class Unpacking:
@@ -41,7 +31,7 @@ class Unpacking:
     def _string(self) -> bytes:
         while len(self._data) - self._at < 8:
             self._more()
-        size: int = _U64.unpack_from(self._data, self._at)[0]
+        size: int = U64.unpack_from(self._data, self._at)[0]
         end = self._at + 8 + size + -size % 8
         while len(self._data) < end:
             before = self._at
@@ -69,7 +59,7 @@ class Unpacking:
         file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
         while len(self._data) - self._at < 8:
             self._more()
-        size: int = _U64.unpack_from(self._data, self._at)[0]
+        size: int = U64.unpack_from(self._data, self._at)[0]
         self._at += 8
         left = size + -size % 8
         while left:

@@ -13,38 +13,19 @@ import base64
 import hashlib
 import os
 import socket
-import sqlite3
-import struct
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 
-_U64 = struct.Struct("<Q")
+sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # it runs isolated
+
+from bare_common import U64, database, number, string
+
 _VERSION = 0x123  # 1.35
 _DAEMON_MAGIC, _LAST = 0x6478696F, 0x616C7473
 _TEXTS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdfghijklmnpqrsvwxyz")
 _PIECE, _RECEIVED = 1 << 18, 1 << 16
-_TABLES = """
-create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
-    hash text not null, registrationTime integer not null, narSize integer);
-create table Refs (referrer integer not null references ValidPaths(id),
-    reference integer not null references ValidPaths(id), primary key (referrer, reference));
-create index IndexReferrer on Refs(referrer);
-create index IndexReference on Refs(reference);
-"""
-
-
-def number(value: int) -> bytes:
-    """A number on the wire."""
-    return _U64.pack(value)
-
-
-def string(value: bytes) -> bytes:
-    """A string on the wire."""
-    return _U64.pack(len(value)) + value + bytes(-len(value) % 8)
-
-
 LAST = number(_LAST)
 
 
@@ -55,11 +36,7 @@ class Store:
         self.directory = f"{base}/store"
         os.makedirs(self.directory, exist_ok=True)
         self.place = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
-        self.database = sqlite3.connect(f"{base}/db.sqlite", isolation_level=None, check_same_thread=False)
-        for statement in ("journal_mode = wal", "synchronous = normal", "wal_autocheckpoint = 40000"):
-            self.database.execute(f"pragma {statement}").fetchone()
-        if not self.database.execute("select 1 from sqlite_master").fetchone():
-            self.database.executescript(_TABLES)
+        self.database = database(base)
         self.turn = threading.Lock()
         self.answers: dict[bytes, bytes] = {}
         self.names = iter(range(1 << 62))
@@ -128,7 +105,7 @@ class Session:
 
     def number(self) -> int:
         """A number that comes."""
-        value: int = _U64.unpack(self.take(8))[0]
+        value: int = U64.unpack(self.take(8))[0]
         return value
 
     def string(self) -> bytes:
@@ -215,7 +192,6 @@ OPERATIONS: dict[int, Callable[[Session], None]] = {7: add, 9: build, 38: dump, 
 def main() -> None:
     """Serve until a signal ends it."""
     base = sys.argv[1]
-    sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # it runs isolated
     listener = socket.socket(socket.AF_UNIX)
     store = Store(base)
     listener.bind(f"{base}/socket")

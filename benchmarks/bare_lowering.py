@@ -13,19 +13,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
-import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
 
+from bare_common import database
+
 _TOGETHER = 256
-_TABLES = """
-create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
-    hash text not null, registrationTime integer not null, narSize integer);
-create table Refs (referrer integer not null references ValidPaths(id),
-    reference integer not null references ValidPaths(id), primary key (referrer, reference));
-create index IndexReferrer on Refs(referrer);
-create index IndexReference on Refs(reference);
+_OUTPUTS = """
 create table DerivationOutputs (drv integer not null references ValidPaths(id), id text not null,
     path text not null, primary key (drv, id));
 create index IndexDerivationOutputs on DerivationOutputs(path);
@@ -49,10 +44,7 @@ class Bare:
         self.place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         self.texts = [(b"%d " % number).ljust(1600, b"x") for number in range(many)]
         self.named = [_paths(text) for text in self.texts]
-        self.database = sqlite3.connect(f"{directory}/db.sqlite", isolation_level=None)
-        for statement in ("journal_mode = wal", "synchronous = normal", "wal_autocheckpoint = 40000"):
-            self.database.execute(f"pragma {statement}").fetchone()
-        self.database.executescript(_TABLES)
+        self.database = database(directory, _OUTPUTS)
 
     def hashes(self) -> None:
         """Hash all."""

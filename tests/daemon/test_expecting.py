@@ -37,6 +37,11 @@ def pair() -> Iterator[tuple[Stream, socket.socket]]:
         yield Stream(ours), client
 
 
+@pytest.fixture
+def expectation(pair: tuple[Stream, socket.socket]) -> Expectation:
+    return Expectation(pair[0])  # type: ignore[arg-type]
+
+
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expecting, "_has_room", True)
@@ -58,18 +63,16 @@ def received(pair: tuple[Stream, socket.socket], expectation: Expectation) -> li
 
 
 def test_who_asks_at_once_is_waited_for_awake(
-    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Stream, socket.socket], expectation: Expectation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, step=10e-6)
-    expectation = Expectation(pair[0])  # type: ignore[arg-type]
     assert [received(pair, expectation) for _ in range(3)] == [AWAKE] * 3
 
 
 def test_a_look_in_vain_ends_soon_and_the_next_requests_are_slept_for(
-    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Stream, socket.socket], expectation: Expectation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, step=10e-6)
-    expectation = Expectation(pair[0])  # type: ignore[arg-type]
     for asleep in (1, 2, 4):
         pair[0].flags.clear()
         with pytest.raises(BlockingIOError):  # the socket's own time-out
@@ -82,15 +85,14 @@ def test_a_look_in_vain_ends_soon_and_the_next_requests_are_slept_for(
 
 
 def test_who_takes_its_time_is_slept_for(
-    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Stream, socket.socket], expectation: Expectation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, step=0.5)
-    expectation = Expectation(pair[0])  # type: ignore[arg-type]
     assert [received(pair, expectation) for _ in range(4)] == [ASLEEP] * 4
 
 
 def test_none_is_waited_for_awake_while_another_one_works(
-    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Stream, socket.socket], expectation: Expectation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock(monkeypatch, step=1e-9)
     other, asker = socket.socketpair()
@@ -98,7 +100,6 @@ def test_none_is_waited_for_awake_while_another_one_works(
         busy = Expectation(other)
         asker.send(b"request")
         assert busy.receive(100) == b"request"
-        expectation = Expectation(pair[0])  # type: ignore[arg-type]
         assert [received(pair, expectation) for _ in range(2)] == [ASLEEP] * 2
         expectation.end()
         busy.end()
@@ -107,17 +108,15 @@ def test_none_is_waited_for_awake_while_another_one_works(
 
 
 def test_none_is_waited_for_awake_on_one_processor(
-    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+    pair: tuple[Stream, socket.socket], expectation: Expectation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(expecting, "_has_room", False)
-    expectation = Expectation(pair[0])  # type: ignore[arg-type]
     assert [received(pair, expectation) for _ in range(3)] == [ASLEEP] * 3
 
 
 def test_a_client_that_leaves_is_noticed_and_no_session_is_busy_any_more(
-    pair: tuple[Stream, socket.socket],
+    pair: tuple[Stream, socket.socket], expectation: Expectation
 ) -> None:
-    expectation = Expectation(pair[0])  # type: ignore[arg-type]
     received(pair, expectation)
     assert expecting._busy == {id(expectation)}
     pair[1].close()
