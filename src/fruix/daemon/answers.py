@@ -72,8 +72,7 @@ class Answers:
         if request not in self._kept[dialect]:
             return None
         version = self._current()
-        if version != self._version:
-            self.see(version)
+        self.see(version)
         return self._kept[dialect].get(request) if version is not None else None
 
     def keep(self, dialect: int, request: bytes, answer: Answer, version: Version) -> None:

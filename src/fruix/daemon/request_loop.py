@@ -29,7 +29,7 @@ from fruix.protocol.records import Body, Operation, Request
 from fruix.protocol.streams import request_body
 from fruix.protocol.wire import Dialect
 from fruix.store.memory import charge, charged_to
-from fruix.store.tree.plain_dump import OpenFile, PlainDump
+from fruix.store.tree.plain_dump import OpenFile
 
 if TYPE_CHECKING:
     from fruix.store.database_file import Version
@@ -208,7 +208,7 @@ class RequestLoop:
 
     def _work(
         self, operation: Operation, handler: Handler | None, raw: list[list[Any]]
-    ) -> tuple[bytearray, Iterable[bytes]]:
+    ) -> tuple[bytearray, Iterable[bytes | OpenFile]]:
         """Do what is asked; the reply, and what is to be streamed after it."""
         self._connection.source.check()
         if self._only is not None and operation.kind not in self._only:
@@ -221,7 +221,7 @@ class RequestLoop:
         result = handler(self._session, operation.request.parse(raw.pop(), self._session.context))
         reply = bytearray(messages.LAST)
         if operation.reply_body is Body.NAR:
-            return reply, result
+            return reply, result.pieces()
         operation.reply.write(reply, result, self._session.context)
         if len(reply) > FREE:
             charge(len(reply))  # until the client has read it
@@ -263,13 +263,13 @@ class RequestLoop:
 
         return messages.encode(error_messages.failure(error, self._session.context), self._session.context)
 
-    def _answer(self, data: bytes | bytearray, stream: Iterable[bytes] = ()) -> None:
+    def _answer(self, data: bytes | bytearray, stream: Iterable[bytes | OpenFile] = ()) -> None:
         """Send a reply in one write, and its stream after it.
 
         An error in the middle of a stream ends the connection.
         """
         self._connection.send(data)
-        for piece in stream.pieces() if isinstance(stream, PlainDump) else stream:
+        for piece in stream:
             if isinstance(piece, OpenFile):
                 self._connection.send_file(piece)
             else:

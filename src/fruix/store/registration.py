@@ -12,7 +12,6 @@ Cost: about 100 µs a path; a derivation some 100 µs more.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import time
@@ -198,9 +197,8 @@ def _insert(
     connection.executemany(schema.INSERT_OUTPUT, outputs)
     references = [(ids[info.path], path.text) for info in infos for path in info.references]
     if connection.executemany(schema.INSERT_REFERENCE, references).rowcount != len(references):
-        texts = [text for _, text in references]
-        valid = {row[0] for row in connection.execute(schema.VALID_OF, (json.dumps(texts),))}
-        raise InvalidPathError(next(text for text in texts if text not in valid))
+        texts = (text for _, text in references)
+        raise InvalidPathError(next(text for text in texts if _row_of(connection, text) is None))
 
 
 def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:
@@ -214,8 +212,13 @@ def _upsert(connection: sqlite3.Connection, info: PathInfo, now: int) -> int:
     try:  # most are new, which it says itself
         return int(connection.execute(schema.INSERT_PATH, values).lastrowid or 0)
     except sqlite3.IntegrityError:
-        row = connection.execute(schema.FIND_ID, (info.path.text,)).fetchone()
+        row = _row_of(connection, info.path.text)
         if row is None:
             raise
-    connection.execute(schema.UPDATE_PATH, (nar_hash, size, ultimate, signatures, address, row[0]))
-    return int(row[0])
+    connection.execute(schema.UPDATE_PATH, (nar_hash, size, ultimate, signatures, address, row))
+    return row
+
+
+def _row_of(connection: sqlite3.Connection, path: str) -> int | None:
+    found = connection.execute(schema.FIND_ID, (path,)).fetchone()
+    return None if found is None else int(found[0])
