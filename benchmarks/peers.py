@@ -105,16 +105,24 @@ class Daemon:
         return Client(self.dialect, self.socket)
 
     def processes(self) -> list[int]:
-        """The process numbers of the daemon and of all its descendants."""
+        """The process numbers of the daemon and of all its descendants; some may be ending."""
         assert self.process is not None
         found = [self.process.pid]
         for pid in found:
             with (
-                suppress(FileNotFoundError),
+                suppress(OSError),
                 open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file,
             ):
                 found += [int(child) for child in file.read().split()]
         return found
+
+    def memory(self) -> float:
+        """The proportional set size of all its processes, MiB."""
+        total = 0
+        for pid in self.processes():
+            with suppress(OSError), open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+        return total / 1024
 
 
 def _fruix(root: str) -> Daemon:

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 import people_rows
 import scale_rows
@@ -53,12 +54,9 @@ def memory(daemon: Daemon, _data: Data, _round: int) -> float:
     """Proportional set size of all its processes with one idle client, MiB."""
     client = daemon.client()
     time.sleep(0.2)
-    total = 0
-    for pid in daemon.processes():
-        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
+    used = daemon.memory()
     client.close()
-    return total / 1024
+    return used
 
 
 def _bare_builds(daemon: Daemon, builds: int, jobs: int) -> dict[str, float]:
@@ -239,8 +237,10 @@ def _apart(daemon: Daemon, work: Callable[[Client], object]) -> float:
 
 def _pin(pids: Iterable[int], processors: set[int]) -> None:
     for pid in pids:
-        for thread in os.listdir(f"/proc/{pid}/task"):
-            os.sched_setaffinity(int(thread), processors)
+        with suppress(OSError):  # it has just ended
+            for thread in os.listdir(f"/proc/{pid}/task"):
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(int(thread), processors)
 
 
 ROWS: tuple[Row, ...] = (

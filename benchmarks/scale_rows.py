@@ -15,7 +15,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from itertools import count
 
 import lowering_rows
@@ -186,22 +186,13 @@ def idle(daemon: Daemon, data: Data, _round: int) -> float:
     """MiB for each of 1,000 idle clients (of the peers 100: each has a process of its own)."""
     many = max(10, data.count(IDLE if daemon.name == OURS else IDLE_PEERS))
     clients = [daemon.client()]
-    before = _memory(daemon)
+    before = daemon.memory()
     clients += [daemon.client() for _ in range(many)]
     time.sleep(0.3)
-    after = _memory(daemon)
+    after = daemon.memory()
     for client in clients:
         client.close()
     return (after - before) / many
-
-
-def _memory(daemon: Daemon) -> float:
-    """Proportional set size of all its processes, MiB."""
-    total = 0
-    for pid in daemon.processes():
-        with suppress(OSError), open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:"))
-    return total / 1024
 
 
 def busy(daemon: Daemon, data: Data, _round: int) -> float:
@@ -304,9 +295,9 @@ def plan_memory(daemon: Daemon, data: Data, _round: int) -> float:
     daemon.stop()
     daemon.start()
     client = daemon.client()
-    before = _memory(daemon)
+    before = daemon.memory()
     _until_begun(client, top)
-    after = _memory(daemon)
+    after = daemon.memory()
     client.close()
     return after - before
 

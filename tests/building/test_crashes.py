@@ -48,6 +48,7 @@ from fruix.sandbox.back_ends import current
 from fruix.sandbox.freebsd.start import FAILPOINTS as JAIL_STEPS
 from fruix.store import Layout, LocalStore
 from machine import jails, left_over, machine
+from seen_processes import children_of
 
 STEPS = {step.name: step for step in all_steps()}
 ANSWERED = {step.name for step in STEPS.values() if step.answered}
@@ -150,7 +151,7 @@ def test_death_at_any_time_with_several_builds(seed: int, shell: StorePath) -> N
     with connected(daemon) as store:
         names = [f"{current().kind}-random-{seed}-{number}" for number in range(3)]
         drvs = [derivation(store, name, shell) for name in names]
-        spawner = int(Path(f"/proc/{daemon}/task/{daemon}/children").read_text().split()[0])
+        spawner = children_of(daemon)[0]
         clients = [child(partial(build_all, drvs[number:] + drvs[:number])) for number in range(3)]
         time.sleep(chance.random() * 0.3)
         os.kill(chance.choice([daemon, spawner]), signal.SIGKILL)

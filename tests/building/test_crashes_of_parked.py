@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -23,6 +22,7 @@ from fruix.sandbox import Spawner
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS
 from fruix.store import Layout, LocalStore
 from machine import Machine
+from seen_processes import children_of, descriptors_of
 from waiting import until
 
 LATER = ["release", *(name for name, _ in STEPS[len(EARLY_STEPS) :])]
@@ -75,5 +75,4 @@ def build_twice(names: list[str], shell: StorePath, fault: str) -> int:
 
 def is_ready(spawner: int) -> bool:
     """Whether it has a child that has let go of all descriptors but its own."""
-    children = Path(f"/proc/{spawner}/task/{spawner}/children").read_text().split()
-    return any(len(os.listdir(f"/proc/{pid}/fd")) == 5 for pid in children)
+    return any(len(descriptors_of(pid)) == 5 for pid in children_of(spawner))

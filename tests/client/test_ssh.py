@@ -12,6 +12,7 @@ import pytest
 from fruix.client.ssh import connect_machine, ssh_command
 from fruix.errors import DisconnectedError, FruixError
 from fruix.model.machines import Machine, parse_machines
+from seen_processes import lives
 from waiting import until
 
 WORDS = "ssh -x -a -T -oBatchMode=yes -oConnectTimeout=30 -oServerAliveInterval=30"
@@ -88,12 +89,4 @@ def test_nothing_is_left_of_one_that_is_given_up(ssh: Callable[[str], None], tmp
 
     with pytest.raises(FruixError, match="nobody wants it"):
         connect(why_stop)
-    until(lambda: not _lives(int(pid.read_text())), "the end of what it began")
-
-
-def _lives(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    until(lambda: not lives(int(pid.read_text())), "the end of what it began")

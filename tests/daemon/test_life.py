@@ -21,6 +21,7 @@ from fruix.daemon.listening import StateLock
 from fruix.errors import FruixError, UnreachableError
 from fruix.store import Layout, LocalStore
 from machine import OTHER_USERS, private_frx
+from seen_processes import children_of
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
 
@@ -68,10 +69,6 @@ def socket_of(environment: dict[str, str]) -> str:
     return f"{environment['FRUIX_STATE_DIR']}/daemon-socket/socket"
 
 
-def children(pid: int) -> set[int]:
-    return {int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()}
-
-
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_start_work_and_orderly_end(environment: dict[str, str], number: signal.Signals) -> None:
     path = socket_of(environment)
@@ -79,7 +76,7 @@ def test_start_work_and_orderly_end(environment: dict[str, str], number: signal.
         with wait_for(path, environment["FRUIX_STORE_DIR"]) as store:
             added = store.add_text("a", b"b")
             assert store.is_valid(added)
-            spawners = children(process.pid)
+            spawners = children_of(process.pid)
             assert spawners
             process.send_signal(number)
             assert process.wait(PATIENCE) == 0
@@ -243,13 +240,13 @@ def test_peers_are_looked_at(environment: dict[str, str]) -> None:
 
 
 def test_embedded(environment: dict[str, str]) -> None:
-    before = children(os.getpid())  # those of other tests
+    before = set(children_of(os.getpid()))  # those of other tests
     with embedded_store(environment) as store:
         added = store.add_text("a", b"b")
     with embedded_store(environment) as store:
         assert store.is_valid(added)
         assert store.trusted
-    assert children(os.getpid()) <= before
+    assert set(children_of(os.getpid())) <= before
 
 
 def test_embedded_errors_are_the_clients(environment: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from fruix.model.storepath import StorePath
 from fruix.sandbox.linux import libc
 from fruix.store import Layout, LocalStore
 from machine import Machine, private_frx
+from seen_processes import children_of, descriptors_of
 from waiting import until
 
 MIB = 1 << 20
@@ -195,12 +196,12 @@ def test_no_more_descriptors_for_clients(tmp_path: Path) -> None:
         with pytest.raises(FruixError, match="Too many open files") as caught:
             crowd[0].add_text("needs", b"a file")
         assert "raise the limit on open files" in caught.value.hint
-        most = len(os.listdir(f"/proc/{daemon_pid()}/fd"))
+        most = len(descriptors_of(daemon_pid()))
         for client in crowd:
             client.close()
         until(
             # What they all want at once on their way out is kept for the next ones.
-            lambda: len(os.listdir(f"/proc/{daemon_pid()}/fd")) <= most - len(crowd) + FEW,
+            lambda: len(descriptors_of(daemon_pid())) <= most - len(crowd) + FEW,
             "the daemon to notice that the clients have gone",
         )
         assert build(store, shell, "again")["status"] == "BUILT"
@@ -210,9 +211,9 @@ def test_no_more_descriptors_in_the_spawner(tmp_path: Path) -> None:
     with private_frx(), daemon() as store:
         shell = shell_in(store, tmp_path)
         pid = daemon_pid()
-        (spawner,) = (int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        (spawner,) = children_of(pid)
         most = resource.prlimit(spawner, resource.RLIMIT_NOFILE)[1]
-        held = len(os.listdir(f"/proc/{spawner}/fd"))
+        held = len(descriptors_of(spawner))
         for more in range(40):
             resource.prlimit(spawner, resource.RLIMIT_NOFILE, (held + more, most))
             heard = build(store, shell, f"with-{more}")

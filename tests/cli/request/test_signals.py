@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import threading
-from pathlib import Path
 
 import pytest
 
@@ -15,13 +14,14 @@ from fruix.client import RemoteStore
 from fruix.model.storepath import StorePath
 from fruix.protocol import handshake, messages
 from fruix.protocol.reader import Source
+from seen_processes import state_of
 from waiting import PATIENCE, until
 
 PATH = StorePath.of("/frx/store", "0" * 32 + "-x")
 
 
 def sleeps() -> bool:
-    return Path(f"/proc/self/task/{os.getpid()}/stat").read_text().rpartition(")")[2].split()[0] == "S"
+    return state_of(f"self/task/{os.getpid()}") == "S"
 
 
 def hear_request(stream: socket.socket) -> None:

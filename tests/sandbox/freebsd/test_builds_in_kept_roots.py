@@ -21,6 +21,7 @@ from fruix.sandbox.back_ends import current
 from fruix.store import Layout, LocalStore
 from fruix.testing.traces import traces
 from machine import SEVERAL_IDS, Machine, jails, machine, private_frx
+from seen_processes import parent_of
 from waiting import until
 
 pytestmark = SEVERAL_IDS
@@ -186,10 +187,6 @@ def kill_supervisor() -> None:
         current().processes_of(UID)
     )
     os.kill(pid, signal.SIGKILL)
-
-
-def parent_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def test_all_killed_in_a_kept_root(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from fruix.sandbox.back_ends import current
 from fruix.sandbox.freebsd import parking
 from fruix.sandbox.freebsd.start import PARKING
 from machine import BUSYBOX, SEVERAL_IDS, jails
+from seen_processes import descriptors_of, parent_of
 from waiting import until
 
 pytestmark = SEVERAL_IDS
@@ -90,7 +91,7 @@ class Bench:
         until(lambda: self.mounted() == {"usr", "dev", "memory"}, "its mounts alone")
         (pid,) = processes.in_space(jail.space)
         # Not before it waits: its supervisor sleeps then too.
-        until(lambda: len(os.listdir(f"/proc/{pid}/fd")) == 5, "a process that waits")
+        until(lambda: len(descriptors_of(pid)) == 5, "a process that waits")
         return pid
 
     def mounted(self) -> set[str]:
@@ -227,15 +228,11 @@ def test_what_is_mounted_on_the_host_meanwhile_is_shown(bench: Bench) -> None:
         bench.kernel.unmount(os.fsencode(f"{bench.scratch}/view/local"), 0)
 
 
-def supervisor_of(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
 @pytest.mark.parametrize("victims", ["jail", "supervisor", "both"])
 def test_one_that_is_killed_is_made_anew(bench: Bench, victims: str) -> None:
     first = bench.run(bench.spec("frx-first"))
     pid = bench.stands()
-    supervisor = supervisor_of(pid)
+    supervisor = parent_of(pid)
     for victim in {"jail": [pid], "supervisor": [supervisor], "both": [supervisor, pid]}[victims]:
         os.kill(victim, signal.SIGKILL)
     if victims == "jail":
@@ -260,7 +257,7 @@ def test_nobody_is_waited_for_for_ever(bench: Bench, monkeypatch: pytest.MonkeyP
 def test_what_is_left_when_the_spawner_is_killed(bench: Bench, alone: bool) -> None:
     """Its supervisor undoes it; if that is killed too, the next start does."""
     bench.run(bench.spec("frx-first"))
-    supervisor = supervisor_of(bench.stands())
+    supervisor = parent_of(bench.stands())
     for victim in [bench.spawner.pid, *([] if alone else [supervisor])]:
         os.kill(victim, signal.SIGKILL)
     if not alone:

@@ -30,6 +30,7 @@ from fruix.sandbox.linux.processes import processes_of
 from fruix.sandbox.recover import recover
 from machine import SEVERAL_IDS
 from sandbox.freebsd.processes import UID, Processes
+from seen_processes import parent_of
 from waiting import exit_of, read_until, until
 
 pytestmark = SEVERAL_IDS
@@ -129,8 +130,7 @@ def test_a_supervisor_that_is_killed(spawner: Spawner, tmp_path: Path) -> None:
     with open(os.devnull, "wb") as log:
         child = spawner.spawn(spec(tmp_path, "setsid sleep 1000 & wait"), log.fileno())
     until(lambda: child.pid in processes_of(UID), "a process of the build user")
-    status = Path(f"/proc/{child.pid}/stat").read_text()
-    os.kill(int(status.rpartition(")")[2].split()[1]), signal.SIGKILL)
+    os.kill(parent_of(child.pid), signal.SIGKILL)
     ended = child.wait(None)
     assert ended is not None
     assert (ended.code, ended.signal) == (None, signal.SIGKILL)

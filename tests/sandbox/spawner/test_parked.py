@@ -27,6 +27,7 @@ from fruix.sandbox.networks import HOST
 from fruix.sandbox.spawner.client import ParkingHandle
 from fruix.sandbox.spawner.ipc import ParkRequest
 from machine import BUSYBOX, SEVERAL_IDS, identity, own_mounts
+from seen_processes import children_of, descriptors_of, state_of
 from waiting import PATIENCE, read_until, until
 
 NAME = "frx-parked-test"
@@ -62,15 +63,14 @@ class Here:
         return 0 if fault else self.ready()
 
     def children(self) -> list[int]:
-        pid = self.spawner.pid
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return children_of(self.spawner.pid)
 
     def ready(self) -> int:
         """The process that waits: it has closed all but its own."""
 
         def waits() -> int | None:
-            alone = [pid for pid in self.children() if len(descriptors_or_none(pid)) == 5]
-            return next((pid for pid in alone if state(pid) == "S"), None)
+            alone = [pid for pid in self.children() if len(descriptors_of(pid)) == 5]
+            return next((pid for pid in alone if state_of(pid) == "S"), None)
 
         return until(waits, "a sandbox that stands ready")
 
@@ -90,14 +90,6 @@ class Here:
         if self.handle is not None:
             self.handle.finish()
             self.handle = None
-
-
-def descriptors(pid: int) -> list[str]:
-    return os.listdir(f"/proc/{pid}/fd")
-
-
-def state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def groups() -> list[str]:
@@ -232,7 +224,7 @@ def test_one_is_ready_at_most_and_holds_nothing_of_others(here: Here) -> None:
     assert handle.pid == ready
     second = here.park()
     names = {
-        os.readlink(f"/proc/{second}/fd/{number}").partition(":")[0] for number in descriptors(second)[3:]
+        os.readlink(f"/proc/{second}/fd/{number}").partition(":")[0] for number in descriptors_of(second)[3:]
     }
     assert names == {"socket", "pipe"}
     assert here.park() == second
@@ -280,7 +272,7 @@ def test_another_asks(here: Here) -> None:
 def test_a_dead_one_is_not_used(here: Here) -> None:
     ready = here.park()
     os.kill(ready, signal.SIGKILL)
-    until(lambda: state(ready) == "Z", "its end")
+    until(lambda: state_of(ready) == "Z", "its end")
     pid, ended, _ = here.run(spec(here, "exit 0"))
     assert (pid == ready, ended.code) == (False, 0)
     assert here.park() not in {ready, pid}
@@ -289,19 +281,11 @@ def test_a_dead_one_is_not_used(here: Here) -> None:
 def test_one_that_failed_early_is_not_used(here: Here) -> None:
     (here.directory / "parked").rmdir()
     here.handle = here.spawner.park(here.request)
-    until(lambda: [pid for pid in here.children() if state(pid) == "Z"], "its end")
+    until(lambda: [pid for pid in here.children() if state_of(pid) == "Z"], "its end")
     assert here.run(spec(here, "exit 0"))[1].code == 0
     (here.directory / "parked").mkdir()
     ready = here.park()
     assert here.run(spec(here, "exit 0"))[0] == ready
-
-
-def descriptors_or_none(pid: int) -> list[str]:
-    """None of one that is dead."""
-    try:
-        return descriptors(pid)
-    except OSError:
-        return []
 
 
 @pytest.mark.parametrize("step", [step.name for step in current().steps if step.answered])
