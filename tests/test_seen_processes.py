@@ -29,7 +29,7 @@ def test_a_process_lives_until_it_ends() -> None:
     os.waitpid(pid, 0)
     assert seen_processes.state_of(pid) == ""
     assert not seen_processes.lives(pid)
-    assert seen_processes.children_of(pid) == seen_processes.descriptors_of(pid) == []
+    assert [*seen_processes.children_of(pid), *seen_processes.descriptors_of(pid)] == []
     with pytest.raises(ProcessLookupError, match=str(pid)):
         seen_processes.parent_of(pid)
 
