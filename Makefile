@@ -6,6 +6,8 @@ VENV = .venv
 BIN = $(VENV)/bin
 PREFIX = /usr/local
 DESTDIR =
+# `make bench` measures the distribution's own programs; so is the interpreter that runs ours then.
+BENCH_PYTHON = /usr/bin/python3
 # Of all faults that `make fault` knows, one of so many is tried; 1: everything.
 FAULTS = 5
 
@@ -77,9 +79,13 @@ $(VENV)/.ready-test: $(VENV)/.ready
 	@PYTHON='$(PYTHON)' sh scripts/venv $(VENV) test
 	@touch $@
 
-bench: $(VENV)/.ready
+$(VENV)/bench/.ready: pyproject.toml scripts/venv scripts/need
+	@PYTHON='$(BENCH_PYTHON)' sh scripts/venv $(VENV)/bench terminal
+	@touch $@
+
+bench: $(VENV)/bench/.ready
 	@sh scripts/peers /var/tmp/fruix-peers
-	$(BIN)/python benchmarks/run $(BENCH_FLAGS)
+	$(VENV)/bench/bin/python benchmarks/run $(BENCH_FLAGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis dist build
