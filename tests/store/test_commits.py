@@ -93,3 +93,53 @@ def test_a_commit_writes_few_small_pages(store: LocalStore) -> None:
     frame = 2048 + 24
     assert (os.stat(log).st_size - before) % frame == 0
     assert (os.stat(log).st_size - before) // frame <= 9
+
+
+def test_a_commit_that_nobody_is_to_see(database: sqlite3.Connection, tmp_path: Path) -> None:
+    header = CommitHeader(str(tmp_path / "db"))
+    before = header.read()
+    for _ in range(3):
+        header.keep_over(lambda: database.execute("insert into t values (1)"))
+        assert header.read() == before
+    database.execute("insert into t values (4)")
+    after = header.read()
+    assert after != before
+    header.keep_over(lambda: database.execute("insert into t values (5)"))
+    assert header.read() == after
+
+
+def test_somebody_elses_commit_directly_after_it_is_seen(
+    database: sqlite3.Connection, tmp_path: Path
+) -> None:
+    header = CommitHeader(str(tmp_path / "db"))
+    before = header.read()
+
+    def commit() -> None:
+        database.execute("insert into t values (1)")
+        subprocess.run([sys.executable, "-c", COMMIT, str(tmp_path / "db")], check=True)
+
+    header.keep_over(commit)
+    assert header.read() != before
+
+
+def test_a_failed_commit_is_none(database: sqlite3.Connection, tmp_path: Path) -> None:
+    header = CommitHeader(str(tmp_path / "db"))
+    before = header.read()
+    with pytest.raises(sqlite3.OperationalError):
+        header.keep_over(lambda: database.execute("insert into nothing values (1)"))
+    assert header.read() == before
+    header.keep_over(lambda: None)  # nothing was to be changed
+    assert header.read() == before
+    database.execute("insert into t values (1)")
+    assert header.read() != before
+
+
+def test_the_mark_of_what_is_on_disk_leaves_the_version(store: LocalStore) -> None:
+    store.add_text("a", b"a")
+    before = store.database.version()
+    mark = store.database.mark()
+    store.database.set_mark(store.database.last_id())
+    assert store.database.mark() > mark
+    assert store.database.version() == before
+    store.add_text("b", b"b")
+    assert store.database.version() != before

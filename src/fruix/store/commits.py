@@ -9,9 +9,12 @@ same for seven calls, most of which take and release locks.
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 _HEADERS = 2 * 48  # bytes
+_COUNT = slice(8, 12)  # where the first copy counts commits, in the machine's byte order
 _MOST_DESCRIPTORS = 4096
 
 
@@ -24,9 +27,28 @@ class CommitHeader:
     def __init__(self, database: str) -> None:
         """Find the descriptor; a connection must be open that has read something, and stay open."""
         self._descriptor = _descriptor_of(f"{database}-shm")
+        # What it became by the last commits that nobody is to see, and what it was before them.
+        self._unseen = self._seen = b""
 
     def read(self) -> bytes:
         """Bytes that are others after each commit; none if they can't be read."""
+        found = self._found()
+        return self._seen if found == self._unseen else found
+
+    def keep_over(self, commit: Callable[[], object]) -> None:
+        """Commit what nobody asks for: `read` gives the same bytes as before.
+
+        The caller holds the lock for writing until then. Of other bytes is what somebody else commits
+        directly after, which the count tells.
+        """
+        before = self._found()
+        commit()
+        after = self._found()
+        if before and after and _count(after) == (_count(before) + 1) & 0xFFFF_FFFF:
+            self._seen = self._seen if before == self._unseen else before
+            self._unseen = after
+
+    def _found(self) -> bytes:
         if self._descriptor < 0:
             return b""
         with suppress(OSError):
@@ -34,6 +56,10 @@ class CommitHeader:
             if len(found) == _HEADERS and any(found):
                 return found
         return b""
+
+
+def _count(header: bytes) -> int:
+    return int.from_bytes(header[_COUNT], sys.byteorder)
 
 
 def _descriptor_of(path: str) -> int:

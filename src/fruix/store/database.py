@@ -240,9 +240,8 @@ class Database(DatabaseFile):
         return _integer(self._rows(schema.GET_MARK)[0][0])
 
     def set_mark(self, identifier: int) -> None:
-        """Advance the mark (it never goes back)."""
-        with self.writing() as connection:
-            connection.execute(schema.SET_MARK, (identifier, identifier))
+        """Advance the mark (it never goes back). What is known of paths is the same as before."""
+        self.write_unseen(schema.SET_MARK, identifier, identifier)
 
     def newest(self) -> int:
         """The highest id that a row ever had; 0 when there are no rows."""

@@ -13,6 +13,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 from fruix.atomic_file import atomic_file, sync_path
 from fruix.errors import StoreError
@@ -155,11 +156,20 @@ class DatabaseFile:
             connection.execute("begin immediate")
             try:
                 yield connection
-                connection.execute("commit")
+                if connection.in_transaction:
+                    connection.execute("commit")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("rollback")
                 raise
+
+    def write_unseen(self, statement: str, *parameters: object) -> None:
+        """A transaction of one statement for what nobody asks for: `version` stays."""
+        with self.writing() as connection:
+            connection.execute(statement, parameters)
+            with self._watching:  # who asks for the version waits until it is the one of before again
+                if self._commits is not None:
+                    self._commits.keep_over(partial(connection.execute, "commit"))
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
