@@ -71,7 +71,10 @@ class Answers:
         """The answer to a request, if it is known and holds. Costs some 2 µs, else hardly anything."""
         if request not in self._kept[dialect]:
             return None
-        version = self._current()
+        return self.find_of(self._current(), dialect, request)
+
+    def find_of(self, version: Version | None, dialect: int, request: bytes) -> Answer | None:
+        """The same if `version` is that of now."""
         self.see(version)
         return self._kept[dialect].get(request) if version is not None else None
 

@@ -181,11 +181,11 @@ class RequestLoop:
     def _kept_answer(self, answers: Answers) -> bytes | None:
         """What was answered to these bytes before, if it holds."""
         needs = answers.needs(self._dialect, self._asked)
-        if needs and not self._session.still_needs_nothing(needs):
-            return None
-        # Asked behind that: what is protected now is what was there if nothing was deleted before.
+        if needs:
+            kept = answers.find_of(self._session.version_with(needs), self._dialect, self._asked)
+            return kept.data if kept is not None and kept.needs is needs else None
         kept = answers.find(self._dialect, self._asked)
-        return kept.data if kept is not None and (kept.needs is needs or not kept.needs) else None
+        return kept.data if kept is not None and not kept.needs else None
 
     def _keep(self, operation: Operation, reply: bytes, version: Version) -> None:
         session = self._session

@@ -38,6 +38,7 @@ from fruix.protocol.records import Request
 from fruix.protocol.streams import NO_BODY, RequestBody
 from fruix.protocol.wire import FEATURE, Context, Dialect
 from fruix.signing.path_signatures import PathTrust
+from fruix.store.database_file import Version
 from fruix.store.memory import charge
 from fruix.store.tree.interruption import interruptible
 
@@ -115,20 +116,25 @@ class Session:
             texts += client_substitutes.refused(self.options, self.context.dialect, allowed)
         return texts
 
-    def still_needs_nothing(self, paths: Collection[StorePath]) -> bool:
-        """Whether these, which were all that a request to build needed, are there, and protected from now on.
+    def version_with(self, paths: Collection[StorePath]) -> Version | None:
+        """What the database holds when these, all that a request to build needed, are there and protected.
 
-        Whoever asks looks afterwards whether the store is still what it was.
+        None if one isn't there, or if the client is told something with each build.
         """
         if self.context.dialect is Dialect.GUIX and self._passed_limits():
-            return False  # it is told of them with each build
+            return None
+        users = self.service.users
         try:
-            with self.service.users.using():
+            users.enter()
+            try:
                 self.store.temp_roots.add_all(paths)
                 self._forget_last()
-                return all(map(self.store.has_files, paths))
+                # Behind that: what is protected now is what was there if nothing was deleted before.
+                return self.store.database.version() if all(map(self.store.has_files, paths)) else None
+            finally:
+                users.leave()
         except (FruixError, OSError):
-            return False  # the work itself tells why
+            return None  # the work itself tells why
 
     def _forget_last(self) -> Expected:
         """Forget the last request to build; what the client was told that the next one will do."""

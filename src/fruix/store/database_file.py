@@ -18,13 +18,12 @@ from functools import partial
 from fruix.atomic_file import atomic_file, sync_path
 from fruix.errors import StoreError
 from fruix.late import late_pattern
-from fruix.store import guix_database, schema
+from fruix.store import guix_database, reserved_space, schema
 from fruix.store.commits import CommitHeader
 from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
 
 _MOST_TEXT = 256
-_RESERVED_SIZE = 8 << 20
 _IDENTITY = late_pattern("[0-9a-f]{16}")
 # Milliseconds that a statement waits for other programs that lock the database.
 BUSY_TIMEOUT = 60_000
@@ -41,6 +40,7 @@ class DatabaseFile:
 
     def __init__(self, file: str) -> None:
         self.file = file
+        self._reserved = os.path.join(os.path.dirname(file), "reserved")
         self._readers = Readers(self._another)
         self._writer: sqlite3.Connection | None = None
         self._turn = threading.RLock()
@@ -72,15 +72,12 @@ class DatabaseFile:
 
     def reserve(self) -> None:
         """Keep some disk space that can be given up, if there is twice as much."""
-        self._reserve(spare=_RESERVED_SIZE)
-
-    def _reserve(self, *, spare: int) -> None:
-        _reserve(os.path.join(os.path.dirname(self.file), "reserved"), spare)
+        reserved_space.reserve(self._reserved, spare=reserved_space.SIZE)
 
     def give_up_reserve(self) -> None:
         """Give up that space, so that a full disk still lets the database shrink. Writes nothing."""
         with suppress(FileNotFoundError):
-            os.unlink(os.path.join(os.path.dirname(self.file), "reserved"))
+            os.unlink(self._reserved)
 
     def _open(self) -> None:
         self._times_opened += 1
@@ -129,7 +126,7 @@ class DatabaseFile:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-                self._reserve(spare=0)  # what the log took is free again
+                reserved_space.reserve(self._reserved, spare=0)  # what the log took is free again
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -279,24 +276,3 @@ def _write_text(path: str, text: str) -> None:
     if _read_text(path) != text:
         with atomic_file(path, sync=True) as file:
             file.write(text.encode("ascii"))
-
-
-def _reserve(path: str, spare: int) -> None:
-    """Keep some disk space that can be given up, so that a full disk still lets the database shrink.
-
-    `spare`: bytes that have to stay free beside it.
-    """
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError:  # no room for another file
-        return
-    try:
-        status = os.fstatvfs(descriptor)
-        scarce = status.f_bavail * status.f_frsize < _RESERVED_SIZE + spare
-        if os.fstat(descriptor).st_size < _RESERVED_SIZE and not scarce:
-            os.posix_fallocate(descriptor, 0, _RESERVED_SIZE)
-    except OSError:
-        # No space to reserve, or a file system that can't: the store works without.
-        os.ftruncate(descriptor, 0)
-    finally:
-        os.close(descriptor)

@@ -25,22 +25,22 @@ class Presence:
             read: what questions are answered from.
             needed: what is needed to change anything.
         """
-        self._read = [(name, _identity(name)) for name in read]
-        self._needed = [(name, _identity(name)) for name in needed]
+        self._read = {name: _identity(name) for name in read}
+        self._needed = {name: _identity(name) for name in needed}
 
     def lost(self) -> str:
         """The first name that is gone, or another one's now; empty if none is.
 
         Cost: about 1 µs a name.
         """
-        for name, identity in (*self._read, *self._needed):
+        for name, identity in (self._read | self._needed).items():
             if _identity(name) != identity:
                 return name
         return ""
 
     def is_readable(self) -> bool:
         """Whether what questions are answered from is there."""
-        return all(_identity(name) == identity for name, identity in self._read)
+        return [*map(_identity, self._read)] == [*self._read.values()]
 
 
 class Sample:

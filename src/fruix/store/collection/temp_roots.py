@@ -11,7 +11,7 @@ Cost: some 8 µs for a new root, a look at a set for one that the session has.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fruix.model.storepath import StorePath
@@ -81,12 +81,12 @@ class TempRoots:
         if path not in self._own():
             self.add_all([path])
 
-    def add_all(self, paths: Iterable[StorePath]) -> None:
+    def add_all(self, paths: Collection[StorePath]) -> None:
         """Protect several, in the calls of one."""
         own = self._own()
-        new = [path for path in dict.fromkeys(paths) if path not in own]
-        if not new:
+        if own.issuperset(paths):
             return
+        new = [path for path in dict.fromkeys(paths) if path not in own]
         with self._gated(), self._lock:
             for path in new:
                 own.add(path)
