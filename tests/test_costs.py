@@ -46,8 +46,9 @@ WAITING = ("futex", "restart_syscall", "sched_yield", "poll", "ppoll", "epoll_wa
 ACCEPTED = re.compile(r"accept4(\(| resumed>).* = \d")
 CALL = re.compile(r"\d+ +(\w+)\(")
 LOOK = re.compile(r"recvfrom\(.*MSG_DONTWAIT, .* = -1 EAGAIN")  # how often: depends on the load too
-# From the moment when the daemon knows that nothing of the build is alive to its answer.
-ENDED, ANSWERED = re.compile(r'recv.*"\[\\"Exit\\"'), re.compile(r'sendto\(\d+, "TLSR')
+# From the moment when the daemon knows that nothing of the build is alive to its answer, which begins with
+# the start of the build where that wasn't told before.
+ENDED, ANSWERED = re.compile(r'recv.*"\[\\"Exit\\"'), re.compile(r'sendto\(\d+, "(TLSR|TRTS)')
 
 
 def _can_trace() -> bool:

@@ -16,6 +16,8 @@ __all__ = ["MISSING", "asdict", "astuple", "dataclass", "field", "fields", "repl
 
 _MISSING: Any = object()  # no default; and in a call: no argument
 _FIELDS = "__fruix_fields__"  # of a class: its fields by name, those of its bases first
+_REPLACING = "__fruix_replacing__"  # of a class: makes a value from another one, once it was needed
+_ATOMS = frozenset({str, int, float, bool, bytes, type(None)})
 _COMPARISONS = {"__lt__": "<", "__le__": "<=", "__gt__": ">", "__ge__": ">="}
 
 
@@ -215,10 +217,21 @@ def _fields(kind: Any) -> tuple[Field, ...]:
 
 def _replace(value: Any, /, **changes: Any) -> Any:
     """A value of the same class with other fields."""
-    for part in _fields(value):
-        if part.init:
-            changes.setdefault(part.name, getattr(value, part.name))
-    return type(value)(**changes)
+    kind = type(value)
+    made = vars(kind).get(_REPLACING) or _replacing(kind)
+    return made(value, **changes)
+
+
+def _replacing(kind: type) -> Callable[..., Any]:
+    """What makes a value of a class from another one, compiled when it is first needed."""
+    names = [part.name for part in getattr(kind, _FIELDS).values() if part.init]
+    taken = ", ".join(f"{name}=MISSING" for name in names)
+    given = ", ".join(f"{name}=value.{name} if {name} is MISSING else {name}" for name in names)
+    known = {"MISSING": _MISSING, "make_value": kind}
+    exec(f"def replace(value, /, *, {taken}): return make_value({given})", known)  # noqa: S102
+    made: Callable[..., Any] = known["replace"]
+    setattr(kind, _REPLACING, made)
+    return made
 
 
 def _asdict(value: Any) -> Any:
@@ -232,6 +245,8 @@ def _astuple(value: Any) -> Any:
 
 
 def _plain(value: Any, make: Callable[[list[tuple[str, Any]]], Any]) -> Any:
+    if type(value) in _ATOMS:
+        return value
     if hasattr(type(value), _FIELDS):
         return make([(part.name, _plain(getattr(value, part.name), make)) for part in _fields(value)])
     if isinstance(value, list | tuple):

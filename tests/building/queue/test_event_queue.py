@@ -14,7 +14,7 @@ from fruix.building.queue.job import Job
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivation import Derivation
-from fruix.model.events import BuilderExited, Event, LogLine, Message, PhaseStarted, Progress
+from fruix.model.events import BuilderExited, BuildStarted, Event, LogLine, Message, PhaseStarted, Progress
 from fruix.model.storepath import StorePath
 from waiting import PATIENCE
 
@@ -34,6 +34,7 @@ def _hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 END = BuildResult(BuildStatus.BUILT)
+STARTED = BuildStarted(PATH, "a", "/log", 1, 1.0)
 
 
 def everything(inbox: Inbox) -> list[Event | BuildResult]:
@@ -134,6 +135,19 @@ def test_an_event_that_another_follows_wakes_nobody_and_is_not_lost() -> None:
     inbox.put(PATH, END)
     assert len(woken) == 1
     assert everything(inbox) == [exited, END]
+
+
+def test_a_start_is_told_when_nothing_follows_it_soon() -> None:
+    inbox = Inbox()
+    woken: list[int] = []
+    with inbox._changed:  # as one who waits
+        inbox._changed.notify_all = lambda: woken.append(1)  # type: ignore[method-assign]
+    inbox.hurry()
+    inbox.put(PATH, STARTED)
+    assert not woken
+    inbox.hurry()
+    assert len(woken) == 1
+    assert everything(inbox) == [STARTED]
 
 
 def test_the_end_of_a_builder_that_nothing_follows_is_told_when_the_wait_is_over() -> None:

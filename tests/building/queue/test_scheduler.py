@@ -46,6 +46,36 @@ def test_one_build_however_many_ask(make: Callable[..., Scheduler]) -> None:
     assert len(jobs) == len(runs) == 1
 
 
+def test_a_job_wakes_one_thread_and_its_end_none(
+    make: Callable[..., Scheduler], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scheduler, inbox, together = make(ok), Inbox(), threading.Barrier(2)
+    monkeypatch.setattr(scheduler, "_run", lambda job: (together.wait(PATIENCE), ok(job))[1])
+    for name in "ab":  # so that there are two threads
+        submit(scheduler, name, inbox)
+    assert [end(inbox), end(inbox)]
+
+    def are_idle() -> bool:
+        with scheduler._changed:
+            return scheduler._idle["build"] == 2
+
+    until(are_idle, "both threads wait")
+    looks: list[str] = []
+
+    def take(kind: str, taken: Callable[[str], Job | None] = scheduler._take) -> Job | None:
+        looks.append(threading.current_thread().name)
+        return taken(kind)
+
+    monkeypatch.setattr(scheduler, "_run", ok)
+    monkeypatch.setattr(scheduler, "_take", take)
+    for name in "cde":
+        job = submit(scheduler, name, inbox)
+        assert end(inbox).success
+        scheduler.leave(job, inbox, BuildOptions())
+        until(are_idle, "both threads wait")
+    assert len(looks) == 6  # each job is taken, and then there is none
+
+
 def test_never_more_than_the_slots(make: Callable[..., Scheduler]) -> None:
     lock = threading.Lock()
     now = most = 0

@@ -8,7 +8,8 @@ progress, which are lines too, get in at once up to `MOST` bytes and are left ou
 log file has all of them. All other events always get in: there are a few for each build.
 
 Nobody is woken for an event that another one follows at once: a session that ran between them would take
-the interpreter from the thread that builds. If the next one is late, `get`'s timeout brings them. Lines
+the interpreter from the thread that builds. If the next one is late, `get`'s timeout brings them, or
+`hurry`: a builder's start is followed by its end where that comes within milliseconds. Lines
 that follow others closely are gathered for `GATHER` seconds: a compiler's come a hundred in a second, and
 each would wake the session and its client.
 """
@@ -27,6 +28,7 @@ from fruix.model.events import (
     BuildFailed,
     BuildFinished,
     BuildQueued,
+    BuildStarted,
     Event,
     LogLine,
     Message,
@@ -41,7 +43,7 @@ PATIENCE = 1.0  # seconds
 GATHER = 0.05
 _OVERHEAD = 200  # bytes that a line costs besides its text
 # The first is put by who is going to take it; the outputs come after the second, the result after the others.
-_FOLLOWED = (BuildQueued, BuilderExited, BuildFinished, BuildFailed)
+_FOLLOWED = (BuildQueued, BuildStarted, BuilderExited, BuildFinished, BuildFailed)
 _PATIENT = (*_FOLLOWED, LogLine, Progress)
 
 
@@ -71,6 +73,12 @@ class Inbox:
             self._items.append((path, event))
             self._urgent += (urgent := not isinstance(event, _PATIENT))
             if urgent or self._is_half_full() or not (self._gathering or isinstance(event, _FOLLOWED)):
+                self._changed.notify_all()
+
+    def hurry(self) -> None:
+        """Nothing follows soon: wake whoever waits for what is there."""
+        with self._changed:
+            if self._items and not self._gathering:
                 self._changed.notify_all()
 
     def is_empty(self) -> bool:

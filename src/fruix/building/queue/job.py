@@ -187,6 +187,13 @@ class Job:
         for inbox in listeners:  # this may take a moment: whoever wants to leave meanwhile can
             inbox.put(self.path, event)
 
+    def hurry(self) -> None:
+        """Have all listeners told now of what they may have been left to hear with what follows."""
+        with self._lock:
+            listeners = list(self._listeners)
+        for inbox in listeners:
+            inbox.hurry()
+
     def seen(self) -> tuple[list[Event], list[Requester]]:
         """What a late listener would be told, and who listens and is still there."""
         with self._lock:
@@ -205,9 +212,9 @@ class Job:
         """The end: all listeners are told."""
         with self._lock:
             self.result = result
+            self._close()  # before anybody is woken, who would then wait for this
             for inbox in self._listeners:
                 inbox.put(self.path, result)
-            self._close()
 
     def _close(self) -> None:
         if self._wake >= 0:

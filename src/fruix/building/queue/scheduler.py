@@ -66,7 +66,9 @@ class Scheduler:
         self._threads: dict[str, list[threading.Thread]] = {kind: [] for kind in slots}
         self._jobs: dict[Key, Job] = {}
         self._nested = Nested(most_lent)
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)  # of which `drain` is told
+        self._ready = {kind: threading.Condition(lock) for kind in slots}  # and of which idle threads are
         self._closing = False
         self._draining = False
 
@@ -106,7 +108,7 @@ class Scheduler:
             except RuntimeError as error:
                 self._withdraw(job, BuildResult(BuildStatus.MISC_FAILURE, _NO_THREAD))
                 raise FruixError(_NO_THREAD, hint="raise the limits that the daemon runs under") from error
-            self._changed.notify_all()
+            self._wake()
             return job
 
     def leave(self, job: Job, inbox: Inbox, options: BuildOptions) -> None:
@@ -121,7 +123,7 @@ class Scheduler:
             queue.leave(job, line_of(inbox, options))
             if job.cancelled and queue.is_waiting(job):
                 self._withdraw(job, CANCELLED)
-            self._changed.notify_all()  # somebody's load is another one now
+            self._wake()  # somebody's load is another one now
 
     def _withdraw(self, job: Job, result: BuildResult) -> None:
         """It isn't to be run."""
@@ -141,11 +143,8 @@ class Scheduler:
     def jobs(self) -> list[Job]:
         """All that run, or wait and are wanted, oldest first; those that are answered have ended."""
         with self._changed:
-            jobs = [
-                job
-                for job in self._all()
-                if job.result is None and (not self._is_waiting(job) or job.is_wanted())
-            ]
+            jobs = [job for job in self._all() if job.result is None]
+            jobs = [job for job in jobs if not self._is_waiting(job) or job.is_wanted()]
         return sorted(jobs, key=lambda job: job.submitted)
 
     def _is_waiting(self, job: Job) -> bool:
@@ -165,7 +164,6 @@ class Scheduler:
             for job in self._all():
                 if self._is_waiting(job) and not job.is_nested():
                     self._withdraw(job, NOT_BEGUN)
-            self._changed.notify_all()
             self._changed.wait_for(lambda: self._closing or not self._all())
 
     def close(self) -> None:
@@ -176,7 +174,8 @@ class Scheduler:
                 job.cancel()
                 if self._is_waiting(job):
                     self._withdraw(job, CANCELLED)
-            self._changed.notify_all()
+            for changed in (self._changed, *self._ready.values()):
+                changed.notify_all()
         for threads in self._threads.values():
             for thread in threads:
                 thread.join()
@@ -195,7 +194,7 @@ class Scheduler:
             kind = slots_of(job.kind)
             self._nested.lend(job, kind, self._queues[kind])
             self._start_thread(kind)
-            self._changed.notify_all()
+            self._wake()
         try:
             yield
         finally:
@@ -219,6 +218,13 @@ class Scheduler:
             else:
                 threads.append(thread)
 
+    def _wake(self) -> None:
+        """Something has changed: as many threads look as jobs wait, since each costs those that work."""
+        self._changed.notify_all()
+        for kind, queue in self._queues.items():
+            if self._idle[kind] and len(queue):
+                self._ready[kind].notify(len(queue))
+
     def _work(self, kind: str) -> None:
         while (job := self._next(kind)) is not None:
             result = self._guarded(job)
@@ -228,7 +234,7 @@ class Scheduler:
                 self._queues[kind].done(job)
                 if result is AGAIN:
                     self._try_again(job)
-                self._changed.notify_all()  # its outputs and its users' shares are free
+                self._wake()  # its outputs and its users' shares are free
 
     def _answer(self, job: Job, result: BuildResult) -> None:
         """Tell all, then tidy up; nothing else is made of its outputs before that is done."""
@@ -274,7 +280,7 @@ class Scheduler:
                 while (job := self._take(kind)) is None:
                     if self._closing:
                         return None
-                    self._changed.wait()
+                    self._ready[kind].wait()
                 return job
             finally:
                 self._idle[kind] -= 1
@@ -285,8 +291,7 @@ class Scheduler:
         try:
             job.begin()
         except OSError as error:  # no descriptors left
-            text = f"cannot build '{job.path}': {error.strerror}"
-            return BuildResult(BuildStatus.MISC_FAILURE, text)
+            return BuildResult(BuildStatus.MISC_FAILURE, f"cannot build '{job.path}': {error.strerror}")
         try:
             return self._run(job)
         except Exception as error:  # noqa: BLE001 - a bug must leave nobody waiting, and the thread goes on

@@ -189,7 +189,10 @@ class _Execution:
                 _announce(self.state, child.pid)
                 watch = Watch(self.limits, child.pid, self.directories)
                 failpoints.reach("watch")
-                ended = supervise(child.ended, output, self.state.job.waker, self.log, allowance, watch)
+                job = self.state.job
+                ended = supervise(
+                    child.ended, output, job.waker, self.log, allowance, watch, on_delay=job.hurry
+                )
                 failpoints.reach("end")
             finally:
                 self._leave(child.end())

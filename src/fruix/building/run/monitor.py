@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from fruix.building.limits import INTERVAL
 from fruix.building.queue.allowance import Allowance
@@ -21,6 +21,8 @@ from fruix.model.reasons import Reason, reason
 CHUNK = 1 << 16
 # A running log is made readable for others this often (seconds).
 FLUSH_INTERVAL = 1.0
+# A builder that has ended within this has its start told together with its end (seconds).
+SOON = 0.005
 
 
 def supervise(
@@ -30,18 +32,20 @@ def supervise(
     log: BuildLog,
     allowance: Allowance,
     watch: Callable[[], Reason | None] = lambda: None,
+    on_delay: Callable[[], None] = lambda: None,
 ) -> Reason | None:
     """Feed `log` from `output` until `ended` is readable (None), or there is a reason to end it.
 
     `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here. What
-    passes a limit of the log is not kept.
+    passes a limit of the log is not kept. `on_delay` is called if nothing at all happens `SOON`.
     """
     poller = select.poll()
     for descriptor in (ended, output, waker):
         poller.register(descriptor, select.POLLIN)
     clock = _Clock()
+    turns = _turns(poller, allowance, on_delay)
     while True:
-        ready = {descriptor for descriptor, _ in poller.poll(allowance.patience() * 1000)}
+        ready = next(turns)
         if waker in ready:
             return reason("cancelled")
         if output in ready:
@@ -57,6 +61,15 @@ def supervise(
             return None
         if (why := allowance.passed(log.size) or clock.tick(log, watch)) is not None:
             return why
+
+
+def _turns(poller: select.poll, allowance: Allowance, on_delay: Callable[[], None]) -> Iterator[set[int]]:
+    """The descriptors that are ready, again and again; none when something is to be looked at."""
+    if not (events := poller.poll(SOON * 1000)):
+        on_delay()
+    while True:
+        yield {descriptor for descriptor, _ in events or poller.poll(allowance.patience() * 1000)}
+        events = []
 
 
 class _Clock:
