@@ -150,7 +150,6 @@ def test_files_and_modes(tmp_path: Path) -> None:
     names = {row[0] for row in connection.execute("select name from sqlite_master where sql is not null")}
     connection.close()
     assert names >= {
-        "IndexReferrer",
         "IndexReference",
         "IndexDerivationOutputs",
         "DeleteSelfRefs",

@@ -3,7 +3,9 @@
 That of Nix's version 10 with its tables for realisations, plus `FailedPaths` (Guix) and four tables
 of Fruix, `FruixSync`, `FruixIdentity`, `FruixKept` and `FruixReplacing`.
 
-So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. `FruixSync` has one row:
+So `nix-store -q` and `nix-store --verify` of Debian's Nix read it. In databases that are made now, `Refs`
+and `DerivationOutputs` are their primary keys' indexes and nothing else (`without rowid`), which no query
+can tell: a path with two references changes six pages, nine with Nix's three more. `FruixSync` has one row:
 everything whose `ValidPaths.id` is up to `mark` is known to be on disk (see
 `fruix.store.durability`). Ids never come back (AUTOINCREMENT), which the mark relies on.
 `FruixIdentity` has one row too: 16 hex digits, made when the database is made, which tell this
@@ -32,8 +34,7 @@ create table if not exists Refs (
     referrer  integer not null references ValidPaths(id) on delete cascade,
     reference integer not null references ValidPaths(id) on delete restrict,
     primary key (referrer, reference)
-);
-create index if not exists IndexReferrer on Refs(referrer);
+) without rowid;
 create index if not exists IndexReference on Refs(reference);
 
 -- A path's reference to itself would forbid, by `restrict`, to delete the path.
@@ -47,7 +48,7 @@ create table if not exists DerivationOutputs (
     id   text not null,
     path text not null,
     primary key (drv, id)
-);
+) without rowid;
 create index if not exists IndexDerivationOutputs on DerivationOutputs(path);
 
 -- Nix's, for outputs that their contents name: where they are (`fruix.model.realisation`).
