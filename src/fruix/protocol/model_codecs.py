@@ -5,6 +5,8 @@ Texts become values in `parse`, when the whole message has been read.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fruix.dataclass import dataclass, fields
 from fruix.errors import BadStorePathError, OutsideStoreError
 from fruix.model.contentaddress import ContentAddress
@@ -13,9 +15,22 @@ from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.planned import Missing
 from fruix.model.storepath import StorePath
+from fruix.overriding import override
 from fruix.protocol.compound import List
 from fruix.protocol.records import Field, Record
-from fruix.protocol.wire import BOOL, I64, NAME, TEXT, U64, Constant, Context, Converted, Dialect
+from fruix.protocol.wire import (
+    BOOL,
+    I64,
+    NAME,
+    TEXT,
+    U64,
+    Constant,
+    Context,
+    Converted,
+    Dialect,
+    write_string,
+    write_u64,
+)
 
 
 def _path(text: str, context: Context) -> StorePath:
@@ -55,9 +70,24 @@ BASE_NAME = Converted(
     lambda text, context: StorePath.of(context.directory, text), lambda value, _: value.base
 )
 ASKED = Converted(_asked, lambda value, _: str(value))
-PATHS = List(PATH)
+
+
+class _Paths(List[StorePath]):
+    """Lists of paths, which may be long: they are written without a call for each."""
+
+    @override
+    def write(self, sink: bytearray, value: Iterable[StorePath], _context: Context) -> None:
+        texts = [path.text for path in value]
+        if self.ordered:
+            texts.sort()
+        write_u64(sink, len(texts))
+        for text in texts:
+            write_string(sink, text.encode("utf-8", "surrogateescape"))
+
+
+PATHS = _Paths(PATH)
 ASKED_PATHS = List(ASKED)
-PATH_SET = List(PATH, ordered=True)
+PATH_SET = _Paths(PATH, ordered=True)
 NAMES = List(NAME)
 HASH = Converted(_hash, lambda value, _: value.base16)
 ADDRESS = Converted(_address, lambda value, _: str(value) if value else "")

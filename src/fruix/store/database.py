@@ -76,7 +76,7 @@ class Database(DatabaseFile):
 
     def valid_of(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """Those of the paths that are registered."""
-        by_text = {str(path): path for path in paths}
+        by_text = {path.text: path for path in paths}
         if len(by_text) > _MANY:
             charge(_ASKED * len(by_text))
         return {by_text[str(row[0])] for row in self._rows(schema.VALID_OF, json.dumps(list(by_text)))}

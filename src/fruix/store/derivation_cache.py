@@ -47,6 +47,8 @@ class DerivationCache:
 
     def known(self, path: StorePath) -> Derivation | None:
         """The derivation at `path`, if it was parsed lately."""
+        if path not in self._known:
+            return None
         with self._lock:
             known = self._known.get(path)
             if known is None:
@@ -102,7 +104,7 @@ def read_file(store: int, path: StorePath, most: int) -> bytes:
         InvalidPathError: there is none.
     """
     try:
-        descriptor = os.open(path.base, OPEN_FILE, dir_fd=store)
+        descriptor = os.open(path.text.rpartition("/")[2], OPEN_FILE, dir_fd=store)
     except FileNotFoundError as error:
         raise InvalidPathError(str(path), hint="its file is missing from the store") from error
     except OSError as error:
@@ -113,8 +115,10 @@ def read_file(store: int, path: StorePath, most: int) -> bytes:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o100:
             raise _no_file(path)
-        check_size(str(path), status.st_size, most)
-        return at_once(descriptor, status.st_size, lambda: str(path))
+        size = status.st_size
+        if size > most:
+            check_size(path.text, size, most)
+        return at_once(descriptor, size, path.__str__)
     finally:
         os.close(descriptor)
 

@@ -18,7 +18,7 @@ read, and kept (`plan.outlined`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.offers import Offers, may_be_fetched, missing_outputs, no_offers
@@ -41,7 +41,7 @@ from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.reasons import reason, text_of
 from fruix.model.resolving import with_scratch_paths
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, in_order
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import check_interrupt
 
@@ -74,29 +74,30 @@ def plan(
         if request.outputs is None:
             _open_opaque(seen, result, request.path, wanted, offers)
     seen.look_up(wanted, lambda path: offers.get(path) is not None)
-    stack: list[tuple[StorePath, bool]] = [(path, False) for path in reversed(wanted)]
+    stack: list[StorePath | Goal] = [*reversed(wanted)]
     while stack:
-        path, expanded = stack.pop()
-        if expanded:  # behind its dependencies, which have been looked at by now
-            result.goals[path] = result.goals.pop(path)
+        path = stack.pop()
+        if isinstance(path, Goal):  # behind its dependencies, which have been looked at by now
+            result.goals[path.path] = result.goals.pop(path.path)
         elif path not in result.goals and path not in result.settled and path not in result.stand_ins:
             check_interrupt()
             own_mode = mode if path in asked_for else BuildMode.NORMAL
             needed = _opened(seen, result, path, wanted, own_mode, offers)
             if needed is not None:
-                stack.append((path, True))
-                stack.extend((dependency, False) for dependency in sorted(needed, reverse=True))
+                stack.append(result.goals[path])
+                stack.extend(reversed(needed))
     result.wait_for_stand_ins()
     return result
 
 
 def _opened(
     seen: Seen, found: Plan, path: StorePath, wanted: _Wanted, mode: BuildMode, offers: Offers
-) -> Collection[StorePath] | None:
+) -> Sequence[StorePath] | None:
     """What a derivation needs, by its head if that tells enough; None: it needs no goal."""
     if may_be_built(seen, path, wanted):
         return open_outlined(seen, found, path, wanted, mode)
-    return _open(seen, found, path, wanted, mode, offers)
+    needed = _open(seen, found, path, wanted, mode, offers)
+    return None if needed is None else in_order(needed)
 
 
 def _wanted_outputs(

@@ -5,7 +5,7 @@ It does for them what `goals` does for all, and leaves to it what has to be refu
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from fruix.building.plan.goal import Goal, Plan
 from fruix.building.plan.seen import Seen, add_names
@@ -20,6 +20,8 @@ def may_be_built(seen: Seen, path: StorePath, wanted: Mapping[StorePath, Collect
     outline, names = seen.outlines.get(path), wanted.get(path, ())
     if outline is None:
         return False
+    if names is outline.names and path in seen.unbuilt:
+        return True
     known = names == outline.names or all(name in outline.names or name in ALL for name in names)
     return known and all(map(seen.is_there, outline.sources))
 
@@ -30,22 +32,26 @@ def open_outlined(
     path: StorePath,
     wanted: dict[StorePath, Collection[str]],
     mode: BuildMode,
-) -> Collection[StorePath] | None:
+) -> Sequence[StorePath] | None:
     """Settle a derivation that has an outline, or put it down as a goal and return what it needs first."""
-    outline = seen.outlines[path]
-    if mode is BuildMode.NORMAL and all(map(seen.is_there, outline.paths(wanted.get(path, ())))):
-        found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=outline.output_paths)
-        return None
-    needed = []
-    for drv, names in zip(outline.inputs, outline.wanted, strict=True):
-        add_names(wanted, drv, names)
-        if not _is_had(seen, found, drv, names):
-            needed.append(drv)
-    if len(outline.outputs) > 1:
+    outline, unbuilt = seen.outlines[path], seen.unbuilt
+    if path not in unbuilt:
+        if mode is BuildMode.NORMAL and all(map(seen.is_there, outline.paths(wanted.get(path, ())))):
+            found.settled[path] = BuildResult(BuildStatus.ALREADY_VALID, outputs=outline.output_paths)
+            return None
         seen.local.temp_roots.add_all(outline.outputs)  # a build makes them all, whichever are wanted
-    if mode is BuildMode.NORMAL and seen.have_gone(outline.outputs):
-        mode = BuildMode.REPAIR
-    found.goals[path] = Goal(path, outline, tuple(needed), mode, store=seen.local)
+        if mode is BuildMode.NORMAL and seen.have_gone(outline.outputs):
+            mode = BuildMode.REPAIR
+    needed: Sequence[StorePath] = outline.inputs
+    had = set()
+    for drv, names in zip(needed, outline.wanted, strict=True):
+        if wanted.setdefault(drv, names) is not names:
+            add_names(wanted, drv, names)
+        if drv not in unbuilt and _is_had(seen, found, drv, names):
+            had.add(drv)
+    if had:
+        needed = tuple([drv for drv in needed if drv not in had])
+    found.goals[path] = Goal(path, outline, needed, mode, store=seen.local)
     return needed
 
 

@@ -22,23 +22,30 @@ from fruix.store.tree.interruption import check_interrupt
 
 Wanted = Mapping[StorePath, Collection[str]]
 # Of a derivation: outputs that are wanted, paths that it needs, derivations that it needs.
-Needs = tuple[Sequence[StorePath], Sequence[StorePath], Iterable[tuple[StorePath, Collection[str]]]]
+_Needs = tuple[Sequence[StorePath], Sequence[StorePath], Iterable[tuple[StorePath, Collection[str]]]]
+# Of one that has an outline: that, and its outputs that are wanted.
+_Head = tuple[StorePath, Outline, Sequence[StorePath]]
+_Names = dict[StorePath, Collection[str]]
 
 # What a path is: not valid; valid, but its files were deleted by hand; there.
 _INVALID, _GONE, _THERE = range(3)
 _OUTLINE, _INPUT = 1000, 60  # bytes that one takes in a plan, and more for each input
+_UNCHARGED = 1 << 16  # what outlines take is charged together up to this many bytes
 
 
 class Seen:
     """Of one plan; `local` is what it asks.
 
     `outlines`: of derivations of which a plan needs no more than that.
+
+    `unbuilt`: those of them of whose outputs none is valid, and whose sources are all there.
     """
 
     def __init__(self, store: LocalStore, *, outlined: bool = False) -> None:
         """`outlined`: whether usual derivations are only read as far as plans need them."""
         self.local = store
         self.outlines: dict[StorePath, Outline] = {}
+        self.unbuilt: set[StorePath] = set()
         self._reader = OutlineReader(store.directory) if outlined else None
         self._state: dict[StorePath, int] = {}
         self._derivations: dict[StorePath, Derivation] = {}
@@ -50,15 +57,53 @@ class Seen:
             check_interrupt()
             self.local.temp_roots.add_all(wanted)
             self._look(wanted, files=self._reader is None)
-            here = [*self._needs(wanted)]
+            heads, here = self._heads(wanted), [*self._needs(wanted)]
             outputs = [path for chosen, _, _ in here for path in chosen]
+            for _, _, chosen in heads:
+                outputs += chosen
             self.local.temp_roots.add_all(outputs)
-            self._look([*outputs, *(path for _, paths, _ in here for path in paths)])
+            sources = {path for _, outline, _ in heads for path in outline.sources}
+            self._look([*outputs, *sources, *(path for _, paths, _ in here for path in paths)])
             below: dict[StorePath, Collection[str]] = {}
             for chosen, _, inputs in here:
                 if not chosen or not all(self.is_there(path) or is_offered(path) for path in chosen):
                     _add(below, inputs, done)
+            self._below(heads, below, done)
             wanted = below
+
+    def _heads(self, wanted: Wanted) -> list[_Head]:
+        """Of those that are there and usual."""
+        heads: list[_Head] = []
+        size = 0  # what they take and was not charged
+        for drv, names in wanted.items() if self._reader is not None else ():
+            outline = self.outlines.get(drv) or self._outline(drv)
+            if outline is not None:
+                heads.append((drv, outline, outline.paths(names)))
+                size += _OUTLINE + _INPUT * len(outline.inputs)
+            if size >= _UNCHARGED:
+                check_interrupt()
+                charge(size)
+                size = 0
+        charge(size)
+        return heads
+
+    def _below(self, heads: list[_Head], below: _Names, done: _Names) -> None:
+        """Put down what those need whose outputs are not here, and was not looked at yet."""
+        state, good = self._state, None
+        for drv, outline, chosen in heads:
+            known = [state[path] for path in chosen]
+            if known and known.count(_THERE) == len(known):
+                continue
+            if outline.sources is good or all(map(self.is_there, outline.sources)):
+                good = outline.sources
+                if chosen is outline.outputs and known.count(_INVALID) == len(known):
+                    self.unbuilt.add(drv)
+            for path, names in zip(outline.inputs, outline.wanted, strict=True):
+                before = done.get(path)
+                if before is None:
+                    done[path] = below[path] = names
+                elif before is not names and add_names(done, path, names):
+                    below[path] = done[path]
 
     def _look(self, paths: Iterable[StorePath], *, files: bool = True) -> None:
         """Look at what wasn't looked at yet; without `files`, reading them tells whether they are there."""
@@ -68,20 +113,16 @@ class Seen:
         for path in self.local.valid_paths(new):
             state[path] = _THERE if not files or self.local.has_files(path) else _GONE
 
-    def _needs(self, wanted: Wanted) -> Iterator[Needs]:
-        """Of those that are there."""
+    def _needs(self, wanted: Wanted) -> Iterator[_Needs]:
+        """Of those that are there and have no outline."""
         for drv, names in wanted.items():
-            if (outline := self._outline(drv)) is not None:
-                chosen = outline.paths(names)
-                yield chosen, outline.sources, zip(outline.inputs, outline.wanted, strict=True)
-            elif (derivation := self._read(drv)) is not None:
+            if drv not in self.outlines and (derivation := self._read(drv)) is not None:
                 yield _outputs(derivation, names), derivation.input_srcs, derivation.input_drvs.items()
 
     def _outline(self, drv: StorePath) -> Outline | None:
         """None if it isn't here, or not usual."""
-        found = self.outlines.get(drv)
-        if found is not None or self._reader is None or self._state[drv] != _THERE or not drv.is_derivation:
-            return found
+        if self._reader is None or self._state[drv] != _THERE or not drv.text.endswith(".drv"):
+            return None
         known = self.local.known_derivation(drv)
         try:
             found = Outline.of(known) if known else self._reader.read(self.local.derivation_text(drv))
@@ -90,7 +131,6 @@ class Seen:
         if (known or not found) and not self.local.has_files(drv):
             self._state[drv], found = _GONE, None
         if found is not None:
-            charge(_OUTLINE + _INPUT * len(found.inputs))
             self.outlines[drv] = found
         return found
 

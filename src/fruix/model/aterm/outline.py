@@ -8,20 +8,22 @@ the memory, since what many derivations have in common is one object.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from fruix.late import late_pattern
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import meant
 from fruix.model.storepath import BASE, StorePath
 
+_T = TypeVar("_T")
+
 # Names of outputs; of builders, whatever needs no backslash.
 _NAME = r"[0-9A-Za-z+\-._?=]++"
 _COMMA = '","'
 _PLAIN = r'[^"\\]*+'
-_INPUT = late_pattern(r'\("([^"]*+)",\[([^]]*+)\]\)')
+_INPUT = late_pattern(r'\("([^"]*+)",\["([^]]*)"\]\)')
 
 
 @lru_cache(maxsize=4)
@@ -88,9 +90,10 @@ class OutlineReader:
     def __init__(self, directory: str) -> None:
         """`directory`: the store's, in which all paths must be."""
         self._match = _head(directory).match
-        self._paths: dict[str, StorePath] = {}
-        self._words: dict[str, tuple[str, ...]] = {}
-        self._sources: dict[str, tuple[StorePath, ...]] = {}
+        self._paths = _Made(StorePath)  # the pattern has checked them
+        self._words = _Made(lambda text: tuple(text.split(_COMMA)))
+        self._sources = _Made(self._source_list)
+        self._wanted: dict[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]] = {}
         self._builders: dict[str, str] = {}
 
     def read(self, data: bytes) -> Outline | None:
@@ -99,25 +102,39 @@ class OutlineReader:
         if head is None or not head[4].isascii():
             return None
         outputs, inputs, sources, builder = head.groups()
-        parts, pairs = outputs.split('"'), _INPUT.findall(inputs)
-        paths, words = self._paths, self._words
-        names = f'"{parts[1]}"' if len(parts) == 9 else f'"{_COMMA.join(parts[1::8])}"'
+        path, words = self._paths.__getitem__, self._words.__getitem__
+        parts = outputs.split('"')
+        names = parts[1] if len(parts) == 9 else _COMMA.join(parts[1::8])
+        drvs, needed = _pairs(inputs)
+        wanted = tuple(map(words, needed))
         return Outline(
-            words.get(names) or self._listed(names),
-            tuple([paths.get(text) or self._path(text) for text in parts[3::8]]),
-            tuple([paths.get(text) or self._path(text) for text, _ in pairs]),
-            tuple([words.get(text) or self._listed(text) for _, text in pairs]),
-            self._sources.get(sources) or self._source_list(sources),
+            words(names),
+            tuple(map(path, parts[3::8])),
+            tuple(map(path, drvs)),
+            self._wanted.setdefault(wanted, wanted),
+            self._sources[sources],
             self._builders.setdefault(builder, builder),
         )
 
-    def _path(self, text: str) -> StorePath:
-        found = self._paths[text] = StorePath(text)  # the pattern has checked it
-        return found
-
-    def _listed(self, text: str) -> tuple[str, ...]:
-        return self._words.setdefault(text, tuple(text[1:-1].split(_COMMA)))
-
     def _source_list(self, text: str) -> tuple[StorePath, ...]:
-        paths = [self._paths.get(one) or self._path(one) for one in text[1:-1].split(_COMMA) if one]
-        return self._sources.setdefault(text, tuple(paths))
+        return tuple([self._paths[one] for one in text[1:-1].split(_COMMA) if one])
+
+
+class _Made(dict[str, _T]):
+    """What is made of texts: of each once."""
+
+    def __init__(self, make: Callable[[str], _T]) -> None:
+        self._make = make
+
+    def __missing__(self, text: str) -> _T:
+        made = self[text] = self._make(text)
+        return made
+
+
+def _pairs(inputs: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The paths of input derivations, and the outputs that are needed of each: names, between `","`."""
+    parts = inputs.split('"')
+    if len(parts) == 4 * inputs.count('",["') + 1:  # one output of each
+        return parts[1::4], parts[3::4]
+    found = _INPUT.findall(inputs)
+    return [path for path, _ in found], [names for _, names in found]

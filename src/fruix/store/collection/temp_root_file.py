@@ -48,7 +48,7 @@ class TempRootFile:
     def add(self, *texts: str) -> None:
         """Append paths."""
         self._entries += len(texts)
-        self._write(b"".join(text.encode() + b"\0" for text in texts))
+        self._write(_listed(texts))
 
     def _write(self, data: bytes) -> None:
         try:
@@ -71,7 +71,11 @@ class TempRootFile:
         os.ftruncate(self._descriptor, 0)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
         self._entries = len(texts)
-        self._write(b"".join(text.encode() + b"\0" for text in texts))
+        self._write(_listed(texts))
+
+
+def _listed(texts: Sequence[str]) -> bytes:
+    return "\0".join([*texts, ""]).encode()
 
 
 class OtherProcesses:

@@ -88,12 +88,11 @@ class TempRoots:
             return
         new = [path for path in dict.fromkeys(paths) if path not in own]
         with self._gated(), self._lock:
-            for path in new:
-                own.add(path)
+            own.update(new)
             for listener in self._listeners:
                 listener.extend(new)
             if self._file is not None:
-                self._file.add(*map(str, new))
+                self._file.add(*[path.text for path in new])
 
     def _own(self) -> set[StorePath]:
         """Those of this thread's session, else those that last."""
