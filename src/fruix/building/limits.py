@@ -66,7 +66,10 @@ class Limits:
 
         There must be one.
         """
-        rows = [astuple(limits) for limits in several]
+        first, *others = several
+        if not others:
+            return first
+        rows = [astuple(limits) for limits in (first, *others)]
         return cls(*(0 if 0 in values else max(values) for values in zip(*rows, strict=True)))
 
     @property

@@ -49,6 +49,33 @@ def test_a_new_log_takes_the_place_of_one_in_another_form(tmp_path: Path, old: s
     assert b"".join(read_log(bare)) == b"new"
 
 
+@pytest.mark.parametrize("compression", ENDINGS)
+def test_an_empty_log_is_packed_once_for_all(
+    tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [log_name(str(tmp_path / name), compression) for name in ("one", "other")]
+    LogFile(names[0]).close()
+    monkeypatch.setattr(log_file, "_packing", None)
+    LogFile(names[1]).close()
+    assert sorted(os.listdir(tmp_path)) == [os.path.basename(name) for name in names]
+    for name in names:
+        assert UNPACK[compression](Path(name).read_bytes()) == b""
+        assert Path(name).stat().st_mode & 0o777 == 0o644
+
+
+def test_an_empty_log_that_cant_be_packed_stays_plain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    log = LogFile(str(tmp_path / "log.bz2"))
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OSError, match="no space"):
+        log.close()
+    assert os.listdir(tmp_path) == ["log"]
+
+
 def test_without_bzip2_logs_are_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_file, "find_spec", lambda _name: None)
     assert log_name(str(tmp_path / "log"), "bzip2") == str(tmp_path / "log")

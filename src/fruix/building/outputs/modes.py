@@ -145,9 +145,14 @@ class NormalRules:
         with store.lock_paths(sorted({*names}.difference(self.outputs.paths))):
             for path in names:
                 store.add_temp_root(path)
-            return self._publish(
-                [replace(output, valid=store.is_valid(output.info.path)) for output in staged]
-            )
+            return self._publish([self._judged(output) for output in staged])
+
+    def _judged(self, output: Staged) -> Staged:
+        """The output, with whether its name is taken now."""
+        path = output.info.path
+        if not output.valid and path in self.outputs.paths:
+            return output  # it was locked before: nobody else has made it valid
+        return replace(output, valid=self.outputs.store.is_valid(path))
 
     def _publish(self, staged: list[Staged]) -> list[PathInfo]:
         store = self.outputs.store

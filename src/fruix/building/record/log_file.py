@@ -19,7 +19,9 @@ import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
 from typing import IO, cast
 
 from fruix.building.record.log_reading import ENDINGS, bare_name, chunks_of, find_log
@@ -74,7 +76,10 @@ class LogFile:
         """Pack it; that takes the place of the plain file. Again: nothing."""
         with self._closing:
             if self._packed is None and self._path != self._bare and not self._plain.closed:
-                self._pack()
+                if self._size:
+                    self._pack()
+                else:
+                    _put_empty(self._bare, self._path)
 
     def _pack(self) -> IO[bytes]:
         """Begin to pack, with all that there is."""
@@ -85,8 +90,7 @@ class LogFile:
 @contextmanager
 def _packed(bare: str, path: str) -> Iterator[IO[bytes]]:
     """A file that has what the plain one `bare` has so far, and takes its place, packed, as `path`."""
-    unfinished = bare + _UNFINISHED
-    try:
+    with _unfinished(bare) as unfinished:
         descriptor = os.open(unfinished, _WRITE | os.O_TRUNC, 0o644)
         with open(descriptor, "wb") as raw, _packing(raw, path.removeprefix(bare)) as packed:
             with open(bare, "rb") as plain:
@@ -94,10 +98,37 @@ def _packed(bare: str, path: str) -> Iterator[IO[bytes]]:
             yield packed
         os.rename(unfinished, path)
         os.unlink(bare)
+
+
+@contextmanager
+def _unfinished(bare: str) -> Iterator[str]:
+    """The name of what is being packed, which goes if that fails."""
+    unfinished = bare + _UNFINISHED
+    try:
+        yield unfinished
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(unfinished)
         raise
+
+
+def _put_empty(bare: str, path: str) -> None:
+    """The packed form of nothing, as `path`, in the place of the plain file `bare`: many are silent."""
+    with _unfinished(bare) as unfinished:
+        descriptor = os.open(unfinished, _WRITE | os.O_TRUNC, 0o644)
+        try:
+            os.write(descriptor, _empty(path.removeprefix(bare)))
+        finally:
+            os.close(descriptor)
+        os.rename(unfinished, path)
+        os.unlink(bare)
+
+
+@cache
+def _empty(ending: str) -> bytes:
+    file = BytesIO()
+    _packing(file, ending).close()
+    return file.getvalue()
 
 
 def pack_left_over(path: str) -> bool:

@@ -74,7 +74,7 @@ class LinuxBackEnd(BackEnd):
     @override
     def describe(self, spec: SandboxSpec) -> Mapping[str, Any]:
         """Without root: the ids that the host knows the builder by, and whether it shares the daemon's."""
-        if not userns.confined():
+        if not self._confined:
             return {}
         uid, gid = userns.on_host(spec.identity.uid, spec.identity.gid)
         return {
@@ -141,6 +141,10 @@ class LinuxBackEnd(BackEnd):
     def _parent(self) -> CgroupParent | None:
         """Where the spawner makes groups, as the daemon finds it."""
         return CgroupParent.of_this_process()
+
+    @cached_property
+    def _confined(self) -> bool:
+        return userns.confined()
 
     @override
     def end_leftovers(self, builds: str, marks: Mapping[str, Mapping[str, str]]) -> list[str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 
 from fruix.dataclass import dataclass
+from fruix.sandbox.linux import libc
 
 
 @dataclass(slots=True)
@@ -28,7 +28,9 @@ def close_all_but(*kept: int) -> None:
 
     The standard descriptors stay.
     """
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) not in kept:
-            with contextlib.suppress(OSError):
-                os.close(int(name))
+    lowest = 3
+    for descriptor in sorted(kept):
+        if descriptor > lowest:
+            libc.close_from(lowest, descriptor - 1)
+        lowest = max(lowest, descriptor + 1)
+    libc.close_from(lowest)

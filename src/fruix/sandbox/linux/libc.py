@@ -209,9 +209,9 @@ def close_on_exec_from(lowest: int) -> None:
     syscall("close_range", lowest, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC)
 
 
-def close_from(lowest: int) -> None:
-    """Close every descriptor from `lowest` on."""
-    syscall("close_range", lowest, 0xFFFFFFFF, 0)
+def close_from(lowest: int, highest: int = 0xFFFFFFFF) -> None:
+    """Close every descriptor from `lowest` on, up to `highest`."""
+    syscall("close_range", lowest, highest, 0)
 
 
 def clone(flags: int, cgroup: int = -1) -> int:

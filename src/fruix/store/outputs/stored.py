@@ -18,6 +18,7 @@ from fruix.store.locks import PathLocks
 from fruix.store.objects.add import Adding
 from fruix.store.objects.staging import Staging
 from fruix.store.queries import StoreQueries
+from fruix.store.tree.descriptors import exists
 
 if TYPE_CHECKING:
     from fruix.store.outputs.canonical import Links
@@ -150,6 +151,8 @@ class StoredOutputs(StoreQueries):
         Raises:
             StoreError: the path is valid.
         """
+        if not exists(self._descriptor, path.base):
+            return  # as mostly
         if self.is_valid(path):
             raise StoreError("refusing to delete a valid path", where=str(path))
         self._staging.remove(path.base)
