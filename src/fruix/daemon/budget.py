@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 
 from fruix.daemon.settings import Settings
 from fruix.errors import MemoryLimitError
 from fruix.model.storepath import StorePath
+from fruix.overriding import override
 
 MIB = 1 << 20
 # What a session keeps is taken in steps, so that small things cost no lock.
@@ -129,12 +131,18 @@ class CountedRoots(set[StorePath]):
         super().__init__()
         self._account = account
 
-    def add(self, path: StorePath) -> None:
-        """Add a root.
+    @override
+    def update(self, *several: Iterable[StorePath]) -> None:
+        """Add roots, all of a list or none.
 
         Raises:
             MemoryLimitError: they are too many.
         """
-        if path not in self:
-            self._account.keep(_ROOT + len(path.text))
-            super().add(path)
+        for paths in several:
+            new = {path for path in paths if path not in self}
+            self._account.keep(sum([_ROOT + len(path.text) for path in new]))
+            super().update(new)
+
+    @override
+    def add(self, path: StorePath) -> None:
+        self.update((path,))
