@@ -114,7 +114,7 @@ TESTS: Mapping[str, str] = {
     "deduplication.replace.Deduplicator._swap: rename 0": f"{_REPLACE}a_path_that_is_a_file_is_deduplicated",
     "deduplication.replace.Deduplicator._swap: rename 1": _USER,
     "durability.Syncer._run: wait 0": "tests/store/test_durability.py::test_background_mark_follows",
-    "durability.Syncer.steady: _advance 0": f"{_REPLACE}nothing_older_is_replaced_by_what_is_not_on_disk",
+    "durability.Syncer._held: _advance 0": f"{_REPLACE}nothing_older_is_replaced_by_what_is_not_on_disk",
     "guix_database._copy_to: rename 0": f"{_GUIX}it_is_taken_over_and_the_old_one_is_kept",
     "guix_database.give_back: rename 0": f"{_GUIX}what_is_given_to_guix",
     "guix_database.give_back: rename 1": f"{_GUIX}what_is_given_to_guix",

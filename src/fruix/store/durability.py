@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fruix.errors import FruixError, StoreError
 from fruix.log import Log
@@ -31,6 +31,7 @@ from fruix.threads import Thread
 
 INTERVAL = 3.0
 _CHECKPOINT_SIZE = 4 << 20
+_NOTHING = nullcontext()
 _log = Log(__name__)
 
 
@@ -79,17 +80,21 @@ class Syncer:
             if self._mark < target:
                 self._advance()
 
-    @contextmanager
-    def steady(self, row: int, needed: int) -> Iterator[None]:
+    def steady(self, row: int, needed: int) -> AbstractContextManager[None]:
         """Meanwhile the mark stays: no row comes to lie before it.
 
         If the row `row` does already, then so does the row `needed`, which is brought to disk for
         that. With that, a file of the path of `row` may be replaced by one of the path of `needed`:
-        a power cut takes either none of it, or `recover` looks at both.
+        a power cut takes either none of it, or `recover` looks at both. Where `needed` is on disk,
+        or comes to lie before the mark no later than `row`, that is so wherever the mark is.
 
         Raises:
             StoreError: the system could not write it.
         """
+        return _NOTHING if needed <= max(row, self._mark) else self._held(row, needed)
+
+    @contextmanager
+    def _held(self, row: int, needed: int) -> Iterator[None]:
         with self._turn:
             if row <= self._mark < needed:
                 self._advance()

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from fruix.model.savings import Savings
 from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.deduplication import replace
-from fruix.store.deduplication.contents import Contents, opened_contents
+from fruix.store.deduplication.contents import SMALL, Contents
 from fruix.store.deduplication.links import remove_unused_links
 from fruix.store.deduplication.rules import ALL, LARGE, Rules
 from fruix.store.layout import Layout
@@ -31,7 +31,10 @@ from fruix.store.tree.file_contents import SizeBudget
 from store.helpers import directory_fd, file_archive, snapshot, write_file
 
 BIG = os.urandom(20_000)
+HUGE = os.urandom(2 * SMALL)
 LINKED = Rules(symlinks=True, clones=False)
+# Small files go another way than others, with the same result.
+BOTH_WAYS = pytest.mark.parametrize("data", [BIG, HUGE], ids=["straight", "careful"])
 
 
 @pytest.fixture(autouse=True)
@@ -106,45 +109,51 @@ def test_symlinks_are_files_too(store: LocalStore, tmp_path: Path) -> None:
     assert store.verify(contents=True) == []
 
 
-def test_a_path_that_is_a_file_is_deduplicated(store: LocalStore) -> None:
-    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
+@BOTH_WAYS
+def test_a_path_that_is_a_file_is_deduplicated(store: LocalStore, data: bytes) -> None:
+    one, other = (store.add_text(name, data) for name in ("one", "other"))
     assert store.optimise(ALL).files == 1
     assert inode(store, one).st_ino == inode(store, other).st_ino
 
 
-@pytest.mark.parametrize("damage", [BIG[:-1], BIG[::-1]], ids=["size", "contents"])
-def test_a_damaged_link_is_made_anew_and_reaches_nobody(store: LocalStore, damage: bytes) -> None:
-    one = store.add_text("one", BIG)
+@BOTH_WAYS
+@pytest.mark.parametrize("damaged", [slice(0, -1), slice(None, None, -1)], ids=["size", "contents"])
+def test_a_damaged_link_is_made_anew_and_reaches_nobody(
+    store: LocalStore, data: bytes, damaged: slice
+) -> None:
+    one = store.add_text("one", data)
     store.optimise(ALL)
     (name,) = links(store)
     os.unlink(f"{store.directory}/.links/{name}")
-    write_file(f"{store.directory}/.links/{name}", damage, 0o444)
+    write_file(f"{store.directory}/.links/{name}", data[damaged], 0o444)
     os.utime(f"{store.directory}/.links/{name}", (1, 1))
-    other = store.add_text("other", BIG)
+    other = store.add_text("other", data)
     assert store.optimise(ALL).files == 1
     assert store.verify(contents=True) == []
     assert inode(store, one).st_ino == inode(store, other).st_ino
     assert inode(store, one).st_nlink == 3
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("all_links", [False, True], ids=["its-link", "all-links"])
 def test_a_link_that_another_thread_or_a_collector_removes_is_made_again(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch, all_links: bool
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, data: bytes, all_links: bool
 ) -> None:
     """It goes between the moment when it was found there and the moment when it is opened."""
-    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
+    one, other = (store.add_text(name, data) for name in ("one", "other"))
     store._deduplicator.deduplicate(one, LINKED)
-    gone: list[bytes] = []
+    gone: list[str] = []
+    real = os.open
 
-    def opened(parent: int, name: bytes, *rest: Any) -> AbstractContextManager[Contents]:
-        if name.decode() in links(store) and not gone:
-            gone.append(name)
-            os.unlink(name, dir_fd=parent)
+    def opened(name: str | bytes, *rest: Any, **names: Any) -> int:
+        if not gone and os.fsdecode(name) in links(store):
+            gone.append(os.fsdecode(name))
+            os.unlink(name, **names)
             if all_links:
                 os.rmdir(f"{store.directory}/.links")
-        return opened_contents(parent, name, *rest)
+        return real(name, *rest, **names)
 
-    monkeypatch.setattr(replace, "opened_contents", opened)
+    monkeypatch.setattr(os, "open", opened)
     store._deduplicator.deduplicate(other, LINKED)
     monkeypatch.undo()
     assert gone
@@ -184,22 +193,40 @@ def test_a_file_that_is_not_canonical_is_nothing_to_share(store: LocalStore) -> 
     assert not os.path.exists(f"{store.directory}/.links")
 
 
+@BOTH_WAYS
 @pytest.mark.parametrize("number", [errno.EMLINK, errno.ENOSPC])
 def test_what_can_have_no_more_names_is_left(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch, number: int
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, data: bytes, number: int
 ) -> None:
-    one, other = (store.add_text(name, BIG) for name in ("one", "other"))
-    real = replace._link
+    one, other = (store.add_text(name, data) for name in ("one", "other"))
+    real = os.link
 
-    def link(parent: int, name: bytes, to: int, to_name: bytes) -> None:
-        if lstat(parent, name).st_nlink > 1:
+    def link(name: bytes, to_name: bytes, *, src_dir_fd: int, **names: Any) -> None:
+        if lstat(src_dir_fd, name).st_nlink > 1:
             raise OSError(number, os.strerror(number))
-        real(parent, name, to, to_name)
+        real(name, to_name, src_dir_fd=src_dir_fd, **names)
 
-    monkeypatch.setattr(replace, "_link", link)
+    monkeypatch.setattr(os, "link", link)
     assert store.optimise(LINKED) == Savings(left=1)
     assert inode(store, one).st_ino != inode(store, other).st_ino
     assert os.listdir(store._staging.directory) == []
+
+
+@BOTH_WAYS
+def test_what_can_not_be_renamed_is_left(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    one, other, third = (store.add_text(name, data) for name in ("one", "other", "third"))
+
+    def rename(*_arguments: Any, **_names: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "rename", rename)
+        assert store.optimise(LINKED) == Savings(left=2)
+        assert os.listdir(store._staging.directory) == []
+    assert store.optimise(LINKED).files == 2
+    assert len({inode(store, path).st_ino for path in (one, other, third)}) == 1
 
 
 def test_clones_share_data_and_no_inode(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from fruix.store import flags
 from fruix.store.tree.compare import same_contents
 from fruix.store.tree.descriptors import lstat, open_regular
 from fruix.store.tree.file_contents import contents
-from fruix.store.tree.metadata import MODIFIED, file_mode
+from fruix.store.tree.metadata import FILE_MODES, MODIFIED
 from fruix.store.tree.walk import Kind
 
 SMALL = 1 << 16  # bytes; such a file is read at once
@@ -41,9 +41,8 @@ class Contents:
     @property
     def is_canonical(self) -> bool:
         """Whether its mode and time are those of an object's file; others are nothing to share."""
-        mode = stat.S_IMODE(self.status.st_mode)
         return self.status.st_mtime_ns == MODIFIED * 10**9 and (
-            self.descriptor < 0 or mode == file_mode(self.is_executable)
+            self.descriptor < 0 or stat.S_IMODE(self.status.st_mode) in FILE_MODES
         )
 
     @cached_property
@@ -94,7 +93,7 @@ class Contents:
 
     def equals(self, other: Contents) -> bool:
         """Whether one can stand for the other: same bytes, mode, time and owner. Costs a read of both."""
-        if _outside(self.status) != _outside(other.status):
+        if outside(self.status) != outside(other.status):
             return False
         if self.descriptor < 0:
             return self._target() == other._target()
@@ -103,7 +102,8 @@ class Contents:
         return same_contents(self.descriptor, other.descriptor)
 
 
-def _outside(status: os.stat_result) -> tuple[int, ...]:
+def outside(status: os.stat_result) -> tuple[int, ...]:
+    """What has to be the same of two files besides their bytes."""
     return (status.st_mode, status.st_size, status.st_mtime_ns, status.st_uid, status.st_gid)
 
 

@@ -14,12 +14,13 @@ from fruix.store.tree.descriptors import lstat, open_directory
 
 MODIFIED = 1  # seconds; 0 would look like "no time" to some programs
 DIRECTORY_MODE = 0o555
+FILE_MODES = (0o444, 0o555)  # plain, executable
 _MODIFIED_NS = MODIFIED * 10**9
 
 
 def file_mode(executable: bool) -> int:
     """The mode of a regular file in the store."""
-    return 0o555 if executable else 0o444
+    return FILE_MODES[executable]
 
 
 def finish_open(descriptor: int, mode: int, accessed_ns: int = _MODIFIED_NS) -> None:
