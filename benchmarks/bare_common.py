@@ -10,8 +10,8 @@ _TABLES = """
 create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
     hash text not null, registrationTime integer not null, narSize integer);
 create table Refs (referrer integer not null references ValidPaths(id),
-    reference integer not null references ValidPaths(id), primary key (referrer, reference));
-create index IndexReferrer on Refs(referrer);
+    reference integer not null references ValidPaths(id), primary key (referrer, reference))
+    without rowid;
 create index IndexReference on Refs(reference);
 """
 

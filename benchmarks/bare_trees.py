@@ -28,8 +28,8 @@ PATHS = 1_000_000
 _TABLES = """
 create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
     hash text not null, registrationTime integer not null, narSize integer);
-create table Refs (referrer integer not null, reference integer not null, primary key (referrer, reference));
-create index IndexReferrer on Refs(referrer);
+create table Refs (referrer integer not null, reference integer not null, primary key (referrer, reference))
+    without rowid;
 create index IndexReference on Refs(reference);
 """
 
