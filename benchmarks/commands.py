@@ -14,7 +14,7 @@ from typing import Self
 
 from peers import PROGRAM, Daemon
 from report import OURS
-from row import Unavailable
+from unavailable import Unavailable
 
 _PATIENCE = 120.0
 

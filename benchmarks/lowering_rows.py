@@ -12,7 +12,8 @@ from fruix.model.hostview import HostView
 from fruix.packages.lower import Lowering, LoweringContext
 from fruix.packages.package import Package
 from peers import Daemon
-from row import Data, Unavailable
+from row import Data
+from unavailable import Unavailable
 
 PACKAGES = 10_000
 _DEFINITIONS = """

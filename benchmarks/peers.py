@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from unavailable import Paths
 from wire import Client, DaemonError
 
 GROUP = "frxbench"
@@ -60,7 +61,7 @@ class Daemon:
     acl: str
     configuration: str = ""
     process: subprocess.Popen[bytes] | None = None
-    paths: dict[str, str] = field(default_factory=dict)  # what rows leave for later rows
+    paths: Paths = field(default_factory=Paths)
 
     def deduplicate_on_request(self) -> None:
         """Have it, from the next start on, deduplicate only what it is asked to, as nix-daemon does."""

@@ -20,7 +20,8 @@ from fruix.client import connect
 from fruix.model.storepath import StorePath
 from peers import BARE, Daemon
 from report import OURS
-from row import Data, Measure, Row, Unavailable, add_derivation, add_shell
+from row import Data, Measure, Row, add_derivation, add_shell
+from unavailable import Unavailable
 
 _COMMANDS = 5  # of which the median counts
 _EXPRESSION = """

@@ -14,10 +14,6 @@ from peers import Daemon
 from wire import Client, bytes_archive
 
 
-class Unavailable(Exception):  # noqa: N818 - no error: the row stays empty
-    """A row can't be measured here: what it lacks."""
-
-
 @dataclass(frozen=True)
 class Data:
     """What is added: an archive with a static shell, a big file, an archive of a tree.

@@ -27,9 +27,10 @@ from fruix.sandbox.linux import libc
 from peers import Daemon
 from registering import register, two_earlier
 from report import OURS
-from row import Data, Measure, Row, Unavailable, add_derivation, add_shell, timed
+from row import Data, Measure, Row, add_derivation, add_shell, timed
 from store_client import DELETE_DEAD, StoreClient
 from store_rows import keep
+from unavailable import Unavailable
 from wire import Client, number, strings
 
 CROWD = 5_000
