@@ -185,6 +185,16 @@ def test_groups_kill_and_vanish() -> None:
     assert group.remove_if_empty(), "it is gone"
 
 
+def test_figures_of_controllers_that_are_not_offered_are_not_looked_for(tmp_path: Path) -> None:
+    group = tmp_path / "group"
+    group.mkdir()
+    (tmp_path / "cgroup.subtree_control").write_text("pids cpu\n")
+    (group / "cpu.stat").write_text("usage_usec 5\nuser_usec 2\nsystem_usec 3\n")
+    (group / "memory.peak").write_text("9\n")
+    (group / "pids.peak").write_text("4\n")
+    assert Cgroup(str(group)).usage() == {"user_usec": 2, "system_usec": 3, "pids_peak": 4}
+
+
 @pytest.mark.skipif(CgroupParent.find() is None, reason="machine: no writable cgroup v2 hierarchy")
 def test_groups_of_a_crashed_daemon_are_removed() -> None:
     parent = CgroupParent.find()

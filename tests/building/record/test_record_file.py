@@ -4,15 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building.record.record_file import read_record, record_path, write_record
+from fruix.building.record.record_file import part_of, read_record, record_path, write_record
 from fruix.errors import StoreError
 
 
 def test_round_trip(tmp_path: Path) -> None:
     log = str(tmp_path / "abc-hello.drv.gz")
     assert read_record(log) is None
-    write_record(log, {"name": "hello", "message": "é\n"})
-    assert read_record(log) == {"version": 1, "name": "hello", "message": "é\n"}
+    write_record(log, part_of({"name": "hello", "message": "é\n"}), part_of({"kept": ""}))
+    assert read_record(log) == {"version": 1, "name": "hello", "message": "é\n", "kept": ""}
     assert [path.name for path in tmp_path.iterdir()] == ["abc-hello.drv.json"]
 
 

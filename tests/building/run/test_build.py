@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import hashlib
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from fruix.building.record.record_file import read_record
+from fruix.building.run import state
 from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildResult, BuildStatus
@@ -25,8 +28,10 @@ from fruix.model.events import (
     PhaseStarted,
 )
 from fruix.model.storepath import StorePath
+from fruix.sandbox import Exit
 from fruix.sandbox.contracts import CONTRACTS
 from fruix.sandbox.linux import userns
+from fruix.sandbox.spawner.client import SandboxHandle
 from machine import FIRST, Machine, build_uid, builders, machine, machines
 from waiting import until
 
@@ -48,6 +53,42 @@ def test_a_build_becomes_valid(here: Machine, shell: StorePath) -> None:
     kinds = [type(event) for event in here.events]
     assert kinds == [BuildQueued, BuildStarted, PhaseStarted, LogLine, BuilderExited, BuildFinished]
     assert [r.status for r in here.build(drv)] == [BuildStatus.ALREADY_VALID]
+
+
+def test_the_larger_part_of_the_record_is_made_before_the_builder_ends(
+    here: Machine, shell: StorePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    known, end = state.RunState.tell_known, SandboxHandle.end
+
+    def noted_known(one: state.RunState) -> str:
+        order.append("record")
+        return known(one)
+
+    def noted_end(handle: SandboxHandle) -> Exit:
+        order.append("end")
+        return end(handle)
+
+    monkeypatch.setattr(state.RunState, "tell_known", noted_known)
+    monkeypatch.setattr(SandboxHandle, "end", noted_end)
+    (result,) = here.build(here.derivation("early", "echo x > $out", shell))
+    assert result.success, result.message
+    assert order == ["record", "end"]
+
+
+def test_what_fails_beside_a_sandbox_ends_it(
+    here: Machine, shell: StorePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state.RunState, "tell_known", fail)
+        (result,) = here.build(here.derivation("failing", "echo x > $out; while :; do :; done", shell))
+    assert "no space" in result.message
+    assert not [name for name in os.listdir(here.store.layout.builds) if name.startswith("frx-")]
+    (result,) = here.build(here.derivation("going", "echo x > $out", shell))
+    assert result.success, result.message
 
 
 def test_record_and_log(here: Machine, shell: StorePath, each_back_end: str) -> None:

@@ -81,44 +81,50 @@ class Ending:
     machine: str
 
 
-def make_record(
-    facts: BuildFacts,
-    builder: PreparedBuilder | None,
-    course: Course,
-    sandbox: tuple[SandboxSpec | None, Exit | None],
-    ending: Ending,
-    result: BuildResult,
+def known_before(
+    facts: BuildFacts, builder: PreparedBuilder | None, spec: SandboxSpec | None
 ) -> dict[str, Any]:
-    """Everything, as plain data.
+    """What is known before the builder ends, as plain data: the larger part.
 
     Args:
-        facts: what was built.
-        builder: what ran for it; None if it could not be prepared.
-        course: what the builder's output told in the last round.
-        sandbox: the specification of the last round's sandbox, and how its first process ended.
-        ending: what came of it.
-        result: as clients are told.
+        facts: what is built.
+        builder: what runs for it; None if it could not be prepared.
+        spec: of the round's sandbox; None if it got none.
     """
-    spec, exited = sandbox
     return {
-        **_request(facts, ending),
-        **_verdict(ending, result),
+        **_request(facts),
         "isolation": _isolation(spec) if spec else None,
         **_given(facts, builder),
         "fetchedFrom": builder.at_hand if builder and spec else "",
-        **_course(course, success=result.success),
         "started": facts.started,
+        "log": facts.log_file,
+        "machine": _machine(),
+    }
+
+
+def known_after(course: Course, exited: Exit | None, ending: Ending, result: BuildResult) -> dict[str, Any]:
+    """The rest, as plain data.
+
+    Args:
+        course: what the builder's output told in the last round.
+        exited: how the first process of the last round's sandbox ended.
+        ending: what came of it.
+        result: as clients are told.
+    """
+    return {
+        "purpose": ending.mode,
+        "rounds": ending.rounds,
+        **_verdict(ending, result),
+        **_course(course, success=result.success),
         "finished": time.time(),
         "resources": _resources(exited) if exited else None,
         "exit": {"code": exited.code, "signal": exited.signal} if exited else None,
-        "log": facts.log_file,
-        "machine": _machine(),
         "builtOn": ending.machine,
     }
 
 
-def _request(facts: BuildFacts, ending: Ending) -> dict[str, Any]:
-    """What was to be built, and how."""
+def _request(facts: BuildFacts) -> dict[str, Any]:
+    """What was to be built."""
     derivation = facts.derivation
     return {
         "derivation": str(facts.path),
@@ -126,8 +132,6 @@ def _request(facts: BuildFacts, ending: Ending) -> dict[str, Any]:
         "system": derivation.system,
         "builder": derivation.builder,
         "contract": facts.contract,
-        "purpose": ending.mode,
-        "rounds": ending.rounds,
     }
 
 

@@ -19,6 +19,7 @@ from fruix.errors import StoreError
 
 VERSION = 1
 SUFFIX = ".json"
+_VERSION = f'"version": {VERSION}'
 
 
 def record_path(log_file: str) -> str:
@@ -26,11 +27,16 @@ def record_path(log_file: str) -> str:
     return bare_name(log_file) + SUFFIX
 
 
-def write_record(log_file: str, record: Mapping[str, Any]) -> None:
-    """Put a record in place."""
+def part_of(record: Mapping[str, Any]) -> str:
+    """The text of some fields, which a record can be put together of; there must be one."""
     # One line: only without line breaks does `json` write fast, and builds can have thousands of mounts.
-    text = json.dumps({"version": VERSION, **record}).encode("ascii") + b"\n"
-    write_file(record_path(log_file), text)
+    return json.dumps(record)[1:-1]
+
+
+def write_record(log_file: str, *parts: str) -> None:
+    """Put a record in place that has the fields of all parts."""
+    text = f"{{{', '.join((_VERSION, *parts))}}}\n"
+    write_file(record_path(log_file), text.encode("ascii"))
 
 
 def read_record(log_file: str) -> dict[str, Any] | None:

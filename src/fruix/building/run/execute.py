@@ -178,7 +178,7 @@ class _Execution:
             os.set_blocking(output, False)
             failpoints.reach("spawn")
             try:
-                child = resources.spawner.spawn(spec, for_builder)
+                child = resources.spawner.spawn(spec, for_builder, self.state.tell_known)
             except SandboxError as error:
                 path, derivation = self.builder.path, self.builder.derivation
                 raise explain_start(path, derivation, error, self.directories) from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from typing import Any
 
 from fruix import failpoints
 from fruix.building import failures
@@ -13,8 +12,8 @@ from fruix.building.durations import phase_seconds
 from fruix.building.outputs.modes import Compared, ModeRules
 from fruix.building.queue.job import Listener
 from fruix.building.record.log import BuildLog
-from fruix.building.record.record import make_record
-from fruix.building.record.record_file import write_record
+from fruix.building.record.record import known_after
+from fruix.building.record.record_file import part_of, write_record
 from fruix.building.resources import Resources
 from fruix.building.run.state import RunState
 from fruix.errors import FruixError, of_system
@@ -163,7 +162,9 @@ def report(state: RunState, result: BuildResult, resources: Resources, behind: E
     if state.last_lines is not None:
         try:
             failpoints.reach("record")
-            write_record(state.facts.log_file, _record(state, result))
+            known = state.known or state.tell_known()
+            last = part_of(known_after(state.course, state.exit, state.ending(), result))
+            write_record(state.facts.log_file, known, last)
         except OSError as error:  # a full disk: the build is what it is
             _log.warning("no record of %s: %s", state.job.path, error)
     failpoints.reach("answer")
@@ -177,11 +178,6 @@ def report(state: RunState, result: BuildResult, resources: Resources, behind: E
         job.emit(_event(state, result, state.reason, state.hint))
     for note in () if own else late:
         job.emit(note)
-
-
-def _record(state: RunState, result: BuildResult) -> dict[str, Any]:
-    sandbox = (state.spec, state.exit)
-    return make_record(state.facts, state.builder, state.course, sandbox, state.ending(), result)
 
 
 def _finished(

@@ -17,7 +17,8 @@ from fruix.building.queue.allowance import Allowance
 from fruix.building.queue.job import Job
 from fruix.building.record.course import Course
 from fruix.building.record.log import BuildLog
-from fruix.building.record.record import BuildFacts, Ending
+from fruix.building.record.record import BuildFacts, Ending, known_before
+from fruix.building.record.record_file import part_of
 from fruix.dataclass import dataclass, field
 from fruix.hostview import ResolvedView
 from fruix.model.events import LogLine, Note, PhaseStarted, Progress
@@ -38,6 +39,7 @@ class RunState:
         rounds: how many there will be.
         course: what the builder's output has told in this round.
         shown: what the sandbox shows of the host view.
+        known: the part of the record that was made while the builder ran.
         added: what the builder has come to know of the store in this round.
         infos: of the outputs by their names, once they are what they should be: whatever comes
             afterwards, it went well.
@@ -60,6 +62,7 @@ class RunState:
     course: Course = field(default_factory=Course)
     spec: SandboxSpec | None = None
     shown: ResolvedView | None = None
+    known: str = ""
     exit: Exit | None = None
     infos: Mapping[str, PathInfo] | None = None
     reason: Reason = field(default_factory=dict)
@@ -106,7 +109,12 @@ class RunState:
 
     def enter_sandbox(self, spec: SandboxSpec, shown: ResolvedView | None) -> None:
         """A sandbox is about to be made."""
-        self.spec, self.shown = spec, shown
+        self.spec, self.shown, self.known = spec, shown, ""
+
+    def tell_known(self) -> str:
+        """Make the part of the record that doesn't depend on how the build ends."""
+        self.known = part_of(known_before(self.facts, self.builder, self.spec))
+        return self.known
 
     def leave_sandbox(self, exited: Exit) -> None:
         """Nothing of the sandbox is alive any more."""

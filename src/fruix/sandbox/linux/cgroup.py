@@ -18,6 +18,7 @@ import os
 import signal
 import time
 from collections.abc import Collection, Iterable
+from functools import cache
 from typing import Self
 
 from fruix.dataclass import dataclass
@@ -30,8 +31,12 @@ _CONTROLLERS = ("memory", "pids", "cpu", "io")
 _POLL = 0.001  # seconds, doubled up to the next figure
 _LONGEST_POLL = 0.05
 _REMOVE_PATIENCE = 10.0
-_USAGE = (("cpu.stat", ("user_usec", "system_usec")), ("memory.events", ("oom_kill",)))
-_PEAKS = (("memory.peak", "memory_peak"), ("pids.peak", "pids_peak"))
+# File, the controller that it belongs to, and its lines that are wanted, or what its only figure is called.
+_USAGE: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("cpu.stat", "", ("user_usec", "system_usec")),  # without a controller, too
+    ("memory.events", "memory", ("oom_kill",)),
+)
+_PEAKS = (("memory.peak", "memory", "memory_peak"), ("pids.peak", "pids", "pids_peak"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +97,14 @@ class Cgroup:
         Keys: `user_usec`, `system_usec`, `oom_kill`, `memory_peak` (bytes), `pids_peak`.
         """
         found: dict[str, int] = {}
-        for file, names in _USAGE:
-            for line in text_of(f"{self.path}/{file}").splitlines():
+        offered = _offered(self.path.rpartition("/")[0])
+        for file, controller, names in _USAGE:
+            for line in text_of(f"{self.path}/{file}").splitlines() if controller in offered else ():
                 name, _, value = line.partition(" ")
                 if name in names:
                     found[name] = int(value)
-        for file, name in _PEAKS:
-            if text := text_of(f"{self.path}/{file}"):
+        for file, controller, name in _PEAKS:
+            if controller in offered and (text := text_of(f"{self.path}/{file}")):
                 found[name] = int(text)
         return found
 
@@ -214,6 +220,12 @@ class CgroupParent:
         for controller in _CONTROLLERS:
             with contextlib.suppress(OSError):
                 write_to(f"{self.path}/cgroup.subtree_control", f"+{controller}")
+
+
+@cache
+def _offered(parent: str) -> frozenset[str]:
+    """The controllers of groups below one, as they were when the first had ended; "" for what needs none."""
+    return frozenset(("", *text_of(f"{parent}/cgroup.subtree_control").split()))
 
 
 def mount_point() -> str | None:

@@ -12,6 +12,7 @@ import os
 import select
 import socket
 import threading
+from collections.abc import Callable
 from typing import IO
 
 from fruix import failpoints
@@ -146,8 +147,10 @@ class Spawner:
         """Fork the spawner; see `Forked.start`."""
         return cls(Forked.start())
 
-    def spawn(self, spec: SandboxSpec, log: int) -> SandboxHandle:
-        """Run `spec`, output to the descriptor `log`.
+    def spawn(
+        self, spec: SandboxSpec, log: int, meanwhile: Callable[[], object] = lambda: None
+    ) -> SandboxHandle:
+        """Run `spec`, output to the descriptor `log`; `meanwhile` is called while it is set up.
 
         Raises:
             SandboxError: a step of the setup failed, nothing runs.
@@ -163,6 +166,13 @@ class Spawner:
             raise SandboxError("spawn", error.errno or 0, "asking the spawner") from error
         finally:
             inner.close()
+        try:
+            meanwhile()
+        except BaseException:
+            if isinstance(answer := _receive(control), Running):
+                SandboxHandle(control, answer.pid, spec).finish()
+            control.close()
+            raise
         answer = _receive(control)
         if isinstance(answer, Running):
             failpoints.know("builder", answer.pid)
