@@ -198,7 +198,7 @@ def personality(persona: int) -> None:
 
 def drop_all_capabilities(*kept: int) -> None:
     """Empty effective, permitted and inheritable sets (capset); those in `kept` stay in the first two."""
-    header = ctypes.create_string_buffer(struct.pack("=Ii", _CAPABILITY_VERSION_3, 0), 8)  # written to
+    header = struct.pack("=Ii", _CAPABILITY_VERSION_3, 0)  # written to where the kernel knows no such version
     bits = sum(1 << capability for capability in kept)
     low, high = bits & 0xFFFFFFFF, bits >> 32
     syscall("capset", header, struct.pack("=6I", low, low, 0, high, high, 0))
