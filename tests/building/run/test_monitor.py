@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from fruix.building.settings import BuildSettings
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import Derivation
 from fruix.model.storepath import StorePath
+from waiting import until
 
 
 class Builder:
@@ -26,7 +29,8 @@ class Builder:
         derivation = Derivation("a", {}, {}, (), "x86_64-linux", "/bin/sh", (), {})
         job = Job(StorePath.of("/frx/store", "0" * 32 + "-a.drv"), derivation, BuildOptions(), "build")
         self.allowance = Allowance(job, BuildSettings(), lambda *_: None)
-        self.log = BuildLog(str(log), on_line=lambda _: None, on_phase=lambda _: None, keep_lines=1)
+        self.heard: list[str] = []
+        self.log = BuildLog(str(log), on_line=self.heard.append, on_phase=lambda _: None, keep_lines=1)
         self.output, self.speaks = os.pipe2(os.O_NONBLOCK)
         self.ended, self.ends = os.pipe()
         self.waker, self.wakes = os.pipe()
@@ -66,3 +70,44 @@ def test_one_that_ends_soon_is_not_told_of_before(builder: Builder, monkeypatch:
     os.write(builder.ends, b"x")
     builder.watched()
     assert not builder.delays
+
+
+def test_small_pieces_that_follow_one_another_are_read_together(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "_GATHER", 3600)
+    monkeypatch.setattr(builder.allowance, "passed", lambda _written: None)
+    pieces = []
+    read = monitor._read
+
+    def noted(descriptor: int) -> bytes | None:
+        pieces.append(read(descriptor))
+        return pieces[-1]
+
+    monkeypatch.setattr(monitor, "_read", noted)
+
+    def speak() -> None:
+        until(lambda: builder.heard == ["a"], "the first line, which nothing keeps back")
+        for piece in (b"b", b"\n", b"c\n"):
+            os.write(builder.speaks, piece)
+            time.sleep(0.02)
+        os.write(builder.ends, b"x")
+
+    os.write(builder.speaks, b"a\n")
+    speaker = threading.Thread(target=speak)
+    speaker.start()
+    builder.watched()
+    speaker.join()
+    assert pieces == [b"a\n", b"b\nc\n"]
+
+
+@pytest.mark.parametrize("way", ["ends", "wakes"])
+def test_nothing_else_waits_for_more_output(
+    way: str, builder: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(monitor, "_GATHER", 3600)
+    monkeypatch.setattr(builder.allowance, "passed", lambda _written: None)
+    os.write(builder.speaks, b"a\n")
+    os.write(getattr(builder, way), b"x")
+    reason = supervise(builder.ended, builder.output, builder.waker, builder.log, builder.allowance)
+    assert (reason is None) == (way == "ends")

@@ -19,6 +19,10 @@ from fruix.building.record.log import BuildLog
 from fruix.model.reasons import Reason, reason
 
 CHUNK = 1 << 16
+# After less than so many bytes of output more is awaited for so long (seconds), and read at once: a
+# configure script writes a hundred pieces of lines in a second, each of which would wake the daemon.
+_SMALL = CHUNK // 4
+_GATHER = 0.05
 # A running log is made readable for others this often (seconds).
 FLUSH_INTERVAL = 1.0
 # A builder that has ended within this has its start told together with its end (seconds).
@@ -39,9 +43,7 @@ def supervise(
     `output` must be non-blocking; `watch` is asked every `INTERVAL`. Nothing is killed here. What
     passes a limit of the log is not kept. `on_delay` is called if nothing at all happens `SOON`.
     """
-    poller = select.poll()
-    for descriptor in (ended, output, waker):
-        poller.register(descriptor, select.POLLIN)
+    poller, others = _poller(ended, output, waker), _poller(ended, waker)
     clock = _Clock()
     turns = _turns(poller, allowance, on_delay)
     while True:
@@ -53,14 +55,30 @@ def supervise(
             if chunk == b"":
                 poller.unregister(output)
             elif chunk:
-                if (why := allowance.passed(log.size + len(chunk))) is not None:
+                if (why := _feed(log, chunk, allowance)) is not None:
                     return why
-                log.feed(chunk)
-                allowance.heard()  # only now: it may have waited for those who listen
+                if len(chunk) < _SMALL:
+                    others.poll(_GATHER * 1000)
         elif ended in ready:
             return None
         if (why := allowance.passed(log.size) or clock.tick(log, watch)) is not None:
             return why
+
+
+def _poller(*descriptors: int) -> select.poll:
+    """Waits until one of them is readable. Not `select`, which can't do with high numbers."""
+    poller = select.poll()
+    for descriptor in descriptors:
+        poller.register(descriptor, select.POLLIN)
+    return poller
+
+
+def _feed(log: BuildLog, chunk: bytes, allowance: Allowance) -> Reason | None:
+    """Have output in the log, unless that is too much."""
+    if (why := allowance.passed(log.size + len(chunk))) is None:
+        log.feed(chunk)
+        allowance.heard()  # only now: it may have waited for those who listen
+    return why
 
 
 def _turns(poller: select.poll, allowance: Allowance, on_delay: Callable[[], None]) -> Iterator[set[int]]:
@@ -92,10 +110,7 @@ class _Clock:
 
 def readable(descriptor: int, timeout: float) -> bool:
     """Whether there is something to read within `timeout` seconds."""
-    # Not `select`, which can't do with high numbers.
-    poller = select.poll()
-    poller.register(descriptor, select.POLLIN)
-    return bool(poller.poll(timeout * 1000))
+    return bool(_poller(descriptor).poll(timeout * 1000))
 
 
 def drain(output: int, log: BuildLog, most: int) -> None:
