@@ -39,14 +39,15 @@ LOADED = {
     "--version": (ALWAYS, 8),
     "ps": (QUICK, 21),
     "log": (QUICK, 21),
-    "build": (BUILD, 137),
-    "first line": (BUILD, 135),
+    "build": (BUILD, 139),
+    "first line": (BUILD, 137),
+    "first line DRV": (QUICK, 21),
     # Of paths: no definition is read, nothing is lowered.
-    "build DRV": (ALWAYS, 104),
-    "gc -n": (BUILD, 99),
+    "build DRV": (ALWAYS, 111),
+    "gc -n": (BUILD, 101),
     "show DRV": (ALWAYS, 89),
     "why -b DRV DRV": (BUILD, 94),
-    "store info DRV": (BUILD, 104),
+    "store info DRV": (BUILD, 106),
     "daemon": (DAEMON, 225),
 }
 # Rooms that a daemon needs for requests of some kinds alone.
@@ -121,6 +122,14 @@ def a_derivation(daemon: peers.Daemon) -> str:
     return f"{daemon.store}/{name}"
 
 
+def an_unbuilt_derivation(daemon: peers.Daemon) -> str:
+    """A derivation that is in the store, but not its output."""
+    expression = TRIVIAL.replace('"x"', '"unbuilt"')
+    said = command(daemon, "build", "-n", "-e", expression)
+    (found,) = re.findall(r"^ +(/\S+-unbuilt-1\.drv)$", said, re.MULTILINE)
+    return str(found)
+
+
 def test_nothing_is_collected_while_modules_are_loaded_nor_at_the_end() -> None:
     program = """
 import atexit, gc, runpy, sys
@@ -148,11 +157,15 @@ def test_modules(what: str, daemon: peers.Daemon) -> None:
         words = ["log", a_log(daemon)]
     elif what == "build":
         words = ["build", "-e", TRIVIAL]
+    elif what == "first line DRV":
+        words = ["build", an_unbuilt_derivation(daemon)]
     if what == "daemon":
         loaded = modules(daemon.paths["start"])
         assert not [name for name in loaded if any(f"{name}.".startswith(f"{room}.") for room in LATER)]
-    elif what == "first line":
-        said = command(daemon, "build", "-e", TRIVIAL.replace('"x"', '"fresh"'))
+    elif what.startswith("first line"):
+        if what == "first line":
+            words = ["build", "-e", TRIVIAL.replace('"x"', '"fresh"')]
+        said = command(daemon, *words)
         before, found, _ = said.partition("\n1 to build")
         assert found
         loaded = modules(before)

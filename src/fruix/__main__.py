@@ -10,6 +10,8 @@ TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    from fruix.client.question import Begun
+
 # Command → what may answer it, before anything else is loaded.
 _QUICK = {"build": "fruix.cli.remembered", "log": "fruix.cli.quick.log", "ps": "fruix.cli.quick.ps"}
 
@@ -59,8 +61,9 @@ def main() -> int:
 
 def _main() -> int:
     """What can be answered without the commands is, before they are imported."""
-    if len(sys.argv) > 1 and sys.argv[1] in _QUICK and (status := _quick()) is not None:
-        return status
+    quick: int | Begun | None = _quick() if len(sys.argv) > 1 and sys.argv[1] in _QUICK else None
+    if isinstance(quick, int):
+        return quick
     from fruix.cli.output.standard_streams import flushed, not_written, prepare  # noqa: PLC0415 - see below
 
     prepare()
@@ -73,23 +76,30 @@ def _main() -> int:
             return not_written(1, error)
         return flushed(0)
     try:
-        return flushed(_run())
+        return flushed(_run(quick))
     except SystemExit as left:  # help was asked for
         return flushed(int(left.code or 0))
 
 
-def _quick() -> int | None:
-    """The exit status of a command that needs next to nothing; None: the whole command is needed."""
+def _quick() -> int | Begun | None:
+    """The exit status of a command that needs next to nothing.
+
+    None: the whole command is needed; of `build` perhaps what that can go on with.
+    """
     try:
         command = __import__(_QUICK[sys.argv[1]], fromlist=["answer"])
         status: int | None = command.answer(sys.argv[2:], os.environ)
+        if status is None and sys.argv[1] == "build" and sys.argv[-1].endswith(".drv"):
+            from fruix.cli.quick.build import begin  # noqa: PLC0415 - what is remembered needs less
+
+            return begin(sys.argv[2:], os.environ)
         return status  # noqa: TRY300 - one answer or the other
     except KeyboardInterrupt:
         print("fruix: interrupted", file=sys.stderr)
         return 130
 
 
-def _run() -> int:
+def _run(begun: Begun | None) -> int:
     from fruix import byte_code  # noqa: PLC0415 - what was loaded up to here is too little to gain by it
 
     byte_code.use()
@@ -97,7 +107,7 @@ def _run() -> int:
     from fruix.cli.command_line import main as run  # noqa: PLC0415 - slow to import
 
     hear_of_children()
-    return run()
+    return run(begun=begun)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fruix.model.planned import PlannedBuild, estimate, longest_path
+from fruix.model.estimate import estimate, longest_path
+from fruix.model.planned import PlannedBuild
 from fruix.model.storepath import StorePath
 
 

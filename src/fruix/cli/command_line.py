@@ -10,22 +10,29 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fruix.cli.output.standard_streams import give_up_on
 from fruix.cli.output.terminal import harmless
 from fruix.errors import FruixError, UsageError, of_missing_module, of_system
 
+if TYPE_CHECKING:
+    from fruix.client.question import Begun
+
 # Name of a link to the program → the command that it runs.
 BY_NAME = {"guix-daemon": "guix-daemon", "nix-daemon": "nix-daemon", "nix-store": "serve"}
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status."""
+def main(arguments: Sequence[str] | None = None, begun: Begun | None = None) -> int:
+    """Run the command line; returns the exit status.
+
+    `begun`: what `fruix build` goes on with.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if arguments is None and (name := os.path.basename(sys.argv[0])) in BY_NAME:
         words.insert(0, BY_NAME[name])
     try:
-        return _run(words)
+        return _run(words, begun)
     except FruixError as error:
         report(error)
         return error.exit_code
@@ -47,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _run(words: list[str]) -> int:
+def _run(words: list[str], begun: Begun | None) -> int:
     if words[:1] == ["daemon"]:
         from fruix.cli.commands.daemon import run_usual  # noqa: PLC0415 - before what parses words is loaded
 
@@ -56,6 +63,8 @@ def _run(words: list[str]) -> int:
     from fruix.cli.parser import overview, parse  # noqa: PLC0415 - see above
 
     options = parse(words)
+    if begun is not None:
+        options.begun = begun
     gc.freeze()
     gc.enable()  # see `fruix.__main__`
     if "run" in options:

@@ -20,12 +20,13 @@ _REASONS = {
 _HINT = "start the daemon ('fruix daemon'), or name its socket in FRUIX_DAEMON_SOCKET"
 
 
-def connect(path: str, directory: str | None = None) -> RemoteStore:
+def connect(path: str, directory: str | None = None, stream: socket.socket | None = None) -> RemoteStore:
     """Connect to the daemon at a socket.
 
     Args:
         path: the socket's file name.
         directory: the store directory (default: as the environment says).
+        stream: is connected to it already.
 
     Raises:
         UnreachableError: nobody answers there.
@@ -33,7 +34,7 @@ def connect(path: str, directory: str | None = None) -> RemoteStore:
     """
     place = directory or directory_of(os.environ, "store")
     try:
-        return RemoteStore(connected(path), place, where=path)
+        return RemoteStore(stream or connected(path), place, where=path)
     except GuixDaemonError:
         from fruix.client.guix_store import GuixStore  # noqa: PLC0415 - seldom
 

@@ -19,11 +19,29 @@ _MOST = 1 << 20  # of texts and lists
 _PIECE = 1 << 16
 
 
+class Begun:
+    """A connection on which a quick command has asked, and which the whole command goes on with.
+
+    Attributes:
+        address: the daemon's socket.
+        descriptor: of the connection; owned by whoever has this.
+        sent, heard: all that went over it so far.
+        said: the line that is on the screen; empty if there is none.
+    """
+
+    def __init__(self, address: str, descriptor: int, sent: bytes, heard: bytes, said: str) -> None:
+        self.address, self.descriptor = address, descriptor
+        self.sent, self.heard, self.said = sent, heard, said
+
+
 class Question:
     """A greeted connection. A context manager."""
 
     def __init__(self, address: str) -> None:
+        self._address = address
         self._data, self._at = b"", 0
+        self._sent: list[bytes] = []
+        self._heard: list[bytes] = []
         self._stream = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
             self._stream.connect(address)
@@ -40,10 +58,10 @@ class Question:
 
     def _greet(self) -> None:
         """As `handshake.greet`, all at once."""
-        names = b"".join(map(_text, sorted(numbers.OFFERED)))
+        names = b"".join(map(text_bytes, sorted(numbers.OFFERED)))
         version = (numbers.MAJOR << 8) | numbers.NIX_NEWEST
         count = len(numbers.OFFERED)
-        self._send(_numbers(numbers.CLIENT_MAGIC, version, count) + names + _numbers(0, 0))
+        self._send(number_bytes(numbers.CLIENT_MAGIC, version, count) + names + number_bytes(0, 0))
         if (
             self.number() != numbers.SERVER_MAGIC
             or self.number() < version
@@ -54,9 +72,14 @@ class Question:
         self.number()  # whether it trusts this user
         self._expect_last()
 
-    def ask(self, operation: int) -> None:
-        """Ask what has no fields; the reply is read then."""
-        self._send(_numbers(operation))
+    def hand_over(self, said: str) -> Begun:
+        """Have the whole command go on with the connection."""
+        sent, heard = b"".join(self._sent), b"".join(self._heard)
+        return Begun(self._address, self._stream.detach(), sent, heard, said)
+
+    def ask(self, operation: int, fields: bytes = b"") -> None:
+        """Ask; the reply is read then."""
+        self._send(number_bytes(operation) + fields)
         self._expect_last()
 
     def _expect_last(self) -> None:
@@ -105,18 +128,22 @@ class Question:
             more = self._stream.recv(_PIECE)
             if not more:
                 raise ValueError("the daemon has gone")
+            self._heard.append(more)
             self._data, self._at = self._data[self._at :] + more, 0
         self._at += size
         return self._data[self._at - size : self._at]
 
     def _send(self, data: bytes) -> None:
+        self._sent.append(data)
         self._stream.sendall(data)
 
 
-def _numbers(*values: int) -> bytes:
+def number_bytes(*values: int) -> bytes:
+    """Numbers as they are sent."""
     return b"".join(value.to_bytes(8, "little") for value in values)
 
 
-def _text(text: str) -> bytes:
+def text_bytes(text: str) -> bytes:
+    """A text as it is sent."""
     data = text.encode()
-    return _numbers(len(data)) + data + bytes(-len(data) % 8)
+    return number_bytes(len(data)) + data + bytes(-len(data) % 8)

@@ -1,22 +1,15 @@
-"""What a request will do, before it does it.
+"""What a request will do, before it does it: builds with what they need and how long they usually take.
 
-Builds with what they need and how long they usually take; the longest path.
-
-A request's duration is bounded from below by its longest chain of builds and by all of them spread
-over the daemon's jobs; the larger of the two is the estimate. Durations that nobody knows count as
-0, so an estimate says of how many it knows nothing.
+How long all of it takes, and its longest path, `estimate` tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection
 from typing import Any
 
-from fruix.dataclass import dataclass, field
+from fruix.dataclass import dataclass
 from fruix.model.storepath import StorePath
-
-MADE = frozenset({"build", "builtin"})
-"""Kinds of what takes one of the daemon's jobs; everything else is fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,66 +72,3 @@ class Missing:
     unknown: Collection[StorePath] = ()
     download_size: int = 0
     nar_size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """How long it will take (seconds), and by what that is decided.
-
-    The chain of derivations that decides it is given first to last, and then how many durations are
-    not known.
-    """
-
-    seconds: float
-    path: tuple[StorePath, ...] = field(default=())
-    unknown: int = 0
-
-
-def longest_path(
-    seconds: Mapping[StorePath, float], needs: Mapping[StorePath, Iterable[StorePath]]
-) -> tuple[float, tuple[StorePath, ...]]:
-    """The heaviest chain of a graph without cycles, first to last, and its weight.
-
-    Steps, where weights tie, decide.
-
-    Args:
-        seconds: each node's own weight.
-        needs: node → nodes that come before it; those that have no weight are left out.
-
-    Iterative: any depth. Cost: one visit per node and edge.
-    """
-    best: dict[StorePath, tuple[float, int, StorePath | None]] = {}
-    for start in seconds:
-        stack = [start]
-        while stack:
-            node = stack[-1]
-            before = [path for path in needs.get(node, ()) if path in seconds]
-            if node in best:
-                stack.pop()
-            elif waiting := [path for path in before if path not in best]:
-                stack.extend(waiting)
-            else:
-                weight, steps, last = max(
-                    ((*best[path][:2], path) for path in before),
-                    default=(0.0, 0, None),
-                    key=lambda item: item[:2],
-                )
-                best[stack.pop()] = (weight + seconds[node], steps + 1, last)
-    if not best:
-        return 0.0, ()
-    end: StorePath | None = max(best, key=lambda path: best[path][:2])
-    assert end is not None
-    total, path = best[end][0], []
-    while end is not None:
-        path.append(end)
-        end = best[end][2]
-    return total, tuple(reversed(path))
-
-
-def estimate(builds: Iterable[PlannedBuild], jobs: int) -> Estimate:
-    """See the module's description; `jobs` 0 means that their number doesn't bound anything."""
-    rows = list(builds)
-    known = {row.drv: (row.usual_ms or 0) / 1000 for row in rows}
-    longest, path = longest_path(known, {row.drv: row.needs for row in rows})
-    spread = sum(known[row.drv] for row in rows if row.kind in MADE) / jobs if jobs else 0.0
-    return Estimate(max(longest, spread), path, sum(row.usual_ms is None for row in rows))

@@ -236,7 +236,7 @@ NIX: tuple[Operation, ...] = (
     row(47, AddPermRoot, [*ASK, Field("link", NAME)], NAME),
     row(0x46520001, QueryHostView, [Field("name", NAME)], HOST_VIEW, feature=FEATURE),
     row(numbers.QUERY_ACTIVE_BUILDS, QueryActiveBuilds, (), List(ACTIVE_BUILD), feature=FEATURE),
-    row(0x46520003, QueryPlan, _BUILD, BUILD_PLAN, feature=FEATURE),
+    row(numbers.QUERY_PLAN, QueryPlan, _BUILD, BUILD_PLAN, feature=FEATURE),
     row(
         0x46520004,
         EnterSandbox,

@@ -1,6 +1,6 @@
 """Numbers of the protocol, and layouts as plain data, for those that can afford to import nothing else.
 
-A layout has the names of a record's fields with their kinds: `text`, `number`, `count` (a number, or
+A layout has the names of a record's fields with their kinds: `text`, `texts`, `number`, `count` (a number, or
 none), or the name of the layout of which the field is a list.
 """
 
@@ -19,6 +19,7 @@ OFFERED = ("", FEATURE)
 LAST = 0x616C7473  # the message that ends a request's messages
 
 QUERY_ACTIVE_BUILDS = 0x46520002
+QUERY_PLAN = 0x46520003
 CLIENT = (("uid", "number"), ("user", "text"), ("pid", "number"))
 ACTIVE_BUILD = (
     ("drv", "text"),
@@ -35,4 +36,12 @@ ACTIVE_BUILD = (
     ("processes", "count"),
     ("log_file", "text"),
     ("clients", "CLIENT"),
+)
+PLANNED_BUILD = (
+    ("drv", "text"),
+    ("kind", "text"),
+    ("missing", "texts"),
+    ("needs", "texts"),
+    ("usual_ms", "count"),
+    ("last", "text"),
 )

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from cli.requests import PLAN, drv, row
-from fruix.cli.output.plan import about, headline, listing
+from fruix.cli.output.headline import about
+from fruix.cli.output.plan import headline, listing
 from fruix.model.buildresult import BuildMode
 from fruix.model.planned import BuildPlan, PlannedBuild
 

@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from cli.requests import BEGIN, EVENTS, FAILING, drv, folded, row
 from fruix.cli.output.progress import UNFINISHED, Stage
 from fruix.model.buildresult import BuildStatus
+from fruix.model.estimate import longest_path
 from fruix.model.events import BuilderExited, BuildFailed, BuildFinished, BuildQueued, BuildStarted, Event
-from fruix.model.planned import BuildPlan, longest_path
+from fruix.model.planned import BuildPlan
 
 
 def test_stages_and_what_is_left() -> None:

@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     build_flags.configure(parser)
     _configure_display(parser)
+    parser.set_defaults(begun=None)  # a `client.question.Begun`
     parser.add_argument(
         "--metadata",
         metavar="FILE",
@@ -85,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         build_metadata.check_place(options.metadata)
     options.targets, packages = asked.definitions(options)
     overtaken = Overtaken()
-    with open_store() as store:
+    with open_store(options.begun) as store:
         return with_current_tools(
             lambda: _from_the_beginning(store, packages, options, overtaken), _teller(options)
         )
@@ -102,12 +103,14 @@ def _from_the_beginning(
     plan = store.plan(requests, mode)
     if options.dry_run:
         return _dry_run(store, plan, options)
+    said = options.begun.said if options.begun else ""
+    options.begun = None  # another plan has its own line
     links = _links(store, options)
     display = watched.LateDisplay(lambda: watched.open_late(store, plan, work, options))
     if options.json:
         display.open()
     elif plan.builds or mode is BuildMode.NORMAL:
-        watched.show_head(store, plan, mode)
+        watched.show_head(store, plan, mode, said)
     if options.verbose >= 2 and not options.json:
         watched.show(listing(plan, mode))
     results = watched.build(store, requests, display, options)

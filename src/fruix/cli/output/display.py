@@ -23,6 +23,7 @@ from fruix.cli.output.status_area import Form, status_area
 from fruix.cli.output.terminal import harmless, speaks_utf8, styled, wants_colour, width
 from fruix.model.buildresult import BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
+from fruix.model.estimate import estimate
 from fruix.model.events import (
     BuilderExited,
     BuildFailed,
@@ -40,7 +41,7 @@ from fruix.model.events import (
     Waiting,
     to_json,
 )
-from fruix.model.planned import BuildPlan, estimate
+from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
 from fruix.overriding import override
 

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from types import MappingProxyType
 
 from fruix.cli.output.amounts import duration
+from fruix.cli.output.headline import NAMED, chained, counted
 from fruix.cli.output.terminal import harmless
 from fruix.model.buildresult import BuildMode
-from fruix.model.planned import MADE, BuildPlan, PlannedBuild, estimate
+from fruix.model.planned import BuildPlan, PlannedBuild
 from fruix.model.storepath import StorePath
 
-NAMED = 3  # how many are named where there are more
-
-
-def about(seconds: float) -> str:
-    """A rough duration: `1 s`, `50 s`, `6 min`, `2 h 10 min`."""
-    if seconds < 55:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+_SHORT_NAME = attrgetter("short_name")
 
 
 def chain(path: Iterable[StorePath]) -> str:
     """`a → b → c`; a long one with its ends only."""
-    names = [drv.short_name for drv in path]
-    if len(names) > NAMED:
-        names = [names[0], "…", names[-1]]
-    return " → ".join(names)
+    return chained(map(_SHORT_NAME, path))
 
 
 def some(names: Iterable[str]) -> str:
@@ -39,20 +30,9 @@ def some(names: Iterable[str]) -> str:
 
 def headline(plan: BuildPlan, mode: BuildMode = BuildMode.NORMAL) -> str:
     """`12 to build, 31 to fetch, about 6 min, longest path a → b`."""
-    if not plan.builds:
-        return "nothing to be done" if plan.problems else "nothing to be done: everything is valid"
-    if mode is BuildMode.REPAIR and not any(row.missing for row in plan.builds):
+    if mode is BuildMode.REPAIR and plan.builds and not any(row.missing for row in plan.builds):
         return f"{len(plan.builds)} to look at, and to repair if damaged"
-    builds = sum(row.kind in MADE for row in plan.builds)
-    counts = ((builds, "build"), (len(plan.builds) - builds, "fetch"))
-    parts = [f"{count} to {verb}" for count, verb in counts if count]
-    guess = estimate(plan.builds, plan.jobs)
-    if guess.seconds:
-        unknown = f" and {guess.unknown} never done here" if guess.unknown else ""
-        parts.append(f"about {about(guess.seconds)}{unknown}")
-    if len(guess.path) > 1:
-        parts.append(f"longest path {chain(guess.path)}")
-    return ", ".join(parts)
+    return counted(plan.builds, plan.jobs, plan.problems, _SHORT_NAME)
 
 
 def listing(

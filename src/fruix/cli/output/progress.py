@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from fruix.dataclass import dataclass, field, replace
 from fruix.model.buildresult import BuildStatus
+from fruix.model.estimate import Estimate
 from fruix.model.events import (
     BuilderExited,
     BuildFailed,
@@ -26,7 +27,7 @@ from fruix.model.events import (
     SubstitutionFinished,
     SubstitutionStarted,
 )
-from fruix.model.planned import BuildPlan, Estimate
+from fruix.model.planned import BuildPlan
 from fruix.model.storepath import StorePath
 
 KEPT_LINES = 25

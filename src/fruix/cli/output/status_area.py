@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from fruix.cli.output.amounts import duration, size
 from fruix.cli.output.batches import Batch
-from fruix.cli.output.plan import about, chain
+from fruix.cli.output.headline import about
+from fruix.cli.output.plan import chain
 from fruix.cli.output.progress import ACTIVE, UNFINISHED, Node, Stage, Status
 from fruix.cli.output.terminal import harmless, styled
 from fruix.dataclass import dataclass

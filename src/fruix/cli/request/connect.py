@@ -7,12 +7,16 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from fruix.client import RemoteStore, connect, socket_path
 from fruix.client.address import connected
 from fruix.daemon import rootless
 from fruix.errors import UnreachableError
 from fruix.store.layout import Layout
+
+if TYPE_CHECKING:
+    from fruix.client.question import Begun
 
 
 def layout() -> Layout:
@@ -32,15 +36,22 @@ def log_directory() -> str:
     return own if os.path.isdir(own) else logs
 
 
-def connect_running() -> RemoteStore:
+def connect_running(begun: Begun | None = None) -> RemoteStore:
     """Connect to a daemon that runs already.
 
     Without root the user's own daemon counts too; then this process sees the user's store at `/frx`
     from here on.
 
+    `begun`: a connection on which the command has begun.
+
     Raises:
         UnreachableError: no daemon answers.
     """
+    if begun is not None:
+        from fruix.client.resumed import ResumedStream  # noqa: PLC0415 - only then
+
+        stream = ResumedStream(begun.descriptor, begun.sent, begun.heard)
+        return connect(begun.address, stream=stream)
     try:
         return connect(socket_path(os.environ))
     except UnreachableError:
@@ -69,14 +80,16 @@ def connect_looking() -> RemoteStore:
 
 
 @contextmanager
-def open_store() -> Iterator[RemoteStore]:
+def open_store(begun: Begun | None = None) -> Iterator[RemoteStore]:
     """A connection for the length of a command: to a daemon, else to one embedded for it.
+
+    `begun`: one on which the command has begun.
 
     Raises:
         FruixError: what keeps an embedded daemon from working.
     """
     try:
-        store = connect_running()
+        store = connect_running(begun)
     except UnreachableError:
         import zlib  # noqa: F401, PLC0415 - logs of builds need it; a Python without it is told of here
 

@@ -39,9 +39,13 @@ def show(lines: Iterable[str]) -> None:
     sys.stderr.write("".join(f"{line}\n" for line in lines))
 
 
-def show_head(store: RemoteStore, plan: BuildPlan, mode: BuildMode) -> None:
-    """What is to be done, at once; then what of the host is the reason, which takes questions."""
-    print(headline(plan, mode), file=sys.stderr)
+def show_head(store: RemoteStore, plan: BuildPlan, mode: BuildMode, said: str = "") -> None:
+    """What is to be done, at once; then what of the host is the reason, which takes questions.
+
+    `said`: what is on the screen already.
+    """
+    if (line := headline(plan, mode)) != said:
+        print(line, file=sys.stderr)
     changed = _host_changed(store, plan)
     if changed is not None:
         print(changed.text(), file=sys.stderr)
