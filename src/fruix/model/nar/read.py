@@ -7,7 +7,7 @@ padding, no other order of fields; so whatever is accepted dumps to the same byt
 form is canonical, all that comes between two variable parts is a constant, and the reader compares
 whole constants instead of taking words apart.
 
-Cost: contents are handed out as views of what was fed; a small file costs about 5 µs.
+Cost: contents are handed out as views of what was fed; a small file that is read whole costs about 2 µs.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ _LENGTH = struct.Struct("<Q")
 _MAX_FILE = 1 << 62
 _CLOSE_ENTRY = len(write.ENTRY_TAIL) + len(write.DIRECTORY_TAIL)
 _SMALLEST_NODE = len(write.DIRECTORY_HEAD) + len(write.CLOSE)
+_NAME_AT = len(write.ENTRY) + _LENGTH.size
+_NO_NAMES = frozenset({b".", b".."})
 _FILE_END = FileEnd()
 _DIRECTORY_START = DirectoryStart()
 _DIRECTORY_END = DirectoryEnd()
@@ -108,8 +110,7 @@ class NarReader:
         yield from self._events(buffer)
 
     def _events(self, buffer: bytes) -> Iterator[Event]:
-        view = memoryview(buffer)
-        position = 0
+        view, position = memoryview(buffer), 0
         while position < len(buffer):
             if self._left:
                 taken = view[position : position + self._left]
@@ -206,6 +207,8 @@ class NarReader:
         return _DIRECTORY_START, position
 
     def _in_directory(self, buffer: bytes, position: int) -> tuple[Event | None, int] | None:
+        if self._whole_files and (whole := self._whole_file(buffer, position)):
+            return whole
         if buffer.startswith(write.CLOSE, position):
             self._names.pop()
             self._node_ends()
@@ -220,18 +223,38 @@ class NarReader:
             return None
         self._check_name(found[0], position)
         self._names[-1] = found[0]
-        if self._whole_files and (whole := _whole_file(found[0], buffer, found[1] + len(write.NODE))):
-            return whole
         self._step = self._node
         return Entry(found[0]), found[1] + len(write.NODE)
+
+    def _whole_file(self, buffer: bytes, position: int) -> tuple[Event, int] | None:
+        """An entry as one event, if all of it is there, and it is a regular file with a proper name."""
+        start = position + _NAME_AT
+        if not buffer.startswith(write.ENTRY, position) or len(buffer) < start:
+            return None
+        size = _LENGTH.unpack_from(buffer, start - 8)[0]
+        name = buffer[start : start + size]
+        head = write.ENTRY_FILE_HEADS[-size % 8]
+        if executable := not buffer.startswith(head, start + size):
+            head = write.ENTRY_EXECUTABLE_HEADS[-size % 8]
+            if not buffer.startswith(head, start + size):
+                return None
+        start += size + len(head) + 8
+        if len(buffer) < start:
+            return None
+        end: int = start + _LENGTH.unpack_from(buffer, start - 8)[0]
+        tail = write.ENTRY_FILE_TAILS[start - end & 7]
+        if size > MAX_NAME or name <= self._names[-1] or _is_no_name(name):
+            return None
+        if not buffer.startswith(tail, end):
+            return None
+        self._names[-1] = name
+        return WholeFile(name, executable, memoryview(buffer)[start:end]), end + len(tail)
 
     def _entry_tail(self, buffer: bytes, position: int) -> tuple[Event | None, int] | None:
         if not self._follows(buffer, position, write.ENTRY_TAIL, "expected ')' after an entry"):
             return None
         self._step = self._in_directory
         return None, position + len(write.ENTRY_TAIL)
-
-    # Parts of steps
 
     def _node_ends(self) -> None:
         if self._names:
@@ -240,14 +263,11 @@ class NarReader:
             self.done = True
 
     def _check_name(self, name: bytes, position: int) -> None:
-        if name in {b".", b".."} or b"/" in name or b"\0" in name:
-            self._fail(
-                f"NAR contains invalid file name {name.decode('utf-8', 'backslashreplace')!r}", position
-            )
+        shown = repr(name.decode("utf-8", "backslashreplace"))
+        if _is_no_name(name):
+            self._fail(f"NAR contains invalid file name {shown}", position)
         if name <= self._names[-1]:
-            self._fail(
-                f"NAR directory is not sorted at {name.decode('utf-8', 'backslashreplace')!r}", position
-            )
+            self._fail(f"NAR directory is not sorted at {shown}", position)
 
     def _follows(self, buffer: bytes, position: int, expected: bytes, message: str) -> bool:
         """Whether `expected` is there; False if too few bytes are there to tell."""
@@ -275,18 +295,5 @@ class NarReader:
         raise BadNarError(f"bad archive: {why}", where=f"offset {self._offset + position}")
 
 
-def _whole_file(name: bytes, buffer: bytes, position: int) -> tuple[Event, int] | None:
-    """The entry `name` as one event, if that is possible.
-
-    It is for a regular file all of which, up to the entry's end, is in `buffer`.
-    """
-    executable = buffer.startswith(write.EXECUTABLE_FILE, position)
-    head = write.EXECUTABLE_FILE if executable else write.FILE
-    start = position + len(head) + _LENGTH.size
-    if len(buffer) < start or not buffer.startswith(head, position):
-        return None
-    end = start + int(_LENGTH.unpack_from(buffer, start - _LENGTH.size)[0])
-    tail = write.file_tail(end - start & _LENGTH.size - 1) + write.ENTRY_TAIL
-    if not buffer.startswith(tail, end):
-        return None
-    return WholeFile(name, executable, memoryview(buffer)[start:end]), end + len(tail)
+def _is_no_name(name: bytes) -> bool:
+    return name in _NO_NAMES or b"/" in name or b"\0" in name

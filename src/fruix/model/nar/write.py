@@ -56,6 +56,10 @@ def file_tail(size: int) -> bytes:
 
 
 NODES = tuple(padding + NODE for padding in _PADDINGS)
+# Of an entry that is a file: what comes between its name and its size, and behind its bytes.
+ENTRY_FILE_HEADS = tuple(node + FILE for node in NODES)
+ENTRY_EXECUTABLE_HEADS = tuple(node + EXECUTABLE_FILE for node in NODES)
+ENTRY_FILE_TAILS = tuple(tail + ENTRY_TAIL for tail in FILE_TAILS)
 
 
 def symlink(target: bytes) -> bytes:

@@ -16,6 +16,7 @@ MODIFIED = 1  # seconds; 0 would look like "no time" to some programs
 DIRECTORY_MODE = 0o555
 FILE_MODES = (0o444, 0o555)  # plain, executable
 _MODIFIED_NS = MODIFIED * 10**9
+TIMES = (_MODIFIED_NS, _MODIFIED_NS)  # of access and of modification, of what is fresh; ns
 
 
 def file_mode(executable: bool) -> int:
