@@ -63,6 +63,7 @@ LATER = (
     "fruix.signing.libcrypto",
     "fruix.signing.libgcrypt",
     "fruix.store.collection.collector",
+    "fruix.store.deduplication.replace",
     "fruix.store.outputs.staged",
     "fruix.store.verification.objects",
     "fruix.substitutes.fetcher",

@@ -79,6 +79,7 @@ def test_a_plan_is_said_as_the_whole_command_says_it(capfd: pytest.CaptureFixtur
     for words in ([good], [good, bad]):
         said = begun(capfd, *words)
         assert re.match(rf"{len(words)} to build", said)
+        assert begun(capfd, "-k", *words, "-v") == said
         planned = whole("build", "-n", *words)
         assert planned.stderr.splitlines()[0] == said
 
@@ -113,7 +114,10 @@ def test_what_a_build_is_answered_is_heard_again() -> None:
     assert "nothing to be done" in one.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["hello"], ["-k", DRV], [f"{DRV}!out"], ["/tmp/x.drv"], [f"{DRV}/"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["hello"], ["-n", DRV], ["-j", DRV], ["--check", DRV], [f"{DRV}!out"], ["/tmp/x.drv"], [f"{DRV}/"]],
+)
 def test_unusual_words_are_left_to_the_whole_command(
     words: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""`fruix build DRV…` without options: what is to be done is said before the whole command is loaded.
+"""`fruix build DRV…` with few options: what is to be done is said before the whole command is loaded.
 
 The daemon is asked what the whole command would ask first, in the same bytes. What it answers is handed
 over with the connection, so that it isn't asked again; see `client.resumed`.
@@ -27,21 +27,24 @@ if TYPE_CHECKING:
 _MOST = 200  # builds of a plan that is read here; a longer one is read once, by the whole command
 _SIGNS = str.maketrans("", "", "→…")
 _ENDING = ".drv"
+# Options that change nothing of the question, nor of the line.
+_FLAGS = frozenset({"-k", "--keep-going", "-K", "--keep-failed", "-v", "-vv", "--verbose"})
 
 
 def begin(words: Sequence[str], environment: Mapping[str, str]) -> Begun | None:
     """Ask for a plan and say its first line; None: the whole command has to begin, nothing was said."""
+    drvs = [word for word in words if word not in _FLAGS]
     try:
-        if not words or environment.get("METADATA_OUT") or not usable():
+        if not drvs or environment.get("METADATA_OUT") or not usable():
             return None
         directory = places.directory(environment, "store")
-        if not all(_is_derivation(word, directory) for word in words):
+        if not all(_is_derivation(word, directory) for word in drvs):
             return None
         question = Question(socket_path(environment))
     except (OSError, ValueError, FruixError):
         return None
     try:
-        return question.hand_over(_ask(question, words))
+        return question.hand_over(_ask(question, drvs))
     except (OSError, FruixError):
         question.__exit__()
         return None

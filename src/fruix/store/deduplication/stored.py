@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
@@ -14,7 +15,6 @@ from fruix.model.savings import NOTHING, Savings
 from fruix.model.storepath import StorePath
 from fruix.store.deduplication.background import Background
 from fruix.store.deduplication.links import linked_inodes
-from fruix.store.deduplication.replace import Deduplicator
 from fruix.store.deduplication.rules import ALL, Rules
 from fruix.store.durability import Syncer
 from fruix.store.objects.staging import Staging
@@ -22,6 +22,8 @@ from fruix.store.queries import StoreQueries
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+    from fruix.store.deduplication.replace import Deduplicator
 
 _BATCH = 1000  # paths that are asked for at once
 
@@ -34,14 +36,34 @@ class StoredDeduplication(StoreQueries):
 
     _descriptor: int
     _rules: Rules | None = None
-    _deduplicator: Deduplicator
+    _make_deduplicator: Callable[[], Deduplicator]
+    _made_deduplicator: Deduplicator | None = None
+    _making: threading.Lock
     _background: Background
 
     def _begin_deduplication(self, staging: Staging, syncer: Syncer, opened: ExitStack) -> None:
-        self._deduplicator = Deduplicator(self._descriptor, staging, self.database, syncer.steady)
+        def make() -> Deduplicator:
+            from fruix.store.deduplication.replace import Deduplicator  # noqa: PLC0415 - not for a start
+
+            return Deduplicator(self._descriptor, staging, self.database, syncer.steady)
+
+        self._make_deduplicator, self._making = make, threading.Lock()
         self._background = Background(self._in_background)
-        opened.callback(self._deduplicator.close)
+        opened.callback(self._end_deduplicator)
         opened.callback(self._background.close)
+
+    @property
+    def _deduplicator(self) -> Deduplicator:
+        """Made when something is deduplicated for the first time."""
+        with self._making:
+            if self._made_deduplicator is None:
+                self._made_deduplicator = self._make_deduplicator()
+            return self._made_deduplicator
+
+    def _end_deduplicator(self) -> None:
+        made, self._made_deduplicator = self._made_deduplicator, None
+        if made is not None:
+            made.close()
 
     def _in_background(self, path: StorePath, archive_hash: bytes) -> None:
         if self._rules is not None:
