@@ -14,6 +14,7 @@ from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.garbage import Goal, Keep
 from fruix.model.storepath import StorePath
+from fruix.store.collection import graph as graph_module
 from fruix.store.collection.graph import Adjacency, Edges, Graph
 from fruix.store.local import LocalStore
 from store.helpers import info_of
@@ -137,8 +138,12 @@ def reached(edges: set[tuple[int, int]], roots: set[int]) -> set[int]:
     return found
 
 
+@pytest.mark.parametrize("at_once", [7, 5000])
 @pytest.mark.parametrize("down", [1.0, 0.9, 0.5, 0.0])
-def test_what_roots_reach_is_alive_whichever_way_edges_lead(store: LocalStore, down: float) -> None:
+def test_what_roots_reach_is_alive_whichever_way_edges_lead(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, down: float, at_once: int
+) -> None:
+    monkeypatch.setattr(graph_module, "_AT_ONCE", at_once)
     chance = random.Random(f"{down}")
     many = 400
     edges = set[tuple[int, int]]()
@@ -156,6 +161,34 @@ def test_what_roots_reach_is_alive_whichever_way_edges_lead(store: LocalStore, d
         assert (graph.live, len(graph)) == (len(alive), many)
         assert set(graph.rows(alive=False)) == {2 * row for row in range(1, many + 1)} - alive
     assert graph.size(20) == 10
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 40])
+def test_a_store_without_gaps_is_read_in_pieces(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(graph_module, "_AT_ONCE", at_once)
+    paths = [store.add_text(f"t{number}", b"x") for number in range(4)]
+    paths.append(store.add_text("last", b"x", paths[1:3]))
+    rows = [store.database.row_of(path) for path in paths]
+    with store.database.snapshot() as connection:
+        graph = Graph(connection, Keep())
+    graph.mark(rows[-1:])
+    assert [row for row in range(1, rows[-1] + 1) if graph.is_alive(row)] == [*rows[1:3], rows[-1]]
+    assert len(graph) == len(paths)
+
+
+def test_rows_and_references_come_many_at_once(store: LocalStore) -> None:
+    """A tuple for each of them was most of the time that a collection of many paths took."""
+    graph_of(store, 300, {(row, row // 2) for row in range(2, 301)})
+    fetched: list[object] = []
+    with store.database.snapshot() as connection:
+        connection.row_factory = lambda _cursor, row: (row, fetched.append(row))[0]  # type: ignore[func-returns-value]
+        try:
+            assert len(Graph(connection, Keep())) == 300
+        finally:
+            connection.row_factory = None
+    assert len(fetched) < 10
 
 
 def test_a_long_way_up_is_followed_to_its_end(store: LocalStore) -> None:
