@@ -133,7 +133,7 @@ def an_unbuilt_derivation(daemon: peers.Daemon) -> str:
 
 def test_nothing_is_collected_while_modules_are_loaded_nor_at_the_end() -> None:
     program = """
-import atexit, gc, runpy, sys
+import atexit, gc, importlib.util, sys
 
 def collections():
     return sum(generation["collections"] for generation in gc.get_stats())
@@ -143,8 +143,9 @@ def at_end():
 
 atexit.register(at_end)
 sys.argv[:] = ["fruix", "ps", "--help"]
+code = importlib.util.find_spec("fruix.__main__").loader.get_code("fruix.__main__")  # compiled, if need be
 before = collections()
-runpy.run_module("fruix", run_name="__main__", alter_sys=True)
+exec(code, {"__name__": "__main__"})
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stderr == "0 True\n"
