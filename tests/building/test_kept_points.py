@@ -74,8 +74,8 @@ def test_whose_descriptors_may_get_out_or_who_is_given_copies_leaves_none(tmp_pa
         derivation = here.store.read_derivation(drv)
         builder = prepare(drv, derivation, BuildOptions("fruix"), here.builder._resources)
         assert builder.lasting_points == {here.shell(tmp_path).base}
-        assert not replace(builder, network=HOST).lasting_points
-        assert not replace(builder, talks=True).lasting_points
+        assert replace(builder, network=HOST).lasting_points is None
+        assert replace(builder, talks=True).lasting_points is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shares_user(), reason="machine: gives files to others")

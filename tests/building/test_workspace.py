@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from fruix.building import spare
 from fruix.building import workspace as module
 from fruix.building.workspace import workspace
 from fruix.sandbox.back_ends import current
@@ -36,9 +38,57 @@ def test_empty_ones_with_their_mount_points_go_without_being_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "delete_tree", None)
-    with workspace(str(tmp_path), NAME, UID, UID, {"a", "b"}) as area:
-        for point in "ab":
-            os.mkdir(f"{area.store}/{point}")
+    for points in ({"a", "b"}, None):
+        with workspace(str(tmp_path), NAME, UID, UID, points) as area:
+            for point in points or ():
+                os.mkdir(f"{area.store}/{point}")
+        assert os.listdir(tmp_path) == ["spare"]
+
+
+def test_empty_ones_are_used_again_but_for_the_builder_s_own(tmp_path: Path) -> None:
+    def inodes(base: str) -> dict[str, int]:
+        return {name: os.stat(f"{base}/{name}").st_ino for name in (".", "root", "build", "tmp", "store")}
+
+    with workspace(str(tmp_path), NAME, UID, UID, ()) as area:
+        first = inodes(area.base)
+        os.chmod(area.build, 0o777)
+    own = UID and UID + 1
+    with workspace(str(tmp_path), f"{NAME}-2", own, own, ()) as area:
+        again = inodes(area.base)
+        for name in ("root", "tmp", "store"):
+            assert os.listdir(f"{area.base}/{name}") == []
+        assert os.stat(area.store).st_gid == own
+        assert stat.S_IMODE(os.stat(area.build).st_mode) == 0o700
+    assert {name for name in first if first[name] == again[name]} >= {".", "root", "tmp", "store"}
+    with workspace(str(tmp_path), NAME, UID, UID, None) as area:
+        assert inodes(area.base)["."] != first["."]
+    assert os.listdir(tmp_path / "spare") == ["0"]
+
+
+def test_no_more_are_kept_than_are_used(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        for number in range(spare.MOST + 2):
+            stack.enter_context(workspace(str(tmp_path), f"{NAME}-{number}", UID, UID, ()))
+    assert os.listdir(tmp_path) == ["spare"]
+    assert len(os.listdir(tmp_path / "spare")) == spare.MOST
+
+
+@pytest.mark.parametrize("place", ["build", "tmp", "store"])
+def test_none_is_kept_with_something_in_it(tmp_path: Path, place: str) -> None:
+    with workspace(str(tmp_path), NAME, UID, UID, ()) as area:
+        Path(area.base, place, "left").touch()
+    assert os.listdir(tmp_path) == []
+
+
+def test_one_that_has_been_large_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def grown(parent: int, path: str) -> os.stat_result:
+        found = list(os.stat(path, dir_fd=parent))
+        found[stat.ST_SIZE] += path.endswith("/tmp")
+        return os.stat_result(found)
+
+    monkeypatch.setattr(spare, "lstat", grown)
+    with workspace(str(tmp_path), NAME, UID, UID, ()):
+        pass
     assert os.listdir(tmp_path) == []
 
 

@@ -8,7 +8,8 @@ Below the builds directory, which is root's alone (0700).
     builds/NAME/tmp/     1777 root, or root:build group: seen inside as /tmp
     builds/NAME/store/   1775 root:build group: seen inside as the store; outputs appear here
 
-(Where a build sees many inputs, `store` is a directory that has been one before: `kept_points`.)
+(Where a build sees many inputs, `store` is a directory that has been one before: `kept_points`. What a build
+has left empty is used again: `spare`.)
 
 Made before any process of the build exists; deleted by descriptor, without following links or
 crossing mounts, when all of them are dead.
@@ -21,7 +22,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from fruix import failpoints
-from fruix.building import kept_points
+from fruix.building import kept_points, spare
 from fruix.building.resources import Resources
 from fruix.dataclass import dataclass, replace
 from fruix.errors import BadDerivationError, StillRunningError, StoreError
@@ -102,7 +103,7 @@ def noted_workspace(
     uid: int,
     resources: Resources,
     build: BuildNote | None = None,
-    points: Collection[str] = (),
+    points: Collection[str] | None = None,
 ) -> Iterator[Workspace]:
     """A fresh workspace, with a note in the journal around it: what is left of it, the next start removes.
 
@@ -111,7 +112,7 @@ def noted_workspace(
         uid: of the build user.
         resources: what builds share.
         build: if it is built.
-        points: names of mount points in its store, if no descriptor can get out of its sandbox.
+        points: names of mount points in its store; None if another build's directories may not serve.
     """
     name, builds = new_name(derivation, resources.store.database.identity), resources.store.layout.builds
     failpoints.reach("journal")
@@ -132,11 +133,11 @@ def noted_workspace(
 
 @contextmanager
 def workspace(
-    builds: str, name: str, uid: int, gid: int, points: Collection[str] = ()
+    builds: str, name: str, uid: int, gid: int, points: Collection[str] | None = None
 ) -> Iterator[Workspace]:
     """Make the directories; delete them at the end, whatever is in them by then.
 
-    But `store` may be one that was kept, and be kept, for `points` in it.
+    But they may be ones that were kept, and be kept, unless `points`, which may lie in `store`, is None.
 
     Only after a `StillRunningError` they stay: mounts or processes may be in them.
     """
@@ -144,10 +145,12 @@ def workspace(
     parent = os.open(builds, OPEN_DIRECTORY)
     try:
         with _named(f"{builds}/{name}"):
-            os.mkdir(name, 0o700, dir_fd=parent)
+            used = points is not None and spare.take(parent, name)
+            if not used:
+                os.mkdir(name, 0o700, dir_fd=parent)
         try:
             with _named(f"{builds}/{name}"):
-                _fill(parent, name, uid, gid, points)
+                _fill(parent, name, uid, gid, points or (), {*(spare.KEPT if used else ())})
             yield Workspace(name, f"{builds}/{name}")
         except StillRunningError:
             dead = False
@@ -155,33 +158,33 @@ def workspace(
         finally:
             if dead:
                 failpoints.reach("remove-directories")
-                _remove(parent, name, points)
+                _remove(parent, builds, name, points)
     finally:
         os.close(parent)
 
 
-def _remove(parent: int, name: str, points: Collection[str]) -> None:
-    if len(points) >= kept_points.FEWEST:
+def _remove(parent: int, builds: str, name: str, points: Collection[str] | None) -> None:
+    if points is not None and len(points) >= kept_points.FEWEST:
         with suppress(OSError, StoreError):  # then it is deleted
             kept_points.keep(parent, name, _STORE)
-    elif _removed(parent, name, points):
+    elif _removed(parent, builds, name, points):
         return
     delete_tree(parent, os.fsencode(name))
 
 
-def _removed(parent: int, name: str, points: Collection[str]) -> bool:
+def _removed(parent: int, builds: str, name: str, points: Collection[str] | None) -> bool:
     """Whether the directories are gone, in which nothing was left but mount points: one call for each."""
     store = f"{name}/{_STORE}"
     try:
-        for path in (*(f"{store}/{point}" for point in points), store, *_others(name), name):
+        for path in (*(f"{store}/{point}" for point in points or ()), f"{name}/build"):
             os.rmdir(path, dir_fd=parent)  # of links, files and mounts nothing goes
+        if points is not None and spare.keep(parent, builds, name):
+            return True
+        for path in (*(f"{name}/{child}" for child in spare.KEPT), name):
+            os.rmdir(path, dir_fd=parent)
     except OSError:
         return False
     return True
-
-
-def _others(name: str) -> Iterator[str]:
-    return (f"{name}/{child}" for child in ("root", "build", "tmp"))
 
 
 @contextmanager
@@ -194,10 +197,12 @@ def _named(path: str) -> Iterator[None]:
         raise
 
 
-def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str]) -> None:
+def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str], there: set[str]) -> None:
+    """Make those that aren't `there`; each gets its owner and its mode."""
     base = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
     try:
-        kept = kept_points.take(parent, base, _STORE, points)
+        if kept_points.take(parent, base, _STORE, points):
+            there.add(_STORE)
         for child, mode, owner, group in (
             ("root", 0o700, 0, 0),
             ("build", 0o700, uid, gid),
@@ -205,7 +210,7 @@ def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str]) -
             ("tmp", 0o1777, 0, 0 if current().user_namespaces else gid),
             (_STORE, 0o1775, 0, gid),
         ):
-            if not (kept and child == _STORE):
+            if child not in there:
                 os.mkdir(child, 0o700, dir_fd=base)
             # By their names: nobody else can change those in there.
             os.chown(child, owner, group, dir_fd=base)

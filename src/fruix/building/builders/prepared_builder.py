@@ -97,14 +97,14 @@ class PreparedBuilder:
         return [path for _, path in self.inputs]
 
     @property
-    def lasting_points(self) -> Collection[str]:
-        """Names of the mount points of its inputs; none if another build's may not serve (`kept_points`).
+    def lasting_points(self) -> Collection[str] | None:
+        """Names of the mount points of its inputs; None if another build's directories may not serve.
 
-        They may not where a descriptor of their directory could have left the sandbox, where copies are
-        put beside them while it runs, and where mounts are costly, since some inputs are copied there too.
+        They (`kept_points`, `spare`) may not where a descriptor of one could have left the sandbox, where
+        copies are put into it while it runs, and where mounts are costly: some inputs are copied there too.
         """
         if self.copies_outputs or self.talks or current().costly_mounts:
-            return ()
+            return None
         return {path.base for path in self.candidates}
 
 

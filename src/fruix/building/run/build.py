@@ -214,7 +214,7 @@ def _build(undone: ExitStack, state: RunState, mode: ModeRules, log: BuildLog, r
             state.begin_round(number)
             with ExitStack() as of_round:
                 # Of what shares the daemon's user, what was made for it can't be told from what it made.
-                points = () if user.shared else builder.lasting_points
+                points = None if user.shared else builder.lasting_points
                 area = of_round.enter_context(noted_workspace(job.path, user.uid, resources, note, points))
                 with kept_if_it_fails(state, builder, area, resources), interruptible(state.why_stop):
                     with same_view(state, resources):
