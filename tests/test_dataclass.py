@@ -202,3 +202,22 @@ def test_it_does_not_load_what_it_stands_for() -> None:
     program = "import sys, fruix.dataclass; print(sorted({'dataclasses', 'inspect'} & {*sys.modules}))"
     said = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert said.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_changed_values_whatever_the_fields_are_called(maker: ModuleType) -> None:
+    @maker.dataclass(frozen=True, slots=True)
+    class Named:
+        value: int
+        replace: int
+        MISSING: int = 3
+
+    @maker.dataclass(frozen=True, slots=True)
+    class Empty:
+        pass
+
+    named: Any = Named
+    assert maker.replace(named(1, 2), value=4) == named(4, 2)
+    assert maker.replace(Empty()) == Empty()
+    with pytest.raises(TypeError, match="other"):
+        maker.replace(named(1, 2), other=4)

@@ -225,10 +225,10 @@ def _replace(value: Any, /, **changes: Any) -> Any:
 def _replacing(kind: type) -> Callable[..., Any]:
     """What makes a value of a class from another one, compiled when it is first needed."""
     names = [part.name for part in getattr(kind, _FIELDS).values() if part.init]
-    taken = ", ".join(f"{name}=MISSING" for name in names)
-    given = ", ".join(f"{name}=value.{name} if {name} is MISSING else {name}" for name in names)
-    known = {"MISSING": _MISSING, "make_value": kind}
-    exec(f"def replace(value, /, *, {taken}): return make_value({given})", known)  # noqa: S102
+    taken = ", *, " + ", ".join(f"{name}=_MISSING" for name in names) if names else ""
+    given = ", ".join(f"{name}=_old.{name} if {name} is _MISSING else {name}" for name in names)
+    known = {"__name__": __name__, "_MISSING": _MISSING, "_kind": kind}
+    exec(f"def replace(_old, /{taken}): return _kind({given})", known)  # noqa: S102
     made: Callable[..., Any] = known["replace"]
     setattr(kind, _REPLACING, made)
     return made

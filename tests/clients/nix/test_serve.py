@@ -262,7 +262,7 @@ def test_a_client_that_leaves_ends_its_build(tools: Path, tmp_path: Path) -> Non
     assert client.process.stderr
     client.process.stderr.readline()  # of what it needs
     assert client.process.stderr.readline().strip().isdigit()
-    running = ("find", "/frx/var/fruix/builds", "-mindepth", "1", "!", "-name", "journal")
+    running = ("find", "/frx/var/fruix/builds", "-mindepth", "1", "-maxdepth", "1", "-name", "frx-*")
     assert there.run(*running) != ""
     client.leave()
     assert there.run(*running) == ""
