@@ -6,7 +6,7 @@ import sqlite3
 import struct
 
 U64 = struct.Struct("<Q")
-_TABLES = """
+TABLES = """
 create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
     hash text not null, registrationTime integer not null, narSize integer);
 create table Refs (referrer integer not null references ValidPaths(id),
@@ -32,5 +32,5 @@ def database(directory: str, more: str = "") -> sqlite3.Connection:
     for statement in ("journal_mode = wal", "synchronous = normal", "wal_autocheckpoint = 40000"):
         opened.execute(f"pragma {statement}").fetchone()
     if not opened.execute("select 1 from sqlite_master").fetchone():
-        opened.executescript(_TABLES + more)
+        opened.executescript(TABLES + more)
     return opened

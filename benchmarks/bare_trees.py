@@ -23,15 +23,10 @@ from array import array
 from collections.abc import Callable
 from itertools import chain
 
+from bare_common import TABLES
+
 FILES, SIZE = 2_000, 16 << 10
 PATHS = 1_000_000
-_TABLES = """
-create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
-    hash text not null, registrationTime integer not null, narSize integer);
-create table Refs (referrer integer not null, reference integer not null, primary key (referrer, reference))
-    without rowid;
-create index IndexReference on Refs(reference);
-"""
 
 
 # Two trees of the same files, each replaced by a link to the first that has its contents
@@ -99,7 +94,7 @@ def _close(files: queue.SimpleQueue[int]) -> None:
 def _database(file: str) -> None:
     connection = sqlite3.connect(file)
     connection.execute("pragma synchronous = off")
-    connection.executescript(_TABLES)
+    connection.executescript(TABLES)
     with connection:
         connection.executemany(
             "insert into ValidPaths values (?, ?, ?, 1, 120)",

@@ -90,22 +90,28 @@ class LogFile:
 @contextmanager
 def _packed(bare: str, path: str) -> Iterator[IO[bytes]]:
     """A file that has what the plain one `bare` has so far, and takes its place, packed, as `path`."""
-    with _unfinished(bare) as unfinished:
-        descriptor = os.open(unfinished, _WRITE | os.O_TRUNC, 0o644)
-        with open(descriptor, "wb") as raw, _packing(raw, path.removeprefix(bare)) as packed:
-            with open(bare, "rb") as plain:
-                packed.writelines(chunks_of(plain, bare))
-            yield packed
-        os.rename(unfinished, path)
-        os.unlink(bare)
+    with (
+        _replacing(bare, path) as descriptor,
+        open(descriptor, "wb", closefd=False) as raw,
+        _packing(raw, path.removeprefix(bare)) as packed,
+    ):
+        with open(bare, "rb") as plain:
+            packed.writelines(chunks_of(plain, bare))
+        yield packed
 
 
 @contextmanager
-def _unfinished(bare: str) -> Iterator[str]:
-    """The name of what is being packed, which goes if that fails."""
+def _replacing(bare: str, path: str) -> Iterator[int]:
+    """A new file, open, which takes the place of the plain one as `path`, and goes if anything fails."""
     unfinished = bare + _UNFINISHED
     try:
-        yield unfinished
+        descriptor = os.open(unfinished, _WRITE | os.O_TRUNC, 0o644)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+        os.rename(unfinished, path)
+        os.unlink(bare)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(unfinished)
@@ -114,14 +120,8 @@ def _unfinished(bare: str) -> Iterator[str]:
 
 def _put_empty(bare: str, path: str) -> None:
     """The packed form of nothing, as `path`, in the place of the plain file `bare`: many are silent."""
-    with _unfinished(bare) as unfinished:
-        descriptor = os.open(unfinished, _WRITE | os.O_TRUNC, 0o644)
-        try:
-            os.write(descriptor, _empty(path.removeprefix(bare)))
-        finally:
-            os.close(descriptor)
-        os.rename(unfinished, path)
-        os.unlink(bare)
+    with _replacing(bare, path) as descriptor:
+        os.write(descriptor, _empty(path.removeprefix(bare)))
 
 
 @cache

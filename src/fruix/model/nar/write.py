@@ -55,6 +55,12 @@ def file_tail(size: int) -> bytes:
     return FILE_TAILS[-size % 8]
 
 
+def plain_file(data: bytes, *, executable: bool) -> bytes:
+    """The whole archive of a regular file, in one piece: for small ones."""
+    size = len(data)
+    return b"".join((MAGIC, file_head(size, executable), data, file_tail(size)))
+
+
 NODES = tuple(padding + NODE for padding in _PADDINGS)
 # Of an entry that is a file: what comes between its name and its size, and behind its bytes.
 ENTRY_FILE_HEADS = tuple(node + FILE for node in NODES)

@@ -59,12 +59,11 @@ class Contents:
         if self.descriptor < 0:
             yield write.MAGIC + write.symlink(self._target())
             return
-        size = self.status.st_size
-        head = write.MAGIC + write.file_head(size, self.is_executable)
         if self.small is not None:
-            yield b"".join((head, self.small, write.file_tail(size)))
+            yield write.plain_file(self.small, executable=self.is_executable)
             return
-        yield head
+        size = self.status.st_size
+        yield write.MAGIC + write.file_head(size, self.is_executable)
         os.lseek(self.descriptor, 0, os.SEEK_SET)
         yield from contents(self.descriptor, size, where=os.fsdecode(self.name))
         yield write.file_tail(size)

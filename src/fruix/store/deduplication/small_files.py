@@ -59,7 +59,7 @@ class SmallFiles:
             data = _contents(own, status)
             if data is None:
                 return b""
-            digest = _archive_hash(data, executable=status.st_mode == _EXECUTABLE)
+            digest = sha256(write.plain_file(data, executable=status.st_mode == _EXECUTABLE)).digest()
             key, links = base32.encode(digest), whole.links()
             if self._made.make(links, key, node.parent, node.name, whole.row):
                 return None
@@ -91,12 +91,6 @@ def _contents(descriptor: int, status: os.stat_result) -> bytes | None:
         return None
     data = os.pread(descriptor, size + 1, 0)
     return data if len(data) == size else None
-
-
-def _archive_hash(data: bytes, *, executable: bool) -> bytes:
-    size = len(data)
-    archive = b"".join((write.MAGIC, write.file_head(size, executable), data, write.file_tail(size)))
-    return sha256(archive).digest()
 
 
 def _linked(links: int, key: str, status: os.stat_result, data: bytes, whole: ObjectAtWork) -> bytes | None:
