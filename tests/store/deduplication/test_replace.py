@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import subprocess
-import sys
-import threading
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,52 +13,30 @@ import pytest
 from fruix.model import base32
 from fruix.model.finding import FindingKind
 from fruix.model.hashes import Hash
+from fruix.model.nar import write
 from fruix.model.savings import Savings
 from fruix.model.storepath import StorePath
 from fruix.store import flags
 from fruix.store.deduplication import replace
 from fruix.store.deduplication.contents import SMALL, Contents
-from fruix.store.deduplication.links import remove_unused_links
-from fruix.store.deduplication.rules import ALL, LARGE, Rules
+from fruix.store.deduplication.rules import ALL, LARGE
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from fruix.store.tree.descriptors import lstat
 from fruix.store.tree.dump import dump
-from fruix.store.tree.file_contents import SizeBudget
+from store.deduplication.trees import BIG, LINKED, add_tree, inode, links
 from store.helpers import directory_fd, file_archive, snapshot, write_file
 
-BIG = os.urandom(20_000)
+pytestmark = pytest.mark.usefixtures("no_clones")
+
 HUGE = os.urandom(2 * SMALL)
-LINKED = Rules(symlinks=True, clones=False)
 # Small files go another way than others, with the same result.
 BOTH_WAYS = pytest.mark.parametrize("data", [BIG, HUGE], ids=["straight", "careful"])
-
-
-@pytest.fixture(autouse=True)
-def _no_clones(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the tests look at are hard links, whatever the file system can do."""
-    monkeypatch.setattr(flags, "clone", lambda _source, _target: False)
-
-
-def add_tree(store: LocalStore, place: Path, name: str, files: dict[str, bytes]) -> StorePath:
-    root = place / f"source-{name}"
-    for relative, data in files.items():
-        (root / relative).parent.mkdir(parents=True, exist_ok=True)
-        write_file(root / relative, data, 0o755 if relative.endswith(".sh") else 0o644)
-    return store.add_path(name, str(root))
-
-
-def inode(store: LocalStore, path: StorePath, relative: str = "") -> os.stat_result:
-    return os.lstat(f"{store.directory}/{path.base}/{relative}".rstrip("/"))
 
 
 def modified(store: LocalStore) -> list[StorePath]:
     found = (one for one in store.verify(contents=True) if one.kind is FindingKind.MODIFIED)
     return [one.path(store.directory) for one in found]
-
-
-def links(store: LocalStore) -> set[str]:
-    return set(os.listdir(f"{store.directory}/.links"))
 
 
 def test_equal_files_become_one_and_trees_stay_what_they_were(store: LocalStore, tmp_path: Path) -> None:
@@ -271,106 +246,6 @@ def test_only_what_came_after(store: LocalStore) -> None:
     assert len({inode(store, path).st_ino for path in after}) == 1
 
 
-def test_a_reader_takes_the_file_that_has_the_name_when_it_opens_it(here: int, tmp_path: Path) -> None:
-    """Between a look at a file and its opening, another with the same contents may get its name."""
-    for name in ("f", "equal"):
-        write_file(tmp_path / name, BIG)
-
-    class Replacing(SizeBudget):
-        def spend(self, size: int, where: str) -> None:
-            super().spend(size, where)
-            os.rename(tmp_path / "equal", tmp_path / "f")
-
-    assert b"".join(dump(here, b"f", budget=Replacing())) == file_archive(BIG)
-
-
-def test_deletion_beside_it_is_no_error(store: LocalStore, tmp_path: Path) -> None:
-    paths = [
-        add_tree(
-            store, tmp_path, f"tree{number}", {f"d/{name}": BIG for name in range(40)} | {"n": b"%d" % number}
-        )
-        for number in range(20)
-    ]
-    finished = threading.Event()
-
-    def delete() -> None:
-        for path in paths[::2]:
-            store.database.remove([path])
-            store.delete_unregistered(path)
-            remove_unused_links(store._descriptor)
-        finished.set()
-
-    deleting = threading.Thread(target=delete)
-    deleting.start()
-    while not finished.is_set():
-        store.optimise(LINKED)
-    deleting.join()
-    store.optimise(LINKED)
-    assert store.verify(contents=True) == []
-    kept = {inode(store, path, "d/0").st_ino for path in paths[1::2]}
-    assert len(kept) == 1
-    for path in paths[1::2]:
-        store.database.remove([path])
-        store.delete_unregistered(path)
-    remove_unused_links(store._descriptor)
-    assert os.listdir(store.directory) == []
-
-
-def test_a_crash_between_leaves_no_directory_with_other_metadata(layout: Layout, tmp_path: Path) -> None:
-    script = f"""
-import os, signal, sys
-sys.path[:0] = {sys.path!r}
-from pathlib import Path
-from fruix.store.deduplication import replace
-from fruix.store.layout import Layout
-from fruix.store.local import LocalStore
-from store.deduplication.test_replace import BIG, LINKED, add_tree
-real = os.rename
-def rename(*args, **names):
-    real(*args, **names)
-    os.kill(os.getpid(), signal.SIGKILL)
-with LocalStore(Layout({layout.store!r}, {layout.state!r}, {layout.log!r})) as store:
-    add_tree(store, Path({str(tmp_path)!r}), "tree", {{"d/a": b"x" * 9000, "d/b": b"x" * 9000}})
-    replace.os.rename = rename
-    store.optimise(LINKED)
-"""
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -9
-    with LocalStore(layout) as store:
-        (path,) = store.all_valid_paths()
-        assert store.verify(contents=True) == []
-        status = inode(store, path, "d")
-        assert (status.st_mode & 0o7777, status.st_mtime_ns) == (0o555, 10**9)
-        assert store.swept.foreign == []
-
-
-def test_nothing_older_is_replaced_by_what_is_not_on_disk(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The link is made from a path behind the sync mark; the other path lies before it."""
-    older = store.add_text("older", BIG)
-    store.sync()
-    store.add_text("newer", BIG)
-    mark = store.database.mark()
-    newer = next(path for path in store.all_valid_paths() if path != older)
-    store._deduplicator.deduplicate(newer, LINKED)  # makes the link
-    order: list[str] = []
-    real_rename, real_sync = os.rename, flags.sync_file_system
-
-    def rename(*arguments: object, **names: object) -> None:
-        order.append("rename")
-        real_rename(*arguments, **names)  # type: ignore[arg-type]
-
-    def sync(descriptor: int) -> bool:
-        order.append("sync")
-        return real_sync(descriptor)
-
-    monkeypatch.setattr(os, "rename", rename)
-    monkeypatch.setattr(flags, "sync_file_system", sync)
-    assert store._deduplicator.deduplicate(older, LINKED).files == 1
-    assert order == ["sync", "rename"]
-    assert store.database.mark() > mark
-
-
 def test_a_file_whose_archive_was_just_hashed_is_not_hashed_again(
     store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -380,6 +255,7 @@ def test_a_file_whose_archive_was_just_hashed_is_not_hashed_again(
     assert info is not None
     known = info.nar_hash.digest
     monkeypatch.setattr(Contents, "_archive", None)
+    monkeypatch.setattr(write, "plain_file", None)  # by the straight way, too
     assert store._deduplicator.deduplicate(one, ALL, archive_hash=known) == Savings()
     assert store._deduplicator.deduplicate(other, ALL, archive_hash=known).files == 1
     assert links(store) == {base32.encode(known)}
