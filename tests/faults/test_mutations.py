@@ -108,18 +108,19 @@ CUTS: Mapping[str, Tried] = {
 # Without these no power cut loses anything (the work itself is not done, or not by an ordinary
 # user), or only one at a moment that a test makes.
 _REPLACE = "tests/store/deduplication/test_replace.py::test_"
+_MEANWHILE = "tests/store/deduplication/test_meanwhile.py::test_"
 _GUIX = "tests/store/test_guix_database.py::test_"
 _USER = "tests/store/test_ordinary_user.py"
 TESTS: Mapping[str, str] = {
     "deduplication.replace.Deduplicator._swap: rename 0": f"{_REPLACE}a_path_that_is_a_file_is_deduplicated",
     "deduplication.replace.Deduplicator._swap: rename 1": _USER,
     "durability.Syncer._run: wait 0": "tests/store/test_durability.py::test_background_mark_follows",
-    "durability.Syncer._held: _advance 0": f"{_REPLACE}nothing_older_is_replaced_by_what_is_not_on_disk",
+    "durability.Syncer._held: _advance 0": f"{_MEANWHILE}nothing_older_is_replaced_by_what_is_not_on_disk",
     "guix_database._copy_to: rename 0": f"{_GUIX}it_is_taken_over_and_the_old_one_is_kept",
     "guix_database.give_back: rename 0": f"{_GUIX}what_is_given_to_guix",
     "guix_database.give_back: rename 1": f"{_GUIX}what_is_given_to_guix",
     "local.LocalStore._recover: mend before forget": (
-        f"{_REPLACE}a_crash_between_leaves_no_directory_with_other_metadata"
+        f"{_MEANWHILE}a_crash_between_leaves_no_directory_with_other_metadata"
     ),
     "objects.staging.Staging.retract: rename 0": (
         "tests/store/objects/test_add.py::test_only_ones_own_text_is_taken_back"
