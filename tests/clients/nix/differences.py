@@ -113,13 +113,15 @@ OLDER: Mapping[str, tuple[tuple[str, str], ...]] = {
         (r"^error \(ignored\): error: .*", "error (ignored)"),
     ),
 }
-_UNORDERED = re.compile(r"(?:^deleting '.*'\n)+|(?:^warning: ignoring .*\n)+", re.MULTILINE)
+_UNORDERED = re.compile(
+    r"(?:^deleting '.*'\n)+|(?:^warning: ignoring .*\n)+|(?:^copying path '.*'.*\n)+", re.MULTILINE
+)
 
 
 def same(text: str, client: str) -> list[str]:
     for pattern, replacement in (*DIFFERENCES, *OLDER.get(client, ())):
         text = re.sub(pattern, replacement, text, flags=re.MULTILINE)
-    # The order of deletions and of warnings is each daemon's own.
+    # The order of deletions and of warnings is each daemon's own; a client's threads copy side by side.
     text = _UNORDERED.sub(lambda found: "".join(sorted(found[0].splitlines(keepends=True))), text)
     return text.splitlines()
 

@@ -122,3 +122,15 @@ def test_nix_and_fruix_say_the_same(client: str, commands: str) -> None:
     nix, fruix = (transcript(kind, client, commands, LISTS[commands]) for kind in ("nix", "fruix"))
     assert nix.count("\nstatus 0\n") > 20
     assert compared(nix, fruix, client) == ""
+
+
+def test_only_the_order_of_what_is_done_side_by_side_is_left_out() -> None:
+    copies = (
+        "$ nix copy\ncopying 2 paths...\ncopying path 'a' to 'c'...\ncopying path 'b' to 'c'...\nstatus 0\n"
+    )
+    swapped = (
+        "$ nix copy\ncopying 2 paths...\ncopying path 'b' to 'c'...\ncopying path 'a' to 'c'...\nstatus 0\n"
+    )
+    assert compared(copies, swapped, "newest") == ""
+    assert compared(copies, swapped.replace("'a'", "'b'"), "newest") != ""
+    assert compared("a\nb\n", "b\na\n", "newest") != ""
