@@ -1,14 +1,17 @@
-"""Messages that come together go out together, in their order, and none is kept back."""
+"""Messages that come together go out together, in their order, and none is kept back; big files have room."""
 
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from fruix.daemon.connection import Connection
 from fruix.errors import DisconnectedError
+from fruix.store.tree.plain_dump import OpenFile
 
 
 @pytest.fixture
@@ -61,3 +64,22 @@ def test_a_client_that_has_gone_is_noticed_by_the_flush(ends: tuple[Connection, 
     connection.hold(b"a")
     with pytest.raises(DisconnectedError):
         connection.flush()
+
+
+def test_only_for_a_big_file_more_may_be_on_its_way(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection(ours)
+        rooms = []
+        for contents in (b"small", b"big" * 1_000_000):
+            (tmp_path / "file").write_bytes(contents)
+            with open(tmp_path / "file", "rb") as file:
+                piece = OpenFile(file.fileno(), len(contents), "file")
+                sender = threading.Thread(target=connection.send_file, args=[piece])
+                sender.start()
+                assert theirs.recv(len(contents), socket.MSG_WAITALL) == contents
+                sender.join()
+            rooms.append(ours.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF))
+        unchanged, wide = rooms
+        with socket.socket(socket.AF_UNIX) as fresh:
+            assert unchanged == fresh.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < wide

@@ -20,7 +20,7 @@ class FileStart:
 
 @dataclass(frozen=True, slots=True)
 class FileData:
-    """Some of its bytes: a view of what was fed, good until the next `feed`."""
+    """Some of its bytes: a view of what was fed, which has to stay as it is for as long as this is kept."""
 
     data: memoryview
 
@@ -58,7 +58,7 @@ class DirectoryEnd:
 class WholeFile:
     """An entry that is a regular file.
 
-    Its name, and all of its bytes as a view, good until the next `feed`.
+    Its name, and all of its bytes as a view of what was fed.
     """
 
     name: bytes
