@@ -12,13 +12,17 @@ from daemon.serving import Running, build_events
 from fruix.client import RemoteStore
 from fruix.daemon import answers, request_loop
 from fruix.daemon.answers import Answer, Answers
+from fruix.daemon.handlers.quick import QuickQuestions
+from fruix.daemon.session import Session
 from fruix.errors import FruixError, StoreError
 from fruix.model.build_options import BuildOptions
 from fruix.model.buildresult import BuildMode, BuildResult, BuildStatus
 from fruix.model.derivedpath import DerivedPath
 from fruix.model.storepath import StorePath
+from fruix.protocol.operations import operations
 from fruix.protocol.wire import Context, Dialect
 from fruix.store.database import Database
+from fruix.store.database_file import Version
 from fruix.store.local import LocalStore
 
 
@@ -32,7 +36,15 @@ def worked_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(arguments[1].name)  # type: ignore[attr-defined]
         return real(*arguments)  # type: ignore[arg-type]
 
+    real_answer = QuickQuestions.answer
+
+    def answer(self: QuickQuestions, session: Session, request: bytes) -> tuple[bytes, Version] | None:
+        if (found := real_answer(self, session, request)) is not None:
+            names.append(operations(session.context)[int.from_bytes(request[:8], "little")].name)
+        return found
+
     monkeypatch.setattr(request_loop.RequestLoop, "_work", work)
+    monkeypatch.setattr(QuickQuestions, "answer", answer)
     return names
 
 

@@ -23,9 +23,13 @@ class Stream:
     def __init__(self, stream: socket.socket) -> None:
         self.stream = stream
         self.flags: list[int] = []
+        self.late = 0  # how many looks find nothing yet
 
     def recv(self, limit: int, flags: int = 0) -> bytes:
         self.flags.append(flags)
+        if self.late:
+            self.late -= 1
+            raise BlockingIOError
         return self.stream.recv(limit, flags)
 
 
@@ -45,6 +49,7 @@ def expectation(pair: tuple[Stream, socket.socket]) -> Expectation:
 @pytest.fixture(autouse=True)
 def two_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(expecting, "_has_room", True)
+    monkeypatch.setattr(expecting, "_FIRST_ASLEEP", 0)
     monkeypatch.setattr(expecting, "_busy", set())
 
 
@@ -59,7 +64,7 @@ def received(pair: tuple[Stream, socket.socket], expectation: Expectation) -> li
     pair[1].send(b"request")
     pair[0].flags.clear()
     assert expectation.receive(100) == b"request"
-    return pair[0].flags
+    return [*pair[0].flags]
 
 
 def test_who_asks_at_once_is_waited_for_awake(
@@ -82,6 +87,39 @@ def test_a_look_in_vain_ends_soon_and_the_next_requests_are_slept_for(
         assert 1 < len(looks) < 10
         assert [received(pair, expectation) for _ in range(asleep)] == [ASLEEP] * asleep
     assert [received(pair, expectation) for _ in range(2)] == [AWAKE] * 2
+
+
+def test_what_is_there_before_the_first_look_doesn_t_tell_that_looks_pay(
+    pair: tuple[Stream, socket.socket], expectation: Expectation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Client and session have the same processor: the one runs while the other sleeps."""
+    clock(monkeypatch, step=10e-6)
+    for asleep in (1, 2, 4, 8):
+        with pytest.raises(BlockingIOError):
+            expectation.receive(100)
+        assert [received(pair, expectation) for _ in range(asleep + 1)] == [ASLEEP] * asleep + [AWAKE]
+
+
+def test_a_look_that_waited_for_what_came_pays(
+    pair: tuple[Stream, socket.socket], expectation: Expectation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for asleep in (1, 1, 1):
+        clock(monkeypatch, step=10e-6)
+        with pytest.raises(BlockingIOError):
+            expectation.receive(100)
+        assert [received(pair, expectation) for _ in range(asleep)] == [ASLEEP] * asleep
+        clock(monkeypatch, step=1e-9)
+        pair[0].late = 1
+        assert received(pair, expectation) == AWAKE * 2
+
+
+def test_a_client_that_has_just_come_is_slept_for(
+    pair: tuple[Stream, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(expecting, "_FIRST_ASLEEP", 2)
+    clock(monkeypatch, step=10e-6)
+    fresh = Expectation(pair[0])  # type: ignore[arg-type]
+    assert [received(pair, fresh) for _ in range(4)] == [ASLEEP] * 2 + [AWAKE] * 2
 
 
 def test_who_takes_its_time_is_slept_for(

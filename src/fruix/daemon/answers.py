@@ -9,11 +9,11 @@ collected, and must be there still.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from fruix.dataclass import dataclass
 from fruix.model.storepath import StorePath
 from fruix.protocol.wire import Context
 
@@ -24,15 +24,23 @@ MOST_REQUEST = 1 << 14  # bytes of a request whose answer may be kept
 _MOST_ANSWER = 1 << 14
 _MOST = 32 << 20  # bytes of all that is kept: answers of a line about 30,000 paths
 _EACH = 350  # bytes that an answer takes besides its own and its request's
-_NEED = 8  # and for each path that it needs, which others hold too
+_NEED = 120  # and for each path that it needs, with its name
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The bytes of one, and the paths that have to be protected and there for it to be given again."""
+class Answer(NamedTuple):
+    """The bytes of one, and the paths that have to be protected and there for it to be given again.
+
+    `names`: the base names of these.
+    """
 
     data: bytes
     needs: Collection[StorePath] = ()
+    names: tuple[bytes, ...] = ()
+
+    @classmethod
+    def needing(cls, data: bytes, needs: Collection[StorePath]) -> Answer:
+        """One for which paths are needed."""
+        return cls(data, needs, tuple([os.fsencode(path.base) for path in needs]))
 
 
 class Answers:
@@ -62,21 +70,27 @@ class Answers:
                 self._forget()
                 self._version = version
 
-    def needs(self, dialect: int, request: bytes) -> Collection[StorePath]:
-        """What the answer that `find` may give needs."""
-        kept = self._kept[dialect].get(request)
-        return () if kept is None else kept.needs
+    def find(
+        self, dialect: int, request: bytes, version_with: Callable[[Answer], Version | None] | None = None
+    ) -> Answer | None:
+        """The answer to a request, if it is known and holds. Costs some 2 µs, else hardly anything.
 
-    def find(self, dialect: int, request: bytes) -> Answer | None:
-        """The answer to a request, if it is known and holds. Costs some 2 µs, else hardly anything."""
-        if request not in self._kept[dialect]:
+        `version_with` tells what the answers of now rest on if what an answer needs is there; without it only
+        those are found that need nothing.
+        """
+        kept = self._kept[dialect]
+        if (known := kept.get(request)) is None:
             return None
-        return self.find_of(self._current(), dialect, request)
-
-    def find_of(self, version: Version | None, dialect: int, request: bytes) -> Answer | None:
-        """The same if `version` is that of now."""
-        self.see(version)
-        return self._kept[dialect].get(request) if version is not None else None
+        if not known.needs:
+            version = self._current()
+        elif version_with is not None:
+            version = version_with(known)
+        else:
+            return None
+        if version != self._version:
+            self.see(version)
+        # Looked up anew: another session may have seen a change meanwhile.
+        return known if version is not None and kept.get(request) is known else None
 
     def keep(self, dialect: int, request: bytes, answer: Answer, version: Version) -> None:
         """Keep an answer, which rests on `version` or on something later."""

@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 
 from fruix.daemon.expecting import Expectation
 from fruix.errors import DisconnectedError
-from fruix.protocol.reader import Account, Source
+from fruix.protocol.reader import CHUNK, Account, Source
 from fruix.threads import Thread
 
 TYPE_CHECKING = False  # what `typing` has, without loading it
@@ -49,7 +49,6 @@ class Connection:
         self.stream = stream
         self.source = Source(self._receive, account)
         self._patience = patience
-        self._idle = False
         self._expectation = Expectation(stream)
         self._deadline: float | None = None
         self._held = bytearray()
@@ -57,10 +56,15 @@ class Connection:
 
     def wait(self) -> bool:
         """Wait for a request to begin; False if the client has left instead."""
-        self._idle = True
-        ended = self.source.at_end()
-        self._idle = False
-        return not ended
+        if self.source.buffered:
+            return True
+        while True:
+            try:
+                return self.source.feed(self._expectation.receive(CHUNK))
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise DisconnectedError(f"the client has gone: {error}") from error
 
     def begin(self) -> None:
         """What is read from here to `complete` has to arrive in time (streams come after it)."""
@@ -145,18 +149,15 @@ class Connection:
         self.stream.close()
 
     def _receive(self, limit: int) -> bytes:
-        while True:
-            try:
-                data = self._expectation.receive(limit) if self._idle else self.stream.recv(limit)
-            except BlockingIOError:
-                if self._idle:
-                    continue
-                raise DisconnectedError("the client stopped in the middle of a message") from None
-            except OSError as error:
-                raise DisconnectedError(f"the client has gone: {error}") from error
-            if self._deadline is not None and time.monotonic() > self._deadline:
-                raise DisconnectedError("the client took too long to send a request")
-            return data
+        try:
+            data = self.stream.recv(limit)
+        except BlockingIOError:
+            raise DisconnectedError("the client stopped in the middle of a message") from None
+        except OSError as error:
+            raise DisconnectedError(f"the client has gone: {error}") from error
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            raise DisconnectedError("the client took too long to send a request")
+        return data
 
 
 class HangupWatcher:

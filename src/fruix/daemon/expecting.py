@@ -4,7 +4,9 @@ A thread that sleeps until a request comes has to be woken, on a processor that 
 virtual machine this takes longer than to answer a question (40 of 75 µs were seen). So where requests
 come at once, the next is looked for a moment before its session sleeps. Only where the daemon has nothing
 else to do, and more than one processor: else the looks would keep others from it. A look that was in
-vain, which can be since the client waits for this processor, makes the session sleep the next times.
+vain, which can be since the client waits for this processor, makes the session sleep the next times. Where
+both have the same one, which is where the kernel likes to put them, sleeping costs next to nothing (27 µs a
+round were seen, 76 with a processor each) and a look can only be in vain, or find what came before it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import time
 # Seconds that a client may take to ask again: for a question, and until its session sleeps.
 _AT_ONCE = 100e-6
 _AWAKE = 50e-6
-_MOST_ASLEEP = 256  # requests
+_FIRST_ASLEEP, _MOST_ASLEEP = 4, 256  # requests
 
 _has_room = (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1) > 1
 _busy: set[int] = set()  # the sessions that work on a request, or look for one
@@ -28,7 +30,7 @@ class Expectation:
     def __init__(self, stream: socket.socket) -> None:
         """Expect nothing of a client that has just come."""
         self._stream = stream
-        self._asleep = 0  # how often a request has to come at once before it is waited for awake
+        self._asleep = _FIRST_ASLEEP  # how often a request has to come at once before it is waited for awake
         self._penalty = 1
 
     def end(self) -> None:
@@ -52,12 +54,15 @@ class Expectation:
         """What comes while the session is awake; None if nothing does."""
         _busy.add(id(self))
         until = time.monotonic() + _AWAKE
+        found = True  # at the first look
         while time.monotonic() < until and len(_busy) == 1:
             try:
                 data = self._stream.recv(limit, socket.MSG_DONTWAIT)
             except BlockingIOError:
+                found = False
                 continue
-            self._penalty = 1
+            if not found:
+                self._penalty = 1
             return data
         _busy.discard(id(self))
         self._asleep = self._penalty

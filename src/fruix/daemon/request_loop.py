@@ -32,6 +32,7 @@ from fruix.store.memory import charge, charged_to
 from fruix.store.tree.plain_dump import OpenFile
 
 if TYPE_CHECKING:
+    from fruix.daemon.handlers.quick import QuickQuestions
     from fruix.store.database_file import Version
 
 Only = frozenset[type[Request[Any]]] | None
@@ -62,6 +63,7 @@ class RequestLoop:
         self._refusal = refusal
         self._connection = session.connection
         self._asked = b""  # the request that is being answered, if it is a short one
+        self._quick: QuickQuestions | None = None
         self._dialect = 0
 
     def run(self) -> None:
@@ -131,9 +133,11 @@ class RequestLoop:
         budget = session.service.settings.max_request_size
         answers = session.service.answers
         self._dialect = answers.dialect(session.context)
+        if self._handlers is None:
+            self._quick = rooms.quick.quick_questions(session.context)
         while connection.wait():
             self._asked = source.arrived(MOST_REQUEST) if self._only is None else b""
-            if (answer := self._kept_answer(answers)) is not None:
+            if self._asked and (answer := self._answer_at_once(answers)) is not None:
                 source.drop_arrived()
                 connection.send(answer)
                 continue
@@ -178,20 +182,23 @@ class RequestLoop:
             if in_use:
                 users.leave()
 
-    def _kept_answer(self, answers: Answers) -> bytes | None:
-        """What was answered to these bytes before, if it holds."""
-        needs = answers.needs(self._dialect, self._asked)
-        if needs:
-            kept = answers.find_of(self._session.version_with(needs), self._dialect, self._asked)
-            return kept.data if kept is not None and kept.needs is needs else None
-        kept = answers.find(self._dialect, self._asked)
-        return kept.data if kept is not None and not kept.needs else None
+    def _answer_at_once(self, answers: Answers) -> bytes | None:
+        """What was answered to these bytes before, if it holds, or what takes no look at what they mean."""
+        session, asked = self._session, self._asked
+        if (kept := answers.find(self._dialect, asked, session.version_with)) is not None:
+            return kept.data
+        if self._quick is None or (found := self._quick.answer(session, asked)) is None:
+            return None
+        reply, version = found
+        answers.see(version)
+        answers.keep(self._dialect, asked, Answer(reply), version)
+        return reply
 
     def _keep(self, operation: Operation, reply: bytes, version: Version) -> None:
         session = self._session
         builds = operation.kind in rooms.build.SETTLING
         if not builds or (session.settled and not session.told):
-            answer = Answer(reply, session.settled if builds else ())
+            answer = Answer.needing(reply, session.settled if builds else ())
             session.service.answers.keep(self._dialect, self._asked, answer, version)
 
     def _version(self, operation: Operation) -> Version | None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
 from fruix.daemon import client_options, client_substitutes, client_trust
+from fruix.daemon.answers import Answer
 from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
@@ -116,8 +117,8 @@ class Session:
             texts += client_substitutes.refused(self.options, self.context.dialect, allowed)
         return texts
 
-    def version_with(self, paths: Collection[StorePath]) -> Version | None:
-        """What the database holds when these, all that a request to build needed, are there and protected.
+    def version_with(self, answer: Answer) -> Version | None:
+        """What the database holds when all that a request to build needed is there and protected.
 
         None if one isn't there, or if the client is told something with each build.
         """
@@ -125,12 +126,13 @@ class Session:
             return None
         users = self.service.users
         try:
-            users.enter()
+            users.enter(seen=True)
             try:
-                self.store.temp_roots.add_all(paths)
+                store = self.store
+                store.temp_roots.add_all(answer.needs)
                 self._forget_last()
                 # Behind that: what is protected now is what was there if nothing was deleted before.
-                return self.store.database.version() if all(map(self.store.has_files, paths)) else None
+                return store.database.version() if store.have_files(answer.names) else None
             finally:
                 users.leave()
         except (FruixError, OSError):

@@ -49,14 +49,16 @@ class StoreUsers:
         self._is_open = True
         self._is_odd = False  # a request failed since the last whole look
 
-    def enter(self) -> None:
+    def enter(self, *, seen: bool = False) -> None:
         """A request begins that may use the store. Not within another of the same thread.
+
+        `seen`: it looks itself whether there are objects, and does nothing where there are none.
 
         Raises:
             StoreError: the store was removed, and can't be opened anew (now).
         """
         with self._lock:
-            if not (self._is_open and self._store.is_same()) or self._is_odd:
+            if not (self._is_open and self._store.is_same(seen=seen)) or self._is_odd:
                 if name := self._store.lost():
                     self._reopen(name)
                 self._is_odd = False

@@ -127,6 +127,12 @@ class Source:
                 self._room += size
         return self.refusal is None
 
+    def feed(self, data: bytes) -> bool:
+        """Take what has arrived when all was read that arrived before; False: that is the end."""
+        self._data = data
+        self._at = 0
+        return bool(data)
+
     def at_end(self) -> bool:
         """Whether the peer has closed its side and nothing is left; waits if that isn't known yet."""
         return not self.buffered and not self._fill()
@@ -191,9 +197,7 @@ class Source:
         self._at = 0
 
     def _fill(self) -> bool:
-        self._data = self._receive(CHUNK)
-        self._at = 0
-        return bool(self._data)
+        return self.feed(self._receive(CHUNK))
 
     def _gather(self, size: int) -> bytes:
         """Collect pieces as they arrive; nothing is allocated, or charged, in advance."""

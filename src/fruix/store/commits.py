@@ -51,11 +51,11 @@ class CommitHeader:
     def _found(self) -> bytes:
         if self._descriptor < 0:
             return b""
-        with suppress(OSError):
+        try:
             found = os.pread(self._descriptor, _HEADERS, 0)
-            if len(found) == _HEADERS and any(found):
-                return found
-        return b""
+        except OSError:
+            return b""
+        return found if len(found) == _HEADERS and any(found) else b""
 
 
 def _count(header: bytes) -> int:

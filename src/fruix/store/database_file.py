@@ -174,11 +174,18 @@ class DatabaseFile:
         with _explained(self.file), self._readers.snapshot() as connection:
             yield connection
 
-    def _rows(self, statement: str, *parameters: object) -> list[Row]:
+    def rows(self, statement: str, *parameters: object) -> list[Row]:
+        """The rows of a query as they stand there.
+
+        Raises:
+            StoreError: what is wrong with the database.
+        """
         try:
             return self._readers.rows(statement, parameters)
         except sqlite3.Error as error:
             raise explanation(error, self.file) from error
+
+    _rows = rows
 
     def _fresh_rows(self, statement: str, *parameters: object) -> list[Row]:
         """The same by the connection that writes, if it is free.

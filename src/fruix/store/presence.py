@@ -26,6 +26,7 @@ class Presence:
             needed: what is needed to change anything.
         """
         self._read = {name: _identity(name) for name in read}
+        self._rows = [(name, *identity) for name, identity in self._read.items() if identity]
         self._needed = {name: _identity(name) for name in needed}
 
     def lost(self) -> str:
@@ -39,8 +40,15 @@ class Presence:
         return ""
 
     def is_readable(self) -> bool:
-        """Whether what questions are answered from is there."""
-        return [*map(_identity, self._read)] == [*self._read.values()]
+        """Whether what questions are answered from is there. Costs half a microsecond a name."""
+        try:
+            for name, device, inode in self._rows:
+                status = os.stat(name)
+                if status.st_ino != inode or status.st_dev != device:
+                    return False
+        except OSError:
+            return False
+        return len(self._rows) == len(self._read)
 
 
 class Sample:

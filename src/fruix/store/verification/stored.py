@@ -45,6 +45,20 @@ class StoredVerification(StoreQueries):
         """Whether something lies at a path's name. One lstat."""
         return exists(self._descriptor, os.fsencode(path.base))
 
+    def have_files(self, names: Iterable[bytes]) -> bool:
+        """Whether something lies at each of these base names. An lstat for each.
+
+        Raises:
+            OSError: as the system says.
+        """
+        directory = self._descriptor
+        try:
+            for name in names:
+                os.stat(name, dir_fd=directory, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True
+
     def is_whole(self, path: StorePath) -> bool:
         """Whether a valid path's files are what they were when it was registered.
 
