@@ -92,14 +92,16 @@ class Database(DatabaseFile):
             yield from map(self._info, batch)
             identifier = _integer(batch[-1][-1])
 
-    def bases(self) -> Iterator[str]:
-        """The base names of all paths, in no order; some at a time are held. Costs 0.4 µs each."""
-        last: object = 0
-        while True:
-            ((last, bases),) = self._rows(schema.BASES_AFTER_ID, len(self.directory) + 2, last, _BATCH)
-            if last is None:
-                return
-            yield from str(bases).split("/")
+    def bases(self) -> Iterator[list[str]]:
+        """The base names of all paths, in no order, some at a time. Costs 0.35 µs each."""
+        start = 0
+        while start < (newest := self.last_id()):
+            for first in range(start, newest, _BATCH):
+                bounds = first, first + _BATCH
+                ((bases,),) = self._rows(schema.BASES_BETWEEN, len(self.directory) + 2, *bounds)
+                if bases is not None:
+                    yield str(bases).split("/")
+            start = newest
 
     def all_contents(self) -> Iterator[Contents]:
         """All rows, in order; some at a time are held. Costs 1 µs a path."""

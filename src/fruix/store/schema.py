@@ -112,11 +112,8 @@ from ValidPaths v
 INFO_BY_PATH = INFO + "where v.path = ?"
 INFO_AFTER_ID = INFO + "where v.id > ? order by v.id limit ?"
 
-# As one text: to fetch it costs less than rows do. No row at all: two nulls.
-BASES_AFTER_ID = """
-select max(id), group_concat(base, '/')
-from (select id, substr(path, ?) as base from ValidPaths where id > ? order by id limit ?)
-"""
+# As one text: to fetch it costs less than rows do. No row at all: null.
+BASES_BETWEEN = "select group_concat(substr(path, ?), '/') from ValidPaths where id > ? and id <= ?"
 CONTENTS_AFTER_ID = "select id, path, hash, narSize from ValidPaths where id > ? order by id limit ?"
 CONTENTS_OF_BIG = """
 select id, path, hash, narSize from ValidPaths where narSize >= ? order by narSize desc limit ?
@@ -164,10 +161,15 @@ select v.path from closed c join ValidPaths v on v.id = c.id
 # For collections: all rows, and the edges of the graph of what keeps what alive, from the row that
 # each begins at, for those that begin after a row (0 gives all).
 # Many rows as one text: SQLite and the reader of JSON take half as long for them as for a tuple each.
-GRAPH_ROWS = "select json_group_array(id) from (select id from ValidPaths where id > ? order by id limit ?)"
+GRAPH_ROWS = "select json_group_array(id) from ValidPaths where id between ? and ?"
 GRAPH_REFERENCES = """
 select json_group_array(referrer), json_group_array(reference) from (select referrer, reference from Refs
-where referrer > ? and referrer <= ? and referrer <> reference order by 1 limit -1)
+where referrer > ? and referrer <= ? and referrer <> reference order by 1 desc limit -1)
+"""
+# `EDGES_DERIVERS`, all of them, without a pass over all paths.
+GRAPH_DERIVERS = """
+select v.id, d.drv from DerivationOutputs d cross join ValidPaths w on w.id = d.drv
+cross join ValidPaths v on v.path = d.path and v.deriver = w.path where d.drv > ? order by 1
 """
 GRAPH_SIZES = "select id, coalesce(narSize, 0) from ValidPaths"
 # Ordered by where they begin.

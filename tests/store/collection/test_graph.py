@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from array import array
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,8 +15,10 @@ from fruix.model.derivation import Derivation, DerivationOutput
 from fruix.model.drvhash import DerivationHasher, fill_outputs
 from fruix.model.garbage import Goal, Keep
 from fruix.model.storepath import StorePath
+from fruix.store import schema
 from fruix.store.collection import graph as graph_module
-from fruix.store.collection.graph import Adjacency, Edges, Graph
+from fruix.store.collection.edges import Adjacency, Edges
+from fruix.store.collection.graph import Graph
 from fruix.store.local import LocalStore
 from store.helpers import info_of
 
@@ -116,18 +119,20 @@ def test_a_circle_of_references_is_given_too(store: LocalStore) -> None:
     assert store.verify() == []
 
 
-def graph_of(store: LocalStore, many: int, edges: set[tuple[int, int]]) -> Graph:
-    """A graph of rows that leaves gaps: row 2n is the path of number n."""
+def graph_of(
+    store: LocalStore, many: int, edges: set[tuple[int, int]], roots: Collection[int] = (), *, step: int = 2
+) -> Graph:
+    """A graph of rows that leaves gaps: row 2n, or step times n, is the path of number n."""
     with store.database.writing() as connection:
         connection.executemany(
             "insert into ValidPaths (id, path, hash, registrationTime, narSize) values (?, ?, 'x', 1, ?)",
-            ((2 * row, f"{store.directory}/{row}", row) for row in range(1, many + 1)),
+            ((step * row, f"{store.directory}/{row}", row) for row in range(1, many + 1)),
         )
         connection.executemany(
-            "insert into Refs (referrer, reference) values (?, ?)", ((2 * a, 2 * b) for a, b in edges)
+            "insert into Refs (referrer, reference) values (?, ?)", ((step * a, step * b) for a, b in edges)
         )
     with store.database.snapshot() as connection:
-        return Graph(connection, Keep(), sizes=True)
+        return Graph(connection, Keep(), roots, sizes=True)
 
 
 def reached(edges: set[tuple[int, int]], roots: set[int]) -> set[int]:
@@ -138,11 +143,13 @@ def reached(edges: set[tuple[int, int]], roots: set[int]) -> set[int]:
     return found
 
 
+@pytest.mark.parametrize("known", [0, 1, 20])
 @pytest.mark.parametrize("at_once", [7, 5000])
 @pytest.mark.parametrize("down", [1.0, 0.9, 0.5, 0.0])
 def test_what_roots_reach_is_alive_whichever_way_edges_lead(
-    store: LocalStore, monkeypatch: pytest.MonkeyPatch, down: float, at_once: int
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, down: float, at_once: int, known: int
 ) -> None:
+    """Some roots are known when the graph is read, others come later."""
     monkeypatch.setattr(graph_module, "_AT_ONCE", at_once)
     chance = random.Random(f"{down}")
     many = 400
@@ -150,9 +157,9 @@ def test_what_roots_reach_is_alive_whichever_way_edges_lead(
     while len(edges) < many:
         low, high = sorted(chance.sample(range(1, many + 1), 2))
         edges.add((high, low) if chance.random() < down else (low, high))
-    graph = graph_of(store, many, edges)
-    roots = set[int]()
-    for count in (3, 1, 5):  # once all edges are gone through, later some are followed
+    roots = set(chance.sample(range(1, many + 1), known))
+    graph = graph_of(store, many, edges, [2 * row for row in roots])
+    for count in (0, 3, 1, 5):  # once all edges are gone through, later some are followed
         roots |= set(chance.sample(range(1, many + 1), count))
         graph.mark([*(2 * row for row in roots), 3, 10 * many])  # two that there are not
         alive = {2 * row for row in reached(edges, roots)}
@@ -191,6 +198,44 @@ def test_rows_and_references_come_many_at_once(store: LocalStore) -> None:
     assert len(fetched) < 10
 
 
+@pytest.fixture
+def held(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many edges each list of them was made of."""
+    found: list[int] = []
+    make = Edges.__init__
+
+    def counted(self: Edges, newest: int, begins: array[int], ends: array[int]) -> None:
+        found.append(len(ends))
+        make(self, newest, begins, ends)
+
+    monkeypatch.setattr(Edges, "__init__", counted)
+    return found
+
+
+def test_edges_of_what_is_alive_are_not_held(store: LocalStore, held: list[int]) -> None:
+    many = 100
+    graph = graph_of(store, many, {(row, row - 1) for row in range(2, many + 1)}, [2 * 70])
+    assert graph.live == 70
+    assert sum(held) == 30  # of 99
+
+
+def test_of_what_is_alive_nothing_but_its_references_is_read(store: LocalStore) -> None:
+    """Counted in steps of SQLite's machine, by tens: rows and derivers took six more for each path."""
+    many = 2000
+    steps: list[int] = []
+    edges = {(row, row // 2) for row in range(2, many + 1)} | {(row, row - 1) for row in range(2, many + 1)}
+    graph_of(store, many, edges, step=1)
+    with store.database.snapshot() as connection:
+        connection.set_progress_handler(lambda: steps.append(1), 10)
+        try:
+            connection.execute(schema.GRAPH_REFERENCES, (0, many)).fetchone()
+            needed = len(steps)
+            assert Graph(connection, Keep(), [many]).live == many
+        finally:
+            connection.set_progress_handler(None, 0)
+    assert 10 * (len(steps) - 2 * needed) < many
+
+
 def test_a_long_way_up_is_followed_to_its_end(store: LocalStore) -> None:
     many = 50
     graph = graph_of(store, many, {(row, row + 1) for row in range(1, many)})
@@ -213,3 +258,26 @@ def test_all_edges_are_gone_through_a_few_times_at_most(
     graph.mark([100])
     graph.mark([98, 96])
     assert len([count for count in times if count]) == 2
+
+
+def test_derivers_are_followed_while_references_are_read(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch, held: list[int]
+) -> None:
+    """What a derivation needs is alive then too, whether a root is known before or not."""
+    monkeypatch.setattr(graph_module, "_AT_ONCE", 1)
+    with store.temp_roots.session():
+        source = store.add_text("source", b"")
+    drv, outputs = derivation(store)
+    with store.database.writing() as connection:
+        connection.execute(schema.ADD_REFERENCE, (str(drv), str(source)))
+    roots = [store.database.row_of(outputs["out"])]
+    for keep in KEEPS.values():
+        with store.database.snapshot() as connection:
+            known, graph = Graph(connection, keep, roots), Graph(connection, keep)
+        graph.mark(roots)
+        assert list(known.rows(alive=True)) == list(graph.rows(alive=True))
+        assert known.is_alive(store.database.row_of(source)) == keep.derivations
+    held.clear()
+    with store.database.snapshot() as connection:
+        Graph(connection, KEEPS["derivations"], roots)
+    assert held == [2, 0]  # derivers of both outputs; references

@@ -51,9 +51,9 @@ class Liveness:
             temporary.update(path for _, path in temporary_of_others(self._others, self._store))
         found = [*links(), *(path for _, path in runtime_roots(self._store))]
         with parts.database.snapshot() as connection:
-            self.graph = Graph(connection, keep, sizes=sizes)
+            self.names.update(path.base for path in temporary)
+            self.graph = Graph(connection, keep, rows_of(connection, {*found, *temporary}), sizes=sizes)
             self._newest = self.graph.newest
-            self._mark(connection, {*found, *temporary}, temporary)
 
     def _mark(
         self,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import ExitStack
+from itertools import chain
 
 from fruix.model.finding import Finding, FindingKind
 from fruix.model.storepath import StorePath
@@ -94,7 +95,8 @@ class StoredVerification(StoreQueries):
         """
         there = set(os.listdir(self._descriptor))
         store = self._parts.layout.store
-        lacking = [StorePath.of(store, base) for base in self.database.bases() if base not in there]
+        bases = chain.from_iterable(self.database.bases())
+        lacking = [StorePath.of(store, base) for base in bases if base not in there]
         found = self.inspect(lacking, contents=False)
         return [finding.path(store) for finding in found if finding.kind is FindingKind.MISSING]
 
