@@ -137,9 +137,8 @@ class RequestLoop:
             self._quick = rooms.quick.quick_questions(session.context)
         while connection.wait():
             self._asked = source.arrived(MOST_REQUEST) if self._only is None else b""
-            if self._asked and (answer := self._answer_at_once(answers)) is not None:
+            if self._asked and self._answer_at_once(answers):
                 source.drop_arrived()
-                connection.send(answer)
                 continue
             source.expect(budget)
             connection.begin()
@@ -182,17 +181,19 @@ class RequestLoop:
             if in_use:
                 users.leave()
 
-    def _answer_at_once(self, answers: Answers) -> bytes | None:
-        """What was answered to these bytes before, if it holds, or what takes no look at what they mean."""
+    def _answer_at_once(self, answers: Answers) -> bool:
+        """Send what these bytes were answered with before, if it holds, or what needs no parsing."""
         session, asked = self._session, self._asked
         if (kept := answers.find(self._dialect, asked, session.version_with)) is not None:
-            return kept.data
+            self._connection.send(kept.data)
+            return True
         if self._quick is None or (found := self._quick.answer(session, asked)) is None:
-            return None
+            return False
         reply, version = found
+        self._connection.send(reply)
         answers.see(version)
         answers.keep(self._dialect, asked, Answer(reply), version)
-        return reply
+        return True
 
     def _keep(self, operation: Operation, reply: bytes, version: Version) -> None:
         session = self._session

@@ -48,15 +48,25 @@ class Readers:
         except IndexError:
             connection = self._wait()
         try:
-            return _fetch(connection.execute(statement, parameters))
+            cursor = connection.execute(statement, parameters)
+            try:
+                rows = cursor.fetchmany(_RUN)
+                return rows if len(rows) < _RUN else _fetched(rows, cursor)
+            finally:
+                cursor.close()
         finally:
-            self._give(connection)
+            self._idle.append(connection)
+            if self._waiting:
+                self._notify()
 
     def _give(self, connection: sqlite3.Connection) -> None:
         self._idle.append(connection)
         if self._waiting:
-            with self._changed:
-                self._changed.notify()
+            self._notify()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify()
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
@@ -98,14 +108,12 @@ class Readers:
             self._open -= 1
 
 
-def _fetch(cursor: sqlite3.Cursor) -> list[Row]:
-    try:
-        rows = run = cursor.fetchmany(_RUN)
-        while len(run) == _RUN:
-            texts = sum(len(value) for row in run for value in row if isinstance(value, str))
-            charge(_RUN * _ROW + 3 * texts)
-            run = cursor.fetchmany(_RUN)
-            rows += run
-        return rows
-    finally:
-        cursor.close()
+def _fetched(rows: list[Row], cursor: sqlite3.Cursor) -> list[Row]:
+    """A first run of rows and all that follow."""
+    run = rows
+    while len(run) == _RUN:
+        texts = sum(len(value) for row in run for value in row if isinstance(value, str))
+        charge(_RUN * _ROW + 3 * texts)
+        run = cursor.fetchmany(_RUN)
+        rows += run
+    return rows

@@ -10,7 +10,7 @@ happened. Where there is one it is the same, byte by byte (`tests/daemon/test_qu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +36,7 @@ _HASH = re.compile("sha256:[0-9a-f]{64}").fullmatch
 _DIGIT = f"[{base32.ALPHABET}]"
 _ADDRESS = re.compile(f"(?:text|fixed|fixed:r):sha256:[01]{_DIGIT}{{51}}").fullmatch
 _PADDING = tuple(bytes(-size % 8) for size in range(8))
+# Zero is what an empty string and an empty list are, too.
 _ZERO, _ONE = bytes(8), (1).to_bytes(8, "little")
 _NO, _YES = messages.LAST + _ZERO, messages.LAST + _ONE
 
@@ -62,9 +63,12 @@ def _string(text: str) -> bytes:
     return len(data).to_bytes(8, "little") + data + _PADDING[len(data) & 7]
 
 
-def _strings(texts: Iterable[str]) -> bytes:
-    written = [_string(text) for text in texts]
-    return len(written).to_bytes(8, "little") + b"".join(written)
+def _strings(texts: Collection[str]) -> bytes:
+    pieces = [len(texts).to_bytes(8, "little")]
+    for text in texts:
+        data = text.encode()
+        pieces += (len(data).to_bytes(8, "little"), data, _PADDING[len(data) & 7])
+    return b"".join(pieces)
 
 
 # Of a row of `schema.INFO_BY_PATH`
@@ -81,8 +85,11 @@ def _known(patterns: Patterns, row: Row) -> tuple[bytes, bytes, bytes] | None:
     )
     if not usual:
         return None
-    words = sorted(references.split(" ")) if references else ()
-    return _string(deriver or ""), _string(nar_hash[7:]), _strings(words)
+    return (
+        _string(deriver) if deriver else _ZERO,
+        _string(nar_hash[7:]),
+        _strings(sorted(references.split(" "))) if references else _ZERO,
+    )
 
 
 def _info(patterns: Patterns, row: Row) -> bytes | None:
@@ -96,8 +103,8 @@ def _info(patterns: Patterns, row: Row) -> bytes | None:
 def _extras(row: Row) -> bytes:
     """What follows of `UNKEYED_INFO`."""
     *_, ultimate, signatures, address, _, _ = row
-    words = str.split(signatures) if signatures else ()
-    return (_ONE if ultimate else _ZERO) + _strings(words) + _string(address or "")
+    words = _strings(str.split(signatures)) if signatures else _ZERO
+    return (_ONE if ultimate else _ZERO) + words + (_string(address) if address else _ZERO)
 
 
 def _nix_info(patterns: Patterns, database: Database, path: str) -> bytes | None:
