@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import socket
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import FrameType
 
 import pytest
 
 from daemon.asking import Client
 from daemon.serving import Running
-from fruix.daemon import expecting
 from fruix.daemon.handlers import quick
-from fruix.daemon.handlers.quick import MAKERS, QuickQuestions, quick_questions
+from fruix.daemon.handlers.quick import MAKERS, QuickQuestions
 from fruix.model import base32
 from fruix.model.contentaddress import ContentAddress, Method
 from fruix.model.hashes import Hash
-from fruix.model.storepath import StorePath
 from fruix.protocol.operations import operations
 from fruix.protocol.wire import Context, Dialect
 from fruix.store import schema
@@ -28,8 +23,6 @@ from fruix.store.database import Database
 VERSIONS = [(Dialect.NIX, 38), (Dialect.NIX, 21), (Dialect.GUIX, 0x64)]
 HASH = Hash("sha256", bytes(range(32)))
 MANY = quick._MOST_ROWS + 1
-# Calls of Python's functions for a question that nobody asked before; 124 and 68 by way of values.
-MOST_CALLS = {"QueryPathInfo": 44, "IsValidPath": 31}
 
 
 def base(name: str) -> str:
@@ -270,37 +263,3 @@ def test_errors_of_the_database_are_left_to_the_general_way(
     found, here, general = both(daemon, context, [request(26, path.encode())], monkeypatch)
     assert (found, here) == ([], general)
     assert b"no such table" in here[0]
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The names of Python's functions that threads call which begin from now on."""
-    monkeypatch.setattr(expecting, "_has_room", False)  # how often it is looked depends on the load
-    names: list[str] = []
-
-    def note(frame: FrameType, event: str, _argument: object) -> None:
-        if event == "call":
-            names.append(frame.f_code.co_qualname if sys.version_info >= (3, 11) else frame.f_code.co_name)
-
-    threading.setprofile(note)
-    yield names
-    threading.setprofile(None)
-
-
-def test_calls_for_a_question_that_nobody_asked_before(daemon: Running, counted: list[str]) -> None:
-    paths = [path.encode() for path in usual(Rows(daemon.store.database))]
-    context = Context(Dialect.NIX, 38, daemon.store.directory)
-    quick_questions(context)
-    names = {op.name: number for number, op in operations(context).items()}
-    stream = daemon.plug()
-    client = Client(stream, context.dialect, context.minor, context.directory)
-    client.greet()
-    found = {}
-    for name in MOST_CALLS:
-        for path in paths[:2]:  # what is done once
-            client.call(names[name], StorePath(path.decode()))
-        counted.clear()
-        for path in paths[2:10]:
-            client.call(names[name], StorePath(path.decode()))
-        found[name] = len(counted) / 8
-    assert found == {name: pytest.approx(0, abs=most) for name, most in MOST_CALLS.items()}

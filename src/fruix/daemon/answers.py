@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from fruix.model.buildresult import BuildResult, BuildStatus
+from fruix.model.derivedpath import DerivedPath
 from fruix.model.storepath import StorePath
 from fruix.protocol.wire import Context
 
@@ -108,3 +110,10 @@ class Answers:
         for kept in self._kept:
             kept.clear()
         self._size = 0
+
+
+def settled(results: Sequence[tuple[DerivedPath, BuildResult]]) -> Collection[StorePath]:
+    """The paths that all requests to build found there, where that is all there is to say; else nothing."""
+    if any(one.status is not BuildStatus.ALREADY_VALID or one.drv is not None for _, one in results):
+        return ()
+    return {path for wanted, one in results for path in (wanted.path, *one.outputs.values())}

@@ -13,7 +13,7 @@ from typing import Any
 
 from fruix.building.queue.event_queue import MOST as MOST_WAITING
 from fruix.daemon import client_options, client_substitutes, client_trust
-from fruix.daemon.answers import Answer
+from fruix.daemon.answers import Answer, settled
 from fruix.daemon.budget import Account
 from fruix.daemon.connection import Connection
 from fruix.daemon.peers import Peer
@@ -59,6 +59,10 @@ class Session:
         self.trusted = trusted
         self.context = Context(Dialect.NIX, NIX_NEWEST, service.store.directory)
         self.options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
+        self._judged: tuple[ClientOptions | None, list[str]] = (
+            None,
+            [],
+        )  # what passes limits, and of which options
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()
@@ -111,11 +115,13 @@ class Session:
             self.show(Message(0 if self.context.dialect is Dialect.GUIX else Level.WARN, text))
 
     def _passed_limits(self) -> list[str]:
-        wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build
-        texts = [*client_options.too_much(wished, allowed)]
-        if not self.trusted:
-            texts += client_substitutes.refused(self.options, self.context.dialect, allowed)
-        return texts
+        if self._judged[0] is not self.options:
+            wished, allowed = self.build_options(BuildMode.NORMAL), self.service.settings.build
+            texts = [*client_options.too_much(wished, allowed)]
+            if not self.trusted:
+                texts += client_substitutes.refused(self.options, self.context.dialect, allowed)
+            self._judged = self.options, texts
+        return self._judged[1]
 
     def version_with(self, answer: Answer) -> Version | None:
         """What the database holds when all that a request to build needed is there and protected.
@@ -175,7 +181,7 @@ class Session:
             self._check_presence(gone)
             if said := [*writer.end()]:
                 self.connection.hold(self._encoded(said))  # the reply follows
-        self.settled = _settled(results) if mode is BuildMode.NORMAL else ()
+        self.settled = settled(results) if mode is BuildMode.NORMAL else ()
         return results
 
     def _telling(
@@ -284,13 +290,6 @@ class Session:
         rounds = chosen.rounds if says else self.service.settings.rounds
         machines = client_options.machines(self.options) if self.trusted else None
         return replace(chosen, substitutes=wishes, rounds=rounds, machines=machines)
-
-
-def _settled(results: Sequence[tuple[DerivedPath, BuildResult]]) -> Collection[StorePath]:
-    """The paths that all requests found there, where that is all there is to say; else nothing."""
-    if any(one.status is not BuildStatus.ALREADY_VALID or one.drv is not None for _, one in results):
-        return ()
-    return {path for wanted, one in results for path in (wanted.path, *one.outputs.values())}
 
 
 # What handles a request: it returns what the reply holds. Rows of tables of handlers, made by
