@@ -56,19 +56,17 @@ class Store:
                     (found.lastrowid, reference.decode()),
                 )
             row("commit")
-        listed = number(len(references)) + b"".join(map(string, references))
-        info = (
-            string(b"")
-            + string(digest.hex().encode())
-            + listed
-            + number(0)
-            + number(size)
-            + number(0) * 2
-            + string(b"")
-        )
+        info = _told(digest.hex().encode(), references, 0, size)
         self.answers[number(1) + string(path)] = LAST + number(1)
         self.answers[number(26) + string(path)] = LAST + number(1) + info
         return LAST + string(path) + info
+
+
+def _told(digest: bytes, references: list[bytes], registered: int, size: int) -> bytes:
+    """What is known of a path, as it is sent: without deriver, signatures and content address."""
+    listed = number(len(references)) + b"".join(map(string, references))
+    numbers = number(registered) + number(size) + number(0) * 2
+    return string(b"") + string(digest) + listed + numbers + string(b"")
 
 
 class Session:
@@ -164,6 +162,24 @@ def _write(store: Store, text: bytes) -> bytes:
     return name
 
 
+def info(session: Session) -> None:
+    """What is known of a path, which nobody asked for before."""
+    ask = session.store.database.execute
+    row, digest, registered, size = ask(
+        "select id, hash, registrationTime, narSize from ValidPaths where path = ?",
+        (session.string().decode(),),
+    ).fetchone()
+    found = ask("select path from Refs join ValidPaths on id = reference where referrer = ?", (row,))
+    references = [path.encode() for (path,) in found]
+    session.stream.sendall(LAST + number(1) + _told(digest[-64:].encode(), references, registered, size))
+
+
+def keep(session: Session) -> None:
+    """Another root of garbage that isn't collected."""
+    session.string()
+    session.stream.sendall(LAST + number(1))
+
+
 def dump(session: Session) -> None:
     """The archive of a path."""
     import bare_archives  # noqa: PLC0415 - the start is a row of its own
@@ -186,7 +202,7 @@ def plan(session: Session) -> None:
     session.stream.sendall(LAST + number(len(built)) + b"".join(map(string, built)) + 4 * number(0))
 
 
-OPERATIONS: dict[int, Callable[[Session], None]] = {7: add, 9: build, 38: dump, 40: plan}
+OPERATIONS: dict[int, Callable[[Session], None]] = {7: add, 9: build, 12: keep, 26: info, 38: dump, 40: plan}
 
 
 def main() -> None:

@@ -28,6 +28,7 @@ BARE_ROWS = {
     "build", "builds",
     "startup", "connect", "memory", "nothing", "nothings", "texts", "closure", "valid", "info",
     "add-tree", "dump-tree", "add-file", "dump-file", "first-line", "interrupt", "log", "plan",
+    "million-start", "million-info", "million-text",
 }  # fmt: skip
 _PATIENCE = 30.0
 _NIX_CONF = f"""sandbox = true
@@ -159,7 +160,8 @@ def _bare(root: str) -> Daemon:
     os.makedirs(base)
     program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bare_daemon.py")
     command = [sys.executable, "-I", "-S", program, base]
-    daemon = Daemon(BARE, "nix", base, f"{base}/store", f"{base}/socket", command, {}, "", "")
+    database = f"{base}/db.sqlite"
+    daemon = Daemon(BARE, "nix", base, f"{base}/store", f"{base}/socket", command, {}, database, "")
     built = [f"{base}/store/{number:032}-built.drv" for number in range(100)]
     daemon.paths.update(built=built[0], many=" ".join(built))
     return daemon
