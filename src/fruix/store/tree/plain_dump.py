@@ -10,6 +10,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterator, Mapping
+from typing import Protocol
 
 from fruix.dataclass import dataclass
 from fruix.errors import ObjectRejectedError
@@ -46,6 +47,16 @@ class OpenFile:
     where: str
 
 
+class Look(Protocol):
+    """Looks at the metadata of each node of a tree while that is read."""
+
+    def is_right(self, status: os.stat_result) -> bool:
+        """Whether a node needs no `note`."""
+
+    def note(self, status: os.stat_result, where: str) -> None:
+        """Told of the others; `where` is "" for the root."""
+
+
 class PlainDump:
     """One archive, which can be gone through once: by `iter` or by `pieces`."""
 
@@ -56,12 +67,14 @@ class PlainDump:
         where: str,
         max_depth: int = MAX_DEPTH,
         budget: SizeBudget | None = None,
+        look: Look | None = None,
     ) -> None:
-        """As for `dump`."""
+        """As for `dump`; `look` is shown all nodes, symlinks by one more system call each."""
         self._root = parent, name
         self._where = where or os.fsdecode(name)
         self._max_depth = max_depth
         self._budget = budget
+        self._look = look
         self._device = -1
         self._directories = OpenDirectories(parent)
         self._way: list[bytes] = []  # names of the directories below the root that are open
@@ -125,7 +138,7 @@ class PlainDump:
 
         Most files of most trees come this way, so there are few calls here but those of the system.
         """
-        device, budget, top = self._device, self._budget, self._directories.top
+        device, budget, look, top = self._device, self._budget, self._look, self._directories.top
         pack, pieces = write.LENGTH.pack, list[bytes]()
         room = GATHER - len(self._gathered)
         while room > 0 and entries and (name := entries[-1]) not in kinds:
@@ -145,6 +158,8 @@ class PlainDump:
                 os.close(descriptor)
             if budget is not None:
                 budget.spend(size, self._path(name))
+            if look is not None and not look.is_right(status):
+                look.note(status, self._path(name))
             length = len(name)
             pieces += (
                 write.ENTRY, pack(length), name, write.NODES[-length % 8],
@@ -164,6 +179,7 @@ class PlainDump:
             if status.st_dev != self._device:
                 raise self._changed(name, status)
             size, path = status.st_size, self._path(name)
+            self._see(name, status)
             if self._budget is not None:
                 self._budget.spend(size, path)
             self._gathered += write.file_head(size, bool(status.st_mode & 0o100))
@@ -184,7 +200,10 @@ class PlainDump:
     def _symlink(self, name: bytes, kind: int) -> None:
         if kind != _SYMLINK:
             raise ObjectRejectedError(f"file '{self._path(name)}' has an unsupported type", hint=_UNSUPPORTED)
-        self._gathered += write.symlink(os.readlink(name, dir_fd=self._directories.top))
+        top = self._directories.top
+        if self._look is not None:
+            self._see(name, lstat(top, name))
+        self._gathered += write.symlink(os.readlink(name, dir_fd=top))
 
     def _down(self, name: bytes) -> None:
         descriptor = os.open(name, OPEN_DIRECTORY, dir_fd=self._directories.top)
@@ -193,6 +212,7 @@ class PlainDump:
         if status.st_dev != self._device:
             raise self._changed(name, status)
         path = self._path(name)
+        self._see(name, status)
         self._way.append(name)
         entries, kinds = _entries(descriptor, path)
         if entries and len(self._left) > self._max_depth:
@@ -207,6 +227,10 @@ class PlainDump:
         self._gathered += write.DIRECTORY_TAIL
         if len(self._left) > 1:
             self._gathered += write.ENTRY_TAIL
+
+    def _see(self, name: bytes, status: os.stat_result) -> None:
+        if self._look is not None and not self._look.is_right(status):
+            self._look.note(status, self._path(name) if self._way else "")
 
     def _changed(self, name: bytes, status: os.stat_result) -> ObjectRejectedError:
         if status.st_dev != self._device:

@@ -38,8 +38,14 @@ def differences(status: os.stat_result) -> Iterator[Difference]:
         yield f"modification time {status.st_mtime}", str(MODIFIED)
 
 
+_RIGHT_MODES = {
+    stat.S_IFDIR | DIRECTORY_MODE,
+    *(stat.S_IFREG | file_mode(is_executable) for is_executable in (False, True)),
+}
+
+
 class MetadataCheck:
-    """Looks at each node of a tree while it is read (`tree.dump.Preparation`); changes nothing.
+    """Looks at each node of a tree while it is read (`tree.plain_dump.Look`); changes nothing.
 
     Attributes:
         found: the first differences, each with the name of its file.
@@ -47,24 +53,25 @@ class MetadataCheck:
 
     _MOST = 3
 
-    def __init__(self) -> None:
+    def __init__(self, owner: int) -> None:
+        """`owner`: this process's user."""
         self.found: list[Difference] = []
+        self._owner = owner
 
-    def file(self, node: Node, descriptor: int) -> int:
-        """Look at a file."""
-        self.symlink(node)
-        return descriptor
+    def is_right(self, status: os.stat_result) -> bool:
+        """Whether there are no `differences`, as nearly always. Some 0.3 µs."""
+        mode = status.st_mode
+        return (
+            status.st_mtime_ns == MODIFIED * 10**9
+            and status.st_uid == self._owner
+            and (mode in _RIGHT_MODES or stat.S_ISLNK(mode))
+        )
 
-    def symlink(self, node: Node) -> None:
-        """Look at a node."""
-        for found, right in differences(node.status):
+    def note(self, status: os.stat_result, where: str) -> None:
+        """Keep what is not as it should be; `where` is the file's name, "" for the object itself."""
+        for found, right in differences(status):
             if len(self.found) < self._MOST:
-                self.found.append((f"{found} of '{node.path}'" if node.depth else found, right))
-
-    directory = symlink
-
-    def end(self, node: Node) -> None:
-        """Nothing: a directory is looked at before its children."""
+                self.found.append((f"{found} of '{where}'" if where else found, right))
 
 
 def mend_metadata(store: int, name: bytes) -> None:

@@ -1,6 +1,6 @@
 """Looking at one valid path.
 
-Cost: one lstat, or with contents one read of its files at SHA-256 speed and 15 µs for each of them.
+Cost: one lstat, or with contents one read of its files at SHA-256 speed and some 8 µs for each of them.
 What is found is looked at once more before it is told of: meanwhile a deduplication may have put one
 file in the place of another, or a collector deleted the path.
 """
@@ -8,17 +8,17 @@ file in the place of another, or a collector deleted the path.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from fruix.dataclass import dataclass
+from fruix.dataclass import dataclass, field
 from fruix.errors import FruixError
 from fruix.model.finding import Finding, FindingKind
-from fruix.model.hashes import Hash
+from fruix.model.hashes import sha256
 from fruix.store.database import Contents, Database
-from fruix.store.objects.content_hashes import hash_stream
 from fruix.store.tree.descriptors import lstat
-from fruix.store.tree.dump import dump, small_file
+from fruix.store.tree.dump import small_file
 from fruix.store.tree.interruption import check_interrupt
+from fruix.store.tree.plain_dump import PlainDump
 from fruix.store.verification.metadata import Difference, MetadataCheck, differences
 
 _LOOKS = 3
@@ -32,11 +32,13 @@ class Inspector:
         database: of the store.
         store: its open directory.
         contents: also read and hash all files, and look at the metadata below the top.
+        owner: whose all files should be.
     """
 
     database: Database
     store: int
     contents: bool
+    owner: int = field(default_factory=os.geteuid)
 
     def inspect(self, registered: Sequence[Contents]) -> list[Finding]:
         """What is wrong with some valid paths, in their order."""
@@ -66,22 +68,33 @@ class Inspector:
             return [Finding(FindingKind.UNREADABLE, subject, found=str(error))]
 
     def _read(self, registered: Contents, name: bytes) -> list[Finding]:
-        found, size, metadata = self._hashed(name)
-        subject = registered.path
-        if found.prefixed16 != registered.nar_hash:
-            return [Finding(FindingKind.MODIFIED, subject, registered.nar_hash, found.prefixed16)]
-        if size != registered.nar_size:
-            return [Finding(FindingKind.SIZE, subject, str(registered.nar_size), str(size))]
-        return _told(subject, metadata)
-
-    def _hashed(self, name: bytes) -> tuple[Hash, int, Sequence[Difference]]:
-        """The hash and size of an object's archive, and what of its metadata is wrong."""
+        check = MetadataCheck(self.owner)
         if (small := small_file(self.store, name)) is not None:
             status, archive = small
-            return Hash.of("sha256", archive), len(archive), list(differences(status))
-        check = MetadataCheck()
-        found, size = hash_stream(dump(self.store, name, prepare=check))
-        return found, size, check.found
+            found, size = _hashed((archive,))
+            if not check.is_right(status):
+                check.note(status, "")
+        else:
+            found, size = _hashed(PlainDump(self.store, name, os.fsdecode(name), look=check))
+        subject = registered.path
+        if found != registered.nar_hash:
+            return [Finding(FindingKind.MODIFIED, subject, registered.nar_hash, found)]
+        if size != registered.nar_size:
+            return [Finding(FindingKind.SIZE, subject, str(registered.nar_size), str(size))]
+        return _told(subject, check.found) if check.found else []
+
+
+def _hashed(archive: Iterable[bytes]) -> tuple[str, int]:
+    """The hash, as the database has it, and the size of an archive.
+
+    Hashed where it is read, while what was read is in the processor's cache: other threads have other
+    objects to read. Handed to a thread of its own, 1 GiB took 1.5 times the processor time.
+    """
+    state, size = sha256(), 0
+    for chunk in archive:
+        state.update(chunk)
+        size += len(chunk)
+    return "sha256:" + state.digest().hex(), size
 
 
 def _told(subject: str, found: Sequence[Difference]) -> list[Finding]:
