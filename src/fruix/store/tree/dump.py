@@ -1,6 +1,6 @@
 """A tree as an archive (NAR) stream, and the contents of one file.
 
-Streams: pieces of structure are gathered, contents go out in reads of `READ_SIZE`, so memory is
+Streams: pieces of structure are gathered, contents go out in pieces of 256 KiB, so memory is
 bounded by a few of those whatever the tree. A `Preparation` may look at each node before it is
 read, change it, or hand out another descriptor to read from: that is how outputs are made
 canonical, hashed and scanned in a single pass. Format: `fruix.model.nar`.
@@ -65,7 +65,7 @@ def dump(
     max_depth: int = MAX_DEPTH,
     budget: SizeBudget | None = None,
 ) -> Iterator[bytes]:
-    """The archive of the tree at `name` in the open directory `parent`, in chunks of up to `READ_SIZE`.
+    """The archive of the tree at `name` in the open directory `parent`, in chunks of up to 256 KiB.
 
     Args:
         parent: descriptor of the directory that holds the tree.

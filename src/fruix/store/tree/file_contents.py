@@ -10,6 +10,8 @@ from fruix.errors import ObjectRejectedError
 from fruix.store.tree.descriptors import READ_SIZE, write_all
 from fruix.store.tree.interruption import check_interrupt
 
+# What is read at once and then hashed or looked through: it should still be in the processor's cache.
+_PIECE = 1 << 18
 # What systems say where a kind of file or of socket can't be used with sendfile.
 _NO_SENDFILE = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSOCK})
 
@@ -47,7 +49,7 @@ def contents(descriptor: int, size: int, *, where: str) -> Iterator[bytes]:
     left = size
     while left:
         check_interrupt()
-        chunk = os.read(descriptor, min(left, READ_SIZE))
+        chunk = os.read(descriptor, min(left, _PIECE))
         if not chunk:
             break
         left -= len(chunk)
