@@ -20,9 +20,9 @@ from fruix.protocol.wire import Context, Dialect
 
 MANY = 20
 # For a question that nobody asked before; 137 and 71 by way of values.
-MOST_FIRST = {"QueryPathInfo": 33, "IsValidPath": 27}
+MOST_FIRST = {"QueryPathInfo": 30, "IsValidPath": 24}
 # For a request to build for which nothing has to be done; 42 before, and 77 in the Guix dialect.
-MOST_AGAIN = 25
+MOST_AGAIN = 22
 
 
 @pytest.fixture

@@ -56,11 +56,18 @@ class Connection:
 
     def wait(self) -> bool:
         """Wait for a request to begin; False if the client has left instead."""
+        return bool(self.source.buffered) or self.source.feed(self.arrived() or b"")
+
+    def arrived(self) -> bytes | None:
+        """Wait for a request to begin: all that has come of it, to be fed to `source`; None: the client left.
+
+        Empty where it began to arrive together with the one before, the rest of which `source` has.
+        """
         if self.source.buffered:
-            return True
+            return self.source.take_back()
         while True:
             try:
-                return self.source.feed(self._expectation.receive(CHUNK))
+                return self._expectation.receive(CHUNK) or None
             except BlockingIOError:
                 continue
             except OSError as error:

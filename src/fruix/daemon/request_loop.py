@@ -135,11 +135,12 @@ class RequestLoop:
         self._dialect = answers.dialect(session.context)
         if self._handlers is None:
             self._quick = rooms.quick.quick_questions(session.context)
-        while connection.wait():
-            self._asked = source.arrived(MOST_REQUEST) if self._only is None else b""
+        while (arrived := connection.arrived()) is not None:
+            self._asked = arrived if self._only is None and len(arrived) <= MOST_REQUEST else b""
             if self._asked and self._answer_at_once(answers):
-                source.drop_arrived()
                 continue
+            if arrived:
+                source.feed(arrived)
             source.expect(budget)
             connection.begin()
             number = source.u64()

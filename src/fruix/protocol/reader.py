@@ -77,16 +77,12 @@ class Source:
         """Bytes that have arrived and were not read yet."""
         return len(self._data) - self._at
 
-    def arrived(self, most: int) -> bytes:
-        """All bytes that have arrived and were not read yet, where those are what arrived last.
-
-        Nothing if they are more than `most`, or only a part of what was received together.
-        """
-        return self._data if not self._at and len(self._data) <= most else b""
-
-    def drop_arrived(self) -> None:
-        """Take what `arrived` gives as read."""
-        self._data = b""
+    def take_back(self) -> bytes:
+        """All that has arrived, if nothing of it was read yet; it has to be fed again to be read."""
+        if self._at:
+            return b""
+        data, self._data = self._data, b""
+        return data
 
     def expect(self, budget: int = MESSAGE_LIMIT) -> None:
         """A new message begins: exact reads from now on may take `budget` bytes in total."""
