@@ -52,8 +52,15 @@ def adds(work: Work) -> None:
         work.add(lambda: store.add_text("third", b"z" * 20000))
         work.step(store.database.checkpoint)
         work.add(lambda: store.add_text("last", b"last", work.known(last)))
+        work.add(lambda: _quickly(store, "quick", b"q" * 3000, work.known(last)))
 
     opened(work, do)
+
+
+def _quickly(store: LocalStore, name: str, contents: bytes, refs: Sequence[StorePath]) -> StorePath:
+    """As the daemon adds what is asked for in one piece."""
+    added = store.add_new_text(name, contents, sorted(path.text for path in refs))
+    return store.add_text(name, contents, refs) if added is None else added.path
 
 
 def _built(store: LocalStore, path: StorePath, contents: bytes, refs: Sequence[StorePath] = ()) -> Staged:

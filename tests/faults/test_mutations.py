@@ -54,6 +54,7 @@ STARTS: Mapping[str, Callable[[str], list[StorePath]]] = {
 }
 
 CUTS: Mapping[str, Tried] = {
+    "additions.StoredObjects.sync: wait 0": ADDS,
     "claim.claim: sync_log 0": DEDUPLICATION,
     "claim.claim: sync_log 1": BESIDE,
     "collection.collector.Collector.delete_rows: sync_log 0": COLLECTIONS,
@@ -71,7 +72,6 @@ CUTS: Mapping[str, Tried] = {
     "durability.Syncer._sync_files: sync_tree 0": EACH_STRICT,
     "guix_database._copy_to: sync_path 0": TAKEN_OVER,
     "local.LocalStore._register: wait 0": ADDS_STRICT,
-    "local.LocalStore.sync: wait 0": ADDS,
     "objects.add.Adding.text: publish before _register": ADDS_STRICT,
     "objects.add.Adding._publish: publish before _register": ADDS_STRICT,
     "objects.staging.Staging._create: fsync 0": Tried("beside_a_sync", seeds=16),
@@ -121,6 +121,9 @@ TESTS: Mapping[str, str] = {
     "guix_database.give_back: rename 1": f"{_GUIX}what_is_given_to_guix",
     "local.LocalStore._recover: mend before forget": (
         f"{_MEANWHILE}a_crash_between_leaves_no_directory_with_other_metadata"
+    ),
+    "objects.new_text.NewTexts.add: publish before _register": (
+        "tests/store/objects/test_new_text.py::test_a_file_is_there_when_it_becomes_valid"
     ),
     "objects.staging.Staging.retract: rename 0": (
         "tests/store/objects/test_add.py::test_only_ones_own_text_is_taken_back"

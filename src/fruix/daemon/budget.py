@@ -139,7 +139,7 @@ class CountedRoots(set[StorePath]):
             MemoryLimitError: they are too many.
         """
         for paths in several:
-            new = {path for path in paths if path not in self}
+            new = set(paths) - self
             self._account.keep(sum([_ROOT + len(path.text) for path in new]))
             super().update(new)
 

@@ -73,6 +73,14 @@ class Connection:
             except OSError as error:
                 raise DisconnectedError(f"the client has gone: {error}") from error
 
+    def more(self) -> bytes:
+        """Wait for what follows on `arrived`; empty: the client left.
+
+        Raises:
+            DisconnectedError: as any reading within a request.
+        """
+        return self._receive(CHUNK)
+
     def begin(self) -> None:
         """What is read from here to `complete` has to arrive in time (streams come after it)."""
         self._deadline = time.monotonic() + self._patience

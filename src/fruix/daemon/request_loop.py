@@ -33,6 +33,7 @@ from fruix.store.tree.plain_dump import OpenFile
 
 if TYPE_CHECKING:
     from fruix.daemon.handlers.quick import QuickQuestions
+    from fruix.daemon.handlers.small_texts import SmallTexts
     from fruix.store.database_file import Version
 
 Only = frozenset[type[Request[Any]]] | None
@@ -64,6 +65,7 @@ class RequestLoop:
         self._connection = session.connection
         self._asked = b""  # the request that is being answered, if it is a short one
         self._quick: QuickQuestions | None = None
+        self._texts: SmallTexts | None = None
         self._dialect = 0
 
     def run(self) -> None:
@@ -135,12 +137,13 @@ class RequestLoop:
         self._dialect = answers.dialect(session.context)
         if self._handlers is None:
             self._quick = rooms.quick.quick_questions(session.context)
+            self._texts = rooms.small_texts.SmallTexts(session)
         while (arrived := connection.arrived()) is not None:
             self._asked = arrived if self._only is None and len(arrived) <= MOST_REQUEST else b""
             if self._asked and self._answer_at_once(answers):
                 continue
             if arrived:
-                source.feed(arrived)
+                source.feed(self._asked or arrived)
             source.expect(budget)
             connection.begin()
             number = source.u64()
@@ -185,6 +188,11 @@ class RequestLoop:
     def _answer_at_once(self, answers: Answers) -> bool:
         """Send what these bytes were answered with before, if it holds, or what needs no parsing."""
         session, asked = self._session, self._asked
+        if self._texts is not None and asked[:8] in self._texts.heads:
+            added, self._asked = self._texts.answer(asked)
+            if added is not None:
+                self._connection.send(added)
+            return added is not None
         if (kept := answers.find(self._dialect, asked, session.version_with)) is not None:
             self._connection.send(kept.data)
             return True

@@ -14,7 +14,7 @@ from fruix.errors import BadHashError
 ALPHABET = "0123456789abcdfghijklmnpqrsvwxyz"
 _CHARACTERS = ALPHABET.encode() + bytes(224)  # by the value of a byte
 _Steps = tuple[tuple[int, int, int], ...]
-_STEPS: dict[int, _Steps] = {}  # by the size of a text
+_MADE: dict[int, tuple[int, _Steps]] = {}  # by the size of data: that of its text, and the steps
 # Python reads base 32 itself, with other digits.
 _DIGITS = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")
 _IN_ALPHABET = frozenset(ALPHABET).issuperset
@@ -27,25 +27,26 @@ def encoded_size(size: int) -> int:
 
 def encode(data: bytes) -> str:
     """The nix32 text of `data`."""
-    length = encoded_size(len(data))
+    length, steps = _MADE.get(len(data)) or _make(len(data))
     value = int.from_bytes(data, "little")
-    for lower, upper, distance in _STEPS.get(length) or _steps(length):
+    for lower, upper, distance in steps:
         value = value & lower | (value & upper) << distance
     return value.to_bytes(length, "big").translate(_CHARACTERS).decode("ascii")
 
 
-def _steps(length: int) -> _Steps:
+def _make(size: int) -> tuple[int, _Steps]:
     """How groups of five bits become bytes: masks of what stays and of what moves, and by how many bits.
 
     First the upper half of them all moves up, then the upper half of each half, and so on.
     """
+    length = encoded_size(size)
     whole = 1 << max(length - 1, 0).bit_length()  # groups, a power of two
     made, half = [], whole // 2
     while half:
         stays = sum(((1 << 5 * half) - 1) << start for start in range(0, 8 * whole, 16 * half))
         made.append((stays, stays << 5 * half, 3 * half))
         half //= 2
-    return _STEPS.setdefault(length, tuple(made))
+    return _MADE.setdefault(size, (length, tuple(made)))
 
 
 def decode(text: str, size: int | None = None) -> bytes:

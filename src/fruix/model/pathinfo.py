@@ -36,6 +36,11 @@ class PathInfo:
     content_address: ContentAddress | None = None
 
     @property
+    def nar_digest(self) -> bytes:
+        """The digest of the archive."""
+        return self.nar_hash.digest
+
+    @property
     def fingerprint(self) -> str:
         """What Nix signatures sign: `1;PATH;sha256:NIX32;SIZE;REFERENCES`."""
         references = ",".join(path.text for path in self.references)

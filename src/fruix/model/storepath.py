@@ -88,7 +88,7 @@ class StorePath(NamedTuple):
         Raises:
             BadStorePathError: not exactly one well-formed component below `directory`.
         """
-        if _paths_of(directory)(text):
+        if path_matcher(directory)(text):
             return cls(text)
         return cls("/".join(_canonical(text, directory)))
 
@@ -155,8 +155,8 @@ def in_store(text: str, directory: str = DEFAULT_STORE) -> tuple[StorePath, str]
 
 
 @lru_cache(maxsize=64)
-def _paths_of(directory: str) -> Callable[[str], re.Match[str] | None]:
-    """Matches the paths of a store as they should be written."""
+def path_matcher(directory: str) -> Callable[[str], re.Match[str] | None]:
+    """What matches the paths of a store that are written as they should be."""
     return re.compile(f"{re.escape(directory)}/{BASE}").fullmatch
 
 

@@ -131,7 +131,7 @@ class Source:
 
     def at_end(self) -> bool:
         """Whether the peer has closed its side and nothing is left; waits if that isn't known yet."""
-        return not self.buffered and not self._fill()
+        return self._at >= len(self._data) and not self._fill()
 
     def read_exact(self, size: int) -> bytes:
         """Exactly `size` bytes, or none after a refusal.

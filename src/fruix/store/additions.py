@@ -13,11 +13,13 @@ from fruix.errors import FruixError, InvalidPathError
 from fruix.model.contentaddress import Method
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
-from fruix.model.text_object import Text
+from fruix.model.text_object import AddedText, Text
 from fruix.overriding import override
 from fruix.store.derivation_cache import check_size
+from fruix.store.durability import Syncer
 from fruix.store.objects import content_hashes
 from fruix.store.objects.add import Adding
+from fruix.store.objects.new_text import NewTexts
 from fruix.store.realisations import StoredRealisations
 from fruix.store.room import Room
 from fruix.store.tree.descriptors import OPEN_DIRECTORY, lstat
@@ -28,8 +30,11 @@ from fruix.store.tree.hashing import StreamHash
 class StoredObjects(StoredRealisations):
     """Mixed into `LocalStore`, which opens the directories."""
 
+    durability: str
     _adding: Adding
+    _new_texts: NewTexts
     _room: Room
+    _syncer: Syncer
 
     @override
     def add_text(self, name: str, contents: bytes, references: Sequence[StorePath] = ()) -> StorePath:
@@ -44,6 +49,14 @@ class StoredObjects(StoredRealisations):
         if info is None:
             raise InvalidPathError(str(path), hint="it was removed while it was being added: try again")
         return info
+
+    def add_new_text(self, name: str, contents: bytes, references: Sequence[str]) -> AddedText | None:
+        """The same, quickly, for a text that isn't there; see `NewTexts.add`.
+
+        None, or any error: nothing was added that `add_text_info` would not add or refuse as ever.
+        """
+        # What is to be on disk before the call returns may fail when the text is valid already.
+        return None if self.durability == "strict" else self._new_texts.add(name, contents, references)
 
     def add_texts(self, texts: Sequence[Text]) -> None:
         """Add several, which may refer to those before them, in one transaction.
@@ -123,3 +136,13 @@ class StoredObjects(StoredRealisations):
             InvalidPathError: a reference is not valid.
         """
         return self._adding.described(chunks, describe)
+
+    @override
+    def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
+        self._room.spend(0)
+        self._registrar.add_signatures(path, signatures)
+        self._syncer.changed()
+
+    def sync(self) -> None:
+        """Return when everything that is registered now is on disk."""
+        self._syncer.wait()

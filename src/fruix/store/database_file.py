@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import partial
 
 from fruix.atomic_file import atomic_file, sync_path
@@ -22,6 +22,7 @@ from fruix.store import guix_database, reserved_space, schema
 from fruix.store.commits import CommitHeader
 from fruix.store.database_errors import REBUILD, explanation
 from fruix.store.readers import Readers, Row
+from fruix.store.transaction import Transaction, explained
 
 _MOST_TEXT = 256
 _IDENTITY = late_pattern("[0-9a-f]{16}")
@@ -58,7 +59,7 @@ class DatabaseFile:
         """
         version_file = os.path.join(os.path.dirname(self.file), "schema")
         if _read_text(version_file) == guix_database.VERSION:
-            with _explained(self.file):
+            with explained(self.file):
                 guix_database.take_over(self.file)
             _write_text(version_file, schema.VERSION)
         _check_version(version_file)
@@ -82,7 +83,7 @@ class DatabaseFile:
     def _open(self) -> None:
         self._times_opened += 1
         _create_file(self.file, 0o600)
-        with _explained(self.file):
+        with explained(self.file):
             self._writer = self._connect()
             self._writer.execute(schema.PAGE_SIZE)
             # One reader is kept ready; it also keeps the log from being removed between writers.
@@ -140,25 +141,15 @@ class DatabaseFile:
             connection.execute(statement).fetchone()
         return connection
 
-    @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> AbstractContextManager[sqlite3.Connection]:
         """One transaction: commits at the end, rolls back on any exception.
 
         Others wait for their turn.
         """
-        with self._turn, _explained(self.file):
-            connection = self._writer
-            if connection is None:
-                raise StoreError("the store is not open", where=self.file)
-            connection.execute("begin immediate")
-            try:
-                yield connection
-                if connection.in_transaction:
-                    connection.execute("commit")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("rollback")
-                raise
+        return Transaction(self._turn, self._current_writer, self.file)
+
+    def _current_writer(self) -> sqlite3.Connection | None:
+        return self._writer
 
     def write_unseen(self, statement: str, *parameters: object) -> None:
         """A transaction of one statement for what nobody asks for: `version` stays."""
@@ -171,7 +162,7 @@ class DatabaseFile:
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """A connection for queries that all see the database as it is now; writers go on."""
-        with _explained(self.file), self._readers.snapshot() as connection:
+        with explained(self.file), self._readers.snapshot() as connection:
             yield connection
 
     def rows(self, statement: str, *parameters: object) -> list[Row]:
@@ -195,8 +186,9 @@ class DatabaseFile:
         if self._turn.acquire(blocking=False):
             try:
                 if self._writer is not None:
-                    with _explained(self.file):
-                        return self._writer.execute(statement, parameters).fetchall()
+                    return self._writer.execute(statement, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise explanation(error, self.file) from error
             finally:
                 self._turn.release()
         return self._rows(statement, *parameters)
@@ -224,22 +216,6 @@ class DatabaseFile:
     def checkpoint(self) -> None:
         """Move what is in the log into the main file, as far as no reader is in the way."""
         self._rows("pragma wal_checkpoint(passive)")
-
-
-class _explained:  # noqa: N801 - used as a context manager; not made of a generator, which costs more
-    """Around what SQLite does: its errors become ours."""
-
-    __slots__ = ("_file",)
-
-    def __init__(self, file: str) -> None:
-        self._file = file
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise explanation(error, self._file) from error
 
 
 def _create_file(path: str, mode: int) -> None:

@@ -67,7 +67,8 @@ class Syncer:
 
     def changed(self) -> None:
         """Say that rows were committed; the mark follows within some seconds."""
-        self._changed.set()
+        if not self._changed.is_set():  # else the thread looks for the newest row when it has reset it
+            self._changed.set()
 
     def wait(self) -> None:
         """Return when all that is committed now is on disk.

@@ -23,6 +23,7 @@ from fruix.errors import FruixError
 from fruix.model.derivation import Derivation
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import AddedText
 from fruix.overriding import override
 from fruix.store import durability, leftovers
 from fruix.store.additions import StoredObjects
@@ -127,18 +128,7 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
             self._begin_deduplication(self._staging, self._syncer, opened)
             self._open_collection(opened)
             self._replacements = Replacements(self.database, self._syncer)
-            self._adding = Adding(
-                self.directory,
-                staging=self._staging,
-                room=self._room,
-                roots=self.temp_roots,
-                locks=self._path_locks,
-                valid=self.database.is_valid_yet,
-                valid_of=self.valid_paths,
-                there=self.is_there,
-                register=partial(self._register, addressed=True),
-                replacing=self.replacing,
-            )
+            self._begin_adding()
             read = self.layout.store, self.layout.database
             self._presence = Presence(read, (lock.path, self._staging.path))
             self._sample = Sample(self._descriptor, self.database, lambda: self._syncer.mark)
@@ -254,12 +244,6 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
 
     # Registering
 
-    @override
-    def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
-        self._room.spend(0)
-        self._registrar.add_signatures(path, signatures)
-        self._syncer.changed()
-
     def register(self, infos: Sequence[PathInfo]) -> None:
         """Make paths valid whose files are in place: all or none.
 
@@ -271,6 +255,26 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         """
         self._register([self._sign(info) for info in infos])
 
+    def _begin_adding(self) -> None:
+        self._adding = Adding(
+            self.directory,
+            staging=self._staging,
+            room=self._room,
+            roots=self.temp_roots,
+            locks=self._path_locks,
+            valid=self.database.is_valid_yet,
+            valid_of=self.valid_paths,
+            there=self.is_there,
+            register=partial(self._register, addressed=True),
+            replacing=self.replacing,
+        )
+        self._new_texts = self._adding.new_texts(self._register_text)
+
+    def _register_text(self, text: AddedText, contents: bytes) -> None:
+        self._registrar.register_text(text, contents)
+        self._syncer.changed()
+        self._deduplicate_later((text,))
+
     def _register(self, infos: Sequence[PathInfo], texts: Texts = None, *, addressed: bool = False) -> None:
         self._registrar.register(infos, addressed=addressed, texts=texts)
         self._syncer.changed()
@@ -281,10 +285,6 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
     def replacing(self, info: PathInfo) -> AbstractContextManager[None]:
         """Around giving other contents to a valid path and registering them; see `Replacements`."""
         return self._replacements.replacing(info)
-
-    def sync(self) -> None:
-        """Return when everything that is registered now is on disk."""
-        self._syncer.wait()
 
     # Locks
 

@@ -27,6 +27,7 @@ from fruix.model.hashes import Hash
 from fruix.model.makepath import text_path
 from fruix.model.pathinfo import PathInfo, references_first
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import AddedText
 from fruix.store import schema
 from fruix.store.database import Database
 from fruix.store.derivation_cache import DerivationCache
@@ -91,6 +92,29 @@ class Registrar:
         derivations = self._check_derivations(by_path, order, texts or {})
         with self._database.writing() as connection:
             _insert(connection, order, derivations)
+
+    def register_text(self, text: AddedText, contents: bytes) -> None:
+        """Make one text valid that was not valid before, as `register` would.
+
+        Raises:
+            InvalidPathError: a reference is not valid.
+            BadDerivationError: a `.drv` that does not hold what it should.
+            StoreError: the database's trouble; also, the path is valid.
+        """
+        path = text.path
+        checked = self._check_text(text, contents) if path.is_derivation else {}
+        values = (path.text, f"sha256:{text.nar_digest.hex()}", text.registration_time, None, text.nar_size)
+        with self._database.writing() as connection:
+            row = connection.execute(schema.INSERT_PATH, (*values, None, None, text.address)).lastrowid or 0
+            if checked:
+                _insert_outputs(connection, {path: row}, checked)
+            if text.references:
+                _insert_references(connection, [(row, other) for other in text.references])
+
+    def _check_text(self, text: AddedText, contents: bytes) -> dict[StorePath, Derivation]:
+        references = tuple(map(StorePath, text.references))
+        info = PathInfo(text.path, Hash("sha256", text.nar_digest), text.nar_size, references)
+        return self._check_derivations({text.path: info}, [info], {text.path: contents})
 
     def add_signatures(self, path: StorePath, signatures: Iterable[str]) -> None:
         """Add signatures to those that a valid path has.
@@ -188,6 +212,16 @@ def _insert(
     """All rows of paths, of the outputs of those that are derivations, and of references."""
     now = int(time.time())
     ids = {info.path: _upsert(connection, info, now) for info in infos}
+    _insert_outputs(connection, ids, derivations)
+    _insert_references(
+        connection, [(ids[info.path], path.text) for info in infos for path in info.references]
+    )
+
+
+def _insert_outputs(
+    connection: sqlite3.Connection, ids: Mapping[StorePath, int], derivations: Mapping[StorePath, Derivation]
+) -> None:
+    """Rows of the outputs of derivations, whose own rows are `ids`."""
     outputs = [
         (ids[path], name, output.path.text)
         for path, drv in derivations.items()
@@ -195,7 +229,10 @@ def _insert(
         if output.path is not None
     ]
     connection.executemany(schema.INSERT_OUTPUT, outputs)
-    references = [(ids[info.path], path.text) for info in infos for path in info.references]
+
+
+def _insert_references(connection: sqlite3.Connection, references: Sequence[tuple[int, str]]) -> None:
+    """Rows of references: what refers, and to what."""
     if connection.executemany(schema.INSERT_REFERENCE, references).rowcount != len(references):
         texts = (text for _, text in references)
         raise InvalidPathError(next(text for text in texts if _row_of(connection, text) is None))

@@ -9,8 +9,8 @@ from fruix.late import late_modules
 
 TYPE_CHECKING = False  # what `typing` has, without loading it
 if TYPE_CHECKING:
-    from fruix.daemon.handlers import build, query, quick, table
+    from fruix.daemon.handlers import build, query, quick, small_texts, table
 
-__all__ = ["build", "query", "quick", "table"]
+__all__ = ["build", "query", "quick", "small_texts", "table"]
 
 __getattr__ = late_modules(__name__, __all__)

@@ -66,18 +66,29 @@ def deduplicating(handler: Callable[[Session, T], R]) -> Callable[[Session, T], 
     """
 
     def handle(session: Session, request: T) -> R:
-        wanted = session.trusted and wants_deduplication(session.options)
+        wanted = is_wanted(session)
         before = session.store.last_row() if wanted else 0
         result = handler(session, request)
         if wanted and session.store.last_row() > before:
             with session.long_work():
                 session.store.optimise(_rules(session, ALL), after=before)
-        elif session.context.dialect is Dialect.GUIX and session.store.is_deduplicating():
-            with session.long_work():
-                session.store.wait_for_deduplication()
+        else:
+            follow(session)
         return result
 
     return handle
+
+
+def is_wanted(session: Session) -> bool:
+    """Whether the client has what it registers deduplicated before the answer."""
+    return session.trusted and wants_deduplication(session.options)
+
+
+def follow(session: Session) -> None:
+    """Wait for the daemon's own deduplication, where the client is to see what it has done."""
+    if session.context.dialect is Dialect.GUIX and session.store.is_deduplicating():
+        with session.long_work():
+            session.store.wait_for_deduplication()
 
 
 SHARED: Rows = (OptimiseStore.answered_by(optimise_store),)

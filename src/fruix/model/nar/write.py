@@ -22,7 +22,8 @@ def padding(size: int) -> bytes:
 
 def string(data: bytes) -> bytes:
     """A string: its length (64 bits, little endian), its bytes, padding."""
-    return LENGTH.pack(len(data)) + data + padding(len(data))
+    size = len(data)
+    return LENGTH.pack(size) + data + _PADDINGS[-size % 8]
 
 
 def _strings(*words: bytes) -> bytes:
@@ -58,7 +59,8 @@ def file_tail(size: int) -> bytes:
 def plain_file(data: bytes, *, executable: bool) -> bytes:
     """The whole archive of a regular file, in one piece: for small ones."""
     size = len(data)
-    return b"".join((MAGIC, file_head(size, executable), data, file_tail(size)))
+    head = EXECUTABLE_FILE if executable else FILE
+    return b"".join((MAGIC, head, LENGTH.pack(size), data, FILE_TAILS[-size % 8]))
 
 
 NODES = tuple(padding + NODE for padding in _PADDINGS)

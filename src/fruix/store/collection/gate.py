@@ -27,51 +27,32 @@ _FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class Gate:
-    """Thread-safe. Pairs of descriptors are kept for the next use: a lock belongs to the open file."""
+    """Thread-safe. Pairs of descriptors are kept for the next use: a lock belongs to the open file.
+
+    Attributes:
+        idle: the pairs that nobody uses.
+        passed: when a user of this process passed the turn last.
+    """
 
     def __init__(self, state: str) -> None:
         """Make the files in the state directory, so that no later use needs room on the disk."""
         self._names = f"{state}/gc.turn", f"{state}/gc.lock"
-        self._idle: SimpleQueue[tuple[int, int]] = SimpleQueue()
-        self._idle.put(self._open())
+        self.idle: SimpleQueue[tuple[int, int]] = SimpleQueue()
+        self.idle.put(self._open())
         self._count = 1
-        self._passed = 0.0  # when a user of this process passed the turn last
+        self.passed = 0.0
         self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the files. Nobody may be using the gate."""
         for _ in range(self._count):
-            for descriptor in self._idle.get():
+            for descriptor in self.idle.get():
                 os.close(descriptor)
         self._count = 0
 
     def using(self) -> AbstractContextManager[None]:
         """Hold it together with others; waits while the collector decides on a batch."""
         return _Use(self)
-
-    def _enter(self) -> tuple[int, int]:
-        """What `leave` is to be given."""
-        pair = turn, gate = self._take()
-        try:
-            if time.monotonic() - self._passed < _TURN:
-                fcntl.flock(gate, fcntl.LOCK_SH)
-                return pair
-            fcntl.flock(turn, fcntl.LOCK_SH)
-            try:
-                fcntl.flock(gate, fcntl.LOCK_SH)
-            finally:
-                fcntl.flock(turn, fcntl.LOCK_UN)
-            self._passed = time.monotonic()
-        except BaseException:
-            self._idle.put(pair)
-            raise
-        return pair
-
-    def _leave(self, pair: tuple[int, int]) -> None:
-        try:
-            fcntl.flock(pair[1], fcntl.LOCK_UN)
-        finally:
-            self._idle.put(pair)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -96,17 +77,18 @@ class Gate:
 
     @contextmanager
     def _lent(self) -> Iterator[tuple[int, int]]:
-        pair = self._take()
+        pair = self.take()
         try:
             yield pair
         finally:
-            self._idle.put(pair)
+            self.idle.put(pair)
 
-    def _take(self) -> tuple[int, int]:
+    def take(self) -> tuple[int, int]:
+        """Borrow a pair, which is to be put back into `idle`; waits until one is."""
         try:
-            return self._idle.get_nowait()
+            return self.idle.get_nowait()
         except Empty:
-            return self._another() or self._idle.get()
+            return self._another() or self.idle.get()
 
     def _another(self) -> tuple[int, int] | None:
         """Open one more pair; None if there are enough, or the process may open no more files."""
@@ -131,7 +113,24 @@ class _Use:
         self._gate = gate
 
     def __enter__(self) -> None:
-        self._pair = self._gate._enter()  # noqa: SLF001 - a part of it
+        gate = self._gate
+        self._pair = turn, lock = gate.take()
+        try:
+            if time.monotonic() - gate.passed < _TURN:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+                return
+            fcntl.flock(turn, fcntl.LOCK_SH)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            finally:
+                fcntl.flock(turn, fcntl.LOCK_UN)
+            gate.passed = time.monotonic()
+        except BaseException:
+            gate.idle.put(self._pair)
+            raise
 
     def __exit__(self, *_error: object) -> None:
-        self._gate._leave(self._pair)  # noqa: SLF001 - a part of it
+        try:
+            fcntl.flock(self._pair[1], fcntl.LOCK_UN)
+        finally:
+            self._gate.idle.put(self._pair)

@@ -48,11 +48,11 @@ class TempRootFile:
     def add(self, *texts: str) -> None:
         """Append paths."""
         self._entries += len(texts)
-        self._write(_listed(texts))
+        self._write(texts)
 
-    def _write(self, data: bytes) -> None:
+    def _write(self, texts: Sequence[str]) -> None:
         try:
-            write_all(self._descriptor, data)
+            write_all(self._descriptor, "\0".join((*texts, "")).encode())
         except OSError:
             # No room to say it. What matters here is said by the lock; the gate keeps everybody
             # from looking in the moment without one.
@@ -71,11 +71,7 @@ class TempRootFile:
         os.ftruncate(self._descriptor, 0)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
         self._entries = len(texts)
-        self._write(_listed(texts))
-
-
-def _listed(texts: Sequence[str]) -> bytes:
-    return "\0".join([*texts, ""]).encode()
+        self._write(texts)
 
 
 class OtherProcesses:

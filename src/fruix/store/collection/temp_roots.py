@@ -11,7 +11,7 @@ Cost: some 8 µs for a new root, a look at a set for one that the session has.
 from __future__ import annotations
 
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fruix.model.storepath import StorePath
@@ -32,7 +32,7 @@ class TempRoots:
         self._sessions: dict[int, set[StorePath]] = {}
         self._current = threading.local()
         self._listeners: list[list[StorePath | None]] = []
-        self._gate: Gate | None = None
+        self._gated: Callable[[], AbstractContextManager[None]] = nullcontext
         self._file: TempRootFile | None = None
 
     def open(self, gate: Gate, file: TempRootFile) -> None:
@@ -41,14 +41,14 @@ class TempRoots:
         Also those that there are.
         """
         with self._lock:
-            self._gate, self._file = gate, file
+            self._gated, self._file = gate.using, file
             for path in self._all():
                 file.add(str(path))
 
     def close(self) -> None:
         """The store is being closed: roots are kept in memory only."""
         with self._lock:
-            self._gate = self._file = None
+            self._gated, self._file = nullcontext, None
 
     @contextmanager
     def session(self, roots: set[StorePath] | None = None) -> Iterator[set[StorePath]]:
@@ -78,15 +78,18 @@ class TempRoots:
 
     def add(self, path: StorePath) -> None:
         """Protect a path (which need not be valid, or exist)."""
-        if path not in self._own():
-            self.add_all([path])
+        own = self._own()
+        if path not in own:
+            self._add(own, (path,))
 
     def add_all(self, paths: Collection[StorePath]) -> None:
         """Protect several, in the calls of one."""
         own = self._own()
         if own.issuperset(paths):
             return
-        new = [path for path in dict.fromkeys(paths) if path not in own]
+        self._add(own, [path for path in dict.fromkeys(paths) if path not in own])
+
+    def _add(self, own: set[StorePath], new: Sequence[StorePath]) -> None:
         with self._gated(), self._lock:
             own.update(new)
             for listener in self._listeners:
@@ -98,10 +101,6 @@ class TempRoots:
         """Those of this thread's session, else those that last."""
         roots: set[StorePath] | None = getattr(self._current, "roots", None)
         return self._lasting if roots is None else roots
-
-    def _gated(self) -> AbstractContextManager[None]:
-        gate = self._gate
-        return nullcontext() if gate is None else gate.using()
 
     def announce_links(self) -> None:
         """Tell listeners that links among the roots may have changed."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fruix.model.pathinfo import PathInfo
 from fruix.model.savings import NOTHING, Savings
 from fruix.model.storepath import StorePath
+from fruix.model.text_object import AddedText
 from fruix.store.deduplication.background import Background
 from fruix.store.deduplication.links import linked_inodes
 from fruix.store.deduplication.rules import ALL, Rules
@@ -69,12 +70,12 @@ class StoredDeduplication(StoreQueries):
         if self._rules is not None:
             self._deduplicator.deduplicate(path, self._rules, archive_hash=archive_hash)
 
-    def _deduplicate_later(self, infos: Iterable[PathInfo]) -> None:
+    def _deduplicate_later(self, objects: Iterable[PathInfo | AddedText]) -> None:
         rules = self._rules
         if rules is not None:
-            concerned = [info for info in infos if rules.concern(info.nar_size)]
+            concerned = [added for added in objects if rules.concern(added.nar_size)]
             if concerned:  # else nobody is woken
-                self._background.add((info.path, info.nar_hash.digest) for info in concerned)
+                self._background.add((added.path, added.nar_digest) for added in concerned)
 
     def is_deduplicating(self) -> bool:
         """Whether something that was registered waits to be deduplicated, or is at it."""

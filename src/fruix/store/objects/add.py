@@ -12,13 +12,10 @@ contents go at SHA-256 speed, hashed in a thread of their own while they are wri
 
 from __future__ import annotations
 
-import os
-import stat
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Protocol
 
 from fruix.model.contentaddress import ContentAddress, Method, path_for
@@ -26,16 +23,15 @@ from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name, in_order
-from fruix.model.text_object import Text
+from fruix.model.text_object import AddedText, Text
 from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.locks import PathLocks
 from fruix.store.objects.content_hashes import check_address, check_method, nar_hash
 from fruix.store.objects.incoming import check_archive, hashed, limited, with_archive
+from fruix.store.objects.new_text import NewTexts, write_plain
 from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
-from fruix.store.tree.descriptors import CREATE_FILE, write_all
 from fruix.store.tree.hashing import StreamHash
-from fruix.store.tree.metadata import file_mode, finish_times
 from fruix.store.tree.restore import restore
 
 
@@ -98,8 +94,10 @@ class Adding:
         with self._replacing(info) if again else nullcontext():
             with self._staging.place() as place:
                 inode = self._write((contents,), place)
-                put = self._staging.replace if again else partial(self._staging.publish, directory=False)
-                put(place, path.base)
+                if again:
+                    self._staging.replace(place, path.base)
+                else:
+                    self._staging.publish(place, path.base, directory=False)
             try:
                 self._register([info], {path: contents})
             except BaseException:
@@ -279,16 +277,15 @@ class Adding:
         return digest, *nar_hash(self._staging.directory, place)
 
     def _write(self, chunks: Iterable[bytes], place: bytes) -> int:
-        """Write a plain file; returns its inode's number."""
-        mode = file_mode(executable=False)
-        descriptor = os.open(place, CREATE_FILE, mode, dir_fd=self._staging.directory)
-        try:
-            for chunk in chunks:
-                write_all(descriptor, chunk)
-            status = os.fstat(descriptor)
-            if stat.S_IMODE(status.st_mode) != mode:  # the mask took some of it
-                os.fchmod(descriptor, mode)
-            finish_times(descriptor)
-            return status.st_ino
-        finally:
-            os.close(descriptor)
+        return write_plain(self._staging.directory, place, chunks)
+
+    def new_texts(self, register: Callable[[AddedText, bytes], None]) -> NewTexts:
+        """What adds texts that are new; `register` makes one valid that holds these bytes."""
+        return NewTexts(
+            self._directory,
+            staging=self._staging,
+            room=self._room,
+            roots=self._roots,
+            valid=self._valid,
+            register=register,
+        )

@@ -15,9 +15,8 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 
 from fruix.errors import StoreError
@@ -25,7 +24,7 @@ from fruix.store import flags
 from fruix.store.case_check import check_names
 from fruix.store.leftovers import near_name, session_name
 from fruix.store.tree.delete import delete_tree, move_away
-from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, lstat, move, open_directory
+from fruix.store.tree.descriptors import CREATE_FILE, OPEN_DIRECTORY, move, open_directory
 from fruix.store.tree.metadata import settle
 from fruix.store.tree.syncing import sync_object
 
@@ -140,19 +139,12 @@ class Staging:
             with suppress(OSError):  # in use by another process
                 os.rmdir(place)
 
-    @contextmanager
-    def place(self) -> Iterator[bytes]:
-        """A fresh name in `directory`; what still lies there at the end is deleted."""
-        name = b"%d" % next(self._numbers)
-        try:
-            yield name
-        except BaseException as error:
-            delete_tree(self.directory, name)
-            if isinstance(error, OSError) and error.errno in _FULL:
-                error.filename = self._store_name  # by descriptor alone the kernel names nothing
-            raise
-        # After success it was published or is somebody's (`Staged`): no call is spent on finding
-        # that out.
+    def place(self) -> AbstractContextManager[bytes]:
+        """A fresh name in `directory`; what lies there after an error is deleted.
+
+        After success it was published or is somebody's (`Staged`): no call is spent on finding that out.
+        """
+        return _Place(self.directory, b"%d" % next(self._numbers), self._store_name)
 
     def drop(self, name: bytes, freed: Callable[[os.stat_result], None] | None = None) -> None:
         """Delete what was made at a place after all; `freed` as of `delete_tree`."""
@@ -163,7 +155,7 @@ class Staging:
 
         `directory`: whether it may be one; for a plain file there is less to do.
         """
-        final = os.fsencode(base)
+        final = base.encode("ascii")
         try:
             move(self.directory, name, self.store, final)
         except OSError as error:
@@ -282,6 +274,22 @@ class Staging:
             self._discard(self.store, os.fsencode(base))
 
 
+class _Place:  # not made of a generator, which costs more
+    """Around the use of a name."""
+
+    def __init__(self, directory: int, name: bytes, store: str) -> None:
+        self._directory, self._name, self._store = directory, name, store
+
+    def __enter__(self) -> bytes:
+        return self._name
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is not None:
+            delete_tree(self._directory, self._name)
+            if isinstance(error, OSError) and error.errno in _FULL:
+                error.filename = self._store  # by descriptor alone the kernel names nothing
+
+
 @contextmanager
 def _explained(base: str) -> Iterator[None]:
     try:
@@ -290,7 +298,3 @@ def _explained(base: str) -> Iterator[None]:
         if error.errno == errno.EBUSY:
             raise StoreError("a file system is mounted on a store path", where=base) from error
         raise
-
-
-def _is_directory(parent: int, name: bytes) -> bool:
-    return stat.S_ISDIR(lstat(parent, name).st_mode)
