@@ -78,8 +78,9 @@ class List(Codec[tuple[T, ...]], Generic[T]):
     def write(self, sink: bytearray, value: Iterable[T], context: Context) -> None:
         items = sorted(value) if self.ordered else list(value)  # type: ignore[type-var]
         write_u64(sink, len(items))
+        write = self.item.write
         for item in items:
-            self.item.write(sink, item, context)
+            write(sink, item, context)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from fruix.protocol import numbers
 from fruix.protocol.compound import List
 from fruix.protocol.reader import Source
 from fruix.protocol.records import Field, Record
-from fruix.protocol.wire import LEVEL, NAME, OCTETS, TEXT, U64, Codec, Constant, Context, Dialect, write_u64
+from fruix.protocol.wire import LEVEL, NAME, OCTETS, TEXT, U64, Codec, Constant, Context, Dialect
 
 FIELDS_LIMIT = 1 << 10
 TRACES_LIMIT = 1 << 10
@@ -106,6 +106,9 @@ class Result:
 Message = Next | Read | Write | Last | Failure | StartActivity | StopActivity | Result
 
 
+_NUMBER_FOLLOWS, _TEXT_FOLLOWS = (tag.to_bytes(8, "little") for tag in range(2))
+
+
 class _Value(Codec[int | str]):
     """A number (tag 0) or a text (tag 1)."""
 
@@ -127,10 +130,12 @@ class _Value(Codec[int | str]):
 
     @override
     def write(self, sink: bytearray, value: int | str, context: Context) -> None:
-        tag = int(isinstance(value, str))
-        write_u64(sink, tag)
-        codec: Codec[Any] = TEXT if tag else U64
-        codec.write(sink, value, context)
+        if isinstance(value, str):
+            sink += _TEXT_FOLLOWS
+            TEXT.write(sink, value, context)
+        else:
+            sink += _NUMBER_FOLLOWS
+            sink += value.to_bytes(8, "little")
 
 
 _VALUES = List(_Value(), FIELDS_LIMIT)
@@ -221,7 +226,7 @@ def write_head(size: int) -> bytes:
 def write(sink: bytearray, message: Message, context: Context) -> None:
     """Append a message, in the form that the session's version has."""
     code = Code.ERROR if isinstance(message, Failure) else _CODES[type(message)]
-    write_u64(sink, code)
+    sink += code.to_bytes(8, "little")
     _record(code, context).write(sink, message, context)
 
 

@@ -137,7 +137,7 @@ class Number(Codec[int]):
 
     @override
     def write(self, sink: bytearray, value: int, _context: Context) -> None:
-        write_u64(sink, value)
+        sink += value.to_bytes(8, "little")
 
 
 class Signed(Codec[int]):
@@ -169,7 +169,7 @@ class Bool(Codec[bool]):
 
     @override
     def write(self, sink: bytearray, value: bool, _context: Context) -> None:
-        write_u64(sink, int(value))
+        sink += value.to_bytes(8, "little")
 
 
 @dataclass(frozen=True, slots=True)
