@@ -122,9 +122,6 @@ TESTS: Mapping[str, str] = {
     "local.LocalStore._recover: mend before forget": (
         f"{_MEANWHILE}a_crash_between_leaves_no_directory_with_other_metadata"
     ),
-    "objects.new_text.NewTexts.add: publish before _register": (
-        "tests/store/objects/test_new_text.py::test_a_file_is_there_when_it_becomes_valid"
-    ),
     "objects.staging.Staging.retract: rename 0": (
         "tests/store/objects/test_add.py::test_only_ones_own_text_is_taken_back"
     ),

@@ -145,4 +145,6 @@ class CountedRoots(set[StorePath]):
 
     @override
     def add(self, path: StorePath) -> None:
-        self.update((path,))
+        if path not in self:
+            self._account.keep(_ROOT + len(path.text))
+            super().add(path)

@@ -9,11 +9,11 @@ and tell what is wrong. The forms are theirs (`common_operations`, `nix`, `model
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from fruix.model.nar.write import string
+from fruix.model.nar.write import PADDINGS, string
 from fruix.model.storepath import path_matcher
 from fruix.model.text_object import AddedText
 from fruix.protocol.messages import LAST
@@ -123,19 +123,17 @@ def _path_reply(text: AddedText) -> bytes:
 
 def _info_reply(text: AddedText) -> bytes:
     """As `model_codecs.KEYED_INFO` is written: no deriver, not built here, no signatures."""
-    references = [string(path.encode()) for path in text.references]
-    return b"".join(
-        (
-            LAST,
-            string(text.path.text.encode()),
-            _NONE,
-            string(text.nar_digest.hex().encode()),
-            _number(len(references)),
-            *references,
-            _number(text.registration_time),
-            _number(text.nar_size),
-            _NONE,
-            _NONE,
-            string(text.address.encode()),
-        )
-    )
+    pieces = [LAST, *_written((text.path.text, "", text.nar_digest.hex())), _number(len(text.references))]
+    pieces += _written(text.references)
+    pieces += (_number(text.registration_time), _number(text.nar_size), _NONE, _NONE)
+    pieces += _written((text.address,))
+    return b"".join(pieces)
+
+
+def _written(texts: Sequence[str]) -> list[bytes]:
+    """The pieces of strings of ASCII."""
+    pieces: list[bytes] = []
+    for text in texts:
+        size = len(text)
+        pieces += (_number(size), text.encode("ascii"), PADDINGS[-size % 8])
+    return pieces

@@ -270,8 +270,8 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         )
         self._new_texts = self._adding.new_texts(self._register_text)
 
-    def _register_text(self, text: AddedText, contents: bytes) -> None:
-        self._registrar.register_text(text, contents)
+    def _register_text(self, text: AddedText, contents: bytes, publish: Callable[[], None]) -> None:
+        self._registrar.register_text(text, contents, publish)
         self._syncer.changed()
         self._deduplicate_later((text,))
 

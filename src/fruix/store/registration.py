@@ -93,8 +93,10 @@ class Registrar:
         with self._database.writing() as connection:
             _insert(connection, order, derivations)
 
-    def register_text(self, text: AddedText, contents: bytes) -> None:
+    def register_text(self, text: AddedText, contents: bytes, publish: Callable[[], None]) -> None:
         """Make one text valid that was not valid before, as `register` would.
+
+        `publish` is called when it is known not to be valid, and before it is.
 
         Raises:
             InvalidPathError: a reference is not valid.
@@ -106,6 +108,7 @@ class Registrar:
         values = (path.text, f"sha256:{text.nar_digest.hex()}", text.registration_time, None, text.nar_size)
         with self._database.writing() as connection:
             row = connection.execute(schema.INSERT_PATH, (*values, None, None, text.address)).lastrowid or 0
+            publish()
             if checked:
                 _insert_outputs(connection, {path: row}, checked)
             if text.references:

@@ -11,7 +11,7 @@ import pytest
 from fruix.errors import BadDerivationError, BadStorePathError, InvalidPathError, NoSpaceError, StoreError
 from fruix.model import aterm
 from fruix.model.storepath import StorePath
-from fruix.model.text_object import AddedText, Text
+from fruix.model.text_object import Text
 from fruix.store import schema
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
@@ -84,18 +84,8 @@ def test_what_is_there_is_left_to_the_careful_way(store: LocalStore) -> None:
     inode = os.lstat(store.real(path)).st_ino
     assert store.add_new_text("text", b"text", []) is None
     assert os.lstat(store.real(path)).st_ino == inode
-    os.unlink(store.real(path))
-    assert store.add_new_text("text", b"text", []) is None
-    assert not os.path.lexists(store.real(path))
-
-
-def test_garbage_in_its_place_is_replaced(store: LocalStore) -> None:
-    path = store.add_text("text", b"text")
     store.database.remove([path])
-    os.unlink(store.real(path))
-    os.mkdir(store.real(path))
-    assert store.add_new_text("text", b"text", []) is not None
-    assert store.verify(contents=True) == []
+    assert store.add_new_text("text", b"text", []) is None  # garbage is there as well
 
 
 def test_nothing_is_left_of_what_is_refused(store: LocalStore) -> None:
@@ -130,17 +120,33 @@ def test_a_file_is_taken_back_when_registration_fails(
     assert leftovers(store) == []
 
 
-def test_a_file_is_there_when_it_becomes_valid(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    there: list[bool] = []
-    real = store._registrar.register_text
+def test_a_file_is_there_when_it_becomes_valid(store: LocalStore) -> None:
+    there: list[tuple[str, list[str]]] = []
 
-    def register(text: AddedText, contents: bytes) -> None:
-        there.append(os.path.exists(store.real(text.path)))
-        real(text, contents)
+    def said(statement: str) -> None:
+        there.append((statement, os.listdir(store.directory)))
 
-    monkeypatch.setattr(store._registrar, "register_text", register)
-    assert store.add_new_text("text", b"", []) is not None
-    assert there == [True]
+    with store.database.writing() as connection:
+        connection.set_trace_callback(said)
+    added = store.add_new_text("text", b"", [])
+    assert added is not None
+    assert there[-1] == ("commit", [added.path.base])
+    # Not before it is known that it isn't valid.
+    assert [base for text, base in there if text.startswith(("begin", "\ninsert into ValidPaths"))] == [
+        [],
+        [],
+    ]
+
+
+def test_what_was_deleted_by_hand_is_left_to_the_careful_way(store: LocalStore) -> None:
+    path = store.add_text("text", b"text")
+    os.unlink(store.real(path))
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store.add_new_text("text", b"text", [])
+    assert leftovers(store) == []
+    assert os.listdir(store.directory) == []
+    assert store.add_text("text", b"text") == path
+    assert store.verify(contents=True) == []
 
 
 def test_what_is_to_be_on_disk_at_once_is_left_to_the_careful_way(layout: Layout) -> None:

@@ -12,18 +12,18 @@ import struct
 LENGTH = struct.Struct("<Q")
 
 
-_PADDINGS = tuple(bytes(count) for count in range(8))
+PADDINGS = tuple(bytes(count) for count in range(8))
 
 
 def padding(size: int) -> bytes:
     """The zero bytes that follow `size` bytes."""
-    return _PADDINGS[-size % 8]
+    return PADDINGS[-size % 8]
 
 
 def string(data: bytes) -> bytes:
     """A string: its length (64 bits, little endian), its bytes, padding."""
     size = len(data)
-    return LENGTH.pack(size) + data + _PADDINGS[-size % 8]
+    return LENGTH.pack(size) + data + PADDINGS[-size % 8]
 
 
 def _strings(*words: bytes) -> bytes:
@@ -43,7 +43,7 @@ NODE = string(b"node")
 ENTRY_TAIL = CLOSE
 
 
-FILE_TAILS = tuple(padding + CLOSE for padding in _PADDINGS)
+FILE_TAILS = tuple(padding + CLOSE for padding in PADDINGS)
 
 
 def file_head(size: int, executable: bool) -> bytes:
@@ -63,7 +63,7 @@ def plain_file(data: bytes, *, executable: bool) -> bytes:
     return b"".join((MAGIC, head, LENGTH.pack(size), data, FILE_TAILS[-size % 8]))
 
 
-NODES = tuple(padding + NODE for padding in _PADDINGS)
+NODES = tuple(padding + NODE for padding in PADDINGS)
 # Of an entry that is a file: what comes between its name and its size, and behind its bytes.
 ENTRY_FILE_HEADS = tuple(node + FILE for node in NODES)
 ENTRY_EXECUTABLE_HEADS = tuple(node + EXECUTABLE_FILE for node in NODES)

@@ -11,7 +11,7 @@ Cost: some 8 µs for a new root, a look at a set for one that the session has.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from fruix.model.storepath import StorePath
@@ -79,17 +79,21 @@ class TempRoots:
     def add(self, path: StorePath) -> None:
         """Protect a path (which need not be valid, or exist)."""
         own = self._own()
-        if path not in own:
-            self._add(own, (path,))
+        if path in own:
+            return
+        with self._gated(), self._lock:
+            own.add(path)
+            for listener in self._listeners:
+                listener.append(path)
+            if self._file is not None:
+                self._file.add(path.text)
 
     def add_all(self, paths: Collection[StorePath]) -> None:
         """Protect several, in the calls of one."""
         own = self._own()
         if own.issuperset(paths):
             return
-        self._add(own, [path for path in dict.fromkeys(paths) if path not in own])
-
-    def _add(self, own: set[StorePath], new: Sequence[StorePath]) -> None:
+        new = [path for path in dict.fromkeys(paths) if path not in own]
         with self._gated(), self._lock:
             own.update(new)
             for listener in self._listeners:

@@ -23,12 +23,13 @@ from fruix.model.hashes import Hash
 from fruix.model.nar import write
 from fruix.model.pathinfo import PathInfo
 from fruix.model.storepath import StorePath, check_name, in_order
-from fruix.model.text_object import AddedText, Text
+from fruix.model.text_object import Text
 from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.locks import PathLocks
 from fruix.store.objects.content_hashes import check_address, check_method, nar_hash
 from fruix.store.objects.incoming import check_archive, hashed, limited, with_archive
 from fruix.store.objects.new_text import NewTexts, write_plain
+from fruix.store.objects.new_text import Register as RegisterText
 from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
 from fruix.store.tree.hashing import StreamHash
@@ -279,8 +280,8 @@ class Adding:
     def _write(self, chunks: Iterable[bytes], place: bytes) -> int:
         return write_plain(self._staging.directory, place, chunks)
 
-    def new_texts(self, register: Callable[[AddedText, bytes], None]) -> NewTexts:
-        """What adds texts that are new; `register` makes one valid that holds these bytes."""
+    def new_texts(self, register: RegisterText) -> NewTexts:
+        """What adds texts that are new."""
         return NewTexts(
             self._directory,
             staging=self._staging,

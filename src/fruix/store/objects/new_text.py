@@ -1,8 +1,11 @@
 """The usual case of a text that is added: there is no such path yet, and nothing is in the way.
 
 The order is that of all ways into the store (`add`), with the same parts; what is spared are the values
-between them. None is returned, or an error raised, before the text is valid: then nothing is left of it
-but its temporary root, and whoever asks takes the careful way, which tells what is wrong.
+between them, and the question whether the path is valid: where nothing has its name it can be only if it
+was deleted by hand, which the row itself tells, before the file gets that name.
+
+None is returned, or an error raised, before the text is valid: then nothing is left of it but its temporary
+root, and whoever asks takes the careful way, which tells what is wrong.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from fruix.model import base32
 from fruix.model.hashes import sha256
@@ -22,10 +26,12 @@ from fruix.store.collection.temp_roots import TempRoots
 from fruix.store.derivation_cache import check_size
 from fruix.store.objects.staging import Staging
 from fruix.store.room import Room
-from fruix.store.tree.descriptors import CREATE_FILE, write_all
-from fruix.store.tree.metadata import FILE_MODES, finish_times
+from fruix.store.tree.descriptors import CREATE_FILE, exists, write_all
+from fruix.store.tree.metadata import FILE_MODES, TIMES
 
 _MODE = FILE_MODES[False]
+Register = Callable[[AddedText, bytes, Callable[[], None]], None]
+"""Makes a text valid, or fails if it is; gets its bytes, and what puts its file in its place before that."""
 
 
 class NewTexts:
@@ -39,9 +45,9 @@ class NewTexts:
         room: Room,
         roots: TempRoots,
         valid: Callable[[StorePath], bool],
-        register: Callable[[AddedText, bytes], None],
+        register: Register,
     ) -> None:
-        """`register` makes a text valid that has not been valid before; it gets its bytes, too."""
+        """See `add` for what the parts are asked."""
         self._directory = directory
         self._staging = staging
         self._room = room
@@ -64,22 +70,21 @@ class NewTexts:
         digest = sha256(contents).digest()
         path = make_store_path(":".join(("text", *references)), digest, name, self._directory)
         self._roots.add(path)
-        if self._valid(path):
+        base = path.base
+        if exists(self._staging.store, base):
             return None
         self._room.spend(len(contents))
         archive = plain_file(contents, executable=False)
         address, hashed = f"text:sha256:{base32.encode(digest)}", sha256(archive).digest()
         text = AddedText(path, address, hashed, len(archive), references, int(time.time()))
-        base = path.base
         with self._staging.place() as place:
             inode = write_plain(self._staging.directory, place, (contents,))
-            self._staging.publish(place, base, directory=False)
-        try:
-            self._register(text, contents)
-        except BaseException:
-            if not self._valid(path):
-                self._staging.retract(base, inode)
-            raise
+            try:
+                self._register(text, contents, partial(self._staging.publish, place, base, directory=False))
+            except BaseException:
+                if not self._valid(path):
+                    self._staging.retract(base, inode)
+                raise
         return text
 
 
@@ -92,7 +97,7 @@ def write_plain(directory: int, name: bytes, chunks: Iterable[bytes]) -> int:
         status = os.fstat(descriptor)
         if stat.S_IMODE(status.st_mode) != _MODE:  # the mask took some of it
             os.fchmod(descriptor, _MODE)
-        finish_times(descriptor)
+        os.utime(descriptor, ns=TIMES)
         return status.st_ino
     finally:
         os.close(descriptor)
