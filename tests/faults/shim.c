@@ -17,6 +17,7 @@
 #include <linux/fs.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 enum { CREATE = 1, WRITE, TRUNCATE, RENAME, EXCHANGE, LINK, UNLINK, MKDIR, RMDIR, SYMLINK, MODE, SYNC, SYNC_ALL, NOTE };
@@ -226,6 +227,23 @@ static ssize_t written(int descriptor, const void *data, size_t size, off_t offs
 ssize_t write(int descriptor, const void *data, size_t size) { return written(descriptor, data, size, 0, 0); }
 ssize_t pwrite(int descriptor, const void *data, size_t size, off_t offset) { return written(descriptor, data, size, offset, 1); }
 ssize_t pwrite64(int descriptor, const void *data, size_t size, off_t offset) { return written(descriptor, data, size, offset, 1); }
+
+/* Piece by piece, as far as it goes. */
+ssize_t writev(int descriptor, const struct iovec *pieces, int count)
+{
+    ssize_t total = 0;
+    if (!watched(descriptor))
+        return REAL(writev)(descriptor, pieces, count);
+    for (int each = 0; each < count; each++) {
+        ssize_t done = written(descriptor, pieces[each].iov_base, pieces[each].iov_len, 0, 0);
+        if (done < 0)
+            return total ? total : done;
+        total += done;
+        if ((size_t)done < pieces[each].iov_len)
+            break;
+    }
+    return total;
+}
 
 /* Copies in the kernel don't exist below the root: whoever asks falls back to writes, which are recorded. */
 ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size_t size, unsigned flags)
