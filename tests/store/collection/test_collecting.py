@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Collection
 
 import pytest
 
@@ -10,6 +12,8 @@ from fruix.errors import PathAliveError
 from fruix.model.contentaddress import Method
 from fruix.model.garbage import Goal, Keep
 from fruix.model.storepath import StorePath
+from fruix.store.collection import strays
+from fruix.store.collection.parts import Parts
 from fruix.store.layout import Layout
 from fruix.store.local import LocalStore
 from store.helpers import being_made, some_path
@@ -149,3 +153,32 @@ def test_deduplicated_files_count_once_and_leave_nothing(store: LocalStore) -> N
     assert store.delete(paths[1:], KEEP).freed == 9000
     assert store.collect(KEEP, Goal()).freed == 90
     assert names(store) == set()
+
+
+def test_strays_are_found_beside_the_look_and_looked_at_again(
+    store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What became valid, a temporary root or kept since its name was read stays."""
+    gone, valid, held, kept = (some_path(name, store.directory) for name in ("gone", "valid", "held", "kept"))
+    for path in (gone, valid, held, kept):
+        os.mkdir(store.real(path))
+    threads: list[bool] = []
+    find = strays.find_strays
+
+    def found(parts: Parts, spared: Collection[str]) -> strays.Strays:
+        threads.append(threading.current_thread() is threading.main_thread())
+        names = find(parts, spared)
+        with store.database.writing() as connection:
+            connection.execute(
+                "insert into ValidPaths (path, hash, registrationTime) values (?, 'x', 1)", (str(valid),)
+            )
+        store.add_temp_root(held)
+        store.database.keep(kept.base)
+        return names
+
+    monkeypatch.setattr(strays, "find_strays", found)
+    root(store, "valid", valid)
+    with store.temp_roots.session():
+        assert store.collect(KEEP, Goal()).deleted == 1
+    assert names(store) == {valid.base, held.base, kept.base}
+    assert threads == [False]

@@ -36,7 +36,7 @@ from fruix.store.collection.liveness import Liveness
 from fruix.store.collection.parts import Parts
 from fruix.store.collection.row_sets import delete_rows, without_held
 from fruix.store.collection.shredder import Shredder
-from fruix.store.collection.strays import find_strays
+from fruix.store.collection.strays import Strays
 from fruix.store.tree.interruption import check_interrupt
 
 BATCH = 256
@@ -57,11 +57,11 @@ class Collector:
     shredder: Shredder
     foreign: list[str] = field(default_factory=list)
 
-    def delete_unregistered(self) -> Iterator[Step]:
-        """Delete objects in the store directory that are not valid, but for those in use or kept."""
-        strays = find_strays(self.parts, self.liveness.names)
+    def delete_unregistered(self, strays: Strays) -> Iterator[Step]:
+        """Delete what was found in the store directory, but for what is in use or kept by now."""
         self.foreign += strays.foreign
-        return self.delete_objects(strays.objects)
+        spared = self.liveness.names | self.parts.database.kept()
+        return self.delete_objects([path for path in strays.objects if path.base not in spared])
 
     def delete_objects(self, paths: Iterable[StorePath]) -> Iterator[Step]:
         """Delete objects that are not valid, if nobody uses them."""

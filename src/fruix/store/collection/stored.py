@@ -192,9 +192,12 @@ class StoredCollection(StoreQueries):
         """
         if goal.dry_run:
             return self._would_collect(keep, goal, report)
-        with self._collecting(keep, goal, report) as collector:
+        with (
+            collection.strays.strays_beside(self._parts) as strays,
+            self._collecting(keep, goal, report) as collector,
+        ):
             graph = collector.liveness.graph
-            steps = [collector.delete_unregistered(), collector.delete_rows(_order(graph, goal))]
+            steps = [collector.delete_unregistered(strays()), collector.delete_rows(_order(graph, goal))]
             deleted = _count((step for part in steps for step in part), report)
         return Collected(graph.live, deleted, collector.shredder.freed, tuple(sorted(collector.foreign)))
 

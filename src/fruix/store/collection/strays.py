@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
 from fruix.dataclass import dataclass, field
 from fruix.model.storepath import StorePath
@@ -42,3 +43,16 @@ def find_strays(parts: Parts, spared: Collection[str]) -> Strays:
         elif not leftovers.is_own(name):
             found.foreign.append(name)
     return found
+
+
+@contextmanager
+def strays_beside(parts: Parts) -> Iterator[Callable[[], Strays]]:
+    """Find strays in a thread while the context goes on; yields what waits for them.
+
+    None is spared: whoever deletes strays looks once more at each. SQLite reads without the
+    interpreter's lock, so that the graph can be read meanwhile.
+    """
+    from fruix.thread_pool import ThreadPool  # noqa: PLC0415 - seldom needed
+
+    with ThreadPool(1, "strays") as pool:
+        yield pool.submit(find_strays, parts, ()).result
