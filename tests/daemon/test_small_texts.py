@@ -25,7 +25,7 @@ TEXT, FRAMED = 8, 7
 MANY = 20
 # Of Python's functions, in all and for each reference; 243 and 12 for AddToStore while requests were read by
 # the tables of operations, and texts added as values.
-MOST_CALLS, MOST_FOR_A_REFERENCE = 90, 2
+MOST_CALLS, MOST_FOR_A_REFERENCE = 84, 2
 
 
 def request(kind: int, name: str, text: bytes, references: list[str]) -> bytes:
