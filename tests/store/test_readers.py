@@ -65,7 +65,7 @@ def test_a_peak_of_readers_leaves_few_descriptors(store: LocalStore) -> None:
 
     def work() -> None:
         for _ in range(3):
-            assert store.database._rows(SLOW) == [(20000,)]
+            assert store.database.rows(SLOW) == [(20000,)]
             most.append(descriptors(store))
 
     at_once(THREADS, work)
@@ -95,7 +95,7 @@ def test_those_who_wait_get_their_turn() -> None:
 def test_a_failed_query_gives_its_connection_back(store: LocalStore) -> None:
     for _ in range(3 * MOST):
         with pytest.raises(StoreError, match="no such table"):
-            store.database._rows("select * from nowhere")
+            store.database.rows("select * from nowhere")
     assert store.all_valid_paths() == []
 
 
@@ -112,8 +112,8 @@ class Poor:
 def test_long_answers_are_paid_for(store: LocalStore) -> None:
     series = "with recursive n(x) as (select 1 union all select x + 1 from n where x < ?) select x from n"
     with charged_to(Poor()):
-        assert len(store.database._rows(series, 1000)) == 1000
+        assert len(store.database.rows(series, 1000)) == 1000
         for _ in range(3 * MOST):
             with pytest.raises(MemoryLimitError):
-                store.database._rows(series, 5000)
-    assert len(store.database._rows(series, 5000)) == 5000
+                store.database.rows(series, 5000)
+    assert len(store.database.rows(series, 5000)) == 5000

@@ -61,14 +61,14 @@ class Database(DatabaseFile):
 
     def paths(self, statement: str, *parameters: object) -> list[StorePath]:
         """The paths that a query of one column gives, in its order."""
-        return [self._path(row[0]) for row in self._rows(statement, *parameters)]
+        return [self._path(row[0]) for row in self.rows(statement, *parameters)]
 
     def _path(self, text: object) -> StorePath:
         return StorePath.parse(str(text), self.directory)
 
     def is_valid(self, path: StorePath) -> bool:
         """Whether the path is registered."""
-        return bool(self._rows(schema.IS_VALID, str(path)))
+        return bool(self.rows(schema.IS_VALID, str(path)))
 
     def is_valid_yet(self, path: StorePath) -> bool:
         """The same for those who are about to register the path."""
@@ -79,16 +79,16 @@ class Database(DatabaseFile):
         by_text = {path.text: path for path in paths}
         if len(by_text) > _MANY:
             charge(_ASKED * len(by_text))
-        return {by_text[str(row[0])] for row in self._rows(schema.VALID_OF, json.dumps(list(by_text)))}
+        return {by_text[str(row[0])] for row in self.rows(schema.VALID_OF, json.dumps(list(by_text)))}
 
     def info(self, path: StorePath) -> PathInfo | None:
         """All that is known about a path, or None when it is not registered."""
-        rows = self._rows(schema.INFO_BY_PATH, str(path))
+        rows = self.rows(schema.INFO_BY_PATH, str(path))
         return self._info(rows[0]) if rows else None
 
     def registered_after(self, identifier: int) -> Iterator[PathInfo]:
         """What was registered after the row with this id, in order; some at a time are held."""
-        while batch := self._rows(schema.INFO_AFTER_ID, identifier, _BATCH):
+        while batch := self.rows(schema.INFO_AFTER_ID, identifier, _BATCH):
             yield from map(self._info, batch)
             identifier = _integer(batch[-1][-1])
 
@@ -98,7 +98,7 @@ class Database(DatabaseFile):
         while start < (newest := self.last_id()):
             for first in range(start, newest, _BATCH):
                 bounds = first, first + _BATCH
-                ((bases,),) = self._rows(schema.BASES_BETWEEN, len(self.directory) + 2, *bounds)
+                ((bases,),) = self.rows(schema.BASES_BETWEEN, len(self.directory) + 2, *bounds)
                 if bases is not None:
                     yield str(bases).split("/")
             start = newest
@@ -106,17 +106,17 @@ class Database(DatabaseFile):
     def all_contents(self) -> Iterator[Contents]:
         """All rows, in order; some at a time are held. Costs 1 µs a path."""
         identifier = 0
-        while batch := [_contents(row) for row in self._rows(schema.CONTENTS_AFTER_ID, identifier, _BATCH)]:
+        while batch := [_contents(row) for row in self.rows(schema.CONTENTS_AFTER_ID, identifier, _BATCH)]:
             yield from batch
             identifier = batch[-1].row
 
     def big_contents(self, size: int, most: int) -> list[Contents]:
         """The rows of the biggest paths, of at least `size` bytes each. Costs a pass over all rows."""
-        return [_contents(row) for row in self._rows(schema.CONTENTS_OF_BIG, size, most)]
+        return [_contents(row) for row in self.rows(schema.CONTENTS_OF_BIG, size, most)]
 
     def contents(self, path: str) -> Contents | None:
         """What is known of a path's files, or None when it is not registered."""
-        rows = self._rows(schema.CONTENTS_OF, path)
+        rows = self.rows(schema.CONTENTS_OF, path)
         return _contents(rows[0]) if rows else None
 
     def _info(self, row: Row) -> PathInfo:
@@ -147,7 +147,7 @@ class Database(DatabaseFile):
 
     def outputs(self, drv: StorePath) -> Mapping[str, StorePath]:
         """The outputs, with names, of a valid derivation; valid or not."""
-        return {str(name): self._path(path) for name, path in self._rows(schema.OUTPUTS, str(drv))}
+        return {str(name): self._path(path) for name, path in self.rows(schema.OUTPUTS, str(drv))}
 
     def by_hash_part(self, text: str) -> StorePath | None:
         """The valid path with this hash part (32 characters of nix32, checked by the caller)."""
@@ -159,16 +159,16 @@ class Database(DatabaseFile):
 
     def row_of(self, path: StorePath) -> int:
         """The id of a path's row; 0 when it is not registered."""
-        rows = self._rows(schema.FIND_ID, str(path))
+        rows = self.rows(schema.FIND_ID, str(path))
         return _integer(rows[0][0]) if rows else 0
 
     def count(self) -> int:
         """How many paths are registered. Costs a pass over an index."""
-        return _integer(self._rows(schema.COUNT)[0][0])
+        return _integer(self.rows(schema.COUNT)[0][0])
 
     def rows_after(self, identifier: int, most: int) -> list[tuple[int, StorePath]]:
         """The ids and paths of rows after the one with this id, in order; at most `most`."""
-        rows = self._rows(schema.PATHS_AFTER_ID, identifier, most)
+        rows = self.rows(schema.PATHS_AFTER_ID, identifier, most)
         return [(_integer(row), self._path(path)) for row, path in rows]
 
     def closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
@@ -181,7 +181,7 @@ class Database(DatabaseFile):
     def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
         """What is known of all those, at one moment."""
         texts = json.dumps([str(path) for path in paths])
-        return [self._info(row) for row in self._rows(schema.INFO_CLOSURE, texts)]
+        return [self._info(row) for row in self.rows(schema.INFO_CLOSURE, texts)]
 
     def referrers_closure(self, paths: Iterable[StorePath]) -> set[StorePath]:
         """The paths and all that refer to them, directly or not."""
@@ -195,7 +195,7 @@ class Database(DatabaseFile):
 
     def realisation(self, identifier: str) -> Realisation | None:
         """Where the output with this id is, if that is known and it is valid."""
-        rows = self._rows(schema.REALISATION, *Realisation(identifier, StorePath("")).key)
+        rows = self.rows(schema.REALISATION, *Realisation(identifier, StorePath("")).key)
         if not rows:
             return None
         path, signatures = rows[0]
@@ -235,11 +235,11 @@ class Database(DatabaseFile):
 
     def last_id(self) -> int:
         """The id of the newest row that is committed (0 when there is none)."""
-        return _integer(self._rows(schema.LAST_ID)[0][0])
+        return _integer(self.rows(schema.LAST_ID)[0][0])
 
     def mark(self) -> int:
         """The id up to which everything is known to be on disk."""
-        return _integer(self._rows(schema.GET_MARK)[0][0])
+        return _integer(self.rows(schema.GET_MARK)[0][0])
 
     def set_mark(self, identifier: int) -> None:
         """Advance the mark (it never goes back). What is known of paths is the same as before."""
@@ -247,7 +247,7 @@ class Database(DatabaseFile):
 
     def newest(self) -> int:
         """The highest id that a row ever had; 0 when there are no rows."""
-        return _integer(self._rows(schema.NEWEST_ID)[0][0])
+        return _integer(self.rows(schema.NEWEST_ID)[0][0])
 
     def newest_path(self) -> StorePath | None:
         """The path that was registered last, of those that are valid."""
@@ -255,7 +255,7 @@ class Database(DatabaseFile):
 
     def replacing(self, path: StorePath) -> set[tuple[Hash, int]]:
         """What the archive of a path may be that is just being replaced: hashes and sizes."""
-        rows = self._rows(schema.REPLACING, str(path))
+        rows = self.rows(schema.REPLACING, str(path))
         return {(Hash.parse(str(found)), _integer(size)) for found, size in rows}
 
     def newest_synced_path(self) -> StorePath | None:
@@ -266,7 +266,7 @@ class Database(DatabaseFile):
 
     def kept(self) -> set[str]:
         """Base names of unregistered objects that are kept for people to look at."""
-        return {str(row[0]) for row in self._rows(schema.KEPT)}
+        return {str(row[0]) for row in self.rows(schema.KEPT)}
 
     def keep(self, name: str) -> None:
         """Note that such an object has that name."""

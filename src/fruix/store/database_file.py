@@ -90,7 +90,7 @@ class DatabaseFile:
             self._writer.execute("pragma journal_mode = wal").fetchone()
             self._writer.executescript(schema.CREATE)
             self._watcher = self._connect().cursor()  # now: later there may be no more descriptors
-        self.identity = str(self._rows(schema.GET_IDENTITY)[0][0])
+        self.identity = str(self.rows(schema.GET_IDENTITY)[0][0])
         if not _IDENTITY.fullmatch(self.identity):
             raise StoreError(
                 f"database: its identity is damaged ({self.identity[:32]!r})", where=self.file, hint=REBUILD
@@ -176,8 +176,6 @@ class DatabaseFile:
         except sqlite3.Error as error:
             raise explanation(error, self.file) from error
 
-    _rows = rows
-
     def _fresh_rows(self, statement: str, *parameters: object) -> list[Row]:
         """The same by the connection that writes, if it is free.
 
@@ -191,7 +189,7 @@ class DatabaseFile:
                 raise explanation(error, self.file) from error
             finally:
                 self._turn.release()
-        return self._rows(statement, *parameters)
+        return self.rows(statement, *parameters)
 
     def _another(self) -> sqlite3.Connection:
         if self._writer is None:
@@ -200,8 +198,8 @@ class DatabaseFile:
 
     def integrity(self) -> list[str]:
         """What SQLite finds wrong with the file and with references between rows."""
-        found = [str(row[0]) for row in self._rows("pragma quick_check") if row[0] != "ok"]
-        return found + [f"dangling row in {row[0]}" for row in self._rows("pragma foreign_key_check")]
+        found = [str(row[0]) for row in self.rows("pragma quick_check") if row[0] != "ok"]
+        return found + [f"dangling row in {row[0]}" for row in self.rows("pragma foreign_key_check")]
 
     def sync_log(self) -> None:
         """Bring every committed transaction to disk.
@@ -215,7 +213,7 @@ class DatabaseFile:
 
     def checkpoint(self) -> None:
         """Move what is in the log into the main file, as far as no reader is in the way."""
-        self._rows("pragma wal_checkpoint(passive)")
+        self.rows("pragma wal_checkpoint(passive)")
 
 
 def _create_file(path: str, mode: int) -> None:

@@ -32,7 +32,7 @@ def all_of(store: LocalStore, path: StorePath) -> tuple[Any, ...]:
     times = {info.registration_time, *(row[3] for row in rows)}
     assert len(times) == 1
     row = [value for index, value in enumerate(rows[0]) if index not in (0, 3)]
-    outputs = store.database._rows(schema.OUTPUTS, path.text)
+    outputs = store.database.rows(schema.OUTPUTS, path.text)
     told = (path, info.references, info.content_address, row, outputs, path in store.temp_roots)
     return *told, data, status.st_mode, status.st_mtime_ns, status.st_atime_ns, status.st_nlink, status.st_uid
 
