@@ -10,7 +10,7 @@ import pytest
 
 from daemon.serving import Running, build_events
 from fruix.client import RemoteStore
-from fruix.daemon import answers, request_loop
+from fruix.daemon import answers
 from fruix.daemon.answers import Answer, Answers
 from fruix.daemon.handlers.quick import QuickQuestions
 from fruix.daemon.session import Session
@@ -27,25 +27,17 @@ from fruix.store.local import LocalStore
 
 
 @pytest.fixture
-def worked_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the operations that were not answered from memory."""
-    names: list[str] = []
-    real = request_loop.RequestLoop._work
-
-    def work(*arguments: object) -> object:
-        names.append(arguments[1].name)  # type: ignore[attr-defined]
-        return real(*arguments)  # type: ignore[arg-type]
-
+def worked_on(worked_on: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The same, and those that were answered from the database: all that were not from memory."""
     real_answer = QuickQuestions.answer
 
     def answer(self: QuickQuestions, session: Session, request: bytes) -> tuple[bytes, Version] | None:
         if (found := real_answer(self, session, request)) is not None:
-            names.append(operations(session.context)[int.from_bytes(request[:8], "little")].name)
+            worked_on.append(operations(session.context)[int.from_bytes(request[:8], "little")].name)
         return found
 
-    monkeypatch.setattr(request_loop.RequestLoop, "_work", work)
     monkeypatch.setattr(QuickQuestions, "answer", answer)
-    return names
+    return worked_on
 
 
 def questions(user: RemoteStore, path: StorePath) -> list[object]:

@@ -15,7 +15,6 @@ from types import FrameType
 import pytest
 
 from daemon.serving import Running
-from fruix.daemon import request_loop
 from fruix.daemon.handlers.small_texts import SmallTexts
 from fruix.model.storepath import StorePath
 from fruix.protocol.numbers import CLIENT_MAGIC, GUIX_NEWEST, LAST
@@ -33,20 +32,6 @@ def request(kind: int, name: str, text: bytes, references: list[str]) -> bytes:
         return number(TEXT) + string(name) + string(text) + strings(references)
     head = number(FRAMED) + string(name) + string("text:sha256") + strings(references) + number(0)
     return head + (number(len(text)) + text if text else b"") + number(0)
-
-
-@pytest.fixture
-def worked_on(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the operations that came to the handlers."""
-    names: list[str] = []
-    real = request_loop.RequestLoop._work
-
-    def work(*arguments: object) -> object:
-        names.append(arguments[1].name)  # type: ignore[attr-defined]
-        return real(*arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(request_loop.RequestLoop, "_work", work)
-    return names
 
 
 def greeted(daemon: Running, minor: int = 35) -> socket.socket:
