@@ -59,10 +59,8 @@ class Session:
         self.trusted = trusted
         self.context = Context(Dialect.NIX, NIX_NEWEST, service.store.directory)
         self.options = ClientOptions(verbosity=NIX_DEFAULT_VERBOSITY)
-        self._judged: tuple[ClientOptions | None, list[str]] = (
-            None,
-            [],
-        )  # what passes limits, and of which options
+        # The options that were looked at last, and what of them passes limits.
+        self._judged: tuple[ClientOptions | None, list[str]] = None, []
         self.body: RequestBody = NO_BODY
         # How builds of the last request failed, also those that it only needed.
         self.failed: set[BuildStatus] = set()

@@ -9,15 +9,14 @@ and tell what is wrong. The forms are theirs (`common_operations`, `nix`, `model
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import NamedTuple
 
-from fruix.model.nar.write import PADDINGS, string
 from fruix.model.storepath import path_matcher
 from fruix.model.text_object import AddedText
 from fruix.protocol.messages import LAST
-from fruix.protocol.wire import Context, Dialect
+from fruix.protocol.wire import Context, Dialect, string_pieces
 
 MOST = 1 << 14  # bytes of a request; with so few references it is charged to nobody (`reader.FREE`)
 _MOST_REFERENCES = 64
@@ -118,22 +117,14 @@ def _strings(data: bytes, at: int, count: int) -> tuple[list[bytes], int]:
 
 
 def _path_reply(text: AddedText) -> bytes:
-    return LAST + string(text.path.text.encode())
+    return b"".join((LAST, *string_pieces((text.path.text,))))
 
 
 def _info_reply(text: AddedText) -> bytes:
     """As `model_codecs.KEYED_INFO` is written: no deriver, not built here, no signatures."""
-    pieces = [LAST, *_written((text.path.text, "", text.nar_digest.hex())), _number(len(text.references))]
-    pieces += _written(text.references)
+    head = text.path.text, "", text.nar_digest.hex()  # no deriver
+    pieces = [LAST, *string_pieces(head), _number(len(text.references))]
+    pieces += string_pieces(text.references)
     pieces += (_number(text.registration_time), _number(text.nar_size), _NONE, _NONE)
-    pieces += _written((text.address,))
+    pieces += string_pieces((text.address,))
     return b"".join(pieces)
-
-
-def _written(texts: Sequence[str]) -> list[bytes]:
-    """The pieces of strings of ASCII."""
-    pieces: list[bytes] = []
-    for text in texts:
-        size = len(text)
-        pieces += (_number(size), text.encode("ascii"), PADDINGS[-size % 8])
-    return pieces

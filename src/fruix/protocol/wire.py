@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from fruix.dataclass import dataclass
 from fruix.errors import ProtocolError
+from fruix.model.nar.write import PADDINGS
 from fruix.overriding import override
 from fruix.protocol import numbers
 from fruix.protocol.reader import CHUNK, Source
@@ -111,6 +112,16 @@ def write_string(sink: bytearray, data: bytes) -> None:
     sink += len(data).to_bytes(8, "little")
     sink += data
     sink += bytes(-len(data) % 8)
+
+
+def string_pieces(texts: Iterable[str]) -> list[bytes]:
+    """The bytes of strings one after the other, to be joined: where values and codecs would cost too much."""
+    pieces: list[bytes] = []
+    for text in texts:
+        data = text.encode("utf-8", "surrogateescape")
+        size = len(data)
+        pieces += (size.to_bytes(8, "little"), data, PADDINGS[-size % 8])
+    return pieces
 
 
 def write_u64(sink: bytearray, value: int) -> None:

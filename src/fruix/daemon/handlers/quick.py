@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.model import base32
+from fruix.model.nar.write import PADDINGS
 from fruix.model.storepath import BASE, HASH_PART_SIZE
 from fruix.protocol import common_operations as common
 from fruix.protocol import guix, messages, nix
 from fruix.protocol.operations import operations
 from fruix.protocol.reader import FREE
 from fruix.protocol.records import Request
-from fruix.protocol.wire import Context, Dialect
+from fruix.protocol.wire import Context, Dialect, string_pieces
 from fruix.store import schema
 
 if TYPE_CHECKING:
@@ -35,7 +36,6 @@ _MOST_ROWS = 1000  # more than that is charged to the client while it is written
 _HASH = re.compile("sha256:[0-9a-f]{64}").fullmatch
 _DIGIT = f"[{base32.ALPHABET}]"
 _ADDRESS = re.compile(f"(?:text|fixed|fixed:r):sha256:[01]{_DIGIT}{{51}}").fullmatch
-_PADDING = tuple(bytes(-size % 8) for size in range(8))
 # Zero is what an empty string and an empty list are, too.
 _ZERO, _ONE = bytes(8), (1).to_bytes(8, "little")
 _NO, _YES = messages.LAST + _ZERO, messages.LAST + _ONE
@@ -60,15 +60,11 @@ class Patterns:
 
 def _string(text: str) -> bytes:
     data = text.encode()
-    return len(data).to_bytes(8, "little") + data + _PADDING[len(data) & 7]
+    return len(data).to_bytes(8, "little") + data + PADDINGS[-len(data) & 7]
 
 
 def _strings(texts: Collection[str]) -> bytes:
-    pieces = [len(texts).to_bytes(8, "little")]
-    for text in texts:
-        data = text.encode()
-        pieces += (len(data).to_bytes(8, "little"), data, _PADDING[len(data) & 7])
-    return b"".join(pieces)
+    return b"".join((len(texts).to_bytes(8, "little"), *string_pieces(texts)))
 
 
 # Of a row of `schema.INFO_BY_PATH`

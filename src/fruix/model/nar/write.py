@@ -11,13 +11,7 @@ import struct
 
 LENGTH = struct.Struct("<Q")
 
-
-PADDINGS = tuple(bytes(count) for count in range(8))
-
-
-def padding(size: int) -> bytes:
-    """The zero bytes that follow `size` bytes."""
-    return PADDINGS[-size % 8]
+PADDINGS = tuple(bytes(count) for count in range(8))  # by how many bytes are missing to a multiple of 8
 
 
 def string(data: bytes) -> bytes:
