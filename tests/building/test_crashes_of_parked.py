@@ -20,6 +20,7 @@ from fruix.building.settings import BuildSettings
 from fruix.model.storepath import StorePath
 from fruix.sandbox import Spawner
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS
+from fruix.sandbox.linux.processes import is_elsewhere
 from fruix.store import Layout, LocalStore
 from machine import Machine
 from seen_processes import children_of, descriptors_of
@@ -75,4 +76,4 @@ def build_twice(names: list[str], shell: StorePath, fault: str) -> int:
 
 def is_ready(spawner: int) -> bool:
     """Whether it has a child that has let go of all descriptors but its own."""
-    return any(len(descriptors_of(pid)) == 5 for pid in children_of(spawner))
+    return any(len(descriptors_of(pid)) == 5 for pid in children_of(spawner) if is_elsewhere(pid))

@@ -45,33 +45,53 @@ def test_a_note_stands_from_the_first_time_to_the_end(tmp_path: Path) -> None:
     asked = Asked()
     one = parking(asked, tmp_path)
     for _ in range(2):
-        with one.build():
-            one.prepare()
+        with one.build() as sandbox:
+            sandbox.prepare()
     (name,) = of_running_daemons(str(tmp_path))
     assert name.startswith(f"{PREFIX}01234567-")
     assert asked.requests == [ParkRequest(name, f"{tmp_path}/parked")] * 2
     assert os.listdir(tmp_path / "journal") == [f"{name}.json"]
     one.close()
     one.close()
-    one.prepare()
+    with one.build() as sandbox:
+        sandbox.prepare_meanwhile()
+        sandbox.prepare()
     assert (len(asked.requests), asked.ended) == (2, True)
-    assert os.listdir(tmp_path) == ["journal"]
+    assert sorted(os.listdir(tmp_path)) == ["journal", "journal-spare"]
     assert os.listdir(tmp_path / "journal") == []
 
 
 def test_not_beside_another_build(tmp_path: Path) -> None:
     asked = Asked()
     one = parking(asked, tmp_path)
-    with one.build(), one.build():
-        one.prepare()
+    with one.build(), one.build() as sandbox:
+        sandbox.prepare()
     assert (asked.requests, os.listdir(tmp_path)) == ([], [])
-    with one.build():
-        one.prepare()
+    with one.build() as sandbox:
+        sandbox.prepare()
+        with one.build() as other:
+            other.prepare_meanwhile()
     assert len(asked.requests) == 1
+
+
+def test_once_for_each_build_while_its_builder_runs_or_behind_it(tmp_path: Path) -> None:
+    asked = Asked()
+    one = parking(asked, tmp_path)
+    with one.build() as sandbox:
+        sandbox.prepare_meanwhile()
+        assert asked.requests == [], "the first is asked for when nobody waits"
+        sandbox.prepare()
+    assert len(asked.requests) == 1
+    with one.build() as sandbox:
+        for _ in range(2):  # rounds
+            sandbox.prepare_meanwhile()
+            assert len(asked.requests) == 2
+        sandbox.prepare()
+    assert len(asked.requests) == 2
 
 
 def test_nothing_is_noted_of_what_could_not_be_asked(tmp_path: Path) -> None:
     one = parking(Asked(BrokenPipeError()), tmp_path)
-    with pytest.raises(BrokenPipeError):
-        one.prepare()
+    with pytest.raises(BrokenPipeError), one.build() as sandbox:
+        sandbox.prepare()
     assert os.listdir(tmp_path / "journal") == []

@@ -1,7 +1,8 @@
 """Has the spawner keep a sandbox ready for the next build (see `sandbox.linux.parked`).
 
-It is asked when a build has been answered, so that nobody waits for it. What that makes (a control group)
-is noted in the journal from the first time to `close`: after a crash the next start removes it. The
+A build that has taken one asks for the next while its builder runs, on another processor than that if there
+is one; else it is asked when a build has been answered. So nobody waits for it. What that makes (a control
+group) is noted in the journal from the first time to `close`: after a crash the next start removes it. The
 directory on which roots are mounted, where only those sandboxes see it, is empty.
 """
 
@@ -34,6 +35,29 @@ def of_running_daemons(builds: str) -> Collection[str]:
     return found
 
 
+class NextSandbox:
+    """What one build has done for the next. Used by one thread at a time."""
+
+    def __init__(self, parking: Parking) -> None:
+        self._parking = parking
+        self._asked = False
+
+    def prepare_meanwhile(self) -> None:
+        """Have a sandbox ready again while this build's own runs."""
+        if not self._asked:
+            self._asked = self._parking.ask(first=False)
+
+    def prepare(self) -> None:
+        """Have one ready when this build has been answered, unless that was asked for meanwhile.
+
+        Raises:
+            OSError: it can't be noted, or the spawner can't be asked.
+        """
+        failpoints.reach("park-ask")
+        if not self._asked:
+            self._parking.ask(first=True)
+
+
 class Parking:
     """Thread-safe."""
 
@@ -54,33 +78,38 @@ class Parking:
         self._closed = False
 
     @contextlib.contextmanager
-    def build(self) -> Iterator[None]:
+    def build(self) -> Iterator[NextSandbox]:
         """One build, from its beginning until it has been tidied up."""
         with self._lock:
             self._builds_here += 1
         try:
-            yield
+            yield NextSandbox(self)
         finally:
             with self._lock:
                 self._builds_here -= 1
 
-    def prepare(self) -> None:
-        """Have a sandbox ready, if none is; returns at once.
+    def ask(self, *, first: bool) -> bool:
+        """Have a sandbox ready, if none is; returns at once: whether that was asked for.
 
         Not beside another build: where the processors are busy it would only cost.
+
+        Args:
+            first: also if none has been asked for so far.
 
         Raises:
             OSError: it can't be noted, or the spawner can't be asked.
         """
-        failpoints.reach("park-ask")
         with self._lock:
             if self._closed or self._builds_here > 1 or not back_end().parks:
-                return
+                return False
+            if self._handle is None and not first:
+                return False
             request = ParkRequest(self._name, f"{self._builds}/{PARKED}", failpoints.text())
             if self._handle is None:
                 self._handle = self._begin(request)
             else:
                 self._handle.prepare(request)
+            return True
 
     def _begin(self, request: ParkRequest) -> ParkingHandle:
         self._journal.write(JournalEntry.of(self._name, 0))

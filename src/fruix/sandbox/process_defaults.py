@@ -41,8 +41,9 @@ _KINDS: Mapping[str, int] = {
     if name.startswith(_PREFIX) and name != "RLIMIT_OFILE"  # an old name of another one
 }
 _SIGNALS = tuple(map(int, signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}))
-# What the process that forks builders has remembered: empty in any other.
-_changed_signals: list[int] = []
+# What the process that forks builders has remembered: None in any other.
+_changed_signals: Collection[int] | None = None
+_blocks_signals = True
 _lifted: dict[int, tuple[int, int]] = {}  # kind → what it was brought to
 
 
@@ -52,14 +53,17 @@ def default_signals() -> None:
     An exec would keep what is ignored (CPython alone ignores SIGPIPE and SIGXFSZ); handlers are
     reset by the exec itself.
     """
-    for number in _changed_signals or _not_default():
+    for number in _not_default() if _changed_signals is None else _changed_signals:
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    if _blocks_signals:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def remember_signals() -> None:
-    """Look once which signals this process treats otherwise; it changes none of them from here on."""
-    _changed_signals[:] = _not_default()
+    """Look once which signals this process treats otherwise or blocks; it changes none from here on."""
+    global _changed_signals, _blocks_signals  # noqa: PLW0603
+    _changed_signals = _not_default()
+    _blocks_signals = bool(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
 
 
 def _not_default() -> Collection[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import select
@@ -23,6 +24,7 @@ from fruix.sandbox.back_ends import current
 from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, mount_point, remove_left_over
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS
+from fruix.sandbox.linux.processes import is_elsewhere
 from fruix.sandbox.networks import HOST
 from fruix.sandbox.spawner.client import ParkingHandle
 from fruix.sandbox.spawner.ipc import ParkRequest
@@ -63,7 +65,8 @@ class Here:
         return 0 if fault else self.ready()
 
     def children(self) -> list[int]:
-        return children_of(self.spawner.pid)
+        """Sandboxes; the process that they are cloned from has no process namespace of its own."""
+        return [pid for pid in children_of(self.spawner.pid) if is_elsewhere(pid)]
 
     def ready(self) -> int:
         """The process that waits: it has closed all but its own."""
@@ -127,7 +130,7 @@ def spawning(tmp_path: Path, programs: Path) -> Iterator[Here]:
     try:
         yield one
         one.close()
-        assert one.children() == []
+        assert children_of(spawner.pid) == []
         assert groups() == []
         assert os.listdir(tmp_path / "parked") == []
     finally:
@@ -344,3 +347,48 @@ def test_the_spawners_death_ends_it(tmp_path: Path) -> None:
     parent = CgroupParent.find()
     if parent is not None:
         assert remove_left_over([parent.group(NAME)]) == [parent.group(NAME)]
+
+
+def template_of(here: Here) -> int:
+    (found,) = {*children_of(here.spawner.pid)} - {*here.children()}
+    return found
+
+
+def test_all_are_cloned_from_one_process_that_holds_nothing(here: Here) -> None:
+    here.park()
+    template = template_of(here)
+    assert here.run(spec(here, "exit 0"))[1].code == 0
+    here.park()
+    assert template_of(here) == template
+    assert len(descriptors_of(template)) == 4
+    status = Path(f"/proc/{template}/status").read_text()
+    assert re.search(r"NSsid:\t(\d+)", status)[1] == str(template), "no terminal interrupts it"  # type: ignore[index]
+    assert children_of(template) == []
+
+
+def test_if_that_process_dies_builds_get_fresh_ones_until_there_is_another(here: Here) -> None:
+    here.park()
+    template = template_of(here)
+    os.kill(template, signal.SIGKILL)
+    until(lambda: state_of(template) == "Z", "its end")
+    assert here.run(spec(here, "exit 0"))[1].code == 0  # the one that stood ready
+    assert here.handle is not None
+    here.handle.prepare(here.request)
+    assert here.run(spec(here, "exit 0"))[1].code == 0
+    ready = here.park()
+    assert template_of(here) != template
+    assert here.run(spec(here, "exit 0"))[0] == ready
+
+
+def test_one_that_cannot_be_cloned_is_no_sandbox(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.EAGAIN, "no more processes")
+
+    monkeypatch.setattr("fruix.sandbox.linux.template.libc.clone", full)
+    with spawning(tmp_path, programs) as here:
+        here.handle = here.spawner.park(here.request)
+        with pytest.raises(SandboxError, match="no more processes"):
+            here.run(spec(here, "exit 0"))
+        assert here.children() == []

@@ -74,9 +74,8 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
     log_file = log_name(bare, resources.settings.log_compression)
     facts = BuildFacts(job.path, job.derivation, job.options, log_file)
     allowance = Allowance(job, resources.settings, lambda listener, why: dismiss(state, listener, why))
-    state = RunState(job, facts, allowance)
     with ExitStack() as behind:
-        behind.enter_context(resources.parking.build())
+        state = RunState(job, facts, allowance, behind.enter_context(resources.parking.build()))
         try:
             result = _run(behind, state, resources)
         except LostError:
@@ -89,7 +88,7 @@ def run_build(job: Job, resources: Resources) -> BuildResult:
             _tidy(job.path, behind)
         report(state, result, resources, behind)
         if job.machine is None:
-            behind.callback(resources.parking.prepare)  # the first of what is behind, since a build may come
+            behind.callback(state.next_sandbox.prepare)  # the first of what is behind, since a build may come
         job.behind = partial(_tidy, job.path, behind.pop_all())
     return result
 

@@ -178,11 +178,12 @@ class _Execution:
             os.set_blocking(output, False)
             failpoints.reach("spawn")
             try:
-                child = resources.spawner.spawn(spec, for_builder, self.state.tell_known)
+                child = resources.spawner.spawn(spec, for_builder, self._meanwhile)
             except SandboxError as error:
                 path, derivation = self.builder.path, self.builder.derivation
                 raise explain_start(path, derivation, error, self.directories) from error
             undone.callback(child.tidy)
+            self.state.next_sandbox.prepare_meanwhile()
             os.close(for_builder)
             for_builder = -1
             try:
@@ -202,6 +203,11 @@ class _Execution:
             if for_builder >= 0:
                 os.close(for_builder)
         return ended
+
+    def _meanwhile(self) -> None:
+        """What can be done while the sandbox is set up. A new file may cost as much as a step of that."""
+        self.log.begin()
+        self.state.tell_known()
 
     def _leave(self, exited: Exit) -> None:
         self.state.leave_sandbox(exited)

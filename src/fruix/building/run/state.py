@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fruix.building.builders.prepared_builder import PreparedBuilder
 from fruix.building.failures import FailedError
 from fruix.building.outputs.modes import Compared, OutputSet
+from fruix.building.parking import NextSandbox
 from fruix.building.queue.allowance import Allowance
 from fruix.building.queue.job import Job
 from fruix.building.record.course import Course
@@ -33,6 +34,7 @@ class RunState:
     """What is known of a build so far.
 
     Attributes:
+        next_sandbox: what it does for the build after it.
         roots: what the store keeps until the outputs are registered.
         mode: what the build is for, once that is known.
         round: the one that runs; 0 before the first.
@@ -51,6 +53,7 @@ class RunState:
     job: Job
     facts: BuildFacts
     allowance: Allowance
+    next_sandbox: NextSandbox
     roots: set[StorePath] = field(default_factory=set)
     mode: str = "build"
     outputs: OutputSet | None = None

@@ -31,6 +31,7 @@ _PROCESSORS = max(1024, os.sysconf("SC_NPROCESSORS_CONF"))
 # sigaction of zeros: the default action.
 _KEPT_BY_LIBRARY = (32, 33)
 _SIGACTION_SIZE, _SIGSET_SIZE = 32, 8
+_goes_first = False  # when memory runs out: whether this process does, and what it forks
 
 
 def settle() -> None:
@@ -52,11 +53,18 @@ def forget() -> None:
 
     Its place when memory runs out isn't the spawner's, and its keyring is nobody else's.
     """
-    # Less than what was inherited takes a right that root may lack; then the process goes before
-    # daemons anyway.
+    if not _goes_first:
+        go_first()
+    _keyring()
+
+
+def go_first() -> None:
+    """Have this process, and what it forks, go before daemons when memory runs out."""
+    global _goes_first  # noqa: PLW0603
+    # Less than what was inherited takes a right that root may lack; then it goes before them anyway.
     with contextlib.suppress(PermissionError):
         write_to("/proc/self/oom_score_adj", _OOM_SCORE)
-    _keyring()
+    _goes_first = True
 
 
 def _scheduling() -> None:

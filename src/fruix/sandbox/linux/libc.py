@@ -33,6 +33,10 @@ def _typed(library: ctypes.CDLL) -> ctypes.CDLL:
 _typed(_libc)
 # Holds the interpreter's lock over the call: for a fork.
 _holding = _typed(ctypes.PyDLL(None, use_errno=True))
+# Looked up now: the first look makes an object, in every process that was forked before it.
+_umount2, _unshare = _libc.umount2, _libc.unshare
+_before_fork, _after_fork_parent = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Parent
+_after_fork_child = ctypes.pythonapi.PyOS_AfterFork_Child
 
 # mount(2)
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
@@ -45,7 +49,7 @@ AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 _OPEN_TREE_CLONE, _AT_SYMLINK_NOFOLLOW, _MOVE_MOUNT_F_EMPTY_PATH = 1, 0x100, 4
 # clone(2), unshare(2)
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x20000, 0x2000000, 0x4000000
-CLONE_INTO_CGROUP = 0x200000000
+CLONE_PARENT, CLONE_INTO_CGROUP = 0x8000, 0x200000000
 CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x8000000, 0x10000000, 0x20000000, 0x40000000
 # prctl(2)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP = 1, 4, 8, 24
@@ -130,7 +134,7 @@ def mount(
 
 def umount(target: bytes, flags: int) -> None:
     """Call umount2(2) with MNT_… or UMOUNT_… as `flags`; the error names the target."""
-    check(_libc.umount2(target, flags), "umount", target)
+    check(_umount2(target, flags), "umount", target)
 
 
 def mount_setattr(path: bytes, flags: int, set_: int, clear: int = 0) -> None:
@@ -162,7 +166,7 @@ def pivot_root(new: bytes, old: bytes) -> None:
 
 def unshare(flags: int) -> None:
     """Move this process into new namespaces, named by their clone flags (unshare(2))."""
-    check(_libc.unshare(flags), "unshare")
+    check(_unshare(flags), "unshare")
 
 
 def setns(descriptor: int, kind: int) -> None:
@@ -221,19 +225,20 @@ def clone(flags: int, cgroup: int = -1) -> int:
 
     A process born in its group saves the move there, which waits for all processors. Only for a
     single-threaded process: the C library's fork handlers don't run; Python's own are run here.
+    With CLONE_PARENT it is a child of this process's parent, which hears of its end as of this one's.
     struct clone_args: clone(2).
     """
     into = CLONE_INTO_CGROUP if cgroup >= 0 else 0
-    arguments = struct.pack("=11Q", flags | into, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, max(cgroup, 0))
+    end = 0 if flags & CLONE_PARENT else signal.SIGCHLD
+    arguments = struct.pack("=11Q", flags | into, 0, 0, 0, end, 0, 0, 0, 0, 0, max(cgroup, 0))
     call = (number("clone3"), arguments, len(arguments), *_NONE[2:])
-    api = ctypes.pythonapi
-    api.PyOS_BeforeFork()
+    _before_fork()
     pid = int(_holding.syscall(*call))
     if pid == 0:
-        api.PyOS_AfterFork_Child()
+        _after_fork_child()
         return 0
     error = ctypes.get_errno()
-    api.PyOS_AfterFork_Parent()
+    _after_fork_parent()
     if pid < 0:
         raise OSError(error, f"{os.strerror(error)}: clone")
     return pid

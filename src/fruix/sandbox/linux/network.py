@@ -20,9 +20,14 @@ _UP, _REJECT = 1, 0x200
 
 def loopback_up() -> None:
     """Bring `lo` up; 127.0.0.1 and ::1 come by themselves."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as control:
+    # The plain type: `socket.socket` looks up names for its numbers, and each page that a new process
+    # writes to has to be copied first.
+    control = socket.SocketType(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    try:
         request = struct.pack("16sh22x", b"lo", _IFF_UP | _IFF_LOOPBACK | _IFF_RUNNING)
-        fcntl.ioctl(control, _SIOCSIFFLAGS, request)
+        fcntl.ioctl(control.fileno(), _SIOCSIFFLAGS, request)
+    finally:
+        control.close()
 
 
 def has_default_route() -> bool:

@@ -4,9 +4,9 @@ Its first process has taken the steps that are the same for every build (`child.
 a specification and a log. The steps and their order are those of any sandbox, and it holds nothing but its
 own two descriptors. What a build may differ in comes after the word: what it shows, its names, limits, ids.
 
-It fits builds without a network that run a program; others get a fresh sandbox, as do all when none stands
-ready, when it has died, or when the host has mounted or unmounted anything since: it has a copy of the
-host's mounts, which also holds what is unmounted. One is ready at most.
+It fits builds without a network that run a program. When none stands ready, when it has died, or when the
+host has mounted or unmounted anything since (it has a copy of the mounts, which also holds what is
+unmounted), such a build gets one that is made at once; others are not made here. One is ready at most.
 
 A group can't be renamed, and a process that is moved waits for all processors. So it is born in a group
 below one of this spawner's own, in which it stays: the build's limits are written there when it is taken.
@@ -14,25 +14,22 @@ below one of this spawner's own, in which it stays: the build's limits are writt
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import socket
-from typing import NoReturn
 
 from fruix import failpoints
-from fruix.dataclass import replace
-from fruix.sandbox import root_skeleton
+from fruix.dataclass import dataclass
 from fruix.sandbox.back_ends import Sealed
-from fruix.sandbox.child_common import SETUP_FAILED, take_steps
-from fruix.sandbox.linux import identity, libc, seccomp
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent
-from fruix.sandbox.linux.child import EARLY_STEPS, STEPS, ChildState, die_with_parent, namespaces
-from fruix.sandbox.linux.helper_process import close_all_but
-from fruix.sandbox.linux.identity import read_last_capability
+from fruix.sandbox.linux.child import EARLY_STEPS, namespaces
 from fruix.sandbox.linux.start import Started, entrance, pipe, undo
-from fruix.sandbox.spawner.ipc import SIZE, SpawnRequest
-from fruix.sandbox.spec import PREFIX, Bind, Exec, File, Identity, Link, SandboxSpec, Tmpfs
+from fruix.sandbox.linux.template import Template
+from fruix.sandbox.linux.waiting_child import WaitingChild
+from fruix.sandbox.spawner.ipc import SIZE
+from fruix.sandbox.spec import PREFIX, Exec, Identity, SandboxSpec
 
 FAILPOINTS = (
     failpoints.Step("park-cgroup", "make the group of a sandbox to stand ready", "spawner", answered=True),
@@ -48,6 +45,15 @@ def watch_mounts() -> int:
     return os.open("/proc/self/mountinfo", os.O_RDONLY | os.O_CLOEXEC)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One that the template was asked for: what the spawner holds of it."""
+
+    status: int
+    channel: socket.socket
+    cgroup: Cgroup | None
+
+
 class Parking:
     """What stands ready in this spawner; `name`: of the group of all."""
 
@@ -56,55 +62,69 @@ class Parking:
         self._spec = SandboxSpec(name, root, Identity(0, 0, 0, 0), Exec("", (), {}, "/"))
         self._group = parent.group(name) if parent else None
         self._made = 0
+        self._template: Template | None = None
+        self._asked: _Asked | None = None
         self._ready: tuple[Started, socket.socket] | None = None
 
     def prepare(self) -> None:
-        """Have one ready.
+        """Have one made ready, if none is; returns at once.
 
         Raises:
             OSError: it can't be made.
         """
-        if self._ready is not None and _lives(self._ready[0]):
-            return
-        self._drop()
-        pid, started, cgroup = -1, None, None
+        self._settle()
+        if self._ready is None or not _lives(self._ready[0]):
+            self._drop()
+            self._ask(at_once=False)
+            try:
+                failpoints.reach("park-wait")
+            except OSError:
+                self._drop()
+                raise
+
+    def _ask(self, *, at_once: bool) -> None:
+        """Have one made; `at_once`: for a build that is there already."""
+        if self._template is None:
+            self._template = Template(WaitingChild(self._spec).run)
+        cgroup = None
         ends: list[int] = []
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             failpoints.reach("park-cgroup")
             cgroup = self._make_group()
             status, status_child = pipe(ends)
-            child = ChildState(self._spec, -1, status_child, seccomp.ready_filter(), read_last_capability())
             failpoints.reach("park-clone")
             with entrance(cgroup) as descriptor:
-                pid = libc.clone(namespaces(self._spec), descriptor)
-            if pid == 0:
-                _run(child, theirs)
-            started = Started(pid, os.pidfd_open(pid), status, cgroup)
-            failpoints.reach("park-wait")
+                self._template.ask(
+                    namespaces(self._spec), (theirs.fileno(), status_child), descriptor, at_once=at_once
+                )
             ends.remove(status)
-        except BaseException:
-            undo(pid, started, cgroup)
+        except BaseException as error:
+            undo(-1, None, cgroup)
             ours.close()
+            self._end_template_after(error)
             raise
         finally:
             theirs.close()
             for end in ends:
                 os.close(end)
-        self._ready = started, ours
-        _rehearse(self._spec)
+        self._asked = _Asked(status, ours, cgroup)
 
     def take(self, request: Sealed, log: int) -> Started | None:
-        """Give a build to the one that stands ready, unread; None if there is none, or none that fits."""
-        if self._ready is None or not request.plain or len(request.data) > SIZE:
+        """Give a build to the one that stands ready, unread, or to one made now; None if it doesn't fit."""
+        if not request.plain or len(request.data) > SIZE or request.fault.partition(":")[0] in _BEHIND:
             return None
-        if request.fault.partition(":")[0] in _BEHIND:
+        with contextlib.suppress(OSError):  # it could not be made
+            self._settle()
+        try:
+            if self._ready is None or not _lives(self._ready[0]):
+                self._drop()
+                self._ask(at_once=True)
+                self._settle()
+        except OSError:  # nor can another
             return None
-        started, channel = self._ready
-        if not _lives(started):
-            self._drop()
-            return None
-        self._ready = None
+        assert self._ready is not None
+        (started, channel), self._ready = self._ready, None
         failpoints.know("builder", started.pid)
         try:
             with channel:
@@ -120,12 +140,47 @@ class Parking:
             raise
         return started
 
+    def _settle(self) -> None:
+        """Hear what became of the one that was asked for.
+
+        Raises:
+            OSError: it could not be made.
+        """
+        if self._asked is None:
+            return
+        asked, self._asked = self._asked, None
+        assert self._template is not None
+        pid, started = -1, None
+        try:
+            pid = self._template.answer()
+            started = Started(pid, os.pidfd_open(pid), asked.status, asked.cgroup)
+        except BaseException as error:
+            with asked.channel:
+                undo(pid, started, asked.cgroup)
+            os.close(asked.status)
+            self._end_template_after(error)
+            raise
+        self._ready = started, asked.channel
+
     def end(self) -> bool:
         """End the one that stands ready; whether the group of all is gone, too."""
         self._drop()
+        self._end_template()
         return self._group is None or self._group.remove_if_empty()
 
+    def _end_template_after(self, error: BaseException) -> None:
+        """If it has gone the next one is cloned from another."""
+        if isinstance(error, ConnectionError):
+            self._end_template()
+
+    def _end_template(self) -> None:
+        if self._template is not None:
+            self._template.close()
+            self._template = None
+
     def _drop(self) -> None:
+        with contextlib.suppress(OSError):  # it could not be made
+            self._settle()
         if self._ready is not None:
             (started, channel), self._ready = self._ready, None
             with channel:
@@ -156,49 +211,3 @@ def _lives(started: Started) -> bool:
     for descriptor in (started.ended, started.status):
         poller.register(descriptor, select.POLLIN)
     return not poller.poll(0)
-
-
-def _run(child: ChildState, channel: socket.socket) -> NoReturn:
-    """Take the early steps, wait for a build, take the others. Never returns."""
-
-    def begin(child: ChildState) -> None:
-        failpoints.arm("")
-        # Nothing of other sandboxes, which begin and end while this one waits.
-        close_all_but(channel.fileno(), child.status)
-        die_with_parent(child)
-
-    def wait(child: ChildState) -> None:
-        _rehearse(child.spec)
-        _rehearse_steps()
-        with channel:
-            data, descriptors, _, _ = socket.recv_fds(channel, SIZE, 1)
-        if not descriptors:
-            os._exit(SETUP_FAILED)  # the parent died
-        request = SpawnRequest.parse(data)
-        failpoints.arm(request.fault)
-        child.spec, child.log = request.spec, descriptors[0]
-
-    take_steps(child, (*EARLY_STEPS, ("wait", wait), *STEPS[len(EARLY_STEPS) :]), begin)
-
-
-def _rehearse(spec: SandboxSpec) -> None:
-    """Write and read a specification, so that a build need not wait for the copies of pages that this takes.
-
-    After a fork the kernel makes one of each page, for whoever changes it first.
-    """
-    spec = replace(
-        spec,
-        binds=(Bind("/x", "/x"),),
-        links=(Link("/x", "x"),),
-        files=(File("/x", b"x"),),
-        tmpfs=(Tmpfs("/x", 0, 0),),
-    )
-    SpawnRequest.parse(SpawnRequest(spec).to_bytes())
-
-
-def _rehearse_steps() -> None:
-    """The same for two steps that come after the word, with nothing left of them."""
-    root_skeleton.make_files((File("/etc/x/x", b"x"),))
-    os.unlink("etc/x/x")
-    os.rmdir("etc/x")
-    identity.capabilities()
