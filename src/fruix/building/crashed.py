@@ -14,7 +14,8 @@ POINTS = "points"  # mount points that are kept for other builds
 SPARE = "spare"  # empty directories that are kept for other builds
 PARKED = "parked"  # where the roots of sandboxes that stand ready are mounted, empty for everybody else
 UNFINISHED = ".new-"  # begins the names of copies that are being made
-_LASTING = frozenset({JOURNAL, POINTS, SPARE, PARKED})
+NOTES = "journal-spare"  # empty files that are kept for other notes
+_LASTING = frozenset({JOURNAL, NOTES, POINTS, SPARE, PARKED})
 
 
 def left_something(layout: Layout) -> bool:

@@ -4,7 +4,8 @@ One JSON file per build, named like its sandbox, in a directory that only the da
 enter; removed as the very last thing, so that after a crash the next start knows what to look for
 (see `recover`), and takes nothing for a left-over that no note names. Not synced to disk: what a
 power cut leaves (no process, no mount, no cgroup) is directories, and those are found by their
-names.
+names. Files of notes are used again, empty: ext4 looks, for each new file, past all that were deleted
+in the last minute.
 
 A note is read as if anybody had written it: what is not of the right form in it counts as not there.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from fruix.dataclass import asdict, dataclass, field
@@ -22,7 +24,10 @@ from fruix.sandbox.back_ends import current
 from fruix.sandbox.spec import NAME
 
 _SUFFIX = ".json"
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_SPARE = "-spare"  # ends the name of the directory with empty files
+_MOST_SPARE = 4
+_OLD = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = _OLD | os.O_CREAT | os.O_EXCL
 _OUTPUT = late_pattern(r"[0-9A-Za-z+\-_?=][0-9A-Za-z+\-._?=]{0,254}")
 
 
@@ -96,15 +101,13 @@ class Journal:
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
+        self._spare: list[str] = []  # empty files
+        self._free = [f"{directory}{_SPARE}/{number}" for number in range(_MOST_SPARE)]  # names for more
 
     def write(self, entry: JournalEntry) -> None:
         """Note what a build is about to make."""
         path = self._path(entry.name)
-        try:
-            descriptor = os.open(path, _NEW, 0o600)
-        except FileNotFoundError:
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            descriptor = os.open(path, _NEW, 0o600)
+        descriptor = self._open(path)
         try:
             try:
                 _write(descriptor, entry.to_bytes())
@@ -134,7 +137,39 @@ class Journal:
 
     def forget(self, name: str) -> None:
         """Remove an entry once everything that it noted is gone."""
-        os.unlink(self._path(name))
+        path = self._path(name)
+        os.truncate(path, 0)
+        if not self._keep(path):
+            os.unlink(path)
+
+    def _keep(self, path: str) -> bool:
+        """Whether the empty file has become a spare one."""
+        try:
+            spare = self._free.pop()
+        except IndexError:  # there are enough
+            return False
+        try:
+            os.makedirs(os.path.dirname(spare), 0o700, exist_ok=True)
+            os.rename(path, spare)
+        except OSError:
+            self._free.append(spare)
+            return False
+        self._spare.append(spare)
+        return True
+
+    def _open(self, path: str) -> int:
+        """A new file, empty: one that has been a note before, if there is one."""
+        if self._spare:
+            with suppress(IndexError, FileNotFoundError):  # another thread, or another daemon, was quicker
+                spare = self._spare.pop()
+                self._free.append(spare)
+                os.rename(spare, path)
+                return os.open(path, _OLD)
+        try:
+            return os.open(path, _NEW, 0o600)
+        except FileNotFoundError:
+            os.makedirs(self._directory, mode=0o700, exist_ok=True)
+            return os.open(path, _NEW, 0o600)
 
     def _path(self, name: str) -> str:
         return f"{self._directory}/{name}{_SUFFIX}"

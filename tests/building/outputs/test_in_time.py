@@ -102,7 +102,7 @@ def test_the_daemon_is_stopped(tmp_path: Path) -> None:
         assert "shutting down" in heard[0][1]["message"]
         with LocalStore(Layout()) as after:
             assert not os.path.lexists(after.real(after.derivation_outputs(drv)["out"]))
-            assert {*os.listdir(after.layout.builds)} <= {"journal", "spare"}
+            assert {*os.listdir(after.layout.builds)} <= {"journal", "journal-spare", "spare"}
             assert os.listdir(f"{after.layout.builds}/journal") == []
 
 
