@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from fruix.building import spare
+from fruix.building import kept_points, spare
 from fruix.building import workspace as module
 from fruix.building.workspace import workspace
 from fruix.sandbox.back_ends import current
@@ -41,8 +41,33 @@ def test_empty_ones_with_their_mount_points_go_without_being_read(
     for points in ({"a", "b"}, None):
         with workspace(str(tmp_path), NAME, UID, UID, points) as area:
             for point in points or ():
-                os.mkdir(f"{area.store}/{point}")
+                os.mkdir(f"{area.store}/{point}", 0o755)
         assert os.listdir(tmp_path) == ["spare"]
+
+
+def test_a_few_mount_points_stay_for_a_build_that_needs_the_same(tmp_path: Path) -> None:
+    def build(*points: str, missing: bool = False, odd: bool = False) -> list[str]:
+        with workspace(str(tmp_path), NAME, UID, UID, points) as area:
+            found = sorted(os.listdir(area.store))
+            for point in () if missing else points:
+                Path(area.store, point).mkdir(0o755, exist_ok=True)
+                if odd:
+                    os.chmod(f"{area.store}/{point}", 0o777)
+        return found
+
+    assert build("a", "b") == []
+    assert build("b", "a") == ["a", "b"]
+    assert build("a", "c") == []  # others are not left in it
+    assert build("a", "c") == ["a", "c"]
+    assert build() == []
+    assert build("d", missing=True) == []
+    assert build("d") == []
+    assert build("d", odd=True) == ["d"]
+    assert build("d") == []
+    many = [f"{number}" for number in range(kept_points.FEWEST)]
+    for found in ([], sorted(many)):  # those are kept without what is around them
+        assert build(*many) == found
+    assert os.listdir(tmp_path / "points") != []
 
 
 def test_empty_ones_are_used_again_but_for_the_builder_s_own(tmp_path: Path) -> None:
@@ -92,7 +117,7 @@ def test_one_that_has_been_large_is_not_kept(tmp_path: Path, monkeypatch: pytest
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize("place", ["build", "tmp", "store", "store/a"])
+@pytest.mark.parametrize("place", ["build", "tmp", "store"])
 def test_what_is_left_in_one_goes_too(tmp_path: Path, place: str) -> None:
     with workspace(str(tmp_path), NAME, UID, UID, {"a"}) as area:
         os.mkdir(f"{area.store}/a")

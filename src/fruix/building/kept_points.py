@@ -65,7 +65,7 @@ def keep(builds: int, build: str, name: str) -> None:
     """
     with opened_directory(builds, build) as base:
         with opened_directory(base, name) as directory:
-            if _clear(directory, _is_mount_point) < FEWEST:
+            if _clear(directory, is_mount_point) < FEWEST:
                 return
             os.fchown(directory, os.geteuid(), os.getegid())
             os.fchmod(directory, 0o700)
@@ -101,7 +101,7 @@ def _clear(directory: int, stays: Callable[[int, str], bool]) -> int:
     return left
 
 
-def _is_mount_point(directory: int, point: str) -> bool:
+def is_mount_point(directory: int, point: str) -> bool:
     """Whether it is as a sandbox made it: this process's own user's, which is no builder's, and empty."""
     status = lstat(directory, point)
     if status.st_uid != os.geteuid():

@@ -145,12 +145,12 @@ def workspace(
     parent = os.open(builds, OPEN_DIRECTORY)
     try:
         with _named(f"{builds}/{name}"):
-            used = points is not None and spare.take(parent, name)
+            used = points is not None and spare.take(parent, builds, name, _few(points))
             if not used:
                 os.mkdir(name, 0o700, dir_fd=parent)
         try:
             with _named(f"{builds}/{name}"):
-                _fill(parent, name, uid, gid, points or (), {*(spare.KEPT if used else ())})
+                _fill(parent, name, uid, gid, points or (), {*((*spare.KEPT, spare.FRESH) if used else ())})
             yield Workspace(name, f"{builds}/{name}")
         except StillRunningError:
             dead = False
@@ -176,15 +176,21 @@ def _removed(parent: int, builds: str, name: str, points: Collection[str] | None
     """Whether the directories are gone, in which nothing was left but mount points: one call for each."""
     store = f"{name}/{_STORE}"
     try:
-        for path in (*(f"{store}/{point}" for point in points or ()), f"{name}/build"):
-            os.rmdir(path, dir_fd=parent)  # of links, files and mounts nothing goes
-        if points is not None and spare.keep(parent, builds, name):
+        os.rmdir(f"{name}/{spare.FRESH}", dir_fd=parent)
+        if points is not None and spare.keep(parent, builds, name, points):
             return True
+        for point in points or ():
+            os.rmdir(f"{store}/{point}", dir_fd=parent)  # of links, files and mounts nothing goes
         for path in (*(f"{name}/{child}" for child in spare.KEPT), name):
             os.rmdir(path, dir_fd=parent)
     except OSError:
         return False
     return True
+
+
+def _few(points: Collection[str]) -> Collection[str]:
+    """Those that may be in a store that is used again, unless that is one of many (`kept_points`)."""
+    return points if len(points) < kept_points.FEWEST else ()
 
 
 @contextmanager
