@@ -70,6 +70,7 @@ def test_an_empty_log_that_cant_be_packed_stays_plain(
         raise OSError(errno.ENOSPC, "no space")
 
     log = LogFile(str(tmp_path / "log.bz2"))
+    log.begin()
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(OSError, match="no space"):
         log.close()
@@ -167,7 +168,7 @@ def test_following_ends_with_a_daemon_that_dies(tmp_path: Path) -> None:
     log = LogFile(path)
     log.write(b"so far\n")
     log.flush()
-    followed = follow_log(path, log._plain.close)  # as the kernel closes a dead process' files
+    followed = follow_log(path, log.begin().close)  # as the kernel closes a dead process' files
     assert list(followed) == [b"so far\n"]
     assert find_log(path) == bare_name(path), "what is whole as far as it goes"
     log.close()
@@ -203,3 +204,16 @@ def test_half_a_log_is_read_as_far_as_it_goes(tmp_path: Path, compression: str) 
     found = b"".join(read_log(str(path)))
     assert 500_000 < len(found) < len(text)
     assert text.startswith(found)
+
+
+@pytest.mark.parametrize("first", ["begin", "flush", "close"])
+def test_its_file_is_made_by_what_comes_first(tmp_path: Path, first: str) -> None:
+    path = str(tmp_path / "log.bz2")
+    add_log(path, [b"of the build before"])
+    log = LogFile(path)
+    assert b"".join(read_log(path)) == b"of the build before"
+    getattr(log, first)()
+    assert os.listdir(tmp_path) == ["log.bz2" if first == "close" else "log"]
+    assert b"".join(read_log(path)) == b""
+    log.close()
+    assert os.listdir(tmp_path) == ["log.bz2"]

@@ -70,6 +70,11 @@ class BuildLog:
         self._hider = Hider(())
         self._file = LogFile(path)
 
+    def begin(self) -> None:
+        """Make its file, which is made by whatever is done with the log first."""
+        with self._explained():
+            self._file.begin()
+
     def hide(self, texts: Iterable[str]) -> None:
         """From here on none of these texts gets into the file or to a listener."""
         self._hider = Hider(texts)

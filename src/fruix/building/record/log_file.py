@@ -47,20 +47,25 @@ class LogFile:
     """The log of a build that runs, as files. Not thread-safe."""
 
     def __init__(self, path: str) -> None:
-        """`path`: the name that it will have; what an earlier build left under any goes."""
+        """`path`: the name that it will have."""
         self._path, self._bare = path, bare_name(path)
         self._size = 0
+        self._plain: IO[bytes] | None = None
         self._packed: IO[bytes] | None = None
-        with ExitStack() as closing:
-            self._plain = closing.enter_context(_open_locked(self._bare))
+        self._closing = ExitStack()
+
+    def begin(self) -> IO[bytes]:
+        """Make the file, if there is none yet; what an earlier build left under any of its names goes."""
+        if self._plain is None:
+            self._plain = self._closing.enter_context(_open_locked(self._bare))
             for other in filter(None, ENDINGS.values()):
                 with suppress(FileNotFoundError):
                     os.unlink(self._bare + other)
-            self._closing = closing.pop_all()
+        return self._plain
 
     def write(self, data: bytes) -> None:
         """Add to it."""
-        self._plain.write(data)
+        self.begin().write(data)
         self._size += len(data)
         if self._packed is not None:
             self._packed.write(data)
@@ -69,13 +74,14 @@ class LogFile:
 
     def flush(self) -> None:
         """Make what was written so far readable by others."""
-        if not self._plain.closed:
-            self._plain.flush()
+        if not (plain := self.begin()).closed:
+            plain.flush()
 
     def close(self) -> None:
         """Pack it; that takes the place of the plain file. Again: nothing."""
+        plain = self.begin()
         with self._closing:
-            if self._packed is None and self._path != self._bare and not self._plain.closed:
+            if self._packed is None and self._path != self._bare and not plain.closed:
                 if self._size:
                     self._pack()
                 else:
