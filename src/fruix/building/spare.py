@@ -66,20 +66,28 @@ def keep(builds: int, path: str, name: str, points: Collection[str]) -> bool:
     sizes = {lstat(builds, f"{name}/{child}").st_size for child in KEPT}
     if len(sizes) > 1 and max(sizes) > _SIZE:
         return False  # one that has been large is larger than the others
-    _, tmp, store = ({*os.listdir(f"{path}/{name}/{child}")} for child in KEPT)
+    tmp, store = ({*os.listdir(f"{path}/{name}/{child}")} for child in KEPT[1:])
     if tmp or store != {*points} or not _are_mount_points(builds, f"{name}/store", points):
         return False
-    with suppress(FileExistsError):
-        os.mkdir(SPARE, 0o700, dir_fd=builds)
+    there = {spare[:1] for spare in _spares(builds, path)}
     mark = _mark(points)
     os.mkdir(f"{name}/{FRESH}", 0o700, dir_fd=builds)
-    there = {spare[:1] for spare in os.listdir(f"{path}/{SPARE}")}
     for number in (number for number in map(str, range(MOST)) if number not in there):
         with suppress(OSError):  # there is one by now
             os.rename(name, f"{SPARE}/{number}{mark}", src_dir_fd=builds, dst_dir_fd=builds)
             return True
     os.rmdir(f"{name}/{FRESH}", dir_fd=builds)
     return False
+
+
+def _spares(builds: int, path: str) -> list[str]:
+    """Those that there are, in a directory that is there afterwards."""
+    try:
+        return os.listdir(f"{path}/{SPARE}")
+    except FileNotFoundError:
+        with suppress(FileExistsError):
+            os.mkdir(SPARE, 0o700, dir_fd=builds)
+        return []
 
 
 def _are_mount_points(builds: int, path: str, points: Collection[str]) -> bool:

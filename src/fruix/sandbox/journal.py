@@ -149,8 +149,11 @@ class Journal:
         except IndexError:  # there are enough
             return False
         try:
-            os.makedirs(os.path.dirname(spare), 0o700, exist_ok=True)
-            os.rename(path, spare)
+            try:
+                os.rename(path, spare)
+            except FileNotFoundError:
+                os.mkdir(os.path.dirname(spare), 0o700)
+                os.rename(path, spare)
         except OSError:
             self._free.append(spare)
             return False

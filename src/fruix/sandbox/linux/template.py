@@ -103,7 +103,8 @@ def _become_template(words: socket.socket, parent: int, begin: Begin) -> NoRetur
         inherited.go_first()
         failpoints.arm("")
         gc.disable()  # a collection writes to every object; here none is left behind
-        while os.getppid() == parent and _once(words, begin):
+        alive = os.getppid() == parent  # else it died before the kernel was asked to tell
+        while alive and _once(words, begin):
             pass
     finally:
         os._exit(1)
