@@ -90,6 +90,15 @@ def test_empty_ones_are_used_again_but_for_the_builder_s_own(tmp_path: Path) -> 
     assert os.listdir(tmp_path / "spare") == ["0"]
 
 
+def test_one_that_an_older_daemon_has_kept_is_used(tmp_path: Path) -> None:
+    """It has no working directory."""
+    for name in ("root", "tmp", "store"):
+        (tmp_path / "spare" / "0" / name).mkdir(parents=True)
+    with workspace(str(tmp_path), NAME, UID, UID, ()) as area:
+        assert stat.S_IMODE(os.stat(area.build).st_mode) == 0o700
+    assert os.listdir(tmp_path / "spare" / "0") != []
+
+
 def test_no_more_are_kept_than_are_used(tmp_path: Path) -> None:
     with ExitStack() as stack:
         for number in range(spare.MOST + 2):

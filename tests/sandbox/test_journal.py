@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -76,3 +77,19 @@ def test_one_that_is_not_there_cannot_be_forgotten(journal: Journal) -> None:
     journal.forget("frx-long")
     journal.write(LONG)
     assert journal.left_over() == [LONG]
+
+
+def test_without_descriptors_no_empty_note_is_left(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.write(LONG)
+    journal.forget("frx-long")
+
+    def full(*_: object, **__: object) -> int:
+        raise OSError(errno.EMFILE, "too many open files")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        with pytest.raises(OSError, match="too many"):
+            journal.write(LONG)
+    assert os.listdir(tmp_path / "journal") == []

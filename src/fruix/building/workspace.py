@@ -145,12 +145,11 @@ def workspace(
     parent = os.open(builds, OPEN_DIRECTORY)
     try:
         with _named(f"{builds}/{name}"):
-            used = points is not None and spare.take(parent, builds, name, _few(points))
-            if not used:
+            if points is None or not spare.take(parent, builds, name, _few(points)):
                 os.mkdir(name, 0o700, dir_fd=parent)
         try:
             with _named(f"{builds}/{name}"):
-                _fill(parent, name, uid, gid, points or (), {*((*spare.KEPT, spare.FRESH) if used else ())})
+                _fill(parent, name, uid, gid, points or ())
             yield Workspace(name, f"{builds}/{name}")
         except StillRunningError:
             dead = False
@@ -203,12 +202,11 @@ def _named(path: str) -> Iterator[None]:
         raise
 
 
-def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str], there: set[str]) -> None:
-    """Make those that aren't `there`; each gets its owner and its mode."""
+def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str]) -> None:
+    """Make those that aren't there; each gets its owner and its mode."""
     base = os.open(name, OPEN_DIRECTORY, dir_fd=parent)
     try:
-        if kept_points.take(parent, base, _STORE, points):
-            there.add(_STORE)
+        kept_points.take(parent, base, _STORE, points)
         for child, mode, owner, group in (
             ("root", 0o700, 0, 0),
             ("build", 0o700, uid, gid),
@@ -216,10 +214,12 @@ def _fill(parent: int, name: str, uid: int, gid: int, points: Collection[str], t
             ("tmp", 0o1777, 0, 0 if current().user_namespaces else gid),
             (_STORE, 0o1775, 0, gid),
         ):
-            if child not in there:
-                os.mkdir(child, 0o700, dir_fd=base)
             # By their names: nobody else can change those in there.
-            os.chown(child, owner, group, dir_fd=base)
+            try:
+                os.chown(child, owner, group, dir_fd=base)
+            except FileNotFoundError:
+                os.mkdir(child, 0o700, dir_fd=base)
+                os.chown(child, owner, group, dir_fd=base)
             os.chmod(child, mode, dir_fd=base)
     finally:
         os.close(base)

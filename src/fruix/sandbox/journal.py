@@ -167,7 +167,11 @@ class Journal:
                 spare = self._spare.pop()
                 self._free.append(spare)
                 os.rename(spare, path)
-                return os.open(path, _OLD)
+                try:
+                    return os.open(path, _OLD)
+                except OSError:  # no descriptors left
+                    os.unlink(path)
+                    raise
         try:
             return os.open(path, _NEW, 0o600)
         except FileNotFoundError:
