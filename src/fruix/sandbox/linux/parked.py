@@ -72,15 +72,22 @@ class Parking:
         Raises:
             OSError: it can't be made.
         """
-        self._settle()
-        if self._ready is None or not _lives(self._ready[0]):
+        if self._is_ready():
+            return
+        self._ask(at_once=False)
+        try:
+            failpoints.reach("park-wait")
+        except OSError:
             self._drop()
-            self._ask(at_once=False)
-            try:
-                failpoints.reach("park-wait")
-            except OSError:
-                self._drop()
-                raise
+            raise
+
+    def _is_ready(self) -> bool:
+        """Whether one is; of one that isn't any more, or could not be made, nothing is left."""
+        with contextlib.suppress(OSError):  # it could not be made
+            self._settle()
+        if self._ready is not None and not _lives(self._ready[0]):
+            self._drop()
+        return self._ready is not None
 
     def _ask(self, *, at_once: bool) -> None:
         """Have one made; `at_once`: for a build that is there already."""
@@ -114,15 +121,12 @@ class Parking:
         """Give a build to the one that stands ready, unread, or to one made now; None if it doesn't fit."""
         if not request.plain or len(request.data) > SIZE or request.fault.partition(":")[0] in _BEHIND:
             return None
-        with contextlib.suppress(OSError):  # it could not be made
-            self._settle()
-        try:
-            if self._ready is None or not _lives(self._ready[0]):
-                self._drop()
+        if not self._is_ready():
+            try:
                 self._ask(at_once=True)
                 self._settle()
-        except OSError:  # nor can another
-            return None
+            except OSError:  # it can't be made
+                return None
         assert self._ready is not None
         (started, channel), self._ready = self._ready, None
         failpoints.know("builder", started.pid)
