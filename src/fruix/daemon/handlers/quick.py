@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.model import base32
-from fruix.model.nar.write import PADDINGS
+from fruix.model.nar.write import string
 from fruix.model.storepath import BASE, HASH_PART_SIZE
 from fruix.protocol import common_operations as common
 from fruix.protocol import guix, messages, nix
@@ -58,11 +58,6 @@ class Patterns:
         return cls(re.compile(path).fullmatch, re.compile(f"{path}(?: {path})*").fullmatch)
 
 
-def _string(text: str) -> bytes:
-    data = text.encode()
-    return len(data).to_bytes(8, "little") + data + PADDINGS[-len(data) & 7]
-
-
 def _strings(texts: Collection[str]) -> bytes:
     return b"".join((len(texts).to_bytes(8, "little"), *string_pieces(texts)))
 
@@ -82,8 +77,8 @@ def _known(patterns: Patterns, row: Row) -> tuple[bytes, bytes, bytes] | None:
     if not usual:
         return None
     return (
-        _string(deriver) if deriver else _ZERO,
-        _string(nar_hash[7:]),
+        string(deriver.encode()) if deriver else _ZERO,
+        string(nar_hash[7:].encode()),
         _strings(sorted(references.split(" "))) if references else _ZERO,
     )
 
@@ -100,7 +95,7 @@ def _extras(row: Row) -> bytes:
     """What follows of `UNKEYED_INFO`."""
     *_, ultimate, signatures, address, _, _ = row
     words = _strings(str.split(signatures)) if signatures else _ZERO
-    return (_ONE if ultimate else _ZERO) + words + (_string(address) if address else _ZERO)
+    return (_ONE if ultimate else _ZERO) + words + (string(address.encode()) if address else _ZERO)
 
 
 def _nix_info(patterns: Patterns, database: Database, path: str) -> bytes | None:
@@ -151,8 +146,8 @@ def _of_hash_part(patterns: Patterns, database: Database, part: str) -> bytes | 
     start = f"{database.directory}/{part}"
     rows: list[Row] = database.rows(schema.HASH_PART, start + "-", start + ".")
     if not rows:
-        return messages.LAST + _string("")
-    return messages.LAST + _string(rows[0][0]) if patterns.path(rows[0][0]) else None
+        return messages.LAST + _ZERO
+    return messages.LAST + string(rows[0][0].encode()) if patterns.path(rows[0][0]) else None
 
 
 # An answer for the text that a request names; None for what is left to the general way.
