@@ -42,7 +42,8 @@ class Unpacking:
 
     def _node(self, path: bytes) -> None:
         self._string(), self._string()
-        if self._string() == b"directory":
+        kind = self._string()
+        if kind == b"directory":
             os.mkdir(path)
             while self._string() == b"entry":
                 self._string(), self._string()
@@ -50,13 +51,20 @@ class Unpacking:
                 self._string()
                 self._node(path + b"/" + name)
                 self._string()
+        elif kind == b"symlink":
+            self._string()
+            os.symlink(self._string(), path)
+            self._string()
         else:
             self._file(path)
             self._string()
 
     def _file(self, path: bytes) -> None:
-        self._string()  # contents
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        mode = 0o444
+        if self._string() == b"executable":  # else contents
+            self._string(), self._string()
+            mode = 0o555
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         while len(self._data) - self._at < 8:
             self._more()
         size: int = U64.unpack_from(self._data, self._at)[0]

@@ -19,6 +19,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -27,7 +28,9 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 
+from bare_common import UID, delete_directories, make_directories
 from fruix.sandbox.linux import seccomp
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -45,7 +48,8 @@ _RECURSIVE, _HERE = 0x8000, ctypes.c_void_p(-100)
 _READ_ONLY, _SEALED, _DEVICE = 1, 1 | 2 | 4, 2 | 8
 _DEVICES = ("full", "null", "random", "tty", "urandom", "zero")
 _LINKS = ("fd", "stdin", "stdout", "stderr", "ptmx")
-_UID = 46900
+_FILES = dict.fromkeys(("group", "hosts", "passwd"), "root:x:0:\n")
+_LIMITS = [getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")]
 _FILTER = seccomp.build_filter()
 _CODE = ctypes.create_string_buffer(_FILTER, len(_FILTER))
 _PROGRAM = struct.pack("=HxxxxxxQ", len(_FILTER) // 8, ctypes.addressof(_CODE))
@@ -91,25 +95,32 @@ def ahead(base: str) -> None:
     call(_UNSHARE, _NEW_CGROUP)
 
 
-def mounts(base: str, shell: str, log: int) -> None:
-    """Files, binds, devices, and the switch of the root."""
+def mounts(
+    base: str,
+    shell: str,
+    log: int,
+    store: str = "frx/store",
+    seen: str = "shell",
+    files: Mapping[str, str] = _FILES,
+) -> None:
+    """Files, binds, devices, and the switch of the root; the shell is `seen` in `store` there."""
     os.dup2(log, 1)
     os.dup2(log, 2)
     for name in _DEVICES:
         os.mknod(f"dev/{name}", 0o100666)
-    for name in ("group", "hosts", "passwd"):
-        _write(f"etc/{name}", b"root:x:0:\n", os.O_WRONLY | os.O_CREAT)
-    os.mkdir("frx")
+    for name, text in files.items():
+        _write(f"etc/{name}", text.encode(), os.O_WRONLY | os.O_CREAT)
+    os.makedirs(os.path.dirname(store))
     for source, target in (
-        (f"{base}/store", "frx/store"), (f"{base}/tmp", "tmp"), (f"{base}/build", "build"),
-        (shell, "frx/store/shell"),
+        (f"{base}/store", store), (f"{base}/tmp", "tmp"), (f"{base}/build", "build"),
+        (shell, f"{store}/{seen}"),
     ):  # fmt: skip
         tree = call(_OPEN_TREE, _HERE, source.encode(), 1 | _RECURSIVE | os.O_CLOEXEC)
         os.mkdir(target, 0o755)
         call(_MOVE_MOUNT, tree, b"", _HERE, target.encode(), 4)
         os.close(tree)
     _attributes(b".", _RECURSIVE, _SEALED)
-    for path in (b"frx/store", b"tmp", b"build"):
+    for path in (store.encode(), b"tmp", b"build"):
         _attributes(path, 0, 0, _READ_ONLY)
     for name in _DEVICES:
         _mount(f"/dev/{name}".encode(), f"dev/{name}".encode(), None, 4096)
@@ -128,21 +139,28 @@ def mounts(base: str, shell: str, log: int) -> None:
 def powers() -> None:
     """Ids, capabilities, Landlock, the filter."""
     os.setgroups(())
-    os.setresgid(_UID, _UID, _UID)
-    os.setresuid(_UID, _UID, _UID)
+    os.setresgid(UID, UID, UID)
+    os.setresuid(UID, UID, UID)
     call(_PRCTL, 4, 1)
     call(_UNSHARE, _NEW_USER)
     _write("/proc/self/setgroups", b"deny")
-    _write("/proc/self/uid_map", b"1000 %d 1" % _UID)
-    _write("/proc/self/gid_map", b"100 %d 1" % _UID)
+    _write("/proc/self/uid_map", b"1000 %d 1" % UID)
+    _write("/proc/self/gid_map", b"100 %d 1" % UID)
     call(_PRCTL, 4, 0)
     call(_PRCTL, 1, signal.SIGKILL)
     os.umask(0o022)
+    for kind in _LIMITS:
+        resource.setrlimit(kind, resource.getrlimit(kind))
     for capability in range(41):
         call(_PRCTL, 24, capability)
     call(_PRCTL, 47, 4)
     call(_CAPSET, ctypes.create_string_buffer(struct.pack("=Ii", 0x20080522, 0), 8), bytes(24))
     call(_PRCTL, 38, 1)
+    with open("/proc/self/status", "rb") as status:
+        sets = status.read().partition(b"\nCapInh:")[2].split()[:9:2]
+    assert not any(int(words, 16) for words in sets), sets
+    assert os.getresuid() == (1000,) * 3
+    assert os.getresgid() == (100,) * 3
     call(_PERSONALITY, 0x40000)
     rules = call(_LANDLOCK, ctypes.create_string_buffer(struct.pack("=QQQ", 0, 0, 3), 24), 24, 0)
     call(_RESTRICT, rules, 0)
@@ -162,25 +180,22 @@ def child(base: str, shell: str, word: int, log: int, stamps: mmap.mmap) -> None
     os.execve("/frx/store/shell/sh", ("sh", "-c", "echo hi > $out"), {"out": "/frx/store/out"})  # noqa: S606
 
 
+def clone(flags: int, signal_: int) -> int:
+    """Clone a process into namespaces of its own, like `os.fork`; `signal_`: which tells of its end."""
+    arguments = struct.pack("=11Q", _SPACES | flags, 0, 0, 0, signal_, 0, 0, 0, 0, 0, 0)
+    pid: int = _holding(_CLONE, arguments, ctypes.c_size_t(len(arguments)))
+    if pid == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+    return pid
+
+
 def build(place: str, number: int, log: int, stamps: mmap.mmap, wait: float) -> dict[str, float]:
     """One build, in seconds: the times of its parts. `wait`: before the word, so that the child is ready."""
     base = f"{place}/b{number}"
-    for name, mode, group in (
-        ("", 0o755, 0),
-        ("root", 0o700, 0),
-        ("store", 0o1775, _UID),
-        ("tmp", 0o1777, 0),
-    ):
-        os.mkdir(f"{base}/{name}")
-        os.chmod(f"{base}/{name}", mode)
-        os.chown(f"{base}/{name}", 0, group)
-    os.mkdir(f"{base}/build")
-    os.chown(f"{base}/build", _UID, _UID)
+    make_directories(base)
     hears, says = os.pipe()
     begun = time.perf_counter()
-    arguments = struct.pack("=11Q", _SPACES, 0, 0, 0, signal.SIGCHLD, 0, 0, 0, 0, 0, 0)
-    if (pid := _holding(_CLONE, arguments, ctypes.c_size_t(len(arguments)))) == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
+    if (pid := clone(0, signal.SIGCHLD)) == 0:
         try:
             child(base, f"{place}/shell", hears, log, stamps)
         finally:
@@ -196,8 +211,7 @@ def build(place: str, number: int, log: int, stamps: mmap.mmap, wait: float) -> 
     assert status == 0, status
     for path in (hears, says):
         os.close(path)
-    for name in ("root", "store/shell", "store", "tmp", "build", ""):
-        os.rmdir(f"{base}/{name}")
+    delete_directories(base)
     ready, gone = struct.unpack("=dd", stamps[:16])
     return {
         "ahead": ready - begun, "set-up": gone - word, "builder": ended - gone, "output": taken - ended,

@@ -1,11 +1,14 @@
-"""What bare programs have in common: numbers and strings as they are written, a database of paths."""
+"""What bare programs have in common: numbers and strings as they are written, a database, directories."""
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
 
 U64 = struct.Struct("<Q")
+UID = 46900
+"""Of all builders."""
 TABLES = """
 create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
     hash text not null, registrationTime integer not null, narSize integer);
@@ -34,3 +37,24 @@ def database(directory: str, more: str = "") -> sqlite3.Connection:
     if not opened.execute("select 1 from sqlite_master").fetchone():
         opened.executescript(TABLES + more)
     return opened
+
+
+def make_directories(base: str) -> None:
+    """Those of one build, none of which is there."""
+    for name, mode, group in (
+        ("", 0o755, 0),
+        ("root", 0o700, 0),
+        ("store", 0o1775, UID),
+        ("tmp", 0o1777, 0),
+    ):
+        os.mkdir(f"{base}/{name}")
+        os.chmod(f"{base}/{name}", mode)
+        os.chown(f"{base}/{name}", 0, group)
+    os.mkdir(f"{base}/build")
+    os.chown(f"{base}/build", UID, UID)
+
+
+def delete_directories(base: str, name: str = "shell") -> None:
+    """Delete them; their output has been taken."""
+    for path in ("root", f"store/{name}", "store", "tmp", "build", ""):
+        os.rmdir(f"{base}/{path}")

@@ -17,8 +17,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import bare_building
 
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # it runs isolated
+sys.path.append(f"{os.path.dirname(sys.path[-1])}/src")
 
 from bare_common import U64, database, number, string
 
@@ -27,6 +32,7 @@ _DAEMON_MAGIC, _LAST = 0x6478696F, 0x616C7473
 _TEXTS = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", b"0123456789abcdfghijklmnpqrsvwxyz")
 _PIECE, _RECEIVED = 1 << 18, 1 << 16
 LAST = number(_LAST)
+BUILT = b"-built.drv"  # which the names of derivations end with that count as built already
 
 
 class Store:
@@ -40,6 +46,15 @@ class Store:
         self.turn = threading.Lock()
         self.answers: dict[bytes, bytes] = {}
         self.names = iter(range(1 << 62))
+        self._building: bare_building.Building | None = None
+
+    def building(self) -> bare_building.Building:
+        """What builds; made when it is asked for first."""
+        import bare_building  # noqa: PLC0415 - the start is a row of its own
+
+        if self._building is None:
+            self._building = bare_building.Building(self)
+        return self._building
 
     def register(self, path: bytes, digest: bytes, size: int, references: list[bytes]) -> bytes:
         """A row for a path, and the answers to what will be asked of it; its info as it is sent."""
@@ -125,11 +140,17 @@ class Session:
 
 
 def build(session: Session) -> None:
-    """Everything is built already."""
+    """Derivations, unless they count as built."""
     request = session.data
-    session.at = len(request)
+    asked = [path.partition(b"!")[0] for path in session.strings()]
+    session.number()
+    told, left = b"", list[str]()
+    if not asked[0].endswith(BUILT):
+        told, left = session.store.building().build(asked)
     session.store.answers[request] = LAST + number(1)
-    session.stream.sendall(LAST + number(1))
+    session.stream.sendall(told + LAST + number(1))
+    if left:
+        session.store.building().tidy(left)
 
 
 def add(session: Session) -> None:
@@ -205,9 +226,16 @@ def plan(session: Session) -> None:
 OPERATIONS: dict[int, Callable[[Session], None]] = {7: add, 9: build, 12: keep, 26: info, 38: dump, 40: plan}
 
 
+def _end(arguments: threading.ExceptHookArgs) -> None:
+    sys.excepthook(arguments.exc_type, arguments.exc_value or SystemExit(), arguments.exc_traceback)
+    os._exit(1)
+
+
 def main() -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends it, or an error: clients don't wait for what can't be."""
     base = sys.argv[1]
+    os.umask(0o022)
+    threading.excepthook = _end
     listener = socket.socket(socket.AF_UNIX)
     store = Store(base)
     listener.bind(f"{base}/socket")

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -20,7 +18,7 @@ from contextlib import suppress
 import people_rows
 import scale_rows
 import store_rows
-from peers import BARE, Daemon
+from peers import Daemon
 from row import Data, Row, add_derivation, add_shell, timed, walk
 from wire import Client, Write, bytes_archive, file_archive, is_valid_request
 
@@ -59,18 +57,8 @@ def memory(daemon: Daemon, _data: Data, _round: int) -> float:
     return used
 
 
-def _bare_builds(daemon: Daemon, builds: int, jobs: int) -> dict[str, float]:
-    """Medians of what `bare_builds.py` prints, in seconds."""
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bare_builds.py")
-    words = [sys.executable, program, daemon.base, str(builds), str(jobs)]
-    done = subprocess.run(words, capture_output=True, text=True, check=True)
-    return {line.split()[0]: float(line.split()[2]) / 1e6 for line in done.stdout.splitlines()}
-
-
 def one_build(daemon: Daemon, data: Data, number: int) -> float:
     """A trivial build; median of 10 in a row."""
-    if daemon.name == BARE:
-        return _bare_builds(daemon, SINGLE, 0)["whole"]
     shell = add_shell(daemon, data)
     client = daemon.client()
     derivations = [
@@ -85,8 +73,6 @@ def one_build(daemon: Daemon, data: Data, number: int) -> float:
 
 def many_builds(daemon: Daemon, data: Data, number: int) -> float:
     """100 independent trivial builds in one request, two jobs."""
-    if daemon.name == BARE:
-        return _bare_builds(daemon, 2 * -(-data.count(MANY) // 2), 2)["all"]
     shell = add_shell(daemon, data)
     client = daemon.client()
     derivations = [

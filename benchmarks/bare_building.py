@@ -1,0 +1,360 @@
+"""The least that a whole trivial build costs a daemon in Python that promises what Fruix does.
+
+For `bare_daemon.py`, which serves it. `bare_builds.py` has what a sandbox takes; this stands around it:
+
+* the derivation is read; the database is asked what is valid, and the file system whether that is there
+* the output is locked, in a file that may be deleted meanwhile, and protected from collections of garbage
+* a build user is taken that no other daemon has, and of whom no process is left
+* what would be left by a crash is noted
+* the sandbox gets a specification; it tells which step fails, and looks that nothing of root's power is left
+* the builder's output and end are waited for together, the output is packed as a log
+* what it made is looked at by descriptors, made canonical, hashed, scanned for references, moved, registered
+* a record is written, and a client of Nix is told what nix-daemon tells it
+* what can wait comes after the answer; one sandbox is cloned ahead of each that runs, by another process
+
+It does so for files that are what they should be: nothing that could be otherwise has a branch, no setting is
+looked up, no build is queued, nothing is brought to disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import gc
+import hashlib
+import json
+import os
+import re
+import select
+import socket
+import stat
+import threading
+import time
+import zlib
+from typing import TYPE_CHECKING, NoReturn
+
+from bare_common import UID, delete_directories, make_directories, number, string
+
+if TYPE_CHECKING:
+    from bare_daemon import Store
+
+_STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
+_CLONE_PARENT = 0x8000
+_MOST = 1 << 16
+_JOBS = 2
+_VALID = "select path from ValidPaths where path in (select value from json_each(?))"
+_ROW = "insert into ValidPaths (path, hash, registrationTime, narSize) values (?, ?, ?, ?)"
+_REFERENCE = "insert into Refs select ?, id from ValidPaths where path = ?"
+_START, _STOP, _RESULT = 0x53545254, 0x53544F50, 0x52534C54
+_REALISE, _COPY_PATHS, _BUILDS, _BUILD, _COPY, _TRANSFER = 102, 103, 104, 105, 100, 101  # activities
+_PROGRESS, _EXPECTED = 105, 106  # their results
+
+
+class _Ready:
+    """A sandbox whose first process waits for its word."""
+
+    def __init__(self, base: str, channel: socket.socket, pid: int, status: int) -> None:
+        self.base, self.channel, self.pid, self.status = base, channel, pid, status
+        self.ended = os.pidfd_open(pid)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self.channel.close()
+        os.close(self.status)
+        os.close(self.ended)
+
+
+class _Told:
+    """What the client of one request is told."""
+
+    def __init__(self, many: int) -> None:
+        self._many, self._done, self._last = many, 0, 4
+        starts = (_start(1, 0, _REALISE), _start(2, 0, _BUILDS), _start(3, 0, _COPY_PATHS))
+        expected = (_result(1, _EXPECTED, _TRANSFER, 0), _result(1, _EXPECTED, _COPY, 0))
+        self.pieces = [*starts, *expected]
+        self._turn = threading.Lock()
+
+    def begin(self, drv: str) -> int:
+        """A build has begun; its activity."""
+        with self._turn:
+            self._last += 1
+            self.pieces += (
+                _start(self._last, 3, _BUILD, f"building '{drv}'", drv),
+                self._counted(1),
+                _NO_COPIES,
+            )
+            return self._last
+
+    def end(self, activity: int) -> None:
+        """It has ended."""
+        with self._turn:
+            self._done += 1
+            self.pieces += (
+                self._counted(0),
+                _result(3, _PROGRESS, 0, 0, 0, 0),
+                number(_STOP) + number(activity),
+            )
+
+    def all(self) -> bytes:
+        """All of it, when the request has been done."""
+        return b"".join([*self.pieces, *(number(_STOP) + number(activity) for activity in (3, 2, 1))])
+
+    def _counted(self, running: int) -> bytes:
+        return _result(2, _PROGRESS, self._done, self._many, running, 0)
+
+
+class Building:
+    """Builds derivations of one store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._place = os.path.dirname(store.directory)
+        for name in ("builds", "logs", "users", "notes"):
+            os.mkdir(f"{self._place}/{name}")
+        self._roots = os.open(f"{self._place}/roots", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._gate = os.open(f"{self._place}/gate", os.O_RDWR | os.O_CREAT, 0o600)
+        self._ready: list[_Ready] = []
+        self._users = [*range(_JOBS)]
+        self._made = 0
+        self._turn = threading.Lock()
+        self._words, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        if os.fork() == 0:
+            _clone_for_ever(self._words, inner)
+        inner.close()
+
+    def build(self, paths: list[bytes]) -> tuple[bytes, list[str]]:
+        """Build them all, two at a time; what the client is told, and what is left to be tidied up."""
+        told, left, todo = _Told(len(paths)), list[str](), iter(paths)
+
+        def work() -> None:
+            for path in todo:
+                left.append(self._build(path.decode(), told))
+
+        if len(paths) == 1:
+            work()
+        else:
+            threads = [threading.Thread(target=work) for _ in range(_JOBS)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        return told.all(), left
+
+    def tidy(self, left: list[str]) -> None:
+        """What comes after the answer."""
+        for base, name in (words.split() for words in left):
+            delete_directories(base, name)
+            os.unlink(f"{self._place}/notes/{os.path.basename(base)}")
+
+    def _build(self, path: str, told: _Told) -> str:
+        words = [word.replace(rb"\"", b'"').decode() for word in _STRING.findall(_read(path))]
+        # ([("out",path,"","")],[],[source],system,builder,[arguments],[variables])
+        output, source = words[1], words[4]
+        self._protect(output)
+        lock = self._lock(output)
+        self._look_at(source, output)
+        user, slot = self._take_user()
+        ready = self._ready.pop() if self._ready else self._make()
+        name = output.rpartition("/")[2]
+        _write(
+            f"{self._place}/notes/{os.path.basename(ready.base)}", json.dumps([output, path, UID]).encode()
+        )
+        specification = {
+            "store": self._store.directory, "source": source, "builder": words[6], "arguments": words[7:9],
+            "environment": dict(zip(words[9::2], words[10::2], strict=True)),
+            "files": {"group": "root:x:0:\n", "hosts": "127.0.0.1 x\n", "passwd": "root:x:0:0::/:/x\n"},
+        }  # fmt: skip
+        log = self._give(ready, json.dumps(specification).encode())
+        activity = told.begin(path)
+        self._ready.append(self._make())
+        self._supervise(ready, log, name)
+        facts = self._register(f"{ready.base}/store", name, output, [source, output])
+        _write(f"{self._place}/logs/{name}.json", json.dumps({"drv": path, "user": UID, **facts}).encode())
+        os.unlink(f"{output}.lock")
+        os.close(lock)
+        os.ftruncate(slot, 0)
+        os.close(slot)
+        self._users.append(user)
+        ready.close()
+        told.end(activity)
+        return f"{ready.base} {source.rpartition('/')[2]}"
+
+    def _protect(self, path: str) -> None:
+        """A temporary root, in a moment when nothing is collected."""
+        fcntl.flock(self._gate, fcntl.LOCK_SH)
+        os.write(self._roots, path.encode() + b"\0")
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
+
+    def _lock(self, output: str) -> int:
+        lock = os.open(f"{output}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert os.fstat(lock).st_ino == os.lstat(f"{output}.lock").st_ino
+        return lock
+
+    def _look_at(self, source: str, output: str) -> None:
+        """The source is there, the output is not."""
+        with self._store.turn:
+            valid = self._store.database.execute(_VALID, (json.dumps([source, output]),)).fetchall()
+        assert valid == [(source,)], valid
+        os.lstat(source)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(output)
+            raise FileExistsError(output)
+
+    def _take_user(self) -> tuple[int, int]:
+        user = self._users.pop()
+        slot = os.open(f"{self._place}/users/{user}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.pwrite(slot, b"%d\n" % os.getpid(), 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.getpriority(os.PRIO_USER, UID + _JOBS + user)  # of whom no process may be left
+            raise AssertionError
+        return user, slot
+
+    def _make(self) -> _Ready:
+        """Have another sandbox made."""
+        with self._turn:
+            self._made += 1
+            base = f"{self._place}/builds/{self._made}"
+            make_directories(base)
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            status, reports = os.pipe()
+            socket.send_fds(self._words, [base.encode()], [theirs.fileno(), reports])
+            theirs.close()
+            os.close(reports)
+            return _Ready(base, ours, int(self._words.recv(_MOST)), status)
+
+    def _give(self, ready: _Ready, specification: bytes) -> int:
+        """Give it to the first process of a sandbox; what the builder's output can be read from."""
+        log, written = os.pipe()
+        os.set_blocking(log, False)
+        socket.send_fds(ready.channel, [specification], [written])
+        os.close(written)
+        return log
+
+    def _supervise(self, ready: _Ready, output: int, name: str) -> None:
+        """Pack what the builder writes, until it and all that it started have ended."""
+        log = os.open(f"{self._place}/logs/{name}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        pack = zlib.compressobj(wbits=31)
+        problem = os.read(ready.status, _MOST)  # ends when the program runs
+        assert not problem, problem
+        poll = select.poll()
+        poll.register(output, select.POLLIN)
+        poll.register(ready.ended, select.POLLIN)
+        ended = False
+        while not ended:
+            ready_now = dict(poll.poll())
+            ended = ready.ended in ready_now
+            if output in ready_now:
+                with contextlib.suppress(BlockingIOError):
+                    if data := os.read(output, _MOST):
+                        os.write(log, pack.compress(data))
+                    else:
+                        poll.unregister(output)
+        _, status = os.waitpid(ready.pid, 0)
+        assert status == 0, status
+        os.write(log, pack.flush())
+        os.close(output)
+        os.close(log)
+
+    def _register(self, made: str, name: str, output: str, candidates: list[str]) -> dict[str, object]:
+        """Take a file into the store; what is known of it."""
+        place = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
+        found = os.fstat(file)
+        assert stat.S_ISREG(found.st_mode)
+        assert (found.st_nlink, found.st_uid) == (1, UID)
+        os.fchown(file, 0, 0)
+        os.fchmod(file, 0o444)
+        os.utime(file, (1, 1))
+        contents = os.read(file, found.st_size + 1)
+        assert len(contents) == found.st_size
+        os.close(file)
+        parts = (b"nix-archive-1", b"(", b"type", b"regular", b"contents", contents, b")")
+        archive = b"".join(map(string, parts))
+        digest = hashlib.sha256(archive).hexdigest()
+        references = [path for path in candidates if path.rpartition("/")[2][:32].encode() in contents]
+        os.rename(name, name, src_dir_fd=place, dst_dir_fd=self._store.place)
+        os.close(place)
+        with self._store.turn:
+            row = self._store.database.execute
+            row("begin immediate")
+            added = row(_ROW, (output, digest, int(time.time()), len(archive)))
+            for path in references:
+                row(_REFERENCE, (added.lastrowid, path))
+            row("commit")
+        return {"hash": digest, "size": len(archive), "references": references, "ended": time.time()}
+
+
+def _start(activity: int, level: int, kind: int, text: str = "", *fields: str) -> bytes:
+    values = b"".join(number(1) + string(value.encode()) for value in fields)
+    return b"".join(
+        (number(_START), number(activity), number(level), number(kind), string(text.encode()),
+         number(len(fields)), values, number(0))
+    )  # fmt: skip
+
+
+def _result(activity: int, kind: int, *values: int) -> bytes:
+    fields = b"".join(number(0) + number(value) for value in values)
+    return number(_RESULT) + number(activity) + number(kind) + number(len(values)) + fields
+
+
+_NO_COPIES = _result(3, _PROGRESS, 0, 0, 0, 0)
+
+
+def _read(path: str) -> bytes:
+    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    data = os.read(file, os.fstat(file).st_size)
+    os.close(file)
+    return data
+
+
+def _write(path: str, data: bytes) -> None:
+    file = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    os.write(file, data)
+    os.close(file)
+    os.rename(f"{path}.new", path)
+
+
+def _clone_for_ever(outer: socket.socket, words: socket.socket) -> NoReturn:
+    """Clone a sandbox at each word, as a process of the daemon's, until that ends."""
+    try:
+        outer.close()
+        import bare_builds  # noqa: PLC0415 - the daemon needs none of it
+
+        gc.disable()
+        while True:
+            data, given, _, _ = socket.recv_fds(words, _MOST, 2)
+            if not data:
+                break
+            channel, status = given
+            if (pid := bare_builds.clone(_CLONE_PARENT, 0)) == 0:
+                words.close()
+                _become_builder(data.decode(), socket.socket(fileno=channel), status)
+            os.close(channel)
+            os.close(status)
+            words.send(b"%d" % pid)
+    finally:
+        os._exit(1)
+
+
+def _become_builder(base: str, channel: socket.socket, status: int) -> NoReturn:
+    import bare_builds  # noqa: PLC0415 - as above
+
+    step = ""
+    try:
+        bare_builds.ahead(base)
+        data, (log,), _, _ = socket.recv_fds(channel, _MOST, 1)
+        wanted = json.loads(data)
+        step, source = "mounts", wanted["source"]
+        bare_builds.mounts(base, source, log, wanted["store"][1:], os.path.basename(source), wanted["files"])
+        step = "powers"
+        bare_builds.powers()
+        step = "exec"
+        os.chdir("/build")
+        program = wanted["builder"]
+        os.execve(program, (program, *wanted["arguments"]), wanted["environment"])  # noqa: S606
+    except BaseException as error:  # noqa: BLE001 - whatever it is has to be told
+        os.write(status, f"{step}: {error}".encode())
+    finally:
+        os._exit(127)
