@@ -79,7 +79,10 @@ class Session:
 
     def _encoded(self, said: Iterable[messages.Message]) -> bytes:
         self.told = True
-        return b"".join(messages.encode(message, self.context) for message in said)
+        sink = bytearray()
+        for message in said:
+            messages.write(sink, message, self.context)
+        return bytes(sink)
 
     def give(self, data: bytes) -> None:
         """Send bytes for the client to keep, within messages of up to `_PIECE`; nothing is copied."""

@@ -16,7 +16,7 @@ from fruix.dataclass import dataclass
 from fruix.errors import ProtocolError
 from fruix.overriding import override
 from fruix.protocol import numbers
-from fruix.protocol.compound import List
+from fruix.protocol.compound import List, read_items
 from fruix.protocol.reader import Source
 from fruix.protocol.records import Field, Record
 from fruix.protocol.wire import LEVEL, NAME, OCTETS, TEXT, U64, Codec, Constant, Context, Dialect
@@ -109,36 +109,40 @@ Message = Next | Read | Write | Last | Failure | StartActivity | StopActivity | 
 _NUMBER_FOLLOWS, _TEXT_FOLLOWS = (tag.to_bytes(8, "little") for tag in range(2))
 
 
-class _Value(Codec[int | str]):
-    """A number (tag 0) or a text (tag 1)."""
+class _Values(Codec[tuple[int | str, ...]]):
+    """A list of numbers (tag 0) and texts (tag 1)."""
 
     __slots__ = ()
 
     @override
-    def read(self, source: Source, context: Context) -> tuple[Codec[Any], Any]:
-        tag = source.u64()
-        if tag > 1:
-            raise ProtocolError(f"unknown kind of field {tag}")
-        codec: Codec[Any] = TEXT if tag else U64
-        return codec, codec.read(source, context)
+    def read(self, source: Source, context: Context) -> list[tuple[Codec[Any], Any]]:
+        def value() -> tuple[Codec[Any], Any]:
+            tag = source.u64()
+            if tag > 1:
+                raise ProtocolError(f"unknown kind of field {tag}")
+            codec: Codec[Any] = TEXT if tag else U64
+            return codec, codec.read(source, context)
+
+        return read_items(source, FIELDS_LIMIT, value)
 
     @override
-    def parse(self, raw: Any, context: Context) -> int | str:
-        codec, data = raw
-        value: int | str = codec.parse(data, context)
-        return value
+    def parse(self, raw: Any, context: Context) -> tuple[int | str, ...]:
+        return tuple([codec.parse(data, context) for codec, data in raw])
 
     @override
-    def write(self, sink: bytearray, value: int | str, context: Context) -> None:
-        if isinstance(value, str):
-            sink += _TEXT_FOLLOWS
-            TEXT.write(sink, value, context)
-        else:
-            sink += _NUMBER_FOLLOWS
-            sink += value.to_bytes(8, "little")
+    def write(self, sink: bytearray, value: tuple[int | str, ...], context: Context) -> None:
+        # Without a call for each: those were a third of what it cost to tell a client of a build.
+        sink += len(value).to_bytes(8, "little")
+        for each in value:
+            if isinstance(each, str):
+                sink += _TEXT_FOLLOWS
+                TEXT.write(sink, each, context)
+            else:
+                sink += _NUMBER_FOLLOWS
+                sink += each.to_bytes(8, "little")
 
 
-_VALUES = List(_Value(), FIELDS_LIMIT)
+_VALUES = _Values()
 
 # The payloads.
 _RECORDS: Mapping[Code, Record[Any]] = {
@@ -160,7 +164,7 @@ _RECORDS: Mapping[Code, Record[Any]] = {
     Code.STOP_ACTIVITY: Record(StopActivity, (Field("id", U64),)),
     Code.RESULT: Record(Result, (Field("id", U64), Field("type", U64), Field("fields", _VALUES))),
 }
-_CODES = {record.make: code for code, record in _RECORDS.items()}
+_HEADS = {record.make: (code.to_bytes(8, "little"), record) for code, record in _RECORDS.items()}
 
 
 class _NoPosition(Constant):
@@ -225,9 +229,13 @@ def write_head(size: int) -> bytes:
 
 def write(sink: bytearray, message: Message, context: Context) -> None:
     """Append a message, in the form that the session's version has."""
-    code = Code.ERROR if isinstance(message, Failure) else _CODES[type(message)]
-    sink += code.to_bytes(8, "little")
-    _record(code, context).write(sink, message, context)
+    if isinstance(message, Failure):
+        sink += _ERROR_FOLLOWS
+        _record(Code.ERROR, context).write(sink, message, context)
+    else:
+        head, record = _HEADS[type(message)]
+        sink += head
+        record.write(sink, message, context)
 
 
 def read(source: Source, context: Context) -> Message:
@@ -254,3 +262,4 @@ def _record(code: Code, context: Context) -> Record[Any]:
 
 
 LAST = Code.LAST.to_bytes(8, "little")
+_ERROR_FOLLOWS = Code.ERROR.to_bytes(8, "little")

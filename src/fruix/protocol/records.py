@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, datacla
 from fruix.dataclass import dataclass, field
 from fruix.overriding import override
 from fruix.protocol.reader import Source
-from fruix.protocol.wire import Codec, Constant, Context
+from fruix.protocol.wire import Codec, Constant, Context, Number
 
 T = TypeVar("T")
 R_co = TypeVar("R_co", covariant=True)
@@ -35,7 +35,8 @@ class Field:
 class Plan:
     """The fields of one version, worked out once: what a record is read and written with.
 
-    `kept` has the place of each value-carrying field among those present, its name and its parser.
+    `kept` has the place of each value-carrying field among those present, its name and its parser. What
+    writes a plain number is None: most fields are, and a call for each costs more than to write it.
     """
 
     __slots__ = ("kept", "reads", "writes")
@@ -43,7 +44,10 @@ class Plan:
     def __init__(self, fields: Sequence[Field], context: Context) -> None:
         present = [part for part in fields if part.since <= context.minor]
         self.reads = [part.codec.read for part in present]
-        self.writes = [(part.name if keeps(part) else "", part.codec.write) for part in present]
+        self.writes = [
+            (part.name if keeps(part) else "", None if isinstance(part.codec, Number) else part.codec.write)
+            for part in present
+        ]
         self.kept = [
             (place, part.name, part.codec.parse) for place, part in enumerate(present) if keeps(part)
         ]
@@ -79,8 +83,12 @@ class Record(Codec[T]):
 
     @override
     def write(self, sink: bytearray, value: T, context: Context) -> None:
-        for name, write in self._plans.of(self.fields, context).writes:
-            write(sink, getattr(value, name) if name else None, context)
+        plan = self._plans.get(context.minor) or self._plans.of(self.fields, context)
+        for name, write in plan.writes:
+            if write is None:
+                sink += getattr(value, name).to_bytes(8, "little")
+            else:
+                write(sink, getattr(value, name) if name else None, context)
 
 
 def keeps(part: Field) -> bool:

@@ -258,7 +258,7 @@ class Level(Codec[int]):
 
     @override
     def write(self, sink: bytearray, value: int, context: Context) -> None:
-        write_u64(sink, value - (_lacks_notice(context) and value >= _NOTICE))
+        sink += (value - (value >= _NOTICE and _lacks_notice(context))).to_bytes(8, "little")
 
 
 def _lacks_notice(context: Context) -> bool:
