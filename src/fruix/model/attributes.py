@@ -117,6 +117,8 @@ def _from_variables(derivation: Derivation, *, guix: bool) -> Attributes:
 
 
 def _words(text: str) -> tuple[str, ...]:
+    if not text:  # as nearly all are
+        return ()
     return tuple(word for word in re.split("[ \\t\\n\\r]+", text) if word)
 
 

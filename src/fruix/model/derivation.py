@@ -87,12 +87,13 @@ class Derivation:
     @property
     def is_floating(self) -> bool:
         """Whether outputs are named by contents that nobody knows before the build."""
-        return any(output.method_algorithm and not output.is_fixed for output in self.outputs.values())
+        floating = [out for out in self.outputs.values() if out.method_algorithm and not out.is_fixed]
+        return bool(floating)
 
     @property
     def is_impure(self) -> bool:
         """Whether it is built anew each time: what it makes may be something else each time."""
-        return any(output.hash == IMPURE for output in self.outputs.values())
+        return IMPURE in [output.hash for output in self.outputs.values()]
 
     @property
     def is_dynamic(self) -> bool:
@@ -109,7 +110,7 @@ class Derivation:
     @property
     def is_unresolved(self) -> bool:
         """Whether output paths don't follow from it: it is floating, or depends on such."""
-        return any(output.path is None for output in self.outputs.values())
+        return None in [output.path for output in self.outputs.values()]
 
     @property
     def needed(self) -> Mapping[StorePath, tuple[str, ...]]:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
-from fruix.dataclass import asdict, dataclass, field
+from fruix.dataclass import dataclass, field
 from fruix.late import late_pattern
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.spec import NAME
@@ -83,7 +83,8 @@ class JournalEntry:
 
     def to_bytes(self) -> bytes:
         """The note as JSON, with the daemon's process number for human readers."""
-        return json.dumps({**asdict(self), "daemon": os.getpid()}).encode()
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return json.dumps({**fields, "daemon": os.getpid()}).encode()
 
 
 def _list(value: Any) -> list[Any]:

@@ -6,7 +6,7 @@ Then it may have a network (see `sandbox.networks`).
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from os.path import basename
 
 from fruix.building.builders.environment import BuilderInput, EnvironmentParams, builder_input
@@ -53,7 +53,12 @@ def prepare_own(
     check_words(path, derivation, attributes)
     inputs = present_inputs(store, path, derivation)
     directory = contract.build_directory(derivation.name + ".drv")
-    around = _around(store.directory, directory, options, settings)
+    around = EnvironmentParams(
+        store=store.directory,
+        cores=options.cores if options.cores is not None else settings.cores,
+        directory=directory,
+        passed=_passed(options, settings) if derivation.is_open else {},
+    )
     given = _input(path, derivation, attributes, contract, around, inputs, resources)
     view = resources.views.for_derivation(derivation, attributes)
     root = root_view(store, derivation, attributes, inputs)
@@ -96,19 +101,11 @@ def _talking(builder: PreparedBuilder, store: LocalStore) -> PreparedBuilder:
     return replace(builder, program=program, talks=True, others=others)
 
 
-def _around(store: str, directory: str, options: BuildOptions, settings: BuildSettings) -> EnvironmentParams:
-    return EnvironmentParams(
-        store=store,
-        cores=options.cores if options.cores is not None else settings.cores,
-        directory=directory,
-        passed={**_passed(settings.impure_variables), **settings.impure_env, **options.impure_env},
-    )
-
-
-def _passed(names: Collection[str]) -> Mapping[str, str]:
-    if EVERY_VARIABLE in names:
-        return dict(os.environ)
-    return {name: os.environ[name] for name in names if name in os.environ}
+def _passed(options: BuildOptions, settings: BuildSettings) -> Mapping[str, str]:
+    """Variables that an open derivation gets if it names them."""
+    names = os.environ if EVERY_VARIABLE in settings.impure_variables else settings.impure_variables
+    own = {name: os.environ[name] for name in names if name in os.environ}
+    return {**own, **settings.impure_env, **options.impure_env}
 
 
 def _areas(store: str, directory: str, *, tmp: bool) -> tuple[tuple[str, str], ...]:

@@ -103,6 +103,8 @@ def _path(word: str, derivation: Derivation, directory: str) -> StorePath | None
 
 
 def _check_cycles(outputs: Outputs) -> None:
+    if len(outputs.infos) < 2:
+        return
     names = {info.path: name for name, info in outputs.infos.items()}
     graph = {
         info.path: [path for path in info.references if path in names and path != info.path]

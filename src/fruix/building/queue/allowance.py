@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from fruix.building.limits import INTERVAL, Limits
 from fruix.building.queue.job import Job, Listener
 from fruix.building.settings import BuildSettings
+from fruix.model.build_options import BuildOptions
 from fruix.model.reasons import Reason, reason
 
 _ENDLESS = 1 << 62
@@ -34,6 +35,7 @@ class Allowance:
         self._job = job
         self._settings = settings
         self._tell = tell
+        self._known: tuple[BuildOptions, Limits] | None = None  # those of one who waits: mostly there is one
         self.begin()
 
     def begin(self) -> None:
@@ -44,8 +46,9 @@ class Allowance:
     def begin_round(self) -> None:
         """A round of it begins."""
         self._begun = self._heard = time.monotonic()
-        self._next = self._begun  # when to look at the requesters again
-        self._log_size = 0  # what every requester allows
+        # When to look at the requesters again: limits are whole seconds, so none passes at once.
+        self._next = self._begun + INTERVAL
+        self._log_size = 0  # what every requester allows; not known before there is a log
 
     def heard(self) -> None:
         """The builder has said something."""
@@ -54,7 +57,12 @@ class Allowance:
     def widest(self) -> Limits:
         """The limits of the build as a whole."""
         options = [listener.options for listener in self._job.waiting()] or [self._job.options]
-        return Limits.widest(Limits.of(one, self._settings) for one in options)
+        return Limits.widest(map(self._limits, options))
+
+    def _limits(self, options: BuildOptions) -> Limits:
+        if self._known is None or self._known[0] is not options:
+            self._known = options, Limits.of(options, self._settings)
+        return self._known[1]
 
     def patience(self) -> float:
         """Seconds until something may pass, at most `INTERVAL`."""
@@ -78,12 +86,12 @@ class Allowance:
         for moment, why in self._moments(listener):
             if moment <= now and not (written is None and why["kind"] == "silence"):
                 return why
-        size = Limits.of(listener.options, self._settings).max_log_size
+        size = self._limits(listener.options).max_log_size
         return reason("log-limit", limit=size) if size and (written or 0) > size else None
 
     def _moments(self, listener: Listener) -> Iterator[tuple[float, Reason]]:
         """When which limit passes for one who waits."""
-        limits, settings = Limits.of(listener.options, self._settings), self._settings
+        limits, settings = self._limits(listener.options), self._settings
         for begun, kind, limit in (
             (max(self._begun, listener.since), "timeout", limits.timeout),
             (self._started, "timeout", settings.timeout_limit),
@@ -101,7 +109,7 @@ class Allowance:
         moments, sizes = [now + INTERVAL], []
         for listener in self._job.waiting():
             moments += [moment for moment, _ in self._moments(listener)]
-            sizes.append(Limits.of(listener.options, self._settings).max_log_size or _ENDLESS)
+            sizes.append(self._limits(listener.options).max_log_size or _ENDLESS)
         # Of moments that have passed without effect (silence, once the builder has ended) nothing
         # comes any more.
         self._next = min(moment for moment in moments if moment > now)

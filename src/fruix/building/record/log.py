@@ -17,8 +17,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 
 from fruix.building.record.log_file import LogFile
 from fruix.downloads import progress
@@ -69,10 +68,11 @@ class BuildLog:
         self._partial = b""
         self._hider = Hider(())
         self._file = LogFile(path)
+        self._explained = _Explained(path)
 
     def begin(self) -> None:
         """Make its file, which is made by whatever is done with the log first."""
-        with self._explained():
+        with self._explained:
             self._file.begin()
 
     def hide(self, texts: Iterable[str]) -> None:
@@ -85,7 +85,7 @@ class BuildLog:
         self._take(self._hider.feed(chunk))
 
     def _take(self, chunk: bytes) -> None:
-        with self._explained():
+        with self._explained:
             self._file.write(chunk)
         lines = (self._partial + chunk).split(b"\n")
         self._partial = lines.pop()
@@ -105,7 +105,7 @@ class BuildLog:
 
     def flush(self) -> None:
         """Make what was written so far readable by others (`fruix log` of a running build)."""
-        with self._explained():
+        with self._explained:
             self._file.flush()
 
     def end(self) -> None:
@@ -120,18 +120,8 @@ class BuildLog:
     def close(self) -> None:
         """Give the file its last form, for which nobody needs to wait; again: nothing."""
         self.end()
-        with self._explained():
+        with self._explained:
             self._file.close()
-
-    @contextmanager
-    def _explained(self) -> Iterator[None]:
-        """A full disk says which file it was about."""
-        try:
-            yield
-        except OSError as error:
-            raise OSError(
-                error.errno, f"the build log can't be written: {error.strerror}", self.path
-            ) from error
 
     def _line(self, raw: bytes) -> None:
         if (phase := phase_of(raw)) is not None:
@@ -144,3 +134,20 @@ class BuildLog:
             line = raw[start : start + MAX_LINE].rstrip(b"\r").decode("utf-8", "replace")
             self.last_lines.append(line)
             self._on_line(line)
+
+
+class _Explained:
+    """A full disk says which file it was about."""
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            text = f"the build log can't be written: {error.strerror}"
+            raise OSError(error.errno, text, self._path) from error

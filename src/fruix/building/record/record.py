@@ -144,7 +144,7 @@ def _verdict(ending: Ending, result: BuildResult) -> dict[str, Any]:
         "notes": [note.text for note in ending.notes],
         "differences": [_difference(found) for found in ending.differences],
         "kept": ending.kept,
-        "limits": {_camel(name): value for name, value in asdict(ending.limits).items()},
+        "limits": {name: getattr(ending.limits, field) for name, field in _LIMITS},
         "outputs": {name: _output(info) for name, info in ending.infos.items()},
     }
 
@@ -246,3 +246,6 @@ def _machine() -> dict[str, Any]:
 def _camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
+
+
+_LIMITS = [(_camel(field), field) for field in Limits.__slots__]

@@ -13,9 +13,8 @@ Cost: some 0.2 µs a call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 
 Check = Callable[[], Exception | None]
 """Why to stop, or None to go on."""
@@ -33,8 +32,7 @@ class Interrupted(BaseException):
 _current: ContextVar[Check | None] = ContextVar("interruption", default=None)
 
 
-@contextmanager
-def interruptible(check: Check) -> Iterator[None]:
+class interruptible:  # noqa: N801 - used like a function
     """Let `check` stop the work that this thread does in this context.
 
     The innermost one counts alone.
@@ -42,13 +40,20 @@ def interruptible(check: Check) -> Iterator[None]:
     Raises:
         Exception: what `check` returned.
     """
-    token = _current.set(check)
-    try:
-        yield
-    except Interrupted as stopped:
-        raise stopped.cause from None
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_check", "_token")
+
+    def __init__(self, check: Check) -> None:
+        self._check = check
+        self._token: Token[Check | None]
+
+    def __enter__(self) -> None:
+        self._token = _current.set(self._check)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        _current.reset(self._token)
+        if isinstance(error, Interrupted):
+            raise error.cause from None
 
 
 def check_interrupt() -> None:
