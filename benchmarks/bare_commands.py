@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import socket
 
 _HELLO = (0x6E697863).to_bytes(8, "little") + (0x123).to_bytes(8, "little") + bytes(16)
-_DRV = b"/frx/bare/store/00000000000000000000000000000000-asked.drv"
+_DRV = b"/frx/bare/store/00000000000000000000000000000000-asked-built.drv"  # `bare_daemon.BUILT`
 
 
 def _greeted(file: str) -> socket.socket:

@@ -163,9 +163,10 @@ def add(session: Session) -> None:
     else:
         import bare_archives  # noqa: PLC0415 - the start is a row of its own
 
-        unpacked = bare_archives.Unpacking(
-            session.store.directory, next(session.store.names), session.frames()
-        )
+        frames = session.frames()
+        unpacked = bare_archives.Unpacking(session.store.directory, next(session.store.names), frames)
+        for _ in frames:  # the empty one at the end
+            pass
         temporary, digest, size = unpacked.name, unpacked.hash.digest(), unpacked.size
     whole = hashlib.sha256(digest.hex().encode() + name + b"".join(references)).digest()
     final = base64.b32encode(whole[:20]).translate(_TEXTS) + b"-" + name
@@ -227,8 +228,10 @@ OPERATIONS: dict[int, Callable[[Session], None]] = {7: add, 9: build, 12: keep, 
 
 
 def _end(arguments: threading.ExceptHookArgs) -> None:
-    sys.excepthook(arguments.exc_type, arguments.exc_value or SystemExit(), arguments.exc_traceback)
-    os._exit(1)
+    """A client that has gone ends its own session alone."""
+    if not issubclass(arguments.exc_type, SystemExit | ConnectionError):
+        sys.excepthook(arguments.exc_type, arguments.exc_value or SystemExit(), arguments.exc_traceback)
+        os._exit(1)
 
 
 def main() -> None:

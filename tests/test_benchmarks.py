@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -90,6 +92,11 @@ def test_the_bare_daemon_does_what_its_rows_ask(data: Data, monkeypatch: pytest.
             str(index): f"file {index}" for index in range(40)
         }
         assert big.read_bytes() == Path(data.big_file).read_bytes()
+        for drv in (bare.paths["built"], *bare.paths["many"].split()):
+            (output,) = set(re.findall(r'\("out","([^"]+)"', Path(drv).read_text()))
+            assert Path(output).read_text() == "hi\n"
+            assert Path(output).stat().st_mode == stat.S_IFREG | 0o444
+        assert os.listdir(f"{bare.base}/notes") == []
     assert set(figures) == peers.BARE_ROWS
     assert min(figures.values()) > 0
 
