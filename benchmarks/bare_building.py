@@ -207,7 +207,8 @@ class Building:
         fcntl.flock(slot, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.pwrite(slot, b"%d\n" % os.getpid(), 0)
         with contextlib.suppress(ProcessLookupError):
-            os.getpriority(os.PRIO_USER, UID + _JOBS + user)  # of whom no process may be left
+            # Of whom no process may be left. All builds here run as one, so an id is asked for that has none.
+            os.getpriority(os.PRIO_USER, UID + 1 + user)
             raise AssertionError
         return user, slot
 
