@@ -53,12 +53,7 @@ def prepare_own(
     check_words(path, derivation, attributes)
     inputs = present_inputs(store, path, derivation)
     directory = contract.build_directory(derivation.name + ".drv")
-    around = EnvironmentParams(
-        store=store.directory,
-        cores=options.cores if options.cores is not None else settings.cores,
-        directory=directory,
-        passed=_passed(options, settings) if derivation.is_open else {},
-    )
+    around = _around(store.directory, directory, derivation, options, settings)
     given = _input(path, derivation, attributes, contract, around, inputs, resources)
     view = resources.views.for_derivation(derivation, attributes)
     root = root_view(store, derivation, attributes, inputs)
@@ -99,6 +94,17 @@ def _talking(builder: PreparedBuilder, store: LocalStore) -> PreparedBuilder:
         others = tuple(rest_of_store(store.layout.store, store.directory, builder.candidates))
     program = replace(program, environment={**program.environment, **remote})
     return replace(builder, program=program, talks=True, others=others)
+
+
+def _around(
+    store: str, directory: str, derivation: Derivation, options: BuildOptions, settings: BuildSettings
+) -> EnvironmentParams:
+    return EnvironmentParams(
+        store=store,
+        cores=options.cores if options.cores is not None else settings.cores,
+        directory=directory,
+        passed=_passed(options, settings) if derivation.is_open else {},
+    )
 
 
 def _passed(options: BuildOptions, settings: BuildSettings) -> Mapping[str, str]:
