@@ -53,42 +53,38 @@ class Plan:
         ]
 
 
-class Plans(dict[int, Plan]):
-    """The plans of one row, by minor version; each is made when it is first asked for."""
-
-    def of(self, fields: Sequence[Field], context: Context) -> Plan:
-        """Return the plan for a session's version."""
-        plan = self.get(context.minor)
-        if plan is None:
-            plan = self[context.minor] = Plan(fields, context)
-        return plan
-
-
 @dataclass(frozen=True, slots=True)
 class Record(Codec[T]):
     """Fields one after the other, as the attributes of one object; the names of constants don't matter."""
 
     make: Callable[..., T]
     fields: tuple[Field, ...] = ()
-    _plans: Plans = field(default_factory=Plans, init=False, compare=False, repr=False)
+    # By minor version; each is made when it is first asked for.
+    _plans: dict[int, Plan] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @override
     def read(self, source: Source, context: Context) -> list[Any]:
-        return [read(source, context) for read in self._plans.of(self.fields, context).reads]
+        plan = self._plans.get(context.minor) or self._plan(context)
+        return [read(source, context) for read in plan.reads]
 
     @override
     def parse(self, raw: Any, context: Context) -> T:
-        kept = self._plans.of(self.fields, context).kept
-        return self.make(**{name: parse(raw[place], context) for place, name, parse in kept})
+        plan = self._plans.get(context.minor) or self._plan(context)
+        return self.make(**{name: parse(raw[place], context) for place, name, parse in plan.kept})
 
     @override
     def write(self, sink: bytearray, value: T, context: Context) -> None:
-        plan = self._plans.get(context.minor) or self._plans.of(self.fields, context)
+        plan = self._plans.get(context.minor) or self._plan(context)
         for name, write in plan.writes:
             if write is None:
                 sink += getattr(value, name).to_bytes(8, "little")
             else:
                 write(sink, getattr(value, name) if name else None, context)
+
+    def _plan(self, context: Context) -> Plan:
+        """Make the plan for a session's version."""
+        plan = self._plans[context.minor] = Plan(self.fields, context)
+        return plan
 
 
 def keeps(part: Field) -> bool:
