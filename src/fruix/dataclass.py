@@ -248,7 +248,9 @@ def _plain(value: Any, make: Callable[[list[tuple[str, Any]]], Any]) -> Any:
     if type(value) in _ATOMS:
         return value
     if hasattr(type(value), _FIELDS):
-        return make([(part.name, _plain(getattr(value, part.name), make)) for part in _fields(value)])
+        fields = [(part.name, getattr(value, part.name)) for part in _fields(value)]
+        # Most are atoms, and a call for each takes longer than all the rest.
+        return make([(name, one if type(one) in _ATOMS else _plain(one, make)) for name, one in fields])
     if isinstance(value, list | tuple):
         items = [_plain(item, make) for item in value]
         return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Self
 
-from fruix.dataclass import dataclass, field
+from fruix.dataclass import asdict, dataclass, field
 from fruix.late import late_pattern
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.spec import NAME
@@ -83,8 +83,7 @@ class JournalEntry:
 
     def to_bytes(self) -> bytes:
         """The note as JSON, with the daemon's process number for human readers."""
-        fields = {name: getattr(self, name) for name in self.__slots__}
-        return json.dumps({**fields, "daemon": os.getpid()}).encode()
+        return json.dumps({**asdict(self), "daemon": os.getpid()}).encode()
 
 
 def _list(value: Any) -> list[Any]:

@@ -144,7 +144,7 @@ def _verdict(ending: Ending, result: BuildResult) -> dict[str, Any]:
         "notes": [note.text for note in ending.notes],
         "differences": [_difference(found) for found in ending.differences],
         "kept": ending.kept,
-        "limits": {name: getattr(ending.limits, field) for name, field in _LIMITS},
+        "limits": {_camel(name): value for name, value in asdict(ending.limits).items()},
         "outputs": {name: _output(info) for name, info in ending.infos.items()},
     }
 
@@ -243,9 +243,7 @@ def _machine() -> dict[str, Any]:
     return {"kernel": os.uname().release, "architecture": os.uname().machine, "cpus": os.cpu_count()}
 
 
+@cache
 def _camel(name: str) -> str:
     first, *others = name.split("_")
     return first + "".join(map(str.capitalize, others))
-
-
-_LIMITS = [(_camel(field), field) for field in Limits.__slots__]
