@@ -34,6 +34,7 @@ import zlib
 from typing import TYPE_CHECKING, NoReturn
 
 from bare_common import UID, delete_directories, make_directories, number, string
+from bare_plans import read, valid_of
 
 if TYPE_CHECKING:
     from bare_daemon import Store
@@ -42,12 +43,12 @@ _STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
 _CLONE_PARENT = 0x8000
 _MOST = 1 << 16
 _JOBS = 2
-_VALID = "select path from ValidPaths where path in (select value from json_each(?))"
-_ROW = "insert into ValidPaths (path, hash, registrationTime, narSize) values (?, ?, ?, ?)"
-_REFERENCE = "insert into Refs select ?, id from ValidPaths where path = ?"
 _START, _STOP, _RESULT = 0x53545254, 0x53544F50, 0x52534C54
 _REALISE, _COPY_PATHS, _BUILDS, _BUILD, _COPY, _TRANSFER = 102, 103, 104, 105, 100, 101  # activities
 _PROGRESS, _EXPECTED = 105, 106  # their results
+
+Left = tuple[str, str]
+"""What is left of a build: its directory, and the name of its input there."""
 
 
 class _Ready:
@@ -91,7 +92,7 @@ class _Told:
             self._done += 1
             self.pieces += (
                 self._counted(0),
-                _result(3, _PROGRESS, 0, 0, 0, 0),
+                _NO_COPIES,
                 number(_STOP) + number(activity),
             )
 
@@ -122,9 +123,9 @@ class Building:
             _clone_for_ever(self._words, inner)
         inner.close()
 
-    def build(self, paths: list[bytes]) -> tuple[bytes, list[str]]:
+    def build(self, paths: list[bytes]) -> tuple[bytes, list[Left]]:
         """Build them all, two at a time; what the client is told, and what is left to be tidied up."""
-        told, left, todo = _Told(len(paths)), list[str](), iter(paths)
+        told, left, todo = _Told(len(paths)), list[Left](), iter(paths)
 
         def work() -> None:
             for path in todo:
@@ -140,14 +141,15 @@ class Building:
                 thread.join()
         return told.all(), left
 
-    def tidy(self, left: list[str]) -> None:
+    def tidy(self, left: list[Left]) -> None:
         """What comes after the answer."""
-        for base, name in (words.split() for words in left):
+        for base, name in left:
             delete_directories(base, name)
             os.unlink(f"{self._place}/notes/{os.path.basename(base)}")
 
-    def _build(self, path: str, told: _Told) -> str:
-        words = [word.replace(rb"\"", b'"').decode() for word in _STRING.findall(_read(path))]
+    def _build(self, path: str, told: _Told) -> Left:
+        text = read(self._store.place, path.encode())
+        words = [word.replace(rb"\"", b'"').decode() for word in _STRING.findall(text)]
         # ([("out",path,"","")],[],[source],system,builder,[arguments],[variables])
         output, source = words[1], words[4]
         self._protect(output)
@@ -177,7 +179,7 @@ class Building:
         self._users.append(user)
         ready.close()
         told.end(activity)
-        return f"{ready.base} {source.rpartition('/')[2]}"
+        return ready.base, source.rpartition("/")[2]
 
     def _protect(self, path: str) -> None:
         """A temporary root, in a moment when nothing is collected."""
@@ -194,8 +196,8 @@ class Building:
     def _look_at(self, source: str, output: str) -> None:
         """The source is there, the output is not."""
         with self._store.turn:
-            valid = self._store.database.execute(_VALID, (json.dumps([source, output]),)).fetchall()
-        assert valid == [(source,)], valid
+            valid = valid_of(self._store.database, [source.encode(), output.encode()])
+        assert valid == [source.encode()], valid
         os.lstat(source)
         with contextlib.suppress(FileNotFoundError):
             os.lstat(output)
@@ -273,18 +275,12 @@ class Building:
         os.close(file)
         parts = (b"nix-archive-1", b"(", b"type", b"regular", b"contents", contents, b")")
         archive = b"".join(map(string, parts))
-        digest = hashlib.sha256(archive).hexdigest()
+        digest = hashlib.sha256(archive).digest()
         references = [path for path in candidates if path.rpartition("/")[2][:32].encode() in contents]
         os.rename(name, name, src_dir_fd=place, dst_dir_fd=self._store.place)
         os.close(place)
-        with self._store.turn:
-            row = self._store.database.execute
-            row("begin immediate")
-            added = row(_ROW, (output, digest, int(time.time()), len(archive)))
-            for path in references:
-                row(_REFERENCE, (added.lastrowid, path))
-            row("commit")
-        return {"hash": digest, "size": len(archive), "references": references, "ended": time.time()}
+        self._store.register(output.encode(), digest, len(archive), [path.encode() for path in references])
+        return {"hash": digest.hex(), "size": len(archive), "references": references, "ended": time.time()}
 
 
 def _start(activity: int, level: int, kind: int, text: str = "", *fields: str) -> bytes:
@@ -301,13 +297,6 @@ def _result(activity: int, kind: int, *values: int) -> bytes:
 
 
 _NO_COPIES = _result(3, _PROGRESS, 0, 0, 0, 0)
-
-
-def _read(path: str) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    data = os.read(file, os.fstat(file).st_size)
-    os.close(file)
-    return data
 
 
 def _write(path: str, data: bytes) -> None:

@@ -144,7 +144,8 @@ def build(session: Session) -> None:
     request = session.data
     asked = [path.partition(b"!")[0] for path in session.strings()]
     session.number()
-    told, left = b"", list[str]()
+    told = b""
+    left: list[bare_building.Left] = []
     if not asked[0].endswith(BUILT):
         told, left = session.store.building().build(asked)
     session.store.answers[request] = LAST + number(1)

@@ -21,10 +21,10 @@ def missing(place: int, database: sqlite3.Connection, top: bytes) -> list[bytes]
     found: list[bytes] = []
     level, seen = [top], {top}
     while level:
-        texts = {path: _read(place, path) for path in _valid(database, level)}
+        texts = {path: read(place, path) for path in valid_of(database, level)}
         parts = {path: text.split(b"],[", 2) for path, text in texts.items()}
         outputs = {path: _OUTPUT.findall(part[0]) for path, part in parts.items()}
-        valid = {*_valid(database, (output for several in outputs.values() for output in several))}
+        valid = {*valid_of(database, (output for several in outputs.values() for output in several))}
         below: set[bytes] = set()
         for path, part in parts.items():
             if not valid.issuperset(outputs[path]):
@@ -35,13 +35,15 @@ def missing(place: int, database: sqlite3.Connection, top: bytes) -> list[bytes]
     return found
 
 
-def _valid(database: sqlite3.Connection, paths: Iterable[bytes]) -> list[bytes]:
+def valid_of(database: sqlite3.Connection, paths: Iterable[bytes]) -> list[bytes]:
+    """Those of some paths that are valid."""
     asked = json.dumps([path.decode() for path in paths])
     return [row[0].encode() for row in database.execute(_VALID, (asked,))]
 
 
-def _read(place: int, path: bytes) -> bytes:
-    file = os.open(path.rpartition(b"/")[2], os.O_RDONLY, dir_fd=place)
+def read(place: int, path: bytes) -> bytes:
+    """A file of the store that is open as `place`."""
+    file = os.open(path.rpartition(b"/")[2], os.O_RDONLY | os.O_NOFOLLOW, dir_fd=place)
     text = os.read(file, os.fstat(file).st_size)
     os.close(file)
     return text
