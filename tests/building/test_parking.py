@@ -54,7 +54,7 @@ def test_a_note_stands_from_the_first_time_to_the_end(tmp_path: Path) -> None:
     one.close()
     one.close()
     with one.build() as sandbox:
-        sandbox.prepare_meanwhile()
+        sandbox.prepare_early()
         sandbox.prepare()
     assert (len(asked.requests), asked.ended) == (2, True)
     assert sorted(os.listdir(tmp_path)) == ["journal", "journal-spare"]
@@ -70,21 +70,21 @@ def test_not_beside_another_build(tmp_path: Path) -> None:
     with one.build() as sandbox:
         sandbox.prepare()
         with one.build() as other:
-            other.prepare_meanwhile()
+            other.prepare_early()
     assert len(asked.requests) == 1
 
 
-def test_once_for_each_build_while_its_builder_runs_or_behind_it(tmp_path: Path) -> None:
+def test_once_for_each_build_when_its_builder_has_ended_or_behind_it(tmp_path: Path) -> None:
     asked = Asked()
     one = parking(asked, tmp_path)
     with one.build() as sandbox:
-        sandbox.prepare_meanwhile()
+        sandbox.prepare_early()
         assert asked.requests == [], "the first is asked for when nobody waits"
         sandbox.prepare()
     assert len(asked.requests) == 1
     with one.build() as sandbox:
         for _ in range(2):  # rounds
-            sandbox.prepare_meanwhile()
+            sandbox.prepare_early()
             assert len(asked.requests) == 2
         sandbox.prepare()
     assert len(asked.requests) == 2

@@ -1,7 +1,8 @@
 """Has the spawner keep a sandbox ready for the next build (see `sandbox.linux.parked`).
 
-A build that has taken one asks for the next while its builder runs, on another processor than that if there
-is one; else it is asked when a build has been answered. So nobody waits for it. What that makes (a control
+A build that has taken one asks for the next when its builder has ended; else it is asked when a build has
+been answered. By then the daemon is busy with one processor, so nobody waits for it. Earlier it would be
+made while a short builder ends, which keeps its end from whoever waits for that. What that makes (a control
 group) is noted in the journal from the first time to `close`: after a crash the next start removes it. The
 directory on which roots are mounted, where only those sandboxes see it, is empty.
 """
@@ -42,13 +43,13 @@ class NextSandbox:
         self._parking = parking
         self._asked = False
 
-    def prepare_meanwhile(self) -> None:
-        """Have a sandbox ready again while this build's own runs."""
+    def prepare_early(self) -> None:
+        """Have a sandbox ready again, now that this build's own has ended."""
         if not self._asked:
             self._asked = self._parking.ask(first=False)
 
     def prepare(self) -> None:
-        """Have one ready when this build has been answered, unless that was asked for meanwhile.
+        """Have one ready when this build has been answered, unless that was asked for before.
 
         Raises:
             OSError: it can't be noted, or the spawner can't be asked.

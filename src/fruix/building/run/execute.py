@@ -183,7 +183,6 @@ class _Execution:
                 path, derivation = self.builder.path, self.builder.derivation
                 raise explain_start(path, derivation, error, self.directories) from error
             undone.callback(child.tidy)
-            self.state.next_sandbox.prepare_meanwhile()
             os.close(for_builder)
             for_builder = -1
             try:
@@ -197,6 +196,7 @@ class _Execution:
                 failpoints.reach("end")
             finally:
                 self._leave(child.end())
+            self.state.next_sandbox.prepare_early()
             drain(output, self.log, allowance.widest().max_log_size)
         finally:
             os.close(output)
