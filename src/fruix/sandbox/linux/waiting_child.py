@@ -10,7 +10,6 @@ from typing import NoReturn
 
 from fruix import failpoints
 from fruix.dataclass import replace
-from fruix.sandbox import root_skeleton
 from fruix.sandbox.child_common import SETUP_FAILED, take_steps
 from fruix.sandbox.linux import identity, libc, seccomp
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS, ChildState
@@ -25,8 +24,7 @@ class WaitingChild:
     def __init__(self, spec: SandboxSpec) -> None:
         """`spec`: of which nothing counts but where the root is mounted."""
         self._spec = spec
-        self._sample = _sample(spec)
-        SpawnRequest.parse(self._sample)  # what this loads is there in all that are forked
+        SpawnRequest.parse(_sample(spec))  # what this loads is there in all that are forked
         self._filter = seccomp.ready_filter()
         self._last_capability = identity.read_last_capability()
 
@@ -46,8 +44,6 @@ class WaitingChild:
             libc.prctl(libc.PR_SET_PDEATHSIG, signal.SIGKILL)
 
         def wait(child: ChildState) -> None:
-            if not at_once:
-                _rehearse(self._sample)
             with build:
                 data, log = receive(build, SIZE, 1)
             if not log:
@@ -70,15 +66,3 @@ def _sample(spec: SandboxSpec) -> bytes:
         tmpfs=(Tmpfs("/x", 0, 0),),
     )
     return SpawnRequest(spec).to_bytes()
-
-
-def _rehearse(sample: bytes) -> None:
-    """Read a request, and take two of the later steps with nothing left of them.
-
-    After a fork the kernel copies each page for whoever changes it first; a build need not wait for that.
-    """
-    SpawnRequest.parse(sample)
-    root_skeleton.make_files((File("/etc/x/x", b"x"),))
-    os.unlink("etc/x/x")
-    os.rmdir("etc/x")
-    identity.capabilities()
