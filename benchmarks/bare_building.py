@@ -5,6 +5,7 @@ For `bare_daemon.py`, which serves it. `bare_builds.py` has what a sandbox takes
 * the derivation is read; the database is asked what is valid, and the file system whether that is there
 * the output is locked, in a file that may be deleted meanwhile, and protected from collections of garbage
 * a build user is taken that no other daemon has, and of whom no process is left
+* a control group is made, which tells what was used, and whether anything is left
 * what would be left by a crash is noted
 * the sandbox gets a specification; it tells which step fails, and looks that nothing of root's power is left
 * the builder's output and end are waited for together, the output is packed as a log
@@ -52,10 +53,10 @@ Left = tuple[str, str]
 
 
 class _Ready:
-    """A sandbox whose first process waits for its word."""
+    """A sandbox whose first process waits for its word; `group`: empty where there are none."""
 
-    def __init__(self, base: str, channel: socket.socket, pid: int, status: int) -> None:
-        self.base, self.channel, self.pid, self.status = base, channel, pid, status
+    def __init__(self, base: str, channel: socket.socket, pid: int, status: int, group: str) -> None:
+        self.base, self.channel, self.pid, self.status, self.group = base, channel, pid, status, group
         self.ended = os.pidfd_open(pid)
 
     def close(self) -> None:
@@ -112,6 +113,7 @@ class Building:
         self._place = os.path.dirname(store.directory)
         for name in ("builds", "logs", "users", "notes"):
             os.mkdir(f"{self._place}/{name}")
+        self._groups = _own_group()
         self._roots = os.open(f"{self._place}/roots", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._gate = os.open(f"{self._place}/gate", os.O_RDWR | os.O_CREAT, 0o600)
         self._ready: list[_Ready] = []
@@ -222,10 +224,11 @@ class Building:
             make_directories(base)
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             status, reports = os.pipe()
-            socket.send_fds(self._words, [base.encode()], [theirs.fileno(), reports])
+            group = self._groups and f"{self._groups}/frx-bare-{os.getpid()}-{self._made}"
+            socket.send_fds(self._words, [f"{base}\n{group}".encode()], [theirs.fileno(), reports])
             theirs.close()
             os.close(reports)
-            return _Ready(base, ours, int(self._words.recv(_MOST)), status)
+            return _Ready(base, ours, int(self._words.recv(_MOST)), status, group)
 
     def _give(self, ready: _Ready, specification: bytes) -> int:
         """Give it to the first process of a sandbox; what the builder's output can be read from."""
@@ -256,6 +259,10 @@ class Building:
                         poll.unregister(output)
         _, status = os.waitpid(ready.pid, 0)
         assert status == 0, status
+        if ready.group:
+            with open(f"{ready.group}/cpu.stat", "rb", buffering=0) as used:
+                assert used.read()
+            os.rmdir(ready.group)  # which proves that nothing is left in it
         os.write(log, pack.flush())
         os.close(output)
         os.close(log)
@@ -299,6 +306,14 @@ def _result(activity: int, kind: int, *values: int) -> bytes:
 _NO_COPIES = _result(3, _PROGRESS, 0, 0, 0, 0)
 
 
+def _own_group() -> str:
+    """This process's group in the second hierarchy, where groups of builds are made; empty: there is none."""
+    with open("/proc/self/mountinfo") as mounts, open("/proc/self/cgroup") as groups:
+        places = [line.split()[4] for line in mounts if " - cgroup2 " in line]
+        own = [line[3:].strip() for line in groups if line.startswith("0::")]
+    return os.path.normpath(places[0] + own[0]) if places and own else ""
+
+
 def _write(path: str, data: bytes) -> None:
     file = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     os.write(file, data)
@@ -313,19 +328,38 @@ def _clone_for_ever(outer: socket.socket, words: socket.socket) -> NoReturn:
         import bare_builds  # noqa: PLC0415 - the daemon needs none of it
 
         gc.disable()
+        groups = []
         while True:
             data, given, _, _ = socket.recv_fds(words, _MOST, 2)
             if not data:
                 break
             channel, status = given
-            if (pid := bare_builds.clone(_CLONE_PARENT, 0)) == 0:
+            base, _, group = data.decode().partition("\n")
+            place = [_make_group(group)] if group else []
+            groups.append(group)
+            if (pid := bare_builds.clone(_CLONE_PARENT, 0, *place)) == 0:
                 words.close()
-                _become_builder(data.decode(), socket.socket(fileno=channel), status)
-            os.close(channel)
-            os.close(status)
+                _become_builder(base, socket.socket(fileno=channel), status)
+            for descriptor in (channel, status, *place):
+                os.close(descriptor)
             words.send(b"%d" % pid)
+        for group in groups:
+            _remove_group(group)
     finally:
         os._exit(1)
+
+
+def _make_group(path: str) -> int:
+    os.mkdir(path)
+    return os.open(path, os.O_PATH | os.O_DIRECTORY)
+
+
+def _remove_group(path: str) -> None:
+    """If it is that of a sandbox that no build has taken: its first process ends as the daemon has ended."""
+    while os.path.isdir(path):
+        with contextlib.suppress(OSError):
+            os.rmdir(path)
+        time.sleep(0.001)
 
 
 def _become_builder(base: str, channel: socket.socket, status: int) -> NoReturn:

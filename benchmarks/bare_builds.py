@@ -42,7 +42,7 @@ _CLONE, _OPEN_TREE, _MOVE_MOUNT, _SETATTR, _CLOSE_RANGE = 435, 428, 429, 442, 43
 _MOUNT, _UMOUNT, _PIVOT, _PRCTL, _CAPSET, _SECCOMP = 165, 166, 155, 157, 126, 317
 _KEYCTL, _UNSHARE, _HOST, _DOMAIN, _PERSONALITY = 250, 272, 170, 171, 135
 _LANDLOCK, _RESTRICT = 444, 446
-_NEW_USER, _NEW_CGROUP = 0x10000000, 0x2000000
+_NEW_USER, _NEW_CGROUP, _INTO_GROUP = 0x10000000, 0x2000000, 0x200000000
 _SPACES = 0x20000 | 0x4000000 | 0x8000000 | 0x20000000 | 0x40000000  # mount, UTS, IPC, PID, network
 _RECURSIVE, _HERE = 0x8000, ctypes.c_void_p(-100)
 _READ_ONLY, _SEALED, _DEVICE = 1, 1 | 2 | 4, 2 | 8
@@ -180,9 +180,14 @@ def child(base: str, shell: str, word: int, log: int, stamps: mmap.mmap) -> None
     os.execve("/frx/store/shell/sh", ("sh", "-c", "echo hi > $out"), {"out": "/frx/store/out"})  # noqa: S606
 
 
-def clone(flags: int, signal_: int) -> int:
-    """Clone a process into namespaces of its own, like `os.fork`; `signal_`: which tells of its end."""
-    arguments = struct.pack("=11Q", _SPACES | flags, 0, 0, 0, signal_, 0, 0, 0, 0, 0, 0)
+def clone(flags: int, signal_: int, group: int = -1) -> int:
+    """Clone a process into namespaces of its own, like `os.fork`.
+
+    `signal_`: which tells of its end. `group`: the open control group that it is born in; -1: this one's.
+    """
+    if group >= 0:
+        flags |= _INTO_GROUP
+    arguments = struct.pack("=11Q", _SPACES | flags, 0, 0, 0, signal_, 0, 0, 0, 0, 0, max(group, 0))
     pid: int = _holding(_CLONE, arguments, ctypes.c_size_t(len(arguments)))
     if pid == 0:
         ctypes.pythonapi.PyOS_AfterFork_Child()
