@@ -6,8 +6,12 @@ import os
 import re
 import shutil
 import stat
+import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
+from runpy import run_path
 
 import pytest
 
@@ -24,6 +28,7 @@ from machine import BUSYBOX
 from own_daemon import own_daemon
 from report import table, tables
 from row import Data, Row
+from unavailable import Unavailable
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="machine: the daemon runs as root")
 
@@ -107,6 +112,37 @@ def test_the_bare_daemon_is_nobody_s_peer() -> None:
         [row], {row.key: {"fruix": [0.2], "nix-2.8": [0.1], "bare": [0.05]}}, {}, ["fruix", "nix-2.8", "bare"]
     )
     assert text.splitlines()[-1].endswith("| 200 | 100 | 50 | 0.50 |  |")
+
+
+def test_a_row_that_fails_is_told_by_the_exit_status_when_all_have_been_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = run_path(str(Path(peers.__file__).with_name("run")))
+
+    def broken(*_: object) -> float:
+        raise ConnectionResetError("gone")
+
+    def lacking(*_: object) -> float:
+        raise Unavailable("no network")
+
+    def measured(*_: object) -> tuple[dict[str, dict[str, list[float]]], object, object]:
+        made = (replace(rows.ROWS[0], measure=one) for one in (broken, lacking, lambda *_: 0.5))
+        daemon = peers.BARE, *[""] * 4
+        found = [run["measure"](row, [peers.Daemon(*daemon, [], {}, "", "")], None, 1) for row in made]
+        assert found == [{}, {}, {peers.BARE: [0.5]}]
+        return {rows.ROWS[0].key: found[-1]}, {}, {}
+
+    main = run["main"]
+    for name, value in {"private_root": nullcontext, "compiled": int, "_measure_all": measured}.items():
+        monkeypatch.setitem(main.__globals__, name, value)
+    monkeypatch.setattr(sys, "argv", ["run"])
+    with pytest.raises(SystemExit, match=rf"rows that failed.*: {rows.ROWS[0].key} \(bare\)$"):
+        main()
+    told = capsys.readouterr()
+    assert "| 500 |" in told.out
+    assert [line.partition(": ")[2] for line in told.err.splitlines()] == [
+        "bare: failed: gone", "bare: not measured: no network",
+    ]  # fmt: skip
 
 
 def test_growth_is_told_by_a_tenth() -> None:
