@@ -127,8 +127,8 @@ def test_a_row_that_fails_is_told_by_the_exit_status_when_all_have_been_measured
 
     def measured(*_: object) -> tuple[dict[str, dict[str, list[float]]], object, object]:
         made = (replace(rows.ROWS[0], measure=one) for one in (broken, lacking, lambda *_: 0.5))
-        daemon = peers.BARE, *[""] * 4
-        found = [run["measure"](row, [peers.Daemon(*daemon, [], {}, "", "")], None, 1) for row in made]
+        bare = peers.Daemon(peers.BARE, "nix", "", "", "", [], {}, "", "")
+        found = [run["measure"](row, [bare], None, 1) for row in made]
         assert found == [{}, {}, {peers.BARE: [0.5]}]
         return {rows.ROWS[0].key: found[-1]}, {}, {}
 
