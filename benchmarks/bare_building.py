@@ -5,13 +5,13 @@ For `bare_daemon.py`, which serves it. `bare_builds.py` has what a sandbox takes
 * the derivation is read; the database is asked what is valid, and the file system whether that is there
 * the output is locked, in a file that may be deleted meanwhile, and protected from collections of garbage
 * a build user is taken that no other daemon has, and of whom no process is left
-* a control group is made, which tells what was used, and whether anything is left
 * what would be left by a crash is noted
 * the sandbox gets a specification; it tells which step fails, and looks that nothing of root's power is left
 * the builder's output and end are waited for together, the output is packed as a log
 * what it made is looked at by descriptors, made canonical, hashed, scanned for references, moved, registered
 * a record is written, and a client of Nix is told what nix-daemon tells it
-* what can wait comes after the answer; one sandbox is cloned ahead of each that runs, by another process
+* processes are what the design of Fruix decides: the daemon never forks, a small one does (`bare_spawner.py`)
+* what can wait comes after the answer; the next sandbox is made ahead
 
 It does so for files that are what they should be: nothing that could be otherwise has a branch, no setting is
 looked up, no build is queued, nothing is brought to disk.
@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import gc
 import hashlib
 import json
 import os
@@ -32,16 +31,16 @@ import stat
 import threading
 import time
 import zlib
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from bare_common import UID, delete_directories, make_directories, number, string
 from bare_plans import read, valid_of
+from bare_spawner import RUNNING, Spawner
 
 if TYPE_CHECKING:
     from bare_daemon import Store
 
 _STRING = re.compile(rb'"((?:[^"\\]|\\.)*)"')
-_CLONE_PARENT = 0x8000
 _MOST = 1 << 16
 _JOBS = 2
 _START, _STOP, _RESULT = 0x53545254, 0x53544F50, 0x52534C54
@@ -50,20 +49,6 @@ _PROGRESS, _EXPECTED = 105, 106  # their results
 
 Left = tuple[str, str]
 """What is left of a build: its directory, and the name of its input there."""
-
-
-class _Ready:
-    """A sandbox whose first process waits for its word; `group`: empty where there are none."""
-
-    def __init__(self, base: str, channel: socket.socket, pid: int, status: int, group: str) -> None:
-        self.base, self.channel, self.pid, self.status, self.group = base, channel, pid, status, group
-        self.ended = os.pidfd_open(pid)
-
-    def close(self) -> None:
-        """Let go of it."""
-        self.channel.close()
-        os.close(self.status)
-        os.close(self.ended)
 
 
 class _Told:
@@ -113,17 +98,13 @@ class Building:
         self._place = os.path.dirname(store.directory)
         for name in ("builds", "logs", "users", "notes"):
             os.mkdir(f"{self._place}/{name}")
-        self._groups = _own_group()
         self._roots = os.open(f"{self._place}/roots", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._gate = os.open(f"{self._place}/gate", os.O_RDWR | os.O_CREAT, 0o600)
-        self._ready: list[_Ready] = []
+        self._ready: list[str] = []  # directories of those that are made ahead
         self._users = [*range(_JOBS)]
         self._made = 0
         self._turn = threading.Lock()
-        self._words, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        if os.fork() == 0:
-            _clone_for_ever(self._words, inner)
-        inner.close()
+        self._spawner = Spawner()
 
     def build(self, paths: list[bytes]) -> tuple[bytes, list[Left]]:
         """Build them all, two at a time; what the client is told, and what is left to be tidied up."""
@@ -158,30 +139,33 @@ class Building:
         lock = self._lock(output)
         self._look_at(source, output)
         user, slot = self._take_user()
-        ready = self._ready.pop() if self._ready else self._make()
+        base = self._ready.pop() if self._ready else self._make()
         name = output.rpartition("/")[2]
-        _write(
-            f"{self._place}/notes/{os.path.basename(ready.base)}", json.dumps([output, path, UID]).encode()
-        )
+        _write(f"{self._place}/notes/{os.path.basename(base)}", json.dumps([output, path, UID]).encode())
         specification = {
             "store": self._store.directory, "source": source, "builder": words[6], "arguments": words[7:9],
             "environment": dict(zip(words[9::2], words[10::2], strict=True)),
             "files": {"group": "root:x:0:\n", "hosts": "127.0.0.1 x\n", "passwd": "root:x:0:0::/:/x\n"},
         }  # fmt: skip
-        log = self._give(ready, json.dumps(specification).encode())
+        log, written = os.pipe()
+        os.set_blocking(log, False)
+        control = self._spawner.give(base, json.dumps(specification).encode(), written)
+        os.close(written)
         activity = told.begin(path)
+        used = self._supervise(control, log, name)
         self._ready.append(self._make())
-        self._supervise(ready, log, name)
-        facts = self._register(f"{ready.base}/store", name, output, [source, output])
-        _write(f"{self._place}/logs/{name}.json", json.dumps({"drv": path, "user": UID, **facts}).encode())
+        facts = self._register(f"{base}/store", name, output, [source, output])
+        _write(
+            f"{self._place}/logs/{name}.json",
+            json.dumps({"drv": path, "user": UID, "used": used, **facts}).encode(),
+        )
         os.unlink(f"{output}.lock")
         os.close(lock)
         os.ftruncate(slot, 0)
         os.close(slot)
         self._users.append(user)
-        ready.close()
         told.end(activity)
-        return ready.base, source.rpartition("/")[2]
+        return base, source.rpartition("/")[2]
 
     def _protect(self, path: str) -> None:
         """A temporary root, in a moment when nothing is collected."""
@@ -216,56 +200,43 @@ class Building:
             raise AssertionError
         return user, slot
 
-    def _make(self) -> _Ready:
-        """Have another sandbox made."""
+    def _make(self) -> str:
+        """Have another sandbox made; its directory."""
         with self._turn:
             self._made += 1
-            base = f"{self._place}/builds/{self._made}"
-            make_directories(base)
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            status, reports = os.pipe()
-            group = self._groups and f"{self._groups}/frx-bare-{os.getpid()}-{self._made}"
-            socket.send_fds(self._words, [f"{base}\n{group}".encode()], [theirs.fileno(), reports])
-            theirs.close()
-            os.close(reports)
-            return _Ready(base, ours, int(self._words.recv(_MOST)), status, group)
+            number = self._made
+        base = f"{self._place}/builds/{number}"
+        make_directories(base)
+        self._spawner.make(base, number)
+        return base
 
-    def _give(self, ready: _Ready, specification: bytes) -> int:
-        """Give it to the first process of a sandbox; what the builder's output can be read from."""
-        log, written = os.pipe()
-        os.set_blocking(log, False)
-        socket.send_fds(ready.channel, [specification], [written])
-        os.close(written)
-        return log
-
-    def _supervise(self, ready: _Ready, output: int, name: str) -> None:
-        """Pack what the builder writes, until it and all that it started have ended."""
+    def _supervise(self, control: socket.socket, output: int, name: str) -> str:
+        """Pack what the builder writes, until it and all that it started have ended; what it used."""
         log = os.open(f"{self._place}/logs/{name}", os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         pack = zlib.compressobj(wbits=31)
-        problem = os.read(ready.status, _MOST)  # ends when the program runs
-        assert not problem, problem
+        said = control.recv(_MOST)
+        assert said == RUNNING, said
         poll = select.poll()
         poll.register(output, select.POLLIN)
-        poll.register(ready.ended, select.POLLIN)
-        ended = False
+        poll.register(control, select.POLLIN)
+        ended = b""
         while not ended:
             ready_now = dict(poll.poll())
-            ended = ready.ended in ready_now
+            if control.fileno() in ready_now:
+                ended = control.recv(_MOST)
             if output in ready_now:
                 with contextlib.suppress(BlockingIOError):
                     if data := os.read(output, _MOST):
                         os.write(log, pack.compress(data))
                     else:
                         poll.unregister(output)
-        _, status = os.waitpid(ready.pid, 0)
-        assert status == 0, status
-        if ready.group:
-            with open(f"{ready.group}/cpu.stat", "rb", buffering=0) as used:
-                assert used.read()
-            os.rmdir(ready.group)  # which proves that nothing is left in it
+        status, _, used = ended.decode().partition(" ")
+        assert status == "0", status
         os.write(log, pack.flush())
         os.close(output)
         os.close(log)
+        control.close()
+        return used
 
     def _register(self, made: str, name: str, output: str, candidates: list[str]) -> dict[str, object]:
         """Take a file into the store; what is known of it."""
@@ -306,79 +277,8 @@ def _result(activity: int, kind: int, *values: int) -> bytes:
 _NO_COPIES = _result(3, _PROGRESS, 0, 0, 0, 0)
 
 
-def _own_group() -> str:
-    """This process's group in the second hierarchy, where groups of builds are made; empty: there is none."""
-    with open("/proc/self/mountinfo") as mounts, open("/proc/self/cgroup") as groups:
-        places = [line.split()[4] for line in mounts if " - cgroup2 " in line]
-        own = [line[3:].strip() for line in groups if line.startswith("0::")]
-    return os.path.normpath(places[0] + own[0]) if places and own else ""
-
-
 def _write(path: str, data: bytes) -> None:
     file = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     os.write(file, data)
     os.close(file)
     os.rename(f"{path}.new", path)
-
-
-def _clone_for_ever(outer: socket.socket, words: socket.socket) -> NoReturn:
-    """Clone a sandbox at each word, as a process of the daemon's, until that ends."""
-    try:
-        outer.close()
-        import bare_builds  # noqa: PLC0415 - the daemon needs none of it
-
-        gc.disable()
-        groups = []
-        while True:
-            data, given, _, _ = socket.recv_fds(words, _MOST, 2)
-            if not data:
-                break
-            channel, status = given
-            base, _, group = data.decode().partition("\n")
-            place = [_make_group(group)] if group else []
-            groups.append(group)
-            if (pid := bare_builds.clone(_CLONE_PARENT, 0, *place)) == 0:
-                words.close()
-                _become_builder(base, socket.socket(fileno=channel), status)
-            for descriptor in (channel, status, *place):
-                os.close(descriptor)
-            words.send(b"%d" % pid)
-        for group in groups:
-            _remove_group(group)
-    finally:
-        os._exit(1)
-
-
-def _make_group(path: str) -> int:
-    os.mkdir(path)
-    return os.open(path, os.O_PATH | os.O_DIRECTORY)
-
-
-def _remove_group(path: str) -> None:
-    """If it is that of a sandbox that no build has taken: its first process ends as the daemon has ended."""
-    while os.path.isdir(path):
-        with contextlib.suppress(OSError):
-            os.rmdir(path)
-        time.sleep(0.001)
-
-
-def _become_builder(base: str, channel: socket.socket, status: int) -> NoReturn:
-    import bare_builds  # noqa: PLC0415 - as above
-
-    step = ""
-    try:
-        bare_builds.ahead(base)
-        data, (log,), _, _ = socket.recv_fds(channel, _MOST, 1)
-        wanted = json.loads(data)
-        step, source = "mounts", wanted["source"]
-        bare_builds.mounts(base, source, log, wanted["store"][1:], os.path.basename(source), wanted["files"])
-        step = "powers"
-        bare_builds.powers()
-        step = "exec"
-        os.chdir("/build")
-        program = wanted["builder"]
-        os.execve(program, (program, *wanted["arguments"]), wanted["environment"])  # noqa: S606
-    except BaseException as error:  # noqa: BLE001 - whatever it is has to be told
-        os.write(status, f"{step}: {error}".encode())
-    finally:
-        os._exit(127)
