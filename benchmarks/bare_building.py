@@ -98,8 +98,6 @@ class Building:
         self._place = os.path.dirname(store.directory)
         for name in ("builds", "logs", "users", "notes"):
             os.mkdir(f"{self._place}/{name}")
-        self._roots = os.open(f"{self._place}/roots", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._gate = os.open(f"{self._place}/gate", os.O_RDWR | os.O_CREAT, 0o600)
         self._ready: list[str] = []  # directories of those that are made ahead
         self._users = [*range(_JOBS)]
         self._made = 0
@@ -135,7 +133,7 @@ class Building:
         words = [word.replace(rb"\"", b'"').decode() for word in _STRING.findall(text)]
         # ([("out",path,"","")],[],[source],system,builder,[arguments],[variables])
         output, source = words[1], words[4]
-        self._protect(output)
+        self._store.protect(output.encode())
         lock = self._lock(output)
         self._look_at(source, output)
         user, slot = self._take_user()
@@ -166,12 +164,6 @@ class Building:
         self._users.append(user)
         told.end(activity)
         return base, source.rpartition("/")[2]
-
-    def _protect(self, path: str) -> None:
-        """A temporary root, in a moment when nothing is collected."""
-        fcntl.flock(self._gate, fcntl.LOCK_SH)
-        os.write(self._roots, path.encode() + b"\0")
-        fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def _lock(self, output: str) -> int:
         lock = os.open(f"{output}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)

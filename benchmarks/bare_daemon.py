@@ -2,14 +2,17 @@
 """bare_daemon.py BASE: the least that a daemon in Python costs, on the socket BASE/socket.
 
 It answers the requests of some rows with the calls of the system that they can't do without, and
-does nothing else: it checks nothing, protects nothing, brings nothing to disk, serves nobody but
-`wire.Client` in Nix's dialect. What it needs is what the interpreter needs. A row where it is behind
-a peer is one where a daemon in Python has to be.
+does nothing else: it checks nothing, protects nothing but new texts and outputs (from a collection of
+garbage, as every daemon has to), brings nothing to disk, serves nobody but `wire.Client` in Nix's
+dialect. What it needs is what the interpreter needs. A row where it is behind a peer is one where a
+daemon in Python has to be.
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import os
 import socket
@@ -46,6 +49,8 @@ class Store:
         self.turn = threading.Lock()
         self.answers: dict[bytes, bytes] = {}
         self.names = iter(range(1 << 62))
+        self._gate = os.open(f"{base}/gate", os.O_RDWR | os.O_CREAT, 0o600)
+        self._roots = os.open(f"{base}/roots", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._building: bare_building.Building | None = None
 
     def building(self) -> bare_building.Building:
@@ -55,6 +60,12 @@ class Store:
         if self._building is None:
             self._building = bare_building.Building(self)
         return self._building
+
+    def protect(self, path: bytes) -> None:
+        """A temporary root, in a moment when nothing is collected."""
+        fcntl.flock(self._gate, fcntl.LOCK_SH)
+        os.write(self._roots, path + b"\0")
+        fcntl.flock(self._gate, fcntl.LOCK_UN)
 
     def register(self, path: bytes, digest: bytes, size: int, references: list[bytes]) -> bytes:
         """A row for a path, and the answers to what will be asked of it; its info as it is sent."""
@@ -160,7 +171,7 @@ def add(session: Session) -> None:
     if method == b"text:sha256":
         text = b"".join(session.frames())
         digest, size = hashlib.sha256(text).digest(), len(text)
-        temporary = _write(session.store, text)
+        temporary = b""
     else:
         import bare_archives  # noqa: PLC0415 - the start is a row of its own
 
@@ -171,8 +182,14 @@ def add(session: Session) -> None:
         temporary, digest, size = unpacked.name, unpacked.hash.digest(), unpacked.size
     whole = hashlib.sha256(digest.hex().encode() + name + b"".join(references)).digest()
     final = base64.b32encode(whole[:20]).translate(_TEXTS) + b"-" + name
-    os.rename(temporary, final, src_dir_fd=session.store.place, dst_dir_fd=session.store.place)
     path = session.store.directory.encode() + b"/" + final
+    if not temporary:
+        session.store.protect(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.lstat(final, dir_fd=session.store.place)
+            raise FileExistsError(path)
+        temporary = _write(session.store, text)
+    os.rename(temporary, final, src_dir_fd=session.store.place, dst_dir_fd=session.store.place)
     session.stream.sendall(session.store.register(path, digest, size, references))
 
 
