@@ -150,8 +150,8 @@ class Building:
         control = self._spawner.give(base, json.dumps(specification).encode(), written)
         os.close(written)
         activity = told.begin(path)
-        used = self._supervise(control, log, name)
         self._ready.append(self._make())
+        used = self._supervise(control, log, name)
         facts = self._register(f"{base}/store", name, output, [source, output])
         _write(
             f"{self._place}/logs/{name}.json",
