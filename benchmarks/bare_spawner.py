@@ -158,15 +158,23 @@ def _spawn_for_ever(outer: socket.socket, requests: socket.socket) -> NoReturn:
 
 
 def _own_group() -> str:
-    """This process's group in the second hierarchy, where groups of builds are made; empty: there is none."""
+    """This process's group in the second hierarchy; empty where none can be made below it."""
     with open("/proc/self/mountinfo") as mounts, open("/proc/self/cgroup") as groups:
         places = [line.split()[4] for line in mounts if " - cgroup2 " in line]
         own = [line[3:].strip() for line in groups if line.startswith("0::")]
-    return os.path.normpath(places[0] + own[0]) if places and own else ""
+    if not places or not own:
+        return ""
+    group = os.path.normpath(places[0] + own[0])
+    try:
+        os.close(_make_group(probe := f"{group}/frx-bare-{os.getpid()}"))
+        os.rmdir(probe)
+    except OSError:  # a container's, as a rule
+        return ""
+    return group
 
 
 def _clone_for_ever(outer: socket.socket, words: socket.socket) -> NoReturn:
-    """Clone a sandbox at each word, as a process of the daemon's, until that ends."""
+    """Clone a sandbox at each word, as a process of the spawner's, until that ends."""
     try:
         outer.close()
         import bare_builds  # noqa: PLC0415 - the daemon needs none of it
@@ -201,7 +209,7 @@ def _make_group(path: str) -> int:
 
 
 def _remove_group(path: str) -> None:
-    """If it is that of a sandbox that no build has taken: its first process ends as the daemon has ended."""
+    """If it is that of a sandbox that no build has taken: its first process ends with the spawner."""
     while os.path.isdir(path):
         with contextlib.suppress(OSError):
             os.rmdir(path)

@@ -1,10 +1,10 @@
 """Has the spawner keep a sandbox ready for the next build (see `sandbox.linux.parked`).
 
 A build that has taken one asks for the next when its builder has ended; else it is asked when a build has
-been answered. By then the daemon is busy with one processor, so nobody waits for it. Earlier it would be
-made while a short builder ends, which keeps its end from whoever waits for that. What that makes (a control
-group) is noted in the journal from the first time to `close`: after a crash the next start removes it. The
-directory on which roots are mounted, where only those sandboxes see it, is empty.
+been answered. By then the daemon is busy with one processor, so nobody waits for it. Asked for earlier it
+would be made while a short builder ends, and take the processor on which that end is to be told. What that
+makes (a control group) is noted in the journal from the first time to `close`: after a crash the next start
+removes it. The directory on which roots are mounted, where only those sandboxes see it, is empty.
 """
 
 from __future__ import annotations
