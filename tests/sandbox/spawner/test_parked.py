@@ -380,6 +380,29 @@ def test_if_that_process_dies_builds_get_fresh_ones_until_there_is_another(here:
     assert here.run(spec(here, "exit 0"))[0] == ready
 
 
+def test_of_one_that_was_cloned_by_a_process_that_died_before_it_could_tell_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path
+) -> None:
+    real = libc.clone
+
+    def clone(flags: int, group: int) -> int:
+        pid = real(flags, group)
+        if pid and flags & libc.CLONE_PARENT:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return pid
+
+    monkeypatch.setattr("fruix.sandbox.linux.template.libc.clone", clone)
+    with spawning(tmp_path, programs) as here:
+        here.handle = here.spawner.park(here.request)
+        for _ in range(2):
+            _, ended, _ = here.run(spec(here, "exit 0"))
+            assert ended.code == 0
+            here.handle.prepare(here.request)
+        assert here.run(spec(here, "exit 0"))[1].code == 0
+        if groups():
+            assert here.children() == []
+
+
 def test_one_that_cannot_be_cloned_is_no_sandbox(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path
 ) -> None:

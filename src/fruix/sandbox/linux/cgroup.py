@@ -49,6 +49,10 @@ class Cgroup:
         """Move a process in; its children follow."""
         write_to(f"{self.path}/cgroup.procs", str(pid))
 
+    def members(self) -> list[int]:
+        """The processes in it."""
+        return [int(pid) for pid in text_of(f"{self.path}/cgroup.procs").split()]
+
     def set_limits(self, *, memory_max: int = 0, pids_max: int = 0) -> list[str]:
         """Set limits (0: none); returns the names of those that this system's controllers can't enforce."""
         missing = []
@@ -72,9 +76,9 @@ class Cgroup:
         try:
             write_to(f"{self.path}/cgroup.kill", "1")
         except FileNotFoundError:
-            for pid in text_of(f"{self.path}/cgroup.procs").split():
+            for pid in self.members():
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(pid), signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
 
     def wait_empty(self, timeout: float) -> None:
         """Return when no process is left.
