@@ -61,6 +61,10 @@ class Store:
             self._building = bare_building.Building(self)
         return self._building
 
+    def path(self, base: bytes) -> bytes:
+        """That of a name in it."""
+        return self.directory.encode() + b"/" + base
+
     def protect(self, path: bytes) -> None:
         """A temporary root, in a moment when nothing is collected."""
         fcntl.flock(self._gate, fcntl.LOCK_SH)
@@ -168,32 +172,36 @@ def build(session: Session) -> None:
 def add(session: Session) -> None:
     """A text, or an archive that is unpacked."""
     name, method, references, _ = session.string(), session.string(), session.strings(), session.number()
+    store = session.store
     if method == b"text:sha256":
         text = b"".join(session.frames())
         digest, size = hashlib.sha256(text).digest(), len(text)
-        temporary = b""
+        final = _final(digest, name, references)
+        temporary = _write(store, final, text)
     else:
         import bare_archives  # noqa: PLC0415 - the start is a row of its own
 
         frames = session.frames()
-        unpacked = bare_archives.Unpacking(session.store.directory, next(session.store.names), frames)
+        unpacked = bare_archives.Unpacking(store.directory, next(store.names), frames)
         for _ in frames:  # the empty one at the end
             pass
         temporary, digest, size = unpacked.name, unpacked.hash.digest(), unpacked.size
+        final = _final(digest, name, references)
+    os.rename(temporary, final, src_dir_fd=store.place, dst_dir_fd=store.place)
+    session.stream.sendall(store.register(store.path(final), digest, size, references))
+
+
+def _final(digest: bytes, name: bytes, references: list[bytes]) -> bytes:
     whole = hashlib.sha256(digest.hex().encode() + name + b"".join(references)).digest()
-    final = base64.b32encode(whole[:20]).translate(_TEXTS) + b"-" + name
-    path = session.store.directory.encode() + b"/" + final
-    if not temporary:
-        session.store.protect(path)
-        with contextlib.suppress(FileNotFoundError):
-            os.lstat(final, dir_fd=session.store.place)
-            raise FileExistsError(path)
-        temporary = _write(session.store, text)
-    os.rename(temporary, final, src_dir_fd=session.store.place, dst_dir_fd=session.store.place)
-    session.stream.sendall(session.store.register(path, digest, size, references))
+    return base64.b32encode(whole[:20]).translate(_TEXTS) + b"-" + name
 
 
-def _write(store: Store, text: bytes) -> bytes:
+def _write(store: Store, final: bytes, text: bytes) -> bytes:
+    """The text that is to be `final`, which isn't there, under a name of its own."""
+    store.protect(store.path(final))
+    with contextlib.suppress(FileNotFoundError):
+        os.lstat(final, dir_fd=store.place)
+        raise FileExistsError(final)
     name = b".%d" % next(store.names)
     file = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444, dir_fd=store.place)
     os.write(file, text)

@@ -26,11 +26,14 @@ class Spawner:
     """The daemon's side. Thread-safe: a request is one message."""
 
     def __init__(self) -> None:
-        self._groups = _own_group()
         self._requests, inner = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         if os.fork() == 0:
             _spawn_for_ever(self._requests, inner)
         inner.close()
+        from fruix.sandbox.linux.cgroup import CgroupParent  # noqa: PLC0415 - no process that forks needs it
+
+        parent = CgroupParent.find()
+        self._groups = parent.path if parent else ""
 
     def make(self, base: str, number: int) -> None:
         """Have a sandbox made whose directory is `base`; returns at once."""
@@ -155,22 +158,6 @@ def _spawn_for_ever(outer: socket.socket, requests: socket.socket) -> NoReturn:
         _Spawning(requests, words).run()
     finally:
         os._exit(1)
-
-
-def _own_group() -> str:
-    """This process's group in the second hierarchy; empty where none can be made below it."""
-    with open("/proc/self/mountinfo") as mounts, open("/proc/self/cgroup") as groups:
-        places = [line.split()[4] for line in mounts if " - cgroup2 " in line]
-        own = [line[3:].strip() for line in groups if line.startswith("0::")]
-    if not places or not own:
-        return ""
-    group = os.path.normpath(places[0] + own[0])
-    try:
-        os.close(_make_group(probe := f"{group}/frx-bare-{os.getpid()}"))
-        os.rmdir(probe)
-    except OSError:  # a container's, as a rule
-        return ""
-    return group
 
 
 def _clone_for_ever(outer: socket.socket, words: socket.socket) -> NoReturn:

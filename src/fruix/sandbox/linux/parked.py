@@ -18,7 +18,6 @@ import contextlib
 import errno
 import os
 import select
-import signal
 import socket
 
 from fruix import failpoints
@@ -160,12 +159,10 @@ class Parking:
             pid = self._template.answer()
             started = Started(pid, os.pidfd_open(pid), asked.status, asked.cgroup)
         except BaseException as error:
-            asked.channel.close()
+            with asked.channel:
+                undo(pid, started, asked.cgroup)
             os.close(asked.status)
             self._end_template_after(error)
-            if pid < 0 and asked.cgroup is not None:
-                _end_unheard_of(asked.cgroup)
-            undo(pid, started, asked.cgroup)
             raise
         self._ready = started, asked.channel
 
@@ -210,16 +207,6 @@ class Parking:
                 raise OSError(errno.ENOTSUP, "controllers can't be handed on", below.path)
         self._made += 1
         return below.create(f"{PREFIX}{self._made}")
-
-
-def _end_unheard_of(cgroup: Cgroup) -> None:
-    """Whoever the template has cloned into a group, and died before it could tell: a child of this process.
-
-    Without groups it ends as its channel is closed, and this process's end lets go of it.
-    """
-    for pid in cgroup.members():
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def _lives(started: Started) -> bool:

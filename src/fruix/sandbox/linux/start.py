@@ -201,10 +201,13 @@ def pipe(ends: list[int]) -> tuple[int, int]:
 
 
 def undo(pid: int, started: Started | None, cgroup: Cgroup | None) -> None:
-    """Nothing is left of a sandbox that could not be started."""
-    if pid > 0:
-        os.kill(pid, signal.SIGKILL)  # not waited for yet, so the number is still its own
-        os.waitpid(pid, 0)
+    """Nothing is left of a sandbox that could not be started.
+
+    `pid`: -1 if there is none, or it isn't known: whoever was cloned is in the group, this process's child.
+    """
+    for one in (pid,) if pid > 0 else cgroup.members() if cgroup is not None else ():
+        os.kill(one, signal.SIGKILL)  # not waited for yet, so the number is still its own
+        os.waitpid(one, 0)
     if started is not None:
         os.close(started.pidfd)
         started.clean()
