@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import select
-import shutil
 import signal
-import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,137 +15,18 @@ import pytest
 from fruix import failpoints
 from fruix.dataclass import replace
 from fruix.errors import SandboxError, StillRunningError
-from fruix.sandbox import Bind, Entry, Exec, Exit, File, Identity, SandboxHandle, SandboxSpec, Spawner, Tmpfs
+from fruix.sandbox import Bind, Entry, File, Identity, Spawner
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.linux import libc
 from fruix.sandbox.linux.cgroup import Cgroup, CgroupParent, mount_point, remove_left_over
 from fruix.sandbox.linux.child import EARLY_STEPS, STEPS
-from fruix.sandbox.linux.processes import is_elsewhere
 from fruix.sandbox.networks import HOST
-from fruix.sandbox.spawner.client import ParkingHandle
-from fruix.sandbox.spawner.ipc import ParkRequest
-from machine import BUSYBOX, SEVERAL_IDS, identity, own_mounts
-from seen_processes import children_of, descriptors_of, state_of
+from machine import SEVERAL_IDS
+from ready_sandboxes import NAME, Here, groups, spawning, spec
+from seen_processes import descriptors_of, state_of
 from waiting import PATIENCE, read_until, until
 
-NAME = "frx-parked-test"
 LATER = [name for name, _ in STEPS[len(EARLY_STEPS) :]]
-LOOK = """
-grep -E -e '^(Sig|Shd|Cap|Uid|Gid|Groups|NoNew|Seccomp|Umask|Cpus|Mems|NSpid|NSsid)' /proc/self/status
-cat /proc/self/limits /proc/self/cgroup /proc/keys /proc/net/dev /proc/net/if_inet6
-cat /proc/self/oom_score_adj /proc/self/coredump_filter /proc/self/personality
-hostname; domainname; umask; pwd; env; id
-cut -d' ' -f4- /proc/self/mountinfo
-ls -lan / /dev /etc /proc/self/fd /build
-cat /etc/*
-"""
-
-
-class Here:
-    """A spawner, what it may have ready, and a directory for roots."""
-
-    def __init__(self, spawner: Spawner, directory: Path) -> None:
-        self.spawner = spawner
-        self.directory = directory
-        self.log = directory / "log"
-        self.request = ParkRequest(NAME, str(directory / "parked"))
-        self.handle: ParkingHandle | None = None
-
-    def park(self, fault: str = "") -> int:
-        """Have one ready; its process, or 0 if there is a fault."""
-        request = replace(self.request, fault=fault)
-        if self.handle is None:
-            self.handle = self.spawner.park(request)
-        else:
-            self.handle.prepare(request)
-        return 0 if fault else self.ready()
-
-    def children(self) -> list[int]:
-        """Sandboxes; the process that they are cloned from has no process namespace of its own."""
-        return [pid for pid in children_of(self.spawner.pid) if is_elsewhere(pid)]
-
-    def ready(self) -> int:
-        """The process that waits: it has closed all but its own."""
-
-        def waits() -> int | None:
-            alone = [pid for pid in self.children() if len(descriptors_of(pid)) == 5]
-            return next((pid for pid in alone if state_of(pid) == "S"), None)
-
-        return until(waits, "a sandbox that stands ready")
-
-    def spawn(self, spec: SandboxSpec) -> SandboxHandle:
-        with open(self.log, "wb") as log:
-            return self.spawner.spawn(spec, log.fileno())
-
-    def run(self, spec: SandboxSpec) -> tuple[int, Exit, str]:
-        """Its first process, how it ended, and what it said."""
-        handle = self.spawn(spec)
-        ended = handle.wait(None)
-        handle.finish()
-        assert ended is not None
-        return handle.pid, ended, self.log.read_text(errors="replace")
-
-    def close(self) -> None:
-        if self.handle is not None:
-            self.handle.finish()
-            self.handle = None
-
-
-def groups() -> list[str]:
-    parent = CgroupParent.find()
-    return [] if parent is None else [name for name in os.listdir(parent.path) if name.startswith(NAME)]
-
-
-@pytest.fixture(scope="module")
-def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("programs") / "bin"
-    place.mkdir()
-    shutil.copy(BUSYBOX, place / "busybox")
-    for applet in subprocess.check_output([BUSYBOX, "--list"], text=True).split():
-        if applet != "busybox":
-            (place / applet).symlink_to("busybox")
-    return place
-
-
-@pytest.fixture
-def here(tmp_path: Path, programs: Path) -> Iterator[Here]:
-    with spawning(tmp_path, programs) as one:
-        yield one
-
-
-@contextmanager
-def spawning(tmp_path: Path, programs: Path) -> Iterator[Here]:
-    own_mounts()
-    tmp_path.chmod(0o755)
-    for name in ("parked", "root", "build"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "build").chmod(0o777)
-    shutil.copytree(programs, tmp_path / "bin", symlinks=True)
-    spawner = Spawner.start()
-    one = Here(spawner, tmp_path)
-    try:
-        yield one
-        one.close()
-        assert children_of(spawner.pid) == []
-        assert groups() == []
-        assert os.listdir(tmp_path / "parked") == []
-    finally:
-        spawner.close()
-
-
-def spec(here: Here, script: str = LOOK) -> SandboxSpec:
-    directory = here.directory
-    return SandboxSpec(
-        "frx-test-of-parked",
-        str(directory / "root"),
-        identity(35009),
-        Exec("/bin/sh", ("sh", "-c", script), {"PATH": "/bin", "A": "ü"}, "/build"),
-        binds=(Bind(f"{directory}/bin", "/bin"), Bind(f"{directory}/build", "/build", writable=True)),
-        files=(File("/etc/hosts", b"127.0.0.1 here\n"), File("/etc/run", b"x", 0o555)),
-        tmpfs=(Tmpfs("/memory", 1 << 20, 0o1777),),
-        hostname="seen",
-        limits={"nproc": (100, 200), "fsize": (1 << 20, 1 << 20)},
-    )
 
 
 def listing(text: str) -> str:
@@ -347,71 +224,3 @@ def test_the_spawners_death_ends_it(tmp_path: Path) -> None:
     parent = CgroupParent.find()
     if parent is not None:
         assert remove_left_over([parent.group(NAME)]) == [parent.group(NAME)]
-
-
-def template_of(here: Here) -> int:
-    (found,) = {*children_of(here.spawner.pid)} - {*here.children()}
-    return found
-
-
-def test_all_are_cloned_from_one_process_that_holds_nothing(here: Here) -> None:
-    here.park()
-    template = template_of(here)
-    assert here.run(spec(here, "exit 0"))[1].code == 0
-    here.park()
-    assert template_of(here) == template
-    assert len(descriptors_of(template)) == 4
-    status = Path(f"/proc/{template}/status").read_text()
-    assert re.search(r"NSsid:\t(\d+)", status)[1] == str(template), "no terminal interrupts it"  # type: ignore[index]
-    assert children_of(template) == []
-
-
-def test_if_that_process_dies_builds_get_fresh_ones_until_there_is_another(here: Here) -> None:
-    here.park()
-    template = template_of(here)
-    os.kill(template, signal.SIGKILL)
-    until(lambda: state_of(template) == "Z", "its end")
-    assert here.run(spec(here, "exit 0"))[1].code == 0  # the one that stood ready
-    assert here.handle is not None
-    here.handle.prepare(here.request)
-    assert here.run(spec(here, "exit 0"))[1].code == 0
-    ready = here.park()
-    assert template_of(here) != template
-    assert here.run(spec(here, "exit 0"))[0] == ready
-
-
-def test_of_one_that_was_cloned_by_a_process_that_died_before_it_could_tell_nothing_is_left(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path
-) -> None:
-    real = libc.clone
-
-    def clone(flags: int, group: int) -> int:
-        pid = real(flags, group)
-        if pid and flags & libc.CLONE_PARENT:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return pid
-
-    monkeypatch.setattr("fruix.sandbox.linux.template.libc.clone", clone)
-    with spawning(tmp_path, programs) as here:
-        here.handle = here.spawner.park(here.request)
-        for _ in range(2):
-            _, ended, _ = here.run(spec(here, "exit 0"))
-            assert ended.code == 0
-            here.handle.prepare(here.request)
-        assert here.run(spec(here, "exit 0"))[1].code == 0
-        if groups():
-            assert here.children() == []
-
-
-def test_one_that_cannot_be_cloned_is_no_sandbox(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, programs: Path
-) -> None:
-    def full(*_: object) -> int:
-        raise OSError(errno.EAGAIN, "no more processes")
-
-    monkeypatch.setattr("fruix.sandbox.linux.template.libc.clone", full)
-    with spawning(tmp_path, programs) as here:
-        here.handle = here.spawner.park(here.request)
-        with pytest.raises(SandboxError, match="no more processes"):
-            here.run(spec(here, "exit 0"))
-        assert here.children() == []
