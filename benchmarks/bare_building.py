@@ -33,7 +33,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING
 
-from bare_common import UID, delete_directories, make_directories, number, string
+from bare_common import UID, delete_directories, file_archive, make_directories, number, string
 from bare_plans import read, valid_of
 from bare_spawner import RUNNING, Spawner
 
@@ -152,7 +152,7 @@ class Building:
         activity = told.begin(path)
         self._ready.append(self._make())
         used = self._supervise(control, log, name)
-        facts = self._register(f"{base}/store", name, output, [source, output])
+        facts = self._register(f"{base}/store", name, path, output, [source, output])
         _write(
             f"{self._place}/logs/{name}.json",
             json.dumps({"drv": path, "user": UID, "used": used, **facts}).encode(),
@@ -230,7 +230,9 @@ class Building:
         control.close()
         return used
 
-    def _register(self, made: str, name: str, output: str, candidates: list[str]) -> dict[str, object]:
+    def _register(
+        self, made: str, name: str, drv: str, output: str, candidates: list[str]
+    ) -> dict[str, object]:
         """Take a file into the store; what is known of it."""
         place = os.open(made, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         file = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=place)
@@ -243,13 +245,13 @@ class Building:
         contents = os.read(file, found.st_size + 1)
         assert len(contents) == found.st_size
         os.close(file)
-        parts = (b"nix-archive-1", b"(", b"type", b"regular", b"contents", contents, b")")
-        archive = b"".join(map(string, parts))
+        archive = file_archive(contents)
         digest = hashlib.sha256(archive).digest()
         references = [path for path in candidates if path.rpartition("/")[2][:32].encode() in contents]
         os.rename(name, name, src_dir_fd=place, dst_dir_fd=self._store.place)
         os.close(place)
-        self._store.register(output.encode(), digest, len(archive), [path.encode() for path in references])
+        listed = [path.encode() for path in references]
+        self._store.register(output.encode(), digest, len(archive), listed, deriver=drv)
         return {"hash": digest.hex(), "size": len(archive), "references": references, "ended": time.time()}
 
 

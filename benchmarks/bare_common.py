@@ -11,12 +11,17 @@ UID = 46900
 """Of all builders."""
 TABLES = """
 create table ValidPaths (id integer primary key autoincrement not null, path text unique not null,
-    hash text not null, registrationTime integer not null, narSize integer);
-create table Refs (referrer integer not null references ValidPaths(id),
-    reference integer not null references ValidPaths(id), primary key (referrer, reference))
-    without rowid;
+    hash text not null, registrationTime integer not null, deriver text, narSize integer, ultimate integer,
+    sigs text, ca text);
+create table Refs (referrer integer not null references ValidPaths(id) on delete cascade,
+    reference integer not null references ValidPaths(id) on delete restrict,
+    primary key (referrer, reference)) without rowid;
 create index IndexReference on Refs(reference);
 """
+_SETTINGS = (
+    "page_size = 2048",  # of a database that is made now
+    *("journal_mode = wal", "foreign_keys = 1", "synchronous = normal", "wal_autocheckpoint = 40000"),
+)
 
 
 def number(value: int) -> bytes:
@@ -29,10 +34,19 @@ def string(value: bytes) -> bytes:
     return U64.pack(len(value)) + value + bytes(-len(value) % 8)
 
 
+def file_archive(contents: bytes) -> bytes:
+    """The archive of a file that isn't a program."""
+    parts = (b"nix-archive-1", b"(", b"type", b"regular", b"contents", contents, b")")
+    return b"".join(map(string, parts))
+
+
 def database(directory: str, more: str = "") -> sqlite3.Connection:
-    """One with tables of paths and references, and what `more` makes; any thread may use it."""
+    """One with tables of paths and references, and what `more` makes; any thread may use it.
+
+    Columns, keys and pages are Fruix's, which are nix-daemon's and guix-daemon's but for the pages.
+    """
     opened = sqlite3.connect(f"{directory}/db.sqlite", isolation_level=None, check_same_thread=False)
-    for statement in ("journal_mode = wal", "synchronous = normal", "wal_autocheckpoint = 40000"):
+    for statement in _SETTINGS:
         opened.execute(f"pragma {statement}").fetchone()
     if not opened.execute("select 1 from sqlite_master").fetchone():
         opened.executescript(TABLES + more)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 sys.path.append(os.path.dirname(os.path.abspath(__file__)))  # it runs isolated
 sys.path.append(f"{os.path.dirname(sys.path[-1])}/src")
 
-from bare_common import U64, database, number, string
+from bare_common import U64, database, file_archive, number, string
 
 _VERSION = 0x123  # 1.35
 _DAEMON_MAGIC, _LAST = 0x6478696F, 0x616C7473
@@ -71,32 +71,45 @@ class Store:
         os.write(self._roots, path + b"\0")
         fcntl.flock(self._gate, fcntl.LOCK_UN)
 
-    def register(self, path: bytes, digest: bytes, size: int, references: list[bytes]) -> bytes:
+    def register(
+        self,
+        path: bytes,
+        digest: bytes,
+        size: int,
+        references: list[bytes],
+        *,
+        deriver: str | None = None,
+        address: str | None = None,
+    ) -> bytes:
         """A row for a path, and the answers to what will be asked of it; its info as it is sent."""
         with self.turn:
             row = self.database.execute
             row("begin immediate")
             found = row(
-                "insert into ValidPaths (path, hash, registrationTime, narSize) values (?, ?, ?, ?)",
-                (path.decode(), digest.hex(), int(time.time()), size),
+                "insert into ValidPaths (path, hash, registrationTime, deriver, narSize, ca)"
+                " values (?, ?, ?, ?, ?, ?)",
+                (path.decode(), f"sha256:{digest.hex()}", int(time.time()), deriver, size, address),
             )
             for reference in references:
-                row(
+                noted = row(
                     "insert into Refs select ?, id from ValidPaths where path = ?",
                     (found.lastrowid, reference.decode()),
                 )
+                assert noted.rowcount == 1, reference
             row("commit")
-        info = _told(digest.hex().encode(), references, 0, size)
+        info = _told(digest.hex().encode(), references, 0, size, deriver or "", address or "")
         self.answers[number(1) + string(path)] = LAST + number(1)
         self.answers[number(26) + string(path)] = LAST + number(1) + info
         return LAST + string(path) + info
 
 
-def _told(digest: bytes, references: list[bytes], registered: int, size: int) -> bytes:
-    """What is known of a path, as it is sent: without deriver, signatures and content address."""
+def _told(
+    digest: bytes, references: list[bytes], registered: int, size: int, deriver: str, address: str
+) -> bytes:
+    """What is known of a path, as it is sent: without signatures."""
     listed = number(len(references)) + b"".join(map(string, references))
     numbers = number(registered) + number(size) + number(0) * 2
-    return string(b"") + string(digest) + listed + numbers + string(b"")
+    return string(deriver.encode()) + string(digest) + listed + numbers + string(address.encode())
 
 
 class Session:
@@ -175,9 +188,11 @@ def add(session: Session) -> None:
     store = session.store
     if method == b"text:sha256":
         text = b"".join(session.frames())
-        digest, size = hashlib.sha256(text).digest(), len(text)
+        digest, archive = hashlib.sha256(text).digest(), file_archive(text)
+        address = f"text:sha256:{base64.b32encode(digest).translate(_TEXTS).decode()}"
         final = _final(digest, name, references)
         temporary = _write(store, final, text)
+        digest, size = hashlib.sha256(archive).digest(), len(archive)
     else:
         import bare_archives  # noqa: PLC0415 - the start is a row of its own
 
@@ -185,10 +200,11 @@ def add(session: Session) -> None:
         unpacked = bare_archives.Unpacking(store.directory, next(store.names), frames)
         for _ in frames:  # the empty one at the end
             pass
+        address = None
         temporary, digest, size = unpacked.name, unpacked.hash.digest(), unpacked.size
         final = _final(digest, name, references)
     os.rename(temporary, final, src_dir_fd=store.place, dst_dir_fd=store.place)
-    session.stream.sendall(store.register(store.path(final), digest, size, references))
+    session.stream.sendall(store.register(store.path(final), digest, size, references, address=address))
 
 
 def _final(digest: bytes, name: bytes, references: list[bytes]) -> bytes:
@@ -213,13 +229,17 @@ def _write(store: Store, final: bytes, text: bytes) -> bytes:
 def info(session: Session) -> None:
     """What is known of a path, which nobody asked for before."""
     ask = session.store.database.execute
-    row, digest, registered, size = ask(
-        "select id, hash, registrationTime, narSize from ValidPaths where path = ?",
+    row, digest, registered, deriver, size, address = ask(
+        "select id, hash, registrationTime, deriver, narSize, ca from ValidPaths where path = ?",
         (session.string().decode(),),
     ).fetchone()
     found = ask("select path from Refs join ValidPaths on id = reference where referrer = ?", (row,))
     references = [path.encode() for (path,) in found]
-    session.stream.sendall(LAST + number(1) + _told(digest[-64:].encode(), references, registered, size))
+    session.stream.sendall(
+        LAST
+        + number(1)
+        + _told(digest[-64:].encode(), references, registered, size, deriver or "", address or "")
+    )
 
 
 def keep(session: Session) -> None:

@@ -97,7 +97,7 @@ def _database(file: str) -> None:
     connection.executescript(TABLES)
     with connection:
         connection.executemany(
-            "insert into ValidPaths values (?, ?, ?, 1, 120)",
+            "insert into ValidPaths (id, path, hash, registrationTime, narSize) values (?, ?, ?, 1, 120)",
             ((row, f"/frx/store/{row:032}-million", "sha256:" + 64 * "0") for row in range(1, PATHS + 1)),
         )
         connection.executemany(
