@@ -2,6 +2,7 @@
 
 For `bare_daemon.py`, which serves it. `bare_builds.py` has what a sandbox takes; this stands around it:
 
+* a build is no client's own: a thread of its own runs it, as it has to if several may wait for it
 * the derivation is read; the database is asked what is valid, and the file system whether that is there
 * the output is locked, in a file that may be deleted meanwhile, and protected from collections of garbage
 * a build user is taken that no other daemon has, and of whom no process is left
@@ -24,6 +25,7 @@ import fcntl
 import hashlib
 import json
 import os
+import queue
 import re
 import select
 import socket
@@ -103,24 +105,22 @@ class Building:
         self._made = 0
         self._turn = threading.Lock()
         self._spawner = Spawner()
+        self._asked = queue.SimpleQueue[tuple[str, _Told, queue.SimpleQueue[Left]]]()
+        for _ in range(_JOBS):
+            threading.Thread(target=self._work, daemon=True).start()
 
     def build(self, paths: list[bytes]) -> tuple[bytes, list[Left]]:
         """Build them all, two at a time; what the client is told, and what is left to be tidied up."""
-        told, left, todo = _Told(len(paths)), list[Left](), iter(paths)
-
-        def work() -> None:
-            for path in todo:
-                left.append(self._build(path.decode(), told))
-
-        if len(paths) == 1:
-            work()
-        else:
-            threads = [threading.Thread(target=work) for _ in range(_JOBS)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+        told, ended = _Told(len(paths)), queue.SimpleQueue[Left]()
+        for path in paths:
+            self._asked.put((path.decode(), told, ended))
+        left = [ended.get() for _ in paths]
         return told.all(), left
+
+    def _work(self) -> None:
+        while True:
+            path, told, ended = self._asked.get()
+            ended.put(self._build(path, told))
 
     def tidy(self, left: list[Left]) -> None:
         """What comes after the answer."""
