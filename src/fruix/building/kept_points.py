@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 
 from fruix.building.crashed import POINTS
 from fruix.store.tree.delete import delete_tree
-from fruix.store.tree.descriptors import lstat, opened_directory
+from fruix.store.tree.descriptors import opened_directory
 
 MOST = 4
 """Directories that are kept."""
@@ -53,7 +53,8 @@ def take(builds: int, base: int, name: str, wanted: Collection[str]) -> bool:
     except FileNotFoundError:  # none was kept yet, or another build was quicker
         return False
     with opened_directory(base, name) as directory:
-        _clear(directory, lambda _, point: point in wanted)
+        for point in {*os.listdir(directory)}.difference(wanted):
+            delete_tree(directory, os.fsencode(point))
     return True
 
 
@@ -65,7 +66,7 @@ def keep(builds: int, build: str, name: str) -> None:
     """
     with opened_directory(builds, build) as base:
         with opened_directory(base, name) as directory:
-            if _clear(directory, is_mount_point) < FEWEST:
+            if _clear(directory) < FEWEST:
                 return
             os.fchown(directory, os.geteuid(), os.getegid())
             os.fchmod(directory, 0o700)
@@ -82,19 +83,16 @@ def keep(builds: int, build: str, name: str) -> None:
 def _worth(kept: int, one: str, wanted: Collection[str]) -> int:
     """How many mount points need not be made, less those that are to be deleted."""
     with opened_directory(kept, one) as directory:
-        found = os.listdir(directory)
-    common = sum(point in wanted for point in found)
+        found = {*os.listdir(directory)}
+    common = len(found.intersection(wanted))
     return common - (len(found) - common)
 
 
-def _clear(directory: int, stays: Callable[[int, str], bool]) -> int:
-    """Delete what doesn't stay of what lies in an open directory; how much stays.
-
-    `stays` is told the directory and a name in it.
-    """
+def _clear(directory: int) -> int:
+    """Delete what lies in an open directory and is no mount point; how many of those there are."""
     left = 0
     for point in os.listdir(directory):
-        if stays(directory, point):
+        if is_mount_point(directory, point):
             left += 1
         else:
             delete_tree(directory, os.fsencode(point))
@@ -103,7 +101,7 @@ def _clear(directory: int, stays: Callable[[int, str], bool]) -> int:
 
 def is_mount_point(directory: int, point: str) -> bool:
     """Whether it is as a sandbox made it: this process's own user's, which is no builder's, and empty."""
-    status = lstat(directory, point)
+    status = os.stat(point, dir_fd=directory, follow_symlinks=False)
     if status.st_uid != os.geteuid():
         return False
     if stat.S_ISDIR(status.st_mode):

@@ -14,6 +14,7 @@ from typing import Self
 from fruix.sandbox.spec import File, Link
 
 _HERE = -100  # AT_FDCWD, on every system that has it: the current directory
+_NO_NAMES = ("", ".", "..")
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -58,11 +59,11 @@ def make_target(directory: int, name: str, kind: int) -> None:
     One of the other kind that was kept is replaced (see `building.kept_points`).
     """
     try:
-        _make_empty(directory, name, kind)
-    except FileExistsError:
         found = stat.S_IFMT(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode)
-        if found == kind:
-            return
+    except FileNotFoundError:
+        _make_empty(directory, name, kind)
+        return
+    if found != kind:
         remove = os.rmdir if found == stat.S_IFDIR else os.unlink
         remove(name, dir_fd=directory)
         _make_empty(directory, name, kind)
@@ -106,12 +107,12 @@ class HeldParent:
 
     def of(self, path: str) -> tuple[int, str]:
         """The directory in which `path` lies, open until the next call, and its last part."""
-        parts = _parts(path)
-        parent = "/".join(parts[:-1])
-        if self._directory < 0 or parent != self._path:
+        parent, _, name = path.rpartition("/")
+        if self._directory < 0 or parent != self._path or name in _NO_NAMES:
+            *above, name = _parts(path)
             self._let_go()
-            self._directory, self._path = _walk(parts[:-1]), parent
-        return self._directory, parts[-1]
+            self._directory, self._path = _walk(above), "".join(f"/{part}" for part in above)
+        return self._directory, name
 
     def _let_go(self) -> None:
         if self._directory >= 0:
@@ -145,6 +146,6 @@ def _walk(parts: list[str]) -> int:
 
 def _parts(path: str) -> list[str]:
     parts = path.strip("/").split("/")
-    if not path.startswith("/") or not all(parts) or any(part in {".", ".."} for part in parts):
+    if not path.startswith("/") or any(map(_NO_NAMES.__contains__, parts)):
         raise OSError(22, f"not a plain absolute path: {path}")
     return parts

@@ -162,6 +162,7 @@ class SandboxSpec:
     def to_json(self) -> bytes:
         """As JSON in ASCII, in which the spawner gets it."""
         data = {name: getattr(self, name) for name in self.__slots__}
+        data["binds"] = [(bind.source, bind.target, bind.writable) for bind in self.binds]  # can be thousands
         data["program"] = [type(self.program).__name__, *_row(self.program)]
         return json.dumps(data, ensure_ascii=True, default=_row).encode("ascii")
 
@@ -173,7 +174,7 @@ class SandboxSpec:
 
 
 def _row(value: Any) -> Any:
-    """A dataclass as the list of its fields, in their order: there can be thousands of binds.
+    """A dataclass as the list of its fields, in their order.
 
     Bytes as base64.
     """

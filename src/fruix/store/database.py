@@ -17,7 +17,7 @@ from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.realisation import Realisation
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, parse_all
 from fruix.store import schema
 from fruix.store.database_file import DatabaseFile
 from fruix.store.memory import charge
@@ -61,7 +61,7 @@ class Database(DatabaseFile):
 
     def paths(self, statement: str, *parameters: object) -> list[StorePath]:
         """The paths that a query of one column gives, in its order."""
-        return [self._path(row[0]) for row in self.rows(statement, *parameters)]
+        return parse_all([str(text) for (text,) in self.rows(statement, *parameters)], self.directory)
 
     def _path(self, text: object) -> StorePath:
         return StorePath.parse(str(text), self.directory)
@@ -176,7 +176,7 @@ class Database(DatabaseFile):
 
         Paths that are not registered are left out.
         """
-        return set(self.paths(schema.CLOSURE, json.dumps([str(path) for path in paths])))
+        return set(self.paths(schema.CLOSURE, json.dumps([path.text for path in paths])))
 
     def closure_infos(self, paths: Iterable[StorePath]) -> list[PathInfo]:
         """What is known of all those, at one moment."""

@@ -67,7 +67,7 @@ def prepare_own(
         program=_program(derivation.builder, given, directory),
         areas=areas,
         outputs=outputs_in_store(derivation),
-        inputs=tuple((store.real(path), path) for path in inputs),
+        inputs=tuple(zip(store.all_real(inputs), inputs, strict=True)),
         view=view,
         root=root,
         network=choose(settings.fixed_output_network) if derivation.is_open else NONE,

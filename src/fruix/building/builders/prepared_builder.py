@@ -105,7 +105,7 @@ class PreparedBuilder:
         """
         if self.copies_outputs or self.talks or current().costly_mounts:
             return None
-        return {path.base for path in self.candidates}
+        return {path.text.rpartition("/")[2] for _, path in self.inputs}
 
 
 def contract_of(derivation: Derivation, default: str) -> Contract:

@@ -152,4 +152,4 @@ def _areas(builder: PreparedBuilder, area: Workspace) -> Iterable[Bind]:
 
 
 def _inputs(builder: PreparedBuilder) -> Iterable[Bind]:
-    return (Bind(source, str(path)) for source, path in builder.inputs)
+    return [Bind(source, path.text) for source, path in builder.inputs]

@@ -6,7 +6,7 @@ from fruix.building.failures import FailedError
 from fruix.errors import BuildError
 from fruix.model.derivation import Derivation
 from fruix.model.reasons import reason
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, in_order
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import check_interrupt
 
@@ -23,7 +23,7 @@ def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
                     f"derivation requires non-existent output '{name}' from input derivation '{path}'"
                 )
             top.append(outputs[name])
-    return sorted(store.closure(top))
+    return [*in_order(store.closure(top))]
 
 
 def present_inputs(store: LocalStore, job: StorePath, derivation: Derivation) -> list[StorePath]:

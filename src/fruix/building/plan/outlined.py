@@ -23,7 +23,7 @@ def may_be_built(seen: Seen, path: StorePath, wanted: Mapping[StorePath, Collect
     if names is outline.names and path in seen.unbuilt:
         return True
     known = names == outline.names or all(name in outline.names or name in ALL for name in names)
-    return known and all(map(seen.is_there, outline.sources))
+    return known and seen.are_there(outline.sources)
 
 
 def open_outlined(

@@ -94,7 +94,7 @@ class Seen:
             known = [state[path] for path in chosen]
             if known and known.count(_THERE) == len(known):
                 continue
-            if outline.sources is good or all(map(self.is_there, outline.sources)):
+            if outline.sources is good or self.are_there(outline.sources):
                 good = outline.sources
                 if chosen is outline.outputs and known.count(_INVALID) == len(known):
                     self.unbuilt.add(drv)
@@ -158,6 +158,11 @@ class Seen:
         """See `LocalStore.is_there`."""
         seen = self._state.get(path)
         return self.local.is_there(path) if seen is None else seen == _THERE
+
+    def are_there(self, paths: Sequence[StorePath]) -> bool:
+        """Whether all are."""
+        seen = [self._state.get(path) for path in paths]
+        return seen.count(_THERE) == len(seen) or (None in seen and all(map(self.is_there, paths)))
 
     def absent(self, paths: Collection[StorePath]) -> list[StorePath]:
         """See `LocalStore.absent`."""

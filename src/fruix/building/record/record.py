@@ -158,7 +158,7 @@ def _given(facts: BuildFacts, builder: PreparedBuilder | None) -> dict[str, Any]
         "root": str(builder.root.path) if builder and builder.root else "",
         "declared": _declared(builder.attributes if builder else _attributes(facts)),
         "inputs": {
-            "sources": [str(path) for path in derivation.input_srcs],
+            "sources": [path.text for path in derivation.input_srcs],
             "derivations": {str(path): list(names) for path, names in derivation.input_drvs.items()},
             "closure": len(builder.inputs) if builder else 0,
         },

@@ -24,7 +24,7 @@ from fruix.model.contentaddress import ContentAddress
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
 from fruix.model.refscan import ReferenceScanner
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, by_hash_part
 from fruix.store import flags
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs.canonical import Canonicalisation, Links, check_owner, check_top
@@ -96,7 +96,7 @@ def take(output: Output, staging: Staging, place: bytes, policy: OutputPolicy) -
     """
     prepare = _bring(output, staging, place, policy)
     budget = None if prepare is AS_IT_IS else policy.budget  # a copy's files were counted before
-    scanner = ReferenceScanner(candidate.hash_part.encode() for candidate in policy.candidates)
+    scanner = ReferenceScanner(by_hash_part(policy.candidates))
     with StreamHash("sha256") as stream:
         for chunk in dump(staging.directory, place, prepare=prepare, budget=budget, where=output.where):
             stream.update(chunk)  # another thread hashes this while we scan it

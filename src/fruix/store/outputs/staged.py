@@ -19,7 +19,7 @@ from fruix.errors import FruixError, HashMismatchError, StoreError
 from fruix.model.contentaddress import ContentAddress, Method, path_for
 from fruix.model.hashes import Hash
 from fruix.model.pathinfo import PathInfo
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, by_hash_part
 from fruix.store.objects import content_hashes
 from fruix.store.objects.staging import Staging
 from fruix.store.outputs import import_tree
@@ -100,7 +100,7 @@ class Staged:
 
         A few names from its top on.
         """
-        parts = {other.hash_part.encode(): other for other in others}
+        parts = by_hash_part(others)
         found = mentions(self.staging.directory, self.place, parts)
         return {parts[part]: places for part, places in found.items()}
 
@@ -134,7 +134,7 @@ def stage_output(
 
 
 def _info(path: StorePath, found: Imported, policy: OutputPolicy) -> PathInfo:
-    by_part = {candidate.hash_part.encode(): candidate for candidate in policy.candidates}
+    by_part = by_hash_part(policy.candidates)
     return PathInfo(
         path=path,
         nar_hash=found.nar_hash,

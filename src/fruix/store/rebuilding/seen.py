@@ -11,7 +11,7 @@ from fruix.dataclass import dataclass
 from fruix.errors import FruixError
 from fruix.model.hashes import Hash
 from fruix.model.refscan import SharedScanner
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, by_hash_part
 from fruix.store.objects.content_hashes import flat_chunks, hash_stream
 from fruix.store.tree.descriptors import lstat
 from fruix.store.tree.dump import dump
@@ -50,7 +50,7 @@ class Unreadable:
 
 def see(store: int, paths: list[StorePath]) -> Iterator[Seen | Unreadable]:
     """Read objects of the open store directory, in parallel; results in their order."""
-    by_part = {path.hash_part.encode(): path for path in paths}
+    by_part = by_hash_part(paths)
     parts = set(by_part)
     remaining = iter(paths)
 
