@@ -144,6 +144,11 @@ def parse_all(texts: Iterable[str], directory: str) -> list[StorePath]:
     return [new(StorePath, (text,)) if matches(text) else parse(text, directory) for text in texts]
 
 
+def base_names(paths: Iterable[StorePath]) -> list[str]:
+    """What follows the store directory, of each."""
+    return [path.text.rpartition("/")[2] for path in paths]
+
+
 def by_hash_part(paths: Iterable[StorePath]) -> dict[bytes, StorePath]:
     """The paths by the 32 bytes that their base names begin with."""
     return {path.text.rpartition("/")[2][:HASH_PART_SIZE].encode("ascii"): path for path in paths}

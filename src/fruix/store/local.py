@@ -242,11 +242,6 @@ class LocalStore(StoredObjects, StoredOutputs, StoredVerification, StoredDedupli
         """The name under which the host finds a path's files."""
         return f"{self.layout.store}/{path.base}"
 
-    def all_real(self, paths: Iterable[StorePath]) -> list[str]:
-        """`real` for each, all at once."""
-        store = self.layout.store
-        return [f"{store}/{path.text.rpartition('/')[2]}" for path in paths]
-
     # Registering
 
     def register(self, infos: Sequence[PathInfo]) -> None:

@@ -6,7 +6,7 @@ Then it may have a network (see `sandbox.networks`).
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from os.path import basename
 
 from fruix.building.builders.environment import BuilderInput, EnvironmentParams, builder_input
@@ -31,7 +31,7 @@ from fruix.model.attributes import Attributes
 from fruix.model.attributes import read as read_attributes
 from fruix.model.build_options import BuildOptions
 from fruix.model.derivation import Derivation
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, base_names
 from fruix.sandbox import Bind, Exec
 from fruix.sandbox.contracts import Contract
 from fruix.sandbox.network_choice import choose
@@ -67,7 +67,7 @@ def prepare_own(
         program=_program(derivation.builder, given, directory),
         areas=areas,
         outputs=outputs_in_store(derivation),
-        inputs=tuple(zip(store.all_real(inputs), inputs, strict=True)),
+        inputs=_on_host(inputs, store.layout.store),
         view=view,
         root=root,
         network=choose(settings.fixed_output_network) if derivation.is_open else NONE,
@@ -79,6 +79,13 @@ def prepare_own(
         secrets=given.secrets,
     )
     return _talking(prepared, store) if wants_to_talk(attributes, settings) else prepared
+
+
+def _on_host(inputs: Sequence[StorePath], directory: str) -> tuple[tuple[str, StorePath], ...]:
+    """Each with the name under which the host finds it, in its store's `directory`."""
+    return tuple(
+        [(f"{directory}/{base}", path) for base, path in zip(base_names(inputs), inputs, strict=True)]
+    )
 
 
 def _program(file: str, given: BuilderInput, directory: str) -> Exec:

@@ -17,7 +17,7 @@ from fruix.errors import BadDerivationError
 from fruix.hostview import ResolvedView
 from fruix.model.attributes import Attributes
 from fruix.model.derivation import Derivation
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, base_names
 from fruix.sandbox import Bind, Entry, Exec
 from fruix.sandbox.back_ends import current
 from fruix.sandbox.contracts import CONTRACTS, Contract
@@ -105,7 +105,7 @@ class PreparedBuilder:
         """
         if self.copies_outputs or self.talks or current().costly_mounts:
             return None
-        return {path.text.rpartition("/")[2] for _, path in self.inputs}
+        return {*base_names(self.candidates)}
 
 
 def contract_of(derivation: Derivation, default: str) -> Contract:
