@@ -143,13 +143,14 @@ def mount_setattr(path: bytes, flags: int, set_: int, clear: int = 0) -> None:
     syscall("mount_setattr", AT_FDCWD, path, flags, attributes, len(attributes))
 
 
-def open_tree(path: bytes) -> int:
+def open_tree(directory: int, path: bytes) -> int:
     """A copy of what is seen at `path`, with all that is mounted below it, mounted nowhere yet: a descriptor.
 
-    A symlink is not followed: the copy is of the link itself, and can only be looked at.
+    `path` counts from the open `directory`. A symlink at its end is not followed: the copy is of the link
+    itself, and can only be looked at.
     """
     flags = _OPEN_TREE_CLONE | _AT_SYMLINK_NOFOLLOW | AT_RECURSIVE | os.O_CLOEXEC
-    return check(_libc.syscall(_SHARED["open_tree"], AT_FDCWD, path, flags, *_NONE[3:]), "open_tree", path)
+    return check(_libc.syscall(_SHARED["open_tree"], directory, path, flags, *_NONE[3:]), "open_tree", path)
 
 
 def move_mount(tree: int, directory: int, name: bytes) -> None:

@@ -16,6 +16,7 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
+from typing import Self
 
 from fruix.sandbox.linux import libc
 from fruix.sandbox.root_skeleton import HeldParent, make_links, make_target
@@ -47,9 +48,9 @@ def mounts_below(directory: str) -> list[str]:
 
 def bind_all(binds: Iterable[Bind]) -> None:
     """Every bind, in order; a bind below a writable one needs that one first."""
-    with HeldParent() as held:
+    with HeldParent() as held, _HeldSource() as sources:
         for bind in binds:
-            _bind(bind, held)
+            _bind(bind, sources, held)
 
 
 def hide_all(directories: Iterable[str], empty: str) -> None:
@@ -118,9 +119,41 @@ def switch_root() -> None:
     os.chdir("/")
 
 
-def _bind(bind: Bind, held: HeldParent) -> None:
-    source = libc.open_tree(bind.source.encode(*_NAMES))
+class _HeldSource:
+    """The directory in which the last source lies, kept open for the next one. A context manager.
+
+    Nearly all lie in the store; a path from `/` on costs the kernel a search for each of its parts.
+    """
+
+    def __init__(self) -> None:
+        self._path = ""
+        self._directory = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._let_go()
+
+    def copy(self, path: str) -> int:
+        """See `libc.open_tree`."""
+        parent, _, name = path.rpartition("/")
+        if parent != self._path or self._directory < 0:
+            self._let_go()
+            self._directory = os.open(parent or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._path = parent
+        return libc.open_tree(self._directory, name.encode(*_NAMES) or b".")
+
+    def _let_go(self) -> None:
+        if self._directory >= 0:
+            os.close(self._directory)
+            self._directory = -1
+
+
+def _bind(bind: Bind, sources: _HeldSource, held: HeldParent) -> None:
+    source = -1
     try:
+        source = sources.copy(bind.source)
         kind = stat.S_IFMT(os.fstat(source).st_mode)
         if kind == stat.S_IFLNK:
             make_links([Link(bind.target, os.readlink("", dir_fd=source))])
@@ -134,7 +167,8 @@ def _bind(bind: Bind, held: HeldParent) -> None:
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror} ({bind.source} at {bind.target})") from error
     finally:
-        os.close(source)
+        if source >= 0:
+            os.close(source)
 
 
 def _by_descriptor(descriptor: int) -> bytes:
