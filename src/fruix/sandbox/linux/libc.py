@@ -47,6 +47,7 @@ MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSUID, MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC = 1, 2
 AT_FDCWD, AT_RECURSIVE = -100, 0x8000
 # open_tree(2), move_mount(2)
 _OPEN_TREE_CLONE, _AT_SYMLINK_NOFOLLOW, _MOVE_MOUNT_F_EMPTY_PATH = 1, 0x100, 4
+_OPEN_TREE_FLAGS = _OPEN_TREE_CLONE | _AT_SYMLINK_NOFOLLOW | AT_RECURSIVE | os.O_CLOEXEC
 # clone(2), unshare(2)
 CLONE_NEWNS, CLONE_NEWCGROUP, CLONE_NEWUTS = 0x20000, 0x2000000, 0x4000000
 CLONE_PARENT, CLONE_INTO_CGROUP = 0x8000, 0x200000000
@@ -149,15 +150,17 @@ def open_tree(directory: int, path: bytes) -> int:
     `path` counts from the open `directory`. A symlink at its end is not followed: the copy is of the link
     itself, and can only be looked at.
     """
-    flags = _OPEN_TREE_CLONE | _AT_SYMLINK_NOFOLLOW | AT_RECURSIVE | os.O_CLOEXEC
-    return check(_libc.syscall(_SHARED["open_tree"], directory, path, flags, *_NONE[3:]), "open_tree", path)
+    result: int = _libc.syscall(_SHARED["open_tree"], directory, path, _OPEN_TREE_FLAGS, None, None, None)
+    return result if result >= 0 else check(result, "open_tree", path)
 
 
 def move_mount(tree: int, directory: int, name: bytes) -> None:
     """Mount what `open_tree` gave at `name` in an open directory; follows no symlink there."""
-    flags = _MOVE_MOUNT_F_EMPTY_PATH
-    result = _libc.syscall(_SHARED["move_mount"], tree, b"", directory, name, flags, None)
-    check(result, "move_mount", name)
+    result: int = _libc.syscall(
+        _SHARED["move_mount"], tree, b"", directory, name, _MOVE_MOUNT_F_EMPTY_PATH, None
+    )
+    if result < 0:
+        check(result, "move_mount", name)
 
 
 def pivot_root(new: bytes, old: bytes) -> None:
