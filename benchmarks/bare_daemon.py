@@ -189,7 +189,7 @@ def add(session: Session) -> None:
     if method == b"text:sha256":
         text = b"".join(session.frames())
         digest, archive = hashlib.sha256(text).digest(), file_archive(text)
-        address = f"text:sha256:{base64.b32encode(digest).translate(_TEXTS).decode()}"
+        address = f"text:sha256:{base64.b32encode(digest).translate(_TEXTS).decode().rstrip('=')}"
         final = _final(digest, name, references)
         temporary = _write(store, final, text)
         digest, size = hashlib.sha256(archive).digest(), len(archive)
