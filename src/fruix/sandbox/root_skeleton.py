@@ -87,17 +87,17 @@ def parent_of(path: str) -> Iterator[tuple[int, str]]:
         os.close(directory)
 
 
-class HeldParent:
-    """The directory in which the last path lay, kept open for the next one.
+class HeldDirectory:
+    """A directory, kept open until another one takes its place. A context manager.
 
-    Hundreds of inputs lie in the store's directory. A context manager.
-
-    Whatever is mounted at a path lies below the directory that is held, so that one never goes out of sight.
+    Attributes:
+        path: what it was opened as, a slash at its end; None while there is none.
+        descriptor: of it.
     """
 
     def __init__(self) -> None:
-        self._path = ""
-        self._directory = -1
+        self.path: str | None = None
+        self.descriptor = -1
 
     def __enter__(self) -> Self:
         return self
@@ -105,19 +105,30 @@ class HeldParent:
     def __exit__(self, *_error: object) -> None:
         self._let_go()
 
-    def of(self, path: str) -> tuple[int, str]:
-        """The directory in which `path` lies, open until the next call, and its last part."""
-        parent, _, name = path.rpartition("/")
-        if self._directory < 0 or parent != self._path or name in _NO_NAMES:
-            *above, name = _parts(path)
-            self._let_go()
-            self._directory, self._path = _walk(above), "".join(f"/{part}" for part in above)
-        return self._directory, name
+    def hold(self, path: str, descriptor: int) -> None:
+        """Take an open directory, in place of the one before."""
+        self._let_go()
+        self.path, self.descriptor = path, descriptor
 
     def _let_go(self) -> None:
-        if self._directory >= 0:
-            os.close(self._directory)
-            self._directory = -1
+        if self.path is not None:
+            os.close(self.descriptor)
+
+
+class HeldParent(HeldDirectory):
+    """The directory in which the last path lay: hundreds of inputs lie in the store's directory.
+
+    Whatever is mounted at a path lies below the directory that is held, so that one never goes out of sight.
+    """
+
+    def of(self, path: str) -> tuple[int, str]:
+        """The directory in which `path` lies, open until the next call, and its last part."""
+        above = path[: path.rfind("/") + 1]
+        name = path[len(above) :]
+        if above != self.path or name in _NO_NAMES:
+            *parts, name = _parts(path)
+            self.hold("".join(f"/{part}" for part in parts) + "/", _walk(parts))
+        return self.descriptor, name
 
 
 def open_directory(path: str) -> int:

@@ -16,10 +16,9 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
-from typing import Self
 
 from fruix.sandbox.linux import libc
-from fruix.sandbox.root_skeleton import HeldParent, make_links, make_target
+from fruix.sandbox.root_skeleton import HeldDirectory, HeldParent, make_links, make_target
 from fruix.sandbox.spec import Bind, Link, Tmpfs
 
 _SEALED = libc.MOUNT_ATTR_RDONLY | libc.MOUNT_ATTR_NOSUID | libc.MOUNT_ATTR_NODEV
@@ -119,35 +118,18 @@ def switch_root() -> None:
     os.chdir("/")
 
 
-class _HeldSource:
-    """The directory in which the last source lies, kept open for the next one. A context manager.
+class _HeldSource(HeldDirectory):
+    """The directory in which the last source lies: nearly all lie in the store.
 
-    Nearly all lie in the store; a path from `/` on costs the kernel a search for each of its parts.
+    A path from `/` on costs the kernel a search for each of its parts.
     """
-
-    def __init__(self) -> None:
-        self._path = ""
-        self._directory = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._let_go()
 
     def copy(self, path: str) -> int:
         """See `libc.open_tree`."""
-        parent, _, name = path.rpartition("/")
-        if parent != self._path or self._directory < 0:
-            self._let_go()
-            self._directory = os.open(parent or "/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            self._path = parent
-        return libc.open_tree(self._directory, name.encode(*_NAMES) or b".")
-
-    def _let_go(self) -> None:
-        if self._directory >= 0:
-            os.close(self._directory)
-            self._directory = -1
+        above = path[: path.rfind("/") + 1]
+        if above != self.path:
+            self.hold(above, os.open(above, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+        return libc.open_tree(self.descriptor, path[len(above) :].encode(*_NAMES) or b".")
 
 
 def _bind(bind: Bind, sources: _HeldSource, held: HeldParent) -> None:
