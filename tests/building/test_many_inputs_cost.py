@@ -20,9 +20,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 FEW, MORE = 100, 300
-# Of session and worker together, from the request to where the build is tidied up: two looks whether it is
-# there, a mount, a look at what is left of its mount point. 37 while each was turned over by itself.
-MOST = 5
+# Of session and worker together, from the request to where the build is tidied up: a mount, and a look at
+# what is left of its mount point. 35 while each input was turned over by itself.
+MOST = 4
 
 
 class Counted:

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 
 from fruix.building.crashed import POINTS
 from fruix.store.tree.delete import delete_tree
-from fruix.store.tree.descriptors import opened_directory
+from fruix.store.tree.descriptors import lstat, opened_directory
 
 MOST = 4
 """Directories that are kept."""
@@ -53,8 +53,7 @@ def take(builds: int, base: int, name: str, wanted: Collection[str]) -> bool:
     except FileNotFoundError:  # none was kept yet, or another build was quicker
         return False
     with opened_directory(base, name) as directory:
-        for point in {*os.listdir(directory)}.difference(wanted):
-            delete_tree(directory, os.fsencode(point))
+        _delete(directory, {*os.listdir(directory)}.difference(wanted))
     return True
 
 
@@ -66,7 +65,10 @@ def keep(builds: int, build: str, name: str) -> None:
     """
     with opened_directory(builds, build) as base:
         with opened_directory(base, name) as directory:
-            if _clear(directory) < FEWEST:
+            found = os.listdir(directory)
+            points = [point for point in found if is_mount_point(directory, point)]
+            _delete(directory, {*found}.difference(points))
+            if len(points) < FEWEST:
                 return
             os.fchown(directory, os.geteuid(), os.getegid())
             os.fchmod(directory, 0o700)
@@ -88,20 +90,15 @@ def _worth(kept: int, one: str, wanted: Collection[str]) -> int:
     return common - (len(found) - common)
 
 
-def _clear(directory: int) -> int:
-    """Delete what lies in an open directory and is no mount point; how many of those there are."""
-    left = 0
-    for point in os.listdir(directory):
-        if is_mount_point(directory, point):
-            left += 1
-        else:
-            delete_tree(directory, os.fsencode(point))
-    return left
+def _delete(directory: int, names: Iterable[str]) -> None:
+    """Delete these of what lies in an open directory."""
+    for name in names:
+        delete_tree(directory, os.fsencode(name))
 
 
 def is_mount_point(directory: int, point: str) -> bool:
     """Whether it is as a sandbox made it: this process's own user's, which is no builder's, and empty."""
-    status = os.stat(point, dir_fd=directory, follow_symlinks=False)
+    status = lstat(directory, point)
     if status.st_uid != os.geteuid():
         return False
     if stat.S_ISDIR(status.st_mode):

@@ -6,7 +6,7 @@ from fruix.building.failures import FailedError
 from fruix.errors import BuildError
 from fruix.model.derivation import Derivation
 from fruix.model.reasons import reason
-from fruix.model.storepath import StorePath, in_order
+from fruix.model.storepath import StorePath, base_names, in_order
 from fruix.store import LocalStore
 from fruix.store.tree.interruption import check_interrupt
 
@@ -23,7 +23,7 @@ def input_closure(store: LocalStore, derivation: Derivation) -> list[StorePath]:
                     f"derivation requires non-existent output '{name}' from input derivation '{path}'"
                 )
             top.append(outputs[name])
-    return [*in_order(store.closure(top))]
+    return list(in_order(store.closure(top)))
 
 
 def present_inputs(store: LocalStore, job: StorePath, derivation: Derivation) -> list[StorePath]:
@@ -33,6 +33,8 @@ def present_inputs(store: LocalStore, job: StorePath, derivation: Derivation) ->
         FailedError: one was deleted by hand.
     """
     paths = input_closure(store, derivation)
+    if store.have_files(base_names(paths)):
+        return paths
     gone = next((path for path in paths if not store.has_files(path)), None)
     if gone is not None:
         hint = "to make it again: fruix store verify --repair"

@@ -15,7 +15,7 @@ from fruix.errors import FruixError
 from fruix.model.aterm.outline import Outline, OutlineReader
 from fruix.model.derivation import Derivation
 from fruix.model.derivedpath import meant
-from fruix.model.storepath import StorePath
+from fruix.model.storepath import StorePath, base_names
 from fruix.store import LocalStore
 from fruix.store.memory import charge
 from fruix.store.tree.interruption import check_interrupt
@@ -110,8 +110,10 @@ class Seen:
         state = self._state
         new = [path for path in dict.fromkeys(paths) if path not in state]
         state.update(dict.fromkeys(new, _INVALID))
-        for path in self.local.valid_paths(new):
-            state[path] = _THERE if not files or self.local.has_files(path) else _GONE
+        valid = self.local.valid_paths(new)
+        there = not files or self.local.have_files(base_names(valid))
+        for path in valid:
+            state[path] = _THERE if there or self.local.has_files(path) else _GONE
 
     def _needs(self, wanted: Wanted) -> Iterator[_Needs]:
         """Of those that are there and have no outline."""

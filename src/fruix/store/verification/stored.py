@@ -19,6 +19,7 @@ from fruix.store.database import Contents
 from fruix.store.durability import is_whole
 from fruix.store.locks import PathLocks
 from fruix.store.queries import StoreQueries
+from fruix.store.tree.descriptors import exists
 
 # What a thread takes at once: so many paths, or so many bytes.
 _PAGE, _PAGE_SIZE = 64, 8 << 20
@@ -43,14 +44,9 @@ class StoredVerification(StoreQueries):
 
     def has_files(self, path: StorePath) -> bool:
         """Whether something lies at a path's name. One lstat."""
-        name = path.text.rpartition("/")[2]  # in one call of Python's: a build may have thousands of inputs
-        try:
-            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return True
+        return exists(self._descriptor, os.fsencode(path.base))
 
-    def have_files(self, names: Iterable[bytes]) -> bool:
+    def have_files(self, names: Iterable[str | bytes]) -> bool:
         """Whether something lies at each of these base names. An lstat for each.
 
         Raises:
